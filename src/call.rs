@@ -1,0 +1,392 @@
+//! Calls: the reply, the wait for it, and what became of a call that gets none.
+//!
+//! The fate of a call travels in its envelope and not in the thread that happens to run it, so that a reply that was
+//! forwarded, stored or comes late still tells the truth.
+//!
+//! Invariants:
+//! 1. The first outcome wins, and every call gets one: a reply, or the reason why none can come.
+//! 2. No waker is called and no value of the user's dropped while a call's lock is held.
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+
+use crate::current;
+use crate::error::{CallError, Returned, SendError};
+use crate::sync::lock;
+
+/// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
+///
+/// It may be stored, moved to a task or sent on to another service.
+///
+/// ```
+/// # use regrow::Reply;
+/// enum Msg { Balance(Reply<i64>) }
+/// fn answer(msg: Msg) {
+///     match msg {
+///         Msg::Balance(reply) => { reply.send(42); }
+///     }
+/// }
+/// ```
+pub struct Reply<T> {
+    cell: Arc<Cell<T>>,
+}
+
+impl<T> Reply<T> {
+    /// Answers the call. `false` when nobody waits any more: the caller is gone, its time was up, or this incarnation
+    /// was abandoned and may not answer.
+    pub fn send(self, value: T) -> bool {
+        if current::is(|port| port.is_fenced()) {
+            return false;
+        }
+        self.cell.settle(Outcome::Replied(value))
+    }
+
+    /// Whether somebody still waits for the answer. Long work can be left undone when not.
+    pub fn is_wanted(&self) -> bool {
+        let state = lock(&self.cell.state);
+        state.outcome.is_none() && !state.caller_gone
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        let outcome = {
+            let mut state = lock(&self.cell.state);
+            match state.stage {
+                // What becomes of the message decides, and the mailbox or the pump will know.
+                Stage::Queued | Stage::Running => {
+                    state.reply_dropped = true;
+                    return;
+                }
+                Stage::Deferred if state.outcome.is_some() => return,
+                Stage::Deferred => current::teardown().map_or(Outcome::Unanswered, Outcome::Crashed),
+            }
+        };
+        self.cell.settle(outcome);
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").finish_non_exhaustive()
+    }
+}
+
+/// What a mailbox knows of the call inside an envelope.
+pub(crate) trait Fate: Send + Sync {
+    /// The message leaves the mailbox for a handler.
+    fn taken(&self);
+    /// The handler came back with success.
+    fn handled(&self) -> Answer;
+    /// The handler did not come back, or with an error. A reply that lives on elsewhere may still answer.
+    fn crashed(&self, exit: &Exit);
+    /// The incarnation was cut off: no answer of its may count, wherever the reply is.
+    fn fenced(&self, exit: &Exit);
+    /// The message will not run. `true`: the caller is there to take it back, and `give_back` must follow.
+    fn reserve_return(&self) -> bool;
+    /// The message of a call that never ran goes back to its caller.
+    fn give_back(&self, message: Box<dyn Any + Send>);
+}
+
+/// Whether a handled call has been settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Settled,
+    Deferred,
+}
+
+struct Cell<T> {
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    stage: Stage,
+    reply_dropped: bool,
+    caller_gone: bool,
+    outcome: Option<Outcome<T>>,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    Running,
+    /// The handler is done and the reply is still somewhere.
+    Deferred,
+}
+
+enum Outcome<T> {
+    Replied(T),
+    Crashed(Exit),
+    Unanswered,
+    /// The message is on its way back.
+    Returning,
+    Returned(Box<dyn Any + Send>),
+    /// The caller has taken the outcome.
+    Taken,
+}
+
+impl<T> Cell<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                stage: Stage::Queued,
+                reply_dropped: false,
+                caller_gone: false,
+                outcome: None,
+                waker: None,
+            }),
+        })
+    }
+
+    /// Invariant 1. `false` when it came too late, or nobody waits.
+    fn settle(&self, outcome: Outcome<T>) -> bool {
+        let (waker, refused) = {
+            let mut state = lock(&self.state);
+            if state.outcome.is_some() || state.caller_gone {
+                (None, Some(outcome))
+            } else {
+                state.outcome = Some(outcome);
+                (state.waker.take(), None)
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        refused.is_none()
+    }
+}
+
+impl<T: Send> Fate for Cell<T> {
+    fn taken(&self) {
+        lock(&self.state).stage = Stage::Running;
+    }
+
+    fn handled(&self) -> Answer {
+        {
+            let mut state = lock(&self.state);
+            state.stage = Stage::Deferred;
+            if state.outcome.is_some() || state.caller_gone {
+                return Answer::Settled;
+            }
+            if !state.reply_dropped {
+                return Answer::Deferred;
+            }
+        }
+        self.settle(Outcome::Unanswered);
+        Answer::Settled
+    }
+
+    fn crashed(&self, exit: &Exit) {
+        let reply_dropped = {
+            let mut state = lock(&self.state);
+            state.stage = Stage::Deferred;
+            state.reply_dropped
+        };
+        if reply_dropped {
+            self.settle(Outcome::Crashed(exit.clone()));
+        }
+    }
+
+    fn fenced(&self, exit: &Exit) {
+        lock(&self.state).stage = Stage::Deferred;
+        self.settle(Outcome::Crashed(exit.clone()));
+    }
+
+    fn reserve_return(&self) -> bool {
+        let mut state = lock(&self.state);
+        let wanted = state.outcome.is_none() && !state.caller_gone;
+        if wanted {
+            state.outcome = Some(Outcome::Returning);
+        }
+        wanted
+    }
+
+    fn give_back(&self, message: Box<dyn Any + Send>) {
+        let (waker, unwanted) = {
+            let mut state = lock(&self.state);
+            if state.caller_gone {
+                (None, Some(message))
+            } else {
+                state.outcome = Some(Outcome::Returned(message));
+                (state.waker.take(), None)
+            }
+        };
+        drop(unwanted);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it.
+pub(crate) fn pair<M, T: Send + 'static>() -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
+    let cell = Cell::new();
+    let fate: Arc<dyn Fate> = cell.clone();
+    (Reply { cell: cell.clone() }, fate, Waiting { cell, message: std::marker::PhantomData })
+}
+
+/// The caller's end.
+pub(crate) struct Waiting<M, T> {
+    cell: Arc<Cell<T>>,
+    message: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Send + 'static, T> Waiting<M, T> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
+        let (outcome, before) = {
+            let mut state = lock(&self.cell.state);
+            match state.outcome.replace(Outcome::Taken) {
+                outcome @ (None | Some(Outcome::Returning)) => {
+                    state.outcome = outcome;
+                    let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+                    let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
+                    (None, before)
+                }
+                Some(outcome) => (Some(outcome), None),
+            }
+        };
+        drop(before);
+        match outcome {
+            None => Poll::Pending,
+            Some(outcome) => Poll::Ready(outcome.into_result()),
+        }
+    }
+
+    /// Stops waiting. `Some(queued)` says where the message was; `None` when an outcome is there after all.
+    pub(crate) fn time_out(&self) -> Option<bool> {
+        let mut state = lock(&self.cell.state);
+        match state.outcome {
+            None => {
+                state.caller_gone = true;
+                Some(state.stage == Stage::Queued)
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl<M, T> Drop for Waiting<M, T> {
+    fn drop(&mut self) {
+        let (outcome, waker) = {
+            let mut state = lock(&self.cell.state);
+            state.caller_gone = true;
+            // `Returning` must stay: the message that belongs to it is still to come.
+            (state.outcome.take_if(|outcome| !matches!(outcome, Outcome::Returning)), state.waker.take())
+        };
+        drop((outcome, waker));
+    }
+}
+
+impl<T> Outcome<T> {
+    fn into_result<M: Send + 'static>(self) -> Result<T, CallError<M>> {
+        match self {
+            Self::Replied(value) => Ok(value),
+            Self::Crashed(exit) => Err(CallError::Crashed(exit)),
+            Self::Unanswered => Err(CallError::Unanswered),
+            Self::Returned(message) => match message.downcast() {
+                Ok(message) => Err(CallError::NeverRan(Returned::new(*message))),
+                Err(_) => unreachable!("a call's message is of the type that its caller sent"),
+            },
+            Self::Returning | Self::Taken => panic!("a call was polled after it had completed"),
+        }
+    }
+}
+
+/// A call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
+///
+/// The message was sent when this was made. Dropping it leaves the message where it is: it will run, and its answer is
+/// thrown away.
+#[must_use = "a call does nothing more for you unless its answer is awaited"]
+pub struct Call<M, T> {
+    stage: Progress<M, T>,
+    limit: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+/// How far a call has come.
+pub(crate) enum Progress<M, T> {
+    Refused(SendError<M>),
+    /// It waits for room in the mailbox.
+    Sending(Pin<Box<dyn Future<Output = Result<(), SendError<M>>> + Send>>, Waiting<M, T>),
+    Sent(Waiting<M, T>),
+    Done,
+}
+
+impl<M, T> Call<M, T> {
+    pub(crate) fn new(stage: Progress<M, T>) -> Self {
+        Self { stage, limit: None }
+    }
+
+    /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time enabled, as [`tokio::time::sleep`] does.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(Box::pin(tokio::time::sleep(limit)));
+        self
+    }
+}
+
+impl<M, T> Unpin for Call<M, T> {}
+
+impl<M: Send + 'static, T> Future for Call<M, T> {
+    type Output = Result<T, CallError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match std::mem::replace(&mut this.stage, Progress::Done) {
+                Progress::Refused(error) => return Poll::Ready(Err(CallError::Refused(error))),
+                Progress::Sending(mut sending, waiting) => match sending.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => this.stage = Progress::Sent(waiting),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(CallError::Refused(error))),
+                    Poll::Pending => {
+                        if this.is_late(cx) {
+                            return Poll::Ready(Err(CallError::TimedOut { queued: false }));
+                        }
+                        this.stage = Progress::Sending(sending, waiting);
+                        return Poll::Pending;
+                    }
+                },
+                Progress::Sent(waiting) => {
+                    if let Poll::Ready(result) = waiting.poll(cx) {
+                        return Poll::Ready(result);
+                    }
+                    if this.is_late(cx)
+                        && let Some(queued) = waiting.time_out()
+                    {
+                        return Poll::Ready(Err(CallError::TimedOut { queued }));
+                    }
+                    this.stage = Progress::Sent(waiting);
+                    return Poll::Pending;
+                }
+                Progress::Done => panic!("a call was polled after it had completed"),
+            }
+        }
+    }
+}
+
+impl<M, T> Call<M, T> {
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.limit.as_mut().is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
+    }
+}
+
+impl<M, T> fmt::Debug for Call<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Progress::Refused(_) => "refused",
+            Progress::Sending(..) => "waiting for room",
+            Progress::Sent(_) => "sent",
+            Progress::Done => "done",
+        };
+        f.debug_struct("Call").field("stage", &stage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,335 @@
+//! How each kind of child is described.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ractor::Actor;
+use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown};
+
+use crate::context::{Context, NoMessages, TaskContext};
+use crate::directory::Kind;
+use crate::incarnation::thread::Inbox;
+use crate::incarnation::{Birth, Life, OnKill, foreign, service, task, thread};
+use crate::mailbox::{Mailbox, OnRestart, Overflow, Settings};
+use crate::service::Service;
+use crate::slot::{AnySlot, Slot};
+use crate::supervisor::Supervisor;
+use crate::supervisor::recipe::SupervisorRecipe;
+
+/// A child of a [`Supervisor`], of any kind. The functions here describe one; [`Supervisor::child`] takes it.
+///
+/// | | a life is | restart | shutdown |
+/// |---|---|---|---|
+/// | [`Child::service`] | a [`Service`] built by its factory | permanent | asked, 5 s |
+/// | [`Child::task`] | a future | transient | asked, 5 s |
+/// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
+/// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
+/// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |
+///
+/// A child that a kill does not end is abandoned 5 s after it. Mailboxes hold 1024 messages, refuse more, and keep what
+/// is queued through restarts.
+pub struct Child {
+    pub(crate) spec: ChildSpec,
+    pub(crate) kind: Kind,
+    pub(crate) drain: bool,
+    pub(crate) recipe: Recipe,
+}
+
+/// How a life of the child is made.
+pub(crate) enum Recipe {
+    Leaf(Leaf),
+    Supervisor(SupervisorRecipe),
+}
+
+/// A child that is not a supervisor.
+#[derive(Clone)]
+pub(crate) struct Leaf {
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) capacity: usize,
+    /// The slot was made by the user, and must be used.
+    pub(crate) is_given: bool,
+    pub(crate) conceive: Conceive,
+}
+
+pub(crate) type Conceive = Arc<dyn Fn(Birth) -> Life + Send + Sync>;
+
+impl Child {
+    /// A service: `factory` builds its state for every incarnation, and that is the whole of a restart.
+    ///
+    /// The factory runs in the incarnation's own task, so a slow or hung one delays nobody else. It sees the
+    /// [`Context`], and with it the generation to be and the last exit; it may return [`ignore()`](crate::ignore).
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, Handle, Service, Supervisor};
+    /// # struct Ledger { audit: Handle<String> }
+    /// # impl Service for Ledger { type Msg = i64; async fn handle(&mut self, _: i64, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) } }
+    /// let ledger = Child::service("ledger", |ctx| async move { Ok(Ledger { audit: ctx.lookup("audit")? }) });
+    /// ```
+    pub fn service<S, F, Fut>(name: impl Into<Arc<str>>, factory: F) -> ServiceChild<S::Msg>
+    where
+        S: Service,
+        F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
+    {
+        let factory = Arc::new(factory);
+        ServiceChild::new(name, Kind::Service, move |birth| {
+            let inner = birth.inner::<S::Msg>();
+            let body = service::live(inner.clone(), factory.clone(), birth.drain);
+            birth.live(&inner, OnKill::Drop, Box::pin(body))
+        })
+    }
+
+    /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, Handle, Service};
+    /// # struct Ledger { peers: Peers }
+    /// # #[derive(Clone)] struct Peers;
+    /// # impl Service for Ledger { type Msg = i64; async fn handle(&mut self, _: i64, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) } }
+    /// # let peers = Peers;
+    /// let ledger = Child::service_with("ledger", peers, |peers, _ctx| async move { Ok(Ledger { peers }) });
+    /// ```
+    pub fn service_with<S, C, F, Fut>(name: impl Into<Arc<str>>, captured: C, factory: F) -> ServiceChild<S::Msg>
+    where
+        S: Service,
+        C: Clone + Send + Sync + 'static,
+        F: Fn(C, Context<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
+    {
+        Self::service(name, move |ctx| factory(captured.clone(), ctx))
+    }
+
+    /// A task: a future that takes no messages. It is up at once, ended normally when the future returns `Ok`, and
+    /// transient unless told otherwise.
+    ///
+    /// To stop it, it is dropped at its next await, unless it listens: see [`TaskContext::stopping`].
+    pub fn task<F, Fut>(name: impl Into<Arc<str>>, work: F) -> TaskChild
+    where
+        F: Fn(TaskContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let work = Arc::new(work);
+        let child = ServiceChild::new(name, Kind::Task, move |birth| {
+            let inner = birth.inner::<NoMessages>();
+            let body = task::live(inner.clone(), work.clone());
+            birth.live(&inner, OnKill::Drop, Box::pin(body))
+        });
+        TaskChild { child: child.restart(Restart::Transient) }
+    }
+
+    /// A service that owns an OS thread and iterates its mailbox; `work` runs anew for every incarnation.
+    ///
+    /// A stop or a kill ends the iterator. A thread that is busy then is waited for and, in the end, abandoned: it can
+    /// take no message and complete no reply any more, and what it holds it can still use.
+    ///
+    /// ```
+    /// # use regrow::{Child, Inbox};
+    /// let hasher = Child::thread("hasher", |inbox: Inbox<Vec<u8>>| {
+    ///     for block in inbox {
+    ///         // long, blocking work
+    ///         # drop(block);
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn thread<M, F>(name: impl Into<Arc<str>>, work: F) -> ServiceChild<M>
+    where
+        M: Send + 'static,
+        F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        let work = Arc::new(work);
+        ServiceChild::new(name, Kind::Thread, move |birth| {
+            let inner = birth.inner::<M>();
+            let body = thread::live(inner.clone(), work.clone());
+            birth.live(&inner, OnKill::Tell, Box::pin(body))
+        })
+    }
+
+    /// Any `ractor::Actor`, built by `build` for every incarnation and reached through a [`Handle`](crate::Handle) like
+    /// everything else.
+    ///
+    /// Its messages wait in the mailbox here while it is away. They are handed on to its own mailbox at once when it is
+    /// up, and count as handled then; what it has not processed when it dies is lost, and calls among that end as its
+    /// own replies do.
+    pub fn actor<A, F>(name: impl Into<Arc<str>>, build: F) -> ServiceChild<A::Msg>
+    where
+        A: Actor,
+        F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
+    {
+        let build = Arc::new(build);
+        ServiceChild::new(name, Kind::Actor, move |birth| {
+            let inner = birth.inner::<A::Msg>();
+            let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
+            birth.live(&inner, OnKill::Tell, Box::pin(body))
+        })
+    }
+
+    /// A supervisor whose description is made anew, by `build`, at each of its starts, as OTP calls `init` (OTP rule
+    /// 100). Children that keep their name and type of message keep their slot, and with it their handles and mail.
+    ///
+    /// `build` runs first when the tree is planned, before anything starts. The name is the one given here.
+    pub fn supervisor(name: impl Into<Arc<str>>, build: impl Fn() -> Supervisor + Send + Sync + 'static) -> Child {
+        let first = build().named(name);
+        let name = first.name.clone();
+        Child {
+            spec: first.spec(),
+            kind: Kind::Supervisor,
+            drain: false,
+            recipe: Recipe::Supervisor(SupervisorRecipe::built(first, move || build().named(name.clone()))),
+        }
+    }
+}
+
+impl From<Supervisor> for Child {
+    fn from(supervisor: Supervisor) -> Self {
+        Child {
+            spec: supervisor.spec(),
+            kind: Kind::Supervisor,
+            drain: false,
+            recipe: Recipe::Supervisor(SupervisorRecipe::fixed(supervisor)),
+        }
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("kind", &self.kind).field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+/// A child with a mailbox for messages of type `M`, being described.
+#[must_use = "a child does nothing until a supervisor has it"]
+pub struct ServiceChild<M: Send + 'static> {
+    spec: ChildSpec,
+    kind: Kind,
+    drain: bool,
+    settings: Settings,
+    mailbox: Option<Mailbox<M>>,
+    conceive: Conceive,
+}
+
+impl<M: Send + 'static> ServiceChild<M> {
+    fn new(name: impl Into<Arc<str>>, kind: Kind, conceive: impl Fn(Birth) -> Life + Send + Sync + 'static) -> Self {
+        Self {
+            spec: ChildSpec::new(name),
+            kind,
+            drain: false,
+            settings: Settings::default(),
+            mailbox: None,
+            conceive: Arc::new(conceive),
+        }
+    }
+
+    /// Which exits call for a restart. Default: permanent.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.spec = self.spec.restart(restart);
+        self
+    }
+
+    /// How it is stopped. Default: asked, and killed after five seconds.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.spec = self.spec.shutdown(shutdown);
+        self
+    }
+
+    /// What happens when a kill does not end it. Default: abandoned after five seconds.
+    pub fn abandon(mut self, abandon: Abandon) -> Self {
+        self.spec = self.spec.abandon(abandon);
+        self
+    }
+
+    /// Uses a mailbox that was made before, with [`mailbox`](crate::mailbox()), whose handles are already held.
+    pub fn mailbox(mut self, mailbox: Mailbox<M>) -> Self {
+        self.mailbox = Some(mailbox);
+        self
+    }
+
+    /// How many messages may wait, the one in hand not counted. Default: 1024. Zero is refused when the tree starts.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.settings.capacity = messages;
+        self
+    }
+
+    /// Lets any number of messages wait. Memory is then the only limit.
+    pub fn unbounded(self) -> Self {
+        self.capacity(usize::MAX)
+    }
+
+    /// What happens to one message more than there is room for. Default: refused.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// What happens to queued messages when an incarnation ends. Default: kept for the next.
+    pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
+        self.settings.on_restart = on_restart;
+        self
+    }
+
+    /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
+    /// threads and actors end without it.
+    pub fn drain(mut self) -> Self {
+        self.drain = true;
+        self
+    }
+}
+
+impl<M: Send + 'static> From<ServiceChild<M>> for Child {
+    fn from(child: ServiceChild<M>) -> Self {
+        let is_given = child.mailbox.is_some();
+        let slot = match child.mailbox {
+            Some(mailbox) => {
+                let slot = mailbox.into_slot();
+                slot.configure(child.settings);
+                slot
+            }
+            None => Slot::<M>::new(child.settings),
+        };
+        Child {
+            spec: child.spec,
+            kind: child.kind,
+            drain: child.drain,
+            recipe: Recipe::Leaf(Leaf { slot, capacity: child.settings.capacity, is_given, conceive: child.conceive }),
+        }
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for ServiceChild<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceChild").field("kind", &self.kind).field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+/// A task, being described.
+#[must_use = "a child does nothing until a supervisor has it"]
+#[derive(Debug)]
+pub struct TaskChild {
+    child: ServiceChild<NoMessages>,
+}
+
+impl TaskChild {
+    /// Which exits call for a restart. Default: transient.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.child = self.child.restart(restart);
+        self
+    }
+
+    /// How it is stopped. Default: asked, and killed after five seconds.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.child = self.child.shutdown(shutdown);
+        self
+    }
+
+    /// What happens when a kill does not end it. Default: abandoned after five seconds.
+    pub fn abandon(mut self, abandon: Abandon) -> Self {
+        self.child = self.child.abandon(abandon);
+        self
+    }
+}
+
+impl From<TaskChild> for Child {
+    fn from(task: TaskChild) -> Self {
+        task.child.into()
+    }
+}

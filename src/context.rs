@@ -1,0 +1,268 @@
+//! What an incarnation sees of its world.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::directory::LookupError;
+use crate::error::Refusal;
+use crate::handle::Handle;
+use crate::incarnation::tasks::Tasks;
+use crate::port::Port;
+use crate::slot::Slot;
+use crate::slot::life::Tenancy;
+use crate::sync::lock;
+use crate::world::World;
+
+/// What every incarnation knows, whatever its kind.
+pub(crate) struct Inner<M> {
+    pub(crate) slot: Arc<Slot<M>>,
+    pub(crate) port: Arc<Port>,
+    pub(crate) world: Arc<World>,
+    /// The path of the supervisor.
+    pub(crate) scope: Arc<str>,
+    pub(crate) last_exit: Option<Exit>,
+    pub(crate) generation: u64,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) info: Mutex<Option<Arc<str>>>,
+}
+
+impl<M: Send + 'static> Inner<M> {
+    /// The incarnation is up: everybody may know.
+    pub(crate) fn up(&self) {
+        let generation = self.slot.up(&self.port);
+        self.port.set_up();
+        let (attempt, info) = (self.port.attempt(), lock(&self.info).take());
+        self.port.tell(crate::supervisor::facts::Fact::Started { attempt, generation, info });
+    }
+
+    pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
+        self.world.directory.resolve(&self.scope, name)
+    }
+}
+
+/// What a service sees of its world: its own handle, its peers, its timers and tasks, and how its last life ended.
+///
+/// It is about one incarnation: what is spawned or timed through it ends with that incarnation. Clones are cheap.
+pub struct Context<S: crate::Service> {
+    inner: Arc<Inner<S::Msg>>,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: crate::Service> Context<S> {
+    pub(crate) fn new(inner: Arc<Inner<S::Msg>>) -> Self {
+        Self { inner, service: PhantomData }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner<S::Msg>> {
+        &self.inner
+    }
+
+    /// Finds a peer by name: first beside this service, then one scope further up at a time, and at last as a full
+    /// path. A leading `/` asks for a full path alone.
+    ///
+    /// Every service of a tree can be found from before the first one starts, whatever its state.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
+        self.inner.lookup(name)
+    }
+
+    /// The service's own handle, which outlives this incarnation.
+    pub fn handle(&self) -> Handle<S::Msg> {
+        Handle::new(self.inner.slot.clone())
+    }
+
+    /// The service's full path.
+    pub fn path(&self) -> Arc<str> {
+        self.inner.slot.path()
+    }
+
+    /// The generation of this incarnation; in a factory, the one it will have when it comes up.
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
+    /// Counts the attempts of this incarnation's supervisor to start a child, this one included.
+    pub fn attempt(&self) -> u64 {
+        self.inner.port.attempt().number()
+    }
+
+    /// How the life or attempt before this one ended; `None` for the first.
+    pub fn last_exit(&self) -> Option<&Exit> {
+        self.inner.last_exit.as_ref()
+    }
+
+    /// In a factory: a line about the new incarnation, told with its start, such as the port it listens on.
+    pub fn info(&self, info: impl Into<Arc<str>>) {
+        *lock(&self.inner.info) = Some(info.into());
+    }
+
+    /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
+    /// again; a transient one rests.
+    pub fn stop(&self) {
+        self.inner.port.leave();
+    }
+
+    /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.
+    pub fn is_stopping(&self) -> bool {
+        self.inner.port.is_told_to_stop()
+    }
+
+    /// Starts a task that is linked to this incarnation: it is dropped before the next one is built, and a panic in it
+    /// ends this one.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Timer {
+        Timer { task: self.inner.tasks.spawn(&self.inner.port, future) }
+    }
+
+    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
+    /// full then, it waits for room.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn send_after(&self, delay: Duration, message: S::Msg) -> Timer {
+        let handle = self.handle();
+        self.spawn(async move {
+            tokio::time::sleep(delay).await;
+            // Refused only when the service is over, and then nobody wants it.
+            let _ = handle.send(message).await;
+        })
+    }
+
+    /// Sends what `message` makes to this service every `period`, for the first time after one period, until this
+    /// incarnation ends. Ticks that find the mailbox full, and ticks that were missed, are left out.
+    ///
+    /// # Panics
+    ///
+    /// When `period` is zero, as [`tokio::time::interval`] does, and outside of a tokio runtime.
+    pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> Timer {
+        assert!(!period.is_zero(), "an interval needs a period that is not zero");
+        let handle = self.handle();
+        self.spawn(async move {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                match handle.cast(message()).map_err(|error| error.refusal()) {
+                    Ok(()) | Err(Refusal::Full) => {}
+                    Err(_) => return,
+                }
+            }
+        })
+    }
+}
+
+impl<S: crate::Service> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), service: PhantomData }
+    }
+}
+
+impl<S: crate::Service> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("path", &self.path()).field("generation", &self.generation()).finish()
+    }
+}
+
+/// A timer or task of an incarnation. Dropping it changes nothing; it ends with the incarnation anyway.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    task: Option<AbortHandle>,
+}
+
+impl Timer {
+    /// Ends it now. A message it has sent already stays sent.
+    pub fn cancel(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+
+    /// Whether it has fired for the last time, was cancelled, or ended with its incarnation.
+    pub fn is_finished(&self) -> bool {
+        self.task.as_ref().is_none_or(AbortHandle::is_finished)
+    }
+}
+
+/// What a task sees of its world.
+#[derive(Clone)]
+pub struct TaskContext {
+    inner: Arc<Inner<NoMessages>>,
+}
+
+/// The messages of a child that takes none: a task, a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMessages {}
+
+impl TaskContext {
+    pub(crate) fn new(inner: Arc<Inner<NoMessages>>) -> Self {
+        Self { inner }
+    }
+
+    /// Finds a service by name, as [`Context::lookup`] does.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
+        self.inner.lookup(name)
+    }
+
+    /// The task's full path.
+    pub fn path(&self) -> Arc<str> {
+        self.inner.slot.path()
+    }
+
+    /// The generation of this incarnation.
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
+    /// How the life before this one ended; `None` for the first.
+    pub fn last_exit(&self) -> Option<&Exit> {
+        self.inner.last_exit.as_ref()
+    }
+
+    /// Completes when the supervisor asks the task to stop.
+    ///
+    /// A task that never asks is dropped at its next await when it is to stop. One that has called this is waited for,
+    /// within its shutdown time, so that it can finish in its own way.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let port = self.inner.port.clone();
+        port.listens();
+        // The stop wakes the task that the incarnation lives in, which polls this.
+        std::future::poll_fn(
+            move |_| {
+                if port.is_told_to_stop() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            },
+        )
+    }
+
+    /// Starts a task that is linked to this incarnation, as [`Context::spawn`] does.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Timer {
+        Timer { task: self.inner.tasks.spawn(&self.inner.port, future) }
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext").field("path", &self.path()).field("generation", &self.generation()).finish()
+    }
+}

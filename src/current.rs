@@ -1,0 +1,117 @@
+//! What this thread is doing for a service right now: whose code it runs, and what that code's last panic was.
+//!
+//! Invariants:
+//! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
+//! 2. The panic hook is installed once, calls the hook that was there before, and records only under the mark
+//!    (PITFALLS 19).
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Arc, Once};
+
+use regrow_supervisors::{Exit, Panic};
+
+use crate::port::Port;
+
+thread_local! {
+    static PORT: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
+    static TEARDOWN: RefCell<Option<Exit>> = const { RefCell::new(None) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
+}
+
+/// Runs `code` as code of the incarnation behind `port`. A panic comes back as what it said and where.
+pub(crate) fn run_as<R>(port: &Arc<Port>, code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore(Option<Arc<Port>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PORT.set(self.0.take());
+        }
+    }
+    let _restore = Restore(PORT.replace(Some(port.clone())));
+    catch(code)
+}
+
+/// Runs `code` and catches its panic.
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LISTENING.set(self.0);
+        }
+    }
+    let _restore = Restore(LISTENING.replace(true));
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        let panic = PANIC.take().unwrap_or_else(|| Panic::new(text_of(&*payload)));
+        // A payload is a value of the user's, and its destructor may panic like any other.
+        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        panic
+    })
+}
+
+/// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
+pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
+    if let Err(panic) = catch(|| drop(value)) {
+        tracing::error!(service = path, panic = %panic, "{what} panicked while being dropped");
+    }
+}
+
+/// Drops what belongs to a life that ended with `exit`, so that replies it still holds can say why they never come.
+pub(crate) fn tear_down(exit: &Exit, what: impl Sized) -> Result<(), Panic> {
+    struct Restore(Option<Exit>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            TEARDOWN.set(self.0.take());
+        }
+    }
+    let _restore = Restore(TEARDOWN.replace(Some(exit.clone())));
+    catch(|| drop(what))
+}
+
+/// How the life ended whose remains are being dropped on this thread.
+pub(crate) fn teardown() -> Option<Exit> {
+    TEARDOWN.try_with(|exit| exit.borrow().clone()).ok().flatten()
+}
+
+/// Whether this thread runs code of the incarnation that `test` recognises.
+pub(crate) fn is(test: impl FnOnce(&Port) -> bool) -> bool {
+    PORT.try_with(|port| port.borrow().as_deref().is_some_and(test)).unwrap_or(false)
+}
+
+/// Installs the panic hook, once for the process.
+pub(crate) fn install_panic_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if LISTENING.try_with(Cell::get).unwrap_or(false) {
+                record(info);
+            }
+            before(info);
+        }));
+    });
+}
+
+fn record(info: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let asked_for = backtrace.status() == BacktraceStatus::Captured;
+    let panic = Panic {
+        message: text_of(info.payload()).into(),
+        location: info.location().map(|location| location.to_string().into()),
+        backtrace: asked_for.then(|| backtrace.to_string().into()),
+    };
+    // Not `set`: dropping the value before must not run inside a hook that already holds it.
+    let _ = PANIC.try_with(|slot| slot.try_borrow_mut().map(|mut slot| *slot = Some(panic)));
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic whose payload is no text".to_owned()
+    }
+}

@@ -1,0 +1,195 @@
+//! The directory: path to slot, authoritative, behind a lock. Only supervisors write it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::handle::Handle;
+use crate::slot::accounting::Accounting;
+use crate::slot::status::{State, Status};
+use crate::slot::{AnySlot, Slot};
+
+/// What kind of child a directory entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A [`Service`](crate::Service).
+    Service,
+    /// A future.
+    Task,
+    /// A service that owns an OS thread.
+    Thread,
+    /// A `ractor::Actor` that knows nothing of regrow.
+    Actor,
+    /// A supervisor.
+    Supervisor,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Service => "service",
+            Self::Task => "task",
+            Self::Thread => "thread",
+            Self::Actor => "actor",
+            Self::Supervisor => "supervisor",
+        })
+    }
+}
+
+/// One line of the directory: what was true of a child when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands.
+    pub status: Status,
+    /// The books of its mailbox.
+    pub accounting: Accounting,
+    /// The type of its messages.
+    pub message_type: &'static str,
+}
+
+#[derive(Clone)]
+pub(crate) struct Listed {
+    pub(crate) kind: Kind,
+    pub(crate) slot: Arc<dyn AnySlot>,
+}
+
+#[derive(Default)]
+pub(crate) struct Directory {
+    paths: RwLock<HashMap<Arc<str>, Listed>>,
+}
+
+impl Directory {
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>) {
+        let before = self.write().insert(path.clone(), Listed { kind, slot });
+        drop(before);
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        let gone = self.write().remove(path);
+        drop(gone);
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<Listed> {
+        self.read().get(path).cloned()
+    }
+
+    /// Everything at `path` and below it, leaves first.
+    pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
+        let is_under =
+            |candidate: &str| candidate.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let mut found: Vec<_> = self
+            .read()
+            .iter()
+            .filter(|(candidate, _)| is_under(candidate))
+            .map(|(path, listed)| (path.clone(), listed.clone()))
+            .collect();
+        found.sort_by(|(a, _), (b, _)| b.cmp(a));
+        found
+    }
+
+    /// Puts a child and everything below it into a state in which nothing is accepted.
+    pub(crate) fn close(&self, path: &str, state: State) {
+        for (path, listed) in self.under(path) {
+            listed.slot.close(state);
+            if state == State::Gone {
+                self.remove(&path);
+            }
+        }
+    }
+
+    /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
+    pub(crate) fn close_all(&self) {
+        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
+        for slot in slots {
+            slot.close(State::Gone);
+        }
+    }
+
+    pub(crate) fn find<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        let listed = self.get(path).ok_or_else(|| LookupError::NotFound { path: path.into() })?;
+        let found = listed.slot.message_type();
+        match listed.slot.as_any().downcast::<Slot<M>>() {
+            Ok(slot) => Ok(Handle::new(slot)),
+            Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
+        }
+    }
+
+    /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
+    pub(crate) fn resolve<M: Send + 'static>(&self, scope: &str, name: &str) -> Result<Handle<M>, LookupError> {
+        if let Some(full) = name.strip_prefix('/') {
+            return self.find(full);
+        }
+        let mut scope = Some(scope);
+        while let Some(here) = scope {
+            let path = format!("{here}/{name}");
+            if self.get(&path).is_some() {
+                return self.find(&path);
+            }
+            scope = here.rsplit_once('/').map(|(up, _)| up);
+        }
+        self.find(name)
+    }
+
+    /// Everything, in the order of the paths.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let listed: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.clone())).collect();
+        let mut entries: Vec<_> = listed
+            .into_iter()
+            .map(|(path, Listed { kind, slot })| Entry {
+                path,
+                kind,
+                status: slot.status(),
+                accounting: slot.accounting(),
+                message_type: slot.message_type(),
+            })
+            .collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Listed>> {
+        self.paths.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Arc<str>, Listed>> {
+        self.paths.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a look-up found no handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// Nothing has this path.
+    NotFound {
+        /// What was asked for.
+        path: Arc<str>,
+    },
+    /// The service takes other messages.
+    WrongType {
+        /// What was asked for.
+        path: Arc<str>,
+        /// The messages it takes.
+        found: &'static str,
+        /// The messages of the handle that was asked for.
+        asked: &'static str,
+    },
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
+            Self::WrongType { path, found, asked } => {
+                write!(f, "`{path}` takes messages of type `{found}`, not `{asked}`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LookupError {}

@@ -1,0 +1,135 @@
+//! What subscribers see.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::Exit;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+/// Something that happened to a child of the tree.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The child's full path.
+    pub path: Arc<str>,
+    /// The generation it happened to; for a start that failed, the latest one before.
+    pub generation: u64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a child.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An incarnation is up.
+    Started {
+        /// What the factory said about it.
+        info: Option<Arc<str>>,
+    },
+    /// An attempt to start came to nothing.
+    StartFailed {
+        /// Why.
+        exit: Exit,
+    },
+    /// The factory said that the service is not wanted.
+    Ignored,
+    /// The incarnation has ended.
+    Exited {
+        /// How.
+        exit: Exit,
+    },
+    /// It was told to stop and ended otherwise than expected (OTP rule 51).
+    ShutdownError {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A kill did not end it in time; it was cut off and left behind.
+    Abandoned,
+    /// It will not be started again by itself.
+    Down,
+    /// Its spec is forgotten.
+    Gone,
+    /// This supervisor's restart budget is gone (OTP rule 28).
+    GaveUp {
+        /// The child whose exit was one too many.
+        child: Arc<str>,
+    },
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { info: None } => f.write_str("started"),
+            Self::Started { info: Some(info) } => write!(f, "started ({info})"),
+            Self::StartFailed { exit } => write!(f, "failed to start: {exit}"),
+            Self::Ignored => f.write_str("is not wanted"),
+            Self::Exited { exit } => write!(f, "exited: {exit}"),
+            Self::ShutdownError { exit } => write!(f, "did not stop as asked: {exit}"),
+            Self::Abandoned => f.write_str("was abandoned"),
+            Self::Down => f.write_str("is down"),
+            Self::Gone => f.write_str("is gone"),
+            Self::GaveUp { child } => write!(f, "gave up on `{child}`"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{} {}", self.path, self.generation, self.kind)
+    }
+}
+
+/// A stream of the tree's events from the moment it was asked for, bounded: a subscriber that falls behind loses the
+/// oldest ones and is told how many.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+}
+
+/// Events that a slow subscriber lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed(
+    /// How many.
+    pub u64,
+);
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events were lost because the subscriber was too slow", self.0)
+    }
+}
+
+impl std::error::Error for Missed {}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next event; `None` when the tree is over and all its events have been seen.
+    ///
+    /// # Errors
+    ///
+    /// When events were lost since the last one. The stream goes on behind the gap.
+    pub async fn next(&mut self) -> Option<Result<Event, Missed>> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(Ok(event)),
+            Err(RecvError::Lagged(count)) => Some(Err(Missed(count))),
+            Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// The next event if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    pub fn try_next(&mut self) -> Option<Result<Event, Missed>> {
+        match self.receiver.try_recv() {
+            Ok(event) => Some(Ok(event)),
+            Err(TryRecvError::Lagged(count)) => Some(Err(Missed(count))),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+}

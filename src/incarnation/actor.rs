@@ -1,0 +1,35 @@
+//! The ractor actor that a life runs in: one type for every kind of child, linked under its supervisor, so that ractor's
+//! tools see the tree.
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+
+use crate::incarnation::Life;
+
+struct Incarnation;
+
+impl Actor for Incarnation {
+    type Msg = ();
+    type State = Option<Life>;
+    type Arguments = Life;
+
+    async fn pre_start(&self, _myself: ActorRef<()>, life: Life) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(life))
+    }
+
+    async fn handle(&self, myself: ActorRef<()>, (): (), state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        // Taken out: ractor's state outlives a kill, and locals of this future do not.
+        if let Some(life) = state.take() {
+            life.await;
+        }
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+/// Starts the life in an actor linked under `supervisor`. Its `pre_start` is trivial, so this never waits.
+pub(crate) async fn launch(life: Life, supervisor: ActorCell) {
+    // A refusal means that the supervisor is being stopped: the life is dropped, and tells its end.
+    if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, life, supervisor).await {
+        let _ = actor.send_message(());
+    }
+}

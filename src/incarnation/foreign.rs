@@ -1,0 +1,147 @@
+//! The life of a `ractor::Actor` that knows nothing of regrow: it is spawned below a warden, and the slot's messages are
+//! handed on to its mailbox.
+//!
+//! What the law, the capacity and *never ran* say ends at that hand-over: the actor has a mailbox of its own, which dies
+//! with it.
+
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use regrow_supervisors::Exit;
+use tokio::sync::oneshot;
+
+use crate::context::Inner;
+use crate::incarnation::service::{caught, until_stopped};
+use crate::incarnation::{End, failure};
+use crate::slot::life::Next;
+use crate::sync::lock;
+
+/// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
+struct Warden;
+
+impl Actor for Warden {
+    type Msg = ();
+    type State = Option<oneshot::Sender<Exit>>;
+    type Arguments = oneshot::Sender<Exit>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<()>,
+        ended: oneshot::Sender<Exit>,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(ended))
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<()>,
+        event: SupervisionEvent,
+        ended: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(exit) = exit_of(event) {
+            if let Some(ended) = ended.take() {
+                let _ = ended.send(exit);
+            }
+            myself.stop(None);
+        }
+        Ok(())
+    }
+}
+
+/// The one place that turns ractor's way of telling an end into ours (PITFALLS 1, 2).
+fn exit_of(event: SupervisionEvent) -> Option<Exit> {
+    match event {
+        SupervisionEvent::ActorTerminated(_, state, reason) => {
+            // Dropped here, before the end is told: PITFALLS 3.
+            drop(state);
+            Some(match reason.as_deref() {
+                Some("killed" | "actor_task_cancelled") => Exit::Killed,
+                Some(_) | None => Exit::Normal,
+            })
+        }
+        SupervisionEvent::ActorFailed(_, error) => Some(Exit::failed(format!("{error:#}"))),
+        _ => None,
+    }
+}
+
+pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, build: Arc<F>, supervisor: ActorCell) -> End
+where
+    A: Actor,
+    F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
+{
+    let (ended, mut end) = oneshot::channel();
+    let Ok((warden, gone)) = Actor::spawn_linked(None, Warden, ended, supervisor).await else {
+        return End::Exit(Exit::Killed);
+    };
+    // Whatever drops this body takes the actor along.
+    let _leash = Leash(warden.get_cell());
+    let spawn = async {
+        let (actor, arguments) = build();
+        A::spawn_linked(None, actor, arguments, warden.get_cell()).await
+    };
+    let (actor, actor_gone) = match until_stopped(&inner, caught(spawn)).await {
+        None => return End::Exit(Exit::Shutdown),
+        Some(Ok(Ok(spawned))) => spawned,
+        Some(Ok(Err(error))) => return End::Exit(failure(error.into())),
+        Some(Err(panic)) => return End::Exit(Exit::Panicked(panic)),
+    };
+    inner.up();
+    let told = Mutex::new(None);
+    let mut exit = std::future::poll_fn(|cx| {
+        if let Poll::Ready(exit) = std::pin::Pin::new(&mut end).poll(cx) {
+            return Poll::Ready(exit.unwrap_or(Exit::Killed));
+        }
+        hand_on(&inner, &actor, &told);
+        Poll::Pending
+    })
+    .await;
+    // ractor tells a panic before it drops the state (PITFALLS 3): the end is the end of the task.
+    let _ = actor_gone.await;
+    let _ = gone.await;
+    if let (Exit::Normal, Some(Told::ToStop)) = (&exit, *lock(&told)) {
+        exit = Exit::Shutdown;
+    }
+    End::Exit(exit)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    ToStop,
+    ToDie,
+    /// Nothing: it is ending by itself and refused a message, which is lost with it like any message in hand.
+    Nothing,
+}
+
+/// Hands on every message there is, and what the port wants.
+fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mutex<Option<Told>>) {
+    while *lock(told) != Some(Told::Nothing) {
+        match inner.slot.poll_next(&inner.port, false) {
+            Poll::Pending => return,
+            Poll::Ready(Next::Message(message)) => {
+                if actor.send_message(message).is_err() {
+                    *lock(told) = Some(Told::Nothing);
+                }
+            }
+            Poll::Ready(Next::Signal) => {
+                let mut told = lock(told);
+                if inner.port.is_killed() && *told != Some(Told::ToDie) {
+                    *told = Some(Told::ToDie);
+                    actor.kill();
+                } else if told.is_none() {
+                    *told = Some(Told::ToStop);
+                    actor.stop(None);
+                }
+                return;
+            }
+        }
+    }
+}
+
+struct Leash(ActorCell);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}

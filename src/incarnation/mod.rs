@@ -1,0 +1,269 @@
+//! One life of a child, whatever its kind: it wraps the body, watches the port, and sees to it that nothing of the old
+//! life is left when its end is told.
+//!
+//! Invariants:
+//! 1. The end of a life is told exactly once, by this wrapper and by nobody else, also when the task that runs it is
+//!    dropped before its first poll. (A guard made inside the body would not exist then: FINDINGS 3.)
+//! 2. Body, state and linked tasks are gone before the end is told.
+//! 3. A life that was fenced tells nothing: its supervisor has forgotten it, and the slot belongs to another.
+
+pub(crate) mod actor;
+pub(crate) mod foreign;
+pub(crate) mod service;
+pub(crate) mod task;
+pub(crate) mod tasks;
+pub(crate) mod thread;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use regrow_supervisors::{Abandon, Exit, Panic};
+
+use crate::context::Inner;
+use crate::current;
+use crate::port::{Port, Waiting};
+use crate::slot::life::Tenancy;
+use crate::slot::{AnySlot, Slot};
+use crate::supervisor::facts::Fact;
+use crate::world::World;
+use tasks::Tasks;
+
+/// How a body ends.
+pub(crate) enum End {
+    /// The child is not wanted.
+    Ignored,
+    Exit(Exit),
+}
+
+pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
+
+/// What a kill does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnKill {
+    /// The body is dropped where it stands.
+    Drop,
+    /// The body sees it on its port and ends; what it guards cannot be dropped from outside.
+    Tell,
+}
+
+/// All that a new life is given.
+pub(crate) struct Birth {
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) port: Arc<Port>,
+    pub(crate) world: Arc<World>,
+    pub(crate) scope: Arc<str>,
+    pub(crate) last_exit: Option<Exit>,
+    pub(crate) drain: bool,
+    pub(crate) abandon: Abandon,
+    /// The supervisor, for what links itself to it.
+    pub(crate) cell: ractor::ActorCell,
+}
+
+impl Birth {
+    /// What the incarnation will know, as one whose messages are `M`.
+    pub(crate) fn inner<M: Send + 'static>(&self) -> Arc<Inner<M>> {
+        let Ok(slot) = self.slot.clone().as_any().downcast::<Slot<M>>() else {
+            unreachable!("the planner gives a child a slot of its own message type")
+        };
+        Arc::new(Inner {
+            generation: slot.generation_to_be(),
+            slot,
+            port: self.port.clone(),
+            world: self.world.clone(),
+            scope: self.scope.clone(),
+            last_exit: self.last_exit.clone(),
+            tasks: Arc::default(),
+            info: Default::default(),
+        })
+    }
+
+    pub(crate) fn live<M: Send + 'static>(&self, inner: &Arc<Inner<M>>, on_kill: OnKill, body: Body) -> Life {
+        let limit = match self.abandon {
+            Abandon::After(limit) => Some(limit),
+            Abandon::Never => None,
+        };
+        let body = Box::pin(move_in(self.slot.clone(), self.port.clone(), limit, body));
+        Life {
+            body: Some(body),
+            port: self.port.clone(),
+            slot: self.slot.clone(),
+            tasks: inner.tasks.clone(),
+            on_kill,
+            end: None,
+            waker: None,
+            told: false,
+            span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
+        }
+    }
+}
+
+/// Waits until the slot is free before the body runs.
+///
+/// In a tree left alone it always is. It is not when somebody has killed a supervisor through ractor: then its children
+/// are still ending when the next ones come. The wait has the limit that a kill has.
+async fn move_in(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Duration>, body: Body) -> End {
+    if !slot.life().claim(&port) {
+        let free = async {
+            loop {
+                let vacant = slot.life().vacant().notified();
+                if slot.life().claim(&port) {
+                    return;
+                }
+                vacant.await;
+            }
+        };
+        match limit {
+            None => free.await,
+            Some(limit) => {
+                if tokio::time::timeout(limit, free).await.is_err() {
+                    if let Some(zombie) = slot.life().tenant() {
+                        tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
+                        slot.life().fence(&zombie, &Exit::Killed);
+                        zombie.wake();
+                    }
+                    slot.life().claim(&port);
+                }
+            }
+        }
+    }
+    body.await
+}
+
+pub(crate) struct Life {
+    body: Option<Body>,
+    port: Arc<Port>,
+    slot: Arc<dyn AnySlot>,
+    tasks: Arc<Tasks>,
+    on_kill: OnKill,
+    end: Option<End>,
+    waker: Option<Waker>,
+    told: bool,
+    span: tracing::Span,
+}
+
+impl Future for Life {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let life = &mut *self;
+        // Registered before the signals are looked at: invariant 1 of the port.
+        if !life.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            life.port.register(Waiting::Life, cx.waker());
+            life.waker = Some(cx.waker().clone());
+        }
+        if life.end.is_none() {
+            match life.poll_body(cx) {
+                Poll::Ready(end) => life.tear_down(end),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if !life.port.is_fenced() && life.tasks.poll_gone(cx).is_pending() {
+            return Poll::Pending;
+        }
+        life.tell();
+        Poll::Ready(())
+    }
+}
+
+impl Life {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.port.is_fenced() || (self.port.is_killed() && self.on_kill == OnKill::Drop) {
+            return Poll::Ready(End::Exit(Exit::Killed));
+        }
+        if let Some(exit) = self.port.broken() {
+            return Poll::Ready(End::Exit(exit));
+        }
+        let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
+        let entered = self.span.enter();
+        let polled = current::run_as(&self.port, || body.as_mut().poll(cx));
+        drop(entered);
+        match polled {
+            Ok(poll) => poll,
+            Err(panic) => Poll::Ready(End::Exit(Exit::Panicked(panic))),
+        }
+    }
+
+    /// Drops what the life owned (invariant 2).
+    fn tear_down(&mut self, end: End) {
+        let exit = match &end {
+            End::Ignored => Exit::Shutdown,
+            End::Exit(exit) => exit.clone(),
+        };
+        let body = self.body.take();
+        let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
+        self.tasks.close();
+        self.end = Some(match dropped {
+            Ok(()) => end,
+            Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
+        });
+    }
+
+    /// The end is told (invariant 1): to the slot, which settles what was in hand, then to the supervisor.
+    fn tell(&mut self) {
+        if std::mem::replace(&mut self.told, true) || self.port.is_fenced() {
+            return;
+        }
+        let end = self.end.take().unwrap_or(End::Exit(Exit::Killed));
+        let attempt = self.port.attempt();
+        let fact = match end {
+            End::Ignored => {
+                self.slot.life().end(&self.port, &Exit::Normal);
+                Fact::Ignored(attempt)
+            }
+            End::Exit(exit) => {
+                self.slot.life().end(&self.port, &exit);
+                if self.port.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
+            }
+        };
+        self.port.tell(fact);
+    }
+}
+
+/// Dropped unfinished: by ractor's kill, or because the runtime goes away. It counts as killed.
+impl Drop for Life {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        if self.end.is_none() {
+            self.tear_down(End::Exit(Exit::Killed));
+        }
+        let tasks = self.tasks.clone();
+        if let (false, Ok(runtime)) = (tasks.is_gone(), tokio::runtime::Handle::try_current()) {
+            // Its tasks end a little later, and the end is told after theirs.
+            let rest = Self {
+                body: None,
+                port: self.port.clone(),
+                slot: self.slot.clone(),
+                tasks,
+                on_kill: self.on_kill,
+                end: self.end.take(),
+                waker: None,
+                told: false,
+                span: self.span.clone(),
+            };
+            self.told = true;
+            runtime.spawn(rest);
+        } else {
+            self.tell();
+        }
+    }
+}
+
+/// An end that was clean until a destructor panicked is a panic; one that was worse stays, and the panic is logged.
+pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
+    if exit.is_abnormal() {
+        tracing::error!(path, %panic, %exit, "a destructor panicked while the incarnation was torn down");
+        exit
+    } else {
+        Exit::Panicked(panic)
+    }
+}
+
+/// What a failing service's error becomes.
+pub(crate) fn failure(error: anyhow::Error) -> Exit {
+    let text = format!("{error:#}");
+    Exit::Failed(regrow_supervisors::Failure::with_cause(text, error))
+}

@@ -1,0 +1,172 @@
+//! The life of a service: build the state, then pump the slot until something ends it.
+//!
+//! Invariants:
+//! 1. The factory is polled before a stop is looked at: a prompt start is seen as a start (OTP rule 8).
+//! 2. Between two messages the signals are looked at; after [`BATCH`] messages in a row the pump yields, or a service
+//!    that is always busy would starve its thread and never see a kill (PITFALLS 16).
+//! 3. The state is dropped here, by us, outside of any unwinding, whatever ended the life.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use regrow_supervisors::{Exit, Panic};
+
+use crate::context::{Context, Inner};
+use crate::current;
+use crate::incarnation::{End, failure, worst};
+use crate::service::{Ignore, Service};
+use crate::slot::life::Next;
+
+/// Messages handled in a row before others get their turn.
+const BATCH: u32 = 64;
+
+pub(crate) async fn live<S, F, Fut>(inner: Arc<Inner<S::Msg>>, factory: Arc<F>, drain: bool) -> End
+where
+    S: Service,
+    F: Fn(Context<S>) -> Fut,
+    Fut: Future<Output = anyhow::Result<S>>,
+{
+    let ctx = Context::new(inner);
+    let made = match until_stopped(ctx.inner(), caught(async { factory(ctx.clone()).await })).await {
+        None => return End::Exit(Exit::Shutdown),
+        Some(made) => made,
+    };
+    let state = match made {
+        Ok(Ok(service)) => Owned(Some(service)),
+        Ok(Err(error)) if error.is::<Ignore>() => return End::Ignored,
+        Ok(Err(error)) => return End::Exit(failure(error)),
+        Err(panic) => return End::Exit(Exit::Panicked(panic)),
+    };
+    ctx.inner().up();
+    End::Exit(run(state, ctx, drain).await)
+}
+
+async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
+    let service = state.get();
+    let mut exit = pump(service, &mut ctx, drain).await;
+    if let Exit::Normal | Exit::Shutdown | Exit::Failed(_) = exit {
+        match caught(service.stopped(&mut ctx)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if exit.is_abnormal() => {
+                tracing::error!(path = %ctx.path(), "the stop hook failed: {error:#}");
+            }
+            Ok(Err(error)) => exit = failure(error),
+            Err(panic) => exit = worst(exit, panic, &ctx.path()),
+        }
+    }
+    match state.tear_down(&exit) {
+        Ok(()) => exit,
+        Err(panic) => worst(exit, panic, &ctx.path()),
+    }
+}
+
+async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) -> Exit {
+    let inner = ctx.inner().clone();
+    // How many messages are still to be handled once a stop was asked for.
+    let mut last_ones = None;
+    let mut in_a_row = 0;
+    loop {
+        let next = std::future::poll_fn(|cx| {
+            // Invariant 2.
+            if in_a_row == BATCH {
+                in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match inner.slot.poll_next(&inner.port, last_ones.is_some()) {
+                Poll::Pending if last_ones.is_some() => Poll::Ready(None),
+                Poll::Pending => {
+                    in_a_row = 0;
+                    Poll::Pending
+                }
+                Poll::Ready(next) => Poll::Ready(Some(next)),
+            }
+        });
+        let message = match next.await {
+            None => return Exit::Shutdown,
+            Some(Next::Message(message)) => message,
+            Some(Next::Signal) => match signal(&inner) {
+                Exit::Shutdown if drain && last_ones.is_none() => {
+                    last_ones = Some(inner.slot.queued());
+                    if last_ones == Some(0) {
+                        return Exit::Shutdown;
+                    }
+                    continue;
+                }
+                exit => return exit,
+            },
+        };
+        in_a_row += 1;
+        match caught(service.handle(message, ctx)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return failure(error),
+            Err(panic) => return Exit::Panicked(panic),
+        }
+        if let Some(left) = &mut last_ones {
+            *left -= 1;
+            if *left == 0 {
+                // Books the last one as handled.
+                let _ = inner.slot.poll_next(&inner.port, false);
+                return Exit::Shutdown;
+            }
+        }
+    }
+}
+
+/// What the port wants. A stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
+/// still ends as asked (OTP rule 48). The kill then cuts the stop hook short.
+fn signal<M>(inner: &Inner<M>) -> Exit {
+    if inner.port.is_told_to_stop() {
+        Exit::Shutdown
+    } else if inner.port.is_leaving() {
+        Exit::Normal
+    } else {
+        inner.port.broken().unwrap_or(Exit::Killed)
+    }
+}
+
+/// Polls `future` until it is done or the port wants a stop, the future first (invariant 1).
+pub(crate) async fn until_stopped<M, F: Future>(inner: &Inner<M>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if inner.port.is_told_to_stop() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Polls user code and catches its panic.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match current::catch(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).
+struct Owned<S>(Option<S>);
+
+impl<S> Owned<S> {
+    fn get(&mut self) -> &mut S {
+        match &mut self.0 {
+            Some(state) => state,
+            None => unreachable!("the state is there until it is torn down, by value"),
+        }
+    }
+
+    fn tear_down(mut self, exit: &Exit) -> Result<(), Panic> {
+        current::tear_down(exit, self.0.take())
+    }
+}
+
+impl<S> Drop for Owned<S> {
+    fn drop(&mut self) {
+        if let Some(state) = self.0.take() {
+            current::drop_quietly(state, "an incarnation that was cut off", "the state");
+        }
+    }
+}

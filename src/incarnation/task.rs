@@ -1,0 +1,37 @@
+//! The life of a task: a future, up from its first poll.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use regrow_supervisors::Exit;
+
+use crate::context::{Inner, NoMessages, TaskContext};
+use crate::incarnation::service::caught;
+use crate::incarnation::{End, failure};
+use crate::service::Ignore;
+
+pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, work: Arc<F>) -> End
+where
+    F: Fn(TaskContext) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    inner.up();
+    let ctx = TaskContext::new(inner.clone());
+    let port = inner.port.clone();
+    let mut future = pin!(caught(async { work(ctx).await }));
+    let done = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        // A plain process dies of `shutdown`; one that listens ends in its own way.
+        Poll::Pending if port.is_told_to_stop() && !port.is_listening() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    End::Exit(match done.await {
+        None => Exit::Shutdown,
+        Some(Ok(Ok(()))) if port.is_told_to_stop() => Exit::Shutdown,
+        Some(Ok(Ok(()))) => Exit::Normal,
+        Some(Ok(Err(error))) if error.is::<Ignore>() => Exit::Normal,
+        Some(Ok(Err(error))) => failure(error),
+        Some(Err(panic)) => Exit::Panicked(panic),
+    })
+}

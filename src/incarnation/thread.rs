@@ -1,0 +1,134 @@
+//! The life of a service that owns an OS thread and iterates its mailbox.
+//!
+//! A thread cannot be dropped. A stop or a kill ends its iterator; code that is busy then is waited for, and abandoned in
+//! the end: fenced, so that it takes no message and completes no reply any more.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Poll;
+
+use regrow_supervisors::Exit;
+use tokio::sync::oneshot;
+
+use crate::blocking::block_on;
+use crate::context::Inner;
+use crate::current;
+use crate::directory::LookupError;
+use crate::handle::Handle;
+use crate::incarnation::{End, failure};
+use crate::port::Waiting;
+use crate::slot::life::Next;
+
+/// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
+///
+/// A message counts as handled when the next one is asked for, or when the thread returns `Ok`.
+pub struct Inbox<M> {
+    inner: Arc<Inner<M>>,
+}
+
+impl<M: Send + 'static> Inbox<M> {
+    /// The service's own handle, which outlives this incarnation.
+    pub fn handle(&self) -> Handle<M> {
+        Handle::new(self.inner.slot.clone())
+    }
+
+    /// Finds a peer by name, as [`Context::lookup`](crate::Context::lookup) does.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
+        self.inner.lookup(name)
+    }
+
+    /// The service's full path.
+    pub fn path(&self) -> Arc<str> {
+        self.inner.slot.path()
+    }
+
+    /// The generation of this incarnation.
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
+    /// How the life before this one ended; `None` for the first.
+    pub fn last_exit(&self) -> Option<&Exit> {
+        self.inner.last_exit.as_ref()
+    }
+
+    /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.port.is_signalled()
+    }
+}
+
+impl<M: Send + 'static> Iterator for Inbox<M> {
+    type Item = M;
+
+    fn next(&mut self) -> Option<M> {
+        let Inner { slot, port, .. } = &*self.inner;
+        let next = std::future::poll_fn(|cx| {
+            port.register(Waiting::Consumer, cx.waker());
+            slot.poll_next(port, false)
+        });
+        match block_on(next) {
+            Next::Message(message) => Some(message),
+            Next::Signal => None,
+        }
+    }
+}
+
+impl<M> fmt::Debug for Inbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("generation", &self.inner.generation).finish_non_exhaustive()
+    }
+}
+
+pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<F>) -> End
+where
+    M: Send + 'static,
+    F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
+{
+    let (ended, end) = oneshot::channel();
+    let (on_thread, runtime) = (inner.clone(), tokio::runtime::Handle::current());
+    let thread = std::thread::Builder::new().name(inner.slot.path().to_string()).spawn(move || {
+        // For timers in `call_within`, and for `tokio::spawn`.
+        let _runtime = runtime.enter();
+        let exit = run(&on_thread, &*work);
+        drop(work);
+        // Nobody listens to a thread that was abandoned.
+        let _ = ended.send(exit);
+    });
+    if let Err(error) = thread {
+        return End::Exit(failure(anyhow::Error::new(error).context("no thread could be started")));
+    }
+    inner.up();
+    End::Exit(end.await.unwrap_or(Exit::Killed))
+}
+
+fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized)) -> Exit {
+    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone() }));
+    match outcome {
+        Ok(Ok(())) => {
+            // Books the last message as handled; takes no other, for the thread is over.
+            settle_last(inner);
+            if inner.port.is_told_to_stop() {
+                Exit::Shutdown
+            } else if inner.port.is_killed() {
+                Exit::Killed
+            } else {
+                Exit::Normal
+            }
+        }
+        Ok(Err(error)) => failure(error),
+        Err(panic) => Exit::Panicked(panic),
+    }
+}
+
+fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
+    inner.port.leave();
+    match inner.slot.poll_next(&inner.port, false) {
+        Poll::Ready(Next::Signal) | Poll::Pending => {}
+        Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),
+    }
+}

@@ -1,0 +1,119 @@
+//! The log lines: one for each event, with the same field names everywhere, and few in a crash loop.
+//!
+//! Fields: `path` (of the child), `generation`, `exit`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tracing::{debug, error, info, warn};
+
+use crate::event::{Event, EventKind};
+
+/// Lines per child and second. What comes above is counted and told with the next line.
+const LINES_MAX: u32 = 5;
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Keeps crash loops from flooding the log.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    children: HashMap<Arc<str>, Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Duration,
+    lines: u32,
+    suppressed: u64,
+}
+
+/// Whether a line may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Yes, and so many were held back before it.
+    Write {
+        suppressed: u64,
+    },
+    HoldBack,
+}
+
+impl Limiter {
+    pub(crate) fn admit(&mut self, event: &Event, now: Duration) -> Verdict {
+        match event.kind {
+            EventKind::Gone => {
+                let suppressed = self.children.remove(&event.path).map_or(0, |window| window.suppressed);
+                return Verdict::Write { suppressed };
+            }
+            EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Down | EventKind::Ignored => {
+                return Verdict::Write { suppressed: 0 };
+            }
+            EventKind::Started { .. }
+            | EventKind::StartFailed { .. }
+            | EventKind::Exited { .. }
+            | EventKind::ShutdownError { .. } => {}
+        }
+        let window = self.children.entry(event.path.clone()).or_insert(Window { since: now, lines: 0, suppressed: 0 });
+        if now.saturating_sub(window.since) >= PERIOD {
+            (window.since, window.lines) = (now, 0);
+        }
+        if window.lines < LINES_MAX {
+            window.lines += 1;
+            Verdict::Write { suppressed: std::mem::take(&mut window.suppressed) }
+        } else {
+            window.suppressed += 1;
+            Verdict::HoldBack
+        }
+    }
+}
+
+pub(crate) fn write(event: &Event, verdict: Verdict) {
+    let Verdict::Write { suppressed } = verdict else { return };
+    let Event { path, generation, kind } = event;
+    match kind {
+        EventKind::Started { info } => {
+            debug!(%path, generation, info = info.as_deref(), suppressed, "child started");
+        }
+        EventKind::StartFailed { exit } => {
+            warn!(%path, generation, %exit, backtrace = backtrace(exit), suppressed, "child failed to start");
+        }
+        EventKind::Ignored => info!(%path, generation, "child is not wanted"),
+        EventKind::Exited { exit } if exit.is_abnormal() => {
+            warn!(%path, generation, %exit, backtrace = backtrace(exit), suppressed, "child exited");
+        }
+        EventKind::Exited { exit } => debug!(%path, generation, %exit, suppressed, "child exited"),
+        EventKind::ShutdownError { exit } => {
+            warn!(%path, generation, %exit, suppressed, "child did not stop as asked");
+        }
+        EventKind::Abandoned => {
+            error!(%path, generation, "child did not end after a kill and was abandoned");
+        }
+        EventKind::Down => info!(%path, generation, "child is down"),
+        EventKind::Gone => debug!(%path, generation, suppressed, "child is gone"),
+        EventKind::GaveUp { child } => {
+            error!(%path, generation, %child, "supervisor gave up: its restart budget is gone");
+        }
+    }
+}
+
+fn backtrace(exit: &Exit) -> Option<&str> {
+    match exit {
+        Exit::Panicked(panic) => panic.backtrace.as_deref(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loop_writes_few_lines_and_counts_the_others() {
+        let mut limiter = Limiter::default();
+        let event = Event { path: "app/x".into(), generation: 1, kind: EventKind::Exited { exit: Exit::Killed } };
+        let written =
+            |limiter: &mut Limiter, at| (0..1000).filter(|_| limiter.admit(&event, at) != Verdict::HoldBack).count();
+        assert_eq!(written(&mut limiter, Duration::ZERO), 5);
+        assert_eq!(limiter.admit(&event, PERIOD), Verdict::Write { suppressed: 995 });
+    }
+}

@@ -1,0 +1,176 @@
+//! The port of an incarnation: how it is woken, asked to stop, killed and cut off.
+//!
+//! A slot holds the port of its present incarnation and replaces it under its lock at every restart; that is the moment
+//! from which peers reach the new one.
+//!
+//! Invariants:
+//! 1. Signals only accumulate. Each is set before the wakers are called, and looked at after a waker was registered, so
+//!    that none is missed.
+//! 2. No waker is called while a slot's lock is held.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use regrow_supervisors::{Attempt, Exit};
+
+use crate::supervisor::facts::{Fact, Facts};
+use crate::sync::lock;
+
+/// The supervisor wants it to stop.
+const STOP: u8 = 1;
+/// It is to end at once.
+const KILL: u8 = 2;
+/// It has been abandoned: nothing it does counts any more.
+const FENCED: u8 = 4;
+/// It wants to stop by itself (`ctx.stop()`).
+const LEAVE: u8 = 8;
+/// A task of its own has panicked.
+const BROKEN: u8 = 16;
+/// It is up.
+const UP: u8 = 32;
+/// The incarnation wants to be told of a stop instead of being dropped (`Context::stopping`).
+const LISTENS: u8 = 64;
+
+/// Who waits for wake-ups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Waiting {
+    /// The task that the incarnation lives in.
+    Life,
+    /// What takes messages, where that is not the same task: an OS thread.
+    Consumer,
+}
+
+pub(crate) struct Port {
+    attempt: Attempt,
+    facts: Arc<Facts>,
+    signals: AtomicU8,
+    wakers: Mutex<[Option<Waker>; 2]>,
+    broken: Mutex<Option<Exit>>,
+}
+
+impl Port {
+    pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
+        let (wakers, broken) = (Mutex::new([None, None]), Mutex::new(None));
+        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken })
+    }
+
+    pub(crate) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    pub(crate) fn tell(&self, fact: Fact) {
+        self.facts.push(fact);
+    }
+
+    pub(crate) fn register(&self, who: Waiting, waker: &Waker) {
+        let place = match who {
+            Waiting::Life => 0,
+            Waiting::Consumer => 1,
+        };
+        let before = lock(&self.wakers)[place].replace(waker.clone());
+        drop(before);
+    }
+
+    pub(crate) fn wake(&self) {
+        let [life, consumer] = lock(&self.wakers).clone();
+        if let Some(waker) = consumer {
+            waker.wake();
+        }
+        if let Some(waker) = life {
+            waker.wake();
+        }
+    }
+
+    fn signal(&self, signal: u8) -> bool {
+        let before = self.signals.fetch_or(signal, Ordering::AcqRel);
+        let first = before & signal == 0;
+        if first {
+            self.wake();
+        }
+        first
+    }
+
+    fn has(&self, signals: u8) -> bool {
+        self.signals.load(Ordering::Acquire) & signals != 0
+    }
+
+    /// The supervisor asks it to stop.
+    pub(crate) fn stop(&self) {
+        self.signal(STOP);
+    }
+
+    /// The supervisor kills it.
+    pub(crate) fn kill(&self) {
+        self.signal(KILL);
+    }
+
+    /// Somebody else kills it, and the supervisor has to know, should it not die of it.
+    pub(crate) fn kill_by_others(&self) {
+        if self.signal(KILL) {
+            self.facts.push(Fact::KillUnderWay(self.attempt));
+        }
+    }
+
+    pub(crate) fn fence(&self) {
+        self.signal(FENCED);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.signal(LEAVE);
+    }
+
+    /// A task linked to the incarnation has ended in this way.
+    pub(crate) fn break_with(&self, exit: Exit) {
+        lock(&self.broken).get_or_insert(exit);
+        self.signal(BROKEN);
+    }
+
+    pub(crate) fn broken(&self) -> Option<Exit> {
+        if self.has(BROKEN) { lock(&self.broken).clone() } else { None }
+    }
+
+    pub(crate) fn set_up(&self) {
+        self.signals.fetch_or(UP, Ordering::AcqRel);
+    }
+
+    pub(crate) fn listens(&self) {
+        self.signals.fetch_or(LISTENS, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.has(UP)
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.has(LISTENS)
+    }
+
+    pub(crate) fn is_told_to_stop(&self) -> bool {
+        self.has(STOP)
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.has(KILL)
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.has(FENCED)
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.has(LEAVE)
+    }
+
+    /// Whether anything but messages wants attention.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("attempt", &self.attempt).field("signals", &self.signals).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! The service: the trait, and the contract page.
+//!
+//! # What a service must and must not do
+//!
+//! 1. **Yield.** Between two messages and at every `.await` that really waits, a service can be stopped or killed. Code
+//!    that does not yield cannot be stopped by anybody: it is abandoned after the stop ladder, and until then holds up
+//!    its supervisor's stop. On a single-threaded runtime it holds up everybody.
+//! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
+//!    locks; so are timers and tasks started through the [`Context`]. What a service starts by other means
+//!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
+//! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost and a caller who waits for
+//!    it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
+//! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
+//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit.
+//! 5. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
+//!    process: that is a rule of Rust's, and nothing here can mend it.
+
+use crate::context::Context;
+
+/// The behaviour of a service: one value of this type is the state of one incarnation.
+///
+/// `handle` gets the messages one at a time, in the order of the mailbox.
+///
+/// ```
+/// use regrow::{Context, Reply, Service};
+///
+/// struct Ledger { balance: i64 }
+///
+/// enum LedgerMsg { Deposit(i64), Balance(Reply<i64>) }
+///
+/// impl Service for Ledger {
+///     type Msg = LedgerMsg;
+///
+///     async fn handle(&mut self, msg: LedgerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+///         match msg {
+///             LedgerMsg::Deposit(n) => self.balance += n,
+///             LedgerMsg::Balance(reply) => { reply.send(self.balance); }
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "its incarnations would have no `handle`",
+    note = "implement `regrow::Service` for it; a child that takes no messages is a `Child::task`"
+)]
+pub trait Service: Sized + Send + 'static {
+    /// What it is sent. Nothing of ractor's has to be implemented for it.
+    type Msg: Send + 'static;
+
+    /// Works on one message.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the incarnation as [`Exit::Failed`](crate::Exit::Failed); a panic as
+    /// [`Exit::Panicked`](crate::Exit::Panicked).
+    fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
+    /// error; not after a panic or a kill. The child's shutdown time includes it.
+    ///
+    /// # Errors
+    ///
+    /// An error makes the exit [`Exit::Failed`](crate::Exit::Failed), unless it was that already.
+    fn stopped(&mut self, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send {
+        let _ = ctx;
+        async { Ok(()) }
+    }
+}
+
+/// What a factory returns to say that the service is not wanted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ignore;
+
+impl std::fmt::Display for Ignore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the service is not wanted")
+    }
+}
+
+impl std::error::Error for Ignore {}
+
+/// Lets a factory say that the service is not wanted now: it rests, [`Down`](crate::State::Down), and its supervisor
+/// goes on as if it had started (OTP rules 10, 30).
+///
+/// ```
+/// # use regrow::{Context, Service, ignore};
+/// # struct Metrics; impl Service for Metrics { type Msg = (); async fn handle(&mut self, _: (), _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) } }
+/// async fn open(_ctx: Context<Metrics>) -> anyhow::Result<Metrics> {
+///     if std::env::var_os("METRICS").is_none() {
+///         return ignore();
+///     }
+///     Ok(Metrics)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Always: the error is the answer.
+pub fn ignore<T>() -> anyhow::Result<T> {
+    Err(Ignore.into())
+}

@@ -1,0 +1,48 @@
+//! The books of a mailbox.
+
+use std::fmt;
+
+/// Where every message that a mailbox accepted is, or went: one consistent snapshot.
+///
+/// The law holds at every instant:
+/// `accepted = handled + crashed + returned + dead_lettered + queued + in_hand`.
+///
+/// A refused message is not accepted and appears nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accounting {
+    /// Enqueued, ever.
+    pub accepted: u64,
+    /// Worked on to the end, without error.
+    pub handled: u64,
+    /// Lost with the incarnation that had it in hand.
+    pub crashed: u64,
+    /// Calls that never ran, given back to their callers.
+    pub returned: u64,
+    /// Shed: by the drop policy, by overflow, or when the service went down. Casts, and calls nobody waits for any more.
+    pub dead_lettered: u64,
+    /// Waiting now.
+    pub queued: u64,
+    /// Being worked on now: 0 or 1.
+    pub in_hand: u64,
+    /// Attempts to start an incarnation, ever. Not part of the law.
+    pub attempts: u64,
+}
+
+impl Accounting {
+    /// Whether the law holds. `false` would be a bug of regrow.
+    pub fn is_balanced(&self) -> bool {
+        self.accepted == self.handled + self.crashed + self.returned + self.dead_lettered + self.queued + self.in_hand
+    }
+}
+
+impl fmt::Display for Accounting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { accepted, handled, crashed, returned, dead_lettered, queued, in_hand, .. } = self;
+        let sign = if self.is_balanced() { "=" } else { "!=" };
+        write!(
+            f,
+            "accepted {accepted} {sign} handled {handled} + crashed {crashed} + returned {returned} \
+             + dead-lettered {dead_lettered} + queued {queued} + in hand {in_hand}"
+        )
+    }
+}

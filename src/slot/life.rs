@@ -1,0 +1,217 @@
+//! What an incarnation does with the slot it lives in: moves in, takes messages, moves out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use regrow_supervisors::Exit;
+use tokio::sync::Notify;
+
+use crate::call::{Answer, Fate};
+use crate::mailbox::OnRestart;
+use crate::port::Port;
+use crate::slot::queue::{Envelope, InHand};
+use crate::slot::status::State;
+use crate::slot::{Control, Slot};
+use crate::sync::lock;
+
+/// What a pump finds when it asks for more.
+pub(crate) enum Next<M> {
+    Message(M),
+    /// Something other than a message wants attention.
+    Signal,
+}
+
+/// A used-up queue that once held more than this gives its memory back.
+const ROOMY: usize = 256;
+
+impl<M: Send + 'static> Slot<M> {
+    /// Books the message in hand as handled and takes the next one. `heedless` takes messages although a stop is asked
+    /// for: the queue is being drained.
+    pub(crate) fn poll_next(&self, port: &Arc<Port>, heedless: bool) -> Poll<Next<M>> {
+        let mut front = lock(&self.front);
+        let done = if front.is_owned_by(port) { front.in_hand.take() } else { None };
+        front.handled += u64::from(done.is_some());
+        let heed = if heedless { port.is_killed() || port.is_fenced() } else { port.is_signalled() };
+        let (next, room) = if heed || !front.is_owned_by(port) {
+            (Poll::Ready(Next::Signal), false)
+        } else {
+            if front.batch.is_empty() {
+                let mut back = lock(&self.back);
+                std::mem::swap(&mut front.batch, &mut back.queue);
+                back.idle = front.batch.is_empty();
+                if back.idle && front.batch.capacity() > ROOMY {
+                    front.batch = Default::default();
+                }
+                if back.idle && back.queue.capacity() > ROOMY {
+                    back.queue = Default::default();
+                }
+                self.front_len.store(front.batch.len(), Ordering::Release);
+            }
+            match front.batch.pop_front() {
+                None => (Poll::Pending, false),
+                Some(Envelope { message, call }) => {
+                    self.front_len.store(front.batch.len(), Ordering::Release);
+                    if let Some(call) = &call {
+                        call.taken();
+                    }
+                    front.in_hand = Some(InHand { call });
+                    let room = front.waiting > 0;
+                    front.waiting = front.waiting.saturating_sub(1);
+                    (Poll::Ready(Next::Message(message)), room)
+                }
+            }
+        };
+        drop(front);
+        if room {
+            self.room().notify_one();
+        }
+        if let Some(InHand { call: Some(call) }) = done
+            && call.handled() == Answer::Deferred
+        {
+            lock(&self.front).defer(&call);
+        }
+        next
+    }
+
+    /// How many messages wait.
+    pub(crate) fn queued(&self) -> usize {
+        let front = lock(&self.front);
+        front.batch.len() + lock(&self.back).queue.len()
+    }
+}
+
+/// The part of a tenancy that does not depend on the type of message.
+pub(crate) trait Tenancy: Send + Sync {
+    /// Moves in, if nobody lives here.
+    fn claim(&self, port: &Arc<Port>) -> bool;
+    /// Signalled when somebody has moved out.
+    fn vacant(&self) -> &Notify;
+    /// Who lives here.
+    fn tenant(&self) -> Option<Arc<Port>>;
+    /// The incarnation is up: its generation.
+    fn up(&self, port: &Arc<Port>) -> u64;
+    /// The generation that an incarnation starting now will have.
+    fn generation_to_be(&self) -> u64;
+    /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
+    fn end(&self, port: &Arc<Port>, exit: &Exit);
+    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more.
+    fn fence(&self, port: &Arc<Port>, exit: &Exit);
+    /// A supervisor's slot: its state follows the supervisor.
+    fn supervise(&self, control: Option<Control>, state: State);
+}
+
+impl<M: Send + 'static> Tenancy for Slot<M> {
+    fn claim(&self, port: &Arc<Port>) -> bool {
+        let shed = {
+            let mut front = lock(&self.front);
+            // Invariant 2 of the slot.
+            if front.owner.is_some() {
+                return false;
+            }
+            front.owner = Some(port.clone());
+            let mut back = lock(&self.back);
+            back.attempts += 1;
+            back.control = Some(Control::Port(port.clone()));
+            back.state = State::Starting;
+            back.idle = false;
+            let again = back.attempts > 1;
+            if again && back.settings.on_restart == OnRestart::Drop {
+                self.shed_all(&mut front, &mut back)
+            } else {
+                Vec::new()
+            }
+        };
+        self.settle(shed);
+        self.publish();
+        true
+    }
+
+    fn vacant(&self) -> &Notify {
+        &self.vacant
+    }
+
+    fn tenant(&self) -> Option<Arc<Port>> {
+        lock(&self.front).owner.clone()
+    }
+
+    fn up(&self, port: &Arc<Port>) -> u64 {
+        let generation = {
+            let mut back = lock(&self.back);
+            if back.control.as_ref().is_some_and(|control| control.is(port)) {
+                back.generation += 1;
+                back.state = State::Up;
+            }
+            back.generation
+        };
+        self.publish();
+        generation
+    }
+
+    fn generation_to_be(&self) -> u64 {
+        lock(&self.back).generation + 1
+    }
+
+    fn end(&self, port: &Arc<Port>, exit: &Exit) {
+        self.move_out(port, |call| call.crashed(exit));
+    }
+
+    fn fence(&self, port: &Arc<Port>, exit: &Exit) {
+        port.fence();
+        let deferred = {
+            let mut front = lock(&self.front);
+            if front.is_owned_by(port) { std::mem::take(&mut front.deferred) } else { Vec::new() }
+        };
+        for call in deferred {
+            if let Some(call) = call.upgrade() {
+                call.fenced(exit);
+            }
+        }
+        self.move_out(port, |call| call.fenced(exit));
+    }
+
+    fn supervise(&self, control: Option<Control>, state: State) {
+        {
+            let mut back = lock(&self.back);
+            back.attempts += u64::from(state == State::Starting);
+            back.generation += u64::from(state == State::Up);
+            back.control = control;
+            back.state = state;
+        }
+        self.publish();
+    }
+}
+
+impl<M: Send + 'static> Slot<M> {
+    fn move_out(&self, port: &Arc<Port>, settle: impl FnOnce(&dyn Fate)) {
+        let (in_hand, owner, deferred, shed) = {
+            let mut front = lock(&self.front);
+            if !front.is_owned_by(port) {
+                return;
+            }
+            let owner = front.owner.take();
+            let in_hand = front.in_hand.take();
+            let deferred = std::mem::take(&mut front.deferred);
+            front.crashed += u64::from(in_hand.is_some());
+            let mut back = lock(&self.back);
+            back.control = None;
+            back.idle = false;
+            match back.state {
+                State::Waiting | State::Starting | State::Up | State::Restarting => back.state = State::Restarting,
+                State::Parked { .. } | State::Down | State::Gone => {}
+            }
+            let shed = match back.settings.on_restart {
+                OnRestart::Keep => Vec::new(),
+                OnRestart::Drop => self.shed_all(&mut front, &mut back),
+            };
+            (in_hand, owner, deferred, shed)
+        };
+        if let Some(InHand { call: Some(call) }) = in_hand {
+            settle(&*call);
+        }
+        self.settle(shed);
+        drop((owner, deferred));
+        self.vacant.notify_waiters();
+        self.publish();
+    }
+}

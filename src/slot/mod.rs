@@ -1,0 +1,328 @@
+//! The slot: the directory's entry of a service. It owns the mailbox, the state, the generation and the books; an
+//! incarnation only borrows them. That is why a handle stays valid when an incarnation dies.
+//!
+//! Invariants:
+//! 1. Locks are short and never held across an await; no user code, destructor or waker runs under one.
+//! 2. At most one incarnation owns the slot. A new one gets it only when the old one has ended or was fenced.
+//! 3. The accounting law holds whenever both locks are held (see [`Accounting`]).
+//! 4. A generation is given when an incarnation comes up, and never again.
+
+pub(crate) mod accounting;
+pub(crate) mod life;
+mod queue;
+pub(crate) mod status;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::{Notify, watch};
+
+use crate::call::Fate;
+use crate::error::Refusal;
+use crate::mailbox::{Overflow, Settings};
+use crate::port::Port;
+use crate::supervisor::facts::{Fact, Facts};
+use crate::sync::lock;
+use accounting::Accounting;
+use queue::{Back, Envelope, Front, Shed};
+use status::{State, Status};
+
+/// How the present incarnation is reached: replaced under the slot's lock at every restart.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    Port(Arc<Port>),
+    Supervisor(Arc<Facts>),
+}
+
+impl Control {
+    pub(crate) fn port(&self) -> Option<&Arc<Port>> {
+        match self {
+            Self::Port(port) => Some(port),
+            Self::Supervisor(_) => None,
+        }
+    }
+
+    pub(crate) fn stop(&self, exit: &regrow_supervisors::Exit) {
+        match self {
+            Self::Port(port) => port.stop(),
+            Self::Supervisor(facts) => facts.push(Fact::Stop(exit.clone())),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        match self {
+            Self::Port(port) => port.kill(),
+            Self::Supervisor(facts) => facts.push(Fact::Kill),
+        }
+    }
+
+    fn kill_by_others(&self) {
+        match self {
+            Self::Port(port) => port.kill_by_others(),
+            Self::Supervisor(facts) => facts.push(Fact::Kill),
+        }
+    }
+
+    fn is(&self, port: &Arc<Port>) -> bool {
+        self.port().is_some_and(|mine| Arc::ptr_eq(mine, port))
+    }
+}
+
+pub(crate) struct Slot<M> {
+    path: OnceLock<Arc<str>>,
+    watch: OnceLock<watch::Sender<Status>>,
+    front: Mutex<Front<M>>,
+    back: Mutex<Back<M>>,
+    front_len: AtomicUsize,
+    room: Notify,
+    vacant: Notify,
+}
+
+/// What became of a message on its way in.
+pub(crate) enum Push<M> {
+    Accepted,
+    Refused(Refusal, M, Option<Arc<dyn Fate>>),
+}
+
+/// What a sender wants to happen when there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfFull {
+    ObeyPolicy,
+    /// Be told of room: `Slot::room` has been enabled for this.
+    TellMe,
+}
+
+impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            path: OnceLock::new(),
+            watch: OnceLock::new(),
+            front: Mutex::new(Front::new()),
+            back: Mutex::new(Back::new(settings)),
+            front_len: AtomicUsize::new(0),
+            room: Notify::new(),
+            vacant: Notify::new(),
+        })
+    }
+
+    pub(crate) fn path(&self) -> Arc<str> {
+        self.path.get().cloned().unwrap_or_else(|| "(not in a tree)".into())
+    }
+
+    pub(crate) fn room(&self) -> &Notify {
+        &self.room
+    }
+
+    pub(crate) fn overflow(&self) -> Overflow {
+        lock(&self.back).settings.overflow
+    }
+
+    pub(crate) fn configure(&self, settings: Settings) {
+        lock(&self.back).settings = settings;
+    }
+
+    /// Puts a message into the mailbox.
+    pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
+        {
+            let mut back = lock(&self.back);
+            if let Some(refusal) = back.state.refusal() {
+                return Push::Refused(refusal, message, call);
+            }
+            if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.settings.capacity {
+                let port = back.accept(Envelope { message, call });
+                drop(back);
+                if let Some(port) = port {
+                    port.wake();
+                }
+                return Push::Accepted;
+            }
+        }
+        self.push_when_full(message, call, if_full)
+    }
+
+    /// The slow way in: with both locks, so that "full" is exact and what is oldest is known.
+    fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        if let Some(refusal) = back.state.refusal() {
+            return Push::Refused(refusal, message, call);
+        }
+        let envelope = Envelope { message, call };
+        if back.queue.len() + front.batch.len() < back.settings.capacity {
+            let port = back.accept(envelope);
+            drop((back, front));
+            if let Some(port) = port {
+                port.wake();
+            }
+            return Push::Accepted;
+        }
+        let policy = match if_full {
+            IfFull::ObeyPolicy => back.settings.overflow,
+            IfFull::TellMe => Overflow::Wait,
+        };
+        let (port, shed) = match policy {
+            Overflow::Refuse | Overflow::Wait => {
+                if if_full == IfFull::TellMe {
+                    front.waiting += 1;
+                }
+                return Push::Refused(Refusal::Full, envelope.message, envelope.call);
+            }
+            Overflow::DropNewest => {
+                back.accepted += 1;
+                (None, Some(back.shed(envelope)))
+            }
+            Overflow::DropOldest => {
+                let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
+                self.front_len.store(front.batch.len(), Ordering::Release);
+                let shed = oldest.map(|oldest| back.shed(oldest));
+                (back.accept(envelope), shed)
+            }
+        };
+        drop((back, front));
+        if let Some(port) = port {
+            port.wake();
+        }
+        if let Some(shed) = shed {
+            shed.settle(&self.path());
+        }
+        Push::Accepted
+    }
+
+    /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
+    /// until that ends.
+    pub(crate) fn close_as(&self, state: State) {
+        let shed = {
+            let mut front = lock(&self.front);
+            let mut back = lock(&self.back);
+            if back.state == State::Gone {
+                return;
+            }
+            back.state = state;
+            self.shed_all(&mut front, &mut back)
+        };
+        self.settle(shed);
+        self.room.notify_waiters();
+        self.publish();
+    }
+
+    fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>) -> Vec<Shed<M>> {
+        self.front_len.store(0, Ordering::Release);
+        let batch = std::mem::take(&mut front.batch);
+        let queue = std::mem::take(&mut back.queue);
+        batch.into_iter().chain(queue).map(|envelope| back.shed(envelope)).collect()
+    }
+
+    fn settle(&self, shed: Vec<Shed<M>>) {
+        if !shed.is_empty() {
+            let path = self.path();
+            shed.into_iter().for_each(|shed| shed.settle(&path));
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Tells the watchers, if there are any. They see the newest status, not each.
+    fn publish(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch.send_modify(|status| *status = self.status());
+        }
+    }
+}
+
+/// A slot whose message type is not known: how the directory and the supervisors see it.
+pub(crate) trait AnySlot: Send + Sync {
+    fn path(&self) -> Arc<str>;
+    fn set_path(&self, path: &Arc<str>) -> bool;
+    fn message_type(&self) -> &'static str;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn status(&self) -> Status;
+    fn watch(&self) -> watch::Receiver<Status>;
+    fn accounting(&self) -> Accounting;
+    fn close(&self, state: State);
+    /// Kills the present incarnation; `false` when there is none.
+    fn kill(&self) -> bool;
+    fn is_present(&self, port: &Port) -> bool;
+    /// The tree runs again what it had put away.
+    fn reopen(&self);
+    fn life(&self) -> &dyn life::Tenancy;
+}
+
+impl<M: Send + 'static> AnySlot for Slot<M> {
+    fn path(&self) -> Arc<str> {
+        self.path()
+    }
+
+    fn set_path(&self, path: &Arc<str>) -> bool {
+        self.path.set(path.clone()).is_ok()
+    }
+
+    fn message_type(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn status(&self) -> Status {
+        lock(&self.back).status()
+    }
+
+    fn watch(&self) -> watch::Receiver<Status> {
+        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
+        self.publish();
+        receiver
+    }
+
+    fn accounting(&self) -> Accounting {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        Accounting {
+            accepted: back.accepted,
+            handled: front.handled,
+            crashed: front.crashed,
+            returned: back.returned,
+            dead_lettered: back.dead_lettered,
+            queued: (front.batch.len() + back.queue.len()) as u64,
+            in_hand: u64::from(front.in_hand.is_some()),
+            attempts: back.attempts,
+        }
+    }
+
+    fn close(&self, state: State) {
+        self.close_as(state);
+    }
+
+    fn kill(&self) -> bool {
+        let control = lock(&self.back).control.clone();
+        if let Some(control) = &control {
+            control.kill_by_others();
+        }
+        control.is_some()
+    }
+
+    fn is_present(&self, port: &Port) -> bool {
+        lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
+    }
+
+    fn reopen(&self) {
+        {
+            let mut back = lock(&self.back);
+            if matches!(back.state, State::Down | State::Gone) {
+                back.state = State::Restarting;
+            }
+        }
+        self.publish();
+    }
+
+    fn life(&self) -> &dyn life::Tenancy {
+        self
+    }
+}
+
+impl<M> fmt::Debug for Slot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("path", &self.path.get()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! The two halves of a mailbox: the back, where senders put messages, and the front, from which the pump takes them.
+//!
+//! The pump takes the whole back over when its front is used up, so that senders and pump seldom meet at a lock. What
+//! it took over stays in here, within reach of capacity, of drop-oldest and of the fence.
+//!
+//! Invariants:
+//! 1. Order of locking: front, then back. A sender takes the back alone, or both.
+//! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
+//! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use crate::call::Fate;
+use crate::mailbox::Settings;
+use crate::port::Port;
+use crate::slot::Control;
+use crate::slot::status::{State, Status};
+
+pub(crate) struct Envelope<M> {
+    pub(crate) message: M,
+    pub(crate) call: Option<Arc<dyn Fate>>,
+}
+
+/// What the pump is working on.
+pub(crate) struct InHand {
+    pub(crate) call: Option<Arc<dyn Fate>>,
+}
+
+pub(crate) struct Front<M> {
+    pub(crate) batch: VecDeque<Envelope<M>>,
+    pub(crate) in_hand: Option<InHand>,
+    /// The incarnation that may take messages. There is at most one.
+    pub(crate) owner: Option<Arc<Port>>,
+    /// Calls that were handled and whose reply is still somewhere.
+    pub(crate) deferred: Vec<Weak<dyn Fate>>,
+    /// Senders that found no room, and shall be told of each place that becomes free.
+    pub(crate) waiting: usize,
+    pub(crate) handled: u64,
+    pub(crate) crashed: u64,
+}
+
+pub(crate) struct Back<M> {
+    pub(crate) queue: VecDeque<Envelope<M>>,
+    pub(crate) state: State,
+    pub(crate) generation: u64,
+    pub(crate) attempts: u64,
+    /// The present incarnation, as its peers reach it.
+    pub(crate) control: Option<Control>,
+    /// The pump sleeps and wants to be woken by the next message.
+    pub(crate) idle: bool,
+    pub(crate) settings: Settings,
+    pub(crate) accepted: u64,
+    pub(crate) returned: u64,
+    pub(crate) dead_lettered: u64,
+}
+
+/// A message that left the queue without being handled.
+pub(crate) struct Shed<M> {
+    envelope: Envelope<M>,
+    returned: bool,
+}
+
+impl<M> Front<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            batch: VecDeque::new(),
+            in_hand: None,
+            owner: None,
+            deferred: Vec::new(),
+            waiting: 0,
+            handled: 0,
+            crashed: 0,
+        }
+    }
+
+    pub(crate) fn is_owned_by(&self, port: &Arc<Port>) -> bool {
+        self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, port))
+    }
+
+    /// Remembers a call that may be answered later, for the fence.
+    pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
+        if self.deferred.len() == self.deferred.capacity() {
+            self.deferred.retain(|call| call.strong_count() > 0);
+        }
+        self.deferred.push(Arc::downgrade(call));
+    }
+}
+
+impl<M> Back<M> {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            state: State::Waiting,
+            generation: 0,
+            attempts: 0,
+            control: None,
+            idle: false,
+            settings,
+            accepted: 0,
+            returned: 0,
+            dead_lettered: 0,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status { state: self.state, generation: self.generation }
+    }
+
+    /// Enqueues, and hands out who has to be woken for it.
+    pub(crate) fn accept(&mut self, envelope: Envelope<M>) -> Option<Arc<Port>> {
+        self.accepted += 1;
+        self.queue.push_back(envelope);
+        if !self.idle {
+            return None;
+        }
+        self.idle = false;
+        self.control.as_ref().and_then(Control::port).cloned()
+    }
+
+    /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
+    pub(crate) fn shed(&mut self, envelope: Envelope<M>) -> Shed<M> {
+        let returned = envelope.call.as_ref().is_some_and(|call| call.reserve_return());
+        if returned {
+            self.returned += 1;
+        } else {
+            self.dead_lettered += 1;
+        }
+        Shed { envelope, returned }
+    }
+}
+
+impl<M: Send + 'static> Shed<M> {
+    /// Gives the message back to a caller who waits for it, or drops it.
+    pub(crate) fn settle(self, path: &str) {
+        let Envelope { message, call } = self.envelope;
+        match call {
+            Some(call) if self.returned => call.give_back(Box::new(message)),
+            Some(_) | None => crate::current::drop_quietly(message, path, "a message"),
+        }
+    }
+}

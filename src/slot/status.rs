@@ -1,0 +1,77 @@
+//! Where a service stands.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::error::Refusal;
+
+/// The state of a service. What a message meets depends on it, and on nothing else:
+///
+/// | state | `cast`, `send` | `call` |
+/// |---|---|---|
+/// | `Waiting`, `Starting`, `Up`, `Restarting` | queued | queued |
+/// | `Parked` | refused, message back | refused, message back |
+/// | `Down` | refused, message back | refused, message back |
+/// | `Gone` | refused, message back | refused, message back |
+/// | on entering `Parked`, `Down` or `Gone` | dead-lettered | ends as *never ran*, message back |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Its tree has not started it yet.
+    Waiting,
+    /// An incarnation is being started.
+    Starting,
+    /// An incarnation is up.
+    Up,
+    /// The last incarnation has ended and the supervisors have not given the service up.
+    Restarting,
+    /// Out of restarts, to be tried again at this time.
+    Parked {
+        /// When.
+        until: Instant,
+    },
+    /// Terminated, ended cleanly or not wanted. It may return.
+    Down,
+    /// Its spec was deleted, or its tree is over.
+    Gone,
+}
+
+impl State {
+    pub(crate) fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Waiting | Self::Starting | Self::Up | Self::Restarting => None,
+            Self::Parked { until } => Some(Refusal::Parked { until }),
+            Self::Down => Some(Refusal::Down),
+            Self::Gone => Some(Refusal::Gone),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Restarting => "restarting",
+            Self::Parked { .. } => "parked",
+            Self::Down => "down",
+            Self::Gone => "gone",
+        })
+    }
+}
+
+/// The state of a service and the generation of its latest incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Where it stands.
+    pub state: State,
+    /// Counts the incarnations that came up, from 1; 0 before the first.
+    pub generation: u64,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (generation {})", self.state, self.generation)
+    }
+}

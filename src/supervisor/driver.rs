@@ -1,0 +1,288 @@
+//! One machine at work: facts in, actions out. There is no strategy in sight here, and nothing waits.
+//!
+//! Invariants:
+//! 1. Facts are taken in the order in which they happened; all that are there are handed to the machine before its
+//!    actions are performed, as a mailbox is filled before it is read.
+//! 2. Every child that lives is reached through the control kept here, and is killed when the driver is dropped.
+//! 3. The parent hears of the end exactly once, and after every child is gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Report, Supervisor as Machine};
+use tokio::task::AbortHandle;
+
+use crate::event::EventKind;
+use crate::incarnation::{Birth, actor};
+use crate::port::Port;
+use crate::slot::Control;
+use crate::slot::status::State;
+use crate::supervisor::actor::launch;
+use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::parent::{Link, Parent};
+use crate::supervisor::plan::{Make, Plan, Planned};
+use crate::world::World;
+
+pub(crate) struct Driver {
+    machine: Machine,
+    plan: Arc<Plan>,
+    facts: Arc<Facts>,
+    world: Arc<World>,
+    parent: Parent,
+    children: HashMap<ChildKey, Entry>,
+    timer: Option<(std::time::Duration, AbortHandle)>,
+}
+
+struct Entry {
+    planned: Planned,
+    /// The present attempt, as its supervisor reaches it.
+    control: Option<Control>,
+    was_asked: bool,
+    last_exit: Option<Exit>,
+}
+
+impl Driver {
+    pub(crate) fn new(plan: Arc<Plan>, world: Arc<World>, link: Link) -> Self {
+        let machine = plan.machine();
+        let children = machine
+            .children()
+            .zip(&plan.children)
+            .map(|((key, ..), planned)| {
+                let planned = planned.clone();
+                (key, Entry { planned, control: None, was_asked: false, last_exit: None })
+            })
+            .collect();
+        let facts = Arc::new(Facts::default());
+        plan.list(&world.directory);
+        plan.slot.life().supervise(Some(Control::Supervisor(facts.clone())), State::Starting);
+        Self { machine, plan, facts, world, parent: Parent::new(link), children, timer: None }
+    }
+
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        self.facts.clone()
+    }
+
+    /// Takes what has happened and does what follows. `true` when the supervisor has ended.
+    pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
+        let facts = self.facts.take();
+        let now = self.world.now();
+        for fact in facts {
+            self.note(&fact);
+            self.hand_over(fact, now);
+        }
+        self.machine.handle_timeout(now);
+        let mut is_over = false;
+        loop {
+            let action = self.machine.poll_action();
+            while let Some(report) = self.machine.poll_report() {
+                self.report(report);
+            }
+            match action {
+                Some(action) => is_over |= self.perform(action, myself).await,
+                None => break,
+            }
+        }
+        self.set_timer();
+        is_over
+    }
+
+    fn hand_over(&mut self, fact: Fact, now: std::time::Duration) {
+        match fact {
+            Fact::Started { attempt, .. } => self.machine.handle_started(attempt, now),
+            Fact::Ignored(attempt) => self.machine.handle_ignored(attempt, now),
+            Fact::StartFailed { attempt, exit } => self.machine.handle_start_failed(attempt, exit, now),
+            Fact::Ended { attempt, exit } => self.machine.handle_exit(attempt, exit, now),
+            Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
+            Fact::Stop(exit) => self.machine.stop(exit, now),
+            Fact::Kill => self.machine.kill(now),
+            Fact::Abandon => self.machine.abandon(now),
+            Fact::Tick => {}
+        }
+    }
+
+    /// Remembers and tells what a fact says of a child.
+    fn note(&mut self, fact: &Fact) {
+        let (attempt, exit, kind) = match fact {
+            Fact::Started { attempt, info, .. } => (attempt, None, EventKind::Started { info: info.clone() }),
+            Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
+            Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
+            Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
+            Fact::KillUnderWay(_) | Fact::Stop(_) | Fact::Kill | Fact::Abandon | Fact::Tick => return,
+        };
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        if let Some(exit) = exit {
+            entry.last_exit = Some(exit.clone());
+            entry.control = None;
+        }
+        let generation = match fact {
+            Fact::Started { generation, .. } => *generation,
+            _ => entry.planned.slot.status().generation,
+        };
+        self.world.tell(&entry.planned.path, generation, kind);
+    }
+
+    fn report(&self, report: Report) {
+        let (child, kind) = match report {
+            // The facts behind these two were told as they came.
+            Report::ChildTerminated { .. } | Report::StartError { .. } => return,
+            Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
+            Report::Abandoned { attempt } => (attempt.child(), EventKind::Abandoned),
+            Report::GaveUp { child } => {
+                let Some(entry) = self.children.get(&child) else { return };
+                let kind = EventKind::GaveUp { child: entry.planned.path.clone() };
+                self.world.tell(&self.plan.path, self.plan.slot.status().generation, kind);
+                return;
+            }
+        };
+        self.tell(child, kind);
+    }
+
+    fn tell(&self, child: ChildKey, kind: EventKind) {
+        if let Some(entry) = self.children.get(&child) {
+            self.world.tell(&entry.planned.path, entry.planned.slot.status().generation, kind);
+        }
+    }
+
+    async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+        match action {
+            Action::Start(attempt) => self.start(attempt, myself).await,
+            Action::Ask(attempt) => {
+                if let Some(entry) = self.children.get_mut(&attempt.child()) {
+                    entry.was_asked = true;
+                    if let Some(control) = &entry.control {
+                        control.stop(&Exit::Shutdown);
+                    }
+                }
+            }
+            Action::Kill(attempt) => {
+                if let Some(entry) = self.children.get(&attempt.child()) {
+                    if entry.was_asked {
+                        self.world.note_killed(&entry.planned.path);
+                    }
+                    if let Some(control) = &entry.control {
+                        control.kill();
+                    }
+                }
+            }
+            Action::Abandon(attempt) => self.abandon(attempt),
+            Action::Rest(child) => {
+                self.tell(child, EventKind::Down);
+                if let Some(entry) = self.children.get(&child) {
+                    self.world.directory.close(&entry.planned.path, State::Down);
+                }
+            }
+            Action::Forget(child) => {
+                self.tell(child, EventKind::Gone);
+                if let Some(entry) = self.children.remove(&child) {
+                    self.world.directory.close(&entry.planned.path, State::Gone);
+                }
+            }
+            Action::Up => {
+                let control = Some(Control::Supervisor(self.facts.clone()));
+                self.plan.slot.life().supervise(control, State::Up);
+                self.parent.tell_up(self.plan.slot.status().generation);
+            }
+            Action::End(exit) => {
+                self.end(exit);
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        entry.was_asked = false;
+        let planned = &entry.planned;
+        match &planned.make {
+            Make::Life(conceive) => {
+                let port = Port::new(attempt, self.facts.clone());
+                entry.control = Some(Control::Port(port.clone()));
+                let life = conceive(Birth {
+                    slot: planned.slot.clone(),
+                    port,
+                    world: self.world.clone(),
+                    scope: self.plan.path.clone(),
+                    last_exit: entry.last_exit.clone(),
+                    drain: planned.drain,
+                    abandon: planned.spec.abandon_rule(),
+                    cell: myself.get_cell(),
+                });
+                actor::launch(life, myself.get_cell()).await;
+            }
+            Make::Supervisor(recipe) => match recipe.next_plan(&self.world) {
+                Ok(plan) => {
+                    let link = Link::Supervisor { facts: self.facts.clone(), attempt };
+                    let driver = Driver::new(plan, self.world.clone(), link);
+                    entry.control = Some(Control::Supervisor(driver.facts()));
+                    launch(driver, Some(myself.get_cell())).await;
+                }
+                Err(error) => {
+                    let exit = Exit::failed(error.to_string());
+                    self.facts.push(Fact::StartFailed { attempt, exit });
+                }
+            },
+        }
+    }
+
+    fn abandon(&mut self, attempt: Attempt) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        self.world.note_abandoned(&entry.planned.path);
+        entry.last_exit = Some(Exit::Killed);
+        match entry.control.take() {
+            Some(Control::Port(port)) => {
+                entry.planned.slot.life().fence(&port, &Exit::Killed);
+                port.wake();
+            }
+            Some(Control::Supervisor(facts)) => facts.push(Fact::Abandon),
+            None => {}
+        }
+    }
+
+    /// Invariant 3.
+    fn end(&mut self, exit: Exit) {
+        self.plan.slot.life().supervise(None, State::Restarting);
+        if self.parent.is_tree() {
+            self.world.end();
+        }
+        self.parent.tell_end(exit);
+    }
+
+    /// Wakes the driver when the machine's next deadline has passed.
+    fn set_timer(&mut self) {
+        let due = self.machine.poll_timeout();
+        if due == self.timer.as_ref().map(|(at, _)| *at) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            timer.abort();
+        }
+        if let Some(at) = due {
+            let (moment, facts) = (self.world.moment(at), self.facts.clone());
+            let timer = tokio::spawn(async move {
+                tokio::time::sleep_until(moment).await;
+                facts.push(Fact::Tick);
+            });
+            self.timer = Some((at, timer.abort_handle()));
+        }
+    }
+}
+
+/// Invariant 2: whoever drops a driver that has not ended (ractor's kill, the end of the runtime) leaves nobody behind.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some((_, timer)) = self.timer.take() {
+            timer.abort();
+        }
+        if self.parent.has_been_told() {
+            return;
+        }
+        for entry in self.children.values() {
+            if let Some(control) = &entry.control {
+                control.kill();
+            }
+        }
+        self.end(Exit::Killed);
+    }
+}

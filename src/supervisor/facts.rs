@@ -1,0 +1,93 @@
+//! The one queue of a supervisor: exits and orders, in the order they happened.
+//!
+//! ractor would hand over supervision events before messages and lose the deaths below a killed supervisor, and OTP's
+//! answers depend on the order (OTP rule 72). So facts go through here, and ractor carries only the wake-up, a `()`.
+//!
+//! Invariant: a wake-up is under way whenever the queue is not empty.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use ractor::ActorRef;
+use regrow_supervisors::{Attempt, Exit};
+
+use crate::sync::lock;
+
+/// What a supervisor is told.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    Started {
+        attempt: Attempt,
+        generation: u64,
+        info: Option<Arc<str>>,
+    },
+    Ignored(Attempt),
+    StartFailed {
+        attempt: Attempt,
+        exit: Exit,
+    },
+    Ended {
+        attempt: Attempt,
+        exit: Exit,
+    },
+    KillUnderWay(Attempt),
+    Stop(Exit),
+    Kill,
+    Abandon,
+    /// A deadline of the machine may have passed.
+    Tick,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    facts: VecDeque<Fact>,
+    actor: Option<ActorRef<()>>,
+    woken: bool,
+}
+
+impl Facts {
+    pub(crate) fn push(&self, fact: Fact) {
+        let actor = {
+            let mut queue = lock(&self.queue);
+            queue.facts.push_back(fact);
+            queue.wake_up()
+        };
+        wake(actor);
+    }
+
+    /// From now on `actor` is woken.
+    pub(crate) fn attach(&self, actor: ActorRef<()>) {
+        let actor = {
+            let mut queue = lock(&self.queue);
+            queue.actor = Some(actor);
+            if queue.facts.is_empty() { None } else { queue.wake_up() }
+        };
+        wake(actor);
+    }
+
+    pub(crate) fn take(&self) -> VecDeque<Fact> {
+        let mut queue = lock(&self.queue);
+        queue.woken = false;
+        std::mem::take(&mut queue.facts)
+    }
+}
+
+impl Queue {
+    fn wake_up(&mut self) -> Option<ActorRef<()>> {
+        let actor = self.actor.clone().filter(|_| !self.woken);
+        self.woken |= actor.is_some();
+        actor
+    }
+}
+
+/// A supervisor that is gone hears nothing more; its facts are dropped with the queue.
+fn wake(actor: Option<ActorRef<()>>) {
+    if let Some(actor) = actor {
+        let _ = actor.send_message(());
+    }
+}

@@ -1,0 +1,216 @@
+//! Describing a tree: the builder that reads like the tree it builds, and its start.
+
+pub(crate) mod actor;
+pub(crate) mod driver;
+pub(crate) mod facts;
+pub(crate) mod parent;
+pub(crate) mod plan;
+pub(crate) mod recipe;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{ChildSpec, Exit, Intensity, Restart, Shutdown, SpecError, Strategy};
+
+use crate::child::Child;
+use crate::tree::Tree;
+
+/// A supervisor, being described: a whole tree when it is [started](Supervisor::start), a subtree when it is given to
+/// another one as a child.
+///
+/// ```
+/// use regrow::{Child, Supervisor};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let tree = Supervisor::one_for_one("app")
+///     .intensity(3, Duration::from_secs(5))
+///     .child(Child::task("poller", |_| async { std::future::pending().await }))
+///     .child(
+///         Supervisor::rest_for_one("feeds")
+///             .child(Child::task("source", |_| async { std::future::pending().await }))
+///             .child(Child::task("sink", |_| async { std::future::pending().await })),
+///     )
+///     .start()
+///     .await?;
+/// assert_eq!(tree.directory().entries().len(), 5);
+/// tree.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
+pub struct Supervisor {
+    pub(crate) name: Arc<str>,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) children: Vec<Child>,
+    restart: Restart,
+    shutdown: Shutdown,
+}
+
+impl Supervisor {
+    /// A supervisor with this strategy, and OTP's budget of one restart in five seconds.
+    pub fn new(name: impl Into<Arc<str>>, strategy: Strategy) -> Self {
+        Self {
+            name: name.into(),
+            strategy,
+            intensity: Intensity::default(),
+            children: Vec::new(),
+            restart: Restart::Permanent,
+            shutdown: Shutdown::Wait,
+        }
+    }
+
+    /// Only a child that dies is restarted: [`Strategy::OneForOne`].
+    pub fn one_for_one(name: impl Into<Arc<str>>) -> Self {
+        Self::new(name, Strategy::OneForOne)
+    }
+
+    /// When a child dies, all are stopped and started again: [`Strategy::OneForAll`].
+    pub fn one_for_all(name: impl Into<Arc<str>>) -> Self {
+        Self::new(name, Strategy::OneForAll)
+    }
+
+    /// When a child dies, it and those after it are stopped and started again: [`Strategy::RestForOne`].
+    pub fn rest_for_one(name: impl Into<Arc<str>>) -> Self {
+        Self::new(name, Strategy::RestForOne)
+    }
+
+    /// Forgives `restarts_max` restarts in any `period`; one more and the supervisor gives up (OTP rules 20 to 28). A
+    /// zero `period` is refused when the tree starts.
+    pub fn intensity(self, restarts_max: u32, period: Duration) -> Self {
+        self.budget(Intensity::new(restarts_max, period))
+    }
+
+    /// As [`intensity`](Self::intensity), for a value made elsewhere or [`Intensity::unlimited`].
+    pub fn budget(mut self, intensity: Intensity) -> Self {
+        self.intensity = intensity;
+        self
+    }
+
+    /// Adds a child. Children start in this order, one after the other, and stop in the reverse order.
+    pub fn child(mut self, child: impl Into<Child>) -> Self {
+        self.children.push(child.into());
+        self
+    }
+
+    /// Adds many children.
+    pub fn children(mut self, children: impl IntoIterator<Item = impl Into<Child>>) -> Self {
+        self.children.extend(children.into_iter().map(Into::into));
+        self
+    }
+
+    /// As a child: which of its exits call for a restart. Default: permanent. Giving up is a clean exit, so a transient
+    /// supervisor that gave up stays down (OTP rule 99).
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// As a child: how it is stopped. Default: asked, and waited for without limit, since its children have limits of
+    /// their own. When a limit passes, its subtree is killed, youngest first.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
+    /// Returns when the last one is up.
+    ///
+    /// Dropping the future before it completes kills the tree.
+    ///
+    /// # Errors
+    ///
+    /// A description that makes no sense is refused before anything starts. When a child fails to start, its elders are
+    /// stopped in reverse order and the reason comes back, nested as the tree is (OTP rules 11, 12).
+    pub async fn start(self) -> Result<Tree, StartError> {
+        Tree::start(self).await
+    }
+
+    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    pub(crate) fn spec(&self) -> ChildSpec {
+        ChildSpec::supervisor(self.name.clone()).restart(self.restart).shutdown(self.shutdown)
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("name", &self.name)
+            .field("strategy", &self.strategy)
+            .field("intensity", &self.intensity)
+            .field("children", &self.children)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a tree did not start. Nothing of it is left running.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A name is empty or contains a slash.
+    InvalidName {
+        /// The supervisor that has the child; empty for the root.
+        supervisor: Arc<str>,
+        /// The name.
+        name: Arc<str>,
+    },
+    /// Two children of one supervisor have one name.
+    DuplicateName {
+        /// The path that both would have.
+        path: Arc<str>,
+    },
+    /// A mailbox that could hold nothing.
+    ZeroCapacity {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// A restart budget whose window has no length.
+    ZeroPeriod {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// `start` was called outside of a tokio runtime.
+    NoRuntime,
+    /// A child failed to start, and this is how the root ended. [`Exit::ChildFailedToStart`] nests as the tree does.
+    Boot {
+        /// The root.
+        path: Arc<str>,
+        /// Why.
+        exit: Exit,
+    },
+}
+
+impl StartError {
+    pub(crate) fn from_spec(path: &Arc<str>, error: SpecError) -> Self {
+        match error {
+            SpecError::DuplicateId(id) => Self::DuplicateName { path: format!("{path}/{id}").into() },
+            SpecError::ZeroPeriod => Self::ZeroPeriod { path: path.clone() },
+            _ => unreachable!("every error of the machine's constructor is known here"),
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidName { supervisor, name } if supervisor.is_empty() => {
+                write!(f, "the root's name `{name}` is empty or contains a slash")
+            }
+            Self::InvalidName { supervisor, name } => {
+                write!(f, "a child of `{supervisor}` has the name `{name}`, which is empty or contains a slash")
+            }
+            Self::DuplicateName { path } => write!(f, "two children are named `{path}`"),
+            Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero"),
+            Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero"),
+            Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
+            Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,67 @@
+//! To whom a supervisor tells that it is up and how it ended: the supervisor above, or the tree.
+
+use std::sync::Arc;
+
+use regrow_supervisors::{Attempt, Exit};
+use tokio::sync::watch;
+
+use crate::supervisor::facts::{Fact, Facts};
+
+/// What the holder of a tree sees of its root.
+#[derive(Debug, Clone)]
+pub(crate) enum Root {
+    Booting,
+    Up,
+    Ended(Exit),
+}
+
+/// Tells the end exactly once: a supervisor that is dropped unfinished counts as killed.
+pub(crate) struct Parent {
+    link: Link,
+    is_up: bool,
+    told: bool,
+}
+
+pub(crate) enum Link {
+    Supervisor { facts: Arc<Facts>, attempt: Attempt },
+    Tree(watch::Sender<Root>),
+}
+
+impl Parent {
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link, is_up: false, told: false }
+    }
+
+    pub(crate) fn is_tree(&self) -> bool {
+        matches!(self.link, Link::Tree(_))
+    }
+
+    pub(crate) fn has_been_told(&self) -> bool {
+        self.told
+    }
+
+    pub(crate) fn tell_up(&mut self, generation: u64) {
+        self.is_up = true;
+        match &self.link {
+            Link::Supervisor { facts, attempt } => {
+                facts.push(Fact::Started { attempt: *attempt, generation, info: None });
+            }
+            Link::Tree(root) => {
+                root.send_replace(Root::Up);
+            }
+        }
+    }
+
+    pub(crate) fn tell_end(&mut self, exit: Exit) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        match &self.link {
+            Link::Supervisor { facts, attempt } if self.is_up => facts.push(Fact::Ended { attempt: *attempt, exit }),
+            Link::Supervisor { facts, attempt } => facts.push(Fact::StartFailed { attempt: *attempt, exit }),
+            Link::Tree(root) => {
+                root.send_replace(Root::Ended(exit));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A checked description of a supervisor: every name valid, every slot made, nothing started.
+//!
+//! Invariant: planning has no effect that outlives its failure; only a plan that is sound as a whole is listed in the
+//! directory (OTP rule 5).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regrow_supervisors::{ChildSpec, Intensity, Strategy, Supervisor as Machine};
+
+use crate::child::{Child, Conceive, Leaf, Recipe};
+use crate::context::NoMessages;
+use crate::directory::{Directory, Kind};
+use crate::mailbox::Settings;
+use crate::slot::{AnySlot, Slot};
+use crate::supervisor::recipe::SupervisorRecipe;
+use crate::supervisor::{StartError, Supervisor};
+
+pub(crate) struct Plan {
+    pub(crate) path: Arc<str>,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) children: Vec<Planned>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Planned {
+    pub(crate) spec: ChildSpec,
+    pub(crate) kind: Kind,
+    pub(crate) path: Arc<str>,
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) drain: bool,
+    pub(crate) make: Make,
+}
+
+#[derive(Clone)]
+pub(crate) enum Make {
+    Life(Conceive),
+    Supervisor(Arc<SupervisorRecipe>),
+}
+
+/// Slots that children of an earlier plan had, by path.
+pub(crate) type Known = HashMap<Arc<str>, Arc<dyn AnySlot>>;
+
+impl Plan {
+    /// Checks `supervisor`, which is to live below `scope` (empty for a root).
+    pub(crate) fn new(supervisor: Supervisor, scope: &str, known: &Known) -> Result<Self, StartError> {
+        let Supervisor { name, strategy, intensity, children, .. } = supervisor;
+        if !is_valid(&name) {
+            return Err(StartError::InvalidName { supervisor: scope.into(), name });
+        }
+        let path: Arc<str> = if scope.is_empty() { name } else { format!("{scope}/{name}").into() };
+        if let Some(child) = children.iter().find(|child| !is_valid(child.spec.id())) {
+            return Err(StartError::InvalidName { supervisor: path, name: child.spec.id().into() });
+        }
+        // The machine's own checks, before any slot is touched.
+        Machine::new(strategy, intensity, children.iter().map(|child| child.spec.clone()))
+            .map_err(|error| StartError::from_spec(&path, error))?;
+        let slot = known.get(&path).cloned().unwrap_or_else(|| Slot::<NoMessages>::new(Settings::default()));
+        let children =
+            children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
+        let plan = Self { path, strategy, intensity, slot, children };
+        plan.slot.set_path(&plan.path);
+        Ok(plan)
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        let specs = self.children.iter().map(|child| child.spec.clone());
+        match Machine::new(self.strategy, self.intensity, specs) {
+            Ok(machine) => machine,
+            Err(error) => unreachable!("the plan was checked: {error}"),
+        }
+    }
+
+    /// The slots of the supervisor and of everything below it.
+    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        let below = self.children.iter().flat_map(|child| match &child.make {
+            Make::Life(_) => vec![child.slot.clone()],
+            Make::Supervisor(recipe) => recipe.plan().slots(),
+        });
+        std::iter::once(self.slot.clone()).chain(below).collect()
+    }
+
+    /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
+    pub(crate) fn list(&self, directory: &Directory) {
+        directory.insert(&self.path, Kind::Supervisor, self.slot.clone());
+        self.slot.reopen();
+        for child in &self.children {
+            match &child.make {
+                Make::Life(_) => {
+                    directory.insert(&child.path, child.kind, child.slot.clone());
+                    child.slot.reopen();
+                }
+                Make::Supervisor(recipe) => recipe.plan().list(directory),
+            }
+        }
+    }
+}
+
+impl Planned {
+    fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
+        let Child { spec, kind, drain, recipe } = child;
+        let path: Arc<str> = format!("{scope}/{}", spec.id()).into();
+        let (slot, make) = match recipe {
+            Recipe::Leaf(Leaf { capacity: 0, .. }) => return Err(StartError::ZeroCapacity { path }),
+            Recipe::Leaf(Leaf { slot, is_given, conceive, .. }) => {
+                let kept = known.get(&path).filter(|old| !is_given && old.message_type() == slot.message_type());
+                let slot = kept.cloned().unwrap_or(slot);
+                slot.set_path(&path);
+                (slot, Make::Life(conceive))
+            }
+            Recipe::Supervisor(recipe) => {
+                recipe.plan_first(scope, known)?;
+                (recipe.plan().slot.clone(), Make::Supervisor(Arc::new(recipe)))
+            }
+        };
+        Ok(Self { spec, kind, path, slot, drain, make })
+    }
+}
+
+fn is_valid(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/')
+}

@@ -1,0 +1,82 @@
+//! How a nested supervisor gets its plan at each of its starts: the one it has, or one made anew.
+
+use std::sync::{Arc, Mutex};
+
+use crate::supervisor::plan::{Known, Plan};
+use crate::supervisor::{StartError, Supervisor};
+use crate::sync::lock;
+use crate::world::World;
+
+type Build = Box<dyn Fn() -> Supervisor + Send + Sync>;
+
+pub(crate) struct SupervisorRecipe {
+    state: Mutex<State>,
+    build: Option<Build>,
+}
+
+enum State {
+    /// Not yet checked.
+    Described(Option<Box<Supervisor>>),
+    Planned {
+        scope: Arc<str>,
+        plan: Arc<Plan>,
+        /// The plan of the first start is the one that was checked with the tree.
+        is_used: bool,
+    },
+}
+
+impl SupervisorRecipe {
+    pub(crate) fn fixed(supervisor: Supervisor) -> Self {
+        Self { state: Mutex::new(State::Described(Some(Box::new(supervisor)))), build: None }
+    }
+
+    pub(crate) fn built(first: Supervisor, build: impl Fn() -> Supervisor + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build: Some(Box::new(build)) }
+    }
+
+    pub(crate) fn plan_first(&self, scope: &str, known: &Known) -> Result<(), StartError> {
+        let described = match &mut *lock(&self.state) {
+            State::Described(supervisor) => supervisor.take(),
+            State::Planned { .. } => None,
+        };
+        if let Some(supervisor) = described {
+            let plan = Arc::new(Plan::new(*supervisor, scope, known)?);
+            *lock(&self.state) = State::Planned { scope: scope.into(), plan, is_used: false };
+        }
+        Ok(())
+    }
+
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        match &*lock(&self.state) {
+            State::Planned { plan, .. } => plan.clone(),
+            State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
+        }
+    }
+
+    /// The plan for one more start. Children of the plan before that are not in the new one are gone.
+    pub(crate) fn next_plan(&self, world: &World) -> Result<Arc<Plan>, StartError> {
+        let (scope, before) = match &mut *lock(&self.state) {
+            State::Planned { scope, plan, is_used } => {
+                let is_first = !std::mem::replace(is_used, true);
+                if is_first || self.build.is_none() {
+                    return Ok(plan.clone());
+                }
+                (scope.clone(), plan.clone())
+            }
+            State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
+        };
+        let Some(build) = &self.build else { return Ok(before) };
+        let known: Known =
+            world.directory.under(&before.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
+        let plan = Arc::new(Plan::new(build(), &scope, &known)?);
+        let kept = plan.slots();
+        for (path, slot) in known {
+            if !kept.iter().any(|kept| Arc::ptr_eq(kept, &slot)) {
+                world.directory.remove(&path);
+                slot.close(crate::slot::status::State::Gone);
+            }
+        }
+        *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };
+        Ok(plan)
+    }
+}

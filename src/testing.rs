@@ -1,0 +1,242 @@
+//! A small kit for tests of your own trees: a probe service that does what it is told, a journal that knows the order of
+//! things, and ways to wait for an event instead of sleeping.
+//!
+//! ```
+//! use regrow::testing::{Journal, ProbeMsg, until};
+//! use regrow::{State, Supervisor};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+//! let journal = Journal::new();
+//! let tree = Supervisor::one_for_all("app").child(journal.probe("a")).child(journal.probe("b")).start().await?;
+//!
+//! let a = tree.lookup::<ProbeMsg>("app/a")?;
+//! a.cast(ProbeMsg::Panic("boom"))?;
+//! until(a.watch(), |status| status.state == State::Up && status.generation == 2).await;
+//! until(tree.directory().watch("app/b").unwrap(), |status| status.generation == 2).await;
+//!
+//! assert_eq!(journal.lines(), ["start a#1", "start b#1", "end a#1", "end b#1", "start a#2", "start b#2"]);
+//! tree.shutdown().await;
+//! # Ok(()) }
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::call::Reply;
+use crate::child::{Child, ServiceChild};
+use crate::context::Context;
+use crate::event::{Event, Events};
+use crate::service::Service;
+use crate::slot::status::Status;
+use crate::sync::lock;
+
+/// What probes did, in order, and how many of each are alive.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    lines: Vec<String>,
+    alive: BTreeMap<String, usize>,
+    alive_max: usize,
+}
+
+impl Journal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A probe that writes into this journal: `start NAME#GENERATION` when its state is built, `stop NAME#GENERATION`
+    /// in its stop hook if it was told to [`Announce`](ProbeMsg::Announce) it, `end NAME#GENERATION` when its state is
+    /// dropped.
+    pub fn probe(&self, name: &str) -> ServiceChild<ProbeMsg> {
+        let journal = self.clone();
+        Child::service(name, move |ctx: Context<Probe>| {
+            let journal = journal.clone();
+            async move { Ok(Probe::new(journal, &ctx)) }
+        })
+    }
+
+    /// Adds a line.
+    pub fn write(&self, line: impl Into<String>) {
+        lock(&self.inner).lines.push(line.into());
+    }
+
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        lock(&self.inner).lines.clone()
+    }
+
+    /// All lines since this was last called.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.inner).lines)
+    }
+
+    /// The largest number of probes of one name that were ever alive at the same time. More than one is a bug of
+    /// regrow's, unless one of them was abandoned.
+    pub fn alive_max(&self) -> usize {
+        lock(&self.inner).alive_max
+    }
+
+    fn born(&self, name: &str, label: &str) {
+        let mut inner = lock(&self.inner);
+        inner.lines.push(format!("start {label}"));
+        let Inner { alive, alive_max, .. } = &mut *inner;
+        let alive = alive.entry(name.to_owned()).or_default();
+        *alive += 1;
+        *alive_max = (*alive_max).max(*alive);
+    }
+
+    fn died(&self, name: &str, label: &str) {
+        let mut inner = lock(&self.inner);
+        inner.lines.push(format!("end {label}"));
+        if let Some(alive) = inner.alive.get_mut(name) {
+            *alive -= 1;
+        }
+    }
+}
+
+/// A service that does what it is told.
+#[derive(Debug)]
+pub struct Probe {
+    name: String,
+    label: String,
+    journal: Journal,
+    noted: Vec<u64>,
+    announces: bool,
+    keeps: Vec<Reply<u64>>,
+}
+
+/// What a [`Probe`] can be told.
+pub enum ProbeMsg {
+    /// Remember a number.
+    Note(u64),
+    /// Tell the numbers remembered, in order.
+    Noted(Reply<Vec<u64>>),
+    /// Tell the generation.
+    Generation(Reply<u64>),
+    /// Keep the reply, unanswered, in the state.
+    Keep(Reply<u64>),
+    /// Drop the reply.
+    Unanswered(Reply<u64>),
+    /// Panic with this text.
+    Panic(&'static str),
+    /// Panic with this text while a caller waits.
+    PanicOn(Reply<u64>, &'static str),
+    /// Return an error with this text.
+    Fail(&'static str),
+    /// Leave by itself.
+    Stop,
+    /// Never come back, but yield: only a kill ends it.
+    Hang,
+    /// Never come back to a caller who waits, but yield.
+    HangOn(Reply<u64>),
+    /// Block the thread for so long, without yielding.
+    Block(Duration),
+    /// Write a line in the stop hook.
+    Announce,
+    /// Run this.
+    Run(Order),
+}
+
+/// What a probe is to run.
+pub type Order = Box<dyn FnOnce(&Context<Probe>) + Send>;
+
+impl Probe {
+    fn new(journal: Journal, ctx: &Context<Self>) -> Self {
+        let path = ctx.path();
+        let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
+        let label = format!("{name}#{}", ctx.generation());
+        journal.born(&name, &label);
+        Self { name, label, journal, noted: Vec::new(), announces: false, keeps: Vec::new() }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.journal.died(&self.name, &self.label);
+    }
+}
+
+impl Service for Probe {
+    type Msg = ProbeMsg;
+
+    async fn handle(&mut self, msg: ProbeMsg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            ProbeMsg::Note(number) => self.noted.push(number),
+            ProbeMsg::Noted(reply) => {
+                reply.send(self.noted.clone());
+            }
+            ProbeMsg::Generation(reply) => {
+                reply.send(ctx.generation());
+            }
+            ProbeMsg::Keep(reply) => self.keeps.push(reply),
+            ProbeMsg::Unanswered(reply) => drop(reply),
+            ProbeMsg::Panic(text) => panic!("{text}"),
+            ProbeMsg::PanicOn(_reply, text) => panic!("{text}"),
+            ProbeMsg::Fail(text) => anyhow::bail!(text),
+            ProbeMsg::Stop => ctx.stop(),
+            ProbeMsg::Hang => std::future::pending().await,
+            ProbeMsg::HangOn(_reply) => std::future::pending().await,
+            ProbeMsg::Block(time) => std::thread::sleep(time),
+            ProbeMsg::Announce => self.announces = true,
+            ProbeMsg::Run(code) => code(ctx),
+        }
+        Ok(())
+    }
+
+    async fn stopped(&mut self, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        if self.announces {
+            self.journal.write(format!("stop {}", self.label));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ProbeMsg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note(_) => "Note",
+            Self::Noted(_) => "Noted",
+            Self::Generation(_) => "Generation",
+            Self::Keep(_) => "Keep",
+            Self::Unanswered(_) => "Unanswered",
+            Self::Panic(_) => "Panic",
+            Self::PanicOn(..) => "PanicOn",
+            Self::Fail(_) => "Fail",
+            Self::Stop => "Stop",
+            Self::Hang => "Hang",
+            Self::HangOn(_) => "HangOn",
+            Self::Block(_) => "Block",
+            Self::Announce => "Announce",
+            Self::Run(_) => "Run",
+        })
+    }
+}
+
+/// Waits until a status satisfies `test`, and returns it. The newest status counts, so short-lived ones may be missed:
+/// wait for a generation rather than for a state that passes.
+pub async fn until(mut watch: watch::Receiver<Status>, test: impl FnMut(&Status) -> bool) -> Status {
+    match watch.wait_for(test).await {
+        Ok(status) => *status,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Waits for an event that satisfies `test`, and returns it; `None` when the tree ends before one comes.
+pub async fn until_event(events: &mut Events, mut test: impl FnMut(&Event) -> bool) -> Option<Event> {
+    loop {
+        if let Ok(event) = events.next().await?
+            && test(&event)
+        {
+            return Some(event);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! A running tree: look up, watch, kill, shut down.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::current;
+use crate::directory::{Entry, Kind, LookupError};
+use crate::event::Events;
+use crate::handle::{Handle, NotRunning};
+use crate::slot::status::Status;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::parent::{Link, Root};
+use crate::supervisor::plan::Plan;
+use crate::supervisor::{StartError, Supervisor, actor};
+use crate::world::World;
+
+/// A running root supervisor and its directory. Many can live in one process; they share nothing.
+///
+/// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
+/// Dropping it kills it, and says so in the log.
+pub struct Tree {
+    path: Arc<str>,
+    facts: Arc<Facts>,
+    world: Arc<World>,
+    root: watch::Receiver<Root>,
+    is_started: bool,
+}
+
+impl Tree {
+    pub(crate) async fn start(supervisor: Supervisor) -> Result<Self, StartError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(StartError::NoRuntime);
+        }
+        current::install_panic_hook();
+        let plan = Arc::new(Plan::new(supervisor, "", &Default::default())?);
+        let world = World::new();
+        let (root, seen) = watch::channel(Root::Booting);
+        let path = plan.path.clone();
+        let driver = Driver::new(plan, world.clone(), Link::Tree(root));
+        let mut tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
+        actor::launch(driver, None).await;
+        // Should this future be dropped here, `tree` is, and kills what has started.
+        match tree.wait_for(|root| !matches!(root, Root::Booting)).await {
+            Root::Ended(exit) => Err(StartError::Boot { path: tree.path.clone(), exit }),
+            Root::Booting | Root::Up => {
+                tree.is_started = true;
+                Ok(tree)
+            }
+        }
+    }
+
+    /// The root's name, with which every path begins.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Finds a service by its full path, such as `"bank/ledger"`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        self.world.directory.find(path)
+    }
+
+    /// The directory, which can be kept and shared apart from the tree.
+    pub fn directory(&self) -> Directory {
+        Directory { world: self.world.clone() }
+    }
+
+    /// The events of the tree from now on.
+    pub fn events(&self) -> Events {
+        Events::new(self.world.subscribe())
+    }
+
+    /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which
+    /// is gone before the supervisor is restarted.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is not running.
+    pub fn kill(&self, path: &str) -> Result<(), KillError> {
+        self.directory().kill(path)
+    }
+
+    /// Stops the tree in order, youngest child first, depth first, and waits for its end.
+    ///
+    /// Bounded by the children's shutdown times, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait) or
+    /// [`Abandon::Never`](crate::Abandon::Never); see [`shutdown_within`](Self::shutdown_within). Calling it again, or at
+    /// the same time, waits for the same end.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        let begun = Instant::now();
+        self.begin_shutdown();
+        self.report(begun).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say: what has not stopped after
+    /// nine tenths of it is killed, and what is left at its end is abandoned.
+    pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
+        let begun = Instant::now();
+        self.begin_shutdown();
+        for (at, then) in [(limit / 10 * 9, Fact::Kill), (limit, Fact::Abandon)] {
+            if tokio::time::timeout_at(begun + at, self.wait()).await.is_err() {
+                self.facts.push(then);
+            }
+        }
+        self.report(begun).await
+    }
+
+    /// Waits for the end of the tree, which comes by a shutdown, by the root's giving up, or by a kill.
+    pub async fn wait(&self) -> Exit {
+        match self.wait_for(|root| matches!(root, Root::Ended(_))).await {
+            Root::Ended(exit) => exit,
+            Root::Booting | Root::Up => Exit::Killed,
+        }
+    }
+
+    /// Runs until the tree ends by itself or the process is told to end (Ctrl-C, and SIGTERM on Unix); then shuts the
+    /// tree down.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed. The tree is untouched then.
+    #[cfg(feature = "signal")]
+    pub async fn run_until_signal(&self) -> std::io::Result<ShutdownReport> {
+        let signal = async {
+            #[cfg(unix)]
+            {
+                let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+                tokio::select! {
+                    interrupted = tokio::signal::ctrl_c() => interrupted,
+                    _ = terminate.recv() => Ok(()),
+                }
+            }
+            #[cfg(not(unix))]
+            tokio::signal::ctrl_c().await
+        };
+        tokio::select! {
+            signalled = signal => signalled?,
+            _ = self.wait() => {}
+        }
+        Ok(self.shutdown().await)
+    }
+
+    fn begin_shutdown(&self) {
+        self.world.begin_shutdown();
+        self.facts.push(Fact::Stop(Exit::Shutdown));
+    }
+
+    async fn report(&self, begun: Instant) -> ShutdownReport {
+        let exit = self.wait().await;
+        let casualties = self.world.casualties();
+        ShutdownReport { exit, killed: casualties.killed, abandoned: casualties.abandoned, took: begun.elapsed() }
+    }
+
+    async fn wait_for(&self, test: impl FnMut(&Root) -> bool) -> Root {
+        let mut root = self.root.clone();
+        match root.wait_for(test).await {
+            Ok(root) => root.clone(),
+            // The runtime took the root away before it could say a word.
+            Err(_) => Root::Ended(Exit::Killed),
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if !matches!(*self.root.borrow(), Root::Ended(_)) {
+            let when = if self.is_started { "it ran" } else { "it started" };
+            tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
+            self.facts.push(Fact::Kill);
+        }
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree").field("path", &self.path).field("root", &*self.root.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
+#[derive(Clone)]
+pub struct Directory {
+    world: Arc<World>,
+}
+
+impl Directory {
+    /// Finds a service by its full path.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        self.world.directory.find(path)
+    }
+
+    /// Everything that is listed, in the order of the paths. Each line is consistent in itself; the lines are read one
+    /// after the other.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.world.directory.entries()
+    }
+
+    /// Where the child with this path stands, whatever its kind.
+    pub fn status(&self, path: &str) -> Option<Status> {
+        Some(self.world.directory.get(path)?.slot.status())
+    }
+
+    /// What kind of child has this path.
+    pub fn kind(&self, path: &str) -> Option<Kind> {
+        Some(self.world.directory.get(path)?.kind)
+    }
+
+    /// Follows the status of the child with this path, whatever its kind.
+    pub fn watch(&self, path: &str) -> Option<watch::Receiver<Status>> {
+        Some(self.world.directory.get(path)?.slot.watch())
+    }
+
+    /// Kills whatever has this path; see [`Tree::kill`].
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is not running.
+    pub fn kill(&self, path: &str) -> Result<(), KillError> {
+        let Some(listed) = self.world.directory.get(path) else {
+            return Err(KillError::NotFound { path: path.into() });
+        };
+        if listed.slot.kill() { Ok(()) } else { Err(NotRunning { path: path.into() }.into()) }
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries().iter().map(|entry| &entry.path)).finish()
+    }
+}
+
+/// Why nothing was killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KillError {
+    /// Nothing has this path.
+    NotFound {
+        /// What was asked for.
+        path: Arc<str>,
+    },
+    /// It is between two lives, not started yet, or over.
+    NotRunning(NotRunning),
+}
+
+impl From<NotRunning> for KillError {
+    fn from(error: NotRunning) -> Self {
+        Self::NotRunning(error)
+    }
+}
+
+impl fmt::Display for KillError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
+            Self::NotRunning(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KillError {}
+
+/// How a tree was shut down.
+#[derive(Debug, Clone)]
+pub struct ShutdownReport {
+    /// How the root ended.
+    pub exit: Exit,
+    /// Children that were asked to stop and had to be killed, in that order.
+    pub killed: Vec<Arc<str>>,
+    /// Children that a kill did not end, and that were left behind.
+    pub abandoned: Vec<Arc<str>>,
+    /// From the order to the end.
+    pub took: Duration,
+}
+
+impl ShutdownReport {
+    /// Whether everybody stopped as asked.
+    pub fn is_clean(&self) -> bool {
+        self.killed.is_empty() && self.abandoned.is_empty()
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended ({}) after {:.1?}", self.exit, self.took)?;
+        for (what, who) in [("killed", &self.killed), ("abandoned", &self.abandoned)] {
+            if !who.is_empty() {
+                write!(f, "; {what}: {}", who.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}

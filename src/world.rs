@@ -1,0 +1,100 @@
+//! What all supervisors and services of one tree share. Nothing is global but the panic hook.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use crate::directory::Directory;
+use crate::event::{Event, EventKind};
+use crate::log::Limiter;
+use crate::sync::lock;
+
+/// How many events a slow subscriber may lag behind before it loses the oldest.
+const EVENTS_KEPT: usize = 4096;
+
+pub(crate) struct World {
+    pub(crate) directory: Directory,
+    /// `None` once the tree is over, which ends the subscribers' streams.
+    events: Mutex<Option<broadcast::Sender<Event>>>,
+    limiter: Mutex<Limiter>,
+    epoch: Instant,
+    is_shutting_down: AtomicBool,
+    casualties: Mutex<Casualties>,
+}
+
+/// Who did not stop as asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Casualties {
+    pub(crate) killed: Vec<Arc<str>>,
+    pub(crate) abandoned: Vec<Arc<str>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            directory: Directory::default(),
+            events: Mutex::new(Some(broadcast::Sender::new(EVENTS_KEPT))),
+            limiter: Mutex::new(Limiter::default()),
+            epoch: Instant::now(),
+            is_shutting_down: AtomicBool::new(false),
+            casualties: Mutex::default(),
+        })
+    }
+
+    /// The time as the machines count it.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    pub(crate) fn moment(&self, at: Duration) -> Instant {
+        self.epoch + at
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        // Of a tree that is over: a stream that ends at once.
+        lock(&self.events).as_ref().map_or_else(|| broadcast::Sender::new(1).subscribe(), broadcast::Sender::subscribe)
+    }
+
+    /// The tree is over: every slot is closed and every stream of events ends.
+    pub(crate) fn end(&self) {
+        self.directory.close_all();
+        let sender = lock(&self.events).take();
+        drop(sender);
+    }
+
+    /// Tells subscribers and the log.
+    pub(crate) fn tell(&self, path: &Arc<str>, generation: u64, kind: EventKind) {
+        let event = Event { path: path.clone(), generation, kind };
+        let at = self.now();
+        let verdict = lock(&self.limiter).admit(&event, at);
+        crate::log::write(&event, verdict);
+        let sender = lock(&self.events).clone();
+        if let Some(sender) = sender {
+            // An error means that nobody has subscribed.
+            let _ = sender.send(event);
+        }
+    }
+
+    pub(crate) fn begin_shutdown(&self) {
+        self.is_shutting_down.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn note_killed(&self, path: &Arc<str>) {
+        if self.is_shutting_down.load(Ordering::Acquire) {
+            lock(&self.casualties).killed.push(path.clone());
+        }
+    }
+
+    pub(crate) fn note_abandoned(&self, path: &Arc<str>) {
+        if self.is_shutting_down.load(Ordering::Acquire) {
+            lock(&self.casualties).abandoned.push(path.clone());
+        }
+    }
+
+    pub(crate) fn casualties(&self) -> Casualties {
+        lock(&self.casualties).clone()
+    }
+}

@@ -1,0 +1,63 @@
+//! What must be done, and what happened, as data.
+
+use crate::children::{Attempt, ChildKey};
+use crate::exit::Exit;
+
+/// One thing the driver must do. Actions are to be performed in the order they are polled.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Start this attempt, without waiting for it. Answer with `handle_started`, `handle_ignored` or
+    /// `handle_start_failed`.
+    Start(Attempt),
+    /// Ask this attempt to stop. Answer with `handle_exit` when it is gone.
+    Ask(Attempt),
+    /// End this attempt by force. Answer with `handle_exit` when it is gone.
+    Kill(Attempt),
+    /// The attempt did not end after a kill: cut it off from everything that is shared and forget it. No answer.
+    Abandon(Attempt),
+    /// The child rests: it ended cleanly or was ignored, and only an order can bring it back.
+    Rest(ChildKey),
+    /// The child's spec is forgotten.
+    Forget(ChildKey),
+    /// Boot is complete: every child has been started.
+    Up,
+    /// The supervisor itself has ended, after its last child. Nothing follows. Without an [`Action::Up`] before it, the
+    /// boot failed.
+    End(Exit),
+}
+
+/// One thing that happened, for logs and subscribers. The first four are OTP's supervisor reports.
+#[derive(Debug, Clone)]
+pub enum Report {
+    /// A child ended that should not have, or should not have yet (OTP rule 19).
+    ChildTerminated {
+        /// Which child.
+        child: ChildKey,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A start failed.
+    StartError {
+        /// Which child.
+        child: ChildKey,
+        /// Why.
+        exit: Exit,
+    },
+    /// A child that was told to stop ended otherwise than expected (OTP rule 51).
+    ShutdownError {
+        /// Which child.
+        child: ChildKey,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// The restart budget is gone; the supervisor stops its children and ends (OTP rule 28).
+    GaveUp {
+        /// The child whose exit was one too many.
+        child: ChildKey,
+    },
+    /// A killed child did not end in time and was left behind.
+    Abandoned {
+        /// Which attempt.
+        attempt: Attempt,
+    },
+}

@@ -1,0 +1,66 @@
+//! The decisions of an OTP supervisor, as a plain state machine.
+//!
+//! A supervisor is told *facts* (a child is up, a start failed, a child ended) and given *orders* (stop), and answers
+//! with *actions* (start this, ask that to stop, kill it) and with *reports*, the history worth telling. It holds no
+//! clock, no lock, no task and no source of randomness: time is handed in as `now`, and everything that must be done is
+//! handed out. The same machine therefore runs inside an actor, in a test, or in a simulation, and decides the same.
+//!
+//! ```
+//! use regrow_supervisors::{Action, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+//! use std::time::Duration;
+//!
+//! let specs = [ChildSpec::new("db"), ChildSpec::new("web")];
+//! let mut machine = Supervisor::new(Strategy::OneForOne, Intensity::default(), specs)?;
+//! let mut now = Duration::ZERO;
+//! let mut ups = Vec::new();
+//!
+//! // Boot: one child after the other, the next one only when the one before is up.
+//! while let Some(action) = machine.poll_action() {
+//!     if let Action::Start(attempt) = action {
+//!         ups.push(attempt);
+//!         machine.handle_started(attempt, now);
+//!     }
+//! }
+//!
+//! // The database dies. It, and only it, is started again.
+//! now += Duration::from_secs(1);
+//! machine.handle_exit(ups[0], Exit::Killed, now);
+//! let Some(Action::Start(again)) = machine.poll_action() else { panic!("db is restarted") };
+//! assert_eq!(machine.spec(again.child()).unwrap().id(), "db");
+//! # Ok::<(), regrow_supervisors::SpecError>(())
+//! ```
+//!
+//! # Rules
+//!
+//! The semantics are those of Erlang/OTP's `supervisor`. Comments of the form *OTP rule 36* cite the numbered list that
+//! the project keeps of them. Where this crate goes further (a child that cannot be killed is *abandoned*; a killed
+//! supervisor takes its children along in order), the item says so.
+//!
+//! # Layout
+//!
+//! | file | idea |
+//! |---|---|
+//! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
+//! | `exit.rs` | how a life ended, and whether that is abnormal |
+//! | `intensity.rs` | the restart budget, a sliding window |
+//! | `action.rs` | what must be done, and what happened, as data |
+//! | `children.rs` | the ordered child table |
+//! | `supervisor.rs` | the machine: facts and orders in, actions out, the decision about an exit |
+//! | `procession.rs` | ordered work: boot, group restart, ordered stop |
+//! | `ladder.rs` | stopping one child: ask, wait, kill, wait, abandon |
+
+mod action;
+mod children;
+mod exit;
+mod intensity;
+mod ladder;
+mod procession;
+mod spec;
+mod supervisor;
+
+pub use action::{Action, Report};
+pub use children::{Attempt, ChildKey, Standing};
+pub use exit::{Exit, Failure, Panic};
+pub use intensity::Intensity;
+pub use spec::{Abandon, ChildSpec, Restart, Shutdown, SpecError, Strategy};
+pub use supervisor::Supervisor;

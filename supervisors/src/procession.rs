@@ -1,0 +1,116 @@
+//! Ordered work: boot, group restart and ordered stop are one shape, a row of stops followed by a row of starts.
+//!
+//! Invariants:
+//! 1. Stops go youngest first, starts eldest first, one at a time (OTP rules 8, 33, 55).
+//! 2. No start before the last stop is confirmed.
+//! 3. A procession that ends the supervisor is the last: it is replaced only by a more forceful end.
+
+use std::collections::VecDeque;
+
+use crate::action::Action;
+use crate::children::{ChildKey, Children, Standing, State};
+use crate::exit::Exit;
+use crate::supervisor::Supervisor;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Procession {
+    /// Still to be stopped; the youngest is at the end.
+    stops: Vec<ChildKey>,
+    /// Still to be started; the eldest is in front.
+    starts: VecDeque<ChildKey>,
+    /// The child that the next step waits for.
+    pub(crate) awaiting: Option<ChildKey>,
+    pub(crate) goal: Goal,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Goal {
+    Boot,
+    GroupRestart,
+    End {
+        exit: Exit,
+        by_force: bool,
+    },
+    /// All is done, and nothing will ever be again.
+    Ended,
+}
+
+impl Procession {
+    /// All children from the first (OTP rule 8).
+    pub(crate) fn boot(children: &Children) -> Self {
+        let starts = children.iter().map(|(key, _)| key).collect();
+        Self { stops: Vec::new(), starts, awaiting: None, goal: Goal::Boot }
+    }
+
+    /// The children from `first` on, or all of them, are stopped and started again, those that were down included
+    /// (OTP rules 33, 34, 38, 39).
+    pub(crate) fn group(children: &Children, first: Option<ChildKey>) -> Self {
+        let keys: Vec<_> = match first {
+            Some(first) => children.keys_from(first).collect(),
+            None => children.iter().map(|(key, _)| key).collect(),
+        };
+        Self { starts: keys.iter().copied().collect(), stops: keys, awaiting: None, goal: Goal::GroupRestart }
+    }
+
+    /// Everything that lives is stopped, and nothing started.
+    pub(crate) fn end(children: &Children, exit: Exit, by_force: bool) -> Self {
+        let stops = children.iter().map(|(key, _)| key).collect();
+        Self { stops, starts: VecDeque::new(), awaiting: None, goal: Goal::End { exit, by_force } }
+    }
+}
+
+impl Supervisor {
+    /// One step of the procession; `false` when it waits for somebody.
+    pub(crate) fn advance(&mut self) -> bool {
+        let by_force = self.is_killing();
+        let Some(procession) = &mut self.procession else { return false };
+        if let Some(awaited) = procession.awaiting {
+            match self.children.get(awaited).map(|child| child.standing()) {
+                Some(Standing::Starting | Standing::Stopping) => return false,
+                Some(Standing::Up | Standing::Down | Standing::Retrying) | None => procession.awaiting = None,
+            }
+        }
+        if let Some(key) = procession.stops.pop() {
+            if self.stop_child(key, by_force) {
+                self.wait_for(key);
+            }
+            return true;
+        }
+        // Invariant 2: the stops are used up, and the last of them was awaited above.
+        while let Some(key) = procession.starts.pop_front() {
+            // Temporary children were forgotten when they stopped (OTP rule 33).
+            if self.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
+                procession.awaiting = Some(key);
+                self.start(key);
+                return true;
+            }
+        }
+        match std::mem::replace(&mut procession.goal, Goal::Ended) {
+            Goal::Boot => {
+                self.procession = None;
+                self.actions.push_back(Action::Up);
+            }
+            Goal::GroupRestart => self.procession = None,
+            Goal::End { exit, .. } => self.actions.push_back(Action::End(exit)),
+            Goal::Ended => return false,
+        }
+        true
+    }
+
+    /// A failure at boot ends the supervisor: elder children are stopped, no budget is used (OTP rule 11).
+    pub(crate) fn fail_boot(&mut self, key: ChildKey, cause: Exit) {
+        let Some(child) = self.children.get(key) else { return };
+        let exit = Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() };
+        self.end(exit, false);
+    }
+
+    pub(crate) fn is_killing(&self) -> bool {
+        self.procession.as_ref().is_some_and(|procession| matches!(procession.goal, Goal::End { by_force: true, .. }))
+    }
+
+    fn wait_for(&mut self, key: ChildKey) {
+        if let Some(procession) = &mut self.procession {
+            procession.awaiting = Some(key);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The restart budget (OTP rules 20 to 28).
+
+mod common;
+
+use common::{MS, Script, permanent, temporary, transient};
+use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
+use regrow_supervisors::{Intensity, Shutdown};
+
+fn restarts(restarts_max: u32) -> Intensity {
+    Intensity::new(restarts_max, 1000 * MS)
+}
+
+// OTP rules 20, 21, 28.
+#[test]
+fn n_restarts_are_forgiven_and_the_next_gives_up() {
+    let mut tree = Script::within(restarts(2), OneForOne, ["db", "web"]);
+    tree.fails("db").starts(["db"]).fails("db").starts(["db"]).tells(["child_terminated db failed: boom"; 2]);
+    tree.fails("db").expect(["stop web"]).tells(["child_terminated db failed: boom", "gave_up db"]);
+    tree.stopped("web").expect(["end shutdown"]);
+}
+
+// OTP rule 21.
+#[test]
+fn a_budget_of_zero_gives_up_at_the_first() {
+    let mut tree = Script::within(restarts(0), OneForOne, ["db"]);
+    tree.fails("db").expect(["end shutdown"]);
+}
+
+// OTP rules 20, 28: the check comes before any stop of a group restart. ergo #213 stopped the wrong child.
+#[test]
+fn giving_up_stops_all_the_others_youngest_first_under_every_strategy() {
+    for strategy in [OneForOne, OneForAll, RestForOne] {
+        let mut tree = Script::within(restarts(0), strategy, ["a", "b", "c", "d"]);
+        tree.fails("b").stops(["d", "c", "a"]).expect(["end shutdown"]);
+        tree.tells(["child_terminated b failed: boom", "gave_up b"]);
+    }
+}
+
+// OTP rule 28: "by their shutdown rules". Giving up must not skip the ladder.
+#[test]
+fn giving_up_stops_each_child_by_its_own_rule() {
+    let children = [permanent("a"), permanent("b").shutdown(Shutdown::Kill), permanent("c")];
+    let mut tree = Script::within(restarts(0), OneForOne, children);
+    tree.fails("a").stops(["c"]).expect(["kill b"]).is_killed("b").expect(["end shutdown"]);
+}
+
+// OTP rule 22; ractor-supervisor and actor-ts counted siblings.
+#[test]
+fn a_group_restart_costs_one_unit_however_many_it_restarts() {
+    let mut tree = Script::within(restarts(2), OneForAll, ["a", "b", "c"]);
+    tree.fails("b").stops(["c", "a"]).starts(["a", "b", "c"]);
+    tree.fails("a").stops(["c", "b"]).starts(["a", "b", "c"]);
+    tree.fails("c").stops(["b", "a"]).expect(["end shutdown"]);
+}
+
+// OTP rule 23: an exit and k failed attempts are k + 1 units; intensity n means n attempts.
+#[test]
+fn each_retry_costs_a_unit() {
+    for strategy in [OneForOne, OneForAll, RestForOne] {
+        let mut tree = Script::within(restarts(3), strategy, ["db"]);
+        tree.fails("db");
+        for _ in 0..3 {
+            tree.expect(["start db"]).start_fails("db");
+        }
+        tree.expect(["end shutdown"]);
+        let start_error = "start_error db failed: no";
+        tree.tells(["child_terminated db failed: boom", start_error, start_error, start_error, "gave_up db"]);
+    }
+}
+
+// OTP rules 28, 36: what runs when the retries are used up is stopped, the retrying child has nothing to stop.
+#[test]
+fn giving_up_on_a_retry_stops_what_runs() {
+    let mut tree = Script::within(restarts(1), OneForAll, ["a", "b", "c"]);
+    tree.fails("c").stops(["b", "a"]).starts(["a"]).expect(["start b"]);
+    tree.start_fails("b").stops(["a"]).expect(["end shutdown"]);
+}
+
+// OTP rule 24; goakt #1268, AtomVM #1915 did not count across faults.
+#[test]
+fn children_share_the_budget_and_so_do_their_faults() {
+    let mut tree = Script::within(restarts(2), OneForOne, ["a", "b", "c"]);
+    tree.is_killed("a").starts(["a"]);
+    tree.ends("b").expect(["start b"]);
+    tree.start_fails("b").stops(["c", "a"]).expect(["end shutdown"]);
+}
+
+// OTP rule 25.
+#[test]
+fn what_is_no_restart_is_not_counted() {
+    let children = [permanent("a"), transient("b"), temporary("c"), temporary("d")];
+    let mut tree = Script::within(restarts(1), OneForAll, children);
+    tree.ends("b").fails("c").expect(["rest b", "forget c"]);
+    // The exit of `d` is consumed by the stop that the exit of `a` calls for.
+    tree.fails("a").fails("d").expect(["forget d", "start a"]);
+    tree.started("a").starts(["b"]);
+    tree.fails("b").stops(["a"]).expect(["end shutdown"]);
+}
+
+// OTP rule 26: a unit exactly one period old still counts.
+#[test]
+fn the_window_is_closed_at_its_far_edge() {
+    let mut tree = Script::within(restarts(1), OneForOne, ["db"]);
+    tree.fails("db").starts(["db"]);
+    tree.after(1000).fails("db").expect(["end shutdown"]);
+
+    let mut tree = Script::within(restarts(1), OneForOne, ["db"]);
+    tree.fails("db").starts(["db"]);
+    tree.after(1001).fails("db").starts(["db"]);
+}
+
+// OTP rule 27. Hollywood's counter never went back: the fourth crash in a lifetime was fatal.
+#[test]
+fn rare_crashes_are_forgiven_for_ever() {
+    let mut tree = Script::within(restarts(1), OneForOne, ["db"]);
+    for _ in 0..100 {
+        tree.after(1001).fails("db").starts(["db"]);
+    }
+}
+
+// OTP rule 21. kameo looked at the gap between two crashes and gave up at any pace.
+#[test]
+fn a_pace_below_the_limit_is_forgiven_for_ever_and_a_burst_is_not() {
+    let mut tree = Script::within(restarts(3), OneForOne, ["db"]);
+    for _ in 0..100 {
+        tree.after(334).fails("db").starts(["db"]);
+    }
+    tree.fails("db").expect(["end shutdown"]);
+}
+
+// OTP rule 27: neither a success nor a group restart resets the window.
+#[test]
+fn a_successful_restart_gives_nothing_back() {
+    for strategy in [OneForOne, OneForAll, RestForOne] {
+        let mut tree = Script::within(restarts(2), strategy, ["db"]);
+        tree.fails("db").starts(["db"]).after(300);
+        tree.fails("db").starts(["db"]).after(300);
+        tree.fails("db").expect(["end shutdown"]);
+    }
+}
+
+#[test]
+fn an_unlimited_budget_never_gives_up() {
+    let mut tree = Script::within(Intensity::unlimited(), OneForOne, ["db"]);
+    for _ in 0..1000 {
+        tree.fails("db").expect(["start db"]).start_fails("db").starts(["db"]);
+    }
+}

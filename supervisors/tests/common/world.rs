@@ -1,0 +1,262 @@
+//! `World`: a supervisor and its children, in which anything may happen and the [`Model`] watches.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use regrow_supervisors::{Attempt, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+
+use super::MS;
+use super::model::{Model, Phase, Told, asked};
+
+/// One thing that may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Started(Attempt),
+    Ignored(Attempt),
+    StartFailed(Attempt),
+    Ended(Attempt),
+    Killed(Attempt),
+    Stopped(Attempt),
+    KillUnderWay(Attempt),
+    /// Time passes until the machine wants to be woken.
+    Due,
+    /// A whole window of the budget passes.
+    Period,
+    Stop,
+    Kill,
+    Abandon,
+    /// Every fact about an attempt that is gone is told again.
+    Ghost(Attempt),
+}
+
+/// Which of the deeds that come on top of starts, exits and orders may happen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Menu {
+    pub(crate) kills_by_others: bool,
+    pub(crate) periods_max: u8,
+    pub(crate) abandon: bool,
+    pub(crate) ghosts: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    machine: Supervisor,
+    model: Model,
+    period: Duration,
+    periods: u8,
+    /// Facts were told since the last time that no action was left.
+    pub(crate) is_hurried: bool,
+    gone: Vec<Attempt>,
+    trail: Vec<(Deed, bool)>,
+}
+
+impl World {
+    pub(crate) fn new(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Self {
+        let period = 1000 * MS;
+        let machine = Supervisor::new(strategy, Intensity::new(restarts_max, period), specs).expect("good specs");
+        let specs = machine.children().map(|(key, spec, _)| (key, spec.clone())).collect();
+        let model = Model::new(strategy, (restarts_max, period), &specs);
+        let mut world =
+            Self { machine, model, period, periods: 0, is_hurried: false, gone: Vec::new(), trail: Vec::new() };
+        world.poll();
+        world
+    }
+
+    /// Everybody comes up.
+    pub(crate) fn boot(&mut self) {
+        while let Some((&attempt, _)) = self.model.lives.iter().find(|(_, life)| life.starting) {
+            self.happen(Deed::Started(attempt), false);
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.model.phase == Phase::Ended
+    }
+
+    /// Two worlds with one print have one future.
+    pub(crate) fn print(&self) -> u64 {
+        let print = format!("{:?} {:?} {} {}", self.machine, self.model, self.is_hurried, self.periods);
+        let mut hasher = DefaultHasher::new();
+        print.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// What may happen next.
+    pub(crate) fn deeds(&self, menu: Menu) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        for (&attempt, life) in &self.model.lives {
+            if life.starting {
+                deeds.extend([Deed::Started(attempt), Deed::StartFailed(attempt), Deed::Ignored(attempt)]);
+            }
+            match (life.told, life.starting) {
+                (Told::Nothing, false) => deeds.extend([Deed::Ended(attempt), Deed::Killed(attempt)]),
+                (Told::Nothing, true) => {}
+                (Told::ToStop, _) => deeds.extend([Deed::Stopped(attempt), Deed::Killed(attempt)]),
+                (Told::Killed, _) => deeds.push(Deed::Killed(attempt)),
+            }
+            if menu.kills_by_others && life.told == Told::Nothing && !life.killed_by_others {
+                deeds.push(Deed::KillUnderWay(attempt));
+            }
+        }
+        if self.machine.poll_timeout().is_some() {
+            deeds.push(Deed::Due);
+        }
+        if self.periods < menu.periods_max && !self.model.units.is_empty() {
+            deeds.push(Deed::Period);
+        }
+        if !self.model.is_told_to_end() {
+            deeds.push(Deed::Stop);
+        }
+        if !self.model.is_killed() && !self.has_ended() {
+            deeds.push(Deed::Kill);
+        }
+        if menu.abandon && !self.has_ended() {
+            deeds.push(Deed::Abandon);
+        }
+        if menu.ghosts {
+            deeds.extend(self.gone.iter().rev().take(3).map(|&attempt| Deed::Ghost(attempt)));
+        }
+        deeds
+    }
+
+    /// Lets it happen. `hurried`: the next deed happens before the machine is polled.
+    pub(crate) fn happen(&mut self, deed: Deed, hurried: bool) {
+        self.trail.push((deed, hurried));
+        self.told_on_panic(|world| {
+            world.perform(deed);
+            world.is_hurried = true;
+            world.read_reports();
+            if !hurried {
+                world.poll();
+            }
+        });
+    }
+
+    /// Everybody answers at last: the world comes to rest (OTP rules 30 to 46 leave nobody behind).
+    pub(crate) fn settle(mut self) {
+        if self.is_hurried {
+            self.told_on_panic(Self::poll);
+        }
+        for _ in 0..200 {
+            let starting = self.model.lives.iter().find(|(_, life)| life.starting).map(|(&attempt, _)| attempt);
+            let told =
+                self.model.lives.iter().find(|(_, life)| life.told != Told::Nothing).map(|(&attempt, _)| attempt);
+            match (told, starting) {
+                (Some(attempt), _) => self.happen(Deed::Stopped(attempt), false),
+                (None, Some(attempt)) => self.happen(Deed::Started(attempt), false),
+                (None, None) => break,
+            }
+        }
+        self.told_on_panic(|world| {
+            assert!(matches!(world.model.phase, Phase::Idle | Phase::Ended), "it does not rest")
+        });
+    }
+
+    /// Nobody answers any more, and it is told to stop: it still ends, by the passing of time alone.
+    pub(crate) fn outlast(mut self) {
+        self.happen(Deed::Stop, false);
+        for _ in 0..200 {
+            if self.machine.poll_timeout().is_none() {
+                break;
+            }
+            self.happen(Deed::Due, false);
+        }
+        self.told_on_panic(|world| assert!(world.has_ended(), "it waits for ever"));
+    }
+
+    fn perform(&mut self, deed: Deed) {
+        let Self { machine, model, .. } = self;
+        let now = model.now;
+        match deed {
+            Deed::Started(attempt) => {
+                machine.handle_started(attempt, now);
+                model.on_up(attempt);
+            }
+            Deed::Ignored(attempt) => {
+                machine.handle_ignored(attempt, now);
+                model.on_ignored(attempt);
+                self.gone.push(attempt);
+            }
+            Deed::StartFailed(attempt) => {
+                machine.handle_start_failed(attempt, Exit::failed("no"), now);
+                model.on_gone(attempt);
+                self.gone.push(attempt);
+            }
+            Deed::Ended(attempt) => self.exit(attempt, Exit::Normal),
+            Deed::Killed(attempt) => self.exit(attempt, Exit::Killed),
+            Deed::Stopped(attempt) => self.exit(attempt, Exit::Shutdown),
+            Deed::KillUnderWay(attempt) => {
+                machine.handle_kill_under_way(attempt, now);
+                model.lives.entry(attempt).and_modify(|life| life.killed_by_others = true);
+            }
+            Deed::Due => {
+                model.now = machine.poll_timeout().map_or(now, |due| due.max(now));
+                machine.handle_timeout(model.now);
+                model.on_time();
+            }
+            Deed::Period => {
+                self.periods += 1;
+                model.now += self.period + MS;
+                machine.handle_timeout(model.now);
+                model.on_time();
+            }
+            Deed::Stop => {
+                machine.stop(asked(), now);
+                model.on_stop();
+            }
+            Deed::Kill => {
+                machine.kill(now);
+                model.on_kill();
+            }
+            Deed::Abandon => {
+                machine.abandon(now);
+                model.on_kill();
+            }
+            Deed::Ghost(attempt) => {
+                let before = format!("{machine:?}");
+                machine.handle_started(attempt, now);
+                machine.handle_ignored(attempt, now);
+                machine.handle_kill_under_way(attempt, now);
+                machine.handle_start_failed(attempt, Exit::Killed, now);
+                machine.handle_exit(attempt, Exit::Killed, now);
+                assert_eq!(before, format!("{machine:?}"), "a late fact has an effect");
+            }
+        }
+    }
+
+    fn exit(&mut self, attempt: Attempt, exit: Exit) {
+        self.machine.handle_exit(attempt, exit, self.model.now);
+        self.model.on_gone(attempt);
+        self.gone.push(attempt);
+    }
+
+    fn poll(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            self.read_reports();
+            self.model.on_action(&action);
+        }
+        self.read_reports();
+        self.is_hurried = false;
+        let standings: BTreeMap<_, _> = self.machine.children().map(|(key, _, standing)| (key, standing)).collect();
+        self.model.on_polled(&standings, self.machine.poll_timeout());
+    }
+
+    fn read_reports(&mut self) {
+        while let Some(report) = self.machine.poll_report() {
+            self.model.on_report(&report);
+        }
+    }
+
+    fn told_on_panic(&mut self, deed: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| deed(self))) {
+            eprintln!("the history:");
+            for (deed, hurried) in &self.trail {
+                eprintln!("    {deed:?}{}", if *hurried { ", and at once" } else { "" });
+            }
+            eprintln!("{:#?}\n{:#?}", self.machine, self.model);
+            resume_unwind(panic);
+        }
+    }
+}

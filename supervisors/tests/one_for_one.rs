@@ -1,0 +1,78 @@
+//! One for one: only the child that died is restarted (OTP rules 29 to 32).
+
+mod common;
+
+use common::{Script, permanent, temporary, transient};
+use regrow_supervisors::Standing;
+use regrow_supervisors::Strategy::OneForOne;
+
+// OTP rule 29.
+#[test]
+fn only_the_dead_child_is_restarted() {
+    let mut tree = Script::new(OneForOne, ["db", "cache", "web"]);
+    tree.fails("cache").expect(["start cache"]);
+    tree.started("cache").expect([]).waits_for_no_time();
+}
+
+// OTP rule 29: "in its old place in the order".
+#[test]
+fn a_restarted_child_keeps_its_place() {
+    let mut tree = Script::new(OneForOne, ["db", "cache", "web"]);
+    tree.fails("db").starts(["db"]);
+    tree.stop().stops(["web", "cache", "db"]).expect(["end shutdown"]);
+}
+
+// OTP rule 30.
+#[test]
+fn a_restart_that_is_ignored_leaves_the_child_down_and_the_supervisor_up() {
+    let mut tree = Script::new(OneForOne, ["db", "web"]);
+    tree.fails("db").expect(["start db"]);
+    tree.ignored("db").expect(["rest db"]).stands("db", Some(Standing::Down));
+    tree.fails("web").starts(["web"]);
+}
+
+// RabbitMQ 2017, Klarna 2021: a restart that failed a second time was never tried again. OTP rule 30.
+#[test]
+fn a_failed_restart_is_tried_again_until_it_works() {
+    let mut tree = Script::new(OneForOne, ["db", "web"]);
+    tree.fails("db").expect(["start db"]).tells(["child_terminated db failed: boom"]);
+    for _ in 0..5 {
+        tree.start_fails("db").stands("db", Some(Standing::Retrying));
+        tree.expect(["start db"]).tells(["start_error db failed: no"]);
+    }
+    tree.started("db").stands("db", Some(Standing::Up));
+}
+
+// OTP rule 31: the retry queues behind what is already in the mailbox.
+#[test]
+fn an_exit_that_came_before_the_failure_is_served_before_the_retry() {
+    let mut tree = Script::new(OneForOne, ["db", "web"]);
+    tree.fails("db").expect(["start db"]);
+    tree.fails("web").start_fails("db").expect(["start web", "start db"]);
+    tree.started("web").started("db");
+}
+
+// DESIGN 6: a supervisor never awaits a child. OTP itself would wait (rule 69).
+#[test]
+fn a_hung_restart_delays_nobody_elses() {
+    let mut tree = Script::new(OneForOne, ["db", "web"]);
+    tree.fails("db").expect(["start db"]);
+    tree.after(60_000).fails("web").starts(["web"]);
+    tree.stands("db", Some(Standing::Starting));
+}
+
+// A child that dies while it is being started has failed to start: OTP rule 9.
+#[test]
+fn a_death_during_a_restart_is_a_failed_start() {
+    let mut tree = Script::new(OneForOne, ["db"]);
+    tree.fails("db").expect(["start db"]).tells(["child_terminated db failed: boom"]);
+    tree.is_killed("db").expect(["start db"]).tells(["start_error db killed"]);
+}
+
+// OTP rule 17: no restart wanted, no sibling touched.
+#[test]
+fn a_clean_end_touches_nobody() {
+    let mut tree = Script::new(OneForOne, [permanent("db"), transient("import"), temporary("job")]);
+    tree.ends("import").expect(["rest import"]).stands("import", Some(Standing::Down));
+    tree.ends("job").expect(["forget job"]).stands("job", None);
+}

@@ -10,9 +10,9 @@ use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{Birth, Life, OnKill, foreign, service, task, thread};
-use crate::mailbox::{Mailbox, OnRestart, Overflow, Settings};
+use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::service::Service;
-use crate::slot::{AnySlot, Slot};
+use crate::slot::Slot;
 use crate::supervisor::Supervisor;
 use crate::supervisor::recipe::SupervisorRecipe;
 
@@ -42,9 +42,8 @@ pub(crate) enum Recipe {
 }
 
 /// A child that is not a supervisor.
-#[derive(Clone)]
 pub(crate) struct Leaf {
-    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) slot: Reserved,
     pub(crate) capacity: usize,
     /// The slot was made by the user, and must be used.
     pub(crate) is_given: bool,
@@ -290,7 +289,12 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             spec: child.spec,
             kind: child.kind,
             drain: child.drain,
-            recipe: Recipe::Leaf(Leaf { slot, capacity: child.settings.capacity, is_given, conceive: child.conceive }),
+            recipe: Recipe::Leaf(Leaf {
+                slot: Reserved::new(slot),
+                capacity: child.settings.capacity,
+                is_given,
+                conceive: child.conceive,
+            }),
         }
     }
 }

@@ -122,8 +122,8 @@ impl<S: crate::Service> Context<S> {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Timer {
-        Timer { task: self.inner.tasks.spawn(&self.inner.port, future) }
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
+        LinkedTask { task: self.inner.tasks.spawn(&self.inner.port, future) }
     }
 
     /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
@@ -132,7 +132,7 @@ impl<S: crate::Service> Context<S> {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn send_after(&self, delay: Duration, message: S::Msg) -> Timer {
+    pub fn send_after(&self, delay: Duration, message: S::Msg) -> LinkedTask {
         let handle = self.handle();
         self.spawn(async move {
             tokio::time::sleep(delay).await;
@@ -147,7 +147,7 @@ impl<S: crate::Service> Context<S> {
     /// # Panics
     ///
     /// When `period` is zero, as [`tokio::time::interval`] does, and outside of a tokio runtime.
-    pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> Timer {
+    pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> LinkedTask {
         assert!(!period.is_zero(), "an interval needs a period that is not zero");
         let handle = self.handle();
         self.spawn(async move {
@@ -179,11 +179,11 @@ impl<S: crate::Service> fmt::Debug for Context<S> {
 
 /// A timer or task of an incarnation. Dropping it changes nothing; it ends with the incarnation anyway.
 #[derive(Debug, Clone)]
-pub struct Timer {
+pub struct LinkedTask {
     task: Option<AbortHandle>,
 }
 
-impl Timer {
+impl LinkedTask {
     /// Ends it now. A message it has sent already stays sent.
     pub fn cancel(&self) {
         if let Some(task) = &self.task {
@@ -256,8 +256,8 @@ impl TaskContext {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Timer {
-        Timer { task: self.inner.tasks.spawn(&self.inner.port, future) }
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
+        LinkedTask { task: self.inner.tasks.spawn(&self.inner.port, future) }
     }
 }
 

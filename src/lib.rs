@@ -36,7 +36,7 @@ pub use regrow_supervisors::{Abandon, Exit, Failure, Intensity, Panic, Restart, 
 
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};
-pub use context::{Context, NoMessages, TaskContext, Timer};
+pub use context::{Context, LinkedTask, NoMessages, TaskContext};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed};

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::handle::Handle;
-use crate::slot::Slot;
 use crate::slot::status::State;
+use crate::slot::{AnySlot, Slot};
 
 /// What a full mailbox does with one more message. `cast` and `call` obey it; [`Handle::send`] always waits for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +94,35 @@ impl<M: Send + 'static> Drop for Mailbox<M> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             slot.close_as(State::Gone);
+        }
+    }
+}
+
+/// A slot that belongs to a child which may never run: unless it was listed in a directory, it is closed when dropped,
+/// so that nobody waits for a tree that was refused.
+pub(crate) struct Reserved {
+    slot: Arc<dyn AnySlot>,
+    is_listed: AtomicBool,
+}
+
+impl Reserved {
+    pub(crate) fn new(slot: Arc<dyn AnySlot>) -> Self {
+        Self { slot, is_listed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {
+        &self.slot
+    }
+
+    pub(crate) fn set_listed(&self) {
+        self.is_listed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !*self.is_listed.get_mut() {
+            self.slot.close(State::Gone);
         }
     }
 }

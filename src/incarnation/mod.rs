@@ -94,6 +94,7 @@ impl Birth {
             end: None,
             waker: None,
             told: false,
+            is_rest: false,
             span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
         }
     }
@@ -140,6 +141,8 @@ pub(crate) struct Life {
     end: Option<End>,
     waker: Option<Waker>,
     told: bool,
+    /// What was left of a life that was dropped: only its tasks are still to end.
+    is_rest: bool,
     span: tracing::Span,
 }
 
@@ -231,8 +234,10 @@ impl Drop for Life {
             self.tear_down(End::Exit(Exit::Killed));
         }
         let tasks = self.tasks.clone();
-        if let (false, Ok(runtime)) = (tasks.is_gone(), tokio::runtime::Handle::try_current()) {
-            // Its tasks end a little later, and the end is told after theirs.
+        let is_final = self.is_rest || tasks.is_gone();
+        if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
+            // Its tasks end a little later, and the end is told after theirs. A runtime that is going away drops this
+            // at once, and them too.
             let rest = Self {
                 body: None,
                 port: self.port.clone(),
@@ -242,6 +247,7 @@ impl Drop for Life {
                 end: self.end.take(),
                 waker: None,
                 told: false,
+                is_rest: true,
                 span: self.span.clone(),
             };
             self.told = true;

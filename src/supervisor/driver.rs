@@ -117,7 +117,7 @@ impl Driver {
         }
         let generation = match fact {
             Fact::Started { generation, .. } => *generation,
-            _ => entry.planned.slot.status().generation,
+            _ => entry.planned.slot().status().generation,
         };
         self.world.tell(&entry.planned.path, generation, kind);
     }
@@ -140,7 +140,7 @@ impl Driver {
 
     fn tell(&self, child: ChildKey, kind: EventKind) {
         if let Some(entry) = self.children.get(&child) {
-            self.world.tell(&entry.planned.path, entry.planned.slot.status().generation, kind);
+            self.world.tell(&entry.planned.path, entry.planned.slot().status().generation, kind);
         }
     }
 
@@ -200,7 +200,7 @@ impl Driver {
                 let port = Port::new(attempt, self.facts.clone());
                 entry.control = Some(Control::Port(port.clone()));
                 let life = conceive(Birth {
-                    slot: planned.slot.clone(),
+                    slot: planned.slot().clone(),
                     port,
                     world: self.world.clone(),
                     scope: self.plan.path.clone(),
@@ -232,7 +232,7 @@ impl Driver {
         entry.last_exit = Some(Exit::Killed);
         match entry.control.take() {
             Some(Control::Port(port)) => {
-                entry.planned.slot.life().fence(&port, &Exit::Killed);
+                entry.planned.slot().life().fence(&port, &Exit::Killed);
                 port.wake();
             }
             Some(Control::Supervisor(facts)) => facts.push(Fact::Abandon),
@@ -249,10 +249,11 @@ impl Driver {
         self.parent.tell_end(exit);
     }
 
-    /// Wakes the driver when the machine's next deadline has passed.
+    /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.
     fn set_timer(&mut self) {
-        let due = self.machine.poll_timeout();
-        if due == self.timer.as_ref().map(|(at, _)| *at) {
+        let now = self.world.now();
+        let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(|&at| at > now));
+        if due.is_some() && set.is_some() && set <= due {
             return;
         }
         if let Some((_, timer)) = self.timer.take() {

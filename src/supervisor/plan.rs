@@ -11,7 +11,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Strategy, Supervisor as Machine};
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::{Directory, Kind};
-use crate::mailbox::Settings;
+use crate::mailbox::{Reserved, Settings};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::recipe::SupervisorRecipe;
 use crate::supervisor::{StartError, Supervisor};
@@ -29,7 +29,7 @@ pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
     pub(crate) kind: Kind,
     pub(crate) path: Arc<str>,
-    pub(crate) slot: Arc<dyn AnySlot>,
+    slot: Arc<Reserved>,
     pub(crate) drain: bool,
     pub(crate) make: Make,
 }
@@ -76,7 +76,7 @@ impl Plan {
     /// The slots of the supervisor and of everything below it.
     pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
         let below = self.children.iter().flat_map(|child| match &child.make {
-            Make::Life(_) => vec![child.slot.clone()],
+            Make::Life(_) => vec![child.slot().clone()],
             Make::Supervisor(recipe) => recipe.plan().slots(),
         });
         std::iter::once(self.slot.clone()).chain(below).collect()
@@ -87,10 +87,11 @@ impl Plan {
         directory.insert(&self.path, Kind::Supervisor, self.slot.clone());
         self.slot.reopen();
         for child in &self.children {
+            child.slot.set_listed();
             match &child.make {
                 Make::Life(_) => {
-                    directory.insert(&child.path, child.kind, child.slot.clone());
-                    child.slot.reopen();
+                    directory.insert(&child.path, child.kind, child.slot().clone());
+                    child.slot().reopen();
                 }
                 Make::Supervisor(recipe) => recipe.plan().list(directory),
             }
@@ -105,17 +106,26 @@ impl Planned {
         let (slot, make) = match recipe {
             Recipe::Leaf(Leaf { capacity: 0, .. }) => return Err(StartError::ZeroCapacity { path }),
             Recipe::Leaf(Leaf { slot, is_given, conceive, .. }) => {
-                let kept = known.get(&path).filter(|old| !is_given && old.message_type() == slot.message_type());
-                let slot = kept.cloned().unwrap_or(slot);
-                slot.set_path(&path);
+                let is_kept = |old: &&Arc<dyn AnySlot>| !is_given && old.message_type() == slot.slot().message_type();
+                let slot = known.get(&path).filter(is_kept).cloned().map_or(slot, |old| {
+                    let kept = Reserved::new(old);
+                    // It is another plan's already.
+                    kept.set_listed();
+                    kept
+                });
+                slot.slot().set_path(&path);
                 (slot, Make::Life(conceive))
             }
             Recipe::Supervisor(recipe) => {
                 recipe.plan_first(scope, known)?;
-                (recipe.plan().slot.clone(), Make::Supervisor(Arc::new(recipe)))
+                (Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
             }
         };
-        Ok(Self { spec, kind, path, slot, drain, make })
+        Ok(Self { spec, kind, path, slot: Arc::new(slot), drain, make })
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {
+        self.slot.slot()
     }
 }
 

@@ -86,7 +86,12 @@ impl<M: Send + 'static> Handle<M> {
         self.push_waiting(message, None).await
     }
 
-    async fn push_waiting(&self, mut message: M, mut call: Option<Arc<dyn call::Fate>>) -> Result<(), SendError<M>> {
+    async fn push_waiting(&self, message: M, call: Option<Arc<dyn call::Fate>>) -> Result<(), SendError<M>> {
+        // Most find room, and need not get ready to wait for it.
+        let (mut message, mut call) = match self.slot.push(message, call, IfFull::Refuse) {
+            Push::Accepted => return Ok(()),
+            Push::Refused(_, message, call) => (message, call),
+        };
         loop {
             let mut room = pin!(self.slot.room().notified());
             room.as_mut().enable();

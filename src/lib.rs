@@ -1,13 +1,125 @@
-//! Supervised actors for Rust: OTP's restart trees on [`ractor`] and [`tokio`], whose services keep their address, their
+//! Supervised actors for Rust: OTP's restart trees on [`ractor`] and tokio, whose services keep their address, their
 //! mailbox and their callers when they die.
+//!
+//! # Supervision in five minutes
+//!
+//! A **service** is a value that works on messages, one at a time. It has a mailbox, and whoever wants something of it
+//! holds a [`Handle`] to that mailbox, never the service itself.
+//!
+//! Services fail: a bug panics, a connection drops, a file is not what it should be. The usual answer is to handle each
+//! failure where it happens, and the usual result is code in which half of the lines repair state that is wrong in ways
+//! nobody foresaw. Erlang's answer is shorter: *let it crash*. The broken state is thrown away, and somebody else starts
+//! the service again from a state that is known to be good. That somebody is a **supervisor**.
+//!
+//! ```
+//! use regrow::{Child, Context, Handle, Reply, Service, Supervisor};
+//! use std::time::Duration;
+//!
+//! struct Ledger { balance: i64, audit: Handle<AuditMsg> }
+//! enum LedgerMsg { Deposit(i64), Balance(Reply<i64>) }
+//!
+//! impl Service for Ledger {
+//!     type Msg = LedgerMsg;
+//!     async fn handle(&mut self, msg: LedgerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+//!         match msg {
+//!             LedgerMsg::Deposit(n) => {
+//!                 assert!(n > 0, "a deposit of {n}"); // a panic ends this incarnation, and nothing else
+//!                 self.balance += n;
+//!                 self.audit.send(AuditMsg::Saw(n)).await?;
+//!             }
+//!             LedgerMsg::Balance(reply) => { reply.send(self.balance); }
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! struct Audit { ledger: Handle<LedgerMsg>, seen: u32 }
+//! enum AuditMsg { Saw(i64) }
+//!
+//! impl Service for Audit {
+//!     type Msg = AuditMsg;
+//!     async fn handle(&mut self, AuditMsg::Saw(_): AuditMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+//!         self.seen += 1;
+//!         let _ = &self.ledger; // it could ask back: the two know each other
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+//! // Mailboxes first, then the directory, then the services: a cycle, and no Option anywhere.
+//! let tree = Supervisor::one_for_one("bank")
+//!     .intensity(3, Duration::from_secs(5))
+//!     .child(Child::service("ledger", |ctx| async move { Ok(Ledger { balance: 0, audit: ctx.lookup("audit")? }) }))
+//!     .child(Child::service("audit", |ctx| async move { Ok(Audit { seen: 0, ledger: ctx.lookup("ledger")? }) }))
+//!     .start()
+//!     .await?;
+//!
+//! let ledger: Handle<LedgerMsg> = tree.lookup("bank/ledger")?;
+//! ledger.cast(LedgerMsg::Deposit(5))?;
+//! assert_eq!(ledger.call(LedgerMsg::Balance).await?, 5);
+//!
+//! ledger.cast(LedgerMsg::Deposit(-1))?; // panics
+//! ledger.cast(LedgerMsg::Deposit(7))?; // waits in the mailbox for the next incarnation
+//! assert_eq!(ledger.call(LedgerMsg::Balance).await?, 7);
+//! assert_eq!(ledger.generation(), 2);
+//!
+//! assert!(tree.shutdown().await.is_clean());
+//! # Ok(()) }
+//! ```
+//!
+//! The identity of a service (its path, mailbox, handles, counters) outlives its **incarnations**, which are numbered by
+//! their **generation**. A supervisor that sees an incarnation end asks three questions:
+//!
+//! 1. *Does this end call for a restart?* The child's [`Restart`] says: always, after abnormal ends, never.
+//! 2. *Is there budget left?* An [`Intensity`] forgives so many restarts in so long. When it is used up, the supervisor
+//!    stops its other children and ends too, which is a fact for the supervisor above it: the failure has climbed, and a
+//!    larger part of the system starts again from a good state. When the root gives up, the tree is over.
+//! 3. *Who is restarted?* The [`Strategy`] says: the one, all, or the one and those that were started after it.
+//!
+//! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
+//! and must not do; [`Child`] has the table of defaults.
+//!
+//! # What a message may rely on
+//!
+//! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
+//!   is counted, and [`Accounting`] balances at every instant.
+//! * An incarnation that ends loses the one message it has in hand. What is queued reaches the next one, in order.
+//! * A call completes with its reply or with the reason why none can come. It has no time limit unless asked for.
+//! * Never two incarnations of one service at a time, with one exception: code that does not yield cannot be stopped by
+//!   anybody. After its time it is abandoned: fenced, reported by name, and left behind.
+//!
+//! What cannot be had: code that never yields holds up a single-threaded runtime as a whole, and on a larger one the
+//! task it woke last may wait with it; a destructor that panics while a panic unwinds aborts the process; what a service
+//! started outside of its [`Context`] outlives it.
+//!
+//! # Features
+//!
+//! None is on by default. `signal`: `Tree::run_until_signal`.
 //!
 //! # Layout
 //!
-//! (to be written)
+//! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
+//! a task. This one does what they decide:
+//!
+//! | file | idea |
+//! |---|---|
+//! | `service.rs` | the trait, and the contract page |
+//! | `child.rs` | how each kind of child is described |
+//! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
+//! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
+//! | `handle.rs`, `call.rs`, `error.rs` | what peers hold; calls and their fates; why a message came back |
+//! | `context.rs` | what an incarnation sees of its world |
+//! | `incarnation/` | the seam: one life of a child; a file per kind |
+//! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
+//! | `supervisor/` | the builder, the checked plan, and a machine inside a ractor actor: facts in, actions out |
+//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `event.rs`, `log.rs` | what subscribers see; the log lines |
+//! | `current.rs` | whose code a thread runs, and what its last panic said |
+//! | `testing.rs` | a kit for tests of your own trees |
 
 #[cfg(panic = "abort")]
 compile_error!(
-    "regrow restarts services that panic, which `panic = \"abort\"` makes impossible: build with `panic = \"unwind\"`"
+    "regrow restarts services that panic, and `panic = \"abort\"` makes that impossible: build with `panic = \"unwind\"`"
 );
 
 mod blocking;
@@ -30,6 +142,11 @@ mod sync;
 pub mod testing;
 mod tree;
 mod world;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{Abandon, Exit, Failure, Intensity, Panic, Restart, Shutdown, Strategy};

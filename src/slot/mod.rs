@@ -90,6 +90,8 @@ pub(crate) enum Push<M> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfFull {
     ObeyPolicy,
+    /// Have the message back at once.
+    Refuse,
     /// Be told of room: `Slot::room` has been enabled for this.
     TellMe,
 }
@@ -160,6 +162,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         let policy = match if_full {
             IfFull::ObeyPolicy => back.settings.overflow,
+            IfFull::Refuse => Overflow::Refuse,
             IfFull::TellMe => Overflow::Wait,
         };
         let (port, shed) = match policy {

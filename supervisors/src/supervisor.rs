@@ -23,7 +23,7 @@ use crate::procession::{Goal, Procession};
 use crate::spec::{ChildSpec, Restart, SpecError, Strategy};
 
 /// What waits in the inbox.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Event {
     /// A child died unexpectedly. Its exit lies in the table, so that a stop that comes first can consume it.
     Exit(Attempt),

@@ -1,11 +1,13 @@
 //! Everything that can happen in a small tree does, and the model finds no promise broken.
 //!
-//! All trees of one to three children, under every strategy, restart type and budget from zero to two. A world is a
-//! machine, its children and the mailbox; worlds that have one future are visited once.
+//! A world is a machine, its children and its mailbox; worlds that have one future are visited once. Budgets end, so
+//! the small ones can be walked *to their end*: every history there is. Walks that are cut off after some deeds begin
+//! where all children are up, so that the deeds are not spent on boot.
 
 mod common;
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Instant;
 
 use common::world::{Menu, World};
@@ -14,77 +16,93 @@ use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, Strategy};
 
 const RESTARTS: [Restart; 3] = [Restart::Permanent, Restart::Transient, Restart::Temporary];
 
-/// Every way to give `children` children a restart type each.
-fn trees(children: u32) -> impl Iterator<Item = Vec<ChildSpec>> {
+type Tree = Vec<ChildSpec>;
+
+/// Every way to give `children` children a restart type each. The first tree is all permanent.
+fn trees(children: u32) -> impl Iterator<Item = Tree> {
     (0..3_usize.pow(children)).map(move |number| {
         let child = |place: u32| {
-            let limits =
+            let restart = RESTARTS[number / 3_usize.pow(place) % 3];
+            let bounded =
                 permanent(&place.to_string()).shutdown(Shutdown::After(10 * MS)).abandon(Abandon::After(5 * MS));
-            limits.restart(RESTARTS[number / 3_usize.pow(place) % 3])
+            bounded.restart(restart)
         };
         (0..children).map(child).collect()
     })
 }
 
-/// Visits every world at most `depth` deeds away; how many there are, and whether there are more.
-fn explore(first: World, menu: Menu, depth: u32) -> (usize, bool) {
-    let mut visited = HashSet::from([first.print()]);
-    let mut frontier = vec![first];
-    for _ in 0..depth {
-        let mut next = Vec::new();
-        for world in &frontier {
-            for deed in world.deeds(menu) {
-                for hurried in [false, true] {
-                    if hurried && world.is_hurried {
-                        continue;
-                    }
-                    let mut after = world.clone();
-                    after.happen(deed, hurried);
-                    if visited.insert(after.print()) {
-                        next.push(after);
-                    }
-                }
-            }
-        }
-        frontier = next;
-    }
-    // Worlds on the way have been through all this: the ways to rest lead through the edge.
-    for world in &frontier {
-        world.clone().settle();
-        world.clone().outlast();
-    }
-    (visited.len(), !frontier.is_empty())
+fn permanent_tree(children: u32) -> impl Iterator<Item = Tree> {
+    trees(children).take(1)
 }
 
-/// `REGROW_DEEPER=1` lets one more thing happen in every world, and takes some ten times as long.
-fn deeper() -> u32 {
-    std::env::var("REGROW_DEEPER").map_or(0, |deeds| deeds.parse().expect("a number of deeds"))
+/// How far a walk goes.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    TheEnd,
+    Deeds(u32),
 }
+
+struct Walk {
+    strategy: Strategy,
+    menu: Menu,
+    until: Until,
+}
+
+impl Walk {
+    /// Visits every world of every tree with every budget.
+    fn through(&self, name: &str, trees: impl Iterator<Item = Tree>, budgets: Range<u32>) {
+        let begun = Instant::now();
+        let mut worlds = 0;
+        for tree in trees {
+            for restarts_max in budgets.clone() {
+                worlds += self.explore(World::new(self.strategy, restarts_max, tree.clone()));
+            }
+        }
+        let Self { strategy, until, .. } = self;
+        println!("{strategy}, {name}, {until:?}: {worlds} worlds in {:.1?}", begun.elapsed());
+    }
+
+    fn explore(&self, mut first: World) -> usize {
+        let deeds_max = match self.until {
+            Until::TheEnd => u32::MAX,
+            Until::Deeds(deeds_max) => {
+                first.boot();
+                deeds_max
+            }
+        };
+        let mut visited = HashSet::from([first.print()]);
+        let mut edge = vec![first];
+        for _ in 0..deeds_max {
+            edge = edge
+                .iter()
+                .flat_map(|world| world.next(self.menu))
+                .filter(|world| visited.insert(world.print()))
+                .collect();
+            if edge.is_empty() {
+                break;
+            }
+        }
+        // A walk to the end has been everywhere; one that is cut off looks along two ways farther.
+        for world in edge {
+            world.clone().settle();
+            world.outlast();
+        }
+        visited.len()
+    }
+}
+
+const PLAIN: Menu = Menu { hurry: false, periods_max: 0, kills_by_others: false, abandon: false, ghosts: false };
+const PATIENT: Menu = Menu { periods_max: 1, ..PLAIN };
+const HURRIED: Menu = Menu { hurry: true, ..PATIENT };
+const EVERYTHING: Menu = Menu { kills_by_others: true, abandon: true, ..HURRIED };
 
 fn explore_all(strategy: Strategy) {
-    let few = Menu { periods_max: 1, ..Menu::default() };
-    let all = Menu { kills_by_others: true, abandon: true, ..few };
-    for (children, is_booted, depth, menu) in
-        [(1, false, 100, all), (2, false, 4, all), (2, true, 4, few), (3, false, 3, few), (3, true, 3, few)]
-    {
-        let depth = depth + deeper();
-        let begun = Instant::now();
-        let (mut worlds, mut unfinished) = (0, 0);
-        for tree in trees(children) {
-            for restarts_max in 0..3 {
-                let mut first = World::new(strategy, restarts_max, tree.clone());
-                if is_booted {
-                    first.boot();
-                }
-                let (visited, has_more) = explore(first, menu, depth);
-                worlds += visited;
-                unfinished += usize::from(has_more);
-            }
-        }
-        let begin = if is_booted { "up" } else { "booting" };
-        let end = if unfinished == 0 { "to their end".to_owned() } else { format!("{depth} deeds deep") };
-        println!("{strategy}, {children} children, {begin}, {end}: {worlds} worlds in {:.1?}", begun.elapsed());
-    }
+    let walk = |menu, until| Walk { strategy, menu, until };
+    walk(EVERYTHING, Until::TheEnd).through("1 child, everything", trees(1), 0..3);
+    walk(PATIENT, Until::TheEnd).through("2 children", trees(2), 0..2);
+    walk(EVERYTHING, Until::Deeds(4)).through("2 children, everything", trees(2), 0..3);
+    walk(PLAIN, Until::TheEnd).through("3 permanent children", permanent_tree(3), 0..2);
+    walk(HURRIED, Until::Deeds(3)).through("3 children, hurried", trees(3), 0..3);
 }
 
 #[test]
@@ -100,4 +118,17 @@ fn one_for_all_keeps_its_promises_in_every_small_world() {
 #[test]
 fn rest_for_one_keeps_its_promises_in_every_small_world() {
     explore_all(Strategy::RestForOne);
+}
+
+/// In release: `cargo test --release --test small_worlds -- --ignored --nocapture`.
+#[test]
+#[ignore = "millions of worlds, minutes"]
+fn larger_worlds() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+        let walk = |menu, until| Walk { strategy, menu, until };
+        walk(EVERYTHING, Until::TheEnd).through("2 children, everything", trees(2), 0..2);
+        walk(HURRIED, Until::TheEnd).through("2 children, hurried", trees(2), 0..3);
+        walk(PLAIN, Until::TheEnd).through("3 children", trees(3), 0..2);
+        walk(EVERYTHING, Until::Deeds(5)).through("3 children, everything", trees(3), 0..3);
+    }
 }

@@ -118,6 +118,10 @@ impl Model {
         self.phase == Phase::Ending(Why::Killed)
     }
 
+    pub(crate) fn is_permanent(&self, key: ChildKey) -> bool {
+        self.specs.get(&key) == Some(&Restart::Permanent)
+    }
+
     fn is_live(&self, key: ChildKey) -> bool {
         self.lives.keys().any(|life| life.child() == key)
     }

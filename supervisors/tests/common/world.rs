@@ -38,6 +38,8 @@ pub(crate) struct Menu {
     pub(crate) periods_max: u8,
     pub(crate) abandon: bool,
     pub(crate) ghosts: bool,
+    /// Two things may happen before the machine is polled.
+    pub(crate) hurry: bool,
 }
 
 #[derive(Clone)]
@@ -47,7 +49,7 @@ pub(crate) struct World {
     period: Duration,
     periods: u8,
     /// Facts were told since the last time that no action was left.
-    pub(crate) is_hurried: bool,
+    is_hurried: bool,
     gone: Vec<Attempt>,
     trail: Vec<(Deed, bool)>,
 }
@@ -91,9 +93,11 @@ impl World {
                 deeds.extend([Deed::Started(attempt), Deed::StartFailed(attempt), Deed::Ignored(attempt)]);
             }
             match (life.told, life.starting) {
+                // All exits of a permanent child are alike, and all of one that was told to stop.
+                (Told::Nothing, false) if self.model.is_permanent(attempt.child()) => deeds.push(Deed::Killed(attempt)),
                 (Told::Nothing, false) => deeds.extend([Deed::Ended(attempt), Deed::Killed(attempt)]),
                 (Told::Nothing, true) => {}
-                (Told::ToStop, _) => deeds.extend([Deed::Stopped(attempt), Deed::Killed(attempt)]),
+                (Told::ToStop, _) => deeds.push(Deed::Stopped(attempt)),
                 (Told::Killed, _) => deeds.push(Deed::Killed(attempt)),
             }
             if menu.kills_by_others && life.told == Told::Nothing && !life.killed_by_others {
@@ -119,6 +123,18 @@ impl World {
             deeds.extend(self.gone.iter().rev().take(3).map(|&attempt| Deed::Ghost(attempt)));
         }
         deeds
+    }
+
+    /// The worlds that are one deed away.
+    pub(crate) fn next(&self, menu: Menu) -> impl Iterator<Item = Self> {
+        let paces: &[bool] = if menu.hurry && !self.is_hurried { &[false, true] } else { &[false] };
+        self.deeds(menu).into_iter().flat_map(|deed| paces.iter().map(move |&hurried| (deed, hurried))).map(
+            |(deed, hurried)| {
+                let mut world = self.clone();
+                world.happen(deed, hurried);
+                world
+            },
+        )
     }
 
     /// Lets it happen. `hurried`: the next deed happens before the machine is polled.

@@ -71,14 +71,14 @@ mod tests {
     #[test]
     fn a_restart_exactly_one_period_old_still_counts() {
         let mut budget = Budget::new(Intensity::new(1, 1000 * MS));
-        assert!(budget.spend(0 * MS));
+        assert!(budget.spend(Duration::ZERO));
         assert!(!budget.spend(1000 * MS));
     }
 
     #[test]
     fn a_millisecond_later_it_does_not() {
         let mut budget = Budget::new(Intensity::new(1, 1000 * MS));
-        assert!(budget.spend(0 * MS));
+        assert!(budget.spend(Duration::ZERO));
         assert!(budget.spend(1001 * MS));
     }
 
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn zero_restarts_forgives_none_and_unlimited_all() {
-        assert!(!Budget::new(Intensity::new(0, 1000 * MS)).spend(0 * MS));
+        assert!(!Budget::new(Intensity::new(0, 1000 * MS)).spend(Duration::ZERO));
         let mut unlimited = Budget::new(Intensity::unlimited());
-        assert!((0..1000).all(|_| unlimited.spend(0 * MS)));
+        assert!((0..1000).all(|_| unlimited.spend(Duration::ZERO)));
     }
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
 use regrow_supervisors::{Abandon, ChildSpec, Exit, Shutdown, Standing};
@@ -37,7 +39,7 @@ fn a_child_that_obeys_in_time_is_not_killed() {
 // OTP rule 48: 0 is "signal, then kill at once"; the child may still end of the signal.
 #[test]
 fn zero_time_asks_and_kills_in_one_breath() {
-    let mut tree = alone(permanent("db").shutdown(Shutdown::After(0 * MS)));
+    let mut tree = alone(permanent("db").shutdown(Shutdown::After(Duration::ZERO)));
     tree.stop().after(0).expect(["stop db", "kill db"]);
     tree.stopped("db").expect(["end shutdown"]).tells([]);
 }
@@ -73,6 +75,15 @@ fn a_late_kill_still_leaves_the_whole_time_to_die() {
     let mut tree = alone(permanent("db").shutdown(Shutdown::After(100 * MS)).abandon(Abandon::After(50 * MS)));
     tree.stop().expect(["stop db"]).overslept(1000).expect(["kill db"]);
     tree.after(49).expect([]).after(1).expect(["abandon db", "end shutdown"]);
+}
+
+// `now` must not run backwards; where it does, the latest time seen is used.
+#[test]
+fn a_clock_that_is_set_back_takes_no_time_from_a_child() {
+    let mut tree = alone(permanent("db").shutdown(Shutdown::After(100 * MS)));
+    tree.after(1000).kill_under_way("db").set_back(1000).is_killed("db").starts(["db"]);
+    tree.stop().expect(["stop db"]).after(1099).expect([]);
+    tree.after(1).expect(["kill db"]).is_killed("db").expect(["end shutdown"]);
 }
 
 // An abandoned child no longer holds a group restart up, and its late end is nobody's.

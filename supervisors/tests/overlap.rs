@@ -107,6 +107,15 @@ fn an_elders_death_revives_a_retrying_child_and_its_retry_is_dropped() {
     tree.stopped("cache").stops(["db"]).expect(["end shutdown"]);
 }
 
+// OTP rules 32, 35: so it is when the elder's restart finds that the child is not wanted.
+#[test]
+fn a_retry_does_not_revive_a_child_that_was_ignored_meanwhile() {
+    let mut tree = Script::new(RestForOne, ["db", "web"]);
+    tree.fails("web").expect(["start web"]);
+    tree.fails("db").start_fails("web").starts(["db"]).expect(["start web"]);
+    tree.ignored("web").expect(["rest web"]).stands("web", Some(Standing::Down));
+}
+
 // OTP rule 32: a child that fails again in the elder's restart has two retries queued; only one finds it retrying.
 #[test]
 fn two_queued_retries_of_one_child_are_one_attempt_at_a_time() {

@@ -78,8 +78,8 @@ fn a_stop_cuts_a_hung_restart_short() {
     tree.start_fails("db").expect(["end shutdown"]);
 }
 
-// Found by the small worlds: the failed start of a child that was not told yet was queued for a retry, and the order to
-// end was lost. OTP rule 56.
+// Found by reading, and the small worlds find it too: the failed start of a child that was not told yet was queued for a
+// retry, and the order to end was lost. OTP rule 56.
 #[test]
 fn a_start_that_fails_while_the_supervisor_ends_is_not_retried() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+use regrow_supervisors::{Attempt, ChildSpec, Exit, Intensity, Report, Strategy, Supervisor};
 
 use super::MS;
 use super::model::{Model, Phase, Told, asked};
@@ -75,6 +75,10 @@ impl World {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.model.phase == Phase::Ended
+    }
+
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.model.is_bounded
     }
 
     /// Two worlds with one print have one future.
@@ -166,7 +170,7 @@ impl World {
             }
         }
         self.told_on_panic(|world| {
-            assert!(matches!(world.model.phase, Phase::Idle | Phase::Ended), "it does not rest")
+            assert!(matches!(world.model.phase, Phase::Idle | Phase::Ended), "it does not rest");
         });
     }
 
@@ -210,13 +214,13 @@ impl World {
             Deed::Due => {
                 model.now = machine.poll_timeout().map_or(now, |due| due.max(now));
                 machine.handle_timeout(model.now);
-                model.on_time();
+                self.on_time();
             }
             Deed::Period => {
                 self.periods += 1;
                 model.now += self.period + MS;
                 machine.handle_timeout(model.now);
-                model.on_time();
+                self.on_time();
             }
             Deed::Stop => {
                 machine.stop(asked(), now);
@@ -242,6 +246,12 @@ impl World {
         }
     }
 
+    /// A start that was given up on is no longer there to be cut short.
+    fn on_time(&mut self) {
+        self.read_reports();
+        self.model.on_time();
+    }
+
     fn exit(&mut self, attempt: Attempt, exit: Exit) {
         self.machine.handle_exit(attempt, exit, self.model.now);
         self.model.on_gone(attempt);
@@ -262,6 +272,9 @@ impl World {
     fn read_reports(&mut self) {
         while let Some(report) = self.machine.poll_report() {
             self.model.on_report(&report);
+            if let Report::Abandoned { attempt } = report {
+                self.gone.push(attempt);
+            }
         }
     }
 

@@ -1,0 +1,191 @@
+//! `Model`: an independent idea of what a supervisor may do, fed with every fact, report and action.
+//!
+//! It knows the OTP rules as promises, not as a mechanism: it cannot say what comes next, only that what came was wrong.
+//!
+//! 1. Never two lives of one child; nobody is killed twice; stops go youngest first, one at a time.
+//! 2. A group stops before it starts, starts eldest first, and leaves nobody out (OTP rules 33 to 40).
+//! 3. Exits, retries and the order to stop are taken in the order in which they came, and none during ordered work
+//!    (OTP rules 13, 31, 46, 56, 72).
+//! 4. One unit for each exit that calls for a restart and for each retry; the supervisor gives up when, and only when,
+//!    the window holds more than are forgiven (OTP rules 20 to 27).
+//! 5. Whoever is to end ends for the right reason, after the last child, and is silent for ever.
+//! 6. A supervisor that waits waits for somebody, and one that rests has left nobody behind.
+
+mod actions;
+mod facts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use regrow_supervisors::{Abandon, Attempt, ChildKey, ChildSpec, Exit, Restart, Shutdown, Standing, Strategy};
+
+use super::mailbox::Mailbox;
+
+/// One child's process, as the world sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) starting: bool,
+    pub(crate) told: Told,
+    pub(crate) killed_by_others: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    ToStop,
+    Killed,
+}
+
+/// What matters of a spec.
+#[derive(Clone, Debug)]
+struct Rules {
+    restart: Restart,
+    /// What it is told first when it has to stop.
+    word: Told,
+}
+
+impl Rules {
+    fn of(spec: &ChildSpec) -> Self {
+        let word = match spec.shutdown_rule() {
+            Shutdown::Kill => Told::Killed,
+            Shutdown::After(_) | Shutdown::Wait => Told::ToStop,
+        };
+        Self { restart: spec.restart_type(), word }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Boot {
+        started: Vec<ChildKey>,
+    },
+    Idle,
+    /// From `first` on; `None` is all.
+    Group {
+        first: Option<ChildKey>,
+        started: Vec<ChildKey>,
+    },
+    Ending(Why),
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Asked,
+    GaveUp,
+    BootFailed,
+    Killed,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    strategy: Strategy,
+    budget: (u32, Duration),
+    /// The specs that are not forgotten.
+    specs: BTreeMap<ChildKey, Rules>,
+    pub(crate) lives: BTreeMap<Attempt, Life>,
+    /// Given up on, and to be cut off.
+    abandoned: BTreeMap<Attempt, Told>,
+    pub(crate) phase: Phase,
+    mailbox: Mailbox,
+    resting: BTreeSet<ChildKey>,
+    /// Dead under one for one, charged, and not yet started again.
+    charged: BTreeSet<ChildKey>,
+    retrying: BTreeSet<ChildKey>,
+    pub(crate) units: Vec<Duration>,
+    /// The last unit was one too many.
+    over: bool,
+    stop_given: Option<Duration>,
+    /// Every rung of every ladder has a limit.
+    pub(crate) is_bounded: bool,
+    newest: u64,
+    pub(crate) now: Duration,
+}
+
+/// What an ordered stop ends with.
+pub(crate) fn asked() -> Exit {
+    Exit::ShutdownWith("asked".into())
+}
+
+impl Model {
+    pub(crate) fn new(strategy: Strategy, budget: (u32, Duration), specs: &BTreeMap<ChildKey, ChildSpec>) -> Self {
+        let has_limits =
+            |spec: &ChildSpec| spec.shutdown_rule() != Shutdown::Wait && spec.abandon_rule() != Abandon::Never;
+        Self {
+            strategy,
+            budget,
+            is_bounded: specs.values().all(has_limits),
+            specs: specs.iter().map(|(&key, spec)| (key, Rules::of(spec))).collect(),
+            lives: BTreeMap::new(),
+            abandoned: BTreeMap::new(),
+            phase: Phase::Boot { started: Vec::new() },
+            mailbox: Mailbox::default(),
+            resting: BTreeSet::new(),
+            charged: BTreeSet::new(),
+            retrying: BTreeSet::new(),
+            units: Vec::new(),
+            over: false,
+            stop_given: None,
+            newest: 0,
+            now: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn is_told_to_end(&self) -> bool {
+        self.stop_given.is_some() || matches!(self.phase, Phase::Ending(_) | Phase::Ended)
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.phase == Phase::Ending(Why::Killed)
+    }
+
+    pub(crate) fn is_permanent(&self, key: ChildKey) -> bool {
+        self.specs.get(&key).is_some_and(|rules| rules.restart == Restart::Permanent)
+    }
+
+    fn is_live(&self, key: ChildKey) -> bool {
+        self.lives.keys().any(|life| life.child() == key)
+    }
+
+    fn told(&self) -> impl Iterator<Item = &Life> {
+        self.lives.values().filter(|life| life.told != Told::Nothing)
+    }
+
+    fn end(&mut self, why: Why) {
+        self.phase = Phase::Ending(why);
+        self.mailbox.clear();
+        self.over = false;
+    }
+}
+
+/// When there is no more action.
+impl Model {
+    pub(crate) fn on_polled(&mut self, standings: &BTreeMap<ChildKey, Standing>, next: Option<Duration>) {
+        assert!(!self.over, "more restarts than forgiven");
+        assert!(self.abandoned.is_empty(), "abandoned and not cut off");
+        assert!(self.specs.keys().eq(standings.keys()), "the specs that it still has");
+        for (attempt, life) in &self.lives {
+            let standing = match (life.told, life.starting) {
+                (Told::ToStop | Told::Killed, _) => Standing::Stopping,
+                (Told::Nothing, true) => Standing::Starting,
+                (Told::Nothing, false) => Standing::Up,
+            };
+            assert_eq!(standings[&attempt.child()], standing, "standing");
+        }
+        let waits_for = |who: fn(&Life) -> bool| assert!(self.lives.values().any(who), "it waits for nobody");
+        match self.phase {
+            Phase::Boot { .. } => waits_for(|life| life.starting),
+            Phase::Group { .. } => waits_for(|life| life.starting || life.told != Told::Nothing),
+            Phase::Ending(_) => waits_for(|life| life.told != Told::Nothing),
+            Phase::Idle => {
+                assert_eq!(self.mailbox.next(&self.retrying), None, "left in the mailbox");
+                let left_behind = |key: &&ChildKey| !self.is_live(**key) && !self.resting.contains(key);
+                assert_eq!(self.specs.keys().find(left_behind), None, "a child is left behind");
+            }
+            Phase::Ended => assert_eq!(next, None, "it wants to be woken after the end"),
+        }
+        let is_to_go = |life: &Life| life.told != Told::Nothing || life.killed_by_others;
+        let waits = self.lives.values().any(is_to_go) || self.is_told_to_end() && self.phase != Phase::Ended;
+        assert!(!waits || !self.is_bounded || next.is_some(), "it may wait for ever");
+    }
+}

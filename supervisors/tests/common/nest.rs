@@ -1,0 +1,309 @@
+//! `Nest`: supervisors that are children of supervisors, wired together by the smallest driver there can be.
+//!
+//! Children answer at once. What they do is told in the words of the OTP traces: `init s`, `start x#2`, `startfail x`,
+//! `startfail s shutdown`, `exit x#2 killed`; `#2` counts the lives of one name.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+
+use super::{IntoSpec, MS};
+
+/// A child as it is written down: a worker, or a supervisor with children of its own.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    spec: ChildSpec,
+    inner: Option<(Strategy, u32, Vec<Plan>)>,
+}
+
+pub(crate) fn worker(child: impl IntoSpec) -> Plan {
+    Plan { spec: child.into_spec(), inner: None }
+}
+
+/// A permanent supervisor that forgives this many restarts a minute.
+pub(crate) fn supervisor<const N: usize>(name: &str, strategy: Strategy, restarts: u32, children: [Plan; N]) -> Plan {
+    Plan { spec: ChildSpec::supervisor(name), inner: Some((strategy, restarts, children.into())) }
+}
+
+impl Plan {
+    pub(crate) fn spec(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
+        self.spec = change(self.spec);
+        self
+    }
+}
+
+/// How a start of a worker goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    Up,
+    Fails,
+    Hangs,
+}
+
+/// What all supervisors of one tree share: the story, and what is to come.
+#[derive(Default)]
+struct Stage {
+    story: Vec<String>,
+    starts: BTreeMap<String, VecDeque<Start>>,
+    lives: BTreeMap<String, u32>,
+    now: Duration,
+}
+
+impl Stage {
+    fn tell(&mut self, words: impl Into<String>) {
+        self.story.push(words.into());
+    }
+
+    fn started(&mut self, name: &str) {
+        let life = self.lives.entry(name.to_owned()).or_default();
+        *life += 1;
+        let words = format!("start {name}#{life}");
+        self.tell(words);
+    }
+
+    fn ended(&mut self, name: &str, exit: &Exit) {
+        let life = self.lives.get(name).copied().unwrap_or_default();
+        self.tell(format!("exit {name}#{life} {exit}"));
+    }
+}
+
+enum Body {
+    Worker { is_up: bool },
+    Nest(Box<Node>),
+}
+
+struct Node {
+    name: String,
+    machine: Supervisor,
+    plans: BTreeMap<String, Plan>,
+    bodies: BTreeMap<Attempt, Body>,
+    is_up: bool,
+}
+
+/// What a supervisor becomes for its parent.
+enum Fate {
+    Up,
+    Failed(Exit),
+    Ended(Exit),
+}
+
+impl Node {
+    fn new(plan: &Plan, stage: &mut Stage) -> Self {
+        let (strategy, restarts, children) = plan.inner.as_ref().expect("a supervisor");
+        stage.tell(format!("init {}", plan.spec.id()));
+        let specs = children.iter().map(|child| child.spec.clone());
+        Self {
+            name: plan.spec.id().to_owned(),
+            machine: Supervisor::new(*strategy, Intensity::new(*restarts, 60_000 * MS), specs).expect("good specs"),
+            plans: children.iter().map(|child| (child.spec.id().to_owned(), child.clone())).collect(),
+            bodies: BTreeMap::new(),
+            is_up: false,
+        }
+    }
+
+    fn name_of(&self, attempt: Attempt) -> String {
+        self.machine.spec(attempt.child()).expect("a spec").id().to_owned()
+    }
+
+    /// Performs all there is to do, here and below.
+    fn run(&mut self, stage: &mut Stage) -> Vec<Fate> {
+        let mut fates = Vec::new();
+        loop {
+            while let Some(action) = self.machine.poll_action() {
+                match action {
+                    Action::Start(attempt) => self.start(attempt, stage),
+                    Action::Ask(attempt) => self.end_child(attempt, Exit::Shutdown, stage),
+                    Action::Kill(attempt) => self.end_child(attempt, Exit::Killed, stage),
+                    Action::Abandon(attempt) => drop(self.bodies.remove(&attempt)),
+                    Action::Rest(_) | Action::Forget(_) => {}
+                    Action::Up => {
+                        self.is_up = true;
+                        stage.started(&self.name);
+                        fates.push(Fate::Up);
+                    }
+                    Action::End(exit) if self.is_up => {
+                        stage.ended(&self.name, &exit);
+                        fates.push(Fate::Ended(exit));
+                    }
+                    Action::End(exit) => {
+                        stage.tell(format!("startfail {} {exit}", self.name));
+                        fates.push(Fate::Failed(exit));
+                    }
+                }
+            }
+            if !self.run_below(stage) {
+                return fates;
+            }
+        }
+    }
+
+    /// `true` when a nested supervisor had something to say.
+    fn run_below(&mut self, stage: &mut Stage) -> bool {
+        let mut heard = Vec::new();
+        for (&attempt, body) in &mut self.bodies {
+            if let Body::Nest(node) = body {
+                heard.extend(node.run(stage).into_iter().map(|fate| (attempt, fate)));
+            }
+        }
+        let has_news = !heard.is_empty();
+        for (attempt, fate) in heard {
+            match fate {
+                Fate::Up => self.machine.handle_started(attempt, stage.now),
+                Fate::Failed(exit) => {
+                    self.bodies.remove(&attempt);
+                    self.machine.handle_start_failed(attempt, exit, stage.now);
+                }
+                Fate::Ended(exit) => {
+                    self.bodies.remove(&attempt);
+                    self.machine.handle_exit(attempt, exit, stage.now);
+                }
+            }
+        }
+        has_news
+    }
+
+    fn start(&mut self, attempt: Attempt, stage: &mut Stage) {
+        let name = self.name_of(attempt);
+        let plan = &self.plans[&name];
+        if plan.inner.is_some() {
+            let node = Self::new(plan, stage);
+            self.bodies.insert(attempt, Body::Nest(Box::new(node)));
+            return;
+        }
+        match stage.starts.get_mut(&name).and_then(VecDeque::pop_front).unwrap_or(Start::Up) {
+            Start::Up => {
+                stage.started(&name);
+                self.bodies.insert(attempt, Body::Worker { is_up: true });
+                self.machine.handle_started(attempt, stage.now);
+            }
+            Start::Fails => {
+                stage.tell(format!("startfail {name}"));
+                self.machine.handle_start_failed(attempt, Exit::failed("no"), stage.now);
+            }
+            Start::Hangs => {
+                stage.tell(format!("hang {name}"));
+                self.bodies.insert(attempt, Body::Worker { is_up: false });
+            }
+        }
+    }
+
+    /// A worker obeys at once, a supervisor goes through its own children first.
+    fn end_child(&mut self, attempt: Attempt, exit: Exit, stage: &mut Stage) {
+        match self.bodies.get_mut(&attempt) {
+            Some(Body::Nest(node)) => match exit {
+                Exit::Killed => node.machine.kill(stage.now),
+                exit => node.machine.stop(exit, stage.now),
+            },
+            Some(Body::Worker { is_up: true }) => {
+                let name = self.name_of(attempt);
+                stage.ended(&name, &exit);
+                self.bodies.remove(&attempt);
+                self.machine.handle_exit(attempt, exit, stage.now);
+            }
+            Some(Body::Worker { is_up: false }) => {
+                let name = self.name_of(attempt);
+                stage.tell(format!("startfail {name}"));
+                self.bodies.remove(&attempt);
+                self.machine.handle_start_failed(attempt, exit, stage.now);
+            }
+            None => {}
+        }
+    }
+
+    /// `true` when the child was found here or below.
+    fn kill(&mut self, name: &str, stage: &mut Stage) -> bool {
+        let found = self.bodies.keys().copied().find(|&attempt| self.name_of(attempt) == name);
+        if let Some(attempt) = found {
+            self.end_child(attempt, Exit::Killed, stage);
+            return true;
+        }
+        self.bodies.values_mut().any(|body| match body {
+            Body::Nest(node) => node.kill(name, stage),
+            Body::Worker { .. } => false,
+        })
+    }
+
+    fn wake(&mut self, now: Duration) {
+        self.machine.handle_timeout(now);
+        for body in self.bodies.values_mut() {
+            if let Body::Nest(node) = body {
+                node.wake(now);
+            }
+        }
+    }
+}
+
+/// A tree of supervisors, and its story.
+pub(crate) struct Nest {
+    root: Node,
+    stage: Stage,
+}
+
+impl Nest {
+    pub(crate) fn unbooted(root: &Plan) -> Self {
+        let mut stage = Stage::default();
+        Self { root: Node::new(root, &mut stage), stage }
+    }
+
+    /// A tree that is up, and whose story begins now.
+    pub(crate) fn new(root: &Plan) -> Self {
+        let mut nest = Self::unbooted(root);
+        nest.run();
+        nest.stage.story.clear();
+        nest
+    }
+
+    /// How the next starts of a worker go; later ones succeed.
+    pub(crate) fn will<const N: usize>(&mut self, name: &str, starts: [Start; N]) -> &mut Self {
+        self.stage.starts.insert(name.to_owned(), starts.into());
+        self
+    }
+
+    pub(crate) fn kill(&mut self, name: &str) -> &mut Self {
+        assert!(self.root.kill(name, &mut self.stage), "{name} does not live");
+        self
+    }
+
+    pub(crate) fn kill_root(&mut self) -> &mut Self {
+        self.root.machine.kill(self.stage.now);
+        self
+    }
+
+    pub(crate) fn stop(&mut self) -> &mut Self {
+        self.root.machine.stop(Exit::Shutdown, self.stage.now);
+        self
+    }
+
+    /// Time passes for all, a millisecond at a time.
+    pub(crate) fn after(&mut self, ms: u32) -> &mut Self {
+        for _ in 0..ms {
+            self.run();
+            self.stage.now += MS;
+            self.root.wake(self.stage.now);
+        }
+        self
+    }
+
+    /// Exactly this was told since the last time.
+    #[track_caller]
+    pub(crate) fn tells<const N: usize>(&mut self, story: [&str; N]) -> &mut Self {
+        self.run();
+        assert_eq!(self.stage.story, story);
+        self.stage.story.clear();
+        self
+    }
+
+    /// The last thing that was told.
+    #[track_caller]
+    pub(crate) fn ends_with(&mut self, words: &str) -> &mut Self {
+        self.run();
+        assert_eq!(self.stage.story.last().map(String::as_str), Some(words));
+        self.stage.story.clear();
+        self
+    }
+
+    fn run(&mut self) {
+        drop(self.root.run(&mut self.stage));
+    }
+}

@@ -1,0 +1,282 @@
+//! `Script`: one supervisor and the world around it, told as a short history.
+//!
+//! Facts and orders go in by name (`fails("db")`, `stop()`), and every action must be expected, in words
+//! (`expect(["start db"])`). The machine is polled by `expect` and by the passing of time only: what is handed in between
+//! two of them lies in the mailbox together. `"db"` is the newest attempt of `db`, `"db#1"` its first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Intensity, Report, Standing, Strategy, Supervisor};
+
+use super::{IntoSpec, MS};
+
+pub(crate) struct Script {
+    machine: Supervisor,
+    now: Duration,
+    names: BTreeMap<ChildKey, String>,
+    /// Every attempt so far, in the order of their starts.
+    attempts: Vec<Attempt>,
+    /// What was done and is not yet expected.
+    done: Vec<String>,
+    told: Vec<String>,
+}
+
+impl Script {
+    /// A supervisor whose children are all up, with a budget that no test uses up by chance.
+    pub(crate) fn new<C: IntoSpec>(strategy: Strategy, children: impl IntoIterator<Item = C>) -> Self {
+        Self::unbooted(strategy, children).boot()
+    }
+
+    /// A supervisor whose children are all up, with this budget.
+    pub(crate) fn within<C: IntoSpec>(
+        intensity: Intensity,
+        strategy: Strategy,
+        children: impl IntoIterator<Item = C>,
+    ) -> Self {
+        Self::made(intensity, strategy, children).boot()
+    }
+
+    /// A supervisor about to boot.
+    pub(crate) fn unbooted<C: IntoSpec>(strategy: Strategy, children: impl IntoIterator<Item = C>) -> Self {
+        Self::made(Intensity::new(100, 5000 * MS), strategy, children)
+    }
+
+    pub(crate) fn made<C: IntoSpec>(
+        intensity: Intensity,
+        strategy: Strategy,
+        children: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let machine = Supervisor::new(strategy, intensity, children.into_iter().map(C::into_spec)).expect("good specs");
+        let names = machine.children().map(|(key, spec, _)| (key, spec.id().to_owned())).collect();
+        Self { machine, now: Duration::ZERO, names, attempts: Vec::new(), done: Vec::new(), told: Vec::new() }
+    }
+
+    fn boot(mut self) -> Self {
+        for name in self.names.values().cloned().collect::<Vec<_>>() {
+            self.expect([format!("start {name}").as_str()]).started(&name);
+        }
+        self.expect(["up"]).tells([]);
+        self
+    }
+}
+
+/// Facts.
+impl Script {
+    pub(crate) fn started(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_started(self.attempt(name), self.now);
+        self
+    }
+
+    pub(crate) fn ignored(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_ignored(self.attempt(name), self.now);
+        self
+    }
+
+    pub(crate) fn start_fails(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_start_failed(self.attempt(name), Exit::failed("no"), self.now);
+        self
+    }
+
+    pub(crate) fn exits(&mut self, name: &str, exit: Exit) -> &mut Self {
+        self.machine.handle_exit(self.attempt(name), exit, self.now);
+        self
+    }
+
+    pub(crate) fn fails(&mut self, name: &str) -> &mut Self {
+        self.exits(name, Exit::failed("boom"))
+    }
+
+    pub(crate) fn ends(&mut self, name: &str) -> &mut Self {
+        self.exits(name, Exit::Normal)
+    }
+
+    pub(crate) fn stopped(&mut self, name: &str) -> &mut Self {
+        self.exits(name, Exit::Shutdown)
+    }
+
+    pub(crate) fn is_killed(&mut self, name: &str) -> &mut Self {
+        self.exits(name, Exit::Killed)
+    }
+
+    pub(crate) fn kill_under_way(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_kill_under_way(self.attempt(name), self.now);
+        self
+    }
+
+    /// Time passes, and the machine is woken whenever it wants to be.
+    pub(crate) fn after(&mut self, ms: u32) -> &mut Self {
+        let end = self.now + ms * MS;
+        self.poll();
+        let mut wakes = 0;
+        while let Some(due) = self.machine.poll_timeout().filter(|&due| due <= end) {
+            wakes += 1;
+            assert!(wakes < 100, "woken for nothing");
+            self.now = self.now.max(due);
+            self.machine.handle_timeout(self.now);
+            self.poll();
+        }
+        self.now = end;
+        self
+    }
+
+    /// Time passes, and the machine is woken only at the end of it.
+    pub(crate) fn overslept(&mut self, ms: u32) -> &mut Self {
+        self.poll();
+        self.now += ms * MS;
+        self.machine.handle_timeout(self.now);
+        self
+    }
+
+    /// The driver's clock is set back.
+    pub(crate) fn set_back(&mut self, ms: u32) -> &mut Self {
+        self.poll();
+        self.now -= ms * MS;
+        self
+    }
+}
+
+/// Orders.
+impl Script {
+    pub(crate) fn stop(&mut self) -> &mut Self {
+        self.stop_with(Exit::Shutdown)
+    }
+
+    pub(crate) fn stop_with(&mut self, exit: Exit) -> &mut Self {
+        self.machine.stop(exit, self.now);
+        self
+    }
+
+    pub(crate) fn kill(&mut self) -> &mut Self {
+        self.machine.kill(self.now);
+        self
+    }
+
+    pub(crate) fn abandon(&mut self) -> &mut Self {
+        self.machine.abandon(self.now);
+        self
+    }
+}
+
+/// What must come of them.
+impl Script {
+    /// Exactly these actions, since the last time that any were expected.
+    #[track_caller]
+    pub(crate) fn expect<const N: usize>(&mut self, actions: [&str; N]) -> &mut Self {
+        self.poll();
+        assert_eq!(self.done, actions, "actions");
+        self.done.clear();
+        self
+    }
+
+    /// Exactly these reports, since the last time that any were asked for.
+    #[track_caller]
+    pub(crate) fn tells<const N: usize>(&mut self, reports: [&str; N]) -> &mut Self {
+        self.poll();
+        assert_eq!(self.told, reports, "reports");
+        self.told.clear();
+        self
+    }
+
+    /// Whatever was done so far is not the point.
+    pub(crate) fn ignore_actions(&mut self) -> &mut Self {
+        self.poll();
+        self.done.clear();
+        self
+    }
+
+    /// These children are stopped, one after the other, and obey.
+    #[track_caller]
+    pub(crate) fn stops<const N: usize>(&mut self, names: [&str; N]) -> &mut Self {
+        for name in names {
+            self.expect([format!("stop {name}").as_str()]).stopped(name);
+        }
+        self
+    }
+
+    /// These children are started, one after the other, and come up.
+    #[track_caller]
+    pub(crate) fn starts<const N: usize>(&mut self, names: [&str; N]) -> &mut Self {
+        for name in names {
+            self.expect([format!("start {name}").as_str()]).started(name);
+        }
+        self
+    }
+
+    /// Where a child stands; `None` once its spec is forgotten.
+    #[track_caller]
+    pub(crate) fn stands(&mut self, name: &str, expected: Option<Standing>) -> &mut Self {
+        let standing = self.machine.children().find(|(_, spec, _)| spec.id() == name).map(|(_, _, standing)| standing);
+        assert_eq!(standing, expected, "standing of {name}");
+        self
+    }
+
+    /// Nothing is due at any time.
+    #[track_caller]
+    pub(crate) fn waits_for_no_time(&mut self) -> &mut Self {
+        self.poll();
+        assert_eq!(self.machine.poll_timeout(), None);
+        self
+    }
+
+    fn poll(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            let words = self.words(&action);
+            self.done.push(words);
+            if let Action::Start(attempt) = action {
+                self.attempts.push(attempt);
+            }
+        }
+        while let Some(report) = self.machine.poll_report() {
+            let words = self.report_words(&report);
+            self.told.push(words);
+        }
+    }
+
+    fn attempt(&self, name: &str) -> Attempt {
+        let (id, number) = match name.split_once('#') {
+            Some((id, number)) => (id, Some(number.parse::<usize>().expect("a number after #"))),
+            None => (name, None),
+        };
+        let mut of_child = self.attempts.iter().filter(|attempt| self.names[&attempt.child()] == id);
+        let found = match number {
+            Some(number) => of_child.nth(number - 1),
+            None => of_child.next_back(),
+        };
+        *found.unwrap_or_else(|| panic!("{name} was never started; outstanding: {:?}", self.done))
+    }
+
+    fn words(&self, action: &Action) -> String {
+        let name = |key: &ChildKey| &self.names[key];
+        match action {
+            Action::Start(attempt) => format!("start {}", name(&attempt.child())),
+            Action::Ask(attempt) => format!("stop {}", name(&attempt.child())),
+            Action::Kill(attempt) => format!("kill {}", name(&attempt.child())),
+            Action::Abandon(attempt) => format!("abandon {}", name(&attempt.child())),
+            Action::Rest(key) => format!("rest {}", name(key)),
+            Action::Forget(key) => format!("forget {}", name(key)),
+            Action::Up => "up".to_owned(),
+            Action::End(exit) => format!("end {exit}"),
+        }
+    }
+
+    fn report_words(&self, report: &Report) -> String {
+        let name = |key: &ChildKey| &self.names[key];
+        match report {
+            Report::ChildTerminated { child, exit } => format!("child_terminated {} {exit}", name(child)),
+            Report::StartError { child, exit } => format!("start_error {} {exit}", name(child)),
+            Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
+            Report::GaveUp { child } => format!("gave_up {}", name(child)),
+            Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
+        }
+    }
+}
+
+/// A history that ends while something is still to be told is not over.
+impl Drop for Script {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.expect([]);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The killer: strikes a service at random, so many times a second, and now and then the whole pool of tellers.
+//!
+//! It is not a part of the tree. Its choices follow from the seed; what they meet does not, since the services run in real
+//! time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use regrow::{Directory, Kind, State};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::bank::{Bank, POOL};
+
+/// One kill in so many is for the pool.
+const POOL_EVERY: u32 = 50;
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kills {
+    pub(crate) struck: u64,
+    /// Of these, the whole pool.
+    pub(crate) pools: u64,
+    /// There was nobody to kill: it was between two lives, or dying already.
+    pub(crate) missed: u64,
+}
+
+pub(crate) struct Chaos {
+    task: JoinHandle<Kills>,
+    /// Dropping it is enough.
+    stop: oneshot::Sender<()>,
+}
+
+impl Chaos {
+    pub(crate) fn start(bank: &Bank, kills_per_second: u32, seed: u64, wounds: Arc<Wounds>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let directory = bank.tree.directory();
+        Self { task: tokio::spawn(rage(directory, kills_per_second, seed, wounds, stopped)), stop }
+    }
+
+    pub(crate) async fn stop(self) -> Kills {
+        drop(self.stop);
+        self.task.await.unwrap_or_default()
+    }
+}
+
+async fn rage(
+    directory: Directory,
+    kills_per_second: u32,
+    seed: u64,
+    wounds: Arc<Wounds>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Kills {
+    let mut kills = Kills::default();
+    let Some(period) = Duration::from_secs(1).checked_div(kills_per_second) else { return kills };
+    let mut rng = StdRng::seed_from_u64(seed);
+    let services: Vec<Arc<str>> =
+        directory.entries().into_iter().filter(|entry| entry.kind == Kind::Service).map(|entry| entry.path).collect();
+    let mut ticks = tokio::time::interval(period);
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return kills,
+            _ = ticks.tick() => {}
+        }
+        let is_pool = rng.random_ratio(1, POOL_EVERY);
+        let victim = if is_pool { POOL } else { services.choose(&mut rng).map_or(POOL, |path| path) };
+        if wounds.strike(&directory, victim) {
+            kills.struck += 1;
+            kills.pools += u64::from(is_pool);
+        } else {
+            kills.missed += 1;
+        }
+    }
+}
+
+/// Who was struck and when, until a new life is up.
+#[derive(Debug, Default)]
+pub(crate) struct Wounds {
+    victims: Mutex<HashMap<Arc<str>, Victim>>,
+}
+
+#[derive(Debug, Default)]
+struct Victim {
+    /// The generation that was struck last, and whether it was up or about to be replaced.
+    last: Option<(u64, bool)>,
+    /// Generations that were struck and whose successors have not been heard of.
+    open: Vec<(u64, Instant)>,
+}
+
+impl Wounds {
+    /// Kills whatever has this path. `false` when it is between two lives or dying of an earlier kill: that one counts.
+    fn strike(&self, directory: &Directory, path: &str) -> bool {
+        let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(status) = directory.status(path) else { return false };
+        let victim = victims.entry(path.into()).or_default();
+        let life = Some((status.generation, status.state == State::Up));
+        let at = Instant::now();
+        if victim.last == life || directory.kill(path).is_err() {
+            return false;
+        }
+        victim.last = life;
+        victim.open.push((status.generation, at));
+        true
+    }
+
+    /// A new life is up: how long that took since the first kill that an older one died of, if one did.
+    pub(crate) fn heal(&self, path: &str, generation: u64) -> Option<Duration> {
+        let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
+        let struck = victims.get_mut(path)?.open.extract_if(.., |(struck, _)| *struck < generation);
+        struck.map(|(_, at)| at).min().map(|at| at.elapsed())
+    }
+}

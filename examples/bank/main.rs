@@ -1,0 +1,198 @@
+//! A bank under fire: services that know each other in a cycle, killed at random while they work, and not a cent is lost.
+//!
+//! ```text
+//! cargo run --release --example bank -- --transfers 200000 --kills-per-second 200
+//! printf 'a,b,5\nnonsense\nb,a,2\n' | cargo run -q --release --example bank
+//! ```
+//!
+//! The first generates transfers and shows progress, then a table of the services (lives, restarts, messages, recovery
+//! times) and the verdict. The second reports line 2 and prints the balances. The exit code is 0 when every check holds, 1
+//! when one fails or the bank could not do its work, 2 when the options make no sense.
+//!
+//! # How nothing is lost and nothing doubled
+//!
+//! A transfer's line number is its id. Callers repeat a call until it is answered, so nothing is lost; the ledger writes
+//! what it posts into a journal, rebuilds itself from that at every start, and skips the ids it holds, so nothing is
+//! doubled. All of them may die at any moment.
+//!
+//! # Layout
+//!
+//! | file | one idea |
+//! |---|---|
+//! | `bank.rs` | who knows whom: mailboxes first, then the directory, then the tree |
+//! | `ledger.rs`, `journal.rs`, `book.rs` | the service, its file, and what is rebuilt from it |
+//! | `teller.rs`, `audit.rs`, `fx.rs` | the rest of the cycle |
+//! | `input.rs` | transfers from a file, from standard input or made up, and the sum of them done another way |
+//! | `customers.rs` | callers that repeat until answered |
+//! | `chaos.rs`, `watch.rs` | who kills, and who looks on |
+//! | `report.rs` | the table and the verdict |
+
+mod audit;
+mod bank;
+mod book;
+mod chaos;
+mod customers;
+mod fx;
+mod input;
+mod journal;
+mod ledger;
+mod report;
+mod teller;
+mod watch;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::bank::{Bank, ask};
+use crate::input::{Expected, Input, Transfer};
+use crate::journal::Journal;
+use crate::report::{Day, Work};
+use crate::watch::Progress;
+
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// A supervised bank that works while its services are killed at random.
+#[derive(Parser)]
+#[command(name = "bank", version)]
+struct Options {
+    /// Transfers to read, one `from,to,amount` per line; `-` is standard input
+    file: Option<PathBuf>,
+    /// Make up so many transfers instead of reading them
+    #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    transfers: Option<u64>,
+    /// Kill so many services a second, at random
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    kills_per_second: u32,
+    /// Seed of the transfers and of the kills [default: a random one]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Size of the pool of tellers
+    #[arg(long, value_name = "T", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    tellers: u32,
+    /// Where the ledger keeps its journal. One of an earlier run of the same input is gone on with [default: a temporary file]
+    #[arg(long, value_name = "PATH")]
+    journal: Option<PathBuf>,
+    /// Show regrow's log on standard error
+    #[arg(long)]
+    log: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.log {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+            .init();
+    }
+    match run(&options).await {
+        Ok(day) => {
+            // A reader that has seen enough (`| head`) is no error.
+            let _ = write!(std::io::stdout(), "{day}");
+            if day.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("bank: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn input(options: &Options, seed: u64) -> anyhow::Result<Input> {
+    match (&options.file, options.transfers) {
+        (_, Some(transfers)) => Ok(Input::made_up(transfers, seed)),
+        (Some(file), None) if file.as_os_str() != "-" => Input::file(file),
+        (None, None) if std::io::stdin().is_terminal() => Options::command()
+            .error(
+                ErrorKind::MissingRequiredArgument,
+                "no transfers: name a FILE, pipe them in, or make some up with `--transfers 200000`",
+            )
+            .exit(),
+        (_, None) => Ok(Input::standard()),
+    }
+}
+
+/// One day of the bank: open, serve everybody while services die, close, and look at the books.
+async fn run(options: &Options) -> anyhow::Result<Day> {
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let input = input(options, seed)?;
+    // Gone with all that is in it when the day is over.
+    let scratch = tempfile::tempdir().context("cannot make a temporary directory for the journal")?;
+    let journal = options.journal.clone().unwrap_or_else(|| scratch.path().join("journal"));
+    let resumed = Journal::open(&journal)?.1.totals().transfers;
+    let progress = Progress::new(options.transfers);
+    progress.say(&format!(
+        "bank: {} tellers, {} kills a second, seed {seed}{}",
+        options.tellers,
+        options.kills_per_second,
+        if resumed > 0 { format!("; the journal holds {resumed} transfers already") } else { String::new() },
+    ));
+
+    let bank = Bank::open(options.tellers, &journal).await?;
+    let worked = work(&bank, input, options.kills_per_second, seed, &progress).await;
+    progress.finish();
+    // The same way out for good and bad days: a tree is shut down, and not dropped. On a bad one the ledger may be dead,
+    // and whoever waits for it has to be killed.
+    let shutdown = bank.tree.shutdown_within(CLOSING_TIME).await;
+    let entries = bank.tree.directory().entries();
+    Ok(Day { seed, work: worked?, shutdown, entries, on_disk: Journal::open(&journal)?.1, resumed })
+}
+
+async fn work(
+    bank: &Bank,
+    input: Input,
+    kills_per_second: u32,
+    seed: u64,
+    progress: &Progress,
+) -> anyhow::Result<Work> {
+    let begun = Instant::now();
+    let (alarm, mut alarms) = mpsc::channel(1);
+    let watch = watch::Watch::start(&bank.tree, progress.clone(), alarm);
+    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.wounds());
+
+    let served = async {
+        let (entrance, queue) = mpsc::channel(1024);
+        let summed = in_thread(input, entrance, progress.clone());
+        let tally = customers::serve_all(&bank.peers.tellers, queue, progress).await?;
+        let expected = summed.await.context("the reader of the input panicked")??;
+        anyhow::Ok((tally, expected))
+    };
+    let (tally, expected) = tokio::select! {
+        served = served => served?,
+        Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
+        exit = bank.tree.wait() => anyhow::bail!("the bank ended by itself: {exit}"),
+        interrupt = tokio::signal::ctrl_c() => {
+            interrupt.context("cannot listen for Ctrl-C")?;
+            anyhow::bail!("interrupted")
+        }
+    };
+    let took = begun.elapsed();
+    let kills = chaos.stop().await;
+
+    let book = ask(&bank.peers.ledger, ledger::LedgerMsg::Book).await?;
+    let findings = ask(&bank.peers.audit, audit::AuditMsg::Close).await?;
+    Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book })
+}
+
+/// Reads in a thread of its own: a read may block for ever, and the process can end all the same.
+fn in_thread(
+    input: Input,
+    entrance: mpsc::Sender<Transfer>,
+    progress: Progress,
+) -> oneshot::Receiver<anyhow::Result<Expected>> {
+    let (done, summed) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Nobody waits for the sum when the day was broken off.
+        let _ = done
+            .send(input.pour(&entrance, |line, malformed| progress.say(&format!("line {line} skipped: {malformed}"))));
+    });
+    summed
+}

@@ -1,0 +1,49 @@
+//! A teller: takes the customers' transfers to the ledger, and tells what they are worth abroad.
+
+use regrow::{Context, Reply, Service};
+
+use crate::bank::{Peers, ask};
+use crate::fx::{FxMsg, Rate};
+use crate::input::Transfer;
+use crate::ledger::{LedgerMsg, Posted};
+
+pub(crate) struct Teller {
+    peers: Peers,
+    rate: Rate,
+}
+
+pub(crate) enum TellerMsg {
+    Serve(Transfer, Reply<Receipt>),
+    /// From the fx feed.
+    Rate(Rate),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Receipt {
+    pub(crate) posted: Posted,
+    /// In foreign money, at the rate of the moment. Nothing is computed from it.
+    pub(crate) abroad: u64,
+}
+
+impl Teller {
+    pub(crate) async fn open(peers: Peers, _ctx: Context<Self>) -> anyhow::Result<Self> {
+        let rate = ask(&peers.fx, FxMsg::Rate).await?;
+        Ok(Self { peers, rate })
+    }
+}
+
+impl Service for Teller {
+    type Msg = TellerMsg;
+
+    async fn handle(&mut self, msg: TellerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            TellerMsg::Serve(transfer, reply) => {
+                // A kill at this await loses the answer, not the transfer: the customer comes back with the same id.
+                let posted = ask(&self.peers.ledger, |reply| LedgerMsg::Post(transfer.clone(), reply)).await?;
+                reply.send(Receipt { posted, abroad: self.rate.of(transfer.amount.unsigned_abs()) });
+            }
+            TellerMsg::Rate(rate) => self.rate = rate,
+        }
+        Ok(())
+    }
+}

@@ -90,8 +90,8 @@ pub(crate) trait Fate: Send + Sync {
     fn fenced(&self, exit: &Exit);
     /// The message will not run. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
-    /// The message of a call that never ran goes back to its caller.
-    fn give_back(&self, message: Box<dyn Any + Send>);
+    /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
+    fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
 
 /// Whether a handled call has been settled.
@@ -208,7 +208,7 @@ impl<T: Send> Fate for Cell<T> {
         wanted
     }
 
-    fn give_back(&self, message: Box<dyn Any + Send>) {
+    fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
         let (waker, unwanted) = {
             let mut state = lock(&self.state);
             if state.caller_gone {
@@ -218,10 +218,10 @@ impl<T: Send> Fate for Cell<T> {
                 (state.waker.take(), None)
             }
         };
-        drop(unwanted);
         if let Some(waker) = waker {
             waker.wake();
         }
+        unwanted
     }
 }
 

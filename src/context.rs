@@ -243,12 +243,7 @@ impl TaskContext {
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
         let port = self.inner.port.clone();
         port.listens();
-        // The stop wakes the task that the incarnation lives in, which polls this.
-        std::future::poll_fn(
-            move |_| {
-                if port.is_told_to_stop() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-            },
-        )
+        async move { port.told_to_stop().await }
     }
 
     /// Starts a task that is linked to this incarnation, as [`Context::spawn`] does.

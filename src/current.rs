@@ -44,7 +44,9 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     }
     let _restore = Restore(LISTENING.replace(true));
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let panic = PANIC.take().unwrap_or_else(|| Panic::new(text_of(&*payload)));
+        // What the hook recorded last may be of a panic that the user's own code has caught.
+        let text = text_of(&*payload);
+        let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
         // A payload is a value of the user's, and its destructor may panic like any other.
         std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
         panic
@@ -54,7 +56,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
 pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
-        tracing::error!(service = path, panic = %panic, "{what} panicked while being dropped");
+        tracing::error!(path, %panic, "{what} panicked while being dropped");
     }
 }
 

@@ -58,6 +58,19 @@ pub(crate) struct Listed {
     pub(crate) slot: Arc<dyn AnySlot>,
 }
 
+impl Listed {
+    fn entry(self, path: Arc<str>) -> Entry {
+        let Self { kind, slot } = self;
+        Entry {
+            path,
+            kind,
+            status: slot.status(),
+            accounting: slot.accounting(),
+            message_type: slot.message_type(),
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Directory {
     paths: RwLock<HashMap<Arc<str>, Listed>>,
@@ -94,7 +107,13 @@ impl Directory {
 
     /// Puts a child and everything below it into a state in which nothing is accepted.
     pub(crate) fn close(&self, path: &str, state: State) {
-        for (path, listed) in self.under(path) {
+        let here = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()));
+        let listed = match here {
+            // Only a supervisor has anybody below it, and looking for them means looking at everybody.
+            Some((path, listed)) if listed.kind != Kind::Supervisor => vec![(path, listed)],
+            Some(_) | None => self.under(path),
+        };
+        for (path, listed) in listed {
             listed.slot.close(state);
             if state == State::Gone {
                 self.remove(&path);
@@ -135,19 +154,15 @@ impl Directory {
         self.find(name)
     }
 
+    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
+        let (path, listed) = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()))?;
+        Some(listed.entry(path))
+    }
+
     /// Everything, in the order of the paths.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let listed: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.clone())).collect();
-        let mut entries: Vec<_> = listed
-            .into_iter()
-            .map(|(path, Listed { kind, slot })| Entry {
-                path,
-                kind,
-                status: slot.status(),
-                accounting: slot.accounting(),
-                message_type: slot.message_type(),
-            })
-            .collect();
+        let mut entries: Vec<_> = listed.into_iter().map(|(path, listed)| listed.entry(path)).collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         entries
     }

@@ -45,13 +45,14 @@ impl Limiter {
                 let suppressed = self.children.remove(&event.path).map_or(0, |window| window.suppressed);
                 return Verdict::Write { suppressed };
             }
-            EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Down | EventKind::Ignored => {
+            EventKind::Abandoned | EventKind::Down | EventKind::Ignored => {
                 return Verdict::Write { suppressed: 0 };
             }
             EventKind::Started { .. }
             | EventKind::StartFailed { .. }
             | EventKind::Exited { .. }
-            | EventKind::ShutdownError { .. } => {}
+            | EventKind::ShutdownError { .. }
+            | EventKind::GaveUp { .. } => {}
         }
         let window = self.children.entry(event.path.clone()).or_insert(Window { since: now, lines: 0, suppressed: 0 });
         if now.saturating_sub(window.since) >= PERIOD {
@@ -91,7 +92,7 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         EventKind::Down => info!(%path, generation, "child is down"),
         EventKind::Gone => debug!(%path, generation, suppressed, "child is gone"),
         EventKind::GaveUp { child } => {
-            error!(%path, generation, %child, "supervisor gave up: its restart budget is gone");
+            error!(%path, generation, %child, suppressed, "supervisor gave up: its restart budget is gone");
         }
     }
 }

@@ -9,11 +9,13 @@
 //! 2. No waker is called while a slot's lock is held.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use regrow_supervisors::{Attempt, Exit};
+use tokio::sync::Notify;
 
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
@@ -48,12 +50,14 @@ pub(crate) struct Port {
     signals: AtomicU8,
     wakers: Mutex<[Option<Waker>; 2]>,
     broken: Mutex<Option<Exit>>,
+    /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
+    stopped: Notify,
 }
 
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
         let (wakers, broken) = (Mutex::new([None, None]), Mutex::new(None));
-        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken })
+        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken, stopped: Notify::new() })
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -98,7 +102,18 @@ impl Port {
 
     /// The supervisor asks it to stop.
     pub(crate) fn stop(&self) {
-        self.signal(STOP);
+        if self.signal(STOP) {
+            self.stopped.notify_waiters();
+        }
+    }
+
+    /// Completes when the supervisor has asked it to stop, whoever waits for it.
+    pub(crate) async fn told_to_stop(&self) {
+        let mut stopped = pin!(self.stopped.notified());
+        stopped.as_mut().enable();
+        if !self.is_told_to_stop() {
+            stopped.await;
+        }
     }
 
     /// The supervisor kills it.
@@ -113,8 +128,9 @@ impl Port {
         }
     }
 
-    pub(crate) fn fence(&self) {
-        self.signal(FENCED);
+    /// `false` when it was fenced before.
+    pub(crate) fn fence(&self) -> bool {
+        self.signal(FENCED)
     }
 
     pub(crate) fn leave(&self) {

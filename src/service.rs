@@ -12,7 +12,9 @@
 //!    it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
 //! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
 //!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit.
-//! 5. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
+//! 5. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
+//!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
+//! 6. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
 //!    process: that is a rule of Rust's, and nothing here can mend it.
 
 use crate::context::Context;

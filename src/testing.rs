@@ -224,9 +224,11 @@ impl fmt::Debug for ProbeMsg {
 /// Waits until a status satisfies `test`, and returns it. The newest status counts, so short-lived ones may be missed:
 /// wait for a generation rather than for a state that passes.
 pub async fn until(mut watch: watch::Receiver<Status>, test: impl FnMut(&Status) -> bool) -> Status {
-    match watch.wait_for(test).await {
-        Ok(status) => *status,
-        Err(_) => std::future::pending().await,
+    // Copied out first: a guard that lives on would make this future one that is not `Send`.
+    let status = watch.wait_for(test).await.ok().map(|status| *status);
+    match status {
+        Some(status) => status,
+        None => std::future::pending().await,
     }
 }
 

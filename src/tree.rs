@@ -47,8 +47,8 @@ impl Tree {
         actor::launch(driver, None).await;
         // Should this future be dropped here, `tree` is, and kills what has started.
         match tree.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended(exit) => Err(StartError::Boot { path: tree.path.clone(), exit }),
-            Root::Booting | Root::Up => {
+            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: tree.path.clone(), exit }),
+            Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 tree.is_started = true;
                 Ok(tree)
             }
@@ -115,8 +115,8 @@ impl Tree {
 
     /// Waits for the end of the tree, which comes by a shutdown, by the root's giving up, or by a kill.
     pub async fn wait(&self) -> Exit {
-        match self.wait_for(|root| matches!(root, Root::Ended(_))).await {
-            Root::Ended(exit) => exit,
+        match self.wait_for(|root| matches!(root, Root::Ended { .. })).await {
+            Root::Ended { exit, .. } => exit,
             Root::Booting | Root::Up => Exit::Killed,
         }
     }
@@ -164,14 +164,14 @@ impl Tree {
         match root.wait_for(test).await {
             Ok(root) => root.clone(),
             // The runtime took the root away before it could say a word.
-            Err(_) => Root::Ended(Exit::Killed),
+            Err(_) => Root::Ended { exit: Exit::Killed, was_up: false },
         }
     }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        if !matches!(*self.root.borrow(), Root::Ended(_)) {
+        if !matches!(*self.root.borrow(), Root::Ended { .. }) {
             let when = if self.is_started { "it ran" } else { "it started" };
             tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
             self.facts.push(Fact::Kill);
@@ -205,6 +205,11 @@ impl Directory {
     /// after the other.
     pub fn entries(&self) -> Vec<Entry> {
         self.world.directory.entries()
+    }
+
+    /// The line of one path.
+    pub fn entry(&self, path: &str) -> Option<Entry> {
+        self.world.directory.entry(path)
     }
 
     /// Where the child with this path stands, whatever its kind.

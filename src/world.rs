@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::directory::Directory;
 use crate::event::{Event, EventKind};
 use crate::log::Limiter;
+use crate::port::Port;
+use crate::slot::AnySlot;
 use crate::sync::lock;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
@@ -88,10 +91,20 @@ impl World {
         }
     }
 
-    pub(crate) fn note_abandoned(&self, path: &Arc<str>) {
+    /// Fences an incarnation that does not end, and tells who it is, once.
+    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) {
+        let generation = slot.status().generation;
+        if slot.life().fence(port, &Exit::Killed) {
+            self.tell_abandoned(path, generation);
+            port.wake();
+        }
+    }
+
+    pub(crate) fn tell_abandoned(&self, path: &Arc<str>, generation: u64) {
         if self.is_shutting_down.load(Ordering::Acquire) {
             lock(&self.casualties).abandoned.push(path.clone());
         }
+        self.tell(path, generation, EventKind::Abandoned);
     }
 
     pub(crate) fn casualties(&self) -> Casualties {

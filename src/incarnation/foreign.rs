@@ -81,7 +81,8 @@ where
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
     let (actor, actor_gone) = match until_stopped(&inner, caught(spawn)).await {
-        None => return End::Exit(Exit::Shutdown),
+        None if inner.port.is_told_to_stop() => return End::Exit(Exit::Shutdown),
+        None => return End::Exit(Exit::Killed),
         Some(Ok(Ok(spawned))) => spawned,
         Some(Ok(Err(error))) => return End::Exit(failure(error.into())),
         Some(Err(panic)) => return End::Exit(Exit::Panicked(panic)),

@@ -94,6 +94,7 @@ impl Birth {
             end: None,
             waker: None,
             told: false,
+            knows_stop: false,
             is_rest: false,
             span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
         }
@@ -129,7 +130,25 @@ async fn move_in(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Duration
             }
         }
     }
+    // ractor has just told the supervisor that this actor has started.
+    give_way().await;
     body.await
+}
+
+/// Lets the task that was woken last have its turn, before code of the user's runs that may block.
+///
+/// tokio keeps that task for the worker that woke it (PITFALLS 21). After a start it is the supervisor: blocking code
+/// would hold up the one that is to abandon it.
+pub(crate) async fn give_way() {
+    let mut given = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 pub(crate) struct Life {
@@ -141,7 +160,9 @@ pub(crate) struct Life {
     end: Option<End>,
     waker: Option<Waker>,
     told: bool,
-    /// What was left of a life that was dropped: only its tasks are still to end.
+    /// The body has been polled since it was asked to stop.
+    knows_stop: bool,
+    /// What was left of a life that was dropped.
     is_rest: bool,
     span: tracing::Span,
 }
@@ -172,7 +193,10 @@ impl Future for Life {
 
 impl Life {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.port.is_fenced() || (self.port.is_killed() && self.on_kill == OnKill::Drop) {
+        // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
+        let is_asked = self.port.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
+        let is_killed = self.port.is_killed() && self.on_kill == OnKill::Drop;
+        if self.port.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
         if let Some(exit) = self.port.broken() {
@@ -183,6 +207,7 @@ impl Life {
         let polled = current::run_as(&self.port, || body.as_mut().poll(cx));
         drop(entered);
         match polled {
+            Ok(Poll::Pending) if is_killed => Poll::Ready(End::Exit(Exit::Killed)),
             Ok(poll) => poll,
             Err(panic) => Poll::Ready(End::Exit(Exit::Panicked(panic))),
         }
@@ -201,6 +226,12 @@ impl Life {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
         });
+    }
+
+    fn tear_down_killed(&mut self) {
+        if self.end.is_none() {
+            self.tear_down(End::Exit(Exit::Killed));
+        }
     }
 
     /// The end is told (invariant 1): to the slot, which settles what was in hand, then to the supervisor.
@@ -230,29 +261,33 @@ impl Drop for Life {
         if self.told {
             return;
         }
-        if self.end.is_none() {
-            self.tear_down(End::Exit(Exit::Killed));
+        // A thread or a foreign actor would live on without its body: it is told to end, and waited for.
+        let is_told = self.end.is_none() && self.on_kill == OnKill::Tell;
+        if !is_told {
+            self.tear_down_killed();
         }
-        let tasks = self.tasks.clone();
-        let is_final = self.is_rest || tasks.is_gone();
+        let is_final = self.is_rest || (!is_told && self.tasks.is_gone());
         if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
-            // Its tasks end a little later, and the end is told after theirs. A runtime that is going away drops this
-            // at once, and them too.
+            // What is left ends a little later, and the end is told after it. A runtime that is going away drops this at
+            // once, and all of it too.
             let rest = Self {
-                body: None,
+                body: self.body.take(),
                 port: self.port.clone(),
                 slot: self.slot.clone(),
-                tasks,
+                tasks: self.tasks.clone(),
                 on_kill: self.on_kill,
                 end: self.end.take(),
                 waker: None,
                 told: false,
+                knows_stop: self.knows_stop,
                 is_rest: true,
                 span: self.span.clone(),
             };
             self.told = true;
+            self.port.kill();
             runtime.spawn(rest);
         } else {
+            self.tear_down_killed();
             self.tell();
         }
     }

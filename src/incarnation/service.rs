@@ -14,7 +14,7 @@ use regrow_supervisors::{Exit, Panic};
 
 use crate::context::{Context, Inner};
 use crate::current;
-use crate::incarnation::{End, failure, worst};
+use crate::incarnation::{End, failure, give_way, worst};
 use crate::service::{Ignore, Service};
 use crate::slot::life::Next;
 
@@ -33,12 +33,13 @@ where
         Some(made) => made,
     };
     let state = match made {
-        Ok(Ok(service)) => Owned(Some(service)),
+        Ok(Ok(service)) => Owned { state: Some(service), path: ctx.path() },
         Ok(Err(error)) if error.is::<Ignore>() => return End::Ignored,
         Ok(Err(error)) => return End::Exit(failure(error)),
         Err(panic) => return End::Exit(Exit::Panicked(panic)),
     };
     ctx.inner().up();
+    give_way().await;
     End::Exit(run(state, ctx, drain).await)
 }
 
@@ -71,6 +72,8 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
             // Invariant 2.
             if in_a_row == BATCH {
                 in_a_row = 0;
+                // A kill that comes now must not find in hand what is done.
+                inner.slot.finish(&inner.port);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -106,8 +109,7 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         if let Some(left) = &mut last_ones {
             *left -= 1;
             if *left == 0 {
-                // Books the last one as handled.
-                let _ = inner.slot.poll_next(&inner.port, false);
+                inner.slot.finish(&inner.port);
                 return Exit::Shutdown;
             }
         }
@@ -126,12 +128,12 @@ fn signal<M>(inner: &Inner<M>) -> Exit {
     }
 }
 
-/// Polls `future` until it is done or the port wants a stop, the future first (invariant 1).
+/// Polls `future` until it is done or the port wants an end, the future first (invariant 1).
 pub(crate) async fn until_stopped<M, F: Future>(inner: &Inner<M>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if inner.port.is_told_to_stop() => Poll::Ready(None),
+        Poll::Pending if inner.port.is_told_to_stop() || inner.port.is_killed() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await
@@ -148,25 +150,28 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
 }
 
 /// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).
-struct Owned<S>(Option<S>);
+struct Owned<S> {
+    state: Option<S>,
+    path: Arc<str>,
+}
 
 impl<S> Owned<S> {
     fn get(&mut self) -> &mut S {
-        match &mut self.0 {
+        match &mut self.state {
             Some(state) => state,
             None => unreachable!("the state is there until it is torn down, by value"),
         }
     }
 
     fn tear_down(mut self, exit: &Exit) -> Result<(), Panic> {
-        current::tear_down(exit, self.0.take())
+        current::tear_down(exit, self.state.take())
     }
 }
 
 impl<S> Drop for Owned<S> {
     fn drop(&mut self) {
-        if let Some(state) = self.0.take() {
-            current::drop_quietly(state, "an incarnation that was cut off", "the state");
+        if let Some(state) = self.state.take() {
+            current::drop_quietly(state, &self.path, "the state");
         }
     }
 }

@@ -8,7 +8,7 @@ use regrow_supervisors::Exit;
 
 use crate::context::{Inner, NoMessages, TaskContext};
 use crate::incarnation::service::caught;
-use crate::incarnation::{End, failure};
+use crate::incarnation::{End, failure, give_way};
 use crate::service::Ignore;
 
 pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, work: Arc<F>) -> End
@@ -17,6 +17,7 @@ where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     inner.up();
+    give_way().await;
     let ctx = TaskContext::new(inner.clone());
     let port = inner.port.clone();
     let mut future = pin!(caught(async { work(ctx).await }));

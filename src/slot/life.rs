@@ -13,6 +13,7 @@ use crate::port::Port;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::status::State;
 use crate::slot::{Control, Slot};
+use crate::supervisor::facts::Facts;
 use crate::sync::lock;
 
 /// What a pump finds when it asks for more.
@@ -30,8 +31,7 @@ impl<M: Send + 'static> Slot<M> {
     /// for: the queue is being drained.
     pub(crate) fn poll_next(&self, port: &Arc<Port>, heedless: bool) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
-        let done = if front.is_owned_by(port) { front.in_hand.take() } else { None };
-        front.handled += u64::from(done.is_some());
+        let done = front.finish(port);
         let heed = if heedless { port.is_killed() || port.is_fenced() } else { port.is_signalled() };
         let (next, room) = if heed || !front.is_owned_by(port) {
             (Poll::Ready(Next::Signal), false)
@@ -66,12 +66,22 @@ impl<M: Send + 'static> Slot<M> {
         if room {
             self.room().notify_one();
         }
+        self.settle_handled(done);
+        next
+    }
+
+    /// Books the message in hand as handled, and takes no other.
+    pub(crate) fn finish(&self, port: &Arc<Port>) {
+        let done = lock(&self.front).finish(port);
+        self.settle_handled(done);
+    }
+
+    fn settle_handled(&self, done: Option<InHand>) {
         if let Some(InHand { call: Some(call) }) = done
             && call.handled() == Answer::Deferred
         {
             lock(&self.front).defer(&call);
         }
-        next
     }
 
     /// How many messages wait.
@@ -95,10 +105,19 @@ pub(crate) trait Tenancy: Send + Sync {
     fn generation_to_be(&self) -> u64;
     /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
     fn end(&self, port: &Arc<Port>, exit: &Exit);
-    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more.
-    fn fence(&self, port: &Arc<Port>, exit: &Exit);
-    /// A supervisor's slot: its state follows the supervisor.
-    fn supervise(&self, control: Option<Control>, state: State);
+    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more. `false` when
+    /// somebody has done that before.
+    fn fence(&self, port: &Arc<Port>, exit: &Exit) -> bool;
+    /// A supervisor's slot: its state follows the supervisor that began last.
+    fn supervise(&self, facts: &Arc<Facts>, stage: Supervision);
+}
+
+/// What a supervisor's slot is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supervision {
+    Begins,
+    IsUp,
+    Ends,
 }
 
 impl<M: Send + 'static> Tenancy for Slot<M> {
@@ -113,7 +132,10 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             let mut back = lock(&self.back);
             back.attempts += 1;
             back.control = Some(Control::Port(port.clone()));
-            back.state = State::Starting;
+            // Gone is for good, even for one that comes late.
+            if back.state != State::Gone {
+                back.state = State::Starting;
+            }
             back.idle = false;
             let again = back.attempts > 1;
             if again && back.settings.on_restart == OnRestart::Drop {
@@ -140,7 +162,9 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             let mut back = lock(&self.back);
             if back.control.as_ref().is_some_and(|control| control.is(port)) {
                 back.generation += 1;
-                back.state = State::Up;
+                if back.state != State::Gone {
+                    back.state = State::Up;
+                }
             }
             back.generation
         };
@@ -156,8 +180,8 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         self.move_out(port, |call| call.crashed(exit));
     }
 
-    fn fence(&self, port: &Arc<Port>, exit: &Exit) {
-        port.fence();
+    fn fence(&self, port: &Arc<Port>, exit: &Exit) -> bool {
+        let is_first = port.fence();
         let deferred = {
             let mut front = lock(&self.front);
             if front.is_owned_by(port) { std::mem::take(&mut front.deferred) } else { Vec::new() }
@@ -168,15 +192,27 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             }
         }
         self.move_out(port, |call| call.fenced(exit));
+        is_first
     }
 
-    fn supervise(&self, control: Option<Control>, state: State) {
+    fn supervise(&self, facts: &Arc<Facts>, stage: Supervision) {
         {
             let mut back = lock(&self.back);
-            back.attempts += u64::from(state == State::Starting);
-            back.generation += u64::from(state == State::Up);
-            back.control = control;
-            back.state = state;
+            // One that was killed through ractor may end when its successor is there already.
+            let is_mine = back.control.as_ref().is_some_and(|control| control.is_supervisor(facts));
+            match stage {
+                Supervision::Begins => {
+                    back.attempts += 1;
+                    back.control = Some(Control::Supervisor(facts.clone()));
+                    back.state = State::Starting;
+                }
+                Supervision::IsUp if is_mine => {
+                    back.generation += 1;
+                    back.state = State::Up;
+                }
+                Supervision::Ends if is_mine => back.vacate(),
+                Supervision::IsUp | Supervision::Ends => return,
+            }
         }
         self.publish();
     }
@@ -194,12 +230,7 @@ impl<M: Send + 'static> Slot<M> {
             let deferred = std::mem::take(&mut front.deferred);
             front.crashed += u64::from(in_hand.is_some());
             let mut back = lock(&self.back);
-            back.control = None;
-            back.idle = false;
-            match back.state {
-                State::Waiting | State::Starting | State::Up | State::Restarting => back.state = State::Restarting,
-                State::Parked { .. } | State::Down | State::Gone => {}
-            }
+            back.vacate();
             let shed = match back.settings.on_restart {
                 OnRestart::Keep => Vec::new(),
                 OnRestart::Drop => self.shed_all(&mut front, &mut back),

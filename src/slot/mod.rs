@@ -11,6 +11,8 @@ pub(crate) mod accounting;
 pub(crate) mod life;
 mod queue;
 pub(crate) mod status;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::fmt;
@@ -68,6 +70,13 @@ impl Control {
     fn is(&self, port: &Arc<Port>) -> bool {
         self.port().is_some_and(|mine| Arc::ptr_eq(mine, port))
     }
+
+    fn is_supervisor(&self, facts: &Arc<Facts>) -> bool {
+        match self {
+            Self::Port(_) => false,
+            Self::Supervisor(mine) => Arc::ptr_eq(mine, facts),
+        }
+    }
 }
 
 pub(crate) struct Slot<M> {
@@ -123,6 +132,8 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn configure(&self, settings: Settings) {
         lock(&self.back).settings = settings;
+        // There may be more room than before.
+        self.room.notify_waiters();
     }
 
     /// Puts a message into the mailbox.

@@ -78,6 +78,13 @@ impl<M> Front<M> {
         self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, port))
     }
 
+    /// Books what `port` has in hand as handled.
+    pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand> {
+        let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
+        self.handled += u64::from(done.is_some());
+        done
+    }
+
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
         if self.deferred.len() == self.deferred.capacity() {
@@ -118,6 +125,16 @@ impl<M> Back<M> {
         self.control.as_ref().and_then(Control::port).cloned()
     }
 
+    /// Nobody lives here any more.
+    pub(crate) fn vacate(&mut self) {
+        self.control = None;
+        self.idle = false;
+        match self.state {
+            State::Waiting | State::Starting | State::Up | State::Restarting => self.state = State::Restarting,
+            State::Parked { .. } | State::Down | State::Gone => {}
+        }
+    }
+
     /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
     pub(crate) fn shed(&mut self, envelope: Envelope<M>) -> Shed<M> {
         let returned = envelope.call.as_ref().is_some_and(|call| call.reserve_return());
@@ -135,7 +152,10 @@ impl<M: Send + 'static> Shed<M> {
     pub(crate) fn settle(self, path: &str) {
         let Envelope { message, call } = self.envelope;
         match call {
-            Some(call) if self.returned => call.give_back(Box::new(message)),
+            Some(call) if self.returned => {
+                let unwanted = call.give_back(Box::new(message));
+                crate::current::drop_quietly(unwanted, path, "a message");
+            }
             Some(_) | None => crate::current::drop_quietly(message, path, "a message"),
         }
     }

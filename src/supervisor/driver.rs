@@ -13,10 +13,12 @@ use ractor::ActorRef;
 use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Report, Supervisor as Machine};
 use tokio::task::AbortHandle;
 
+use crate::current;
 use crate::event::EventKind;
 use crate::incarnation::{Birth, actor};
 use crate::port::Port;
 use crate::slot::Control;
+use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::actor::launch;
 use crate::supervisor::facts::{Fact, Facts};
@@ -55,7 +57,7 @@ impl Driver {
             .collect();
         let facts = Arc::new(Facts::default());
         plan.list(&world.directory);
-        plan.slot.life().supervise(Some(Control::Supervisor(facts.clone())), State::Starting);
+        plan.slot.life().supervise(&facts, Supervision::Begins);
         Self { machine, plan, facts, world, parent: Parent::new(link), children, timer: None }
     }
 
@@ -124,10 +126,9 @@ impl Driver {
 
     fn report(&self, report: Report) {
         let (child, kind) = match report {
-            // The facts behind these two were told as they came.
-            Report::ChildTerminated { .. } | Report::StartError { .. } => return,
+            // The facts behind these two were told as they came, and the third is where it is done.
+            Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
             Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
-            Report::Abandoned { attempt } => (attempt.child(), EventKind::Abandoned),
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
                 let kind = EventKind::GaveUp { child: entry.planned.path.clone() };
@@ -179,8 +180,7 @@ impl Driver {
                 }
             }
             Action::Up => {
-                let control = Some(Control::Supervisor(self.facts.clone()));
-                self.plan.slot.life().supervise(control, State::Up);
+                self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
             Action::End(exit) => {
@@ -211,38 +211,47 @@ impl Driver {
                 });
                 actor::launch(life, myself.get_cell()).await;
             }
-            Make::Supervisor(recipe) => match recipe.next_plan(&self.world) {
-                Ok(plan) => {
-                    let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                    let driver = Driver::new(plan, self.world.clone(), link);
-                    entry.control = Some(Control::Supervisor(driver.facts()));
-                    launch(driver, Some(myself.get_cell())).await;
-                }
-                Err(error) => {
-                    let exit = Exit::failed(error.to_string());
-                    self.facts.push(Fact::StartFailed { attempt, exit });
-                }
-            },
+            Make::Supervisor(recipe) => {
+                // The description may be made anew, by code of the user's.
+                let exit = match current::catch(|| recipe.next_plan(&self.world)) {
+                    Ok(Ok(plan)) => {
+                        let link = Link::Supervisor { facts: self.facts.clone(), attempt };
+                        let driver = Driver::new(plan, self.world.clone(), link);
+                        entry.control = Some(Control::Supervisor(driver.facts()));
+                        launch(driver, Some(myself.get_cell())).await;
+                        return;
+                    }
+                    Ok(Err(error)) => Exit::failed(error.to_string()),
+                    Err(panic) => Exit::Panicked(panic),
+                };
+                self.facts.push(Fact::StartFailed { attempt, exit });
+            }
         }
     }
 
     fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        self.world.note_abandoned(&entry.planned.path);
         entry.last_exit = Some(Exit::Killed);
+        let (path, slot) = (&entry.planned.path, entry.planned.slot());
         match entry.control.take() {
-            Some(Control::Port(port)) => {
-                entry.planned.slot().life().fence(&port, &Exit::Killed);
-                port.wake();
+            Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
+            Some(Control::Supervisor(facts)) => {
+                facts.push(Fact::Abandon);
+                // It may not get its turn before the tree is over: what lives below it is cut off from here.
+                for (path, listed) in self.world.directory.under(path) {
+                    if let Some(port) = listed.slot.life().tenant() {
+                        self.world.cut_off(&path, &*listed.slot, &port);
+                    }
+                }
+                self.world.tell_abandoned(path, slot.status().generation);
             }
-            Some(Control::Supervisor(facts)) => facts.push(Fact::Abandon),
             None => {}
         }
     }
 
     /// Invariant 3.
     fn end(&mut self, exit: Exit) {
-        self.plan.slot.life().supervise(None, State::Restarting);
+        self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         if self.parent.is_tree() {
             self.world.end();
         }

@@ -12,7 +12,11 @@ use crate::supervisor::facts::{Fact, Facts};
 pub(crate) enum Root {
     Booting,
     Up,
-    Ended(Exit),
+    /// A root that was up did not fail to boot, however soon after it ended (OTP rule 13).
+    Ended {
+        exit: Exit,
+        was_up: bool,
+    },
 }
 
 /// Tells the end exactly once: a supervisor that is dropped unfinished counts as killed.
@@ -60,7 +64,7 @@ impl Parent {
             Link::Supervisor { facts, attempt } if self.is_up => facts.push(Fact::Ended { attempt: *attempt, exit }),
             Link::Supervisor { facts, attempt } => facts.push(Fact::StartFailed { attempt: *attempt, exit }),
             Link::Tree(root) => {
-                root.send_replace(Root::Ended(exit));
+                root.send_replace(Root::Ended { exit, was_up: self.is_up });
             }
         }
     }

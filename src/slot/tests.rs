@@ -1,0 +1,88 @@
+//! The one state that no order of today's public face leads to.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::error::CallError;
+use crate::handle::Handle;
+use crate::testing::ProbeMsg;
+
+#[tokio::test]
+async fn parked_refuses_until_its_time_and_gives_the_message_back() {
+    let slot = Slot::new(Settings::default());
+    let handle = Handle::new(slot.clone());
+    let until = Instant::now() + Duration::from_secs(5);
+    slot.close_as(State::Parked { until });
+
+    let parked = Refusal::Parked { until };
+    let cast = handle.cast(ProbeMsg::Note(1)).unwrap_err();
+    assert_eq!(cast.refusal(), parked);
+    assert!(matches!(cast.into_message(), ProbeMsg::Note(1)));
+    let send = handle.send(ProbeMsg::Note(2)).await.unwrap_err();
+    assert_eq!(send.refusal(), parked);
+    assert!(matches!(send.into_message(), ProbeMsg::Note(2)));
+    match handle.call(ProbeMsg::Generation).await.unwrap_err() {
+        CallError::Refused(call) => {
+            assert_eq!(call.refusal(), parked);
+            assert!(matches!(call.into_message(), ProbeMsg::Generation(_)));
+        }
+        error => panic!("{error:?}"),
+    }
+    assert_eq!(handle.accounting(), Accounting::default(), "a refusal is not accepted and is booked nowhere");
+}
+
+#[tokio::test]
+async fn entering_parked_dead_letters_casts_and_returns_calls() {
+    let slot = Slot::new(Settings::default());
+    let handle = Handle::new(slot.clone());
+    handle.cast(ProbeMsg::Note(1)).unwrap();
+    let call = handle.call(ProbeMsg::Generation);
+    slot.close_as(State::Parked { until: Instant::now() });
+
+    assert!(matches!(call.await.unwrap_err(), CallError::NeverRan(_)));
+    let books = handle.accounting();
+    assert_eq!((books.accepted, books.dead_lettered, books.returned, books.queued), (2, 1, 1, 0));
+}
+
+fn port() -> Arc<Port> {
+    let spec = regrow_supervisors::ChildSpec::new("child");
+    let machine = regrow_supervisors::Supervisor::new(Default::default(), Default::default(), [spec]);
+    match machine.unwrap().poll_action() {
+        Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, Arc::default()),
+        action => panic!("{action:?}"),
+    }
+}
+
+/// Found by reading: a thread whose supervisor was killed through ractor just after it had been started moved into a
+/// slot that the end of the tree had closed, and opened it again for nobody.
+#[tokio::test]
+async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (handle, late) = (Handle::new(slot.clone()), port());
+    slot.close_as(State::Gone);
+    slot.life().claim(&late);
+    assert_eq!(handle.status().state, State::Gone);
+    slot.life().up(&late);
+    assert_eq!(handle.status().state, State::Gone);
+    slot.life().end(&late, &regrow_supervisors::Exit::Killed);
+    assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
+}
+
+/// Found by reading: the task of the supervisor that sheds would have died of it.
+#[test]
+fn a_message_that_panics_when_dropped_harms_nobody_who_sheds_it() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+    for caller_is_there in [true, false] {
+        let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>();
+        let shed = Back::new(Settings::default()).shed(Envelope { message: Bomb, call: Some(fate) });
+        let waiting = caller_is_there.then_some(waiting);
+        shed.settle("app/bomb");
+        std::mem::forget(waiting);
+        drop(reply);
+    }
+}

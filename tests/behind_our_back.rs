@@ -1,0 +1,216 @@
+//! Parts of a tree killed through ractor, which DESIGN forbids and which happens all the same: nobody lives twice, nobody
+//! is left behind, and the tree still works.
+//!
+//! ractor takes the children's supervisor away first, kills them in no order and waits for none (PITFALLS 7, 15).
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::{Census, MS, Resident, hears, in_hand, probe, soon, stands, up};
+use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{
+    Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, State, Supervisor, Tree,
+};
+
+/// A ractor actor, which knows its own cell, and by that its supervisor's.
+struct Spy(Census);
+
+impl Actor for Spy {
+    type Msg = Ask;
+    type State = (Linger, Resident);
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Ask>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok((Linger(5 * MS), self.0.enter()))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Ask>,
+        Ask(reply): Ask,
+        _: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        // Between it and the supervisor there is the one that hears of its end.
+        let supervisor = myself.get_cell().try_get_supervisor().and_then(|warden| warden.try_get_supervisor());
+        reply.send(supervisor.expect("it has a supervisor"));
+        Ok(())
+    }
+}
+
+struct Ask(Reply<ActorCell>);
+
+/// Drops slowly.
+struct Linger(Duration);
+
+impl Drop for Linger {
+    fn drop(&mut self) {
+        std::thread::sleep(self.0);
+    }
+}
+
+/// A service that is slow to go, with a task that is too.
+struct Slow(#[allow(dead_code)] (Linger, Resident));
+
+impl Service for Slow {
+    type Msg = ();
+
+    async fn handle(&mut self, (): (), _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        std::future::pending().await
+    }
+}
+
+fn slow(name: &str, census: &Census) -> ServiceChild<()> {
+    Child::service_with(name, census.clone(), |census, ctx: Context<Slow>| async move {
+        // A life is a state and a task.
+        anyhow::ensure!(census.alive() == 0, "the life before is not gone");
+        let owned = (Linger(5 * MS), census.enter());
+        ctx.spawn(async move {
+            let _owned = owned;
+            std::future::pending().await
+        });
+        Ok(Slow((Linger(5 * MS), census.enter())))
+    })
+}
+
+/// A task that is slow to go.
+fn task(name: &str, census: &Census) -> Child {
+    let census = census.clone();
+    let task = Child::task(name, move |_| {
+        let owned = (Linger(5 * MS), census.enter());
+        async move {
+            let _owned = owned;
+            std::future::pending().await
+        }
+    });
+    task.into()
+}
+
+async fn spied(tree: &Tree, path: &str) -> ActorCell {
+    soon("the cell", tree.lookup::<Ask>(path).unwrap().call(Ask)).await.unwrap()
+}
+
+async fn kill_a_supervisor_again_and_again() {
+    let journal = Journal::new();
+    let [states, deep, tasks, spies] = [(); 4].map(|()| Census::default());
+    let spy = spies.clone();
+    let below = Supervisor::one_for_one("below").budget(Intensity::unlimited()).child(slow("deep", &deep));
+    let sub = Supervisor::one_for_one("sub")
+        .budget(Intensity::unlimited())
+        .child(journal.probe("a"))
+        .child(slow("slow", &states))
+        .child(below.child(journal.probe("b")))
+        .child(task("task", &tasks))
+        .child(Child::actor("spy", move || (Spy(spy.clone()), ())));
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub).start().await.unwrap();
+    let directory = tree.directory();
+    for generation in 2..30 {
+        spied(&tree, "app/sub/spy").await.kill();
+        for path in ["app/sub", "app/sub/below", "app/sub/a", "app/sub/below/b"] {
+            up(&tree, path, generation).await;
+        }
+        for entry in directory.entries() {
+            stands(&tree, &entry.path, State::Up).await;
+        }
+        probe(&tree, "app/sub/below/b").call(ProbeMsg::Generation).await.unwrap();
+        // It can still be reached by its path: nothing of the old life speaks for the new one.
+        tree.kill("app/sub/below").unwrap();
+        up(&tree, "app/sub/below/b", generation).await;
+    }
+    soon("the end", tree.shutdown()).await;
+    assert_eq!(journal.alive_max(), 1);
+    for (census, each) in [(states, 2), (deep, 2), (tasks, 1), (spies, 1)] {
+        assert_eq!((census.alive(), census.alive_max()), (0, each));
+    }
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_comes_back_and_nobody_lives_twice() {
+    kill_a_supervisor_again_and_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_supervisor_comes_back_and_nobody_lives_twice_on_two_threads() {
+    kill_a_supervisor_again_and_again().await;
+}
+
+// A thread cannot be dropped: its next life waits until it has returned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_thread_is_waited_for() {
+    let census = Census::default();
+    let (tell, told) = mpsc::channel::<()>();
+    let told = Arc::new(std::sync::Mutex::new(told));
+    let counted = census.clone();
+    let thread = Child::thread("thread", move |inbox: Inbox<()>| {
+        let _resident = counted.enter();
+        for () in inbox {
+            told.lock().unwrap().recv()?;
+        }
+        Ok(())
+    });
+    let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(thread);
+    let spy = Child::actor("spy", || (Spy(Census::default()), ()));
+    let tree =
+        Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub.child(spy)).start().await.unwrap();
+    let thread: Handle<()> = tree.lookup("app/sub/thread").unwrap();
+    thread.cast(()).unwrap();
+    in_hand(&thread).await;
+    let mut events = tree.events();
+    spied(&tree, "app/sub/spy").await.kill();
+    hears(&mut events, "app/sub#1 exited: killed").await;
+    stands(&tree, "app/sub", State::Starting).await;
+    // The thread is let go when its successor has had every chance.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    tell.send(()).unwrap();
+    up(&tree, "app/sub/thread", 2).await;
+    assert_eq!(census.alive_max(), 1);
+    soon("the end", tree.shutdown()).await;
+    assert_eq!(census.alive(), 0);
+}
+
+#[tokio::test]
+async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
+    let journal = Journal::new();
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a"));
+    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).child(journal.probe("b"));
+    let tree = tree.start().await.unwrap();
+    for generation in 2..10 {
+        let children = spied(&tree, "app/spy").await.get_children();
+        assert!(children.len() >= 3);
+        children.iter().for_each(ActorCell::kill);
+        for path in ["app/a", "app/b", "app/spy"] {
+            up(&tree, path, generation).await;
+        }
+    }
+    assert_eq!(journal.alive_max(), 1);
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_killed_root_ends_the_tree() {
+    let journal = Journal::new();
+    let sub = Supervisor::one_for_one("sub").child(journal.probe("b"));
+    let tree = Supervisor::one_for_one("app").child(journal.probe("a")).child(sub);
+    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
+    let (a, b) = (probe(&tree, "app/a"), probe(&tree, "app/sub/b"));
+    let call = b.call(ProbeMsg::Keep);
+    spied(&tree, "app/spy").await.kill();
+    assert_eq!(soon("the end", tree.wait()).await.kind(), "killed");
+    soon("the call", call).await.unwrap_err();
+    for handle in [a, b] {
+        assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
+    }
+    let ended = |name: &str| journal.lines().contains(&format!("end {name}#1"));
+    soon("the last one", async {
+        while !(ended("a") && ended("b")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

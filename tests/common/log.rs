@@ -1,0 +1,85 @@
+//! The log of a test, line by line.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::rc::Rc;
+use std::sync::Once;
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// What is logged on this thread, as `LEVEL message key=value key=value`.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
+
+thread_local! {
+    static LISTENING: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Stops listening when it is dropped.
+pub(crate) struct Listening;
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENING.set(None);
+    }
+}
+
+impl Log {
+    /// Listens until the guard is dropped. Meant for runtimes with one thread.
+    ///
+    /// There is one subscriber for the process: `tracing` remembers whether anybody is interested in a line, and may ask
+    /// the wrong thread when each has a subscriber of its own.
+    pub(crate) fn listen() -> (Self, Listening) {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let subscriber = tracing_subscriber::registry().with(ToThread);
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
+        let log = Self::default();
+        LISTENING.set(Some(log.clone()));
+        (log, Listening)
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+struct ToThread;
+
+impl<S: tracing::Subscriber> Layer<S> for ToThread {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if !event.metadata().target().starts_with("regrow") {
+            return;
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        let line = format!("{} {}{}", event.metadata().level(), line.message, line.fields);
+        LISTENING.with_borrow(|log| {
+            if let Some(Log(lines)) = log {
+                lines.borrow_mut().push(line);
+            }
+        });
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields += &format!(" {name}={value:?}"),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields += &format!(" {}={value}", field.name());
+    }
+}

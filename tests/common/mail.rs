@@ -1,0 +1,269 @@
+//! What the tests about mailboxes share: a worker that runs what it is sent, and ways to hold it still.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use regrow::{
+    Call, CallError, Child, Context, Event, EventKind, Events, Exit, Handle, Intensity, Reply, Service, ServiceChild,
+    State, Status, Strategy, Supervisor, Tree,
+};
+use tokio::sync::{oneshot, watch};
+
+/// A service that runs what it is sent.
+#[derive(Default)]
+pub(crate) struct Worker {
+    kept: Vec<Box<dyn Any + Send>>,
+}
+
+pub(crate) enum Job {
+    Run(Order),
+    /// Goes into the state and stays there.
+    Keep(Box<dyn Any + Send>),
+}
+
+type Order = Box<dyn FnOnce(Context<Worker>) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
+
+impl Service for Worker {
+    type Msg = Job;
+
+    async fn handle(&mut self, job: Job, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match job {
+            Job::Run(order) => order(ctx.clone()).await,
+            Job::Keep(value) => {
+                self.kept.push(value);
+                Ok(())
+            }
+        }
+    }
+}
+
+pub(crate) fn worker(name: &str) -> ServiceChild<Job> {
+    Child::service(name, |_| async { Ok(Worker::default()) })
+}
+
+/// A worker whose factory passes `gate` first.
+pub(crate) fn gated(name: &str, gate: &Gate) -> ServiceChild<Job> {
+    Child::service_with(name, gate.clone(), |gate, _| async move {
+        gate.pass().await;
+        Ok(Worker::default())
+    })
+}
+
+/// A job made of an async closure.
+pub(crate) fn run<F, Fut>(order: F) -> Job
+where
+    F: FnOnce(Context<Worker>) -> Fut + Send + 'static,
+    Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    Job::Run(Box::new(|ctx| Box::pin(order(ctx))))
+}
+
+/// A job that does nothing.
+pub(crate) fn idle() -> Job {
+    run(async |_| Ok(()))
+}
+
+/// A job that answers at once.
+pub(crate) fn answers<T: Send + 'static>(reply: Reply<T>, value: T) -> Job {
+    run(async move |_| {
+        reply.send(value);
+        Ok(())
+    })
+}
+
+pub(crate) fn panics() -> Job {
+    run(async |_| panic!("boom"))
+}
+
+pub(crate) fn fails() -> Job {
+    run(async |_| anyhow::bail!("out of paper"))
+}
+
+pub(crate) fn leaves() -> Job {
+    run(async |ctx| {
+        ctx.stop();
+        Ok(())
+    })
+}
+
+/// A job that is busy until the worker is asked to stop.
+pub(crate) fn until_asked() -> Job {
+    run(async |ctx| {
+        while !ctx.is_stopping() {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    })
+}
+
+/// A job that keeps the worker busy, awaiting, until the [`Held`] is told to let go.
+pub(crate) fn hold() -> (Job, Held) {
+    let (begun, has_begun) = oneshot::channel();
+    let (release, released) = oneshot::channel::<Job>();
+    let job = run(async |ctx| {
+        let _ = begun.send(());
+        match released.await {
+            Ok(Job::Run(then)) => then(ctx).await,
+            Ok(Job::Keep(_)) | Err(_) => Ok(()),
+        }
+    });
+    (job, Held { has_begun: Some(has_begun), release })
+}
+
+pub(crate) struct Held {
+    has_begun: Option<oneshot::Receiver<()>>,
+    release: oneshot::Sender<Job>,
+}
+
+impl Held {
+    /// Waits until the worker has the job in hand.
+    pub(crate) async fn begun(&mut self) {
+        if let Some(begun) = self.has_begun.take() {
+            soon(begun).await.expect("the job was lost before it began");
+        }
+    }
+
+    pub(crate) fn release(self) {
+        self.then(idle());
+    }
+
+    /// Lets the worker go on with `job`, as part of the same message.
+    pub(crate) fn then(self, job: Job) {
+        let _ = self.release.send(job);
+    }
+}
+
+/// Sends the worker a job that holds it, and returns when it is in hand.
+pub(crate) async fn busy(worker: &Handle<Job>) -> Held {
+    let (job, mut held) = hold();
+    worker.cast(job).unwrap();
+    held.begun().await;
+    held
+}
+
+pub(crate) fn parcel(number: u64) -> Job {
+    Job::Keep(Box::new(number))
+}
+
+pub(crate) fn number_of_call(job: Job) -> u64 {
+    let Job::Keep(value) = job else { panic!("another message came back") };
+    value.downcast::<(u64, Reply<()>)>().expect("another message came back").0
+}
+
+/// Waits until everything that was queued before has been handled.
+pub(crate) async fn caught_up(worker: &Handle<Job>) {
+    let (job, mut held) = hold();
+    soon(worker.send(job)).await.unwrap();
+    held.begun().await;
+}
+
+/// Holds factories back while it is closed.
+#[derive(Clone)]
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub(crate) fn open() -> Self {
+        Self(watch::Sender::new(true))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    pub(crate) fn set_open(&self, is_open: bool) {
+        self.0.send_replace(is_open);
+    }
+
+    pub(crate) async fn pass(&self) {
+        let _ = self.0.subscribe().wait_for(|is_open| *is_open).await;
+    }
+}
+
+/// The numbers that workers have seen, in order, kept outside of every incarnation.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u64>>>);
+
+impl Log {
+    /// A job that notes a number.
+    pub(crate) fn note(&self, number: u64) -> Job {
+        let log = self.clone();
+        run(async move |_| {
+            log.write(number);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn write(&self, number: u64) {
+        self.0.lock().unwrap().push(number);
+    }
+
+    pub(crate) fn seen(&self) -> Vec<u64> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A root that forgives every restart.
+pub(crate) fn forgiving(strategy: Strategy) -> Supervisor {
+    Supervisor::new("app", strategy).budget(Intensity::unlimited())
+}
+
+/// A tree of one worker, `app/worker`, that is restarted for ever.
+pub(crate) async fn tree_of(child: ServiceChild<Job>) -> (Tree, Handle<Job>) {
+    let tree = soon(forgiving(Strategy::OneForOne).child(child).start()).await.unwrap();
+    let handle = tree.lookup("app/worker").unwrap();
+    (tree, handle)
+}
+
+pub(crate) async fn until_state(handle: &Handle<Job>, state: State) -> Status {
+    soon(regrow::testing::until(handle.watch(), |status| status.state == state)).await
+}
+
+pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> Status {
+    let is_up = |status: &Status| status.state == State::Up && status.generation == generation;
+    soon(regrow::testing::until(handle.watch(), is_up)).await
+}
+
+/// Lets the worker do something through its context, and hands back what that made.
+pub(crate) async fn through<T: Send + 'static>(
+    worker: &Handle<Job>,
+    start: impl FnOnce(&Context<Worker>) -> T + Send + 'static,
+) -> T {
+    let (told, tell) = oneshot::channel();
+    let job = run(async move |ctx| {
+        let _ = told.send(start(&ctx));
+        Ok(())
+    });
+    worker.cast(job).unwrap();
+    soon(tell).await.unwrap()
+}
+
+/// How the next incarnation to end ended.
+pub(crate) async fn exit_of_the_next(events: &mut Events) -> Exit {
+    let is_exit = |event: &Event| matches!(event.kind, EventKind::Exited { .. });
+    match soon(regrow::testing::until_event(events, is_exit)).await.unwrap().kind {
+        EventKind::Exited { exit } => exit,
+        kind => panic!("{kind}"),
+    }
+}
+
+/// How the service ended under the call.
+pub(crate) async fn crash(call: Call<Job, u64>) -> Exit {
+    match soon(call).await.unwrap_err() {
+        CallError::Crashed(exit) => exit,
+        error => panic!("{error:?}"),
+    }
+}
+
+/// Polls once.
+pub(crate) async fn is_waiting(future: &mut (impl Future + Unpin)) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
+/// Awaits what must come. The limit is there to turn a hang into a failure.
+pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
+}

@@ -1,0 +1,153 @@
+//! Draining: before a planned stop, what is queued at that moment is still handled, and no more.
+
+use std::time::Duration;
+
+use regrow::{Child, Handle, ServiceChild, Shutdown, State, Strategy, Tree};
+
+#[path = "common/mail.rs"]
+mod mail;
+use mail::*;
+
+/// Queues the numbers behind a held worker, and lets it go on when it is asked to stop.
+async fn is_shut_down_with_ten_queued(child: ServiceChild<Job>) -> (Tree, Handle<Job>, Log) {
+    let (tree, handle) = tree_of(child).await;
+    let (held, log) = (busy(&handle).await, Log::default());
+    for number in 0..10 {
+        handle.cast(log.note(number)).unwrap();
+    }
+    held.then(until_asked());
+    soon(tree.shutdown()).await;
+    (tree, handle, log)
+}
+
+#[tokio::test]
+async fn a_stop_handles_what_is_queued_when_asked_to_drain() {
+    let (_tree, handle, log) = is_shut_down_with_ten_queued(worker("worker").drain()).await;
+    assert_eq!(log.seen(), (0..10).collect::<Vec<_>>());
+    let books = handle.accounting();
+    assert_eq!((books.handled, books.dead_lettered), (11, 0), "{books}");
+}
+
+#[tokio::test]
+async fn a_stop_sheds_what_is_queued_unless_asked_to_drain() {
+    let (_tree, handle, log) = is_shut_down_with_ten_queued(worker("worker")).await;
+    assert_eq!(log.seen(), []);
+    let books = handle.accounting();
+    assert_eq!((books.handled, books.dead_lettered), (1, 10), "{books}");
+}
+
+#[tokio::test]
+async fn what_comes_during_the_drain_is_not_handled() {
+    let (tree, handle) = tree_of(worker("worker").drain()).await;
+    let (held, log) = (busy(&handle).await, Log::default());
+    for number in 0..3 {
+        let (note, late) = (log.clone(), log.note(number + 100));
+        let job = run(async move |ctx| {
+            note.write(number);
+            Ok(ctx.handle().cast(late)?)
+        });
+        handle.cast(job).unwrap();
+    }
+    held.then(until_asked());
+    soon(tree.shutdown()).await;
+    assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![0, 1, 2], 3));
+}
+
+#[tokio::test]
+async fn a_queued_call_is_answered_by_the_drain() {
+    let (tree, handle) = tree_of(worker("worker").drain()).await;
+    let held = busy(&handle).await;
+    let call = handle.call(|reply| answers(reply, 42));
+    held.then(until_asked());
+    let shutdown = tokio::spawn(async move { tree.shutdown().await });
+    assert_eq!(soon(call).await.unwrap(), 42);
+    soon(shutdown).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_service_has_nothing_to_drain() {
+    let (tree, handle) = tree_of(worker("worker").drain()).await;
+    caught_up(&handle).await;
+    assert!(soon(tree.shutdown()).await.is_clean());
+}
+
+#[tokio::test]
+async fn a_crash_during_the_drain_ends_it() {
+    let (tree, handle) = tree_of(worker("worker").drain()).await;
+    let (held, log) = (busy(&handle).await, Log::default());
+    handle.cast(log.note(1)).unwrap();
+    handle.cast(panics()).unwrap();
+    handle.cast(log.note(2)).unwrap();
+    held.then(until_asked());
+    soon(tree.shutdown()).await;
+    let books = handle.accounting();
+    assert_eq!((log.seen(), books.crashed, books.dead_lettered), (vec![1], 1, 1), "{books}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_drain_takes_no_longer_than_the_shutdown_time() {
+    let child = worker("worker").drain().shutdown(Shutdown::After(Duration::from_secs(4)));
+    let (tree, handle) = tree_of(child).await;
+    let log = Log::default();
+    for number in 0..10 {
+        let log = log.clone();
+        let job = run(async move |_| {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            log.write(number);
+            Ok(())
+        });
+        handle.cast(job).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let report = soon(tree.shutdown()).await;
+    assert_eq!(report.took, Duration::from_secs(4));
+    assert_eq!(report.killed, ["app/worker".into()]);
+    let books = handle.accounting();
+    assert_eq!((log.seen(), books.crashed, books.dead_lettered), (vec![0, 1], 1, 7), "{books}");
+}
+
+#[tokio::test]
+async fn a_group_restart_drains_too_and_keeps_what_comes_later() {
+    let group = forgiving(Strategy::OneForAll).child(worker("elder")).child(worker("worker").drain());
+    let tree = soon(group.start()).await.unwrap();
+    let (elder, handle) = (tree.lookup::<Job>("app/elder").unwrap(), tree.lookup::<Job>("app/worker").unwrap());
+    let (held, log) = (busy(&handle).await, Log::default());
+    let (note, later) = (log.clone(), log.note(2));
+    let job = run(async move |ctx| {
+        note.write(ctx.generation());
+        Ok(ctx.handle().cast(later)?)
+    });
+    handle.cast(job).unwrap();
+    held.then(until_asked());
+    elder.kill().unwrap();
+    until_generation(&handle, 2).await;
+    caught_up(&handle).await;
+    assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![1, 2], 0));
+}
+
+#[tokio::test]
+async fn leaving_drains_nothing() {
+    let (_tree, handle) = tree_of(worker("worker").drain().restart(regrow::Restart::Transient)).await;
+    let (held, log) = (busy(&handle).await, Log::default());
+    handle.cast(log.note(1)).unwrap();
+    held.then(leaves());
+    until_state(&handle, State::Down).await;
+    assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![], 1));
+}
+
+#[tokio::test]
+async fn a_stop_during_the_start_has_nothing_to_drain_with() {
+    let gate = Gate::open();
+    let child = Child::service_with("worker", gate.clone(), |gate, _| async move {
+        gate.pass().await;
+        Ok(Worker::default())
+    });
+    let (tree, handle) = tree_of(child.drain()).await;
+    gate.set_open(false);
+    handle.kill().unwrap();
+    until_state(&handle, State::Starting).await;
+    let log = Log::default();
+    handle.cast(log.note(1)).unwrap();
+    soon(tree.shutdown()).await;
+    assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![], 1));
+}

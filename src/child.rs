@@ -237,6 +237,13 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says. Refused for a permanent
+    /// child (OTP rule 73).
+    pub fn significant(mut self) -> Self {
+        self.spec = self.spec.significant(true);
+        self
+    }
+
     /// Uses a mailbox that was made before, with [`mailbox`](crate::mailbox()), whose handles are already held.
     pub fn mailbox(mut self, mailbox: Mailbox<M>) -> Self {
         self.mailbox = Some(mailbox);
@@ -328,6 +335,12 @@ impl TaskChild {
     /// What happens when a kill does not end it. Default: abandoned after five seconds.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.child = self.child.abandon(abandon);
+        self
+    }
+
+    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says.
+    pub fn significant(mut self) -> Self {
+        self.child = self.child.significant();
         self
     }
 }

@@ -16,6 +16,7 @@ use crate::incarnation::tasks::Tasks;
 use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::life::Tenancy;
+use crate::supervisor::manage::SupervisorHandle;
 use crate::sync::lock;
 use crate::world::World;
 
@@ -73,6 +74,15 @@ impl<S: crate::Service> Context<S> {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
+    }
+
+    /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// When the tree is over.
+    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.inner.world.supervisor(&self.inner.scope)
     }
 
     /// The service's own handle, which outlives this incarnation.

@@ -61,13 +61,7 @@ pub(crate) struct Listed {
 impl Listed {
     fn entry(self, path: Arc<str>) -> Entry {
         let Self { kind, slot } = self;
-        Entry {
-            path,
-            kind,
-            status: slot.status(),
-            accounting: slot.accounting(),
-            message_type: slot.message_type(),
-        }
+        Entry { path, kind, status: slot.status(), accounting: slot.accounting(), message_type: slot.message_type() }
     }
 }
 
@@ -118,6 +112,14 @@ impl Directory {
             if state == State::Gone {
                 self.remove(&path);
             }
+        }
+    }
+
+    /// Closes the slots in which nobody lives.
+    pub(crate) fn close_vacant(&self) {
+        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
+        for slot in slots.into_iter().filter(|slot| slot.control().is_none()) {
+            slot.close(State::Gone);
         }
     }
 
@@ -194,12 +196,18 @@ pub enum LookupError {
         /// The messages of the handle that was asked for.
         asked: &'static str,
     },
+    /// What has this path is no supervisor.
+    NoSupervisor {
+        /// What was asked for.
+        path: Arc<str>,
+    },
 }
 
 impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
+            Self::NoSupervisor { path } => write!(f, "`{path}` is no supervisor"),
             Self::WrongType { path, found, asked } => {
                 write!(f, "`{path}` takes messages of type `{found}`, not `{asked}`")
             }

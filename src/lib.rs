@@ -140,6 +140,8 @@ mod slot;
 mod supervisor;
 mod sync;
 pub mod testing;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod tree;
 mod world;
 
@@ -149,7 +151,9 @@ mod world;
 struct Readme;
 
 pub use ractor;
-pub use regrow_supervisors::{Abandon, Exit, Failure, Intensity, Panic, Restart, Shutdown, Strategy};
+pub use regrow_supervisors::{
+    Abandon, AutoShutdown, ChildSpec, Exit, Failure, Intensity, Panic, Restart, Shutdown, Standing, Strategy,
+};
 
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};
@@ -163,5 +167,6 @@ pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
 pub use service::{Ignore, Service, ignore};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
+pub use supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle, Up};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, ShutdownReport, Tree};

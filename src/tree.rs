@@ -15,6 +15,7 @@ use crate::handle::{Handle, NotRunning};
 use crate::slot::status::Status;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::parent::{Link, Root};
 use crate::supervisor::plan::Plan;
 use crate::supervisor::{StartError, Supervisor, actor};
@@ -67,6 +68,15 @@ impl Tree {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.world.directory.find(path)
+    }
+
+    /// The supervisor with this full path, to be managed.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
+        self.world.supervisor(path)
     }
 
     /// The directory, which can be kept and shared apart from the tree.

@@ -8,11 +8,12 @@ use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Kind, Listed, LookupError};
 use crate::event::{Event, EventKind};
 use crate::log::Limiter;
 use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::supervisor::manage::SupervisorHandle;
 use crate::sync::lock;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
@@ -25,6 +26,8 @@ pub(crate) struct World {
     limiter: Mutex<Limiter>,
     epoch: Instant,
     is_shutting_down: AtomicBool,
+    /// The root is ending: whoever ends now does not come back.
+    is_ending: AtomicBool,
     casualties: Mutex<Casualties>,
 }
 
@@ -43,8 +46,17 @@ impl World {
             limiter: Mutex::new(Limiter::default()),
             epoch: Instant::now(),
             is_shutting_down: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             casualties: Mutex::default(),
         })
+    }
+
+    pub(crate) fn supervisor(self: &Arc<Self>, path: &str) -> Result<SupervisorHandle, LookupError> {
+        match self.directory.get(path) {
+            Some(Listed { kind: Kind::Supervisor, slot }) => Ok(SupervisorHandle::new(path.into(), slot, self.clone())),
+            Some(_) => Err(LookupError::NoSupervisor { path: path.into() }),
+            None => Err(LookupError::NotFound { path: path.into() }),
+        }
     }
 
     /// The time as the machines count it.
@@ -59,6 +71,17 @@ impl World {
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         // Of a tree that is over: a stream that ends at once.
         lock(&self.events).as_ref().map_or_else(|| broadcast::Sender::new(1).subscribe(), broadcast::Sender::subscribe)
+    }
+
+    /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
+    pub(crate) fn begin_to_end(&self) {
+        if !self.is_ending.swap(true, Ordering::AcqRel) {
+            self.directory.close_vacant();
+        }
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
     /// The tree is over: every slot is closed and every stream of events ends.

@@ -192,6 +192,41 @@ async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
     tree.shutdown().await;
 }
 
+// Whoever is hit in whatever stage: in its factory, coming up, being replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_kills_mixes_up_no_two_lives() {
+    let journal = Journal::new();
+    let census = Census::default();
+    let deep = Supervisor::one_for_all("deep").budget(Intensity::unlimited()).child(journal.probe("b"));
+    let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(journal.probe("a")).child(deep);
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub).child(slow("slow", &census));
+    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
+    for round in 0..100 {
+        let root = spied(&tree, "app/spy").await;
+        for cell in root.get_children() {
+            for cell in cell.get_children() {
+                cell.get_children().iter().for_each(ActorCell::kill);
+                cell.kill();
+            }
+            cell.kill();
+        }
+        for _ in 0..round % 16 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for entry in tree.directory().entries() {
+        stands(&tree, &entry.path, State::Up).await;
+    }
+    probe(&tree, "app/sub/deep/b").call(ProbeMsg::Generation).await.unwrap();
+    soon("the end", tree.shutdown()).await;
+    assert_eq!((journal.alive_max(), census.alive(), census.alive_max()), (1, 0, 2));
+    let mut starts: Vec<_> = journal.take().into_iter().filter(|line| line.starts_with("start")).collect();
+    let lives = starts.len();
+    starts.sort();
+    starts.dedup();
+    assert_eq!(starts.len(), lives, "no generation is given twice");
+}
+
 #[tokio::test]
 async fn a_killed_root_ends_the_tree() {
     let journal = Journal::new();

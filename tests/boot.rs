@@ -8,21 +8,10 @@ use std::pin::pin;
 use std::task::{Context as Poller, Poll, Waker};
 use std::time::Duration;
 
-use common::{Census, MS, SEC, Starts, probe, soon, up};
+use common::{Census, Inert, MS, SEC, Starts, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Child, Context, Exit, Handle, Refusal, Restart, Service, ServiceChild, StartError, State, Supervisor};
+use regrow::{Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, StartError, State, Supervisor};
 use regrow::{ignore, mailbox};
-
-/// Exists, and takes no notice.
-struct Inert;
-
-impl Service for Inert {
-    type Msg = ();
-
-    async fn handle(&mut self, (): (), _ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        Ok(())
-    }
-}
 
 fn inert(name: &str, starts: &Starts) -> ServiceChild<()> {
     Child::service_with(name, starts.clone(), |starts, _ctx| async move {

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{MS, SEC, Slow, Starts, heard, hears, in_hand, probe, soon, stands, up};
+use common::{Inert, MS, SEC, Slow, Starts, heard, hears, in_hand, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{Child, Context, Intensity, KillError, Refusal, Restart, Shutdown, State, Supervisor};
 use tokio::time::Instant;
@@ -158,23 +158,13 @@ async fn killing_a_child_that_is_being_stopped_hurries_its_group_restart() {
 
 /// A service whose second start hangs.
 fn hangs_once(name: &str, starts: &Starts) -> Child {
-    let task = Child::service_with(name, starts.clone(), |starts, _ctx: Context<Idle>| async move {
+    let task = Child::service_with(name, starts.clone(), |starts, _ctx: Context<Inert>| async move {
         if starts.attempt()? == 2 {
             std::future::pending::<()>().await;
         }
-        Ok(Idle)
+        Ok(Inert)
     });
     task.into()
-}
-
-struct Idle;
-
-impl regrow::Service for Idle {
-    type Msg = ();
-
-    async fn handle(&mut self, (): (), _ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        Ok(())
-    }
 }
 
 // OTP rule 23: the failed attempt costs a unit of its own.
@@ -229,11 +219,11 @@ async fn killing_a_supervisor_in_the_middle_of_its_group_restart_leaves_nobody_b
 #[tokio::test]
 async fn a_sibling_that_kills_another_while_it_starts_causes_one_more_group_restart() {
     let (journal, starts) = (Journal::new(), Starts::default());
-    let killer = Child::service_with("killer", starts.clone(), |starts, ctx: Context<Idle>| async move {
+    let killer = Child::service_with("killer", starts.clone(), |starts, ctx: Context<Inert>| async move {
         if starts.attempt()? == 2 {
             ctx.lookup::<ProbeMsg>("victim")?.kill()?;
         }
-        Ok(Idle)
+        Ok(Inert)
     });
     let tree = Supervisor::one_for_all("app").intensity(2, SEC).child(journal.probe("victim")).child(killer);
     let tree = tree.child(journal.probe("last")).start().await.unwrap();

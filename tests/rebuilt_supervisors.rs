@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use common::{MS, SEC, heard, hears_of, probe, soon, up};
+use common::{MS, heard, hears_of, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Child, Context, Intensity, LookupError, Refusal, Service, State, Supervisor, Tree};
 
@@ -59,12 +59,8 @@ async fn children_that_keep_name_and_message_keep_their_handles_and_mail() {
     let probes = journal.clone();
     let tree = tree(move |run, sub| {
         let deep = Supervisor::one_for_one("deep").child(probes.probe("b"));
-        let sub = if run % 2 == 0 {
-            sub.child(probes.probe("a")).child(deep)
-        } else {
-            sub.child(deep).child(probes.probe("a"))
-        };
-        sub
+
+        if run % 2 == 0 { sub.child(probes.probe("a")).child(deep) } else { sub.child(deep).child(probes.probe("a")) }
     })
     .await;
     let [a, b] = ["app/sub/a", "app/sub/deep/b"].map(|path| probe(&tree, path));
@@ -140,7 +136,7 @@ async fn a_description_that_makes_no_sense_or_panics_is_a_failed_start() {
     let probes = journal.clone();
     let tree = tree(move |run, sub| match run {
         1 => sub.child(probes.probe("a")).child(probes.probe("a")),
-        2 => sub.intensity(1, 0 * SEC).child(probes.probe("a")),
+        2 => sub.intensity(1, std::time::Duration::ZERO).child(probes.probe("a")),
         3 => panic!("no description"),
         _ => sub.child(probes.probe("a")),
     })

@@ -129,16 +129,13 @@ impl Drop for Linger {
 async fn what_a_thread_owns_is_dropped_before_the_next_one_starts() {
     let census = Census::default();
     let counted = census.clone();
-    let child = Child::thread("w", move |inbox: Inbox<Msg>| {
+    let child = Child::thread("w", move |mut inbox: Inbox<Msg>| {
         let _owned = (Linger(20 * MS), counted.enter());
-        for msg in inbox {
-            match msg {
-                Msg::Panic => panic!("told to"),
-                Msg::Fail => anyhow::bail!("told to"),
-                _ => return Ok(()),
-            }
+        match inbox.next() {
+            Some(Msg::Panic) => panic!("told to"),
+            Some(Msg::Fail) => anyhow::bail!("told to"),
+            _ => Ok(()),
         }
-        Ok(())
     });
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).start().await.unwrap();
     let handle: Handle<Msg> = tree.lookup("app/w").unwrap();

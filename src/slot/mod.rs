@@ -257,6 +257,8 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
     fn is_present(&self, port: &Port) -> bool;
+    /// How the present incarnation is reached.
+    fn control(&self) -> Option<Control>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
     fn life(&self) -> &dyn life::Tenancy;
@@ -318,6 +320,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn is_present(&self, port: &Port) -> bool {
         lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
+    }
+
+    fn control(&self) -> Option<Control> {
+        lock(&self.back).control.clone()
     }
 
     fn reopen(&self) {

@@ -46,8 +46,8 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
 
 fn port() -> Arc<Port> {
     let spec = regrow_supervisors::ChildSpec::new("child");
-    let machine = regrow_supervisors::Supervisor::new(Default::default(), Default::default(), [spec]);
-    match machine.unwrap().poll_action() {
+    let machine = regrow_supervisors::Supervisor::new(regrow_supervisors::Flags::default(), [spec]);
+    match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
         Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, Arc::default()),
         action => panic!("{action:?}"),
     }

@@ -7,10 +7,11 @@
 //! 3. The parent hears of the end exactly once, and after every child is gone.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Report, Supervisor as Machine};
+use regrow_supervisors::{Action, Attempt, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing};
 use tokio::task::AbortHandle;
 
 use crate::current;
@@ -22,18 +23,22 @@ use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::actor::launch;
 use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::manage::{ChildInfo, Ordered, Pending, Up};
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::{Make, Plan, Planned};
 use crate::world::World;
 
 pub(crate) struct Driver {
-    machine: Machine,
+    machine: Box<dyn Machine + Send>,
     plan: Arc<Plan>,
     facts: Arc<Facts>,
     world: Arc<World>,
     parent: Parent,
     children: HashMap<ChildKey, Entry>,
     timer: Option<(std::time::Duration, AbortHandle)>,
+    /// Orders that wait for their answer.
+    orders: HashMap<Call, Pending>,
+    orders_given: u64,
 }
 
 struct Entry {
@@ -42,6 +47,16 @@ struct Entry {
     control: Option<Control>,
     was_asked: bool,
     last_exit: Option<Exit>,
+    /// What the factory said of the present incarnation.
+    info: Option<Arc<str>>,
+    /// Added at run time: it is lost with this supervisor (OTP rule 100).
+    is_added: bool,
+}
+
+impl Entry {
+    fn new(planned: Planned) -> Self {
+        Self { planned, control: None, was_asked: false, last_exit: None, info: None, is_added: false }
+    }
 }
 
 impl Driver {
@@ -49,16 +64,24 @@ impl Driver {
         let machine = plan.machine();
         let children = machine
             .children()
+            .into_iter()
             .zip(&plan.children)
-            .map(|((key, ..), planned)| {
-                let planned = planned.clone();
-                (key, Entry { planned, control: None, was_asked: false, last_exit: None })
-            })
+            .map(|((key, ..), planned)| (key, Entry::new(planned.clone())))
             .collect();
         let facts = Arc::new(Facts::default());
         plan.list(&world.directory);
         plan.slot.life().supervise(&facts, Supervision::Begins);
-        Self { machine, plan, facts, world, parent: Parent::new(link), children, timer: None }
+        Self {
+            machine,
+            plan,
+            facts,
+            world,
+            parent: Parent::new(link),
+            children,
+            timer: None,
+            orders: HashMap::new(),
+            orders_given: 0,
+        }
     }
 
     pub(crate) fn facts(&self) -> Arc<Facts> {
@@ -85,6 +108,9 @@ impl Driver {
                 None => break,
             }
         }
+        if self.parent.is_tree() && self.machine.is_ending() {
+            self.world.begin_to_end();
+        }
         self.set_timer();
         is_over
     }
@@ -99,6 +125,7 @@ impl Driver {
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => self.machine.kill(now),
             Fact::Abandon => self.machine.abandon(now),
+            Fact::Order(order) => self.order(*order, now),
             Fact::Tick => {}
         }
     }
@@ -110,12 +137,22 @@ impl Driver {
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
-            Fact::KillUnderWay(_) | Fact::Stop(_) | Fact::Kill | Fact::Abandon | Fact::Tick => return,
+            Fact::KillUnderWay(_) | Fact::Stop(_) | Fact::Kill | Fact::Abandon | Fact::Order(_) | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        if let Fact::Started { info, .. } = fact {
+            entry.info.clone_from(info);
+        }
         if let Some(exit) = exit {
             entry.last_exit = Some(exit.clone());
             entry.control = None;
+            // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
+            if entry.was_asked && matches!(exit, Exit::Killed) {
+                self.world.note_killed(&entry.planned.path);
+            }
+            if self.world.is_ending() {
+                entry.planned.slot().close(State::Gone);
+            }
         }
         let generation = match fact {
             Fact::Started { generation, .. } => *generation,
@@ -157,16 +194,17 @@ impl Driver {
                 }
             }
             Action::Kill(attempt) => {
-                if let Some(entry) = self.children.get(&attempt.child()) {
-                    if entry.was_asked {
-                        self.world.note_killed(&entry.planned.path);
-                    }
-                    if let Some(control) = &entry.control {
-                        control.kill();
-                    }
+                if let Some(control) = self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
+                    control.kill();
                 }
             }
             Action::Abandon(attempt) => self.abandon(attempt),
+            Action::Adopt { call, child } => self.adopt(call, child),
+            Action::Answer { call, result } => {
+                if let Some(pending) = self.orders.remove(&call) {
+                    (pending.finish)(self, result);
+                }
+            }
             Action::Rest(child) => {
                 self.tell(child, EventKind::Down);
                 if let Some(entry) = self.children.get(&child) {
@@ -189,6 +227,53 @@ impl Driver {
             }
         }
         false
+    }
+
+    /// Hands an order to the machine. It is answered by an action.
+    fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: std::time::Duration) {
+        self.orders_given += 1;
+        let call = Call(self.orders_given);
+        self.orders.insert(call, Pending { planned, finish });
+        self.machine.order(call, order, now);
+    }
+
+    /// A child of an order has its place in the table: it is listed before it starts.
+    fn adopt(&mut self, call: Call, child: ChildKey) {
+        let Some(id) = self.machine.spec(child).map(|spec| spec.id().to_owned()) else { return };
+        let Some(pending) = self.orders.get_mut(&call) else { return };
+        let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
+        let planned = pending.planned.swap_remove(at);
+        planned.list(&self.world.directory);
+        match self.children.entry(child) {
+            Occupied(mut known) => known.get_mut().planned = planned,
+            Vacant(new) => {
+                new.insert(Entry { is_added: true, ..Entry::new(planned) });
+            }
+        }
+    }
+
+    /// Where each child stands, in start order.
+    pub(crate) fn survey(&self) -> Vec<ChildInfo> {
+        let children = self.machine.children();
+        let line = |(key, spec, standing, _): &(ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
+            let entry = self.children.get(key)?;
+            Some(ChildInfo {
+                name: spec.id().into(),
+                path: entry.planned.path.clone(),
+                kind: entry.planned.kind,
+                standing: *standing,
+                generation: entry.planned.slot().status().generation,
+                spec: (*spec).clone(),
+            })
+        };
+        children.iter().filter_map(line).collect()
+    }
+
+    /// What came up in this attempt.
+    pub(crate) fn started(&self, attempt: Attempt) -> Option<Up> {
+        let entry = self.children.get(&attempt.child())?;
+        let path = entry.planned.path.clone();
+        Some(Up { path, generation: entry.planned.slot().status().generation, info: entry.info.clone() })
     }
 
     async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
@@ -232,6 +317,9 @@ impl Driver {
     fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         entry.last_exit = Some(Exit::Killed);
+        if entry.was_asked {
+            self.world.note_killed(&entry.planned.path);
+        }
         let (path, slot) = (&entry.planned.path, entry.planned.slot());
         match entry.control.take() {
             Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
@@ -252,6 +340,11 @@ impl Driver {
     /// Invariant 3.
     fn end(&mut self, exit: Exit) {
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
+        self.facts.close();
+        self.orders.clear();
+        for entry in self.children.values().filter(|entry| entry.is_added) {
+            self.world.directory.close(&entry.planned.path, State::Gone);
+        }
         if self.parent.is_tree() {
             self.world.end();
         }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use ractor::ActorRef;
 use regrow_supervisors::{Attempt, Exit};
 
+use crate::supervisor::manage::Ordered;
 use crate::sync::lock;
 
 /// What a supervisor is told.
@@ -34,6 +35,7 @@ pub(crate) enum Fact {
     Stop(Exit),
     Kill,
     Abandon,
+    Order(Box<Ordered>),
     /// A deadline of the machine may have passed.
     Tick,
 }
@@ -48,16 +50,32 @@ struct Queue {
     facts: VecDeque<Fact>,
     actor: Option<ActorRef<()>>,
     woken: bool,
+    closed: bool,
 }
 
 impl Facts {
     pub(crate) fn push(&self, fact: Fact) {
         let actor = {
             let mut queue = lock(&self.queue);
+            if queue.closed {
+                drop(queue);
+                drop(fact);
+                return;
+            }
             queue.facts.push_back(fact);
             queue.wake_up()
         };
         wake(actor);
+    }
+
+    /// The supervisor is over: whoever gave an order is told by the loss of it.
+    pub(crate) fn close(&self) {
+        let left = {
+            let mut queue = lock(&self.queue);
+            queue.closed = true;
+            std::mem::take(&mut queue.facts)
+        };
+        drop(left);
     }
 
     /// From now on `actor` is woken.

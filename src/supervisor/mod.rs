@@ -3,6 +3,7 @@
 pub(crate) mod actor;
 pub(crate) mod driver;
 pub(crate) mod facts;
+pub(crate) mod manage;
 pub(crate) mod parent;
 pub(crate) mod plan;
 pub(crate) mod recipe;
@@ -11,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Exit, Intensity, Restart, Shutdown, SpecError, Strategy};
+use regrow_supervisors::{AutoShutdown, ChildSpec, Exit, Flags, Intensity, Restart, Shutdown, SpecError, Strategy};
 
 use crate::child::Child;
 use crate::tree::Tree;
@@ -41,11 +42,11 @@ use crate::tree::Tree;
 #[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
 pub struct Supervisor {
     pub(crate) name: Arc<str>,
-    pub(crate) strategy: Strategy,
-    pub(crate) intensity: Intensity,
+    pub(crate) flags: Flags,
     pub(crate) children: Vec<Child>,
     restart: Restart,
     shutdown: Shutdown,
+    significant: bool,
 }
 
 impl Supervisor {
@@ -53,11 +54,11 @@ impl Supervisor {
     pub fn new(name: impl Into<Arc<str>>, strategy: Strategy) -> Self {
         Self {
             name: name.into(),
-            strategy,
-            intensity: Intensity::default(),
+            flags: strategy.into(),
             children: Vec::new(),
             restart: Restart::Permanent,
             shutdown: Shutdown::Wait,
+            significant: false,
         }
     }
 
@@ -84,7 +85,14 @@ impl Supervisor {
 
     /// As [`intensity`](Self::intensity), for a value made elsewhere or [`Intensity::unlimited`].
     pub fn budget(mut self, intensity: Intensity) -> Self {
-        self.intensity = intensity;
+        self.flags.intensity = intensity;
+        self
+    }
+
+    /// Ends the supervisor, as [`AutoShutdown`] says, when significant children end without being restarted (OTP rules 73
+    /// to 78).
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.flags.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -114,6 +122,12 @@ impl Supervisor {
         self
     }
 
+    /// As a child: its end may end the supervisor above, as that one's [`AutoShutdown`] says.
+    pub fn significant(mut self) -> Self {
+        self.significant = true;
+        self
+    }
+
     /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
     /// Returns when the last one is up.
     ///
@@ -133,7 +147,10 @@ impl Supervisor {
     }
 
     pub(crate) fn spec(&self) -> ChildSpec {
-        ChildSpec::supervisor(self.name.clone()).restart(self.restart).shutdown(self.shutdown)
+        ChildSpec::supervisor(self.name.clone())
+            .restart(self.restart)
+            .shutdown(self.shutdown)
+            .significant(self.significant)
     }
 }
 
@@ -141,8 +158,7 @@ impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervisor")
             .field("name", &self.name)
-            .field("strategy", &self.strategy)
-            .field("intensity", &self.intensity)
+            .field("flags", &self.flags)
             .field("children", &self.children)
             .finish_non_exhaustive()
     }
@@ -174,6 +190,13 @@ pub enum StartError {
         /// The supervisor.
         path: Arc<str>,
     },
+    /// A child is significant, and its supervisor has no automatic shutdown, or the child is permanent (OTP rule 73).
+    BadSignificance {
+        /// The child.
+        path: Arc<str>,
+        /// Whether it is the child's being permanent.
+        is_permanent: bool,
+    },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
     /// A child failed to start, and this is how the root ended. [`Exit::ChildFailedToStart`] nests as the tree does.
@@ -190,6 +213,12 @@ impl StartError {
         match error {
             SpecError::DuplicateId(id) => Self::DuplicateName { path: format!("{path}/{id}").into() },
             SpecError::ZeroPeriod => Self::ZeroPeriod { path: path.clone() },
+            SpecError::NeverSignificant(id) => {
+                Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
+            }
+            SpecError::PermanentSignificant(id) => {
+                Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: true }
+            }
             _ => unreachable!("every error of the machine's constructor is known here"),
         }
     }
@@ -207,6 +236,12 @@ impl fmt::Display for StartError {
             Self::DuplicateName { path } => write!(f, "two children are named `{path}`"),
             Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero"),
             Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero"),
+            Self::BadSignificance { path, is_permanent: true } => {
+                write!(f, "`{path}` is significant and permanent, which cannot both be")
+            }
+            Self::BadSignificance { path, is_permanent: false } => {
+                write!(f, "`{path}` is significant, and its supervisor never shuts down by itself")
+            }
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Intensity, Strategy, Supervisor as Machine};
+use regrow_supervisors::{ChildSpec, Flags, Machine, Supervisor as Static};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
@@ -18,8 +18,7 @@ use crate::supervisor::{StartError, Supervisor};
 
 pub(crate) struct Plan {
     pub(crate) path: Arc<str>,
-    pub(crate) strategy: Strategy,
-    pub(crate) intensity: Intensity,
+    pub(crate) flags: Flags,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) children: Vec<Planned>,
 }
@@ -46,29 +45,26 @@ pub(crate) type Known = HashMap<Arc<str>, Arc<dyn AnySlot>>;
 impl Plan {
     /// Checks `supervisor`, which is to live below `scope` (empty for a root).
     pub(crate) fn new(supervisor: Supervisor, scope: &str, known: &Known) -> Result<Self, StartError> {
-        let Supervisor { name, strategy, intensity, children, .. } = supervisor;
+        let Supervisor { name, flags, children, .. } = supervisor;
         if !is_valid(&name) {
             return Err(StartError::InvalidName { supervisor: scope.into(), name });
         }
         let path: Arc<str> = if scope.is_empty() { name } else { format!("{scope}/{name}").into() };
-        if let Some(child) = children.iter().find(|child| !is_valid(child.spec.id())) {
-            return Err(StartError::InvalidName { supervisor: path, name: child.spec.id().into() });
-        }
         // The machine's own checks, before any slot is touched.
-        Machine::new(strategy, intensity, children.iter().map(|child| child.spec.clone()))
+        Static::new(flags, children.iter().map(|child| child.spec.clone()))
             .map_err(|error| StartError::from_spec(&path, error))?;
         let slot = known.get(&path).cloned().unwrap_or_else(|| Slot::<NoMessages>::new(Settings::default()));
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
-        let plan = Self { path, strategy, intensity, slot, children };
+        let plan = Self { path, flags, slot, children };
         plan.slot.set_path(&plan.path);
         Ok(plan)
     }
 
-    pub(crate) fn machine(&self) -> Machine {
+    pub(crate) fn machine(&self) -> Box<dyn Machine + Send> {
         let specs = self.children.iter().map(|child| child.spec.clone());
-        match Machine::new(self.strategy, self.intensity, specs) {
-            Ok(machine) => machine,
+        match Static::new(self.flags, specs) {
+            Ok(machine) => Box::new(machine),
             Err(error) => unreachable!("the plan was checked: {error}"),
         }
     }
@@ -87,21 +83,17 @@ impl Plan {
         directory.insert(&self.path, Kind::Supervisor, self.slot.clone());
         self.slot.reopen();
         for child in &self.children {
-            child.slot.set_listed();
-            match &child.make {
-                Make::Life(_) => {
-                    directory.insert(&child.path, child.kind, child.slot().clone());
-                    child.slot().reopen();
-                }
-                Make::Supervisor(recipe) => recipe.plan().list(directory),
-            }
+            child.list(directory);
         }
     }
 }
 
 impl Planned {
-    fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
+    pub(crate) fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
         let Child { spec, kind, drain, recipe } = child;
+        if !is_valid(spec.id()) {
+            return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
+        }
         let path: Arc<str> = format!("{scope}/{}", spec.id()).into();
         let (slot, make) = match recipe {
             Recipe::Leaf(Leaf { capacity: 0, .. }) => return Err(StartError::ZeroCapacity { path }),
@@ -122,6 +114,18 @@ impl Planned {
             }
         };
         Ok(Self { spec, kind, path, slot: Arc::new(slot), drain, make })
+    }
+
+    /// Lists the child and everything below it.
+    pub(crate) fn list(&self, directory: &Directory) {
+        self.slot.set_listed();
+        match &self.make {
+            Make::Life(_) => {
+                directory.insert(&self.path, self.kind, self.slot().clone());
+                self.slot().reopen();
+            }
+            Make::Supervisor(recipe) => recipe.plan().list(directory),
+        }
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

@@ -2,6 +2,7 @@
 
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
+use crate::order::{Answer, Call, OrderError};
 
 /// One thing the driver must do. Actions are to be performed in the order they are polled.
 #[derive(Debug, Clone)]
@@ -15,14 +16,28 @@ pub enum Action {
     Kill(Attempt),
     /// The attempt did not end after a kill: cut it off from everything that is shared and forget it. No answer.
     Abandon(Attempt),
-    /// The child rests: it ended cleanly or was ignored, and only an order can bring it back.
+    /// The child that this order describes has this key from now on: a new one, or one whose spec was replaced.
+    Adopt {
+        /// The order.
+        call: Call,
+        /// Its key.
+        child: ChildKey,
+    },
+    /// The answer to an order.
+    Answer {
+        /// The order.
+        call: Call,
+        /// What became of it.
+        result: Result<Answer, OrderError>,
+    },
+    /// The child rests: it ended cleanly, was ignored or was terminated. An order or a group restart can bring it back.
     Rest(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),
     /// Boot is complete: every child has been started.
     Up,
-    /// The supervisor itself has ended, after its last child. Nothing follows. Without an [`Action::Up`] before it, the
-    /// boot failed.
+    /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without an
+    /// [`Action::Up`] before it, the boot failed.
     End(Exit),
 }
 

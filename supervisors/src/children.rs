@@ -1,16 +1,20 @@
 //! The ordered child table: the only place that knows its shape.
 //!
 //! Invariants:
-//! 1. Keys grow: iterating by key is iterating in start order, and a child added later sorts behind (OTP rule 42).
+//! 1. Places grow: iterating by place is iterating in start order, and a child added later comes behind (OTP rule 42).
 //! 2. A key is never reused, and neither is an attempt's number.
+//! 3. No look-up scans the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exit::Exit;
+use crate::order::Call;
 use crate::spec::ChildSpec;
 
-/// A child's place in its supervisor's table. It stays the same through restarts.
+/// Names a child in its supervisor's table. It stays the same through restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildKey(u64);
 
@@ -53,9 +57,40 @@ pub enum Standing {
 pub(crate) struct Live {
     pub(crate) attempt: Attempt,
     pub(crate) stage: Stage,
+    /// When its start was ordered.
+    pub(crate) begun: Duration,
     pub(crate) ending: Ending,
     /// When the next rung of the ladder is due.
     pub(crate) deadline: Option<Duration>,
+    /// Its start takes longer than a prompt one.
+    pub(crate) is_slow: bool,
+    /// Who ordered the start and waits for it.
+    pub(crate) start_call: Option<StartCall>,
+    /// Who ordered the stop and waits for it.
+    pub(crate) stop_calls: Vec<Call>,
+}
+
+/// An order that waits for a start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartCall {
+    pub(crate) call: Call,
+    /// The spec came with the order, and goes if the start fails (OTP rule 60).
+    pub(crate) is_new: bool,
+}
+
+impl Live {
+    pub(crate) fn new(attempt: Attempt, begun: Duration, start_call: Option<StartCall>) -> Self {
+        Self {
+            attempt,
+            stage: Stage::Starting,
+            begun,
+            ending: Ending::NotTold,
+            deadline: None,
+            is_slow: false,
+            start_call,
+            stop_calls: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -87,9 +122,17 @@ pub(crate) enum State {
 pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) state: State,
+    place: u64,
 }
 
 impl Child {
+    pub(crate) fn attempt(&self) -> Option<Attempt> {
+        match &self.state {
+            State::Live(live) => Some(live.attempt),
+            State::Down | State::Retrying => None,
+        }
+    }
+
     pub(crate) fn standing(&self) -> Standing {
         match &self.state {
             State::Down => Standing::Down,
@@ -103,23 +146,68 @@ impl Child {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Children {
-    table: BTreeMap<ChildKey, Child>,
+    table: HashMap<ChildKey, Child>,
+    order: BTreeMap<u64, ChildKey>,
+    ids: HashMap<Arc<str>, ChildKey>,
     keys: u64,
+    places: u64,
     attempts: u64,
 }
 
+/// In start order, so that two machines with one history look alike.
+impl fmt::Debug for Children {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table: _, order: _, ids: _, keys, places, attempts } = self;
+        let children: Vec<_> = self.iter().collect();
+        let mut children_seen = f.debug_struct("Children");
+        children_seen.field("children", &children).field("keys", keys).field("places", places);
+        children_seen.field("attempts", attempts).finish()
+    }
+}
+
 impl Children {
+    /// Appends a child that is down.
     pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
         let key = ChildKey(self.keys);
         self.keys += 1;
-        self.table.insert(key, Child { spec, state: State::Down });
+        let place = self.next_place(key);
+        self.ids.insert(spec.id.clone(), key);
+        self.table.insert(key, Child { spec, state: State::Down, place });
         key
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Child> {
-        self.table.remove(&key)
+        let child = self.table.remove(&key)?;
+        self.order.remove(&child.place);
+        self.ids.remove(&child.spec.id);
+        Some(child)
+    }
+
+    /// Gives a child the last place in the order, and a new spec.
+    pub(crate) fn move_last(&mut self, key: ChildKey, spec: Option<ChildSpec>) {
+        let place = self.next_place(key);
+        if let Some(child) = self.table.get_mut(&key) {
+            self.order.remove(&std::mem::replace(&mut child.place, place));
+            if let Some(spec) = spec {
+                child.spec = spec;
+            }
+        }
+    }
+
+    fn next_place(&mut self, key: ChildKey) -> u64 {
+        self.places += 1;
+        self.order.insert(self.places, key);
+        self.places
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<ChildKey> {
+        self.ids.get(id).copied()
     }
 
     pub(crate) fn get(&self, key: ChildKey) -> Option<&Child> {
@@ -139,13 +227,19 @@ impl Children {
     }
 
     /// In start order.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
-        self.table.iter().map(|(&key, child)| (key, child))
+    pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = ChildKey> {
+        self.order.values().copied()
     }
 
     /// In start order, from `first` on.
     pub(crate) fn keys_from(&self, first: ChildKey) -> impl Iterator<Item = ChildKey> {
-        self.table.range(first..).map(|(&key, _)| key)
+        let place = self.table.get(&first).map_or(u64::MAX, |child| child.place);
+        self.order.range(place..).map(|(_, &key)| key)
+    }
+
+    /// In start order.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
+        self.order.values().filter_map(|&key| Some((key, self.table.get(&key)?)))
     }
 
     pub(crate) fn next_attempt(&mut self, child: ChildKey) -> Attempt {

@@ -50,6 +50,11 @@ impl Budget {
         Self { intensity, spent: VecDeque::new() }
     }
 
+    /// Other limits; what is spent stays spent (OTP rule 95).
+    pub(crate) fn set(&mut self, intensity: Intensity) {
+        self.intensity = intensity;
+    }
+
     /// Spends one unit at `now`; `false` when that is one more than forgiven (OTP rules 20, 21).
     pub(crate) fn spend(&mut self, now: Duration) -> bool {
         let Some((restarts_max, period)) = self.intensity.limit else { return true };

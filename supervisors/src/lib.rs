@@ -6,11 +6,11 @@
 //! handed out. The same machine therefore runs inside an actor, in a test, or in a simulation, and decides the same.
 //!
 //! ```
-//! use regrow_supervisors::{Action, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+//! use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, Supervisor};
 //! use std::time::Duration;
 //!
 //! let specs = [ChildSpec::new("db"), ChildSpec::new("web")];
-//! let mut machine = Supervisor::new(Strategy::OneForOne, Intensity::default(), specs)?;
+//! let mut machine = Supervisor::new(Strategy::OneForOne, specs)?;
 //! let mut now = Duration::ZERO;
 //! let mut ups = Vec::new();
 //!
@@ -45,22 +45,32 @@
 //! | `intensity.rs` | the restart budget, a sliding window |
 //! | `action.rs` | what must be done, and what happened, as data |
 //! | `children.rs` | the ordered child table |
-//! | `supervisor.rs` | the machine: facts and orders in, actions out, the decision about an exit |
+//! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
+//! | `supervisor.rs` | the static supervisor, and the decision about an exit |
+//! | `dynamic.rs` | the dynamic supervisor |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
-//! | `ladder.rs` | stopping one child: ask, wait, kill, wait, abandon |
+//! | `order.rs`, `management.rs` | the management orders, and how a static supervisor carries them out |
+//! | `nursery.rs` | what both supervisors are made of: the ladder by which one child is stopped (ask, wait, kill, wait, abandon), and patience |
 
 mod action;
 mod children;
+mod dynamic;
 mod exit;
 mod intensity;
-mod ladder;
+mod machine;
+mod management;
+mod nursery;
+mod order;
 mod procession;
 mod spec;
 mod supervisor;
 
 pub use action::{Action, Report};
 pub use children::{Attempt, ChildKey, Standing};
+pub use dynamic::DynamicSupervisor;
 pub use exit::{Exit, Failure, Panic};
 pub use intensity::Intensity;
-pub use spec::{Abandon, ChildSpec, Restart, Shutdown, SpecError, Strategy};
+pub use machine::Machine;
+pub use order::{Answer, Call, Order, OrderError};
+pub use spec::{Abandon, AutoShutdown, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
 pub use supervisor::Supervisor;

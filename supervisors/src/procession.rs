@@ -27,6 +27,8 @@ pub(crate) struct Procession {
 pub(crate) enum Goal {
     Boot,
     GroupRestart,
+    /// One child, for an order.
+    One,
     End {
         exit: Exit,
         by_force: bool,
@@ -38,7 +40,7 @@ pub(crate) enum Goal {
 impl Procession {
     /// All children from the first (OTP rule 8).
     pub(crate) fn boot(children: &Children) -> Self {
-        let starts = children.iter().map(|(key, _)| key).collect();
+        let starts = children.keys().collect();
         Self { stops: Vec::new(), starts, awaiting: None, goal: Goal::Boot }
     }
 
@@ -47,14 +49,19 @@ impl Procession {
     pub(crate) fn group(children: &Children, first: Option<ChildKey>) -> Self {
         let keys: Vec<_> = match first {
             Some(first) => children.keys_from(first).collect(),
-            None => children.iter().map(|(key, _)| key).collect(),
+            None => children.keys().collect(),
         };
         Self { starts: keys.iter().copied().collect(), stops: keys, awaiting: None, goal: Goal::GroupRestart }
     }
 
+    /// One child that has just been told to start or to stop is waited for.
+    pub(crate) fn wait_for(child: ChildKey) -> Self {
+        Self { stops: Vec::new(), starts: VecDeque::new(), awaiting: Some(child), goal: Goal::One }
+    }
+
     /// Everything that lives is stopped, and nothing started.
     pub(crate) fn end(children: &Children, exit: Exit, by_force: bool) -> Self {
-        let stops = children.iter().map(|(key, _)| key).collect();
+        let stops = children.keys().collect();
         Self { stops, starts: VecDeque::new(), awaiting: None, goal: Goal::End { exit, by_force } }
     }
 }
@@ -65,7 +72,7 @@ impl Supervisor {
         let by_force = self.is_killing();
         let Some(procession) = &mut self.procession else { return false };
         if let Some(awaited) = procession.awaiting {
-            match self.children.get(awaited).map(|child| child.standing()) {
+            match self.nursery.children.get(awaited).map(|child| child.standing()) {
                 Some(Standing::Starting | Standing::Stopping) => return false,
                 Some(Standing::Up | Standing::Down | Standing::Retrying) | None => procession.awaiting = None,
             }
@@ -79,19 +86,19 @@ impl Supervisor {
         // Invariant 2: the stops are used up, and the last of them was awaited above.
         while let Some(key) = procession.starts.pop_front() {
             // Temporary children were forgotten when they stopped (OTP rule 33).
-            if self.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
+            if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
                 procession.awaiting = Some(key);
-                self.start(key);
+                self.nursery.start(key, None);
                 return true;
             }
         }
         match std::mem::replace(&mut procession.goal, Goal::Ended) {
             Goal::Boot => {
                 self.procession = None;
-                self.actions.push_back(Action::Up);
+                self.nursery.actions.push_back(Action::Up);
             }
-            Goal::GroupRestart => self.procession = None,
-            Goal::End { exit, .. } => self.actions.push_back(Action::End(exit)),
+            Goal::GroupRestart | Goal::One => self.procession = None,
+            Goal::End { exit, .. } => self.nursery.actions.push_back(Action::End(exit)),
             Goal::Ended => return false,
         }
         true
@@ -99,7 +106,7 @@ impl Supervisor {
 
     /// A failure at boot ends the supervisor: elder children are stopped, no budget is used (OTP rule 11).
     pub(crate) fn fail_boot(&mut self, key: ChildKey, cause: Exit) {
-        let Some(child) = self.children.get(key) else { return };
+        let Some(child) = self.nursery.children.get(key) else { return };
         let exit = Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() };
         self.end(exit, false);
     }

@@ -1,8 +1,11 @@
 //! The words of supervision: what a supervisor is told about each child before anything runs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::intensity::Intensity;
 
 /// Which children are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -72,6 +75,73 @@ pub enum Abandon {
     Never,
 }
 
+/// When the end of a significant child ends its supervisor (OTP rules 73 to 78).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AutoShutdown {
+    /// Never.
+    #[default]
+    Never,
+    /// As soon as one significant child ends without being restarted.
+    AnySignificant,
+    /// When one does and none of the others is left.
+    AllSignificant,
+}
+
+impl fmt::Display for AutoShutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::AnySignificant => "any_significant",
+            Self::AllSignificant => "all_significant",
+        })
+    }
+}
+
+/// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
+/// seconds, no automatic shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// Who is restarted when a child dies.
+    pub strategy: Strategy,
+    /// How many restarts in how long are forgiven.
+    pub intensity: Intensity,
+    /// When a significant child's end ends the supervisor.
+    pub auto_shutdown: AutoShutdown,
+}
+
+impl From<Strategy> for Flags {
+    fn from(strategy: Strategy) -> Self {
+        Self { strategy, ..Self::default() }
+    }
+}
+
+impl Flags {
+    /// Checks flags and specs together (OTP rules 4, 5).
+    pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
+        if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
+            return Err(SpecError::ZeroPeriod);
+        }
+        let mut ids = BTreeSet::new();
+        for spec in specs {
+            self.check_significance(spec)?;
+            if !ids.insert(&spec.id) {
+                return Err(SpecError::DuplicateId(spec.id.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// OTP rule 73.
+    pub(crate) fn check_significance(&self, spec: &ChildSpec) -> Result<(), SpecError> {
+        match (spec.significant, self.auto_shutdown, spec.restart) {
+            (false, _, _) => Ok(()),
+            (true, AutoShutdown::Never, _) => Err(SpecError::NeverSignificant(spec.id.clone())),
+            (true, _, Restart::Permanent) => Err(SpecError::PermanentSignificant(spec.id.clone())),
+            (true, _, Restart::Transient | Restart::Temporary) => Ok(()),
+        }
+    }
+}
+
 /// What a supervisor knows of one child.
 ///
 /// ```
@@ -87,6 +157,7 @@ pub struct ChildSpec {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) abandon: Abandon,
+    pub(crate) significant: bool,
 }
 
 impl ChildSpec {
@@ -97,6 +168,7 @@ impl ChildSpec {
             restart: Restart::Permanent,
             shutdown: Shutdown::After(Duration::from_secs(5)),
             abandon: Abandon::After(Duration::from_secs(5)),
+            significant: false,
         }
     }
 
@@ -126,6 +198,14 @@ impl ChildSpec {
         self
     }
 
+    /// Makes the child one whose end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent children,
+    /// and where there is no automatic shutdown (OTP rule 73).
+    #[must_use]
+    pub fn significant(mut self, significant: bool) -> Self {
+        self.significant = significant;
+        self
+    }
+
     /// The child's name, unique among its siblings.
     pub fn id(&self) -> &str {
         &self.id
@@ -139,6 +219,11 @@ impl ChildSpec {
     /// How the child is stopped.
     pub fn shutdown_rule(&self) -> Shutdown {
         self.shutdown
+    }
+
+    /// Whether its end may end its supervisor.
+    pub fn is_significant(&self) -> bool {
+        self.significant
     }
 
     /// What happens when a kill does not end it.
@@ -155,6 +240,12 @@ pub enum SpecError {
     DuplicateId(Arc<str>),
     /// A restart budget whose window has no length.
     ZeroPeriod,
+    /// This child is significant, and its supervisor has no automatic shutdown (OTP rule 73).
+    NeverSignificant(Arc<str>),
+    /// This child is significant and permanent: it would always be restarted (OTP rule 73).
+    PermanentSignificant(Arc<str>),
+    /// A dynamic supervisor that may have no children.
+    ZeroChildren,
 }
 
 impl fmt::Display for SpecError {
@@ -162,6 +253,11 @@ impl fmt::Display for SpecError {
         match self {
             Self::DuplicateId(id) => write!(f, "two children are named `{id}`"),
             Self::ZeroPeriod => f.write_str("the restart budget's period is zero"),
+            Self::NeverSignificant(id) => {
+                write!(f, "`{id}` is significant, and its supervisor never shuts down by itself")
+            }
+            Self::ZeroChildren => f.write_str("a dynamic supervisor may have no children at all"),
+            Self::PermanentSignificant(id) => write!(f, "`{id}` is significant and permanent, which cannot both be"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{ChildSpec, Exit, Intensity, SpecError, Standing, Supervisor};
+use regrow_supervisors::{ChildSpec, Exit, Flags, Intensity, SpecError, Standing, Supervisor};
 
 // OTP rule 8.
 #[test]
@@ -29,9 +29,9 @@ fn a_supervisor_without_children_is_up_at_once() {
 #[test]
 fn bad_specs_start_nothing() {
     let twins = ["db", "web", "db"].map(ChildSpec::new);
-    let refused = Supervisor::new(OneForOne, Intensity::default(), twins).err();
+    let refused = Supervisor::new(OneForOne, twins).err();
     assert_eq!(refused, Some(SpecError::DuplicateId("db".into())));
-    let refused = Supervisor::new(OneForOne, Intensity::new(1, Duration::ZERO), []).err();
+    let refused = Supervisor::new(Flags { intensity: Intensity::new(1, Duration::ZERO), ..Flags::default() }, []).err();
     assert_eq!(refused, Some(SpecError::ZeroPeriod));
 }
 

@@ -46,8 +46,7 @@ fn a_clean_end_that_comes_first_rests_before_the_group_revives_it() {
 #[test]
 fn two_deaths_at_once_are_two_restarts_under_one_for_one() {
     let mut tree = Script::within(restarts(1), OneForOne, ["db", "web"]);
-    tree.fails("db").fails("web").expect(["start db", "stop db"]);
-    tree.stopped("db").expect(["end shutdown"]);
+    tree.fails("db").fails("web").starts(["db"]).stops(["db"]).expect(["end shutdown"]);
     tree.tells(["child_terminated db failed: boom", "child_terminated web failed: boom", "gave_up web"]);
 }
 

@@ -83,7 +83,7 @@ fn a_stop_cuts_a_hung_restart_short() {
 #[test]
 fn a_start_that_fails_while_the_supervisor_ends_is_not_retried() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
-    tree.fails("db").fails("web").expect(["start db", "start web"]);
+    tree.fails("db").fails("web").expect(["start db"]).after(1).expect(["start web"]);
     tree.stop().after(1).expect(["stop web"]);
     tree.start_fails("db").expect([]);
     tree.stopped("web").expect(["end shutdown"]);
@@ -93,7 +93,7 @@ fn a_start_that_fails_while_the_supervisor_ends_is_not_retried() {
 #[test]
 fn starts_that_end_while_the_supervisor_ends_are_stopped_like_the_others() {
     let mut tree = Script::new(OneForOne, ["pool", "db", "web"]);
-    tree.fails("pool").fails("db").fails("web").expect(["start pool", "start db", "start web"]);
+    tree.fails("pool").fails("db").fails("web").expect(["start pool"]).after(1).expect(["start db", "start web"]);
     tree.stop().after(1).expect(["stop web"]);
     tree.started("pool").ignored("db").started("web").expect(["rest db"]);
     tree.stopped("web").stops(["pool"]).expect(["end shutdown"]);

@@ -168,6 +168,17 @@ impl Drop for Slow {
     }
 }
 
+/// A service that exists, and takes no notice.
+pub(crate) struct Inert;
+
+impl Service for Inert {
+    type Msg = ();
+
+    async fn handle(&mut self, (): (), _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
 /// Makes a service's start succeed or fail, attempt by attempt.
 #[derive(Clone, Default)]
 pub(crate) struct Starts(Arc<Mutex<Attempts>>);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Intensity, Strategy, Supervisor};
+use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Strategy, Supervisor};
 
 use super::{IntoSpec, MS};
 
@@ -95,7 +95,11 @@ impl Node {
         let specs = children.iter().map(|child| child.spec.clone());
         Self {
             name: plan.spec.id().to_owned(),
-            machine: Supervisor::new(*strategy, Intensity::new(*restarts, 60_000 * MS), specs).expect("good specs"),
+            machine: Supervisor::new(
+                Flags { strategy: *strategy, intensity: Intensity::new(*restarts, 60_000 * MS), ..Flags::default() },
+                specs,
+            )
+            .expect("good specs"),
             plans: children.iter().map(|child| (child.spec.id().to_owned(), child.clone())).collect(),
             bodies: BTreeMap::new(),
             is_up: false,
@@ -116,7 +120,7 @@ impl Node {
                     Action::Ask(attempt) => self.end_child(attempt, Exit::Shutdown, stage),
                     Action::Kill(attempt) => self.end_child(attempt, Exit::Killed, stage),
                     Action::Abandon(attempt) => drop(self.bodies.remove(&attempt)),
-                    Action::Rest(_) | Action::Forget(_) => {}
+                    Action::Rest(_) | Action::Forget(_) | Action::Adopt { .. } | Action::Answer { .. } => {}
                     Action::Up => {
                         self.is_up = true;
                         stage.started(&self.name);

@@ -2,17 +2,21 @@
 //!
 //! Facts and orders go in by name (`fails("db")`, `stop()`), and every action must be expected, in words
 //! (`expect(["start db"])`). The machine is polled by `expect` and by the passing of time only: what is handed in between
-//! two of them lies in the mailbox together. `"db"` is the newest attempt of `db`, `"db#1"` its first.
+//! two of them lies in the mailbox together. `"db"` is the newest attempt of `db`, `"db#1"` its first. Management orders
+//! are numbered from 1, and their answers carry that number (`answer 1 done`, `refuse 2 not_found`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Intensity, Report, Standing, Strategy, Supervisor};
+use regrow_supervisors::{
+    Action, Answer, Attempt, Call, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity, Machine, Order,
+    OrderError, Report, Standing, Strategy, Supervisor,
+};
 
 use super::{IntoSpec, MS};
 
 pub(crate) struct Script {
-    machine: Supervisor,
+    machine: Box<dyn Machine>,
     now: Duration,
     names: BTreeMap<ChildKey, String>,
     /// Every attempt so far, in the order of their starts.
@@ -20,6 +24,8 @@ pub(crate) struct Script {
     /// What was done and is not yet expected.
     done: Vec<String>,
     told: Vec<String>,
+    calls: u64,
+    answered: BTreeSet<Call>,
 }
 
 impl Script {
@@ -47,12 +53,36 @@ impl Script {
         strategy: Strategy,
         children: impl IntoIterator<Item = C>,
     ) -> Self {
-        let machine = Supervisor::new(strategy, intensity, children.into_iter().map(C::into_spec)).expect("good specs");
-        let names = machine.children().map(|(key, spec, _)| (key, spec.id().to_owned())).collect();
-        Self { machine, now: Duration::ZERO, names, attempts: Vec::new(), done: Vec::new(), told: Vec::new() }
+        Self::flagged(Flags { strategy, intensity, ..Flags::default() }, children)
     }
 
-    fn boot(mut self) -> Self {
+    /// A supervisor about to boot, with all these flags.
+    pub(crate) fn flagged<C: IntoSpec>(flags: Flags, children: impl IntoIterator<Item = C>) -> Self {
+        Self::around(Supervisor::new(flags, children.into_iter().map(C::into_spec)).expect("good specs"))
+    }
+
+    /// A dynamic supervisor, which is up at once.
+    pub(crate) fn dynamic(intensity: Intensity, children_max: Option<usize>) -> Self {
+        let mut tree = Self::around(DynamicSupervisor::new(intensity, children_max).expect("good limits"));
+        tree.expect(["up"]);
+        tree
+    }
+
+    fn around(machine: impl Machine + 'static) -> Self {
+        let names = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.id().to_owned())).collect();
+        Self {
+            machine: Box::new(machine),
+            now: Duration::ZERO,
+            names,
+            attempts: Vec::new(),
+            done: Vec::new(),
+            told: Vec::new(),
+            calls: 0,
+            answered: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn boot(mut self) -> Self {
         for name in self.names.values().cloned().collect::<Vec<_>>() {
             self.expect([format!("start {name}").as_str()]).started(&name);
         }
@@ -156,6 +186,40 @@ impl Script {
         self.machine.abandon(self.now);
         self
     }
+
+    pub(crate) fn start_child(&mut self, child: impl IntoSpec) -> &mut Self {
+        self.order(Order::StartChild(child.into_spec()))
+    }
+
+    pub(crate) fn terminate(&mut self, name: &str) -> &mut Self {
+        self.order(Order::TerminateChild(name.into()))
+    }
+
+    pub(crate) fn restart(&mut self, name: &str) -> &mut Self {
+        self.order(Order::RestartChild(name.into()))
+    }
+
+    pub(crate) fn delete(&mut self, name: &str) -> &mut Self {
+        self.order(Order::DeleteChild(name.into()))
+    }
+
+    pub(crate) fn read(&mut self) -> &mut Self {
+        self.order(Order::Read)
+    }
+
+    pub(crate) fn reconfigure<C: IntoSpec>(
+        &mut self,
+        flags: impl Into<Flags>,
+        children: impl IntoIterator<Item = C>,
+    ) -> &mut Self {
+        self.order(Order::Reconfigure(flags.into(), children.into_iter().map(C::into_spec).collect()))
+    }
+
+    fn order(&mut self, order: Order) -> &mut Self {
+        self.calls += 1;
+        self.machine.order(Call(self.calls), order, self.now);
+        self
+    }
 }
 
 /// What must come of them.
@@ -206,8 +270,32 @@ impl Script {
     /// Where a child stands; `None` once its spec is forgotten.
     #[track_caller]
     pub(crate) fn stands(&mut self, name: &str, expected: Option<Standing>) -> &mut Self {
-        let standing = self.machine.children().find(|(_, spec, _)| spec.id() == name).map(|(_, _, standing)| standing);
+        let standing = self.machine.find(name).and_then(|key| self.machine.standing(key));
         assert_eq!(standing, expected, "standing of {name}");
+        self
+    }
+
+    /// These children, in this order.
+    #[track_caller]
+    pub(crate) fn lists<const N: usize>(&mut self, names: [&str; N]) -> &mut Self {
+        let ids: Vec<_> = self.machine.children().into_iter().map(|(_, spec, ..)| spec.id()).collect();
+        assert_eq!(ids, names, "children");
+        self
+    }
+
+    /// The spec that the supervisor has of a child.
+    #[track_caller]
+    pub(crate) fn has_spec(&mut self, spec: &ChildSpec) -> &mut Self {
+        let key = self.machine.find(spec.id()).expect("a child of this name");
+        assert_eq!(self.machine.spec(key), Some(spec));
+        self
+    }
+
+    /// Every order so far has been answered.
+    #[track_caller]
+    pub(crate) fn owes_no_answer(&mut self) -> &mut Self {
+        self.poll();
+        assert_eq!(self.answered.len() as u64, self.calls, "answers");
         self
     }
 
@@ -221,11 +309,17 @@ impl Script {
 
     fn poll(&mut self) {
         while let Some(action) = self.machine.poll_action() {
+            match &action {
+                Action::Start(attempt) => self.attempts.push(*attempt),
+                Action::Adopt { child, .. } => {
+                    let id = self.machine.spec(*child).expect("a child that is adopted has a spec").id().to_owned();
+                    self.names.insert(*child, id);
+                }
+                Action::Answer { call, .. } => assert!(self.answered.insert(*call), "{call:?} is answered twice"),
+                _ => {}
+            }
             let words = self.words(&action);
             self.done.push(words);
-            if let Action::Start(attempt) = action {
-                self.attempts.push(attempt);
-            }
         }
         while let Some(report) = self.machine.poll_report() {
             let words = self.report_words(&report);
@@ -257,6 +351,25 @@ impl Script {
             Action::Forget(key) => format!("forget {}", name(key)),
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
+            Action::Adopt { child, .. } => format!("adopt {}", name(child)),
+            Action::Answer { call: Call(call), result: Ok(answer) } => match answer {
+                Answer::Started(attempt) => format!("answer {call} started {}", name(&attempt.child())),
+                Answer::Ignored => format!("answer {call} ignored"),
+                Answer::Done => format!("answer {call} done"),
+            },
+            Action::Answer { call: Call(call), result: Err(error) } => match error {
+                OrderError::AlreadyStarted(key) => format!("refuse {call} already_started {}", name(key)),
+                OrderError::AlreadyPresent => format!("refuse {call} already_present"),
+                OrderError::NotFound => format!("refuse {call} not_found"),
+                OrderError::Running => format!("refuse {call} running"),
+                OrderError::Restarting => format!("refuse {call} restarting"),
+                OrderError::Failed(exit) => format!("refuse {call} {exit}"),
+                OrderError::Refused(error) => format!("refuse {call} {error}"),
+                OrderError::Dynamic => format!("refuse {call} dynamic"),
+                OrderError::MaxChildren => format!("refuse {call} max_children"),
+                OrderError::Over => format!("refuse {call} over"),
+                error => panic!("a new error: {error}"),
+            },
         }
     }
 

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, ChildSpec, Exit, Intensity, Report, Strategy, Supervisor};
+use regrow_supervisors::{Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, Strategy, Supervisor};
 
 use super::MS;
 use super::model::{Model, Phase, Told, asked};
@@ -57,8 +57,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Self {
         let period = 1000 * MS;
-        let machine = Supervisor::new(strategy, Intensity::new(restarts_max, period), specs).expect("good specs");
-        let specs = machine.children().map(|(key, spec, _)| (key, spec.clone())).collect();
+        let machine = Supervisor::new(
+            Flags { strategy, intensity: Intensity::new(restarts_max, period), ..Flags::default() },
+            specs,
+        )
+        .expect("good specs");
+        let specs = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.clone())).collect();
         let model = Model::new(strategy, (restarts_max, period), &specs);
         let mut world =
             Self { machine, model, period, periods: 0, is_hurried: false, gone: Vec::new(), trail: Vec::new() };
@@ -259,13 +263,15 @@ impl World {
     }
 
     fn poll(&mut self) {
+        self.model.on_poll();
         while let Some(action) = self.machine.poll_action() {
             self.read_reports();
             self.model.on_action(&action);
         }
         self.read_reports();
         self.is_hurried = false;
-        let standings: BTreeMap<_, _> = self.machine.children().map(|(key, _, standing)| (key, standing)).collect();
+        let standings: BTreeMap<_, _> =
+            self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
         self.model.on_polled(&standings, self.machine.poll_timeout());
     }
 

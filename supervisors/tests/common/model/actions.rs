@@ -32,6 +32,7 @@ impl Model {
                 self.phase = Phase::Idle;
             }
             Action::End(exit) => self.on_end(exit),
+            Action::Adopt { .. } | Action::Answer { .. } => panic!("nobody gave an order"),
         }
     }
 
@@ -45,6 +46,7 @@ impl Model {
 
     /// Something moves while nothing is under way: a retry, or the order to stop.
     fn take_retry_or_stop(&mut self) {
+        assert!(!self.is_patient(), "taken before a start that may still prove prompt");
         match self.mailbox.take(&self.retrying) {
             Some(Mail::Retry(child)) => {
                 self.charge();
@@ -89,7 +91,17 @@ impl Model {
         }
         self.newest = attempt.number();
         self.resting.remove(&key);
-        self.lives.insert(attempt, Life { starting: true, told: Told::Nothing, killed_by_others: false });
+        self.lives.insert(
+            attempt,
+            Life {
+                starting: true,
+                told: Told::Nothing,
+                killed_by_others: false,
+                issued: self.now,
+                is_awaited: !self.lives.values().any(|life| life.starting && life.is_slow),
+                is_slow: false,
+            },
+        );
     }
 
     fn on_tell(&mut self, attempt: Attempt, word: Told) {
@@ -108,7 +120,7 @@ impl Model {
         self.lives.entry(attempt).and_modify(|life| life.told = word);
     }
 
-    fn on_first_tell(&mut self, key: ChildKey) {
+    pub(super) fn on_first_tell(&mut self, key: ChildKey) {
         assert!(self.told().next().is_none(), "two stops at once");
         assert!(self.lives.keys().all(|life| life.child() <= key), "stopped before a younger one");
         if self.phase == Phase::Idle {

@@ -50,12 +50,11 @@ impl Model {
         }
     }
 
-    /// A stop cuts a start short that has not answered a millisecond later.
+    /// A stop cuts a start short that has not answered a millisecond after both were ordered.
     pub(crate) fn on_time(&mut self) {
-        let is_patient = self.stop_given.is_none_or(|given| self.now < given + MS);
-        let is_starting = matches!(self.phase, Phase::Boot { .. } | Phase::Group { .. })
-            && self.lives.values().any(|life| life.starting);
-        if !is_patient && is_starting {
+        let Some(given) = self.stop_given else { return };
+        let is_late = |life: &Life| life.starting && self.now >= given.max(life.issued) + MS;
+        if matches!(self.phase, Phase::Boot { .. } | Phase::Group { .. }) && self.lives.values().any(is_late) {
             self.end(Why::Asked);
         }
     }
@@ -109,6 +108,7 @@ impl Model {
 
     pub(super) fn take_exit(&mut self, child: ChildKey) {
         assert_eq!(self.phase, Phase::Idle, "an exit taken during ordered work");
+        assert!(!self.is_patient(), "taken before a start that may still prove prompt");
         match self.mailbox.take(&self.retrying) {
             Some(Mail::Exit(attempt)) if attempt.child() == child => {}
             other => panic!("the exit of {child:?} taken before {other:?}"),

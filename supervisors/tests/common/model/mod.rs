@@ -10,6 +10,8 @@
 //!    the window holds more than are forgiven (OTP rules 20 to 27).
 //! 5. Whoever is to end ends for the right reason, after the last child, and is silent for ever.
 //! 6. A supervisor that waits waits for somebody, and one that rests has left nobody behind.
+//! 7. Under one_for_one a start that is less than a millisecond old holds back what is in the mailbox, unless another was
+//!    known to be slow when it was ordered; nothing else holds anything back, and nothing slips past it.
 
 mod actions;
 mod facts;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, Attempt, ChildKey, ChildSpec, Exit, Restart, Shutdown, Standing, Strategy};
 
+use super::MS;
 use super::mailbox::Mailbox;
 
 /// One child's process, as the world sees it.
@@ -27,6 +30,12 @@ pub(crate) struct Life {
     pub(crate) starting: bool,
     pub(crate) told: Told,
     pub(crate) killed_by_others: bool,
+    /// When its start was ordered.
+    issued: Duration,
+    /// No start was known to be slow then, so that others wait a moment for this one.
+    is_awaited: bool,
+    /// It was waited for in vain.
+    is_slow: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +156,23 @@ impl Model {
         self.lives.keys().any(|life| life.child() == key)
     }
 
+    /// Promise 7.
+    fn patient_until(&self) -> Option<Duration> {
+        let may_prove_prompt = |life: &&Life| {
+            life.starting && life.told == Told::Nothing && !life.killed_by_others && life.is_awaited && !life.is_slow
+        };
+        match (self.strategy, &self.phase) {
+            (Strategy::OneForOne, Phase::Idle) => {
+                self.lives.values().filter(may_prove_prompt).map(|life| life.issued + MS).max()
+            }
+            _ => None,
+        }
+    }
+
+    fn is_patient(&self) -> bool {
+        self.patient_until().is_some_and(|until| self.now < until)
+    }
+
     fn told(&self) -> impl Iterator<Item = &Life> {
         self.lives.values().filter(|life| life.told != Told::Nothing)
     }
@@ -158,12 +184,33 @@ impl Model {
     }
 }
 
-/// When there is no more action.
+/// Before and after all actions are polled.
 impl Model {
+    /// What was waited for in vain is slow from now on.
+    pub(crate) fn on_poll(&mut self) {
+        if self.patient_until().is_some_and(|until| self.now >= until) {
+            for life in self.lives.values_mut() {
+                life.is_slow |= life.starting && life.is_awaited && !life.killed_by_others;
+            }
+        }
+    }
+
+    /// Whoever is killed by others already needs not to be told.
+    fn on_silent_tell(&mut self, attempt: Attempt) {
+        self.on_first_tell(attempt.child());
+        self.lives.entry(attempt).and_modify(|life| life.told = Told::Killed);
+    }
+
     pub(crate) fn on_polled(&mut self, standings: &BTreeMap<ChildKey, Standing>, next: Option<Duration>) {
         assert!(!self.over, "more restarts than forgiven");
         assert!(self.abandoned.is_empty(), "abandoned and not cut off");
         assert!(self.specs.keys().eq(standings.keys()), "the specs that it still has");
+        let is_silently_told = |(attempt, life): &(&Attempt, &Life)| {
+            life.killed_by_others && life.told == Told::Nothing && standings[&attempt.child()] == Standing::Stopping
+        };
+        if let Some(attempt) = self.lives.iter().find(is_silently_told).map(|(&attempt, _)| attempt) {
+            self.on_silent_tell(attempt);
+        }
         for (attempt, life) in &self.lives {
             let standing = match (life.told, life.starting) {
                 (Told::ToStop | Told::Killed, _) => Standing::Stopping,
@@ -178,8 +225,14 @@ impl Model {
             Phase::Group { .. } => waits_for(|life| life.starting || life.told != Told::Nothing),
             Phase::Ending(_) => waits_for(|life| life.told != Told::Nothing),
             Phase::Idle => {
-                assert_eq!(self.mailbox.next(&self.retrying), None, "left in the mailbox");
-                let left_behind = |key: &&ChildKey| !self.is_live(**key) && !self.resting.contains(key);
+                let held_back = self.mailbox.next(&self.retrying).filter(|_| self.is_patient());
+                assert_eq!(self.mailbox.next(&self.retrying), held_back, "left in the mailbox");
+                assert!(held_back.is_none() || next.is_some() && next <= self.patient_until(), "held back too long");
+                let is_held_back = |key| self.mailbox.has_exit_of(key) || self.retrying.contains(&key);
+                let left_behind = |key: &&ChildKey| {
+                    let is_accounted_for = self.is_live(**key) || self.resting.contains(key);
+                    !is_accounted_for && (held_back.is_none() || !is_held_back(**key))
+                };
                 assert_eq!(self.specs.keys().find(left_behind), None, "a child is left behind");
             }
             Phase::Ended => assert_eq!(next, None, "it wants to be woken after the end"),

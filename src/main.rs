@@ -1,0 +1,48 @@
+//! The command line: `regrow trace` tells a scenario's story.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use regrow::trace::{Scenario, play_on_machine};
+
+/// Supervised actors: tools around the library.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays scenarios on the bare machines, in virtual time, and prints their traces.
+    Trace {
+        /// Scenario files. With several, a line `# NAME` comes before each trace.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Command::Trace { files } = Arguments::parse().command;
+    let mut all_good = true;
+    for file in &files {
+        if files.len() > 1 {
+            println!("# {}", file.file_stem().unwrap_or(file.as_os_str()).display());
+        }
+        match trace(file) {
+            Ok(trace) => print!("{trace}"),
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                all_good = false;
+            }
+        }
+    }
+    if all_good { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}
+
+fn trace(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)?;
+    Ok(play_on_machine(&Scenario::parse(&text)?))
+}

@@ -1,0 +1,378 @@
+//! Managing a running supervisor: OTP's calls, as methods with typed answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::{Answer, ChildSpec, Exit, Order, OrderError, Standing};
+use tokio::sync::oneshot;
+
+use crate::child::Child;
+use crate::directory::Kind;
+use crate::slot::{AnySlot, Control};
+use crate::supervisor::driver::Driver;
+use crate::supervisor::facts::Fact;
+use crate::supervisor::plan::{Known, Plan, Planned};
+use crate::supervisor::{StartError, Supervisor};
+use crate::world::World;
+
+/// An order on its way to a supervisor.
+pub(crate) struct Ordered {
+    pub(crate) order: Order,
+    /// The children that it describes.
+    pub(crate) planned: Vec<Planned>,
+    pub(crate) finish: Finish,
+}
+
+pub(crate) type Finish = Box<dyn FnOnce(&Driver, Result<Answer, OrderError>) + Send>;
+
+/// An order that a machine has.
+pub(crate) struct Pending {
+    pub(crate) planned: Vec<Planned>,
+    pub(crate) finish: Finish,
+}
+
+impl fmt::Debug for Ordered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ordered").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
+/// A running supervisor, to be managed. Like any handle it is valid for ever and about the present incarnation.
+///
+/// Orders are served in the order in which they and the exits of children come (OTP rule 72). A service may manage its
+/// own supervisor: nothing waits inside a supervisor, so nothing deadlocks.
+///
+/// ```
+/// use regrow::testing::{Journal, ProbeMsg};
+/// use regrow::{ManageError, Standing, Supervisor};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let journal = Journal::new();
+/// let tree = Supervisor::one_for_one("app").child(journal.probe("a")).start().await?;
+/// let app = tree.supervisor("app")?;
+///
+/// app.start_child(journal.probe("b")).await?;
+/// assert!(tree.lookup::<ProbeMsg>("app/b").is_ok());
+/// assert!(matches!(app.start_child(journal.probe("b")).await, Err(ManageError::AlreadyStarted { .. })));
+///
+/// app.terminate_child("b").await?;
+/// assert_eq!(app.which_children().await?[1].standing, Standing::Down);
+/// app.delete_child("b").await?;
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SupervisorHandle {
+    path: Arc<str>,
+    slot: Arc<dyn AnySlot>,
+    world: Arc<World>,
+}
+
+impl SupervisorHandle {
+    pub(crate) fn new(path: Arc<str>, slot: Arc<dyn AnySlot>, world: Arc<World>) -> Self {
+        Self { path, slot, world }
+    }
+
+    /// The supervisor's full path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
+    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary.
+    ///
+    /// # Errors
+    ///
+    /// A description that makes no sense, a name that is taken ([`AlreadyStarted`](ManageError::AlreadyStarted),
+    /// [`AlreadyPresent`](ManageError::AlreadyPresent)), a start that [`Failed`](ManageError::Failed), or a supervisor
+    /// that is not running: nothing is kept of the child then.
+    pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
+        let planned = Planned::new(child.into(), &self.path, &Known::new())?;
+        let order = Order::StartChild(planned.spec.clone());
+        self.start(order, vec![planned]).await
+    }
+
+    /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until
+    /// somebody [restarts](Self::restart_child) it. A child that is down already is left so; a retry is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
+        self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
+    }
+
+    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
+    /// [`Failed`](ManageError::Failed), or a supervisor that is not running.
+    pub async fn restart_child(&self, name: &str) -> Result<Outcome, ManageError> {
+        self.start(Order::RestartChild(name.into()), Vec::new()).await
+    }
+
+    /// Forgets a child that is down (OTP rule 63): its handles say `Gone`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
+    /// or a supervisor that is not running.
+    pub async fn delete_child(&self, name: &str) -> Result<(), ManageError> {
+        self.order(Order::DeleteChild(name.into()), Vec::new(), |_, _| ()).await
+    }
+
+    /// The children in start order, and where each stands (OTP rule 65, which has them reversed). Answered at once, also
+    /// while a start hangs.
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
+        self.order(Order::Read, Vec::new(), |driver, _| driver.survey()).await
+    }
+
+    /// How many children there are (OTP rule 67). Answered at once, also while a start hangs.
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub async fn count_children(&self) -> Result<ChildCount, ManageError> {
+        let children = self.which_children().await?;
+        let supervisors = children.iter().filter(|child| child.kind == Kind::Supervisor).count();
+        let active =
+            children.iter().filter(|child| matches!(child.standing, Standing::Up | Standing::Stopping)).count();
+        Ok(ChildCount { specs: children.len(), active, supervisors, workers: children.len() - supervisors })
+    }
+
+    /// The spec of a child (OTP rule 64).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    pub async fn child_spec(&self, name: &str) -> Result<ChildSpec, ManageError> {
+        let found = self.which_children().await?.into_iter().find(|child| &*child.name == name);
+        found.map(|child| child.spec).ok_or_else(|| ManageError::NotFound { path: self.child_path(name) })
+    }
+
+    /// Takes the flags and children of `new` for those in force, by name (OTP rules 95 to 97): running children keep
+    /// running and get their new description with their next start; new ones are added down; those that are not in
+    /// `new` stay. What is spent of the restart budget stays spent. The name of `new` does not matter.
+    ///
+    /// # Errors
+    ///
+    /// A description that makes no sense, which changes nothing, or a supervisor that is not running.
+    pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
+        let known: Known =
+            self.world.directory.under(&self.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
+        let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let plan = Plan::new(new.named(name), scope, &known)?;
+        let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
+        self.order(Order::Reconfigure(plan.flags, specs), plan.children, |_, _| ()).await
+    }
+
+    /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. For its own
+    /// supervisor it is an exit like any other; a permanent one is started again.
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub fn stop(&self, exit: Exit) -> Result<(), ManageError> {
+        self.push(Fact::Stop(exit))
+    }
+
+    async fn start(&self, order: Order, planned: Vec<Planned>) -> Result<Outcome, ManageError> {
+        self.order(order, planned, |driver, answer| match answer {
+            Answer::Started(attempt) => driver.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
+            Answer::Ignored | Answer::Done => Outcome::Ignored,
+        })
+        .await
+    }
+
+    async fn order<T: Send + 'static>(
+        &self,
+        order: Order,
+        planned: Vec<Planned>,
+        answer: impl FnOnce(&Driver, Answer) -> T + Send + 'static,
+    ) -> Result<T, ManageError> {
+        let about = match &order {
+            Order::StartChild(spec) => Some(spec.id().to_owned()),
+            Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) => Some(id.to_string()),
+            Order::Reconfigure(..) | Order::Read => None,
+        };
+        let (reply, replied) = oneshot::channel();
+        let finish: Finish = Box::new(move |driver, result| {
+            // Who gave the order may have stopped waiting for it.
+            let _ = reply.send(result.map(|outcome| answer(driver, outcome)));
+        });
+        self.push(Fact::Order(Box::new(Ordered { order, planned, finish })))?;
+        match replied.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.error(error, about.as_deref().unwrap_or_default())),
+            Err(_) => Err(self.over()),
+        }
+    }
+
+    fn push(&self, fact: Fact) -> Result<(), ManageError> {
+        match self.slot.control() {
+            Some(Control::Supervisor(facts)) => {
+                facts.push(fact);
+                Ok(())
+            }
+            Some(Control::Port(_)) | None => Err(self.over()),
+        }
+    }
+
+    fn over(&self) -> ManageError {
+        ManageError::NotRunning { path: self.path.clone() }
+    }
+
+    fn child_path(&self, name: &str) -> Arc<str> {
+        format!("{}/{name}", self.path).into()
+    }
+
+    fn error(&self, error: OrderError, name: &str) -> ManageError {
+        let path = self.child_path(name);
+        match error {
+            OrderError::AlreadyStarted(_) => ManageError::AlreadyStarted { path },
+            OrderError::AlreadyPresent => ManageError::AlreadyPresent { path },
+            OrderError::NotFound => ManageError::NotFound { path },
+            OrderError::Running => ManageError::Running { path },
+            OrderError::Restarting => ManageError::Restarting { path },
+            OrderError::Failed(exit) => ManageError::Failed { path, exit },
+            OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
+            OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },
+            OrderError::Over => self.over(),
+            _ => unreachable!("no other order error reaches a static supervisor's handle"),
+        }
+    }
+}
+
+impl fmt::Debug for SupervisorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorHandle").field(&self.path).finish()
+    }
+}
+
+/// What an ordered start came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The child is up.
+    Up(Up),
+    /// It is not wanted (OTP's `ok(undefined)`).
+    Ignored,
+}
+
+/// A child that came up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Its generation.
+    pub generation: u64,
+    /// What its factory said of it.
+    pub info: Option<Arc<str>>,
+}
+
+/// Where a child stands.
+#[derive(Debug, Clone)]
+pub struct ChildInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its full path.
+    pub path: Arc<str>,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands, as its supervisor sees it.
+    pub standing: Standing,
+    /// The generation of its latest incarnation.
+    pub generation: u64,
+    /// Its spec.
+    pub spec: ChildSpec,
+}
+
+/// How many children a supervisor has (OTP rule 67).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChildCount {
+    /// All of them.
+    pub specs: usize,
+    /// Those that run.
+    pub active: usize,
+    /// Those that are supervisors.
+    pub supervisors: usize,
+    /// Those that are not.
+    pub workers: usize,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// The description makes no sense. Nothing was changed.
+    Refused(StartError),
+    /// A child of this name is running (OTP rule 60).
+    AlreadyStarted {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// A child of this name is down or being restarted (OTP rule 60).
+    AlreadyPresent {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// There is no such child.
+    NotFound {
+        /// What was asked for.
+        path: Arc<str>,
+    },
+    /// The child is running (OTP rules 62, 63).
+    Running {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is being restarted (OTP rules 62, 63).
+    Restarting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child did not start.
+    Failed {
+        /// The child.
+        path: Arc<str>,
+        /// Why.
+        exit: Exit,
+    },
+    /// The supervisor has as many children as it may have.
+    MaxChildren {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
+    NotRunning {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+}
+
+impl From<StartError> for ManageError {
+    fn from(error: StartError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for ManageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::AlreadyStarted { path } => write!(f, "`{path}` is running"),
+            Self::AlreadyPresent { path } => write!(f, "`{path}` is there already, down or being restarted"),
+            Self::NotFound { path } => write!(f, "there is no child `{path}`"),
+            Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
+            Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
+            Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
+            Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),
+            Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
+        }
+    }
+}
+
+impl std::error::Error for ManageError {}

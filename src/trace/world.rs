@@ -1,0 +1,604 @@
+//! A world of processes around the bare machines, with a clock of its own: what a supervisor starts, stops and kills, and
+//! what it is told of it.
+//!
+//! Facts reach a machine as they would reach OTP's supervisor, which is a process that waits: while one of its starts or
+//! stops is under way, everything else stays in its mailbox.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use regrow_supervisors::{
+    Action, Answer, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity,
+    Machine, Order, OrderError, Report, SpecError, Supervisor,
+};
+
+use crate::trace::format;
+use crate::trace::scenario::{Body, Def, Init, Outcome, Scenario, Sup, Worker};
+use crate::trace::teller::Teller;
+
+pub(crate) type Pid = usize;
+
+pub(crate) struct Process {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) is_alive: bool,
+    pub(crate) parent: Option<(Pid, Attempt)>,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Worker { has_info: bool },
+    Supervisor(Box<Running>),
+}
+
+/// A supervisor at work.
+pub(crate) struct Running {
+    pub(crate) machine: Box<dyn Machine>,
+    /// Of a dynamic supervisor: the definition of its children.
+    pub(crate) template: Option<String>,
+    pub(crate) mail: VecDeque<Mail>,
+    pub(crate) is_paused: bool,
+    is_up: bool,
+    /// Attempts that it waits for.
+    waits_for: BTreeSet<Attempt>,
+    pub(crate) pids: HashMap<Attempt, Pid>,
+    stop_calls: Vec<Call>,
+}
+
+impl Running {
+    fn feed(&mut self, mail: Mail, now: Duration) {
+        match mail {
+            Mail::Exit(attempt, exit) => self.machine.handle_exit(attempt, exit, now),
+            Mail::Stop(exit) => self.machine.stop(exit, now),
+            Mail::GenStop(exit, call) => {
+                self.stop_calls.push(call);
+                self.machine.stop(exit, now);
+            }
+            Mail::Order(call, order) => self.machine.order(call, order, now),
+        }
+    }
+
+    /// The name under which the definition of a child is found.
+    fn def_id(&self, key: ChildKey) -> Option<String> {
+        match &self.template {
+            Some(template) => Some(template.clone()),
+            None => Some(self.machine.spec(key)?.id().to_owned()),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Exit(Attempt, Exit),
+    Stop(Exit),
+    GenStop(Exit, Call),
+    Order(Call, Order),
+}
+
+/// What a read wants to know.
+#[derive(Debug, Clone)]
+pub(crate) enum Read {
+    Which,
+    Count,
+    Spec(ChildKey),
+}
+
+enum Timer {
+    Resolve(Pid, Attempt, Outcome),
+    Die(Pid, Exit),
+}
+
+pub(crate) struct World<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) teller: Teller,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) newest: HashMap<String, Pid>,
+    pub(crate) reads: HashMap<Call, Read>,
+    pub(crate) replies: HashMap<Call, String>,
+    pub(crate) gates: HashMap<String, (Pid, Attempt, Outcome)>,
+    attempts: HashMap<String, usize>,
+    incarnations: HashMap<String, usize>,
+    timers: BTreeMap<(Duration, u64), Timer>,
+    timers_made: u64,
+    ready: VecDeque<Pid>,
+    pub(crate) now: Duration,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, teller: Teller) -> Self {
+        Self {
+            scenario,
+            teller,
+            processes: Vec::new(),
+            newest: HashMap::new(),
+            reads: HashMap::new(),
+            replies: HashMap::new(),
+            gates: HashMap::new(),
+            attempts: HashMap::new(),
+            incarnations: HashMap::new(),
+            timers: BTreeMap::new(),
+            timers_made: 0,
+            ready: VecDeque::new(),
+            now: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn def(&self, id: &str) -> &'a Def {
+        &self.scenario.defs[id]
+    }
+
+    /// Starts the root. Its boot goes on in `settle`.
+    pub(crate) fn boot(&mut self) -> Result<Pid, String> {
+        self.start_supervisor(&self.scenario.root, None).map_err(|failed| match failed {
+            NoStart::Ignored => "ignore".into(),
+            NoStart::Failed(exit) => format!("error({})", format::exit(&exit)),
+        })
+    }
+
+    pub(crate) fn running(&mut self, pid: Pid) -> Option<&mut Running> {
+        match &mut self.processes[pid] {
+            Process { is_alive: true, kind: Kind::Supervisor(running), .. } => Some(running),
+            _ => None,
+        }
+    }
+
+    /// Puts something into a supervisor's mailbox.
+    pub(crate) fn mail(&mut self, to: Pid, mail: Mail) {
+        if let Some(running) = self.running(to) {
+            running.mail.push_back(mail);
+            self.ready.push_back(to);
+        }
+    }
+
+    pub(crate) fn wake(&mut self, pid: Pid) {
+        self.ready.push_back(pid);
+    }
+
+    /// Lets everybody work until nobody can.
+    pub(crate) fn run(&mut self) {
+        while let Some(pid) = self.ready.pop_front() {
+            self.work(pid);
+        }
+    }
+
+    /// Lets time pass until no supervisor waits for anything that time can bring.
+    pub(crate) fn settle(&mut self) {
+        self.run();
+        while self.is_anybody_busy()
+            && let Some(at) = self.next_moment()
+        {
+            self.advance(at);
+        }
+    }
+
+    pub(crate) fn sleep(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.next_moment().filter(|&at| at <= until) {
+            self.advance(at);
+        }
+        self.now = until;
+    }
+
+    fn advance(&mut self, at: Duration) {
+        self.now = self.now.max(at);
+        let later = self.timers.split_off(&(self.now, u64::MAX));
+        for (_, timer) in std::mem::replace(&mut self.timers, later) {
+            match timer {
+                Timer::Resolve(pid, attempt, outcome) => self.resolve(pid, attempt, outcome),
+                Timer::Die(pid, exit) => self.die(pid, exit),
+            }
+        }
+        let now = self.now;
+        for pid in 0..self.processes.len() {
+            if let Some(running) = self.running(pid)
+                && running.machine.poll_timeout().is_some_and(|due| due <= now)
+            {
+                running.machine.handle_timeout(now);
+                self.ready.push_back(pid);
+            }
+        }
+        self.run();
+    }
+
+    fn next_moment(&mut self) -> Option<Duration> {
+        let timer = self.timers.keys().next().map(|&(at, _)| at);
+        let rungs = (0..self.processes.len()).filter_map(|pid| self.running(pid)?.machine.poll_timeout());
+        rungs.chain(timer).min()
+    }
+
+    fn is_anybody_busy(&mut self) -> bool {
+        (0..self.processes.len()).any(|pid| self.running(pid).is_some_and(|running| !running.waits_for.is_empty()))
+    }
+
+    fn set_timer(&mut self, after: Duration, timer: Timer) {
+        self.timers_made += 1;
+        self.timers.insert((self.now + after, self.timers_made), timer);
+    }
+
+    fn work(&mut self, pid: Pid) {
+        loop {
+            let now = self.now;
+            let Some(running) = self.running(pid) else { return };
+            if running.is_paused {
+                return;
+            }
+            if let Some(action) = running.machine.poll_action() {
+                self.tell_reports(pid);
+                self.perform(pid, action);
+                continue;
+            }
+            self.tell_reports(pid);
+            let Some(running) = self.running(pid) else { return };
+            if !running.waits_for.is_empty() {
+                return;
+            }
+            let Some(mail) = running.mail.pop_front() else { return };
+            running.feed(mail, now);
+        }
+    }
+
+    fn tell_reports(&mut self, pid: Pid) {
+        let mut lines = Vec::new();
+        let wanted = self.scenario.reports;
+        let name = self.processes[pid].id.clone();
+        let Some(running) = self.running(pid) else { return };
+        while let Some(report) = running.machine.poll_report() {
+            let id = |key| running.def_id(key).unwrap_or_else(|| "?".into());
+            lines.extend(match report {
+                Report::ChildTerminated { child, exit } => Some(("child_terminated", id(child), format::exit(&exit))),
+                Report::StartError { child, exit } => Some(("start_error", id(child), format::exit(&exit))),
+                Report::ShutdownError { child, exit } => Some(("shutdown_error", id(child), format::exit(&exit))),
+                Report::GaveUp { child } => Some(("shutdown", id(child), "reached_max_restart_intensity".into())),
+                Report::Abandoned { .. } => None,
+            });
+        }
+        if wanted {
+            for (kind, child, why) in lines {
+                self.teller.event(format!("report {name} {kind} {child} {why}"));
+            }
+        }
+    }
+
+    fn perform(&mut self, pid: Pid, action: Action) {
+        match action {
+            Action::Start(attempt) => self.start(pid, attempt),
+            Action::Ask(attempt) => self.tell_child(pid, attempt, false),
+            Action::Kill(attempt) => self.tell_child(pid, attempt, true),
+            Action::Answer { call, result } => self.answer(pid, call, result),
+            Action::Up => {
+                let label = self.processes[pid].label.clone();
+                self.teller.event(format!("start {label}"));
+                if let Some(running) = self.running(pid) {
+                    running.is_up = true;
+                }
+                if let Some((parent, attempt)) = self.processes[pid].parent {
+                    self.came_up(parent, attempt);
+                }
+            }
+            Action::End(exit) => self.end(pid, exit),
+            Action::Abandon(_) | Action::Adopt { .. } | Action::Rest(_) | Action::Forget(_) => {}
+        }
+    }
+
+    fn child_def(&mut self, pid: Pid, key: ChildKey) -> Option<&'a Def> {
+        let id = self.running(pid)?.def_id(key)?;
+        self.scenario.defs.get(&id)
+    }
+
+    fn start(&mut self, pid: Pid, attempt: Attempt) {
+        let Some(def) = self.child_def(pid, attempt.child()) else { return };
+        if let Some(running) = self.running(pid) {
+            running.waits_for.insert(attempt);
+        }
+        match &def.body {
+            Body::Worker(worker) => {
+                let nth = self.count_attempt(&def.id);
+                let outcome = worker.starts[nth.min(worker.starts.len()) - 1];
+                if worker.start_delay.is_zero() {
+                    self.resolve(pid, attempt, outcome);
+                } else {
+                    self.set_timer(worker.start_delay, Timer::Resolve(pid, attempt, outcome));
+                }
+            }
+            Body::Supervisor(_) => match self.start_supervisor(&def.id, Some((pid, attempt))) {
+                Ok(child) => {
+                    if let Some(running) = self.running(pid) {
+                        running.pids.insert(attempt, child);
+                    }
+                }
+                Err(NoStart::Ignored) => {
+                    self.outcome(pid, attempt, |machine, attempt, now| machine.handle_ignored(attempt, now));
+                }
+                Err(NoStart::Failed(exit)) => {
+                    self.start_came_to_nothing(pid, attempt, exit);
+                }
+            },
+        }
+    }
+
+    fn count_attempt(&mut self, id: &str) -> usize {
+        let count = self.attempts.entry(id.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// A start function has come to its end.
+    fn resolve(&mut self, pid: Pid, attempt: Attempt, outcome: Outcome) {
+        let Some(def) = self.child_def(pid, attempt.child()) else { return };
+        let id = &def.id;
+        let failed = match outcome {
+            Outcome::Ok | Outcome::OkInfo => {
+                let kind = Kind::Worker { has_info: outcome == Outcome::OkInfo };
+                let child = self.spawn(id, Some((pid, attempt)), kind);
+                let label = self.processes[child].label.clone();
+                self.teller.event(format!("start {label}"));
+                if let Some(running) = self.running(pid) {
+                    running.pids.insert(attempt, child);
+                }
+                self.came_up(pid, attempt);
+                return;
+            }
+            Outcome::Ignore => {
+                self.teller.event(format!("startignore {id}"));
+                self.outcome(pid, attempt, |machine, attempt, now| machine.handle_ignored(attempt, now));
+                return;
+            }
+            Outcome::Gate | Outcome::GateFail => {
+                self.teller.event(format!("gate {id}"));
+                let then = if outcome == Outcome::Gate { Outcome::Ok } else { Outcome::Fail };
+                self.gates.insert(id.clone(), (pid, attempt, then));
+                return;
+            }
+            Outcome::Fail => ("fail", Exit::failed("fail")),
+            Outcome::Raise => ("raise", Exit::Panicked(regrow_supervisors::Panic::new("boom"))),
+            Outcome::Already => ("already_started", Exit::failed("already_started(pid)")),
+        };
+        let (word, exit) = failed;
+        self.teller.event(format!("startfail {id} {word}"));
+        self.start_came_to_nothing(pid, attempt, exit);
+    }
+
+    /// Opens a gate; `false` when nobody waits at it.
+    pub(crate) fn open(&mut self, id: &str) -> bool {
+        let Some((pid, attempt, then)) = self.gates.remove(id) else { return false };
+        self.resolve(pid, attempt, then);
+        true
+    }
+
+    /// The retry that may follow is queued behind what is in the mailbox by now (OTP rule 31).
+    fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
+        let now = self.now;
+        if let Some(running) = self.running(pid) {
+            for mail in std::mem::take(&mut running.mail) {
+                running.feed(mail, now);
+            }
+        }
+        self.outcome(pid, attempt, |machine, attempt, now| machine.handle_start_failed(attempt, exit, now));
+    }
+
+    fn came_up(&mut self, pid: Pid, attempt: Attempt) {
+        self.outcome(pid, attempt, |machine, attempt, now| machine.handle_started(attempt, now));
+    }
+
+    fn outcome(&mut self, pid: Pid, attempt: Attempt, tell: impl FnOnce(&mut dyn Machine, Attempt, Duration)) {
+        let now = self.now;
+        if let Some(running) = self.running(pid) {
+            running.waits_for.remove(&attempt);
+            tell(&mut *running.machine, attempt, now);
+            self.ready.push_back(pid);
+        }
+    }
+
+    fn spawn(&mut self, id: &str, parent: Option<(Pid, Attempt)>, kind: Kind) -> Pid {
+        let count = self.incarnations.entry(id.to_owned()).or_default();
+        *count += 1;
+        let label = format!("{id}#{count}");
+        let pid = self.processes.len();
+        self.processes.push(Process { id: id.to_owned(), label, is_alive: true, parent, kind });
+        self.newest.insert(id.to_owned(), pid);
+        pid
+    }
+
+    fn start_supervisor(&mut self, id: &str, parent: Option<(Pid, Attempt)>) -> Result<Pid, NoStart> {
+        let def = self.def(id);
+        let Body::Supervisor(sup) = &def.body else { return Err(NoStart::Ignored) };
+        let nth = self.count_attempt(id);
+        let pid = self.spawn(id, parent, Kind::Worker { has_info: false });
+        let label = self.processes[pid].label.clone();
+        self.teller.event(format!("init {label}"));
+        let failure = match (sup.inits[nth.min(sup.inits.len()) - 1], self.machine(sup)) {
+            (Init::Ok, Ok((machine, template))) => {
+                self.processes[pid].kind = Kind::Supervisor(Box::new(Running {
+                    machine,
+                    template,
+                    mail: VecDeque::new(),
+                    is_paused: false,
+                    is_up: false,
+                    waits_for: BTreeSet::new(),
+                    pids: HashMap::new(),
+                    stop_calls: Vec::new(),
+                }));
+                self.ready.push_back(pid);
+                return Ok(pid);
+            }
+            (Init::Ignore, _) => {
+                self.processes[pid].is_alive = false;
+                self.teller.event(format!("exit {label} normal"));
+                self.teller.event(format!("startignore {id}"));
+                return Err(NoStart::Ignored);
+            }
+            (Init::Ok, Err(failure)) => failure,
+        };
+        self.processes[pid].is_alive = false;
+        self.teller.event(format!("exit {label} {failure}"));
+        self.teller.event(format!("startfail {id} {failure}"));
+        Err(NoStart::Failed(Exit::failed(failure)))
+    }
+
+    fn machine(&self, sup: &Sup) -> Result<(Box<dyn Machine>, Option<String>), String> {
+        let (flags, specs) = self.configuration(sup);
+        let refused = |error: SpecError| format!("start_spec({})", format::spec_error(&error));
+        match (sup.strategy, sup.kids.as_slice()) {
+            (None, [template]) if sup.auto == AutoShutdown::Never => {
+                let machine = DynamicSupervisor::new(flags.intensity, None).map_err(refused)?;
+                Ok((Box::new(machine), Some(template.clone())))
+            }
+            // Newer than OTP 25: rule 91.
+            (None, _) => {
+                let auto = sup.auto;
+                Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))
+            }
+            (Some(_), _) => Ok((Box::new(Supervisor::new(flags, specs).map_err(refused)?), None)),
+        }
+    }
+
+    /// Flags and specs of a supervisor as it is defined.
+    pub(crate) fn configuration(&self, sup: &Sup) -> (Flags, Vec<ChildSpec>) {
+        let flags = Flags {
+            strategy: sup.strategy.unwrap_or_default(),
+            intensity: Intensity::new(sup.intensity, sup.period),
+            auto_shutdown: sup.auto,
+        };
+        (flags, sup.kids.iter().map(|id| self.child_spec(self.def(id), id)).collect())
+    }
+
+    /// The spec of a child that is to have the name `id`.
+    pub(crate) fn child_spec(&self, def: &Def, id: &str) -> ChildSpec {
+        ChildSpec::new(id).restart(def.restart).shutdown(def.shutdown).significant(def.significant)
+    }
+
+    /// Tells a child to stop, or kills it.
+    fn tell_child(&mut self, pid: Pid, attempt: Attempt, by_force: bool) {
+        let Some(running) = self.running(pid) else { return };
+        let Some(&child) = running.pids.get(&attempt) else {
+            // It waits at a gate.
+            self.gates.retain(|_, (owner, waiting, _)| (*owner, *waiting) != (pid, attempt));
+            self.start_came_to_nothing(pid, attempt, Exit::Killed);
+            return;
+        };
+        let told = running.mail.iter().position(|mail| matches!(mail, Mail::Exit(dead, _) if *dead == attempt));
+        if let Some(Mail::Exit(_, exit)) = told.and_then(|at| running.mail.remove(at)) {
+            // Dead already, and its exit is on its way (OTP rule 52).
+            self.outcome(pid, attempt, |machine, attempt, now| machine.handle_exit(attempt, exit, now));
+            return;
+        }
+        running.waits_for.insert(attempt);
+        let def = self.def(&self.processes[child].id);
+        match (&def.body, by_force) {
+            (Body::Supervisor(_), false) => self.mail(child, Mail::Stop(Exit::Shutdown)),
+            (Body::Supervisor(_), true) => self.kill(child),
+            (Body::Worker(_), true) => self.die(child, Exit::Killed),
+            (Body::Worker(worker), false) => self.ask_worker(child, worker),
+        }
+    }
+
+    fn ask_worker(&mut self, pid: Pid, worker: &Worker) {
+        let exit = worker.on_term.clone().filter(|_| worker.traps).unwrap_or(Exit::Shutdown);
+        match worker.slow {
+            Some(time) if worker.traps && !time.is_zero() => self.set_timer(time, Timer::Die(pid, exit)),
+            None if worker.traps => {}
+            Some(_) | None => self.die(pid, exit),
+        }
+    }
+
+    /// Kills a process of whatever kind.
+    pub(crate) fn kill(&mut self, pid: Pid) {
+        let now = self.now;
+        match self.running(pid) {
+            Some(running) => {
+                running.is_paused = false;
+                running.waits_for.clear();
+                running.machine.kill(now);
+                self.ready.push_back(pid);
+            }
+            None => self.die(pid, Exit::Killed),
+        }
+    }
+
+    /// A process ends, and its supervisor is told.
+    pub(crate) fn die(&mut self, pid: Pid, exit: Exit) {
+        if !std::mem::replace(&mut self.processes[pid].is_alive, false) {
+            return;
+        }
+        let line = format!("exit {} {}", self.processes[pid].label, format::exit(&exit));
+        self.teller.event(line);
+        let Some((parent, attempt)) = self.processes[pid].parent else { return };
+        let Some(running) = self.running(parent) else { return };
+        if running.waits_for.contains(&attempt) {
+            self.outcome(parent, attempt, |machine, attempt, now| machine.handle_exit(attempt, exit, now));
+        } else {
+            self.mail(parent, Mail::Exit(attempt, exit));
+        }
+    }
+
+    fn end(&mut self, pid: Pid, exit: Exit) {
+        let (mut is_up, mut waiting) = (true, Vec::new());
+        if let Some(running) = self.running(pid) {
+            is_up = running.is_up;
+            for call in std::mem::take(&mut running.stop_calls) {
+                waiting.push((call, "ok"));
+            }
+            for mail in std::mem::take(&mut running.mail) {
+                if let Mail::GenStop(_, call) | Mail::Order(call, _) = mail {
+                    waiting.push((call, "noproc"));
+                }
+            }
+        }
+        for (call, answer) in waiting {
+            self.replies.insert(call, answer.into());
+        }
+        if is_up {
+            self.die(pid, exit);
+            return;
+        }
+        let Process { id, label, parent, .. } = &mut self.processes[pid];
+        let (id, label, parent) = (id.clone(), label.clone(), *parent);
+        self.processes[pid].is_alive = false;
+        let why = format::exit(&exit);
+        self.teller.event(format!("exit {label} {why}"));
+        self.teller.event(format!("startfail {id} {why}"));
+        if let Some((parent, attempt)) = parent {
+            self.start_came_to_nothing(parent, attempt, exit);
+        } else {
+            self.replies.insert(BOOT, format!("error({why})"));
+        }
+    }
+
+    fn answer(&mut self, pid: Pid, call: Call, result: Result<Answer, OrderError>) {
+        let text = match (self.reads.remove(&call), result) {
+            (Some(read), Ok(_)) => self.read(pid, &read),
+            (None, Ok(Answer::Started(attempt))) => match self.pid_of(pid, attempt) {
+                Some(Process { label, kind: Kind::Worker { has_info: true }, .. }) => format!("ok({label},info)"),
+                Some(Process { label, .. }) => format!("ok({label})"),
+                None => "ok".into(),
+            },
+            (None, Ok(Answer::Ignored)) => "ok(undefined)".into(),
+            (None, Ok(Answer::Done)) => "ok".into(),
+            (_, Err(error)) => format::order_error(&error, || match error {
+                OrderError::AlreadyStarted(key) => self.label_of(pid, key),
+                _ => String::new(),
+            }),
+        };
+        self.replies.insert(call, text);
+    }
+
+    fn pid_of(&mut self, pid: Pid, attempt: Attempt) -> Option<&Process> {
+        let child = *self.running(pid)?.pids.get(&attempt)?;
+        self.processes.get(child)
+    }
+
+    fn label_of(&mut self, pid: Pid, key: ChildKey) -> String {
+        let attempt =
+            self.running(pid).and_then(|running| running.machine.children().into_iter().find(|line| line.0 == key)?.3);
+        let process = attempt.and_then(|attempt| self.pid_of(pid, attempt));
+        process.map_or_else(|| "undefined".into(), |process| process.label.clone())
+    }
+}
+
+/// The number under which the answer of the root's boot is kept.
+pub(crate) const BOOT: Call = Call(0);
+
+enum NoStart {
+    Ignored,
+    Failed(Exit),
+}

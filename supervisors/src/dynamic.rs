@@ -1,0 +1,299 @@
+//! The dynamic supervisor: children come and go at run time, nobody depends on anybody, and a child that is done leaves
+//! nothing behind. OTP's `simple_one_for_one`, and Elixir's `DynamicSupervisor`.
+//!
+//! Invariants:
+//! 1. A child is in the table exactly while it lives, is being started, or is to be tried again (OTP rule 82).
+//! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88).
+//! 3. Events are taken in the order in which they were handed in, and wait for a start only as long as it may still prove
+//!    prompt.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::action::{Action, Report};
+use crate::children::{Attempt, ChildKey, Live, Stage, StartCall, State};
+use crate::exit::Exit;
+use crate::intensity::{Budget, Intensity};
+use crate::machine::{Decide, Machine};
+use crate::nursery::{Nursery, Stop};
+use crate::order::{Answer, Call, Order, OrderError};
+use crate::spec::{ChildSpec, Flags, Restart, SpecError};
+
+#[derive(Debug, Clone)]
+enum Event {
+    Exit(Attempt),
+    Retry(ChildKey),
+    Stop(Exit),
+    Order { call: Call, order: Order },
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Running,
+    Ending { exit: Exit, by_force: bool },
+    Ended,
+}
+
+/// A supervisor whose children are added at run time. It is driven as a [`Machine`].
+#[derive(Debug, Clone)]
+pub struct DynamicSupervisor {
+    nursery: Nursery,
+    inbox: VecDeque<Event>,
+    children_max: Option<usize>,
+    phase: Phase,
+}
+
+impl Machine for DynamicSupervisor {
+    fn is_ending(&self) -> bool {
+        !matches!(self.phase, Phase::Running)
+    }
+
+    fn order(&mut self, call: Call, order: Order, now: Duration) {
+        self.nursery.tick(now);
+        match self.phase {
+            Phase::Running => self.inbox.push_back(Event::Order { call, order }),
+            Phase::Ending { .. } | Phase::Ended => self.nursery.answer(call, Err(OrderError::Over)),
+        }
+    }
+
+    fn stop(&mut self, exit: Exit, now: Duration) {
+        self.nursery.tick(now);
+        if let Phase::Running = self.phase {
+            self.inbox.push_back(Event::Stop(exit));
+        }
+    }
+
+    fn kill(&mut self, now: Duration) {
+        self.nursery.tick(now);
+        self.end(Exit::Killed, true);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.nursery.actions.pop_front() {
+                return Some(action);
+            }
+            match &self.phase {
+                Phase::Ended => return None,
+                Phase::Ending { exit, .. } if self.nursery.children.len() == 0 => {
+                    let exit = exit.clone();
+                    self.phase = Phase::Ended;
+                    return Some(Action::End(exit));
+                }
+                Phase::Ending { .. } => return None,
+                // Invariant 3.
+                Phase::Running if self.nursery.is_patient() => return None,
+                Phase::Running => {
+                    let event = self.inbox.pop_front()?;
+                    self.take(event);
+                }
+            }
+        }
+    }
+}
+
+impl Decide for DynamicSupervisor {
+    fn nursery(&self) -> &Nursery {
+        &self.nursery
+    }
+
+    fn nursery_mut(&mut self) -> &mut Nursery {
+        &mut self.nursery
+    }
+
+    /// It is forgotten (invariant 1).
+    fn stopped(&mut self, key: ChildKey, exit: &Exit) {
+        let is_expected = self.nursery.is_expected(key, exit);
+        let Some(live) = self.nursery.vacate(key) else { return };
+        if !is_expected && !matches!(self.phase, Phase::Ending { by_force: true, .. }) {
+            self.nursery.reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
+        }
+        self.nursery.forget(key);
+        if let Some(StartCall { call, .. }) = live.start_call {
+            let error = match self.phase {
+                Phase::Running => OrderError::Failed(exit.clone()),
+                Phase::Ending { .. } | Phase::Ended => OrderError::Over,
+            };
+            self.nursery.answer(call, Err(error));
+        }
+        for call in live.stop_calls {
+            self.nursery.answer(call, Ok(Answer::Done));
+        }
+    }
+
+    fn died(&mut self, attempt: Attempt) {
+        self.inbox.push_back(Event::Exit(attempt));
+    }
+
+    /// It is forgotten (OTP rules 81, 90).
+    fn ignored(&mut self, attempt: Attempt) {
+        let call = self.nursery.ended(attempt).and_then(|live| live.start_call);
+        self.nursery.forget(attempt.child());
+        if let Some(StartCall { call, .. }) = call {
+            self.nursery.answer(call, Ok(Answer::Ignored));
+        }
+    }
+
+    /// An ordered start is not retried; an automatic one is (OTP rules 81, 85).
+    fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
+        let key = attempt.child();
+        match self.nursery.ended(attempt).and_then(|live| live.start_call) {
+            Some(StartCall { call, .. }) => {
+                self.nursery.forget(key);
+                self.nursery.answer(call, Err(OrderError::Failed(exit)));
+            }
+            None => {
+                self.nursery.reports.push_back(Report::StartError { child: key, exit });
+                if let Some(child) = self.nursery.children.get_mut(key) {
+                    child.state = State::Retrying;
+                    self.inbox.push_back(Event::Retry(key));
+                }
+            }
+        }
+    }
+
+    fn patient_until(&self) -> Option<Duration> {
+        if self.inbox.is_empty() { None } else { self.nursery.patient_until() }
+    }
+
+    fn patience_is_over(&mut self) {}
+}
+
+impl DynamicSupervisor {
+    /// A supervisor without children. It is up at once: the first action says so.
+    ///
+    /// `children_max` counts children that are being started or are to be tried again.
+    ///
+    /// # Errors
+    ///
+    /// When the budget's period is zero, or `children_max` is.
+    pub fn new(intensity: Intensity, children_max: Option<usize>) -> Result<Self, SpecError> {
+        Flags { intensity, ..Flags::default() }.check([])?;
+        if children_max == Some(0) {
+            return Err(SpecError::ZeroChildren);
+        }
+        let mut nursery = Nursery::new(Budget::new(intensity));
+        nursery.actions.push_back(Action::Up);
+        Ok(Self { nursery, inbox: VecDeque::new(), children_max, phase: Phase::Running })
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Exit(attempt) => {
+                let Some(Live { stage: Stage::Dead(exit), .. }) = self.nursery.children.live_mut(attempt) else {
+                    return;
+                };
+                let exit = exit.clone();
+                self.nursery.vacate(attempt.child());
+                self.decide(attempt.child(), exit);
+            }
+            Event::Retry(key) => {
+                if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Retrying)) {
+                    self.restart(key);
+                }
+            }
+            Event::Stop(exit) => self.end(exit, false),
+            Event::Order { call, order } => {
+                let refused = match order {
+                    Order::StartChild(spec) => self.start_order(call, spec),
+                    Order::TerminateChild(id) => self.terminate_order(call, &id),
+                    Order::Read => {
+                        self.nursery.answer(call, Ok(Answer::Done));
+                        Ok(())
+                    }
+                    // OTP rule 84.
+                    Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::Dynamic),
+                };
+                if let Err(error) = refused {
+                    self.nursery.answer(call, Err(error));
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, key: ChildKey, exit: Exit) {
+        let Some(child) = self.nursery.children.get(key) else { return };
+        let restart = match (child.spec.restart, exit.is_abnormal()) {
+            (Restart::Permanent, _) | (Restart::Transient, true) => true,
+            (Restart::Transient, false) | (Restart::Temporary, _) => false,
+        };
+        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
+            self.nursery.reports.push_back(Report::ChildTerminated { child: key, exit });
+        }
+        if restart {
+            self.restart(key);
+        } else {
+            self.nursery.forget(key);
+        }
+    }
+
+    fn restart(&mut self, key: ChildKey) {
+        if self.nursery.budget.spend(self.nursery.now) {
+            self.nursery.start(key, None);
+        } else {
+            self.nursery.reports.push_back(Report::GaveUp { child: key });
+            self.end(Exit::Shutdown, false);
+        }
+    }
+
+    fn start_order(&mut self, call: Call, spec: ChildSpec) -> Result<(), OrderError> {
+        if self.children_max.is_some_and(|max| self.nursery.children.len() >= max) {
+            return Err(OrderError::MaxChildren);
+        }
+        if let Some(key) = self.find(&spec.id) {
+            return Err(OrderError::AlreadyStarted(key));
+        }
+        if spec.significant {
+            return Err(OrderError::Refused(SpecError::NeverSignificant(spec.id)));
+        }
+        let key = self.nursery.children.push(spec);
+        self.nursery.actions.push_back(Action::Adopt { call, child: key });
+        self.nursery.start(key, Some(StartCall { call, is_new: true }));
+        Ok(())
+    }
+
+    /// OTP rule 83.
+    fn terminate_order(&mut self, call: Call, id: &str) -> Result<(), OrderError> {
+        let key = self.find(id).ok_or(OrderError::NotFound)?;
+        match self.nursery.stop(key, false) {
+            Stop::Told => {
+                if let Some(State::Live(live)) = self.nursery.children.get_mut(key).map(|child| &mut child.state) {
+                    live.stop_calls.push(call);
+                }
+            }
+            Stop::Dead(exit) => {
+                self.stopped(key, &exit);
+                self.nursery.answer(call, Ok(Answer::Done));
+            }
+            // To be tried again: that is cancelled.
+            Stop::Idle => {
+                self.nursery.forget(key);
+                self.nursery.answer(call, Ok(Answer::Done));
+            }
+        }
+        Ok(())
+    }
+
+    /// Invariant 2.
+    fn end(&mut self, exit: Exit, by_force: bool) {
+        match &mut self.phase {
+            Phase::Ended => return,
+            Phase::Ending { by_force: true, .. } => return,
+            Phase::Ending { .. } if !by_force => return,
+            phase @ (Phase::Running | Phase::Ending { .. }) => *phase = Phase::Ending { exit, by_force },
+        }
+        for event in std::mem::take(&mut self.inbox) {
+            if let Event::Order { call, .. } = event {
+                self.nursery.answer(call, Err(OrderError::Over));
+            }
+        }
+        let keys: Vec<_> = self.nursery.children.keys().collect();
+        for key in keys {
+            match self.nursery.stop(key, by_force) {
+                Stop::Told => {}
+                Stop::Dead(exit) => self.stopped(key, &exit),
+                Stop::Idle => self.nursery.forget(key),
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a driver does with a supervisor, whichever of the two it is.
+//!
+//! Invariants, kept by both:
+//! 1. No method blocks, and none returns an error for a fact. A fact of an attempt that is no longer live is dropped.
+//! 2. Exits and orders are taken one at a time, in the order in which they were handed in (OTP rule 72).
+//! 3. Outcomes of what the machine itself ordered (a start, a stop) are not queued: they are answers, not news.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::action::{Action, Report};
+use crate::children::{Attempt, ChildKey, Ending, Live, Stage, Standing};
+use crate::exit::Exit;
+use crate::nursery::Nursery;
+use crate::order::{Call, Order};
+use crate::spec::ChildSpec;
+
+/// A supervisor as its driver sees it: facts in, actions out.
+///
+/// After each fact or order, perform what [`poll_action`](Self::poll_action) hands out until it has no more, and call
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) is due.
+///
+/// `now` is the time since any fixed moment of the driver's choice. It must not run backwards; where it does, the latest
+/// time seen is used.
+pub trait Machine: Decide + fmt::Debug {
+    /// The attempt is up.
+    fn handle_started(&mut self, attempt: Attempt, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().started(attempt);
+    }
+
+    /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).
+    fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
+        self.nursery_mut().tick(now);
+        let Some(Live { stage: Stage::Starting, ending, .. }) = self.nursery_mut().children.live_mut(attempt) else {
+            return;
+        };
+        match ending {
+            Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
+            Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
+            Ending::NotTold | Ending::KilledByOthers => self.ignored(attempt),
+        }
+    }
+
+    /// The attempt came to nothing.
+    fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.nursery_mut().tick(now);
+        let Some(Live { stage: Stage::Starting, ending, .. }) = self.nursery_mut().children.live_mut(attempt) else {
+            return;
+        };
+        match ending {
+            Ending::Asked | Ending::Killed => self.stopped(attempt.child(), &exit),
+            Ending::NotTold | Ending::KilledByOthers => self.start_failed(attempt, exit),
+        }
+    }
+
+    /// The attempt has ended, and nothing of it is left.
+    fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.nursery_mut().tick(now);
+        let Some(live) = self.nursery_mut().children.live_mut(attempt) else { return };
+        match (live.ending, &live.stage) {
+            (Ending::Asked | Ending::Killed, _) => self.stopped(attempt.child(), &exit),
+            (_, Stage::Starting) => self.handle_start_failed(attempt, exit, now),
+            (_, Stage::Dead(_)) => {}
+            (_, Stage::Up) => {
+                live.stage = Stage::Dead(exit);
+                self.nursery_mut().disarm(attempt.child());
+                self.died(attempt);
+            }
+        }
+    }
+
+    /// Somebody outside the tree of supervisors has killed this attempt. Its exit will be an unexpected one; should it
+    /// not come in time, the attempt is abandoned and counts as killed.
+    fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().kill_under_way(attempt);
+    }
+
+    /// Time has passed. Harmless when nothing is due.
+    fn handle_timeout(&mut self, now: Duration) {
+        self.nursery_mut().tick(now);
+        while let Some(abandoned) = self.nursery_mut().climb() {
+            if let Some(attempt) = abandoned {
+                self.handle_exit(attempt, Exit::Killed, now);
+            }
+        }
+        self.patience_is_over();
+    }
+
+    /// Gives a management order. It is answered by an [`Action::Answer`], at once where it can be.
+    ///
+    /// Under one_for_one, and in a dynamic supervisor, an order never waits for another child that hangs; under the
+    /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
+    /// neither does the termination of the child that hangs in it.
+    fn order(&mut self, call: Call, order: Order, now: Duration);
+
+    /// Orders the supervisor to end with `exit`, after its children (OTP rules 54, 55, 88).
+    ///
+    /// Waits its turn behind what was handed in before it, but not for a start that hangs: that is cut short.
+    fn stop(&mut self, exit: Exit, now: Duration);
+
+    /// Kills the supervisor together with its children, and it ends as [`Exit::Killed`].
+    ///
+    /// In OTP the children of a killed supervisor die by their links, in no order, and slow ones overlap their
+    /// replacements (OTP rules 57, 58). Here they are gone before the parent hears of it.
+    fn kill(&mut self, now: Duration);
+
+    /// Kills every child at once and waits for none: the last resort of a bounded shutdown.
+    fn abandon(&mut self, now: Duration) {
+        self.kill(now);
+        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        for key in keys {
+            if let Some(attempt) = self.nursery_mut().abandon(key) {
+                self.handle_exit(attempt, Exit::Killed, now);
+            }
+        }
+    }
+
+    /// The next thing to do, or nothing for now.
+    fn poll_action(&mut self) -> Option<Action>;
+
+    /// The next thing that happened. Reports are in order among themselves; those that are there after a
+    /// [`poll_action`](Self::poll_action) happened before the action it returned is performed.
+    fn poll_report(&mut self) -> Option<Report> {
+        self.nursery_mut().reports.pop_front()
+    }
+
+    /// Whether the supervisor is ending or has ended: no child is started any more.
+    fn is_ending(&self) -> bool;
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
+    fn poll_timeout(&self) -> Option<Duration> {
+        let patience = self.patient_until();
+        [self.nursery().next_rung(), patience].into_iter().flatten().min()
+    }
+
+    /// The spec of a child, while the supervisor has one.
+    fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
+        Some(&self.nursery().children.get(child)?.spec)
+    }
+
+    /// The child of this name.
+    fn find(&self, id: &str) -> Option<ChildKey> {
+        self.nursery().children.find(id)
+    }
+
+    /// Where a child stands.
+    fn standing(&self, child: ChildKey) -> Option<Standing> {
+        Some(self.nursery().children.get(child)?.standing())
+    }
+
+    /// The children in start order, where each stands, and its present attempt if it has one.
+    fn children(&self) -> Vec<(ChildKey, &ChildSpec, Standing, Option<Attempt>)> {
+        let mut lines = Vec::with_capacity(self.nursery().children.len());
+        for (key, child) in self.nursery().children.iter() {
+            lines.push((key, &child.spec, child.standing(), child.attempt()));
+        }
+        lines
+    }
+}
+
+/// What a supervisor decides in its own way. Not to be implemented, or called, outside of this crate.
+pub trait Decide {
+    #[doc(hidden)]
+    fn nursery(&self) -> &Nursery;
+    #[doc(hidden)]
+    fn nursery_mut(&mut self) -> &mut Nursery;
+    /// A child that was told to stop is gone.
+    #[doc(hidden)]
+    fn stopped(&mut self, key: ChildKey, exit: &Exit);
+    /// A child died unexpectedly.
+    #[doc(hidden)]
+    fn died(&mut self, attempt: Attempt);
+    /// A start was answered with *ignore*.
+    #[doc(hidden)]
+    fn ignored(&mut self, attempt: Attempt);
+    /// A start came to nothing.
+    #[doc(hidden)]
+    fn start_failed(&mut self, attempt: Attempt, exit: Exit);
+    /// When an event that waits for a start stops waiting.
+    #[doc(hidden)]
+    fn patient_until(&self) -> Option<Duration>;
+    /// That moment may have come.
+    #[doc(hidden)]
+    fn patience_is_over(&mut self);
+}

@@ -1,0 +1,118 @@
+//! The proof: what the machines tell of a scenario is what real Erlang/OTP told, line by line.
+//!
+//! `otp/scenarios` and `otp/random` hold scenarios with traces taken from OTP; `otp/ours` holds our story where it differs
+//! on purpose, and `otp/DEVIATIONS.md` says why.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regrow::trace::{Scenario, play_on_machine};
+
+/// Scenarios with a statement that Rust's types make unsayable, and the line of the first.
+const UNSAYABLE: [(&str, usize); 6] = [
+    ("11_boot_junk", 3),
+    ("48_stop_signals", 9),
+    ("50_unlinked_child", 3),
+    ("52_upgrade", 10),
+    ("53_bad_specs", 3),
+    ("57_restart_child_fails", 3),
+];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/otp").join(name)
+}
+
+fn scenarios(name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder(name))
+        .expect("the folder is in the repository")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "scn"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).expect("plain names")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Names the first line that differs.
+fn compare(name: &str, got: &str, want: &str) -> Result<(), String> {
+    let (mut got, mut want) = (got.lines(), want.lines());
+    for line in 1.. {
+        match (got.next(), want.next()) {
+            (None, None) => return Ok(()),
+            (ours, theirs) if ours == theirs => {}
+            (ours, theirs) => return Err(format!("{name}, line {line}: ours {ours:?}, theirs {theirs:?}")),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_scenario_tells_otps_story_or_the_one_that_is_written_down() {
+    let unsayable: BTreeSet<_> = UNSAYABLE.iter().map(|(name, _)| *name).collect();
+    let (mut equal, mut by_design, mut different) = (0, 0, Vec::new());
+    for file in scenarios("scenarios") {
+        let name = stem(&file);
+        if unsayable.contains(name) {
+            continue;
+        }
+        let scenario = Scenario::parse(&read(&file)).unwrap_or_else(|refused| panic!("{name}: {refused}"));
+        let ours = folder("ours").join(name).with_extension("trace");
+        let (count, want) =
+            if ours.exists() { (&mut by_design, ours) } else { (&mut equal, file.with_extension("trace")) };
+        *count += 1;
+        different.extend(compare(name, &play_on_machine(&scenario), &read(&want)).err());
+    }
+    println!("equal {equal}, by design {by_design}, unsayable {}, different {}", unsayable.len(), different.len());
+    assert_eq!(different, Vec::<String>::new());
+    assert_eq!((equal, by_design), (43, 7), "a deviation is a decision: write it down in DEVIATIONS.md");
+}
+
+#[test]
+fn what_rust_cannot_say_is_refused_by_its_line() {
+    for (name, line) in UNSAYABLE {
+        let text = read(&folder("scenarios").join(name).with_extension("scn"));
+        let refused = Scenario::parse(&text).expect_err(name);
+        assert!(refused.is_unsayable, "{name}: {refused}");
+        assert_eq!(refused.line, line, "{name}: {refused}");
+    }
+}
+
+#[test]
+fn three_hundred_random_scenarios_tell_otps_story() {
+    let files = scenarios("random");
+    assert!(files.len() >= 300, "{} scenarios", files.len());
+    let different: Vec<_> = files
+        .iter()
+        .filter_map(|file| {
+            let scenario = Scenario::parse(&read(file)).unwrap_or_else(|refused| panic!("{}: {refused}", stem(file)));
+            compare(stem(file), &play_on_machine(&scenario), &read(&file.with_extension("trace"))).err()
+        })
+        .collect();
+    assert_eq!(different, Vec::<String>::new());
+}
+
+#[test]
+fn a_bad_statement_is_refused_with_its_line() {
+    for (text, line, why) in [
+        ("sup root one_for_one\n  child a\nrun\n", 3, "inside `sup root`"),
+        ("sup root one_for_one\n  child a\n  child a\nend\nrun\n", 3, "defined twice"),
+        ("sup root one_for_one\nend\nrun\nkill nobody\n", 4, "nothing is named `nobody`"),
+        ("sup root one_for_one\nend\nrun\ndance root\n", 4, "unknown stimulus `dance`"),
+        ("sup root one_for_one\n  child a colour=red\nend\nrun\n", 2, "unknown key `colour`"),
+        ("sup root one_for_one\nend\n", 2, "ends before `run`"),
+        ("% nothing\nrun\n", 2, "no root supervisor"),
+    ] {
+        let refused = Scenario::parse(text).expect_err(why);
+        assert_eq!(refused.line, line, "{refused}");
+        assert!(refused.to_string().contains(why), "{refused}");
+        assert!(!refused.is_unsayable, "{refused}");
+    }
+}

@@ -94,7 +94,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `signal`: `Tree::run_until_signal`.
+//! None is on by default. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
+//! player of OTP's scenarios.
 //!
 //! # Layout
 //!
@@ -115,6 +116,7 @@
 //! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
+//! | `trace/`, `main.rs` | OTP's scenarios played on the machines; the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
 
 #[cfg(panic = "abort")]

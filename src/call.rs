@@ -18,6 +18,7 @@ use regrow_supervisors::Exit;
 
 use crate::current;
 use crate::error::{CallError, Returned, SendError};
+use crate::port::Port;
 use crate::sync::lock;
 
 /// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
@@ -56,19 +57,35 @@ impl<T> Reply<T> {
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        let outcome = {
+        {
             let mut state = lock(&self.cell.state);
+            if state.outcome.is_some() {
+                return;
+            }
             match state.stage {
                 // What becomes of the message decides, and the mailbox or the pump will know.
-                Stage::Queued | Stage::Running => {
+                Stage::Queued => {
                     state.reply_dropped = true;
                     return;
                 }
-                Stage::Deferred if state.outcome.is_some() => return,
-                Stage::Deferred => current::teardown().map_or(Outcome::Unanswered, Outcome::Crashed),
+                Stage::Running { by } if current::is(|port| address(port) == by) => {
+                    state.reply_dropped = true;
+                    return;
+                }
+                // It has been handed on already, to somebody quicker than the handler.
+                Stage::Running { .. } | Stage::Deferred => {}
             }
-        };
-        self.cell.settle(outcome);
+        }
+        match current::teardown() {
+            Some(exit) => {
+                self.cell.settle(Outcome::Crashed(exit));
+            }
+            // Whoever has it now may be about to crash, and drop it because of that.
+            None if current::adopt(|| (self.cell.erase)(self.cell.clone())) => {}
+            None => {
+                self.cell.settle(Outcome::Unanswered);
+            }
+        }
     }
 }
 
@@ -80,12 +97,14 @@ impl<T> fmt::Debug for Reply<T> {
 
 /// What a mailbox knows of the call inside an envelope.
 pub(crate) trait Fate: Send + Sync {
-    /// The message leaves the mailbox for a handler.
-    fn taken(&self);
+    /// The message leaves the mailbox for the handler of this incarnation.
+    fn taken(&self, by: &Port);
     /// The handler came back with success.
     fn handled(&self) -> Answer;
     /// The handler did not come back, or with an error. A reply that lives on elsewhere may still answer.
     fn crashed(&self, exit: &Exit);
+    /// The reply was dropped by code of a service that came back (`None`) or ended in this way.
+    fn orphaned(&self, exit: Option<&Exit>);
     /// The incarnation was cut off: no answer of its may count, wherever the reply is.
     fn fenced(&self, exit: &Exit);
     /// The message will not run. `true`: the caller is there to take it back, and `give_back` must follow.
@@ -103,6 +122,8 @@ pub(crate) enum Answer {
 
 struct Cell<T> {
     state: Mutex<State<T>>,
+    /// Kept from where `T` was known to be `Send`, for a reply that is dropped where it is not.
+    erase: fn(Arc<Self>) -> Arc<dyn Fate>,
 }
 
 struct State<T> {
@@ -116,9 +137,16 @@ struct State<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Queued,
-    Running,
+    /// In hand of the incarnation whose port is there, and which outlives this stage.
+    Running {
+        by: usize,
+    },
     /// The handler is done and the reply is still somewhere.
     Deferred,
+}
+
+fn address(port: &Port) -> usize {
+    std::ptr::from_ref(port).addr()
 }
 
 enum Outcome<T> {
@@ -132,19 +160,15 @@ enum Outcome<T> {
     Taken,
 }
 
-impl<T> Cell<T> {
+impl<T: Send + 'static> Cell<T> {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State {
-                stage: Stage::Queued,
-                reply_dropped: false,
-                caller_gone: false,
-                outcome: None,
-                waker: None,
-            }),
-        })
+        let state =
+            State { stage: Stage::Queued, reply_dropped: false, caller_gone: false, outcome: None, waker: None };
+        Arc::new(Self { state: Mutex::new(state), erase: |cell| cell })
     }
+}
 
+impl<T> Cell<T> {
     /// Invariant 1. `false` when it came too late, or nobody waits.
     fn settle(&self, outcome: Outcome<T>) -> bool {
         let (waker, refused) = {
@@ -164,8 +188,8 @@ impl<T> Cell<T> {
 }
 
 impl<T: Send> Fate for Cell<T> {
-    fn taken(&self) {
-        lock(&self.state).stage = Stage::Running;
+    fn taken(&self, by: &Port) {
+        lock(&self.state).stage = Stage::Running { by: address(by) };
     }
 
     fn handled(&self) -> Answer {
@@ -192,6 +216,10 @@ impl<T: Send> Fate for Cell<T> {
         if reply_dropped {
             self.settle(Outcome::Crashed(exit.clone()));
         }
+    }
+
+    fn orphaned(&self, exit: Option<&Exit>) {
+        self.settle(exit.cloned().map_or(Outcome::Unanswered, Outcome::Crashed));
     }
 
     fn fenced(&self, exit: &Exit) {

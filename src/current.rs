@@ -2,7 +2,9 @@
 //!
 //! Invariants:
 //! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
-//! 2. The panic hook is installed once, calls the hook that was there before, and records only under the mark
+//! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost mark leaves
+//!    none behind.
+//! 3. The panic hook is installed once, calls the hook that was there before, and records only under the mark
 //!    (PITFALLS 19).
 
 use std::any::Any;
@@ -13,6 +15,7 @@ use std::sync::{Arc, Once};
 
 use regrow_supervisors::{Exit, Panic};
 
+use crate::call::Fate;
 use crate::port::Port;
 
 thread_local! {
@@ -20,6 +23,8 @@ thread_local! {
     static TEARDOWN: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
+    static ORPHANS: RefCell<Vec<Arc<dyn Fate>>> = const { RefCell::new(Vec::new()) };
+    static HAS_ORPHANS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `code` as code of the incarnation behind `port`. A panic comes back as what it said and where.
@@ -42,15 +47,42 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
             LISTENING.set(self.0);
         }
     }
-    let _restore = Restore(LISTENING.replace(true));
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+    let restore = Restore(LISTENING.replace(true));
+    let outcome = catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         // What the hook recorded last may be of a panic that the user's own code has caught.
         let text = text_of(&*payload);
         let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
         // A payload is a value of the user's, and its destructor may panic like any other.
         std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
         panic
-    })
+    });
+    // Invariant 2.
+    match &outcome {
+        Err(panic) => settle_orphans(Some(&Exit::Panicked(panic.clone()))),
+        Ok(_) if !restore.0 => settle_orphans(None),
+        Ok(_) => {}
+    }
+    outcome
+}
+
+/// Takes a dropped reply over until it is known how the code ends that dropped it; `false` when no code of a service
+/// runs on this thread.
+pub(crate) fn adopt(call: impl FnOnce() -> Arc<dyn Fate>) -> bool {
+    if !LISTENING.try_with(Cell::get).unwrap_or(false) {
+        return false;
+    }
+    let adopted = ORPHANS.try_with(|orphans| orphans.borrow_mut().push(call())).is_ok();
+    HAS_ORPHANS.set(adopted);
+    adopted
+}
+
+/// The code that dropped them has come back (`None`), or is the end of its incarnation.
+pub(crate) fn settle_orphans(exit: Option<&Exit>) {
+    if HAS_ORPHANS.replace(false) {
+        for orphan in ORPHANS.take() {
+            orphan.orphaned(exit);
+        }
+    }
 }
 
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.

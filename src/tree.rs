@@ -111,11 +111,11 @@ impl Tree {
     }
 
     /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say: what has not stopped after
-    /// nine tenths of it is killed, and what is left at its end is abandoned.
+    /// three quarters of it is killed, and what is left at its end is abandoned.
     pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
         let begun = Instant::now();
         self.begin_shutdown();
-        for (at, then) in [(limit / 10 * 9, Fact::Kill), (limit, Fact::Abandon)] {
+        for (at, then) in [(limit / 4 * 3, Fact::Kill), (limit, Fact::Abandon)] {
             if tokio::time::timeout_at(begun + at, self.wait()).await.is_err() {
                 self.facts.push(then);
             }

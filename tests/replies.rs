@@ -166,3 +166,124 @@ async fn a_reply_that_somebody_waits_for_is_told_so() {
     assert_eq!(soon(call).await.unwrap(), 42);
     assert_eq!(soon(tell).await.unwrap(), (true, true));
 }
+#[tokio::test]
+async fn a_forwarded_reply_ends_as_crashed_by_the_other_services_error() {
+    let (_tree, front, back) = front_and_back().await;
+    let call = forwarded(&front, &back, |reply| {
+        run(async move |_| {
+            let _in_hand = reply;
+            anyhow::bail!("out of paper")
+        })
+    });
+    assert_eq!(crash(call).await.kind(), "failed");
+}
+
+#[tokio::test]
+async fn a_forwarded_reply_ends_as_crashed_by_the_other_services_panic() {
+    let (_tree, front, back) = front_and_back().await;
+    let call = forwarded(&front, &back, |reply| {
+        run(async move |_| {
+            let _in_hand = reply;
+            panic!("boom")
+        })
+    });
+    assert_eq!(crash(call).await.kind(), "panicked");
+}
+
+#[tokio::test]
+async fn a_linked_task_that_dies_with_its_incarnation_takes_the_reply_along_as_crashed() {
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let call = handle.call(|reply: Reply<u64>| {
+        run(async move |ctx| {
+            ctx.spawn(async move {
+                let _in_hand = reply;
+                std::future::pending::<()>().await;
+            });
+            Ok(())
+        })
+    });
+    caught_up(&handle).await;
+    handle.kill().unwrap();
+    assert_eq!(crash(call).await.kind(), "killed");
+}
+
+#[tokio::test]
+async fn a_linked_task_that_panics_takes_the_reply_along_as_crashed() {
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let call = handle.call(|reply: Reply<u64>| {
+        run(async move |ctx| {
+            ctx.spawn(async move {
+                let _in_hand = reply;
+                panic!("boom")
+            });
+            Ok(())
+        })
+    });
+    assert_eq!(crash(call).await.kind(), "panicked");
+}
+
+#[tokio::test]
+async fn a_forwarded_reply_dropped_before_the_message_that_crashes_is_unanswered() {
+    let (_tree, front, back) = front_and_back().await;
+    let held = busy(&back).await;
+    let call = forwarded(&front, &back, |reply| {
+        run(async move |_| {
+            drop(reply);
+            Ok(())
+        })
+    });
+    caught_up(&front).await;
+    back.cast(panics()).unwrap();
+    held.release();
+    is_unanswered(call).await;
+}
+
+#[tokio::test]
+async fn a_forwarded_reply_that_a_busy_service_drops_is_unanswered_at_once() {
+    let (_tree, front, back) = front_and_back().await;
+    let call = forwarded(&front, &back, |reply| {
+        run(async move |_| {
+            drop(reply);
+            std::future::pending::<()>().await;
+            Ok(())
+        })
+    });
+    is_unanswered(call).await;
+}
+
+#[tokio::test]
+async fn a_forwarded_reply_ends_as_crashed_by_the_error_of_a_thread() {
+    let work = |mut inbox: regrow::Inbox<Reply<u64>>| match inbox.next() {
+        Some(_in_hand) => anyhow::bail!("out of paper"),
+        None => Ok(()),
+    };
+    let tree = forgiving(Strategy::OneForOne).child(worker("front")).child(regrow::Child::thread("back", work));
+    let tree = soon(tree.start()).await.unwrap();
+    let (front, back) = (tree.lookup::<Job>("app/front").unwrap(), tree.lookup("app/back").unwrap());
+    let call = front.call(|reply| run(async move |_| Ok(back.cast(reply)?)));
+    assert_eq!(crash(call).await.kind(), "failed");
+}
+
+#[tokio::test]
+async fn a_forwarded_reply_that_is_lost_before_the_handler_is_done_tells_the_truth_all_the_same() {
+    for (then, fate) in [(panics as fn() -> Job, "panicked"), (fails, "failed"), (idle, "unanswered")] {
+        let (_tree, front, back) = front_and_back().await;
+        let call = front.call(move |reply: Reply<u64>| {
+            run(async move |_| {
+                let losing = run(async move |ctx| {
+                    let (_in_hand, Job::Run(then)) = (reply, then()) else { unreachable!() };
+                    then(ctx).await
+                });
+                back.cast(losing)?;
+                // The front is still busy with the message when the back has lost the reply.
+                caught_up(&back).await;
+                Ok(())
+            })
+        });
+        match soon(call).await.unwrap_err() {
+            CallError::Crashed(exit) => assert_eq!(exit.kind(), fate),
+            CallError::Unanswered => assert_eq!("unanswered", fate),
+            error => panic!("{error:?}"),
+        }
+    }
+}

@@ -221,7 +221,7 @@ impl Life {
         };
         let body = self.body.take();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
-        self.tasks.close();
+        self.tasks.close(&exit);
         self.end = Some(match dropped {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
@@ -306,5 +306,8 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
 /// What a failing service's error becomes.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
-    Exit::Failed(regrow_supervisors::Failure::with_cause(text, error))
+    let exit = Exit::Failed(regrow_supervisors::Failure::with_cause(text, error));
+    // Replies that it dropped on its way out were not dropped by a live service.
+    current::settle_orphans(Some(&exit));
+    exit
 }

@@ -102,7 +102,7 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         };
         in_a_row += 1;
         match caught(service.handle(message, ctx)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => current::settle_orphans(None),
             Ok(Err(error)) => return failure(error),
             Err(panic) => return Exit::Panicked(panic),
         }

@@ -1,7 +1,7 @@
 //! The tasks that are linked to an incarnation: they end with it, and their panic ends it.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use regrow_supervisors::Exit;
@@ -14,6 +14,8 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     state: Mutex<State>,
+    /// How the incarnation ended.
+    end: Arc<OnceLock<Exit>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ impl Tasks {
         port: &Arc<Port>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = linked(port.clone(), future);
+        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), end: self.end.clone() };
         let mut state = lock(&self.state);
         if let State::None = *state {
             *state = State::Some(JoinSet::new());
@@ -52,7 +54,8 @@ impl Tasks {
     }
 
     /// Aborts them all. None can be started any more.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, exit: &Exit) {
+        let _ = self.end.set(exit.clone());
         let mut state = lock(&self.state);
         let mut set = match std::mem::take(&mut *state) {
             State::None => JoinSet::new(),
@@ -84,13 +87,35 @@ impl Tasks {
     }
 }
 
-async fn linked(port: Arc<Port>, future: impl Future<Output = ()>) {
-    let mut future = pin!(future);
-    let outcome = std::future::poll_fn(|cx| match current::catch(|| future.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    if let Err(panic) = outcome.await {
-        port.break_with(Exit::Panicked(panic));
+/// What the user gave, and what is to be told when it is dropped.
+struct Linked<F> {
+    future: Option<Pin<Box<F>>>,
+    port: Arc<Port>,
+    end: Arc<OnceLock<Exit>>,
+}
+
+impl<F: Future<Output = ()>> Future for Linked<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        current::catch(|| future.as_mut().poll(cx)).unwrap_or_else(|panic| {
+            self.port.break_with(Exit::Panicked(panic));
+            Poll::Ready(())
+        })
+    }
+}
+
+/// Replies that it holds go down with the incarnation, where it has ended.
+impl<F> Drop for Linked<F> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        let dropped = match self.end.get() {
+            Some(exit) => current::tear_down(exit, future),
+            None => current::catch(|| drop(future)),
+        };
+        if let Err(panic) = dropped {
+            tracing::error!(%panic, "a linked task panicked while being dropped");
+        }
     }
 }

@@ -66,6 +66,7 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
     type Item = M;
 
     fn next(&mut self) -> Option<M> {
+        current::settle_orphans(None);
         let Inner { slot, port, .. } = &*self.inner;
         let next = std::future::poll_fn(|cx| {
             port.register(Waiting::Consumer, cx.waker());
@@ -107,7 +108,7 @@ where
 }
 
 fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized)) -> Exit {
-    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone() }));
+    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone() }).map_err(failure));
     match outcome {
         Ok(Ok(())) => {
             // Books the last message as handled; takes no other, for the thread is over.
@@ -120,7 +121,7 @@ fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> an
                 Exit::Normal
             }
         }
-        Ok(Err(error)) => failure(error),
+        Ok(Err(exit)) => exit,
         Err(panic) => Exit::Panicked(panic),
     }
 }

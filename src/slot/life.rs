@@ -53,7 +53,7 @@ impl<M: Send + 'static> Slot<M> {
                 Some(Envelope { message, call }) => {
                     self.front_len.store(front.batch.len(), Ordering::Release);
                     if let Some(call) = &call {
-                        call.taken();
+                        call.taken(port);
                     }
                     front.in_hand = Some(InHand { call });
                     let room = front.waiting > 0;

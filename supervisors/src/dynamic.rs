@@ -17,7 +17,7 @@ use crate::intensity::{Budget, Intensity};
 use crate::machine::{Decide, Machine};
 use crate::nursery::{Nursery, Stop};
 use crate::order::{Answer, Call, Order, OrderError};
-use crate::spec::{ChildSpec, Flags, Restart, SpecError};
+use crate::spec::{ChildSpec, Flags, SpecError};
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -212,14 +212,7 @@ impl DynamicSupervisor {
     }
 
     fn decide(&mut self, key: ChildKey, exit: Exit) {
-        let Some(child) = self.nursery.children.get(key) else { return };
-        let restart = match (child.spec.restart, exit.is_abnormal()) {
-            (Restart::Permanent, _) | (Restart::Transient, true) => true,
-            (Restart::Transient, false) | (Restart::Temporary, _) => false,
-        };
-        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
-            self.nursery.reports.push_back(Report::ChildTerminated { child: key, exit });
-        }
+        let restart = self.nursery.wants_restart(key, exit);
         if restart {
             self.restart(key);
         } else {

@@ -221,6 +221,19 @@ impl Nursery {
         Some(attempt)
     }
 
+    /// Whether an unexpected exit calls for a restart (OTP rules 14 to 16); it is reported as rule 19 says.
+    pub(crate) fn wants_restart(&mut self, key: ChildKey, exit: Exit) -> bool {
+        let Some(child) = self.children.get(key) else { return false };
+        let is_abnormal = exit.is_abnormal();
+        if child.spec.restart == Restart::Permanent || is_abnormal {
+            self.reports.push_back(Report::ChildTerminated { child: key, exit });
+        }
+        match (child.spec.restart, is_abnormal) {
+            (Restart::Permanent, _) | (Restart::Transient, true) => true,
+            (Restart::Transient, false) | (Restart::Temporary, _) => false,
+        }
+    }
+
     /// Whether a child that was told to stop may end so without a report (OTP rule 51).
     pub(crate) fn is_expected(&self, key: ChildKey, exit: &Exit) -> bool {
         let Some(child) = self.children.get(key) else { return true };

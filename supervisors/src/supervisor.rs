@@ -222,14 +222,7 @@ impl Supervisor {
     fn decide(&mut self, key: ChildKey, exit: Exit) {
         let Some(child) = self.nursery.children.get(key) else { return };
         let significant = child.spec.significant;
-        let restart = match (child.spec.restart, exit.is_abnormal()) {
-            (Restart::Permanent, _) | (Restart::Transient, true) => true,
-            (Restart::Transient, false) | (Restart::Temporary, _) => false,
-        };
-        // OTP rule 19.
-        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
-            self.nursery.reports.push_back(Report::ChildTerminated { child: key, exit });
-        }
+        let restart = self.nursery.wants_restart(key, exit);
         if restart {
             self.restart(key);
         } else {

@@ -14,6 +14,8 @@ use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::service::Service;
 use crate::slot::Slot;
 use crate::supervisor::Supervisor;
+use crate::supervisor::description::Description;
+use crate::supervisor::dynamic::DynamicSupervisor;
 use crate::supervisor::recipe::SupervisorRecipe;
 
 /// A child of a [`Supervisor`], of any kind. The functions here describe one; [`Supervisor::child`] takes it.
@@ -25,6 +27,8 @@ use crate::supervisor::recipe::SupervisorRecipe;
 /// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
 /// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
 /// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |
+/// | [`DynamicSupervisor`] | a subtree whose children come at run time | permanent | asked, no limit |
+/// | [`Partitioned`](crate::Partitioned) | equal services that share the work by key | permanent | asked, no limit |
 ///
 /// A child that a kill does not end is abandoned 5 s after it. Mailboxes hold 1024 messages, refuse more, and keep what
 /// is queued through restarts.
@@ -32,6 +36,7 @@ pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
+    pub(crate) light: bool,
     pub(crate) recipe: Recipe,
 }
 
@@ -168,25 +173,44 @@ impl Child {
     ///
     /// `build` runs first when the tree is planned, before anything starts. The name is the one given here.
     pub fn supervisor(name: impl Into<Arc<str>>, build: impl Fn() -> Supervisor + Send + Sync + 'static) -> Child {
-        let first = build().named(name);
-        let name = first.name.clone();
-        Child {
-            spec: first.spec(),
-            kind: Kind::Supervisor,
-            drain: false,
-            recipe: Recipe::Supervisor(SupervisorRecipe::built(first, move || build().named(name.clone()))),
+        Self::rebuilt(Description::from(build()).named(name), move || build().into())
+    }
+
+    /// A supervisor whose description is made anew at each of its starts but the first.
+    pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
+        let (spec, kind) = (first.spec.clone(), first.shape.kind());
+        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(build))));
+        Child { spec, kind, drain: false, light: false, recipe }
+    }
+
+    /// Gives it another name.
+    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        let name = name.into();
+        if let Recipe::Supervisor(recipe) = &mut self.recipe {
+            recipe.rename(&name);
         }
+        self.spec = self.spec.named(name);
+        self
     }
 }
 
 impl From<Supervisor> for Child {
     fn from(supervisor: Supervisor) -> Self {
-        Child {
-            spec: supervisor.spec(),
-            kind: Kind::Supervisor,
-            drain: false,
-            recipe: Recipe::Supervisor(SupervisorRecipe::fixed(supervisor)),
-        }
+        Description::from(supervisor).into()
+    }
+}
+
+impl From<DynamicSupervisor> for Child {
+    fn from(supervisor: DynamicSupervisor) -> Self {
+        Description::from(supervisor).into()
+    }
+}
+
+impl From<Description> for Child {
+    fn from(description: Description) -> Self {
+        let (spec, kind) = (description.spec.clone(), description.shape.kind());
+        let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
+        Child { spec, kind, drain: false, light: false, recipe }
     }
 }
 
@@ -202,6 +226,7 @@ pub struct ServiceChild<M: Send + 'static> {
     spec: ChildSpec,
     kind: Kind,
     drain: bool,
+    light: bool,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
     conceive: Conceive,
@@ -213,6 +238,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             spec: ChildSpec::new(name),
             kind,
             drain: false,
+            light: false,
             settings: Settings::default(),
             mailbox: None,
             conceive: Arc::new(conceive),
@@ -273,6 +299,18 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, and it costs less memory
+    /// and time. ractor's own tools do not see it.
+    pub fn light(mut self) -> Self {
+        self.light = true;
+        self
+    }
+
+    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.spec = self.spec.named(name);
+        self
+    }
+
     /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
     /// threads and actors end without it.
     pub fn drain(mut self) -> Self {
@@ -296,6 +334,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             spec: child.spec,
             kind: child.kind,
             drain: child.drain,
+            light: child.light,
             recipe: Recipe::Leaf(Leaf {
                 slot: Reserved::new(slot),
                 capacity: child.settings.capacity,
@@ -341,6 +380,12 @@ impl TaskChild {
     /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says.
     pub fn significant(mut self) -> Self {
         self.child = self.child.significant();
+        self
+    }
+
+    /// Lets it live in a bare tokio task instead of a ractor actor: see [`ServiceChild::light`].
+    pub fn light(mut self) -> Self {
+        self.child = self.child.light();
         self
     }
 }

@@ -16,7 +16,9 @@ use crate::incarnation::tasks::Tasks;
 use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::life::Tenancy;
+use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::partitioned::Partitions;
 use crate::sync::lock;
 use crate::world::World;
 
@@ -80,9 +82,29 @@ impl<S: crate::Service> Context<S> {
     ///
     /// # Errors
     ///
-    /// When the tree is over.
+    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
     pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
         self.inner.world.supervisor(&self.inner.scope)
+    }
+
+    /// A dynamic supervisor, found by name as [`lookup`](Self::lookup) finds services.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        let world = &self.inner.world;
+        world.dynamic(&world.directory.full_path(&self.inner.scope, name))
+    }
+
+    /// The partitions of a partitioned supervisor, found by name as [`lookup`](Self::lookup) finds services.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
+        let world = &self.inner.world;
+        world.partitions(&world.directory.full_path(&self.inner.scope, name))
     }
 
     /// The service's own handle, which outlives this incarnation.
@@ -118,7 +140,14 @@ impl<S: crate::Service> Context<S> {
     /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
     /// again; a transient one rests.
     pub fn stop(&self) {
-        self.inner.port.leave();
+        self.exit(Exit::Normal);
+    }
+
+    /// As [`stop`](Self::stop), but ends as `exit`: OTP's `{stop, Reason, State}`. Its supervisor decides by it whether to
+    /// start it again. The first of several is the one that counts; in the [stop hook](crate::Service::stopped) it
+    /// replaces a clean exit that led there.
+    pub fn exit(&self, exit: Exit) {
+        self.inner.port.leave(exit);
     }
 
     /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.

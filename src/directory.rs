@@ -8,6 +8,8 @@ use crate::handle::Handle;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Slot};
+use crate::supervisor::dynamic::Pool;
+use crate::supervisor::partitioned::AnyRing;
 
 /// What kind of child a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,8 +23,22 @@ pub enum Kind {
     Thread,
     /// A `ractor::Actor` that knows nothing of regrow.
     Actor,
-    /// A supervisor.
+    /// A [`Supervisor`](crate::Supervisor).
     Supervisor,
+    /// A [`DynamicSupervisor`](crate::DynamicSupervisor).
+    Dynamic,
+    /// A [`Partitioned`](crate::Partitioned) supervisor.
+    Partitioned,
+}
+
+impl Kind {
+    /// Whether it is a supervisor, of whatever kind.
+    pub fn is_supervisor(self) -> bool {
+        match self {
+            Self::Supervisor | Self::Dynamic | Self::Partitioned => true,
+            Self::Service | Self::Task | Self::Thread | Self::Actor => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -33,6 +49,8 @@ impl fmt::Display for Kind {
             Self::Thread => "thread",
             Self::Actor => "actor",
             Self::Supervisor => "supervisor",
+            Self::Dynamic => "dynamic supervisor",
+            Self::Partitioned => "partitioned supervisor",
         })
     }
 }
@@ -56,11 +74,20 @@ pub struct Entry {
 pub(crate) struct Listed {
     pub(crate) kind: Kind,
     pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) facet: Facet,
+}
+
+/// What a supervisor's handle needs beside the slot.
+#[derive(Clone)]
+pub(crate) enum Facet {
+    None,
+    Pool(Arc<Pool>),
+    Ring(Arc<dyn AnyRing>),
 }
 
 impl Listed {
     fn entry(self, path: Arc<str>) -> Entry {
-        let Self { kind, slot } = self;
+        let Self { kind, slot, facet: _ } = self;
         Entry { path, kind, status: slot.status(), accounting: slot.accounting(), message_type: slot.message_type() }
     }
 }
@@ -71,8 +98,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>) {
-        let before = self.write().insert(path.clone(), Listed { kind, slot });
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
+        let before = self.write().insert(path.clone(), Listed { kind, slot, facet });
         drop(before);
     }
 
@@ -104,7 +131,7 @@ impl Directory {
         let here = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()));
         let listed = match here {
             // Only a supervisor has anybody below it, and looking for them means looking at everybody.
-            Some((path, listed)) if listed.kind != Kind::Supervisor => vec![(path, listed)],
+            Some((path, listed)) if !listed.kind.is_supervisor() => vec![(path, listed)],
             Some(_) | None => self.under(path),
         };
         for (path, listed) in listed {
@@ -142,18 +169,23 @@ impl Directory {
 
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
     pub(crate) fn resolve<M: Send + 'static>(&self, scope: &str, name: &str) -> Result<Handle<M>, LookupError> {
+        self.find(&self.full_path(scope, name))
+    }
+
+    /// The path that `name` means as seen from below the supervisor `scope`.
+    pub(crate) fn full_path(&self, scope: &str, name: &str) -> String {
         if let Some(full) = name.strip_prefix('/') {
-            return self.find(full);
+            return full.into();
         }
         let mut scope = Some(scope);
         while let Some(here) = scope {
             let path = format!("{here}/{name}");
             if self.get(&path).is_some() {
-                return self.find(&path);
+                return path;
             }
             scope = here.rsplit_once('/').map(|(up, _)| up);
         }
-        self.find(name)
+        name.into()
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
@@ -196,10 +228,28 @@ pub enum LookupError {
         /// The messages of the handle that was asked for.
         asked: &'static str,
     },
-    /// What has this path is no supervisor.
-    NoSupervisor {
+    /// What has this path is something else.
+    WrongKind {
         /// What was asked for.
         path: Arc<str>,
+        /// What it is.
+        found: Kind,
+        /// What was asked for.
+        asked: Kind,
+    },
+    /// The dynamic supervisor has no template.
+    NoTemplate {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// The dynamic supervisor's template takes other values.
+    WrongTemplate {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The values that it takes.
+        found: &'static str,
+        /// The values that it was asked to take.
+        asked: &'static str,
     },
 }
 
@@ -207,7 +257,14 @@ impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
-            Self::NoSupervisor { path } => write!(f, "`{path}` is no supervisor"),
+            Self::WrongKind { path, found, asked } => {
+                let article = |kind: &Kind| if *kind == Kind::Actor { "an" } else { "a" };
+                write!(f, "`{path}` is {} {found}, not {} {asked}", article(found), article(asked))
+            }
+            Self::NoTemplate { path } => write!(f, "`{path}` has no template: start its children by their specs"),
+            Self::WrongTemplate { path, found, asked } => {
+                write!(f, "the template of `{path}` takes values of type `{found}`, not `{asked}`")
+            }
             Self::WrongType { path, found, asked } => {
                 write!(f, "`{path}` takes messages of type `{found}`, not `{asked}`")
             }

@@ -169,6 +169,8 @@ pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
 pub use service::{Ignore, Service, ignore};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
+pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
 pub use supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle, Up};
+pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, ShutdownReport, Tree};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use regrow::trace::{Scenario, play_on_machine};
+use regrow::trace::{Scenario, play_live, play_on_machine};
 
 /// Supervised actors: tools around the library.
 #[derive(Debug, Parser)]
@@ -18,6 +18,12 @@ struct Arguments {
 enum Command {
     /// Plays scenarios on the bare machines, in virtual time, and prints their traces.
     Trace {
+        /// Play them on the live runtime instead, under a paused clock.
+        #[arg(long)]
+        live: bool,
+        /// With `--live`: workers are bare tasks instead of ractor actors.
+        #[arg(long, requires = "live")]
+        light: bool,
         /// Scenario files. With several, a line `# NAME` comes before each trace.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -25,13 +31,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Trace { files } = Arguments::parse().command;
+    let Command::Trace { live, light, files } = Arguments::parse().command;
+    let play = |scenario: &Scenario| if live { play_live(scenario, light) } else { Ok(play_on_machine(scenario)) };
     let mut all_good = true;
     for file in &files {
         if files.len() > 1 {
             println!("# {}", file.file_stem().unwrap_or(file.as_os_str()).display());
         }
-        match trace(file) {
+        match trace(file, &play) {
             Ok(trace) => print!("{trace}"),
             Err(error) => {
                 eprintln!("{}: {error}", file.display());
@@ -42,7 +49,7 @@ fn main() -> ExitCode {
     if all_good { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-fn trace(file: &Path) -> anyhow::Result<String> {
+fn trace(file: &Path, play: &dyn Fn(&Scenario) -> std::io::Result<String>) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file)?;
-    Ok(play_on_machine(&Scenario::parse(&text)?))
+    Ok(play(&Scenario::parse(&text)?)?)
 }

@@ -26,7 +26,7 @@ const STOP: u8 = 1;
 const KILL: u8 = 2;
 /// It has been abandoned: nothing it does counts any more.
 const FENCED: u8 = 4;
-/// It wants to stop by itself (`ctx.stop()`).
+/// It wants to stop by itself (`ctx.stop()`, `ctx.exit()`).
 const LEAVE: u8 = 8;
 /// A task of its own has panicked.
 const BROKEN: u8 = 16;
@@ -50,14 +50,16 @@ pub(crate) struct Port {
     signals: AtomicU8,
     wakers: Mutex<[Option<Waker>; 2]>,
     broken: Mutex<Option<Exit>>,
+    /// The exit it has chosen.
+    chosen: Mutex<Option<Exit>>,
     /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
     stopped: Notify,
 }
 
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
-        let (wakers, broken) = (Mutex::new([None, None]), Mutex::new(None));
-        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken, stopped: Notify::new() })
+        let (wakers, broken, chosen) = (Mutex::new([None, None]), Mutex::new(None), Mutex::new(None));
+        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken, chosen, stopped: Notify::new() })
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -133,8 +135,14 @@ impl Port {
         self.signal(FENCED)
     }
 
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, exit: Exit) {
+        lock(&self.chosen).get_or_insert(exit);
         self.signal(LEAVE);
+    }
+
+    /// The exit that it has chosen for itself.
+    pub(crate) fn chosen(&self) -> Option<Exit> {
+        if self.is_leaving() { lock(&self.chosen).clone() } else { None }
     }
 
     /// A task linked to the incarnation has ended in this way.

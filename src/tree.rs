@@ -12,13 +12,20 @@ use crate::current;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
+use crate::incarnation::failure;
+#[cfg(feature = "trace")]
+use crate::slot::Control;
 use crate::slot::status::Status;
+use crate::service::Ignore;
+use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
+use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::parent::{Link, Root};
+use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::plan::Plan;
-use crate::supervisor::{StartError, Supervisor, actor};
+use crate::supervisor::{StartError, actor};
 use crate::world::World;
 
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
@@ -34,24 +41,65 @@ pub struct Tree {
 }
 
 impl Tree {
-    pub(crate) async fn start(supervisor: Supervisor) -> Result<Self, StartError> {
+    pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
+        let tree = Self::launch(description).await?;
+        // Should this future be dropped here, `tree` is, and kills what has started.
+        tree.booted().await
+    }
+
+    /// Sets a tree going, without waiting for its boot.
+    pub(crate) async fn launch(description: Description) -> Result<Self, StartError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
         current::install_panic_hook();
-        let plan = Arc::new(Plan::new(supervisor, "", &Default::default())?);
+        let plan = Arc::new(Plan::new(description, "", &Default::default())?);
+        let path = plan.path.clone();
+        let refusal = match current::catch(|| plan.init()) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) if error.is::<Ignore>() => return Err(StartError::NotWanted { path }),
+            Ok(Err(error)) => Some(failure(error)),
+            Err(panic) => Some(Exit::Panicked(panic)),
+        };
+        if let Some(exit) = refusal {
+            return Err(StartError::Boot { path, exit });
+        }
         let world = World::new();
         let (root, seen) = watch::channel(Root::Booting);
-        let path = plan.path.clone();
         let driver = Driver::new(plan, world.clone(), Link::Tree(root));
-        let mut tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
+        let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
         actor::launch(driver, None).await;
-        // Should this future be dropped here, `tree` is, and kills what has started.
-        match tree.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: tree.path.clone(), exit }),
+        Ok(tree)
+    }
+
+    /// How the boot failed, if it did.
+    #[cfg(feature = "trace")]
+    pub(crate) fn boot_failure(&self) -> Option<Exit> {
+        match &*self.root.borrow() {
+            Root::Ended { exit, was_up: false } => Some(exit.clone()),
+            Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => None,
+        }
+    }
+
+    /// How what has this path is reached.
+    #[cfg(feature = "trace")]
+    pub(crate) fn control(&self, path: &str) -> Option<Control> {
+        self.world.directory.get(path)?.slot.control()
+    }
+
+    /// A supervisor of whatever kind, to be managed as if it were a static one.
+    #[cfg(feature = "trace")]
+    pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
+        let listed = self.world.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
+        Some(SupervisorHandle::new(path.into(), listed.slot, self.world.clone()))
+    }
+
+    async fn booted(mut self) -> Result<Self, StartError> {
+        match self.wait_for(|root| !matches!(root, Root::Booting)).await {
+            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: self.path.clone(), exit }),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
-                tree.is_started = true;
-                Ok(tree)
+                self.is_started = true;
+                Ok(self)
             }
         }
     }
@@ -74,9 +122,27 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// When nothing has this path, or what has it is no static supervisor.
     pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
         self.world.supervisor(path)
+    }
+
+    /// The dynamic supervisor with this full path.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
+        self.world.dynamic(path)
+    }
+
+    /// The partitions of the partitioned supervisor with this full path.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
+        self.world.partitions(path)
     }
 
     /// The directory, which can be kept and shared apart from the tree.

@@ -8,12 +8,14 @@ use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::directory::{Directory, Kind, Listed, LookupError};
+use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
 use crate::log::Limiter;
 use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::partitioned::Partitions;
 use crate::sync::lock;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
@@ -52,11 +54,33 @@ impl World {
     }
 
     pub(crate) fn supervisor(self: &Arc<Self>, path: &str) -> Result<SupervisorHandle, LookupError> {
-        match self.directory.get(path) {
-            Some(Listed { kind: Kind::Supervisor, slot }) => Ok(SupervisorHandle::new(path.into(), slot, self.clone())),
-            Some(_) => Err(LookupError::NoSupervisor { path: path.into() }),
-            None => Err(LookupError::NotFound { path: path.into() }),
+        Ok(self.any_supervisor(path, Kind::Supervisor)?.0)
+    }
+
+    pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
+        match self.any_supervisor(path, Kind::Dynamic)? {
+            (handle, Facet::Pool(pool)) => Ok(DynamicHandle::new(handle, pool)),
+            (_, Facet::None | Facet::Ring(_)) => unreachable!("a dynamic supervisor is listed with its pool"),
         }
+    }
+
+    pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
+        let (handle, Facet::Ring(ring)) = self.any_supervisor(path, Kind::Partitioned)? else {
+            unreachable!("a partitioned supervisor is listed with its ring")
+        };
+        let found = ring.message_type();
+        match ring.as_any().downcast() {
+            Ok(ring) => Ok(Partitions::new(handle, ring)),
+            Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
+        }
+    }
+
+    fn any_supervisor(self: &Arc<Self>, path: &str, asked: Kind) -> Result<(SupervisorHandle, Facet), LookupError> {
+        let listed = self.directory.get(path).ok_or_else(|| LookupError::NotFound { path: path.into() })?;
+        if listed.kind != asked {
+            return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
+        }
+        Ok((SupervisorHandle::new(path.into(), listed.slot, self.clone()), listed.facet))
     }
 
     /// The time as the machines count it.

@@ -1,13 +1,13 @@
-//! The proof: what the machines tell of a scenario is what real Erlang/OTP told, line by line.
+//! The proof: what the machines and the live runtime tell of a scenario is what real Erlang/OTP told, line by line.
 //!
 //! `otp/scenarios` and `otp/random` hold scenarios with traces taken from OTP; `otp/ours` holds our story where it differs
-//! on purpose, and `otp/DEVIATIONS.md` says why.
+//! on purpose, `otp/ours/live` where only the live one does, and `otp/DEVIATIONS.md` says why.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regrow::trace::{Scenario, play_on_machine};
+use regrow::trace::{Scenario, play_live, play_on_machine};
 
 /// Scenarios with a statement that Rust's types make unsayable, and the line of the first.
 const UNSAYABLE: [(&str, usize); 6] = [
@@ -54,8 +54,35 @@ fn compare(name: &str, got: &str, want: &str) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn every_scenario_tells_otps_story_or_the_one_that_is_written_down() {
+/// The ways of playing a scenario.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Machine,
+    /// Workers are ractor actors.
+    Live,
+    /// Workers are bare tasks.
+    Light,
+}
+
+impl Mode {
+    fn play(self, scenario: &Scenario) -> String {
+        match self {
+            Self::Machine => play_on_machine(scenario),
+            Self::Live => play_live(scenario, false).expect("a runtime"),
+            Self::Light => play_live(scenario, true).expect("a runtime"),
+        }
+    }
+
+    /// Our story, where it is not OTP's.
+    fn ours(self, name: &str) -> Option<PathBuf> {
+        let file = |folder_name: &str| folder(folder_name).join(name).with_extension("trace");
+        let live = Some(file("ours/live")).filter(|file| self != Self::Machine && file.exists());
+        live.or_else(|| Some(file("ours")).filter(|file| file.exists()))
+    }
+}
+
+/// Plays every scenario that can be said; how many tell OTP's story, and how many ours.
+fn play_all(mode: Mode) -> (usize, usize) {
     let unsayable: BTreeSet<_> = UNSAYABLE.iter().map(|(name, _)| *name).collect();
     let (mut equal, mut by_design, mut different) = (0, 0, Vec::new());
     for file in scenarios("scenarios") {
@@ -64,15 +91,27 @@ fn every_scenario_tells_otps_story_or_the_one_that_is_written_down() {
             continue;
         }
         let scenario = Scenario::parse(&read(&file)).unwrap_or_else(|refused| panic!("{name}: {refused}"));
-        let ours = folder("ours").join(name).with_extension("trace");
-        let (count, want) =
-            if ours.exists() { (&mut by_design, ours) } else { (&mut equal, file.with_extension("trace")) };
+        let (count, want) = match mode.ours(name) {
+            Some(ours) => (&mut by_design, ours),
+            None => (&mut equal, file.with_extension("trace")),
+        };
         *count += 1;
-        different.extend(compare(name, &play_on_machine(&scenario), &read(&want)).err());
+        different.extend(compare(name, &mode.play(&scenario), &read(&want)).err());
     }
     println!("equal {equal}, by design {by_design}, unsayable {}, different {}", unsayable.len(), different.len());
     assert_eq!(different, Vec::<String>::new());
-    assert_eq!((equal, by_design), (43, 7), "a deviation is a decision: write it down in DEVIATIONS.md");
+    (equal, by_design)
+}
+
+#[test]
+fn every_scenario_tells_otps_story_or_the_one_that_is_written_down() {
+    assert_eq!(play_all(Mode::Machine), (43, 7), "a deviation is a decision: write it down in DEVIATIONS.md");
+}
+
+#[test]
+fn every_scenario_tells_the_same_story_live() {
+    assert_eq!(play_all(Mode::Live), (42, 8), "a deviation is a decision: write it down in DEVIATIONS.md");
+    assert_eq!(play_all(Mode::Light), (42, 8), "and it does not depend on what a worker lives in");
 }
 
 #[test]
@@ -89,14 +128,13 @@ fn what_rust_cannot_say_is_refused_by_its_line() {
 fn three_hundred_random_scenarios_tell_otps_story() {
     let files = scenarios("random");
     assert!(files.len() >= 300, "{} scenarios", files.len());
-    let different: Vec<_> = files
-        .iter()
-        .filter_map(|file| {
+    for mode in [Mode::Machine, Mode::Live, Mode::Light] {
+        let different = files.iter().filter_map(|file| {
             let scenario = Scenario::parse(&read(file)).unwrap_or_else(|refused| panic!("{}: {refused}", stem(file)));
-            compare(stem(file), &play_on_machine(&scenario), &read(&file.with_extension("trace"))).err()
-        })
-        .collect();
-    assert_eq!(different, Vec::<String>::new());
+            compare(stem(file), &mode.play(&scenario), &read(&file.with_extension("trace"))).err()
+        });
+        assert_eq!(different.collect::<Vec<_>>(), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -46,9 +46,11 @@ where
 async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
     let service = state.get();
     let mut exit = pump(service, &mut ctx, drain).await;
-    if let Exit::Normal | Exit::Shutdown | Exit::Failed(_) = exit {
+    if let Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_) | Exit::Failed(_) = exit {
+        let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
+            Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
             Ok(Err(error)) if exit.is_abnormal() => {
                 tracing::error!(path = %ctx.path(), "the stop hook failed: {error:#}");
             }
@@ -121,10 +123,8 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
 fn signal<M>(inner: &Inner<M>) -> Exit {
     if inner.port.is_told_to_stop() {
         Exit::Shutdown
-    } else if inner.port.is_leaving() {
-        Exit::Normal
     } else {
-        inner.port.broken().unwrap_or(Exit::Killed)
+        inner.port.chosen().or_else(|| inner.port.broken()).unwrap_or(Exit::Killed)
     }
 }
 

@@ -127,7 +127,7 @@ fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> an
 }
 
 fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
-    inner.port.leave();
+    inner.port.leave(Exit::Normal);
     match inner.slot.poll_next(&inner.port, false) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
         Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),

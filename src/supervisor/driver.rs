@@ -16,8 +16,9 @@ use tokio::task::AbortHandle;
 
 use crate::current;
 use crate::event::EventKind;
-use crate::incarnation::{Birth, actor};
+use crate::incarnation::{Birth, actor, failure};
 use crate::port::Port;
+use crate::service::Ignore;
 use crate::slot::Control;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
@@ -90,7 +91,7 @@ impl Driver {
 
     /// Takes what has happened and does what follows. `true` when the supervisor has ended.
     pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
-        let facts = self.facts.take();
+        let Some(facts) = self.facts.take() else { return false };
         let now = self.world.now();
         for fact in facts {
             self.note(&fact);
@@ -112,6 +113,9 @@ impl Driver {
             self.world.begin_to_end();
         }
         self.set_timer();
+        if let Some(watch) = &self.plan.watch {
+            watch.worked(self.machine.poll_timeout().filter(|_| !is_over));
+        }
         is_over
     }
 
@@ -162,6 +166,16 @@ impl Driver {
     }
 
     fn report(&self, report: Report) {
+        if let Some(watch) = &self.plan.watch {
+            let (Report::ChildTerminated { child, .. }
+            | Report::StartError { child, .. }
+            | Report::ShutdownError { child, .. }
+            | Report::GaveUp { child }) = &report
+            else {
+                return;
+            };
+            watch.reported(&report, self.children.get(child).map_or("?", |entry| entry.planned.spec.id()));
+        }
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
@@ -218,6 +232,9 @@ impl Driver {
                 }
             }
             Action::Up => {
+                if let Some(watch) = &self.plan.watch {
+                    watch.up();
+                }
                 self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
@@ -294,11 +311,20 @@ impl Driver {
                     abandon: planned.spec.abandon_rule(),
                     cell: myself.get_cell(),
                 });
-                actor::launch(life, myself.get_cell()).await;
+                if planned.light {
+                    tokio::spawn(life);
+                } else {
+                    actor::launch(life, myself.get_cell()).await;
+                }
             }
             Make::Supervisor(recipe) => {
-                // The description may be made anew, by code of the user's.
-                let exit = match current::catch(|| recipe.next_plan(&self.world)) {
+                // The description may be made anew, by code of the user's, who may not want it either.
+                let plan = current::catch(|| {
+                    let plan = recipe.next_plan(&self.world)?;
+                    plan.init()?;
+                    anyhow::Ok(plan)
+                });
+                let fact = match plan {
                     Ok(Ok(plan)) => {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
                         let driver = Driver::new(plan, self.world.clone(), link);
@@ -306,10 +332,11 @@ impl Driver {
                         launch(driver, Some(myself.get_cell())).await;
                         return;
                     }
-                    Ok(Err(error)) => Exit::failed(error.to_string()),
-                    Err(panic) => Exit::Panicked(panic),
+                    Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
+                    Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
+                    Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
-                self.facts.push(Fact::StartFailed { attempt, exit });
+                self.facts.push(fact);
             }
         }
     }
@@ -344,6 +371,9 @@ impl Driver {
         self.orders.clear();
         for entry in self.children.values().filter(|entry| entry.is_added) {
             self.world.directory.close(&entry.planned.path, State::Gone);
+        }
+        if let Some(watch) = &self.plan.watch {
+            watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
             self.world.end();

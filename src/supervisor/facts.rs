@@ -3,7 +3,7 @@
 //! ractor would hand over supervision events before messages and lose the deaths below a killed supervisor, and OTP's
 //! answers depend on the order (OTP rule 72). So facts go through here, and ractor carries only the wake-up, a `()`.
 //!
-//! Invariant: a wake-up is under way whenever the queue is not empty.
+//! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not held still.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -50,6 +50,7 @@ struct Queue {
     facts: VecDeque<Fact>,
     actor: Option<ActorRef<()>>,
     woken: bool,
+    held: bool,
     closed: bool,
 }
 
@@ -62,6 +63,8 @@ impl Facts {
                 drop(fact);
                 return;
             }
+            // A kill is obeyed by whoever is held still, too.
+            queue.held &= !matches!(fact, Fact::Kill);
             queue.facts.push_back(fact);
             queue.wake_up()
         };
@@ -88,16 +91,28 @@ impl Facts {
         wake(actor);
     }
 
-    pub(crate) fn take(&self) -> VecDeque<Fact> {
+    /// `None`: nothing is to be done now.
+    pub(crate) fn take(&self) -> Option<VecDeque<Fact>> {
         let mut queue = lock(&self.queue);
         queue.woken = false;
-        std::mem::take(&mut queue.facts)
+        if queue.held { None } else { Some(std::mem::take(&mut queue.facts)) }
+    }
+
+    /// Holds the supervisor still, as OTP's `sys:suspend`, or lets it go on.
+    #[cfg(feature = "trace")]
+    pub(crate) fn hold(&self, held: bool) {
+        let actor = {
+            let mut queue = lock(&self.queue);
+            queue.held = held;
+            queue.wake_up()
+        };
+        wake(actor);
     }
 }
 
 impl Queue {
     fn wake_up(&mut self) -> Option<ActorRef<()>> {
-        let actor = self.actor.clone().filter(|_| !self.woken);
+        let actor = self.actor.clone().filter(|_| !self.woken && !self.held);
         self.woken |= actor.is_some();
         actor
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::child::Child;
 use crate::directory::Kind;
 use crate::slot::{AnySlot, Control};
+use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::plan::{Known, Plan, Planned};
@@ -138,7 +139,7 @@ impl SupervisorHandle {
     /// A supervisor that is not running.
     pub async fn count_children(&self) -> Result<ChildCount, ManageError> {
         let children = self.which_children().await?;
-        let supervisors = children.iter().filter(|child| child.kind == Kind::Supervisor).count();
+        let supervisors = children.iter().filter(|child| child.kind.is_supervisor()).count();
         let active =
             children.iter().filter(|child| matches!(child.standing, Standing::Up | Standing::Stopping)).count();
         Ok(ChildCount { specs: children.len(), active, supervisors, workers: children.len() - supervisors })
@@ -165,9 +166,10 @@ impl SupervisorHandle {
         let known: Known =
             self.world.directory.under(&self.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
-        let plan = Plan::new(new.named(name), scope, &known)?;
+        let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
+        let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
-        self.order(Order::Reconfigure(plan.flags, specs), plan.children, |_, _| ()).await
+        self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| ()).await
     }
 
     /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. For its own

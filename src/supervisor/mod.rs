@@ -1,20 +1,24 @@
 //! Describing a tree: the builder that reads like the tree it builds, and its start.
 
 pub(crate) mod actor;
+pub(crate) mod description;
 pub(crate) mod driver;
+pub(crate) mod dynamic;
 pub(crate) mod facts;
 pub(crate) mod manage;
 pub(crate) mod parent;
+pub(crate) mod partitioned;
 pub(crate) mod plan;
 pub(crate) mod recipe;
+pub(crate) mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, ChildSpec, Exit, Flags, Intensity, Restart, Shutdown, SpecError, Strategy};
+use regrow_supervisors::{AutoShutdown, Exit, Flags, SpecError, Strategy};
 
 use crate::child::Child;
+use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::tree::Tree;
 
 /// A supervisor, being described: a whole tree when it is [started](Supervisor::start), a subtree when it is given to
@@ -41,25 +45,16 @@ use crate::tree::Tree;
 /// ```
 #[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
 pub struct Supervisor {
-    pub(crate) name: Arc<str>,
-    pub(crate) flags: Flags,
-    pub(crate) children: Vec<Child>,
-    restart: Restart,
-    shutdown: Shutdown,
-    significant: bool,
+    base: Base,
+    strategy: Strategy,
+    auto_shutdown: AutoShutdown,
+    children: Vec<Child>,
 }
 
 impl Supervisor {
     /// A supervisor with this strategy, and OTP's budget of one restart in five seconds.
     pub fn new(name: impl Into<Arc<str>>, strategy: Strategy) -> Self {
-        Self {
-            name: name.into(),
-            flags: strategy.into(),
-            children: Vec::new(),
-            restart: Restart::Permanent,
-            shutdown: Shutdown::Wait,
-            significant: false,
-        }
+        Self { base: Base::new(name), strategy, auto_shutdown: AutoShutdown::Never, children: Vec::new() }
     }
 
     /// Only a child that dies is restarted: [`Strategy::OneForOne`].
@@ -77,22 +72,10 @@ impl Supervisor {
         Self::new(name, Strategy::RestForOne)
     }
 
-    /// Forgives `restarts_max` restarts in any `period`; one more and the supervisor gives up (OTP rules 20 to 28). A
-    /// zero `period` is refused when the tree starts.
-    pub fn intensity(self, restarts_max: u32, period: Duration) -> Self {
-        self.budget(Intensity::new(restarts_max, period))
-    }
-
-    /// As [`intensity`](Self::intensity), for a value made elsewhere or [`Intensity::unlimited`].
-    pub fn budget(mut self, intensity: Intensity) -> Self {
-        self.flags.intensity = intensity;
-        self
-    }
-
     /// Ends the supervisor, as [`AutoShutdown`] says, when significant children end without being restarted (OTP rules 73
     /// to 78).
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
-        self.flags.auto_shutdown = auto_shutdown;
+        self.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -108,26 +91,6 @@ impl Supervisor {
         self
     }
 
-    /// As a child: which of its exits call for a restart. Default: permanent. Giving up is a clean exit, so a transient
-    /// supervisor that gave up stays down (OTP rule 99).
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
-        self
-    }
-
-    /// As a child: how it is stopped. Default: asked, and waited for without limit, since its children have limits of
-    /// their own. When a limit passes, its subtree is killed, youngest first.
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
-        self
-    }
-
-    /// As a child: its end may end the supervisor above, as that one's [`AutoShutdown`] says.
-    pub fn significant(mut self) -> Self {
-        self.significant = true;
-        self
-    }
-
     /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
     /// Returns when the last one is up.
     ///
@@ -138,27 +101,24 @@ impl Supervisor {
     /// A description that makes no sense is refused before anything starts. When a child fails to start, its elders are
     /// stopped in reverse order and the reason comes back, nested as the tree is (OTP rules 11, 12).
     pub async fn start(self) -> Result<Tree, StartError> {
-        Tree::start(self).await
+        Tree::start(self.into()).await
     }
+}
 
-    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
-    }
+supervisor_settings!(Supervisor);
 
-    pub(crate) fn spec(&self) -> ChildSpec {
-        ChildSpec::supervisor(self.name.clone())
-            .restart(self.restart)
-            .shutdown(self.shutdown)
-            .significant(self.significant)
+impl From<Supervisor> for Description {
+    fn from(supervisor: Supervisor) -> Self {
+        let Supervisor { base: Base { spec, intensity, init, watch }, strategy, auto_shutdown, children } = supervisor;
+        Self { spec, shape: Shape::Static(Flags { strategy, intensity, auto_shutdown }), children, init, watch }
     }
 }
 
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervisor")
-            .field("name", &self.name)
-            .field("flags", &self.flags)
+            .field("spec", &self.base.spec)
+            .field("strategy", &self.strategy)
             .field("children", &self.children)
             .finish_non_exhaustive()
     }
@@ -197,8 +157,23 @@ pub enum StartError {
         /// Whether it is the child's being permanent.
         is_permanent: bool,
     },
+    /// A dynamic supervisor that may have no children.
+    ZeroChildren {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A partitioned supervisor without partitions.
+    ZeroPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+    },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
+    /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
+    NotWanted {
+        /// The root.
+        path: Arc<str>,
+    },
     /// A child failed to start, and this is how the root ended. [`Exit::ChildFailedToStart`] nests as the tree does.
     Boot {
         /// The root.
@@ -213,6 +188,7 @@ impl StartError {
         match error {
             SpecError::DuplicateId(id) => Self::DuplicateName { path: format!("{path}/{id}").into() },
             SpecError::ZeroPeriod => Self::ZeroPeriod { path: path.clone() },
+            SpecError::ZeroChildren => Self::ZeroChildren { path: path.clone() },
             SpecError::NeverSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
             }
@@ -242,6 +218,9 @@ impl fmt::Display for StartError {
             Self::BadSignificance { path, is_permanent: false } => {
                 write!(f, "`{path}` is significant, and its supervisor never shuts down by itself")
             }
+            Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
+            Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
+            Self::NotWanted { path } => write!(f, "`{path}` is not wanted"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
         }

@@ -44,6 +44,10 @@ impl Parent {
         self.told
     }
 
+    pub(crate) fn was_up(&self) -> bool {
+        self.is_up
+    }
+
     pub(crate) fn tell_up(&mut self, generation: u64) {
         self.is_up = true;
         match &self.link {

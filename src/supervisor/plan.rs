@@ -6,21 +6,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Flags, Machine, Supervisor as Static};
+use regrow_supervisors::{ChildSpec, Machine};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Directory, Kind};
+use crate::directory::{Directory, Facet, Kind};
 use crate::mailbox::{Reserved, Settings};
 use crate::slot::{AnySlot, Slot};
+use crate::supervisor::StartError;
+use crate::supervisor::description::{Description, Init, Shape};
 use crate::supervisor::recipe::SupervisorRecipe;
-use crate::supervisor::{StartError, Supervisor};
+use crate::supervisor::watch::Watch;
 
 pub(crate) struct Plan {
     pub(crate) path: Arc<str>,
-    pub(crate) flags: Flags,
+    pub(crate) shape: Shape,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) children: Vec<Planned>,
+    init: Option<Init>,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
 #[derive(Clone)]
@@ -30,6 +34,7 @@ pub(crate) struct Planned {
     pub(crate) path: Arc<str>,
     slot: Arc<Reserved>,
     pub(crate) drain: bool,
+    pub(crate) light: bool,
     pub(crate) make: Make,
 }
 
@@ -43,29 +48,45 @@ pub(crate) enum Make {
 pub(crate) type Known = HashMap<Arc<str>, Arc<dyn AnySlot>>;
 
 impl Plan {
-    /// Checks `supervisor`, which is to live below `scope` (empty for a root).
-    pub(crate) fn new(supervisor: Supervisor, scope: &str, known: &Known) -> Result<Self, StartError> {
-        let Supervisor { name, flags, children, .. } = supervisor;
-        if !is_valid(&name) {
-            return Err(StartError::InvalidName { supervisor: scope.into(), name });
+    /// Checks what is to live below `scope` (empty for a root).
+    pub(crate) fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
+        let Description { spec, shape, children, init, watch } = description;
+        let name = spec.id();
+        if !is_valid(name) {
+            return Err(StartError::InvalidName { supervisor: scope.into(), name: name.into() });
         }
-        let path: Arc<str> = if scope.is_empty() { name } else { format!("{scope}/{name}").into() };
+        let path: Arc<str> = if scope.is_empty() { name.into() } else { format!("{scope}/{name}").into() };
+        if matches!(shape, Shape::Partitioned { .. }) && children.is_empty() {
+            return Err(StartError::ZeroPartitions { path });
+        }
         // The machine's own checks, before any slot is touched.
-        Static::new(flags, children.iter().map(|child| child.spec.clone()))
-            .map_err(|error| StartError::from_spec(&path, error))?;
+        let specs = children.iter().map(|child| child.spec.clone()).collect();
+        shape.machine(specs).map_err(|error| StartError::from_spec(&path, error))?;
         let slot = known.get(&path).cloned().unwrap_or_else(|| Slot::<NoMessages>::new(Settings::default()));
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
-        let plan = Self { path, flags, slot, children };
+        let plan = Self { path, shape, slot, children, init, watch };
         plan.slot.set_path(&plan.path);
         Ok(plan)
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
+    }
+
     pub(crate) fn machine(&self) -> Box<dyn Machine + Send> {
-        let specs = self.children.iter().map(|child| child.spec.clone());
-        match Static::new(self.flags, specs) {
-            Ok(machine) => Box::new(machine),
+        let specs = self.children.iter().map(|child| child.spec.clone()).collect();
+        match self.shape.machine(specs) {
+            Ok(machine) => machine,
             Err(error) => unreachable!("the plan was checked: {error}"),
+        }
+    }
+
+    /// What the user's `init` says about one more start.
+    pub(crate) fn init(&self) -> anyhow::Result<()> {
+        match &self.init {
+            Some(init) => init(),
+            None => Ok(()),
         }
     }
 
@@ -80,7 +101,7 @@ impl Plan {
 
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
     pub(crate) fn list(&self, directory: &Directory) {
-        directory.insert(&self.path, Kind::Supervisor, self.slot.clone());
+        directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         self.slot.reopen();
         for child in &self.children {
             child.list(directory);
@@ -90,7 +111,7 @@ impl Plan {
 
 impl Planned {
     pub(crate) fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
-        let Child { spec, kind, drain, recipe } = child;
+        let Child { spec, kind, drain, light, recipe } = child;
         if !is_valid(spec.id()) {
             return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
         }
@@ -113,7 +134,7 @@ impl Planned {
                 (Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
             }
         };
-        Ok(Self { spec, kind, path, slot: Arc::new(slot), drain, make })
+        Ok(Self { spec, kind, path, slot: Arc::new(slot), drain, light, make })
     }
 
     /// Lists the child and everything below it.
@@ -121,7 +142,7 @@ impl Planned {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                directory.insert(&self.path, self.kind, self.slot().clone());
+                directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().reopen();
             }
             Make::Supervisor(recipe) => recipe.plan().list(directory),

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::supervisor::StartError;
+use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
-use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
 use crate::world::World;
 
-type Build = Box<dyn Fn() -> Supervisor + Send + Sync>;
+pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;
 
 pub(crate) struct SupervisorRecipe {
     state: Mutex<State>,
@@ -16,7 +17,7 @@ pub(crate) struct SupervisorRecipe {
 
 enum State {
     /// Not yet checked.
-    Described(Option<Box<Supervisor>>),
+    Described(Option<Box<Description>>),
     Planned {
         scope: Arc<str>,
         plan: Arc<Plan>,
@@ -26,21 +27,25 @@ enum State {
 }
 
 impl SupervisorRecipe {
-    pub(crate) fn fixed(supervisor: Supervisor) -> Self {
-        Self { state: Mutex::new(State::Described(Some(Box::new(supervisor)))), build: None }
+    /// `build` describes it for every start but the first.
+    pub(crate) fn new(first: Description, build: Option<Build>) -> Self {
+        Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build }
     }
 
-    pub(crate) fn built(first: Supervisor, build: impl Fn() -> Supervisor + Send + Sync + 'static) -> Self {
-        Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build: Some(Box::new(build)) }
+    /// To be used before it is planned.
+    pub(crate) fn rename(&self, name: &Arc<str>) {
+        if let State::Described(Some(description)) = &mut *lock(&self.state) {
+            description.spec = description.spec.clone().named(name.clone());
+        }
     }
 
     pub(crate) fn plan_first(&self, scope: &str, known: &Known) -> Result<(), StartError> {
         let described = match &mut *lock(&self.state) {
-            State::Described(supervisor) => supervisor.take(),
+            State::Described(description) => description.take(),
             State::Planned { .. } => None,
         };
-        if let Some(supervisor) = described {
-            let plan = Arc::new(Plan::new(*supervisor, scope, known)?);
+        if let Some(description) = described {
+            let plan = Arc::new(Plan::new(*description, scope, known)?);
             *lock(&self.state) = State::Planned { scope: scope.into(), plan, is_used: false };
         }
         Ok(())
@@ -68,7 +73,7 @@ impl SupervisorRecipe {
         let Some(build) = &self.build else { return Ok(before) };
         let known: Known =
             world.directory.under(&before.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
-        let plan = Arc::new(Plan::new(build(), &scope, &known)?);
+        let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
         let kept = plan.slots();
         for (path, slot) in known {
             if !kept.iter().any(|kept| Arc::ptr_eq(kept, &slot)) {

@@ -59,6 +59,23 @@ pub(crate) fn spec(spec: &ChildSpec, id: &str, is_supervisor: bool) -> String {
     format!("ok({{id={id},restart={restart},shutdown={shutdown},significant={significant},type={kind}}})")
 }
 
+/// A child as `which_children` shows it: id, process, type.
+pub(crate) type Line = (String, String, &'static str);
+
+pub(crate) fn which(lines: &[Line]) -> String {
+    let lines: Vec<_> = lines.iter().map(|(id, child, kind)| format!("{id}={child}/{kind}")).collect();
+    format!("[{}]", lines.join(", "))
+}
+
+/// OTP rules 67 and 86.
+pub(crate) fn count(lines: &[Line], is_dynamic: bool, is_alive: impl Fn(&str) -> bool) -> String {
+    let supervisors = lines.iter().filter(|line| line.2 == "supervisor").count();
+    let is_active = |child: &str| child.contains('#') && (is_dynamic || is_alive(child));
+    let active = lines.iter().filter(|line| is_active(&line.1)).count();
+    let (specs, workers) = (if is_dynamic { 1 } else { lines.len() }, lines.len() - supervisors);
+    format!("specs={specs} active={active} supervisors={supervisors} workers={workers}")
+}
+
 pub(crate) fn kind(is_supervisor: bool) -> &'static str {
     if is_supervisor { "supervisor" } else { "worker" }
 }

@@ -2,32 +2,24 @@
 
 use std::time::Duration;
 
-use regrow_supervisors::{Call, Order, Standing};
+use regrow_supervisors::{Call, Order};
 
-use crate::trace::format;
-use crate::trace::scenario::{Body, Init, Op, Scenario, What, base};
+use crate::trace::format::Line;
+use crate::trace::player::{Player, Theatre};
+use crate::trace::scenario::{Body, Init, Op, Scenario};
 use crate::trace::teller::Teller;
 use crate::trace::world::{BOOT, Mail, Pid, Read, Running, World};
 
 /// Plays `scenario` on the bare machines and returns its trace.
 pub fn play(scenario: &Scenario) -> String {
-    let dynamic = scenario.defs.values().filter_map(|def| match &def.body {
-        Body::Supervisor(sup) if sup.strategy.is_none() => Some(sup.kids.clone()),
-        Body::Supervisor(_) | Body::Worker(_) => None,
-    });
-    let teller = Teller::new(dynamic.flatten().collect());
-    let mut player = Player { world: World::new(scenario, teller), calls: 0, posted: Vec::new() };
-    player.boot();
-    for stimulus in &scenario.stimuli {
-        player.stimulate(&stimulus.text, &stimulus.what);
-    }
-    player.finish()
+    let world = World::new(scenario, Teller::new(scenario.templates()));
+    Player::play(Machines { world, calls: 0, booted: None }, scenario)
 }
 
-struct Player<'a> {
+struct Machines<'a> {
     world: World<'a>,
     calls: u64,
-    posted: Vec<(String, Reply)>,
+    booted: Option<Result<Pid, String>>,
 }
 
 /// The answer to an operation: there, or still to come.
@@ -37,90 +29,56 @@ enum Reply {
     Call(Call),
 }
 
-impl Player<'_> {
+impl Theatre for Machines<'_> {
+    type Reply = Reply;
+
     fn boot(&mut self) {
-        let booted = self.world.boot();
-        self.world.settle();
-        let root = self.world.scenario.root.clone();
-        self.world.teller.echo(&format!("boot {root}"));
-        self.world.teller.flush();
-        let result = match (booted, self.world.replies.remove(&BOOT)) {
-            (Err(refused), _) | (Ok(_), Some(refused)) => refused,
-            (Ok(pid), None) => format!("ok({})", self.world.processes[pid].label),
-        };
-        self.world.teller.result(&result);
+        self.booted = Some(self.world.boot());
     }
 
-    fn stimulate(&mut self, text: &str, what: &What) {
-        match what {
-            What::Do(op) => {
-                let reply = self.op(op);
-                self.world.settle();
-                self.world.teller.echo(text);
-                self.world.teller.flush();
-                if let Some(result) = self.result(reply) {
-                    self.world.teller.result(&result);
-                }
-            }
-            What::NoWait(op) => {
-                self.op(op);
-                self.world.run();
-                self.world.teller.echo(text);
-            }
-            What::Post(op) => {
-                let reply = self.op(op);
-                self.world.run();
-                self.posted.push((text.trim_start_matches("post ").to_owned(), reply));
-                self.world.teller.echo(text);
-            }
-            What::Replies => {
-                self.world.settle();
-                self.world.teller.echo(text);
-                self.world.teller.flush();
-                for (op, reply) in std::mem::take(&mut self.posted) {
-                    let result = self.result(reply).unwrap_or_else(|| "none".into());
-                    self.world.teller.result(&format!("{op} -> {result}"));
-                }
-            }
-            What::Sleep(time) => {
-                self.world.sleep(*time);
-                self.world.teller.echo(text);
-            }
-            What::Align => {
-                let past = Duration::from_millis(60);
-                let whole = Duration::from_secs(self.world.now.as_secs() + 1) + past;
-                self.world.sleep(whole - self.world.now);
-                self.world.teller.echo(text);
-            }
-            What::Pause(name) | What::Unpause(name) => {
-                let is_paused = matches!(what, What::Pause(_));
-                if let Some(pid) = self.pid(name) {
-                    if let Some(running) = self.world.running(pid) {
-                        running.is_paused = is_paused;
-                    }
-                    self.world.wake(pid);
-                }
-                if is_paused {
-                    self.world.teller.echo(text);
-                } else {
-                    self.world.settle();
-                    self.world.teller.echo(text);
-                    self.world.teller.flush();
-                }
-            }
-            What::AwaitGate(id) => {
-                if !self.world.gates.contains_key(id) {
-                    self.world.settle();
-                }
-                self.world.teller.echo(text);
-                self.world.teller.flush();
-            }
-            What::Open(id) => {
-                self.world.open(id);
-                self.world.run();
-                self.world.teller.echo(text);
-            }
+    fn boot_result(&mut self) -> String {
+        match (self.booted.take(), self.world.replies.remove(&BOOT)) {
+            (Some(Err(refused)), _) | (_, Some(refused)) => refused,
+            (Some(Ok(pid)), None) => format!("ok({})", self.world.processes[pid].label),
+            (None, None) => "noproc".into(),
         }
+    }
+
+    fn teller<R>(&mut self, tell: impl FnOnce(&mut Teller) -> R) -> R {
+        tell(&mut self.world.teller)
+    }
+
+    fn now(&self) -> Duration {
+        self.world.now
+    }
+
+    fn run(&mut self) {
+        self.world.run();
+    }
+
+    fn settle(&mut self) {
+        self.world.settle();
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.world.sleep(time);
+    }
+
+    fn set_paused(&mut self, supervisor: &str, is_paused: bool) {
+        if let Some(pid) = self.pid(supervisor) {
+            if let Some(running) = self.world.running(pid) {
+                running.is_paused = is_paused;
+            }
+            self.world.wake(pid);
+        }
+    }
+
+    fn is_at_gate(&self, id: &str) -> bool {
+        self.world.gates.contains_key(id)
+    }
+
+    fn open(&mut self, id: &str) {
+        self.world.open(id);
     }
 
     fn result(&mut self, reply: Reply) -> Option<String> {
@@ -131,12 +89,9 @@ impl Player<'_> {
         }
     }
 
-    /// The newest process of a name, or the one that a label names, dead or alive.
-    fn pid(&self, name: &str) -> Option<Pid> {
-        if name.contains('#') {
-            return self.world.processes.iter().position(|process| process.label == name);
-        }
-        self.world.newest.get(name).copied()
+    fn which(&mut self, supervisor: &str) -> Option<Option<Vec<Line>>> {
+        let pid = self.world.newest.get(supervisor).copied()?;
+        Some(self.world.running(pid).is_some().then(|| self.world.which(pid)))
     }
 
     fn op(&mut self, op: &Op) -> Reply {
@@ -161,47 +116,57 @@ impl Player<'_> {
                 }
             }
             Op::GenStop(s, exit) => self.call(s, |_, _, call| Ok(Mail::GenStop(exit.clone(), call))),
-            Op::StartChild(s, x) => self.call(s, |player, pid, call| {
-                let world = &mut player.world;
+            Op::StartChild(s, x) => self.call(s, |machines, pid, call| {
+                let world = &mut machines.world;
                 let template = world.running(pid).and_then(|running| running.template.clone());
                 // The machine wants names; OTP's dynamic children have none.
                 let spec = match template {
-                    Some(template) => world.child_spec(world.def(&template), &format!("{template}.{}", call.0)),
-                    None => world.child_spec(world.def(x), x),
+                    Some(template) => world.def(&template).spec(&format!("{template}.{}", call.0)),
+                    None => world.def(x).spec(x),
                 };
                 Ok(Mail::Order(call, Order::StartChild(spec)))
             }),
-            Op::TerminateChild(s, x) => self.call(s, |player, pid, call| {
-                let id = player.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
+            Op::TerminateChild(s, x) => self.call(s, |machines, pid, call| {
+                let id = machines.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
                 Ok(Mail::Order(call, Order::TerminateChild(id.into())))
             }),
-            Op::RestartChild(s, x) => self.call(s, |player, pid, call| {
-                player.refuse_dynamic(pid)?;
+            Op::RestartChild(s, x) => self.call(s, |machines, pid, call| {
+                machines.refuse_dynamic(pid)?;
                 Ok(Mail::Order(call, Order::RestartChild(x.as_str().into())))
             }),
-            Op::DeleteChild(s, x) => self.call(s, |player, pid, call| {
-                player.refuse_dynamic(pid)?;
+            Op::DeleteChild(s, x) => self.call(s, |machines, pid, call| {
+                machines.refuse_dynamic(pid)?;
                 Ok(Mail::Order(call, Order::DeleteChild(x.as_str().into())))
             }),
-            Op::GetChildspec(s, x) => self.call(s, |player, pid, call| {
-                let id = player.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
-                let key = player.world.running(pid).and_then(|running| running.machine.find(&id));
+            Op::GetChildspec(s, x) => self.call(s, |machines, pid, call| {
+                let id = machines.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
+                let key = machines.world.running(pid).and_then(|running| running.machine.find(&id));
                 let key = key.ok_or_else(|| String::from("error(not_found)"))?;
-                Ok(player.read(call, Read::Spec(key)))
+                Ok(machines.read(call, Read::Spec(key)))
             }),
-            Op::Which(s) => self.call(s, |player, _, call| Ok(player.read(call, Read::Which))),
-            Op::Count(s) => self.call(s, |player, _, call| Ok(player.read(call, Read::Count))),
-            Op::Upgrade(s, new) => self.call(s, |player, pid, call| {
-                let label = player.world.processes[pid].label.clone();
-                player.world.teller.event(format!("reinit {label} from {new}"));
-                let Body::Supervisor(sup) = &player.world.def(new).body else { return Err("ok".into()) };
+            Op::Which(s) => self.call(s, |machines, _, call| Ok(machines.read(call, Read::Which))),
+            Op::Count(s) => self.call(s, |machines, _, call| Ok(machines.read(call, Read::Count))),
+            Op::Upgrade(s, new) => self.call(s, |machines, pid, call| {
+                let label = machines.world.processes[pid].label.clone();
+                machines.world.teller.event(format!("reinit {label} from {new}"));
+                let Body::Supervisor(sup) = &machines.world.def(new).body else { return Err("ok".into()) };
                 if sup.inits.first() == Some(&Init::Ignore) {
                     return Err("ok".into());
                 }
-                let (flags, specs) = player.world.configuration(sup);
+                let (flags, specs) = machines.world.scenario.configuration(sup);
                 Ok(Mail::Order(call, Order::Reconfigure(flags, specs)))
             }),
         }
+    }
+}
+
+impl Machines<'_> {
+    /// The newest process of a name, or the one that a label names, dead or alive.
+    fn pid(&self, name: &str) -> Option<Pid> {
+        if name.contains('#') {
+            return self.world.processes.iter().position(|process| process.label == name);
+        }
+        self.world.newest.get(name).copied()
     }
 
     fn hit(&mut self, name: &str, how: impl FnOnce(&mut World<'_>, Pid)) -> Reply {
@@ -261,99 +226,5 @@ impl Player<'_> {
             (None, true) => Err("error(not_found)".into()),
             (None, false) => Err("ok".into()),
         })
-    }
-
-    fn finish(mut self) -> String {
-        self.world.settle();
-        self.world.teller.echo("final");
-        self.world.teller.flush();
-        let root = self.world.scenario.root.clone();
-        self.tell_final(&root, 1);
-        self.world.teller.finish()
-    }
-
-    fn tell_final(&mut self, name: &str, depth: usize) {
-        let Some(pid) = self.world.newest.get(name).copied() else {
-            self.world.teller.line(depth, &format!("{name} never started"));
-            return;
-        };
-        if self.world.running(pid).is_none() {
-            self.world.teller.line(depth, &format!("{name} dead"));
-            return;
-        }
-        self.world.teller.line(depth, &format!("{name} alive"));
-        for (id, child, kind) in self.world.which(pid) {
-            self.world.teller.line(depth + 1, &format!("{id} {child} {kind}"));
-            if kind == "supervisor" && child.contains('#') {
-                self.tell_final(base(&child).to_owned().as_str(), depth + 1);
-            }
-        }
-    }
-}
-
-impl World<'_> {
-    /// What `which_children` shows: id, process, type, in reverse start order.
-    pub(crate) fn which(&mut self, pid: Pid) -> Vec<(String, String, &'static str)> {
-        let Some(running) = self.running(pid) else { return Vec::new() };
-        let template = running.template.clone();
-        let lines: Vec<_> = running
-            .machine
-            .children()
-            .into_iter()
-            .map(|(_, spec, standing, attempt)| {
-                (spec.id().to_owned(), standing, attempt.and_then(|attempt| running.pids.get(&attempt).copied()))
-            })
-            .collect();
-        let mut lines: Vec<_> = lines
-            .into_iter()
-            .rev()
-            .map(|(id, standing, child)| {
-                let process = match (standing, child) {
-                    (Standing::Retrying, _) => "restarting".into(),
-                    (_, Some(child)) => self.processes[child].label.clone(),
-                    (_, None) => "undefined".into(),
-                };
-                let def = self.def(template.as_ref().unwrap_or(&id));
-                let is_supervisor = match &def.body {
-                    Body::Supervisor(_) => true,
-                    Body::Worker(worker) => worker.counts_as_supervisor,
-                };
-                let shown = if template.is_some() { "undefined".into() } else { id };
-                (shown, process, format::kind(is_supervisor))
-            })
-            .collect();
-        if template.is_some() {
-            lines.sort();
-        }
-        lines
-    }
-
-    pub(crate) fn read(&mut self, pid: Pid, read: &Read) -> String {
-        match read {
-            Read::Which => {
-                let lines: Vec<_> =
-                    self.which(pid).into_iter().map(|(id, child, kind)| format!("{id}={child}/{kind}")).collect();
-                format!("[{}]", lines.join(", "))
-            }
-            Read::Count => {
-                let is_dynamic = self.running(pid).is_some_and(|running| running.template.is_some());
-                let lines = self.which(pid);
-                let supervisors = lines.iter().filter(|line| line.2 == "supervisor").count();
-                let is_active =
-                    |child: &str| self.processes.iter().any(|it| it.label == child && (it.is_alive || is_dynamic));
-                let active = lines.iter().filter(|line| is_active(&line.1)).count();
-                let (specs, workers) = (if is_dynamic { 1 } else { lines.len() }, lines.len() - supervisors);
-                format!("specs={specs} active={active} supervisors={supervisors} workers={workers}")
-            }
-            Read::Spec(key) => {
-                let found = self
-                    .running(pid)
-                    .and_then(|running| Some((running.machine.spec(*key)?.clone(), running.template.clone())));
-                let Some((spec, template)) = found else { return "error(not_found)".into() };
-                let id = template.unwrap_or_else(|| spec.id().to_owned());
-                let is_supervisor = matches!(self.def(&id).body, Body::Supervisor(_));
-                format::spec(&spec, &id, is_supervisor)
-            }
-        }
     }
 }

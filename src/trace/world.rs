@@ -7,13 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use regrow_supervisors::{
-    Action, Answer, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity,
-    Machine, Order, OrderError, Report, SpecError, Supervisor,
-};
+use regrow_supervisors::{Action, Attempt, Call, ChildKey, Exit, Machine, Order, Report};
 
 use crate::trace::format;
-use crate::trace::scenario::{Body, Def, Init, Outcome, Scenario, Sup, Worker};
+use crate::trace::scenario::{Body, Def, Init, Outcome, Scenario};
 use crate::trace::teller::Teller;
 
 pub(crate) type Pid = usize;
@@ -38,11 +35,11 @@ pub(crate) struct Running {
     pub(crate) template: Option<String>,
     pub(crate) mail: VecDeque<Mail>,
     pub(crate) is_paused: bool,
-    is_up: bool,
+    pub(crate) is_up: bool,
     /// Attempts that it waits for.
-    waits_for: BTreeSet<Attempt>,
+    pub(crate) waits_for: BTreeSet<Attempt>,
     pub(crate) pids: HashMap<Attempt, Pid>,
-    stop_calls: Vec<Call>,
+    pub(crate) stop_calls: Vec<Call>,
 }
 
 impl Running {
@@ -83,7 +80,7 @@ pub(crate) enum Read {
     Spec(ChildKey),
 }
 
-enum Timer {
+pub(crate) enum Timer {
     Resolve(Pid, Attempt, Outcome),
     Die(Pid, Exit),
 }
@@ -100,7 +97,7 @@ pub(crate) struct World<'a> {
     incarnations: HashMap<String, usize>,
     timers: BTreeMap<(Duration, u64), Timer>,
     timers_made: u64,
-    ready: VecDeque<Pid>,
+    pub(crate) ready: VecDeque<Pid>,
     pub(crate) now: Duration,
 }
 
@@ -124,7 +121,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn def(&self, id: &str) -> &'a Def {
-        &self.scenario.defs[id]
+        self.scenario.def(id)
     }
 
     /// Starts the root. Its boot goes on in `settle`.
@@ -210,7 +207,7 @@ impl<'a> World<'a> {
         (0..self.processes.len()).any(|pid| self.running(pid).is_some_and(|running| !running.waits_for.is_empty()))
     }
 
-    fn set_timer(&mut self, after: Duration, timer: Timer) {
+    pub(crate) fn set_timer(&mut self, after: Duration, timer: Timer) {
         self.timers_made += 1;
         self.timers.insert((self.now + after, self.timers_made), timer);
     }
@@ -293,7 +290,7 @@ impl<'a> World<'a> {
         match &def.body {
             Body::Worker(worker) => {
                 let nth = self.count_attempt(&def.id);
-                let outcome = worker.starts[nth.min(worker.starts.len()) - 1];
+                let outcome = worker.outcome(nth);
                 if worker.start_delay.is_zero() {
                     self.resolve(pid, attempt, outcome);
                 } else {
@@ -366,7 +363,7 @@ impl<'a> World<'a> {
     }
 
     /// The retry that may follow is queued behind what is in the mailbox by now (OTP rule 31).
-    fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
+    pub(crate) fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
         let now = self.now;
         if let Some(running) = self.running(pid) {
             for mail in std::mem::take(&mut running.mail) {
@@ -380,7 +377,7 @@ impl<'a> World<'a> {
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_started(attempt, now));
     }
 
-    fn outcome(&mut self, pid: Pid, attempt: Attempt, tell: impl FnOnce(&mut dyn Machine, Attempt, Duration)) {
+    pub(crate) fn outcome(&mut self, pid: Pid, attempt: Attempt, tell: impl FnOnce(&mut dyn Machine, Attempt, Duration)) {
         let now = self.now;
         if let Some(running) = self.running(pid) {
             running.waits_for.remove(&attempt);
@@ -406,7 +403,7 @@ impl<'a> World<'a> {
         let pid = self.spawn(id, parent, Kind::Worker { has_info: false });
         let label = self.processes[pid].label.clone();
         self.teller.event(format!("init {label}"));
-        let failure = match (sup.inits[nth.min(sup.inits.len()) - 1], self.machine(sup)) {
+        let failure = match (sup.init(nth), self.scenario.machine(sup)) {
             (Init::Ok, Ok((machine, template))) => {
                 self.processes[pid].kind = Kind::Supervisor(Box::new(Running {
                     machine,
@@ -433,165 +430,6 @@ impl<'a> World<'a> {
         self.teller.event(format!("exit {label} {failure}"));
         self.teller.event(format!("startfail {id} {failure}"));
         Err(NoStart::Failed(Exit::failed(failure)))
-    }
-
-    fn machine(&self, sup: &Sup) -> Result<(Box<dyn Machine>, Option<String>), String> {
-        let (flags, specs) = self.configuration(sup);
-        let refused = |error: SpecError| format!("start_spec({})", format::spec_error(&error));
-        match (sup.strategy, sup.kids.as_slice()) {
-            (None, [template]) if sup.auto == AutoShutdown::Never => {
-                let machine = DynamicSupervisor::new(flags.intensity, None).map_err(refused)?;
-                Ok((Box::new(machine), Some(template.clone())))
-            }
-            // Newer than OTP 25: rule 91.
-            (None, _) => {
-                let auto = sup.auto;
-                Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))
-            }
-            (Some(_), _) => Ok((Box::new(Supervisor::new(flags, specs).map_err(refused)?), None)),
-        }
-    }
-
-    /// Flags and specs of a supervisor as it is defined.
-    pub(crate) fn configuration(&self, sup: &Sup) -> (Flags, Vec<ChildSpec>) {
-        let flags = Flags {
-            strategy: sup.strategy.unwrap_or_default(),
-            intensity: Intensity::new(sup.intensity, sup.period),
-            auto_shutdown: sup.auto,
-        };
-        (flags, sup.kids.iter().map(|id| self.child_spec(self.def(id), id)).collect())
-    }
-
-    /// The spec of a child that is to have the name `id`.
-    pub(crate) fn child_spec(&self, def: &Def, id: &str) -> ChildSpec {
-        ChildSpec::new(id).restart(def.restart).shutdown(def.shutdown).significant(def.significant)
-    }
-
-    /// Tells a child to stop, or kills it.
-    fn tell_child(&mut self, pid: Pid, attempt: Attempt, by_force: bool) {
-        let Some(running) = self.running(pid) else { return };
-        let Some(&child) = running.pids.get(&attempt) else {
-            // It waits at a gate.
-            self.gates.retain(|_, (owner, waiting, _)| (*owner, *waiting) != (pid, attempt));
-            self.start_came_to_nothing(pid, attempt, Exit::Killed);
-            return;
-        };
-        let told = running.mail.iter().position(|mail| matches!(mail, Mail::Exit(dead, _) if *dead == attempt));
-        if let Some(Mail::Exit(_, exit)) = told.and_then(|at| running.mail.remove(at)) {
-            // Dead already, and its exit is on its way (OTP rule 52).
-            self.outcome(pid, attempt, |machine, attempt, now| machine.handle_exit(attempt, exit, now));
-            return;
-        }
-        running.waits_for.insert(attempt);
-        let def = self.def(&self.processes[child].id);
-        match (&def.body, by_force) {
-            (Body::Supervisor(_), false) => self.mail(child, Mail::Stop(Exit::Shutdown)),
-            (Body::Supervisor(_), true) => self.kill(child),
-            (Body::Worker(_), true) => self.die(child, Exit::Killed),
-            (Body::Worker(worker), false) => self.ask_worker(child, worker),
-        }
-    }
-
-    fn ask_worker(&mut self, pid: Pid, worker: &Worker) {
-        let exit = worker.on_term.clone().filter(|_| worker.traps).unwrap_or(Exit::Shutdown);
-        match worker.slow {
-            Some(time) if worker.traps && !time.is_zero() => self.set_timer(time, Timer::Die(pid, exit)),
-            None if worker.traps => {}
-            Some(_) | None => self.die(pid, exit),
-        }
-    }
-
-    /// Kills a process of whatever kind.
-    pub(crate) fn kill(&mut self, pid: Pid) {
-        let now = self.now;
-        match self.running(pid) {
-            Some(running) => {
-                running.is_paused = false;
-                running.waits_for.clear();
-                running.machine.kill(now);
-                self.ready.push_back(pid);
-            }
-            None => self.die(pid, Exit::Killed),
-        }
-    }
-
-    /// A process ends, and its supervisor is told.
-    pub(crate) fn die(&mut self, pid: Pid, exit: Exit) {
-        if !std::mem::replace(&mut self.processes[pid].is_alive, false) {
-            return;
-        }
-        let line = format!("exit {} {}", self.processes[pid].label, format::exit(&exit));
-        self.teller.event(line);
-        let Some((parent, attempt)) = self.processes[pid].parent else { return };
-        let Some(running) = self.running(parent) else { return };
-        if running.waits_for.contains(&attempt) {
-            self.outcome(parent, attempt, |machine, attempt, now| machine.handle_exit(attempt, exit, now));
-        } else {
-            self.mail(parent, Mail::Exit(attempt, exit));
-        }
-    }
-
-    fn end(&mut self, pid: Pid, exit: Exit) {
-        let (mut is_up, mut waiting) = (true, Vec::new());
-        if let Some(running) = self.running(pid) {
-            is_up = running.is_up;
-            for call in std::mem::take(&mut running.stop_calls) {
-                waiting.push((call, "ok"));
-            }
-            for mail in std::mem::take(&mut running.mail) {
-                if let Mail::GenStop(_, call) | Mail::Order(call, _) = mail {
-                    waiting.push((call, "noproc"));
-                }
-            }
-        }
-        for (call, answer) in waiting {
-            self.replies.insert(call, answer.into());
-        }
-        if is_up {
-            self.die(pid, exit);
-            return;
-        }
-        let Process { id, label, parent, .. } = &mut self.processes[pid];
-        let (id, label, parent) = (id.clone(), label.clone(), *parent);
-        self.processes[pid].is_alive = false;
-        let why = format::exit(&exit);
-        self.teller.event(format!("exit {label} {why}"));
-        self.teller.event(format!("startfail {id} {why}"));
-        if let Some((parent, attempt)) = parent {
-            self.start_came_to_nothing(parent, attempt, exit);
-        } else {
-            self.replies.insert(BOOT, format!("error({why})"));
-        }
-    }
-
-    fn answer(&mut self, pid: Pid, call: Call, result: Result<Answer, OrderError>) {
-        let text = match (self.reads.remove(&call), result) {
-            (Some(read), Ok(_)) => self.read(pid, &read),
-            (None, Ok(Answer::Started(attempt))) => match self.pid_of(pid, attempt) {
-                Some(Process { label, kind: Kind::Worker { has_info: true }, .. }) => format!("ok({label},info)"),
-                Some(Process { label, .. }) => format!("ok({label})"),
-                None => "ok".into(),
-            },
-            (None, Ok(Answer::Ignored)) => "ok(undefined)".into(),
-            (None, Ok(Answer::Done)) => "ok".into(),
-            (_, Err(error)) => format::order_error(&error, || match error {
-                OrderError::AlreadyStarted(key) => self.label_of(pid, key),
-                _ => String::new(),
-            }),
-        };
-        self.replies.insert(call, text);
-    }
-
-    fn pid_of(&mut self, pid: Pid, attempt: Attempt) -> Option<&Process> {
-        let child = *self.running(pid)?.pids.get(&attempt)?;
-        self.processes.get(child)
-    }
-
-    fn label_of(&mut self, pid: Pid, key: ChildKey) -> String {
-        let attempt =
-            self.running(pid).and_then(|running| running.machine.children().into_iter().find(|line| line.0 == key)?.3);
-        let process = attempt.and_then(|attempt| self.pid_of(pid, attempt));
-        process.map_or_else(|| "undefined".into(), |process| process.label.clone())
     }
 }
 

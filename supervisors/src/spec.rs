@@ -177,6 +177,13 @@ impl ChildSpec {
         Self::new(id).shutdown(Shutdown::Wait).abandon(Abandon::Never)
     }
 
+    /// Gives it another name.
+    #[must_use]
+    pub fn named(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = id.into();
+        self
+    }
+
     /// Sets which exits call for a restart.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {

@@ -1,0 +1,55 @@
+//! How much work each job is given.
+
+use crate::job::Job;
+use crate::system::SystemName;
+use crate::workload::{Mode, Workload};
+
+/// What the command line says about sizes.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    pub is_quick: bool,
+    /// Messages of the cast workloads; calls are a fifth of it.
+    pub messages: Option<u64>,
+    /// Children of the workloads that have many.
+    pub children: Option<usize>,
+}
+
+impl Scale {
+    /// The jobs that a system does for a workload: one, or one for each number of siblings.
+    pub fn jobs(self, workload: Workload, system: SystemName, mode: Mode) -> Vec<Job> {
+        let job = |children, work| Job { workload, system, mode, children, work };
+        let pick = |quick: u64, full: u64| if self.is_quick { quick } else { full };
+        let messages = self.messages.unwrap_or(pick(200_000, 2_000_000));
+        let calls = (messages / 5).max(1);
+        let children = self.children.unwrap_or(10_000);
+        match workload {
+            Workload::Cast => vec![job(1, messages)],
+            // A call to another arbiter takes as long there as a hundred elsewhere.
+            Workload::Call if (system, mode) == (SystemName::Actix, Mode::Mt) => vec![job(1, (calls / 40).max(1))],
+            Workload::Call => vec![job(1, (calls / 2).max(1))],
+            Workload::Call64 => vec![job(1, calls)],
+            Workload::CastName => vec![job(1_000, (messages / 2).max(1))],
+            Workload::Panic | Workload::Kill => vec![job(1, pick(1_000, 5_000))],
+            Workload::Restarts => vec![job(children, pick(children as u64 / 4, children as u64 * 2).max(1))],
+            Workload::OneForAll | Workload::RestForOne => vec![job(children, pick(2, 10))],
+            Workload::Bytes => vec![job(self.children.unwrap_or(if self.is_quick { 20_000 } else { 100_000 }), 1)],
+            Workload::Start => vec![job(self.children.unwrap_or(self.big(system)), 1)],
+            Workload::Growth => {
+                let sizes = [100, 1_000, 10_000, 100_000, 1_000_000];
+                let largest = self.children.unwrap_or(self.big(system)).max(100);
+                sizes.into_iter().filter(|size| *size <= largest).map(|size| job(size, pick(300, 2_000))).collect()
+            }
+        }
+    }
+
+    /// The size of a tree where size is the point.
+    fn big(self, system: SystemName) -> usize {
+        use SystemName::*;
+        match system {
+            Regrow | RegrowLight | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic if self.is_quick => 100_000,
+            Regrow | RegrowLight | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic => 1_000_000,
+            Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix if self.is_quick => 10_000,
+            Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => 100_000,
+        }
+    }
+}

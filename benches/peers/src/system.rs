@@ -1,0 +1,137 @@
+//! What a system must be able to do, and which one can do what.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Gate;
+use crate::workload::{Workload, value_name};
+
+/// A system, by the name that `--system` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemName {
+    Regrow,
+    RegrowLight,
+    TokioBounded,
+    TokioUnbounded,
+    Ractor,
+    /// With the feature that ractor ships switched on: spans travel with messages.
+    RactorSpans,
+    RactorSupervisor,
+    Kameo,
+    KameoUnbounded,
+    Actix,
+    Erlang,
+    /// `simple_one_for_one` where the other is a static supervisor.
+    ErlangDynamic,
+}
+
+impl SystemName {
+    /// Whether the system has what the workload asks for, and differs there from its own other flavours.
+    pub fn can(self, workload: Workload) -> bool {
+        use Workload::*;
+        match self {
+            Self::Regrow | Self::Ractor | Self::Kameo | Self::Erlang => true,
+            Self::RegrowLight => crate::systems::regrow::HAS_LIGHT,
+            Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
+            Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
+            Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
+            // Its children are ractor actors: it differs in what a supervisor does.
+            Self::RactorSupervisor => !matches!(workload, Cast | Call | Call64 | CastName),
+            Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
+        }
+    }
+
+    /// Lives in the second program, where ractor is built with other features.
+    pub fn needs_spans(self) -> bool {
+        matches!(self, Self::RactorSpans | Self::RactorSupervisor)
+    }
+
+    pub fn is_erlang(self) -> bool {
+        matches!(self, Self::Erlang | Self::ErlangDynamic)
+    }
+}
+
+impl fmt::Display for SystemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        value_name(self, f)
+    }
+}
+
+/// Who is restarted when one dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    OneForOne,
+    OneForAll,
+    RestForOne,
+}
+
+/// The tree a workload asks for: one supervisor and `children` services that count.
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub children: usize,
+    pub strategy: Strategy,
+    pub gate: Arc<Gate>,
+    /// Whether the children shall be found by name where that has to be asked for.
+    pub named: bool,
+}
+
+/// The name of a child, where the system wants one.
+pub fn child_name(child: usize) -> String {
+    format!("c{child}")
+}
+
+/// How many messages a life has counted, and which life it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    pub count: u64,
+    pub life: u64,
+}
+
+/// One running tree.
+pub trait System: Sized + Send + Sync + 'static {
+    type Peer: Peer;
+
+    /// Starts the tree. It may return before all children are up: the gate tells.
+    fn start(group: Group) -> impl Future<Output = Result<Self>> + Send;
+
+    /// The present address of a child, as a client would hold it.
+    fn peer(&self, child: usize) -> Self::Peer;
+
+    /// Sends one message to count to the child of this name, which is looked up.
+    fn cast_by_name(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Kills a child. `false` when there is none to kill at the moment.
+    fn kill(&self, child: usize) -> bool {
+        let _ = child;
+        unimplemented_by_system()
+    }
+
+    /// Stops the tree.
+    fn stop(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The address of a child.
+pub trait Peer: Clone + Send + Sync + 'static {
+    /// Sends one message to count.
+    fn cast(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Asks how many have been counted.
+    fn call(&self) -> impl Future<Output = Result<Answer>> + Send;
+
+    /// Sends a message that makes the child panic.
+    fn panic(&self) -> impl Future<Output = Result<()>> + Send {
+        async { unimplemented_by_system() }
+    }
+}
+
+fn unimplemented_by_system() -> ! {
+    unreachable!("`SystemName::can` keeps such workloads away from this system")
+}
+
+/// What a deliberate panic says; the panic hook keeps quiet about it.
+pub const DELIBERATE: &str = "deliberate";

@@ -1,0 +1,125 @@
+//! regrow: a static supervisor, its children services behind handles. `LIGHT` picks the incarnation: a ractor actor, or
+//! a bare tokio task under the same slot.
+
+use std::sync::OnceLock;
+
+use anyhow::{Result, ensure};
+use regrow::{Child, Context, Directory, Handle, Intensity, Reply, Service, ServiceChild, Supervisor, Tree};
+
+use crate::gate::Life;
+use crate::system::{Answer, DELIBERATE, Group, Peer, Strategy, System, child_name};
+
+const ROOT: &str = "peers";
+
+/// Whether this regrow has the light incarnation.
+pub const HAS_LIGHT: bool = false;
+
+struct Counter {
+    count: u64,
+    life: Life,
+}
+
+pub enum Msg {
+    Count,
+    Ask(Reply<Answer>),
+    Panic,
+}
+
+impl Service for Counter {
+    type Msg = Msg;
+
+    async fn handle(&mut self, msg: Msg, _ctx: &mut Context<Self>) -> Result<()> {
+        match msg {
+            Msg::Count => self.count += 1,
+            Msg::Ask(reply) => {
+                reply.send(Answer { count: self.count, life: self.life.number });
+            }
+            Msg::Panic => panic!("{DELIBERATE}"),
+        }
+        Ok(())
+    }
+}
+
+pub struct Regrow<const LIGHT: bool> {
+    tree: Tree,
+    directory: Directory,
+    prefix: String,
+    children: usize,
+    /// Looked up when first asked for: a tree that nobody talks to need not hold them.
+    handles: OnceLock<Vec<Handle<Msg>>>,
+}
+
+impl<const LIGHT: bool> Regrow<LIGHT> {
+    fn handle(&self, child: usize) -> &Handle<Msg> {
+        let look_up = |child| match self.tree.lookup(&format!("{ROOT}/{}", child_name(child))) {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        };
+        &self.handles.get_or_init(|| (0..self.children).map(look_up).collect())[child]
+    }
+}
+
+/// The light incarnation, where there is one.
+fn incarnation<const LIGHT: bool>(child: ServiceChild<Msg>) -> ServiceChild<Msg> {
+    child
+}
+
+impl<const LIGHT: bool> System for Regrow<LIGHT> {
+    type Peer = Handle<Msg>;
+
+    async fn start(group: Group) -> Result<Self> {
+        let child = |number| {
+            let gate = group.gate.clone();
+            let child = Child::service(child_name(number), move |_ctx| {
+                let life = gate.life();
+                gate.up();
+                async { Ok(Counter { count: 0, life }) }
+            });
+            incarnation::<LIGHT>(child)
+        };
+        let supervisor = match group.strategy {
+            Strategy::OneForOne => Supervisor::one_for_one(ROOT),
+            Strategy::OneForAll => Supervisor::one_for_all(ROOT),
+            Strategy::RestForOne => Supervisor::rest_for_one(ROOT),
+        };
+        let tree = supervisor.budget(Intensity::unlimited()).children((0..group.children).map(child)).start().await?;
+        let directory = tree.directory();
+        let prefix = format!("{ROOT}/");
+        Ok(Self { tree, directory, prefix, children: group.children, handles: OnceLock::new() })
+    }
+
+    fn peer(&self, child: usize) -> Handle<Msg> {
+        self.handle(child).clone()
+    }
+
+    async fn cast_by_name(&self, name: &str) -> Result<()> {
+        let mut path = String::with_capacity(self.prefix.len() + name.len());
+        path.push_str(&self.prefix);
+        path.push_str(name);
+        Ok(self.directory.lookup::<Msg>(&path)?.send(Msg::Count).await?)
+    }
+
+    fn kill(&self, child: usize) -> bool {
+        self.handle(child).kill().is_ok()
+    }
+
+    async fn stop(self) -> Result<()> {
+        let report = self.tree.shutdown().await;
+        ensure!(report.is_clean(), "the shutdown was not clean: {report}");
+        Ok(())
+    }
+}
+
+impl Peer for Handle<Msg> {
+    async fn cast(&self) -> Result<()> {
+        Ok(self.send(Msg::Count).await?)
+    }
+
+    async fn call(&self) -> Result<Answer> {
+        Ok(Handle::call(self, Msg::Ask).await?)
+    }
+
+    async fn panic(&self) -> Result<()> {
+        Ok(self.send(Msg::Panic).await?)
+    }
+}

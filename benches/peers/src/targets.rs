@@ -1,0 +1,131 @@
+//! The ratios that regrow aims at, and whether they were met.
+
+use crate::measure::Summary;
+use crate::system::SystemName::{self, *};
+use crate::workload::Mode;
+
+/// One ratio of figures taken side by side in one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name of the figure.
+    pub figure: &'static str,
+    pub of: SystemName,
+    /// Compared with the best of these.
+    pub to: &'static [SystemName],
+    pub bound: Bound,
+    pub modes: &'static [Mode],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// A target, looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub mode: Mode,
+    pub ratio: f64,
+    pub is_met: bool,
+}
+
+const BOTH: &[Mode] = &[Mode::St, Mode::Mt];
+const SUPERVISED: &[SystemName] = &[Ractor, RactorSupervisor, Kameo, Erlang];
+
+const fn at_most(figure: &'static str, of: SystemName, bound: f64, to: &'static [SystemName]) -> Target {
+    Target { figure, of, to, bound: Bound::AtMost(bound), modes: BOTH }
+}
+
+const fn at_least(figure: &'static str, of: SystemName, bound: f64, to: &'static [SystemName]) -> Target {
+    Target { figure, of, to, bound: Bound::AtLeast(bound), modes: BOTH }
+}
+
+const fn on_mt(mut target: Target) -> Target {
+    target.modes = &[Mode::Mt];
+    target
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    at_most("cast", Regrow, 0.7, &[TokioBounded]),
+    at_most("cast", Regrow, 0.2, &[Ractor]),
+    at_most("cast", RegrowLight, 0.7, &[TokioBounded]),
+    at_most("cast", RegrowLight, 0.2, &[Ractor]),
+    at_most("call", Regrow, 1.6, &[TokioBounded, TokioUnbounded]),
+    at_most("call", Regrow, 0.6, &[Ractor]),
+    at_most("call", RegrowLight, 1.6, &[TokioBounded, TokioUnbounded]),
+    at_most("call", RegrowLight, 0.6, &[Ractor]),
+    on_mt(at_most("call-64", Regrow, 1.2, &[TokioBounded, TokioUnbounded])),
+    on_mt(at_most("call-64", Regrow, 0.5, &[Ractor])),
+    on_mt(at_most("call-64", RegrowLight, 1.2, &[TokioBounded, TokioUnbounded])),
+    on_mt(at_most("call-64", RegrowLight, 0.5, &[Ractor])),
+    at_most("panic-p50", RegrowLight, 1.0, &[Kameo]),
+    at_most("panic-p50", Regrow, 1.2, &[Ractor]),
+    at_most("panic-p50", RegrowLight, 0.2, &[Erlang]),
+    at_most("panic-p50", Regrow, 0.2, &[Erlang]),
+    at_most("panic-p99", RegrowLight, 1.0, &[Kameo]),
+    at_most("panic-p99", Regrow, 1.2, &[Ractor]),
+    at_most("panic-p99", RegrowLight, 0.2, &[Erlang]),
+    at_most("panic-p99", Regrow, 0.2, &[Erlang]),
+    at_most("kill-p50", RegrowLight, 1.0, &[Kameo]),
+    at_most("kill-p50", Regrow, 1.2, &[Ractor]),
+    at_most("kill-p50", RegrowLight, 0.2, &[Erlang]),
+    at_most("kill-p50", Regrow, 0.2, &[Erlang]),
+    at_most("kill-p99", RegrowLight, 1.0, &[Kameo]),
+    at_most("kill-p99", Regrow, 1.2, &[Ractor]),
+    at_most("kill-p99", RegrowLight, 0.2, &[Erlang]),
+    at_most("kill-p99", Regrow, 0.2, &[Erlang]),
+    at_least("restarts", RegrowLight, 1.3, &[Kameo]),
+    at_least("restarts", Regrow, 0.9, &[Ractor]),
+    at_least("restarts", RegrowLight, 20.0, &[Erlang]),
+    at_least("restarts", Regrow, 20.0, &[Erlang]),
+    at_most("one-for-all", RegrowLight, 0.8, SUPERVISED),
+    at_most("one-for-all", Regrow, 1.1, &[Ractor]),
+    at_most("rest-for-one", RegrowLight, 0.8, SUPERVISED),
+    at_most("rest-for-one", Regrow, 1.1, &[Ractor]),
+    at_most("bytes", Regrow, 1.1, &[Ractor]),
+    at_most("bytes", RegrowLight, 0.6, &[Erlang]),
+    at_most("start", RegrowLight, 0.5, &[Erlang]),
+    at_most("stop", RegrowLight, 0.1, &[Erlang]),
+];
+
+/// How flat the cost of a restart must stay, from the smallest tree to the largest.
+pub const GROWTH_MAX: f64 = 2.0;
+
+impl Target {
+    /// The ratio in each mode that it is about; nothing where a figure is missing.
+    pub fn verdicts(&self, summaries: &[Summary]) -> Vec<Verdict> {
+        self.modes.iter().filter_map(|mode| self.verdict(*mode, summaries)).collect()
+    }
+
+    fn verdict(&self, mode: Mode, summaries: &[Summary]) -> Option<Verdict> {
+        let figure = |system: SystemName| {
+            let found = summaries.iter().find(|s| s.workload == self.figure && s.mode == mode && s.system == system);
+            found.map(|summary| summary.median)
+        };
+        let others = self.to.iter().filter_map(|system| figure(*system));
+        let (best, bound, is_upper) = match self.bound {
+            Bound::AtMost(bound) => (others.reduce(f64::min)?, bound, true),
+            Bound::AtLeast(bound) => (others.reduce(f64::max)?, bound, false),
+        };
+        let ratio = figure(self.of)? / best;
+        Some(Verdict { mode, ratio, is_met: if is_upper { ratio <= bound } else { ratio >= bound } })
+    }
+
+    /// Such as `regrow at most 0.70 x ractor`.
+    pub fn text(&self) -> String {
+        let (word, bound) = match self.bound {
+            Bound::AtMost(bound) => ("at most", bound),
+            Bound::AtLeast(bound) => ("at least", bound),
+        };
+        let to = match self.to {
+            [one] => one.to_string(),
+            several => {
+                let names: Vec<_> = several.iter().map(ToString::to_string).collect();
+                format!("the best of {}", names.join(", "))
+            }
+        };
+        format!("{} {} {word} {bound} x {to}", self.figure, self.of)
+    }
+}

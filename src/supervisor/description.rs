@@ -1,0 +1,138 @@
+//! A supervisor as its builder has left it, whichever kind it is.
+
+use std::sync::Arc;
+
+use regrow_supervisors::{ChildSpec, DynamicSupervisor, Flags, Intensity, Machine, SpecError, Supervisor};
+
+use crate::child::Child;
+use crate::directory::{Facet, Kind};
+use crate::supervisor::dynamic::Pool;
+use crate::supervisor::partitioned::AnyRing;
+use crate::supervisor::watch::Watch;
+
+/// Runs at each start, before the children.
+pub(crate) type Init = Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>;
+
+pub(crate) struct Description {
+    /// As a child of another one.
+    pub(crate) spec: ChildSpec,
+    pub(crate) shape: Shape,
+    pub(crate) children: Vec<Child>,
+    pub(crate) init: Option<Init>,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
+}
+
+impl Description {
+    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.spec = self.spec.named(name);
+        self
+    }
+}
+
+/// Which machine decides, and what else the directory is to know.
+#[derive(Clone)]
+pub(crate) enum Shape {
+    Static(Flags),
+    Dynamic { intensity: Intensity, children_max: Option<usize>, pool: Arc<Pool> },
+    Partitioned { flags: Flags, ring: Arc<dyn AnyRing> },
+}
+
+impl Shape {
+    pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
+        Ok(match self {
+            Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(Supervisor::new(*flags, specs)?),
+            Self::Dynamic { intensity, children_max, .. } => Box::new(DynamicSupervisor::new(*intensity, *children_max)?),
+        })
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Static(_) => Kind::Supervisor,
+            Self::Dynamic { .. } => Kind::Dynamic,
+            Self::Partitioned { .. } => Kind::Partitioned,
+        }
+    }
+
+    pub(crate) fn facet(&self) -> Facet {
+        match self {
+            Self::Static(_) => Facet::None,
+            Self::Dynamic { pool, .. } => Facet::Pool(pool.clone()),
+            Self::Partitioned { ring, .. } => Facet::Ring(ring.clone()),
+        }
+    }
+}
+
+/// What every builder of a supervisor has.
+pub(crate) struct Base {
+    /// As a child of another one.
+    pub(crate) spec: ChildSpec,
+    pub(crate) intensity: Intensity,
+    pub(crate) init: Option<Init>,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
+}
+
+impl Base {
+    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { spec: ChildSpec::supervisor(name), intensity: Intensity::default(), init: None, watch: None }
+    }
+}
+
+/// The settings that every builder of a supervisor has, once for all of them.
+macro_rules! supervisor_settings {
+    ($Builder:ty $(, $($generics:tt)*)?) => {
+        impl $(<$($generics)*>)? $Builder {
+            /// Forgives `restarts_max` restarts in any `period`; one more and the supervisor gives up (OTP rules 20 to
+            /// 28). A zero `period` is refused when the tree starts.
+            pub fn intensity(self, restarts_max: u32, period: std::time::Duration) -> Self {
+                self.budget(regrow_supervisors::Intensity::new(restarts_max, period))
+            }
+
+            /// As [`intensity`](Self::intensity), for a value made elsewhere or
+            /// [`Intensity::unlimited`](crate::Intensity::unlimited).
+            pub fn budget(mut self, intensity: regrow_supervisors::Intensity) -> Self {
+                self.base.intensity = intensity;
+                self
+            }
+
+            /// As a child: which of its exits call for a restart. Default: permanent. Giving up is a clean exit, so a
+            /// transient supervisor that gave up stays down (OTP rule 99).
+            pub fn restart(mut self, restart: regrow_supervisors::Restart) -> Self {
+                self.base.spec = self.base.spec.restart(restart);
+                self
+            }
+
+            /// As a child: how it is stopped. Default: asked, and waited for without limit, since its children have
+            /// limits of their own. When a limit passes, its subtree is killed, youngest first.
+            pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
+                self.base.spec = self.base.spec.shutdown(shutdown);
+                self
+            }
+
+            /// As a child: its end may end the supervisor above, as that one's
+            /// [`AutoShutdown`](crate::AutoShutdown) says.
+            pub fn significant(mut self) -> Self {
+                self.base.spec = self.base.spec.significant(true);
+                self
+            }
+
+            /// Runs `init` at each start of the supervisor, before its children: OTP's `init` callback. It must be quick,
+            /// for the supervisor above waits for it.
+            ///
+            /// An error fails the start; [`ignore()`](crate::ignore) says that the subtree is not wanted now (OTP rule
+            /// 10). Where the children themselves depend on the moment, see
+            /// [`Child::supervisor`](crate::Child::supervisor).
+            pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
+                self.base.init = Some(std::sync::Arc::new(init));
+                self
+            }
+
+            #[cfg(feature = "trace")]
+            #[allow(dead_code, reason = "not every kind is watched")]
+            pub(crate) fn watched_by(mut self, watch: std::sync::Arc<dyn crate::supervisor::watch::Watch>) -> Self {
+                self.base.watch = Some(watch);
+                self
+            }
+        }
+    };
+}
+pub(crate) use supervisor_settings;

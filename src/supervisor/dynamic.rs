@@ -1,0 +1,269 @@
+//! The dynamic supervisor: children that come and go at run time, by spec or from a template.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regrow_supervisors::{ChildSpec, Exit};
+
+use crate::child::Child;
+use crate::directory::LookupError;
+use crate::supervisor::StartError;
+use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle};
+use crate::tree::Tree;
+
+/// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP section 12),
+/// Elixir's `DynamicSupervisor`.
+///
+/// Nobody depends on anybody: each child is restarted alone, and when the supervisor stops, all are told at once and each
+/// has its own time to stop. A child that has finished leaves nothing behind; one that is started again keeps its path
+/// and its handles. When the supervisor itself is restarted it begins without children (OTP rule 100).
+///
+/// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered).
+///
+/// ```
+/// use regrow::testing::{Journal, ProbeMsg};
+/// use regrow::{DynamicSupervisor, Restart, Supervisor};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let journal = Journal::new();
+/// let sessions = DynamicSupervisor::new("sessions")
+///     .max_children(10_000)
+///     .template(move |user: String| journal.probe(&user).restart(Restart::Transient));
+/// let tree = Supervisor::one_for_one("app").child(sessions).start().await?;
+///
+/// let sessions = tree.dynamic("app/sessions")?.template::<String>()?;
+/// sessions.start_child("ada".into()).await?;
+/// tree.lookup::<ProbeMsg>("app/sessions/ada")?.cast(ProbeMsg::Note(1))?;
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+#[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
+pub struct DynamicSupervisor {
+    base: Base,
+    children_max: Option<usize>,
+    pool: Pool,
+}
+
+/// How the children of a dynamic supervisor are made.
+#[derive(Default)]
+pub(crate) struct Pool {
+    /// An `Arc<dyn Fn(A) -> Child>`, and the name of `A`.
+    template: Option<(Box<dyn Any + Send + Sync>, &'static str)>,
+    numbers: Option<AtomicU64>,
+}
+
+type Make<A> = Arc<dyn Fn(A) -> Child + Send + Sync>;
+
+impl Pool {
+    /// The child as it will be in the pool.
+    fn admit(&self, child: Child) -> Child {
+        match &self.numbers {
+            Some(given) => child.named((given.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
+            None => child,
+        }
+    }
+}
+
+impl DynamicSupervisor {
+    /// A dynamic supervisor with OTP's budget of one restart in five seconds, for any number of children.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { base: Base::new(name), children_max: None, pool: Pool::default() }
+    }
+
+    /// Takes no more than `children` at a time; those that are being started or tried again count. Zero is refused when
+    /// the tree starts.
+    pub fn max_children(mut self, children: usize) -> Self {
+        self.children_max = Some(children);
+        self
+    }
+
+    /// Makes children from values of type `A`: see [`Template`]. The same value is kept for every restart of its child, as
+    /// OTP keeps the arguments (OTP rule 80).
+    pub fn template<A, C>(mut self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
+    where
+        A: 'static,
+        C: Into<Child>,
+    {
+        let make: Make<A> = Arc::new(move |arguments| make(arguments).into());
+        self.pool.template = Some((Box::new(make), std::any::type_name::<A>()));
+        self
+    }
+
+    /// Names the children 1, 2, 3 and so on, in the order in which they are started, whatever names they bring along:
+    /// `pool/42`. No number is given twice.
+    pub fn numbered(mut self) -> Self {
+        self.pool.numbers = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// Starts a tree that consists of this supervisor.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Supervisor::start`](crate::Supervisor::start).
+    pub async fn start(self) -> Result<Tree, StartError> {
+        Tree::start(self.into()).await
+    }
+}
+
+supervisor_settings!(DynamicSupervisor);
+
+impl From<DynamicSupervisor> for Description {
+    fn from(supervisor: DynamicSupervisor) -> Self {
+        let DynamicSupervisor { base: Base { spec, intensity, init, watch }, children_max, pool } = supervisor;
+        let shape = Shape::Dynamic { intensity, children_max, pool: Arc::new(pool) };
+        Self { spec, shape, children: Vec::new(), init, watch }
+    }
+}
+
+impl fmt::Debug for DynamicSupervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let template = self.pool.template.as_ref().map(|(_, arguments)| arguments);
+        f.debug_struct("DynamicSupervisor")
+            .field("spec", &self.base.spec)
+            .field("max_children", &self.children_max)
+            .field("template", &template)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running dynamic supervisor. Valid for ever and about the present incarnation, like every handle; got from
+/// [`Tree::dynamic`](crate::Tree::dynamic) or [`Context::dynamic`](crate::Context::dynamic).
+///
+/// Its children are started and terminated, and neither restarted nor deleted by order (OTP rule 84): a child that is
+/// terminated is gone.
+#[derive(Clone)]
+pub struct DynamicHandle {
+    handle: SupervisorHandle,
+    pool: Arc<Pool>,
+}
+
+impl DynamicHandle {
+    pub(crate) fn new(handle: SupervisorHandle, pool: Arc<Pool>) -> Self {
+        Self { handle, pool }
+    }
+
+    /// The supervisor's full path.
+    pub fn path(&self) -> &str {
+        self.handle.path()
+    }
+
+    /// Adds a child and starts it (OTP rule 81). It has its mailbox and its place in the directory before it starts. One
+    /// that ignores its start, and one that fails it, leave nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// A description that makes no sense, a name that is in use ([`AlreadyStarted`](ManageError::AlreadyStarted)),
+    /// [`MaxChildren`](ManageError::MaxChildren), a start that [`Failed`](ManageError::Failed), or a supervisor that is
+    /// not running. Nothing is kept of the child then.
+    pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
+        self.handle.start_child(self.pool.admit(child.into())).await
+    }
+
+    /// The template, by which children are made from values of type `A`.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor has no template, or one for other values.
+    pub fn template<A: 'static>(&self) -> Result<Template<A>, LookupError> {
+        let path = || self.path().into();
+        let Some((template, found)) = &self.pool.template else { return Err(LookupError::NoTemplate { path: path() }) };
+        match template.downcast_ref::<Make<A>>() {
+            Some(make) => Ok(Template { supervisor: self.clone(), make: make.clone() }),
+            None => Err(LookupError::WrongTemplate { path: path(), found, asked: std::any::type_name::<A>() }),
+        }
+    }
+
+    /// Stops a child by its shutdown rule and forgets it: its handles say `Gone` (OTP rule 83). A retry is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
+        self.handle.terminate_child(name).await
+    }
+
+    /// The children, eldest first, and where each stands (OTP rule 87). Answered at once, also while starts hang.
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
+        self.handle.which_children().await
+    }
+
+    /// How many children there are. (OTP rule 86, which counts the one template as the only spec; here, as in Elixir, every
+    /// child has one.)
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub async fn count_children(&self) -> Result<ChildCount, ManageError> {
+        self.handle.count_children().await
+    }
+
+    /// The spec of a child (OTP rule 84).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    pub async fn child_spec(&self, name: &str) -> Result<ChildSpec, ManageError> {
+        self.handle.child_spec(name).await
+    }
+
+    /// Orders the supervisor to end with this reason, after its children: all are told at once (OTP rule 88).
+    ///
+    /// # Errors
+    ///
+    /// A supervisor that is not running.
+    pub fn stop(&self, exit: Exit) -> Result<(), ManageError> {
+        self.handle.stop(exit)
+    }
+}
+
+impl fmt::Debug for DynamicHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DynamicHandle").field(&self.path()).finish()
+    }
+}
+
+/// Makes the children of a dynamic supervisor from values of type `A`. Got from [`DynamicHandle::template`].
+pub struct Template<A> {
+    supervisor: DynamicHandle,
+    make: Make<A>,
+}
+
+impl<A> Template<A> {
+    /// Makes a child from `arguments`, adds and starts it: see [`DynamicHandle::start_child`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`DynamicHandle::start_child`].
+    ///
+    /// # Panics
+    ///
+    /// Where the template itself does, which runs here, in the caller's task. Nothing has been started then.
+    pub async fn start_child(&self, arguments: A) -> Result<Outcome, ManageError> {
+        let child = (self.make)(arguments);
+        self.supervisor.start_child(child).await
+    }
+
+    /// The supervisor.
+    pub fn supervisor(&self) -> &DynamicHandle {
+        &self.supervisor
+    }
+}
+
+impl<A> Clone for Template<A> {
+    fn clone(&self) -> Self {
+        Self { supervisor: self.supervisor.clone(), make: self.make.clone() }
+    }
+}
+
+impl<A> fmt::Debug for Template<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.supervisor.path()).field(&std::any::type_name::<A>()).finish()
+    }
+}

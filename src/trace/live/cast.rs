@@ -1,0 +1,186 @@
+//! The definitions of a scenario as real children: what they do, and what they write down of it.
+
+use std::sync::Arc;
+
+use regrow_supervisors::Exit;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::child::{Child, ServiceChild};
+use crate::context::{Context, NoMessages};
+use crate::current;
+use crate::service::{Service, ignore};
+use crate::supervisor::Supervisor;
+use crate::supervisor::description::Description;
+use crate::supervisor::dynamic::DynamicSupervisor;
+use crate::trace::live::stage::{Stage, Witness, Worker as Known};
+use crate::trace::scenario::{Body, Def, Init, Outcome, Sup, Worker};
+
+/// A worker: it does nothing but start, stop and be killed as it is defined to.
+pub(super) struct Actor {
+    stage: Arc<Stage>,
+    worker: Worker,
+    label: String,
+    command: watch::Receiver<Option<Exit>>,
+}
+
+impl Service for Actor {
+    type Msg = NoMessages;
+
+    async fn handle(&mut self, msg: NoMessages, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {}
+    }
+
+    async fn stopped(&mut self, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        if !ctx.is_stopping() || !self.worker.traps {
+            return Ok(());
+        }
+        let work = async {
+            match self.worker.slow {
+                Some(time) if time.is_zero() => {}
+                Some(time) => self.stage.nap(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        let exit = tokio::select! {
+            () = work => self.worker.on_term.clone(),
+            told = self.command.wait_for(Option::is_some) => told.ok().and_then(|exit| exit.clone()),
+        };
+        if let Some(exit) = exit {
+            ctx.exit(exit);
+        }
+        Ok(())
+    }
+}
+
+/// The state goes down with its incarnation, and knows why.
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let exit = current::teardown().unwrap_or(Exit::Killed);
+        self.stage.record().died(&self.label, &exit);
+    }
+}
+
+async fn start(stage: Arc<Stage>, id: String, worker: Worker, ctx: Context<Actor>) -> anyhow::Result<Actor> {
+    let nth = stage.record().count_attempt(&id);
+    if !worker.start_delay.is_zero() {
+        stage.nap(worker.start_delay).await;
+    }
+    let outcome = match worker.outcome(nth) {
+        gate @ (Outcome::Gate | Outcome::GateFail) => {
+            stage.gate(&id).await;
+            if gate == Outcome::Gate { Outcome::Ok } else { Outcome::Fail }
+        }
+        other => other,
+    };
+    match outcome {
+        Outcome::Ok | Outcome::OkInfo | Outcome::Gate | Outcome::GateFail => {
+            if outcome == Outcome::OkInfo {
+                ctx.info("info");
+            }
+            let (command, told) = watch::channel(None);
+            let mut record = stage.record();
+            let label = record.born(&id, &ctx.path(), Some(Known { ctx: ctx.clone(), command }));
+            record.teller.event(format!("start {label}"));
+            drop(record);
+            Ok(Actor { stage, worker, label, command: told })
+        }
+        Outcome::Ignore => {
+            stage.event(format!("startignore {id}"));
+            ignore()
+        }
+        Outcome::Fail => {
+            stage.event(format!("startfail {id} fail"));
+            anyhow::bail!("fail")
+        }
+        Outcome::Already => {
+            stage.event(format!("startfail {id} already_started"));
+            anyhow::bail!("already_started(pid)")
+        }
+        Outcome::Raise => {
+            stage.event(format!("startfail {id} raise"));
+            // A panic that nobody prints.
+            std::panic::resume_unwind(Box::new("boom"))
+        }
+    }
+}
+
+/// A child of a supervisor whose path is `scope`, under the name `name`.
+pub(super) fn child(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, name: &str) -> Child {
+    match &def.body {
+        Body::Worker(worker) => {
+            let child = with_spec(stage, def, worker).named(name);
+            if stage.is_light { child.light() } else { child }.into()
+        }
+        Body::Supervisor(sup) => description(stage, epoch, scope, def, sup).named(name).into(),
+    }
+}
+
+fn with_spec(stage: &Arc<Stage>, def: &Def, worker: &Worker) -> ServiceChild<NoMessages> {
+    let (stage, id, worker) = (stage.clone(), def.id.clone(), worker.clone());
+    let child =
+        Child::service(def.id.as_str(), move |ctx| start(stage.clone(), id.clone(), worker.clone(), ctx));
+    let child = child.restart(def.restart).shutdown(def.shutdown);
+    if def.significant { child.significant() } else { child }
+}
+
+/// A supervisor below `scope`, which is empty for the root.
+pub(super) fn description(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, sup: &Sup) -> Description {
+    let id = def.id.clone();
+    let path = if scope.is_empty() { id.clone() } else { format!("{scope}/{id}") };
+    let failure = stage.scenario.machine(sup).err();
+    let kids = |path: &str| {
+        let kid = |id: &String| child(stage, epoch, path, stage.scenario.def(id), id);
+        // What OTP would refuse at its start is refused by regrow with the whole tree: it is played by an init that fails.
+        if failure.is_none() { sup.kids.iter().map(kid).collect() } else { Vec::new() }
+    };
+    let witness = Arc::new(Witness { stage: stage.clone(), id: id.clone(), epoch });
+    let (restart, shutdown) = (def.restart, def.shutdown);
+    let mut description: Description = match sup.strategy {
+        Some(strategy) => Supervisor::new(id.as_str(), strategy)
+            .auto_shutdown(sup.auto)
+            .children(kids(&path))
+            .intensity(sup.intensity, sup.period)
+            .restart(restart)
+            .shutdown(shutdown)
+            .watched_by(witness)
+            .into(),
+        None => {
+            let (stage, path, template) = (stage.clone(), path.clone(), sup.kids[0].clone());
+            DynamicSupervisor::new(id.as_str())
+                .template(move |number: usize| {
+                    let def = stage.scenario.def(&template);
+                    child(&stage, epoch, &path, def, &format!("{template}.{number}"))
+                })
+                .intensity(sup.intensity, sup.period)
+                .restart(restart)
+                .shutdown(shutdown)
+                .watched_by(witness)
+                .into()
+        }
+    };
+    let (stage, inits) = (stage.clone(), sup.clone());
+    description.spec = description.spec.significant(def.significant);
+    description.init = Some(Arc::new(move || begin(&stage, &id, &path, &inits, failure.as_deref())));
+    description
+}
+
+fn begin(stage: &Stage, id: &str, path: &str, sup: &Sup, failure: Option<&str>) -> anyhow::Result<()> {
+    let mut record = stage.record();
+    let nth = record.count_attempt(id);
+    let label = record.born(id, path, None);
+    record.teller.event(format!("init {label}"));
+    match (sup.init(nth), failure) {
+        (Init::Ok, None) => Ok(()),
+        (Init::Ignore, _) => {
+            record.died(&label, &Exit::Normal);
+            record.teller.event(format!("startignore {id}"));
+            ignore()
+        }
+        (Init::Ok, Some(failure)) => {
+            record.died(&label, &Exit::failed(failure));
+            record.teller.event(format!("startfail {id} {failure}"));
+            anyhow::bail!("{failure}")
+        }
+    }
+}

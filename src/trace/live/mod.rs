@@ -1,0 +1,238 @@
+//! Plays a scenario on the live runtime: real services under real supervisors, on one thread and a paused clock.
+
+mod cast;
+mod orders;
+mod quiet;
+mod stage;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use regrow_supervisors::{Exit, Standing};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::supervisor::StartError;
+use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::manage::ChildInfo;
+use crate::slot::Control;
+use crate::sync::lock;
+use crate::trace::format::{self, Line};
+use crate::trace::player::{Player, Theatre};
+use crate::trace::scenario::{Body, Op, Scenario};
+use crate::trace::teller::Teller;
+use crate::tree::Tree;
+use quiet::Quiet;
+use stage::Stage;
+
+/// Plays `scenario` on the live runtime and returns its trace. The workers are ractor actors, or bare tasks if `is_light`.
+///
+/// # Errors
+///
+/// When the runtime cannot be made.
+///
+/// # Panics
+///
+/// Inside of a tokio runtime: it has one of its own.
+pub fn play(scenario: &Scenario, is_light: bool) -> std::io::Result<String> {
+    let (runtime, quiet) = Quiet::runtime()?;
+    let stage = Stage::new(scenario.clone(), is_light);
+    let epoch = runtime.block_on(async { Instant::now() });
+    let live = Live { runtime, quiet, stage, epoch, tree: None, refused: None, calls: 0 };
+    Ok(Player::play(live, scenario))
+}
+
+struct Live {
+    runtime: Runtime,
+    quiet: Arc<Quiet>,
+    stage: Arc<Stage>,
+    epoch: Instant,
+    tree: Option<Arc<Tree>>,
+    /// Why the root was not even begun.
+    refused: Option<String>,
+    calls: usize,
+}
+
+/// The answer to an operation: there, or still to come.
+enum Reply {
+    Nothing,
+    Text(String),
+    Pending(Answer),
+}
+
+type Answer = Arc<Mutex<Option<String>>>;
+
+impl Theatre for Live {
+    type Reply = Reply;
+
+    fn boot(&mut self) {
+        let def = self.stage.scenario.def(&self.stage.scenario.root).clone();
+        let Body::Supervisor(sup) = &def.body else { unreachable!("the root is a supervisor") };
+        let description = cast::description(&self.stage, self.epoch, "", &def, sup);
+        match self.runtime.block_on(Tree::launch(description)) {
+            Ok(tree) => self.tree = Some(Arc::new(tree)),
+            Err(StartError::NotWanted { .. }) => self.refused = Some("ignore".into()),
+            Err(StartError::Boot { exit, .. }) => self.refused = Some(format!("error({})", format::exit(&exit))),
+            Err(error) => self.refused = Some(format!("error({error})")),
+        }
+    }
+
+    fn boot_result(&mut self) -> String {
+        let root = &self.stage.scenario.root;
+        let failed = self.tree.as_ref().and_then(|tree| tree.boot_failure());
+        match (self.refused.take(), failed) {
+            (Some(refused), _) => refused,
+            (None, Some(exit)) => format!("error({})", format::exit(&exit)),
+            (None, None) => format!("ok({})", self.stage.record().newest(root).unwrap_or("?")),
+        }
+    }
+
+    fn teller<R>(&mut self, tell: impl FnOnce(&mut Teller) -> R) -> R {
+        tell(&mut self.stage.record().teller)
+    }
+
+    fn now(&self) -> Duration {
+        self.runtime.block_on(async { self.epoch.elapsed() })
+    }
+
+    fn run(&mut self) {
+        self.runtime.block_on(self.quiet.settled());
+    }
+
+    fn settle(&mut self) {
+        self.runtime.block_on(async {
+            loop {
+                self.quiet.settled().await;
+                let Some(at) = self.stage.record().next_moment() else { return };
+                // What was due already and has not come is as good as a moment away.
+                tokio::time::sleep_until(at.max(Instant::now() + Duration::from_millis(1))).await;
+            }
+        });
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.runtime.block_on(async {
+            tokio::time::sleep(time).await;
+            self.quiet.settled().await;
+        });
+    }
+
+    fn set_paused(&mut self, supervisor: &str, is_paused: bool) {
+        if let Some(facts) = self.facts(supervisor) {
+            self.stage.record().pause(supervisor, is_paused);
+            let _entered = self.runtime.enter();
+            facts.hold(is_paused);
+        }
+    }
+
+    fn is_at_gate(&self, id: &str) -> bool {
+        self.stage.record().is_at_gate(id)
+    }
+
+    fn open(&mut self, id: &str) {
+        self.stage.record().open(id);
+    }
+
+    fn op(&mut self, op: &Op) -> Reply {
+        match op {
+            Op::Kill(x) => self.kill(x),
+            Op::Exit(x, exit) => self.exit(x, exit),
+            Op::Stop(exit) => self.stop(exit),
+            Op::GenStop(s, _)
+            | Op::StartChild(s, _)
+            | Op::TerminateChild(s, _)
+            | Op::RestartChild(s, _)
+            | Op::DeleteChild(s, _)
+            | Op::GetChildspec(s, _)
+            | Op::Which(s)
+            | Op::Count(s)
+            | Op::Upgrade(s, _) => self.order(s, op.clone()),
+        }
+    }
+
+    fn result(&mut self, reply: Reply) -> Option<String> {
+        match reply {
+            Reply::Nothing => None,
+            Reply::Text(text) => Some(text),
+            Reply::Pending(answer) => Some(lock(&answer).take().unwrap_or_else(|| "noproc".into())),
+        }
+    }
+
+    fn which(&mut self, supervisor: &str) -> Option<Option<Vec<Line>>> {
+        let process = self.stage.record().process(supervisor)?.clone();
+        if !process.is_alive {
+            return Some(None);
+        }
+        let children = self.runtime.block_on(self.orders(&process.path).which_children());
+        Some(children.ok().map(|children| lines(&self.stage, &process.id, &children)))
+    }
+}
+
+impl Live {
+    fn facts(&self, supervisor: &str) -> Option<Arc<Facts>> {
+        let path = self.stage.record().alive(supervisor)?.path.clone();
+        match self.tree.as_ref()?.control(&path)? {
+            Control::Supervisor(facts) => Some(facts),
+            Control::Port(_) => None,
+        }
+    }
+
+    fn kill(&self, name: &str) -> Reply {
+        let Some(path) = self.stage.record().alive(name).map(|process| process.path.clone()) else {
+            return Reply::Text("noproc".into());
+        };
+        let _entered = self.runtime.enter();
+        match self.tree.as_ref().map(|tree| tree.kill(&path)) {
+            Some(Ok(())) => Reply::Nothing,
+            Some(Err(_)) | None => Reply::Text("noproc".into()),
+        }
+    }
+
+    fn exit(&self, name: &str, exit: &Exit) -> Reply {
+        let Some(process) = self.stage.record().alive(name).cloned() else { return Reply::Text("noproc".into()) };
+        // A supervisor takes it for a message like any other, and does not die of it.
+        let Some(worker) = process.worker else { return Reply::Text("timeout".into()) };
+        let _entered = self.runtime.enter();
+        if matches!(exit, Exit::Killed) {
+            return self.kill(name);
+        }
+        worker.command.send_replace(Some(exit.clone()));
+        worker.ctx.exit(exit.clone());
+        Reply::Nothing
+    }
+
+    fn stop(&self, exit: &Exit) -> Reply {
+        match self.facts(&self.stage.scenario.root) {
+            Some(facts) => {
+                facts.push(Fact::Stop(exit.clone()));
+                Reply::Nothing
+            }
+            None => Reply::Text("noproc".into()),
+        }
+    }
+}
+
+/// What `which_children` shows: id, process, type, in reverse start order.
+fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
+    let record = stage.record();
+    let Body::Supervisor(sup) = &stage.scenario.def(supervisor).body else { return Vec::new() };
+    let line = |child: &ChildInfo| {
+        let id = if sup.strategy.is_some() { &child.name } else { sup.kids[0].as_str() };
+        let def = stage.scenario.def(id);
+        let seen = || record.at_path(&child.path).unwrap_or("undefined").to_owned();
+        let process = match child.standing {
+            Standing::Retrying => "restarting".into(),
+            Standing::Up | Standing::Stopping => seen(),
+            // A supervisor is a process before it is up.
+            Standing::Starting if def.is_supervisor() => seen(),
+            Standing::Starting | Standing::Down => "undefined".into(),
+        };
+        let shown = if sup.strategy.is_some() { id.to_owned() } else { "undefined".into() };
+        (shown, process, format::kind(def.counts_as_supervisor()))
+    };
+    let mut lines: Vec<_> = children.iter().rev().map(line).collect();
+    if sup.strategy.is_none() {
+        lines.sort();
+    }
+    lines
+}

@@ -1,0 +1,231 @@
+//! What the processes of a live scenario write down as they come and go, and what they wait for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use regrow_supervisors::{Exit, Report};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::supervisor::watch::Watch;
+use crate::sync::lock;
+use crate::trace::format;
+use crate::trace::live::cast::Actor;
+use crate::trace::scenario::Scenario;
+use crate::trace::teller::Teller;
+
+pub(super) struct Stage {
+    pub(super) scenario: Scenario,
+    pub(super) is_light: bool,
+    record: Mutex<Record>,
+    /// Signalled at every end of a supervisor.
+    pub(super) ended: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct Record {
+    pub(super) teller: Teller,
+    attempts: HashMap<String, usize>,
+    incarnations: HashMap<String, usize>,
+    processes: HashMap<String, Process>,
+    newest: HashMap<String, String>,
+    at_path: HashMap<String, String>,
+    gates: HashMap<String, Arc<Notify>>,
+    /// When time brings something: to a worker that takes its time, or to a supervisor.
+    naps: BTreeMap<Instant, usize>,
+    due: HashMap<String, Instant>,
+}
+
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) id: String,
+    pub(super) path: String,
+    pub(super) is_alive: bool,
+    pub(super) is_paused: bool,
+    /// Of a worker.
+    pub(super) worker: Option<Worker>,
+}
+
+#[derive(Clone)]
+pub(super) struct Worker {
+    pub(super) ctx: Context<Actor>,
+    /// The exit that it is told to take.
+    pub(super) command: watch::Sender<Option<Exit>>,
+}
+
+impl Stage {
+    pub(super) fn new(scenario: Scenario, is_light: bool) -> Arc<Self> {
+        let record = Record { teller: Teller::new(scenario.templates()), ..Record::default() };
+        Arc::new(Self { scenario, is_light, record: Mutex::new(record), ended: Notify::new() })
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        lock(&self.record)
+    }
+
+    pub(super) fn event(&self, line: impl Into<String>) {
+        self.record().teller.event(line);
+    }
+
+    /// Waits, and lets it be known.
+    pub(super) async fn nap(&self, time: Duration) {
+        struct Nap<'a>(&'a Stage, Instant);
+        impl Drop for Nap<'_> {
+            fn drop(&mut self) {
+                let mut record = self.0.record();
+                if let Some(count) = record.naps.get_mut(&self.1) {
+                    *count -= 1;
+                }
+                record.naps.retain(|_, count| *count > 0);
+            }
+        }
+        let until = Instant::now() + time;
+        *self.record().naps.entry(until).or_default() += 1;
+        let _nap = Nap(self, until);
+        tokio::time::sleep_until(until).await;
+    }
+
+    /// Waits at a gate until somebody opens it.
+    pub(super) async fn gate(&self, id: &str) {
+        let gate = Arc::new(Notify::new());
+        {
+            let mut record = self.record();
+            record.teller.event(format!("gate {id}"));
+            record.gates.insert(id.to_owned(), gate.clone());
+        }
+        gate.notified().await;
+    }
+}
+
+impl Record {
+    pub(super) fn count_attempt(&mut self, id: &str) -> usize {
+        let count = self.attempts.entry(id.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// A process is there: its label.
+    pub(super) fn born(&mut self, id: &str, path: &str, worker: Option<Worker>) -> String {
+        let count = self.incarnations.entry(id.to_owned()).or_default();
+        *count += 1;
+        let label = format!("{id}#{count}");
+        self.newest.insert(id.to_owned(), label.clone());
+        self.at_path.insert(path.to_owned(), label.clone());
+        let process = Process { id: id.to_owned(), path: path.to_owned(), is_alive: true, is_paused: false, worker };
+        self.processes.insert(label.clone(), process);
+        label
+    }
+
+    pub(super) fn died(&mut self, label: &str, exit: &Exit) {
+        let line = format!("exit {label} {}", format::exit(exit));
+        self.teller.event(line);
+        self.bury(label);
+    }
+
+    pub(super) fn bury(&mut self, label: &str) {
+        self.due.remove(label);
+        if let Some(process) = self.processes.get_mut(label) {
+            (process.is_alive, process.worker) = (false, None);
+        }
+    }
+
+    pub(super) fn newest(&self, id: &str) -> Option<&str> {
+        self.newest.get(id).map(String::as_str)
+    }
+
+    /// The newest process of a name, or the one that a label names, dead or alive.
+    pub(super) fn process(&self, name: &str) -> Option<&Process> {
+        let label = if name.contains('#') { name } else { self.newest(name)? };
+        self.processes.get(label)
+    }
+
+    pub(super) fn alive(&self, name: &str) -> Option<&Process> {
+        self.process(name).filter(|process| process.is_alive)
+    }
+
+    pub(super) fn pause(&mut self, name: &str, is_paused: bool) {
+        let label = self.newest(name).map(str::to_owned);
+        if let Some(process) = label.and_then(|label| self.processes.get_mut(&label)) {
+            process.is_paused = is_paused;
+        }
+    }
+
+    /// The process that was last seen at a path.
+    pub(super) fn at_path(&self, path: &str) -> Option<&str> {
+        self.at_path.get(path).map(String::as_str)
+    }
+
+    pub(super) fn is_at_gate(&self, id: &str) -> bool {
+        self.gates.contains_key(id)
+    }
+
+    pub(super) fn open(&mut self, id: &str) {
+        if let Some(gate) = self.gates.remove(id) {
+            gate.notify_one();
+        }
+    }
+
+    /// When time will bring something to somebody who waits for it.
+    pub(super) fn next_moment(&self) -> Option<Instant> {
+        let is_awake = |label: &str| self.processes.get(label).is_some_and(|process| !process.is_paused);
+        let due = self.due.iter().filter(|(label, _)| is_awake(label)).map(|(_, &at)| at);
+        due.chain(self.naps.keys().copied()).min()
+    }
+}
+
+/// Writes down what one supervisor does, in all its lives.
+pub(super) struct Witness {
+    pub(super) stage: Arc<Stage>,
+    pub(super) id: String,
+    /// When the machines began to count.
+    pub(super) epoch: Instant,
+}
+
+impl Watch for Witness {
+    fn up(&self) {
+        let mut record = self.stage.record();
+        if let Some(label) = record.newest(&self.id) {
+            let line = format!("start {label}");
+            record.teller.event(line);
+        }
+    }
+
+    fn reported(&self, report: &Report, child: &str) {
+        if !self.stage.scenario.reports {
+            return;
+        }
+        // A dynamic child is shown by its template.
+        let child = child.split_once('.').map_or(child, |(template, _)| template);
+        let (kind, why) = match report {
+            Report::ChildTerminated { exit, .. } => ("child_terminated", format::exit(exit)),
+            Report::StartError { exit, .. } => ("start_error", format::exit(exit)),
+            Report::ShutdownError { exit, .. } => ("shutdown_error", format::exit(exit)),
+            Report::GaveUp { .. } => ("shutdown", "reached_max_restart_intensity".into()),
+            Report::Abandoned { .. } => return,
+        };
+        self.stage.event(format!("report {} {kind} {child} {why}", self.id));
+    }
+
+    fn worked(&self, due: Option<Duration>) {
+        let mut record = self.stage.record();
+        let Some(label) = record.newest(&self.id).map(str::to_owned) else { return };
+        match due {
+            Some(due) => record.due.insert(label, self.epoch + due),
+            None => record.due.remove(&label),
+        };
+    }
+
+    fn ended(&self, exit: &Exit, was_up: bool) {
+        let mut record = self.stage.record();
+        let Some(label) = record.newest(&self.id).map(str::to_owned) else { return };
+        record.died(&label, exit);
+        if !was_up {
+            let line = format!("startfail {} {}", self.id, format::exit(exit));
+            record.teller.event(line);
+        }
+        drop(record);
+        self.stage.ended.notify_waiters();
+    }
+}

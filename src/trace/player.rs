@@ -1,0 +1,161 @@
+//! What is the same however a scenario is played: the stimuli one after the other, and when their events are shown.
+
+use std::time::Duration;
+
+use crate::trace::format::Line;
+use crate::trace::scenario::{Op, Scenario, What, base};
+use crate::trace::teller::Teller;
+
+/// Where a scenario is played.
+pub(crate) trait Theatre {
+    /// The answer to an operation: there, or still to come.
+    type Reply;
+
+    /// Starts the root.
+    fn boot(&mut self);
+    fn boot_result(&mut self) -> String;
+    fn teller<R>(&mut self, tell: impl FnOnce(&mut Teller) -> R) -> R;
+    /// The time since the beginning.
+    fn now(&self) -> Duration;
+    /// Lets everybody work until nobody can; no time passes.
+    fn run(&mut self);
+    /// Lets time pass until no supervisor waits for anything that time can bring.
+    fn settle(&mut self);
+    fn sleep(&mut self, time: Duration);
+    fn set_paused(&mut self, supervisor: &str, is_paused: bool);
+    fn is_at_gate(&self, id: &str) -> bool;
+    fn open(&mut self, id: &str);
+    fn op(&mut self, op: &Op) -> Self::Reply;
+    fn result(&mut self, reply: Self::Reply) -> Option<String>;
+    /// The children of a supervisor in reverse start order: id, process, type. `None`: it was never started;
+    /// `Some(None)`: it is dead.
+    fn which(&mut self, supervisor: &str) -> Option<Option<Vec<Line>>>;
+}
+
+pub(crate) struct Player<T: Theatre> {
+    theatre: T,
+    posted: Vec<(String, T::Reply)>,
+}
+
+impl<T: Theatre> Player<T> {
+    /// Plays `scenario` and returns its trace.
+    pub(crate) fn play(theatre: T, scenario: &Scenario) -> String {
+        let mut player = Self { theatre, posted: Vec::new() };
+        player.boot(&scenario.root);
+        for stimulus in &scenario.stimuli {
+            player.stimulate(&stimulus.text, &stimulus.what);
+        }
+        player.finish(&scenario.root)
+    }
+
+    fn boot(&mut self, root: &str) {
+        self.theatre.boot();
+        self.settle_and_show(&format!("boot {root}"));
+        let result = self.theatre.boot_result();
+        self.tell_result(&result);
+    }
+
+    fn stimulate(&mut self, text: &str, what: &What) {
+        match what {
+            What::Do(op) => {
+                let reply = self.theatre.op(op);
+                self.settle_and_show(text);
+                if let Some(result) = self.theatre.result(reply) {
+                    self.tell_result(&result);
+                }
+            }
+            What::NoWait(op) => {
+                self.theatre.op(op);
+                self.theatre.run();
+                self.echo(text);
+            }
+            What::Post(op) => {
+                let reply = self.theatre.op(op);
+                self.theatre.run();
+                self.posted.push((text.trim_start_matches("post ").to_owned(), reply));
+                self.echo(text);
+            }
+            What::Replies => {
+                self.settle_and_show(text);
+                for (op, reply) in std::mem::take(&mut self.posted) {
+                    let result = self.theatre.result(reply).unwrap_or_else(|| "none".into());
+                    self.tell_result(&format!("{op} -> {result}"));
+                }
+            }
+            What::Sleep(time) => {
+                self.theatre.sleep(*time);
+                self.echo(text);
+            }
+            What::Align => {
+                let (now, past) = (self.theatre.now(), Duration::from_millis(60));
+                let whole = Duration::from_secs(now.as_secs() + 1) + past;
+                self.theatre.sleep(whole - now);
+                self.echo(text);
+            }
+            What::Pause(name) => {
+                self.theatre.set_paused(name, true);
+                self.echo(text);
+            }
+            What::Unpause(name) => {
+                self.theatre.set_paused(name, false);
+                self.settle_and_show(text);
+            }
+            What::AwaitGate(id) => {
+                if !self.theatre.is_at_gate(id) {
+                    self.theatre.settle();
+                }
+                self.show(text);
+            }
+            What::Open(id) => {
+                self.theatre.open(id);
+                self.theatre.run();
+                self.echo(text);
+            }
+        }
+    }
+
+    fn finish(mut self, root: &str) -> String {
+        self.settle_and_show("final");
+        self.tell_final(root, 1);
+        self.theatre.teller(|teller| std::mem::take(teller).finish())
+    }
+
+    fn tell_final(&mut self, name: &str, depth: usize) {
+        let children = match self.theatre.which(name) {
+            None => return self.line(depth, &format!("{name} never started")),
+            Some(None) => return self.line(depth, &format!("{name} dead")),
+            Some(Some(children)) => children,
+        };
+        self.line(depth, &format!("{name} alive"));
+        for (id, child, kind) in children {
+            self.line(depth + 1, &format!("{id} {child} {kind}"));
+            if kind == "supervisor" && child.contains('#') {
+                self.tell_final(base(&child), depth + 1);
+            }
+        }
+    }
+
+    fn settle_and_show(&mut self, text: &str) {
+        self.theatre.settle();
+        self.show(text);
+    }
+
+    fn show(&mut self, text: &str) {
+        self.theatre.teller(|teller| {
+            teller.echo(text);
+            teller.flush();
+        });
+    }
+
+    fn echo(&mut self, text: &str) {
+        self.theatre.teller(|teller| teller.echo(text));
+    }
+
+    fn tell_result(&mut self, result: &str) {
+        self.theatre.teller(|teller| teller.result(result));
+    }
+
+    fn line(&mut self, depth: usize, line: &str) {
+        self.theatre.teller(|teller| teller.line(depth, line));
+    }
+}

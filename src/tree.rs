@@ -13,10 +13,10 @@ use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::incarnation::failure;
+use crate::service::Ignore;
 #[cfg(feature = "trace")]
 use crate::slot::Control;
 use crate::slot::status::Status;
-use crate::service::Ignore;
 use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::DynamicHandle;

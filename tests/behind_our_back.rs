@@ -184,6 +184,10 @@ async fn a_busy_thread_is_waited_for() {
 
 #[tokio::test]
 async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
+    // What lives in bare tasks has no cells.
+    if std::env::var_os("REGROW_LIGHT").is_some() {
+        return;
+    }
     let journal = Journal::new();
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a"));
     let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).child(journal.probe("b"));

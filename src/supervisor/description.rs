@@ -41,7 +41,9 @@ impl Shape {
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(Supervisor::new(*flags, specs)?),
-            Self::Dynamic { intensity, children_max, .. } => Box::new(DynamicSupervisor::new(*intensity, *children_max)?),
+            Self::Dynamic { intensity, children_max, .. } => {
+                Box::new(DynamicSupervisor::new(*intensity, *children_max)?)
+            }
         })
     }
 

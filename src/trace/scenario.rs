@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    AutoShutdown, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity, Machine, Restart, Shutdown, SpecError, Strategy,
-    Supervisor,
+    AutoShutdown, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity, Machine, Restart, Shutdown, SpecError,
+    Strategy, Supervisor,
 };
 
 use crate::trace::format;
@@ -225,4 +225,3 @@ impl Sup {
 pub(crate) fn base(name: &str) -> &str {
     name.split_once('#').map_or(name, |(base, _)| base)
 }
-

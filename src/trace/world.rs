@@ -377,7 +377,12 @@ impl<'a> World<'a> {
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_started(attempt, now));
     }
 
-    pub(crate) fn outcome(&mut self, pid: Pid, attempt: Attempt, tell: impl FnOnce(&mut dyn Machine, Attempt, Duration)) {
+    pub(crate) fn outcome(
+        &mut self,
+        pid: Pid,
+        attempt: Attempt,
+        tell: impl FnOnce(&mut dyn Machine, Attempt, Duration),
+    ) {
         let now = self.now;
         if let Some(running) = self.running(pid) {
             running.waits_for.remove(&attempt);

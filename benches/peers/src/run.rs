@@ -33,8 +33,9 @@ pub fn main(text: &str) -> ExitCode {
 
 fn run(job: Job) -> Result<Outcome> {
     match (job.system, job.mode) {
-        (SystemName::Regrow, _) => on_tokio::<Regrow<false>>(job),
-        (SystemName::RegrowLight, _) => on_tokio::<Regrow<true>>(job),
+        (SystemName::Regrow, _) => on_tokio::<Regrow<false, false>>(job),
+        (SystemName::RegrowLight, _) => on_tokio::<Regrow<true, false>>(job),
+        (SystemName::RegrowLightDynamic, _) => on_tokio::<Regrow<true, true>>(job),
         (SystemName::TokioBounded, _) => on_tokio::<Tokio<true>>(job),
         (SystemName::TokioUnbounded, _) => on_tokio::<Tokio<false>>(job),
         (SystemName::Ractor | SystemName::RactorSpans, _) => on_tokio::<Ractor>(job),
@@ -57,14 +58,14 @@ fn on_tokio<S: System>(job: Job) -> Result<Outcome> {
         Mode::Mt => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(2).enable_all().build()?;
-    let done = runtime.block_on(async { tokio::spawn(work::run::<S>(job)).await? });
+    let done = runtime.block_on(async { S::spawn(work::run::<S>(job)).await? });
     std::mem::forget(runtime);
     done
 }
 
 fn on_actix<S: System>(job: Job) -> Result<Outcome> {
     let system = actix::System::new();
-    let done = system.block_on(async { tokio::spawn(work::run::<S>(job)).await? });
+    let done = system.block_on(async { S::spawn(work::run::<S>(job)).await? });
     std::mem::forget(system);
     done
 }

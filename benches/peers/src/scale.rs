@@ -45,11 +45,14 @@ impl Scale {
     /// The size of a tree where size is the point.
     fn big(self, system: SystemName) -> usize {
         use SystemName::*;
-        match system {
-            Regrow | RegrowLight | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic if self.is_quick => 100_000,
-            Regrow | RegrowLight | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic => 1_000_000,
-            Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix if self.is_quick => 10_000,
-            Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => 100_000,
+        let is_large = match system {
+            Regrow | RegrowLight | RegrowLightDynamic | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic => true,
+            Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => false,
+        };
+        match (is_large, self.is_quick) {
+            (true, false) => 1_000_000,
+            (true, true) | (false, false) => 100_000,
+            (false, true) => 10_000,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::gate::Gate;
 use crate::workload::{Workload, value_name};
@@ -15,7 +16,10 @@ use crate::workload::{Workload, value_name};
 #[serde(rename_all = "kebab-case")]
 pub enum SystemName {
     Regrow,
+    /// Its children are bare tokio tasks.
     RegrowLight,
+    /// The same under a dynamic supervisor, to which children are added one by one.
+    RegrowLightDynamic,
     TokioBounded,
     TokioUnbounded,
     Ractor,
@@ -35,14 +39,13 @@ impl SystemName {
     pub fn can(self, workload: Workload) -> bool {
         use Workload::*;
         match self {
-            Self::Regrow | Self::Ractor | Self::Kameo | Self::Erlang => true,
-            Self::RegrowLight => crate::systems::regrow::HAS_LIGHT,
+            Self::Regrow | Self::RegrowLight | Self::Ractor | Self::Kameo | Self::Erlang => true,
             Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
             Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
             Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
             // Its children are ractor actors: it differs in what a supervisor does.
             Self::RactorSupervisor => !matches!(workload, Cast | Call | Call64 | CastName),
-            Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
+            Self::RegrowLightDynamic | Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
         }
     }
 
@@ -109,6 +112,14 @@ pub trait System: Sized + Send + Sync + 'static {
     fn kill(&self, child: usize) -> bool {
         let _ = child;
         unimplemented_by_system()
+    }
+
+    /// Starts a task where the driver runs.
+    fn spawn<F>(task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        tokio::spawn(task)
     }
 
     /// Stops the tree.

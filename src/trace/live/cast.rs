@@ -118,8 +118,7 @@ pub(super) fn child(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, 
 
 fn with_spec(stage: &Arc<Stage>, def: &Def, worker: &Worker) -> ServiceChild<NoMessages> {
     let (stage, id, worker) = (stage.clone(), def.id.clone(), worker.clone());
-    let child =
-        Child::service(def.id.as_str(), move |ctx| start(stage.clone(), id.clone(), worker.clone(), ctx));
+    let child = Child::service(def.id.as_str(), move |ctx| start(stage.clone(), id.clone(), worker.clone(), ctx));
     let child = child.restart(def.restart).shutdown(def.shutdown);
     if def.significant { child.significant() } else { child }
 }

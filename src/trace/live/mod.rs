@@ -12,10 +12,10 @@ use regrow_supervisors::{Exit, Standing};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::slot::Control;
 use crate::supervisor::StartError;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::manage::ChildInfo;
-use crate::slot::Control;
 use crate::sync::lock;
 use crate::trace::format::{self, Line};
 use crate::trace::player::{Player, Theatre};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
-use crate::supervisor::{StartError, Supervisor};
 use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::{ManageError, Outcome, SupervisorHandle};
+use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
 use crate::trace::format;
 use crate::trace::live::stage::{Process, Stage};
@@ -99,7 +99,9 @@ impl Order {
                 let id = name.split_once('.').map_or(&*name, |(template, _)| template);
                 Ok(format::spec(&spec, id, self.stage.scenario.def(id).is_supervisor()))
             }
-            Op::Which(_) => Ok(format::which(&lines(&self.stage, &self.process.id, &self.handle.which_children().await?))),
+            Op::Which(_) => {
+                Ok(format::which(&lines(&self.stage, &self.process.id, &self.handle.which_children().await?)))
+            }
             Op::Count(_) => {
                 let lines = lines(&self.stage, &self.process.id, &self.handle.which_children().await?);
                 let record = self.stage.record();
@@ -130,7 +132,8 @@ impl Order {
             return Ok("ok".into());
         }
         let (flags, _) = self.stage.scenario.configuration(sup);
-        let kid = |id: &String| cast::child(&self.stage, self.epoch, &self.process.path, self.stage.scenario.def(id), id);
+        let kid =
+            |id: &String| cast::child(&self.stage, self.epoch, &self.process.path, self.stage.scenario.def(id), id);
         let new = Supervisor::new(new, flags.strategy)
             .budget(flags.intensity)
             .auto_shutdown(flags.auto_shutdown)

@@ -2,13 +2,14 @@
 //!
 //! `st`: driver and actors on the system's one thread. `mt`: the actors on the thread of an arbiter of their own.
 
+use std::sync::Arc;
+
 use actix::{Actor, Addr, Arbiter, Context, Handler, Message, MessageResponse, Supervised, SystemService};
 use anyhow::Result;
+use tokio::task::JoinHandle;
 
 use crate::gate::{Gate, Life};
 use crate::system::{Answer, Group, Peer, System};
-
-use std::sync::Arc;
 
 #[derive(Default)]
 pub struct Counter {
@@ -89,6 +90,14 @@ impl<const ARBITER: bool> System for Actix<ARBITER> {
     async fn cast_by_name(&self, _: &str) -> Result<()> {
         Counter::from_registry().do_send(Count);
         Ok(())
+    }
+
+    /// On the thread's local set, as everything in actix is: a task beside it is woken through the system's poll.
+    fn spawn<F>(task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        actix::spawn(task)
     }
 
     async fn stop(self) -> Result<()> {

@@ -1,18 +1,17 @@
-//! regrow: a static supervisor, its children services behind handles. `LIGHT` picks the incarnation: a ractor actor, or
-//! a bare tokio task under the same slot.
+//! regrow: a supervisor, its children services behind handles. `LIGHT` picks the incarnation: a ractor actor, or a bare
+//! tokio task under the same slot; `DYNAMIC` the supervisor: one whose children are added at run time.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, ensure};
-use regrow::{Child, Context, Directory, Handle, Intensity, Reply, Service, ServiceChild, Supervisor, Tree};
+use regrow::{
+    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Overflow, Reply, Service, ServiceChild, Supervisor, Tree,
+};
 
-use crate::gate::Life;
+use crate::gate::{Gate, Life};
 use crate::system::{Answer, DELIBERATE, Group, Peer, Strategy, System, child_name};
 
 const ROOT: &str = "peers";
-
-/// Whether this regrow has the light incarnation.
-pub const HAS_LIGHT: bool = false;
 
 struct Counter {
     count: u64,
@@ -40,7 +39,7 @@ impl Service for Counter {
     }
 }
 
-pub struct Regrow<const LIGHT: bool> {
+pub struct Regrow<const LIGHT: bool, const DYNAMIC: bool> {
     tree: Tree,
     directory: Directory,
     prefix: String,
@@ -49,7 +48,7 @@ pub struct Regrow<const LIGHT: bool> {
     handles: OnceLock<Vec<Handle<Msg>>>,
 }
 
-impl<const LIGHT: bool> Regrow<LIGHT> {
+impl<const LIGHT: bool, const DYNAMIC: bool> Regrow<LIGHT, DYNAMIC> {
     fn handle(&self, child: usize) -> &Handle<Msg> {
         let look_up = |child| match self.tree.lookup(&format!("{ROOT}/{}", child_name(child))) {
             Ok(handle) => handle,
@@ -59,30 +58,40 @@ impl<const LIGHT: bool> Regrow<LIGHT> {
     }
 }
 
-/// The light incarnation, where there is one.
-fn incarnation<const LIGHT: bool>(child: ServiceChild<Msg>) -> ServiceChild<Msg> {
-    child
+fn describe<const LIGHT: bool>(number: usize, gate: Arc<Gate>) -> ServiceChild<Msg> {
+    let child = Child::service(child_name(number), move |_ctx| {
+        let life = gate.life();
+        gate.up();
+        async { Ok(Counter { count: 0, life }) }
+    });
+    // A call to a full mailbox shall wait for room, as it does with the other systems.
+    let child = child.overflow(Overflow::Wait);
+    if LIGHT { child.light() } else { child }
 }
 
-impl<const LIGHT: bool> System for Regrow<LIGHT> {
+async fn start_dynamic(children: impl Iterator<Item = ServiceChild<Msg>>) -> Result<Tree> {
+    let tree = DynamicSupervisor::new(ROOT).budget(Intensity::unlimited()).start().await?;
+    let supervisor = tree.dynamic(ROOT)?;
+    for child in children {
+        supervisor.start_child(child).await?;
+    }
+    Ok(tree)
+}
+
+impl<const LIGHT: bool, const DYNAMIC: bool> System for Regrow<LIGHT, DYNAMIC> {
     type Peer = Handle<Msg>;
 
     async fn start(group: Group) -> Result<Self> {
-        let child = |number| {
-            let gate = group.gate.clone();
-            let child = Child::service(child_name(number), move |_ctx| {
-                let life = gate.life();
-                gate.up();
-                async { Ok(Counter { count: 0, life }) }
-            });
-            incarnation::<LIGHT>(child)
-        };
+        let children = (0..group.children).map(|number| describe::<LIGHT>(number, group.gate.clone()));
         let supervisor = match group.strategy {
             Strategy::OneForOne => Supervisor::one_for_one(ROOT),
             Strategy::OneForAll => Supervisor::one_for_all(ROOT),
             Strategy::RestForOne => Supervisor::rest_for_one(ROOT),
         };
-        let tree = supervisor.budget(Intensity::unlimited()).children((0..group.children).map(child)).start().await?;
+        let tree = match DYNAMIC {
+            true => start_dynamic(children).await?,
+            false => supervisor.budget(Intensity::unlimited()).children(children).start().await?,
+        };
         let directory = tree.directory();
         let prefix = format!("{ROOT}/");
         Ok(Self { tree, directory, prefix, children: group.children, handles: OnceLock::new() })

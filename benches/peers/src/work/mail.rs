@@ -26,6 +26,7 @@ pub(super) async fn cast<S: System>(job: Job) -> Result<Outcome> {
     let took = begun.elapsed();
 
     ensure_counted(answer.count, warm + job.work)?;
+    drop(peer);
     stop(tree, &group).await?;
     Ok(Figure::new("cast", took.as_nanos() as f64 / job.work as f64, "ns").into())
 }
@@ -48,6 +49,7 @@ pub(super) async fn call<S: System>(job: Job) -> Result<Outcome> {
     let took = begun.elapsed();
 
     ensure!(first == last, "the calls were answered by two lives");
+    drop(peer);
     stop(tree, &group).await?;
     Ok(Figure::new("call", took.as_nanos() as f64 / job.work as f64, "ns").into())
 }
@@ -72,7 +74,7 @@ pub(super) async fn call_64<S: System>(job: Job) -> Result<Outcome> {
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
             let peer = peer.clone();
-            tokio::spawn(async move { call_times(&peer, each).await })
+            S::spawn(async move { call_times(&peer, each).await })
         })
         .collect();
     for caller in callers {
@@ -80,6 +82,7 @@ pub(super) async fn call_64<S: System>(job: Job) -> Result<Outcome> {
     }
     let took = begun.elapsed();
 
+    drop(peer);
     stop(tree, &group).await?;
     Ok(Figure::new("call-64", took.as_nanos() as f64 / (CALLERS * each) as f64, "ns").into())
 }

@@ -44,7 +44,7 @@ async fn start<S: System>(group: &Group) -> Result<S> {
     Ok(tree)
 }
 
-/// Stops the tree and waits until nobody is left.
+/// Stops the tree and waits until nobody is left. Some systems wait until nobody has the address of a child either.
 async fn stop<S: System>(tree: S, group: &Group) -> Result<()> {
     tree.stop().await?;
     group.gate.all_ended().await;

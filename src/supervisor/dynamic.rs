@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{ChildSpec, Exit};
 
@@ -49,14 +50,29 @@ pub struct DynamicSupervisor {
 /// How the children of a dynamic supervisor are made.
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// An `Arc<dyn Fn(A) -> Child>`, and the name of `A`.
-    template: Option<(Box<dyn Any + Send + Sync>, &'static str)>,
+    template: RwLock<Option<Made>>,
     numbers: Option<AtomicU64>,
 }
 
-type Make<A> = Arc<dyn Fn(A) -> Child + Send + Sync>;
+/// A `Make<A>`, and the name of `A`.
+#[derive(Clone)]
+struct Made {
+    make: Arc<dyn Any + Send + Sync>,
+    arguments: &'static str,
+}
+
+type Make<A> = Box<dyn Fn(A) -> Child + Send + Sync>;
 
 impl Pool {
+    fn template(&self) -> Option<Made> {
+        self.template.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_template(&self, template: Option<Made>) {
+        let before = std::mem::replace(&mut *self.template.write().unwrap_or_else(PoisonError::into_inner), template);
+        drop(before);
+    }
+
     /// The child as it will be in the pool.
     fn admit(&self, child: Child) -> Child {
         match &self.numbers {
@@ -81,13 +97,13 @@ impl DynamicSupervisor {
 
     /// Makes children from values of type `A`: see [`Template`]. The same value is kept for every restart of its child, as
     /// OTP keeps the arguments (OTP rule 80).
-    pub fn template<A, C>(mut self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
+    pub fn template<A, C>(self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
     where
         A: 'static,
         C: Into<Child>,
     {
-        let make: Make<A> = Arc::new(move |arguments| make(arguments).into());
-        self.pool.template = Some((Box::new(make), std::any::type_name::<A>()));
+        let make: Make<A> = Box::new(move |arguments| make(arguments).into());
+        self.pool.set_template(Some(Made { make: Arc::new(make), arguments: std::any::type_name::<A>() }));
         self
     }
 
@@ -120,7 +136,7 @@ impl From<DynamicSupervisor> for Description {
 
 impl fmt::Debug for DynamicSupervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let template = self.pool.template.as_ref().map(|(_, arguments)| arguments);
+        let template = self.pool.template().map(|made| made.arguments);
         f.debug_struct("DynamicSupervisor")
             .field("spec", &self.base.spec)
             .field("max_children", &self.children_max)
@@ -169,11 +185,27 @@ impl DynamicHandle {
     /// When the supervisor has no template, or one for other values.
     pub fn template<A: 'static>(&self) -> Result<Template<A>, LookupError> {
         let path = || self.path().into();
-        let Some((template, found)) = &self.pool.template else { return Err(LookupError::NoTemplate { path: path() }) };
-        match template.downcast_ref::<Make<A>>() {
-            Some(make) => Ok(Template { supervisor: self.clone(), make: make.clone() }),
-            None => Err(LookupError::WrongTemplate { path: path(), found, asked: std::any::type_name::<A>() }),
+        let Some(Made { make, arguments }) = self.pool.template() else {
+            return Err(LookupError::NoTemplate { path: path() });
+        };
+        if make.is::<Make<A>>() {
+            return Ok(Template { supervisor: self.clone(), arguments: PhantomData });
         }
+        Err(LookupError::WrongTemplate { path: path(), found: arguments, asked: std::any::type_name::<A>() })
+    }
+
+    /// Takes the limits and the template of `new` for those in force (OTP rules 95 and 98). Children that are there stay as
+    /// they are, also if there are more than there may be now, and are restarted as they were made. What is spent of the
+    /// restart budget stays spent. The rest of `new` does not matter: its name, whether it is
+    /// [`numbered`](DynamicSupervisor::numbered).
+    ///
+    /// # Errors
+    ///
+    /// Limits that make no sense, which changes nothing, or a supervisor that is not running.
+    pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
+        self.handle.limit(new.base.intensity, new.children_max).await?;
+        self.pool.set_template(new.pool.template());
+        Ok(())
     }
 
     /// Stops a child by its shutdown rule and forgets it: its handles say `Gone` (OTP rule 83). A retry is cancelled.
@@ -232,21 +264,27 @@ impl fmt::Debug for DynamicHandle {
 /// Makes the children of a dynamic supervisor from values of type `A`. Got from [`DynamicHandle::template`].
 pub struct Template<A> {
     supervisor: DynamicHandle,
-    make: Make<A>,
+    arguments: PhantomData<fn(A)>,
 }
 
-impl<A> Template<A> {
+impl<A: 'static> Template<A> {
     /// Makes a child from `arguments`, adds and starts it: see [`DynamicHandle::start_child`].
     ///
     /// # Errors
     ///
-    /// As for [`DynamicHandle::start_child`].
+    /// As for [`DynamicHandle::start_child`], and when the template has been [replaced](DynamicHandle::reconfigure) by one
+    /// for other values.
     ///
     /// # Panics
     ///
     /// Where the template itself does, which runs here, in the caller's task. Nothing has been started then.
     pub async fn start_child(&self, arguments: A) -> Result<Outcome, ManageError> {
-        let child = (self.make)(arguments);
+        let made = self.supervisor.pool.template();
+        let Some(make) = made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) else {
+            let (path, asked) = (self.supervisor.path().into(), std::any::type_name::<A>());
+            return Err(ManageError::WrongTemplate { path, asked });
+        };
+        let child = make(arguments);
         self.supervisor.start_child(child).await
     }
 
@@ -258,7 +296,7 @@ impl<A> Template<A> {
 
 impl<A> Clone for Template<A> {
     fn clone(&self) -> Self {
-        Self { supervisor: self.supervisor.clone(), make: self.make.clone() }
+        Self { supervisor: self.supervisor.clone(), arguments: PhantomData }
     }
 }
 

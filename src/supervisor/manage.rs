@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Answer, ChildSpec, Exit, Order, OrderError, Standing};
+use regrow_supervisors::{Answer, ChildSpec, Exit, Intensity, Order, OrderError, Standing};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -190,6 +190,11 @@ impl SupervisorHandle {
         .await
     }
 
+    /// New limits for a dynamic supervisor.
+    pub(crate) async fn limit(&self, intensity: Intensity, children_max: Option<usize>) -> Result<(), ManageError> {
+        self.order(Order::Limit { intensity, children_max }, Vec::new(), |_, _| ()).await
+    }
+
     async fn order<T: Send + 'static>(
         &self,
         order: Order,
@@ -199,7 +204,7 @@ impl SupervisorHandle {
         let about = match &order {
             Order::StartChild(spec) => Some(spec.id().to_owned()),
             Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) => Some(id.to_string()),
-            Order::Reconfigure(..) | Order::Read => None,
+            Order::Reconfigure(..) | Order::Limit { .. } | Order::Read => None,
         };
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result| {
@@ -348,6 +353,13 @@ pub enum ManageError {
         /// The supervisor.
         path: Arc<str>,
     },
+    /// The dynamic supervisor's template has been replaced by one for other values.
+    WrongTemplate {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The values that it was given.
+        asked: &'static str,
+    },
     /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
     NotRunning {
         /// The supervisor.
@@ -372,6 +384,9 @@ impl fmt::Display for ManageError {
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),
+            Self::WrongTemplate { path, asked } => {
+                write!(f, "`{path}` has no template for values of type `{asked}` any more")
+            }
             Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
         }
     }

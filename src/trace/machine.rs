@@ -154,7 +154,14 @@ impl Theatre for Machines<'_> {
                     return Err("ok".into());
                 }
                 let (flags, specs) = machines.world.scenario.configuration(sup);
-                Ok(Mail::Order(call, Order::Reconfigure(flags, specs)))
+                let order = match machines.world.running(pid).map(|running| &mut running.template) {
+                    Some(Some(template)) => {
+                        template.clone_from(&sup.kids[0]);
+                        Order::Limit { intensity: flags.intensity, children_max: None }
+                    }
+                    Some(None) | None => Order::Reconfigure(flags, specs),
+                };
+                Ok(Mail::Order(call, order))
             }),
         }
     }

@@ -168,13 +168,15 @@ impl DynamicSupervisor {
     ///
     /// When the budget's period is zero, or `children_max` is.
     pub fn new(intensity: Intensity, children_max: Option<usize>) -> Result<Self, SpecError> {
-        Flags { intensity, ..Flags::default() }.check([])?;
-        if children_max == Some(0) {
-            return Err(SpecError::ZeroChildren);
-        }
+        Self::check(intensity, children_max)?;
         let mut nursery = Nursery::new(Budget::new(intensity));
         nursery.actions.push_back(Action::Up);
         Ok(Self { nursery, inbox: VecDeque::new(), children_max, phase: Phase::Running })
+    }
+
+    fn check(intensity: Intensity, children_max: Option<usize>) -> Result<(), SpecError> {
+        Flags { intensity, ..Flags::default() }.check([])?;
+        if children_max == Some(0) { Err(SpecError::ZeroChildren) } else { Ok(()) }
     }
 
     fn take(&mut self, event: Event) {
@@ -201,8 +203,11 @@ impl DynamicSupervisor {
                         self.nursery.answer(call, Ok(Answer::Done));
                         Ok(())
                     }
+                    Order::Limit { intensity, children_max } => self.limit_order(call, intensity, children_max),
                     // OTP rule 84.
-                    Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::Dynamic),
+                    Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => {
+                        Err(OrderError::WrongKind)
+                    }
                 };
                 if let Err(error) = refused {
                     self.nursery.answer(call, Err(error));
@@ -264,6 +269,15 @@ impl DynamicSupervisor {
                 self.nursery.answer(call, Ok(Answer::Done));
             }
         }
+        Ok(())
+    }
+
+    /// OTP rules 95, 98.
+    fn limit_order(&mut self, call: Call, intensity: Intensity, children_max: Option<usize>) -> Result<(), OrderError> {
+        Self::check(intensity, children_max).map_err(OrderError::Refused)?;
+        self.nursery.budget.set(intensity);
+        self.children_max = children_max;
+        self.nursery.answer(call, Ok(Answer::Done));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ impl Supervisor {
             Order::RestartChild(id) => self.restart_order(call, &id),
             Order::DeleteChild(id) => self.delete_order(call, &id),
             Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
+            Order::Limit { .. } => Err(OrderError::WrongKind),
             Order::Read => {
                 self.nursery.answer(call, Ok(Answer::Done));
                 Ok(())

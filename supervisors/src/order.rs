@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
+use crate::intensity::Intensity;
 use crate::spec::{ChildSpec, Flags, SpecError};
 
 /// Names one order, so that its answer can be given to whoever waits for it. The driver chooses the number.
@@ -23,8 +24,15 @@ pub enum Order {
     RestartChild(Arc<str>),
     /// Forget a child that is down (OTP rule 63).
     DeleteChild(Arc<str>),
-    /// Take these flags and specs for the ones in force (OTP rules 95 to 97).
+    /// Take these flags and specs for the ones in force (OTP rules 95 to 97). For a static supervisor.
     Reconfigure(Flags, Vec<ChildSpec>),
+    /// Take these limits for the ones in force (OTP rules 95, 98). For a dynamic supervisor.
+    Limit {
+        /// The restart budget. What is spent stays spent.
+        intensity: Intensity,
+        /// How many children there may be. Those that are there stay.
+        children_max: Option<usize>,
+    },
     /// Nothing: the answer says that it is this order's turn, and that the table may be read.
     Read,
 }
@@ -58,8 +66,9 @@ pub enum OrderError {
     Failed(Exit),
     /// The description makes no sense. Nothing was changed.
     Refused(SpecError),
-    /// The children of a dynamic supervisor are neither restarted nor deleted by order (OTP rule 84).
-    Dynamic,
+    /// The children of a dynamic supervisor are neither restarted nor deleted by order (OTP rule 84), and each kind of
+    /// supervisor has its own configuration.
+    WrongKind,
     /// A dynamic supervisor has as many children as it may have.
     MaxChildren,
     /// The supervisor is ending or has ended: OTP's `noproc`.
@@ -76,7 +85,7 @@ impl fmt::Display for OrderError {
             Self::Restarting => f.write_str("the child is being restarted"),
             Self::Failed(exit) => write!(f, "the child did not start: {exit}"),
             Self::Refused(error) => error.fmt(f),
-            Self::Dynamic => f.write_str("the children of a dynamic supervisor are only started and terminated"),
+            Self::WrongKind => f.write_str("a supervisor of this kind does not take this order"),
             Self::MaxChildren => f.write_str("the supervisor has as many children as it may have"),
             Self::Over => f.write_str("the supervisor is ending or has ended"),
         }

@@ -144,24 +144,22 @@ pub(super) fn description(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: 
             .shutdown(shutdown)
             .watched_by(witness)
             .into(),
-        None => {
-            let (stage, path, template) = (stage.clone(), path.clone(), sup.kids[0].clone());
-            DynamicSupervisor::new(id.as_str())
-                .template(move |number: usize| {
-                    let def = stage.scenario.def(&template);
-                    child(&stage, epoch, &path, def, &format!("{template}.{number}"))
-                })
-                .intensity(sup.intensity, sup.period)
-                .restart(restart)
-                .shutdown(shutdown)
-                .watched_by(witness)
-                .into()
-        }
+        None => pool(stage, epoch, &path, def, sup).restart(restart).shutdown(shutdown).watched_by(witness).into(),
     };
     let (stage, inits) = (stage.clone(), sup.clone());
     description.spec = description.spec.significant(def.significant);
     description.init = Some(Arc::new(move || begin(&stage, &id, &path, &inits, failure.as_deref())));
     description
+}
+
+/// The dynamic supervisor at `path`.
+pub(super) fn pool(stage: &Arc<Stage>, epoch: Instant, path: &str, def: &Def, sup: &Sup) -> DynamicSupervisor {
+    let (stage, path, template) = (stage.clone(), path.to_owned(), sup.kids[0].clone());
+    let pool = DynamicSupervisor::new(def.id.as_str()).intensity(sup.intensity, sup.period);
+    pool.template(move |number: usize| {
+        let def = stage.scenario.def(&template);
+        child(&stage, epoch, &path, def, &format!("{template}.{number}"))
+    })
 }
 
 fn begin(stage: &Stage, id: &str, path: &str, sup: &Sup, failure: Option<&str>) -> anyhow::Result<()> {

@@ -131,6 +131,10 @@ impl Order {
         if sup.inits.first() == Some(&Init::Ignore) {
             return Ok("ok".into());
         }
+        if let Some(template) = &self.template {
+            let new = cast::pool(&self.stage, self.epoch, &self.process.path, def, sup);
+            return template.supervisor().reconfigure(new).await.map(|()| "ok".into());
+        }
         let (flags, _) = self.stage.scenario.configuration(sup);
         let kid =
             |id: &String| cast::child(&self.stage, self.epoch, &self.process.path, self.stage.scenario.def(id), id);

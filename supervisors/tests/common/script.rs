@@ -365,7 +365,7 @@ impl Script {
                 OrderError::Restarting => format!("refuse {call} restarting"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
-                OrderError::Dynamic => format!("refuse {call} dynamic"),
+                OrderError::WrongKind => format!("refuse {call} dynamic"),
                 OrderError::MaxChildren => format!("refuse {call} max_children"),
                 OrderError::Over => format!("refuse {call} over"),
                 error => panic!("a new error: {error}"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
@@ -12,14 +12,12 @@ use tokio::time::MissedTickBehavior;
 use crate::directory::LookupError;
 use crate::error::Refusal;
 use crate::handle::Handle;
-use crate::incarnation::tasks::Tasks;
 use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::life::Tenancy;
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
-use crate::sync::lock;
 use crate::world::World;
 
 /// What every incarnation knows, whatever its kind.
@@ -29,10 +27,8 @@ pub(crate) struct Inner<M> {
     pub(crate) world: Arc<World>,
     /// The path of the supervisor.
     pub(crate) scope: Arc<str>,
-    pub(crate) last_exit: Option<Exit>,
+    pub(crate) last_exit: Option<Arc<Exit>>,
     pub(crate) generation: u64,
-    pub(crate) tasks: Arc<Tasks>,
-    pub(crate) info: Mutex<Option<Arc<str>>>,
 }
 
 impl<M: Send + 'static> Inner<M> {
@@ -40,7 +36,7 @@ impl<M: Send + 'static> Inner<M> {
     pub(crate) fn up(&self) {
         let generation = self.slot.up(&self.port);
         self.port.set_up();
-        let (attempt, info) = (self.port.attempt(), lock(&self.info).take());
+        let (attempt, info) = (self.port.attempt(), self.port.take_info());
         self.port.tell(crate::supervisor::facts::Fact::Started { attempt, generation, info });
     }
 
@@ -129,12 +125,12 @@ impl<S: crate::Service> Context<S> {
 
     /// How the life or attempt before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_ref()
+        self.inner.last_exit.as_deref()
     }
 
     /// In a factory: a line about the new incarnation, told with its start, such as the port it listens on.
     pub fn info(&self, info: impl Into<Arc<str>>) {
-        *lock(&self.inner.info) = Some(info.into());
+        self.inner.port.set_info(info.into());
     }
 
     /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
@@ -162,7 +158,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.tasks.spawn(&self.inner.port, future) }
+        LinkedTask { task: self.inner.port.spawn(future) }
     }
 
     /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
@@ -272,7 +268,7 @@ impl TaskContext {
 
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_ref()
+        self.inner.last_exit.as_deref()
     }
 
     /// Completes when the supervisor asks the task to stop.
@@ -291,7 +287,7 @@ impl TaskContext {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.tasks.spawn(&self.inner.port, future) }
+        LinkedTask { task: self.inner.port.spawn(future) }
     }
 }
 

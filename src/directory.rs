@@ -104,7 +104,16 @@ impl Directory {
     }
 
     pub(crate) fn remove(&self, path: &str) {
-        let gone = self.write().remove(path);
+        let gone = {
+            let mut paths = self.write();
+            let gone = paths.remove(path);
+            // What many left behind is given back.
+            if paths.len() < paths.capacity() / 8 {
+                let room = 2 * paths.len();
+                paths.shrink_to(room);
+            }
+            gone
+        };
         drop(gone);
     }
 

@@ -54,6 +54,10 @@ impl Limiter {
             | EventKind::ShutdownError { .. }
             | EventKind::GaveUp { .. } => {}
         }
+        // One that has only ever started needs no window.
+        if matches!(event.kind, EventKind::Started { .. }) && !self.children.contains_key(&event.path) {
+            return Verdict::Write { suppressed: 0 };
+        }
         let window = self.children.entry(event.path.clone()).or_insert(Window { since: now, lines: 0, suppressed: 0 });
         if now.saturating_sub(window.since) >= PERIOD {
             (window.since, window.lines) = (now, 0);

@@ -10,13 +10,15 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::sync::atomic::{AtomicU8, Ordering, fence};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
+use crate::incarnation::tasks::Tasks;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 
@@ -34,6 +36,8 @@ const BROKEN: u8 = 16;
 const UP: u8 = 32;
 /// The incarnation wants to be told of a stop instead of being dropped (`Context::stopping`).
 const LISTENS: u8 = 64;
+/// It is over: no task may be linked to it any more.
+const OVER: u8 = 128;
 
 /// Who waits for wake-ups.
 #[derive(Debug, Clone, Copy)]
@@ -49,17 +53,39 @@ pub(crate) struct Port {
     facts: Arc<Facts>,
     signals: AtomicU8,
     wakers: Mutex<[Option<Waker>; 2]>,
+    extras: OnceLock<Box<Extras>>,
+}
+
+/// What most incarnations never need.
+#[derive(Debug, Default)]
+struct Extras {
     broken: Mutex<Option<Exit>>,
     /// The exit it has chosen.
     chosen: Mutex<Option<Exit>>,
+    /// What the factory said about it.
+    info: Mutex<Option<Arc<str>>>,
     /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
     stopped: Notify,
+    tasks: Tasks,
 }
 
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
-        let (wakers, broken, chosen) = (Mutex::new([None, None]), Mutex::new(None), Mutex::new(None));
-        Arc::new(Self { attempt, facts, signals: AtomicU8::new(0), wakers, broken, chosen, stopped: Notify::new() })
+        let (signals, wakers) = (AtomicU8::new(0), Mutex::new([None, None]));
+        Arc::new(Self { attempt, facts, signals, wakers, extras: OnceLock::new() })
+    }
+
+    /// The extras, if they may be there, after a signal was set: whoever makes them looks at the signals afterwards.
+    fn extras_if_any(&self) -> Option<&Extras> {
+        fence(Ordering::SeqCst);
+        self.extras.get().map(|extras| &**extras)
+    }
+
+    /// The extras. A signal that is not seen after this finds them.
+    fn extras(&self) -> &Extras {
+        let extras = self.extras.get_or_init(Box::default);
+        fence(Ordering::SeqCst);
+        extras
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -104,14 +130,16 @@ impl Port {
 
     /// The supervisor asks it to stop.
     pub(crate) fn stop(&self) {
-        if self.signal(STOP) {
-            self.stopped.notify_waiters();
+        if self.signal(STOP)
+            && let Some(extras) = self.extras_if_any()
+        {
+            extras.stopped.notify_waiters();
         }
     }
 
     /// Completes when the supervisor has asked it to stop, whoever waits for it.
     pub(crate) async fn told_to_stop(&self) {
-        let mut stopped = pin!(self.stopped.notified());
+        let mut stopped = pin!(self.extras().stopped.notified());
         stopped.as_mut().enable();
         if !self.is_told_to_stop() {
             stopped.await;
@@ -136,23 +164,62 @@ impl Port {
     }
 
     pub(crate) fn leave(&self, exit: Exit) {
-        lock(&self.chosen).get_or_insert(exit);
+        lock(&self.extras().chosen).get_or_insert(exit);
         self.signal(LEAVE);
     }
 
     /// The exit that it has chosen for itself.
     pub(crate) fn chosen(&self) -> Option<Exit> {
-        if self.is_leaving() { lock(&self.chosen).clone() } else { None }
+        if self.is_leaving() { lock(&self.extras().chosen).clone() } else { None }
     }
 
     /// A task linked to the incarnation has ended in this way.
     pub(crate) fn break_with(&self, exit: Exit) {
-        lock(&self.broken).get_or_insert(exit);
+        lock(&self.extras().broken).get_or_insert(exit);
         self.signal(BROKEN);
     }
 
     pub(crate) fn broken(&self) -> Option<Exit> {
-        if self.has(BROKEN) { lock(&self.broken).clone() } else { None }
+        if self.has(BROKEN) { lock(&self.extras().broken).clone() } else { None }
+    }
+
+    pub(crate) fn set_info(&self, info: Arc<str>) {
+        *lock(&self.extras().info) = Some(info);
+    }
+
+    pub(crate) fn take_info(&self) -> Option<Arc<str>> {
+        lock(&self.extras_if_any()?.info).take()
+    }
+
+    /// Links a task to the incarnation. `None` when that is over: the future is dropped.
+    pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.extras().tasks.spawn(self, future)
+    }
+
+    /// Aborts the linked tasks. None can be started any more.
+    pub(crate) fn close(&self, exit: &Exit) {
+        self.signals.fetch_or(OVER, Ordering::AcqRel);
+        if let Some(extras) = self.extras_if_any() {
+            extras.tasks.close(exit);
+        }
+    }
+
+    /// How the incarnation ended, as its linked tasks know it.
+    pub(crate) fn end(&self) -> Option<&Exit> {
+        self.extras_if_any()?.tasks.end()
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.extras_if_any().is_some_and(|extras| !extras.tasks.is_gone())
+    }
+
+    /// Ready when the last linked task has been dropped.
+    pub(crate) fn poll_tasks_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.extras_if_any().map_or(Poll::Ready(()), |extras| extras.tasks.poll_gone(cx))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.has(OVER)
     }
 
     pub(crate) fn set_up(&self) {

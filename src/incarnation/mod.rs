@@ -28,7 +28,6 @@ use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::facts::Fact;
 use crate::world::World;
-use tasks::Tasks;
 
 /// How a body ends.
 pub(crate) enum End {
@@ -54,8 +53,10 @@ pub(crate) struct Birth {
     pub(crate) port: Arc<Port>,
     pub(crate) world: Arc<World>,
     pub(crate) scope: Arc<str>,
-    pub(crate) last_exit: Option<Exit>,
+    pub(crate) last_exit: Option<Arc<Exit>>,
     pub(crate) drain: bool,
+    /// In a bare task.
+    pub(crate) light: bool,
     pub(crate) abandon: Abandon,
     /// The supervisor, for what links itself to it.
     pub(crate) cell: ractor::ActorCell,
@@ -74,8 +75,6 @@ impl Birth {
             world: self.world.clone(),
             scope: self.scope.clone(),
             last_exit: self.last_exit.clone(),
-            tasks: Arc::default(),
-            info: Default::default(),
         })
     }
 
@@ -84,16 +83,17 @@ impl Birth {
             Abandon::After(limit) => Some(limit),
             Abandon::Never => None,
         };
-        let body = Box::pin(move_in(self.slot.clone(), self.port.clone(), limit, body));
         Life {
             body: Some(body),
             port: self.port.clone(),
             slot: self.slot.clone(),
-            tasks: inner.tasks.clone(),
+            limit,
             on_kill,
             end: None,
             waker: None,
             told: false,
+            // A bare task is spawned by its supervisor, who goes on before it runs.
+            door: if self.light { Door::Outside } else { Door::OutsideAndWoken },
             knows_stop: false,
             is_rest: false,
             span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
@@ -101,37 +101,33 @@ impl Birth {
     }
 }
 
-/// Waits until the slot is free before the body runs.
+/// Waits until the slot is free, which the end of a life makes it, before the body runs.
 ///
 /// In a tree left alone it always is. It is not when somebody has killed a supervisor through ractor: then its children
 /// are still ending when the next ones come. The wait has the limit that a kill has.
-async fn move_in(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Duration>, body: Body) -> End {
-    if !slot.life().claim(&port) {
-        let free = async {
-            loop {
-                let vacant = slot.life().vacant().notified();
-                if slot.life().claim(&port) {
-                    return;
-                }
-                vacant.await;
+async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Duration>, body: Body) -> End {
+    let free = async {
+        loop {
+            let vacant = slot.life().vacant().notified();
+            if slot.life().claim(&port) {
+                return;
             }
-        };
-        match limit {
-            None => free.await,
-            Some(limit) => {
-                if tokio::time::timeout(limit, free).await.is_err() {
-                    if let Some(zombie) = slot.life().tenant() {
-                        tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
-                        slot.life().fence(&zombie, &Exit::Killed);
-                        zombie.wake();
-                    }
-                    slot.life().claim(&port);
+            vacant.await;
+        }
+    };
+    match limit {
+        None => free.await,
+        Some(limit) => {
+            if tokio::time::timeout(limit, free).await.is_err() {
+                if let Some(zombie) = slot.life().tenant() {
+                    tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
+                    slot.life().fence(&zombie, &Exit::Killed);
+                    zombie.wake();
                 }
+                slot.life().claim(&port);
             }
         }
     }
-    // ractor has just told the supervisor that this actor has started.
-    give_way().await;
     body.await
 }
 
@@ -151,15 +147,27 @@ pub(crate) async fn give_way() {
     .await;
 }
 
+/// Where a life stands at its slot's door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// ractor has just told the supervisor of the new actor: others first, see [`give_way`].
+    OutsideAndWoken,
+    Outside,
+    Inside,
+}
+
 pub(crate) struct Life {
     body: Option<Body>,
     port: Arc<Port>,
     slot: Arc<dyn AnySlot>,
-    tasks: Arc<Tasks>,
+    /// How long it waits for the slot.
+    limit: Option<Duration>,
     on_kill: OnKill,
-    end: Option<End>,
+    /// Known, and waits to be told until the linked tasks are gone.
+    end: Option<Box<End>>,
     waker: Option<Waker>,
     told: bool,
+    door: Door,
     /// The body has been polled since it was asked to stop.
     knows_stop: bool,
     /// What was left of a life that was dropped.
@@ -183,7 +191,7 @@ impl Future for Life {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if !life.port.is_fenced() && life.tasks.poll_gone(cx).is_pending() {
+        if !life.port.is_fenced() && life.port.poll_tasks_gone(cx).is_pending() {
             return Poll::Pending;
         }
         life.tell();
@@ -202,6 +210,9 @@ impl Life {
         if let Some(exit) = self.port.broken() {
             return Poll::Ready(End::Exit(exit));
         }
+        if !self.enter(cx) {
+            return Poll::Pending;
+        }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
         let entered = self.span.enter();
         let polled = current::run_as(&self.port, || body.as_mut().poll(cx));
@@ -213,6 +224,24 @@ impl Life {
         }
     }
 
+    /// Moves into the slot; `false` when it has to be polled again first.
+    fn enter(&mut self, cx: &Context<'_>) -> bool {
+        let door = std::mem::replace(&mut self.door, Door::Inside);
+        if door == Door::Inside {
+            return true;
+        }
+        if !self.slot.life().claim(&self.port)
+            && let Some(body) = self.body.take()
+        {
+            let (slot, port) = (self.slot.clone(), self.port.clone());
+            self.body = Some(Box::pin(move_in_later(slot, port, self.limit, body)));
+        }
+        if door == Door::OutsideAndWoken {
+            cx.waker().wake_by_ref();
+        }
+        door == Door::Outside
+    }
+
     /// Drops what the life owned (invariant 2).
     fn tear_down(&mut self, end: End) {
         let exit = match &end {
@@ -221,11 +250,11 @@ impl Life {
         };
         let body = self.body.take();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
-        self.tasks.close(&exit);
-        self.end = Some(match dropped {
+        self.port.close(&exit);
+        self.end = Some(Box::new(match dropped {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
-        });
+        }));
     }
 
     fn tear_down_killed(&mut self) {
@@ -239,7 +268,7 @@ impl Life {
         if std::mem::replace(&mut self.told, true) || self.port.is_fenced() {
             return;
         }
-        let end = self.end.take().unwrap_or(End::Exit(Exit::Killed));
+        let end = self.end.take().map_or(End::Exit(Exit::Killed), |end| *end);
         let attempt = self.port.attempt();
         let fact = match end {
             End::Ignored => {
@@ -266,7 +295,7 @@ impl Drop for Life {
         if !is_told {
             self.tear_down_killed();
         }
-        let is_final = self.is_rest || (!is_told && self.tasks.is_gone());
+        let is_final = self.is_rest || (!is_told && !self.port.has_tasks());
         if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
             // What is left ends a little later, and the end is told after it. A runtime that is going away drops this at
             // once, and all of it too.
@@ -274,7 +303,8 @@ impl Drop for Life {
                 body: self.body.take(),
                 port: self.port.clone(),
                 slot: self.slot.clone(),
-                tasks: self.tasks.clone(),
+                limit: self.limit,
+                door: self.door,
                 on_kill: self.on_kill,
                 end: self.end.take(),
                 waker: None,

@@ -13,76 +13,57 @@ use crate::sync::lock;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    state: Mutex<State>,
+    set: Mutex<Option<JoinSet<()>>>,
     /// How the incarnation ended.
-    end: Arc<OnceLock<Exit>>,
-}
-
-#[derive(Debug, Default)]
-enum State {
-    /// Most incarnations never start one.
-    #[default]
-    None,
-    Some(JoinSet<()>),
-    Closed(JoinSet<()>),
+    end: OnceLock<Exit>,
 }
 
 impl Tasks {
-    /// `None` when the incarnation has ended: the future is dropped.
+    /// `None` when the incarnation is over: the future is dropped.
     pub(crate) fn spawn(
         &self,
         port: &Arc<Port>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), end: self.end.clone() };
-        let mut state = lock(&self.state);
-        if let State::None = *state {
-            *state = State::Some(JoinSet::new());
+        let linked = Linked { future: Some(Box::pin(future)), port: port.clone() };
+        let mut set = lock(&self.set);
+        if port.is_over() {
+            drop(set);
+            drop(linked);
+            return None;
         }
-        match &mut *state {
-            State::Some(set) => {
-                // What has finished is forgotten, so that a service that starts one per message does not grow.
-                while set.try_join_next().is_some() {}
-                Some(set.spawn(linked))
-            }
-            State::None | State::Closed(_) => {
-                drop(state);
-                drop(linked);
-                None
-            }
+        let set = set.get_or_insert_default();
+        // What has finished is forgotten, so that a service that starts one per message does not grow.
+        while set.try_join_next().is_some() {}
+        Some(set.spawn(linked))
+    }
+
+    /// Aborts them all. The port is over already, and lets none start any more.
+    pub(crate) fn close(&self, exit: &Exit) {
+        let _ = self.end.set(exit.clone());
+        if let Some(set) = &mut *lock(&self.set) {
+            set.abort_all();
         }
     }
 
-    /// Aborts them all. None can be started any more.
-    pub(crate) fn close(&self, exit: &Exit) {
-        let _ = self.end.set(exit.clone());
-        let mut state = lock(&self.state);
-        let mut set = match std::mem::take(&mut *state) {
-            State::None => JoinSet::new(),
-            State::Some(set) | State::Closed(set) => set,
-        };
-        set.abort_all();
-        *state = State::Closed(set);
+    pub(crate) fn end(&self) -> Option<&Exit> {
+        self.end.get()
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        match &*lock(&self.state) {
-            State::None => true,
-            State::Some(set) | State::Closed(set) => set.is_empty(),
-        }
+        lock(&self.set).as_ref().is_none_or(JoinSet::is_empty)
     }
 
     /// Ready when the last has been dropped.
     pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut *lock(&self.state) {
-            State::None => Poll::Ready(()),
-            State::Some(set) | State::Closed(set) => loop {
-                match set.poll_join_next(cx) {
-                    Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Ready(Some(_)) => {}
-                    Poll::Pending => return Poll::Pending,
-                }
-            },
+        let mut set = lock(&self.set);
+        let Some(set) = &mut *set else { return Poll::Ready(()) };
+        loop {
+            match set.poll_join_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(Some(_)) => {}
+                Poll::Pending => return Poll::Pending,
+            }
         }
     }
 }
@@ -91,7 +72,6 @@ impl Tasks {
 struct Linked<F> {
     future: Option<Pin<Box<F>>>,
     port: Arc<Port>,
-    end: Arc<OnceLock<Exit>>,
 }
 
 impl<F: Future<Output = ()>> Future for Linked<F> {
@@ -110,7 +90,7 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
 impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();
-        let dropped = match self.end.get() {
+        let dropped = match self.port.end() {
             Some(exit) => current::tear_down(exit, future),
             None => current::catch(|| drop(future)),
         };

@@ -53,7 +53,7 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_ref()
+        self.inner.last_exit.as_deref()
     }
 
     /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.

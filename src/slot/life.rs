@@ -150,7 +150,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn vacant(&self) -> &Notify {
-        &self.vacant
+        &self.bells.get_or_init(Box::default).vacant
     }
 
     fn tenant(&self) -> Option<Arc<Port>> {
@@ -242,7 +242,9 @@ impl<M: Send + 'static> Slot<M> {
         }
         self.settle(shed);
         drop((owner, deferred));
-        self.vacant.notify_waiters();
+        if let Some(bells) = self.bells.get() {
+            bells.vacant.notify_waiters();
+        }
         self.publish();
     }
 }

@@ -85,6 +85,13 @@ pub(crate) struct Slot<M> {
     front: Mutex<Front<M>>,
     back: Mutex<Back<M>>,
     front_len: AtomicUsize,
+    bells: OnceLock<Box<Bells>>,
+}
+
+/// Rung for those who wait for something. Made by the first who waits: what is looked at under the lock after that decides
+/// whether there is anything to wait for, and whoever changes it, changes it under the lock before ringing.
+#[derive(Debug, Default)]
+struct Bells {
     room: Notify,
     vacant: Notify,
 }
@@ -113,8 +120,7 @@ impl<M: Send + 'static> Slot<M> {
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
-            room: Notify::new(),
-            vacant: Notify::new(),
+            bells: OnceLock::new(),
         })
     }
 
@@ -122,8 +128,15 @@ impl<M: Send + 'static> Slot<M> {
         self.path.get().cloned().unwrap_or_else(|| "(not in a tree)".into())
     }
 
+    /// Rung when there is room for more.
     pub(crate) fn room(&self) -> &Notify {
-        &self.room
+        &self.bells.get_or_init(Box::default).room
+    }
+
+    fn ring_for_room(&self) {
+        if let Some(bells) = self.bells.get() {
+            bells.room.notify_waiters();
+        }
     }
 
     pub(crate) fn overflow(&self) -> Overflow {
@@ -133,7 +146,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn configure(&self, settings: Settings) {
         lock(&self.back).settings = settings;
         // There may be more room than before.
-        self.room.notify_waiters();
+        self.ring_for_room();
     }
 
     /// Puts a message into the mailbox.
@@ -217,7 +230,7 @@ impl<M: Send + 'static> Slot<M> {
             self.shed_all(&mut front, &mut back)
         };
         self.settle(shed);
-        self.room.notify_waiters();
+        self.ring_for_room();
         self.publish();
     }
 
@@ -232,7 +245,7 @@ impl<M: Send + 'static> Slot<M> {
         if !shed.is_empty() {
             let path = self.path();
             shed.into_iter().for_each(|shed| shed.settle(&path));
-            self.room.notify_waiters();
+            self.ring_for_room();
         }
     }
 

@@ -11,17 +11,18 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Action, Attempt, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing};
+use regrow_supervisors::{Abandon, Action, Attempt, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing};
 use tokio::task::AbortHandle;
 
 use crate::current;
+use crate::directory::Kind;
 use crate::event::EventKind;
 use crate::incarnation::{Birth, actor, failure};
 use crate::port::Port;
 use crate::service::Ignore;
-use crate::slot::Control;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
+use crate::slot::{AnySlot, Control};
 use crate::supervisor::actor::launch;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::manage::{ChildInfo, Ordered, Pending, Up};
@@ -35,28 +36,57 @@ pub(crate) struct Driver {
     facts: Arc<Facts>,
     world: Arc<World>,
     parent: Parent,
-    children: HashMap<ChildKey, Entry>,
+    children: HashMap<ChildKey, Box<Entry>>,
     timer: Option<(std::time::Duration, AbortHandle)>,
     /// Orders that wait for their answer.
     orders: HashMap<Call, Pending>,
     orders_given: u64,
 }
 
+/// What is known of a child. The machine has its spec.
 struct Entry {
-    planned: Planned,
+    path: Arc<str>,
+    slot: Arc<dyn AnySlot>,
+    make: Make,
     /// The present attempt, as its supervisor reaches it.
     control: Option<Control>,
-    was_asked: bool,
-    last_exit: Option<Exit>,
+    last_exit: Option<Arc<Exit>>,
     /// What the factory said of the present incarnation.
     info: Option<Arc<str>>,
+    kind: Kind,
+    drain: bool,
+    light: bool,
+    was_asked: bool,
     /// Added at run time: it is lost with this supervisor (OTP rule 100).
     is_added: bool,
 }
 
 impl Entry {
-    fn new(planned: Planned) -> Self {
-        Self { planned, control: None, was_asked: false, last_exit: None, info: None, is_added: false }
+    fn new(planned: &Planned, is_added: bool) -> Box<Self> {
+        Box::new(Self {
+            path: planned.path.clone(),
+            slot: planned.slot().clone(),
+            make: planned.make.clone(),
+            control: None,
+            last_exit: None,
+            info: None,
+            kind: planned.kind,
+            drain: planned.drain,
+            light: planned.light,
+            was_asked: false,
+            is_added,
+        })
+    }
+
+    /// It is to be made in another way from its next start on.
+    fn replan(&mut self, planned: &Planned) {
+        let Planned { kind, drain, light, .. } = *planned;
+        (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
+        (self.kind, self.drain, self.light) = (kind, drain, light);
+    }
+
+    fn generation(&self) -> u64 {
+        self.slot.status().generation
     }
 }
 
@@ -67,7 +97,7 @@ impl Driver {
             .children()
             .into_iter()
             .zip(&plan.children)
-            .map(|((key, ..), planned)| (key, Entry::new(planned.clone())))
+            .map(|((key, ..), planned)| (key, Entry::new(planned, false)))
             .collect();
         let facts = Arc::new(Facts::default());
         plan.list(&world.directory);
@@ -148,21 +178,21 @@ impl Driver {
             entry.info.clone_from(info);
         }
         if let Some(exit) = exit {
-            entry.last_exit = Some(exit.clone());
+            entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
             // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
             if entry.was_asked && matches!(exit, Exit::Killed) {
-                self.world.note_killed(&entry.planned.path);
+                self.world.note_killed(&entry.path);
             }
             if self.world.is_ending() {
-                entry.planned.slot().close(State::Gone);
+                entry.slot.close(State::Gone);
             }
         }
         let generation = match fact {
             Fact::Started { generation, .. } => *generation,
-            _ => entry.planned.slot().status().generation,
+            _ => entry.generation(),
         };
-        self.world.tell(&entry.planned.path, generation, kind);
+        self.world.tell(&entry.path, generation, kind);
     }
 
     fn report(&self, report: Report) {
@@ -174,7 +204,7 @@ impl Driver {
             else {
                 return;
             };
-            watch.reported(&report, self.children.get(child).map_or("?", |entry| entry.planned.spec.id()));
+            watch.reported(&report, self.machine.spec(*child).map_or("?", ChildSpec::id));
         }
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.
@@ -182,7 +212,7 @@ impl Driver {
             Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
-                let kind = EventKind::GaveUp { child: entry.planned.path.clone() };
+                let kind = EventKind::GaveUp { child: entry.path.clone() };
                 self.world.tell(&self.plan.path, self.plan.slot.status().generation, kind);
                 return;
             }
@@ -192,7 +222,7 @@ impl Driver {
 
     fn tell(&self, child: ChildKey, kind: EventKind) {
         if let Some(entry) = self.children.get(&child) {
-            self.world.tell(&entry.planned.path, entry.planned.slot().status().generation, kind);
+            self.world.tell(&entry.path, entry.generation(), kind);
         }
     }
 
@@ -222,13 +252,17 @@ impl Driver {
             Action::Rest(child) => {
                 self.tell(child, EventKind::Down);
                 if let Some(entry) = self.children.get(&child) {
-                    self.world.directory.close(&entry.planned.path, State::Down);
+                    self.world.directory.close(&entry.path, State::Down);
                 }
             }
             Action::Forget(child) => {
                 self.tell(child, EventKind::Gone);
                 if let Some(entry) = self.children.remove(&child) {
-                    self.world.directory.close(&entry.planned.path, State::Gone);
+                    self.world.directory.close(&entry.path, State::Gone);
+                }
+                // What many left behind is given back.
+                if self.children.len() < self.children.capacity() / 8 {
+                    self.children.shrink_to(2 * self.children.len());
                 }
             }
             Action::Up => {
@@ -262,9 +296,9 @@ impl Driver {
         let planned = pending.planned.swap_remove(at);
         planned.list(&self.world.directory);
         match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().planned = planned,
+            Occupied(mut known) => known.get_mut().replan(&planned),
             Vacant(new) => {
-                new.insert(Entry { is_added: true, ..Entry::new(planned) });
+                new.insert(Entry::new(&planned, true));
             }
         }
     }
@@ -276,10 +310,10 @@ impl Driver {
             let entry = self.children.get(key)?;
             Some(ChildInfo {
                 name: spec.id().into(),
-                path: entry.planned.path.clone(),
-                kind: entry.planned.kind,
+                path: entry.path.clone(),
+                kind: entry.kind,
                 standing: *standing,
-                generation: entry.planned.slot().status().generation,
+                generation: entry.generation(),
                 spec: (*spec).clone(),
             })
         };
@@ -289,29 +323,28 @@ impl Driver {
     /// What came up in this attempt.
     pub(crate) fn started(&self, attempt: Attempt) -> Option<Up> {
         let entry = self.children.get(&attempt.child())?;
-        let path = entry.planned.path.clone();
-        Some(Up { path, generation: entry.planned.slot().status().generation, info: entry.info.clone() })
+        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info.clone() })
     }
 
     async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         entry.was_asked = false;
-        let planned = &entry.planned;
-        match &planned.make {
+        match &entry.make {
             Make::Life(conceive) => {
                 let port = Port::new(attempt, self.facts.clone());
                 entry.control = Some(Control::Port(port.clone()));
                 let life = conceive(Birth {
-                    slot: planned.slot().clone(),
+                    slot: entry.slot.clone(),
                     port,
                     world: self.world.clone(),
                     scope: self.plan.path.clone(),
                     last_exit: entry.last_exit.clone(),
-                    drain: planned.drain,
-                    abandon: planned.spec.abandon_rule(),
+                    drain: entry.drain,
+                    light: entry.light,
+                    abandon: self.machine.spec(attempt.child()).map_or(Abandon::Never, ChildSpec::abandon_rule),
                     cell: myself.get_cell(),
                 });
-                if planned.light {
+                if entry.light {
                     tokio::spawn(life);
                 } else {
                     actor::launch(life, myself.get_cell()).await;
@@ -343,11 +376,11 @@ impl Driver {
 
     fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.last_exit = Some(Exit::Killed);
+        entry.last_exit = Some(Arc::new(Exit::Killed));
         if entry.was_asked {
-            self.world.note_killed(&entry.planned.path);
+            self.world.note_killed(&entry.path);
         }
-        let (path, slot) = (&entry.planned.path, entry.planned.slot());
+        let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
             Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
             Some(Control::Supervisor(facts)) => {
@@ -370,7 +403,7 @@ impl Driver {
         self.facts.close();
         self.orders.clear();
         for entry in self.children.values().filter(|entry| entry.is_added) {
-            self.world.directory.close(&entry.planned.path, State::Gone);
+            self.world.directory.close(&entry.path, State::Gone);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());

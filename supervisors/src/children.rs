@@ -148,7 +148,8 @@ impl Child {
 
 #[derive(Clone, Default)]
 pub(crate) struct Children {
-    table: HashMap<ChildKey, Child>,
+    /// Boxed, because a large table is half empty.
+    table: HashMap<ChildKey, Box<Child>>,
     order: BTreeMap<u64, ChildKey>,
     ids: HashMap<Arc<str>, ChildKey>,
     keys: u64,
@@ -174,14 +175,19 @@ impl Children {
         self.keys += 1;
         let place = self.next_place(key);
         self.ids.insert(spec.id.clone(), key);
-        self.table.insert(key, Child { spec, state: State::Down, place });
+        self.table.insert(key, Box::new(Child { spec, state: State::Down, place }));
         key
     }
 
-    pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Child> {
+    pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Box<Child>> {
         let child = self.table.remove(&key)?;
         self.order.remove(&child.place);
         self.ids.remove(&child.spec.id);
+        // What many left behind is given back.
+        if self.table.len() < self.table.capacity() / 8 {
+            self.table.shrink_to(2 * self.table.len());
+            self.ids.shrink_to(2 * self.ids.len());
+        }
         Some(child)
     }
 
@@ -211,11 +217,11 @@ impl Children {
     }
 
     pub(crate) fn get(&self, key: ChildKey) -> Option<&Child> {
-        self.table.get(&key)
+        self.table.get(&key).map(|child| &**child)
     }
 
     pub(crate) fn get_mut(&mut self, key: ChildKey) -> Option<&mut Child> {
-        self.table.get_mut(&key)
+        self.table.get_mut(&key).map(|child| &mut **child)
     }
 
     /// The live child of exactly this attempt; `None` for facts that come late.
@@ -239,7 +245,7 @@ impl Children {
 
     /// In start order.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
-        self.order.values().filter_map(|&key| Some((key, self.table.get(&key)?)))
+        self.order.values().filter_map(|&key| Some((key, self.get(key)?)))
     }
 
     pub(crate) fn next_attempt(&mut self, child: ChildKey) -> Attempt {

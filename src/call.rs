@@ -35,30 +35,34 @@ use crate::sync::lock;
 /// }
 /// ```
 pub struct Reply<T> {
-    cell: Arc<Cell<T>>,
+    /// Taken when it has been sent.
+    cell: Option<Arc<Cell<T>>>,
 }
 
 impl<T> Reply<T> {
     /// Answers the call. `false` when nobody waits any more: the caller is gone, its time was up, or this incarnation
     /// was abandoned and may not answer.
-    pub fn send(self, value: T) -> bool {
+    pub fn send(mut self, value: T) -> bool {
         if current::is(|port| port.is_fenced()) {
             return false;
         }
-        self.cell.settle(Outcome::Replied(value))
+        self.cell.take().is_some_and(|cell| cell.settle(Outcome::Replied(value)))
     }
 
     /// Whether somebody still waits for the answer. Long work can be left undone when not.
     pub fn is_wanted(&self) -> bool {
-        let state = lock(&self.cell.state);
-        state.outcome.is_none() && !state.caller_gone
+        self.cell.as_ref().is_some_and(|cell| {
+            let state = lock(&cell.state);
+            state.outcome.is_none() && !state.caller_gone
+        })
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
+        let Some(cell) = self.cell.take() else { return };
         {
-            let mut state = lock(&self.cell.state);
+            let mut state = lock(&cell.state);
             if state.outcome.is_some() {
                 return;
             }
@@ -78,12 +82,12 @@ impl<T> Drop for Reply<T> {
         }
         match current::teardown() {
             Some(exit) => {
-                self.cell.settle(Outcome::Crashed(exit));
+                cell.settle(Outcome::Crashed(exit));
             }
             // Whoever has it now may be about to crash, and drop it because of that.
-            None if current::adopt(|| (self.cell.erase)(self.cell.clone())) => {}
+            None if current::adopt(|| (cell.erase)(cell.clone())) => {}
             None => {
-                self.cell.settle(Outcome::Unanswered);
+                cell.settle(Outcome::Unanswered);
             }
         }
     }
@@ -257,34 +261,31 @@ impl<T: Send> Fate for Cell<T> {
 pub(crate) fn pair<M, T: Send + 'static>() -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
     let cell = Cell::new();
     let fate: Arc<dyn Fate> = cell.clone();
-    (Reply { cell: cell.clone() }, fate, Waiting { cell, message: std::marker::PhantomData })
+    (Reply { cell: Some(cell.clone()) }, fate, Waiting { cell, is_done: false, message: std::marker::PhantomData })
 }
 
 /// The caller's end.
 pub(crate) struct Waiting<M, T> {
     cell: Arc<Cell<T>>,
+    /// The outcome was taken.
+    is_done: bool,
     message: std::marker::PhantomData<fn() -> M>,
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
-        let (outcome, before) = {
-            let mut state = lock(&self.cell.state);
-            match state.outcome.replace(Outcome::Taken) {
-                outcome @ (None | Some(Outcome::Returning)) => {
-                    state.outcome = outcome;
-                    let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-                    let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
-                    (None, before)
-                }
-                Some(outcome) => (Some(outcome), None),
-            }
-        };
-        drop(before);
-        match outcome {
-            None => Poll::Pending,
-            Some(outcome) => Poll::Ready(outcome.into_result()),
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
+        let mut state = lock(&self.cell.state);
+        if let None | Some(Outcome::Returning) = state.outcome {
+            let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
+            drop(state);
+            drop(before);
+            return Poll::Pending;
         }
+        let outcome = state.outcome.replace(Outcome::Taken);
+        drop(state);
+        self.is_done = true;
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.into_result()))
     }
 
     /// Stops waiting. `Some(queued)` says where the message was; `None` when an outcome is there after all.
@@ -302,6 +303,9 @@ impl<M: Send + 'static, T> Waiting<M, T> {
 
 impl<M, T> Drop for Waiting<M, T> {
     fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
         let (outcome, waker) = {
             let mut state = lock(&self.cell.state);
             state.caller_gone = true;
@@ -369,34 +373,48 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        loop {
-            match std::mem::replace(&mut this.stage, Progress::Done) {
-                Progress::Refused(error) => return Poll::Ready(Err(CallError::Refused(error))),
-                Progress::Sending(mut sending, waiting) => match sending.as_mut().poll(cx) {
-                    Poll::Ready(Ok(())) => this.stage = Progress::Sent(waiting),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(CallError::Refused(error))),
-                    Poll::Pending => {
-                        if this.is_late(cx) {
-                            return Poll::Ready(Err(CallError::TimedOut { queued: false }));
-                        }
-                        this.stage = Progress::Sending(sending, waiting);
-                        return Poll::Pending;
-                    }
-                },
-                Progress::Sent(waiting) => {
-                    if let Poll::Ready(result) = waiting.poll(cx) {
-                        return Poll::Ready(result);
-                    }
-                    if this.is_late(cx)
-                        && let Some(queued) = waiting.time_out()
-                    {
-                        return Poll::Ready(Err(CallError::TimedOut { queued }));
-                    }
-                    this.stage = Progress::Sent(waiting);
-                    return Poll::Pending;
+        if let Progress::Sending(sending, _) = &mut this.stage {
+            let sent = sending.as_mut().poll(cx);
+            this.stage = match (sent, std::mem::replace(&mut this.stage, Progress::Done)) {
+                (Poll::Ready(Err(error)), _) => Progress::Refused(error),
+                (Poll::Ready(Ok(())), Progress::Sending(_, waiting)) => Progress::Sent(waiting),
+                (_, stage) => stage,
+            };
+        }
+        match &mut this.stage {
+            Progress::Sent(waiting) => {
+                if let Poll::Ready(result) = waiting.poll(cx) {
+                    this.stage = Progress::Done;
+                    return Poll::Ready(result);
                 }
-                Progress::Done => panic!("a call was polled after it had completed"),
             }
+            Progress::Sending(..) => {}
+            Progress::Refused(_) | Progress::Done => return this.refuse(),
+        }
+        if this.is_late(cx)
+            && let Some(queued) = this.time_out()
+        {
+            this.stage = Progress::Done;
+            return Poll::Ready(Err(CallError::TimedOut { queued }));
+        }
+        Poll::Pending
+    }
+}
+
+impl<M: Send + 'static, T> Call<M, T> {
+    #[cold]
+    fn refuse(&mut self) -> Poll<Result<T, CallError<M>>> {
+        match std::mem::replace(&mut self.stage, Progress::Done) {
+            Progress::Refused(error) => Poll::Ready(Err(CallError::Refused(error))),
+            _ => panic!("a call was polled after it had completed"),
+        }
+    }
+
+    /// Where the message was left; `None` when an outcome is there after all.
+    fn time_out(&self) -> Option<bool> {
+        match &self.stage {
+            Progress::Sent(waiting) => waiting.time_out(),
+            Progress::Sending(..) | Progress::Refused(_) | Progress::Done => Some(false),
         }
     }
 }

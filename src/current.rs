@@ -29,13 +29,19 @@ thread_local! {
 
 /// Runs `code` as code of the incarnation behind `port`. A panic comes back as what it said and where.
 pub(crate) fn run_as<R>(port: &Arc<Port>, code: impl FnOnce() -> R) -> Result<R, Panic> {
-    struct Restore(Option<Arc<Port>>);
-    impl Drop for Restore {
+    run_with(&mut Some(port.clone()), code)
+}
+
+/// As [`run_as`]; the mark is lent, and put back.
+pub(crate) fn run_with<R>(mark: &mut Option<Arc<Port>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore<'a>(&'a mut Option<Arc<Port>>);
+    impl Drop for Restore<'_> {
         fn drop(&mut self) {
-            PORT.set(self.0.take());
+            PORT.with_borrow_mut(|port| std::mem::swap(port, self.0));
         }
     }
-    let _restore = Restore(PORT.replace(Some(port.clone())));
+    PORT.with_borrow_mut(|port| std::mem::swap(port, mark));
+    let _restore = Restore(mark);
     catch(code)
 }
 
@@ -48,21 +54,28 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
         }
     }
     let restore = Restore(LISTENING.replace(true));
-    let outcome = catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        // What the hook recorded last may be of a panic that the user's own code has caught.
-        let text = text_of(&*payload);
-        let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
-        // A payload is a value of the user's, and its destructor may panic like any other.
-        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        panic
-    });
+    let outcome = catch_within(code);
     // Invariant 2.
-    match &outcome {
-        Err(panic) => settle_orphans(Some(&Exit::Panicked(panic.clone()))),
-        Ok(_) if !restore.0 => settle_orphans(None),
-        Ok(_) => {}
+    if outcome.is_ok() && !restore.0 {
+        settle_orphans(None);
     }
     outcome
+}
+
+/// As [`catch`], for code that already runs under a mark.
+pub(crate) fn catch_within<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(caught)
+}
+
+#[cold]
+fn caught(payload: Box<dyn Any + Send>) -> Panic {
+    // What the hook recorded last may be of a panic that the user's own code has caught.
+    let text = text_of(&*payload);
+    let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
+    // A payload is a value of the user's, and its destructor may panic like any other.
+    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    settle_orphans(Some(&Exit::Panicked(panic.clone())));
+    panic
 }
 
 /// Takes a dropped reply over until it is known how the code ends that dropped it; `false` when no code of a service
@@ -77,11 +90,18 @@ pub(crate) fn adopt(call: impl FnOnce() -> Arc<dyn Fate>) -> bool {
 }
 
 /// The code that dropped them has come back (`None`), or is the end of its incarnation.
+#[inline]
 pub(crate) fn settle_orphans(exit: Option<&Exit>) {
-    if HAS_ORPHANS.replace(false) {
-        for orphan in ORPHANS.take() {
-            orphan.orphaned(exit);
-        }
+    if HAS_ORPHANS.get() {
+        settle_all(exit);
+    }
+}
+
+#[cold]
+fn settle_all(exit: Option<&Exit>) {
+    HAS_ORPHANS.set(false);
+    for orphan in ORPHANS.take() {
+        orphan.orphaned(exit);
     }
 }
 

@@ -83,15 +83,14 @@ impl<M: Send + 'static> Handle<M> {
     /// With the message inside: [`Parked`](Refusal::Parked), [`Down`](Refusal::Down), [`Gone`](Refusal::Gone), or
     /// [`ToItself`](Refusal::ToItself) when the service itself would wait for room in its own mailbox.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        self.push_waiting(message, None).await
+        // Most find room, and need not get ready to wait for it.
+        match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => Ok(()),
+            Push::Refused(_, message, _) => Box::pin(self.push_waiting(message, None)).await,
+        }
     }
 
-    async fn push_waiting(&self, message: M, call: Option<Arc<dyn call::Fate>>) -> Result<(), SendError<M>> {
-        // Most find room, and need not get ready to wait for it.
-        let (mut message, mut call) = match self.slot.push(message, call, IfFull::Refuse) {
-            Push::Accepted => return Ok(()),
-            Push::Refused(_, message, call) => (message, call),
-        };
+    async fn push_waiting(&self, mut message: M, mut call: Option<Arc<dyn call::Fate>>) -> Result<(), SendError<M>> {
         loop {
             let mut room = pin!(self.slot.room().notified());
             room.as_mut().enable();

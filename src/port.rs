@@ -7,11 +7,13 @@
 //! 1. Signals only accumulate. Each is set before the wakers are called, and looked at after a waker was registered, so
 //!    that none is missed.
 //! 2. No waker is called while a slot's lock is held.
+//! 3. What is kept for later under the extras' lock is looked for under it after a signal was set: one of the two sees the
+//!    other.
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering, fence};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
@@ -53,7 +55,7 @@ pub(crate) struct Port {
     facts: Arc<Facts>,
     signals: AtomicU8,
     wakers: Mutex<[Option<Waker>; 2]>,
-    extras: OnceLock<Box<Extras>>,
+    extras: Mutex<Option<Arc<Extras>>>,
 }
 
 /// What most incarnations never need.
@@ -72,20 +74,17 @@ struct Extras {
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
         let (signals, wakers) = (AtomicU8::new(0), Mutex::new([None, None]));
-        Arc::new(Self { attempt, facts, signals, wakers, extras: OnceLock::new() })
+        Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default() })
     }
 
-    /// The extras, if they may be there, after a signal was set: whoever makes them looks at the signals afterwards.
-    fn extras_if_any(&self) -> Option<&Extras> {
-        fence(Ordering::SeqCst);
-        self.extras.get().map(|extras| &**extras)
+    /// The extras, if there are any. To be called after a signal was set.
+    fn extras_if_any(&self) -> Option<Arc<Extras>> {
+        lock(&self.extras).clone()
     }
 
-    /// The extras. A signal that is not seen after this finds them.
-    fn extras(&self) -> &Extras {
-        let extras = self.extras.get_or_init(Box::default);
-        fence(Ordering::SeqCst);
-        extras
+    /// The extras. To be called before signals are looked at: whoever sets one after that finds them (invariant 3).
+    fn extras(&self) -> Arc<Extras> {
+        lock(&self.extras).get_or_insert_default().clone()
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -139,7 +138,8 @@ impl Port {
 
     /// Completes when the supervisor has asked it to stop, whoever waits for it.
     pub(crate) async fn told_to_stop(&self) {
-        let mut stopped = pin!(self.extras().stopped.notified());
+        let extras = self.extras();
+        let mut stopped = pin!(extras.stopped.notified());
         stopped.as_mut().enable();
         if !self.is_told_to_stop() {
             stopped.await;
@@ -205,8 +205,8 @@ impl Port {
     }
 
     /// How the incarnation ended, as its linked tasks know it.
-    pub(crate) fn end(&self) -> Option<&Exit> {
-        self.extras_if_any()?.tasks.end()
+    pub(crate) fn end(&self) -> Option<Exit> {
+        self.extras_if_any()?.tasks.end().cloned()
     }
 
     pub(crate) fn has_tasks(&self) -> bool {

@@ -23,14 +23,22 @@ const EVENTS_KEPT: usize = 4096;
 
 pub(crate) struct World {
     pub(crate) directory: Directory,
-    /// `None` once the tree is over, which ends the subscribers' streams.
-    events: Mutex<Option<broadcast::Sender<Event>>>,
+    events: Mutex<Stream>,
     limiter: Mutex<Limiter>,
     epoch: Instant,
     is_shutting_down: AtomicBool,
     /// The root is ending: whoever ends now does not come back.
     is_ending: AtomicBool,
     casualties: Mutex<Casualties>,
+}
+
+/// Where events go.
+enum Stream {
+    /// Nobody has asked for them yet.
+    Unheard,
+    To(broadcast::Sender<Event>),
+    /// The tree is over, which ends the subscribers' streams.
+    Over,
 }
 
 /// Who did not stop as asked.
@@ -44,7 +52,7 @@ impl World {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             directory: Directory::default(),
-            events: Mutex::new(Some(broadcast::Sender::new(EVENTS_KEPT))),
+            events: Mutex::new(Stream::Unheard),
             limiter: Mutex::new(Limiter::default()),
             epoch: Instant::now(),
             is_shutting_down: AtomicBool::new(false),
@@ -93,8 +101,15 @@ impl World {
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
-        // Of a tree that is over: a stream that ends at once.
-        lock(&self.events).as_ref().map_or_else(|| broadcast::Sender::new(1).subscribe(), broadcast::Sender::subscribe)
+        let mut events = lock(&self.events);
+        if let Stream::Unheard = *events {
+            *events = Stream::To(broadcast::Sender::new(EVENTS_KEPT));
+        }
+        match &*events {
+            Stream::To(sender) => sender.subscribe(),
+            // A stream that ends at once.
+            Stream::Unheard | Stream::Over => broadcast::Sender::new(1).subscribe(),
+        }
     }
 
     /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
@@ -111,8 +126,8 @@ impl World {
     /// The tree is over: every slot is closed and every stream of events ends.
     pub(crate) fn end(&self) {
         self.directory.close_all();
-        let sender = lock(&self.events).take();
-        drop(sender);
+        let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
+        drop(before);
     }
 
     /// Tells subscribers and the log.
@@ -121,9 +136,12 @@ impl World {
         let at = self.now();
         let verdict = lock(&self.limiter).admit(&event, at);
         crate::log::write(&event, verdict);
-        let sender = lock(&self.events).clone();
+        let sender = match &*lock(&self.events) {
+            Stream::To(sender) => Some(sender.clone()),
+            Stream::Unheard | Stream::Over => None,
+        };
         if let Some(sender) = sender {
-            // An error means that nobody has subscribed.
+            // An error means that nobody listens any more.
             let _ = sender.send(event);
         }
     }

@@ -86,6 +86,7 @@ impl Birth {
         Life {
             body: Some(body),
             port: self.port.clone(),
+            mark: Some(self.port.clone()),
             slot: self.slot.clone(),
             limit,
             on_kill,
@@ -159,6 +160,8 @@ enum Door {
 pub(crate) struct Life {
     body: Option<Body>,
     port: Arc<Port>,
+    /// The port once more, lent to whoever asks whose code is running.
+    mark: Option<Arc<Port>>,
     slot: Arc<dyn AnySlot>,
     /// How long it waits for the slot.
     limit: Option<Duration>,
@@ -215,7 +218,7 @@ impl Life {
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
         let entered = self.span.enter();
-        let polled = current::run_as(&self.port, || body.as_mut().poll(cx));
+        let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
         drop(entered);
         match polled {
             Ok(Poll::Pending) if is_killed => Poll::Ready(End::Exit(Exit::Killed)),
@@ -302,6 +305,7 @@ impl Drop for Life {
             let rest = Self {
                 body: self.body.take(),
                 port: self.port.clone(),
+                mark: self.mark.take(),
                 slot: self.slot.clone(),
                 limit: self.limit,
                 door: self.door,

@@ -69,6 +69,7 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
     // How many messages are still to be handled once a stop was asked for.
     let mut last_ones = None;
     let mut in_a_row = 0;
+    let mut freed = inner.slot.freed();
     loop {
         let next = std::future::poll_fn(|cx| {
             // Invariant 2.
@@ -76,13 +77,15 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
                 in_a_row = 0;
                 // A kill that comes now must not find in hand what is done.
                 inner.slot.finish(&inner.port);
+                freed.tell();
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match inner.slot.poll_next(&inner.port, last_ones.is_some()) {
+            match inner.slot.poll_next(&inner.port, last_ones.is_some(), &mut freed) {
                 Poll::Pending if last_ones.is_some() => Poll::Ready(None),
                 Poll::Pending => {
                     in_a_row = 0;
+                    freed.tell();
                     Poll::Pending
                 }
                 Poll::Ready(next) => Poll::Ready(Some(next)),
@@ -103,7 +106,15 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
             },
         };
         in_a_row += 1;
-        match caught(service.handle(message, ctx)).await {
+        let mut handling = pin!(caught(service.handle(message, ctx)));
+        let handled = std::future::poll_fn(|cx| {
+            let handled = handling.as_mut().poll(cx);
+            if handled.is_pending() {
+                freed.tell();
+            }
+            handled
+        });
+        match handled.await {
             Ok(Ok(())) => current::settle_orphans(None),
             Ok(Err(error)) => return failure(error),
             Err(panic) => return Exit::Panicked(panic),
@@ -139,10 +150,10 @@ pub(crate) async fn until_stopped<M, F: Future>(inner: &Inner<M>, future: F) -> 
     .await
 }
 
-/// Polls user code and catches its panic.
+/// Polls user code and catches its panic. To be polled in a [`Life`](crate::incarnation::Life), under its mark.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
     let mut future = pin!(future);
-    std::future::poll_fn(|cx| match current::catch(|| future.as_mut().poll(cx)) {
+    std::future::poll_fn(|cx| match current::catch_within(|| future.as_mut().poll(cx)) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })

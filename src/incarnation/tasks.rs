@@ -91,7 +91,7 @@ impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();
         let dropped = match self.port.end() {
-            Some(exit) => current::tear_down(exit, future),
+            Some(exit) => current::tear_down(&exit, future),
             None => current::catch(|| drop(future)),
         };
         if let Err(panic) = dropped {

@@ -1,7 +1,7 @@
 //! What an incarnation does with the slot it lives in: moves in, takes messages, moves out.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use regrow_supervisors::Exit;
@@ -12,7 +12,7 @@ use crate::mailbox::OnRestart;
 use crate::port::Port;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::status::State;
-use crate::slot::{Control, Slot};
+use crate::slot::{Bells, Control, Slot};
 use crate::supervisor::facts::Facts;
 use crate::sync::lock;
 
@@ -29,12 +29,12 @@ const ROOMY: usize = 256;
 impl<M: Send + 'static> Slot<M> {
     /// Books the message in hand as handled and takes the next one. `heedless` takes messages although a stop is asked
     /// for: the queue is being drained.
-    pub(crate) fn poll_next(&self, port: &Arc<Port>, heedless: bool) -> Poll<Next<M>> {
+    pub(crate) fn poll_next(&self, port: &Arc<Port>, heedless: bool, freed: &mut Freed<'_>) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
         let done = front.finish(port);
         let heed = if heedless { port.is_killed() || port.is_fenced() } else { port.is_signalled() };
-        let (next, room) = if heed || !front.is_owned_by(port) {
-            (Poll::Ready(Next::Signal), false)
+        let next = if heed || !front.is_owned_by(port) {
+            Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() {
                 let mut back = lock(&self.back);
@@ -49,25 +49,29 @@ impl<M: Send + 'static> Slot<M> {
                 self.front_len.store(front.batch.len(), Ordering::Release);
             }
             match front.batch.pop_front() {
-                None => (Poll::Pending, false),
+                None => Poll::Pending,
                 Some(Envelope { message, call }) => {
                     self.front_len.store(front.batch.len(), Ordering::Release);
                     if let Some(call) = &call {
                         call.taken(port);
                     }
                     front.in_hand = Some(InHand { call });
-                    let room = front.waiting > 0;
-                    front.waiting = front.waiting.saturating_sub(1);
-                    (Poll::Ready(Next::Message(message)), room)
+                    if front.waiting > 0 {
+                        front.waiting -= 1;
+                        freed.places += 1;
+                    }
+                    Poll::Ready(Next::Message(message))
                 }
             }
         };
         drop(front);
-        if room {
-            self.room().notify_one();
-        }
         self.settle_handled(done);
         next
+    }
+
+    /// To be told of places that become free.
+    pub(crate) fn freed(&self) -> Freed<'_> {
+        Freed { bells: &self.bells, places: 0 }
     }
 
     /// Books the message in hand as handled, and takes no other.
@@ -88,6 +92,31 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn queued(&self) -> usize {
         let front = lock(&self.front);
         front.batch.len() + lock(&self.back).queue.len()
+    }
+}
+
+/// Places in a mailbox that have become free, and that the senders who wait for them have not been told of yet.
+///
+/// A pump that is busy tells them when it next lets others have a turn, and not place by place: nobody can use one before,
+/// and whoever wakes finds room for many.
+pub(crate) struct Freed<'a> {
+    bells: &'a OnceLock<Box<Bells>>,
+    places: usize,
+}
+
+impl Freed<'_> {
+    pub(crate) fn tell(&mut self) {
+        if self.places > 0
+            && let Some(bells) = self.bells.get()
+        {
+            (0..std::mem::take(&mut self.places)).for_each(|_| bells.room.notify_one());
+        }
+    }
+}
+
+impl Drop for Freed<'_> {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 

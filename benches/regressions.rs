@@ -1,0 +1,119 @@
+//! Small benches that watch for regressions: what a message, a call, a restart, a look-up and a decision cost.
+//!
+//! `cargo bench --bench regressions`. Beside other systems: `benches/peers`.
+
+use std::time::Duration;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor, Tree};
+use regrow_supervisors::{Action, Exit, Machine, Strategy};
+use tokio::runtime::{Builder, Runtime};
+
+fn main() {
+    divan::main();
+}
+
+struct Counter(u64);
+
+enum Msg {
+    Add,
+    Get(Reply<u64>),
+}
+
+impl Service for Counter {
+    type Msg = Msg;
+
+    async fn handle(&mut self, msg: Msg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            Msg::Add => self.0 += 1,
+            Msg::Get(reply) => {
+                reply.send(self.0);
+            }
+        }
+        Ok(())
+    }
+}
+
+const KINDS: [bool; 2] = [false, true];
+
+/// A tree with one counter, in a ractor actor or in a bare task.
+fn counter(light: bool) -> (Runtime, Tree, Handle<Msg>) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let child = Child::service("counter", |_| async { Ok(Counter(0)) });
+    let child = if light { child.light() } else { child };
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child);
+    let tree = runtime.block_on(tree.start()).expect("it starts");
+    let counter = tree.lookup("app/counter").expect("it is there");
+    (runtime, tree, counter)
+}
+
+/// A thousand casts and the call that sees them handled.
+#[divan::bench(args = KINDS)]
+fn cast(bencher: Bencher<'_, '_>, light: bool) {
+    let (runtime, _tree, counter) = counter(light);
+    bencher.counter(ItemsCount::new(1000u32)).bench_local(|| {
+        for _ in 0..1000 {
+            counter.cast(Msg::Add).expect("room for 1024");
+        }
+        runtime.block_on(counter.call(Msg::Get)).expect("an answer")
+    });
+}
+
+#[divan::bench(args = KINDS)]
+fn call(bencher: Bencher<'_, '_>, light: bool) {
+    let (runtime, _tree, counter) = counter(light);
+    bencher.counter(ItemsCount::new(100u32)).bench_local(|| {
+        runtime.block_on(async {
+            for _ in 0..100 {
+                counter.call(Msg::Get).await.expect("an answer");
+            }
+        });
+    });
+}
+
+/// A kill and the next reply.
+#[divan::bench(args = KINDS)]
+fn restart(bencher: Bencher<'_, '_>, light: bool) {
+    let (runtime, _tree, counter) = counter(light);
+    bencher.bench_local(|| {
+        runtime.block_on(async {
+            counter.kill().expect("it runs");
+            // The call may still reach the one that is dying.
+            while counter.call(Msg::Get).await.is_err() {}
+        });
+    });
+}
+
+#[divan::bench]
+fn look_up(bencher: Bencher<'_, '_>) {
+    let (_runtime, tree, _) = counter(true);
+    bencher.bench_local(|| tree.lookup::<Msg>("app/counter").expect("it is there"));
+}
+
+/// The machine's part of a restart, among so many children.
+#[divan::bench(args = [100, 10_000, 1_000_000])]
+fn decide(bencher: Bencher<'_, '_>, children: usize) {
+    let specs = (0..children).map(|index| regrow_supervisors::ChildSpec::new(index.to_string()));
+    let flags = regrow_supervisors::Flags { intensity: Intensity::unlimited(), ..Strategy::OneForOne.into() };
+    let mut machine = regrow_supervisors::Supervisor::new(flags, specs).expect("they make sense");
+    let now = Duration::ZERO;
+    let mut latest = None;
+    while let Some(action) = machine.poll_action() {
+        if let Action::Start(attempt) = action {
+            machine.handle_started(attempt, now);
+            latest = Some(attempt);
+        }
+    }
+    bencher.bench_local(|| {
+        let Some(dying) = latest else { return };
+        machine.handle_exit(dying, Exit::Killed, now);
+        while let Some(action) = machine.poll_action() {
+            if let Action::Start(attempt) = action {
+                machine.handle_started(attempt, now);
+                latest = Some(attempt);
+            }
+        }
+        while machine.poll_report().is_some() {}
+    });
+}

@@ -311,6 +311,11 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    pub(crate) fn without_mailbox(mut self) -> Self {
+        self.mailbox = None;
+        self
+    }
+
     /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
     /// threads and actors end without it.
     pub fn drain(mut self) -> Self {

@@ -43,6 +43,18 @@ impl<M: Send + 'static> Inner<M> {
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
         self.world.directory.resolve(&self.scope, name)
     }
+
+    fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.world.supervisor(&self.scope)
+    }
+
+    fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        self.world.dynamic(&self.world.directory.full_path(&self.scope, name))
+    }
+
+    fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
+        self.world.partitions(&self.world.directory.full_path(&self.scope, name))
+    }
 }
 
 /// What a service sees of its world: its own handle, its peers, its timers and tasks, and how its last life ended.
@@ -80,7 +92,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// When the tree is over, or the supervisor is a dynamic or partitioned one.
     pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.inner.world.supervisor(&self.inner.scope)
+        self.inner.supervisor()
     }
 
     /// A dynamic supervisor, found by name as [`lookup`](Self::lookup) finds services.
@@ -89,8 +101,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// When nothing has that name, or what has it is no dynamic supervisor.
     pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        let world = &self.inner.world;
-        world.dynamic(&world.directory.full_path(&self.inner.scope, name))
+        self.inner.dynamic(name)
     }
 
     /// The partitions of a partitioned supervisor, found by name as [`lookup`](Self::lookup) finds services.
@@ -99,8 +110,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
     pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
-        let world = &self.inner.world;
-        world.partitions(&world.directory.full_path(&self.inner.scope, name))
+        self.inner.partitions(name)
     }
 
     /// The service's own handle, which outlives this incarnation.
@@ -254,6 +264,33 @@ impl TaskContext {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
+    }
+
+    /// The task's own supervisor, as [`Context::supervisor`].
+    ///
+    /// # Errors
+    ///
+    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
+    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.inner.supervisor()
+    }
+
+    /// A dynamic supervisor, found by name as [`Context::dynamic`] does: what an acceptor starts its sessions in.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        self.inner.dynamic(name)
+    }
+
+    /// The partitions of a partitioned supervisor, found by name as [`Context::partitions`] does.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
+        self.inner.partitions(name)
     }
 
     /// The task's full path.

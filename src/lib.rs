@@ -94,7 +94,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
+//! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
+//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
 //! player of OTP's scenarios.
 //!
 //! # Layout

@@ -7,6 +7,7 @@ use crate::incarnation::Life;
 
 struct Incarnation;
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Incarnation {
     type Msg = ();
     type State = Option<Life>;

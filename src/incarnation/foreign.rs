@@ -20,6 +20,7 @@ use crate::sync::lock;
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
 struct Warden;
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Warden {
     type Msg = ();
     type State = Option<oneshot::Sender<Exit>>;

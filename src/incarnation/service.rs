@@ -46,7 +46,7 @@ where
 async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
     let service = state.get();
     let mut exit = pump(service, &mut ctx, drain).await;
-    if let Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_) | Exit::Failed(_) = exit {
+    if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
@@ -129,13 +129,15 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
     }
 }
 
-/// What the port wants. A stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
+/// What the port wants. What it has chosen itself comes first; a stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
 /// still ends as asked (OTP rule 48). The kill then cuts the stop hook short.
 fn signal<M>(inner: &Inner<M>) -> Exit {
-    if inner.port.is_told_to_stop() {
+    if let Some(chosen) = inner.port.chosen() {
+        chosen
+    } else if inner.port.is_told_to_stop() {
         Exit::Shutdown
     } else {
-        inner.port.chosen().or_else(|| inner.port.broken()).unwrap_or(Exit::Killed)
+        inner.port.broken().unwrap_or(Exit::Killed)
     }
 }
 

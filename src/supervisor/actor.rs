@@ -6,6 +6,7 @@ use crate::supervisor::driver::Driver;
 
 struct SupervisorActor;
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for SupervisorActor {
     type Msg = ();
     type State = Driver;

@@ -47,6 +47,20 @@ impl Shape {
         })
     }
 
+    /// As it is where something has been listed before: its handles stay good for what was described anew.
+    pub(crate) fn following(self, before: Option<&Facet>) -> Self {
+        match (self, before) {
+            (Self::Dynamic { intensity, children_max, pool }, Some(Facet::Pool(before))) => {
+                before.follow(&pool);
+                Self::Dynamic { intensity, children_max, pool: before.clone() }
+            }
+            (Self::Partitioned { flags, ring }, Some(Facet::Ring(before))) => {
+                Self::Partitioned { flags, ring: before.clone().followed_by(ring) }
+            }
+            (shape, _) => shape,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Static(_) => Kind::Supervisor,

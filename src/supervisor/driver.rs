@@ -24,6 +24,7 @@ use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::actor::launch;
+use crate::supervisor::description::Shape;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::manage::{ChildInfo, Ordered, Pending, Up};
 use crate::supervisor::parent::{Link, Parent};
@@ -402,7 +403,9 @@ impl Driver {
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.facts.close();
         self.orders.clear();
-        for entry in self.children.values().filter(|entry| entry.is_added) {
+        // A partitioned supervisor begins again with what it was resized to.
+        let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
+        for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.world.directory.close(&entry.path, State::Gone);
         }
         if let Some(watch) = &self.plan.watch {

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{ChildSpec, Exit};
 
 use crate::child::Child;
 use crate::directory::LookupError;
+use crate::handle::Handle;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle};
@@ -51,7 +52,9 @@ pub struct DynamicSupervisor {
 #[derive(Default)]
 pub(crate) struct Pool {
     template: RwLock<Option<Made>>,
-    numbers: Option<AtomicU64>,
+    is_numbered: AtomicBool,
+    /// The last number that was given.
+    number: AtomicU64,
 }
 
 /// A `Make<A>`, and the name of `A`.
@@ -75,10 +78,17 @@ impl Pool {
 
     /// The child as it will be in the pool.
     fn admit(&self, child: Child) -> Child {
-        match &self.numbers {
-            Some(given) => child.named((given.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
-            None => child,
+        if self.is_numbered.load(Ordering::Relaxed) {
+            child.named((self.number.fetch_add(1, Ordering::Relaxed) + 1).to_string())
+        } else {
+            child
         }
+    }
+
+    /// The supervisor has been described anew. Its handles, and the numbers that were given, stay.
+    pub(crate) fn follow(&self, new: &Self) {
+        self.set_template(new.template());
+        self.is_numbered.store(new.is_numbered.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -108,9 +118,9 @@ impl DynamicSupervisor {
     }
 
     /// Names the children 1, 2, 3 and so on, in the order in which they are started, whatever names they bring along:
-    /// `pool/42`. No number is given twice.
-    pub fn numbered(mut self) -> Self {
-        self.pool.numbers = Some(AtomicU64::new(0));
+    /// `pool/42`. No number is given twice, also to a child whose start was refused or failed.
+    pub fn numbered(self) -> Self {
+        self.pool.is_numbered.store(true, Ordering::Relaxed);
         self
     }
 
@@ -166,8 +176,17 @@ impl DynamicHandle {
         self.handle.path()
     }
 
+    /// Finds a child by its name.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such child, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
+        self.handle.lookup(name)
+    }
+
     /// Adds a child and starts it (OTP rule 81). It has its mailbox and its place in the directory before it starts. One
-    /// that ignores its start, and one that fails it, leave nothing behind.
+    /// that ignores its start, and one that fails it, leave nothing behind. Dropping the future does not undo it.
     ///
     /// # Errors
     ///

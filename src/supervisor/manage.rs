@@ -7,7 +7,8 @@ use regrow_supervisors::{Answer, ChildSpec, Exit, Intensity, Order, OrderError, 
 use tokio::sync::oneshot;
 
 use crate::child::Child;
-use crate::directory::Kind;
+use crate::directory::{Kind, LookupError};
+use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
@@ -78,6 +79,15 @@ impl SupervisorHandle {
         &self.path
     }
 
+    /// Finds a service below this supervisor by its path from here: the name of a child, or `name/of/its/child`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such service, or it takes other messages.
+    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
+        self.world.directory.find(&self.child_path(name))
+    }
+
     /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
     /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary.
     ///
@@ -123,7 +133,7 @@ impl SupervisorHandle {
     }
 
     /// The children in start order, and where each stands (OTP rule 65, which has them reversed). Answered at once, also
-    /// while a start hangs.
+    /// while a start hangs: it waits a millisecond for one that may prove prompt.
     ///
     /// # Errors
     ///
@@ -163,8 +173,7 @@ impl SupervisorHandle {
     ///
     /// A description that makes no sense, which changes nothing, or a supervisor that is not running.
     pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
-        let known: Known =
-            self.world.directory.under(&self.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
+        let known: Known = self.world.directory.under(&self.path).into_iter().collect();
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
@@ -249,7 +258,8 @@ impl SupervisorHandle {
             OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
             OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },
             OrderError::Over => self.over(),
-            _ => unreachable!("no other order error reaches a static supervisor's handle"),
+            // The description was made anew, and it is another kind of supervisor now.
+            _ => ManageError::WrongKind { path: self.path.clone() },
         }
     }
 }
@@ -267,6 +277,16 @@ pub enum Outcome {
     Up(Up),
     /// It is not wanted (OTP's `ok(undefined)`).
     Ignored,
+}
+
+impl Outcome {
+    /// The child that came up; `None` where it is not wanted.
+    pub fn up(self) -> Option<Up> {
+        match self {
+            Self::Up(up) => Some(up),
+            Self::Ignored => None,
+        }
+    }
 }
 
 /// A child that came up.
@@ -353,6 +373,21 @@ pub enum ManageError {
         /// The supervisor.
         path: Arc<str>,
     },
+    /// The supervisor is of another kind than when this handle was looked up, and does not take this order.
+    WrongKind {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A new partition said that it is not wanted, and no partition can be left out.
+    NotWanted {
+        /// The partition.
+        path: Arc<str>,
+    },
+    /// No partition at all would be left.
+    ZeroPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+    },
     /// The dynamic supervisor's template has been replaced by one for other values.
     WrongTemplate {
         /// The supervisor.
@@ -384,6 +419,9 @@ impl fmt::Display for ManageError {
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),
+            Self::WrongKind { path } => write!(f, "`{path}` is a supervisor of another kind by now: look it up again"),
+            Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
+            Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions"),
             Self::WrongTemplate { path, asked } => {
                 write!(f, "`{path}` has no template for values of type `{asked}` any more")
             }

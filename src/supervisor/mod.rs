@@ -220,7 +220,7 @@ impl fmt::Display for StartError {
             }
             Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
             Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
-            Self::NotWanted { path } => write!(f, "`{path}` is not wanted"),
+            Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
         }

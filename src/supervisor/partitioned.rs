@@ -3,7 +3,7 @@
 //! Invariants:
 //! 1. While the number of partitions stays the same, so does the partition of a key; when it changes, only the keys move
 //!    that must (jump consistent hashing, Lamping and Veach 2014).
-//! 2. Keys are only mapped to partitions that have been up.
+//! 2. Keys are mapped to the partitions that the supervisor began with, and to later ones once they have been up.
 
 use std::any::Any;
 use std::fmt;
@@ -16,10 +16,11 @@ use tokio::sync::Mutex;
 use crate::child::{Child, ServiceChild};
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
-use crate::slot::status::State;
+use crate::slot::status::State::Gone;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
-use crate::supervisor::manage::{ChildInfo, ManageError, SupervisorHandle};
+use crate::supervisor::manage::{ChildInfo, ManageError, Outcome, SupervisorHandle};
+use crate::tree::Tree;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
 ///
@@ -41,27 +42,37 @@ use crate::supervisor::manage::{ChildInfo, ManageError, SupervisorHandle};
 /// cache.resize(8).await?;
 /// # tree.shutdown().await; Ok(()) }
 /// ```
-#[must_use = "a supervisor does nothing until it has been given to another one"]
+#[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
 pub struct Partitioned<M: Send + 'static> {
     base: Base,
     partitions: usize,
-    ring: Ring<M>,
+    make: Make<M>,
 }
+
+type Make<M> = Arc<dyn Fn(usize) -> ServiceChild<M> + Send + Sync>;
 
 /// The partitions, as their handles know them.
 pub(crate) struct Ring<M: Send + 'static> {
-    make: Box<dyn Fn(usize) -> ServiceChild<M> + Send + Sync>,
-    handles: RwLock<Vec<Handle<M>>>,
+    state: RwLock<State<M>>,
     resizing: Mutex<()>,
+}
+
+struct State<M: Send + 'static> {
+    make: Make<M>,
+    /// Of the partitions that keys are mapped to.
+    handles: Vec<Handle<M>>,
+    /// How many there shall be at first.
+    partitions: usize,
 }
 
 /// A ring whose message type is not known.
 pub(crate) trait AnyRing: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn message_type(&self) -> &'static str;
-    fn len(&self) -> usize;
     /// What the supervisor starts with, now.
-    fn children(&self) -> Vec<Child>;
+    fn children(self: Arc<Self>) -> Vec<Child>;
+    /// The ring to go on with when the supervisor has been described anew.
+    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyRing>) -> Arc<dyn AnyRing>;
 }
 
 impl<M: Send + 'static> AnyRing for Ring<M> {
@@ -73,45 +84,87 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
         std::any::type_name::<M>()
     }
 
-    fn len(&self) -> usize {
-        self.read().len()
+    fn children(self: Arc<Self>) -> Vec<Child> {
+        let (make, wanted) = {
+            let state = self.read();
+            (state.make.clone(), if state.handles.is_empty() { state.partitions } else { 0 })
+        };
+        if wanted > 0 {
+            let (children, handles) = (0..wanted).map(|index| new_child(&make, index)).unzip::<_, _, Vec<_>, Vec<_>>();
+            self.write().handles = handles;
+            return children.into_iter().map(Into::into).collect();
+        }
+        // At a restart of the supervisor the slots are found again by their names.
+        (0..self.len()).map(|index| child(&make, index).into()).collect()
     }
 
-    /// At a restart of the supervisor the slots are found again by their names.
-    fn children(&self) -> Vec<Child> {
-        (0..self.len()).map(|index| self.child(index).into()).collect()
+    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyRing>) -> Arc<dyn AnyRing> {
+        let Ok(described) = new.clone().as_any().downcast::<Self>() else { return new };
+        if !Arc::ptr_eq(&self, &described) {
+            let make = described.read().make.clone();
+            self.write().make = make;
+        }
+        self
     }
 }
 
+/// A partition. Neither the name nor the mailbox that it may bring along matters.
+fn child<M: Send + 'static>(make: &Make<M>, index: usize) -> ServiceChild<M> {
+    make(index).named(index.to_string()).without_mailbox()
+}
+
+fn new_child<M: Send + 'static>(make: &Make<M>, index: usize) -> (ServiceChild<M>, Handle<M>) {
+    let (mailbox, handle) = mailbox();
+    (child(make, index).mailbox(mailbox), handle)
+}
+
 impl<M: Send + 'static> Ring<M> {
-    fn child(&self, index: usize) -> ServiceChild<M> {
-        (self.make)(index).named(index.to_string())
+    fn len(&self) -> usize {
+        self.read().handles.len()
     }
 
-    fn new_child(&self, index: usize) -> (ServiceChild<M>, Handle<M>) {
-        let (mailbox, handle) = mailbox();
-        (self.child(index).mailbox(mailbox), handle)
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State<M>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Vec<Handle<M>>> {
-        self.handles.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Vec<Handle<M>>> {
-        self.handles.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State<M>> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<M: Send + 'static> Partitioned<M> {
-    /// `partitions` children, made by `make` from their numbers, from 0; the names they bring along do not matter. No
-    /// partitions at all are refused when the tree starts.
+    /// `partitions` children, made by `make` from their numbers, from 0; the names and mailboxes they bring along do not
+    /// matter. No partitions at all are refused when the tree starts. One that ignores its start rests, and its keys are
+    /// refused.
     pub fn new(
         name: impl Into<Arc<str>>,
         partitions: usize,
         make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
     ) -> Self {
-        let ring = Ring { make: Box::new(make), handles: RwLock::default(), resizing: Mutex::new(()) };
-        Self { base: Base::new(name), partitions, ring }
+        Self { base: Base::new(name), partitions, make: Arc::new(make) }
+    }
+
+    /// Starts a tree that consists of this supervisor.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Supervisor::start`](crate::Supervisor::start).
+    pub async fn start(self) -> Result<Tree, StartError> {
+        Tree::start(self.describe()()).await
+    }
+
+    fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
+        let Self { base: Base { spec, intensity, init, watch }, partitions, make } = self;
+        let state = State { make, handles: Vec::new(), partitions };
+        let ring = Arc::new(Ring { state: RwLock::new(state), resizing: Mutex::new(()) });
+        let flags = Flags { strategy: Strategy::OneForOne, intensity, ..Flags::default() };
+        move || Description {
+            spec: spec.clone(),
+            shape: Shape::Partitioned { flags, ring: ring.clone() },
+            children: Vec::new(),
+            init: init.clone(),
+            watch: watch.clone(),
+        }
     }
 }
 
@@ -119,23 +172,8 @@ supervisor_settings!(Partitioned<M>, M: Send + 'static);
 
 impl<M: Send + 'static> From<Partitioned<M>> for Child {
     fn from(partitioned: Partitioned<M>) -> Self {
-        let Partitioned { base: Base { spec, intensity, init, watch }, partitions, ring } = partitioned;
-        let ring = Arc::new(ring);
-        let flags = Flags { strategy: Strategy::OneForOne, intensity, ..Flags::default() };
-        let describe = {
-            let (spec, ring) = (spec, ring.clone());
-            move |children| Description {
-                spec: spec.clone(),
-                shape: Shape::Partitioned { flags, ring: ring.clone() },
-                children,
-                init: init.clone(),
-                watch: watch.clone(),
-            }
-        };
-        let (first, handles) = (0..partitions).map(|index| ring.new_child(index)).unzip::<_, _, Vec<_>, Vec<_>>();
-        *ring.write() = handles;
-        let first = describe(first.into_iter().map(Into::into).collect());
-        Child::rebuilt(first, move || describe(ring.children()))
+        let describe = partitioned.describe();
+        Child::rebuilt(describe(), describe)
     }
 }
 
@@ -173,20 +211,26 @@ impl<M: Send + 'static> Partitions<M> {
 
     /// The number of the partition that this key belongs to.
     ///
-    /// It depends on the key's [`Hash`] and on the number of partitions and on nothing else.
+    /// It depends on the key's [`Hash`] and on the number of partitions and on nothing else. Mind that `5_i32` and
+    /// `5_usize` are different keys, and that the hash may be another one in the next version of Rust: do not write it down.
     pub fn partition_of<K: Hash + ?Sized>(&self, key: &K) -> usize {
-        partition_of(key, self.ring.len())
+        partition_of(key, self.len())
     }
 
     /// The service that this key belongs to.
     pub fn handle_for<K: Hash + ?Sized>(&self, key: &K) -> Handle<M> {
-        let handles = self.ring.read();
-        handles[partition_of(key, handles.len())].clone()
+        let state = self.ring.read();
+        state.handles[partition_of(key, state.handles.len())].clone()
+    }
+
+    /// The service with this number.
+    pub fn handle(&self, partition: usize) -> Option<Handle<M>> {
+        self.ring.read().handles.get(partition).cloned()
     }
 
     /// The services, by number.
     pub fn handles(&self) -> Vec<Handle<M>> {
-        self.ring.read().clone()
+        self.ring.read().handles.clone()
     }
 
     /// Where each partition stands.
@@ -205,38 +249,69 @@ impl<M: Send + 'static> Partitions<M> {
     /// go is given none any more, and is then terminated by its shutdown rule: what is queued there is shed, unless its
     /// child says [`drain`](ServiceChild::drain).
     ///
-    /// Calls at the same time are carried out one after the other.
+    /// Calls at the same time are carried out one after the other. Dropping the future does not undo it, or stop it half
+    /// way.
     ///
     /// # Errors
     ///
-    /// Zero partitions, a partition that does not start (those before it stay), or a supervisor that is not running.
-    /// [`len`](Self::len) tells how far it has come.
+    /// Zero partitions, a new partition that does not start or is not wanted (those before it stay), or a supervisor that
+    /// is not running. [`len`](Self::len) tells how far it has come.
+    ///
+    /// # Panics
+    ///
+    /// Where what makes the partitions does, and outside of a tokio runtime.
     pub async fn resize(&self, partitions: usize) -> Result<(), ManageError> {
         if partitions == 0 {
-            return Err(ManageError::Refused(StartError::ZeroPartitions { path: self.path().into() }));
+            return Err(ManageError::ZeroPartitions { path: self.path().into() });
         }
+        let ring = self.clone();
+        match tokio::spawn(async move { ring.resize_to(partitions).await }).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(ManageError::NotRunning { path: self.path().into() }),
+            },
+        }
+    }
+
+    async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {
         let _one_at_a_time = self.ring.resizing.lock().await;
         for index in self.len()..partitions {
-            let (child, handle) = self.ring.new_child(index);
-            self.handle.start_child(child).await?;
-            if handle.status().state == State::Gone {
-                // The supervisor has ended meanwhile, and its next life will not know this one.
-                return Err(ManageError::NotRunning { path: self.path().into() });
-            }
-            self.ring.write().push(handle);
+            self.add(index).await?;
         }
         for index in (partitions..self.len()).rev() {
-            let name = index.to_string();
-            // Before it ends, so that nobody is sent there in vain.
-            let leaving = self.ring.write().pop();
-            match self.handle.terminate_child(&name).await {
-                Ok(()) => {}
-                Err(error) => {
-                    self.ring.write().extend(leaving);
-                    return Err(error);
-                }
+            // Before it ends, so that nobody is sent there in vain. Should the supervisor end first, its next life begins
+            // without it.
+            let leaving = self.ring.write().handles.pop();
+            self.remove(&index.to_string()).await?;
+            drop(leaving);
+        }
+        Ok(())
+    }
+
+    async fn add(&self, index: usize) -> Result<(), ManageError> {
+        let make = self.ring.read().make.clone();
+        let (child, handle) = new_child(&make, index);
+        let name = index.to_string();
+        if let Outcome::Ignored = self.handle.start_child(child).await? {
+            self.remove(&name).await?;
+            return Err(ManageError::NotWanted { path: format!("{}/{name}", self.path()).into() });
+        }
+        if handle.status().state == Gone {
+            // The supervisor has ended meanwhile, and its next life will not know this one.
+            return Err(ManageError::NotRunning { path: self.path().into() });
+        }
+        self.ring.write().handles.push(handle);
+        Ok(())
+    }
+
+    /// Also where it has ended for good, and its supervisor has forgotten it.
+    async fn remove(&self, name: &str) -> Result<(), ManageError> {
+        for removed in [self.handle.terminate_child(name).await, self.handle.delete_child(name).await] {
+            match removed {
+                Ok(()) | Err(ManageError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
             }
-            self.handle.delete_child(&name).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use regrow_supervisors::{ChildSpec, Machine};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Directory, Facet, Kind};
+use crate::directory::{Directory, Facet, Kind, Listed};
 use crate::mailbox::{Reserved, Settings};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
@@ -44,25 +44,33 @@ pub(crate) enum Make {
     Supervisor(Arc<SupervisorRecipe>),
 }
 
-/// Slots that children of an earlier plan had, by path.
-pub(crate) type Known = HashMap<Arc<str>, Arc<dyn AnySlot>>;
+/// What an earlier plan had listed, by path.
+pub(crate) type Known = HashMap<Arc<str>, Listed>;
 
 impl Plan {
     /// Checks what is to live below `scope` (empty for a root).
     pub(crate) fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
-        let Description { spec, shape, children, init, watch } = description;
+        let Description { spec, shape, mut children, init, watch } = description;
         let name = spec.id();
         if !is_valid(name) {
             return Err(StartError::InvalidName { supervisor: scope.into(), name: name.into() });
         }
         let path: Arc<str> = if scope.is_empty() { name.into() } else { format!("{scope}/{name}").into() };
-        if matches!(shape, Shape::Partitioned { .. }) && children.is_empty() {
-            return Err(StartError::ZeroPartitions { path });
+        let before = known.get(&path);
+        let shape = shape.following(before.map(|listed| &listed.facet));
+        if let Shape::Partitioned { ring, .. } = &shape {
+            children = ring.clone().children();
+            if children.is_empty() {
+                return Err(StartError::ZeroPartitions { path });
+            }
         }
         // The machine's own checks, before any slot is touched.
         let specs = children.iter().map(|child| child.spec.clone()).collect();
         shape.machine(specs).map_err(|error| StartError::from_spec(&path, error))?;
-        let slot = known.get(&path).cloned().unwrap_or_else(|| Slot::<NoMessages>::new(Settings::default()));
+        let slot = before.map_or_else(
+            || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
+            |listed| listed.slot.clone(),
+        );
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
         let plan = Self { path, shape, slot, children, init, watch };
@@ -119,9 +127,9 @@ impl Planned {
         let (slot, make) = match recipe {
             Recipe::Leaf(Leaf { capacity: 0, .. }) => return Err(StartError::ZeroCapacity { path }),
             Recipe::Leaf(Leaf { slot, is_given, conceive, .. }) => {
-                let is_kept = |old: &&Arc<dyn AnySlot>| !is_given && old.message_type() == slot.slot().message_type();
-                let slot = known.get(&path).filter(is_kept).cloned().map_or(slot, |old| {
-                    let kept = Reserved::new(old);
+                let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
+                let slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
+                    let kept = Reserved::new(old.slot.clone());
                     // It is another plan's already.
                     kept.set_listed();
                     kept

@@ -71,14 +71,13 @@ impl SupervisorRecipe {
             State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
         };
         let Some(build) = &self.build else { return Ok(before) };
-        let known: Known =
-            world.directory.under(&before.path).into_iter().map(|(path, listed)| (path, listed.slot)).collect();
+        let known: Known = world.directory.under(&before.path).into_iter().collect();
         let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
         let kept = plan.slots();
-        for (path, slot) in known {
-            if !kept.iter().any(|kept| Arc::ptr_eq(kept, &slot)) {
+        for (path, listed) in known {
+            if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
                 world.directory.remove(&path);
-                slot.close(crate::slot::status::State::Gone);
+                listed.slot.close(crate::slot::status::State::Gone);
             }
         }
         *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };

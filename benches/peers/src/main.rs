@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -94,8 +94,9 @@ fn measure(args: &Args) -> Result<bool> {
     let mut summaries = Vec::new();
     let mut failures = Vec::new();
     for workload in all_unless(&args.only) {
-        eprintln!("{workload} ...");
+        let begun = Instant::now();
         let results = plan.measure(workload, &host);
+        eprintln!("{workload} took {:.1?}", begun.elapsed());
         if !results.summaries.is_empty() {
             println!("{}", table::workload(workload, &results.summaries));
         }

@@ -87,7 +87,16 @@ impl Plan {
         for ((system, children, mode, workload, unit), mut values) in figures {
             values.sort_by(f64::total_cmp);
             let (min, max) = (values[0], values[values.len() - 1]);
-            results.summaries.push(Summary { workload, system, mode, median: median(&values), min, max, unit, children });
+            results.summaries.push(Summary {
+                workload,
+                system,
+                mode,
+                median: median(&values),
+                min,
+                max,
+                unit,
+                children,
+            });
         }
     }
 }
@@ -138,5 +147,16 @@ fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus> 
             bail!("hung: not done after {limit:?}");
         }
         sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn a_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
     }
 }

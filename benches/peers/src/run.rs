@@ -17,7 +17,10 @@ use crate::workload::Mode;
 /// Does the job that `text` describes and prints what came of it.
 pub fn main(text: &str) -> ExitCode {
     silence_deliberate_panics();
-    match serde_json::from_str(text).map_err(Into::into).and_then(run).and_then(|done| Ok(serde_json::to_string(&done)?))
+    match serde_json::from_str(text)
+        .map_err(Into::into)
+        .and_then(run)
+        .and_then(|done| Ok(serde_json::to_string(&done)?))
     {
         Ok(line) => {
             println!("{line}");

@@ -31,13 +31,17 @@ impl Scale {
             Workload::CastName => vec![job(1_000, (messages / 2).max(1))],
             Workload::Panic | Workload::Kill => vec![job(1, pick(1_000, 5_000))],
             Workload::Restarts => vec![job(children, pick(children as u64 / 4, children as u64 * 2).max(1))],
-            Workload::OneForAll | Workload::RestForOne => vec![job(children, pick(2, 10))],
-            Workload::Bytes => vec![job(self.children.unwrap_or(if self.is_quick { 20_000 } else { 100_000 }), 1)],
-            Workload::Start => vec![job(self.children.unwrap_or(self.big(system)), 1)],
+            Workload::OneForAll | Workload::RestForOne => vec![job(children, pick(1, 10))],
+            Workload::Bytes => vec![job(self.children.unwrap_or(if self.is_quick { 10_000 } else { 100_000 }), 1)],
+            Workload::Start => {
+                let size = self.big(system).min(if self.is_quick { 30_000 } else { usize::MAX });
+                vec![job(self.children.unwrap_or(size), 1)]
+            }
             Workload::Growth => {
-                let sizes = [100, 1_000, 10_000, 100_000, 1_000_000];
+                let sizes: &[usize] =
+                    if self.is_quick { &[100, 10_000, 100_000] } else { &[100, 1_000, 10_000, 100_000, 1_000_000] };
                 let largest = self.children.unwrap_or(self.big(system)).max(100);
-                sizes.into_iter().filter(|size| *size <= largest).map(|size| job(size, pick(300, 2_000))).collect()
+                sizes.iter().filter(|size| **size <= largest).map(|size| job(*size, pick(300, 2_000))).collect()
             }
         }
     }

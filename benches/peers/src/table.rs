@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, Row, Table};
 
 use crate::measure::Summary;
 use crate::system::SystemName;
@@ -13,7 +13,6 @@ use crate::workload::{Mode, Workload};
 /// The table of one workload, and under it the targets that are about it.
 pub fn workload(workload: Workload, summaries: &[Summary]) -> String {
     let figures: BTreeSet<_> = summaries.iter().map(|summary| by_size(&summary.workload)).collect();
-    let mut table = table(&["system", "children"]);
     let mut header = vec!["system".to_owned()];
     let mut columns = Vec::new();
     for (_, figure) in &figures {
@@ -24,7 +23,7 @@ pub fn workload(workload: Workload, summaries: &[Summary]) -> String {
             }
         }
     }
-    table.set_header(header);
+    let mut table = table(header);
     let systems: BTreeSet<_> = summaries.iter().map(|summary| summary.system).collect();
     for system in systems {
         let cell = |(figure, mode): &(&&str, Mode)| {
@@ -85,7 +84,7 @@ fn grouped(number: usize) -> String {
 }
 
 fn targets(summaries: &[Summary]) -> String {
-    let mut table = table(&["target", "", ""]);
+    let mut table = table(["target", "ratio", ""]);
     for target in TARGETS {
         let verdicts = target.verdicts(summaries);
         if !verdicts.is_empty() {
@@ -94,13 +93,11 @@ fn targets(summaries: &[Summary]) -> String {
             table.add_row([target.text(), ratios.join(", "), mark(is_met)]);
         }
     }
-    table.set_header(["target", "ratio", ""]);
-    if table.is_empty() { String::new() } else { format!("\n{table}\n") }
+    unless_empty(&table)
 }
 
 fn growth(summaries: &[Summary]) -> String {
-    let mut table = table(&["target", "ratio", ""]);
-    table.set_header(["target", "ratio", ""]);
+    let mut table = table(["target", "ratio", ""]);
     for system in [SystemName::Regrow, SystemName::RegrowLight] {
         let mut ratios = Vec::new();
         let mut is_met = true;
@@ -118,6 +115,10 @@ fn growth(summaries: &[Summary]) -> String {
             table.add_row([text, ratios.join(", "), mark(is_met)]);
         }
     }
+    unless_empty(&table)
+}
+
+fn unless_empty(table: &Table) -> String {
     if table.is_empty() { String::new() } else { format!("\n{table}\n") }
 }
 
@@ -125,7 +126,7 @@ fn mark(is_met: bool) -> String {
     if is_met { "met".to_owned() } else { "MISSED".to_owned() }
 }
 
-fn table(header: &[&str]) -> Table {
+fn table(header: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_header(header);
     table
@@ -134,5 +135,22 @@ fn table(header: &[&str]) -> Table {
 fn align(table: &mut Table) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits_that_say_something() {
+        assert_eq!([0.5, 12.34, 123.4, 1_234_567.8].map(number), ["0.50", "12.3", "123", "1,234,568"]);
+    }
+
+    #[test]
+    fn sizes_are_sorted_as_numbers() {
+        let mut figures = ["growth-100000", "growth-100", "growth-10000"].map(by_size);
+        figures.sort_unstable();
+        assert_eq!(figures.map(|(size, _)| size), [100, 10_000, 100_000]);
     }
 }

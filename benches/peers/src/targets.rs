@@ -87,7 +87,9 @@ pub const TARGETS: &[Target] = &[
     at_most("bytes", Regrow, 1.1, &[Ractor]),
     at_most("bytes", RegrowLight, 0.6, &[Erlang]),
     at_most("start", RegrowLight, 0.5, &[Erlang]),
+    at_most("start", RegrowLightDynamic, 0.5, &[ErlangDynamic]),
     at_most("stop", RegrowLight, 0.1, &[Erlang]),
+    at_most("stop", RegrowLightDynamic, 0.1, &[ErlangDynamic]),
 ];
 
 /// How flat the cost of a restart must stay, from the smallest tree to the largest.
@@ -127,5 +129,27 @@ impl Target {
             }
         };
         format!("{} {} {word} {bound} x {to}", self.figure, self.of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(system: SystemName, median: f64) -> Summary {
+        let (workload, unit) = ("restarts".to_owned(), "1/s".to_owned());
+        Summary { workload, system, mode: Mode::St, median, min: median, max: median, unit, children: 1 }
+    }
+
+    #[test]
+    fn a_target_is_about_the_best_of_its_peers() {
+        let target = at_least("restarts", Regrow, 2.0, &[Ractor, Kameo]);
+        let seen = [summary(Regrow, 30.0), summary(Ractor, 10.0), summary(Kameo, 20.0)];
+        assert_eq!(target.verdicts(&seen), [Verdict { mode: Mode::St, ratio: 1.5, is_met: false }]);
+    }
+
+    #[test]
+    fn a_target_whose_figures_are_missing_says_nothing() {
+        assert_eq!(at_most("restarts", Regrow, 2.0, &[Kameo]).verdicts(&[summary(Regrow, 1.0)]), []);
     }
 }

@@ -165,12 +165,11 @@ async fn start<const STRATEGY: u8, const BOUNDED: bool>(
     for place in 0..group.children {
         let (gate, table) = (group.gate.clone(), table.clone());
         let mailbox = if BOUNDED { mailbox::bounded(CAPACITY) } else { mailbox::unbounded() };
-        let child =
-            Counter::supervise_with(&parent, move || Args { place, gate: gate.clone(), table: table.clone() })
-                .restart_policy(RestartPolicy::Permanent)
-                .restart_limit(u32::MAX, Duration::ZERO)
-                .spawn_with_mailbox(mailbox)
-                .await;
+        let child = Counter::supervise_with(&parent, move || Args { place, gate: gate.clone(), table: table.clone() })
+            .restart_policy(RestartPolicy::Permanent)
+            .restart_limit(u32::MAX, Duration::ZERO)
+            .spawn_with_mailbox(mailbox)
+            .await;
         if group.named {
             child.register(child_name(place))?;
         }

@@ -130,7 +130,12 @@ impl Actor for ByHand {
         Ok(())
     }
 
-    async fn handle(&self, _: ActorRef<Order>, order: Order, children: &mut Children) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<Order>,
+        order: Order,
+        children: &mut Children,
+    ) -> Result<(), ActorProcessingErr> {
         match order {
             Order::Close(done) => {
                 children.closing = Some(done);
@@ -179,7 +184,7 @@ impl System for Ractor {
     }
 
     async fn cast_by_name(&self, name: &str) -> Result<()> {
-        let cell = registry::where_is(name.to_owned()).context("nobody has this name")?;
+        let cell = registry::where_is(name).context("nobody has this name")?;
         Ok(ActorRef::<Msg>::from(cell).cast(Msg::Count)?)
     }
 

@@ -71,7 +71,7 @@ impl System for RactorSupervisor {
     }
 
     async fn cast_by_name(&self, name: &str) -> Result<()> {
-        let cell = registry::where_is(name.to_owned()).context("nobody has this name")?;
+        let cell = registry::where_is(name).context("nobody has this name")?;
         Ok(ActorRef::<Msg>::from(cell).cast(Msg::Count)?)
     }
 

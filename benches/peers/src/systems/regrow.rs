@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, ensure};
 use regrow::{
-    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Overflow, Reply, Service, ServiceChild, Supervisor, Tree,
+    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Overflow, Reply, Service, ServiceChild,
+    Supervisor, Tree,
 };
 
 use crate::gate::{Gate, Life};

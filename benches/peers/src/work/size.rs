@@ -28,7 +28,8 @@ pub(super) async fn bytes<S: System>(job: Job) -> Result<Outcome> {
 }
 
 fn resident_bytes() -> Result<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").context("this system does not tell how big a process is")?;
+    let statm =
+        std::fs::read_to_string("/proc/self/statm").context("this system does not tell how big a process is")?;
     let pages: u64 = statm.split(' ').nth(1).context("statm has no second field")?.parse()?;
     Ok(pages * PAGE_BYTES)
 }

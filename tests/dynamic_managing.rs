@@ -1,0 +1,248 @@
+//! Dynamic supervisors are managed: from inside, from all sides at once, while starts hang, and by old handles.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use common::{Inert, MS, probe, soon, up};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use regrow::testing::{Journal, ProbeMsg, until};
+use regrow::{
+    Child, Context, DynamicHandle, DynamicSupervisor, Exit, Intensity, LookupError, ManageError, Outcome, Restart,
+    ServiceChild, Standing, State, Supervisor, Tree,
+};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
+    let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    (tree, pool)
+}
+
+fn pool() -> DynamicSupervisor {
+    DynamicSupervisor::new("pool")
+}
+
+fn paths(tree: &Tree) -> Vec<String> {
+    tree.directory().entries().iter().map(|entry| entry.path.to_string()).collect()
+}
+
+/// A service that never comes up.
+fn hung(name: &str) -> ServiceChild<()> {
+    Child::service(name, |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>())
+}
+
+/// Starts a child that hangs in its factory, and returns when it does.
+async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::JoinHandle<Result<Outcome, ManageError>> {
+    let start = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.start_child(hung("hung")).await }
+    });
+    let watch = loop {
+        match tree.directory().watch("app/pool/hung") {
+            Some(watch) => break watch,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    until(watch, |status| status.state == State::Starting).await;
+    start
+}
+
+#[tokio::test]
+async fn terminating_a_child_cuts_its_hung_start_short() {
+    let (tree, pool) = app(pool()).await;
+    let start = hang(&tree, &pool).await;
+    pool.terminate_child("hung").await.unwrap();
+    let error = start.await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, ManageError::Failed { path, exit: Exit::Shutdown } if &**path == "app/pool/hung"),
+        "{error:?}"
+    );
+    assert_eq!(paths(&tree), ["app", "app/pool"]);
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_start_hangs_everything_else_goes_on_at_once() {
+    let journal = Journal::new();
+    let (tree, pool) = app(pool()).await;
+    pool.start_child(journal.probe("a")).await.unwrap();
+    let _start = hang(&tree, &pool).await;
+    let begun = Instant::now();
+    let lines = pool.which_children().await.unwrap();
+    let lines: Vec<_> = lines.iter().map(|child| (&*child.name, child.standing)).collect();
+    assert_eq!(lines, [("a", Standing::Up), ("hung", Standing::Starting)]);
+    assert_eq!(pool.count_children().await.unwrap().active, 1);
+    pool.start_child(journal.probe("b")).await.unwrap();
+    probe(&tree, "app/pool/a").kill().unwrap();
+    up(&tree, "app/pool/a", 2).await;
+    pool.terminate_child("b").await.unwrap();
+    // The first order waits as long as the start may still prove prompt.
+    assert!(begun.elapsed() <= 2 * MS, "{:?}", begun.elapsed());
+    assert!(tree.shutdown().await.is_clean());
+}
+
+#[tokio::test]
+async fn a_child_manages_its_own_pool_from_inside_without_a_deadlock() {
+    struct Parent;
+    impl regrow::Service for Parent {
+        type Msg = regrow::Reply<Vec<String>>;
+        async fn handle(&mut self, reply: Self::Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+            let pool = ctx.dynamic("pool")?;
+            pool.start_child(Journal::new().probe("child")).await?;
+            pool.start_child(Journal::new().probe("other")).await?;
+            pool.terminate_child("other").await?;
+            ctx.lookup::<ProbeMsg>("child")?.call(ProbeMsg::Generation).await?;
+            reply.send(pool.which_children().await?.iter().map(|child| child.name.to_string()).collect());
+            Ok(())
+        }
+    }
+    let (tree, pool) = app(pool()).await;
+    pool.start_child(Child::service("parent", |_| async { Ok(Parent) })).await.unwrap();
+    let parent = tree.lookup::<regrow::Reply<Vec<String>>>("app/pool/parent").unwrap();
+    assert_eq!(soon("an answer", parent.call(|reply| reply)).await.unwrap(), ["parent", "child"]);
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_may_start_its_siblings_in_its_own_factory() {
+    let (tree, pool) = app(pool()).await;
+    let first = Child::service("first", |ctx: Context<Inert>| async move {
+        ctx.dynamic("pool")?.start_child(Journal::new().probe("second")).await?;
+        Ok(Inert)
+    });
+    soon("the start", pool.start_child(first)).await.unwrap();
+    assert_eq!(paths(&tree), ["app", "app/pool", "app/pool/first", "app/pool/second"]);
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_supervisor_of_another_kind_says_what_it_is() {
+    let journal = Journal::new();
+    let sup = Supervisor::one_for_one("sup").child(journal.probe("a"));
+    let tree = Supervisor::one_for_one("app").child(pool()).child(sup).start().await.unwrap();
+    let said = |error: LookupError| {
+        assert!(matches!(error, LookupError::WrongKind { .. }), "{error:?}");
+        error.to_string()
+    };
+    assert_eq!(said(tree.dynamic("app/sup").unwrap_err()), "`app/sup` is a supervisor, not a dynamic supervisor");
+    assert_eq!(said(tree.supervisor("app/pool").unwrap_err()), "`app/pool` is a dynamic supervisor, not a supervisor");
+    assert_eq!(said(tree.dynamic("app/sup/a").unwrap_err()), "`app/sup/a` is a service, not a dynamic supervisor");
+    let error = said(tree.partitions::<ProbeMsg>("app/pool").unwrap_err());
+    assert_eq!(error, "`app/pool` is a dynamic supervisor, not a partitioned supervisor");
+    let none = tree.dynamic("app/nothing").unwrap_err();
+    assert!(matches!(&none, LookupError::NotFound { path } if &**path == "app/nothing"), "{none:?}");
+    tree.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_a_storm_of_orders_and_kills_nothing_is_left_over_and_the_books_balance() {
+    let journal = Journal::new();
+    let of = journal.clone();
+    let template = move |name: String| of.probe(&name).restart(Restart::Transient);
+    let (tree, pool) = app(pool().budget(Intensity::unlimited()).template(template)).await;
+    let (tree, answered) = (Arc::new(tree), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..8)
+        .map(|seed| {
+            let (tree, pool, answered) = (tree.clone(), pool.clone(), answered.clone());
+            tokio::spawn(async move {
+                let mut dice = StdRng::seed_from_u64(seed);
+                let template = pool.template::<String>().unwrap();
+                let mut handles = Vec::new();
+                for _ in 0..200 {
+                    let name = dice.random_range(0..6).to_string();
+                    let path = format!("app/pool/{name}");
+                    let result = match dice.random_range(0..8) {
+                        0..3 => template.start_child(name).await.map(|_| ()),
+                        3 => pool.terminate_child(&name).await,
+                        4 => pool.which_children().await.map(|_| ()),
+                        kind => {
+                            if let Ok(handle) = tree.lookup::<ProbeMsg>(&path) {
+                                let _ = match kind {
+                                    5 => handle.cast(ProbeMsg::Stop).is_ok(),
+                                    6 => handle.kill().is_ok(),
+                                    _ => handle.call(ProbeMsg::Generation).await.is_ok(),
+                                };
+                                handles.push(handle);
+                            }
+                            Ok(())
+                        }
+                    };
+                    match result {
+                        // A start that is terminated or killed meanwhile fails.
+                        Ok(()) | Err(ManageError::Failed { .. }) => {}
+                        Err(ManageError::AlreadyStarted { .. } | ManageError::NotFound { .. }) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                    answered.fetch_add(1, SeqCst);
+                }
+                handles
+            })
+        })
+        .collect();
+    let mut handles = Vec::new();
+    for task in tasks {
+        handles.extend(soon("the storm", task).await.unwrap());
+    }
+    assert_eq!(answered.load(SeqCst), 1600);
+    for name in 0..6 {
+        let _ = pool.terminate_child(&name.to_string()).await;
+    }
+    assert_eq!(paths(&tree), ["app", "app/pool"]);
+    assert_eq!(pool.count_children().await.unwrap().specs, 0);
+    for handle in handles {
+        let books = handle.accounting();
+        assert!(handle.status().state == State::Gone && books.is_balanced(), "{handle:?} {books}");
+        assert_eq!((books.queued, books.in_hand), (0, 0), "{books}");
+    }
+    let count = |what: &str| journal.lines().iter().filter(|line| line.starts_with(what)).count();
+    assert_eq!((count("start"), journal.alive_max()), (count("end"), 1));
+    assert!(tree.shutdown().await.is_clean());
+}
+
+#[tokio::test]
+
+async fn numbers_are_not_given_twice_when_the_description_is_made_anew() {
+    let rebuilt = Child::supervisor("s", || Supervisor::one_for_one("s").child(pool().numbered()));
+    let tree = Supervisor::one_for_one("app").child(rebuilt).start().await.unwrap();
+    let journal = Journal::new();
+    let before = tree.dynamic("app/s/pool").unwrap();
+    before.start_child(journal.probe("x")).await.unwrap();
+    tree.kill("app/s").unwrap();
+    up(&tree, "app/s/pool", 2).await;
+    let after = tree.dynamic("app/s/pool").unwrap();
+    let mut given = Vec::new();
+    for handle in [&before, &after, &after] {
+        match handle.start_child(journal.probe("x")).await {
+            Ok(Outcome::Up(up)) => given.push(up.path.to_string()),
+            other => given.push(format!("{other:?}")),
+        }
+    }
+    assert_eq!(given, ["app/s/pool/2", "app/s/pool/3", "app/s/pool/4"]);
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+
+async fn a_handle_from_when_the_supervisor_was_of_another_kind_gets_an_error() {
+    let starts = AtomicUsize::new(0);
+    let rebuilt = Child::supervisor("s", move || {
+        let s = Supervisor::one_for_one("s");
+        match starts.fetch_add(1, SeqCst) {
+            0 => s.child(Supervisor::one_for_one("pool")),
+            _ => s.child(pool()),
+        }
+    });
+    let tree = Supervisor::one_for_one("app").child(rebuilt).start().await.unwrap();
+    let stale = tree.supervisor("app/s/pool").unwrap();
+    tree.kill("app/s").unwrap();
+    up(&tree, "app/s/pool", 2).await;
+    let (told, tell) = oneshot::channel();
+    tokio::spawn(async move { told.send(stale.restart_child("x").await) });
+    assert!(tell.await.expect("it does not panic").is_err());
+    tree.shutdown().await;
+}

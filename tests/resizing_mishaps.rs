@@ -1,0 +1,132 @@
+//! Resizes that are interrupted, and partitions that do not behave.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use common::{in_hand, soon, up};
+use regrow::testing::{Journal, Probe, ProbeMsg};
+use regrow::{
+    Child, Context, Handle, Intensity, ManageError, Partitioned, Partitions, Restart, ServiceChild, State, Supervisor,
+    Tree, ignore,
+};
+
+fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {
+    cache_of(partitions, {
+        let journal = journal.clone();
+        move |_| journal.probe("whatever")
+    })
+}
+
+fn cache_of<M: Send + 'static>(
+    partitions: usize,
+    make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
+) -> Partitioned<M> {
+    Partitioned::new("cache", partitions, make).budget(Intensity::unlimited())
+}
+
+async fn app<M: Send + 'static>(cache: Partitioned<M>) -> (Tree, Partitions<M>) {
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(cache).start().await.unwrap();
+    let cache = tree.partitions("app/cache").unwrap();
+    (tree, cache)
+}
+
+fn names(tree: &Tree) -> Vec<String> {
+    let entries = tree.directory().entries();
+    entries.iter().filter_map(|entry| entry.path.strip_prefix("app/cache/")).map(Into::into).collect()
+}
+
+fn is_gone<M: Send + 'static>(handle: &Handle<M>) -> bool {
+    handle.status().state == State::Gone
+}
+
+#[tokio::test]
+
+async fn added_partitions_keep_their_handles_through_restarts_of_the_supervisor() {
+    let (tree, cache) = app(cache(&Journal::new(), 2)).await;
+    cache.resize(4).await.unwrap();
+    let handles = cache.handles();
+    tree.kill("app/cache").unwrap();
+    up(&tree, "app/cache", 2).await;
+    assert_eq!(cache.handles(), handles);
+    let states: Vec<_> = cache.handles().iter().map(|handle| handle.status().state).collect();
+    assert_eq!(states, [State::Up; 4]);
+    tree.shutdown().await;
+}
+
+/// Lets a resize give its first order, and drops it.
+async fn drop_half_way(cache: &Partitions<ProbeMsg>, size: usize) {
+    let mut resize = pin!(cache.resize(size));
+    assert!(poll_fn(|cx| Poll::Ready(resize.as_mut().poll(cx).is_pending())).await);
+}
+
+#[tokio::test]
+
+async fn after_a_shrink_that_was_dropped_half_way_one_can_grow_again() {
+    let (tree, cache) = app(cache(&Journal::new(), 2)).await;
+    drop_half_way(&cache, 1).await;
+    let result = cache.resize(3).await;
+    assert!(result.is_ok(), "{result:?} {cache:?} {:?}", names(&tree));
+    assert_eq!((cache.len(), names(&tree).len()), (3, 3));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+
+async fn after_a_growth_that_was_dropped_half_way_one_can_grow_again() {
+    let (tree, cache) = app(cache(&Journal::new(), 2)).await;
+    drop_half_way(&cache, 3).await;
+    let result = cache.resize(3).await;
+    assert!(result.is_ok(), "{result:?} {cache:?} {:?}", names(&tree));
+    assert_eq!((cache.len(), names(&tree).len()), (3, 3));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+
+async fn a_new_partition_that_ignores_its_start_is_given_no_keys() {
+    let journal = Journal::new();
+    let make = move |index| match index {
+        0..2 => journal.probe("p"),
+        _ => Child::service("p", |_: Context<Probe>| async { ignore() }),
+    };
+    let (tree, cache) = app(cache_of(2, make)).await;
+    let result = cache.resize(3).await;
+    let states: Vec<_> = cache.handles().iter().map(|handle| handle.status().state).collect();
+    assert_eq!(states, [State::Up; 2], "{result:?}");
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+
+async fn a_resize_that_a_restart_interrupts_leaves_no_dead_partition() {
+    let (tree, cache) = app(cache(&Journal::new(), 2)).await;
+    // It takes its time to go.
+    cache.handles()[1].cast(ProbeMsg::Hang).unwrap();
+    in_hand(&cache.handles()[1]).await;
+    let mut resize = pin!(cache.resize(1));
+    poll_fn(|cx| Poll::Ready(resize.as_mut().poll(cx).is_pending())).await;
+    tree.kill("app/cache").unwrap();
+    up(&tree, "app/cache", 2).await;
+    let result = resize.await;
+    assert!(matches!(result, Ok(()) | Err(ManageError::NotRunning { .. })), "{result:?}");
+    assert_eq!(names(&tree).len(), cache.len(), "as many as it says");
+    assert!(!cache.handles().iter().any(is_gone));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+
+async fn partitions_that_have_ended_for_good_can_be_resized_away() {
+    let journal = Journal::new();
+    let (tree, cache) = app(cache_of(2, move |_| journal.probe("p").restart(Restart::Temporary))).await;
+    let last = cache.handles()[1].clone();
+    last.cast(ProbeMsg::Stop).unwrap();
+    soon("its end", regrow::testing::until(last.watch(), |status| status.state == State::Gone)).await;
+    cache.resize(1).await.unwrap();
+    assert_eq!(cache.len(), 1);
+    tree.shutdown().await;
+}

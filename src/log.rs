@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 
 use crate::event::{Event, EventKind};
 
@@ -39,11 +39,15 @@ pub(crate) enum Verdict {
 }
 
 impl Limiter {
+    /// The child is gone; so many lines about it were held back.
+    pub(crate) fn forget(&mut self, path: &str) -> u64 {
+        self.children.remove(path).map_or(0, |window| window.suppressed)
+    }
+
     pub(crate) fn admit(&mut self, event: &Event, now: Duration) -> Verdict {
         match event.kind {
             EventKind::Gone => {
-                let suppressed = self.children.remove(&event.path).map_or(0, |window| window.suppressed);
-                return Verdict::Write { suppressed };
+                return Verdict::Write { suppressed: self.forget(&event.path) };
             }
             EventKind::Abandoned | EventKind::Down | EventKind::Ignored => {
                 return Verdict::Write { suppressed: 0 };
@@ -69,6 +73,17 @@ impl Limiter {
             window.suppressed += 1;
             Verdict::HoldBack
         }
+    }
+}
+
+/// How much an event matters.
+pub(crate) fn level(kind: &EventKind) -> Level {
+    match kind {
+        EventKind::Started { .. } | EventKind::Gone => Level::DEBUG,
+        EventKind::Exited { exit } if !exit.is_abnormal() => Level::DEBUG,
+        EventKind::Ignored | EventKind::Down => Level::INFO,
+        EventKind::StartFailed { .. } | EventKind::Exited { .. } | EventKind::ShutdownError { .. } => Level::WARN,
+        EventKind::Abandoned | EventKind::GaveUp { .. } => Level::ERROR,
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
 
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
-use crate::log::Limiter;
+use crate::log::{self, Limiter};
 use crate::port::Port;
 use crate::slot::AnySlot;
 use crate::supervisor::dynamic::DynamicHandle;
@@ -131,15 +132,24 @@ impl World {
     }
 
     /// Tells subscribers and the log.
-    pub(crate) fn tell(&self, path: &Arc<str>, generation: u64, kind: EventKind) {
-        let event = Event { path: path.clone(), generation, kind };
-        let at = self.now();
-        let verdict = lock(&self.limiter).admit(&event, at);
-        crate::log::write(&event, verdict);
+    pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
             Stream::Unheard | Stream::Over => None,
         };
+        let is_logged = log::level(&kind) <= LevelFilter::current();
+        if !is_logged && matches!(kind, EventKind::Gone) {
+            lock(&self.limiter).forget(path);
+        }
+        if !is_logged && sender.is_none() {
+            return;
+        }
+        let event = Event { path: path.clone(), generation: generation(), kind };
+        if is_logged {
+            let at = self.now();
+            let verdict = lock(&self.limiter).admit(&event, at);
+            log::write(&event, verdict);
+        }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.
             let _ = sender.send(event);
@@ -169,7 +179,7 @@ impl World {
         if self.is_shutting_down.load(Ordering::Acquire) {
             lock(&self.casualties).abandoned.push(path.clone());
         }
-        self.tell(path, generation, EventKind::Abandoned);
+        self.tell(path, || generation, EventKind::Abandoned);
     }
 
     pub(crate) fn casualties(&self) -> Casualties {

@@ -10,10 +10,10 @@ struct Incarnation;
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Incarnation {
     type Msg = ();
-    type State = Option<Life>;
-    type Arguments = Life;
+    type State = Option<Box<Life>>;
+    type Arguments = Box<Life>;
 
-    async fn pre_start(&self, _myself: ActorRef<()>, life: Life) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, _myself: ActorRef<()>, life: Box<Life>) -> Result<Self::State, ActorProcessingErr> {
         Ok(Some(life))
     }
 
@@ -30,7 +30,7 @@ impl Actor for Incarnation {
 /// Starts the life in an actor linked under `supervisor`. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(life: Life, supervisor: ActorCell) {
     // A refusal means that the supervisor is being stopped: the life is dropped, and tells its end.
-    if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, life, supervisor).await {
+    if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, Box::new(life), supervisor).await {
         let _ = actor.send_message(());
     }
 }

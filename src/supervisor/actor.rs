@@ -2,7 +2,11 @@
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use crate::incarnation::give_way;
 use crate::supervisor::driver::Driver;
+
+/// How often a supervisor looks for more to do before ractor's own events get their turn.
+const ROUNDS_MAX: u32 = 64;
 
 struct SupervisorActor;
 
@@ -18,9 +22,18 @@ impl Actor for SupervisorActor {
     }
 
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
-        if driver.drive(&myself).await {
-            myself.stop(None);
+        for _ in 0..ROUNDS_MAX {
+            if driver.drive(&myself).await {
+                myself.stop(None);
+                return Ok(());
+            }
+            // Whoever was told something may have an answer by then, which saves a message of ractor's.
+            give_way().await;
+            if driver.facts().may_rest() {
+                return Ok(());
+            }
         }
+        let _ = myself.send_message(());
         Ok(())
     }
 

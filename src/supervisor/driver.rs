@@ -6,12 +6,14 @@
 //! 2. Every child that lives is reached through the control kept here, and is killed when the driver is dropped.
 //! 3. The parent hears of the end exactly once, and after every child is gone.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Abandon, Action, Attempt, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing};
+use regrow_supervisors::{
+    Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing,
+};
 use tokio::task::AbortHandle;
 
 use crate::current;
@@ -37,8 +39,10 @@ pub(crate) struct Driver {
     facts: Arc<Facts>,
     world: Arc<World>,
     parent: Parent,
-    children: HashMap<ChildKey, Box<Entry>>,
+    children: ByChild<Box<Entry>>,
     timer: Option<(std::time::Duration, AbortHandle)>,
+    /// The queue that the facts are swapped with.
+    spare: VecDeque<Fact>,
     /// Orders that wait for their answer.
     orders: HashMap<Call, Pending>,
     orders_given: u64,
@@ -111,6 +115,7 @@ impl Driver {
             parent: Parent::new(link),
             children,
             timer: None,
+            spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
         }
@@ -122,12 +127,16 @@ impl Driver {
 
     /// Takes what has happened and does what follows. `true` when the supervisor has ended.
     pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
-        let Some(facts) = self.facts.take() else { return false };
+        let mut facts = std::mem::take(&mut self.spare);
+        if !self.facts.take(&mut facts) {
+            return false;
+        }
         let now = self.world.now();
-        for fact in facts {
+        for fact in facts.drain(..) {
             self.note(&fact);
             self.hand_over(fact, now);
         }
+        self.spare = facts;
         self.machine.handle_timeout(now);
         let mut is_over = false;
         loop {
@@ -189,7 +198,7 @@ impl Driver {
                 entry.slot.close(State::Gone);
             }
         }
-        let generation = match fact {
+        let generation = || match fact {
             Fact::Started { generation, .. } => *generation,
             _ => entry.generation(),
         };
@@ -214,7 +223,7 @@ impl Driver {
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
                 let kind = EventKind::GaveUp { child: entry.path.clone() };
-                self.world.tell(&self.plan.path, self.plan.slot.status().generation, kind);
+                self.world.tell(&self.plan.path, || self.plan.slot.status().generation, kind);
                 return;
             }
         };
@@ -223,7 +232,7 @@ impl Driver {
 
     fn tell(&self, child: ChildKey, kind: EventKind) {
         if let Some(entry) = self.children.get(&child) {
-            self.world.tell(&entry.path, entry.generation(), kind);
+            self.world.tell(&entry.path, || entry.generation(), kind);
         }
     }
 
@@ -421,7 +430,8 @@ impl Driver {
     fn set_timer(&mut self) {
         let now = self.world.now();
         let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(|&at| at > now));
-        if due.is_some() && set.is_some() && set <= due {
+        // One that is early is left to be so: most deadlines pass unneeded, and the next will find it there.
+        if due.is_none() || (set.is_some() && set <= due) {
             return;
         }
         if let Some((_, timer)) = self.timer.take() {

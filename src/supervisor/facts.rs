@@ -91,11 +91,22 @@ impl Facts {
         wake(actor);
     }
 
-    /// `None`: nothing is to be done now.
-    pub(crate) fn take(&self) -> Option<VecDeque<Fact>> {
+    /// Swaps what there is for the empty queue `into`; `false` when nothing is to be done now. Whoever takes looks again
+    /// until it may rest.
+    pub(crate) fn take(&self, into: &mut VecDeque<Fact>) -> bool {
         let mut queue = lock(&self.queue);
-        queue.woken = false;
-        if queue.held { None } else { Some(std::mem::take(&mut queue.facts)) }
+        queue.woken = true;
+        if !queue.held {
+            std::mem::swap(&mut queue.facts, into);
+        }
+        !queue.held
+    }
+
+    /// Nothing is left, and whoever comes from now on wakes the supervisor.
+    pub(crate) fn may_rest(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.woken = !queue.facts.is_empty() && !queue.held;
+        !queue.woken
     }
 
     /// Holds the supervisor still, as OTP's `sys:suspend`, or lets it go on.

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,30 @@ use crate::spec::ChildSpec;
 /// Names a child in its supervisor's table. It stays the same through restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildKey(u64);
+
+/// A table by child. Keys are numbers that we give ourselves, so that nobody can choose them to collide.
+pub type ByChild<T> = HashMap<ChildKey, T, BuildHasherDefault<KeyHasher>>;
+
+/// Spreads the numbers: a multiplication by an odd constant (Knuth's, from the golden ratio), folded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = u128::from(self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        self.0 = (mixed >> 64) as u64 ^ mixed as u64;
+    }
+}
 
 /// One try to start a child. Facts carry it, so that late ones are recognised and dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,7 +174,7 @@ impl Child {
 #[derive(Clone, Default)]
 pub(crate) struct Children {
     /// Boxed, because a large table is half empty.
-    table: HashMap<ChildKey, Box<Child>>,
+    table: ByChild<Box<Child>>,
     order: BTreeMap<u64, ChildKey>,
     ids: HashMap<Arc<str>, ChildKey>,
     keys: u64,

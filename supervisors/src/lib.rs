@@ -66,7 +66,7 @@ mod spec;
 mod supervisor;
 
 pub use action::{Action, Report};
-pub use children::{Attempt, ChildKey, Standing};
+pub use children::{Attempt, ByChild, ChildKey, KeyHasher, Standing};
 pub use dynamic::DynamicSupervisor;
 pub use exit::{Exit, Failure, Panic};
 pub use intensity::Intensity;

@@ -214,7 +214,9 @@ impl Driver {
             else {
                 return;
             };
-            watch.reported(&report, self.machine.spec(*child).map_or("?", ChildSpec::id));
+            let name = |entry: &Entry| entry.path.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+            let name = self.children.get(child).map_or(String::new(), |entry| name(entry));
+            watch.reported(&report, &name, self.machine.is_ending());
         }
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.

@@ -173,12 +173,21 @@ impl SupervisorHandle {
     ///
     /// A description that makes no sense, which changes nothing, or a supervisor that is not running.
     pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
+        self.reconfigure_and(new, || ()).await
+    }
+
+    /// `then` runs in the supervisor when it is done.
+    pub(crate) async fn reconfigure_and(
+        &self,
+        new: Supervisor,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ManageError> {
         let known: Known = self.world.directory.under(&self.path).into_iter().collect();
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
-        self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| ()).await
+        self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await
     }
 
     /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. For its own

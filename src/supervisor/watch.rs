@@ -11,7 +11,8 @@ use regrow_supervisors::{Exit, Report};
 pub(crate) trait Watch: Send + Sync {
     /// All children have been started.
     fn up(&self);
-    fn reported(&self, report: &Report, child: &str);
+    /// `is_ending`: the supervisor is.
+    fn reported(&self, report: &Report, child: &str, is_ending: bool);
     /// It has done all that could be done by now, and waits for news or for this time to come.
     fn worked(&self, due: Option<Duration>);
     /// It has ended, and all its children before it.

@@ -9,30 +9,23 @@ impl World<'_> {
     /// What `which_children` shows: id, process, type, in reverse start order.
     pub(crate) fn which(&mut self, pid: Pid) -> Vec<Line> {
         let Some(running) = self.running(pid) else { return Vec::new() };
-        let template = running.template.clone();
-        let lines: Vec<_> = running
-            .machine
-            .children()
-            .into_iter()
-            .map(|(_, spec, standing, attempt)| {
-                (spec.id().to_owned(), standing, attempt.and_then(|attempt| running.pids.get(&attempt).copied()))
-            })
-            .collect();
-        let mut lines: Vec<_> = lines
-            .into_iter()
-            .rev()
-            .map(|(id, standing, child)| {
-                let process = match (standing, child) {
-                    (Standing::Retrying, _) => "restarting".into(),
-                    (_, Some(child)) => self.processes[child].label.clone(),
-                    (_, None) => "undefined".into(),
-                };
-                let is_supervisor = self.def(template.as_ref().unwrap_or(&id)).counts_as_supervisor();
-                let shown = if template.is_some() { "undefined".into() } else { id };
-                (shown, process, format::kind(is_supervisor))
-            })
-            .collect();
-        if template.is_some() {
+        let is_dynamic = running.template.is_some();
+        let line = |(key, _, standing, attempt): (ChildKey, _, Standing, Option<Attempt>)| {
+            let id = running.def_id(key).unwrap_or("?").to_owned();
+            (id, standing, attempt.and_then(|attempt| running.pids.get(&attempt).copied()))
+        };
+        let lines: Vec<_> = running.machine.children().into_iter().rev().map(line).collect();
+        let show = |(id, standing, child): (String, Standing, Option<Pid>)| {
+            let process = match (standing, child) {
+                (Standing::Retrying, _) => "restarting".into(),
+                (_, Some(child)) => self.processes[child].label.clone(),
+                (_, None) => "undefined".into(),
+            };
+            let kind = format::kind(self.def(&id).counts_as_supervisor());
+            (if is_dynamic { "undefined".into() } else { id }, process, kind)
+        };
+        let mut lines: Vec<_> = lines.into_iter().map(show).collect();
+        if is_dynamic {
             lines.sort();
         }
         lines
@@ -49,17 +42,24 @@ impl World<'_> {
                 })
             }
             Read::Spec(key) => {
-                let found = self
-                    .running(pid)
-                    .and_then(|running| Some((running.machine.spec(*key)?.clone(), running.template.clone())));
-                let Some((spec, template)) = found else { return "error(not_found)".into() };
-                let id = template.unwrap_or_else(|| spec.id().to_owned());
-                format::spec(&spec, &id, self.def(&id).is_supervisor())
+                let spec = self.running(pid).and_then(|running| running.machine.spec(*key).cloned());
+                let Some(spec) = spec else { return "error(not_found)".into() };
+                format::spec(&spec, spec.id(), self.def(spec.id()).counts_as_supervisor())
+            }
+            Read::Template(id) => {
+                let def = self.def(id);
+                format::spec(&def.spec(id), id, def.counts_as_supervisor())
             }
         }
     }
 
     pub(crate) fn answer(&mut self, pid: Pid, call: Call, result: Result<Answer, OrderError>) {
+        if let Err(OrderError::Over) = result {
+            if let Some(running) = self.running(pid) {
+                running.late_calls.push(call);
+            }
+            return;
+        }
         let text = match (self.reads.remove(&call), result) {
             (Some(read), Ok(_)) => self.read(pid, &read),
             (None, Ok(Answer::Started(attempt))) => match self.pid_of(pid, attempt) {

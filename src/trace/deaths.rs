@@ -1,10 +1,12 @@
 //! How processes of the simulated world end, and who is told.
 
+use std::collections::BTreeSet;
+
 use regrow_supervisors::{Attempt, Exit};
 
 use crate::trace::format;
-use crate::trace::scenario::{Body, Worker};
-use crate::trace::world::{BOOT, Mail, Pid, Process, Timer, World};
+use crate::trace::scenario::{Body, Op, Worker};
+use crate::trace::world::{BOOT, Kind, Mail, Pid, Process, Timer, World};
 
 impl World<'_> {
     /// Tells a child to stop, or kills it.
@@ -55,6 +57,19 @@ impl World<'_> {
         }
     }
 
+    /// A worker is told to end with this reason. In the middle of its stop it does not listen.
+    pub(crate) fn leave(&mut self, pid: Pid, exit: Exit) {
+        let Process { id, parent, .. } = &self.processes[pid];
+        let traps = matches!(&self.def(id).body, Body::Worker(worker) if worker.traps);
+        let is_stopping = parent.is_some_and(|(parent, attempt)| match &self.processes[parent].kind {
+            Kind::Supervisor(running) => running.waits_for.contains(&attempt),
+            Kind::Worker { .. } => false,
+        });
+        if !(traps && is_stopping) {
+            self.die(pid, exit);
+        }
+    }
+
     /// A process ends, and its supervisor is told.
     pub(crate) fn die(&mut self, pid: Pid, exit: Exit) {
         if !std::mem::replace(&mut self.processes[pid].is_alive, false) {
@@ -72,20 +87,30 @@ impl World<'_> {
     }
 
     pub(crate) fn end(&mut self, pid: Pid, exit: Exit) {
-        let (mut is_up, mut waiting) = (true, Vec::new());
+        let why = format::exit(&exit);
+        let (mut is_up, mut lines, mut waiting) = (true, BTreeSet::new(), Vec::new());
         if let Some(running) = self.running(pid) {
             is_up = running.is_up;
-            for call in std::mem::take(&mut running.stop_calls) {
-                waiting.push((call, "ok"));
-            }
-            for mail in std::mem::take(&mut running.mail) {
-                if let Mail::GenStop(_, call) | Mail::Order(call, _) = mail {
-                    waiting.push((call, "noproc"));
-                }
-            }
+            lines = std::mem::take(&mut running.group_errors);
+            let mail = std::mem::take(&mut running.mail);
+            let calls = mail.into_iter().filter_map(|mail| match mail {
+                Mail::Call(call, Op::GenStop(_, wanted)) => Some((call, Some(wanted))),
+                Mail::Call(call, _) => Some((call, None)),
+                Mail::Exit(..) | Mail::Retry(_) | Mail::Stop(_) => None,
+            });
+            waiting.extend(calls);
+            waiting
+                .extend(std::mem::take(&mut running.stop_calls).into_iter().map(|(call, wanted)| (call, Some(wanted))));
+            waiting.extend(std::mem::take(&mut running.late_calls).into_iter().map(|call| (call, None)));
         }
-        for (call, answer) in waiting {
-            self.replies.insert(call, answer.into());
+        for (call, wanted) in waiting {
+            // Who has ordered a stop is content with the reason that it gave.
+            let is_content = wanted.is_some_and(|wanted| format::exit(&wanted) == why);
+            let answer = if is_content { "ok".into() } else { format!("call_exit({why})") };
+            self.replies.insert(call, answer);
+        }
+        if self.scenario.reports {
+            lines.into_iter().for_each(|line| self.teller.event(line));
         }
         if is_up {
             self.die(pid, exit);
@@ -94,7 +119,6 @@ impl World<'_> {
         let Process { id, label, parent, .. } = &mut self.processes[pid];
         let (id, label, parent) = (id.clone(), label.clone(), *parent);
         self.processes[pid].is_alive = false;
-        let why = format::exit(&exit);
         self.teller.event(format!("exit {label} {why}"));
         self.teller.event(format!("startfail {id} {why}"));
         if let Some((parent, attempt)) = parent {

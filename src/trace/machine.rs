@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use regrow_supervisors::{Call, Order};
+use regrow_supervisors::{Call, Exit};
 
 use crate::trace::format::Line;
 use crate::trace::player::{Player, Theatre};
-use crate::trace::scenario::{Body, Init, Op, Scenario};
+use crate::trace::scenario::{Op, Scenario};
 use crate::trace::teller::Teller;
-use crate::trace::world::{BOOT, Mail, Pid, Read, Running, World};
+use crate::trace::world::{BOOT, Mail, Pid, World};
 
 /// Plays `scenario` on the bare machines and returns its trace.
 pub fn play(scenario: &Scenario) -> String {
@@ -27,6 +27,8 @@ enum Reply {
     Nothing,
     Text(String),
     Call(Call),
+    /// There is none, but whoever waits for it waits for this process to end.
+    Death(Pid),
 }
 
 impl Theatre for Machines<'_> {
@@ -60,6 +62,16 @@ impl Theatre for Machines<'_> {
         self.world.settle();
     }
 
+    fn await_reply(&mut self, reply: &Reply) {
+        self.world.run();
+        let is_there = |world: &mut World<'_>| match reply {
+            Reply::Nothing | Reply::Text(_) => true,
+            Reply::Call(call) => world.replies.contains_key(call),
+            Reply::Death(pid) => !world.processes[*pid].is_alive,
+        };
+        while !is_there(&mut self.world) && self.world.pass_time() {}
+    }
+
     fn sleep(&mut self, time: Duration) {
         self.world.sleep(time);
     }
@@ -83,7 +95,7 @@ impl Theatre for Machines<'_> {
 
     fn result(&mut self, reply: Reply) -> Option<String> {
         match reply {
-            Reply::Nothing => None,
+            Reply::Nothing | Reply::Death(_) => None,
             Reply::Text(text) => Some(text),
             Reply::Call(call) => Some(self.world.replies.remove(&call).unwrap_or_else(|| "noproc".into())),
         }
@@ -103,66 +115,15 @@ impl Theatre for Machines<'_> {
                 if self.pid(x).is_some_and(|pid| self.world.running(pid).is_some()) {
                     return Reply::Text("timeout".into());
                 }
-                self.hit(x, |world, pid| world.die(pid, exit))
-            }
-            Op::Stop(exit) => {
-                let root = self.world.scenario.root.clone();
-                match self.pid(&root).filter(|&pid| self.world.running(pid).is_some()) {
-                    Some(pid) => {
-                        self.world.mail(pid, Mail::Stop(exit.clone()));
-                        Reply::Nothing
-                    }
-                    None => Reply::Text("noproc".into()),
+                let reply = self.hit(x, |world, pid| world.leave(pid, exit));
+                match (reply, self.pid(x)) {
+                    (Reply::Nothing, Some(pid)) => Reply::Death(pid),
+                    (reply, _) => reply,
                 }
             }
-            Op::GenStop(s, exit) => self.call(s, |_, _, call| Ok(Mail::GenStop(exit.clone(), call))),
-            Op::StartChild(s, x) => self.call(s, |machines, pid, call| {
-                let world = &mut machines.world;
-                let template = world.running(pid).and_then(|running| running.template.clone());
-                // The machine wants names; OTP's dynamic children have none.
-                let spec = match template {
-                    Some(template) => world.def(&template).spec(&format!("{template}.{}", call.0)),
-                    None => world.def(x).spec(x),
-                };
-                Ok(Mail::Order(call, Order::StartChild(spec)))
-            }),
-            Op::TerminateChild(s, x) => self.call(s, |machines, pid, call| {
-                let id = machines.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
-                Ok(Mail::Order(call, Order::TerminateChild(id.into())))
-            }),
-            Op::RestartChild(s, x) => self.call(s, |machines, pid, call| {
-                machines.refuse_dynamic(pid)?;
-                Ok(Mail::Order(call, Order::RestartChild(x.as_str().into())))
-            }),
-            Op::DeleteChild(s, x) => self.call(s, |machines, pid, call| {
-                machines.refuse_dynamic(pid)?;
-                Ok(Mail::Order(call, Order::DeleteChild(x.as_str().into())))
-            }),
-            Op::GetChildspec(s, x) => self.call(s, |machines, pid, call| {
-                let id = machines.dynamic_id(pid, x).unwrap_or_else(|| Ok(x.clone()))?;
-                let key = machines.world.running(pid).and_then(|running| running.machine.find(&id));
-                let key = key.ok_or_else(|| String::from("error(not_found)"))?;
-                Ok(machines.read(call, Read::Spec(key)))
-            }),
-            Op::Which(s) => self.call(s, |machines, _, call| Ok(machines.read(call, Read::Which))),
-            Op::Count(s) => self.call(s, |machines, _, call| Ok(machines.read(call, Read::Count))),
-            Op::Upgrade(s, new) => self.call(s, |machines, pid, call| {
-                let label = machines.world.processes[pid].label.clone();
-                machines.world.teller.event(format!("reinit {label} from {new}"));
-                let Body::Supervisor(sup) = &machines.world.def(new).body else { return Err("ok".into()) };
-                if sup.inits.first() == Some(&Init::Ignore) {
-                    return Err("ok".into());
-                }
-                let (flags, specs) = machines.world.scenario.configuration(sup);
-                let order = match machines.world.running(pid).map(|running| &mut running.template) {
-                    Some(Some(template)) => {
-                        template.clone_from(&sup.kids[0]);
-                        Order::Limit { intensity: flags.intensity, children_max: None }
-                    }
-                    Some(None) | None => Order::Reconfigure(flags, specs),
-                };
-                Ok(Mail::Order(call, order))
-            }),
+            Op::Stop(exit) => self.stop(exit, "noproc"),
+            Op::Signal(exit) => self.stop(exit, ""),
+            op => self.call(op),
         }
     }
 }
@@ -170,10 +131,7 @@ impl Theatre for Machines<'_> {
 impl Machines<'_> {
     /// The newest process of a name, or the one that a label names, dead or alive.
     fn pid(&self, name: &str) -> Option<Pid> {
-        if name.contains('#') {
-            return self.world.processes.iter().position(|process| process.label == name);
-        }
-        self.world.newest.get(name).copied()
+        self.world.pid(name)
     }
 
     fn hit(&mut self, name: &str, how: impl FnOnce(&mut World<'_>, Pid)) -> Reply {
@@ -187,51 +145,29 @@ impl Machines<'_> {
         }
     }
 
-    fn call(&mut self, name: &str, mail: impl FnOnce(&mut Self, Pid, Call) -> Result<Mail, String>) -> Reply {
-        let Some(pid) = self.pid(name).filter(|&pid| self.world.running(pid).is_some()) else {
-            return Reply::Text("noproc".into());
+    /// An exit signal from the parent of the root; `dead` is what comes back when the root has ended.
+    fn stop(&mut self, exit: &Exit, dead: &str) -> Reply {
+        let root = self.world.scenario.root.clone();
+        match self.pid(&root) {
+            Some(pid) if self.world.running(pid).is_some() => {
+                self.world.mail(pid, Mail::Stop(exit.clone()));
+                Reply::Death(pid)
+            }
+            Some(_) if dead.is_empty() => Reply::Nothing,
+            Some(_) | None => Reply::Text("noproc".into()),
+        }
+    }
+
+    fn call(&mut self, op: &Op) -> Reply {
+        let name = op.supervisor().unwrap_or_default();
+        let known = self.pid(name);
+        let Some(pid) = known.filter(|&pid| self.world.running(pid).is_some()) else {
+            let is_stop_of_the_dead = known.is_some() && matches!(op, Op::GenStop(..));
+            return Reply::Text(if is_stop_of_the_dead { "call_exit(noproc)" } else { "noproc" }.into());
         };
         self.calls += 1;
         let call = Call(self.calls);
-        match mail(self, pid, call) {
-            Ok(mail) => {
-                self.world.mail(pid, mail);
-                Reply::Call(call)
-            }
-            Err(text) => Reply::Text(text),
-        }
-    }
-
-    fn read(&mut self, call: Call, read: Read) -> Mail {
-        self.world.reads.insert(call, read);
-        Mail::Order(call, Order::Read)
-    }
-
-    /// OTP names it after the strategy.
-    fn refuse_dynamic(&mut self, pid: Pid) -> Result<(), String> {
-        match self.world.running(pid) {
-            Some(Running { template: Some(_), .. }) => Err("error(simple_one_for_one)".into()),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// For a dynamic supervisor: the name of the child that the label `x` means (OTP rule 83).
-    fn dynamic_id(&mut self, pid: Pid, x: &str) -> Option<Result<String, String>> {
-        self.world.running(pid)?.template.as_ref()?;
-        let Some(child) = self.pid(x).filter(|_| x.contains('#')) else {
-            return Some(Err("error(simple_one_for_one)".into()));
-        };
-        let (parent, is_alive) = (self.world.processes[child].parent, self.world.processes[child].is_alive);
-        let spec = match parent {
-            Some((parent, attempt)) if parent == pid => {
-                self.world.running(pid).and_then(|running| Some(running.machine.spec(attempt.child())?.id().to_owned()))
-            }
-            Some(_) | None => None,
-        };
-        Some(match (spec, is_alive) {
-            (Some(id), _) => Ok(id),
-            (None, true) => Err("error(not_found)".into()),
-            (None, false) => Err("ok".into()),
-        })
+        self.world.mail(pid, Mail::Call(call, op.clone()));
+        Reply::Call(call)
     }
 }

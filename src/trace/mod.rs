@@ -9,6 +9,7 @@ mod machine;
 mod parser;
 mod player;
 mod scenario;
+mod serving;
 mod teller;
 mod world;
 

@@ -3,7 +3,7 @@
 //! What Rust's types make unsayable (faulty specs, a start function that returns junk, a child that cuts its link, exit
 //! signals from strangers) is refused by line and word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(crate) struct Parser<'a> {
     defs: BTreeMap<String, Def>,
     /// A supervisor for later use may describe children anew: it is what a running one is to be changed to.
     may_redefine: bool,
+    /// What has been described so.
+    spare: BTreeSet<String>,
 }
 
 impl<'a> Parser<'a> {
@@ -29,7 +31,7 @@ impl<'a> Parser<'a> {
             .map(|(index, line)| (index + 1, line.split_whitespace().collect::<Vec<_>>()))
             .filter(|(_, words)| words.first().is_some_and(|first| !first.starts_with('%')))
             .collect();
-        Self { lines, at: 0, defs: BTreeMap::new(), may_redefine: false }
+        Self { lines, at: 0, defs: BTreeMap::new(), may_redefine: false, spare: BTreeSet::new() }
     }
 
     fn next(&mut self) -> Option<(usize, Vec<&'a str>)> {
@@ -73,8 +75,12 @@ impl<'a> Parser<'a> {
 
     fn define(&mut self, line: usize, def: Def) -> Result<String, Refused> {
         let id = def.id.clone();
+        if self.may_redefine {
+            self.spare.insert(id.clone());
+        }
+        let was_spare = self.spare.contains(&id);
         match self.defs.insert(id.clone(), def) {
-            Some(_) if !self.may_redefine => Err(wrong(line, format!("`{id}` is defined twice"))),
+            Some(_) if !was_spare => Err(wrong(line, format!("`{id}` is defined twice"))),
             Some(_) | None => Ok(id),
         }
     }
@@ -89,7 +95,9 @@ impl<'a> Parser<'a> {
             on_term: None,
             counts_as_supervisor: false,
         };
-        let mut def = common(id, Shutdown::After(Duration::from_secs(5)), Body::Worker(worker.clone()));
+        let is_supervisor = keys.contains(&"type=supervisor");
+        let shutdown = if is_supervisor { Shutdown::Wait } else { Shutdown::After(Duration::from_secs(5)) };
+        let mut def = common(id, shutdown, Body::Worker(worker.clone()));
         for (key, value) in keys.iter().map(|word| key_value(word)) {
             match key {
                 "starts" => worker.starts = script(line, value, outcome)?,
@@ -188,7 +196,7 @@ impl<'a> Parser<'a> {
         Ok(match words {
             ["kill", x] => Op::Kill(self.known(line, x)?),
             ["exit", x, why] => Op::Exit(self.known(line, x)?, reason(why)),
-            ["signal", x, why] if self.is_root(x) => Op::Stop(reason(why)),
+            ["signal", x, why] if self.is_root(x) => Op::Signal(reason(why)),
             ["signal", x, _] => return Err(unsayable(line, format!("an exit signal from a stranger to `{x}`"))),
             ["start_child", s, x] => Op::StartChild(sup(s)?, self.known(line, x)?),
             ["terminate_child", s, x] => Op::TerminateChild(sup(s)?, (*x).into()),

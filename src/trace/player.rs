@@ -21,6 +21,8 @@ pub(crate) trait Theatre {
     fn run(&mut self);
     /// Lets time pass until no supervisor waits for anything that time can bring.
     fn settle(&mut self);
+    /// Lets time pass until the reply is there, and no longer.
+    fn await_reply(&mut self, reply: &Self::Reply);
     fn sleep(&mut self, time: Duration);
     fn set_paused(&mut self, supervisor: &str, is_paused: bool);
     fn is_at_gate(&self, id: &str) -> bool;
@@ -65,8 +67,8 @@ impl<T: Theatre> Player<T> {
                 }
             }
             What::NoWait(op) => {
-                self.theatre.op(op);
-                self.theatre.run();
+                let reply = self.theatre.op(op);
+                self.theatre.await_reply(&reply);
                 self.echo(text);
             }
             What::Post(op) => {

@@ -111,7 +111,9 @@ pub(crate) enum Op {
     GetChildspec(String, String),
     Which(String),
     Count(String),
+    /// An exit signal from the root's parent, by its own word or as a signal: they differ when the root is dead.
     Stop(Exit),
+    Signal(Exit),
     GenStop(String, Exit),
     Upgrade(String, String),
 }
@@ -185,6 +187,24 @@ impl Scenario {
             Body::Supervisor(_) | Body::Worker(_) => None,
         });
         kids.flatten().collect()
+    }
+}
+
+impl Op {
+    /// The supervisor that it calls.
+    pub(crate) fn supervisor(&self) -> Option<&str> {
+        match self {
+            Self::StartChild(s, _)
+            | Self::TerminateChild(s, _)
+            | Self::RestartChild(s, _)
+            | Self::DeleteChild(s, _)
+            | Self::GetChildspec(s, _)
+            | Self::Which(s)
+            | Self::Count(s)
+            | Self::GenStop(s, _)
+            | Self::Upgrade(s, _) => Some(s),
+            Self::Kill(_) | Self::Exit(..) | Self::Stop(_) | Self::Signal(_) => None,
+        }
     }
 }
 

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, Call, ChildKey, Exit, Machine, Order, Report};
+use regrow_supervisors::{Action, Attempt, Call, ChildKey, Exit, Machine, Report};
 
 use crate::trace::format;
-use crate::trace::scenario::{Body, Def, Init, Outcome, Scenario};
+use crate::trace::scenario::{Body, Def, Init, Op, Outcome, Scenario};
 use crate::trace::teller::Teller;
 
 pub(crate) type Pid = usize;
@@ -39,37 +39,34 @@ pub(crate) struct Running {
     /// Attempts that it waits for.
     pub(crate) waits_for: BTreeSet<Attempt>,
     pub(crate) pids: HashMap<Attempt, Pid>,
-    pub(crate) stop_calls: Vec<Call>,
+    /// The process that each child last had.
+    pub(crate) latest: HashMap<ChildKey, Attempt>,
+    /// The names of the children, also of those whose spec is forgotten.
+    names: HashMap<ChildKey, String>,
+    /// Orders to stop, with the reasons, and calls that came too late: they are answered by the end.
+    pub(crate) stop_calls: Vec<(Call, Exit)>,
+    pub(crate) late_calls: Vec<Call>,
+    /// How children ended otherwise than told, while a dynamic supervisor ends: told once for each reason.
+    pub(crate) group_errors: BTreeSet<String>,
 }
 
 impl Running {
-    fn feed(&mut self, mail: Mail, now: Duration) {
-        match mail {
-            Mail::Exit(attempt, exit) => self.machine.handle_exit(attempt, exit, now),
-            Mail::Stop(exit) => self.machine.stop(exit, now),
-            Mail::GenStop(exit, call) => {
-                self.stop_calls.push(call);
-                self.machine.stop(exit, now);
-            }
-            Mail::Order(call, order) => self.machine.order(call, order, now),
-        }
-    }
-
-    /// The name under which the definition of a child is found.
-    fn def_id(&self, key: ChildKey) -> Option<String> {
-        match &self.template {
-            Some(template) => Some(template.clone()),
-            None => Some(self.machine.spec(key)?.id().to_owned()),
-        }
+    /// The name under which the definition of a child is found. A dynamic child's own name is numbered.
+    pub(crate) fn def_id(&self, key: ChildKey) -> Option<&str> {
+        let name = self.names.get(&key)?;
+        Some(match &self.template {
+            Some(_) => name.split_once('.').map_or(name, |(template, _)| template),
+            None => name,
+        })
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Mail {
     Exit(Attempt, Exit),
+    Retry(ChildKey),
     Stop(Exit),
-    GenStop(Exit, Call),
-    Order(Call, Order),
+    Call(Call, Op),
 }
 
 /// What a read wants to know.
@@ -78,6 +75,7 @@ pub(crate) enum Read {
     Which,
     Count,
     Spec(ChildKey),
+    Template(String),
 }
 
 pub(crate) enum Timer {
@@ -161,11 +159,24 @@ impl<'a> World<'a> {
     /// Lets time pass until no supervisor waits for anything that time can bring.
     pub(crate) fn settle(&mut self) {
         self.run();
-        while self.is_anybody_busy()
-            && let Some(at) = self.next_moment()
-        {
+        while self.is_anybody_busy() && self.pass_time() {}
+    }
+
+    /// Lets the next thing happen that time can bring; `false` when there is none.
+    pub(crate) fn pass_time(&mut self) -> bool {
+        let next = self.next_moment();
+        if let Some(at) = next {
             self.advance(at);
         }
+        next.is_some()
+    }
+
+    /// The newest process of a name, or the one that a label names, dead or alive.
+    pub(crate) fn pid(&self, name: &str) -> Option<Pid> {
+        if name.contains('#') {
+            return self.processes.iter().position(|process| process.label == name);
+        }
+        self.newest.get(name).copied()
     }
 
     pub(crate) fn sleep(&mut self, time: Duration) {
@@ -230,7 +241,12 @@ impl<'a> World<'a> {
                 return;
             }
             let Some(mail) = running.mail.pop_front() else { return };
-            running.feed(mail, now);
+            match mail {
+                Mail::Exit(attempt, exit) => running.machine.handle_exit(attempt, exit, now),
+                Mail::Retry(key) => running.machine.retry(key),
+                Mail::Stop(exit) => running.machine.stop(exit, now),
+                Mail::Call(call, op) => self.serve(pid, call, &op),
+            }
         }
     }
 
@@ -240,19 +256,23 @@ impl<'a> World<'a> {
         let name = self.processes[pid].id.clone();
         let Some(running) = self.running(pid) else { return };
         while let Some(report) = running.machine.poll_report() {
-            let id = |key| running.def_id(key).unwrap_or_else(|| "?".into());
-            lines.extend(match report {
-                Report::ChildTerminated { child, exit } => Some(("child_terminated", id(child), format::exit(&exit))),
-                Report::StartError { child, exit } => Some(("start_error", id(child), format::exit(&exit))),
-                Report::ShutdownError { child, exit } => Some(("shutdown_error", id(child), format::exit(&exit))),
-                Report::GaveUp { child } => Some(("shutdown", id(child), "reached_max_restart_intensity".into())),
-                Report::Abandoned { .. } => None,
-            });
+            let (kind, child, why) = match report {
+                Report::ChildTerminated { child, exit } => ("child_terminated", child, format::exit(&exit)),
+                Report::StartError { child, exit } => ("start_error", child, format::exit(&exit)),
+                Report::ShutdownError { child, exit } => ("shutdown_error", child, format::exit(&exit)),
+                Report::GaveUp { child } => ("shutdown", child, "reached_max_restart_intensity".into()),
+                Report::Abandoned { .. } => continue,
+            };
+            let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
+            // OTP rule 88.
+            if kind == "shutdown_error" && running.template.is_some() && running.machine.is_ending() {
+                running.group_errors.insert(line);
+            } else {
+                lines.push(line);
+            }
         }
         if wanted {
-            for (kind, child, why) in lines {
-                self.teller.event(format!("report {name} {kind} {child} {why}"));
-            }
+            lines.into_iter().for_each(|line| self.teller.event(line));
         }
     }
 
@@ -273,13 +293,22 @@ impl<'a> World<'a> {
                 }
             }
             Action::End(exit) => self.end(pid, exit),
-            Action::Abandon(_) | Action::Adopt { .. } | Action::Rest(_) | Action::Forget(_) => {}
+            Action::Adopt { child, .. } => {
+                if let Some(running) = self.running(pid)
+                    && let Some(spec) = running.machine.spec(child)
+                {
+                    let name = spec.id().to_owned();
+                    running.names.insert(child, name);
+                }
+            }
+            Action::Abandon(_) | Action::Rest(_) | Action::Forget(_) => {}
         }
     }
 
     fn child_def(&mut self, pid: Pid, key: ChildKey) -> Option<&'a Def> {
+        let scenario = self.scenario;
         let id = self.running(pid)?.def_id(key)?;
-        self.scenario.defs.get(&id)
+        scenario.defs.get(id)
     }
 
     fn start(&mut self, pid: Pid, attempt: Attempt) {
@@ -301,6 +330,7 @@ impl<'a> World<'a> {
                 Ok(child) => {
                     if let Some(running) = self.running(pid) {
                         running.pids.insert(attempt, child);
+                        running.latest.insert(attempt.child(), attempt);
                     }
                 }
                 Err(NoStart::Ignored) => {
@@ -313,7 +343,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn count_attempt(&mut self, id: &str) -> usize {
+    pub(crate) fn count_attempt(&mut self, id: &str) -> usize {
         let count = self.attempts.entry(id.to_owned()).or_default();
         *count += 1;
         *count
@@ -331,6 +361,7 @@ impl<'a> World<'a> {
                 self.teller.event(format!("start {label}"));
                 if let Some(running) = self.running(pid) {
                     running.pids.insert(attempt, child);
+                    running.latest.insert(attempt.child(), attempt);
                 }
                 self.came_up(pid, attempt);
                 return;
@@ -364,13 +395,12 @@ impl<'a> World<'a> {
 
     /// The retry that may follow is queued behind what is in the mailbox by now (OTP rule 31).
     pub(crate) fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
-        let now = self.now;
-        if let Some(running) = self.running(pid) {
-            for mail in std::mem::take(&mut running.mail) {
-                running.feed(mail, now);
-            }
-        }
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_start_failed(attempt, exit, now));
+        if let Some(running) = self.running(pid)
+            && let Some(key) = running.machine.take_retry()
+        {
+            running.mail.push_back(Mail::Retry(key));
+        }
     }
 
     fn came_up(&mut self, pid: Pid, attempt: Attempt) {
@@ -410,6 +440,7 @@ impl<'a> World<'a> {
         self.teller.event(format!("init {label}"));
         let failure = match (sup.init(nth), self.scenario.machine(sup)) {
             (Init::Ok, Ok((machine, template))) => {
+                let names = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.id().to_owned())).collect();
                 self.processes[pid].kind = Kind::Supervisor(Box::new(Running {
                     machine,
                     template,
@@ -418,7 +449,11 @@ impl<'a> World<'a> {
                     is_up: false,
                     waits_for: BTreeSet::new(),
                     pids: HashMap::new(),
+                    latest: HashMap::new(),
+                    names,
                     stop_calls: Vec::new(),
+                    late_calls: Vec::new(),
+                    group_errors: BTreeSet::new(),
                 }));
                 self.ready.push_back(pid);
                 return Ok(pid);

@@ -87,7 +87,7 @@ pub(crate) struct Live {
     pub(crate) ending: Ending,
     /// When the next rung of the ladder is due.
     pub(crate) deadline: Option<Duration>,
-    /// Its start takes longer than a prompt one.
+    /// Its start, or its stop, takes longer than a prompt one.
     pub(crate) is_slow: bool,
     /// Who ordered the start and waits for it.
     pub(crate) start_call: Option<StartCall>,
@@ -114,6 +114,17 @@ impl Live {
             is_slow: false,
             start_call,
             stop_calls: Vec::new(),
+        }
+    }
+}
+
+impl Live {
+    /// In the middle of a start, or of a stop that was ordered.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self.ending {
+            Ending::NotTold => matches!(self.stage, Stage::Starting),
+            Ending::Asked | Ending::Killed => !self.stop_calls.is_empty(),
+            Ending::KilledByOthers => false,
         }
     }
 }

@@ -157,6 +157,18 @@ impl Decide for DynamicSupervisor {
     }
 
     fn patience_is_over(&mut self) {}
+
+    fn take_retry(&mut self) -> Option<ChildKey> {
+        let at = self.inbox.iter().rposition(|event| matches!(event, Event::Retry(_)))?;
+        match self.inbox.remove(at) {
+            Some(Event::Retry(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn retry(&mut self, key: ChildKey) {
+        self.inbox.push_back(Event::Retry(key));
+    }
 }
 
 impl DynamicSupervisor {
@@ -257,6 +269,8 @@ impl DynamicSupervisor {
             Stop::Told => {
                 if let Some(State::Live(live)) = self.nursery.children.get_mut(key).map(|child| &mut child.state) {
                     live.stop_calls.push(call);
+                    let attempt = live.attempt;
+                    self.nursery.wait_for(attempt);
                 }
             }
             Stop::Dead(exit) => {

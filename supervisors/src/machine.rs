@@ -184,4 +184,10 @@ pub trait Decide {
     /// That moment may have come.
     #[doc(hidden)]
     fn patience_is_over(&mut self);
+    /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
+    #[doc(hidden)]
+    fn take_retry(&mut self) -> Option<ChildKey>;
+    /// Its turn has come.
+    #[doc(hidden)]
+    fn retry(&mut self, key: ChildKey);
 }

@@ -51,10 +51,15 @@ impl Supervisor {
         // Noted first: should it be dead already, it is answered as it is consumed.
         if let Some(State::Live(live)) = self.nursery.children.get_mut(key).map(|child| &mut child.state) {
             live.stop_calls.push(call);
+            let attempt = live.attempt;
             let must_wait = self.stop_child(key, false);
-            // Under the ordered strategies everybody else waits until it is gone.
-            if must_wait && self.flags.strategy != Strategy::OneForOne {
-                self.procession = Some(Procession::wait_for(key));
+            // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
+            match (must_wait, self.flags.strategy) {
+                (true, Strategy::OneForOne) => self.nursery.wait_for(attempt),
+                (true, Strategy::OneForAll | Strategy::RestForOne) => {
+                    self.procession = Some(Procession::wait_for(key));
+                }
+                (false, _) => {}
             }
         } else {
             // One that is down rests already.

@@ -5,8 +5,8 @@
 //! 1. A child on the ladder that ends is never restarted for it and costs no unit (OTP rules 25, 52).
 //! 2. Each rung has a limit of its own; only `Shutdown::Wait` and `Abandon::Never` have none.
 //! 3. A live child has at most one entry in the timer table, and a child that is not live has none.
-//! 4. A start holds up other events for at most [`PATIENCE`], and only while no other start is known to be slow: prompt
-//!    starts happen in OTP's order, and a hung one delays nobody.
+//! 4. A start, and a stop that was ordered, hold up other events for at most [`PATIENCE`], and only while no other is known
+//!    to be slow: what is prompt happens in OTP's order, and what hangs delays nobody.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::intensity::Budget;
 use crate::order::{Answer, Call, OrderError};
 use crate::spec::{Abandon, Restart, Shutdown};
 
-/// How long a start that others wait for counts as prompt.
+/// How long a start or a stop that others wait for counts as prompt.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone)]
@@ -29,9 +29,9 @@ pub struct Nursery {
     pub(crate) reports: VecDeque<Report>,
     pub(crate) now: Duration,
     timers: BTreeSet<(Duration, ChildKey)>,
-    /// The start that is given time to prove prompt.
-    awaited: Option<Attempt>,
-    /// How many starts have proved slow and are still going on.
+    /// The start or stop that is given time to prove prompt, and since when.
+    awaited: Option<(Attempt, Duration)>,
+    /// How many have proved slow and are still going on.
     slow: usize,
 }
 
@@ -73,8 +73,13 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Live(Live::new(attempt, self.now, call));
         self.actions.push_back(Action::Start(attempt));
+        self.wait_for(attempt);
+    }
+
+    /// Others wait for this attempt to come up, or to be gone (invariant 4).
+    pub(crate) fn wait_for(&mut self, attempt: Attempt) {
         if self.slow == 0 {
-            self.awaited = Some(attempt);
+            self.awaited = Some((attempt, self.now));
         }
     }
 
@@ -117,29 +122,25 @@ impl Nursery {
         }
     }
 
-    /// Invariant 4: until when a start that may still prove prompt holds up other events.
+    /// Invariant 4: until when what may still prove prompt holds up other events.
     pub(crate) fn patient_until(&self) -> Option<Duration> {
-        let attempt = self.awaited?;
+        let (attempt, since) = self.awaited?;
         match &self.children.get(attempt.child())?.state {
-            State::Live(Live { attempt: present, stage: Stage::Starting, ending: Ending::NotTold, begun, .. })
-                if *present == attempt =>
-            {
-                Some(begun.saturating_add(PATIENCE))
-            }
+            State::Live(live) if live.attempt == attempt && live.is_awaited() => Some(since.saturating_add(PATIENCE)),
             State::Live(_) | State::Down | State::Retrying => None,
         }
     }
 
-    /// Whether other events are held up now. A start that took too long to be waited for is remembered as slow.
+    /// Whether other events are held up now. What took too long to be waited for is remembered as slow.
     pub(crate) fn is_patient(&mut self) -> bool {
         let until = self.patient_until();
         if until.is_some_and(|until| self.now < until) {
             return true;
         }
-        if let (Some(_), Some(attempt)) = (until, self.awaited.take())
+        if let (Some(_), Some((attempt, _))) = (until, self.awaited.take())
             && let Some(live) = self.children.live_mut(attempt)
+            && !std::mem::replace(&mut live.is_slow, true)
         {
-            live.is_slow = true;
             self.slow += 1;
         }
         false

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use crate::action::Action;
 use crate::children::{ChildKey, Children, Standing, State};
 use crate::exit::Exit;
+use crate::spec::Restart;
 use crate::supervisor::Supervisor;
 
 #[derive(Debug, Clone)]
@@ -71,6 +72,7 @@ impl Supervisor {
     pub(crate) fn advance(&mut self) -> bool {
         let by_force = self.is_killing();
         let Some(procession) = &mut self.procession else { return false };
+        let is_group = matches!(procession.goal, Goal::GroupRestart);
         if let Some(awaited) = procession.awaiting {
             match self.nursery.children.get(awaited).map(|child| child.standing()) {
                 Some(Standing::Starting | Standing::Stopping) => return false,
@@ -80,12 +82,14 @@ impl Supervisor {
         if let Some(key) = procession.stops.pop() {
             if self.stop_child(key, by_force) {
                 self.wait_for(key);
+            } else if is_group {
+                self.drop_temporary(key);
             }
             return true;
         }
         // Invariant 2: the stops are used up, and the last of them was awaited above.
         while let Some(key) = procession.starts.pop_front() {
-            // Temporary children were forgotten when they stopped (OTP rule 33).
+            // Temporary children were forgotten (OTP rule 33).
             if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
                 procession.awaiting = Some(key);
                 self.nursery.start(key, None);
@@ -113,6 +117,13 @@ impl Supervisor {
 
     pub(crate) fn is_killing(&self) -> bool {
         self.procession.as_ref().is_some_and(|procession| matches!(procession.goal, Goal::End { by_force: true, .. }))
+    }
+
+    /// A temporary child has no part in a group restart, with or without a process (OTP rule 33).
+    fn drop_temporary(&mut self, key: ChildKey) {
+        if self.nursery.children.get(key).is_some_and(|child| child.spec.restart == Restart::Temporary) {
+            self.nursery.forget(key);
+        }
     }
 
     fn wait_for(&mut self, key: ChildKey) {

@@ -1,6 +1,6 @@
 //! The words of supervision: what a supervisor is told about each child before anything runs.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,11 +117,15 @@ impl From<Strategy> for Flags {
 
 impl Flags {
     /// Checks flags and specs together (OTP rules 4, 5).
-    pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
+    ///
+    /// # Errors
+    ///
+    /// With the first thing that makes no sense.
+    pub fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
         if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
             return Err(SpecError::ZeroPeriod);
         }
-        let mut ids = BTreeSet::new();
+        let mut ids = HashSet::new();
         for spec in specs {
             self.check_significance(spec)?;
             if !ids.insert(&spec.id) {

@@ -176,6 +176,18 @@ impl Decide for Supervisor {
             self.cut_short();
         }
     }
+
+    fn take_retry(&mut self) -> Option<ChildKey> {
+        let at = self.inbox.iter().rposition(|event| matches!(event, Event::Retry(_)))?;
+        match self.inbox.remove(at) {
+            Some(Event::Retry(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn retry(&mut self, key: ChildKey) {
+        self.inbox.push_back(Event::Retry(key));
+    }
 }
 
 impl Supervisor {

@@ -84,7 +84,7 @@ fn a_name_that_is_taken_is_refused() {
     starting().start_child("db").expect(["refuse 1 already_present"]);
     retrying(|tree, name| tree.start_child(name)).expect(["refuse 1 already_present", "start db"]);
     let mut tree = Script::new(OneForOne, ["db"]);
-    tree.terminate("db").expect(["stop db"]).start_child("db").expect(["refuse 2 already_started db"]);
+    tree.terminate("db").expect(["stop db"]).after(1).start_child("db").expect(["refuse 2 already_started db"]);
 }
 
 // OTP rule 61.
@@ -209,7 +209,7 @@ fn a_child_that_is_not_down_is_not_restarted_by_order() {
     tree.restart("db").restart("nobody").expect(["refuse 1 running", "refuse 2 not_found"]);
     starting().restart("db").expect(["refuse 1 restarting"]);
     retrying(Script::restart).expect(["refuse 1 restarting", "start db"]);
-    tree.terminate("db").expect(["stop db"]).restart("db").expect(["refuse 4 running"]);
+    tree.terminate("db").expect(["stop db"]).after(1).restart("db").expect(["refuse 4 running"]);
 }
 
 // Found by reading: the child was put to rest twice.
@@ -251,7 +251,7 @@ fn a_child_that_is_not_down_is_not_deleted() {
     tree.delete("db").delete("nobody").expect(["refuse 1 running", "refuse 2 not_found"]);
     starting().delete("db").expect(["refuse 1 restarting"]);
     retrying(Script::delete).expect(["refuse 1 restarting", "start db"]);
-    tree.terminate("db").expect(["stop db"]).delete("db").expect(["refuse 4 running"]);
+    tree.terminate("db").expect(["stop db"]).after(1).delete("db").expect(["refuse 4 running"]);
 }
 
 // OTP rule 42.
@@ -323,12 +323,23 @@ fn orders_wait_for_boot() {
 
 // OTP rule 69: under the ordered strategies an ordered stop holds the others up; under one_for_one it does not.
 #[test]
-fn others_wait_for_an_ordered_stop_under_the_ordered_strategies_only() {
+fn others_wait_for_an_ordered_stop_under_one_for_one_only_while_it_may_be_prompt() {
     let mut tree = Script::new(OneForAll, ["db", "web"]);
     tree.terminate("web").fails("db").read().expect(["stop web"]).stopped("web");
     tree.expect(["rest web", "answer 1 done", "start db"]).started("db").starts(["web"]).expect(["answer 2 done"]);
     let mut tree = Script::new(OneForOne, ["db", "web"]);
-    tree.terminate("web").fails("db").read().expect(["stop web", "start db"]).started("db").expect(["answer 2 done"]);
+    tree.terminate("web").fails("db").read().expect(["stop web"]);
+    tree.after(1).expect(["start db", "answer 2 done"]);
+}
+
+// OTP rule 69: whoever comes after a prompt stop sees the child down.
+#[test]
+fn what_is_asked_behind_a_prompt_stop_is_answered_after_it() {
+    let mut tree = Script::new(OneForOne, ["db", "web"]);
+    tree.terminate("db").restart("db").expect(["stop db"]).stopped("db");
+    tree.expect(["rest db", "answer 1 done", "start db"]).started("db").expect(["answer 2 started db"]);
+    tree.terminate("db").delete("db").expect(["stop db"]).stopped("db");
+    tree.expect(["rest db", "answer 3 done", "forget db", "answer 4 done"]);
 }
 
 #[test]

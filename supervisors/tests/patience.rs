@@ -12,9 +12,9 @@ fn a_prompt_start_comes_before_everything_that_waits() {
     let mut tree = Script::new(OneForOne, ["db", "cache", "web"]);
     tree.fails("db").fails("web").terminate("cache").read().stop().expect(["start db"]);
     tree.started("db").expect(["start web"]);
-    tree.started("web").expect(["stop cache", "answer 2 done", "stop web"]);
-    tree.stopped("web").stopped("cache").expect(["answer 1 done", "stop db"]);
-    tree.stopped("db").expect(["end shutdown"]);
+    tree.started("web").expect(["stop cache"]);
+    tree.stopped("cache").expect(["rest cache", "answer 1 done", "answer 2 done", "stop web"]);
+    tree.stopped("web").stops(["db"]).expect(["end shutdown"]);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use regrow_supervisors::Exit;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::child::{Child, ServiceChild};
@@ -13,7 +12,7 @@ use crate::service::{Service, ignore};
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::trace::live::stage::{Stage, Witness, Worker as Known};
+use crate::trace::live::stage::{Stage, Witness};
 use crate::trace::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 
 /// A worker: it does nothing but start, stop and be killed as it is defined to.
@@ -21,7 +20,6 @@ pub(super) struct Actor {
     stage: Arc<Stage>,
     worker: Worker,
     label: String,
-    command: watch::Receiver<Option<Exit>>,
 }
 
 impl Service for Actor {
@@ -35,19 +33,13 @@ impl Service for Actor {
         if !ctx.is_stopping() || !self.worker.traps {
             return Ok(());
         }
-        let work = async {
-            match self.worker.slow {
-                Some(time) if time.is_zero() => {}
-                Some(time) => self.stage.nap(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        let exit = tokio::select! {
-            () = work => self.worker.on_term.clone(),
-            told = self.command.wait_for(Option::is_some) => told.ok().and_then(|exit| exit.clone()),
-        };
-        if let Some(exit) = exit {
-            ctx.exit(exit);
+        match self.worker.slow {
+            Some(time) if time.is_zero() => {}
+            Some(time) => self.stage.nap(time).await,
+            None => std::future::pending().await,
+        }
+        if let Some(exit) = &self.worker.on_term {
+            ctx.exit(exit.clone());
         }
         Ok(())
     }
@@ -78,12 +70,12 @@ async fn start(stage: Arc<Stage>, id: String, worker: Worker, ctx: Context<Actor
             if outcome == Outcome::OkInfo {
                 ctx.info("info");
             }
-            let (command, told) = watch::channel(None);
             let mut record = stage.record();
-            let label = record.born(&id, &ctx.path(), Some(Known { ctx: ctx.clone(), command }));
+            let label = record.born(&id, &ctx.path(), Some(ctx.clone()));
             record.teller.event(format!("start {label}"));
+            record.is_up(&label, ctx.generation());
             drop(record);
-            Ok(Actor { stage, worker, label, command: told })
+            Ok(Actor { stage, worker, label })
         }
         Outcome::Ignore => {
             stage.event(format!("startignore {id}"));
@@ -112,7 +104,7 @@ pub(super) fn child(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, 
             let child = with_spec(stage, def, worker).named(name);
             if stage.is_light { child.light() } else { child }.into()
         }
-        Body::Supervisor(sup) => description(stage, epoch, scope, def, sup).named(name).into(),
+        Body::Supervisor(sup) => description(stage, epoch, scope, def, sup, name).into(),
     }
 }
 
@@ -123,20 +115,27 @@ fn with_spec(stage: &Arc<Stage>, def: &Def, worker: &Worker) -> ServiceChild<NoM
     if def.significant { child.significant() } else { child }
 }
 
-/// A supervisor below `scope`, which is empty for the root.
-pub(super) fn description(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, sup: &Sup) -> Description {
+/// A supervisor of this name below `scope`, which is empty for the root.
+pub(super) fn description(
+    stage: &Arc<Stage>,
+    epoch: Instant,
+    scope: &str,
+    def: &Def,
+    sup: &Sup,
+    name: &str,
+) -> Description {
     let id = def.id.clone();
-    let path = if scope.is_empty() { id.clone() } else { format!("{scope}/{id}") };
+    let path = if scope.is_empty() { name.to_owned() } else { format!("{scope}/{name}") };
     let failure = stage.scenario.machine(sup).err();
     let kids = |path: &str| {
         let kid = |id: &String| child(stage, epoch, path, stage.scenario.def(id), id);
         // What OTP would refuse at its start is refused by regrow with the whole tree: it is played by an init that fails.
         if failure.is_none() { sup.kids.iter().map(kid).collect() } else { Vec::new() }
     };
-    let witness = Arc::new(Witness { stage: stage.clone(), id: id.clone(), epoch });
+    let witness = Witness::new(stage, &path, sup.strategy.is_none(), epoch);
     let (restart, shutdown) = (def.restart, def.shutdown);
     let mut description: Description = match sup.strategy {
-        Some(strategy) => Supervisor::new(id.as_str(), strategy)
+        Some(strategy) => Supervisor::new(name, strategy)
             .auto_shutdown(sup.auto)
             .children(kids(&path))
             .intensity(sup.intensity, sup.period)
@@ -144,7 +143,7 @@ pub(super) fn description(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: 
             .shutdown(shutdown)
             .watched_by(witness)
             .into(),
-        None => pool(stage, epoch, &path, def, sup).restart(restart).shutdown(shutdown).watched_by(witness).into(),
+        None => pool(stage, epoch, &path, name, sup).restart(restart).shutdown(shutdown).watched_by(witness).into(),
     };
     let (stage, inits) = (stage.clone(), sup.clone());
     description.spec = description.spec.significant(def.significant);
@@ -153,9 +152,9 @@ pub(super) fn description(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: 
 }
 
 /// The dynamic supervisor at `path`.
-pub(super) fn pool(stage: &Arc<Stage>, epoch: Instant, path: &str, def: &Def, sup: &Sup) -> DynamicSupervisor {
+pub(super) fn pool(stage: &Arc<Stage>, epoch: Instant, path: &str, name: &str, sup: &Sup) -> DynamicSupervisor {
     let (stage, path, template) = (stage.clone(), path.to_owned(), sup.kids[0].clone());
-    let pool = DynamicSupervisor::new(def.id.as_str()).intensity(sup.intensity, sup.period);
+    let pool = DynamicSupervisor::new(name).intensity(sup.intensity, sup.period);
     pool.template(move |number: usize| {
         let def = stage.scenario.def(&template);
         child(&stage, epoch, &path, def, &format!("{template}.{number}"))

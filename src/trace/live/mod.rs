@@ -23,7 +23,7 @@ use crate::trace::scenario::{Body, Op, Scenario};
 use crate::trace::teller::Teller;
 use crate::tree::Tree;
 use quiet::Quiet;
-use stage::Stage;
+use stage::{Stage, template_of};
 
 /// Plays `scenario` on the live runtime and returns its trace. The workers are ractor actors, or bare tasks if `is_light`.
 ///
@@ -58,6 +58,8 @@ enum Reply {
     Nothing,
     Text(String),
     Pending(Answer),
+    /// There is none, but whoever waits for it waits for this process to end.
+    Death(String),
 }
 
 type Answer = Arc<Mutex<Option<String>>>;
@@ -68,7 +70,7 @@ impl Theatre for Live {
     fn boot(&mut self) {
         let def = self.stage.scenario.def(&self.stage.scenario.root).clone();
         let Body::Supervisor(sup) = &def.body else { unreachable!("the root is a supervisor") };
-        let description = cast::description(&self.stage, self.epoch, "", &def, sup);
+        let description = cast::description(&self.stage, self.epoch, "", &def, sup, &def.id);
         match self.runtime.block_on(Tree::launch(description)) {
             Ok(tree) => self.tree = Some(Arc::new(tree)),
             Err(StartError::NotWanted { .. }) => self.refused = Some("ignore".into()),
@@ -100,13 +102,15 @@ impl Theatre for Live {
     }
 
     fn settle(&mut self) {
-        self.runtime.block_on(async {
-            loop {
-                self.quiet.settled().await;
-                let Some(at) = self.stage.record().next_moment() else { return };
-                // What was due already and has not come is as good as a moment away.
-                tokio::time::sleep_until(at.max(Instant::now() + Duration::from_millis(1))).await;
-            }
+        self.pass_time_until(|| false);
+    }
+
+    fn await_reply(&mut self, reply: &Reply) {
+        let stage = self.stage.clone();
+        self.pass_time_until(|| match reply {
+            Reply::Nothing | Reply::Text(_) => true,
+            Reply::Pending(answer) => lock(answer).is_some(),
+            Reply::Death(label) => stage.record().alive(label).is_none(),
         });
     }
 
@@ -137,7 +141,8 @@ impl Theatre for Live {
         match op {
             Op::Kill(x) => self.kill(x),
             Op::Exit(x, exit) => self.exit(x, exit),
-            Op::Stop(exit) => self.stop(exit),
+            Op::Stop(exit) => self.stop(exit, false),
+            Op::Signal(exit) => self.stop(exit, true),
             Op::GenStop(s, _)
             | Op::StartChild(s, _)
             | Op::TerminateChild(s, _)
@@ -152,7 +157,7 @@ impl Theatre for Live {
 
     fn result(&mut self, reply: Reply) -> Option<String> {
         match reply {
-            Reply::Nothing => None,
+            Reply::Nothing | Reply::Death(_) => None,
             Reply::Text(text) => Some(text),
             Reply::Pending(answer) => Some(lock(&answer).take().unwrap_or_else(|| "noproc".into())),
         }
@@ -169,6 +174,21 @@ impl Theatre for Live {
 }
 
 impl Live {
+    /// Lets time pass until nobody waits for it any more, or until this is true.
+    fn pass_time_until(&self, is_enough: impl Fn() -> bool) {
+        self.runtime.block_on(async {
+            loop {
+                self.quiet.settled().await;
+                if is_enough() {
+                    return;
+                }
+                let Some(at) = self.stage.record().next_moment() else { return };
+                // What was due already and has not come is as good as a moment away.
+                tokio::time::sleep_until(at.max(Instant::now() + Duration::from_millis(1))).await;
+            }
+        });
+    }
+
     fn facts(&self, supervisor: &str) -> Option<Arc<Facts>> {
         let path = self.stage.record().alive(supervisor)?.path.clone();
         match self.tree.as_ref()?.control(&path)? {
@@ -189,24 +209,26 @@ impl Live {
     }
 
     fn exit(&self, name: &str, exit: &Exit) -> Reply {
-        let Some(process) = self.stage.record().alive(name).cloned() else { return Reply::Text("noproc".into()) };
+        let Some((label, process)) = self.stage.record().labelled(name) else { return Reply::Text("noproc".into()) };
         // A supervisor takes it for a message like any other, and does not die of it.
         let Some(worker) = process.worker else { return Reply::Text("timeout".into()) };
         let _entered = self.runtime.enter();
-        if matches!(exit, Exit::Killed) {
-            return self.kill(name);
+        let traps = matches!(&self.stage.scenario.def(&process.id).body, Body::Worker(worker) if worker.traps);
+        // In the middle of its stop it does not listen.
+        if !(traps && worker.is_stopping()) {
+            worker.exit(exit.clone());
         }
-        worker.command.send_replace(Some(exit.clone()));
-        worker.ctx.exit(exit.clone());
-        Reply::Nothing
+        Reply::Death(label)
     }
 
-    fn stop(&self, exit: &Exit) -> Reply {
-        match self.facts(&self.stage.scenario.root) {
+    fn stop(&self, exit: &Exit, is_signal: bool) -> Reply {
+        let root = &self.stage.scenario.root;
+        match self.facts(root) {
             Some(facts) => {
                 facts.push(Fact::Stop(exit.clone()));
-                Reply::Nothing
+                Reply::Death(self.stage.record().newest(root).unwrap_or_default().to_owned())
             }
+            None if is_signal && self.stage.record().process(root).is_some() => Reply::Nothing,
             None => Reply::Text("noproc".into()),
         }
     }
@@ -217,15 +239,19 @@ fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
     let record = stage.record();
     let Body::Supervisor(sup) = &stage.scenario.def(supervisor).body else { return Vec::new() };
     let line = |child: &ChildInfo| {
-        let id = if sup.strategy.is_some() { &child.name } else { sup.kids[0].as_str() };
+        let id = if sup.strategy.is_some() { &child.name } else { template_of(&child.name) };
         let def = stage.scenario.def(id);
-        let seen = || record.at_path(&child.path).unwrap_or("undefined").to_owned();
+        let undefined = || "undefined".to_owned();
         let process = match child.standing {
             Standing::Retrying => "restarting".into(),
-            Standing::Up | Standing::Stopping => seen(),
+            Standing::Up | Standing::Stopping => {
+                record.of_generation(&child.path, child.generation).map_or_else(undefined, str::to_owned)
+            }
             // A supervisor is a process before it is up.
-            Standing::Starting if def.is_supervisor() => seen(),
-            Standing::Starting | Standing::Down => "undefined".into(),
+            Standing::Starting if def.is_supervisor() => {
+                record.at_path(&child.path).map_or_else(undefined, str::to_owned)
+            }
+            Standing::Starting | Standing::Down => undefined(),
         };
         let shown = if sup.strategy.is_some() { id.to_owned() } else { "undefined".into() };
         (shown, process, format::kind(def.counts_as_supervisor()))

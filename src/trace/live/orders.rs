@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Standing};
 use tokio::time::Instant;
 
 use crate::supervisor::dynamic::Template;
@@ -12,7 +12,7 @@ use crate::sync::lock;
 use crate::trace::format;
 use crate::trace::live::stage::{Process, Stage};
 use crate::trace::live::{Live, Reply, cast, lines};
-use crate::trace::scenario::{Body, Init, Op};
+use crate::trace::scenario::{Body, Init, Op, base};
 
 /// One order on its way.
 struct Order {
@@ -27,6 +27,18 @@ struct Order {
     template: Option<Template<usize>>,
 }
 
+/// The child that a label means to a dynamic supervisor (OTP rule 83).
+enum Meant {
+    /// It has this name.
+    Child(String),
+    /// A process that is dead, and that nobody has a place for any more.
+    Dead,
+    /// One that lives, elsewhere.
+    Foreign,
+    /// It is no process at all.
+    Word,
+}
+
 impl Live {
     pub(super) fn orders(&self, path: &str) -> SupervisorHandle {
         match self.tree.as_ref().and_then(|tree| tree.any_supervisor(path)) {
@@ -38,12 +50,12 @@ impl Live {
     /// Gives an order, and keeps a place for its answer.
     pub(super) fn order(&mut self, supervisor: &str, op: Op) -> Reply {
         self.calls += 1;
-        let found = {
-            let record = self.stage.record();
-            let label = if supervisor.contains('#') { Some(supervisor) } else { record.newest(supervisor) };
-            label.map(str::to_owned).zip(record.alive(supervisor).cloned())
+        let found = self.stage.record().labelled(supervisor);
+        let Some((label, process)) = found else {
+            let is_stop_of_the_dead =
+                matches!(op, Op::GenStop(..)) && self.stage.record().process(supervisor).is_some();
+            return Reply::Text(if is_stop_of_the_dead { "call_exit(noproc)" } else { "noproc" }.into());
         };
-        let Some((label, process)) = found else { return Reply::Text("noproc".into()) };
         let handle = self.orders(&process.path);
         let dynamic = self.tree.as_ref().and_then(|tree| tree.dynamic(&process.path).ok());
         let template = dynamic.and_then(|dynamic| dynamic.template().ok());
@@ -54,6 +66,8 @@ impl Live {
         self.runtime.spawn(async move {
             let text = match order.carry_out(&op).await {
                 Ok(text) => text,
+                // It has ended, or is about to, before it came to this.
+                Err(ManageError::NotRunning { .. }) => format!("call_exit({})", format::exit(&order.end().await)),
                 Err(error) => order.error(&error),
             };
             *lock(&place) = Some(text);
@@ -77,62 +91,87 @@ impl Order {
                 };
                 outcome.map(|outcome| self.outcome(&outcome))
             }
-            Op::TerminateChild(_, x) if is_dynamic => match self.dynamic_child(x) {
-                Ok(name) => match self.handle.terminate_child(&name).await {
-                    // Dead, and forgotten.
+            Op::TerminateChild(_, x) if is_dynamic => match self.meant(x).await? {
+                Meant::Child(name) => match self.handle.terminate_child(&name).await {
                     Ok(()) | Err(ManageError::NotFound { .. }) => Ok("ok".into()),
                     Err(error) => Err(error),
                 },
-                Err(text) => Ok(text),
+                Meant::Dead => Ok("ok".into()),
+                Meant::Foreign => Ok("error(not_found)".into()),
+                Meant::Word => Ok("error(simple_one_for_one)".into()),
             },
-            Op::RestartChild(..) | Op::DeleteChild(..) if is_dynamic => Ok("error(simple_one_for_one)".into()),
+            Op::RestartChild(..) | Op::DeleteChild(..) if is_dynamic => {
+                self.turn().await?;
+                Ok("error(simple_one_for_one)".into())
+            }
             Op::TerminateChild(_, x) => self.handle.terminate_child(x).await.map(|()| "ok".into()),
             Op::RestartChild(_, x) => self.handle.restart_child(x).await.map(|outcome| self.outcome(&outcome)),
             Op::DeleteChild(_, x) => self.handle.delete_child(x).await.map(|()| "ok".into()),
+            Op::GetChildspec(s, x) if is_dynamic => {
+                let Body::Supervisor(sup) = &self.stage.scenario.def(base(s)).body else { return Ok("ok".into()) };
+                let id = &sup.kids[0];
+                match self.meant(x).await? {
+                    Meant::Foreign => return Ok("error(not_found)".into()),
+                    Meant::Word if x != id => return Ok("error(not_found)".into()),
+                    Meant::Child(_) | Meant::Dead | Meant::Word => {}
+                }
+                let def = self.stage.scenario.def(id);
+                Ok(format::spec(&def.spec(id), id, def.counts_as_supervisor()))
+            }
             Op::GetChildspec(_, x) => {
-                let name = match self.dynamic_child(x) {
-                    Ok(name) if is_dynamic => name,
-                    Err(text) if is_dynamic => return Ok(text),
-                    Ok(_) | Err(_) => x.clone(),
-                };
-                let spec = self.handle.child_spec(&name).await?;
-                let id = name.split_once('.').map_or(&*name, |(template, _)| template);
-                Ok(format::spec(&spec, id, self.stage.scenario.def(id).is_supervisor()))
+                let spec = self.handle.child_spec(x).await?;
+                Ok(format::spec(&spec, x, self.stage.scenario.def(x).counts_as_supervisor()))
             }
             Op::Which(_) => {
                 Ok(format::which(&lines(&self.stage, &self.process.id, &self.handle.which_children().await?)))
             }
             Op::Count(_) => {
                 let lines = lines(&self.stage, &self.process.id, &self.handle.which_children().await?);
-                let record = self.stage.record();
-                Ok(format::count(&lines, is_dynamic, |label| record.alive(label).is_some()))
+                // Whoever had died by then is not seen as one that is up.
+                Ok(format::count(&lines, is_dynamic, |_| true))
             }
             Op::Upgrade(_, new) => self.upgrade(new).await,
-            Op::Kill(_) | Op::Exit(..) | Op::Stop(_) => unreachable!("these are no calls"),
+            Op::Kill(_) | Op::Exit(..) | Op::Stop(_) | Op::Signal(_) => unreachable!("these are no calls"),
         }
     }
 
-    /// Answered when the supervisor is gone.
-    async fn gen_stop(&self, exit: &Exit) -> Result<String, ManageError> {
-        self.handle.stop(exit.clone())?;
+    /// Waits until it is this call's turn.
+    async fn turn(&self) -> Result<(), ManageError> {
+        self.handle.count_children().await.map(drop)
+    }
+
+    /// How the supervisor has ended, when it has.
+    async fn end(&self) -> Exit {
         loop {
             let ended = self.stage.ended.notified();
-            if self.stage.record().alive(&self.label).is_none() {
-                return Ok("ok".into());
+            if let Some(exit) = self.stage.record().process(&self.label).and_then(|process| process.exit.clone()) {
+                return exit;
             }
             ended.await;
         }
     }
 
+    /// Content when the supervisor ends with the reason that it was given.
+    async fn gen_stop(&self, exit: &Exit) -> Result<String, ManageError> {
+        self.handle.stop(exit.clone())?;
+        let (end, wanted) = (format::exit(&self.end().await), format::exit(exit));
+        Ok(if end == wanted { "ok".into() } else { format!("call_exit({end})") })
+    }
+
     async fn upgrade(&self, new: &str) -> Result<String, ManageError> {
         let def = self.stage.scenario.def(new);
         let Body::Supervisor(sup) = &def.body else { return Ok("ok".into()) };
-        self.stage.event(format!("reinit {} from {new}", self.label));
-        if sup.inits.first() == Some(&Init::Ignore) {
+        let nth = self.stage.record().count_attempt(new);
+        let (stage, line) = (self.stage.clone(), format!("reinit {} from {new}", self.label));
+        if sup.init(nth) == Init::Ignore || self.template.is_some() {
+            self.turn().await?;
+            self.stage.event(line.clone());
+        }
+        if sup.init(nth) == Init::Ignore {
             return Ok("ok".into());
         }
         if let Some(template) = &self.template {
-            let new = cast::pool(&self.stage, self.epoch, &self.process.path, def, sup);
+            let new = cast::pool(&self.stage, self.epoch, &self.process.path, &def.id, sup);
             return template.supervisor().reconfigure(new).await.map(|()| "ok".into());
         }
         let (flags, _) = self.stage.scenario.configuration(sup);
@@ -142,20 +181,27 @@ impl Order {
             .budget(flags.intensity)
             .auto_shutdown(flags.auto_shutdown)
             .children(sup.kids.iter().map(kid));
-        self.handle.reconfigure(new).await.map(|()| "ok".into())
+        self.handle.reconfigure_and(new, move || stage.event(line)).await.map(|()| "ok".into())
     }
 
-    /// The name of the child that the label `x` means (OTP rule 83), or the answer.
-    fn dynamic_child(&self, x: &str) -> Result<String, String> {
-        let record = self.stage.record();
-        let Some(child) = record.process(x).filter(|_| x.contains('#')) else {
-            return Err("error(simple_one_for_one)".into());
-        };
-        match child.path.rsplit_once('/') {
-            Some((scope, name)) if scope == self.process.path => Ok(name.to_owned()),
-            Some(_) | None if child.is_alive => Err("error(not_found)".into()),
-            Some(_) | None => Err("ok".into()),
+    /// The child that the label `x` means when it is this call's turn.
+    async fn meant(&self, x: &str) -> Result<Meant, ManageError> {
+        // One that lives does not become another until it is.
+        if let Some((scope, name)) = self.stage.record().alive(x).and_then(|process| process.path.rsplit_once('/'))
+            && (x.contains('#') && scope == self.process.path)
+        {
+            return Ok(Meant::Child(name.to_owned()));
         }
+        let children = self.handle.which_children().await?;
+        let record = self.stage.record();
+        let Some(child) = record.process(x).filter(|_| x.contains('#')) else { return Ok(Meant::Word) };
+        let is_latest = record.at_path(&child.path) == Some(x);
+        let listed = children.iter().find(|listed| *listed.path == *child.path && listed.standing != Standing::Down);
+        Ok(match listed {
+            Some(listed) if is_latest => Meant::Child(listed.name.to_string()),
+            Some(_) | None if child.is_alive => Meant::Foreign,
+            Some(_) | None => Meant::Dead,
+        })
     }
 
     fn outcome(&self, outcome: &Outcome) -> String {

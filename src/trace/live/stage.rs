@@ -1,11 +1,12 @@
 //! What the processes of a live scenario write down as they come and go, and what they wait for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use regrow_supervisors::{Exit, Report};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -32,6 +33,8 @@ pub(super) struct Record {
     processes: HashMap<String, Process>,
     newest: HashMap<String, String>,
     at_path: HashMap<String, String>,
+    /// Which process was this generation of the child with this path.
+    generations: HashMap<(String, u64), String>,
     gates: HashMap<String, Arc<Notify>>,
     /// When time brings something: to a worker that takes its time, or to a supervisor.
     naps: BTreeMap<Instant, usize>,
@@ -43,16 +46,11 @@ pub(super) struct Process {
     pub(super) id: String,
     pub(super) path: String,
     pub(super) is_alive: bool,
+    /// Why it ended.
+    pub(super) exit: Option<Exit>,
     pub(super) is_paused: bool,
     /// Of a worker.
-    pub(super) worker: Option<Worker>,
-}
-
-#[derive(Clone)]
-pub(super) struct Worker {
-    pub(super) ctx: Context<Actor>,
-    /// The exit that it is told to take.
-    pub(super) command: watch::Sender<Option<Exit>>,
+    pub(super) worker: Option<Context<Actor>>,
 }
 
 impl Stage {
@@ -107,13 +105,14 @@ impl Record {
     }
 
     /// A process is there: its label.
-    pub(super) fn born(&mut self, id: &str, path: &str, worker: Option<Worker>) -> String {
+    pub(super) fn born(&mut self, id: &str, path: &str, worker: Option<Context<Actor>>) -> String {
         let count = self.incarnations.entry(id.to_owned()).or_default();
         *count += 1;
         let label = format!("{id}#{count}");
         self.newest.insert(id.to_owned(), label.clone());
         self.at_path.insert(path.to_owned(), label.clone());
-        let process = Process { id: id.to_owned(), path: path.to_owned(), is_alive: true, is_paused: false, worker };
+        let (id, path) = (id.to_owned(), path.to_owned());
+        let process = Process { id, path, is_alive: true, exit: None, is_paused: false, worker };
         self.processes.insert(label.clone(), process);
         label
     }
@@ -121,14 +120,22 @@ impl Record {
     pub(super) fn died(&mut self, label: &str, exit: &Exit) {
         let line = format!("exit {label} {}", format::exit(exit));
         self.teller.event(line);
-        self.bury(label);
-    }
-
-    pub(super) fn bury(&mut self, label: &str) {
         self.due.remove(label);
         if let Some(process) = self.processes.get_mut(label) {
-            (process.is_alive, process.worker) = (false, None);
+            (process.is_alive, process.worker, process.exit) = (false, None, Some(exit.clone()));
         }
+    }
+
+    /// The process has this generation of its child.
+    pub(super) fn is_up(&mut self, label: &str, generation: u64) {
+        if let Some(process) = self.processes.get(label) {
+            self.generations.insert((process.path.clone(), generation), label.to_owned());
+        }
+    }
+
+    /// The process that a child had in one of its generations.
+    pub(super) fn of_generation(&self, path: &str, generation: u64) -> Option<&str> {
+        self.generations.get(&(path.to_owned(), generation)).map(String::as_str)
     }
 
     pub(super) fn newest(&self, id: &str) -> Option<&str> {
@@ -143,6 +150,12 @@ impl Record {
 
     pub(super) fn alive(&self, name: &str) -> Option<&Process> {
         self.process(name).filter(|process| process.is_alive)
+    }
+
+    /// A process that lives, and its label.
+    pub(super) fn labelled(&self, name: &str) -> Option<(String, Process)> {
+        let label = if name.contains('#') { name } else { self.newest(name)? };
+        Some((label.to_owned(), self.alive(label)?.clone()))
     }
 
     pub(super) fn pause(&mut self, name: &str, is_paused: bool) {
@@ -178,26 +191,40 @@ impl Record {
 /// Writes down what one supervisor does, in all its lives.
 pub(super) struct Witness {
     pub(super) stage: Arc<Stage>,
-    pub(super) id: String,
+    pub(super) path: String,
+    pub(super) is_dynamic: bool,
     /// When the machines began to count.
     pub(super) epoch: Instant,
+    lives: AtomicU64,
+    /// How children of a dynamic supervisor ended otherwise than told, while it ends: told once for each reason.
+    group_errors: Mutex<BTreeSet<String>>,
+}
+
+impl Witness {
+    pub(super) fn new(stage: &Arc<Stage>, path: &str, is_dynamic: bool, epoch: Instant) -> Arc<Self> {
+        let (stage, path) = (stage.clone(), path.to_owned());
+        Arc::new(Self { stage, path, is_dynamic, epoch, lives: AtomicU64::new(0), group_errors: Mutex::default() })
+    }
+}
+
+/// The name of a dynamic child is its template's, and a number.
+pub(super) fn template_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(template, _)| template)
 }
 
 impl Watch for Witness {
     fn up(&self) {
         let mut record = self.stage.record();
-        if let Some(label) = record.newest(&self.id) {
-            let line = format!("start {label}");
-            record.teller.event(line);
+        if let Some(label) = record.at_path(&self.path).map(str::to_owned) {
+            record.teller.event(format!("start {label}"));
+            record.is_up(&label, self.lives.fetch_add(1, Ordering::Relaxed) + 1);
         }
     }
 
-    fn reported(&self, report: &Report, child: &str) {
+    fn reported(&self, report: &Report, child: &str, is_ending: bool) {
         if !self.stage.scenario.reports {
             return;
         }
-        // A dynamic child is shown by its template.
-        let child = child.split_once('.').map_or(child, |(template, _)| template);
         let (kind, why) = match report {
             Report::ChildTerminated { exit, .. } => ("child_terminated", format::exit(exit)),
             Report::StartError { exit, .. } => ("start_error", format::exit(exit)),
@@ -205,12 +232,19 @@ impl Watch for Witness {
             Report::GaveUp { .. } => ("shutdown", "reached_max_restart_intensity".into()),
             Report::Abandoned { .. } => return,
         };
-        self.stage.event(format!("report {} {kind} {child} {why}", self.id));
+        let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
+        let line = format!("report {id} {kind} {} {why}", template_of(child));
+        // OTP rule 88.
+        if self.is_dynamic && is_ending && kind == "shutdown_error" {
+            lock(&self.group_errors).insert(line);
+        } else {
+            self.stage.event(line);
+        }
     }
 
     fn worked(&self, due: Option<Duration>) {
         let mut record = self.stage.record();
-        let Some(label) = record.newest(&self.id).map(str::to_owned) else { return };
+        let Some(label) = record.at_path(&self.path).map(str::to_owned) else { return };
         match due {
             Some(due) => record.due.insert(label, self.epoch + due),
             None => record.due.remove(&label),
@@ -218,11 +252,13 @@ impl Watch for Witness {
     }
 
     fn ended(&self, exit: &Exit, was_up: bool) {
+        let group_errors = std::mem::take(&mut *lock(&self.group_errors));
         let mut record = self.stage.record();
-        let Some(label) = record.newest(&self.id).map(str::to_owned) else { return };
+        let Some(label) = record.at_path(&self.path).map(str::to_owned) else { return };
+        group_errors.into_iter().for_each(|line| record.teller.event(line));
         record.died(&label, exit);
-        if !was_up {
-            let line = format!("startfail {} {}", self.id, format::exit(exit));
+        if !was_up && let Some(process) = record.process(&label) {
+            let line = format!("startfail {} {}", process.id, format::exit(exit));
             record.teller.event(line);
         }
         drop(record);

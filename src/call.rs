@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -66,18 +67,19 @@ impl<T> Drop for Reply<T> {
             if state.outcome.is_some() {
                 return;
             }
-            match state.stage {
+            match cell.stage.load(Ordering::Acquire) {
+                DEFERRED => {}
                 // What becomes of the message decides, and the mailbox or the pump will know.
-                Stage::Queued => {
+                QUEUED => {
                     state.reply_dropped = true;
                     return;
                 }
-                Stage::Running { by } if current::is(|port| address(port) == by) => {
+                by if current::is(|port| address(port) == by) => {
                     state.reply_dropped = true;
                     return;
                 }
                 // It has been handed on already, to somebody quicker than the handler.
-                Stage::Running { .. } | Stage::Deferred => {}
+                _ => {}
             }
         }
         match current::teardown() {
@@ -126,29 +128,26 @@ pub(crate) enum Answer {
 
 struct Cell<T> {
     state: Mutex<State<T>>,
+    /// `QUEUED`, `DEFERRED`, or the address of the port of the incarnation that has it in hand, and outlives that.
+    stage: AtomicUsize,
+    /// An outcome is there, or nobody waits for one: nothing is left to be decided. Set under the lock.
+    is_settled: AtomicBool,
     /// Kept from where `T` was known to be `Send`, for a reply that is dropped where it is not.
     erase: fn(Arc<Self>) -> Arc<dyn Fate>,
 }
 
 struct State<T> {
-    stage: Stage,
     reply_dropped: bool,
     caller_gone: bool,
     outcome: Option<Outcome<T>>,
     waker: Option<Waker>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Queued,
-    /// In hand of the incarnation whose port is there, and which outlives this stage.
-    Running {
-        by: usize,
-    },
-    /// The handler is done and the reply is still somewhere.
-    Deferred,
-}
+const QUEUED: usize = 0;
+/// The handler is done and the reply is still somewhere.
+const DEFERRED: usize = 1;
 
+/// No object has the address 0 or 1.
 fn address(port: &Port) -> usize {
     std::ptr::from_ref(port).addr()
 }
@@ -166,9 +165,9 @@ enum Outcome<T> {
 
 impl<T: Send + 'static> Cell<T> {
     fn new() -> Arc<Self> {
-        let state =
-            State { stage: Stage::Queued, reply_dropped: false, caller_gone: false, outcome: None, waker: None };
-        Arc::new(Self { state: Mutex::new(state), erase: |cell| cell })
+        let state = State { reply_dropped: false, caller_gone: false, outcome: None, waker: None };
+        let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
+        Arc::new(Self { state: Mutex::new(state), stage, is_settled, erase: |cell| cell })
     }
 }
 
@@ -181,6 +180,7 @@ impl<T> Cell<T> {
                 (None, Some(outcome))
             } else {
                 state.outcome = Some(outcome);
+                self.is_settled.store(true, Ordering::Release);
                 (state.waker.take(), None)
             }
         };
@@ -193,13 +193,16 @@ impl<T> Cell<T> {
 
 impl<T: Send> Fate for Cell<T> {
     fn taken(&self, by: &Port) {
-        lock(&self.state).stage = Stage::Running { by: address(by) };
+        self.stage.store(address(by), Ordering::Release);
     }
 
     fn handled(&self) -> Answer {
+        if self.is_settled.load(Ordering::Acquire) {
+            return Answer::Settled;
+        }
         {
-            let mut state = lock(&self.state);
-            state.stage = Stage::Deferred;
+            let state = lock(&self.state);
+            self.stage.store(DEFERRED, Ordering::Release);
             if state.outcome.is_some() || state.caller_gone {
                 return Answer::Settled;
             }
@@ -213,8 +216,8 @@ impl<T: Send> Fate for Cell<T> {
 
     fn crashed(&self, exit: &Exit) {
         let reply_dropped = {
-            let mut state = lock(&self.state);
-            state.stage = Stage::Deferred;
+            let state = lock(&self.state);
+            self.stage.store(DEFERRED, Ordering::Release);
             state.reply_dropped
         };
         if reply_dropped {
@@ -227,7 +230,7 @@ impl<T: Send> Fate for Cell<T> {
     }
 
     fn fenced(&self, exit: &Exit) {
-        lock(&self.state).stage = Stage::Deferred;
+        self.stage.store(DEFERRED, Ordering::Release);
         self.settle(Outcome::Crashed(exit.clone()));
     }
 
@@ -294,7 +297,8 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         match state.outcome {
             None => {
                 state.caller_gone = true;
-                Some(state.stage == Stage::Queued)
+                self.cell.is_settled.store(true, Ordering::Release);
+                Some(self.cell.stage.load(Ordering::Acquire) == QUEUED)
             }
             Some(_) => None,
         }
@@ -309,6 +313,7 @@ impl<M, T> Drop for Waiting<M, T> {
         let (outcome, waker) = {
             let mut state = lock(&self.cell.state);
             state.caller_gone = true;
+            self.cell.is_settled.store(true, Ordering::Release);
             // `Returning` must stay: the message that belongs to it is still to come.
             (state.outcome.take_if(|outcome| !matches!(outcome, Outcome::Returning)), state.waker.take())
         };

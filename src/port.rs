@@ -104,13 +104,14 @@ impl Port {
         drop(before);
     }
 
+    /// The wakers are those of tasks and threads of our own, which do not come back here.
     pub(crate) fn wake(&self) {
-        let [life, consumer] = lock(&self.wakers).clone();
+        let [life, consumer] = &*lock(&self.wakers);
         if let Some(waker) = consumer {
-            waker.wake();
+            waker.wake_by_ref();
         }
         if let Some(waker) = life {
-            waker.wake();
+            waker.wake_by_ref();
         }
     }
 

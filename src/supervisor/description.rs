@@ -38,6 +38,13 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
+    pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
+        match self {
+            Self::Static(flags) | Self::Partitioned { flags, .. } => flags.check(specs),
+            Self::Dynamic { intensity, children_max, .. } => DynamicSupervisor::check(*intensity, *children_max),
+        }
+    }
+
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(Supervisor::new(*flags, specs)?),

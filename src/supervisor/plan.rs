@@ -65,8 +65,7 @@ impl Plan {
             }
         }
         // The machine's own checks, before any slot is touched.
-        let specs = children.iter().map(|child| child.spec.clone()).collect();
-        shape.machine(specs).map_err(|error| StartError::from_spec(&path, error))?;
+        shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
         let slot = before.map_or_else(
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
             |listed| listed.slot.clone(),

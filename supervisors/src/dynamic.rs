@@ -186,7 +186,12 @@ impl DynamicSupervisor {
         Ok(Self { nursery, inbox: VecDeque::new(), children_max, phase: Phase::Running })
     }
 
-    fn check(intensity: Intensity, children_max: Option<usize>) -> Result<(), SpecError> {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn check(intensity: Intensity, children_max: Option<usize>) -> Result<(), SpecError> {
         Flags { intensity, ..Flags::default() }.check([])?;
         if children_max == Some(0) { Err(SpecError::ZeroChildren) } else { Ok(()) }
     }

@@ -139,7 +139,15 @@ impl SupervisorHandle {
     ///
     /// A supervisor that is not running.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
-        self.order(Order::Read, Vec::new(), |driver, _| driver.survey()).await
+        self.read_and(|children| children).await
+    }
+
+    /// `then` runs in the supervisor, at the moment of the answer.
+    pub(crate) async fn read_and<T: Send + 'static>(
+        &self,
+        then: impl FnOnce(Vec<ChildInfo>) -> T + Send + 'static,
+    ) -> Result<T, ManageError> {
+        self.order(Order::Read, Vec::new(), |driver, _| then(driver.survey())).await
     }
 
     /// How many children there are (OTP rule 67). Answered at once, also while a start hangs.

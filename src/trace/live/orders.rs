@@ -9,7 +9,7 @@ use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::{ManageError, Outcome, SupervisorHandle};
 use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
-use crate::trace::format;
+use crate::trace::format::{self, Line};
 use crate::trace::live::stage::{Process, Stage};
 use crate::trace::live::{Live, Reply, cast, lines};
 use crate::trace::scenario::{Body, Init, Op, base};
@@ -122,17 +122,26 @@ impl Order {
                 let spec = self.handle.child_spec(x).await?;
                 Ok(format::spec(&spec, x, self.stage.scenario.def(x).counts_as_supervisor()))
             }
-            Op::Which(_) => {
-                Ok(format::which(&lines(&self.stage, &self.process.id, &self.handle.which_children().await?)))
-            }
+            Op::Which(_) => self.read(|_, lines| format::which(&lines)).await,
             Op::Count(_) => {
-                let lines = lines(&self.stage, &self.process.id, &self.handle.which_children().await?);
-                // Whoever had died by then is not seen as one that is up.
-                Ok(format::count(&lines, is_dynamic, |_| true))
+                let count = move |stage: &Stage, lines: Vec<Line>| {
+                    let record = stage.record();
+                    format::count(&lines, is_dynamic, |label| record.alive(label).is_some())
+                };
+                self.read(count).await
             }
             Op::Upgrade(_, new) => self.upgrade(new).await,
             Op::Kill(_) | Op::Exit(..) | Op::Stop(_) | Op::Signal(_) => unreachable!("these are no calls"),
         }
+    }
+
+    /// Shows the children as they are at the moment of the answer.
+    async fn read(
+        &self,
+        show: impl FnOnce(&Stage, Vec<Line>) -> String + Send + 'static,
+    ) -> Result<String, ManageError> {
+        let (stage, id) = (self.stage.clone(), self.process.id.clone());
+        self.handle.read_and(move |children| show(&stage, lines(&stage, &id, &children))).await
     }
 
     /// Waits until it is this call's turn.

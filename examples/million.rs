@@ -31,7 +31,7 @@ struct Arguments {
     /// How many threads work on it; 1 is a runtime of one thread.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: u16,
-    /// Each lives in a ractor actor instead of a bare task.
+    /// Each lives in a ractor actor instead of a bare task, which is the default here.
     #[arg(long)]
     actors: bool,
 }
@@ -100,7 +100,7 @@ async fn run(Arguments { sessions, kills, actors, .. }: Arguments) -> anyhow::Re
         let session = Child::service(number.to_string(), move |_| async move { Ok(Session { number, asked: 0 }) });
         // One that ends by itself leaves nothing behind.
         let session = session.restart(Restart::Transient);
-        if actors { session } else { session.light() }
+        if actors { session.as_actor() } else { session }
     });
     let tree = Supervisor::one_for_one("app").child(pool).start().await?;
     let pool = tree.dynamic("app/sessions")?;

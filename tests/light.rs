@@ -253,3 +253,28 @@ async fn pools_and_partitions_of_light_children_leave_nobody_behind_when_they_ar
         assert_eq!((count("start"), count("end"), journal.alive_max()), (lives, lives, 1));
     }
 }
+
+/// All cells below this one.
+fn cells(of: &ActorCell) -> usize {
+    of.get_children().iter().map(|child| 1 + cells(child)).sum()
+}
+
+#[tokio::test]
+async fn it_is_the_default_in_a_dynamic_supervisor_and_can_be_refused_there() {
+    // Here everybody is.
+    if std::env::var_os("REGROW_LIGHT").is_some() {
+        return;
+    }
+    let journal = Journal::new();
+    let spy = Child::actor("spy", || (Spy, ()));
+    let pool = DynamicSupervisor::new("pool").budget(Intensity::unlimited());
+    let tree = app().child(spy).child(pool).start().await.unwrap();
+    let root = tree.lookup::<Reply<ActorCell>>("app/spy").unwrap().call(|reply| reply).await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    let before = cells(&root);
+    pool.start_child(journal.probe("a")).await.unwrap();
+    assert_eq!(cells(&root), before);
+    pool.start_child(journal.probe("b").as_actor()).await.unwrap();
+    assert_eq!(cells(&root), before + 1);
+    tree.shutdown().await;
+}

@@ -13,7 +13,7 @@ use mail::{Gate, Job, Log, answers, gated, idle, is_waiting, until_asked, worker
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
     Call, CallError, Child, Context, Handle, Intensity, ManageError, Partitioned, Partitions, Refusal, ServiceChild,
-    StartError, State, Supervisor, Tree,
+    State, Supervisor, Tree,
 };
 
 fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {

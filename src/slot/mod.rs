@@ -6,6 +6,25 @@
 //! 2. At most one incarnation owns the slot. A new one gets it only when the old one has ended or was fenced.
 //! 3. The accounting law holds whenever both locks are held (see [`Accounting`]).
 //! 4. A generation is given when an incarnation comes up, and never again.
+//!
+//! # Why no wake-up is lost, and why there are never two consumers
+//!
+//! Both are questions of who holds which lock, and of nothing else.
+//!
+//! *Wake-ups.* A pump registers its waker with its port before it looks for messages. Finding none, it sets `idle` under
+//! the lock of the back, in the same hold in which it has seen the queue empty. A sender enqueues under that lock. If its
+//! hold comes before the pump's, the pump sees the message; if it comes after, the sender sees `idle`, and the waker that it
+//! then calls was registered before the hold it follows. There is no third order. Signals (stop, kill) are set before the
+//! wakers are called and looked at after one was registered, which is the same argument with an atomic in place of the
+//! queue.
+//!
+//! *Hand-over.* `owner` is read and written under the lock of the front. A claim succeeds only where there is none, and only
+//! the end or the fence of exactly this owner takes it away; whoever takes a message compares itself with the owner in the
+//! hold in which it takes it. So of two ports at most one is ever given messages, and after a fence not even that one.
+//!
+//! *Room.* A sender that finds no room makes itself ready to be rung, and counts itself as waiting in the hold in which it has
+//! seen that there is none. Whoever takes a message after that sees it waiting, and rings when it next lets others have a
+//! turn; a pump that ends rings too.
 
 pub(crate) mod accounting;
 pub(crate) mod life;

@@ -141,7 +141,15 @@ impl Planned {
                 (Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
             }
         };
-        Ok(Self { spec, kind, path, slot: Arc::new(slot), drain, light: light || is_all_light(), make })
+        Ok(Self {
+            spec,
+            kind,
+            path,
+            slot: Arc::new(slot),
+            drain,
+            light: light.unwrap_or(false) || is_all_light(),
+            make,
+        })
     }
 
     /// Lists the child and everything below it.

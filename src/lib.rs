@@ -109,10 +109,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `service.rs` | the trait, and the contract page |
-//! | `child.rs` | how each kind of child is described |
+//! | `child/` | how each kind of child is described |
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
-//! | `handle.rs`, `call.rs`, `error.rs` | what peers hold; calls and their fates; why a message came back |
+//! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
@@ -174,7 +174,8 @@ pub use service::{Ignore, Service, ignore};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
-pub use supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle, Up};
+pub use supervisor::manage::SupervisorHandle;
+pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, ShutdownReport, Tree};

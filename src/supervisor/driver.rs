@@ -6,93 +6,43 @@
 //! 2. Every child that lives is reached through the control kept here, and is killed when the driver is dropped.
 //! 3. The parent hears of the end exactly once, and after every child is gone.
 
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{
-    Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Report, Standing,
-};
+use regrow_supervisors::{Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Report};
 use tokio::task::AbortHandle;
 
 use crate::current;
-use crate::directory::Kind;
 use crate::event::EventKind;
 use crate::incarnation::{Birth, actor, failure};
 use crate::port::Port;
 use crate::service::Ignore;
+use crate::slot::Control;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
-use crate::slot::{AnySlot, Control};
 use crate::supervisor::actor::launch;
 use crate::supervisor::description::Shape;
+use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::manage::{ChildInfo, Ordered, Pending, Up};
+use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
-use crate::supervisor::plan::{Make, Plan, Planned};
+use crate::supervisor::plan::{Make, Plan};
 use crate::world::World;
 
 pub(crate) struct Driver {
-    machine: Box<dyn Machine + Send>,
-    plan: Arc<Plan>,
-    facts: Arc<Facts>,
-    world: Arc<World>,
+    pub(super) machine: Box<dyn Machine + Send>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) world: Arc<World>,
     parent: Parent,
-    children: ByChild<Box<Entry>>,
+    pub(super) children: ByChild<Box<Entry>>,
     timer: Option<(std::time::Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
     spare: VecDeque<Fact>,
     /// Orders that wait for their answer.
-    orders: HashMap<Call, Pending>,
-    orders_given: u64,
-}
-
-/// What is known of a child. The machine has its spec.
-struct Entry {
-    path: Arc<str>,
-    slot: Arc<dyn AnySlot>,
-    make: Make,
-    /// The present attempt, as its supervisor reaches it.
-    control: Option<Control>,
-    last_exit: Option<Arc<Exit>>,
-    /// What the factory said of the present incarnation.
-    info: Option<Arc<str>>,
-    kind: Kind,
-    drain: bool,
-    light: bool,
-    was_asked: bool,
-    /// Added at run time: it is lost with this supervisor (OTP rule 100).
-    is_added: bool,
-}
-
-impl Entry {
-    fn new(planned: &Planned, is_added: bool) -> Box<Self> {
-        Box::new(Self {
-            path: planned.path.clone(),
-            slot: planned.slot().clone(),
-            make: planned.make.clone(),
-            control: None,
-            last_exit: None,
-            info: None,
-            kind: planned.kind,
-            drain: planned.drain,
-            light: planned.light,
-            was_asked: false,
-            is_added,
-        })
-    }
-
-    /// It is to be made in another way from its next start on.
-    fn replan(&mut self, planned: &Planned) {
-        let Planned { kind, drain, light, .. } = *planned;
-        (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
-        (self.kind, self.drain, self.light) = (kind, drain, light);
-    }
-
-    fn generation(&self) -> u64 {
-        self.slot.status().generation
-    }
+    pub(super) orders: HashMap<Call, Pending>,
+    pub(super) orders_given: u64,
 }
 
 impl Driver {
@@ -290,52 +240,6 @@ impl Driver {
             }
         }
         false
-    }
-
-    /// Hands an order to the machine. It is answered by an action.
-    fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: std::time::Duration) {
-        self.orders_given += 1;
-        let call = Call(self.orders_given);
-        self.orders.insert(call, Pending { planned, finish });
-        self.machine.order(call, order, now);
-    }
-
-    /// A child of an order has its place in the table: it is listed before it starts.
-    fn adopt(&mut self, call: Call, child: ChildKey) {
-        let Some(id) = self.machine.spec(child).map(|spec| spec.id().to_owned()) else { return };
-        let Some(pending) = self.orders.get_mut(&call) else { return };
-        let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
-        let planned = pending.planned.swap_remove(at);
-        planned.list(&self.world.directory);
-        match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned),
-            Vacant(new) => {
-                new.insert(Entry::new(&planned, true));
-            }
-        }
-    }
-
-    /// Where each child stands, in start order.
-    pub(crate) fn survey(&self) -> Vec<ChildInfo> {
-        let children = self.machine.children();
-        let line = |(key, spec, standing, _): &(ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
-            let entry = self.children.get(key)?;
-            Some(ChildInfo {
-                name: spec.id().into(),
-                path: entry.path.clone(),
-                kind: entry.kind,
-                standing: *standing,
-                generation: entry.generation(),
-                spec: (*spec).clone(),
-            })
-        };
-        children.iter().filter_map(line).collect()
-    }
-
-    /// What came up in this attempt.
-    pub(crate) fn started(&self, attempt: Attempt) -> Option<Up> {
-        let entry = self.children.get(&attempt.child())?;
-        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info.clone() })
     }
 
     async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {

@@ -13,7 +13,8 @@ use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
-use crate::supervisor::manage::{ChildCount, ChildInfo, ManageError, Outcome, SupervisorHandle};
+use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
 use crate::tree::Tree;
 
 /// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP section 12),

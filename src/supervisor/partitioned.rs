@@ -19,7 +19,8 @@ use crate::mailbox::mailbox;
 use crate::slot::status::State::Gone;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
-use crate::supervisor::manage::{ChildInfo, ManageError, Outcome, SupervisorHandle};
+use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
 use crate::tree::Tree;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.

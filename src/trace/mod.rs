@@ -2,6 +2,7 @@
 //! with what real Erlang/OTP told.
 
 mod answers;
+mod births;
 mod deaths;
 mod format;
 mod live;

@@ -7,25 +7,16 @@
 //! 3. Events are taken in the order in which they were handed in, and wait for a start only as long as it may still prove
 //!    prompt.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Live, Stage, StartCall, State};
+use crate::children::{Attempt, ChildKey, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
 use crate::machine::{Decide, Machine};
-use crate::nursery::{Nursery, Stop};
+use crate::nursery::{Event, Nursery, Stop};
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::{ChildSpec, Flags, SpecError};
-
-#[derive(Debug, Clone)]
-enum Event {
-    Exit(Attempt),
-    Retry(ChildKey),
-    Stop(Exit),
-    Order { call: Call, order: Order },
-}
 
 #[derive(Debug, Clone)]
 enum Phase {
@@ -38,7 +29,6 @@ enum Phase {
 #[derive(Debug, Clone)]
 pub struct DynamicSupervisor {
     nursery: Nursery,
-    inbox: VecDeque<Event>,
     children_max: Option<usize>,
     phase: Phase,
 }
@@ -46,21 +36,6 @@ pub struct DynamicSupervisor {
 impl Machine for DynamicSupervisor {
     fn is_ending(&self) -> bool {
         !matches!(self.phase, Phase::Running)
-    }
-
-    fn order(&mut self, call: Call, order: Order, now: Duration) {
-        self.nursery.tick(now);
-        match self.phase {
-            Phase::Running => self.inbox.push_back(Event::Order { call, order }),
-            Phase::Ending { .. } | Phase::Ended => self.nursery.answer(call, Err(OrderError::Over)),
-        }
-    }
-
-    fn stop(&mut self, exit: Exit, now: Duration) {
-        self.nursery.tick(now);
-        if let Phase::Running = self.phase {
-            self.inbox.push_back(Event::Stop(exit));
-        }
     }
 
     fn kill(&mut self, now: Duration) {
@@ -84,7 +59,7 @@ impl Machine for DynamicSupervisor {
                 // Invariant 3.
                 Phase::Running if self.nursery.is_patient() => return None,
                 Phase::Running => {
-                    let event = self.inbox.pop_front()?;
+                    let event = self.nursery.inbox.pop_front()?;
                     self.take(event);
                 }
             }
@@ -121,10 +96,6 @@ impl Decide for DynamicSupervisor {
         }
     }
 
-    fn died(&mut self, attempt: Attempt) {
-        self.inbox.push_back(Event::Exit(attempt));
-    }
-
     /// It is forgotten (OTP rules 81, 90).
     fn ignored(&mut self, attempt: Attempt) {
         let call = self.nursery.ended(attempt).and_then(|live| live.start_call);
@@ -144,31 +115,16 @@ impl Decide for DynamicSupervisor {
             }
             None => {
                 self.nursery.reports.push_back(Report::StartError { child: key, exit });
-                if let Some(child) = self.nursery.children.get_mut(key) {
-                    child.state = State::Retrying;
-                    self.inbox.push_back(Event::Retry(key));
-                }
+                self.nursery.try_again(key);
             }
         }
     }
 
     fn patient_until(&self) -> Option<Duration> {
-        if self.inbox.is_empty() { None } else { self.nursery.patient_until() }
+        if self.nursery.inbox.is_empty() { None } else { self.nursery.patient_until() }
     }
 
     fn patience_is_over(&mut self) {}
-
-    fn take_retry(&mut self) -> Option<ChildKey> {
-        let at = self.inbox.iter().rposition(|event| matches!(event, Event::Retry(_)))?;
-        match self.inbox.remove(at) {
-            Some(Event::Retry(key)) => Some(key),
-            _ => None,
-        }
-    }
-
-    fn retry(&mut self, key: ChildKey) {
-        self.inbox.push_back(Event::Retry(key));
-    }
 }
 
 impl DynamicSupervisor {
@@ -183,7 +139,7 @@ impl DynamicSupervisor {
         Self::check(intensity, children_max)?;
         let mut nursery = Nursery::new(Budget::new(intensity));
         nursery.actions.push_back(Action::Up);
-        Ok(Self { nursery, inbox: VecDeque::new(), children_max, phase: Phase::Running })
+        Ok(Self { nursery, children_max, phase: Phase::Running })
     }
 
     /// Checks the limits.
@@ -199,20 +155,14 @@ impl DynamicSupervisor {
     fn take(&mut self, event: Event) {
         match event {
             Event::Exit(attempt) => {
-                let Some(Live { stage: Stage::Dead(exit), .. }) = self.nursery.children.live_mut(attempt) else {
-                    return;
-                };
-                let exit = exit.clone();
-                self.nursery.vacate(attempt.child());
-                self.decide(attempt.child(), exit);
-            }
-            Event::Retry(key) => {
-                if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Retrying)) {
-                    self.restart(key);
+                if let Some(exit) = self.nursery.take_exit(attempt) {
+                    self.decide(attempt.child(), exit);
                 }
             }
-            Event::Stop(exit) => self.end(exit, false),
-            Event::Order { call, order } => {
+            Event::Retry(key) if self.nursery.is_retrying(key) => self.restart(key),
+            Event::Retry(_) => {}
+            Event::Stop { exit, .. } => self.end(exit, false),
+            Event::Order { call, order, .. } => {
                 let refused = match order {
                     Order::StartChild(spec) => self.start_order(call, spec),
                     Order::TerminateChild(id) => self.terminate_order(call, &id),
@@ -308,11 +258,7 @@ impl DynamicSupervisor {
             Phase::Ending { .. } if !by_force => return,
             phase @ (Phase::Running | Phase::Ending { .. }) => *phase = Phase::Ending { exit, by_force },
         }
-        for event in std::mem::take(&mut self.inbox) {
-            if let Event::Order { call, .. } = event {
-                self.nursery.answer(call, Err(OrderError::Over));
-            }
-        }
+        self.nursery.empty_inbox();
         let keys: Vec<_> = self.nursery.children.keys().collect();
         for key in keys {
             match self.nursery.stop(key, by_force) {

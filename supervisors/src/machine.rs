@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::children::{Attempt, ChildKey, Ending, Live, Stage, Standing};
 use crate::exit::Exit;
-use crate::nursery::Nursery;
-use crate::order::{Call, Order};
+use crate::nursery::{Event, Nursery};
+use crate::order::{Call, Order, OrderError};
 use crate::spec::ChildSpec;
 
 /// A supervisor as its driver sees it: facts in, actions out.
@@ -65,7 +65,7 @@ pub trait Machine: Decide + fmt::Debug {
             (_, Stage::Up) => {
                 live.stage = Stage::Dead(exit);
                 self.nursery_mut().disarm(attempt.child());
-                self.died(attempt);
+                self.nursery_mut().inbox.push_back(Event::Exit(attempt));
             }
         }
     }
@@ -93,12 +93,26 @@ pub trait Machine: Decide + fmt::Debug {
     /// Under one_for_one, and in a dynamic supervisor, an order never waits for another child that hangs; under the
     /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
     /// neither does the termination of the child that hangs in it.
-    fn order(&mut self, call: Call, order: Order, now: Duration);
+    fn order(&mut self, call: Call, order: Order, now: Duration) {
+        self.nursery_mut().tick(now);
+        if self.is_ending() {
+            self.nursery_mut().answer(call, Err(OrderError::Over));
+        } else {
+            let given = self.nursery().now;
+            self.nursery_mut().inbox.push_back(Event::Order { call, order, given });
+        }
+    }
 
     /// Orders the supervisor to end with `exit`, after its children (OTP rules 54, 55, 88).
     ///
     /// Waits its turn behind what was handed in before it, but not for a start that hangs: that is cut short.
-    fn stop(&mut self, exit: Exit, now: Duration);
+    fn stop(&mut self, exit: Exit, now: Duration) {
+        self.nursery_mut().tick(now);
+        if !self.is_ending() {
+            let given = self.nursery().now;
+            self.nursery_mut().inbox.push_back(Event::Stop { exit, given });
+        }
+    }
 
     /// Kills the supervisor together with its children, and it ends as [`Exit::Killed`].
     ///
@@ -169,9 +183,6 @@ pub trait Decide {
     /// A child that was told to stop is gone.
     #[doc(hidden)]
     fn stopped(&mut self, key: ChildKey, exit: &Exit);
-    /// A child died unexpectedly.
-    #[doc(hidden)]
-    fn died(&mut self, attempt: Attempt);
     /// A start was answered with *ignore*.
     #[doc(hidden)]
     fn ignored(&mut self, attempt: Attempt);
@@ -186,8 +197,18 @@ pub trait Decide {
     fn patience_is_over(&mut self);
     /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
     #[doc(hidden)]
-    fn take_retry(&mut self) -> Option<ChildKey>;
+    fn take_retry(&mut self) -> Option<ChildKey> {
+        match self.nursery_mut().inbox.pop_back()? {
+            Event::Retry(key) => Some(key),
+            other => {
+                self.nursery_mut().inbox.push_back(other);
+                None
+            }
+        }
+    }
     /// Its turn has come.
     #[doc(hidden)]
-    fn retry(&mut self, key: ChildKey);
+    fn retry(&mut self, key: ChildKey) {
+        self.nursery_mut().inbox.push_back(Event::Retry(key));
+    }
 }

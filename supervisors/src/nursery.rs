@@ -15,7 +15,7 @@ use crate::action::{Action, Report};
 use crate::children::{Attempt, ChildKey, Children, Ending, Live, Stage, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::Budget;
-use crate::order::{Answer, Call, OrderError};
+use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::{Abandon, Restart, Shutdown};
 
 /// How long a start or a stop that others wait for counts as prompt.
@@ -27,12 +27,27 @@ pub struct Nursery {
     pub(crate) budget: Budget,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) reports: VecDeque<Report>,
+    /// Exits and orders whose turn has not come yet.
+    pub(crate) inbox: VecDeque<Event>,
     pub(crate) now: Duration,
     timers: BTreeSet<(Duration, ChildKey)>,
     /// The start or stop that is given time to prove prompt, and since when.
     awaited: Option<(Attempt, Duration)>,
     /// How many have proved slow and are still going on.
     slow: usize,
+}
+
+/// What waits in the inbox.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// A child died unexpectedly. Its exit lies in the table, so that a stop that comes first can consume it.
+    Exit(Attempt),
+    /// An automatic restart failed and is to be tried again (OTP rule 31).
+    Retry(ChildKey),
+    /// The parent wants this supervisor to end.
+    Stop { exit: Exit, given: Duration },
+    /// A management order.
+    Order { call: Call, order: Order, given: Duration },
 }
 
 /// What stopping a child comes to.
@@ -52,6 +67,7 @@ impl Nursery {
             budget,
             actions: VecDeque::new(),
             reports: VecDeque::new(),
+            inbox: VecDeque::new(),
             now: Duration::ZERO,
             timers: BTreeSet::new(),
             awaited: None,
@@ -61,6 +77,38 @@ impl Nursery {
 
     pub(crate) fn tick(&mut self, now: Duration) {
         self.now = self.now.max(now);
+    }
+
+    /// Nothing is decided any more: who has given an order is told so.
+    pub(crate) fn empty_inbox(&mut self) {
+        for event in std::mem::take(&mut self.inbox) {
+            if let Event::Order { call, .. } = event {
+                self.answer(call, Err(OrderError::Over));
+            }
+        }
+    }
+
+    /// The exit of a child that died, when its turn comes; `None` where a stop that came first has consumed it (OTP rules
+    /// 43, 52).
+    pub(crate) fn take_exit(&mut self, attempt: Attempt) -> Option<Exit> {
+        let Live { stage: Stage::Dead(exit), .. } = self.children.live_mut(attempt)? else { return None };
+        let exit = exit.clone();
+        self.vacate(attempt.child());
+        Some(exit)
+    }
+
+    /// Whether a child is still to be tried again when its turn comes: not where it was terminated or revived meanwhile
+    /// (OTP rule 32).
+    pub(crate) fn is_retrying(&self, key: ChildKey) -> bool {
+        self.children.get(key).is_some_and(|child| matches!(child.state, State::Retrying))
+    }
+
+    /// A failed automatic restart is tried again, behind what already waits (OTP rules 30, 31).
+    pub(crate) fn try_again(&mut self, key: ChildKey) {
+        if let Some(child) = self.children.get_mut(key) {
+            child.state = State::Retrying;
+            self.inbox.push_back(Event::Retry(key));
+        }
     }
 
     pub(crate) fn answer(&mut self, call: Call, result: Result<Answer, OrderError>) {

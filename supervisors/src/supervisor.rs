@@ -6,31 +6,17 @@
 //! 2. The budget is charged before anything is stopped or started (OTP rule 20), one unit for each unexpected exit that
 //!    calls for a restart and for each retry of a failed one (OTP rules 22, 23).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Live, Stage, Standing, StartCall, State};
+use crate::children::{Attempt, ChildKey, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::machine::{Decide, Machine};
-use crate::nursery::{Nursery, PATIENCE, Stop};
-use crate::order::{Answer, Call, Order, OrderError};
+use crate::nursery::{Event, Nursery, PATIENCE, Stop};
+use crate::order::{Answer, Order};
 use crate::procession::{Goal, Procession};
 use crate::spec::{AutoShutdown, ChildSpec, Flags, Restart, SpecError, Strategy};
-
-/// What waits in the inbox.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// A child died unexpectedly. Its exit lies in the table, so that a stop that comes first can consume it.
-    Exit(Attempt),
-    /// An automatic restart failed and is to be tried again (OTP rule 31).
-    Retry(ChildKey),
-    /// The parent wants this supervisor to end.
-    Stop { exit: Exit, given: Duration },
-    /// A management order.
-    Order { call: Call, order: Order, given: Duration },
-}
 
 /// A supervisor whose children are listed when it is made: OTP's `supervisor`, less the process.
 ///
@@ -40,28 +26,11 @@ pub struct Supervisor {
     pub(crate) flags: Flags,
     pub(crate) nursery: Nursery,
     pub(crate) procession: Option<Procession>,
-    pub(crate) inbox: VecDeque<Event>,
 }
 
 impl Machine for Supervisor {
     fn is_ending(&self) -> bool {
         self.procession.as_ref().is_some_and(|procession| matches!(procession.goal, Goal::End { .. } | Goal::Ended))
-    }
-
-    fn order(&mut self, call: Call, order: Order, now: Duration) {
-        self.nursery.tick(now);
-        if self.is_ending() {
-            self.nursery.answer(call, Err(OrderError::Over));
-        } else {
-            self.inbox.push_back(Event::Order { call, order, given: self.nursery.now });
-        }
-    }
-
-    fn stop(&mut self, exit: Exit, now: Duration) {
-        self.nursery.tick(now);
-        if !self.is_ending() {
-            self.inbox.push_back(Event::Stop { exit, given: self.nursery.now });
-        }
     }
 
     fn kill(&mut self, now: Duration) {
@@ -96,7 +65,7 @@ impl Machine for Supervisor {
             } else if self.nursery.is_patient() {
                 return None;
             } else {
-                let event = self.inbox.pop_front()?;
+                let event = self.nursery.inbox.pop_front()?;
                 self.take(event);
             }
         }
@@ -134,10 +103,6 @@ impl Decide for Supervisor {
         }
     }
 
-    fn died(&mut self, attempt: Attempt) {
-        self.inbox.push_back(Event::Exit(attempt));
-    }
-
     fn ignored(&mut self, attempt: Attempt) {
         let call = self.nursery.ended(attempt).and_then(|live| live.start_call);
         self.rest(attempt.child());
@@ -165,7 +130,7 @@ impl Decide for Supervisor {
 
     fn patient_until(&self) -> Option<Duration> {
         match self.procession {
-            None if self.inbox.is_empty() => None,
+            None if self.nursery.inbox.is_empty() => None,
             None => self.nursery.patient_until(),
             Some(_) => self.cut_short_at(),
         }
@@ -175,18 +140,6 @@ impl Decide for Supervisor {
         if self.cut_short_at().is_some_and(|at| at <= self.nursery.now) {
             self.cut_short();
         }
-    }
-
-    fn take_retry(&mut self) -> Option<ChildKey> {
-        let at = self.inbox.iter().rposition(|event| matches!(event, Event::Retry(_)))?;
-        match self.inbox.remove(at) {
-            Some(Event::Retry(key)) => Some(key),
-            _ => None,
-        }
-    }
-
-    fn retry(&mut self, key: ChildKey) {
-        self.inbox.push_back(Event::Retry(key));
     }
 }
 
@@ -205,26 +158,18 @@ impl Supervisor {
             nursery.children.push(spec);
         }
         let boot = Procession::boot(&nursery.children);
-        Ok(Self { flags, nursery, procession: Some(boot), inbox: VecDeque::new() })
+        Ok(Self { flags, nursery, procession: Some(boot) })
     }
 
     fn take(&mut self, event: Event) {
         match event {
             Event::Exit(attempt) => {
-                // Consumed by a stop that came first: OTP rules 43, 52.
-                let Some(Live { stage: Stage::Dead(exit), .. }) = self.nursery.children.live_mut(attempt) else {
-                    return;
-                };
-                let exit = exit.clone();
-                self.nursery.vacate(attempt.child());
-                self.decide(attempt.child(), exit);
-            }
-            Event::Retry(key) => {
-                // Terminated or revived meanwhile: OTP rule 32.
-                if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Retrying)) {
-                    self.restart(key);
+                if let Some(exit) = self.nursery.take_exit(attempt) {
+                    self.decide(attempt.child(), exit);
                 }
             }
+            Event::Retry(key) if self.nursery.is_retrying(key) => self.restart(key),
+            Event::Retry(_) => {}
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
         }
@@ -275,10 +220,7 @@ impl Supervisor {
 
     /// A failed automatic restart is retried, behind what already waits (OTP rules 30, 31, 36, 40).
     fn try_again(&mut self, key: ChildKey) {
-        if let Some(child) = self.nursery.children.get_mut(key) {
-            child.state = State::Retrying;
-            self.inbox.push_back(Event::Retry(key));
-        }
+        self.nursery.try_again(key);
         // A start that one_for_one left behind when the flags were replaced is no part of the group.
         if self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
             self.procession = None;
@@ -308,11 +250,7 @@ impl Supervisor {
 
     /// Begins to end. What waits in the inbox is void: nobody is restarted any more (OTP rule 56).
     pub(crate) fn end(&mut self, exit: Exit, by_force: bool) {
-        for event in std::mem::take(&mut self.inbox) {
-            if let Event::Order { call, .. } = event {
-                self.nursery.answer(call, Err(OrderError::Over));
-            }
-        }
+        self.nursery.empty_inbox();
         self.procession = Some(Procession::end(&self.nursery.children, exit, by_force));
     }
 
@@ -321,7 +259,7 @@ impl Supervisor {
         let awaited = self.procession.as_ref()?.awaiting?;
         let begun = self.nursery.starting_since(awaited)?;
         let child = self.nursery.children.get(awaited)?;
-        let impatient = self.inbox.iter().filter_map(|event| match event {
+        let impatient = self.nursery.inbox.iter().filter_map(|event| match event {
             Event::Stop { given, .. } | Event::Order { order: Order::Read, given, .. } => Some(*given),
             Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
             Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => None,
@@ -333,14 +271,14 @@ impl Supervisor {
     fn cut_short(&mut self) {
         let Some(awaited) = self.procession.as_ref().and_then(|procession| procession.awaiting) else { return };
         let mut stop = None;
-        for event in std::mem::take(&mut self.inbox) {
+        for event in std::mem::take(&mut self.nursery.inbox) {
             match event {
                 Event::Stop { exit, .. } if stop.is_none() => stop = Some(exit),
                 Event::Order { call, order: Order::Read, .. } if stop.is_none() => {
                     self.nursery.answer(call, Ok(Answer::Done));
                 }
                 Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
-                    self.inbox.push_back(event);
+                    self.nursery.inbox.push_back(event);
                 }
             }
         }
@@ -354,7 +292,7 @@ impl Supervisor {
     fn terminate_awaited(&mut self, awaited: ChildKey) {
         let Some(child) = self.nursery.children.get_mut(awaited) else { return };
         let State::Live(live) = &mut child.state else { return };
-        self.inbox.retain(|event| match event {
+        self.nursery.inbox.retain(|event| match event {
             Event::Order { call, order: Order::TerminateChild(id), .. } if *id == child.spec.id => {
                 live.stop_calls.push(*call);
                 false

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::slot::Control;
 use crate::supervisor::StartError;
 use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::manage::ChildInfo;
+use crate::supervisor::outcome::ChildInfo;
 use crate::sync::lock;
 use crate::trace::format::{self, Line};
 use crate::trace::player::{Player, Theatre};

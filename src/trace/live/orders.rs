@@ -6,7 +6,8 @@ use regrow_supervisors::{Exit, Standing};
 use tokio::time::Instant;
 
 use crate::supervisor::dynamic::Template;
-use crate::supervisor::manage::{ManageError, Outcome, SupervisorHandle};
+use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::{ManageError, Outcome};
 use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
 use crate::trace::format::{self, Line};

@@ -1,4 +1,4 @@
-//! Calls: the reply, the wait for it, and what became of a call that gets none.
+//! The cell that the two ends of a call share: the reply and the wait for it.
 //!
 //! The fate of a call travels in its envelope and not in the thread that happens to run it, so that a reply that was
 //! forwarded, stored or comes late still tells the truth.
@@ -9,16 +9,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use regrow_supervisors::Exit;
 
 use crate::current;
-use crate::error::{CallError, Returned, SendError};
+use crate::error::{CallError, Returned};
 use crate::port::Port;
 use crate::sync::lock;
 
@@ -333,111 +331,5 @@ impl<T> Outcome<T> {
             },
             Self::Returning | Self::Taken => panic!("a call was polled after it had completed"),
         }
-    }
-}
-
-/// A call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
-///
-/// The message was sent when this was made. Dropping it leaves the message where it is: it will run, and its answer is
-/// thrown away.
-#[must_use = "a call does nothing more for you unless its answer is awaited"]
-pub struct Call<M, T> {
-    stage: Progress<M, T>,
-    limit: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-/// How far a call has come.
-pub(crate) enum Progress<M, T> {
-    Refused(SendError<M>),
-    /// It waits for room in the mailbox.
-    Sending(Pin<Box<dyn Future<Output = Result<(), SendError<M>>> + Send>>, Waiting<M, T>),
-    Sent(Waiting<M, T>),
-    Done,
-}
-
-impl<M, T> Call<M, T> {
-    pub(crate) fn new(stage: Progress<M, T>) -> Self {
-        Self { stage, limit: None }
-    }
-
-    /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`].
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with time enabled, as [`tokio::time::sleep`] does.
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = Some(Box::pin(tokio::time::sleep(limit)));
-        self
-    }
-}
-
-impl<M, T> Unpin for Call<M, T> {}
-
-impl<M: Send + 'static, T> Future for Call<M, T> {
-    type Output = Result<T, CallError<M>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Progress::Sending(sending, _) = &mut this.stage {
-            let sent = sending.as_mut().poll(cx);
-            this.stage = match (sent, std::mem::replace(&mut this.stage, Progress::Done)) {
-                (Poll::Ready(Err(error)), _) => Progress::Refused(error),
-                (Poll::Ready(Ok(())), Progress::Sending(_, waiting)) => Progress::Sent(waiting),
-                (_, stage) => stage,
-            };
-        }
-        match &mut this.stage {
-            Progress::Sent(waiting) => {
-                if let Poll::Ready(result) = waiting.poll(cx) {
-                    this.stage = Progress::Done;
-                    return Poll::Ready(result);
-                }
-            }
-            Progress::Sending(..) => {}
-            Progress::Refused(_) | Progress::Done => return this.refuse(),
-        }
-        if this.is_late(cx)
-            && let Some(queued) = this.time_out()
-        {
-            this.stage = Progress::Done;
-            return Poll::Ready(Err(CallError::TimedOut { queued }));
-        }
-        Poll::Pending
-    }
-}
-
-impl<M: Send + 'static, T> Call<M, T> {
-    #[cold]
-    fn refuse(&mut self) -> Poll<Result<T, CallError<M>>> {
-        match std::mem::replace(&mut self.stage, Progress::Done) {
-            Progress::Refused(error) => Poll::Ready(Err(CallError::Refused(error))),
-            _ => panic!("a call was polled after it had completed"),
-        }
-    }
-
-    /// Where the message was left; `None` when an outcome is there after all.
-    fn time_out(&self) -> Option<bool> {
-        match &self.stage {
-            Progress::Sent(waiting) => waiting.time_out(),
-            Progress::Sending(..) | Progress::Refused(_) | Progress::Done => Some(false),
-        }
-    }
-}
-
-impl<M, T> Call<M, T> {
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.limit.as_mut().is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
-    }
-}
-
-impl<M, T> fmt::Debug for Call<M, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Progress::Refused(_) => "refused",
-            Progress::Sending(..) => "waiting for room",
-            Progress::Sent(_) => "sent",
-            Progress::Done => "done",
-        };
-        f.debug_struct("Call").field("stage", &stage).finish_non_exhaustive()
     }
 }

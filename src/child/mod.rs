@@ -1,22 +1,24 @@
 //! How each kind of child is described.
 
+mod service;
+
 use std::fmt;
 use std::sync::Arc;
 
 use ractor::Actor;
-use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown};
+use regrow_supervisors::{ChildSpec, Restart};
 
 use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
-use crate::incarnation::{Birth, Life, OnKill, foreign, service, task, thread};
-use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
+use crate::incarnation::{self, Birth, Life, OnKill, foreign, task, thread};
+use crate::mailbox::Reserved;
 use crate::service::Service;
-use crate::slot::Slot;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
 use crate::supervisor::recipe::SupervisorRecipe;
+pub use service::{ServiceChild, TaskChild};
 
 /// A child of a [`Supervisor`], of any kind. The functions here describe one; [`Supervisor::child`] takes it.
 ///
@@ -79,7 +81,7 @@ impl Child {
         let factory = Arc::new(factory);
         ServiceChild::new(name, Kind::Service, move |birth| {
             let inner = birth.inner::<S::Msg>();
-            let body = service::live(inner.clone(), factory.clone(), birth.drain);
+            let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain);
             birth.live(&inner, OnKill::Drop, Box::pin(body))
         })
     }
@@ -218,200 +220,5 @@ impl From<Description> for Child {
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Child").field("kind", &self.kind).field("spec", &self.spec).finish_non_exhaustive()
-    }
-}
-
-/// A child with a mailbox for messages of type `M`, being described.
-#[must_use = "a child does nothing until a supervisor has it"]
-pub struct ServiceChild<M: Send + 'static> {
-    spec: ChildSpec,
-    kind: Kind,
-    drain: bool,
-    light: Option<bool>,
-    settings: Settings,
-    mailbox: Option<Mailbox<M>>,
-    conceive: Conceive,
-}
-
-impl<M: Send + 'static> ServiceChild<M> {
-    fn new(name: impl Into<Arc<str>>, kind: Kind, conceive: impl Fn(Birth) -> Life + Send + Sync + 'static) -> Self {
-        Self {
-            spec: ChildSpec::new(name),
-            kind,
-            drain: false,
-            light: None,
-            settings: Settings::default(),
-            mailbox: None,
-            conceive: Arc::new(conceive),
-        }
-    }
-
-    /// Which exits call for a restart. Default: permanent.
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.spec = self.spec.restart(restart);
-        self
-    }
-
-    /// How it is stopped. Default: asked, and killed after five seconds.
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.spec = self.spec.shutdown(shutdown);
-        self
-    }
-
-    /// What happens when a kill does not end it. Default: abandoned after five seconds.
-    pub fn abandon(mut self, abandon: Abandon) -> Self {
-        self.spec = self.spec.abandon(abandon);
-        self
-    }
-
-    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says. Refused for a permanent
-    /// child (OTP rule 73).
-    pub fn significant(mut self) -> Self {
-        self.spec = self.spec.significant(true);
-        self
-    }
-
-    /// Uses a mailbox that was made before, with [`mailbox`](crate::mailbox()), whose handles are already held.
-    pub fn mailbox(mut self, mailbox: Mailbox<M>) -> Self {
-        self.mailbox = Some(mailbox);
-        self
-    }
-
-    /// How many messages may wait, the one in hand not counted. Default: 1024. Zero is refused when the tree starts.
-    pub fn capacity(mut self, messages: usize) -> Self {
-        self.settings.capacity = messages;
-        self
-    }
-
-    /// Lets any number of messages wait. Memory is then the only limit.
-    pub fn unbounded(self) -> Self {
-        self.capacity(usize::MAX)
-    }
-
-    /// What happens to one message more than there is room for. Default: refused.
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.settings.overflow = overflow;
-        self
-    }
-
-    /// What happens to queued messages when an incarnation ends. Default: kept for the next.
-    pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
-        self.settings.on_restart = on_restart;
-        self
-    }
-
-    /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, for a quarter of the memory
-    /// and half of the time. ractor's own tools do not see it. The default below a
-    /// [`DynamicSupervisor`](crate::DynamicSupervisor), where children are many.
-    pub fn light(mut self) -> Self {
-        self.light = Some(true);
-        self
-    }
-
-    /// Lets it live in a ractor actor, linked under its supervisor, so that ractor's own tools see it. The default below
-    /// a [`Supervisor`](crate::Supervisor).
-    pub fn as_actor(mut self) -> Self {
-        self.light = Some(false);
-        self
-    }
-
-    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.spec = self.spec.named(name);
-        self
-    }
-
-    pub(crate) fn without_mailbox(mut self) -> Self {
-        self.mailbox = None;
-        self
-    }
-
-    /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
-    /// threads and actors end without it.
-    pub fn drain(mut self) -> Self {
-        self.drain = true;
-        self
-    }
-}
-
-impl<M: Send + 'static> From<ServiceChild<M>> for Child {
-    fn from(child: ServiceChild<M>) -> Self {
-        let is_given = child.mailbox.is_some();
-        let slot = match child.mailbox {
-            Some(mailbox) => {
-                let slot = mailbox.into_slot();
-                slot.configure(child.settings);
-                slot
-            }
-            None => Slot::<M>::new(child.settings),
-        };
-        Child {
-            spec: child.spec,
-            kind: child.kind,
-            drain: child.drain,
-            light: child.light,
-            recipe: Recipe::Leaf(Leaf {
-                slot: Reserved::new(slot),
-                capacity: child.settings.capacity,
-                is_given,
-                conceive: child.conceive,
-            }),
-        }
-    }
-}
-
-impl<M: Send + 'static> fmt::Debug for ServiceChild<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceChild").field("kind", &self.kind).field("spec", &self.spec).finish_non_exhaustive()
-    }
-}
-
-/// A task, being described.
-#[must_use = "a child does nothing until a supervisor has it"]
-#[derive(Debug)]
-pub struct TaskChild {
-    child: ServiceChild<NoMessages>,
-}
-
-impl TaskChild {
-    /// Which exits call for a restart. Default: transient.
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.child = self.child.restart(restart);
-        self
-    }
-
-    /// How it is stopped. Default: asked, and killed after five seconds.
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.child = self.child.shutdown(shutdown);
-        self
-    }
-
-    /// What happens when a kill does not end it. Default: abandoned after five seconds.
-    pub fn abandon(mut self, abandon: Abandon) -> Self {
-        self.child = self.child.abandon(abandon);
-        self
-    }
-
-    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says.
-    pub fn significant(mut self) -> Self {
-        self.child = self.child.significant();
-        self
-    }
-
-    /// Lets it live in a bare tokio task instead of a ractor actor: see [`ServiceChild::light`].
-    pub fn light(mut self) -> Self {
-        self.child = self.child.light();
-        self
-    }
-
-    /// Lets it live in a ractor actor: see [`ServiceChild::as_actor`].
-    pub fn as_actor(mut self) -> Self {
-        self.child = self.child.as_actor();
-        self
-    }
-}
-
-impl From<TaskChild> for Child {
-    fn from(task: TaskChild) -> Self {
-        task.child.into()
     }
 }

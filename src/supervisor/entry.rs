@@ -1,0 +1,56 @@
+//! What a supervisor's driver knows of a child.
+
+use std::sync::Arc;
+
+use regrow_supervisors::Exit;
+
+use crate::directory::Kind;
+use crate::slot::{AnySlot, Control};
+use crate::supervisor::plan::{Make, Planned};
+
+/// What is known of a child. The machine has its spec.
+pub(crate) struct Entry {
+    pub(crate) path: Arc<str>,
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) make: Make,
+    /// The present attempt, as its supervisor reaches it.
+    pub(crate) control: Option<Control>,
+    pub(crate) last_exit: Option<Arc<Exit>>,
+    /// What the factory said of the present incarnation.
+    pub(crate) info: Option<Arc<str>>,
+    pub(crate) kind: Kind,
+    pub(crate) drain: bool,
+    pub(crate) light: bool,
+    pub(crate) was_asked: bool,
+    /// Added at run time: it is lost with this supervisor (OTP rule 100).
+    pub(crate) is_added: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(planned: &Planned, is_added: bool) -> Box<Self> {
+        Box::new(Self {
+            path: planned.path.clone(),
+            slot: planned.slot().clone(),
+            make: planned.make.clone(),
+            control: None,
+            last_exit: None,
+            info: None,
+            kind: planned.kind,
+            drain: planned.drain,
+            light: planned.light,
+            was_asked: false,
+            is_added,
+        })
+    }
+
+    /// It is to be made in another way from its next start on.
+    pub(crate) fn replan(&mut self, planned: &Planned) {
+        let Planned { kind, drain, light, .. } = *planned;
+        (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
+        (self.kind, self.drain, self.light) = (kind, drain, light);
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.slot.status().generation
+    }
+}

@@ -1,0 +1,59 @@
+//! The orders that a driver carries to its machine, and what they are answered with.
+
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::time::Duration;
+
+use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing};
+
+use crate::supervisor::driver::Driver;
+use crate::supervisor::entry::Entry;
+use crate::supervisor::manage::{Ordered, Pending};
+use crate::supervisor::outcome::{ChildInfo, Up};
+
+impl Driver {
+    /// Hands an order to the machine. It is answered by an action.
+    pub(super) fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: Duration) {
+        self.orders_given += 1;
+        let call = Call(self.orders_given);
+        self.orders.insert(call, Pending { planned, finish });
+        self.machine.order(call, order, now);
+    }
+
+    /// A child of an order has its place in the table: it is listed before it starts.
+    pub(super) fn adopt(&mut self, call: Call, child: ChildKey) {
+        let Some(id) = self.machine.spec(child).map(|spec| spec.id().to_owned()) else { return };
+        let Some(pending) = self.orders.get_mut(&call) else { return };
+        let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
+        let planned = pending.planned.swap_remove(at);
+        planned.list(&self.world.directory);
+        match self.children.entry(child) {
+            Occupied(mut known) => known.get_mut().replan(&planned),
+            Vacant(new) => {
+                new.insert(Entry::new(&planned, true));
+            }
+        }
+    }
+
+    /// Where each child stands, in start order.
+    pub(crate) fn survey(&self) -> Vec<ChildInfo> {
+        let children = self.machine.children();
+        let line = |(key, spec, standing, _): &(ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
+            let entry = self.children.get(key)?;
+            Some(ChildInfo {
+                name: spec.id().into(),
+                path: entry.path.clone(),
+                kind: entry.kind,
+                standing: *standing,
+                generation: entry.generation(),
+                spec: (*spec).clone(),
+            })
+        };
+        children.iter().filter_map(line).collect()
+    }
+
+    /// What came up in this attempt.
+    pub(crate) fn started(&self, attempt: Attempt) -> Option<Up> {
+        let entry = self.children.get(&attempt.child())?;
+        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info.clone() })
+    }
+}

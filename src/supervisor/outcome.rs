@@ -1,0 +1,171 @@
+//! What orders to a supervisor come to, and why they do not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::{ChildSpec, Exit, Standing};
+
+use crate::directory::Kind;
+use crate::supervisor::StartError;
+
+/// What an ordered start came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The child is up.
+    Up(Up),
+    /// It is not wanted (OTP's `ok(undefined)`).
+    Ignored,
+}
+
+impl Outcome {
+    /// The child that came up; `None` where it is not wanted.
+    pub fn up(self) -> Option<Up> {
+        match self {
+            Self::Up(up) => Some(up),
+            Self::Ignored => None,
+        }
+    }
+}
+
+/// A child that came up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Its generation.
+    pub generation: u64,
+    /// What its factory said of it.
+    pub info: Option<Arc<str>>,
+}
+
+/// Where a child stands.
+#[derive(Debug, Clone)]
+pub struct ChildInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its full path.
+    pub path: Arc<str>,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands, as its supervisor sees it.
+    pub standing: Standing,
+    /// The generation of its latest incarnation.
+    pub generation: u64,
+    /// Its spec.
+    pub spec: ChildSpec,
+}
+
+/// How many children a supervisor has (OTP rule 67).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChildCount {
+    /// All of them.
+    pub specs: usize,
+    /// Those that run.
+    pub active: usize,
+    /// Those that are supervisors.
+    pub supervisors: usize,
+    /// Those that are not.
+    pub workers: usize,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// The description makes no sense. Nothing was changed.
+    Refused(StartError),
+    /// A child of this name is running (OTP rule 60).
+    AlreadyStarted {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// A child of this name is down or being restarted (OTP rule 60).
+    AlreadyPresent {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// There is no such child.
+    NotFound {
+        /// What was asked for.
+        path: Arc<str>,
+    },
+    /// The child is running (OTP rules 62, 63).
+    Running {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child is being restarted (OTP rules 62, 63).
+    Restarting {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// The child did not start.
+    Failed {
+        /// The child.
+        path: Arc<str>,
+        /// Why.
+        exit: Exit,
+    },
+    /// The supervisor has as many children as it may have.
+    MaxChildren {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// The supervisor is of another kind than when this handle was looked up, and does not take this order.
+    WrongKind {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A new partition said that it is not wanted, and no partition can be left out.
+    NotWanted {
+        /// The partition.
+        path: Arc<str>,
+    },
+    /// No partition at all would be left.
+    ZeroPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// The dynamic supervisor's template has been replaced by one for other values.
+    WrongTemplate {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The values that it was given.
+        asked: &'static str,
+    },
+    /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
+    NotRunning {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+}
+
+impl From<StartError> for ManageError {
+    fn from(error: StartError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for ManageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::AlreadyStarted { path } => write!(f, "`{path}` is running"),
+            Self::AlreadyPresent { path } => write!(f, "`{path}` is there already, down or being restarted"),
+            Self::NotFound { path } => write!(f, "there is no child `{path}`"),
+            Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
+            Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
+            Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
+            Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),
+            Self::WrongKind { path } => write!(f, "`{path}` is a supervisor of another kind by now: look it up again"),
+            Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
+            Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions"),
+            Self::WrongTemplate { path, asked } => {
+                write!(f, "`{path}` has no template for values of type `{asked}` any more")
+            }
+            Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
+        }
+    }
+}
+
+impl std::error::Error for ManageError {}

@@ -2,51 +2,16 @@
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/pool.rs"]
+mod pools;
 
 use std::time::Duration;
 
-use common::{Inert, MS, SEC, Slow, heard, probe, soon, up};
+use common::{MS, SEC, Slow, heard, probe, soon, up};
+use pools::{app, hang, paths, pool};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, Exit, Handle, Kind, ManageError, Outcome, Partitioned, Restart,
-    ServiceChild, Shutdown, State, Supervisor, Tree,
-};
+use regrow::{DynamicSupervisor, Exit, Handle, Kind, ManageError, Partitioned, Restart, Shutdown, State, Supervisor};
 use tokio::time::Instant;
-
-async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
-    let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
-    let pool = tree.dynamic("app/pool").unwrap();
-    (tree, pool)
-}
-
-fn pool() -> DynamicSupervisor {
-    DynamicSupervisor::new("pool")
-}
-
-fn paths(tree: &Tree) -> Vec<String> {
-    tree.directory().entries().iter().map(|entry| entry.path.to_string()).collect()
-}
-
-/// A service that never comes up.
-fn hung(name: &str) -> ServiceChild<()> {
-    Child::service(name, |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>())
-}
-
-/// Starts a child that hangs in its factory, and returns when it does.
-async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::JoinHandle<Result<Outcome, ManageError>> {
-    let start = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.start_child(hung("hung")).await }
-    });
-    let watch = loop {
-        match tree.directory().watch("app/pool/hung") {
-            Some(watch) => break watch,
-            None => tokio::task::yield_now().await,
-        }
-    };
-    until(watch, |status| status.state == State::Starting).await;
-    start
-}
 
 async fn gone<M: Send + 'static>(handle: &Handle<M>) {
     soon("its end", until(handle.watch(), |status| status.state == State::Gone)).await;

@@ -2,55 +2,22 @@
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/pool.rs"]
+mod pools;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::{Inert, MS, probe, soon, up};
+use pools::{app, hang, paths, pool};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::testing::{Journal, ProbeMsg, until};
+use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, Exit, Intensity, LookupError, ManageError, Outcome, Restart,
-    ServiceChild, Standing, State, Supervisor, Tree,
+    Child, Context, Exit, Intensity, LookupError, ManageError, Outcome, Restart, Standing, State, Supervisor,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
-    let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
-    let pool = tree.dynamic("app/pool").unwrap();
-    (tree, pool)
-}
-
-fn pool() -> DynamicSupervisor {
-    DynamicSupervisor::new("pool")
-}
-
-fn paths(tree: &Tree) -> Vec<String> {
-    tree.directory().entries().iter().map(|entry| entry.path.to_string()).collect()
-}
-
-/// A service that never comes up.
-fn hung(name: &str) -> ServiceChild<()> {
-    Child::service(name, |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>())
-}
-
-/// Starts a child that hangs in its factory, and returns when it does.
-async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::JoinHandle<Result<Outcome, ManageError>> {
-    let start = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.start_child(hung("hung")).await }
-    });
-    let watch = loop {
-        match tree.directory().watch("app/pool/hung") {
-            Some(watch) => break watch,
-            None => tokio::task::yield_now().await,
-        }
-    };
-    until(watch, |status| status.state == State::Starting).await;
-    start
-}
 
 #[tokio::test]
 async fn terminating_a_child_cuts_its_hung_start_short() {

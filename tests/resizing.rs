@@ -4,46 +4,17 @@
 mod common;
 #[path = "common/mail.rs"]
 mod mail;
+#[path = "common/partitions.rs"]
+mod partitions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use common::{SEC, Slow, in_hand, soon, up};
 use mail::{Gate, Job, Log, answers, gated, idle, is_waiting, until_asked, worker};
+use partitions::{app, cache, cache_of, is_gone, names};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{
-    Call, CallError, Child, Context, Handle, Intensity, ManageError, Partitioned, Partitions, Refusal, ServiceChild,
-    State, Supervisor, Tree,
-};
-
-fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {
-    cache_of(partitions, {
-        let journal = journal.clone();
-        move |_| journal.probe("whatever")
-    })
-}
-
-fn cache_of<M: Send + 'static>(
-    partitions: usize,
-    make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
-) -> Partitioned<M> {
-    Partitioned::new("cache", partitions, make).budget(Intensity::unlimited())
-}
-
-async fn app<M: Send + 'static>(cache: Partitioned<M>) -> (Tree, Partitions<M>) {
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(cache).start().await.unwrap();
-    let cache = tree.partitions("app/cache").unwrap();
-    (tree, cache)
-}
-
-fn names(tree: &Tree) -> Vec<String> {
-    let entries = tree.directory().entries();
-    entries.iter().filter_map(|entry| entry.path.strip_prefix("app/cache/")).map(Into::into).collect()
-}
-
-fn is_gone<M: Send + 'static>(handle: &Handle<M>) -> bool {
-    handle.status().state == State::Gone
-}
+use regrow::{Call, CallError, Child, Context, Handle, ManageError, Partitions, Refusal, State};
 
 async fn generation(handle: &Handle<ProbeMsg>) -> u64 {
     soon("an answer", handle.call(ProbeMsg::Generation)).await.unwrap()

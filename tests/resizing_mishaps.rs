@@ -2,46 +2,17 @@
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/partitions.rs"]
+mod partitions;
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
 use common::{in_hand, soon, up};
+use partitions::{app, cache, cache_of, is_gone, names};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{
-    Child, Context, Handle, Intensity, ManageError, Partitioned, Partitions, Restart, ServiceChild, State, Supervisor,
-    Tree, ignore,
-};
-
-fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {
-    cache_of(partitions, {
-        let journal = journal.clone();
-        move |_| journal.probe("whatever")
-    })
-}
-
-fn cache_of<M: Send + 'static>(
-    partitions: usize,
-    make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
-) -> Partitioned<M> {
-    Partitioned::new("cache", partitions, make).budget(Intensity::unlimited())
-}
-
-async fn app<M: Send + 'static>(cache: Partitioned<M>) -> (Tree, Partitions<M>) {
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(cache).start().await.unwrap();
-    let cache = tree.partitions("app/cache").unwrap();
-    (tree, cache)
-}
-
-fn names(tree: &Tree) -> Vec<String> {
-    let entries = tree.directory().entries();
-    entries.iter().filter_map(|entry| entry.path.strip_prefix("app/cache/")).map(Into::into).collect()
-}
-
-fn is_gone<M: Send + 'static>(handle: &Handle<M>) -> bool {
-    handle.status().state == State::Gone
-}
+use regrow::{Child, Context, ManageError, Partitions, Restart, State, ignore};
 
 #[tokio::test]
 

@@ -22,43 +22,32 @@ impl Actor for SupervisorActor {
     }
 
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
-        work(&myself, driver, ROUNDS_MAX).await;
+        for _ in 0..ROUNDS_MAX {
+            if driver.drive(&myself).await {
+                myself.stop(None);
+                return Ok(());
+            }
+            // Whoever was told something may have an answer by then, which saves a message of ractor's.
+            give_way().await;
+            if driver.facts().may_rest() {
+                return Ok(());
+            }
+        }
+        let _ = myself.send_message(());
         Ok(())
     }
 
     /// The safety net. A child's own guard has told its end before ractor does, unless ractor itself carried the guard
-    /// here inside the event, as the state of a child that was killed through ractor: dropping the event runs it.
+    /// here inside the event, as the state of a child that was killed through ractor: dropping the event runs it. Whatever
+    /// is told wakes the supervisor as everything does.
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<()>,
+        _myself: ActorRef<()>,
         event: SupervisionEvent,
-        driver: &mut Driver,
+        _driver: &mut Driver,
     ) -> Result<(), ActorProcessingErr> {
         drop(event);
-        // One round and no more, or what ractor has to tell would pile up behind what there is to do.
-        work(&myself, driver, 1).await;
         Ok(())
-    }
-}
-
-/// Works until there is nothing to do, or for so many rounds; then somebody else has a turn first.
-async fn work(myself: &ActorRef<()>, driver: &mut Driver, rounds_max: u32) {
-    for round in 1.. {
-        if driver.drive(myself).await {
-            myself.stop(None);
-            return;
-        }
-        if round < rounds_max {
-            // Whoever was told something may have an answer by then, which saves a message of ractor's.
-            give_way().await;
-        }
-        if driver.facts().may_rest() {
-            return;
-        }
-        if round >= rounds_max {
-            let _ = myself.send_message(());
-            return;
-        }
     }
 }
 

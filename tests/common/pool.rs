@@ -1,0 +1,44 @@
+//! What the tests of dynamic supervisors share.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use regrow::testing::until;
+use regrow::{
+    Child, Context, DynamicHandle, DynamicSupervisor, ManageError, Outcome, ServiceChild, State, Supervisor, Tree,
+};
+
+use super::common::Inert;
+
+pub(crate) async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
+    let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    (tree, pool)
+}
+
+pub(crate) fn pool() -> DynamicSupervisor {
+    DynamicSupervisor::new("pool")
+}
+
+pub(crate) fn paths(tree: &Tree) -> Vec<String> {
+    tree.directory().entries().iter().map(|entry| entry.path.to_string()).collect()
+}
+
+/// A service that never comes up.
+pub(crate) fn hung(name: &str) -> ServiceChild<()> {
+    Child::service(name, |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>())
+}
+
+/// Starts a child that hangs in its factory, and returns when it does.
+pub(crate) async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::JoinHandle<Result<Outcome, ManageError>> {
+    let start = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.start_child(hung("hung")).await }
+    });
+    let watch = loop {
+        match tree.directory().watch("app/pool/hung") {
+            Some(watch) => break watch,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    until(watch, |status| status.state == State::Starting).await;
+    start
+}

@@ -69,6 +69,9 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
     // How many messages are still to be handled once a stop was asked for.
     let mut last_ones = None;
     let mut in_a_row = 0;
+    // Before it goes to sleep it looks once more, after everybody else: whoever it has just answered may have more, and
+    // then nobody has to wake it.
+    let mut rest = true;
     let mut freed = inner.slot.freed();
     loop {
         let next = std::future::poll_fn(|cx| {
@@ -81,8 +84,15 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match inner.slot.poll_next(&inner.port, last_ones.is_some(), &mut freed) {
+            match inner.slot.poll_next(&inner.port, last_ones.is_some(), rest, &mut freed) {
                 Poll::Pending if last_ones.is_some() => Poll::Ready(None),
+                Poll::Pending if !rest => {
+                    rest = true;
+                    in_a_row = 0;
+                    freed.tell();
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
                 Poll::Pending => {
                     in_a_row = 0;
                     freed.tell();
@@ -106,6 +116,7 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
             },
         };
         in_a_row += 1;
+        rest = false;
         let mut handling = pin!(caught(service.handle(message, ctx)));
         let handled = std::future::poll_fn(|cx| {
             let handled = handling.as_mut().poll(cx);

@@ -28,8 +28,15 @@ const ROOMY: usize = 256;
 
 impl<M: Send + 'static> Slot<M> {
     /// Books the message in hand as handled and takes the next one. `heedless` takes messages although a stop is asked
-    /// for: the queue is being drained.
-    pub(crate) fn poll_next(&self, port: &Arc<Port>, heedless: bool, freed: &mut Freed<'_>) -> Poll<Next<M>> {
+    /// for: the queue is being drained. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
+    /// again by itself.
+    pub(crate) fn poll_next(
+        &self,
+        port: &Arc<Port>,
+        heedless: bool,
+        rest: bool,
+        freed: &mut Freed<'_>,
+    ) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
         let done = front.finish(port);
         let heed = if heedless { port.is_killed() || port.is_fenced() } else { port.is_signalled() };
@@ -39,7 +46,7 @@ impl<M: Send + 'static> Slot<M> {
             if front.batch.is_empty() {
                 let mut back = lock(&self.back);
                 std::mem::swap(&mut front.batch, &mut back.queue);
-                back.idle = front.batch.is_empty();
+                back.idle = rest && front.batch.is_empty();
                 if back.idle && front.batch.capacity() > ROOMY {
                     front.batch = Default::default();
                 }

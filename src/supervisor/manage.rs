@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Answer, ChildSpec, Exit, Intensity, Order, OrderError, Standing};
+use regrow_supervisors::{Answer, ChildSpec, Exit, Intensity, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -157,11 +157,7 @@ impl SupervisorHandle {
     ///
     /// A supervisor that is not running.
     pub async fn count_children(&self) -> Result<ChildCount, ManageError> {
-        let children = self.which_children().await?;
-        let supervisors = children.iter().filter(|child| child.kind.is_supervisor()).count();
-        let active =
-            children.iter().filter(|child| matches!(child.standing, Standing::Up | Standing::Stopping)).count();
-        Ok(ChildCount { specs: children.len(), active, supervisors, workers: children.len() - supervisors })
+        self.order(Order::Read, Vec::new(), |driver, _| driver.count()).await
     }
 
     /// The spec of a child (OTP rule 64).
@@ -170,8 +166,9 @@ impl SupervisorHandle {
     ///
     /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
     pub async fn child_spec(&self, name: &str) -> Result<ChildSpec, ManageError> {
-        let found = self.which_children().await?.into_iter().find(|child| &*child.name == name);
-        found.map(|child| child.spec).ok_or_else(|| ManageError::NotFound { path: self.child_path(name) })
+        let asked = name.to_owned();
+        let found = self.order(Order::Read, Vec::new(), move |driver, _| driver.spec(&asked)).await?;
+        found.ok_or_else(|| ManageError::NotFound { path: self.child_path(name) })
     }
 
     /// Takes the flags and children of `new` for those in force, by name (OTP rules 95 to 97): running children keep

@@ -8,7 +8,7 @@ use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::manage::{Ordered, Pending};
-use crate::supervisor::outcome::{ChildInfo, Up};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
 
 impl Driver {
     /// Hands an order to the machine. It is answered by an action.
@@ -49,6 +49,24 @@ impl Driver {
             })
         };
         children.iter().filter_map(line).collect()
+    }
+
+    /// How many children there are.
+    pub(crate) fn count(&self) -> ChildCount {
+        let mut count = ChildCount { specs: 0, active: 0, supervisors: 0, workers: 0 };
+        for (key, _, standing, _) in self.machine.children() {
+            let is_supervisor = self.children.get(&key).is_some_and(|entry| entry.kind.is_supervisor());
+            count.specs += 1;
+            count.active += usize::from(matches!(standing, Standing::Up | Standing::Stopping));
+            count.supervisors += usize::from(is_supervisor);
+            count.workers += usize::from(!is_supervisor);
+        }
+        count
+    }
+
+    /// The spec of the child of this name.
+    pub(crate) fn spec(&self, name: &str) -> Option<ChildSpec> {
+        self.machine.spec(self.machine.find(name)?).cloned()
     }
 
     /// What came up in this attempt.

@@ -12,9 +12,10 @@ use common::{Inert, MS, probe, soon, up};
 use pools::{app, hang, paths, pool};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::testing::{Journal, ProbeMsg};
+use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Child, Context, Exit, Intensity, LookupError, ManageError, Outcome, Restart, Standing, State, Supervisor,
+    Child, Context, DynamicSupervisor, Exit, Intensity, LookupError, ManageError, Outcome, Restart, Standing, State,
+    Supervisor,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -211,5 +212,37 @@ async fn a_handle_from_when_the_supervisor_was_of_another_kind_gets_an_error() {
     let (told, tell) = oneshot::channel();
     tokio::spawn(async move { told.send(stale.restart_child("x").await) });
     assert!(tell.await.expect("it does not panic").is_err());
+    tree.shutdown().await;
+}
+
+// OTP rules 95, 98.
+#[tokio::test]
+async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
+    let journal = Journal::new();
+    let by_name = {
+        let journal = journal.clone();
+        move |name: String| journal.probe(&name)
+    };
+    let (tree, pool) = app(pool().template(by_name)).await;
+    let old = pool.template::<String>().unwrap();
+    old.start_child("a".into()).await.unwrap();
+
+    let senseless = pool.reconfigure(DynamicSupervisor::new("any").max_children(0)).await.unwrap_err();
+    assert_eq!(senseless.to_string(), "the dynamic supervisor `app/pool` may have no children at all");
+    old.start_child("b".into()).await.unwrap();
+
+    let by_number = move |number: u64| journal.probe(&format!("n{number}"));
+    pool.reconfigure(DynamicSupervisor::new("any").max_children(3).template(by_number)).await.unwrap();
+    let refused = old.start_child("c".into()).await.unwrap_err();
+    assert!(matches!(refused, ManageError::WrongTemplate { .. }), "{refused}");
+    let new = pool.template::<u64>().unwrap();
+    new.start_child(1).await.unwrap();
+    assert!(matches!(new.start_child(2).await, Err(ManageError::MaxChildren { .. })));
+
+    // As it was made: by the old template.
+    let a = pool.lookup::<ProbeMsg>("a").unwrap();
+    a.cast(ProbeMsg::Panic("boom")).unwrap();
+    until(a.watch(), |status| status.generation == 2).await;
+    assert_eq!(paths(&tree), ["app", "app/pool", "app/pool/a", "app/pool/b", "app/pool/n1"]);
     tree.shutdown().await;
 }

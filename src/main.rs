@@ -1,5 +1,6 @@
 //! The command line: `regrow trace` tells a scenario's story.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,19 +35,27 @@ fn main() -> ExitCode {
     let Command::Trace { live, light, files } = Arguments::parse().command;
     let play = |scenario: &Scenario| if live { play_live(scenario, light) } else { Ok(play_on_machine(scenario)) };
     let mut all_good = true;
+    let mut out = std::io::stdout().lock();
     for file in &files {
-        if files.len() > 1 {
-            println!("# {}", file.file_stem().unwrap_or(file.as_os_str()).display());
-        }
-        match trace(file, &play) {
-            Ok(trace) => print!("{trace}"),
+        let told = match trace(file, &play) {
+            Ok(trace) if files.len() > 1 => write!(out, "{}{trace}", headline(file)),
+            Ok(trace) => write!(out, "{trace}"),
             Err(error) => {
                 eprintln!("{}: {error}", file.display());
                 all_good = false;
+                if files.len() > 1 { write!(out, "{}", headline(file)) } else { Ok(()) }
             }
+        };
+        // Whoever read has read enough.
+        if told.and_then(|()| out.flush()).is_err() {
+            break;
         }
     }
     if all_good { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}
+
+fn headline(file: &Path) -> String {
+    format!("# {}\n", file.file_stem().unwrap_or(file.as_os_str()).display())
 }
 
 fn trace(file: &Path, play: &dyn Fn(&Scenario) -> std::io::Result<String>) -> anyhow::Result<String> {

@@ -244,5 +244,13 @@ async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
     a.cast(ProbeMsg::Panic("boom")).unwrap();
     until(a.watch(), |status| status.generation == 2).await;
     assert_eq!(paths(&tree), ["app", "app/pool", "app/pool/a", "app/pool/b", "app/pool/n1"]);
+
+    // Both last through a restart of the supervisor.
+    tree.kill("app/pool").unwrap();
+    up(&tree, "app/pool", 2).await;
+    for number in 1..=3 {
+        new.start_child(number).await.unwrap();
+    }
+    assert!(matches!(new.start_child(4).await, Err(ManageError::MaxChildren { .. })));
     tree.shutdown().await;
 }

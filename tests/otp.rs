@@ -152,10 +152,17 @@ fn a_bad_statement_is_refused_with_its_line() {
         ("sup root one_for_one\n  child a colour=red\nend\nrun\n", 2, "unknown key `colour`"),
         ("sup root one_for_one\nend\n", 2, "ends before `run`"),
         ("% nothing\nrun\n", 2, "no root supervisor"),
+        ("sup root one_for_one\n  child a starts=ok*99999999999\nend\nrun\n", 2, "At most 100000 times"),
+        ("sup root one_for_one\n  child a startdelay=18446744073709551615\nend\nrun\n", 2, "no number of milliseconds"),
     ] {
         let refused = Scenario::parse(text).expect_err(why);
         assert_eq!(refused.line, line, "{refused}");
         assert!(refused.to_string().contains(why), "{refused}");
         assert!(!refused.is_unsayable, "{refused}");
     }
+    let deep = "sup s one_for_one\n".repeat(20_000);
+    let refused = Scenario::parse(&deep).expect_err("nobody can follow that");
+    assert_eq!(refused.to_string(), "line 102: a tree deeper than 100 supervisors");
+    let slash = Scenario::parse("sup root one_for_one\n  child a/b\nend\nrun\n").expect_err("it is no name");
+    assert!(slash.is_unsayable && slash.line == 2, "{slash}");
 }

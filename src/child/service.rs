@@ -96,7 +96,9 @@ impl<M: Send + 'static> ServiceChild<M> {
     }
 
     /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, for a quarter of the memory
-    /// and half of the time. ractor's own tools do not see it. The default below a
+    /// and half of the time. ractor's own tools do not see it. (The thread of a [`Child::thread`](crate::Child::thread) and
+    /// the actor of a [`Child::actor`](crate::Child::actor) are what they are; it is what looks after them that is light.)
+    /// The default below a
     /// [`DynamicSupervisor`](crate::DynamicSupervisor), where children are many.
     pub fn light(mut self) -> Self {
         self.light = Some(true);

@@ -6,7 +6,7 @@ use regrow_supervisors::{ChildSpec, DynamicSupervisor, Flags, Intensity, Machine
 
 use crate::child::Child;
 use crate::directory::{Facet, Kind};
-use crate::supervisor::dynamic::Pool;
+use crate::supervisor::dynamic::{Limits, Pool};
 use crate::supervisor::partitioned::AnyRing;
 use crate::supervisor::watch::Watch;
 
@@ -33,7 +33,7 @@ impl Description {
 #[derive(Clone)]
 pub(crate) enum Shape {
     Static(Flags),
-    Dynamic { intensity: Intensity, children_max: Option<usize>, pool: Arc<Pool> },
+    Dynamic(Arc<Pool>),
     Partitioned { flags: Flags, ring: Arc<dyn AnyRing> },
 }
 
@@ -41,15 +41,19 @@ impl Shape {
     pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
         match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.check(specs),
-            Self::Dynamic { intensity, children_max, .. } => DynamicSupervisor::check(*intensity, *children_max),
+            Self::Dynamic(pool) => {
+                let Limits { intensity, children_max } = pool.limits();
+                DynamicSupervisor::check(intensity, children_max)
+            }
         }
     }
 
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(Supervisor::new(*flags, specs)?),
-            Self::Dynamic { intensity, children_max, .. } => {
-                Box::new(DynamicSupervisor::new(*intensity, *children_max)?)
+            Self::Dynamic(pool) => {
+                let Limits { intensity, children_max } = pool.limits();
+                Box::new(DynamicSupervisor::new(intensity, children_max)?)
             }
         })
     }
@@ -57,9 +61,9 @@ impl Shape {
     /// As it is where something has been listed before: its handles stay good for what was described anew.
     pub(crate) fn following(self, before: Option<&Facet>) -> Self {
         match (self, before) {
-            (Self::Dynamic { intensity, children_max, pool }, Some(Facet::Pool(before))) => {
+            (Self::Dynamic(pool), Some(Facet::Pool(before))) => {
                 before.follow(&pool);
-                Self::Dynamic { intensity, children_max, pool: before.clone() }
+                Self::Dynamic(before.clone())
             }
             (Self::Partitioned { flags, ring }, Some(Facet::Ring(before))) => {
                 Self::Partitioned { flags, ring: before.clone().followed_by(ring) }
@@ -71,7 +75,7 @@ impl Shape {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Static(_) => Kind::Supervisor,
-            Self::Dynamic { .. } => Kind::Dynamic,
+            Self::Dynamic(_) => Kind::Dynamic,
             Self::Partitioned { .. } => Kind::Partitioned,
         }
     }
@@ -79,7 +83,7 @@ impl Shape {
     pub(crate) fn facet(&self) -> Facet {
         match self {
             Self::Static(_) => Facet::None,
-            Self::Dynamic { pool, .. } => Facet::Pool(pool.clone()),
+            Self::Dynamic(pool) => Facet::Pool(pool.clone()),
             Self::Partitioned { ring, .. } => Facet::Ring(ring.clone()),
         }
     }

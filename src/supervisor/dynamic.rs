@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::{ChildSpec, Exit};
+use regrow_supervisors::{ChildSpec, Exit, Intensity};
 
 use crate::child::Child;
 use crate::directory::LookupError;
@@ -24,8 +24,8 @@ use crate::tree::Tree;
 /// has its own time to stop. A child that has finished leaves nothing behind; one that is started again keeps its path
 /// and its handles. When the supervisor itself is restarted it begins without children (OTP rule 100).
 ///
-/// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered). They live in bare tasks
-/// unless they ask for more: see [`ServiceChild::light`](crate::ServiceChild::light).
+/// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered). The direct ones live in bare
+/// tasks unless they ask for more: see [`ServiceChild::light`](crate::ServiceChild::light).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -50,13 +50,25 @@ pub struct DynamicSupervisor {
     pool: Pool,
 }
 
-/// How the children of a dynamic supervisor are made.
+/// How the children of a dynamic supervisor are made, and how many there may be. It lasts through restarts.
 #[derive(Default)]
 pub(crate) struct Pool {
-    template: RwLock<Option<Made>>,
+    configuration: RwLock<Configuration>,
     is_numbered: AtomicBool,
     /// The last number that was given.
     number: AtomicU64,
+}
+
+#[derive(Clone, Default)]
+struct Configuration {
+    limits: Limits,
+    template: Option<Made>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) intensity: Intensity,
+    pub(crate) children_max: Option<usize>,
 }
 
 /// A `Make<A>`, and the name of `A`.
@@ -69,13 +81,25 @@ struct Made {
 type Make<A> = Box<dyn Fn(A) -> Child + Send + Sync>;
 
 impl Pool {
-    fn template(&self) -> Option<Made> {
-        self.template.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn configuration(&self) -> Configuration {
+        self.configuration.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_template(&self, template: Option<Made>) {
-        let before = std::mem::replace(&mut *self.template.write().unwrap_or_else(PoisonError::into_inner), template);
+    fn configure(&self, change: impl FnOnce(&mut Configuration)) {
+        let mut configuration = self.configuration();
+        change(&mut configuration);
+        let mut present = self.configuration.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *present, configuration);
+        drop(present);
         drop(before);
+    }
+
+    fn template(&self) -> Option<Made> {
+        self.configuration().template
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.configuration().limits
     }
 
     /// The child as it will be in the pool.
@@ -91,7 +115,8 @@ impl Pool {
 
     /// The supervisor has been described anew. Its handles, and the numbers that were given, stay.
     pub(crate) fn follow(&self, new: &Self) {
-        self.set_template(new.template());
+        let new_one = new.configuration();
+        self.configure(|configuration| *configuration = new_one);
         self.is_numbered.store(new.is_numbered.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
@@ -109,15 +134,16 @@ impl DynamicSupervisor {
         self
     }
 
-    /// Makes children from values of type `A`: see [`Template`]. The same value is kept for every restart of its child, as
-    /// OTP keeps the arguments (OTP rule 80).
+    /// Makes children from values of type `A`: see [`Template`]. `make` runs once for each child; at a restart the child's
+    /// own factory runs again, with whatever it was made with, as OTP keeps the arguments (OTP rule 80).
     pub fn template<A, C>(self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
     where
         A: 'static,
         C: Into<Child>,
     {
         let make: Make<A> = Box::new(move |arguments| make(arguments).into());
-        self.pool.set_template(Some(Made { make: Arc::new(make), arguments: std::any::type_name::<A>() }));
+        let made = Made { make: Arc::new(make), arguments: std::any::type_name::<A>() };
+        self.pool.configure(|configuration| configuration.template = Some(made));
         self
     }
 
@@ -143,8 +169,8 @@ supervisor_settings!(DynamicSupervisor);
 impl From<DynamicSupervisor> for Description {
     fn from(supervisor: DynamicSupervisor) -> Self {
         let DynamicSupervisor { base: Base { spec, intensity, init, watch }, children_max, pool } = supervisor;
-        let shape = Shape::Dynamic { intensity, children_max, pool: Arc::new(pool) };
-        Self { spec, shape, children: Vec::new(), init, watch }
+        pool.configure(|configuration| configuration.limits = Limits { intensity, children_max });
+        Self { spec, shape: Shape::Dynamic(Arc::new(pool)), children: Vec::new(), init, watch }
     }
 }
 
@@ -217,18 +243,20 @@ impl DynamicHandle {
         Err(LookupError::WrongTemplate { path: path(), found: arguments, asked: std::any::type_name::<A>() })
     }
 
-    /// Takes the limits and the template of `new` for those in force (OTP rules 95 and 98). Children that are there stay as
-    /// they are, also if there are more than there may be now, and are restarted as they were made. What is spent of the
-    /// restart budget stays spent. The rest of `new` does not matter: its name, whether it is
-    /// [`numbered`](DynamicSupervisor::numbered).
+    /// Takes the limits and the template of `new` for those in force, at once and together (OTP rules 95 and 98); it lasts
+    /// through restarts of the supervisor. Where `new` has no template there is none any more, and where it has no budget
+    /// the budget is the default. Children that are there stay as they are, also if there are more than there may be now,
+    /// and are restarted as they were made. What is spent of the restart budget stays spent. The rest of `new` does not
+    /// matter: its name, whether it is [`numbered`](DynamicSupervisor::numbered).
     ///
     /// # Errors
     ///
     /// Limits that make no sense, which changes nothing, or a supervisor that is not running.
     pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
-        self.handle.limit(new.base.intensity, new.children_max).await?;
-        self.pool.set_template(new.pool.template());
-        Ok(())
+        let limits = Limits { intensity: new.base.intensity, children_max: new.children_max };
+        let (pool, template) = (self.pool.clone(), new.pool.template());
+        let then = move || pool.configure(|configuration| *configuration = Configuration { limits, template });
+        self.handle.limit(limits, then).await
     }
 
     /// Stops a child by its shutdown rule and forgets it: its handles say `Gone` (OTP rule 83). A retry is cancelled.

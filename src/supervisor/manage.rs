@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Answer, ChildSpec, Exit, Intensity, Order, OrderError};
+use regrow_supervisors::{Answer, ChildSpec, Exit, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -12,6 +12,7 @@ use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
+use crate::supervisor::dynamic::Limits;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
 use crate::supervisor::plan::{Known, Plan, Planned};
@@ -214,9 +215,13 @@ impl SupervisorHandle {
         .await
     }
 
-    /// New limits for a dynamic supervisor.
-    pub(crate) async fn limit(&self, intensity: Intensity, children_max: Option<usize>) -> Result<(), ManageError> {
-        self.order(Order::Limit { intensity, children_max }, Vec::new(), |_, _| ()).await
+    /// New limits for a dynamic supervisor; `then` runs in it when they are in force.
+    pub(crate) async fn limit(
+        &self,
+        Limits { intensity, children_max }: Limits,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ManageError> {
+        self.order(Order::Limit { intensity, children_max }, Vec::new(), |_, _| then()).await
     }
 
     async fn order<T: Send + 'static>(

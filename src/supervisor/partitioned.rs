@@ -25,7 +25,7 @@ use crate::tree::Tree;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
 ///
-/// For what one service would be a bottleneck for. The partitions are named 0, 1, 2 and so on, and are restarted alone, as
+/// OTP has no rule for it. For what one service would be a bottleneck for. The partitions are named 0, 1, 2 and so on, and are restarted alone, as
 /// under one_for_one.
 ///
 /// ```

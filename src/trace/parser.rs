@@ -13,12 +13,19 @@ use crate::trace::scenario::{Body, Def, Init, Op, Outcome, Refused, Scenario, St
 
 type Words<'a> = &'a [&'a str];
 
+/// More than any scenario needs, and less than would do harm: the repeats in a script, the depth of a tree, a year.
+const REPEATS_MAX: usize = 100_000;
+const DEPTH_MAX: usize = 100;
+const MILLIS_MAX: u64 = 366 * 24 * 3_600_000;
+
 pub(crate) struct Parser<'a> {
     lines: Vec<(usize, Vec<&'a str>)>,
     at: usize,
     defs: BTreeMap<String, Def>,
     /// A supervisor for later use may describe children anew: it is what a running one is to be changed to.
     may_redefine: bool,
+    /// How deep in the tree it is.
+    depth: usize,
     /// What has been described so.
     spare: BTreeSet<String>,
 }
@@ -31,7 +38,7 @@ impl<'a> Parser<'a> {
             .map(|(index, line)| (index + 1, line.split_whitespace().collect::<Vec<_>>()))
             .filter(|(_, words)| words.first().is_some_and(|first| !first.starts_with('%')))
             .collect();
-        Self { lines, at: 0, defs: BTreeMap::new(), may_redefine: false, spare: BTreeSet::new() }
+        Self { lines, at: 0, defs: BTreeMap::new(), may_redefine: false, depth: 0, spare: BTreeSet::new() }
     }
 
     fn next(&mut self) -> Option<(usize, Vec<&'a str>)> {
@@ -75,6 +82,9 @@ impl<'a> Parser<'a> {
 
     fn define(&mut self, line: usize, def: Def) -> Result<String, Refused> {
         let id = def.id.clone();
+        if id.contains('/') {
+            return Err(unsayable(line, format!("the name `{id}`, with a slash,")));
+        }
         if self.may_redefine {
             self.spare.insert(id.clone());
         }
@@ -164,7 +174,14 @@ impl<'a> Parser<'a> {
             match words.as_slice() {
                 ["end"] => break,
                 ["child", rest @ ..] => sup.kids.push(self.child(line, rest)?),
-                ["sup", rest @ ..] => sup.kids.push(self.sup(line, rest)?),
+                ["sup", ..] if self.depth == DEPTH_MAX => {
+                    return Err(wrong(line, format!("a tree deeper than {DEPTH_MAX} supervisors")));
+                }
+                ["sup", rest @ ..] => {
+                    self.depth += 1;
+                    sup.kids.push(self.sup(line, rest)?);
+                    self.depth -= 1;
+                }
                 [word, ..] => return Err(wrong(line, format!("`{word}` inside `sup {id}`, which has no `end` yet"))),
                 [] => {}
             }
@@ -277,8 +294,8 @@ fn flag(line: usize, key: &str, value: &str) -> Result<bool, Refused> {
 }
 
 fn millis(line: usize, value: &str) -> Result<Duration, Refused> {
-    let refuse = |_| wrong(line, format!("`{value}` is no number of milliseconds"));
-    value.parse().map(Duration::from_millis).map_err(refuse)
+    let millis = value.parse().ok().filter(|&millis| millis <= MILLIS_MAX).map(Duration::from_millis);
+    millis.ok_or_else(|| wrong(line, format!("`{value}` is no number of milliseconds up to {MILLIS_MAX}")))
 }
 
 fn script<T: Copy>(
@@ -289,7 +306,9 @@ fn script<T: Copy>(
     let mut script = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (name, times) = part.split_once('*').unwrap_or((part, "1"));
-        let times = times.parse().map_err(|_| wrong(line, format!("`{part}` is repeated how often?")))?;
+        let times = times.parse().ok().filter(|&times| times <= REPEATS_MAX);
+        let times =
+            times.ok_or_else(|| wrong(line, format!("`{part}` is repeated how often? At most {REPEATS_MAX} times")))?;
         let outcome = word(line, name)?;
         script.extend(std::iter::repeat_n(outcome, times));
     }

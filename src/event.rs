@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
@@ -46,6 +47,23 @@ pub enum EventKind {
     },
     /// A kill did not end it in time; it was cut off and left behind.
     Abandoned,
+    /// Its restart was put off.
+    Delayed {
+        /// For how long.
+        delay: Duration,
+    },
+    /// It is not started yet, because services that it depends on are not ready.
+    Waiting,
+    /// Its restart budget is gone. It alone is put away, refuses what it is sent, and is tried from time to time.
+    Parked {
+        /// How long until it is tried next.
+        probe_in: Duration,
+    },
+    /// It is killed because its start took too long, or because it hung.
+    Overdue {
+        /// What its exit will be.
+        exit: Exit,
+    },
     /// It will not be started again by itself.
     Down,
     /// Its spec is forgotten.
@@ -67,6 +85,10 @@ impl fmt::Display for EventKind {
             Self::Exited { exit } => write!(f, "exited: {exit}"),
             Self::ShutdownError { exit } => write!(f, "did not stop as asked: {exit}"),
             Self::Abandoned => f.write_str("was abandoned"),
+            Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
+            Self::Waiting => f.write_str("waits for services that it depends on"),
+            Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
+            Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),
             Self::GaveUp { child } => write!(f, "gave up on `{child}`"),

@@ -138,6 +138,7 @@ mod error;
 mod event;
 mod handle;
 mod incarnation;
+mod layer;
 mod log;
 mod mailbox;
 mod port;
@@ -158,7 +159,8 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, ChildSpec, Exit, Failure, Intensity, Panic, Restart, Shutdown, Standing, Strategy,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, Hang, Intensity,
+    Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
 };
 
 pub use call::{Call, Reply};

@@ -56,6 +56,10 @@ impl Limiter {
             | EventKind::StartFailed { .. }
             | EventKind::Exited { .. }
             | EventKind::ShutdownError { .. }
+            | EventKind::Delayed { .. }
+            | EventKind::Waiting
+            | EventKind::Parked { .. }
+            | EventKind::Overdue { .. }
             | EventKind::GaveUp { .. } => {}
         }
         // One that has only ever started needs no window.
@@ -81,9 +85,12 @@ pub(crate) fn level(kind: &EventKind) -> Level {
     match kind {
         EventKind::Started { .. } | EventKind::Gone => Level::DEBUG,
         EventKind::Exited { exit } if !exit.is_abnormal() => Level::DEBUG,
-        EventKind::Ignored | EventKind::Down => Level::INFO,
-        EventKind::StartFailed { .. } | EventKind::Exited { .. } | EventKind::ShutdownError { .. } => Level::WARN,
-        EventKind::Abandoned | EventKind::GaveUp { .. } => Level::ERROR,
+        EventKind::Ignored | EventKind::Down | EventKind::Delayed { .. } | EventKind::Waiting => Level::INFO,
+        EventKind::StartFailed { .. }
+        | EventKind::Exited { .. }
+        | EventKind::Overdue { .. }
+        | EventKind::ShutdownError { .. } => Level::WARN,
+        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } => Level::ERROR,
     }
 }
 
@@ -107,6 +114,14 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         }
         EventKind::Abandoned => {
             error!(%path, generation, "child did not end after a kill and was abandoned");
+        }
+        EventKind::Delayed { delay } => info!(%path, generation, ?delay, suppressed, "child is restarted later"),
+        EventKind::Waiting => info!(%path, generation, suppressed, "child waits for services that it depends on"),
+        EventKind::Parked { probe_in } => {
+            error!(%path, generation, ?probe_in, suppressed, "child is parked: its restart budget is gone");
+        }
+        EventKind::Overdue { exit } => {
+            warn!(%path, generation, %exit, suppressed, "child takes too long and is killed")
         }
         EventKind::Down => info!(%path, generation, "child is down"),
         EventKind::Gone => debug!(%path, generation, suppressed, "child is gone"),

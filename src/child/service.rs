@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown};
+use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
@@ -56,6 +56,13 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// What happens when a kill does not end it. Default: abandoned after five seconds.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.spec = self.spec.abandon(abandon);
+        self
+    }
+
+    /// What happens when it ends, beyond its restart type: delays, a budget of its own, parking, rules. Default: OTP's,
+    /// which is to restart at once, and to give up by dying upward.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.spec = self.spec.policy(policy);
         self
     }
 
@@ -185,6 +192,12 @@ impl TaskChild {
     /// What happens when a kill does not end it. Default: abandoned after five seconds.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.child = self.child.abandon(abandon);
+        self
+    }
+
+    /// What happens when it ends, beyond its restart type: see [`ServiceChild::policy`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.child = self.child.policy(policy);
         self
     }
 

@@ -172,6 +172,10 @@ impl Driver {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
             Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
+            Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.from_now(until) }),
+            Report::Waiting { child } => (child, EventKind::Waiting),
+            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.from_now(until) }),
+            Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
                 let kind = EventKind::GaveUp { child: entry.path.clone() };
@@ -180,6 +184,10 @@ impl Driver {
             }
         };
         self.tell(child, kind);
+    }
+
+    fn from_now(&self, until: std::time::Duration) -> std::time::Duration {
+        until.saturating_sub(self.world.now())
     }
 
     fn tell(&self, child: ChildKey, kind: EventKind) {
@@ -215,6 +223,12 @@ impl Driver {
                 self.tell(child, EventKind::Down);
                 if let Some(entry) = self.children.get(&child) {
                     self.world.directory.close(&entry.path, State::Down);
+                }
+            }
+            Action::Park { child, until } => {
+                if let Some(entry) = self.children.get(&child) {
+                    let until = self.world.moment(until).into_std();
+                    self.world.directory.close(&entry.path, State::Parked { until });
                 }
             }
             Action::Forget(child) => {

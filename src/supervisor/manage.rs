@@ -232,8 +232,10 @@ impl SupervisorHandle {
     ) -> Result<T, ManageError> {
         let about = match &order {
             Order::StartChild(spec) => Some(spec.id().to_owned()),
-            Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) => Some(id.to_string()),
-            Order::Reconfigure(..) | Order::Limit { .. } | Order::Read => None,
+            Order::TerminateChild(id) | Order::RestartChild(id) | Order::DeleteChild(id) | Order::Revive(id) => {
+                Some(id.to_string())
+            }
+            Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) | Order::Read => None,
         };
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result| {

@@ -18,7 +18,7 @@ pub(crate) mod watch;
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{AutoShutdown, Exit, Flags, SpecError, Strategy};
+use regrow_supervisors::{AutoShutdown, Exit, Flags, PolicyError, SpecError, Strategy};
 
 use crate::child::Child;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
@@ -170,6 +170,13 @@ pub enum StartError {
         /// The supervisor.
         path: Arc<str>,
     },
+    /// A child's restart policy makes no sense.
+    BadPolicy {
+        /// The child.
+        path: Arc<str>,
+        /// Why.
+        error: PolicyError,
+    },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
     /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
@@ -198,6 +205,7 @@ impl StartError {
             SpecError::PermanentSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: true }
             }
+            SpecError::Policy(id, error) => Self::BadPolicy { path: format!("{path}/{id}").into(), error },
             _ => unreachable!("every error of the machine's constructor is known here"),
         }
     }
@@ -223,6 +231,7 @@ impl fmt::Display for StartError {
             }
             Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
             Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
+            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
             Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),

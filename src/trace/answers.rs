@@ -17,7 +17,7 @@ impl World<'_> {
         let lines: Vec<_> = running.machine.children().into_iter().rev().map(line).collect();
         let show = |(id, standing, child): (String, Standing, Option<Pid>)| {
             let process = match (standing, child) {
-                (Standing::Retrying, _) => "restarting".into(),
+                (Standing::Retrying | Standing::Waiting | Standing::Parked, _) => "restarting".into(),
                 (_, Some(child)) => self.processes[child].label.clone(),
                 (_, None) => "undefined".into(),
             };

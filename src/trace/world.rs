@@ -261,7 +261,11 @@ impl<'a> World<'a> {
                 Report::StartError { child, exit } => ("start_error", child, format::exit(&exit)),
                 Report::ShutdownError { child, exit } => ("shutdown_error", child, format::exit(&exit)),
                 Report::GaveUp { child } => ("shutdown", child, "reached_max_restart_intensity".into()),
-                Report::Abandoned { .. } => continue,
+                Report::Abandoned { .. }
+                | Report::Delayed { .. }
+                | Report::Waiting { .. }
+                | Report::Parked { .. }
+                | Report::Overdue { .. } => continue,
             };
             let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
             // OTP rule 88.
@@ -301,7 +305,7 @@ impl<'a> World<'a> {
                     running.names.insert(child, name);
                 }
             }
-            Action::Abandon(_) | Action::Rest(_) | Action::Forget(_) => {}
+            Action::Abandon(_) | Action::Park { .. } | Action::Rest(_) | Action::Forget(_) => {}
         }
     }
 }

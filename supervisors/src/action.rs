@@ -1,5 +1,7 @@
 //! What must be done, and what happened, as data.
 
+use std::time::Duration;
+
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::order::{Answer, Call, OrderError};
@@ -32,6 +34,13 @@ pub enum Action {
     },
     /// The child rests: it ended cleanly, was ignored or was terminated. An order or a group restart can bring it back.
     Rest(ChildKey),
+    /// The child is parked: it refuses what it is sent until it is up again. It is tried at this time.
+    Park {
+        /// Which child.
+        child: ChildKey,
+        /// When it is tried.
+        until: Duration,
+    },
     /// The child's spec is forgotten.
     Forget(ChildKey),
     /// Boot is complete: every child has been started.
@@ -69,6 +78,32 @@ pub enum Report {
     GaveUp {
         /// The child whose exit was one too many.
         child: ChildKey,
+    },
+    /// A restart was put off: the child is started again at this time, unless somebody is quicker.
+    Delayed {
+        /// Which child.
+        child: ChildKey,
+        /// When.
+        until: Duration,
+    },
+    /// A child is not started yet, because services that it depends on are not ready.
+    Waiting {
+        /// Which child.
+        child: ChildKey,
+    },
+    /// The child's restart budget is gone; it alone is put away, and tried again at this time.
+    Parked {
+        /// Which child.
+        child: ChildKey,
+        /// When.
+        until: Duration,
+    },
+    /// A child is killed because of this: its start took too long, or it hung.
+    Overdue {
+        /// Which attempt.
+        attempt: Attempt,
+        /// What its exit will be.
+        exit: Exit,
     },
     /// A killed child did not end in time and was left behind.
     Abandoned {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::exit::Exit;
 use crate::order::Call;
+use crate::policy::{On, Readiness};
 use crate::spec::ChildSpec;
+use crate::track::{Ended, Track};
 
 /// Names a child in its supervisor's table. It stays the same through restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,8 +69,12 @@ impl Attempt {
 pub enum Standing {
     /// It has a spec and no process: OTP's `undefined`.
     Down,
-    /// Its automatic restart failed, another try is queued: OTP's `restarting`.
+    /// It is to be started again, now or after a delay: OTP's `restarting`.
     Retrying,
+    /// It is to be started when the services that it depends on are ready.
+    Waiting,
+    /// It was put away because its budget was gone, and is tried again from time to time.
+    Parked,
     /// It is being started.
     Starting,
     /// It is up.
@@ -82,13 +88,17 @@ pub enum Standing {
 pub(crate) struct Live {
     pub(crate) attempt: Attempt,
     pub(crate) stage: Stage,
-    /// When its start was ordered.
-    pub(crate) begun: Duration,
+    /// When it came to this stage.
+    pub(crate) since: Duration,
     pub(crate) ending: Ending,
     /// When the next rung of the ladder is due.
     pub(crate) deadline: Option<Duration>,
     /// Its start, or its stop, takes longer than a prompt one.
     pub(crate) is_slow: bool,
+    /// It has handled as many messages as begin its curve anew.
+    pub(crate) is_proven: bool,
+    /// Why it is being killed, where it was not told to stop: its exit is that.
+    pub(crate) cause: Option<Box<Exit>>,
     /// Who ordered the start and waits for it.
     pub(crate) start_call: Option<StartCall>,
     /// Who ordered the stop and waits for it.
@@ -108,10 +118,12 @@ impl Live {
         Self {
             attempt,
             stage: Stage::Starting,
-            begun,
+            since: begun,
             ending: Ending::NotTold,
             deadline: None,
             is_slow: false,
+            is_proven: false,
+            cause: None,
             start_call,
             stop_calls: Vec::new(),
         }
@@ -127,14 +139,27 @@ impl Live {
             Ending::KilledByOthers => false,
         }
     }
+
+    /// How it ended, with what is to be known of its life.
+    pub(crate) fn ended(&mut self, exit: Exit, now: Duration) -> Ended {
+        let exit = self.cause.take().map_or(exit, |cause| *cause);
+        let phase = match self.stage {
+            Stage::Starting => Some(On::StartFailed),
+            Stage::Up => Some(On::NotReady),
+            Stage::Ready | Stage::Dead(_) => None,
+        };
+        Ended { exit, phase, lived: now.saturating_sub(self.since), is_proven: self.is_proven }
+    }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
     Starting,
+    /// Up, and not ready yet.
     Up,
+    Ready,
     /// It ended unexpectedly, and that exit waits in the inbox.
-    Dead(Exit),
+    Dead(Box<Ended>),
 }
 
 /// How far along the ladder a child is.
@@ -150,33 +175,121 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Down,
-    Retrying,
+    Held(Held),
     Live(Live),
 }
 
-#[derive(Debug, Clone)]
+/// To be started later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) hold: Hold,
+    pub(crate) scope: Scope,
+    /// The budget has been charged for it.
+    pub(crate) is_paid: bool,
+    /// Who ordered the start and waits for it.
+    pub(crate) start_call: Option<StartCall>,
+}
+
+impl Held {
+    pub(crate) fn new(hold: Hold, scope: Scope) -> Self {
+        Self { hold, scope, is_paid: false, start_call: None }
+    }
+
+    pub(crate) fn paid(self) -> Self {
+        Self { is_paid: true, ..self }
+    }
+}
+
+/// What a child that is to be started waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its turn: OTP's retry, behind what waits already (OTP rule 31).
+    Queued,
+    /// This moment.
+    Backoff { until: Duration },
+    /// The services that it depends on.
+    Dependency,
+    /// Its next probe.
+    Parked { until: Duration },
+}
+
+/// Who is started together with a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Whoever the strategy says.
+    Strategy,
+    /// All.
+    All,
+    /// Nobody.
+    Alone,
+}
+
+#[derive(Clone)]
 pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) state: State,
+    /// None until something has gone wrong.
+    pub(crate) track: Option<Box<Track>>,
+    /// It is down until somebody orders otherwise, and not only until its group is started.
+    pub(crate) is_at_rest: bool,
     place: u64,
+}
+
+/// Only what a decision may come to depend on: two machines with one future look alike.
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { spec, state, track, is_at_rest, place } = self;
+        let track = track.as_ref().filter(|_| spec.policy.is_some());
+        f.debug_tuple("Child").field(spec).field(state).field(&track).field(is_at_rest).field(place).finish()
+    }
 }
 
 impl Child {
     pub(crate) fn attempt(&self) -> Option<Attempt> {
         match &self.state {
             State::Live(live) => Some(live.attempt),
-            State::Down | State::Retrying => None,
+            State::Down | State::Held(_) => None,
+        }
+    }
+
+    pub(crate) fn track_mut(&mut self) -> &mut Track {
+        self.track.get_or_insert_default()
+    }
+
+    /// Down only until its group is started.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Down) && !self.is_at_rest
+    }
+
+    /// The stage of a child that is up.
+    pub(crate) fn stage_when_up(&self) -> Stage {
+        match self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default() {
+            Readiness::WhenUp => Stage::Ready,
+            Readiness::WhenSaid => Stage::Up,
+        }
+    }
+
+    /// When its timer is due, if it has one.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Live(live) => live.deadline,
+            State::Held(Held { hold: Hold::Backoff { until } | Hold::Parked { until }, .. }) => Some(*until),
+            State::Held(_) | State::Down => None,
         }
     }
 
     pub(crate) fn standing(&self) -> Standing {
         match &self.state {
             State::Down => Standing::Down,
-            State::Retrying => Standing::Retrying,
+            State::Held(held) => match held.hold {
+                Hold::Queued | Hold::Backoff { .. } => Standing::Retrying,
+                Hold::Dependency => Standing::Waiting,
+                Hold::Parked { .. } => Standing::Parked,
+            },
             State::Live(live) => match (live.ending, &live.stage) {
                 (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
                 (Ending::NotTold | Ending::KilledByOthers, Stage::Starting) => Standing::Starting,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Dead(_)) => Standing::Up,
+                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Ready | Stage::Dead(_)) => Standing::Up,
             },
         }
     }
@@ -188,6 +301,8 @@ pub(crate) struct Children {
     table: ByChild<Box<Child>>,
     order: BTreeMap<u64, ChildKey>,
     ids: HashMap<Arc<str>, ChildKey>,
+    /// Who depends on whom, by the name of whom.
+    dependents: HashMap<Arc<str>, Vec<ChildKey>>,
     keys: u64,
     places: u64,
     attempts: u64,
@@ -196,7 +311,7 @@ pub(crate) struct Children {
 /// In start order, so that two machines with one history look alike.
 impl fmt::Debug for Children {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { table: _, order: _, ids: _, keys, places, attempts } = self;
+        let Self { table: _, order: _, ids: _, dependents: _, keys, places, attempts } = self;
         let children: Vec<_> = self.iter().collect();
         let mut children_seen = f.debug_struct("Children");
         children_seen.field("children", &children).field("keys", keys).field("places", places);
@@ -211,7 +326,8 @@ impl Children {
         self.keys += 1;
         let place = self.next_place(key);
         self.ids.insert(spec.id.clone(), key);
-        self.table.insert(key, Box::new(Child { spec, state: State::Down, place }));
+        self.note_dependencies(key, &spec);
+        self.table.insert(key, Box::new(Child { spec, state: State::Down, track: None, is_at_rest: false, place }));
         key
     }
 
@@ -219,6 +335,7 @@ impl Children {
         let child = self.table.remove(&key)?;
         self.order.remove(&child.place);
         self.ids.remove(&child.spec.id);
+        self.forget_dependencies(key, &child.spec);
         // What many left behind is given back.
         if self.table.len() < self.table.capacity() / 8 {
             self.table.shrink_to(2 * self.table.len());
@@ -232,8 +349,38 @@ impl Children {
         let place = self.next_place(key);
         if let Some(child) = self.table.get_mut(&key) {
             self.order.remove(&std::mem::replace(&mut child.place, place));
-            if let Some(spec) = spec {
-                child.spec = spec;
+        }
+        if let Some(spec) = spec {
+            self.respec(key, spec);
+        }
+    }
+
+    /// Gives a child a new spec. Its name stays.
+    pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
+        let Some(child) = self.table.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut child.spec, spec.clone());
+        self.forget_dependencies(key, &before);
+        self.note_dependencies(key, &spec);
+    }
+
+    /// Who depends on the service of this name.
+    pub(crate) fn dependents(&self, name: &str) -> Vec<ChildKey> {
+        self.dependents.get(name).cloned().unwrap_or_default()
+    }
+
+    fn note_dependencies(&mut self, key: ChildKey, spec: &ChildSpec) {
+        for name in spec.dependencies() {
+            self.dependents.entry(name.clone()).or_default().push(key);
+        }
+    }
+
+    fn forget_dependencies(&mut self, key: ChildKey, spec: &ChildSpec) {
+        for name in spec.dependencies() {
+            if let Some(dependents) = self.dependents.get_mut(name) {
+                dependents.retain(|dependent| *dependent != key);
+                if dependents.is_empty() {
+                    self.dependents.remove(name);
+                }
             }
         }
     }
@@ -264,7 +411,7 @@ impl Children {
     pub(crate) fn live_mut(&mut self, attempt: Attempt) -> Option<&mut Live> {
         match &mut self.table.get_mut(&attempt.child)?.state {
             State::Live(live) if live.attempt == attempt => Some(live),
-            State::Live(_) | State::Down | State::Retrying => None,
+            State::Live(_) | State::Down | State::Held(_) => None,
         }
     }
 

@@ -10,9 +10,10 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, StartCall, State};
+use crate::children::{Attempt, ChildKey, Held, Hold, Scope, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
+use crate::judge::{Charge, Verdict};
 use crate::machine::{Decide, Machine};
 use crate::nursery::{Event, Nursery, Stop};
 use crate::order::{Answer, Call, Order, OrderError};
@@ -108,15 +109,16 @@ impl Decide for DynamicSupervisor {
     /// An ordered start is not retried; an automatic one is (OTP rules 81, 85).
     fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
         let key = attempt.child();
-        match self.nursery.ended(attempt).and_then(|live| live.start_call) {
-            Some(StartCall { call, .. }) => {
-                self.nursery.forget(key);
-                self.nursery.answer(call, Err(OrderError::Failed(exit)));
-            }
-            None => {
-                self.nursery.reports.push_back(Report::StartError { child: key, exit });
-                self.nursery.try_again(key);
-            }
+        let (call, ended) = self.nursery.failed(attempt, exit);
+        if let Some(StartCall { call, .. }) = call {
+            self.nursery.forget(key);
+            self.nursery.answer(call, Err(OrderError::Failed(ended.exit)));
+            return;
+        }
+        self.nursery.reports.push_back(Report::StartError { child: key, exit: ended.exit.clone() });
+        match self.nursery.judge(key, ended, Charge::Later).0 {
+            Verdict::Restart(_, delay) => self.nursery.try_again(key, Scope::Alone, delay),
+            verdict @ (Verdict::Rest | Verdict::Park | Verdict::GiveUp) => self.follow(key, verdict),
         }
     }
 
@@ -155,12 +157,17 @@ impl DynamicSupervisor {
     fn take(&mut self, event: Event) {
         match event {
             Event::Exit(attempt) => {
-                if let Some(exit) = self.nursery.take_exit(attempt) {
-                    self.decide(attempt.child(), exit);
+                if let Some(ended) = self.nursery.take_exit(attempt) {
+                    self.nursery.report_exit(attempt.child(), &ended.exit);
+                    let (verdict, _) = self.nursery.judge(attempt.child(), ended, Charge::Now);
+                    self.follow(attempt.child(), verdict);
                 }
             }
-            Event::Retry(key) if self.nursery.is_retrying(key) => self.restart(key),
-            Event::Retry(_) => {}
+            Event::Retry(key) => match self.nursery.take_turn(key) {
+                Some(Ok(held)) => self.nursery.start(key, held.start_call),
+                Some(Err(verdict)) => self.follow(key, verdict),
+                None => {}
+            },
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => {
                 let refused = match order {
@@ -171,6 +178,8 @@ impl DynamicSupervisor {
                         Ok(())
                     }
                     Order::Limit { intensity, children_max } => self.limit_order(call, intensity, children_max),
+                    Order::Adjust(adjustment) => self.nursery.adjust_order(call, adjustment, |_| Ok(())),
+                    Order::Revive(id) => self.nursery.revive_order(call, &id),
                     // OTP rule 84.
                     Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => {
                         Err(OrderError::WrongKind)
@@ -183,21 +192,18 @@ impl DynamicSupervisor {
         }
     }
 
-    fn decide(&mut self, key: ChildKey, exit: Exit) {
-        let restart = self.nursery.wants_restart(key, exit);
-        if restart {
-            self.restart(key);
-        } else {
-            self.nursery.forget(key);
-        }
-    }
-
-    fn restart(&mut self, key: ChildKey) {
-        if self.nursery.budget.spend(self.nursery.now) {
-            self.nursery.start(key, None);
-        } else {
-            self.nursery.reports.push_back(Report::GaveUp { child: key });
-            self.end(Exit::Shutdown, false);
+    /// Nobody here has a group: who is restarted is restarted alone.
+    fn follow(&mut self, key: ChildKey, verdict: Verdict) {
+        match verdict {
+            Verdict::Rest => self.nursery.forget(key),
+            Verdict::Restart(_, delay) => {
+                self.nursery.start_after(key, delay, Held::new(Hold::Queued, Scope::Alone).paid());
+            }
+            Verdict::Park => self.nursery.park(key),
+            Verdict::GiveUp => {
+                self.nursery.reports.push_back(Report::GaveUp { child: key });
+                self.end(Exit::Shutdown, false);
+            }
         }
     }
 
@@ -211,9 +217,10 @@ impl DynamicSupervisor {
         if spec.significant {
             return Err(OrderError::Refused(SpecError::NeverSignificant(spec.id)));
         }
+        spec.check().map_err(OrderError::Refused)?;
         let key = self.nursery.children.push(spec);
         self.nursery.actions.push_back(Action::Adopt { call, child: key });
-        self.nursery.start(key, Some(StartCall { call, is_new: true }));
+        self.nursery.start_for(key, StartCall { call, is_new: true });
         Ok(())
     }
 

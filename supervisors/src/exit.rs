@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::On;
 
 /// Why an incarnation ended, or why an attempt to start one came to nothing.
 ///
@@ -30,6 +33,8 @@ pub enum Exit {
     Failed(Failure),
     /// It panicked.
     Panicked(Panic),
+    /// It worked on one message for longer than its watchdog allows, and was killed for it.
+    Hung(Hang),
 }
 
 impl Exit {
@@ -48,7 +53,27 @@ impl Exit {
     pub fn is_abnormal(&self) -> bool {
         match self {
             Self::Normal | Self::Shutdown | Self::ShutdownWith(_) | Self::ChildFailedToStart { .. } => false,
-            Self::Killed | Self::Failed(_) | Self::Panicked(_) => true,
+            Self::Killed | Self::Failed(_) | Self::Panicked(_) | Self::Hung(_) => true,
+        }
+    }
+
+    /// The kind of end that rules are about.
+    pub fn on(&self) -> On {
+        match self {
+            Self::Normal => On::Normal,
+            Self::Shutdown | Self::ShutdownWith(_) | Self::ChildFailedToStart { .. } => On::Shutdown,
+            Self::Killed => On::Killed,
+            Self::Failed(_) => On::Failed,
+            Self::Panicked(_) => On::Panicked,
+            Self::Hung(_) => On::Hung,
+        }
+    }
+
+    /// Whether it is an error whose type is registered under this name.
+    pub(crate) fn is_error_named(&self, name: &str) -> bool {
+        match self {
+            Self::Failed(failure) => failure.names.iter().any(|known| **known == *name),
+            _ => false,
         }
     }
 
@@ -60,6 +85,7 @@ impl Exit {
             Self::Killed => "killed",
             Self::Failed(_) => "failed",
             Self::Panicked(_) => "panicked",
+            Self::Hung(_) => "hung",
         }
     }
 }
@@ -74,6 +100,7 @@ impl fmt::Display for Exit {
             Self::Killed => f.write_str("killed"),
             Self::Failed(failure) => write!(f, "failed: {failure}"),
             Self::Panicked(panic) => write!(f, "panicked: {panic}"),
+            Self::Hung(hang) => write!(f, "hung: {hang}"),
         }
     }
 }
@@ -83,17 +110,26 @@ impl fmt::Display for Exit {
 pub struct Failure {
     message: Arc<str>,
     cause: Option<Arc<dyn Any + Send + Sync>>,
+    /// The registered names of its type.
+    names: Arc<[Arc<str>]>,
 }
 
 impl Failure {
     /// A failure known by its text alone.
     pub fn new(message: impl Into<Arc<str>>) -> Self {
-        Self { message: message.into(), cause: None }
+        Self { message: message.into(), cause: None, names: Arc::default() }
     }
 
     /// A failure that keeps the error it came from.
     pub fn with_cause(message: impl Into<Arc<str>>, cause: impl Any + Send + Sync) -> Self {
-        Self { message: message.into(), cause: Some(Arc::new(cause)) }
+        Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
+    }
+
+    /// The names under which the type of the error is registered, for [rules](crate::Rule::error).
+    #[must_use]
+    pub fn named(mut self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        self.names = names.into_iter().collect();
+        self
     }
 
     /// The text, sources included.
@@ -142,6 +178,42 @@ impl fmt::Display for Panic {
         match &self.location {
             Some(location) => write!(f, "{} at {location}", self.message),
             None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// A message that took too long, and what was known of it when the watchdog acted.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Hang {
+    /// How long the message had been in hand, waits for other services left out.
+    pub time: Duration,
+    /// Its type, or the label that the service gives it.
+    pub message: Arc<str>,
+    /// The service whose answer, or whose room, it waited for.
+    pub waiting_for: Option<Arc<str>>,
+    /// The services that wait for each other in a circle, this one first.
+    pub cycle: Arc<[Arc<str>]>,
+}
+
+impl Hang {
+    /// A message that took so long.
+    pub fn new(time: Duration, message: impl Into<Arc<str>>) -> Self {
+        Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
+    }
+}
+
+impl fmt::Display for Hang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(first) = self.cycle.first() {
+            write!(f, "`{}` waits in a circle: ", self.message)?;
+            self.cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+            return f.write_str(first);
+        }
+        write!(f, "`{}` in hand for {:.1?}", self.message, self.time)?;
+        match &self.waiting_for {
+            Some(path) => write!(f, ", waiting for `{path}`"),
+            None => Ok(()),
         }
     }
 }

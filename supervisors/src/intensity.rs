@@ -25,6 +25,16 @@ impl Intensity {
         Self { limit: Some((restarts_max, period)) }
     }
 
+    /// How many restarts are forgiven; `None` without a limit.
+    pub fn restarts_max(&self) -> Option<u32> {
+        self.limit.map(|(restarts_max, _)| restarts_max)
+    }
+
+    /// In how long; `None` without a limit.
+    pub fn period(&self) -> Option<Duration> {
+        self.limit.map(|(_, period)| period)
+    }
+
     /// No limit: the supervisor never gives up. For services that must come back whatever it costs; a start that always
     /// fails is then tried again at once, for ever.
     pub const fn unlimited() -> Self {
@@ -55,6 +65,10 @@ impl Budget {
         self.intensity = intensity;
     }
 
+    pub(crate) fn period(&self) -> Option<Duration> {
+        self.intensity.period()
+    }
+
     /// Spends one unit at `now`; `false` when that is one more than forgiven (OTP rules 20, 21).
     pub(crate) fn spend(&mut self, now: Duration) -> bool {
         let Some((restarts_max, period)) = self.intensity.limit else { return true };
@@ -64,6 +78,14 @@ impl Budget {
         }
         self.spent.push_back(now);
         self.spent.len() <= restarts_max as usize
+    }
+
+    /// How many more restarts are forgiven at `now`, and out of how many in how long; `None` without a limit.
+    pub(crate) fn left(&self, now: Duration) -> Option<(u32, u32, Duration)> {
+        let (restarts_max, period) = self.intensity.limit?;
+        let counted = self.spent.iter().filter(|&&at| now.saturating_sub(at) <= period).count();
+        let counted = u32::try_from(counted).unwrap_or(u32::MAX);
+        Some((restarts_max.saturating_sub(counted), restarts_max, period))
     }
 }
 

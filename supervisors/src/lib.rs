@@ -43,34 +43,50 @@
 //! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
 //! | `exit.rs` | how a life ended, and whether that is abnormal |
 //! | `intensity.rs` | the restart budget, a sliding window |
+//! | `policy.rs`, `backoff.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
 //! | `action.rs` | what must be done, and what happened, as data |
 //! | `children.rs` | the ordered child table |
 //! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
 //! | `supervisor.rs` | the static supervisor, and the decision about an exit |
 //! | `dynamic.rs` | the dynamic supervisor |
+//! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
+//! | `readiness.rs`, `gate.rs` | who waits for whom; how many may start at a time |
+//! | `why.rs` | why a child stands where it does |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
 //! | `order.rs`, `management.rs` | the management orders, and how a static supervisor carries them out |
 //! | `nursery.rs` | what both supervisors are made of: the ladder by which one child is stopped (ask, wait, kill, wait, abandon), and patience |
 
 mod action;
+mod adjust;
+mod backoff;
 mod children;
 mod dynamic;
 mod exit;
+mod gate;
 mod intensity;
+mod judge;
 mod machine;
 mod management;
 mod nursery;
 mod order;
+mod policy;
 mod procession;
+mod readiness;
 mod spec;
 mod supervisor;
+mod track;
+mod why;
 
 pub use action::{Action, Report};
+pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};
 pub use children::{Attempt, ByChild, ChildKey, KeyHasher, Standing};
 pub use dynamic::DynamicSupervisor;
-pub use exit::{Exit, Failure, Panic};
+pub use exit::{Exit, Failure, Hang, Panic};
+pub use gate::Gate;
 pub use intensity::Intensity;
 pub use machine::Machine;
-pub use order::{Answer, Call, Order, OrderError};
-pub use spec::{Abandon, AutoShutdown, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
+pub use order::{Adjustment, Answer, Call, Order, OrderError};
+pub use policy::{GiveUp, NotReady, On, Policy, PolicyError, Readiness, Rule, Then};
+pub use spec::{Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
 pub use supervisor::Supervisor;
+pub use why::{Left, Why};

@@ -9,11 +9,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
+use crate::backoff::Chance;
 use crate::children::{Attempt, ChildKey, Ending, Live, Stage, Standing};
-use crate::exit::Exit;
+use crate::exit::{Exit, Hang};
 use crate::nursery::{Event, Nursery};
 use crate::order::{Call, Order, OrderError};
-use crate::spec::ChildSpec;
+use crate::spec::{BudgetClock, ChildSpec};
+use crate::why::Why;
 
 /// A supervisor as its driver sees it: facts in, actions out.
 ///
@@ -27,6 +29,50 @@ pub trait Machine: Decide + fmt::Debug {
     fn handle_started(&mut self, attempt: Attempt, now: Duration) {
         self.nursery_mut().tick(now);
         self.nursery_mut().started(attempt);
+    }
+
+    /// The attempt is ready. To be told of children whose policy says that they say so ([`Readiness::WhenSaid`]); the
+    /// others are ready as soon as they are up.
+    ///
+    /// [`Readiness::WhenSaid`]: crate::Readiness::WhenSaid
+    fn handle_ready(&mut self, attempt: Attempt, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().became_ready(attempt);
+    }
+
+    /// A service that is no child of this supervisor, and that children depend on under this name, has become ready, or
+    /// is not any more.
+    fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().set_ready(name, is_ready);
+    }
+
+    /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
+    fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
+        self.nursery_mut().tick(now);
+        let policy = self.spec(attempt.child()).and_then(|spec| spec.policy.clone());
+        let asked = policy.and_then(|policy| policy.reset_after_messages);
+        if let Some(live) = self.nursery_mut().children.live_mut(attempt) {
+            live.is_proven |= asked.is_some_and(|asked| messages >= asked);
+        }
+    }
+
+    /// The attempt works on one message for too long. It is killed, and its exit will be [`Exit::Hung`].
+    fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().overdue(attempt, Exit::Hung(hang));
+    }
+
+    /// Gives the child a source of chance of its own, for the jitter of its delays. Without one it has none.
+    fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>) {
+        if let Some(child) = self.nursery_mut().children.get_mut(child) {
+            child.track_mut().set_chance(chance);
+        }
+    }
+
+    /// What the window of the restart budget is measured in. OTP's clock unless told otherwise.
+    fn set_budget_clock(&mut self, clock: BudgetClock) {
+        self.nursery_mut().clock = clock;
     }
 
     /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).
@@ -57,13 +103,14 @@ pub trait Machine: Decide + fmt::Debug {
     /// The attempt has ended, and nothing of it is left.
     fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
         self.nursery_mut().tick(now);
+        let now = self.nursery().now;
         let Some(live) = self.nursery_mut().children.live_mut(attempt) else { return };
         match (live.ending, &live.stage) {
             (Ending::Asked | Ending::Killed, _) => self.stopped(attempt.child(), &exit),
             (_, Stage::Starting) => self.handle_start_failed(attempt, exit, now),
             (_, Stage::Dead(_)) => {}
-            (_, Stage::Up) => {
-                live.stage = Stage::Dead(exit);
+            (_, Stage::Up | Stage::Ready) => {
+                live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
                 self.nursery_mut().disarm(attempt.child());
                 self.nursery_mut().inbox.push_back(Event::Exit(attempt));
             }
@@ -147,6 +194,11 @@ pub trait Machine: Decide + fmt::Debug {
     fn poll_timeout(&self) -> Option<Duration> {
         let patience = self.patient_until();
         [self.nursery().next_rung(), patience].into_iter().flatten().min()
+    }
+
+    /// What is known of why the child stands where it does.
+    fn why(&self, child: ChildKey) -> Option<Why> {
+        Why::new(self.nursery(), child)
     }
 
     /// The spec of a child, while the supervisor has one.

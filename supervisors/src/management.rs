@@ -20,6 +20,11 @@ impl Supervisor {
             Order::DeleteChild(id) => self.delete_order(call, &id),
             Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
             Order::Limit { .. } => Err(OrderError::WrongKind),
+            Order::Adjust(adjustment) => {
+                let flags = self.flags;
+                self.nursery.adjust_order(call, adjustment, |spec| flags.check_significance(spec))
+            }
+            Order::Revive(id) => self.nursery.revive_order(call, &id),
             Order::Read => {
                 self.nursery.answer(call, Ok(Answer::Done));
                 Ok(())
@@ -35,10 +40,13 @@ impl Supervisor {
         if let Some(key) = self.find(&spec.id) {
             return Err(match self.standing(key) {
                 Some(Standing::Up | Standing::Stopping) => OrderError::AlreadyStarted(key),
-                Some(Standing::Down | Standing::Retrying | Standing::Starting) | None => OrderError::AlreadyPresent,
+                Some(
+                    Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting,
+                )
+                | None => OrderError::AlreadyPresent,
             });
         }
-        self.flags.check_significance(&spec).map_err(OrderError::Refused)?;
+        self.flags.check_significance(&spec).and_then(|()| spec.check()).map_err(OrderError::Refused)?;
         let key = self.nursery.children.push(spec);
         self.nursery.actions.push_back(Action::Adopt { call, child: key });
         self.start_for(StartCall { call, is_new: true }, key);
@@ -64,9 +72,10 @@ impl Supervisor {
         } else {
             // One that is down rests already.
             let is_temporary = self.spec(key).is_some_and(|spec| spec.restart == Restart::Temporary);
-            if is_temporary || self.standing(key) == Some(Standing::Retrying) {
-                self.stop_child(key, false);
+            if is_temporary || self.standing(key) != Some(Standing::Down) {
+                self.nursery.vacate(key);
                 self.rest(key);
+                self.rest_group();
             }
             self.nursery.answer(call, Ok(Answer::Done));
         }
@@ -118,7 +127,9 @@ impl Supervisor {
         let key = self.find(id).ok_or(OrderError::NotFound)?;
         match self.standing(key) {
             Some(Standing::Down) => Ok(key),
-            Some(Standing::Retrying | Standing::Starting) => Err(OrderError::Restarting),
+            Some(Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting) => {
+                Err(OrderError::Restarting)
+            }
             Some(Standing::Up | Standing::Stopping) => Err(OrderError::Running),
             None => Err(OrderError::NotFound),
         }
@@ -126,7 +137,7 @@ impl Supervisor {
 
     /// A start that somebody waits for. Under the ordered strategies it is ordered work of its own.
     fn start_for(&mut self, call: StartCall, key: ChildKey) {
-        self.nursery.start(key, Some(call));
+        self.nursery.start_for(key, call);
         if self.flags.strategy != Strategy::OneForOne {
             self.procession = Some(Procession::wait_for(key));
         }

@@ -4,19 +4,24 @@
 //! Invariants:
 //! 1. A child on the ladder that ends is never restarted for it and costs no unit (OTP rules 25, 52).
 //! 2. Each rung has a limit of its own; only `Shutdown::Wait` and `Abandon::Never` have none.
-//! 3. A live child has at most one entry in the timer table, and a child that is not live has none.
+//! 3. A child has at most one entry in the timer table: for the next rung, for a start that takes too long, or for the end
+//!    of a delay. A child that is down has none.
 //! 4. A start, and a stop that was ordered, hold up other events for at most [`PATIENCE`], and only while no other is known
 //!    to be slow: what is prompt happens in OTP's order, and what hangs delays nobody.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Children, Ending, Live, Stage, Standing, StartCall, State};
+use crate::children::{
+    Attempt, Child, ChildKey, Children, Ending, Held, Hold, Live, Scope, Stage, Standing, StartCall, State,
+};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::order::{Answer, Call, Order, OrderError};
-use crate::spec::{Abandon, Restart, Shutdown};
+use crate::spec::{Abandon, BudgetClock, Restart, Shutdown};
+use crate::track::Ended;
 
 /// How long a start or a stop that others wait for counts as prompt.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
@@ -30,6 +35,13 @@ pub struct Nursery {
     /// Exits and orders whose turn has not come yet.
     pub(crate) inbox: VecDeque<Event>,
     pub(crate) now: Duration,
+    /// Services elsewhere that are ready, as the driver calls them.
+    pub(crate) ready: HashSet<Arc<str>>,
+    pub(crate) clock: BudgetClock,
+    /// How many children are being stopped, since when without a break, and for how long in all before that.
+    stops: usize,
+    pub(crate) stops_since: Option<Duration>,
+    pub(crate) stopped_for: Duration,
     timers: BTreeSet<(Duration, ChildKey)>,
     /// The start or stop that is given time to prove prompt, and since when.
     awaited: Option<(Attempt, Duration)>,
@@ -69,6 +81,11 @@ impl Nursery {
             reports: VecDeque::new(),
             inbox: VecDeque::new(),
             now: Duration::ZERO,
+            ready: HashSet::new(),
+            clock: BudgetClock::All,
+            stops: 0,
+            stops_since: None,
+            stopped_for: Duration::ZERO,
             timers: BTreeSet::new(),
             awaited: None,
             slow: 0,
@@ -88,27 +105,66 @@ impl Nursery {
         }
     }
 
-    /// The exit of a child that died, when its turn comes; `None` where a stop that came first has consumed it (OTP rules
+    /// The end of a child that died, when its turn comes; `None` where a stop that came first has consumed it (OTP rules
     /// 43, 52).
-    pub(crate) fn take_exit(&mut self, attempt: Attempt) -> Option<Exit> {
-        let Live { stage: Stage::Dead(exit), .. } = self.children.live_mut(attempt)? else { return None };
-        let exit = exit.clone();
+    pub(crate) fn take_exit(&mut self, attempt: Attempt) -> Option<Ended> {
+        let Live { stage: Stage::Dead(ended), .. } = self.children.live_mut(attempt)? else { return None };
+        let ended = (**ended).clone();
         self.vacate(attempt.child());
-        Some(exit)
+        Some(ended)
     }
 
-    /// Whether a child is still to be tried again when its turn comes: not where it was terminated or revived meanwhile
-    /// (OTP rule 32).
-    pub(crate) fn is_retrying(&self, key: ChildKey) -> bool {
-        self.children.get(key).is_some_and(|child| matches!(child.state, State::Retrying))
+    /// A start that came to nothing, which nobody ordered.
+    pub(crate) fn failed(&mut self, attempt: Attempt, exit: Exit) -> (Option<StartCall>, Ended) {
+        let now = self.now;
+        let Some(live) = self.children.live_mut(attempt) else {
+            unreachable!("only the failure of a start that is under way comes here")
+        };
+        let ended = live.ended(exit, now);
+        (self.ended(attempt).and_then(|live| live.start_call), ended)
     }
 
-    /// A failed automatic restart is tried again, behind what already waits (OTP rules 30, 31).
-    pub(crate) fn try_again(&mut self, key: ChildKey) {
-        if let Some(child) = self.children.get_mut(key) {
-            child.state = State::Retrying;
-            self.inbox.push_back(Event::Retry(key));
+    /// The child is to be started later.
+    pub(crate) fn hold(&mut self, key: ChildKey, held: Held) {
+        self.disarm(key);
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.state = State::Held(held);
+        if let Some(deadline) = child.deadline() {
+            self.timers.insert((deadline, key));
         }
+        match held.hold {
+            Hold::Queued => self.inbox.push_back(Event::Retry(key)),
+            Hold::Backoff { until } => self.reports.push_back(Report::Delayed { child: key, until }),
+            Hold::Dependency => self.reports.push_back(Report::Waiting { child: key }),
+            Hold::Parked { .. } => {}
+        }
+    }
+
+    /// An ordered start. It waits for the services that the child depends on, and so does whoever ordered it.
+    pub(crate) fn start_for(&mut self, key: ChildKey, call: StartCall) {
+        let held = Held { start_call: Some(call), ..Held::new(Hold::Dependency, Scope::Alone).paid() };
+        self.start_after(key, Duration::ZERO, held);
+    }
+
+    /// Starts it when the delay is over and everybody it depends on is ready: now, if it can be.
+    pub(crate) fn start_after(&mut self, key: ChildKey, delay: Duration, held: Held) {
+        if !delay.is_zero() {
+            let hold = Hold::Backoff { until: self.now.saturating_add(delay) };
+            self.hold(key, Held { hold, ..held });
+        } else if self.is_independent(key) {
+            self.start(key, held.start_call);
+        } else {
+            self.hold(key, Held { hold: Hold::Dependency, ..held });
+        }
+    }
+
+    /// A failed automatic restart is tried again: behind what already waits (OTP rules 30, 31), or after a delay.
+    pub(crate) fn try_again(&mut self, key: ChildKey, scope: Scope, delay: Duration) {
+        let hold = match delay {
+            Duration::ZERO => Hold::Queued,
+            delay => Hold::Backoff { until: self.now.saturating_add(delay) },
+        };
+        self.hold(key, Held::new(hold, scope));
     }
 
     pub(crate) fn answer(&mut self, call: Call, result: Result<Answer, OrderError>) {
@@ -117,9 +173,15 @@ impl Nursery {
 
     /// Begins an attempt. `call` waits for its outcome.
     pub(crate) fn start(&mut self, key: ChildKey, call: Option<StartCall>) {
+        self.disarm(key);
         let attempt = self.children.next_attempt(key);
         let Some(child) = self.children.get_mut(key) else { return };
+        let limit = child.spec.policy.as_ref().and_then(|policy| policy.start_timeout);
         child.state = State::Live(Live::new(attempt, self.now, call));
+        child.is_at_rest = false;
+        if let Some(limit) = limit {
+            self.arm(key, limit);
+        }
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
     }
@@ -133,13 +195,20 @@ impl Nursery {
 
     /// The attempt is up; who waited for it is told.
     pub(crate) fn started(&mut self, attempt: Attempt) {
-        let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
-        live.stage = Stage::Up;
+        let key = attempt.child();
+        let Some(Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
+        let Some(up) = self.children.get(key).map(Child::stage_when_up) else { return };
+        let Some(live) = self.children.live_mut(attempt) else { return };
+        let is_ready = matches!(up, Stage::Ready);
+        live.stage = up;
         let was_slow = std::mem::take(&mut live.is_slow);
         let call = live.start_call.take();
         self.slow -= usize::from(was_slow);
         if let Some(StartCall { call, .. }) = call {
             self.answer(call, Ok(Answer::Started(attempt)));
+        }
+        if is_ready {
+            self.became_ready(attempt);
         }
     }
 
@@ -149,16 +218,38 @@ impl Nursery {
         self.vacate(attempt.child())
     }
 
-    /// The child has no process any more.
+    /// The child has no process any more, and none is to come.
     pub(crate) fn vacate(&mut self, key: ChildKey) -> Option<Live> {
         self.disarm(key);
         let child = self.children.get_mut(key)?;
         match std::mem::replace(&mut child.state, State::Down) {
             State::Live(live) => {
                 self.slow -= usize::from(live.is_slow);
+                self.set_stopping(matches!(live.ending, Ending::Asked | Ending::Killed), false);
                 Some(live)
             }
-            State::Down | State::Retrying => None,
+            State::Held(Held { start_call: Some(StartCall { call, .. }), .. }) => {
+                self.answer(call, Err(OrderError::Failed(Exit::Shutdown)));
+                None
+            }
+            State::Down | State::Held(_) => None,
+        }
+    }
+
+    /// One child more, or less, is being stopped.
+    fn set_stopping(&mut self, was: bool, is: bool) {
+        match (was, is) {
+            (false, true) => {
+                self.stops += 1;
+                self.stops_since.get_or_insert(self.now);
+            }
+            (true, false) => {
+                self.stops -= 1;
+                if self.stops == 0 {
+                    self.stopped_for += self.now.saturating_sub(self.stops_since.take().unwrap_or(self.now));
+                }
+            }
+            (true, true) | (false, false) => {}
         }
     }
 
@@ -175,7 +266,7 @@ impl Nursery {
         let (attempt, since) = self.awaited?;
         match &self.children.get(attempt.child())?.state {
             State::Live(live) if live.attempt == attempt && live.is_awaited() => Some(since.saturating_add(PATIENCE)),
-            State::Live(_) | State::Down | State::Retrying => None,
+            State::Live(_) | State::Down | State::Held(_) => None,
         }
     }
 
@@ -198,8 +289,8 @@ impl Nursery {
     pub(crate) fn starting_since(&self, key: ChildKey) -> Option<Duration> {
         let child = self.children.get(key)?;
         match &child.state {
-            State::Live(live) if child.standing() == Standing::Starting => Some(live.begun),
-            State::Live(_) | State::Down | State::Retrying => None,
+            State::Live(live) if child.standing() == Standing::Starting => Some(live.since),
+            State::Live(_) | State::Down | State::Held(_) => None,
         }
     }
 
@@ -211,8 +302,9 @@ impl Nursery {
     /// Somebody outside has killed this attempt.
     pub(crate) fn kill_under_way(&mut self, attempt: Attempt) {
         let Some(live) = self.children.live_mut(attempt) else { return };
-        if let (Ending::NotTold, Stage::Starting | Stage::Up) = (live.ending, &live.stage) {
+        if let (Ending::NotTold, Stage::Starting | Stage::Up | Stage::Ready) = (live.ending, &live.stage) {
             live.ending = Ending::KilledByOthers;
+            self.disarm(attempt.child());
             self.arm_abandon(attempt.child());
         }
     }
@@ -223,19 +315,23 @@ impl Nursery {
         let live = match &mut child.state {
             State::Live(live) => live,
             State::Down => return Stop::Idle,
-            State::Retrying => {
-                child.state = State::Down;
+            State::Held(Held { hold: Hold::Parked { .. }, .. }) => return Stop::Idle,
+            State::Held(_) => {
+                self.vacate(key);
                 return Stop::Idle;
             }
         };
-        if let Stage::Dead(exit) = &live.stage {
-            return Stop::Dead(exit.clone());
+        if let Stage::Dead(ended) = &live.stage {
+            return Stop::Dead(ended.exit.clone());
         }
         let rule = if by_force { Shutdown::Kill } else { child.spec.shutdown };
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
             // It is on the last rung already, and its deadline stands.
-            (Ending::KilledByOthers, _) => live.ending = Ending::Killed,
+            (Ending::KilledByOthers, _) => {
+                live.ending = Ending::Killed;
+                self.set_stopping(false, true);
+            }
             (Ending::NotTold | Ending::Asked, Shutdown::Kill) => self.kill(key),
             (Ending::NotTold, Shutdown::After(limit)) => self.ask(key, Some(limit)),
             (Ending::NotTold, Shutdown::Wait) => self.ask(key, None),
@@ -243,21 +339,46 @@ impl Nursery {
         Stop::Told
     }
 
-    /// Takes one step up a ladder whose rung is due. The attempt that comes back was abandoned: it counts as killed.
+    /// Does what is due: a step up a ladder, the end of a delay, of a start that takes too long. The attempt that comes back
+    /// was abandoned: it counts as killed.
     pub(crate) fn climb(&mut self) -> Option<Option<Attempt>> {
         let &(at, key) = self.timers.first()?;
         if at > self.now {
             return None;
         }
         self.disarm(key);
-        let Some(State::Live(live)) = self.children.get(key).map(|child| &child.state) else { return Some(None) };
+        let child = self.children.get(key)?;
+        let live = match &child.state {
+            State::Live(live) => live,
+            State::Held(_) => {
+                self.wake(key);
+                return Some(None);
+            }
+            State::Down => return Some(None),
+        };
         match live.ending {
             Ending::Asked => {
                 self.kill(key);
                 Some(None)
             }
             Ending::Killed | Ending::KilledByOthers => Some(self.abandon(key)),
-            Ending::NotTold => Some(None),
+            Ending::NotTold => {
+                let (attempt, limit) =
+                    (live.attempt, child.spec.policy.as_ref().and_then(|policy| policy.start_timeout));
+                self.overdue(attempt, Exit::failed(format!("not ready after {:?}", limit.unwrap_or_default())));
+                Some(None)
+            }
+        }
+    }
+
+    /// Kills an attempt that takes too long. Its exit will be `exit`, and unexpected.
+    pub(crate) fn overdue(&mut self, attempt: Attempt, exit: Exit) {
+        let Some(live) = self.children.live_mut(attempt) else { return };
+        if let (Ending::NotTold, Stage::Starting | Stage::Up | Stage::Ready) = (live.ending, &live.stage) {
+            live.cause = Some(Box::new(exit.clone()));
+            self.reports.push_back(Report::Overdue { attempt, exit });
+            self.tell(attempt.child(), Ending::KilledByOthers, Action::Kill);
+            self.arm_abandon(attempt.child());
         }
     }
 
@@ -270,16 +391,11 @@ impl Nursery {
         Some(attempt)
     }
 
-    /// Whether an unexpected exit calls for a restart (OTP rules 14 to 16); it is reported as rule 19 says.
-    pub(crate) fn wants_restart(&mut self, key: ChildKey, exit: Exit) -> bool {
-        let Some(child) = self.children.get(key) else { return false };
-        let is_abnormal = exit.is_abnormal();
-        if child.spec.restart == Restart::Permanent || is_abnormal {
-            self.reports.push_back(Report::ChildTerminated { child: key, exit });
-        }
-        match (child.spec.restart, is_abnormal) {
-            (Restart::Permanent, _) | (Restart::Transient, true) => true,
-            (Restart::Transient, false) | (Restart::Temporary, _) => false,
+    /// An unexpected exit is reported as OTP rule 19 says.
+    pub(crate) fn report_exit(&mut self, key: ChildKey, exit: &Exit) {
+        let Some(child) = self.children.get(key) else { return };
+        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
+            self.reports.push_back(Report::ChildTerminated { child: key, exit: exit.clone() });
         }
     }
 
@@ -292,7 +408,7 @@ impl Nursery {
             Exit::Shutdown => !by_kill || !lasting,
             Exit::Normal | Exit::ShutdownWith(_) | Exit::ChildFailedToStart { .. } => !lasting,
             Exit::Killed => by_kill,
-            Exit::Failed(_) | Exit::Panicked(_) => false,
+            Exit::Failed(_) | Exit::Panicked(_) | Exit::Hung(_) => false,
         }
     }
 
@@ -311,8 +427,10 @@ impl Nursery {
     fn tell(&mut self, key: ChildKey, ending: Ending, action: fn(Attempt) -> Action) {
         self.disarm(key);
         if let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state) {
-            live.ending = ending;
+            let is_stop = |ending| matches!(ending, Ending::Asked | Ending::Killed);
+            let was_stop = is_stop(std::mem::replace(&mut live.ending, ending));
             self.actions.push_back(action(live.attempt));
+            self.set_stopping(was_stop, is_stop(ending));
         }
     }
 
@@ -334,10 +452,12 @@ impl Nursery {
 
     /// Invariant 3.
     pub(crate) fn disarm(&mut self, key: ChildKey) {
-        if let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state)
-            && let Some(deadline) = live.deadline.take()
-        {
+        let Some(child) = self.children.get_mut(key) else { return };
+        if let Some(deadline) = child.deadline() {
             self.timers.remove(&(deadline, key));
+        }
+        if let State::Live(live) = &mut child.state {
+            live.deadline = None;
         }
     }
 }

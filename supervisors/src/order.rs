@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::intensity::Intensity;
-use crate::spec::{ChildSpec, Flags, SpecError};
+use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 
 /// Names one order, so that its answer can be given to whoever waits for it. The driver chooses the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,8 +33,23 @@ pub enum Order {
         /// How many children there may be. Those that are there stay.
         children_max: Option<usize>,
     },
+    /// Take these policies for the ones in force. For both kinds of supervisor; nothing is started or stopped for it.
+    Adjust(Box<Adjustment>),
+    /// Start a child now that is parked, or waits for a delay or for others; and forget that it ever failed.
+    Revive(Arc<str>),
     /// Nothing: the answer says that it is this order's turn, and that the table may be read.
     Read,
+}
+
+/// What an [`Order::Adjust`] changes.
+#[derive(Debug, Clone, Default)]
+pub struct Adjustment {
+    /// The new specs of children, by their names. Names that the supervisor does not know are passed over.
+    pub specs: Vec<ChildSpec>,
+    /// The new restart budget. What is spent stays spent.
+    pub intensity: Option<Intensity>,
+    /// What the budget's window is measured in from now on.
+    pub budget_clock: Option<BudgetClock>,
 }
 
 /// An order that was carried out.

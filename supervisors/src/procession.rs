@@ -6,9 +6,10 @@
 //! 3. A procession that ends the supervisor is the last: it is replaced only by a more forceful end.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::action::Action;
-use crate::children::{ChildKey, Children, Standing, State};
+use crate::children::{ChildKey, Children, Held, Hold, Scope, Standing, State};
 use crate::exit::Exit;
 use crate::spec::Restart;
 use crate::supervisor::Supervisor;
@@ -55,6 +56,22 @@ impl Procession {
         Self { starts: keys.iter().copied().collect(), stops: keys, awaiting: None, goal: Goal::GroupRestart }
     }
 
+    /// The others of the group of `key`, from `first` on, are stopped; the group is started when the delay of `key` is over.
+    pub(crate) fn pause(children: &Children, first: Option<ChildKey>, key: ChildKey) -> Self {
+        let mut group = Self::group(children, first);
+        group.stops.retain(|other| *other != key);
+        Self { starts: VecDeque::new(), ..group }
+    }
+
+    /// The delays that children of the group are serving: until when the last of them lasts.
+    pub(crate) fn held_until(children: &Children, first: Option<ChildKey>) -> Option<Duration> {
+        let held = Self::group(children, first).stops.into_iter().filter_map(|key| match &children.get(key)?.state {
+            State::Held(Held { hold: Hold::Backoff { until }, .. }) => Some(*until),
+            State::Held(_) | State::Live(_) | State::Down => None,
+        });
+        held.max()
+    }
+
     /// One child that has just been told to start or to stop is waited for.
     pub(crate) fn wait_for(child: ChildKey) -> Self {
         Self { stops: Vec::new(), starts: VecDeque::new(), awaiting: Some(child), goal: Goal::One }
@@ -76,7 +93,7 @@ impl Supervisor {
         if let Some(awaited) = procession.awaiting {
             match self.nursery.children.get(awaited).map(|child| child.standing()) {
                 Some(Standing::Starting | Standing::Stopping) => return false,
-                Some(Standing::Up | Standing::Down | Standing::Retrying) | None => procession.awaiting = None,
+                Some(_) | None => procession.awaiting = None,
             }
         }
         if let Some(key) = procession.stops.pop() {
@@ -92,7 +109,8 @@ impl Supervisor {
             // Temporary children were forgotten (OTP rule 33).
             if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
                 procession.awaiting = Some(key);
-                self.nursery.start(key, None);
+                // One that has to wait for others holds up nobody: it is started when they are ready.
+                self.nursery.start_after(key, Duration::ZERO, Held::new(Hold::Dependency, Scope::Alone).paid());
                 return true;
             }
         }

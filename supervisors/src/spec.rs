@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::intensity::Intensity;
+use crate::policy::{Policy, PolicyError};
 
 /// Which children are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -97,6 +98,19 @@ impl fmt::Display for AutoShutdown {
     }
 }
 
+/// What the window of a restart budget is measured in.
+///
+/// In OTP a child that takes long to stop makes the budget useless: the window passes while the group stops (OTP issue
+/// 4648). The second clock is the cure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum BudgetClock {
+    /// All the time that passes: OTP's.
+    #[default]
+    All,
+    /// The time in which no child was being stopped.
+    WithoutStops,
+}
+
 /// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
 /// seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,6 +142,7 @@ impl Flags {
         let mut ids = HashSet::new();
         for spec in specs {
             self.check_significance(spec)?;
+            spec.check()?;
             if !ids.insert(&spec.id) {
                 return Err(SpecError::DuplicateId(spec.id.clone()));
             }
@@ -155,13 +170,15 @@ impl Flags {
 /// let spec = ChildSpec::new("cache").restart(Restart::Transient).shutdown(Shutdown::After(Duration::from_secs(1)));
 /// assert_eq!(spec.id(), "cache");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) abandon: Abandon,
     pub(crate) significant: bool,
+    /// None is OTP's, and spares a million children the memory.
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 impl ChildSpec {
@@ -173,6 +190,7 @@ impl ChildSpec {
             shutdown: Shutdown::After(Duration::from_secs(5)),
             abandon: Abandon::After(Duration::from_secs(5)),
             significant: false,
+            policy: None,
         }
     }
 
@@ -217,6 +235,29 @@ impl ChildSpec {
         self
     }
 
+    /// Sets the restart policy.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = if policy == Policy::default() { None } else { Some(policy.into()) };
+        self
+    }
+
+    /// The restart policy.
+    pub fn policy_rule(&self) -> Policy {
+        self.policy.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// The names of the services that have to be ready before it is started.
+    pub fn dependencies(&self) -> &[Arc<str>] {
+        self.policy.as_ref().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether its policy makes sense.
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
+        let checked = self.policy.as_ref().map_or(Ok(()), |policy| policy.check());
+        checked.map_err(|error| SpecError::Policy(self.id.clone(), error))
+    }
+
     /// The child's name, unique among its siblings.
     pub fn id(&self) -> &str {
         &self.id
@@ -244,7 +285,7 @@ impl ChildSpec {
 }
 
 /// Why a set of child specs was refused. Nothing has been started when this is returned (OTP rule 5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SpecError {
     /// Two children carry this name.
@@ -257,6 +298,8 @@ pub enum SpecError {
     PermanentSignificant(Arc<str>),
     /// A dynamic supervisor that may have no children.
     ZeroChildren,
+    /// The policy of this child makes no sense.
+    Policy(Arc<str>, PolicyError),
 }
 
 impl fmt::Display for SpecError {
@@ -269,6 +312,7 @@ impl fmt::Display for SpecError {
             }
             Self::ZeroChildren => f.write_str("a dynamic supervisor may have no children at all"),
             Self::PermanentSignificant(id) => write!(f, "`{id}` is significant and permanent, which cannot both be"),
+            Self::Policy(id, error) => write!(f, "the policy of `{id}`: {error}"),
         }
     }
 }

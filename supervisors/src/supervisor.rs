@@ -9,14 +9,16 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Standing, StartCall, State};
+use crate::children::{Attempt, ChildKey, Held, Hold, Scope, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::Budget;
+use crate::judge::{Charge, Verdict};
 use crate::machine::{Decide, Machine};
 use crate::nursery::{Event, Nursery, PATIENCE, Stop};
 use crate::order::{Answer, Order};
 use crate::procession::{Goal, Procession};
 use crate::spec::{AutoShutdown, ChildSpec, Flags, Restart, SpecError, Strategy};
+use crate::track::Ended;
 
 /// A supervisor whose children are listed when it is made: OTP's `supervisor`, less the process.
 ///
@@ -113,18 +115,29 @@ impl Decide for Supervisor {
 
     fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
         let key = attempt.child();
-        if let Some(call) = self.nursery.ended(attempt).and_then(|live| live.start_call) {
-            self.start_order_failed(key, call, exit);
+        let (call, ended) = self.nursery.failed(attempt, exit);
+        if let Some(call) = call {
+            self.start_order_failed(key, call, ended.exit);
             return;
         }
         // A killed supervisor tells nothing.
         if !self.is_killing() {
-            self.nursery.reports.push_back(Report::StartError { child: key, exit: exit.clone() });
+            self.nursery.reports.push_back(Report::StartError { child: key, exit: ended.exit.clone() });
         }
-        if self.is_booting() {
-            self.fail_boot(key, exit);
-        } else if !self.is_ending() {
-            self.try_again(key);
+        if self.is_ending() {
+            return;
+        }
+        let exit = ended.exit.clone();
+        let (verdict, rule) = self.nursery.judge(key, ended, Charge::Later);
+        match verdict {
+            // OTP rule 11, unless a rule has thought of it.
+            Verdict::Restart(..) | Verdict::GiveUp
+                if self.is_booting() && (rule.is_none() || verdict == Verdict::GiveUp) =>
+            {
+                self.fail_boot(key, exit);
+            }
+            Verdict::Restart(scope, delay) => self.try_again(key, scope, delay),
+            Verdict::Rest | Verdict::Park | Verdict::GiveUp => self.follow(key, verdict),
         }
     }
 
@@ -164,27 +177,39 @@ impl Supervisor {
     fn take(&mut self, event: Event) {
         match event {
             Event::Exit(attempt) => {
-                if let Some(exit) = self.nursery.take_exit(attempt) {
-                    self.decide(attempt.child(), exit);
+                if let Some(ended) = self.nursery.take_exit(attempt) {
+                    self.decide(attempt.child(), ended);
                 }
             }
-            Event::Retry(key) if self.nursery.is_retrying(key) => self.restart(key),
-            Event::Retry(_) => {}
+            Event::Retry(key) => match self.nursery.take_turn(key) {
+                Some(Ok(held)) => self.restart(key, Duration::ZERO, held),
+                Some(Err(verdict)) => self.follow(key, verdict),
+                None => {}
+            },
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
         }
     }
 
     /// The decision about an unexpected exit.
-    fn decide(&mut self, key: ChildKey, exit: Exit) {
+    fn decide(&mut self, key: ChildKey, ended: Ended) {
         let Some(child) = self.nursery.children.get(key) else { return };
         let significant = child.spec.significant;
-        let restart = self.nursery.wants_restart(key, exit);
-        if restart {
-            self.restart(key);
-        } else {
-            self.rest(key);
-            if significant && self.is_last_significant() {
+        self.nursery.report_exit(key, &ended.exit);
+        let (verdict, _) = self.nursery.judge(key, ended, Charge::Now);
+        self.follow(key, verdict);
+        if verdict == Verdict::Rest && significant && self.is_last_significant() {
+            self.end(Exit::Shutdown, false);
+        }
+    }
+
+    fn follow(&mut self, key: ChildKey, verdict: Verdict) {
+        match verdict {
+            Verdict::Rest => self.rest(key),
+            Verdict::Restart(scope, delay) => self.restart(key, delay, Held::new(Hold::Queued, scope).paid()),
+            Verdict::Park => self.nursery.park(key),
+            Verdict::GiveUp => {
+                self.nursery.reports.push_back(Report::GaveUp { child: key });
                 self.end(Exit::Shutdown, false);
             }
         }
@@ -203,26 +228,31 @@ impl Supervisor {
         }
     }
 
-    /// One unit of the budget, then the strategy (OTP rule 20).
-    fn restart(&mut self, key: ChildKey) {
-        if !self.nursery.budget.spend(self.nursery.now) {
-            self.nursery.reports.push_back(Report::GaveUp { child: key });
-            self.end(Exit::Shutdown, false);
-            return;
-        }
+    /// Starts again whom the strategy says, after a delay. A group is stopped at once, and started together when nobody in
+    /// it has a delay to serve any more: an elder that dies meanwhile takes it over, and it is one restart.
+    fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
         let children = &self.nursery.children;
-        match self.flags.strategy {
-            Strategy::OneForOne => self.nursery.start(key, None),
-            Strategy::OneForAll => self.procession = Some(Procession::group(children, None)),
-            Strategy::RestForOne => self.procession = Some(Procession::group(children, Some(key))),
+        let first = match (held.scope, self.flags.strategy) {
+            (Scope::Alone, _) | (Scope::Strategy, Strategy::OneForOne) => {
+                return self.nursery.start_after(key, delay, held);
+            }
+            (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll) => None,
+            (Scope::Strategy, Strategy::RestForOne) => Some(key),
+        };
+        let until = Procession::held_until(children, first).unwrap_or_default().max(self.nursery.now + delay);
+        if until <= self.nursery.now {
+            self.procession = Some(Procession::group(children, first));
+        } else {
+            self.procession = Some(Procession::pause(children, first, key));
+            self.nursery.hold(key, Held { hold: Hold::Backoff { until }, ..held });
         }
     }
 
-    /// A failed automatic restart is retried, behind what already waits (OTP rules 30, 31, 36, 40).
-    fn try_again(&mut self, key: ChildKey) {
-        self.nursery.try_again(key);
+    /// A failed automatic restart is retried (OTP rules 30, 31, 36, 40).
+    fn try_again(&mut self, key: ChildKey, scope: Scope, delay: Duration) {
+        self.nursery.try_again(key, scope, delay);
         // A start that one_for_one left behind when the flags were replaced is no part of the group.
-        if self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
+        if !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
             self.procession = None;
         }
     }
@@ -231,9 +261,26 @@ impl Supervisor {
     pub(crate) fn rest(&mut self, key: ChildKey) {
         match self.nursery.children.get(key).map(|child| child.spec.restart) {
             Some(Restart::Temporary) => self.nursery.forget(key),
-            Some(Restart::Permanent | Restart::Transient) => self.nursery.actions.push_back(Action::Rest(key)),
+            Some(Restart::Permanent | Restart::Transient) => {
+                if let Some(child) = self.nursery.children.get_mut(key) {
+                    child.is_at_rest = true;
+                }
+                self.nursery.actions.push_back(Action::Rest(key));
+            }
             None => {}
         }
+    }
+
+    /// The start of a group was called off: those who were stopped for it rest.
+    pub(crate) fn rest_group(&mut self) {
+        let is_called_for = |state: &State| matches!(state, State::Held(held) if held.scope != Scope::Alone);
+        if self.flags.strategy == Strategy::OneForOne
+            || self.nursery.children.iter().any(|(_, child)| is_called_for(&child.state))
+        {
+            return;
+        }
+        let stopped = self.nursery.children.iter().filter(|(_, child)| child.is_stopped()).map(|(key, _)| key);
+        stopped.collect::<Vec<_>>().into_iter().for_each(|key| self.rest(key));
     }
 
     /// Tells a child to stop; `true` when it has to be waited for.

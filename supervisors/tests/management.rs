@@ -125,7 +125,11 @@ fn to_terminate_a_retrying_child_cancels_the_retry() {
 fn to_cancel_the_retry_of_a_group_leaves_its_youngers_down() {
     let mut tree = Script::new(OneForAll, ["db", "cache", "web"]);
     tree.fails("cache").stops(["web", "db"]).starts(["db"]).expect(["start cache"]);
-    tree.terminate("cache").start_fails("cache").expect(["rest cache", "answer 1 done"]).after(60_000).expect([]);
+    tree.terminate("cache")
+        .start_fails("cache")
+        .expect(["rest cache", "rest web", "answer 1 done"])
+        .after(60_000)
+        .expect([]);
     tree.stands("db", Some(Standing::Up)).stands("web", Some(Standing::Down));
     tree.restart("web").starts(["web"]).expect(["answer 2 started web"]);
 }

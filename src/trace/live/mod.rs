@@ -243,7 +243,7 @@ fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
         let def = stage.scenario.def(id);
         let undefined = || "undefined".to_owned();
         let process = match child.standing {
-            Standing::Retrying => "restarting".into(),
+            Standing::Retrying | Standing::Waiting | Standing::Parked => "restarting".into(),
             Standing::Up | Standing::Stopping => {
                 record.of_generation(&child.path, child.generation).map_or_else(undefined, str::to_owned)
             }

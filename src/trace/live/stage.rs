@@ -230,7 +230,11 @@ impl Watch for Witness {
             Report::StartError { exit, .. } => ("start_error", format::exit(exit)),
             Report::ShutdownError { exit, .. } => ("shutdown_error", format::exit(exit)),
             Report::GaveUp { .. } => ("shutdown", "reached_max_restart_intensity".into()),
-            Report::Abandoned { .. } => return,
+            Report::Abandoned { .. }
+            | Report::Delayed { .. }
+            | Report::Waiting { .. }
+            | Report::Parked { .. }
+            | Report::Overdue { .. } => return,
         };
         let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
         let line = format!("report {id} {kind} {} {why}", template_of(child));

@@ -120,7 +120,11 @@ impl Node {
                     Action::Ask(attempt) => self.end_child(attempt, Exit::Shutdown, stage),
                     Action::Kill(attempt) => self.end_child(attempt, Exit::Killed, stage),
                     Action::Abandon(attempt) => drop(self.bodies.remove(&attempt)),
-                    Action::Rest(_) | Action::Forget(_) | Action::Adopt { .. } | Action::Answer { .. } => {}
+                    Action::Rest(_)
+                    | Action::Forget(_)
+                    | Action::Park { .. }
+                    | Action::Adopt { .. }
+                    | Action::Answer { .. } => {}
                     Action::Up => {
                         self.is_up = true;
                         stage.started(&self.name);

@@ -210,7 +210,11 @@ impl<M: Machine + Clone> Office<M> {
                         let is_accounted_for = office.has_ended || office.is_cancelled || office.resting.contains(&key);
                         assert!(is_accounted_for, "left behind");
                     }
-                    Standing::Retrying | Standing::Starting | Standing::Stopping => panic!("{key:?} is {standing:?}"),
+                    Standing::Retrying
+                    | Standing::Waiting
+                    | Standing::Parked
+                    | Standing::Starting
+                    | Standing::Stopping => panic!("{key:?} is {standing:?}"),
                 }
             }
         });
@@ -342,6 +346,7 @@ impl<M: Machine + Clone> Office<M> {
                     *stage = Stage::Killed;
                 }
             }
+            Action::Park { .. } => panic!("no policy says so"),
             Action::Abandon(attempt) => {
                 assert_eq!(self.abandoned.remove(attempt), Some(Stage::Killed), "abandoned before a kill");
             }

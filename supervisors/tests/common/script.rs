@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Answer, Attempt, Call, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity, Machine, Order,
-    OrderError, Report, Standing, Strategy, Supervisor,
+    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Hang,
+    Intensity, Machine, Order, OrderError, Report, Standing, Strategy, Supervisor, Why,
 };
 
 use super::{IntoSpec, MS};
@@ -134,6 +134,39 @@ impl Script {
         self
     }
 
+    pub(crate) fn ready(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_ready(self.attempt(name), self.now);
+        self
+    }
+
+    pub(crate) fn handled(&mut self, name: &str, messages: u64) -> &mut Self {
+        self.machine.handle_progress(self.attempt(name), messages, self.now);
+        self
+    }
+
+    pub(crate) fn hangs(&mut self, name: &str) -> &mut Self {
+        self.machine.handle_hung(self.attempt(name), Hang::new(self.now, "Msg"), self.now);
+        self
+    }
+
+    /// A service elsewhere is ready, or is not any more.
+    pub(crate) fn elsewhere(&mut self, name: &str, is_ready: bool) -> &mut Self {
+        self.machine.handle_dependency(name, is_ready, self.now);
+        self
+    }
+
+    /// Gives a child chance of its own.
+    pub(crate) fn chance(&mut self, name: &str, chance: Box<dyn Chance>) -> &mut Self {
+        let key = self.machine.find(name).expect("a child of this name");
+        self.machine.set_chance(key, chance);
+        self
+    }
+
+    pub(crate) fn why(&self, name: &str) -> Why {
+        let key = self.machine.find(name).expect("a child of this name");
+        self.machine.why(key).expect("it is known")
+    }
+
     /// Time passes, and the machine is woken whenever it wants to be.
     pub(crate) fn after(&mut self, ms: u32) -> &mut Self {
         let end = self.now + ms * MS;
@@ -189,6 +222,14 @@ impl Script {
 
     pub(crate) fn start_child(&mut self, child: impl IntoSpec) -> &mut Self {
         self.order(Order::StartChild(child.into_spec()))
+    }
+
+    pub(crate) fn revive(&mut self, name: &str) -> &mut Self {
+        self.order(Order::Revive(name.into()))
+    }
+
+    pub(crate) fn adjust(&mut self, adjustment: Adjustment) -> &mut Self {
+        self.order(Order::Adjust(Box::new(adjustment)))
     }
 
     pub(crate) fn terminate(&mut self, name: &str) -> &mut Self {
@@ -348,6 +389,7 @@ impl Script {
             Action::Kill(attempt) => format!("kill {}", name(&attempt.child())),
             Action::Abandon(attempt) => format!("abandon {}", name(&attempt.child())),
             Action::Rest(key) => format!("rest {}", name(key)),
+            Action::Park { child, until } => format!("park {} until {until:?}", name(child)),
             Action::Forget(key) => format!("forget {}", name(key)),
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
@@ -381,6 +423,10 @@ impl Script {
             Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
             Report::GaveUp { child } => format!("gave_up {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
+            Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
+            Report::Waiting { child } => format!("waiting {}", name(child)),
+            Report::Parked { child, until } => format!("parked {} until {until:?}", name(child)),
+            Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }
 }

@@ -97,6 +97,9 @@ impl Model {
                 self.end(Why::GaveUp);
             }
             Report::ShutdownError { .. } => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
+            Report::Delayed { .. } | Report::Waiting { .. } | Report::Parked { .. } | Report::Overdue { .. } => {
+                panic!("no policy says so: {report:?}")
+            }
             Report::Abandoned { attempt } => {
                 let life = self.lives.get(attempt).expect("abandoned without a life");
                 let told = if life.killed_by_others { Told::Killed } else { life.told };

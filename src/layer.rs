@@ -1,0 +1,35 @@
+//! What a policy file may say about a path, and the seam through which it is said: a layer over what the code says.
+
+use std::fmt;
+
+use regrow_supervisors::{BudgetClock, ChildSpec, Intensity};
+
+use crate::mailbox;
+
+/// All that can be set about the child with one path, as the code or a layer over it has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Configured {
+    /// Restart type, shutdown, policy.
+    pub(crate) spec: ChildSpec,
+    /// Of a child that is not a supervisor.
+    pub(crate) mailbox: Option<mailbox::Settings>,
+    /// Of a supervisor.
+    pub(crate) group: Option<Group>,
+}
+
+/// What a supervisor may be told about its children as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// The restart budget that its children share.
+    pub(crate) intensity: Intensity,
+    /// What that budget's window is measured in.
+    pub(crate) budget_clock: BudgetClock,
+    /// How many of the services below it, at any depth, may be starting at the same time.
+    pub(crate) starts_max: Option<usize>,
+}
+
+/// Something that has a say about every path of a tree.
+pub(crate) trait Layer: Send + Sync + fmt::Debug {
+    /// What is in force for `path`, where the code says `coded`.
+    fn apply(&self, path: &str, coded: &Configured) -> Configured;
+}

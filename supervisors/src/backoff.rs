@@ -1,0 +1,226 @@
+//! The wait before a restart: a curve, jitter on it, and where a child stands on it.
+//!
+//! Invariants:
+//! 1. No delay is longer than the cap, whatever the jitter.
+//! 2. Chance comes from outside, one source per child: two children never draw the same delays because they share one.
+//! 3. Nothing overflows: a curve that would has reached its cap long before.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest time that any setting may name. Whoever means *for ever* says so with the word for it.
+pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// How delays are spread, so that many children that died together do not come back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Jitter {
+    /// Not at all.
+    #[default]
+    None,
+    /// Anywhere between nothing and the delay of the curve.
+    Full,
+    /// Anywhere between the first delay and three times the delay before, up to the cap. The factor has no part in it.
+    Decorrelated,
+}
+
+/// How long to wait before a child is started again.
+///
+/// ```
+/// use regrow_supervisors::{Backoff, Jitter};
+/// use std::time::Duration;
+///
+/// let backoff = Backoff::new(Duration::from_millis(100)).max_delay(Duration::from_secs(30)).jitter(Jitter::Full);
+/// assert_eq!(backoff.curve(0), Duration::from_millis(100));
+/// assert_eq!(backoff.curve(3), Duration::from_millis(800));
+/// assert_eq!(backoff.curve(1000), Duration::from_secs(30));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backoff {
+    shape: Shape,
+    jitter: Jitter,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    Growing { first: Duration, factor: f64, max: Duration },
+    Listed(Arc<[Duration]>),
+}
+
+impl Backoff {
+    /// Doubles from `first` up to thirty seconds (or to `first`, where that is longer), without jitter.
+    pub fn new(first: Duration) -> Self {
+        let max = first.max(Duration::from_secs(30));
+        Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None }
+    }
+
+    /// These delays, one after the other; the last one repeats.
+    pub fn listed(delays: impl Into<Arc<[Duration]>>) -> Self {
+        Self { shape: Shape::Listed(delays.into()), jitter: Jitter::None }
+    }
+
+    /// By how much each delay is longer than the one before: 1 or more. A list has no factor.
+    #[must_use]
+    pub fn factor(mut self, by: f64) -> Self {
+        if let Shape::Growing { factor, .. } = &mut self.shape {
+            *factor = by;
+        }
+        self
+    }
+
+    /// The cap: no delay is longer. A list has none but its own.
+    #[must_use]
+    pub fn max_delay(mut self, cap: Duration) -> Self {
+        if let Shape::Growing { max, .. } = &mut self.shape {
+            *max = cap;
+        }
+        self
+    }
+
+    /// How delays are spread.
+    #[must_use]
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The delay before the restart number `step`, counted from 0, without jitter.
+    pub fn curve(&self, step: u32) -> Duration {
+        match &self.shape {
+            Shape::Growing { first, factor, max } => {
+                let grown = first.as_secs_f64() * factor.powi(step.min(10_000).cast_signed());
+                // Invariant 3: what is no duration (infinite, or nearly) is beyond the cap.
+                Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max)
+            }
+            Shape::Listed(delays) => {
+                let last = delays.len().saturating_sub(1);
+                delays.get(last.min(step as usize)).copied().unwrap_or_default()
+            }
+        }
+    }
+
+    /// The longest delay of the curve.
+    pub fn longest(&self) -> Duration {
+        match &self.shape {
+            Shape::Growing { max, .. } => *max,
+            Shape::Listed(delays) => delays.iter().copied().max().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the curve makes sense.
+    ///
+    /// # Errors
+    ///
+    /// With what does not.
+    pub fn check(&self) -> Result<(), BackoffError> {
+        match &self.shape {
+            Shape::Listed(delays) if delays.is_empty() => Err(BackoffError::EmptyList),
+            Shape::Listed(delays) => match delays.iter().find(|delay| **delay > LONGEST) {
+                Some(&delay) => Err(BackoffError::TooLong(delay)),
+                None => Ok(()),
+            },
+            Shape::Growing { factor, .. } if !(1.0..=1000.0).contains(factor) => Err(BackoffError::Factor(*factor)),
+            Shape::Growing { first, max, .. } if max < first => {
+                Err(BackoffError::CapBelowFirst { first: *first, max: *max })
+            }
+            Shape::Growing { max, .. } if *max > LONGEST => Err(BackoffError::TooLong(*max)),
+            Shape::Growing { .. } => Ok(()),
+        }
+    }
+
+    /// The next delay of a child that stands there, with jitter.
+    fn draw(&self, steps: &Steps, chance: &mut dyn Chance) -> Duration {
+        let curve = self.curve(steps.taken);
+        match self.jitter {
+            Jitter::None => curve,
+            Jitter::Full => curve.mul_f64(unit(chance)),
+            Jitter::Decorrelated => {
+                let (low, cap) = (self.curve(0), self.longest());
+                let high = steps.previous.max(low).saturating_mul(3).min(cap);
+                (low + high.saturating_sub(low).mul_f64(unit(chance))).min(cap)
+            }
+        }
+    }
+}
+
+fn unit(chance: &mut dyn Chance) -> f64 {
+    chance.draw().clamp(0.0, 1.0)
+}
+
+/// Where a child gets its chance from: the runtime gives each child a source of its own, from a seed.
+pub trait Chance: Send + fmt::Debug {
+    /// A number from 0 (included) to 1, all equally likely.
+    fn draw(&mut self) -> f64;
+    /// The same source at the same place, for a machine that is copied.
+    fn copied(&self) -> Box<dyn Chance>;
+}
+
+impl Clone for Box<dyn Chance> {
+    fn clone(&self) -> Self {
+        self.copied()
+    }
+}
+
+/// Where a child without a source stands: in the middle.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoChance;
+
+impl Chance for NoChance {
+    fn draw(&mut self) -> f64 {
+        0.5
+    }
+
+    fn copied(&self) -> Box<dyn Chance> {
+        Box::new(*self)
+    }
+}
+
+/// How far along a curve a child is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Steps {
+    pub(crate) taken: u32,
+    previous: Duration,
+}
+
+impl Steps {
+    pub(crate) fn next(&mut self, backoff: &Backoff, chance: &mut dyn Chance) -> Duration {
+        let delay = backoff.draw(self, chance);
+        self.taken = self.taken.saturating_add(1);
+        self.previous = delay;
+        delay
+    }
+}
+
+/// What makes no sense about a [`Backoff`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum BackoffError {
+    /// A list without delays.
+    EmptyList,
+    /// A factor below 1, above 1000, or none at all.
+    Factor(f64),
+    /// The cap is shorter than the first delay.
+    CapBelowFirst {
+        /// The first delay.
+        first: Duration,
+        /// The cap.
+        max: Duration,
+    },
+    /// Longer than [`LONGEST`].
+    TooLong(Duration),
+}
+
+impl fmt::Display for BackoffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyList => f.write_str("the list of delays is empty"),
+            Self::Factor(factor) => write!(f, "the factor {factor} is not between 1 and 1000"),
+            Self::CapBelowFirst { first, max } => {
+                write!(f, "the longest delay, {max:?}, is shorter than the first, {first:?}")
+            }
+            Self::TooLong(delay) => write!(f, "a delay of {} days is no delay", delay.as_secs() / 86400),
+        }
+    }
+}
+
+impl std::error::Error for BackoffError {}

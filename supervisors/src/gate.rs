@@ -1,0 +1,65 @@
+//! The cap on concurrent starts: so many at a time, and the others in the order in which they came.
+//!
+//! Invariants:
+//! 1. Never more than the cap are inside.
+//! 2. Who finds no room waits in line and is let in when somebody leaves: nobody is turned away.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
+
+/// A door through which so many go at a time.
+///
+/// ```
+/// use regrow_supervisors::Gate;
+///
+/// let mut gate = Gate::new(1);
+/// assert!(gate.enter("a"));
+/// assert!(!gate.enter("b")); // waits
+/// assert_eq!(gate.leave(&"a"), Some("b")); // is inside now
+/// assert_eq!(gate.leave(&"b"), None);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Gate<T> {
+    starts_max: usize,
+    inside: HashSet<T>,
+    line: VecDeque<T>,
+}
+
+impl<T: Clone + Eq + Hash> Gate<T> {
+    /// At most so many at a time; zero counts as one.
+    pub fn new(starts_max: usize) -> Self {
+        Self { starts_max: starts_max.max(1), inside: HashSet::new(), line: VecDeque::new() }
+    }
+
+    /// `true`: it is inside. `false`: it stands in line.
+    pub fn enter(&mut self, who: T) -> bool {
+        let is_in = self.inside.len() < self.starts_max;
+        if is_in {
+            self.inside.insert(who);
+        } else {
+            self.line.push_back(who);
+        }
+        is_in
+    }
+
+    /// It leaves, from inside or from the line. Who is let in for it, if anybody.
+    pub fn leave(&mut self, who: &T) -> Option<T> {
+        if !self.inside.remove(who) {
+            self.line.retain(|other| other != who);
+            return None;
+        }
+        let next = if self.inside.len() < self.starts_max { self.line.pop_front() } else { None };
+        self.inside.extend(next.clone());
+        next
+    }
+
+    /// How many stand in line.
+    pub fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// How many are inside.
+    pub fn inside(&self) -> usize {
+        self.inside.len()
+    }
+}

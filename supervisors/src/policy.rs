@@ -1,0 +1,396 @@
+//! The restart policy of one child: what is to be done when it ends, beyond OTP's restart type.
+//!
+//! Every field may be left open, and then somebody further out decides: the supervisor's defaults, and in the end OTP. A
+//! policy in which nothing is set is OTP's: restart at once, count once, and give up by dying upward.
+//!
+//! Here is only what can be said. What it comes to is decided in one place, `judge.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::{Backoff, BackoffError, LONGEST};
+use crate::exit::Exit;
+use crate::intensity::Intensity;
+
+/// What happens when a child ends.
+///
+/// ```
+/// use regrow_supervisors::{Backoff, GiveUp, Intensity, On, Policy, Rule, Then};
+/// use std::time::Duration;
+///
+/// const SEC: Duration = Duration::from_secs(1);
+/// let policy = Policy::default()
+///     .backoff(Backoff::new(SEC / 10).max_delay(10 * SEC))
+///     .reset_after(60 * SEC)
+///     .budget(Intensity::new(5, 60 * SEC))
+///     .on_give_up(GiveUp::park(30 * SEC))
+///     .rule(Rule::new(Then::Stop).on(On::Failed).text("licence expired"));
+/// assert!(policy.check().is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long to wait before a restart. OTP: not at all.
+    pub backoff: Option<Backoff>,
+    /// A life that was up, and ready, for so long begins the curve anew. Default: the curve's longest delay.
+    pub reset_after: Option<Duration>,
+    /// A life that became ready begins the curve anew.
+    pub reset_on_ready: Option<bool>,
+    /// A life that handled so many messages begins the curve anew.
+    pub reset_after_messages: Option<u64>,
+    /// A budget of the child's own. Its restarts are charged to that and no longer to the one it shares with its
+    /// siblings.
+    pub budget: Option<Intensity>,
+    /// What happens when the budget is gone. OTP: the supervisor gives up.
+    pub on_give_up: Option<GiveUp>,
+    /// For lives that never became ready, a budget and a curve of their own. Default: those of the others.
+    pub not_ready: Option<NotReady>,
+    /// When it counts as ready. Default: as soon as it is up.
+    pub readiness: Option<Readiness>,
+    /// How long a start may take until the child is ready. Default: for ever.
+    pub start_timeout: Option<Duration>,
+    /// Names of services that have to be ready before this one is started.
+    pub depends_on: Option<Arc<[Arc<str>]>>,
+    /// A message in hand for longer than this means that the service hangs. Default: no such limit.
+    pub watchdog: Option<Duration>,
+    /// What to do about ends of a certain kind. The first rule that matches wins.
+    pub rules: Option<Arc<[Rule]>>,
+}
+
+/// When a child that is up counts as ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Readiness {
+    /// At once.
+    #[default]
+    WhenUp,
+    /// When it says so.
+    WhenSaid,
+}
+
+/// What happens when a restart would be one more than the budget forgives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum GiveUp {
+    /// The supervisor stops its children and ends: the failure climbs (OTP rule 28).
+    #[default]
+    Escalate,
+    /// The child alone is put away and tried again on this schedule, once each time. A life that lasts until the curve
+    /// begins anew is a success and closes the affair.
+    Park(Backoff),
+}
+
+impl GiveUp {
+    /// Parks: tried again after `first`, then after twice as long each time, up to an hour.
+    pub fn park(first: Duration) -> Self {
+        Self::Park(Backoff::new(first).max_delay(first.max(Duration::from_secs(3600))))
+    }
+}
+
+/// For lives that never became ready.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct NotReady {
+    /// Their budget.
+    pub budget: Option<Intensity>,
+    /// Their curve.
+    pub backoff: Option<Backoff>,
+}
+
+impl NotReady {
+    /// This budget.
+    #[must_use]
+    pub fn budget(mut self, budget: Intensity) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// This curve.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+}
+
+/// A kind of end. One end can be of two kinds: a panic in a start is both [`Panicked`](Self::Panicked) and
+/// [`StartFailed`](Self::StartFailed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum On {
+    /// It finished by itself.
+    Normal,
+    /// It was shut down by somebody other than its supervisor, or shut itself down.
+    Shutdown,
+    /// It was killed.
+    Killed,
+    /// It returned an error.
+    Failed,
+    /// It panicked.
+    Panicked,
+    /// It hung, and was killed for it.
+    Hung,
+    /// It did not come up.
+    StartFailed,
+    /// It came up and did not become ready, or not in time.
+    NotReady,
+}
+
+/// What to do about an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Then {
+    /// Restart it, as the strategy says.
+    Restart,
+    /// Restart it and all its siblings, whatever the strategy.
+    RestartGroup,
+    /// Put it away, and try again as [`GiveUp::Park`] says.
+    Park,
+    /// Let it rest, as a child that ended cleanly.
+    Stop,
+    /// Let the supervisor give up.
+    Escalate,
+}
+
+/// What is to be done about some ends of a child: *if it ended in one of these ways, with an error of this type, whose
+/// text says this, then*. What is not said matches everything.
+///
+/// A rule comes before the restart type: `Then::Restart` restarts a transient child that ended cleanly too. Temporary
+/// children are beyond rules.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Rule {
+    /// The kinds of end; none means every kind.
+    pub on: Vec<On>,
+    /// The name under which the error's type was registered.
+    pub error: Option<Arc<str>>,
+    /// A part of the end's text.
+    pub text: Option<Arc<str>>,
+    /// What to do.
+    pub then: Then,
+    /// Whether a restart counts against the budget.
+    pub counts: bool,
+}
+
+impl Rule {
+    /// A rule for every end.
+    pub fn new(then: Then) -> Self {
+        Self { on: Vec::new(), error: None, text: None, then, counts: true }
+    }
+
+    /// Only for this kind of end, or one of those named before.
+    #[must_use]
+    pub fn on(mut self, on: On) -> Self {
+        self.on.push(on);
+        self
+    }
+
+    /// Only for errors of the type that is registered under this name.
+    #[must_use]
+    pub fn error(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.error = Some(name.into());
+        self
+    }
+
+    /// Only for ends whose text contains this.
+    #[must_use]
+    pub fn text(mut self, part: impl Into<Arc<str>>) -> Self {
+        self.text = Some(part.into());
+        self
+    }
+
+    /// Without charging the budget.
+    #[must_use]
+    pub fn free(mut self) -> Self {
+        self.counts = false;
+        self
+    }
+
+    /// Whether an end of this kind is meant. `phase` is the second kind that it is of, if any.
+    pub(crate) fn matches(&self, exit: &Exit, phase: Option<On>) -> bool {
+        let kinds = [Some(exit.on()), phase];
+        (self.on.is_empty() || self.on.iter().any(|on| kinds.contains(&Some(*on))))
+            && self.error.as_ref().is_none_or(|name| exit.is_error_named(name))
+            && self.text.as_ref().is_none_or(|part| exit.to_string().contains(&**part))
+    }
+
+    /// Whether every end that `other` matches is matched by this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.on.is_empty() || (!other.on.is_empty() && other.on.iter().all(|on| self.on.contains(on))))
+            && self.error.as_ref().is_none_or(|name| other.error.as_ref() == Some(name))
+            && self.text.as_ref().is_none_or(|part| other.text.as_ref().is_some_and(|text| text.contains(&**part)))
+    }
+}
+
+impl Policy {
+    /// How long to wait before a restart.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// A life that was ready for so long begins the curve anew.
+    #[must_use]
+    pub fn reset_after(mut self, time: Duration) -> Self {
+        self.reset_after = Some(time);
+        self
+    }
+
+    /// A life that became ready begins the curve anew.
+    #[must_use]
+    pub fn reset_on_ready(mut self) -> Self {
+        self.reset_on_ready = Some(true);
+        self
+    }
+
+    /// A life that handled so many messages begins the curve anew.
+    #[must_use]
+    pub fn reset_after_messages(mut self, messages: u64) -> Self {
+        self.reset_after_messages = Some(messages);
+        self
+    }
+
+    /// A budget of the child's own.
+    #[must_use]
+    pub fn budget(mut self, budget: Intensity) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// What happens when the budget is gone.
+    #[must_use]
+    pub fn on_give_up(mut self, then: GiveUp) -> Self {
+        self.on_give_up = Some(then);
+        self
+    }
+
+    /// A budget and a curve for lives that never became ready.
+    #[must_use]
+    pub fn not_ready(mut self, not_ready: NotReady) -> Self {
+        self.not_ready = Some(not_ready);
+        self
+    }
+
+    /// When it counts as ready.
+    #[must_use]
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = Some(readiness);
+        self
+    }
+
+    /// How long a start may take until the child is ready.
+    #[must_use]
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.start_timeout = Some(limit);
+        self
+    }
+
+    /// Services that have to be ready before this one is started.
+    #[must_use]
+    pub fn depends_on<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.depends_on = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How long a message may be in hand.
+    #[must_use]
+    pub fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
+        self
+    }
+
+    /// One more rule, behind those that are there.
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        let before = self.rules.take();
+        self.rules = Some(before.iter().flat_map(|rules| rules.iter()).cloned().chain([rule]).collect());
+        self
+    }
+
+    /// What is left open here is as in `outer`.
+    #[must_use]
+    pub fn or(self, outer: &Self) -> Self {
+        let outer = outer.clone();
+        Self {
+            backoff: self.backoff.or(outer.backoff),
+            reset_after: self.reset_after.or(outer.reset_after),
+            reset_on_ready: self.reset_on_ready.or(outer.reset_on_ready),
+            reset_after_messages: self.reset_after_messages.or(outer.reset_after_messages),
+            budget: self.budget.or(outer.budget),
+            on_give_up: self.on_give_up.or(outer.on_give_up),
+            not_ready: self.not_ready.or(outer.not_ready),
+            readiness: self.readiness.or(outer.readiness),
+            start_timeout: self.start_timeout.or(outer.start_timeout),
+            depends_on: self.depends_on.or(outer.depends_on),
+            watchdog: self.watchdog.or(outer.watchdog),
+            rules: self.rules.or(outer.rules),
+        }
+    }
+
+    /// How long a life has to be ready to be a success, as far as this policy says: as long as the longest delay, or as
+    /// the budget's period, unless it says otherwise.
+    pub fn reset_time(&self) -> Option<Duration> {
+        let longest = self.backoff.as_ref().map(Backoff::longest);
+        self.reset_after.or(longest).or(self.budget.and_then(|budget| budget.period()))
+    }
+
+    /// Whether the policy makes sense.
+    ///
+    /// # Errors
+    ///
+    /// With the first thing that does not.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let not_ready = self.not_ready.clone().unwrap_or_default();
+        let probes = match &self.on_give_up {
+            Some(GiveUp::Park(probes)) => Some(probes),
+            Some(GiveUp::Escalate) | None => None,
+        };
+        for backoff in [self.backoff.as_ref(), not_ready.backoff.as_ref(), probes].into_iter().flatten() {
+            backoff.check().map_err(PolicyError::Backoff)?;
+        }
+        if probes.is_some_and(|probes| probes.curve(0).is_zero()) {
+            return Err(PolicyError::Zero("the first delay of a parked child"));
+        }
+        for period in [self.budget, not_ready.budget].into_iter().flatten().filter_map(|budget| budget.limit) {
+            span("the budget's period", Some(period.1))?;
+        }
+        span("reset_after", self.reset_after)?;
+        span("start_timeout", self.start_timeout)?;
+        span("watchdog", self.watchdog)?;
+        if self.reset_after_messages == Some(0) {
+            return Err(PolicyError::Zero("reset_after_messages"));
+        }
+        Ok(())
+    }
+}
+
+fn span(what: &'static str, time: Option<Duration>) -> Result<(), PolicyError> {
+    match time {
+        Some(time) if time.is_zero() => Err(PolicyError::Zero(what)),
+        Some(time) if time > LONGEST => Err(PolicyError::TooLong(what)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What makes no sense about a [`Policy`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// One of its curves.
+    Backoff(BackoffError),
+    /// This may not be zero.
+    Zero(&'static str),
+    /// This is longer than [`LONGEST`].
+    TooLong(&'static str),
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backoff(error) => error.fmt(f),
+            Self::Zero(what) => write!(f, "{what} is zero"),
+            Self::TooLong(what) => write!(f, "{what} is longer than a year"),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}

@@ -1,0 +1,89 @@
+//! Why a child stands where it does, as data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::children::{ChildKey, Hold, Live, Stage, Standing, State};
+use crate::exit::Exit;
+use crate::nursery::Nursery;
+use crate::policy::{On, Then};
+
+/// Why a child stands where it does, what is left for it, and what comes next. Times are on the machine's clock.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Why {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Up, and ready too.
+    pub is_ready: bool,
+    /// The end that led here; none if nothing ever went wrong.
+    pub exit: Option<Exit>,
+    /// What that end is beside its exit: a start that failed, a life that was never ready.
+    pub phase: Option<On>,
+    /// When that was.
+    pub ended_at: Option<Duration>,
+    /// The rule that fired: its place in the list, from 0, and what it says.
+    pub rule: Option<(usize, Then)>,
+    /// Steps taken on the curve since it last began anew.
+    pub steps: u32,
+    /// What is left of the budget that its next restart is charged to; none without a limit.
+    pub budget: Option<Left>,
+    /// When it is tried next, where a time is set.
+    pub next_try: Option<Duration>,
+    /// Services that it waits for.
+    pub waits_for: Vec<Arc<str>>,
+    /// It was put away because its budget was gone, and is parked or on probation.
+    pub is_half_open: bool,
+    /// How long a life has to be ready for the curve to begin anew.
+    pub reset_after: Option<Duration>,
+}
+
+/// What is left of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Restarts still forgiven.
+    pub left: u32,
+    /// Out of so many.
+    pub restarts_max: u32,
+    /// In so long.
+    pub within: Duration,
+    /// The child's own, and not the one it shares with its siblings.
+    pub is_own: bool,
+}
+
+impl Why {
+    pub(crate) fn new(nursery: &Nursery, key: ChildKey) -> Option<Self> {
+        let child = nursery.children.get(key)?;
+        let policy = child.spec.policy_rule();
+        let mut track = child.track.as_deref().cloned().unwrap_or_default();
+        let cause = track.cause.clone();
+        let rules = policy.rules.as_deref().unwrap_or_default();
+        let (steps, is_half_open) = (track.died.steps.taken.max(track.unready.steps.taken), track.is_half_open);
+        let now = nursery.budget_now();
+        let (left, is_own) = match track.own_budget(&policy) {
+            Some(own) => (own.left(now), true),
+            None => (nursery.budget.left(now), false),
+        };
+        let (next_try, is_held) = match &child.state {
+            State::Held(held) => match held.hold {
+                Hold::Backoff { until } | Hold::Parked { until } => (Some(until), true),
+                Hold::Queued | Hold::Dependency => (None, true),
+            },
+            State::Down | State::Live(_) => (None, false),
+        };
+        Some(Self {
+            standing: child.standing(),
+            is_ready: matches!(&child.state, State::Live(Live { stage: Stage::Ready, .. })),
+            phase: cause.as_ref().and_then(|cause| cause.phase),
+            ended_at: cause.as_ref().map(|cause| cause.at),
+            rule: cause.as_ref().and_then(|cause| Some((cause.rule?, rules.get(cause.rule?)?.then))),
+            exit: cause.map(|cause| cause.exit),
+            steps,
+            budget: left.map(|(left, restarts_max, within)| Left { left, restarts_max, within, is_own }),
+            next_try,
+            waits_for: if is_held { nursery.missing(key).cloned().collect() } else { Vec::new() },
+            is_half_open,
+            reset_after: policy.reset_time().or(nursery.budget.period()),
+        })
+    }
+}

@@ -16,6 +16,7 @@ use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::life::Tenancy;
 use crate::supervisor::dynamic::DynamicHandle;
+use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::world::World;
@@ -34,10 +35,23 @@ pub(crate) struct Inner<M> {
 impl<M: Send + 'static> Inner<M> {
     /// The incarnation is up: everybody may know.
     pub(crate) fn up(&self) {
-        let generation = self.slot.up(&self.port);
         self.port.set_up();
+        let is_ready = self.port.is_ready();
+        let generation = self.slot.up(&self.port, is_ready);
         let (attempt, info) = (self.port.attempt(), self.port.take_info());
-        self.port.tell(crate::supervisor::facts::Fact::Started { attempt, generation, info });
+        self.port.tell(Fact::Started { attempt, generation, info });
+        // Looked at once more: somebody may have said so while it was coming up.
+        if self.port.is_ready() {
+            self.ready();
+        }
+    }
+
+    /// The incarnation says that it is ready. What is said before it is up counts from then on.
+    pub(crate) fn ready(&self) {
+        self.port.set_ready();
+        if self.slot.ready(&self.port) {
+            self.port.tell_ready();
+        }
     }
 
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
@@ -154,6 +168,15 @@ impl<S: crate::Service> Context<S> {
     /// replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
         self.inner.port.leave(exit);
+    }
+
+    /// Says that this incarnation is ready to work, where its policy says that it
+    /// [says so itself](crate::Readiness::WhenSaid): services that [depend](crate::Policy::depends_on) on it are started
+    /// then, and the time for its start is kept. Elsewhere, and the second time, it changes nothing.
+    ///
+    /// In a factory it counts from the moment at which the service is up.
+    pub fn ready(&self) {
+        self.inner.ready();
     }
 
     /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.
@@ -306,6 +329,11 @@ impl TaskContext {
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit.as_deref()
+    }
+
+    /// Says that this task is ready: see [`Context::ready`].
+    pub fn ready(&self) {
+        self.inner.ready();
     }
 
     /// Completes when the supervisor asks the task to stop.

@@ -183,18 +183,7 @@ impl Directory {
 
     /// The path that `name` means as seen from below the supervisor `scope`.
     pub(crate) fn full_path(&self, scope: &str, name: &str) -> String {
-        if let Some(full) = name.strip_prefix('/') {
-            return full.into();
-        }
-        let mut scope = Some(scope);
-        while let Some(here) = scope {
-            let path = format!("{here}/{name}");
-            if self.get(&path).is_some() {
-                return path;
-            }
-            scope = here.rsplit_once('/').map(|(up, _)| up);
-        }
-        name.into()
+        full_path(scope, name, |path| self.get(path).is_some())
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
@@ -217,6 +206,22 @@ impl Directory {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Arc<str>, Listed>> {
         self.paths.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The path that `name` means as seen from below the supervisor `scope`, among those that exist.
+pub(crate) fn full_path(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> String {
+    if let Some(full) = name.strip_prefix('/') {
+        return full.into();
+    }
+    let mut scope = Some(scope);
+    while let Some(here) = scope {
+        let path = format!("{here}/{name}");
+        if exists(&path) {
+            return path;
+        }
+        scope = here.rsplit_once('/').map(|(up, _)| up);
+    }
+    name.into()
 }
 
 /// Why a look-up found no handle.

@@ -16,6 +16,7 @@ use crate::mailbox::Overflow;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
+use crate::why::Why;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///
@@ -199,6 +200,18 @@ impl<M: Send + 'static> Handle<M> {
     /// The path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()
+    }
+
+    /// Why the service stands where it does: in words when it is displayed, and as data. Its supervisor is asked, the
+    /// service itself is not.
+    pub async fn why(&self) -> Why {
+        let path = self.path();
+        let world = self.slot.world();
+        let known = match &world {
+            Some(world) => world.why(&path).await.ok(),
+            None => None,
+        };
+        known.unwrap_or_else(|| Why::unknown(path, self.status()))
     }
 
     /// The books of the mailbox: one consistent snapshot.

@@ -133,6 +133,7 @@ mod call;
 mod child;
 mod context;
 mod current;
+mod dependencies;
 mod directory;
 mod error;
 mod event;
@@ -142,6 +143,7 @@ mod layer;
 mod log;
 mod mailbox;
 mod port;
+mod rulebook;
 mod service;
 mod slot;
 mod supervisor;
@@ -150,6 +152,7 @@ pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+mod why;
 mod world;
 
 /// The README's examples are tests.
@@ -172,6 +175,7 @@ pub use event::{Event, EventKind, Events, Missed};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
@@ -181,3 +185,4 @@ pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, ShutdownReport, Tree};
+pub use why::Why;

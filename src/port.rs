@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -25,21 +25,25 @@ use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 
 /// The supervisor wants it to stop.
-const STOP: u8 = 1;
+const STOP: u16 = 1;
 /// It is to end at once.
-const KILL: u8 = 2;
+const KILL: u16 = 2;
 /// It has been abandoned: nothing it does counts any more.
-const FENCED: u8 = 4;
+const FENCED: u16 = 4;
 /// It wants to stop by itself (`ctx.stop()`, `ctx.exit()`).
-const LEAVE: u8 = 8;
+const LEAVE: u16 = 8;
 /// A task of its own has panicked.
-const BROKEN: u8 = 16;
+const BROKEN: u16 = 16;
 /// It is up.
-const UP: u8 = 32;
+const UP: u16 = 32;
 /// The incarnation wants to be told of a stop instead of being dropped (`Context::stopping`).
-const LISTENS: u8 = 64;
+const LISTENS: u16 = 64;
 /// It is over: no task may be linked to it any more.
-const OVER: u8 = 128;
+const OVER: u16 = 128;
+/// It has said that it is ready.
+const READY: u16 = 256;
+/// It is ready when it says so, and not as soon as it is up.
+const SAYS_READY: u16 = 512;
 
 /// Who waits for wake-ups.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +57,7 @@ pub(crate) enum Waiting {
 pub(crate) struct Port {
     attempt: Attempt,
     facts: Arc<Facts>,
-    signals: AtomicU8,
+    signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: Mutex<Option<Arc<Extras>>>,
 }
@@ -73,7 +77,7 @@ struct Extras {
 
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
-        let (signals, wakers) = (AtomicU8::new(0), Mutex::new([None, None]));
+        let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
         Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default() })
     }
 
@@ -115,7 +119,7 @@ impl Port {
         }
     }
 
-    fn signal(&self, signal: u8) -> bool {
+    fn signal(&self, signal: u16) -> bool {
         let before = self.signals.fetch_or(signal, Ordering::AcqRel);
         let first = before & signal == 0;
         if first {
@@ -124,7 +128,7 @@ impl Port {
         first
     }
 
-    fn has(&self, signals: u8) -> bool {
+    fn has(&self, signals: u16) -> bool {
         self.signals.load(Ordering::Acquire) & signals != 0
     }
 
@@ -225,6 +229,28 @@ impl Port {
 
     pub(crate) fn set_up(&self) {
         self.signals.fetch_or(UP, Ordering::AcqRel);
+    }
+
+    /// It will say when it is ready.
+    pub(crate) fn says_ready(&self) {
+        self.signals.fetch_or(SAYS_READY, Ordering::AcqRel);
+    }
+
+    /// It says that it is ready.
+    pub(crate) fn set_ready(&self) {
+        self.signals.fetch_or(READY, Ordering::AcqRel);
+    }
+
+    /// The supervisor hears of it where it does not know by itself.
+    pub(crate) fn tell_ready(&self) {
+        if self.has(SAYS_READY) {
+            self.facts.push(Fact::Ready(self.attempt));
+        }
+    }
+
+    /// Whether it is ready, should it be up.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.has(READY) || !self.has(SAYS_READY)
     }
 
     pub(crate) fn listens(&self) {

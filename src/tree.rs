@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::current;
+use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::incarnation::failure;
+use crate::rulebook::Rulebook;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
 use crate::slot::Control;
@@ -21,11 +23,14 @@ use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::gates::Gates;
 use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::ManageError;
 use crate::supervisor::parent::{Link, Root};
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::plan::Plan;
 use crate::supervisor::{StartError, actor};
+use crate::why::Why;
 use crate::world::World;
 
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
@@ -64,9 +69,12 @@ impl Tree {
         if let Some(exit) = refusal {
             return Err(StartError::Boot { path, exit });
         }
-        let world = World::new();
+        let mut error_types = Vec::new();
+        plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
+        Graph::of(&plan, plan.terms.layer.as_deref(), |_| false)?.check()?;
+        let world = World::new(Rulebook::new(&plan.terms, error_types));
         let (root, seen) = watch::channel(Root::Booting);
-        let driver = Driver::new(plan, world.clone(), Link::Tree(root));
+        let driver = Driver::new(plan, world.clone(), Link::Tree(root), &Gates::default());
         let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
         actor::launch(driver, None).await;
         Ok(tree)
@@ -90,8 +98,7 @@ impl Tree {
     /// A supervisor of whatever kind, to be managed as if it were a static one.
     #[cfg(feature = "trace")]
     pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
-        let listed = self.world.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
-        Some(SupervisorHandle::new(path.into(), listed.slot, self.world.clone()))
+        self.world.supervisor_of(path)
     }
 
     async fn booted(mut self) -> Result<Self, StartError> {
@@ -163,6 +170,29 @@ impl Tree {
     /// When nothing has this path, or what has it is not running.
     pub fn kill(&self, path: &str) -> Result<(), KillError> {
         self.directory().kill(path)
+    }
+
+    /// Why the child with this path stands where it does: in words when it is displayed, and as data.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path.
+    pub async fn why(&self, path: &str) -> Result<Why, LookupError> {
+        self.world.why(path).await
+    }
+
+    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on: see
+    /// [`SupervisorHandle::revive`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
+        let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match self.world.supervisor_of(scope) {
+            Some(supervisor) => supervisor.revive(name).await,
+            None => Err(ManageError::NotFound { path: path.into() }),
+        }
     }
 
     /// Stops the tree in order, youngest child first, depth first, and waits for its end.

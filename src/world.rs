@@ -13,6 +13,7 @@ use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
 use crate::log::{self, Limiter};
 use crate::port::Port;
+use crate::rulebook::Rulebook;
 use crate::slot::AnySlot;
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
     limiter: Mutex<Limiter>,
+    pub(crate) rulebook: Rulebook,
     epoch: Instant,
     is_shutting_down: AtomicBool,
     /// The root is ending: whoever ends now does not come back.
@@ -50,8 +52,9 @@ pub(crate) struct Casualties {
 }
 
 impl World {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
+            rulebook,
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             limiter: Mutex::new(Limiter::default()),
@@ -82,6 +85,12 @@ impl World {
             Ok(ring) => Ok(Partitions::new(handle, ring)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
+    }
+
+    /// The supervisor with this path, of whatever kind.
+    pub(crate) fn supervisor_of(self: &Arc<Self>, path: &str) -> Option<SupervisorHandle> {
+        let listed = self.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
+        Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
     }
 
     fn any_supervisor(self: &Arc<Self>, path: &str, asked: Kind) -> Result<(SupervisorHandle, Facet), LookupError> {

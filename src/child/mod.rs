@@ -12,7 +12,7 @@ use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, Birth, Life, OnKill, foreign, task, thread};
-use crate::mailbox::Reserved;
+use crate::mailbox::{Reserved, Settings};
 use crate::service::Service;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
@@ -52,7 +52,7 @@ pub(crate) enum Recipe {
 /// A child that is not a supervisor.
 pub(crate) struct Leaf {
     pub(crate) slot: Reserved,
-    pub(crate) capacity: usize,
+    pub(crate) settings: Settings,
     /// The slot was made by the user, and must be used.
     pub(crate) is_given: bool,
     pub(crate) conceive: Conceive,

@@ -155,7 +155,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             light: child.light,
             recipe: Recipe::Leaf(Leaf {
                 slot: Reserved::new(slot),
-                capacity: child.settings.capacity,
+                settings: child.settings,
                 is_given,
                 conceive: child.conceive,
             }),

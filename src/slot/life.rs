@@ -136,7 +136,9 @@ pub(crate) trait Tenancy: Send + Sync {
     /// Who lives here.
     fn tenant(&self) -> Option<Arc<Port>>;
     /// The incarnation is up: its generation.
-    fn up(&self, port: &Arc<Port>) -> u64;
+    fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64;
+    /// The incarnation is ready; `false` when it is not the present one, or is not up.
+    fn ready(&self, port: &Arc<Port>) -> bool;
     /// The generation that an incarnation starting now will have.
     fn generation_to_be(&self) -> u64;
     /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
@@ -168,9 +170,14 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             let mut back = lock(&self.back);
             back.attempts += 1;
             back.control = Some(Control::Port(port.clone()));
-            // Gone is for good, even for one that comes late.
-            if back.state != State::Gone {
-                back.state = State::Starting;
+            match back.state {
+                // For good, even for one that comes late.
+                State::Gone => {}
+                // A probe: nobody is let in before it is up.
+                State::Parked { .. } => {}
+                State::Waiting | State::Starting | State::Up | State::Restarting | State::Down => {
+                    back.state = State::Starting;
+                }
             }
             back.idle = false;
             let again = back.attempts > 1;
@@ -193,19 +200,31 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         lock(&self.front).owner.clone()
     }
 
-    fn up(&self, port: &Arc<Port>) -> u64 {
+    fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64 {
         let generation = {
             let mut back = lock(&self.back);
             if back.control.as_ref().is_some_and(|control| control.is(port)) {
                 back.generation += 1;
                 if back.state != State::Gone {
                     back.state = State::Up;
+                    back.is_ready = is_ready;
                 }
             }
             back.generation
         };
         self.publish();
         generation
+    }
+
+    fn ready(&self, port: &Arc<Port>) -> bool {
+        let is_ready = {
+            let mut back = lock(&self.back);
+            let is_mine = back.control.as_ref().is_some_and(|control| control.is(port));
+            back.is_ready |= is_mine && back.state == State::Up;
+            is_mine && back.is_ready
+        };
+        self.publish();
+        is_ready
     }
 
     fn generation_to_be(&self) -> u64 {
@@ -245,6 +264,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
                 Supervision::IsUp if is_mine => {
                     back.generation += 1;
                     back.state = State::Up;
+                    back.is_ready = true;
                 }
                 Supervision::Ends if is_mine => back.vacate(),
                 Supervision::IsUp | Supervision::Ends => return,

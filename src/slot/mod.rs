@@ -36,7 +36,7 @@ mod tests;
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
@@ -46,6 +46,7 @@ use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
+use crate::world::World;
 use accounting::Accounting;
 use queue::{Back, Envelope, Front, Shed};
 use status::{State, Status};
@@ -100,6 +101,8 @@ impl Control {
 
 pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
+    /// The tree that it is listed in.
+    world: OnceLock<Weak<World>>,
     watch: OnceLock<watch::Sender<Status>>,
     front: Mutex<Front<M>>,
     back: Mutex<Back<M>>,
@@ -135,6 +138,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             path: OnceLock::new(),
+            world: OnceLock::new(),
             watch: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
@@ -160,6 +164,10 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn overflow(&self) -> Overflow {
         lock(&self.back).settings.overflow
+    }
+
+    pub(crate) fn world(&self) -> Option<Arc<World>> {
+        self.world.get()?.upgrade()
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
@@ -280,6 +288,9 @@ impl<M: Send + 'static> Slot<M> {
 pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
+    fn set_world(&self, world: &Arc<World>);
+    fn settings(&self) -> Settings;
+    fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn status(&self) -> Status;
@@ -303,6 +314,19 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn set_path(&self, path: &Arc<str>) -> bool {
         self.path.set(path.clone()).is_ok()
+    }
+
+    fn set_world(&self, world: &Arc<World>) {
+        // A slot that is listed again is so in the same tree.
+        let _ = self.world.set(Arc::downgrade(world));
+    }
+
+    fn settings(&self) -> Settings {
+        lock(&self.back).settings
+    }
+
+    fn configure(&self, settings: Settings) {
+        self.configure(settings);
     }
 
     fn message_type(&self) -> &'static str {

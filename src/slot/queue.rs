@@ -44,6 +44,7 @@ pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
     pub(crate) state: State,
     pub(crate) generation: u64,
+    pub(crate) is_ready: bool,
     pub(crate) attempts: u64,
     /// The present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
@@ -100,6 +101,7 @@ impl<M> Back<M> {
             queue: VecDeque::new(),
             state: State::Waiting,
             generation: 0,
+            is_ready: false,
             attempts: 0,
             control: None,
             idle: false,
@@ -111,7 +113,7 @@ impl<M> Back<M> {
     }
 
     pub(crate) fn status(&self) -> Status {
-        Status { state: self.state, generation: self.generation }
+        Status { state: self.state, generation: self.generation, ready: self.is_ready }
     }
 
     /// Enqueues, and hands out who has to be woken for it.
@@ -129,6 +131,7 @@ impl<M> Back<M> {
     pub(crate) fn vacate(&mut self) {
         self.control = None;
         self.idle = false;
+        self.is_ready = false;
         match self.state {
             State::Waiting | State::Starting | State::Up | State::Restarting => self.state = State::Restarting,
             State::Parked { .. } | State::Down | State::Gone => {}

@@ -68,6 +68,9 @@ pub struct Status {
     pub state: State,
     /// Counts the incarnations that came up, from 1; 0 before the first.
     pub generation: u64,
+    /// Whether it is up and ready. A service is ready as soon as it is up, unless its policy says that it
+    /// [says so itself](crate::Readiness::WhenSaid).
+    pub ready: bool,
 }
 
 impl fmt::Display for Status {

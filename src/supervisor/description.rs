@@ -8,6 +8,7 @@ use crate::child::Child;
 use crate::directory::{Facet, Kind};
 use crate::supervisor::dynamic::{Limits, Pool};
 use crate::supervisor::partitioned::AnyRing;
+use crate::supervisor::terms::Terms;
 use crate::supervisor::watch::Watch;
 
 /// Runs at each start, before the children.
@@ -20,6 +21,7 @@ pub(crate) struct Description {
     pub(crate) children: Vec<Child>,
     pub(crate) init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
+    pub(crate) terms: Terms,
 }
 
 impl Description {
@@ -72,6 +74,14 @@ impl Shape {
         }
     }
 
+    /// The restart budget that the code gives it.
+    pub(crate) fn intensity(&self) -> Intensity {
+        match self {
+            Self::Static(flags) | Self::Partitioned { flags, .. } => flags.intensity,
+            Self::Dynamic(pool) => pool.limits().intensity,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Static(_) => Kind::Supervisor,
@@ -96,11 +106,18 @@ pub(crate) struct Base {
     pub(crate) intensity: Intensity,
     pub(crate) init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
+    pub(crate) terms: Terms,
 }
 
 impl Base {
     pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { spec: ChildSpec::supervisor(name), intensity: Intensity::default(), init: None, watch: None }
+        Self {
+            spec: ChildSpec::supervisor(name),
+            intensity: Intensity::default(),
+            init: None,
+            watch: None,
+            terms: Terms::default(),
+        }
     }
 }
 
@@ -132,6 +149,50 @@ macro_rules! supervisor_settings {
             /// limits of their own. When a limit passes, its subtree is killed, youngest first.
             pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
                 self.base.spec = self.base.spec.shutdown(shutdown);
+                self
+            }
+
+            /// As a child: what happens when it ends, beyond its restart type: see
+            /// [`ServiceChild::policy`](crate::ServiceChild::policy).
+            pub fn policy(mut self, policy: regrow_supervisors::Policy) -> Self {
+                self.base.spec = self.base.spec.policy(policy);
+                self
+            }
+
+            /// The policy of its direct children, as far as they leave it open.
+            pub fn defaults(mut self, policy: regrow_supervisors::Policy) -> Self {
+                self.base.terms.defaults = policy;
+                self
+            }
+
+            /// What the window of its restart budget is measured in. Default: all the time that passes, as in OTP.
+            pub fn budget_clock(mut self, clock: regrow_supervisors::BudgetClock) -> Self {
+                self.base.terms.budget_clock = clock;
+                self
+            }
+
+            /// Lets no more than `starts` of the services below it, at any depth, be starting at the same time. The
+            /// others wait in line; none is skipped, and the time that they wait is no part of their
+            /// [start timeout](crate::Policy::start_timeout). Zero counts as one.
+            pub fn max_starting(mut self, starts: usize) -> Self {
+                self.base.terms.starts_max = Some(starts);
+                self
+            }
+
+            /// Gives a type of error a name by which [rules](crate::Rule::error) of the whole tree know it. An error is of
+            /// that type if it is one or was caused by one.
+            pub fn error_type<E>(mut self, name: impl Into<std::sync::Arc<str>>) -> Self
+            where
+                E: std::error::Error + Send + Sync + 'static,
+            {
+                self.base.terms.error_types.push(crate::supervisor::terms::ErrorType::of::<E>(name));
+                self
+            }
+
+            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root. Each child has a
+            /// source of its own, made from the seed and its path. Default: a seed that nobody knows.
+            pub fn seed(mut self, seed: u64) -> Self {
+                self.base.terms.seed = Some(seed);
                 self
             }
 

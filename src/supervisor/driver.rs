@@ -10,21 +10,27 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Report};
+use regrow_supervisors::{
+    Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Policy, Readiness, Report,
+};
 use tokio::task::AbortHandle;
 
 use crate::current;
 use crate::event::EventKind;
-use crate::incarnation::{Birth, actor, failure};
+use crate::incarnation::{self, Birth, failure};
+use crate::layer::Group;
 use crate::port::Port;
 use crate::service::Ignore;
 use crate::slot::Control;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
-use crate::supervisor::actor::launch;
+use crate::supervisor::actor;
+use crate::supervisor::configure;
 use crate::supervisor::description::Shape;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::gates::Gates;
+use crate::supervisor::lookout::Lookout;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::{Make, Plan};
@@ -37,6 +43,13 @@ pub(crate) struct Driver {
     pub(super) world: Arc<World>,
     parent: Parent,
     pub(super) children: ByChild<Box<Entry>>,
+    /// What is in force about all of them.
+    pub(super) group: Group,
+    /// What a start has to pass.
+    gates: Gates,
+    /// Starts that have been let in just now.
+    admitted: Vec<Attempt>,
+    lookout: Lookout,
     timer: Option<(std::time::Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
     spare: VecDeque<Fact>,
@@ -46,29 +59,48 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(plan: Arc<Plan>, world: Arc<World>, link: Link) -> Self {
-        let machine = plan.machine();
-        let children = machine
-            .children()
-            .into_iter()
-            .zip(&plan.children)
-            .map(|((key, ..), planned)| (key, Entry::new(planned, false)))
-            .collect();
+    /// `gates` are those of the supervisors above.
+    pub(crate) fn new(plan: Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
         let facts = Arc::new(Facts::default());
-        plan.list(&world.directory);
+        plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
-        Self {
-            machine,
-            plan,
+        let group = configure::group(&world, &plan, plan.group());
+        let mut driver = Self {
+            machine: plan.machine(Vec::new()),
+            gates: group.starts_max.map_or_else(|| gates.clone(), |starts_max| gates.and(starts_max)),
+            group,
+            plan: plan.clone(),
             facts,
             world,
             parent: Parent::new(link),
-            children,
+            children: ByChild::default(),
+            admitted: Vec::new(),
+            lookout: Lookout::default(),
             timer: None,
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
+        };
+        let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
+        driver.machine = plan.machine(specs);
+        driver.machine.set_budget(group.intensity, group.budget_clock);
+        let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
+        for ((key, planned), coded) in keys.into_iter().zip(&plan.children).zip(coded) {
+            driver.children.insert(key, Entry::new(planned, false, coded));
+            driver.prepare(key);
         }
+        driver
+    }
+
+    /// Whatever a child's policy needs from outside of the machine.
+    pub(super) fn prepare(&mut self, key: ChildKey) {
+        let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
+        if spec.policy_rule() == Policy::default() {
+            return;
+        }
+        self.lookout.watch(&self.world, &self.facts, spec);
+        let chance = self.world.rulebook.chance(&entry.path);
+        self.machine.set_chance(key, chance);
     }
 
     pub(crate) fn facts(&self) -> Arc<Facts> {
@@ -87,6 +119,9 @@ impl Driver {
             self.hand_over(fact, now);
         }
         self.spare = facts;
+        for attempt in std::mem::take(&mut self.admitted) {
+            self.admit(attempt, myself).await;
+        }
         self.machine.handle_timeout(now);
         let mut is_over = false;
         loop {
@@ -112,15 +147,35 @@ impl Driver {
     fn hand_over(&mut self, fact: Fact, now: std::time::Duration) {
         match fact {
             Fact::Started { attempt, .. } => self.machine.handle_started(attempt, now),
+            Fact::Ready(attempt) => self.machine.handle_ready(attempt, now),
+            Fact::Admitted(attempt) => {
+                self.machine.handle_in_line(attempt, false, now);
+                self.admitted.push(attempt);
+            }
+            Fact::Dependency { name, is_ready } => self.machine.handle_dependency(&name, is_ready, now),
             Fact::Ignored(attempt) => self.machine.handle_ignored(attempt, now),
-            Fact::StartFailed { attempt, exit } => self.machine.handle_start_failed(attempt, exit, now),
-            Fact::Ended { attempt, exit } => self.machine.handle_exit(attempt, exit, now),
+            Fact::StartFailed { attempt, exit } => {
+                self.machine.handle_start_failed(attempt, self.world.rulebook.named(exit), now);
+            }
+            Fact::Ended { attempt, exit } => {
+                self.tell_progress(attempt, now);
+                self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
+            }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => self.machine.kill(now),
             Fact::Abandon => self.machine.abandon(now),
             Fact::Order(order) => self.order(*order, now),
             Fact::Tick => {}
+        }
+    }
+
+    /// How many messages a life has handled, where that counts.
+    fn tell_progress(&mut self, attempt: Attempt, now: std::time::Duration) {
+        let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.policy_rule().reset_after_messages);
+        if let (Some(_), Some(entry)) = (asked, self.children.get(&attempt.child())) {
+            let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before);
+            self.machine.handle_progress(attempt, handled, now);
         }
     }
 
@@ -131,9 +186,19 @@ impl Driver {
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
-            Fact::KillUnderWay(_) | Fact::Stop(_) | Fact::Kill | Fact::Abandon | Fact::Order(_) | Fact::Tick => return,
+            Fact::Ready(_)
+            | Fact::Admitted(_)
+            | Fact::Dependency { .. }
+            | Fact::KillUnderWay(_)
+            | Fact::Stop(_)
+            | Fact::Kill
+            | Fact::Abandon
+            | Fact::Order(_)
+            | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        // Whatever it came to, the start is over.
+        entry.ticket = None;
         if let Fact::Started { info, .. } = fact {
             entry.info.clone_from(info);
         }
@@ -202,14 +267,16 @@ impl Driver {
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
                     entry.was_asked = true;
-                    if let Some(control) = &entry.control {
-                        control.stop(&Exit::Shutdown);
+                    match &entry.control {
+                        Some(control) => control.stop(&Exit::Shutdown),
+                        None => self.leave_line(attempt, Exit::Shutdown),
                     }
                 }
             }
             Action::Kill(attempt) => {
-                if let Some(control) = self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
-                    control.kill();
+                match self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
+                    Some(control) => control.kill(),
+                    None => self.leave_line(attempt, Exit::Killed),
                 }
             }
             Action::Abandon(attempt) => self.abandon(attempt),
@@ -256,29 +323,25 @@ impl Driver {
         false
     }
 
+    /// A start that waits in line is called off.
+    fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
+        if let Some(entry) = self.children.get_mut(&attempt.child())
+            && entry.ticket.take().is_some()
+        {
+            self.facts.push(Fact::StartFailed { attempt, exit });
+        }
+    }
+
     async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         entry.was_asked = false;
+        entry.control = None;
         match &entry.make {
-            Make::Life(conceive) => {
-                let port = Port::new(attempt, self.facts.clone());
-                entry.control = Some(Control::Port(port.clone()));
-                let life = conceive(Birth {
-                    slot: entry.slot.clone(),
-                    port,
-                    world: self.world.clone(),
-                    scope: self.plan.path.clone(),
-                    last_exit: entry.last_exit.clone(),
-                    drain: entry.drain,
-                    light: entry.light,
-                    abandon: self.machine.spec(attempt.child()).map_or(Abandon::Never, ChildSpec::abandon_rule),
-                    cell: myself.get_cell(),
-                });
-                if entry.light {
-                    tokio::spawn(life);
-                } else {
-                    actor::launch(life, myself.get_cell()).await;
-                }
+            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
+            Make::Life(_) => {
+                entry.ticket = None;
+                self.machine.handle_in_line(attempt, true, self.world.now());
+                entry.ticket = Some(self.gates.enter(&self.facts, attempt));
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
@@ -290,9 +353,9 @@ impl Driver {
                 let fact = match plan {
                     Ok(Ok(plan)) => {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                        let driver = Driver::new(plan, self.world.clone(), link);
+                        let driver = Driver::new(plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
-                        launch(driver, Some(myself.get_cell())).await;
+                        actor::launch(driver, Some(myself.get_cell())).await;
                         return;
                     }
                     Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
@@ -301,6 +364,45 @@ impl Driver {
                 };
                 self.facts.push(fact);
             }
+        }
+    }
+
+    /// A start that has been let in, unless it was called off meanwhile.
+    async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
+        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.ticket.is_some()) {
+            self.launch(attempt, myself).await;
+        }
+    }
+
+    async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let Make::Life(conceive) = &entry.make else { return };
+        let spec = self.machine.spec(attempt.child());
+        let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
+        let port = Port::new(attempt, self.facts.clone());
+        if policy.readiness == Some(Readiness::WhenSaid) {
+            port.says_ready();
+        }
+        if policy.reset_after_messages.is_some() {
+            entry.handled_before = entry.slot.accounting().handled;
+        }
+        entry.control = Some(Control::Port(port.clone()));
+        let life = conceive(Birth {
+            slot: entry.slot.clone(),
+            port,
+            world: self.world.clone(),
+            scope: self.plan.path.clone(),
+            last_exit: entry.last_exit.clone(),
+            drain: entry.drain,
+            light: entry.light,
+            abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
+            cell: myself.get_cell(),
+        });
+        if entry.light {
+            tokio::spawn(life);
+        } else {
+            incarnation::actor::launch(life, myself.get_cell()).await;
         }
     }
 

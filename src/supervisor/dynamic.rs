@@ -168,9 +168,9 @@ supervisor_settings!(DynamicSupervisor);
 
 impl From<DynamicSupervisor> for Description {
     fn from(supervisor: DynamicSupervisor) -> Self {
-        let DynamicSupervisor { base: Base { spec, intensity, init, watch }, children_max, pool } = supervisor;
+        let DynamicSupervisor { base: Base { spec, intensity, init, watch, terms }, children_max, pool } = supervisor;
         pool.configure(|configuration| configuration.limits = Limits { intensity, children_max });
-        Self { spec, shape: Shape::Dynamic(Arc::new(pool)), children: Vec::new(), init, watch }
+        Self { spec, shape: Shape::Dynamic(Arc::new(pool)), children: Vec::new(), init, watch, terms }
     }
 }
 
@@ -257,6 +257,15 @@ impl DynamicHandle {
         let (pool, template) = (self.pool.clone(), new.pool.template());
         let then = move || pool.configure(|configuration| *configuration = Configuration { limits, template });
         self.handle.limit(limits, then).await
+    }
+
+    /// Starts a child now that is parked, or waits: see [`SupervisorHandle::revive`](crate::SupervisorHandle::revive).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn revive(&self, name: &str) -> Result<(), ManageError> {
+        self.handle.revive(name).await
     }
 
     /// Stops a child by its shutdown rule and forgets it: its handles say `Gone` (OTP rule 83). A retry is cancelled.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 
 use crate::directory::Kind;
+use crate::layer::Configured;
 use crate::slot::{AnySlot, Control};
+use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
 
 /// What is known of a child. The machine has its spec.
@@ -22,12 +24,18 @@ pub(crate) struct Entry {
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) was_asked: bool,
+    /// What the code says of it, where a layer over the code says something else.
+    pub(crate) coded: Option<Box<Configured>>,
+    /// Its place in the line of starts, while it is starting.
+    pub(crate) ticket: Option<Ticket>,
+    /// What it had handled before its present life.
+    pub(crate) handled_before: u64,
     /// Added at run time: it is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
 }
 
 impl Entry {
-    pub(crate) fn new(planned: &Planned, is_added: bool) -> Box<Self> {
+    pub(crate) fn new(planned: &Planned, is_added: bool, coded: Option<Box<Configured>>) -> Box<Self> {
         Box::new(Self {
             path: planned.path.clone(),
             slot: planned.slot().clone(),
@@ -39,12 +47,16 @@ impl Entry {
             drain: planned.drain,
             light: planned.light,
             was_asked: false,
+            coded,
+            ticket: None,
+            handled_before: 0,
             is_added,
         })
     }
 
     /// It is to be made in another way from its next start on.
-    pub(crate) fn replan(&mut self, planned: &Planned) {
+    pub(crate) fn replan(&mut self, planned: &Planned, coded: Option<Box<Configured>>) {
+        self.coded = coded;
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);

@@ -22,6 +22,15 @@ pub(crate) enum Fact {
         generation: u64,
         info: Option<Arc<str>>,
     },
+    /// An incarnation that is up has said that it is ready.
+    Ready(Attempt),
+    /// The start of this attempt is let in through the gates.
+    Admitted(Attempt),
+    /// A service elsewhere, that children depend on, has become ready, or is not any more.
+    Dependency {
+        name: Arc<str>,
+        is_ready: bool,
+    },
     Ignored(Attempt),
     StartFailed {
         attempt: Attempt,

@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use regrow_supervisors::{Answer, ChildSpec, Exit, Order, OrderError};
+use regrow_supervisors::{self as machine, Adjustment, Answer, ChildSpec, Exit, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
+use crate::dependencies::Graph;
 use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
+use crate::supervisor::configure::Configuration;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
-use crate::supervisor::plan::{Known, Plan, Planned};
+use crate::supervisor::plan::{Known, Make, Plan, Planned};
 use crate::supervisor::{StartError, Supervisor};
 use crate::world::World;
 
@@ -100,8 +103,55 @@ impl SupervisorHandle {
     /// that is not running: nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
+        self.check_dependencies(&planned)?;
         let order = Order::StartChild(planned.spec.clone());
         self.start(order, vec![planned]).await
+    }
+
+    /// What a new child depends on has to be there.
+    fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
+        let exists = |path: &str| self.world.directory.get(path).is_some();
+        Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
+        match &planned.make {
+            Make::Life(_) => Ok(()),
+            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), None, exists)?.check(),
+        }
+    }
+
+    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on; its record is
+    /// clean again: its curve begins anew, and so does its own budget. Completes when the start has been ordered; follow
+    /// its [status](Handle::watch) to see what it comes to.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Down`](ManageError::Down), or a supervisor
+    /// that is not running.
+    pub async fn revive(&self, name: &str) -> Result<(), ManageError> {
+        let revived = self.order(Order::Revive(name.into()), Vec::new(), |_, _| ()).await;
+        match revived {
+            Err(ManageError::AlreadyPresent { path }) => Err(ManageError::Down { path }),
+            revived => revived,
+        }
+    }
+
+    /// Why a child stands where it does. `None`: it is not known here.
+    pub(crate) async fn why_child(&self, name: &str) -> Result<Option<(machine::Why, Duration)>, ManageError> {
+        let name = name.to_owned();
+        self.order(Order::Read, Vec::new(), move |driver, _| driver.why(&name)).await
+    }
+
+    /// What is in force for the children, and what the code says.
+    pub(crate) async fn configurations(&self) -> Result<Vec<Configuration>, ManageError> {
+        self.order(Order::Read, Vec::new(), |driver, _| driver.configurations()).await
+    }
+
+    /// New policies for children that are there. `then` runs in the supervisor when they are in force.
+    pub(crate) async fn adjust(
+        &self,
+        adjustment: Adjustment,
+        then: impl FnOnce(&Driver) + Send + 'static,
+    ) -> Result<(), ManageError> {
+        self.order(Order::Adjust(Box::new(adjustment)), Vec::new(), |driver, _| then(driver)).await
     }
 
     /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until

@@ -1,11 +1,14 @@
 //! Describing a tree: the builder that reads like the tree it builds, and its start.
 
 pub(crate) mod actor;
+pub(crate) mod configure;
 pub(crate) mod description;
 pub(crate) mod driver;
 pub(crate) mod dynamic;
 pub(crate) mod entry;
 pub(crate) mod facts;
+pub(crate) mod gates;
+mod lookout;
 pub(crate) mod manage;
 mod orders;
 pub(crate) mod outcome;
@@ -13,6 +16,7 @@ pub(crate) mod parent;
 pub(crate) mod partitioned;
 pub(crate) mod plan;
 pub(crate) mod recipe;
+pub(crate) mod terms;
 pub(crate) mod watch;
 
 use std::fmt;
@@ -112,8 +116,9 @@ supervisor_settings!(Supervisor);
 
 impl From<Supervisor> for Description {
     fn from(supervisor: Supervisor) -> Self {
-        let Supervisor { base: Base { spec, intensity, init, watch }, strategy, auto_shutdown, children } = supervisor;
-        Self { spec, shape: Shape::Static(Flags { strategy, intensity, auto_shutdown }), children, init, watch }
+        let Supervisor { base: Base { spec, intensity, init, watch, terms }, strategy, auto_shutdown, children } =
+            supervisor;
+        Self { spec, shape: Shape::Static(Flags { strategy, intensity, auto_shutdown }), children, init, watch, terms }
     }
 }
 
@@ -177,6 +182,18 @@ pub enum StartError {
         /// Why.
         error: PolicyError,
     },
+    /// A child depends on something that is not in the tree.
+    UnknownDependency {
+        /// The child.
+        path: Arc<str>,
+        /// What it depends on.
+        name: Arc<str>,
+    },
+    /// Children that depend on each other in a circle: each on the next, and the last on the first.
+    DependencyCycle {
+        /// The paths.
+        cycle: Vec<Arc<str>>,
+    },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
     /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
@@ -232,6 +249,14 @@ impl fmt::Display for StartError {
             Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
             Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
             Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
+            Self::UnknownDependency { path, name } => {
+                write!(f, "`{path}` depends on `{name}`, which is nowhere in the tree")
+            }
+            Self::DependencyCycle { cycle } => {
+                f.write_str("services depend on each other in a circle: ")?;
+                cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+                f.write_str(cycle.first().map_or("", |first| first))
+            }
             Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),

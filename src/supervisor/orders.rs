@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing};
+use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing, Why};
 
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
@@ -15,6 +15,7 @@ impl Driver {
     pub(super) fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: Duration) {
         self.orders_given += 1;
         let call = Call(self.orders_given);
+        let order = self.configured_order(order, &planned);
         self.orders.insert(call, Pending { planned, finish });
         self.machine.order(call, order, now);
     }
@@ -25,13 +26,15 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        planned.list(&self.world.directory);
+        planned.list(&self.world);
+        let (_, coded) = self.configured(&planned);
         match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned),
+            Occupied(mut known) => known.get_mut().replan(&planned, coded),
             Vacant(new) => {
-                new.insert(Entry::new(&planned, true));
+                new.insert(Entry::new(&planned, true, coded));
             }
         }
+        self.prepare(child);
     }
 
     /// Where each child stands, in start order.
@@ -49,6 +52,11 @@ impl Driver {
             })
         };
         children.iter().filter_map(line).collect()
+    }
+
+    /// Why the child of this name stands where it does, and the time at which that is so.
+    pub(crate) fn why(&self, name: &str) -> Option<(Why, Duration)> {
+        Some((self.machine.why(self.machine.find(name)?)?, self.world.now()))
     }
 
     /// How many children there are.

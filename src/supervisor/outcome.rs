@@ -99,6 +99,11 @@ pub enum ManageError {
         /// The child.
         path: Arc<str>,
     },
+    /// The child rests, and only a start by order brings it back.
+    Down {
+        /// The child.
+        path: Arc<str>,
+    },
     /// The child did not start.
     Failed {
         /// The child.
@@ -154,6 +159,7 @@ impl fmt::Display for ManageError {
             Self::AlreadyPresent { path } => write!(f, "`{path}` is there already, down or being restarted"),
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
+            Self::Down { path } => write!(f, "`{path}` is down: restart it by order"),
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),

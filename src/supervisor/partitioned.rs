@@ -155,7 +155,7 @@ impl<M: Send + 'static> Partitioned<M> {
     }
 
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
-        let Self { base: Base { spec, intensity, init, watch }, partitions, make } = self;
+        let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
         let ring = Arc::new(Ring { state: RwLock::new(state), resizing: Mutex::new(()) });
         let flags = Flags { strategy: Strategy::OneForOne, intensity, ..Flags::default() };
@@ -165,6 +165,7 @@ impl<M: Send + 'static> Partitioned<M> {
             children: Vec::new(),
             init: init.clone(),
             watch: watch.clone(),
+            terms: terms.clone(),
         }
     }
 }

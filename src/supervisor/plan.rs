@@ -6,17 +6,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Machine};
+use regrow_supervisors::{ChildSpec, Machine, Policy};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Directory, Facet, Kind, Listed};
+use crate::directory::{Facet, Kind, Listed};
+use crate::layer::{Configured, Group};
 use crate::mailbox::{Reserved, Settings};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
 use crate::supervisor::recipe::SupervisorRecipe;
+use crate::supervisor::terms::Terms;
 use crate::supervisor::watch::Watch;
+use crate::world::World;
 
 pub(crate) struct Plan {
     pub(crate) path: Arc<str>,
@@ -25,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) children: Vec<Planned>,
     init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
+    pub(crate) terms: Terms,
 }
 
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub(crate) struct Planned {
     slot: Arc<Reserved>,
     pub(crate) drain: bool,
     pub(crate) light: bool,
+    /// Of the mailbox of a child that is not a supervisor.
+    pub(crate) settings: Option<Settings>,
     pub(crate) make: Make,
 }
 
@@ -50,7 +56,7 @@ pub(crate) type Known = HashMap<Arc<str>, Listed>;
 impl Plan {
     /// Checks what is to live below `scope` (empty for a root).
     pub(crate) fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
-        let Description { spec, shape, mut children, init, watch } = description;
+        let Description { spec, shape, mut children, init, watch, terms } = description;
         let name = spec.id();
         if !is_valid(name) {
             return Err(StartError::InvalidName { supervisor: scope.into(), name: name.into() });
@@ -72,7 +78,7 @@ impl Plan {
         );
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
-        let plan = Self { path, shape, slot, children, init, watch };
+        let plan = Self { path, shape, slot, children, init, watch, terms };
         plan.slot.set_path(&plan.path);
         Ok(plan)
     }
@@ -81,8 +87,8 @@ impl Plan {
         self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
     }
 
-    pub(crate) fn machine(&self) -> Box<dyn Machine + Send> {
-        let specs = self.children.iter().map(|child| child.spec.clone()).collect();
+    /// With these specs for its children.
+    pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Box<dyn Machine + Send> {
         match self.shape.machine(specs) {
             Ok(machine) => machine,
             Err(error) => unreachable!("the plan was checked: {error}"),
@@ -97,6 +103,12 @@ impl Plan {
         }
     }
 
+    /// What the code says about its children as a whole.
+    pub(crate) fn group(&self) -> Group {
+        let Terms { budget_clock, starts_max, .. } = self.terms;
+        Group { intensity: self.shape.intensity(), budget_clock, starts_max }
+    }
+
     /// The slots of the supervisor and of everything below it.
     pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
         let below = self.children.iter().flat_map(|child| match &child.make {
@@ -106,12 +118,23 @@ impl Plan {
         std::iter::once(self.slot.clone()).chain(below).collect()
     }
 
+    /// The supervisor and all supervisors below it.
+    pub(crate) fn for_each(&self, look: &mut impl FnMut(&Self)) {
+        look(self);
+        for child in &self.children {
+            if let Make::Supervisor(recipe) = &child.make {
+                recipe.plan().for_each(look);
+            }
+        }
+    }
+
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
-    pub(crate) fn list(&self, directory: &Directory) {
-        directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+    pub(crate) fn list(&self, world: &Arc<World>) {
+        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        self.slot.set_world(world);
         self.slot.reopen();
         for child in &self.children {
-            child.list(directory);
+            child.list(world);
         }
     }
 }
@@ -123,9 +146,13 @@ impl Planned {
             return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
         }
         let path: Arc<str> = format!("{scope}/{}", spec.id()).into();
+        let mut settings = None;
         let (slot, make) = match recipe {
-            Recipe::Leaf(Leaf { capacity: 0, .. }) => return Err(StartError::ZeroCapacity { path }),
-            Recipe::Leaf(Leaf { slot, is_given, conceive, .. }) => {
+            Recipe::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
+                return Err(StartError::ZeroCapacity { path });
+            }
+            Recipe::Leaf(Leaf { slot, is_given, conceive, settings: mailbox }) => {
+                settings = Some(mailbox);
                 let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
                 let slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
                     let kept = Reserved::new(old.slot.clone());
@@ -148,19 +175,34 @@ impl Planned {
             slot: Arc::new(slot),
             drain,
             light: light.unwrap_or(false) || is_all_light(),
+            settings,
             make,
         })
     }
 
+    /// What the code says about it, below a supervisor with these defaults.
+    pub(crate) fn coded(&self, defaults: &Policy) -> Configured {
+        let spec = match *defaults == Policy::default() {
+            true => self.spec.clone(),
+            false => self.spec.clone().policy(self.spec.policy_rule().or(defaults)),
+        };
+        let group = match &self.make {
+            Make::Life(_) => None,
+            Make::Supervisor(recipe) => Some(recipe.plan().group()),
+        };
+        Configured { spec, mailbox: self.settings, group }
+    }
+
     /// Lists the child and everything below it.
-    pub(crate) fn list(&self, directory: &Directory) {
+    pub(crate) fn list(&self, world: &Arc<World>) {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+                self.slot().set_world(world);
                 self.slot().reopen();
             }
-            Make::Supervisor(recipe) => recipe.plan().list(directory),
+            Make::Supervisor(recipe) => recipe.plan().list(world),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::action::{Action, Report};
 use crate::backoff::Chance;
 use crate::children::{Attempt, ChildKey, Ending, Live, Stage, Standing};
 use crate::exit::{Exit, Hang};
+use crate::intensity::Intensity;
 use crate::nursery::{Event, Nursery};
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{BudgetClock, ChildSpec};
@@ -70,8 +71,15 @@ pub trait Machine: Decide + fmt::Debug {
         }
     }
 
-    /// What the window of the restart budget is measured in. OTP's clock unless told otherwise.
-    fn set_budget_clock(&mut self, clock: BudgetClock) {
+    /// The start of this attempt waits in line (see [`Gate`](crate::Gate)), or waits no longer: its time begins then.
+    fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration) {
+        self.nursery_mut().tick(now);
+        self.nursery_mut().in_line(attempt, is_in_line);
+    }
+
+    /// The restart budget, and what its window is measured in. What is spent stays spent.
+    fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) {
+        self.nursery_mut().budget.set(intensity);
         self.nursery_mut().clock = clock;
     }
 
@@ -214,6 +222,11 @@ pub trait Machine: Decide + fmt::Debug {
     /// Where a child stands.
     fn standing(&self, child: ChildKey) -> Option<Standing> {
         Some(self.nursery().children.get(child)?.standing())
+    }
+
+    /// The present attempt of a child, if it has one.
+    fn attempt(&self, child: ChildKey) -> Option<Attempt> {
+        self.nursery().children.get(child)?.attempt()
     }
 
     /// The children in start order, where each stands, and its present attempt if it has one.

@@ -371,6 +371,18 @@ impl Nursery {
         }
     }
 
+    /// What waits in line is given no time, and all of it when it is let in.
+    pub(crate) fn in_line(&mut self, attempt: Attempt, is_in_line: bool) {
+        let key = attempt.child();
+        let limit = self.children.get(key).and_then(|child| child.spec.policy.as_ref()?.start_timeout);
+        if let Some(Live { stage: Stage::Starting, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt) {
+            self.disarm(key);
+            if let (Some(limit), false) = (limit, is_in_line) {
+                self.arm(key, limit);
+            }
+        }
+    }
+
     /// Kills an attempt that takes too long. Its exit will be `exit`, and unexpected.
     pub(crate) fn overdue(&mut self, attempt: Attempt, exit: Exit) {
         let Some(live) = self.children.live_mut(attempt) else { return };

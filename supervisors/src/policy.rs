@@ -150,6 +150,19 @@ pub enum Then {
     Escalate,
 }
 
+impl Then {
+    /// The word for it, the same in files and texts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::RestartGroup => "restart_group",
+            Self::Park => "park",
+            Self::Stop => "stop",
+            Self::Escalate => "escalate",
+        }
+    }
+}
+
 /// What is to be done about some ends of a child: *if it ended in one of these ways, with an error of this type, whose
 /// text says this, then*. What is not said matches everything.
 ///

@@ -1,0 +1,79 @@
+//! What is in force in a tree: the layer over the code, the names of errors, and where chance comes from.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use regrow_supervisors::{Chance, Exit, Failure};
+
+use crate::layer::Layer;
+use crate::supervisor::terms::{ErrorType, Terms};
+
+pub(crate) struct Rulebook {
+    layer: RwLock<Option<Arc<dyn Layer>>>,
+    error_types: Vec<ErrorType>,
+    seed: u64,
+    /// One change at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+impl Rulebook {
+    /// `root` are the root's terms, `error_types` those of all supervisors.
+    pub(crate) fn new(root: &Terms, error_types: Vec<ErrorType>) -> Self {
+        let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
+        Self { layer: RwLock::new(root.layer.clone()), error_types, seed, changing: tokio::sync::Mutex::new(()) }
+    }
+
+    pub(crate) fn layer(&self) -> Option<Arc<dyn Layer>> {
+        self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_layer(&self, layer: Arc<dyn Layer>) {
+        let before = self.layer.write().unwrap_or_else(PoisonError::into_inner).replace(layer);
+        drop(before);
+    }
+
+    /// The exit, with the names that its error is known by.
+    pub(crate) fn named(&self, exit: Exit) -> Exit {
+        match exit {
+            Exit::Failed(failure) if !self.error_types.is_empty() => Exit::Failed(self.name(failure)),
+            exit => exit,
+        }
+    }
+
+    fn name(&self, failure: Failure) -> Failure {
+        let names: Vec<_> = match failure.cause::<anyhow::Error>() {
+            Some(error) => {
+                self.error_types.iter().filter(|known| (known.is)(error)).map(|known| known.name.clone()).collect()
+            }
+            None => return failure,
+        };
+        failure.named(names)
+    }
+
+    /// A child's own source of chance: the same for one seed and path.
+    pub(crate) fn chance(&self, path: &str) -> Box<dyn Chance> {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, path).hash(&mut hasher);
+        Box::new(Dice(fastrand::Rng::with_seed(hasher.finish())))
+    }
+}
+
+impl fmt::Debug for Rulebook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rulebook").field("layer", &self.layer()).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Dice(fastrand::Rng);
+
+impl Chance for Dice {
+    fn draw(&mut self) -> f64 {
+        self.0.f64()
+    }
+
+    fn copied(&self) -> Box<dyn Chance> {
+        Box::new(self.clone())
+    }
+}

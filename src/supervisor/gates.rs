@@ -1,0 +1,100 @@
+//! The caps on concurrent starts: a start goes through the gate of each supervisor above it that has one, from the
+//! outermost to its own.
+//!
+//! Invariants:
+//! 1. A ticket leaves every gate that it has entered when it is dropped, whatever became of the start.
+//! 2. Whoever is let in is told by a fact, and nobody waits inside a supervisor.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use regrow_supervisors::{Attempt, Gate};
+
+use crate::supervisor::facts::{Fact, Facts};
+use crate::sync::lock;
+
+/// The gates above a child, outermost first.
+#[derive(Clone, Default)]
+pub(crate) struct Gates(Arc<[Arc<Door>]>);
+
+pub(crate) struct Door {
+    state: Mutex<State>,
+}
+
+struct State {
+    gate: Gate<u64>,
+    in_line: HashMap<u64, Entrant>,
+}
+
+/// Somebody who wants to start.
+#[derive(Clone)]
+struct Entrant {
+    gates: Gates,
+    facts: Arc<Facts>,
+    attempt: Attempt,
+}
+
+impl Gates {
+    /// These, and one more.
+    pub(crate) fn and(&self, starts_max: usize) -> Self {
+        let state = State { gate: Gate::new(starts_max), in_line: HashMap::new() };
+        Self(self.0.iter().cloned().chain([Arc::new(Door { state: Mutex::new(state) })]).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Lines up for a start. [`Fact::Admitted`] follows when it is let in: at once, where there is room.
+    pub(crate) fn enter(&self, facts: &Arc<Facts>, attempt: Attempt) -> Ticket {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        self.pass(number, Entrant { gates: self.clone(), facts: facts.clone(), attempt }, 0);
+        Ticket { number, gates: self.clone() }
+    }
+
+    /// From the gate at `level` on.
+    fn pass(&self, number: u64, entrant: Entrant, level: usize) {
+        for door in self.0.iter().skip(level) {
+            let mut state = lock(&door.state);
+            if !state.gate.enter(number) {
+                state.in_line.insert(number, entrant);
+                return;
+            }
+        }
+        entrant.facts.push(Fact::Admitted(entrant.attempt));
+    }
+}
+
+/// A place inside, or in line.
+pub(crate) struct Ticket {
+    number: u64,
+    gates: Gates,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // Innermost first: who is let in there has passed the gates further out.
+        for door in self.gates.0.iter().rev() {
+            let next = {
+                let mut state = lock(&door.state);
+                state.in_line.remove(&self.number);
+                let next = state.gate.leave(&self.number);
+                next.and_then(|number| Some((number, state.in_line.remove(&number)?)))
+            };
+            if let Some((number, entrant)) = next {
+                let gates = entrant.gates.clone();
+                let level = gates.0.iter().position(|other| Arc::ptr_eq(other, door)).map_or(0, |level| level + 1);
+                gates.pass(number, entrant, level);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ticket").field(&self.number).finish()
+    }
+}

@@ -1,0 +1,202 @@
+//! Why a child stands where it does: one plain paragraph, and the same as data.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
+
+use crate::directory::LookupError;
+use crate::slot::status::{State, Status};
+use crate::world::World;
+
+/// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed.
+///
+/// ```
+/// use regrow::testing::{Journal, ProbeMsg, until};
+/// use regrow::{Backoff, Policy, Supervisor};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let patient = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(patient)).start().await?;
+///
+/// let a = tree.lookup::<ProbeMsg>("app/a")?;
+/// a.cast(ProbeMsg::Fail("disk full"))?;
+/// # let mut events = tree.events();
+/// # regrow::testing::until_event(&mut events, |event| matches!(event.kind, regrow::EventKind::Delayed { .. })).await;
+/// let why = a.why().await.to_string();
+/// assert!(why.starts_with("`app/a` is to be started again in"), "{why}");
+/// assert!(why.contains("failed: disk full"));
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Why {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Where it stands, as its callers see it.
+    pub status: Status,
+    /// Where it stands, as its supervisor sees it; none where that does not run, and for a root.
+    pub standing: Option<Standing>,
+    /// The end that led here; none if nothing ever went wrong under its present supervisor.
+    pub exit: Option<Exit>,
+    /// How long ago that was.
+    pub ago: Option<Duration>,
+    /// What that end is beside its exit: a start that failed, a life that was never ready.
+    pub phase: Option<On>,
+    /// The rule that fired: its place in the list, from 0, and what it says.
+    pub rule: Option<(usize, Then)>,
+    /// Restarts since its curve last began anew.
+    pub steps: u32,
+    /// What is left of the budget that its next restart is charged to; none without a limit.
+    pub budget: Option<Left>,
+    /// How long until it is tried next, where a time is set.
+    pub next_try: Option<Duration>,
+    /// Services that it waits for. A leading slash marks a full path.
+    pub waits_for: Vec<Arc<str>>,
+    /// It is parked, or on probation after that.
+    pub is_half_open: bool,
+    /// How long a life has to be ready for the curve to begin anew.
+    pub reset_after: Option<Duration>,
+    /// The supervisor that does not run, and has to first.
+    pub supervisor: Option<Arc<str>>,
+}
+
+impl Why {
+    /// Nobody knows more than its status.
+    pub(crate) fn unknown(path: Arc<str>, status: Status) -> Self {
+        Self {
+            path,
+            status,
+            standing: None,
+            exit: None,
+            ago: None,
+            phase: None,
+            rule: None,
+            steps: 0,
+            budget: None,
+            next_try: None,
+            waits_for: Vec::new(),
+            is_half_open: false,
+            reset_after: None,
+            supervisor: None,
+        }
+    }
+
+    fn known(path: Arc<str>, status: Status, why: machine::Why, now: Duration) -> Self {
+        Self {
+            standing: Some(why.standing),
+            exit: why.exit,
+            ago: why.ended_at.map(|at| now.saturating_sub(at)),
+            phase: why.phase,
+            rule: why.rule,
+            steps: why.steps,
+            budget: why.budget,
+            next_try: why.next_try.map(|at| at.saturating_sub(now)),
+            waits_for: why.waits_for,
+            is_half_open: why.is_half_open,
+            reset_after: why.reset_after,
+            ..Self::unknown(path, status)
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
+        let not_found = || LookupError::NotFound { path: path.into() };
+        let status = self.directory.get(path).ok_or_else(not_found)?.slot.status();
+        let Some((scope, name)) = path.rsplit_once('/') else { return Ok(Why::unknown(path.into(), status)) };
+        let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
+        Ok(match supervisor.why_child(name).await {
+            Ok(Some((why, now))) => Why::known(path.into(), status, why, now),
+            Ok(None) => Why::unknown(path.into(), status),
+            Err(_) => Why { supervisor: Some(scope.into()), ..Why::unknown(path.into(), status) },
+        })
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.path)?;
+        self.say_where(f)?;
+        self.say_what_led_here(f)?;
+        self.say_what_is_left(f)
+    }
+}
+
+impl Why {
+    fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Status { state, generation, ready } = self.status;
+        if let Some(supervisor) = &self.supervisor {
+            return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
+        }
+        match (self.standing, self.next_try) {
+            (Some(Standing::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
+            (Some(Standing::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
+            (Some(Standing::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
+            (Some(Standing::Parked), None) => f.write_str("is parked."),
+            (Some(Standing::Waiting), _) => f.write_str("is not started."),
+            (Some(Standing::Starting), _) => f.write_str("is being started."),
+            (Some(Standing::Stopping), _) => f.write_str("has been told to stop."),
+            (Some(Standing::Up), _) if !ready && state == State::Up => {
+                write!(f, "is up in generation {generation}, but has not said that it is ready.")
+            }
+            (Some(Standing::Up), _) => write!(f, "is up in generation {generation}."),
+            (Some(Standing::Down), _) if state == State::Restarting => {
+                f.write_str("is stopped, and is started again together with its group.")
+            }
+            (Some(Standing::Down), _) => {
+                f.write_str("is down: only an order or a restart of its group brings it back.")
+            }
+            (None, _) => write!(f, "is {state}, generation {generation}."),
+        }?;
+        if !self.waits_for.is_empty() {
+            write!(f, " It waits for {}.", list(&self.waits_for))?;
+        }
+        Ok(())
+    }
+
+    fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(exit) = &self.exit else {
+            return if self.standing.is_some() { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
+        };
+        let what = match self.phase {
+            Some(On::StartFailed) => "Its last start failed",
+            Some(On::NotReady) => "Its last life ended before it was ready",
+            Some(_) | None => "Its last life ended",
+        };
+        write!(f, " {what} {:.1?} ago: {exit}.", self.ago.unwrap_or_default())?;
+        match self.rule {
+            Some((place, then)) => write!(f, " Rule {} fired: {}.", place + 1, then.word()),
+            None => Ok(()),
+        }
+    }
+
+    fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.standing.is_none() {
+            return Ok(());
+        }
+        match self.budget {
+            Some(Left { left, restarts_max, within, is_own }) => {
+                let whose = if is_own { "its own budget" } else { "the budget that it shares with its siblings" };
+                write!(f, " Of {whose}, {left} of {restarts_max} restarts in {within:?} are left.")?;
+            }
+            None => f.write_str(" Its restarts are not limited.")?,
+        }
+        if self.is_half_open && self.standing != Some(Standing::Parked) {
+            f.write_str(" It is on probation: should it fail again, it is parked for longer.")?;
+        }
+        match self.reset_after {
+            Some(time) if self.steps > 0 || self.is_half_open => {
+                write!(f, " A life that is ready for {time:?} begins its delays anew.")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn list(names: &[Arc<str>]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.trim_start_matches('/'))).collect();
+    quoted.join(" and ")
+}

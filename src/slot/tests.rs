@@ -62,7 +62,7 @@ async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     slot.close_as(State::Gone);
     slot.life().claim(&late);
     assert_eq!(handle.status().state, State::Gone);
-    slot.life().up(&late);
+    slot.life().up(&late, true);
     assert_eq!(handle.status().state, State::Gone);
     slot.life().end(&late, &regrow_supervisors::Exit::Killed);
     assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);

@@ -32,4 +32,15 @@ pub(crate) struct Group {
 pub(crate) trait Layer: Send + Sync + fmt::Debug {
     /// What is in force for `path`, where the code says `coded`.
     fn apply(&self, path: &str, coded: &Configured) -> Configured;
+
+    /// As [`apply`](Self::apply), or why that makes no sense for this path.
+    fn check(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<String>> {
+        Ok(self.apply(path, coded))
+    }
+
+    /// What it says that means nothing in a tree with these paths.
+    fn warnings(&self, paths: &[&str]) -> Vec<String> {
+        let _ = paths;
+        Vec::new()
+    }
 }

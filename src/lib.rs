@@ -128,6 +128,7 @@ compile_error!(
     "regrow restarts services that panic, and `panic = \"abort\"` makes that impossible: build with `panic = \"unwind\"`"
 );
 
+mod apply;
 mod blocking;
 mod call;
 mod child;
@@ -166,6 +167,7 @@ pub use regrow_supervisors::{
     Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
 };
 
+pub use apply::{Applied, ApplyError, Change};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};

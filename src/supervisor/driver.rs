@@ -46,7 +46,7 @@ pub(crate) struct Driver {
     /// What is in force about all of them.
     pub(super) group: Group,
     /// What a start has to pass.
-    gates: Gates,
+    pub(super) gates: Gates,
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
     lookout: Lookout,

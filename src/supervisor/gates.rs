@@ -43,6 +43,17 @@ impl Gates {
         Self(self.0.iter().cloned().chain([Arc::new(Door { state: Mutex::new(state) })]).collect())
     }
 
+    /// So many at a time through the innermost.
+    pub(crate) fn resize(&self, starts_max: usize) {
+        let Some(door) = self.0.last() else { return };
+        let let_in: Vec<_> = {
+            let mut state = lock(&door.state);
+            let let_in = state.gate.resize(starts_max);
+            let_in.into_iter().filter_map(|number| Some((number, state.in_line.remove(&number)?))).collect()
+        };
+        let_in.into_iter().for_each(|(number, entrant)| entrant.go_on(number, door));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -68,6 +79,15 @@ impl Gates {
     }
 }
 
+impl Entrant {
+    /// It has passed this door.
+    fn go_on(self, number: u64, door: &Arc<Door>) {
+        let gates = self.gates.clone();
+        let level = gates.0.iter().position(|other| Arc::ptr_eq(other, door)).map_or(0, |level| level + 1);
+        gates.pass(number, self, level);
+    }
+}
+
 /// A place inside, or in line.
 pub(crate) struct Ticket {
     number: u64,
@@ -85,9 +105,7 @@ impl Drop for Ticket {
                 next.and_then(|number| Some((number, state.in_line.remove(&number)?)))
             };
             if let Some((number, entrant)) = next {
-                let gates = entrant.gates.clone();
-                let level = gates.0.iter().position(|other| Arc::ptr_eq(other, door)).map_or(0, |level| level + 1);
-                gates.pass(number, entrant, level);
+                entrant.go_on(number, door);
             }
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct Ordered {
     pub(crate) finish: Finish,
 }
 
-pub(crate) type Finish = Box<dyn FnOnce(&Driver, Result<Answer, OrderError>) + Send>;
+pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>) + Send>;
 
 /// An order that a machine has.
 pub(crate) struct Pending {
@@ -149,7 +149,7 @@ impl SupervisorHandle {
     pub(crate) async fn adjust(
         &self,
         adjustment: Adjustment,
-        then: impl FnOnce(&Driver) + Send + 'static,
+        then: impl FnOnce(&mut Driver) + Send + 'static,
     ) -> Result<(), ManageError> {
         self.order(Order::Adjust(Box::new(adjustment)), Vec::new(), |driver, _| then(driver)).await
     }
@@ -278,7 +278,7 @@ impl SupervisorHandle {
         &self,
         order: Order,
         planned: Vec<Planned>,
-        answer: impl FnOnce(&Driver, Answer) -> T + Send + 'static,
+        answer: impl FnOnce(&mut Driver, Answer) -> T + Send + 'static,
     ) -> Result<T, ManageError> {
         let about = match &order {
             Order::StartChild(spec) => Some(spec.id().to_owned()),

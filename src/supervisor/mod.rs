@@ -8,7 +8,7 @@ pub(crate) mod dynamic;
 pub(crate) mod entry;
 pub(crate) mod facts;
 pub(crate) mod gates;
-mod lookout;
+pub(crate) mod lookout;
 pub(crate) mod manage;
 mod orders;
 pub(crate) mod outcome;

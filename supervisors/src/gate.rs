@@ -53,6 +53,15 @@ impl<T: Clone + Eq + Hash> Gate<T> {
         next
     }
 
+    /// At most so many at a time from now on; zero counts as one. Who is let in for it.
+    pub fn resize(&mut self, starts_max: usize) -> Vec<T> {
+        self.starts_max = starts_max.max(1);
+        let room = self.starts_max.saturating_sub(self.inside.len()).min(self.line.len());
+        let let_in: Vec<_> = self.line.drain(..room).collect();
+        self.inside.extend(let_in.iter().cloned());
+        let_in
+    }
+
     /// How many stand in line.
     pub fn waiting(&self) -> usize {
         self.line.len()

@@ -1,0 +1,260 @@
+//! Other policies for a tree that runs: what changes is found by comparison, and what makes no sense changes nothing.
+//!
+//! Invariants:
+//! 1. Everything is checked before anything is changed.
+//! 2. One change at a time; whatever starts meanwhile starts under the old or under the new policies, and is found by the
+//!    comparison that follows.
+//! 3. Nothing is started, stopped or forgotten for a change: budgets keep their history, delays and probes their time.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::{Adjustment, Policy, Restart};
+
+use crate::dependencies::Graph;
+use crate::layer::{Configured, Group, Layer};
+use crate::supervisor::configure::Configuration;
+use crate::supervisor::lookout::resolved;
+use crate::supervisor::manage::SupervisorHandle;
+use crate::world::World;
+
+/// What came of new policies.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// In force now.
+    pub live: Vec<Change>,
+    /// In force with the next start of the service.
+    pub at_next_start: Vec<Change>,
+    /// Supervisors that do not run at the moment. What is said about their children is in force when they do.
+    pub not_running: Vec<Arc<str>>,
+    /// What was said and means nothing, or cannot be meant.
+    pub warnings: Vec<String>,
+}
+
+/// A setting that has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub path: Arc<str>,
+    /// Which, by its name in policy files.
+    pub field: &'static str,
+    /// What it was.
+    pub before: String,
+    /// What it is.
+    pub after: String,
+}
+
+/// New policies that make no sense for this tree. Nothing was changed.
+#[derive(Debug, Clone)]
+pub struct ApplyError {
+    /// All of them.
+    pub problems: Vec<String>,
+}
+
+impl Applied {
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.at_next_start.is_empty()
+    }
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(f, "nothing has changed")?;
+        }
+        self.live.iter().try_for_each(|change| writeln!(f, "in force now: {change}"))?;
+        self.at_next_start.iter().try_for_each(|change| writeln!(f, "in force with its next start: {change}"))?;
+        self.not_running.iter().try_for_each(|path| writeln!(f, "not running, in force when it is: `{path}`"))?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "{warning}"))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, field, before, after } = self;
+        write!(f, "`{path}` {field}: {before} -> {after}")
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing was changed: {}", self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for ApplyError {}
+
+/// When a change counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    AtNextStart,
+}
+
+impl World {
+    pub(crate) async fn apply(self: &Arc<Self>, layer: Arc<dyn Layer>) -> Result<Applied, ApplyError> {
+        // Invariant 2.
+        let _one_at_a_time = self.rulebook.changing.lock().await;
+        let mut applied = Applied::default();
+        self.check(&*layer, &mut applied).await?;
+        self.rulebook.set_layer(layer.clone());
+        for supervisor in self.supervisors() {
+            let Ok(configurations) = supervisor.configurations().await else { continue };
+            let mut wanted = Vec::new();
+            for configuration in configurations {
+                if let Some(change) = self.changed(&*layer, supervisor.path(), configuration, &mut applied) {
+                    wanted.push(change);
+                }
+            }
+            if !wanted.is_empty() && supervisor.adopt(wanted).await.is_err() {
+                applied.not_running.push(supervisor.path().into());
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Invariant 1.
+    async fn check(self: &Arc<Self>, layer: &dyn Layer, applied: &mut Applied) -> Result<(), ApplyError> {
+        let (mut problems, mut paths, mut said) = (Vec::new(), HashSet::new(), Vec::new());
+        for supervisor in self.supervisors() {
+            let Ok(configurations) = supervisor.configurations().await else {
+                applied.not_running.push(supervisor.path().into());
+                continue;
+            };
+            for Configuration { path, coded, .. } in configurations {
+                paths.insert(path.clone());
+                match layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
+                    Ok(wanted) => said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec)),
+                    Err(found) => problems.extend(found),
+                }
+            }
+        }
+        let mut graph = Graph::default();
+        for (scope, path, spec) in said {
+            let exists = |path: &str| self.directory.get(path).is_some();
+            problems.extend(graph.add(&scope, &path, spec.dependencies(), exists).err().map(|error| error.to_string()));
+        }
+        problems.extend(graph.check().err().map(|error| error.to_string()));
+        let listed: Vec<_> = paths.iter().map(|path| &**path).collect();
+        applied.warnings = layer.warnings(&listed);
+        if problems.is_empty() { Ok(()) } else { Err(ApplyError { problems }) }
+    }
+
+    /// What is to be different about a child, if anything.
+    fn changed(
+        self: &Arc<Self>,
+        layer: &dyn Layer,
+        scope: &str,
+        Configuration { path, coded, now }: Configuration,
+        applied: &mut Applied,
+    ) -> Option<(Arc<str>, Configured, Configured)> {
+        // One that came after the check, and for which this makes no sense, keeps what it has.
+        let mut wanted = layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
+        wanted.spec = resolved(self, scope, wanted.spec);
+        if now.group.is_some() {
+            // As a child it is its parent's.
+            wanted = Configured { group: wanted.group, ..now.clone() };
+        }
+        if wanted == now {
+            return None;
+        }
+        for (when, field, before, after) in differences(&now, &wanted) {
+            let change = Change { path: path.clone(), field, before, after };
+            match when {
+                When::Now => applied.live.push(change),
+                When::AtNextStart => applied.at_next_start.push(change),
+            }
+        }
+        Some((path, coded, wanted))
+    }
+
+    fn supervisors(self: &Arc<Self>) -> Vec<SupervisorHandle> {
+        let entries = self.directory.entries();
+        entries.iter().filter_map(|entry| self.supervisor_of(&entry.path)).collect()
+    }
+}
+
+impl SupervisorHandle {
+    /// Takes what is wanted for its children, and itself, for what is in force.
+    async fn adopt(&self, wanted: Vec<(Arc<str>, Configured, Configured)>) -> Result<(), crate::ManageError> {
+        let own = wanted.iter().find(|(path, ..)| **path == *self.path()).and_then(|(.., wanted)| wanted.group);
+        let adjustment = Adjustment {
+            specs: wanted
+                .iter()
+                .filter(|(path, ..)| **path != *self.path())
+                .map(|(.., new)| new.spec.clone())
+                .collect(),
+            intensity: own.map(|group| group.intensity),
+            budget_clock: own.map(|group| group.budget_clock),
+        };
+        self.adjust(adjustment, move |driver| driver.adopt_wanted(wanted)).await
+    }
+}
+
+/// What no layer can make true of any child.
+fn sensible(path: &str, wanted: Configured) -> Result<Configured, Vec<String>> {
+    let mut problems = Vec::new();
+    if let Err(error) = wanted.spec.policy_rule().check() {
+        problems.push(format!("the restart policy of `{path}` makes no sense: {error}"));
+    }
+    if wanted.spec.is_significant() && wanted.spec.restart_type() == Restart::Permanent {
+        problems.push(format!("`{path}` is significant and permanent, which cannot both be"));
+    }
+    if wanted.mailbox.is_some_and(|mailbox| mailbox.capacity == 0) {
+        problems.push(format!("the mailbox of `{path}` has capacity zero"));
+    }
+    if wanted.group.and_then(|group| group.intensity.period()).is_some_and(|period| period.is_zero()) {
+        problems.push(format!("the restart budget of `{path}` has a period of zero"));
+    }
+    if problems.is_empty() { Ok(wanted) } else { Err(problems) }
+}
+
+/// Field by field.
+fn differences(before: &Configured, after: &Configured) -> Vec<(When, &'static str, String, String)> {
+    let mut found = Vec::new();
+    let mut compare = |when, field, before: &dyn fmt::Debug, after: &dyn fmt::Debug| {
+        let (before, after) = (shown(before), shown(after));
+        if before != after {
+            found.push((when, field, before, after));
+        }
+    };
+    let (old, new) = (&before.spec, &after.spec);
+    compare(When::Now, "restart", &old.restart_type(), &new.restart_type());
+    compare(When::Now, "shutdown_timeout", &old.shutdown_rule(), &new.shutdown_rule());
+    let (old, new): (Policy, Policy) = (old.policy_rule(), new.policy_rule());
+    compare(When::Now, "delay", &old.backoff, &new.backoff);
+    compare(When::Now, "reset_after", &old.reset_after, &new.reset_after);
+    compare(When::Now, "reset_on_ready", &old.reset_on_ready, &new.reset_on_ready);
+    compare(When::Now, "reset_after_messages", &old.reset_after_messages, &new.reset_after_messages);
+    compare(When::Now, "max_restarts", &old.budget, &new.budget);
+    compare(When::Now, "on_give_up", &old.on_give_up, &new.on_give_up);
+    compare(When::Now, "not_ready", &old.not_ready, &new.not_ready);
+    compare(When::Now, "rules", &old.rules, &new.rules);
+    compare(When::Now, "watchdog", &old.watchdog, &new.watchdog);
+    compare(When::AtNextStart, "ready", &old.readiness, &new.readiness);
+    compare(When::AtNextStart, "start_timeout", &old.start_timeout, &new.start_timeout);
+    compare(When::AtNextStart, "depends_on", &old.depends_on, &new.depends_on);
+    if let (Some(old), Some(new)) = (before.mailbox, after.mailbox) {
+        compare(When::Now, "mailbox", &old, &new);
+    }
+    if let (Some(old), Some(new)) = (before.group, after.group) {
+        let Group { intensity, budget_clock, starts_max } = old;
+        compare(When::Now, "max_restarts", &intensity, &new.intensity);
+        compare(When::Now, "budget_clock", &budget_clock, &new.budget_clock);
+        // A gate that is there can be made wider or narrower; one that is not is built with the supervisor's next start.
+        let when = if starts_max.is_some() && new.starts_max.is_some() { When::Now } else { When::AtNextStart };
+        compare(when, "max_starting", &starts_max, &new.starts_max);
+    }
+    found
+}
+
+fn shown(value: &dyn fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')) {
+        Some(inner) => inner.to_owned(),
+        None if text == "None" => "not set".to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,178 @@
+//! What an experiment found, as data.
+//!
+//! Times are in seconds with microseconds, on the clock of the run, from the beginning of its faults; where something has
+//! happened before that, they are negative.
+
+use serde::Serialize;
+
+/// The outcome of one run of one experiment.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The experiment's title.
+    pub title: String,
+    /// The version of regrow.
+    pub version: String,
+    /// The seed from which everything that was drawn was drawn.
+    pub seed: u64,
+    /// In virtual time.
+    pub is_virtual: bool,
+    /// How long faults were injected.
+    pub duration: f64,
+    /// How long it took after the last fault until the tree was steady; none if it never was.
+    pub stabilised_after: Option<f64>,
+    /// Why the run was stopped before its time, if it was.
+    pub stopped: Option<String>,
+    /// Every hypothesis, and whether it held before, during and after.
+    pub verdicts: Vec<Verdict>,
+    /// What was injected, in order.
+    pub faults: Vec<FaultRecord>,
+    /// What became of each child, by path.
+    pub services: Vec<ServiceRecord>,
+    /// All of it taken together.
+    pub totals: Totals,
+    /// Everything that happened, in order: the log that two runs of one seed have in common.
+    pub log: Vec<LogLine>,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogLine {
+    /// When.
+    pub at: f64,
+    /// What.
+    pub what: String,
+}
+
+/// A hypothesis about the tree, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// What was claimed.
+    pub hypothesis: String,
+    /// It held.
+    pub held: bool,
+    /// When it was first seen not to hold, if it did not.
+    pub broken_at: Option<f64>,
+    /// What was seen instead.
+    pub evidence: Option<String>,
+}
+
+/// One fault that was injected.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FaultRecord {
+    /// Its number in the run, from 0.
+    pub number: usize,
+    /// What.
+    pub fault: String,
+    /// Its kind, by name.
+    pub kind: String,
+    /// Whom it was meant for.
+    pub target: String,
+    /// When it was injected.
+    pub at: f64,
+    /// When it was healed, where it lasted.
+    pub healed_at: Option<f64>,
+    /// It found nobody to hit, or too many faults at work already.
+    pub missed: Option<String>,
+    /// How long until the end of the incarnation was seen; none where none ended of it.
+    pub detected_after: Option<f64>,
+    /// How long until the target was up again; none where it never went, or never came.
+    pub recovered_after: Option<f64>,
+    /// Other children that ended before the target had recovered.
+    pub siblings_touched: Vec<String>,
+}
+
+/// What became of one child.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ServiceRecord {
+    /// Its full path.
+    pub path: String,
+    /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
+    pub lives: Vec<Life>,
+    /// How often it was parked.
+    pub parked: u32,
+    /// Seconds in which it was not up, from its first start on.
+    pub unavailable: f64,
+    /// The share of the time in which it was up.
+    pub availability: f64,
+    /// How long it took each time from an end until it was up again.
+    pub recoveries: Vec<f64>,
+    /// Its mailbox: accepted, handled, crashed, returned, dead-lettered, and left in it.
+    pub messages: Messages,
+}
+
+/// One life.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Life {
+    /// Its generation.
+    pub generation: u64,
+    /// When it came up.
+    pub from: f64,
+    /// When it ended.
+    pub to: Option<f64>,
+    /// How it ended.
+    pub exit: Option<String>,
+}
+
+/// What became of messages between the beginning and the end of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Messages {
+    /// Accepted.
+    pub accepted: u64,
+    /// Worked on to the end.
+    pub handled: u64,
+    /// Lost with the incarnation that had them in hand.
+    pub crashed: u64,
+    /// Given back to callers.
+    pub returned: u64,
+    /// Shed, as dead letters.
+    pub dead_lettered: u64,
+    /// Handed over again after a crash.
+    pub repeated: u64,
+    /// Waiting or in hand at the end.
+    pub left: u64,
+}
+
+/// All of it taken together.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Faults that hit somebody, by kind.
+    pub faults: Vec<(String, u32)>,
+    /// Incarnations that came up after the beginning.
+    pub restarts: u64,
+    /// Supervisors that gave up.
+    pub escalations: u32,
+    /// Services that were parked.
+    pub parked: u32,
+    /// Incarnations that were abandoned.
+    pub abandoned: u32,
+    /// From an end until the service was up again: half of the times are no longer than this.
+    pub recovery_p50: Option<f64>,
+    /// Of a hundred times, 99 are no longer than this.
+    pub recovery_p99: Option<f64>,
+    /// None is longer than this.
+    pub recovery_max: Option<f64>,
+    /// From a fault until the end that it caused was seen, the same three.
+    pub detection_p50: Option<f64>,
+    /// See [`detection_p50`](Self::detection_p50).
+    pub detection_p99: Option<f64>,
+    /// See [`detection_p50`](Self::detection_p50).
+    pub detection_max: Option<f64>,
+    /// The mean share of the time in which services were up.
+    pub availability: f64,
+    /// The messages of all mailboxes.
+    pub messages: Messages,
+    /// Calls of the workload by what became of them, where it tells.
+    pub calls: Vec<(String, u64)>,
+}
+
+impl Report {
+    /// Whether every hypothesis held and the run came to its end.
+    pub fn passed(&self) -> bool {
+        self.stopped.is_none() && self.verdicts.iter().all(|verdict| verdict.held)
+    }
+}

@@ -31,7 +31,7 @@ async fn a_handle_cloned_before_many_restarts_still_kills_stops_and_reports() {
         handle.kill().unwrap();
         until_generation(&handle, generation).await;
     }
-    assert_eq!(old.status(), Status { state: State::Up, generation: 50 });
+    assert_eq!(old.status(), Status { state: State::Up, generation: 50, ready: true });
     assert_eq!(old.generation(), 50);
     old.kill().unwrap();
     until_generation(&old, 51).await;
@@ -115,7 +115,7 @@ async fn generations_count_the_incarnations_that_came_up_from_one() {
 async fn a_watch_sees_each_new_incarnation_up_with_its_generation() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let mut watch = handle.watch();
-    assert_eq!(*watch.borrow_and_update(), Status { state: State::Up, generation: 1 });
+    assert_eq!(*watch.borrow_and_update(), Status { state: State::Up, generation: 1, ready: true });
     for generation in 2..10 {
         handle.kill().unwrap();
         let up = soon(watch.wait_for(|status| status.state == State::Up && status.generation == generation)).await;
@@ -130,7 +130,7 @@ async fn a_watch_that_is_slow_sees_the_newest_status() {
     handle.kill().unwrap();
     until_generation(&handle, 2).await;
     soon(tree.shutdown()).await;
-    assert_eq!(*watch.borrow(), Status { state: State::Gone, generation: 2 });
+    assert_eq!(*watch.borrow(), Status { state: State::Gone, generation: 2, ready: false });
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_watch_outlives_its_handle_and_a_handle_its_tree() {
     soon(watch.wait_for(|status| status.state == State::Gone)).await.unwrap();
     drop(tree);
     let handle = directory.lookup::<Job>("app/worker").unwrap();
-    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1 });
+    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1, ready: false });
 }
 
 #[tokio::test]
@@ -244,6 +244,6 @@ async fn a_kill_of_what_is_down_or_gone_answers_not_running() {
     until_state(&handle, State::Down).await;
     is_not_running(&handle);
     soon(tree.shutdown()).await;
-    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1 });
+    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1, ready: false });
     is_not_running(&handle);
 }

@@ -131,6 +131,8 @@ compile_error!(
 mod apply;
 mod blocking;
 mod call;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 mod child;
 mod context;
 mod current;

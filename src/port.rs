@@ -42,6 +42,12 @@ const LISTENS: u16 = 64;
 const OVER: u16 = 128;
 /// It has said that it is ready.
 const READY: u16 = 256;
+/// Something ails it, which the seam of chaos knows.
+#[cfg(feature = "chaos")]
+const AFFLICTED: u16 = 1024;
+/// Neither a stop nor a kill reaches it now, as if its code did not yield.
+#[cfg(feature = "chaos")]
+const STUBBORN: u16 = 2048;
 /// It is ready when it says so, and not as soon as it is up.
 const SAYS_READY: u16 = 512;
 
@@ -283,7 +289,46 @@ impl Port {
 
     /// Whether anything but messages wants attention.
     pub(crate) fn is_signalled(&self) -> bool {
+        #[cfg(feature = "chaos")]
+        let more = AFFLICTED;
+        #[cfg(not(feature = "chaos"))]
+        let more = 0;
+        self.has(STOP | KILL | FENCED | LEAVE | BROKEN | more)
+    }
+
+    /// Whether it is to end, for whatever reason.
+    pub(crate) fn is_ordered(&self) -> bool {
         self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn set_afflicted(&self, is_afflicted: bool) {
+        self.set(AFFLICTED, is_afflicted);
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn is_afflicted(&self) -> bool {
+        self.has(AFFLICTED)
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn set_stubborn(&self, is_stubborn: bool) {
+        self.set(STUBBORN, is_stubborn);
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn is_stubborn(&self) -> bool {
+        self.has(STUBBORN)
+    }
+
+    #[cfg(feature = "chaos")]
+    fn set(&self, signal: u16, is_set: bool) {
+        if is_set {
+            self.signals.fetch_or(signal, Ordering::AcqRel);
+        } else {
+            self.signals.fetch_and(!signal, Ordering::AcqRel);
+        }
+        self.wake();
     }
 }
 

@@ -111,6 +111,11 @@ impl Tree {
         }
     }
 
+    #[cfg(feature = "chaos")]
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
     /// The root's name, with which every path begins.
     pub fn path(&self) -> &str {
         &self.path

@@ -28,6 +28,8 @@ pub(crate) struct World {
     events: Mutex<Stream>,
     limiter: Mutex<Limiter>,
     pub(crate) rulebook: Rulebook,
+    #[cfg(feature = "chaos")]
+    pub(crate) infirmary: crate::chaos::seam::Infirmary,
     epoch: Instant,
     is_shutting_down: AtomicBool,
     /// The root is ending: whoever ends now does not come back.
@@ -55,6 +57,8 @@ impl World {
     pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
             rulebook,
+            #[cfg(feature = "chaos")]
+            infirmary: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             limiter: Mutex::new(Limiter::default()),

@@ -142,7 +142,9 @@ impl fmt::Display for Fault {
         let name = self.name();
         match self {
             Self::KillTogether(count) => write!(f, "{name} {count}"),
-            Self::StartPanic(Times::Count(count)) | Self::StartError(Times::Count(count)) => write!(f, "{name} x{count}"),
+            Self::StartPanic(Times::Count(count)) | Self::StartError(Times::Count(count)) => {
+                write!(f, "{name} x{count}")
+            }
             Self::SlowStart(time)
             | Self::Flap(time)
             | Self::Slow(time)

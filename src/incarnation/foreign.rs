@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
-use crate::slot::life::Next;
+use crate::slot::life::{Heed, Next};
 use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
@@ -118,7 +118,7 @@ enum Told {
 /// Hands on every message there is, and what the port wants.
 fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mutex<Option<Told>>) {
     while *lock(told) != Some(Told::Nothing) {
-        match inner.slot.poll_next(&inner.port, false, true, &mut inner.slot.freed()) {
+        match inner.slot.poll_next(&inner.port, Heed::Everything, true, &mut inner.slot.freed()) {
             Poll::Pending => return,
             Poll::Ready(Next::Message(message)) => {
                 if actor.send_message(message).is_err() {

@@ -207,6 +207,8 @@ impl Life {
         // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
         let is_asked = self.port.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
         let is_killed = self.port.is_killed() && self.on_kill == OnKill::Drop;
+        #[cfg(feature = "chaos")]
+        let is_killed = is_killed && !self.port.is_stubborn();
         if self.port.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }

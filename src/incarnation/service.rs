@@ -16,7 +16,7 @@ use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
 use crate::service::{Ignore, Service};
-use crate::slot::life::Next;
+use crate::slot::life::{Heed, Next};
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
@@ -28,7 +28,7 @@ where
     Fut: Future<Output = anyhow::Result<S>>,
 {
     let ctx = Context::new(inner);
-    let made = match until_stopped(ctx.inner(), caught(async { factory(ctx.clone()).await })).await {
+    let made = match until_stopped(ctx.inner(), caught(make(&ctx, &*factory))).await {
         None => return End::Exit(Exit::Shutdown),
         Some(made) => made,
     };
@@ -41,6 +41,17 @@ where
     ctx.inner().up();
     give_way().await;
     End::Exit(run(state, ctx, drain).await)
+}
+
+async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
+    ctx: &Context<S>,
+    factory: &impl Fn(Context<S>) -> Fut,
+) -> anyhow::Result<S> {
+    #[cfg(feature = "chaos")]
+    if ctx.inner().port.is_afflicted() {
+        ctx.inner().suffer_start().await?;
+    }
+    factory(ctx.clone()).await
 }
 
 async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
@@ -73,7 +84,19 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
     // then nobody has to wake it.
     let mut rest = true;
     let mut freed = inner.slot.freed();
+    #[cfg(feature = "chaos")]
+    let mut strike = None;
     loop {
+        let heed = if last_ones.is_some() { Heed::Force } else { Heed::Everything };
+        // What ails it is looked for when its port says that something does, and then stands between it and its mail.
+        #[cfg(feature = "chaos")]
+        let heed = if inner.port.is_afflicted() && heed == Heed::Everything {
+            freed.tell();
+            strike = inner.suffer_mail().await;
+            Heed::Orders
+        } else {
+            heed
+        };
         let next = std::future::poll_fn(|cx| {
             // Invariant 2.
             if in_a_row == BATCH {
@@ -84,7 +107,7 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match inner.slot.poll_next(&inner.port, last_ones.is_some(), rest, &mut freed) {
+            match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
                 Poll::Pending if last_ones.is_some() => Poll::Ready(None),
                 Poll::Pending if !rest => {
                     rest = true;
@@ -104,6 +127,8 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         let message = match next.await {
             None => return Exit::Shutdown,
             Some(Next::Message(message)) => message,
+            #[cfg(feature = "chaos")]
+            Some(Next::Signal) if !inner.port.is_ordered() => continue,
             Some(Next::Signal) => match signal(&inner) {
                 Exit::Shutdown if drain && last_ones.is_none() => {
                     last_ones = Some(inner.slot.queued());
@@ -112,12 +137,30 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
                     }
                     continue;
                 }
-                exit => return exit,
+                exit => {
+                    #[cfg(feature = "chaos")]
+                    if matches!(exit, Exit::Shutdown) && inner.refuses_to_stop() {
+                        std::future::pending::<()>().await;
+                    }
+                    return exit;
+                }
             },
         };
         in_a_row += 1;
         rest = false;
-        let mut handling = pin!(caught(service.handle(message, ctx)));
+        #[cfg(not(feature = "chaos"))]
+        let handle = service.handle(message, ctx);
+        #[cfg(feature = "chaos")]
+        let handle = {
+            let (strike, inner) = (strike.take(), &inner);
+            async {
+                if let Some(strike) = strike {
+                    strike.suffer(inner).await?;
+                }
+                service.handle(message, ctx).await
+            }
+        };
+        let mut handling = pin!(caught(handle));
         let handled = std::future::poll_fn(|cx| {
             let handled = handling.as_mut().poll(cx);
             if handled.is_pending() {

@@ -17,7 +17,7 @@ use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::incarnation::{End, failure};
 use crate::port::Waiting;
-use crate::slot::life::Next;
+use crate::slot::life::{Heed, Next};
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///
@@ -70,7 +70,7 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
         let Inner { slot, port, .. } = &*self.inner;
         let next = std::future::poll_fn(|cx| {
             port.register(Waiting::Consumer, cx.waker());
-            slot.poll_next(port, false, true, &mut slot.freed())
+            slot.poll_next(port, Heed::Everything, true, &mut slot.freed())
         });
         match block_on(next) {
             Next::Message(message) => Some(message),
@@ -128,7 +128,7 @@ fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> an
 
 fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
     inner.port.leave(Exit::Normal);
-    match inner.slot.poll_next(&inner.port, false, true, &mut inner.slot.freed()) {
+    match inner.slot.poll_next(&inner.port, Heed::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
         Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),
     }

@@ -23,24 +23,34 @@ pub(crate) enum Next<M> {
     Signal,
 }
 
+/// Which signals keep a pump from the next message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heed {
+    /// All of them.
+    Everything,
+    /// Those by which it is to end: what ails it is known.
+    #[cfg(feature = "chaos")]
+    Orders,
+    /// A kill: the queue is being drained.
+    Force,
+}
+
 /// A used-up queue that once held more than this gives its memory back.
 const ROOMY: usize = 256;
 
 impl<M: Send + 'static> Slot<M> {
-    /// Books the message in hand as handled and takes the next one. `heedless` takes messages although a stop is asked
-    /// for: the queue is being drained. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
+    /// Books the message in hand as handled and takes the next one, unless a signal that is heeded keeps it from that. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
     /// again by itself.
-    pub(crate) fn poll_next(
-        &self,
-        port: &Arc<Port>,
-        heedless: bool,
-        rest: bool,
-        freed: &mut Freed<'_>,
-    ) -> Poll<Next<M>> {
+    pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed<'_>) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
         let done = front.finish(port);
-        let heed = if heedless { port.is_killed() || port.is_fenced() } else { port.is_signalled() };
-        let next = if heed || !front.is_owned_by(port) {
+        let is_heeded = match heed {
+            Heed::Everything => port.is_signalled(),
+            #[cfg(feature = "chaos")]
+            Heed::Orders => port.is_ordered(),
+            Heed::Force => port.is_killed() || port.is_fenced(),
+        };
+        let next = if is_heeded || !front.is_owned_by(port) {
             Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() {

@@ -27,6 +27,8 @@
 //! turn; a pump that ends rings too.
 
 pub(crate) mod accounting;
+#[cfg(feature = "chaos")]
+mod faulty;
 pub(crate) mod life;
 mod queue;
 pub(crate) mod status;
@@ -305,6 +307,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// The tree runs again what it had put away.
     fn reopen(&self);
     fn life(&self) -> &dyn life::Tenancy;
+    /// Whether its messages can be handed over twice.
+    #[cfg(feature = "chaos")]
+    fn can_repeat(&self) -> bool;
 }
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -394,6 +399,11 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn life(&self) -> &dyn life::Tenancy {
         self
+    }
+
+    #[cfg(feature = "chaos")]
+    fn can_repeat(&self) -> bool {
+        false
     }
 }
 

@@ -1,0 +1,263 @@
+//! The book of a run: what happened to whom, when, and which fault it came of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chaos::fault::Trigger;
+use crate::chaos::report::{FaultRecord, Life, LogLine, Messages, ServiceRecord, Totals};
+use crate::directory::Entry;
+use crate::event::{Event, EventKind};
+use crate::slot::accounting::Accounting;
+use crate::slot::status::State;
+
+#[derive(Debug)]
+pub(super) struct Book {
+    begun: Instant,
+    pub(super) log: Vec<LogLine>,
+    pub(super) faults: Vec<FaultRecord>,
+    /// Faults whose victim has not recovered, by their numbers.
+    open: Vec<usize>,
+    services: BTreeMap<Arc<str>, Service>,
+    pub(super) totals: Totals,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    lives: Vec<Life>,
+    parked: u32,
+    down_since: Option<f64>,
+    unavailable: f64,
+    recoveries: Vec<f64>,
+    before: Accounting,
+}
+
+impl Book {
+    /// Opened when the first fault may come.
+    pub(super) fn open(entries: &[Entry]) -> Self {
+        let mut services = BTreeMap::new();
+        for entry in entries {
+            let mut service = Service { before: entry.accounting, ..Service::default() };
+            if entry.status.state == State::Up {
+                service.lives.push(Life { generation: entry.status.generation, from: 0.0, to: None, exit: None });
+            } else {
+                service.down_since = Some(0.0);
+            }
+            services.insert(entry.path.clone(), service);
+        }
+        Self {
+            begun: Instant::now(),
+            log: Vec::new(),
+            faults: Vec::new(),
+            open: Vec::new(),
+            services,
+            totals: Totals::default(),
+        }
+    }
+
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    pub(super) fn now(&self) -> f64 {
+        seconds(self.begun.elapsed())
+    }
+
+    pub(super) fn say(&mut self, what: impl Into<String>) {
+        let at = self.now();
+        self.log.push(LogLine { at, what: what.into() });
+    }
+
+    /// A fault was injected, or was not.
+    pub(super) fn inject(&mut self, record: FaultRecord) {
+        let FaultRecord { number, fault, target, missed, .. } = &record;
+        let end = missed.as_ref().map_or(String::new(), |why| format!(": missed, {why}"));
+        self.say(format!("fault {number}: {fault} at {target}{end}"));
+        if record.missed.is_none() {
+            self.open.push(record.number);
+            match self.totals.faults.iter_mut().find(|(kind, _)| *kind == record.kind) {
+                Some((_, count)) => *count += 1,
+                None => self.totals.faults.push((record.kind.clone(), 1)),
+            }
+        }
+        self.faults.push(record);
+    }
+
+    pub(super) fn heal(&mut self, number: usize) {
+        let at = self.now();
+        self.faults[number].healed_at = Some(at);
+        if self.faults[number].detected_after.is_none() {
+            self.open.retain(|open| *open != number);
+        }
+        self.say(format!("fault {number} is healed"));
+    }
+
+    /// How many faults are at work.
+    pub(super) fn at_work(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn note(&mut self, event: &Event) {
+        let at = self.now();
+        self.log.push(LogLine { at, what: event.to_string() });
+        match &event.kind {
+            EventKind::Started { .. } => self.started(event, at),
+            EventKind::Exited { exit } => self.ended(event, at, &exit.to_string()),
+            EventKind::Abandoned => {
+                self.totals.abandoned += 1;
+                self.ended(event, at, "abandoned");
+            }
+            EventKind::Parked { .. } => {
+                self.totals.parked += 1;
+                self.service(&event.path).parked += 1;
+            }
+            EventKind::GaveUp { .. } => self.totals.escalations += 1,
+            EventKind::StartFailed { .. }
+            | EventKind::Ignored
+            | EventKind::ShutdownError { .. }
+            | EventKind::Delayed { .. }
+            | EventKind::Waiting
+            | EventKind::Overdue { .. }
+            | EventKind::Down
+            | EventKind::Gone => {}
+        }
+    }
+
+    fn service(&mut self, path: &Arc<str>) -> &mut Service {
+        self.services.entry(path.clone()).or_default()
+    }
+
+    fn started(&mut self, event: &Event, at: f64) {
+        self.totals.restarts += 1;
+        let service = self.service(&event.path);
+        service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
+        if let Some(since) = service.down_since.take() {
+            service.unavailable += at - since;
+            service.recoveries.push(round(at - since));
+        }
+        let faults = &mut self.faults;
+        self.open.retain(|&number| {
+            let fault = &mut faults[number];
+            let has_recovered = fault.detected_after.is_some() && fault.is_at(&event.path);
+            if has_recovered {
+                fault.recovered_after = Some(round(at - fault.at));
+            }
+            !has_recovered
+        });
+    }
+
+    fn ended(&mut self, event: &Event, at: f64, exit: &str) {
+        let service = self.service(&event.path);
+        // One that was abandoned has ended already, or never began.
+        let Some(life) = service.lives.last_mut().filter(|life| life.to.is_none()) else { return };
+        life.to = Some(at);
+        life.exit = Some(exit.to_owned());
+        service.down_since = Some(at);
+        for &number in &self.open {
+            let fault = &mut self.faults[number];
+            if fault.is_at(&event.path) {
+                fault.detected_after.get_or_insert(round(at - fault.at));
+            } else if fault.detected_after.is_some() && !fault.siblings_touched.iter().any(|path| **path == *event.path)
+            {
+                fault.siblings_touched.push(event.path.to_string());
+            }
+        }
+    }
+
+    /// What became of each, of those who are listed still and of those who are not.
+    pub(super) fn services(&mut self, entries: &[Entry]) -> Vec<ServiceRecord> {
+        let now = self.now();
+        let after: HashMap<_, _> = entries.iter().map(|entry| (&entry.path, entry.accounting)).collect();
+        let record = |(path, service): (&Arc<str>, &Service)| {
+            let going_on = service.down_since.map_or(0.0, |since| now - since);
+            let unavailable = round(service.unavailable + going_on);
+            ServiceRecord {
+                path: path.to_string(),
+                lives: service.lives.clone(),
+                parked: service.parked,
+                unavailable,
+                availability: if now > 0.0 { round(1.0 - unavailable / now) } else { 1.0 },
+                recoveries: service.recoveries.clone(),
+                messages: after
+                    .get(path)
+                    .map_or(Messages::default(), |after| Messages::between(&service.before, after)),
+            }
+        };
+        self.services.iter().map(record).collect()
+    }
+
+    /// Everything taken together.
+    pub(super) fn totals(&self, services: &[ServiceRecord]) -> Totals {
+        let mut totals = self.totals.clone();
+        let mut recoveries: Vec<f64> = services.iter().flat_map(|service| service.recoveries.iter().copied()).collect();
+        let mut detections: Vec<f64> = self.faults.iter().filter_map(|fault| fault.detected_after).collect();
+        (totals.recovery_p50, totals.recovery_p99, totals.recovery_max) = quantiles(&mut recoveries);
+        (totals.detection_p50, totals.detection_p99, totals.detection_max) = quantiles(&mut detections);
+        let shares: f64 = services.iter().map(|service| service.availability).sum();
+        totals.availability = if services.is_empty() { 1.0 } else { round(shares / services.len() as f64) };
+        for service in services {
+            totals.messages.add(&service.messages);
+        }
+        totals
+    }
+}
+
+impl FaultRecord {
+    fn is_at(&self, path: &str) -> bool {
+        self.target.split(", ").any(|target| target == path)
+    }
+}
+
+impl Messages {
+    fn between(before: &Accounting, after: &Accounting) -> Self {
+        Self {
+            accepted: after.accepted - before.accepted,
+            handled: after.handled - before.handled,
+            crashed: after.crashed - before.crashed,
+            returned: after.returned - before.returned,
+            dead_lettered: after.dead_lettered - before.dead_lettered,
+            repeated: 0,
+            left: after.queued + after.in_hand,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.handled += other.handled;
+        self.crashed += other.crashed;
+        self.returned += other.returned;
+        self.dead_lettered += other.dead_lettered;
+        self.repeated += other.repeated;
+        self.left += other.left;
+    }
+}
+
+impl Trigger {
+    pub(super) fn is(self, kind: &EventKind) -> bool {
+        match self {
+            Self::Exited => matches!(kind, EventKind::Exited { .. }),
+            Self::Started => matches!(kind, EventKind::Started { .. }),
+            Self::StartFailed => matches!(kind, EventKind::StartFailed { .. }),
+            Self::Delayed => matches!(kind, EventKind::Delayed { .. }),
+            Self::Parked => matches!(kind, EventKind::Parked { .. }),
+        }
+    }
+}
+
+/// The median, the 99th of a hundred, and the largest.
+fn quantiles(times: &mut [f64]) -> (Option<f64>, Option<f64>, Option<f64>) {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get(((times.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
+    (at(0.5), at(0.99), times.last().copied())
+}
+
+pub(super) fn seconds(time: Duration) -> f64 {
+    round(time.as_secs_f64())
+}
+
+/// To the microsecond, so that what is written is what was meant.
+fn round(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}

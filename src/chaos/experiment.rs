@@ -1,0 +1,339 @@
+//! An experiment: what is done to a tree, and what is claimed about it all the while.
+//!
+//! Invariant: an experiment that makes no sense is refused before anything is armed.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::chaos::fault::{Fault, Scope, Times, When};
+use crate::directory::Kind;
+
+/// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.
+///
+/// ```
+/// use regrow::chaos::{Experiment, Fault, When};
+/// use std::time::Duration;
+///
+/// const SEC: Duration = Duration::from_secs(1);
+/// let experiment = Experiment::new("the workers die and the shop does not")
+///     .seed(7)
+///     .duration(60 * SEC)
+///     .target("shop/workers/*")
+///     .fault(Fault::Kill, "shop/workers/*", When::Rate(2.0))
+///     .lasting(Fault::Slow(SEC / 10), "**", When::Every(10 * SEC), 3 * SEC)
+///     .availability(0.9);
+/// assert!(experiment.check().is_ok());
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "an experiment does nothing until it is run"]
+pub struct Experiment {
+    pub(crate) title: String,
+    pub(crate) seed: u64,
+    pub(crate) duration: Duration,
+    pub(crate) targets: Vec<Scope>,
+    pub(crate) faults: Vec<Planned>,
+    pub(crate) at_once_max: Option<usize>,
+    pub(crate) stabilise: Duration,
+    pub(crate) look_every: Duration,
+    pub(crate) hypothesis: Hypothesis,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) stop_when_broken: bool,
+    pub(crate) escalations_max: Option<u32>,
+}
+
+/// A fault, whom it may hit, when, and how long it lasts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Planned {
+    pub(crate) fault: Fault,
+    pub(crate) scope: Scope,
+    pub(crate) when: When,
+    pub(crate) lasts: Option<Duration>,
+}
+
+/// What is claimed of every tree, and what the experiment claims of this one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hypothesis {
+    pub(crate) law: bool,
+    pub(crate) everybody_up: bool,
+    pub(crate) restarts_max: Option<u64>,
+    pub(crate) availability_min: Option<f64>,
+}
+
+/// A claim of the user's, looked at before, during and after.
+#[derive(Clone)]
+pub(crate) struct Probe {
+    pub(crate) name: Arc<str>,
+    /// How many looks in a row may fail.
+    pub(crate) tolerance: u32,
+    pub(crate) look: Look,
+}
+
+pub(crate) type Look = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
+
+impl Experiment {
+    /// An experiment of ten seconds that does nothing yet. Its seed is 0; the law of the books is claimed, and that
+    /// everybody is up before and after.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            seed: 0,
+            duration: Duration::from_secs(10),
+            targets: Vec::new(),
+            faults: Vec::new(),
+            at_once_max: None,
+            stabilise: Duration::from_secs(30),
+            look_every: Duration::from_secs(1),
+            hypothesis: Hypothesis { law: true, everybody_up: true, restarts_max: None, availability_min: None },
+            probes: Vec::new(),
+            stop_when_broken: false,
+            escalations_max: None,
+        }
+    }
+
+    /// Everything that is drawn (times, victims, shares) is drawn from this.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long faults are injected.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.duration = duration;
+        self
+    }
+
+    /// Opens these children to faults. Nobody is hit who is not a target.
+    pub fn target(mut self, scope: impl Into<Scope>) -> Self {
+        self.targets.push(scope.into());
+        self
+    }
+
+    /// A fault that strikes one of the targets in scope, at these times.
+    pub fn fault(mut self, fault: Fault, scope: impl Into<Scope>, when: When) -> Self {
+        self.faults.push(Planned { fault, scope: scope.into(), when, lasts: None });
+        self
+    }
+
+    /// As [`fault`](Self::fault), healed after a while.
+    pub fn lasting(mut self, fault: Fault, scope: impl Into<Scope>, when: When, lasts: Duration) -> Self {
+        self.faults.push(Planned { fault, scope: scope.into(), when, lasts: Some(lasts) });
+        self
+    }
+
+    /// No more than so many faults at work at the same time. A blow is at work until its victim is up again.
+    pub fn at_once(mut self, faults: usize) -> Self {
+        self.at_once_max = Some(faults);
+        self
+    }
+
+    /// How long the tree may take to become steady again after the last fault. Default: 30 seconds.
+    pub fn stabilise_within(mut self, limit: Duration) -> Self {
+        self.stabilise = limit;
+        self
+    }
+
+    /// How often the hypothesis is looked at. Default: every second.
+    pub fn look_every(mut self, period: Duration) -> Self {
+        self.look_every = period;
+        self
+    }
+
+    /// Claims that something of the user's holds before, during and after: `look` says so each time. An error, and a panic,
+    /// say that it does not.
+    pub fn probe<F, Fut>(self, name: impl Into<Arc<str>>, look: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.tolerant_probe(name, 0, look)
+    }
+
+    /// As [`probe`](Self::probe), but so many looks in a row may fail during the faults.
+    pub fn tolerant_probe<F, Fut>(mut self, name: impl Into<Arc<str>>, tolerance: u32, look: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let look: Look = Arc::new(move || Box::pin(look()));
+        self.probes.push(Probe { name: name.into(), tolerance, look });
+        self
+    }
+
+    /// Does not claim that every target is up before and after.
+    pub fn somebody_may_be_down(mut self) -> Self {
+        self.hypothesis.everybody_up = false;
+        self
+    }
+
+    /// Claims that no service comes up more than so many times after the beginning.
+    pub fn restarts_max(mut self, restarts: u64) -> Self {
+        self.hypothesis.restarts_max = Some(restarts);
+        self
+    }
+
+    /// Claims that targets are up for at least this share of the time on average, 0 to 1.
+    pub fn availability(mut self, share: f64) -> Self {
+        self.hypothesis.availability_min = Some(share);
+        self
+    }
+
+    /// Stops as soon as a claim is seen not to hold.
+    pub fn stop_when_broken(mut self) -> Self {
+        self.stop_when_broken = true;
+        self
+    }
+
+    /// Stops when more than so many supervisors have given up.
+    pub fn stop_after_escalations(mut self, escalations: u32) -> Self {
+        self.escalations_max = Some(escalations);
+        self
+    }
+
+    /// Whether it makes sense, as far as can be said without a tree.
+    ///
+    /// # Errors
+    ///
+    /// With the first thing that does not.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        if self.targets.is_empty() {
+            return Err(ExperimentError::NoTargets);
+        }
+        if self.faults.is_empty() {
+            return Err(ExperimentError::NoFaults);
+        }
+        let zero = |what, time: Duration| if time.is_zero() { Err(ExperimentError::Zero(what)) } else { Ok(()) };
+        zero("the duration", self.duration)?;
+        zero("the time between two looks", self.look_every)?;
+        if self.at_once_max == Some(0) {
+            return Err(ExperimentError::Zero("the number of faults at once"));
+        }
+        if let Some(share) = self.hypothesis.availability_min {
+            share_of("availability", share)?;
+        }
+        self.faults.iter().try_for_each(|planned| planned.check(self.duration))
+    }
+}
+
+impl Planned {
+    fn check(&self, duration: Duration) -> Result<(), ExperimentError> {
+        let fault = || self.fault.to_string();
+        match &self.fault {
+            Fault::Drop(share) | Fault::Duplicate(share) | Fault::Reorder(share) => {
+                share_of(self.fault.name(), *share)?
+            }
+            Fault::KillTogether(0) | Fault::StartError(Times::Count(0)) | Fault::StartPanic(Times::Count(0)) => {
+                return Err(ExperimentError::Never { fault: fault(), why: "it strikes nobody" });
+            }
+            _ => {}
+        }
+        match (self.fault.lasts(), self.lasts) {
+            (false, Some(_)) => return Err(ExperimentError::Blow { fault: fault() }),
+            (_, Some(time)) if time.is_zero() => {
+                return Err(ExperimentError::Never { fault: fault(), why: "it lasts no time" });
+            }
+            (_, _) => {}
+        }
+        let never = |why| Err(ExperimentError::Never { fault: fault(), why });
+        match &self.when {
+            When::Every(period) if period.is_zero() => never("it strikes every 0 s"),
+            When::Every(period) if *period > duration => never("its first time is after the end"),
+            When::At(times) if times.is_empty() => never("it has no times"),
+            When::At(times) if times.iter().all(|time| *time > duration) => never("its times are after the end"),
+            When::Rate(rate) if !rate.is_finite() || *rate <= 0.0 => never("its rate is not above zero"),
+            When::Rate(rate) if *rate > 1e6 => never("its rate is above a million a second"),
+            When::Every(_) | When::At(_) | When::Rate(_) | When::After { .. } => Ok(()),
+        }
+    }
+
+    /// Whether the fault may hit this child of the tree.
+    pub(crate) fn may_hit(&self, targets: &[Scope], path: &str, kind: Kind) -> bool {
+        self.fault.can_hit(kind)
+            && self.scope.holds(path, kind)
+            && targets.iter().any(|target| target.holds(path, kind))
+    }
+}
+
+fn share_of(what: &'static str, share: f64) -> Result<(), ExperimentError> {
+    if (0.0..=1.0).contains(&share) { Ok(()) } else { Err(ExperimentError::Share { what, share }) }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("name", &self.name).field("tolerance", &self.tolerance).finish_non_exhaustive()
+    }
+}
+
+/// Why an experiment was not run. Nothing was armed.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// It names no targets.
+    NoTargets,
+    /// It has no faults.
+    NoFaults,
+    /// This may not be zero.
+    Zero(&'static str),
+    /// A share that is not between 0 and 1.
+    Share {
+        /// Of what.
+        what: &'static str,
+        /// The number.
+        share: f64,
+    },
+    /// A fault that can never strike.
+    Never {
+        /// Which.
+        fault: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A blow cannot last.
+    Blow {
+        /// Which.
+        fault: String,
+    },
+    /// Nobody in this tree is a target.
+    NobodyTargeted {
+        /// The globs.
+        targets: Vec<String>,
+    },
+    /// Nobody in this tree can be hit by this fault.
+    NobodyHit {
+        /// Which.
+        fault: String,
+    },
+    /// The clock of a live tree cannot jump.
+    LiveClock,
+    /// This tree is under another experiment.
+    AlreadyArmed {
+        /// The tree.
+        path: Arc<str>,
+    },
+    /// The tree is over.
+    Over {
+        /// The tree.
+        path: Arc<str>,
+    },
+}
+
+impl fmt::Display for ExperimentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTargets => f.write_str("the experiment targets nobody: faults only hit whom it names"),
+            Self::NoFaults => f.write_str("the experiment has no faults"),
+            Self::Zero(what) => write!(f, "{what} is zero"),
+            Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
+            Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),
+            Self::Blow { fault } => write!(f, "`{fault}` is a blow and cannot last"),
+            Self::NobodyTargeted { targets } => write!(f, "nobody in this tree is targeted by {}", targets.join(", ")),
+            Self::NobodyHit { fault } => write!(f, "nobody among the targets can be hit by `{fault}`"),
+            Self::LiveClock => f.write_str("the clock of a live tree cannot jump: run the experiment in virtual time"),
+            Self::AlreadyArmed { path } => write!(f, "`{path}` is under another experiment"),
+            Self::Over { path } => write!(f, "`{path}` is over"),
+        }
+    }
+}
+
+impl std::error::Error for ExperimentError {}

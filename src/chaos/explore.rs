@@ -1,0 +1,193 @@
+//! Many seeds, and the smallest script that still fails.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::chaos::report::Report;
+use crate::chaos::script::{At, Line, Script};
+use crate::chaos::simulation::{Simulation, SimulationError};
+use crate::sync::lock;
+
+/// What many seeds came to.
+#[derive(Debug)]
+pub struct Exploration {
+    /// How many were run.
+    pub seeds: u64,
+    /// Those that failed, by seed.
+    pub failures: Vec<Failure>,
+    /// Those that came to nothing, and why.
+    pub errors: Vec<(u64, SimulationError)>,
+}
+
+/// A seed whose experiment did not hold.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// What failed: a broken claim, or the reason why the run was stopped.
+    pub what: String,
+    /// What was seen.
+    pub evidence: String,
+    /// What was done.
+    pub script: Script,
+}
+
+/// A failure with what is not needed for it taken away.
+#[derive(Debug, Clone)]
+pub struct Shrunk {
+    /// The failure, with the script that is left.
+    pub failure: Failure,
+    /// How many faults there were before.
+    pub before: usize,
+    /// How many runs it took.
+    pub runs: u32,
+}
+
+impl Simulation {
+    /// Runs `count` seeds from `first` on, on as many threads as there are cores.
+    pub fn explore(&self, first: u64, count: u64) -> Exploration {
+        self.explore_until(first, count, usize::MAX)
+    }
+
+    /// As [`explore`](Self::explore), but stops soon after so many failures.
+    pub fn explore_until(&self, first: u64, count: u64, failures_max: usize) -> Exploration {
+        let next = AtomicU64::new(0);
+        let found = Mutex::new(Exploration { seeds: 0, failures: Vec::new(), errors: Vec::new() });
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count || lock(&found).failures.len() >= failures_max {
+                            return;
+                        }
+                        let seed = first.wrapping_add(number);
+                        let tried = self.try_seed(seed);
+                        let mut found = lock(&found);
+                        found.seeds += 1;
+                        match tried {
+                            Ok(failure) => found.failures.extend(failure),
+                            Err(error) => found.errors.push((seed, error)),
+                        }
+                    }
+                });
+            }
+        });
+        let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.failures.sort_by_key(|failure| failure.seed);
+        found.errors.sort_by_key(|(seed, _)| *seed);
+        found
+    }
+
+    /// The failure of this seed, if it fails.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn try_seed(&self, seed: u64) -> Result<Option<Failure>, SimulationError> {
+        let report = self.run(seed)?;
+        if report.passed() {
+            return Ok(None);
+        }
+        let script = self.script(seed)?;
+        Ok(report.failure().map(|(what, evidence)| Failure { seed, what, evidence, script }))
+    }
+
+    /// Takes faults away, and makes what is left simpler, as long as the same thing fails.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn shrink(&self, failure: &Failure) -> Result<Shrunk, SimulationError> {
+        let mut search = Search { simulation: self, failure: failure.clone(), runs: 0 };
+        let before = failure.script.lines.len();
+        search.take_away()?;
+        search.simplify()?;
+        // What was simplified may have made more of it needless.
+        search.take_away()?;
+        Ok(Shrunk { failure: search.failure, before, runs: search.runs })
+    }
+}
+
+impl Report {
+    /// The first thing that failed, and what was seen.
+    pub(crate) fn failure(&self) -> Option<(String, String)> {
+        let broken = self.verdicts.iter().find(|verdict| !verdict.held);
+        let broken = broken.map(|verdict| (verdict.hypothesis.clone(), verdict.evidence.clone().unwrap_or_default()));
+        broken.or_else(|| self.stopped.clone().map(|why| (why.clone(), why)))
+    }
+}
+
+struct Search<'a> {
+    simulation: &'a Simulation,
+    failure: Failure,
+    runs: u32,
+}
+
+impl Search<'_> {
+    /// Whether the same thing fails with these lines. They are kept then.
+    fn still_fails(&mut self, lines: Vec<Line>) -> Result<bool, SimulationError> {
+        self.runs += 1;
+        let script = Script { lines };
+        let report = self.simulation.replay(self.failure.seed, script.clone())?;
+        let same = report.failure().filter(|(what, _)| *what == self.failure.what);
+        if let Some((_, evidence)) = same {
+            (self.failure.script, self.failure.evidence) = (script, evidence);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Zeller's delta debugging: ever smaller pieces are left out, until no single line can be.
+    fn take_away(&mut self) -> Result<(), SimulationError> {
+        let mut piece = self.failure.script.lines.len();
+        while piece > 0 {
+            let mut from = 0;
+            while from < self.failure.script.lines.len() {
+                let lines = &self.failure.script.lines;
+                let to = (from + piece).min(lines.len());
+                let rest = lines[..from].iter().chain(&lines[to..]).cloned().collect();
+                if !self.still_fails(rest)? {
+                    from = to;
+                }
+            }
+            piece /= 2;
+        }
+        Ok(())
+    }
+
+    /// Round times, one victim, and no longer than needed.
+    fn simplify(&mut self) -> Result<(), SimulationError> {
+        for at in 0..self.failure.script.lines.len() {
+            for change in [Line::rounded, Line::halved, Line::halved, Line::alone] {
+                let mut lines = self.failure.script.lines.clone();
+                if change(&mut lines[at]) {
+                    self.still_fails(lines)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn rounded(&mut self) -> bool {
+        let At::Time(at) = &mut self.at else { return false };
+        let rounded = Duration::from_millis((at.as_millis() as u64).div_ceil(100) * 100);
+        std::mem::replace(at, rounded) != rounded
+    }
+
+    fn halved(&mut self) -> bool {
+        let Some(lasts) = &mut self.lasts else { return false };
+        *lasts /= 2;
+        !lasts.is_zero()
+    }
+
+    fn alone(&mut self) -> bool {
+        let has_more = self.victims.len() > 1 && matches!(self.at, At::Time(_));
+        self.victims.truncate(if has_more { 1 } else { usize::MAX });
+        has_more
+    }
+}

@@ -1,0 +1,125 @@
+//! Looking whether what is claimed holds: before, during and after.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::chaos::book::{Book, seconds};
+use crate::chaos::experiment::{Experiment, Hypothesis, Probe};
+use crate::chaos::report::{ServiceRecord, Verdict};
+use crate::directory::Entry;
+use crate::slot::status::State;
+use crate::sync::lock;
+use crate::tree::Directory;
+
+/// The claims, and what has been seen of each.
+pub(super) struct Claims {
+    hypothesis: Hypothesis,
+    probes: Vec<Probe>,
+    failures: Vec<u32>,
+    pub(super) verdicts: Vec<Verdict>,
+}
+
+const LAW: &str = "the books of every mailbox balance";
+const UP: &str = "every target is up before and after";
+
+impl Claims {
+    pub(super) fn new(experiment: &Experiment) -> Self {
+        let Experiment { hypothesis, probes, .. } = experiment;
+        let mut claims = Vec::new();
+        claims.extend(hypothesis.law.then(|| LAW.to_owned()));
+        claims.extend(hypothesis.everybody_up.then(|| UP.to_owned()));
+        claims.extend(probes.iter().map(|probe| probe.name.to_string()));
+        let held = |hypothesis| Verdict { hypothesis, held: true, broken_at: None, evidence: None };
+        Self {
+            hypothesis: hypothesis.clone(),
+            probes: probes.clone(),
+            failures: vec![0; probes.len()],
+            verdicts: claims.into_iter().map(held).collect(),
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.verdicts.iter().any(|verdict| !verdict.held)
+    }
+
+    /// The first sight of a broken claim counts.
+    fn break_claim(&mut self, hypothesis: &str, at: f64, evidence: String) {
+        if let Some(verdict) = self.verdicts.iter_mut().find(|verdict| verdict.hypothesis == hypothesis && verdict.held)
+        {
+            (verdict.held, verdict.broken_at, verdict.evidence) = (false, Some(at), Some(evidence));
+        }
+    }
+
+    pub(super) fn look_at_books(&mut self, entries: &[Entry], at: f64) {
+        if let Some(entry) = entries.iter().find(|entry| !entry.accounting.is_balanced()) {
+            self.break_claim(LAW, at, format!("{}: {}", entry.path, entry.accounting));
+        }
+    }
+
+    /// Before and after.
+    pub(super) fn look_at_targets(&mut self, targets: &[&Entry], at: f64) {
+        let down: Vec<_> = targets
+            .iter()
+            .filter(|entry| entry.status.state != State::Up)
+            .map(|entry| format!("{} is {}", entry.path, entry.status.state))
+            .collect();
+        if !down.is_empty() {
+            self.break_claim(UP, at, down.join(", "));
+        }
+    }
+
+    /// What only the end can tell.
+    pub(super) fn look_back(&mut self, services: &[ServiceRecord], is_target: impl Fn(&str) -> bool) {
+        let targets: Vec<_> = services.iter().filter(|service| is_target(&service.path)).collect();
+        if let Some(most) = self.hypothesis.restarts_max {
+            let over = targets.iter().find(|service| service.lives.len() as u64 > most + 1);
+            let evidence = over.map(|service| format!("{} came up {} times", service.path, service.lives.len() - 1));
+            self.add(format!("nobody comes up more than {most} times"), evidence);
+        }
+        if let Some(least) = self.hypothesis.availability_min {
+            let mean = targets.iter().map(|service| service.availability).sum::<f64>() / targets.len().max(1) as f64;
+            let evidence = (mean < least).then(|| format!("they were up for {:.3} % of the time", mean * 100.0));
+            self.add(format!("targets are up for {} % of the time", least * 100.0), evidence);
+        }
+    }
+
+    fn add(&mut self, hypothesis: String, evidence: Option<String>) {
+        self.verdicts.push(Verdict { hypothesis, held: evidence.is_none(), broken_at: None, evidence });
+    }
+}
+
+/// Asks every probe. One that panics, or takes too long, says that its claim does not hold.
+pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, directory: &Directory, is_strict: bool) {
+    let (probes, at) = (lock(claims).probes.clone(), lock(book).now());
+    lock(claims).look_at_books(&directory.entries(), at);
+    for (number, Probe { name, tolerance, look }) in probes.into_iter().enumerate() {
+        // In a task of its own, which keeps a panic to itself.
+        let mut task = tokio::spawn(async move { look().await });
+        let seen = match tokio::time::timeout(PATIENCE, &mut task).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(format!("{error:#}")),
+            Ok(Err(error)) => Err(match error.try_into_panic() {
+                Ok(panic) => format!("the probe panicked: {}", crate::current::text_of(&*panic)),
+                Err(_) => "the probe was cancelled".to_owned(),
+            }),
+            Err(_) => {
+                task.abort();
+                Err(format!("no answer within {} s", seconds(PATIENCE)))
+            }
+        };
+        let at = lock(book).now();
+        let mut claims = lock(claims);
+        match seen {
+            Ok(()) => claims.failures[number] = 0,
+            Err(evidence) => {
+                claims.failures[number] += 1;
+                if is_strict || claims.failures[number] > tolerance {
+                    claims.break_claim(&name, at, evidence);
+                }
+            }
+        }
+    }
+}
+
+/// How long a probe may take.
+const PATIENCE: Duration = Duration::from_secs(5);

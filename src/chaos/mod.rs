@@ -1,0 +1,21 @@
+//! Chaos: experiments on running trees.
+
+mod book;
+mod experiment;
+mod explore;
+mod fault;
+mod looks;
+mod report;
+mod run;
+mod rust;
+mod script;
+pub(crate) mod seam;
+mod simulation;
+
+pub use experiment::{Experiment, ExperimentError};
+pub use explore::{Exploration, Failure, Shrunk};
+pub use fault::{Fault, Scope, Times, Trigger, When};
+pub use report::{FaultRecord, Life, LogLine, Messages, Report, ServiceRecord, Totals, Verdict};
+pub use run::Chaos;
+pub use script::{At, Line, Script};
+pub use simulation::{Scene, Simulation, SimulationError};

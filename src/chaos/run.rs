@@ -1,0 +1,478 @@
+//! Carrying an experiment out on a running tree, in real or in virtual time: the two differ in the clock and in nothing else.
+//!
+//! Invariants:
+//! 1. Nothing is armed after the run, however it ends: also when its future is dropped half way.
+//! 2. Of faults that are due at the same time, the one that stands first in the script strikes first.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::chaos::book::{Book, seconds};
+use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::fault::Fault;
+use crate::chaos::looks::{Claims, look};
+use crate::chaos::report::{FaultRecord, Report};
+use crate::chaos::script::{At, Line, Script};
+use crate::directory::{Entry, Kind};
+use crate::event::{Event, EventKind};
+use crate::mailbox::Settings;
+use crate::slot::status::State;
+use crate::sync::lock;
+use crate::tree::{Directory, Tree};
+use crate::world::World;
+
+/// Experiments on a running tree.
+///
+/// ```
+/// use regrow::chaos::{Chaos, Experiment, Fault, When};
+/// use regrow::testing::Journal;
+/// use regrow::{Intensity, Supervisor};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> anyhow::Result<()> {
+/// let journal = Journal::new();
+/// let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a")).start().await?;
+/// let experiment = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Every(Duration::from_secs(1)));
+/// let report = Chaos::new(&tree).run(experiment).await?;
+/// assert!(report.passed());
+/// assert_eq!(report.totals.restarts, 10);
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Chaos<'a> {
+    tree: &'a Tree,
+    is_virtual: bool,
+}
+
+impl<'a> Chaos<'a> {
+    /// On this tree, in real time.
+    pub fn new(tree: &'a Tree) -> Self {
+        Self { tree, is_virtual: false }
+    }
+
+    /// On a tree whose runtime has a paused clock, and one thread.
+    pub(crate) fn in_virtual_time(tree: &'a Tree) -> Self {
+        Self { tree, is_virtual: true }
+    }
+
+    /// Carries the experiment out.
+    ///
+    /// Dropping the future heals everybody and ends the experiment.
+    ///
+    /// # Errors
+    ///
+    /// An experiment that makes no sense, or hits nobody in this tree; a tree that is over, or under another experiment.
+    /// Nothing was armed then. Whether the claims held is in the [report](Report::passed).
+    pub async fn run(&self, experiment: Experiment) -> Result<Report, ExperimentError> {
+        experiment.check()?;
+        let children: Vec<_> = self.entries().iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
+        let script = Script::draw(&experiment, &children)?;
+        self.play(&experiment, script).await
+    }
+
+    /// Carries a script out, with the claims of an experiment whose faults do not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub async fn play(&self, experiment: &Experiment, script: Script) -> Result<Report, ExperimentError> {
+        if !self.is_virtual && script.lines.iter().any(|line| matches!(line.fault, Fault::ClockJump(_))) {
+            return Err(ExperimentError::LiveClock);
+        }
+        let world = self.tree.world().clone();
+        if world.is_ending() {
+            return Err(ExperimentError::Over { path: self.tree.path().into() });
+        }
+        let armed = Armed::new(world)?;
+        let entries = self.entries();
+        let book = Arc::new(Mutex::new(Book::open(&entries)));
+        let claims = Arc::new(Mutex::new(Claims::new(experiment)));
+        let (told, triggers) = mpsc::unbounded_channel();
+        let run = Run {
+            experiment,
+            script,
+            directory: self.tree.directory(),
+            armed,
+            book: book.clone(),
+            claims,
+            is_virtual: self.is_virtual,
+            agenda: BTreeMap::new(),
+            flapping: Vec::new(),
+            injected: 0,
+        };
+        let observer = Task(tokio::spawn(observe(self.tree.events(), book, told)));
+        let report = run.carry_out(triggers, self.tree.path()).await;
+        drop(observer);
+        Ok(report)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.tree.directory().entries()
+    }
+}
+
+/// Aborted when dropped.
+struct Task(tokio::task::JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::UnboundedSender<Event>) {
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                lock(&book).note(&event);
+                // Nobody listens any more when the run is over.
+                let _ = told.send(event);
+            }
+            Err(missed) => lock(&book).say(missed.to_string()),
+        }
+    }
+}
+
+/// Invariant 1.
+struct Armed {
+    world: Arc<World>,
+    /// Mailboxes that have been made full, and how they were, by the number of the fault.
+    full: Mutex<Vec<(usize, Arc<str>, Settings)>>,
+}
+
+impl Armed {
+    fn new(world: Arc<World>) -> Result<Self, ExperimentError> {
+        if !world.infirmary.arm() {
+            let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
+            return Err(ExperimentError::AlreadyArmed { path });
+        }
+        Ok(Self { world, full: Mutex::default() })
+    }
+
+    fn strike(&self, number: usize, fault: &Fault, path: &str, seed: u64, is_virtual: bool) -> Result<(), String> {
+        let Some(listed) = self.world.directory.get(path) else { return Err("nobody has this path".into()) };
+        if !fault.can_hit(listed.kind) {
+            return Err(format!("a {} cannot be hit by this", listed.kind));
+        }
+        match fault {
+            Fault::Kill | Fault::KillTogether(_) => {
+                if listed.slot.kill() {
+                    Ok(())
+                } else {
+                    Err("nobody lives there now".into())
+                }
+            }
+            Fault::MailboxFull => {
+                let before = listed.slot.settings();
+                lock(&self.full).push((number, path.into(), before));
+                listed.slot.configure(Settings { capacity: 0, ..before });
+                Ok(())
+            }
+            Fault::Flap(_) => Ok(()),
+            Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
+            _ => {
+                self.world.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                Ok(())
+            }
+        }
+    }
+
+    fn heal(&self, number: usize, path: &str) {
+        let Some(listed) = self.world.directory.get(path) else { return };
+        lock(&self.full).retain(|(full, path, before)| {
+            let is_mine = *full == number;
+            if is_mine && self.world.directory.get(path).is_some() {
+                listed.slot.configure(*before);
+            }
+            !is_mine
+        });
+        self.world.infirmary.heal(&*listed.slot, number);
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        for (_, path, before) in std::mem::take(&mut *lock(&self.full)) {
+            if let Some(listed) = self.world.directory.get(&path) {
+                listed.slot.configure(before);
+            }
+        }
+        self.world.infirmary.disarm(|path| Some(self.world.directory.get(path)?.slot));
+    }
+}
+
+/// What is to be done at some time.
+#[derive(Debug, Clone)]
+enum Todo {
+    Inject {
+        line: usize,
+        victims: Vec<String>,
+    },
+    Heal {
+        number: usize,
+        victims: Vec<String>,
+    },
+    /// It has been up for as long as it may.
+    Flap {
+        number: usize,
+        path: String,
+    },
+}
+
+struct Run<'a> {
+    experiment: &'a Experiment,
+    script: Script,
+    directory: Directory,
+    armed: Armed,
+    book: Arc<Mutex<Book>>,
+    claims: Arc<Mutex<Claims>>,
+    is_virtual: bool,
+    agenda: BTreeMap<(Instant, usize), Todo>,
+    /// Who dies so long after each start, by the number of the fault.
+    flapping: Vec<(usize, String, Duration)>,
+    injected: usize,
+}
+
+impl Run<'_> {
+    async fn carry_out(mut self, mut triggers: mpsc::UnboundedReceiver<Event>, root: &str) -> Report {
+        let Experiment { title, seed, duration, stabilise, .. } = self.experiment.clone();
+        self.look_at_targets();
+        look(&self.claims, &self.book, &self.directory, true).await;
+        let mut stopped = lock(&self.claims).is_broken().then(|| "the tree was not steady before any fault".to_owned());
+        let begun = lock(&self.book).begun();
+        if stopped.is_none() {
+            self.plan(begun);
+            let looking = Task(tokio::spawn(keep_looking(
+                self.claims.clone(),
+                self.book.clone(),
+                self.directory.clone(),
+                self.experiment.look_every,
+            )));
+            stopped = self.inject_until(begun + duration, &mut triggers).await;
+            drop(looking);
+        }
+        self.heal_all();
+        let healed = Instant::now();
+        let steady = self.until_steady(healed + stabilise, root).await.map(|at| seconds(at - healed));
+        if steady.is_none() && stopped.is_none() {
+            stopped = Some(format!("the tree was not steady {} s after the last fault", seconds(stabilise)));
+        }
+        self.look_at_targets();
+        look(&self.claims, &self.book, &self.directory, true).await;
+        self.report(title, seed, duration, steady, stopped)
+    }
+
+    fn plan(&mut self, begun: Instant) {
+        for (line, Line { at, victims, .. }) in self.script.lines.iter().enumerate() {
+            if let At::Time(at) = at {
+                let todo = Todo::Inject { line, victims: victims.clone() };
+                self.agenda.insert((begun + *at, line), todo);
+            }
+        }
+    }
+
+    /// Why it stopped before its time, if it did.
+    async fn inject_until(&mut self, end: Instant, triggers: &mut mpsc::UnboundedReceiver<Event>) -> Option<String> {
+        loop {
+            let due = self.agenda.first_key_value().map_or(end, |(&(due, _), _)| due.min(end));
+            tokio::select! {
+                biased;
+                event = triggers.recv() => match event {
+                    Some(event) => self.follow(&event),
+                    None => return Some("the tree ended".into()),
+                },
+                () = tokio::time::sleep_until(due) => {
+                    if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
+                        return None;
+                    }
+                    if let Some((_, todo)) = self.agenda.pop_first() {
+                        self.carry(todo).await;
+                    }
+                }
+            }
+            if self.experiment.stop_when_broken && lock(&self.claims).is_broken() {
+                return Some("a claim was broken".into());
+            }
+            let escalations = lock(&self.book).totals.escalations;
+            if self.experiment.escalations_max.is_some_and(|most| escalations > most) {
+                return Some(format!("{escalations} supervisors have given up"));
+            }
+        }
+    }
+
+    /// Puts what follows an event on the agenda.
+    fn follow(&mut self, event: &Event) {
+        let now = Instant::now();
+        let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
+        for line in 0..self.script.lines.len() {
+            let Line { at, victims, seed, .. } = &self.script.lines[line];
+            let At::Event { event: trigger, of, delay } = at else { continue };
+            if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {
+                let drawn = fastrand::Rng::with_seed(seed ^ self.injected as u64).usize(..victims.len());
+                let victims = vec![victims[drawn].clone()];
+                self.later(now + *delay, Todo::Inject { line, victims });
+            }
+        }
+        if let EventKind::Started { .. } = event.kind {
+            let flapping: Vec<_> = self.flapping.iter().filter(|(_, path, _)| **path == *event.path).cloned().collect();
+            for (number, path, up) in flapping {
+                self.later(now + up, Todo::Flap { number, path });
+            }
+        }
+    }
+
+    /// Behind what is due at the same time (invariant 2).
+    fn later(&mut self, at: Instant, todo: Todo) {
+        let place = self.agenda.range((at, 0)..=(at, usize::MAX)).next_back().map_or(0, |(&(_, place), _)| place + 1);
+        self.agenda.insert((at, place.max(self.script.lines.len())), todo);
+    }
+
+    async fn carry(&mut self, todo: Todo) {
+        match todo {
+            Todo::Inject { line, victims } => self.inject(line, victims).await,
+            Todo::Heal { number, victims } => {
+                self.flapping.retain(|(flapping, ..)| *flapping != number);
+                victims.iter().for_each(|path| self.armed.heal(number, path));
+                lock(&self.book).heal(number);
+            }
+            Todo::Flap { number, path } => {
+                if self.flapping.iter().any(|(flapping, ..)| *flapping == number) {
+                    let struck = self.armed.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
+                    lock(&self.book).say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
+                }
+            }
+        }
+    }
+
+    async fn inject(&mut self, line: usize, victims: Vec<String>) {
+        let Line { fault, lasts, seed, .. } = self.script.lines[line].clone();
+        let number = self.injected;
+        self.injected += 1;
+        let at_work = lock(&self.book).at_work();
+        let mut missed = match self.experiment.at_once_max {
+            Some(most) if at_work >= most => Some(format!("{at_work} faults are at work")),
+            Some(_) | None => None,
+        };
+        if missed.is_none() {
+            let strike = |path: &String| self.armed.strike(number, &fault, path, seed, self.is_virtual).err();
+            let misses: Vec<_> = victims.iter().filter_map(strike).collect();
+            // It has hit if it has hit anybody.
+            missed = misses.first().filter(|_| misses.len() == victims.len()).cloned();
+        }
+        let is_hit = missed.is_none();
+        let (at, target) = (lock(&self.book).now(), victims.join(", "));
+        lock(&self.book).inject(FaultRecord {
+            number,
+            fault: fault.to_string(),
+            kind: fault.name().to_owned(),
+            target,
+            at,
+            healed_at: None,
+            missed,
+            detected_after: None,
+            recovered_after: None,
+            siblings_touched: Vec::new(),
+        });
+        if let (true, Fault::Flap(up)) = (is_hit, &fault) {
+            for path in &victims {
+                self.flapping.push((number, path.clone(), *up));
+                self.later(Instant::now() + *up, Todo::Flap { number, path: path.clone() });
+            }
+        }
+        if let (true, Some(lasts)) = (is_hit, lasts) {
+            self.later(Instant::now() + lasts, Todo::Heal { number, victims });
+        }
+        if let Fault::ClockJump(by) = fault {
+            tokio::time::advance(by).await;
+        }
+    }
+
+    fn heal_all(&mut self) {
+        self.flapping.clear();
+        self.agenda.clear();
+        let faults: Vec<_> = {
+            let book = lock(&self.book);
+            let lasting = book.faults.iter().filter(|fault| fault.healed_at.is_none() && fault.missed.is_none());
+            lasting.map(|fault| (fault.number, fault.target.clone())).collect()
+        };
+        for (number, target) in faults {
+            target.split(", ").for_each(|path| self.armed.heal(number, path));
+        }
+        lock(&self.book).say("everybody is healed");
+    }
+
+    /// When nobody was on the way to anywhere any more.
+    async fn until_steady(&self, limit: Instant, root: &str) -> Option<Instant> {
+        loop {
+            let is_steady = |state| match state {
+                State::Up | State::Down | State::Gone => true,
+                State::Waiting | State::Starting | State::Restarting | State::Parked { .. } => false,
+            };
+            if self.directory.status(root).is_none_or(|status| status.state == State::Gone) {
+                return None;
+            }
+            if self.directory.entries().iter().all(|entry| is_steady(entry.status.state)) {
+                return Some(Instant::now());
+            }
+            if Instant::now() >= limit {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn is_target(&self, path: &str, kind: Kind) -> bool {
+        self.experiment.targets.iter().any(|target| target.holds(path, kind))
+    }
+
+    fn look_at_targets(&self) {
+        let (entries, at) = (self.directory.entries(), lock(&self.book).now());
+        let targets: Vec<_> = entries.iter().filter(|entry| self.is_target(&entry.path, entry.kind)).collect();
+        lock(&self.claims).look_at_targets(&targets, at);
+    }
+
+    fn report(
+        self,
+        title: String,
+        seed: u64,
+        duration: Duration,
+        stabilised_after: Option<f64>,
+        stopped: Option<String>,
+    ) -> Report {
+        let entries = self.directory.entries();
+        let mut book = lock(&self.book);
+        let services = book.services(&entries);
+        let totals = book.totals(&services);
+        let mut claims = lock(&self.claims);
+        claims.look_back(&services, |path| self.directory.kind(path).is_some_and(|kind| self.is_target(path, kind)));
+        Report {
+            title,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed,
+            is_virtual: self.is_virtual,
+            duration: seconds(duration),
+            stabilised_after,
+            stopped,
+            verdicts: claims.verdicts.clone(),
+            faults: book.faults.clone(),
+            services,
+            totals,
+            log: std::mem::take(&mut book.log),
+        }
+    }
+}
+
+fn missed(struck: &Result<(), String>) -> String {
+    struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
+}
+
+async fn keep_looking(claims: Arc<Mutex<Claims>>, book: Arc<Mutex<Book>>, directory: Directory, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        look(&claims, &book, &directory, false).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! A failure as a Rust test that can be pasted.
+
+use std::time::Duration;
+
+use crate::chaos::explore::Failure;
+use crate::chaos::fault::{Fault, Scope, Times};
+use crate::chaos::script::{At, Line};
+
+impl Failure {
+    /// A test that plays this failure, to be pasted where `simulation` sets the scene.
+    pub fn to_rust_test(&self) -> String {
+        let lines: String = self.script.lines.iter().map(|line| format!("        {},\n", line.to_rust())).collect();
+        format!(
+            "/// {what}: {evidence}\n#[test]\nfn seed_{seed}_holds() {{\n    use regrow::chaos::{{At, Fault, Line, Scope, Script, Times, Trigger}};\n    \
+             use std::time::Duration;\n\n    let script = Script {{ lines: vec![\n{lines}    ] }};\n    \
+             let report = simulation().replay({seed}, script).unwrap();\n    assert!(report.passed(), \"{{report}}\");\n}}\n",
+            what = self.what,
+            evidence = self.evidence.replace('\n', " "),
+            seed = self.seed,
+        )
+    }
+}
+
+impl Line {
+    fn to_rust(&self) -> String {
+        let victims: Vec<_> = self.victims.iter().map(|path| format!("{path:?}")).collect();
+        let fault = self.fault.to_rust();
+        let mut text = match &self.at {
+            At::Time(at) => format!("Line::new({}, {fault}, &[{}])", duration(*at), victims.join(", ")),
+            At::Event { event, of, delay } => format!(
+                "Line::after(Trigger::{event:?}, {}, {}, {fault}, &[{}])",
+                of.to_rust(),
+                duration(*delay),
+                victims.join(", ")
+            ),
+        };
+        if let Some(lasts) = self.lasts {
+            text += &format!(".lasting({})", duration(lasts));
+        }
+        if self.seed != 0 {
+            text += &format!(".seed({})", self.seed);
+        }
+        text
+    }
+}
+
+fn duration(time: Duration) -> String {
+    if time.subsec_micros().is_multiple_of(1000) {
+        format!("Duration::from_millis({})", time.as_millis())
+    } else {
+        format!("Duration::from_nanos({})", time.as_nanos())
+    }
+}
+
+impl Fault {
+    fn to_rust(&self) -> String {
+        let name: String = self.name().split('_').map(capitalised).collect();
+        let times = |times: &Times| match times {
+            Times::Count(count) => format!("Times::Count({count})"),
+            Times::Always => "Times::Always".to_owned(),
+        };
+        let inner = match self {
+            Self::KillTogether(count) => count.to_string(),
+            Self::StartPanic(count) | Self::StartError(count) => times(count),
+            Self::SlowStart(time)
+            | Self::Flap(time)
+            | Self::Slow(time)
+            | Self::Block(time)
+            | Self::Delay(time)
+            | Self::ClockJump(time) => duration(*time),
+            Self::Drop(share) | Self::Duplicate(share) | Self::Reorder(share) => format!("{share:?}"),
+            Self::Kill | Self::Panic | Self::Error | Self::Hang | Self::Hold | Self::RefuseStop | Self::MailboxFull => {
+                return format!("Fault::{name}");
+            }
+        };
+        format!("Fault::{name}({inner})")
+    }
+}
+
+impl Scope {
+    fn to_rust(&self) -> String {
+        let Self { path, kind, depth } = self;
+        let mut text = path.as_ref().map_or("Scope::default()".to_owned(), |path| format!("Scope::path({path:?})"));
+        text += &kind.map_or(String::new(), |kind| format!(".kind(regrow::Kind::{kind:?})"));
+        text + &depth.map_or(String::new(), |depth| format!(".depth({depth})"))
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}

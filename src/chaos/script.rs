@@ -1,0 +1,148 @@
+//! The script of a run: the experiment with everything drawn that can be drawn before it begins. A script can be replayed,
+//! and shortened line by line.
+//!
+//! Invariant: a script depends on the experiment, its seed and the paths of the tree, and on nothing else.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::chaos::experiment::{Experiment, ExperimentError, Planned};
+use crate::chaos::fault::{Fault, Scope, Trigger, When};
+use crate::directory::Kind;
+
+/// What is done, line by line.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Script {
+    /// In the order of their times; those that follow events come last.
+    pub lines: Vec<Line>,
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Line {
+    /// When.
+    pub at: At,
+    /// What.
+    pub fault: Fault,
+    /// Whom, drawn beforehand.
+    pub victims: Vec<String>,
+    /// How long, where it lasts. None: until the end of the faults.
+    pub lasts: Option<Duration>,
+    /// What is drawn during the run is drawn from this.
+    pub seed: u64,
+}
+
+/// When a line is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum At {
+    /// So long after the beginning.
+    Time(Duration),
+    /// So long after each event; the victim is drawn then, from those who can be hit.
+    Event {
+        /// Which.
+        event: Trigger,
+        /// Whose.
+        of: Scope,
+        /// How long after it.
+        delay: Duration,
+    },
+}
+
+impl Line {
+    /// A fault at this time.
+    pub fn new(at: Duration, fault: Fault, victims: &[&str]) -> Self {
+        let victims = victims.iter().map(|&path| path.to_owned()).collect();
+        Self { at: At::Time(at), fault, victims, lasts: None, seed: 0 }
+    }
+
+    /// A fault that follows events, and hits one of these.
+    pub fn after(event: Trigger, of: Scope, delay: Duration, fault: Fault, victims: &[&str]) -> Self {
+        Self { at: At::Event { event, of, delay }, ..Self::new(Duration::ZERO, fault, victims) }
+    }
+
+    /// Healed after a while.
+    #[must_use]
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.lasts = Some(time);
+        self
+    }
+
+    /// What is drawn during the run is drawn from this.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+impl Script {
+    /// Draws everything.
+    ///
+    /// # Errors
+    ///
+    /// When nobody in the tree is a target, or a fault can hit none of them.
+    pub(crate) fn draw(experiment: &Experiment, tree: &[(String, Kind)]) -> Result<Self, ExperimentError> {
+        let is_target =
+            |(path, kind): &&(String, Kind)| experiment.targets.iter().any(|scope| scope.holds(path, *kind));
+        if !tree.iter().any(|child| is_target(&child)) {
+            let targets = experiment.targets.iter().map(|scope| format!("{scope:?}")).collect();
+            return Err(ExperimentError::NobodyTargeted { targets });
+        }
+        let mut lines = Vec::new();
+        for (number, planned) in experiment.faults.iter().enumerate() {
+            // Each fault has chance of its own: to take one out leaves the others as they were.
+            let mut rng = Rng::with_seed(experiment.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let mut hit: Vec<&str> = Vec::new();
+            for (path, kind) in tree {
+                if planned.may_hit(&experiment.targets, path, *kind) {
+                    hit.push(path);
+                }
+            }
+            if hit.is_empty() && !matches!(planned.fault, Fault::ClockJump(_)) {
+                return Err(ExperimentError::NobodyHit { fault: planned.fault.to_string() });
+            }
+            lines.extend(planned.lines(&mut rng, &hit, experiment.duration));
+        }
+        let due = |line: &Line| match line.at {
+            At::Time(at) => at,
+            At::Event { .. } => Duration::MAX,
+        };
+        lines.sort_by_key(due);
+        Ok(Self { lines })
+    }
+}
+
+impl Planned {
+    fn lines(&self, rng: &mut Rng, hit: &[&str], duration: Duration) -> Vec<Line> {
+        let times = match &self.when {
+            When::At(times) => times.iter().copied().filter(|time| *time <= duration).collect(),
+            When::Every(period) => (1..).map(|number| *period * number).take_while(|time| *time <= duration).collect(),
+            When::Rate(rate) => {
+                let mut times = Vec::new();
+                let mut at = 0.0;
+                loop {
+                    // The time to the next event of a Poisson process.
+                    at += -(1.0 - rng.f64()).ln() / rate;
+                    if at > duration.as_secs_f64() {
+                        break times;
+                    }
+                    // To the millisecond, which is what the clock of a runtime knows.
+                    times.push(Duration::from_millis((at * 1000.0) as u64));
+                }
+            }
+            When::After { event, of, delay } => {
+                let at = At::Event { event: *event, of: of.clone(), delay: *delay };
+                let victims = hit.iter().map(|&path| path.to_owned()).collect();
+                return vec![Line { at, fault: self.fault.clone(), victims, lasts: self.lasts, seed: rng.u64(..) }];
+            }
+        };
+        let line = |at| {
+            let count = if let Fault::KillTogether(count) = self.fault { count } else { 1 };
+            let victims = rng.choose_multiple(hit, count).into_iter().map(|&path| path.to_owned()).collect();
+            Line { at: At::Time(at), fault: self.fault.clone(), victims, lasts: self.lasts, seed: rng.u64(..) }
+        };
+        times.into_iter().map(line).collect()
+    }
+}

@@ -1,0 +1,258 @@
+//! The one seam at which faults get into the runtime: what ails a service, and the places at which its incarnation looks.
+//!
+//! A service that nothing ails looks nowhere: an affliction is a signal on the port of its incarnation, beside stop and
+//! kill, for which the pump looks anyway.
+//!
+//! Invariants:
+//! 1. Whoever ails has the signal on the port of every incarnation, from its birth on, and whoever does not has none.
+//! 2. Ails are taken away by the number under which they came: what heals one leaves the others.
+//! 3. No lock is held across an await.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::sync::Notify;
+
+use crate::chaos::fault::{Fault, Times};
+use crate::context::Inner;
+use crate::slot::{AnySlot, Control};
+use crate::sync::lock;
+
+/// What is armed in a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Infirmary {
+    is_armed: Mutex<bool>,
+    patients: Mutex<HashMap<Arc<str>, Arc<Patient>>>,
+}
+
+/// A service that something ails.
+#[derive(Debug, Default)]
+pub(crate) struct Patient {
+    ails: Mutex<Vec<Ail>>,
+    /// Rung at each change.
+    bell: Notify,
+}
+
+#[derive(Debug, Clone)]
+struct Ail {
+    number: usize,
+    fault: Fault,
+    chance: Rng,
+    /// Blocking code would stop a virtual clock.
+    is_virtual: bool,
+    /// Strikes that are left, where they are counted.
+    left: u32,
+}
+
+/// What happens to the message that is taken next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Strike {
+    Panic,
+    Error,
+    Hang,
+    Block { time: Duration, is_virtual: bool },
+    Slow(Duration),
+}
+
+impl Infirmary {
+    /// `false` when another experiment is going on.
+    pub(crate) fn arm(&self) -> bool {
+        !std::mem::replace(&mut *lock(&self.is_armed), true)
+    }
+
+    /// Everybody is healed.
+    pub(crate) fn disarm(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
+        let patients = std::mem::take(&mut *lock(&self.patients));
+        for (path, patient) in patients {
+            lock(&patient.ails).clear();
+            patient.bell.notify_waiters();
+            if let Some(Control::Port(port)) = find(&path).and_then(|slot| slot.control()) {
+                port.set_afflicted(false);
+            }
+        }
+        *lock(&self.is_armed) = false;
+    }
+
+    pub(crate) fn patient(&self, path: &str) -> Option<Arc<Patient>> {
+        lock(&self.patients).get(path).cloned()
+    }
+
+    pub(crate) fn ails(&self, path: &str) -> bool {
+        self.patient(path).is_some_and(|patient| !lock(&patient.ails).is_empty())
+    }
+
+    /// Something ails `path` from now on (invariant 1).
+    pub(crate) fn afflict(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
+        let path = slot.path();
+        let patient = lock(&self.patients).entry(path).or_default().clone();
+        let left = match fault {
+            Fault::StartPanic(Times::Count(count)) | Fault::StartError(Times::Count(count)) => *count,
+            Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => 1,
+            _ => u32::MAX,
+        };
+        let ail = Ail { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
+        lock(&patient.ails).push(ail);
+        patient.bell.notify_waiters();
+        if let Some(Control::Port(port)) = slot.control() {
+            port.set_afflicted(true);
+        }
+    }
+
+    /// Invariant 2.
+    pub(crate) fn heal(&self, slot: &dyn AnySlot, number: usize) {
+        let Some(patient) = self.patient(&slot.path()) else { return };
+        let is_well = {
+            let mut ails = lock(&patient.ails);
+            ails.retain(|ail| ail.number != number);
+            ails.is_empty()
+        };
+        patient.bell.notify_waiters();
+        if let (true, Some(Control::Port(port))) = (is_well, slot.control()) {
+            port.set_afflicted(false);
+        }
+    }
+}
+
+impl Patient {
+    /// The first ail of which `test` makes something. One whose strikes are used up is gone.
+    fn strike<T>(&self, mut test: impl FnMut(&mut Ail) -> Option<T>) -> Option<T> {
+        let mut ails = lock(&self.ails);
+        let (at, struck) = ails.iter_mut().enumerate().find_map(|(at, ail)| Some((at, test(ail)?)))?;
+        ails[at].left = ails[at].left.saturating_sub(1);
+        if ails[at].left == 0 {
+            ails.remove(at);
+        }
+        Some(struck)
+    }
+
+    fn is_held(&self) -> bool {
+        lock(&self.ails).iter().any(|ail| ail.fault == Fault::Hold)
+    }
+
+    fn delay(&self) -> Duration {
+        let ails = lock(&self.ails);
+        ails.iter().filter_map(|ail| if let Fault::Delay(time) = ail.fault { Some(time) } else { None }).sum()
+    }
+
+    fn slowness(&self) -> Option<Strike> {
+        let ails = lock(&self.ails);
+        let slow = ails.iter().filter_map(|ail| if let Fault::Slow(time) = ail.fault { Some(time) } else { None });
+        Some(slow.sum()).filter(|time: &Duration| !time.is_zero()).map(Strike::Slow)
+    }
+
+    /// Whether a share of the messages is meant, and this one is among it.
+    fn draws(&self, share: impl Fn(&Fault) -> Option<f64>) -> bool {
+        lock(&self.ails).iter_mut().any(|ail| share(&ail.fault).is_some_and(|share| ail.chance.f64() < share))
+    }
+}
+
+impl Strike {
+    /// In the place of the handler, or before it.
+    pub(crate) async fn suffer<M: Send + 'static>(self, inner: &Inner<M>) -> anyhow::Result<()> {
+        match self {
+            Self::Panic => panic!("a panic that chaos injected"),
+            Self::Error => anyhow::bail!("an error that chaos injected"),
+            Self::Hang => std::future::pending().await,
+            Self::Slow(time) => tokio::time::sleep(time).await,
+            Self::Block { time, is_virtual: false } => std::thread::sleep(time),
+            Self::Block { time, is_virtual: true } => {
+                inner.port.set_stubborn(true);
+                tokio::time::sleep(time).await;
+                inner.port.set_stubborn(false);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M: Send + 'static> Inner<M> {
+    fn patient(&self) -> Option<Arc<Patient>> {
+        self.world.infirmary.patient(&self.slot.path())
+    }
+
+    /// Before the factory.
+    pub(crate) async fn suffer_start(&self) -> anyhow::Result<()> {
+        let Some(patient) = self.patient() else { return Ok(()) };
+        let slow = |ail: &mut Ail| if let Fault::SlowStart(time) = ail.fault { Some(time) } else { None };
+        if let Some(time) = patient.strike(slow) {
+            tokio::time::sleep(time).await;
+        }
+        let strike = patient.strike(|ail| match ail.fault {
+            Fault::StartPanic(_) => Some(Strike::Panic),
+            Fault::StartError(_) => Some(Strike::Error),
+            _ => None,
+        });
+        match strike {
+            Some(strike) => strike.suffer(self).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention;
+    /// then says what it will meet.
+    pub(crate) async fn suffer_mail(&self) -> Option<Strike> {
+        let patient = self.patient()?;
+        loop {
+            if !self.mail_may_be_taken(&patient).await {
+                return None;
+            }
+            let delay = patient.delay();
+            if !delay.is_zero() {
+                self.until_wanted(tokio::time::sleep(delay)).await?;
+            }
+            if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
+                break;
+            }
+            self.slot.drop_first(&self.port);
+        }
+        if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
+            self.slot.swap_first(&self.port);
+        }
+        let strike = patient.strike(|ail| match ail.fault {
+            Fault::Panic => Some(Strike::Panic),
+            Fault::Error => Some(Strike::Error),
+            Fault::Hang => Some(Strike::Hang),
+            Fault::Block(time) => Some(Strike::Block { time, is_virtual: ail.is_virtual }),
+            _ => None,
+        });
+        strike.or_else(|| patient.slowness())
+    }
+
+    /// `false`: something else wants attention.
+    async fn mail_may_be_taken(&self, patient: &Patient) -> bool {
+        loop {
+            let changed = patient.bell.notified();
+            if patient.is_held() {
+                if self.until_wanted(changed).await.is_none() {
+                    return false;
+                }
+                continue;
+            }
+            // The port has the waker of the life: whoever sends, or signals, wakes it.
+            return std::future::poll_fn(|_| self.slot.poll_mail(&self.port)).await;
+        }
+    }
+
+    /// Polls until it is done; `None` when something else wants attention first.
+    async fn until_wanted<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            if self.port.is_ordered() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    /// Whether it is too ill to stop when asked to.
+    pub(crate) fn refuses_to_stop(&self) -> bool {
+        self.port.is_afflicted()
+            && self
+                .patient()
+                .is_some_and(|patient| lock(&patient.ails).iter().any(|ail| ail.fault == Fault::RefuseStop))
+    }
+}

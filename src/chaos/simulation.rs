@@ -1,0 +1,207 @@
+//! Runs in virtual time: the same tree under a paused clock on one thread, so that one seed tells one story.
+//!
+//! Invariants:
+//! 1. Two runs of one seed write the same log, byte for byte; a scene that does not is refused, with the first difference.
+//! 2. Nothing of one run reaches the next: each has a runtime of its own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::report::{LogLine, Report};
+use crate::chaos::run::Chaos;
+use crate::chaos::script::Script;
+use crate::directory::Kind;
+use crate::tree::Tree;
+
+/// A tree that has been started, and what is to be done to it.
+#[derive(Debug)]
+pub struct Scene {
+    pub(crate) tree: Tree,
+    pub(crate) experiment: Experiment,
+}
+
+impl Scene {
+    /// This tree, and this experiment.
+    pub fn new(tree: Tree, experiment: Experiment) -> Self {
+        Self { tree, experiment }
+    }
+}
+
+/// A scene that can be set up again and again, for one seed after the other, in virtual time.
+///
+/// `set` starts the tree, and whatever works with it, inside a runtime of its own; what it draws it has to draw from the
+/// seed, which is the experiment's and, by [`Supervisor::seed`](crate::Supervisor::seed), the tree's. Threads do not go with
+/// virtual time, and are refused.
+///
+/// ```
+/// use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+/// use regrow::testing::Journal;
+/// use regrow::{Intensity, Supervisor};
+/// use std::time::Duration;
+///
+/// let simulation = Simulation::new(|seed| async move {
+///     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
+///     let tree = app.child(Journal::new().probe("a")).start().await?;
+///     Ok(Scene::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0))))
+/// });
+/// let report = simulation.run(7)?;
+/// assert!(report.passed());
+/// simulation.check_repeatable(7)?;
+/// # Ok::<(), regrow::chaos::SimulationError>(())
+/// ```
+#[derive(Clone)]
+pub struct Simulation {
+    set: Set,
+}
+
+type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Scene>>>>;
+type Set = Arc<dyn Fn(u64) -> Setting + Send + Sync>;
+
+impl Simulation {
+    /// The scene that `set` sets up for a seed.
+    pub fn new<F, Fut>(set: F) -> Self
+    where
+        F: Fn(u64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<Scene>> + 'static,
+    {
+        Self { set: Arc::new(move |seed| Box::pin(set(seed))) }
+    }
+
+    /// Runs the experiment.
+    ///
+    /// # Errors
+    ///
+    /// A scene that could not be set up, has threads, or whose experiment was refused.
+    pub fn run(&self, seed: u64) -> Result<Report, SimulationError> {
+        Ok(self.play(seed, None)?.0)
+    }
+
+    /// The script that this seed draws: what [`replay`](Self::replay) plays, and what a shrunk one is a part of.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn script(&self, seed: u64) -> Result<Script, SimulationError> {
+        Ok(self.play(seed, Some(Script::default()))?.1)
+    }
+
+    /// Plays a script in place of the one that the seed draws.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn replay(&self, seed: u64, script: Script) -> Result<Report, SimulationError> {
+        Ok(self.play(seed, Some(script))?.0)
+    }
+
+    /// Runs the experiment twice, and compares what was told.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRepeatable`](SimulationError::NotRepeatable) with the first difference, and as for [`run`](Self::run).
+    pub fn check_repeatable(&self, seed: u64) -> Result<Report, SimulationError> {
+        let (first, second) = (self.run(seed)?, self.run(seed)?);
+        // Invariant 1.
+        if first.log == second.log {
+            return Ok(first);
+        }
+        let line = first.log.iter().zip(&second.log).take_while(|(first, second)| first == second).count();
+        let told = |log: &[LogLine]| log.get(line).map_or("(nothing more)".to_owned(), ToString::to_string);
+        Err(SimulationError::NotRepeatable { seed, line: line + 1, first: told(&first.log), second: told(&second.log) })
+    }
+
+    /// What was found, and the script that the seed draws.
+    fn play(&self, seed: u64, script: Option<Script>) -> Result<(Report, Script), SimulationError> {
+        // Invariant 2.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
+        let played = runtime.block_on(async {
+            let Scene { tree, experiment } =
+                (self.set)(seed).await.map_err(|error| SimulationError::NoScene { seed, error })?;
+            let experiment = experiment.seed(seed);
+            experiment.check()?;
+            let entries = tree.directory().entries();
+            if let Some(entry) = entries.iter().find(|entry| entry.kind == Kind::Thread) {
+                return Err(SimulationError::Thread { path: entry.path.clone() });
+            }
+            let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
+            let drawn = Script::draw(&experiment, &children)?;
+            let script = script.unwrap_or_else(|| drawn.clone());
+            let report = Chaos::in_virtual_time(&tree).play(&experiment, script).await?;
+            tree.shutdown_within(Duration::from_secs(60)).await;
+            Ok((report, drawn))
+        });
+        // What does not end by itself is left behind, and with it whatever blocks.
+        runtime.shutdown_background();
+        played
+    }
+}
+
+impl fmt::Debug for Simulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:12.6}  {}", self.at, self.what)
+    }
+}
+
+/// Why there is no report.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// The scene could not be set up.
+    NoScene {
+        /// For this seed.
+        seed: u64,
+        /// Why.
+        error: anyhow::Error,
+    },
+    /// A thread does not go with virtual time.
+    Thread {
+        /// Whose.
+        path: Arc<str>,
+    },
+    /// The experiment was refused.
+    Refused(ExperimentError),
+    /// Two runs of one seed told different stories.
+    NotRepeatable {
+        /// The seed.
+        seed: u64,
+        /// The first line of the logs that differs, from 1.
+        line: usize,
+        /// What the first run told there.
+        first: String,
+        /// What the second run told there.
+        second: String,
+    },
+}
+
+impl From<ExperimentError> for SimulationError {
+    fn from(error: ExperimentError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for SimulationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoScene { seed, error } => write!(f, "the scene for seed {seed} could not be set up: {error:#}"),
+            Self::Thread { path } => {
+                write!(f, "`{path}` is a thread, which does not go with virtual time: run the experiment live")
+            }
+            Self::Refused(error) => error.fmt(f),
+            Self::NotRepeatable { seed, line, first, second } => write!(
+                f,
+                "two runs of seed {seed} differ in line {line} of their logs, so that it cannot be replayed:\n  {first}\n  {second}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SimulationError {}

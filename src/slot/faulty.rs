@@ -1,0 +1,57 @@
+//! What chaos does to a mailbox, at the end where messages are taken. The law holds as for everybody else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use crate::port::Port;
+use crate::slot::Slot;
+use crate::sync::lock;
+
+impl<M: Send + 'static> Slot<M> {
+    /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
+    pub(crate) fn poll_mail(&self, port: &Arc<Port>) -> Poll<bool> {
+        self.finish(port);
+        let front = lock(&self.front);
+        if port.is_ordered() || !front.is_owned_by(port) {
+            return Poll::Ready(false);
+        }
+        if !front.batch.is_empty() {
+            return Poll::Ready(true);
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty();
+        if back.idle { Poll::Pending } else { Poll::Ready(true) }
+    }
+
+    /// The message that waits longest is shed.
+    pub(crate) fn drop_first(&self, port: &Arc<Port>) {
+        let shed = {
+            let mut front = lock(&self.front);
+            if !front.is_owned_by(port) {
+                return;
+            }
+            let mut back = lock(&self.back);
+            let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
+            self.front_len.store(front.batch.len(), Ordering::Release);
+            first.map(|first| back.shed(first))
+        };
+        self.settle(shed.into_iter().collect());
+    }
+
+    /// The message that waits longest is overtaken by the next.
+    pub(crate) fn swap_first(&self, port: &Arc<Port>) {
+        let mut front = lock(&self.front);
+        if front.is_owned_by(port) {
+            if front.batch.len() < 2 {
+                let mut back = lock(&self.back);
+                let queue = std::mem::take(&mut back.queue);
+                front.batch.extend(queue);
+                self.front_len.store(front.batch.len(), Ordering::Release);
+            }
+            if front.batch.len() > 1 {
+                front.batch.swap(0, 1);
+            }
+        }
+    }
+}

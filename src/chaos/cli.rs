@@ -1,0 +1,257 @@
+//! The command line of chaos, for the demo trees and, by one call, for trees of your own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use crate::chaos::explore::Exploration;
+use crate::chaos::report::Report;
+use crate::chaos::{Chaos, Experiment, Scene, Simulation, demo, soak};
+use crate::tree::Tree;
+
+/// `regrow chaos ...`.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Carries an experiment out and reports.
+    Run {
+        /// The experiment, in TOML.
+        file: PathBuf,
+        /// In virtual time, instead of in real time.
+        #[arg(long = "virtual")]
+        is_virtual: bool,
+        /// In place of the one in the file.
+        #[arg(long)]
+        seed: Option<u64>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Carries it out in virtual time, twice, and prints the log that both runs have in common.
+    Replay {
+        /// The experiment, in TOML.
+        file: PathBuf,
+        /// The seed to replay.
+        #[arg(long)]
+        seed: u64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Tries many seeds in virtual time, and shrinks the first failure to a Rust test.
+    Explore {
+        /// The experiment, in TOML.
+        file: PathBuf,
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// The demo tree.
+        #[arg(long, default_value = "shop")]
+        tree: String,
+    },
+    /// Says what is wrong with an experiment, and what it would do.
+    Check {
+        /// The experiments, in TOML.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The demo tree.
+        #[arg(long, default_value = "shop")]
+        tree: String,
+    },
+    /// Keeps a tree of several hundred services under all faults, live, and watches the invariants.
+    Soak {
+        /// For so long.
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+        /// The seed; else one that nobody knows.
+        #[arg(long)]
+        seed: Option<u64>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Output {
+    /// The demo tree.
+    #[arg(long, default_value = "shop")]
+    tree: String,
+    /// Writes the report as a page of HTML, which needs no network.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+type Start = Arc<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Tree>> + Send>> + Send + Sync>;
+
+/// The same subcommands for a tree of your own: `start` starts it, and whatever works with it, for a seed.
+///
+/// The exit code is 0 when every claim held, 1 when one did not, and 2 when there was nothing to carry out.
+///
+/// ```no_run
+/// # async fn start(_seed: u64) -> anyhow::Result<regrow::Tree> { unimplemented!() }
+/// fn main() -> std::process::ExitCode {
+///     regrow::chaos::cli::main(start)
+/// }
+/// ```
+pub fn main<F, Fut>(start: F) -> ExitCode
+where
+    F: Fn(u64) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = anyhow::Result<Tree>> + Send + 'static,
+{
+    #[derive(Debug, clap::Parser)]
+    struct Arguments {
+        #[command(subcommand)]
+        command: Command,
+    }
+    let start: Start = Arc::new(move |seed| Box::pin(start(seed)));
+    run(<Arguments as clap::Parser>::parse().command, |_| Ok(start.clone()))
+}
+
+/// For the demo trees.
+pub fn main_with_demos(command: Command) -> ExitCode {
+    run(command, |name| {
+        anyhow::ensure!(demo::TREES.contains(&name), "there is no demo tree `{name}`: {}", demo::TREES.join(", "));
+        let name: Arc<str> = name.into();
+        Ok(Arc::new(move |seed| {
+            let name = name.clone();
+            Box::pin(async move { Ok(demo::start(&name, seed).await?.0) })
+        }))
+    })
+}
+
+fn run(command: Command, tree: impl Fn(&str) -> anyhow::Result<Start>) -> ExitCode {
+    let done = match command {
+        Command::Run { file, is_virtual, seed, output } => tree(&output.tree)
+            .and_then(|start| run_file(&file, is_virtual, seed, start))
+            .and_then(|report| output.write(&report)),
+        Command::Replay { file, seed, output } => {
+            tree(&output.tree).and_then(|start| replay(&file, seed, start)).and_then(|report| output.write(&report))
+        }
+        Command::Explore { file, seeds, from, tree: name } => {
+            tree(&name).and_then(|start| explore(&file, from, seeds, start))
+        }
+        Command::Check { files, tree: name } => tree(&name).map(|start| check(&files, &start)),
+        Command::Soak { minutes, seed, output } => soak_for(minutes, seed, &output),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Experiment> {
+    Experiment::read(file).with_context(|| file.display().to_string())
+}
+
+fn simulation(experiment: &Experiment, start: Start) -> Simulation {
+    let experiment = experiment.clone();
+    Simulation::new(move |seed| {
+        let (start, experiment) = (start.clone(), experiment.clone());
+        async move { Ok(Scene::new(start(seed).await?, experiment)) }
+    })
+}
+
+fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> anyhow::Result<Report> {
+    let mut experiment = read(file)?;
+    let seed = seed.unwrap_or(experiment.seed);
+    if is_virtual {
+        return Ok(simulation(&experiment, start).run(seed)?);
+    }
+    experiment = experiment.seed(seed);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let tree = start(seed).await?;
+        let report = Chaos::new(&tree).run(experiment).await?;
+        tree.shutdown_within(Duration::from_secs(30)).await;
+        Ok(report)
+    })
+}
+
+fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<Report> {
+    let report = simulation(&read(file)?, start).check_repeatable(seed)?;
+    report.log.iter().for_each(|line| println!("{line}"));
+    Ok(report)
+}
+
+fn explore(file: &Path, from: u64, seeds: u64, start: Start) -> anyhow::Result<bool> {
+    let simulation = simulation(&read(file)?, start);
+    let Exploration { seeds, failures, errors, .. } = simulation.explore(from, seeds);
+    if let Some((seed, error)) = errors.into_iter().next() {
+        return Err(anyhow::Error::new(error).context(format!("seed {seed}")));
+    }
+    println!("{seeds} seeds from {from} on: {} failed", failures.len());
+    for failure in failures.iter().take(10) {
+        println!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence);
+    }
+    let Some(first) = failures.first() else { return Ok(true) };
+    let shrunk = simulation.shrink(first)?;
+    let left = shrunk.failure.script.lines.len();
+    println!("seed {}: {} faults shrunk to {left} in {} runs:\n", first.seed, shrunk.before, shrunk.runs);
+    println!("{}", shrunk.failure.to_rust_test());
+    Ok(false)
+}
+
+fn check(files: &[PathBuf], start: &Start) -> bool {
+    let mut are_good = true;
+    for file in files {
+        let name = file.display();
+        let checked = read(file).and_then(|experiment| {
+            let script = simulation(&experiment, start.clone()).script(experiment.seed)?;
+            Ok((experiment, script))
+        });
+        match checked {
+            Ok((experiment, script)) => {
+                println!("{name}: {} faults in {:?}: good", script.lines.len(), experiment.duration)
+            }
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                are_good = false;
+            }
+        }
+    }
+    are_good
+}
+
+fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<bool> {
+    anyhow::ensure!(minutes.is_finite() && minutes > 0.0, "--minutes {minutes} is no time to soak");
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    let duration = Duration::from_secs_f64(minutes * 60.0);
+    // The panics that chaos injects are no news.
+    std::panic::set_hook(Box::new(|_| {}));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let soak = runtime.block_on(soak(duration, seed))?;
+    println!("{soak}");
+    output.save(&soak.report)?;
+    Ok(soak.complaints().is_empty())
+}
+
+impl Output {
+    /// Prints it, and writes what was asked for. Whether everything held.
+    fn write(&self, report: &Report) -> anyhow::Result<bool> {
+        println!("{report}");
+        self.save(report)?;
+        Ok(report.passed())
+    }
+
+    fn save(&self, report: &Report) -> anyhow::Result<()> {
+        if let Some(path) = &self.html {
+            std::fs::write(path, report.to_html()).with_context(|| path.display().to_string())?;
+        }
+        if let Some(path) = &self.json {
+            std::fs::write(path, report.to_json()).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    }
+}

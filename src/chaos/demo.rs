@@ -1,0 +1,223 @@
+//! Trees to try chaos on: a small shop, and a forest of several hundred services.
+//!
+//! Both work: somebody casts and calls all the while, and what becomes of the calls is counted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::call::Reply;
+use crate::child::{Child, ServiceChild};
+use crate::context::Context;
+use crate::error::CallError;
+use crate::handle::Handle;
+use crate::service::Service;
+use crate::supervisor::Supervisor;
+use crate::supervisor::dynamic::DynamicSupervisor;
+use crate::sync::lock;
+use crate::tree::Tree;
+use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, Policy};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// The trees by name.
+pub const TREES: [&str; 2] = ["shop", "forest"];
+
+/// Starts one of the [`TREES`], and those who work with it.
+///
+/// # Errors
+///
+/// When there is no tree of this name, or it does not start.
+pub async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
+    let work = Work::default();
+    let tree = match name {
+        "shop" => shop(seed, &work).await?,
+        "forest" => forest(seed, &work).await?,
+        other => anyhow::bail!("there is no demo tree `{other}`: {} are there", TREES.join(" and ")),
+    };
+    Ok((tree, work))
+}
+
+/// What those who work with a tree have seen.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU64,
+    ended: Mutex<BTreeMap<&'static str, u64>>,
+    /// Services that are alive, by path, and the paths that were ever alive twice.
+    alive: Mutex<(BTreeMap<Arc<str>, u32>, Vec<Arc<str>>)>,
+}
+
+impl Work {
+    /// Calls that were made.
+    pub fn calls(&self) -> u64 {
+        self.counts.begun.load(Ordering::Relaxed)
+    }
+
+    /// Calls that have ended, by how.
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts.ended).clone()
+    }
+
+    /// Services of which two incarnations were alive at the same time.
+    pub fn alive_twice(&self) -> Vec<Arc<str>> {
+        lock(&self.counts.alive).1.clone()
+    }
+
+    fn note<T, M>(&self, result: &Result<T, CallError<M>>) {
+        let outcome = match result {
+            Ok(_) => "answered",
+            Err(CallError::Refused(_)) => "refused",
+            Err(CallError::NeverRan(_)) => "never ran",
+            Err(CallError::Crashed(_)) => "crashed",
+            Err(CallError::Unanswered) => "unanswered",
+            Err(CallError::TimedOut { .. }) => "timed out",
+        };
+        *lock(&self.counts.ended).entry(outcome).or_default() += 1;
+    }
+}
+
+/// Does a little work, and asks a peer now and then.
+struct Clerk {
+    path: Arc<str>,
+    counts: Arc<Counts>,
+    peer: Option<Handle<Order>>,
+    done: u64,
+}
+
+enum Order {
+    Do,
+    /// Asks the peer first, if there is one.
+    Ask(Reply<u64>),
+}
+
+impl Service for Clerk {
+    type Msg = Order;
+
+    async fn handle(&mut self, order: Order, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        self.done += 1;
+        match (order, &self.peer) {
+            (Order::Do, _) => {}
+            (Order::Ask(reply), None) => {
+                reply.send(self.done);
+            }
+            (Order::Ask(reply), Some(peer)) => {
+                // Whatever has become of the peer, this one answers.
+                let more = peer.call_within(200 * MS, Order::Ask).await.unwrap_or_default();
+                reply.send(self.done + more);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Clerk {
+    fn child(name: impl Into<Arc<str>>, peer: Option<&'static str>, work: &Work) -> ServiceChild<Order> {
+        Child::service_with(name, work.counts.clone(), move |counts, ctx: Context<Self>| async move {
+            let path = ctx.path();
+            {
+                let mut alive = lock(&counts.alive);
+                let here = alive.0.entry(path.clone()).or_default();
+                *here += 1;
+                if *here > 1 {
+                    alive.1.push(path.clone());
+                }
+            }
+            let mut clerk = Self { path, counts, peer: None, done: 0 };
+            clerk.peer = peer.map(|peer| ctx.lookup(peer)).transpose()?;
+            Ok(clerk)
+        })
+    }
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        if let Some(here) = lock(&self.counts.alive).0.get_mut(&self.path) {
+            *here -= 1;
+        }
+    }
+}
+
+fn patient() -> Policy {
+    Policy::default()
+        .backoff(Backoff::new(20 * MS).max_delay(500 * MS).jitter(Jitter::Full))
+        .budget(Intensity::new(20, Duration::from_secs(10)))
+        .on_give_up(GiveUp::park(Duration::from_secs(1)))
+}
+
+async fn shop(seed: u64, work: &Work) -> anyhow::Result<Tree> {
+    let tree = Supervisor::one_for_one("shop")
+        .seed(seed)
+        .budget(Intensity::unlimited())
+        .child(Clerk::child("db", None, work))
+        .child(Clerk::child("cache", Some("db"), work).policy(patient()))
+        .child(
+            Supervisor::rest_for_one("web")
+                .budget(Intensity::unlimited())
+                .child(Clerk::child("router", Some("cache"), work))
+                .child(Clerk::child("pages", Some("router"), work)),
+        )
+        .child(DynamicSupervisor::new("workers").budget(Intensity::unlimited()).defaults(patient()).template({
+            let work = work.clone();
+            move |name: String| Clerk::child(name, Some("db"), &work)
+        }))
+        .start()
+        .await?;
+    let workers = tree.dynamic("shop/workers")?.template::<String>()?;
+    for number in 1..=8 {
+        workers.start_child(format!("worker-{number}")).await?;
+    }
+    busy(&tree, 4, seed, work);
+    Ok(tree)
+}
+
+/// Ten stands of thirty trees, in three strategies.
+async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
+    let stands = (0..10).map(|stand| {
+        let name = format!("stand-{stand}");
+        let supervisor = match stand % 3 {
+            0 => Supervisor::one_for_one(name),
+            1 => Supervisor::rest_for_one(name),
+            _ => Supervisor::one_for_all(name),
+        };
+        let trees = (0..30).map(|tree| {
+            let peer = if tree == 0 { None } else { Some("tree-0") };
+            let child = Clerk::child(format!("tree-{tree}"), peer, work);
+            if tree % 2 == 0 { child.light() } else { child }
+        });
+        supervisor.budget(Intensity::unlimited()).defaults(patient()).children(trees)
+    });
+    let tree =
+        Supervisor::one_for_one("forest").seed(seed).budget(Intensity::unlimited()).children(stands).start().await?;
+    busy(&tree, 16, seed, work);
+    Ok(tree)
+}
+
+/// So many callers, until the tree is over.
+fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
+    for caller in 0..callers {
+        let (directory, work) = (tree.directory(), work.clone());
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(31).wrapping_add(caller));
+        let entries = directory.entries().into_iter().filter(|entry| !entry.kind.is_supervisor());
+        let handles: Vec<Handle<Order>> = entries.filter_map(|entry| directory.lookup(&entry.path).ok()).collect();
+        tokio::spawn(async move {
+            while handles.iter().any(|handle| handle.status().state != crate::State::Gone) {
+                tokio::time::sleep(random.u32(1..10) * MS).await;
+                let handle = &handles[random.usize(..handles.len())];
+                if random.u8(..4) == 0 {
+                    // Refused where it is full, down or parked: nobody waits.
+                    let _ = handle.cast(Order::Do);
+                    continue;
+                }
+                work.counts.begun.fetch_add(1, Ordering::Relaxed);
+                let answer = handle.call(Order::Ask).await;
+                work.note(&answer);
+            }
+        });
+    }
+}

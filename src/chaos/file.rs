@@ -1,0 +1,374 @@
+//! Experiments in files: the same as the builder, in TOML.
+//!
+//! ```toml
+//! title = "the workers die and the shop does not"
+//! seed = 7
+//! duration = "60s"
+//! targets = ["shop/**"]
+//! at_once = 5
+//!
+//! [hypothesis]
+//! availability = 0.9
+//! restarts_max = 50
+//!
+//! [[fault]]
+//! kind = "kill"
+//! on = "shop/workers/*"
+//! rate = 2.0                     # a second, at random; or: every = "5s", at = ["1s", "2s"],
+//!                                # after = { event = "exited", of = "shop/db", delay = "10ms" }
+//! [[fault]]
+//! kind = "slow"
+//! by = "50ms"
+//! on = { path = "shop/**", kind = "service", depth = 2 }
+//! every = "10s"
+//! lasts = "3s"
+//! ```
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
+use crate::directory::Kind;
+
+/// More is no experiment.
+const BYTES_MAX: u64 = 1 << 20;
+
+impl Experiment {
+    /// Reads an experiment from TOML.
+    ///
+    /// # Errors
+    ///
+    /// With line, column and what was expected; or what makes no sense.
+    pub fn parse(text: &str) -> Result<Self, ExperimentFileError> {
+        let file: File = toml::from_str(text).map_err(|error| ExperimentFileError::Syntax(error.to_string()))?;
+        let experiment = file.experiment()?;
+        experiment.check().map_err(ExperimentFileError::Senseless)?;
+        Ok(experiment)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Self::parse), and when it cannot be read.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, ExperimentFileError> {
+        let size = std::fs::metadata(&path).map_err(ExperimentFileError::Unreadable)?.len();
+        if size > BYTES_MAX {
+            return Err(ExperimentFileError::TooLarge { bytes: size });
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(ExperimentFileError::Unreadable)?)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title: String,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default, deserialize_with = "time")]
+    duration: Option<Duration>,
+    targets: Vec<Whom>,
+    at_once: Option<usize>,
+    #[serde(default, deserialize_with = "time")]
+    stabilise_within: Option<Duration>,
+    #[serde(default, deserialize_with = "time")]
+    look_every: Option<Duration>,
+    #[serde(default)]
+    stop_when_broken: bool,
+    stop_after_escalations: Option<u32>,
+    #[serde(default)]
+    hypothesis: Claims,
+    #[serde(default, rename = "fault")]
+    faults: Vec<FaultFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Claims {
+    law: bool,
+    everybody_up: bool,
+    restarts_max: Option<u64>,
+    availability: Option<f64>,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { law: true, everybody_up: true, restarts_max: None, availability: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a glob, or { path, kind, depth }")]
+enum Whom {
+    Path(String),
+    Scope(ScopeFile),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScopeFile {
+    path: Option<String>,
+    kind: Option<KindFile>,
+    depth: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindFile {
+    Service,
+    Task,
+    Thread,
+    Actor,
+    Supervisor,
+    Dynamic,
+    Partitioned,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultFile {
+    kind: FaultKind,
+    on: Option<Whom>,
+    /// How many: of victims, or of starts that fail (none: each).
+    count: Option<u32>,
+    #[serde(default, deserialize_with = "time")]
+    by: Option<Duration>,
+    share: Option<f64>,
+    #[serde(default, deserialize_with = "time")]
+    every: Option<Duration>,
+    at: Option<Vec<Time>>,
+    rate: Option<f64>,
+    after: Option<After>,
+    #[serde(default, deserialize_with = "time")]
+    lasts: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FaultKind {
+    Kill,
+    KillTogether,
+    Panic,
+    Error,
+    StartPanic,
+    StartError,
+    SlowStart,
+    Flap,
+    Hang,
+    Hold,
+    Slow,
+    RefuseStop,
+    Block,
+    Drop,
+    Delay,
+    Duplicate,
+    Reorder,
+    MailboxFull,
+    ClockJump,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    event: TriggerFile,
+    of: Option<Whom>,
+    #[serde(default, deserialize_with = "time")]
+    delay: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TriggerFile {
+    Exited,
+    Started,
+    StartFailed,
+    Delayed,
+    Parked,
+}
+
+#[derive(Debug, Deserialize)]
+struct Time(#[serde(deserialize_with = "one_time")] Duration);
+
+fn one_time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no time such as \"250ms\": {error}")))
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    one_time(from).map(Some)
+}
+
+impl File {
+    fn experiment(self) -> Result<Experiment, ExperimentFileError> {
+        let mut experiment = Experiment::new(self.title).seed(self.seed);
+        if let Some(duration) = self.duration {
+            experiment = experiment.duration(duration);
+        }
+        if let Some(limit) = self.stabilise_within {
+            experiment = experiment.stabilise_within(limit);
+        }
+        if let Some(period) = self.look_every {
+            experiment = experiment.look_every(period);
+        }
+        for target in self.targets {
+            experiment = experiment.target(target.scope());
+        }
+        (experiment.at_once_max, experiment.stop_when_broken) = (self.at_once, self.stop_when_broken);
+        experiment.escalations_max = self.stop_after_escalations;
+        let Claims { law, everybody_up, restarts_max, availability } = self.hypothesis;
+        experiment.hypothesis.law = law;
+        experiment.hypothesis.everybody_up = everybody_up;
+        experiment.hypothesis.restarts_max = restarts_max;
+        experiment.hypothesis.availability_min = availability;
+        for (number, fault) in self.faults.into_iter().enumerate() {
+            experiment.faults.push(fault.planned().map_err(|(kind, what)| ExperimentFileError::Fault {
+                number: number + 1,
+                kind: format!("{kind:?}"),
+                what,
+            })?);
+        }
+        Ok(experiment)
+    }
+}
+
+type Unclear = (FaultKind, &'static str);
+
+impl FaultFile {
+    fn planned(self) -> Result<crate::chaos::experiment::Planned, Unclear> {
+        let kind = self.kind;
+        let needs = |what| move || (kind, what);
+        let by = self.by.ok_or_else(needs("it needs `by`, a time"));
+        let share = self.share.ok_or_else(needs("it needs `share`, from 0 to 1"));
+        let times = self.count.map_or(Times::Always, Times::Count);
+        let (fault, takes_by, takes_share, takes_count) = match kind {
+            FaultKind::Kill => (Fault::Kill, false, false, false),
+            FaultKind::KillTogether => {
+                let count = self.count.ok_or_else(needs("it needs `count`, how many die together"))?;
+                (Fault::KillTogether(count as usize), false, false, true)
+            }
+            FaultKind::Panic => (Fault::Panic, false, false, false),
+            FaultKind::Error => (Fault::Error, false, false, false),
+            FaultKind::StartPanic => (Fault::StartPanic(times), false, false, true),
+            FaultKind::StartError => (Fault::StartError(times), false, false, true),
+            FaultKind::SlowStart => (Fault::SlowStart(by?), true, false, false),
+            FaultKind::Flap => (Fault::Flap(by?), true, false, false),
+            FaultKind::Hang => (Fault::Hang, false, false, false),
+            FaultKind::Hold => (Fault::Hold, false, false, false),
+            FaultKind::Slow => (Fault::Slow(by?), true, false, false),
+            FaultKind::RefuseStop => (Fault::RefuseStop, false, false, false),
+            FaultKind::Block => (Fault::Block(by?), true, false, false),
+            FaultKind::Drop => (Fault::Drop(share?), false, true, false),
+            FaultKind::Delay => (Fault::Delay(by?), true, false, false),
+            FaultKind::Duplicate => (Fault::Duplicate(share?), false, true, false),
+            FaultKind::Reorder => (Fault::Reorder(share?), false, true, false),
+            FaultKind::MailboxFull => (Fault::MailboxFull, false, false, false),
+            FaultKind::ClockJump => (Fault::ClockJump(by?), true, false, false),
+        };
+        for (is_said, is_taken, what) in [
+            (self.by.is_some(), takes_by, "`by` means nothing for it"),
+            (self.share.is_some(), takes_share, "`share` means nothing for it"),
+            (self.count.is_some(), takes_count, "`count` means nothing for it"),
+        ] {
+            if is_said && !is_taken {
+                return Err((kind, what));
+            }
+        }
+        let when = match (self.every, self.at, self.rate, self.after) {
+            (Some(period), None, None, None) => When::Every(period),
+            (None, Some(times), None, None) => When::At(times.into_iter().map(|Time(time)| time).collect()),
+            (None, None, Some(rate), None) => When::Rate(rate),
+            (None, None, None, Some(After { event, of, delay })) => When::After {
+                event: event.trigger(),
+                of: of.map_or_else(Scope::default, Whom::scope),
+                delay: delay.unwrap_or_default(),
+            },
+            (None, None, None, None) => return Err((kind, "it needs one of `every`, `at`, `rate`, `after`")),
+            (..) => return Err((kind, "only one of `every`, `at`, `rate`, `after` can be said")),
+        };
+        let scope = self.on.map_or_else(Scope::default, Whom::scope);
+        Ok(crate::chaos::experiment::Planned { fault, scope, when, lasts: self.lasts })
+    }
+}
+
+impl TriggerFile {
+    fn trigger(self) -> Trigger {
+        match self {
+            Self::Exited => Trigger::Exited,
+            Self::Started => Trigger::Started,
+            Self::StartFailed => Trigger::StartFailed,
+            Self::Delayed => Trigger::Delayed,
+            Self::Parked => Trigger::Parked,
+        }
+    }
+}
+
+impl Whom {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Path(path) => Scope::path(path),
+            Self::Scope(ScopeFile { path, kind, depth }) => {
+                Scope { path: path.map(Into::into), kind: kind.map(KindFile::kind), depth }
+            }
+        }
+    }
+}
+
+impl KindFile {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Service => Kind::Service,
+            Self::Task => Kind::Task,
+            Self::Thread => Kind::Thread,
+            Self::Actor => Kind::Actor,
+            Self::Supervisor => Kind::Supervisor,
+            Self::Dynamic => Kind::Dynamic,
+            Self::Partitioned => Kind::Partitioned,
+        }
+    }
+}
+
+/// Why a file holds no experiment.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ExperimentFileError {
+    /// It cannot be read.
+    Unreadable(std::io::Error),
+    /// It is larger than any experiment.
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is not TOML, or not an experiment: with line, column and what was expected.
+    Syntax(String),
+    /// A fault that is not clear.
+    Fault {
+        /// Which, from 1.
+        number: usize,
+        /// Its kind.
+        kind: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// It can be read, and makes no sense.
+    Senseless(ExperimentError),
+}
+
+impl fmt::Display for ExperimentFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
+            Self::TooLarge { bytes } => write!(f, "its {bytes} bytes are more than an experiment has"),
+            Self::Syntax(text) => f.write_str(text.trim_end()),
+            Self::Fault { number, kind, what } => write!(f, "fault {number} ({kind}): {what}"),
+            Self::Senseless(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ExperimentFileError {}

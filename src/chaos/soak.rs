@@ -1,0 +1,186 @@
+//! Soaking: a large tree under every fault for a long time, live, with the invariants watched all the while.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::chaos::demo::{self, Work};
+use crate::chaos::experiment::Experiment;
+use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
+use crate::chaos::report::Report;
+use crate::chaos::run::Chaos;
+use crate::directory::Kind;
+
+const MS: Duration = Duration::from_millis(1);
+const SEC: Duration = Duration::from_secs(1);
+
+/// What a soak came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Soak {
+    /// The experiment's own report.
+    pub report: Report,
+    /// Calls that were made.
+    pub calls: u64,
+    /// Calls that ended, by how.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// Services of which two incarnations were alive at the same time. Nobody is, unless it was abandoned.
+    pub alive_twice: Vec<String>,
+    /// Memory in use, in bytes, when the tree had warmed up and at the end; zero where the system does not tell.
+    pub memory: (u64, u64),
+    /// Tasks in the runtime when the tree had warmed up, at the end, and after the tree was over.
+    pub tasks: (usize, usize, usize),
+    /// How the tree ended.
+    pub shutdown: String,
+}
+
+impl Soak {
+    /// What did not hold, if anything.
+    pub fn complaints(&self) -> Vec<String> {
+        let mut found: Vec<String> = self.report.stopped.iter().cloned().collect();
+        let broken = self.report.verdicts.iter().filter(|verdict| !verdict.held);
+        found.extend(broken.map(|verdict| {
+            format!("{}: {}", verdict.hypothesis, verdict.evidence.as_deref().unwrap_or("it did not hold"))
+        }));
+        let ended: u64 = self.outcomes.iter().map(|(_, count)| count).sum();
+        if ended != self.calls {
+            found.push(format!("{} calls of {} never ended", self.calls - ended, self.calls));
+        }
+        if !self.alive_twice.is_empty() && self.report.totals.abandoned == 0 {
+            found.push(format!("alive twice: {}", self.alive_twice.join(", ")));
+        }
+        let (warm, end) = self.memory;
+        // Allocators keep some of what they have had.
+        if warm > 0 && end > warm + warm / 2 + (16 << 20) {
+            found.push(format!("memory grew from {} to {} MiB", warm >> 20, end >> 20));
+        }
+        let (warm, end, after) = self.tasks;
+        if end > warm + 50 || after > 10 {
+            found.push(format!("tasks: {warm} when warm, {end} at the end, {after} after the tree was over"));
+        }
+        found
+    }
+}
+
+/// Every fault there is, at rates that a tree of several hundred services recovers from.
+fn experiment(duration: Duration, seed: u64) -> Experiment {
+    let services = || Scope::path("forest/*/*").kind(Kind::Service);
+    let stands = || Scope::path("forest/*").kind(Kind::Supervisor);
+    Experiment::new("soak")
+        .seed(seed)
+        .duration(duration)
+        .target("forest/**")
+        .stabilise_within(60 * SEC)
+        .fault(Fault::Kill, services(), When::Rate(20.0))
+        .fault(Fault::KillTogether(5), services(), When::Rate(0.5))
+        .fault(Fault::Kill, stands(), When::Rate(0.2))
+        .fault(Fault::Panic, services(), When::Rate(10.0))
+        .fault(Fault::Error, services(), When::Rate(10.0))
+        .fault(Fault::StartPanic(Times::Count(2)), services(), When::Rate(1.0))
+        .fault(Fault::StartError(Times::Count(3)), services(), When::Rate(1.0))
+        .lasting(Fault::SlowStart(50 * MS), services(), When::Rate(1.0), 5 * SEC)
+        .lasting(Fault::Flap(100 * MS), services(), When::Rate(0.2), SEC)
+        .fault(Fault::Hang, services(), When::Rate(0.2))
+        .lasting(Fault::Hold, services(), When::Rate(0.5), SEC)
+        .lasting(Fault::Slow(20 * MS), services(), When::Rate(1.0), 2 * SEC)
+        .lasting(Fault::RefuseStop, services(), When::Rate(0.2), 2 * SEC)
+        .fault(Fault::Block(20 * MS), services(), When::Rate(1.0))
+        .lasting(Fault::Drop(0.2), services(), When::Rate(0.5), 2 * SEC)
+        .lasting(Fault::Delay(10 * MS), services(), When::Rate(0.5), 2 * SEC)
+        .lasting(Fault::Reorder(0.2), services(), When::Rate(0.5), 2 * SEC)
+        .lasting(Fault::MailboxFull, services(), When::Rate(0.5), SEC)
+        // Whoever hangs is put out of it; during a restart a sibling dies.
+        .fault(
+            Fault::Kill,
+            services(),
+            When::After { event: Trigger::StartFailed, of: services(), delay: Duration::ZERO },
+        )
+}
+
+/// Soaks the forest for so long. To be called on a runtime with several threads.
+///
+/// # Errors
+///
+/// When the tree does not start.
+pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (tree, work) = demo::start("forest", seed).await?;
+    let warm = async {
+        tokio::time::sleep(duration / 10).await;
+        (memory(), alive())
+    };
+    let chaos = Chaos::new(&tree);
+    let (report, (warm_memory, warm_tasks)) = tokio::join!(chaos.run(experiment(duration, seed)), warm);
+    let report = report?;
+    let (end_memory, end_tasks) = (memory(), alive());
+    let shutdown = tree.shutdown_within(30 * SEC).await.to_string();
+    let calls = settled(&work).await;
+    Ok(Soak {
+        report,
+        calls,
+        outcomes: work.outcomes().into_iter().collect(),
+        alive_twice: work.alive_twice().iter().map(ToString::to_string).collect(),
+        memory: (warm_memory, end_memory),
+        tasks: (warm_tasks, end_tasks, alive()),
+        shutdown,
+    })
+}
+
+/// The calls that were made, when all of them have ended, or five seconds have passed.
+async fn settled(work: &Work) -> u64 {
+    for _ in 0..50 {
+        let ended: u64 = work.outcomes().values().sum();
+        if ended == work.calls() {
+            break;
+        }
+        tokio::time::sleep(100 * MS).await;
+    }
+    work.calls()
+}
+
+/// What the process has in memory, where Linux tells.
+fn memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let resident = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    resident.unwrap_or_default() * 4096
+}
+
+impl fmt::Display for Soak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { report, calls, outcomes, memory, tasks, shutdown, .. } = self;
+        let totals = &report.totals;
+        writeln!(f, "soak of {} s, seed {}", report.duration, report.seed)?;
+        let faults: u32 = totals.faults.iter().map(|(_, count)| count).sum();
+        writeln!(f, "faults     {faults}")?;
+        let mut by_kind = totals.faults.clone();
+        by_kind.sort();
+        by_kind.iter().try_for_each(|(kind, count)| writeln!(f, "           {count:>6} {kind}"))?;
+        writeln!(f, "restarts   {}, {} parked, {} abandoned", totals.restarts, totals.parked, totals.abandoned)?;
+        let messages = &totals.messages;
+        writeln!(
+            f,
+            "messages   {} accepted = {} handled + {} crashed + {} returned + {} dead-lettered + {} left",
+            messages.accepted,
+            messages.handled,
+            messages.crashed,
+            messages.returned,
+            messages.dead_lettered,
+            messages.left
+        )?;
+        let outcomes: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        writeln!(f, "calls      {calls}: {}", outcomes.join(", "))?;
+        let ms = |time: Option<f64>| time.map_or("-".to_owned(), |time| format!("{:.1} ms", time * 1000.0));
+        let [p50, p99, max] = [totals.recovery_p50, totals.recovery_p99, totals.recovery_max].map(ms);
+        writeln!(
+            f,
+            "recovery   p50 {p50}, p99 {p99}, max {max}; up for {:.3} % of the time",
+            totals.availability * 100.0
+        )?;
+        writeln!(f, "memory     {} MiB when warm, {} MiB at the end", memory.0 >> 20, memory.1 >> 20)?;
+        writeln!(f, "tasks      {} when warm, {} at the end, {} after the tree was over", tasks.0, tasks.1, tasks.2)?;
+        writeln!(f, "shutdown   {shutdown}")?;
+        match self.complaints() {
+            complaints if complaints.is_empty() => f.write_str("all invariants held"),
+            complaints => write!(f, "BROKEN     {}", complaints.join("\n           ")),
+        }
+    }
+}

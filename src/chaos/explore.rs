@@ -107,6 +107,7 @@ impl Simulation {
         search.simplify()?;
         // What was simplified may have made more of it needless.
         search.take_away()?;
+        search.take_away_and_move()?;
         Ok(Shrunk { failure: search.failure, before, runs: search.runs })
     }
 }
@@ -158,6 +159,24 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// A fault may be there only because it moves others in time: without it they have to strike a little earlier or later.
+    fn take_away_and_move(&mut self) -> Result<(), SimulationError> {
+        let mut at = 0;
+        while at < self.failure.script.lines.len() && self.failure.script.lines.len() > 1 {
+            let mut rest = self.failure.script.lines.clone();
+            rest.remove(at);
+            let mut is_needed = true;
+            for ms in (-MOVES_MAX..=MOVES_MAX).filter(|ms| *ms != 0) {
+                if self.still_fails(rest.iter().map(|line| line.moved(ms)).collect())? {
+                    is_needed = false;
+                    break;
+                }
+            }
+            at += usize::from(is_needed);
+        }
+        Ok(())
+    }
+
     /// Round times, one victim, and no longer than needed.
     fn simplify(&mut self) -> Result<(), SimulationError> {
         for at in 0..self.failure.script.lines.len() {
@@ -172,7 +191,19 @@ impl Search<'_> {
     }
 }
 
+/// Milliseconds by which faults are moved when one is taken away.
+const MOVES_MAX: i64 = 12;
+
 impl Line {
+    fn moved(&self, ms: i64) -> Self {
+        let mut line = self.clone();
+        if let At::Time(at) = &mut line.at {
+            let by = Duration::from_millis(ms.unsigned_abs());
+            *at = if ms < 0 { at.saturating_sub(by) } else { *at + by };
+        }
+        line
+    }
+
     fn rounded(&mut self) -> bool {
         let At::Time(at) = &mut self.at else { return false };
         let rounded = Duration::from_millis((at.as_millis() as u64).div_ceil(100) * 100);

@@ -1,0 +1,106 @@
+//! Chaos finds a bug: customers who are charged twice. Many seeds are tried in virtual time, the first that fails is shrunk
+//! to the fault that it takes, and printed as a test.
+//!
+//! ```text
+//! cargo run --example chaos
+//! ```
+//!
+//! The shop charges a customer, does its paperwork and answers. Whoever gets no answer asks again, and that is where the
+//! bug is: a shop that dies over its paperwork has charged already.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor};
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Shop {
+    ledger: Handle<Charge>,
+}
+
+struct Buy(u64, Reply<()>);
+
+impl Service for Shop {
+    type Msg = Buy;
+
+    async fn handle(&mut self, Buy(customer, reply): Buy, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        self.ledger.call(|done| Charge(customer, done)).await?;
+        tokio::time::sleep(5 * MS).await; // paperwork
+        reply.send(());
+        Ok(())
+    }
+}
+
+type Books = Arc<Mutex<HashMap<u64, u32>>>;
+
+struct Ledger(Books);
+
+struct Charge(u64, Reply<()>);
+
+impl Service for Ledger {
+    type Msg = Charge;
+
+    async fn handle(&mut self, Charge(customer, reply): Charge, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(customer).or_default() += 1;
+        reply.send(());
+        Ok(())
+    }
+}
+
+/// The tree, its customers, and what is done to it.
+async fn scene(seed: u64) -> anyhow::Result<Scene> {
+    let books = Books::default();
+    let tree = Supervisor::one_for_one("shop")
+        .seed(seed)
+        .budget(Intensity::unlimited())
+        .child(Child::service_with("ledger", books.clone(), |books, _| async { Ok(Ledger(books)) }))
+        .child(Child::service("till", |ctx| async move { Ok(Shop { ledger: ctx.lookup("ledger")? }) }))
+        .start()
+        .await?;
+
+    let till: Handle<Buy> = tree.lookup("shop/till")?;
+    tokio::spawn(async move {
+        for customer in 0.. {
+            tokio::time::sleep(20 * MS).await;
+            while let Err(error) = till.call(|reply| Buy(customer, reply)).await {
+                if let regrow::CallError::Refused(_) = error {
+                    return;
+                }
+            }
+        }
+    });
+
+    let experiment = Experiment::new("nobody pays twice")
+        .duration(5 * 1000 * MS)
+        .target("shop/*")
+        .fault(Fault::Kill, "shop/*", When::Rate(1.0))
+        .lasting(Fault::Slow(2 * MS), "shop/ledger", When::Every(1000 * MS), 300 * MS)
+        .probe("nobody is charged twice", move || {
+            let twice = books
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .find(|(_, times)| **times > 1)
+                .map(|(id, _)| *id);
+            async move { twice.map_or(Ok(()), |customer| anyhow::bail!("customer {customer} was")) }
+        });
+    Ok(Scene::new(tree, experiment))
+}
+
+fn main() -> anyhow::Result<()> {
+    let simulation = Simulation::new(scene);
+    simulation.check_repeatable(0)?;
+
+    let found = simulation.explore(0, 100);
+    println!("{} seeds in virtual time, {} of them fail", found.seeds, found.failures.len());
+    let failure = found.failures.first().ok_or_else(|| anyhow::anyhow!("the bug was not found"))?;
+    println!("seed {}: {}: {}", failure.seed, failure.what, failure.evidence);
+
+    let shrunk = simulation.shrink(failure)?;
+    println!("{} faults, shrunk to {} in {} runs:\n", shrunk.before, shrunk.failure.script.lines.len(), shrunk.runs);
+    println!("{}", shrunk.failure.to_rust_test());
+    Ok(())
+}

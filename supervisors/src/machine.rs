@@ -72,7 +72,7 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// What the window of the restart budget is measured in. OTP's clock unless told otherwise.
     fn set_budget_clock(&mut self, clock: BudgetClock) {
-        self.nursery_mut().clock = clock;
+        self.nursery_mut().set_clock(clock);
     }
 
     /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).

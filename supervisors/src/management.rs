@@ -6,6 +6,7 @@ use crate::action::Action;
 use crate::children::{ChildKey, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::machine::Machine;
+use crate::nursery::Stop;
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::procession::Procession;
 use crate::spec::{ChildSpec, Flags, Restart, Strategy};
@@ -24,7 +25,7 @@ impl Supervisor {
                 let flags = self.flags;
                 self.nursery.adjust_order(call, adjustment, |spec| flags.check_significance(spec))
             }
-            Order::Revive(id) => self.nursery.revive_order(call, &id),
+            Order::Revive(id) => self.nursery.revive_order(call, &id, self.flags.strategy),
             Order::Read => {
                 self.nursery.answer(call, Ok(Answer::Done));
                 Ok(())
@@ -73,8 +74,10 @@ impl Supervisor {
             // One that is down rests already.
             let is_temporary = self.spec(key).is_some_and(|spec| spec.restart == Restart::Temporary);
             if is_temporary || self.standing(key) != Some(Standing::Down) {
-                self.nursery.vacate(key);
-                self.rest(key);
+                match self.nursery.stop(key, false) {
+                    Stop::Idle(Some(start)) => self.start_order_failed(key, start, Exit::Shutdown),
+                    Stop::Idle(None) | Stop::Dead(_) | Stop::Told => self.rest(key),
+                }
                 self.rest_group();
             }
             self.nursery.answer(call, Ok(Answer::Done));
@@ -112,13 +115,19 @@ impl Supervisor {
                     children.move_last(key, Some(spec));
                     key
                 }
-                None => children.push(spec),
+                None => {
+                    let key = children.push(spec);
+                    // No group left it behind.
+                    children.get_mut(key).into_iter().for_each(|child| child.is_at_rest = true);
+                    key
+                }
             };
             self.nursery.actions.push_back(Action::Adopt { call, child });
         }
         for key in kept {
             children.move_last(key, None);
         }
+        named.into_iter().for_each(|key| self.nursery.reconsider(key));
         self.nursery.answer(call, Ok(Answer::Done));
         Ok(())
     }

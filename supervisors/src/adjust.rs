@@ -1,7 +1,7 @@
 //! Orders about policies, which both kinds of supervisor carry out alike: new ones for running children, and the revival of
 //! a child that its policy has put away.
 
-use crate::children::State;
+use crate::children::{ChildKey, State};
 use crate::nursery::Nursery;
 use crate::order::{Adjustment, Answer, Call, OrderError};
 use crate::spec::{ChildSpec, SpecError, Strategy};
@@ -36,7 +36,7 @@ impl Nursery {
     }
 
     /// Answered when the start has been ordered, not when it is done.
-    pub(crate) fn revive_order(&mut self, call: Call, id: &str, strategy: Strategy) -> Result<(), OrderError> {
+    pub(crate) fn revive_order(&mut self, call: Call, id: &str, strategy: Strategy) -> Result<ChildKey, OrderError> {
         let key = self.children.find(id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
@@ -55,6 +55,6 @@ impl Nursery {
         } else {
             self.start(key, held.start_call);
         }
-        Ok(())
+        Ok(key)
     }
 }

@@ -430,6 +430,10 @@ impl Children {
         }
     }
 
+    pub(crate) fn is_held(&self, key: ChildKey) -> bool {
+        matches!(self.get(key).map(|child| &child.state), Some(State::Held(_)))
+    }
+
     /// In start order.
     pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = ChildKey> {
         self.order.values().copied()

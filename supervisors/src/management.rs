@@ -25,7 +25,10 @@ impl Supervisor {
                 let flags = self.flags;
                 self.nursery.adjust_order(call, adjustment, |spec| flags.check_significance(spec))
             }
-            Order::Revive(id) => self.nursery.revive_order(call, &id, self.flags.strategy),
+            Order::Revive(id) => {
+                let revived = self.nursery.revive_order(call, &id, self.flags.strategy);
+                revived.map(|key| self.wait_in_order(key))
+            }
             Order::Read => {
                 self.nursery.answer(call, Ok(Answer::Done));
                 Ok(())
@@ -144,12 +147,10 @@ impl Supervisor {
         }
     }
 
-    /// A start that somebody waits for. Under the ordered strategies it is ordered work of its own.
+    /// A start that somebody waits for.
     fn start_for(&mut self, call: StartCall, key: ChildKey) {
         self.nursery.start_for(key, call);
-        if self.flags.strategy != Strategy::OneForOne {
-            self.procession = Some(Procession::wait_for(key));
-        }
+        self.wait_in_order(key);
     }
 
     /// An ordered start came to nothing: a new child's spec is not kept, an old one's is. It is not retried, and costs

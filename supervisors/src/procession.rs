@@ -17,7 +17,7 @@ use crate::supervisor::Supervisor;
 #[derive(Debug, Clone)]
 pub(crate) struct Procession {
     /// Still to be stopped; the youngest is at the end.
-    stops: Vec<ChildKey>,
+    pub(crate) stops: Vec<ChildKey>,
     /// Still to be started; the eldest is in front.
     starts: VecDeque<ChildKey>,
     /// The child that the next step waits for.
@@ -103,6 +103,10 @@ impl Supervisor {
             }
         }
         if let Some(key) = procession.stops.pop() {
+            // One that is held only since the group set out has a time of its own.
+            if is_group && self.nursery.children.is_held(key) {
+                return true;
+            }
             if self.stop_child(key, by_force) {
                 self.wait_for(key);
             } else if is_group {

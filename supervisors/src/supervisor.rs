@@ -240,25 +240,44 @@ impl Supervisor {
         let children = &self.nursery.children;
         let first = match (held.scope, self.flags.strategy) {
             (Scope::Alone, _) | (Scope::Strategy, Strategy::OneForOne) => {
-                return self.nursery.start_after(key, delay, held);
+                self.nursery.start_after(key, delay, held);
+                return self.wait_in_order(key);
             }
             (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll) => None,
             (Scope::Strategy, Strategy::RestForOne) => Some(key),
         };
         let until = Procession::held_until(children, first).unwrap_or_default().max(self.nursery.now + delay);
-        if until <= self.nursery.now {
-            self.procession = Some(Procession::group(children, first));
+        let group = if until <= self.nursery.now {
+            Procession::group(children, first)
         } else {
-            self.procession = Some(Procession::pause(children, first, key));
+            Procession::pause(children, first, key)
+        };
+        // Who is held now is started with the group.
+        for &key in &group.stops {
+            if self.nursery.children.is_held(key) {
+                self.nursery.vacate(key);
+            }
+        }
+        self.procession = Some(group);
+        if until > self.nursery.now {
             self.nursery.hold(key, Held { hold: Hold::Backoff { until }, ..held });
+        }
+    }
+
+    /// Under the ordered strategies what one child does is ordered work of its own.
+    pub(crate) fn wait_in_order(&mut self, key: ChildKey) {
+        if self.flags.strategy != Strategy::OneForOne {
+            self.procession = Some(Procession::wait_for(key));
         }
     }
 
     /// A failed automatic restart is retried (OTP rules 30, 31, 36, 40).
     fn try_again(&mut self, key: ChildKey, held: Held, delay: Duration) {
         self.nursery.try_again(key, held, delay);
-        // A start that one_for_one left behind when the flags were replaced is no part of the group.
-        if !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
+        // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
+        // again alone does not hold it up.
+        let is_group = held.scope.has_group(self.flags.strategy);
+        if is_group && !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
             self.procession = None;
         }
     }

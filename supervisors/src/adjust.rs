@@ -1,10 +1,10 @@
 //! Orders about policies, which both kinds of supervisor carry out alike: new ones for running children, and the revival of
 //! a child that its policy has put away.
 
-use crate::children::{Scope, State};
+use crate::children::{ChildKey, State};
 use crate::nursery::Nursery;
 use crate::order::{Adjustment, Answer, Call, OrderError};
-use crate::spec::{ChildSpec, SpecError};
+use crate::spec::{ChildSpec, SpecError, Strategy};
 
 impl Nursery {
     /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
@@ -24,36 +24,37 @@ impl Nursery {
         for spec in specs {
             if let Some(key) = self.children.find(&spec.id) {
                 self.children.respec(key, spec);
-                // It may depend on nobody any more who is away.
-                if self.is_waiting(key) && self.is_independent(key) {
-                    self.wake(key);
-                }
+                self.reconsider(key);
             }
         }
         if let Some(intensity) = intensity {
             self.budget.set(intensity);
         }
-        self.clock = budget_clock.unwrap_or(self.clock);
+        self.set_clock(budget_clock.unwrap_or(self.clock));
         self.answer(call, Ok(Answer::Done));
         Ok(())
     }
 
     /// Answered when the start has been ordered, not when it is done.
-    pub(crate) fn revive_order(&mut self, call: Call, id: &str) -> Result<(), OrderError> {
+    pub(crate) fn revive_order(&mut self, call: Call, id: &str, strategy: Strategy) -> Result<ChildKey, OrderError> {
         let key = self.children.find(id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
-        let held = match &child.state {
-            State::Held(held) => *held,
+        let held = match &mut child.state {
+            State::Held(held) => held,
             State::Live(_) => return Err(OrderError::Running),
             State::Down => return Err(OrderError::AlreadyPresent),
         };
+        // What is done by order costs nothing.
+        held.is_paid = true;
+        let held = *held;
         child.track_mut().forgive();
         self.answer(call, Ok(Answer::Done));
-        match held.scope {
-            Scope::Alone => self.start(key, held.start_call),
-            // Its group waits with it.
-            Scope::Strategy | Scope::All => self.wake(key),
+        if held.scope.has_group(strategy) {
+            // It waits with the child.
+            self.wake(key);
+        } else {
+            self.start(key, held.start_call);
         }
-        Ok(())
+        Ok(key)
     }
 }

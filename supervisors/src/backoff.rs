@@ -89,8 +89,9 @@ impl Backoff {
         match &self.shape {
             Shape::Growing { first, factor, max } => {
                 let grown = first.as_secs_f64() * factor.powi(step.min(10_000).cast_signed());
-                // Invariant 3: what is no duration (infinite, or nearly) is beyond the cap.
-                Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max)
+                // Invariant 3: what is no duration (infinite, or nearly) is beyond the cap. Nothing grows from nothing.
+                let delay = Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max);
+                if first.is_zero() { Duration::ZERO } else { delay }
             }
             Shape::Listed(delays) => {
                 let last = delays.len().saturating_sub(1);
@@ -133,7 +134,8 @@ impl Backoff {
         let curve = self.curve(steps.taken);
         match self.jitter {
             Jitter::None => curve,
-            Jitter::Full => curve.mul_f64(unit(chance)),
+            // Invariant 1: a product may be rounded up.
+            Jitter::Full => curve.mul_f64(unit(chance)).min(curve),
             Jitter::Decorrelated => {
                 let (low, cap) = (self.curve(0), self.longest());
                 let high = steps.previous.max(low).saturating_mul(3).min(cap);

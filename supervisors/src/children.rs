@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::exit::Exit;
 use crate::order::Call;
 use crate::policy::{On, Readiness};
-use crate::spec::ChildSpec;
+use crate::spec::{ChildSpec, Strategy};
 use crate::track::{Ended, Track};
 
 /// Names a child in its supervisor's table. It stays the same through restarts.
@@ -106,7 +106,7 @@ pub(crate) struct Live {
 }
 
 /// An order that waits for a start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartCall {
     pub(crate) call: Call,
     /// The spec came with the order, and goes if the start fails (OTP rule 60).
@@ -180,7 +180,7 @@ pub(crate) enum State {
 }
 
 /// To be started later.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) hold: Hold,
     pub(crate) scope: Scope,
@@ -224,6 +224,17 @@ pub(crate) enum Scope {
     Alone,
 }
 
+impl Scope {
+    /// Whether others are stopped and started with the child.
+    pub(crate) fn has_group(self, strategy: Strategy) -> bool {
+        match self {
+            Self::All => true,
+            Self::Alone => false,
+            Self::Strategy => strategy != Strategy::OneForOne,
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
@@ -261,11 +272,15 @@ impl Child {
         matches!(self.state, State::Down) && !self.is_at_rest
     }
 
-    /// The stage of a child that is up.
-    pub(crate) fn stage_when_up(&self) -> Stage {
-        match self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default() {
-            Readiness::WhenUp => Stage::Ready,
-            Readiness::WhenSaid => Stage::Up,
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
+    }
+
+    /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
+    pub(crate) fn is_apart(&self) -> bool {
+        match &self.state {
+            State::Held(held) => matches!(held.hold, Hold::Parked { .. }) || held.start_call.is_some(),
+            State::Live(_) | State::Down => false,
         }
     }
 
@@ -413,6 +428,10 @@ impl Children {
             State::Live(live) if live.attempt == attempt => Some(live),
             State::Live(_) | State::Down | State::Held(_) => None,
         }
+    }
+
+    pub(crate) fn is_held(&self, key: ChildKey) -> bool {
+        matches!(self.get(key).map(|child| &child.state), Some(State::Held(_)))
     }
 
     /// In start order.

@@ -10,14 +10,14 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Held, Hold, Scope, StartCall, State};
+use crate::children::{Attempt, ChildKey, Held, Scope, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
 use crate::judge::{Charge, Verdict};
 use crate::machine::{Decide, Machine};
 use crate::nursery::{Event, Nursery, Stop};
 use crate::order::{Answer, Call, Order, OrderError};
-use crate::spec::{ChildSpec, Flags, SpecError};
+use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 
 #[derive(Debug, Clone)]
 enum Phase {
@@ -85,13 +85,7 @@ impl Decide for DynamicSupervisor {
             self.nursery.reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
         }
         self.nursery.forget(key);
-        if let Some(StartCall { call, .. }) = live.start_call {
-            let error = match self.phase {
-                Phase::Running => OrderError::Failed(exit.clone()),
-                Phase::Ending { .. } | Phase::Ended => OrderError::Over,
-            };
-            self.nursery.answer(call, Err(error));
-        }
+        self.start_order_failed(live.start_call, exit.clone());
         for call in live.stop_calls {
             self.nursery.answer(call, Ok(Answer::Done));
         }
@@ -110,14 +104,14 @@ impl Decide for DynamicSupervisor {
     fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
         let key = attempt.child();
         let (call, ended) = self.nursery.failed(attempt, exit);
-        if let Some(StartCall { call, .. }) = call {
+        if call.is_some() {
             self.nursery.forget(key);
-            self.nursery.answer(call, Err(OrderError::Failed(ended.exit)));
+            self.start_order_failed(call, ended.exit);
             return;
         }
         self.nursery.reports.push_back(Report::StartError { child: key, exit: ended.exit.clone() });
         match self.nursery.judge(key, ended, Charge::Later).0 {
-            Verdict::Restart(_, delay) => self.nursery.try_again(key, Scope::Alone, delay),
+            Verdict::Restart(held, delay) => self.nursery.try_again(key, Held { scope: Scope::Alone, ..held }, delay),
             verdict @ (Verdict::Rest | Verdict::Park | Verdict::GiveUp) => self.follow(key, verdict),
         }
     }
@@ -178,8 +172,12 @@ impl DynamicSupervisor {
                         Ok(())
                     }
                     Order::Limit { intensity, children_max } => self.limit_order(call, intensity, children_max),
-                    Order::Adjust(adjustment) => self.nursery.adjust_order(call, adjustment, |_| Ok(())),
-                    Order::Revive(id) => self.nursery.revive_order(call, &id),
+                    Order::Adjust(adjustment) => {
+                        self.nursery.adjust_order(call, adjustment, |spec| Flags::default().check_significance(spec))
+                    }
+                    Order::Revive(id) => {
+                        self.nursery.revive_order(call, &id, Strategy::OneForOne).map(|_| ())
+                    }
                     // OTP rule 84.
                     Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => {
                         Err(OrderError::WrongKind)
@@ -196,8 +194,8 @@ impl DynamicSupervisor {
     fn follow(&mut self, key: ChildKey, verdict: Verdict) {
         match verdict {
             Verdict::Rest => self.nursery.forget(key),
-            Verdict::Restart(_, delay) => {
-                self.nursery.start_after(key, delay, Held::new(Hold::Queued, Scope::Alone).paid());
+            Verdict::Restart(held, delay) => {
+                self.nursery.start_after(key, delay, Held { scope: Scope::Alone, ..held });
             }
             Verdict::Park => self.nursery.park(key),
             Verdict::GiveUp => {
@@ -224,6 +222,15 @@ impl DynamicSupervisor {
         Ok(())
     }
 
+    fn start_order_failed(&mut self, start: Option<StartCall>, exit: Exit) {
+        let Some(StartCall { call, .. }) = start else { return };
+        let error = match self.phase {
+            Phase::Running => OrderError::Failed(exit),
+            Phase::Ending { .. } | Phase::Ended => OrderError::Over,
+        };
+        self.nursery.answer(call, Err(error));
+    }
+
     /// OTP rule 83.
     fn terminate_order(&mut self, call: Call, id: &str) -> Result<(), OrderError> {
         let key = self.find(id).ok_or(OrderError::NotFound)?;
@@ -239,9 +246,10 @@ impl DynamicSupervisor {
                 self.stopped(key, &exit);
                 self.nursery.answer(call, Ok(Answer::Done));
             }
-            // To be tried again: that is cancelled.
-            Stop::Idle => {
+            // To be started: that is cancelled.
+            Stop::Idle(start) => {
                 self.nursery.forget(key);
+                self.start_order_failed(start, Exit::Shutdown);
                 self.nursery.answer(call, Ok(Answer::Done));
             }
         }
@@ -271,7 +279,10 @@ impl DynamicSupervisor {
             match self.nursery.stop(key, by_force) {
                 Stop::Told => {}
                 Stop::Dead(exit) => self.stopped(key, &exit),
-                Stop::Idle => self.nursery.forget(key),
+                Stop::Idle(start) => {
+                    self.nursery.forget(key);
+                    self.start_order_failed(start, Exit::Shutdown);
+                }
             }
         }
     }

@@ -76,8 +76,10 @@ impl Budget {
         while self.spent.front().is_some_and(|&at| now.saturating_sub(at) > period) {
             self.spent.pop_front();
         }
-        self.spent.push_back(now);
-        self.spent.len() <= restarts_max as usize
+        let is_forgiven = self.spent.len() < restarts_max as usize;
+        // What is not forgiven is no restart: where the child is parked for it, it must not weigh on the others.
+        self.spent.extend(is_forgiven.then_some(now));
+        is_forgiven
     }
 
     /// How many more restarts are forgiven at `now`, and out of how many in how long; `None` without a limit.

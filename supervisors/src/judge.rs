@@ -19,8 +19,8 @@ use crate::track::{Cause, Ended};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Rest,
-    /// After so long.
-    Restart(Scope, Duration),
+    /// After so long. The one who holds it may still have to pay.
+    Restart(Held, Duration),
     Park,
     GiveUp,
 }
@@ -83,9 +83,11 @@ impl Nursery {
             Then::Stop => return Verdict::Rest,
             Then::Escalate => return Verdict::GiveUp,
         };
+        let held = Held::new(Hold::Queued, scope);
         match charge {
-            Charge::Now if counts => self.charge(key).map_or(Verdict::Restart(scope, delay), |over| over),
-            Charge::Now | Charge::Later => Verdict::Restart(scope, delay),
+            Charge::Later if counts => Verdict::Restart(held, delay),
+            Charge::Now if counts => self.charge(key).unwrap_or(Verdict::Restart(held.paid(), delay)),
+            Charge::Now | Charge::Later => Verdict::Restart(held.paid(), delay),
         }
     }
 
@@ -107,13 +109,18 @@ impl Nursery {
 
     /// The time that budgets are measured in.
     pub(crate) fn budget_now(&self) -> Duration {
-        match self.clock {
-            BudgetClock::All => self.now,
-            BudgetClock::WithoutStops => {
-                let going_on = self.stops_since.map_or(Duration::ZERO, |since| self.now.saturating_sub(since));
-                self.now.saturating_sub(self.stopped_for + going_on)
-            }
-        }
+        let going_on = match (self.clock, self.stops_since) {
+            (BudgetClock::WithoutStops, Some(since)) => self.now.saturating_sub(since),
+            (BudgetClock::WithoutStops, None) | (BudgetClock::All, _) => Duration::ZERO,
+        };
+        self.now.saturating_sub(self.left_out + going_on)
+    }
+
+    /// Another clock from now on: what was left out stays left out, so that no unit grows older or younger by it.
+    pub(crate) fn set_clock(&mut self, clock: BudgetClock) {
+        self.left_out = self.now.saturating_sub(self.budget_now());
+        self.stops_since = self.stops_since.and(Some(self.now));
+        self.clock = clock;
     }
 
     /// Puts a child away until its next probe. Its siblings hear nothing of it.
@@ -151,10 +158,12 @@ impl Nursery {
         {
             return Some(Err(verdict));
         }
+        // Should it have to wait once more, it does not pay again.
+        let held = held.paid();
         if held.scope != Scope::Alone || self.is_independent(key) {
             return Some(Ok(held));
         }
-        self.hold(key, Held { hold: Hold::Dependency, is_paid: true, ..held });
+        self.hold(key, Held { hold: Hold::Dependency, ..held });
         None
     }
 }

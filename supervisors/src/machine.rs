@@ -80,7 +80,7 @@ pub trait Machine: Decide + fmt::Debug {
     /// The restart budget, and what its window is measured in. What is spent stays spent.
     fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) {
         self.nursery_mut().budget.set(intensity);
-        self.nursery_mut().clock = clock;
+        self.nursery_mut().set_clock(clock);
     }
 
     /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).

@@ -6,6 +6,7 @@ use crate::action::Action;
 use crate::children::{ChildKey, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::machine::Machine;
+use crate::nursery::Stop;
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::procession::Procession;
 use crate::spec::{ChildSpec, Flags, Restart, Strategy};
@@ -24,7 +25,10 @@ impl Supervisor {
                 let flags = self.flags;
                 self.nursery.adjust_order(call, adjustment, |spec| flags.check_significance(spec))
             }
-            Order::Revive(id) => self.nursery.revive_order(call, &id),
+            Order::Revive(id) => {
+                let revived = self.nursery.revive_order(call, &id, self.flags.strategy);
+                revived.map(|key| self.wait_in_order(key))
+            }
             Order::Read => {
                 self.nursery.answer(call, Ok(Answer::Done));
                 Ok(())
@@ -73,8 +77,10 @@ impl Supervisor {
             // One that is down rests already.
             let is_temporary = self.spec(key).is_some_and(|spec| spec.restart == Restart::Temporary);
             if is_temporary || self.standing(key) != Some(Standing::Down) {
-                self.nursery.vacate(key);
-                self.rest(key);
+                match self.nursery.stop(key, false) {
+                    Stop::Idle(Some(start)) => self.start_order_failed(key, start, Exit::Shutdown),
+                    Stop::Idle(None) | Stop::Dead(_) | Stop::Told => self.rest(key),
+                }
                 self.rest_group();
             }
             self.nursery.answer(call, Ok(Answer::Done));
@@ -112,13 +118,19 @@ impl Supervisor {
                     children.move_last(key, Some(spec));
                     key
                 }
-                None => children.push(spec),
+                None => {
+                    let key = children.push(spec);
+                    // No group left it behind.
+                    children.get_mut(key).into_iter().for_each(|child| child.is_at_rest = true);
+                    key
+                }
             };
             self.nursery.actions.push_back(Action::Adopt { call, child });
         }
         for key in kept {
             children.move_last(key, None);
         }
+        named.into_iter().for_each(|key| self.nursery.reconsider(key));
         self.nursery.answer(call, Ok(Answer::Done));
         Ok(())
     }
@@ -135,12 +147,10 @@ impl Supervisor {
         }
     }
 
-    /// A start that somebody waits for. Under the ordered strategies it is ordered work of its own.
+    /// A start that somebody waits for.
     fn start_for(&mut self, call: StartCall, key: ChildKey) {
         self.nursery.start_for(key, call);
-        if self.flags.strategy != Strategy::OneForOne {
-            self.procession = Some(Procession::wait_for(key));
-        }
+        self.wait_in_order(key);
     }
 
     /// An ordered start came to nothing: a new child's spec is not kept, an old one's is. It is not retried, and costs

@@ -20,6 +20,7 @@ use crate::children::{
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::order::{Answer, Call, Order, OrderError};
+use crate::policy::Readiness;
 use crate::spec::{Abandon, BudgetClock, Restart, Shutdown};
 use crate::track::Ended;
 
@@ -38,10 +39,11 @@ pub struct Nursery {
     /// Services elsewhere that are ready, as the driver calls them.
     pub(crate) ready: HashSet<Arc<str>>,
     pub(crate) clock: BudgetClock,
-    /// How many children are being stopped, since when without a break, and for how long in all before that.
+    /// How many children are being stopped, and since when without a break.
     stops: usize,
     pub(crate) stops_since: Option<Duration>,
-    pub(crate) stopped_for: Duration,
+    /// The time that budgets do not know of, without the stops that are going on.
+    pub(crate) left_out: Duration,
     timers: BTreeSet<(Duration, ChildKey)>,
     /// The start or stop that is given time to prove prompt, and since when.
     awaited: Option<(Attempt, Duration)>,
@@ -64,8 +66,8 @@ pub(crate) enum Event {
 
 /// What stopping a child comes to.
 pub(crate) enum Stop {
-    /// It had no process.
-    Idle,
+    /// It had no process, and will not have the one that this order waits for.
+    Idle(Option<StartCall>),
     /// It was dead already, of this (OTP rule 52).
     Dead(Exit),
     /// It has been told.
@@ -85,7 +87,7 @@ impl Nursery {
             clock: BudgetClock::All,
             stops: 0,
             stops_since: None,
-            stopped_for: Duration::ZERO,
+            left_out: Duration::ZERO,
             timers: BTreeSet::new(),
             awaited: None,
             slow: 0,
@@ -159,12 +161,12 @@ impl Nursery {
     }
 
     /// A failed automatic restart is tried again: behind what already waits (OTP rules 30, 31), or after a delay.
-    pub(crate) fn try_again(&mut self, key: ChildKey, scope: Scope, delay: Duration) {
+    pub(crate) fn try_again(&mut self, key: ChildKey, held: Held, delay: Duration) {
         let hold = match delay {
             Duration::ZERO => Hold::Queued,
             delay => Hold::Backoff { until: self.now.saturating_add(delay) },
         };
-        self.hold(key, Held::new(hold, scope));
+        self.hold(key, Held { hold, ..held });
     }
 
     pub(crate) fn answer(&mut self, call: Call, result: Result<Answer, OrderError>) {
@@ -197,17 +199,16 @@ impl Nursery {
     pub(crate) fn started(&mut self, attempt: Attempt) {
         let key = attempt.child();
         let Some(Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
-        let Some(up) = self.children.get(key).map(Child::stage_when_up) else { return };
+        let Some(readiness) = self.children.get(key).map(Child::readiness) else { return };
         let Some(live) = self.children.live_mut(attempt) else { return };
-        let is_ready = matches!(up, Stage::Ready);
-        live.stage = up;
+        live.stage = Stage::Up;
         let was_slow = std::mem::take(&mut live.is_slow);
         let call = live.start_call.take();
         self.slow -= usize::from(was_slow);
         if let Some(StartCall { call, .. }) = call {
             self.answer(call, Ok(Answer::Started(attempt)));
         }
-        if is_ready {
+        if readiness == Readiness::WhenUp {
             self.became_ready(attempt);
         }
     }
@@ -228,10 +229,6 @@ impl Nursery {
                 self.set_stopping(matches!(live.ending, Ending::Asked | Ending::Killed), false);
                 Some(live)
             }
-            State::Held(Held { start_call: Some(StartCall { call, .. }), .. }) => {
-                self.answer(call, Err(OrderError::Failed(Exit::Shutdown)));
-                None
-            }
             State::Down | State::Held(_) => None,
         }
     }
@@ -246,7 +243,8 @@ impl Nursery {
             (true, false) => {
                 self.stops -= 1;
                 if self.stops == 0 {
-                    self.stopped_for += self.now.saturating_sub(self.stops_since.take().unwrap_or(self.now));
+                    self.left_out = self.now.saturating_sub(self.budget_now());
+                    self.stops_since = None;
                 }
             }
             (true, true) | (false, false) => {}
@@ -311,14 +309,14 @@ impl Nursery {
 
     /// Puts a child on the ladder, or a rung further (OTP rules 47 to 49, 53).
     pub(crate) fn stop(&mut self, key: ChildKey, by_force: bool) -> Stop {
-        let Some(child) = self.children.get_mut(key) else { return Stop::Idle };
+        let Some(child) = self.children.get_mut(key) else { return Stop::Idle(None) };
         let live = match &mut child.state {
             State::Live(live) => live,
-            State::Down => return Stop::Idle,
-            State::Held(Held { hold: Hold::Parked { .. }, .. }) => return Stop::Idle,
-            State::Held(_) => {
+            State::Down => return Stop::Idle(None),
+            State::Held(held) => {
+                let call = held.start_call;
                 self.vacate(key);
-                return Stop::Idle;
+                return Stop::Idle(call);
             }
         };
         if let Stage::Dead(ended) = &live.stage {

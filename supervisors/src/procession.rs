@@ -17,7 +17,7 @@ use crate::supervisor::Supervisor;
 #[derive(Debug, Clone)]
 pub(crate) struct Procession {
     /// Still to be stopped; the youngest is at the end.
-    stops: Vec<ChildKey>,
+    pub(crate) stops: Vec<ChildKey>,
     /// Still to be started; the eldest is in front.
     starts: VecDeque<ChildKey>,
     /// The child that the next step waits for.
@@ -49,10 +49,11 @@ impl Procession {
     /// The children from `first` on, or all of them, are stopped and started again, those that were down included
     /// (OTP rules 33, 34, 38, 39).
     pub(crate) fn group(children: &Children, first: Option<ChildKey>) -> Self {
-        let keys: Vec<_> = match first {
+        let mut keys: Vec<_> = match first {
             Some(first) => children.keys_from(first).collect(),
             None => children.keys().collect(),
         };
+        keys.retain(|key| children.get(*key).is_some_and(|child| !child.is_apart()));
         Self { starts: keys.iter().copied().collect(), stops: keys, awaiting: None, goal: Goal::GroupRestart }
     }
 
@@ -61,6 +62,11 @@ impl Procession {
         let mut group = Self::group(children, first);
         group.stops.retain(|other| *other != key);
         Self { starts: VecDeque::new(), ..group }
+    }
+
+    /// These are started: a group whose other members stay as they are.
+    pub(crate) fn starts(keys: Vec<ChildKey>) -> Self {
+        Self { stops: Vec::new(), starts: keys.into(), awaiting: None, goal: Goal::GroupRestart }
     }
 
     /// The delays that children of the group are serving: until when the last of them lasts.
@@ -97,6 +103,10 @@ impl Supervisor {
             }
         }
         if let Some(key) = procession.stops.pop() {
+            // One that is held only since the group set out has a time of its own.
+            if is_group && self.nursery.children.is_held(key) {
+                return true;
+            }
             if self.stop_child(key, by_force) {
                 self.wait_for(key);
             } else if is_group {

@@ -28,12 +28,6 @@ impl Nursery {
         matches!(&child.state, State::Live(Live { stage: Stage::Ready, ending: Ending::NotTold, .. }))
     }
 
-    /// Whether the child is only waiting for others.
-    pub(crate) fn is_waiting(&self, key: ChildKey) -> bool {
-        let state = self.children.get(key).map(|child| &child.state);
-        matches!(state, Some(State::Held(Held { hold: Hold::Dependency, .. })))
-    }
-
     /// A service elsewhere has become ready, or is not any more.
     pub(crate) fn set_ready(&mut self, name: &str, is_ready: bool) {
         if !is_ready {
@@ -43,20 +37,29 @@ impl Nursery {
         }
     }
 
+    /// Its spec was replaced: it may wait for nobody any more.
+    pub(crate) fn reconsider(&mut self, key: ChildKey) {
+        let state = self.children.get(key).map(|child| &child.state);
+        if matches!(state, Some(State::Held(Held { hold: Hold::Dependency, .. }))) && self.is_independent(key) {
+            self.wake(key);
+        }
+    }
+
     /// The attempt is ready: it has said so, or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
         let now = self.now;
         let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.policy.is_some());
-        let Some(live @ Live { stage: Stage::Up | Stage::Ready, .. }) = self.children.live_mut(attempt) else { return };
+        // Only once, and not when it is being killed for not being ready.
+        let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt) else {
+            return;
+        };
         // Nobody asks how long the others live.
         if has_policy {
             live.since = now;
         }
         live.stage = Stage::Ready;
-        if live.ending == Ending::NotTold {
-            // The time for the start has been kept.
-            self.disarm(attempt.child());
-        }
+        // The time for the start has been kept.
+        self.disarm(attempt.child());
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
             self.wake_dependents(&id);
         }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{Attempt, ChildKey, Held, Hold, Scope, Standing, StartCall, State};
+use crate::children::{Attempt, Child, ChildKey, Held, Hold, Scope, Standing, StartCall, State};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::judge::{Charge, Verdict};
@@ -136,7 +136,7 @@ impl Decide for Supervisor {
             {
                 self.fail_boot(key, exit);
             }
-            Verdict::Restart(scope, delay) => self.try_again(key, scope, delay),
+            Verdict::Restart(held, delay) => self.try_again(key, held, delay),
             Verdict::Rest | Verdict::Park | Verdict::GiveUp => self.follow(key, verdict),
         }
     }
@@ -183,7 +183,13 @@ impl Supervisor {
             }
             Event::Retry(key) => match self.nursery.take_turn(key) {
                 Some(Ok(held)) => self.restart(key, Duration::ZERO, held),
-                Some(Err(verdict)) => self.follow(key, verdict),
+                Some(Err(verdict)) => {
+                    self.follow(key, verdict);
+                    // Its group was to be started with it, and is started without it.
+                    if verdict == Verdict::Park {
+                        self.procession = Some(Procession::starts(self.left_behind()));
+                    }
+                }
                 None => {}
             },
             Event::Stop { exit, .. } => self.end(exit, false),
@@ -206,7 +212,7 @@ impl Supervisor {
     fn follow(&mut self, key: ChildKey, verdict: Verdict) {
         match verdict {
             Verdict::Rest => self.rest(key),
-            Verdict::Restart(scope, delay) => self.restart(key, delay, Held::new(Hold::Queued, scope).paid()),
+            Verdict::Restart(held, delay) => self.restart(key, delay, held),
             Verdict::Park => self.nursery.park(key),
             Verdict::GiveUp => {
                 self.nursery.reports.push_back(Report::GaveUp { child: key });
@@ -234,25 +240,44 @@ impl Supervisor {
         let children = &self.nursery.children;
         let first = match (held.scope, self.flags.strategy) {
             (Scope::Alone, _) | (Scope::Strategy, Strategy::OneForOne) => {
-                return self.nursery.start_after(key, delay, held);
+                self.nursery.start_after(key, delay, held);
+                return self.wait_in_order(key);
             }
             (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll) => None,
             (Scope::Strategy, Strategy::RestForOne) => Some(key),
         };
         let until = Procession::held_until(children, first).unwrap_or_default().max(self.nursery.now + delay);
-        if until <= self.nursery.now {
-            self.procession = Some(Procession::group(children, first));
+        let group = if until <= self.nursery.now {
+            Procession::group(children, first)
         } else {
-            self.procession = Some(Procession::pause(children, first, key));
+            Procession::pause(children, first, key)
+        };
+        // Who is held now is started with the group.
+        for &key in &group.stops {
+            if self.nursery.children.is_held(key) {
+                self.nursery.vacate(key);
+            }
+        }
+        self.procession = Some(group);
+        if until > self.nursery.now {
             self.nursery.hold(key, Held { hold: Hold::Backoff { until }, ..held });
         }
     }
 
+    /// Under the ordered strategies what one child does is ordered work of its own.
+    pub(crate) fn wait_in_order(&mut self, key: ChildKey) {
+        if self.flags.strategy != Strategy::OneForOne {
+            self.procession = Some(Procession::wait_for(key));
+        }
+    }
+
     /// A failed automatic restart is retried (OTP rules 30, 31, 36, 40).
-    fn try_again(&mut self, key: ChildKey, scope: Scope, delay: Duration) {
-        self.nursery.try_again(key, scope, delay);
-        // A start that one_for_one left behind when the flags were replaced is no part of the group.
-        if !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
+    fn try_again(&mut self, key: ChildKey, held: Held, delay: Duration) {
+        self.nursery.try_again(key, held, delay);
+        // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
+        // again alone does not hold it up.
+        let is_group = held.scope.has_group(self.flags.strategy);
+        if is_group && !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
             self.procession = None;
         }
     }
@@ -271,22 +296,38 @@ impl Supervisor {
         }
     }
 
+    /// The members of a group that were stopped for it, and whom no child that is still held will start.
+    fn left_behind(&self) -> Vec<ChildKey> {
+        let (strategy, children) = (self.flags.strategy, &self.nursery.children);
+        let calls = |child: &Child| matches!(&child.state, State::Held(held) if held.scope.has_group(strategy));
+        let calls_all = |child: &Child| matches!(&child.state, State::Held(held) if held.scope == Scope::All);
+        let mut is_called = children
+            .iter()
+            .any(|(_, child)| calls_all(child) || (calls(child) && strategy == Strategy::OneForAll));
+        let mut left = Vec::new();
+        for (key, child) in children.iter() {
+            is_called |= calls(child);
+            if !is_called && child.is_stopped() {
+                left.push(key);
+            }
+        }
+        left
+    }
+
     /// The start of a group was called off: those who were stopped for it rest.
     pub(crate) fn rest_group(&mut self) {
-        let is_called_for = |state: &State| matches!(state, State::Held(held) if held.scope != Scope::Alone);
-        if self.flags.strategy == Strategy::OneForOne
-            || self.nursery.children.iter().any(|(_, child)| is_called_for(&child.state))
-        {
-            return;
-        }
-        let stopped = self.nursery.children.iter().filter(|(_, child)| child.is_stopped()).map(|(key, _)| key);
-        stopped.collect::<Vec<_>>().into_iter().for_each(|key| self.rest(key));
+        self.left_behind().into_iter().for_each(|key| self.rest(key));
     }
 
     /// Tells a child to stop; `true` when it has to be waited for.
     pub(crate) fn stop_child(&mut self, key: ChildKey, by_force: bool) -> bool {
         match self.nursery.stop(key, by_force) {
-            Stop::Idle => false,
+            Stop::Idle(call) => {
+                if let Some(call) = call {
+                    self.start_order_failed(key, call, Exit::Shutdown);
+                }
+                false
+            }
             Stop::Dead(exit) => {
                 self.stopped(key, &exit);
                 false

@@ -6,11 +6,13 @@
 //! | `nest.rs` | supervisors that are children of supervisors |
 //! | `world.rs` | one supervisor to which anything may happen |
 //! | `model/`, `mailbox.rs` | an independent idea of what it may do then |
+//! | `dice.rs` | chance from a seed |
 //! | `office.rs` | a supervisor of either kind, and orders to it at any moment |
 
 #![allow(dead_code, reason = "each test file uses a part of its own")]
 #![allow(unused_imports, reason = "each test file uses a part of its own")]
 
+pub(crate) mod dice;
 mod mailbox;
 mod model;
 pub(crate) mod nest;

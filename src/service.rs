@@ -59,6 +59,28 @@ pub trait Service: Sized + Send + 'static {
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
+    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long.
+    /// Without a label it is the type of the messages.
+    ///
+    /// Asked for every message, before it is handled, of services that are watched: it should be a `match` and nothing
+    /// more.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Store; enum Msg { Load(u64), Save }
+    /// impl Service for Store {
+    ///     type Msg = Msg;
+    ///     # async fn handle(&mut self, _: Msg, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) }
+    ///     fn label(msg: &Msg) -> Option<&'static str> {
+    ///         Some(match msg { Msg::Load(_) => "load", Msg::Save => "save" })
+    ///     }
+    /// }
+    /// ```
+    fn label(msg: &Self::Msg) -> Option<&'static str> {
+        let _ = msg;
+        None
+    }
+
     /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
     /// error; not after a panic or a kill. The child's shutdown time includes it.
     ///

@@ -54,7 +54,7 @@ impl Driver {
             .zip(&plan.children)
             .map(|((key, ..), planned)| (key, Entry::new(planned, false)))
             .collect();
-        let facts = Arc::new(Facts::default());
+        let facts = Arc::new(Facts::new(world.watchdog.clone()));
         plan.list(&world.directory);
         plan.slot.life().supervise(&facts, Supervision::Begins);
         Self {
@@ -82,7 +82,8 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
-        for fact in facts.drain(..) {
+        for mut fact in facts.drain(..) {
+            self.amend(&mut fact);
             self.note(&fact);
             self.hand_over(fact, now);
         }
@@ -92,6 +93,7 @@ impl Driver {
         loop {
             let action = self.machine.poll_action();
             while let Some(report) = self.machine.poll_report() {
+                self.blame(&report);
                 self.report(report);
             }
             match action {
@@ -116,6 +118,7 @@ impl Driver {
             Fact::StartFailed { attempt, exit } => self.machine.handle_start_failed(attempt, exit, now),
             Fact::Ended { attempt, exit } => self.machine.handle_exit(attempt, exit, now),
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
+            Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => self.machine.kill(now),
             Fact::Abandon => self.machine.abandon(now),
@@ -131,7 +134,13 @@ impl Driver {
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
-            Fact::KillUnderWay(_) | Fact::Stop(_) | Fact::Kill | Fact::Abandon | Fact::Order(_) | Fact::Tick => return,
+            Fact::KillUnderWay(_)
+            | Fact::Hung { .. }
+            | Fact::Stop(_)
+            | Fact::Kill
+            | Fact::Abandon
+            | Fact::Order(_)
+            | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         if let Fact::Started { info, .. } = fact {
@@ -141,7 +150,7 @@ impl Driver {
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
             // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
-            if entry.was_asked && matches!(exit, Exit::Killed) {
+            if entry.was_asked && matches!(exit, Exit::Killed | Exit::Hung(_)) {
                 self.world.note_killed(&entry.path);
             }
             if self.world.is_ending() {
@@ -258,7 +267,7 @@ impl Driver {
 
     async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.was_asked = false;
+        (entry.was_asked, entry.blame) = (false, None);
         match &entry.make {
             Make::Life(conceive) => {
                 let port = Port::new(attempt, self.facts.clone());
@@ -274,7 +283,9 @@ impl Driver {
                     abandon: self.machine.spec(attempt.child()).map_or(Abandon::Never, ChildSpec::abandon_rule),
                     cell: myself.get_cell(),
                 });
-                if entry.light {
+                let is_light = entry.light;
+                self.watch(attempt.child());
+                if is_light {
                     tokio::spawn(life);
                 } else {
                     actor::launch(life, myself.get_cell()).await;
@@ -306,7 +317,7 @@ impl Driver {
 
     fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.last_exit = Some(Arc::new(Exit::Killed));
+        entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
         if entry.was_asked {
             self.world.note_killed(&entry.path);
         }

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) was_asked: bool,
+    /// Why the present attempt is being killed, where that is more than that it is.
+    pub(crate) blame: Option<Exit>,
     /// Added at run time: it is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
 }
@@ -39,6 +41,7 @@ impl Entry {
             drain: planned.drain,
             light: planned.light,
             was_asked: false,
+            blame: None,
             is_added,
         })
     }
@@ -48,6 +51,12 @@ impl Entry {
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);
+    }
+
+    /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor
+    /// has no port, and an incarnation may have ended before it was told why it was to be killed.
+    pub(crate) fn verdict(&self, exit: Exit) -> Exit {
+        self.blame.clone().unwrap_or(exit)
     }
 
     pub(crate) fn generation(&self) -> u64 {

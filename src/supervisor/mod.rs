@@ -6,6 +6,7 @@ pub(crate) mod driver;
 pub(crate) mod dynamic;
 pub(crate) mod entry;
 pub(crate) mod facts;
+mod hangs;
 pub(crate) mod manage;
 mod orders;
 pub(crate) mod outcome;

@@ -94,6 +94,31 @@ fn on_a_single_thread_it_is_told_while_nobody_else_can_run() {
 }
 
 #[test]
+fn time_in_which_somebody_else_blocked_the_runtime_counts_for_nobody() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let tree = Supervisor::one_for_one("app").child(clerk("blocker")).child(watched("clerk", 80 * MS));
+        let tree = tree.start().await.unwrap();
+        let (blocker, clerk) = (tree.lookup("app/blocker").unwrap(), tree.lookup("app/clerk").unwrap());
+        let blocked = does("blocks", async move |_| {
+            Gate::default().pass_within(400 * MS);
+            Ok(())
+        });
+        // Seen in hand before that, and still in hand after it.
+        let outcome = asks(&clerk, "short", async move |_| {
+            tokio::time::sleep(25 * MS).await;
+            blocker.cast(blocked)?;
+            tokio::time::sleep(25 * MS).await;
+            tokio::time::sleep(10 * MS).await;
+            Ok(())
+        });
+        soon("the answer", outcome).await.unwrap();
+        assert_eq!(clerk.generation(), 1);
+        tree.shutdown().await;
+    });
+}
+
+#[test]
 fn on_a_single_thread_it_is_killed_once_it_yields_if_its_message_is_still_in_hand() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -104,11 +104,6 @@ impl Watched {
         }
     }
 
-    /// Forgets what was seen.
-    pub(super) fn forget(&self, who: Who) {
-        *lock(self.eye(who)) = Eye::default();
-    }
-
     /// Looks, if it is time: what was found, and when to look again. `lost` is the time in which nobody could do anything.
     pub(super) fn look(&self, who: Who, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
         let (Some(slot), Some(port)) = (self.slot.upgrade(), self.port.upgrade()) else {

@@ -4,14 +4,17 @@
 //!
 //! 1. **Yield.** Between two messages and at every `.await` that really waits, a service can be stopped or killed. Code
 //!    that does not yield cannot be stopped by anybody: it is abandoned after the stop ladder, and until then holds up
-//!    its supervisor's stop. On a single-threaded runtime it holds up everybody.
+//!    its supervisor's stop. On a single-threaded runtime it holds up everybody. A [watchdog](crate::Policy::watchdog)
+//!    finds a handler that does not come back, whether it yields or not.
 //! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
 //!    locks; so are timers and tasks started through the [`Context`]. What a service starts by other means
 //!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
 //! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost and a caller who waits for
 //!    it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
 //! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
-//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit.
+//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
+//!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in
+//!    which somebody has a watchdog, a circle that has stood for as long as its limit is found, and broken by ending one.
 //! 5. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
 //!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
 //! 6. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the

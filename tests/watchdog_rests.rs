@@ -7,7 +7,7 @@ mod common;
 
 use clerk::{clerk, does, watched};
 use common::{MS, soon};
-use regrow::{Policy, Restart, Supervisor};
+use regrow::{Context, Policy, Restart, Supervisor};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
 
@@ -55,7 +55,11 @@ async fn with_a_tree_that_ends() {
     // The one who was watched goes, and others stay.
     let quick = watched("clerk").policy(Policy::default().watchdog(16 * MS)).restart(Restart::Temporary);
     let tree = Supervisor::one_for_one("app").child(clerk("other")).child(quick).start().await.unwrap();
-    tree.lookup("app/clerk").unwrap().cast(does("leaves", async |ctx| Ok(ctx.stop()))).unwrap();
+    let leaves = async |ctx: Context<clerk::Clerk>| {
+        ctx.stop();
+        Ok(())
+    };
+    tree.lookup("app/clerk").unwrap().cast(does("leaves", leaves)).unwrap();
     becomes("the end of the watchdog", || tasks() == without && threads() == 0).await;
     tree.shutdown().await;
 }

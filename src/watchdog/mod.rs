@@ -23,6 +23,8 @@
 mod blocked;
 mod circle;
 mod sampler;
+#[cfg(test)]
+mod tests;
 mod vigil;
 mod wait;
 mod watched;

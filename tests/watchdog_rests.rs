@@ -44,7 +44,7 @@ async fn with_a_tree_that_ends() {
     becomes("the end of all tasks", || tasks() == 0).await;
 
     let tree = Supervisor::one_for_one("app").child(watched("clerk")).start().await.unwrap();
-    assert_eq!((tasks(), threads()), (without + 1, one));
+    becomes("one more task, and one thread", || (tasks(), threads()) == (without + 1, one)).await;
     tree.shutdown().await;
     becomes("the end of all tasks and threads", || tasks() == 0 && threads() == 0).await;
 

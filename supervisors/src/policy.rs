@@ -55,9 +55,8 @@ pub struct Policy {
     /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
     /// [`Exit::Hung`], an abnormal one. Default: no such limit.
     ///
-    /// Never early, and late by at most a quarter of it. Time inside the runtime's own `call` and `send` does not count,
-    /// unless services wait for each other in a circle for so long; a handler can say that it will take longer. For
-    /// services and threads: tasks and supervisors work on no messages, and plain actors do so where nobody sees it.
+    /// Late by at most a quarter of it. Time inside the runtime's own `call` and `send` does not count, unless services
+    /// wait for each other in a circle for so long. For services and threads only: others have no messages to be seen.
     pub watchdog: Option<Duration>,
     /// What to do about ends of a certain kind. The first rule that matches wins.
     pub rules: Option<Arc<[Rule]>>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor, Tree};
+use regrow::{Child, Context, Handle, Intensity, Policy, Reply, Service, Supervisor, Tree};
 use regrow_supervisors::{Action, Exit, Machine, Strategy};
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,10 +37,60 @@ impl Service for Counter {
 
 const KINDS: [bool; 2] = [false, true];
 
+/// A counter that gives its messages a label, for the watchdog.
+struct Labelled(Counter);
+
+impl Service for Labelled {
+    type Msg = Msg;
+
+    async fn handle(&mut self, msg: Msg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            Msg::Add => self.0.0 += 1,
+            Msg::Get(reply) => {
+                reply.send(self.0.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn label(msg: &Msg) -> Option<&'static str> {
+        Some(match msg {
+            Msg::Add => "add",
+            Msg::Get(_) => "get",
+        })
+    }
+}
+
+/// Who looks at the counter.
+#[derive(Debug, Clone, Copy)]
+enum Watched {
+    No,
+    /// Nobody either, but there is a timer in the runtime, as in any real one. tokio parks more slowly then.
+    NoButATimer,
+    /// With a limit that is short for the purpose: eighty looks in a second.
+    Yes,
+    /// And its messages have labels.
+    ByLabel,
+}
+
+const WATCHED: [Watched; 4] = [Watched::No, Watched::NoButATimer, Watched::Yes, Watched::ByLabel];
+
 /// A tree with one counter, in a ractor actor or in a bare task.
 fn counter(light: bool) -> (Runtime, Tree, Handle<Msg>) {
+    watched_counter(light, Watched::No)
+}
+
+fn watched_counter(light: bool, watched: Watched) -> (Runtime, Tree, Handle<Msg>) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let child = Child::service("counter", |_| async { Ok(Counter(0)) });
+    let policy = Policy::default().watchdog(Duration::from_millis(100));
+    let child = match watched {
+        Watched::No | Watched::NoButATimer => Child::service("counter", |_| async { Ok(Counter(0)) }),
+        Watched::Yes => Child::service("counter", |_| async { Ok(Counter(0)) }).policy(policy),
+        Watched::ByLabel => Child::service("counter", |_| async { Ok(Labelled(Counter(0))) }).policy(policy),
+    };
+    if let Watched::NoButATimer = watched {
+        runtime.spawn(async { tokio::time::sleep(Duration::from_secs(3600)).await });
+    }
     let child = if light { child.light() } else { child };
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child);
     let tree = runtime.block_on(tree.start()).expect("it starts");
@@ -63,6 +113,30 @@ fn cast(bencher: Bencher<'_, '_>, light: bool) {
 #[divan::bench(args = KINDS)]
 fn call(bencher: Bencher<'_, '_>, light: bool) {
     let (runtime, _tree, counter) = counter(light);
+    bencher.counter(ItemsCount::new(100u32)).bench_local(|| {
+        runtime.block_on(async {
+            for _ in 0..100 {
+                counter.call(Msg::Get).await.expect("an answer");
+            }
+        });
+    });
+}
+
+/// The same, with and without a watchdog: what it costs per message.
+#[divan::bench(args = WATCHED)]
+fn cast_watched(bencher: Bencher<'_, '_>, watched: Watched) {
+    let (runtime, _tree, counter) = watched_counter(true, watched);
+    bencher.counter(ItemsCount::new(1000u32)).bench_local(|| {
+        for _ in 0..1000 {
+            counter.cast(Msg::Add).expect("room for 1024");
+        }
+        runtime.block_on(counter.call(Msg::Get)).expect("an answer")
+    });
+}
+
+#[divan::bench(args = WATCHED)]
+fn call_watched(bencher: Bencher<'_, '_>, watched: Watched) {
+    let (runtime, _tree, counter) = watched_counter(true, watched);
     bencher.counter(ItemsCount::new(100u32)).bench_local(|| {
         runtime.block_on(async {
             for _ in 0..100 {

@@ -13,8 +13,8 @@ use crate::directory::LookupError;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::port::Port;
-use crate::slot::Slot;
 use crate::slot::life::Tenancy;
+use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
@@ -51,6 +51,12 @@ impl<M: Send + 'static> Inner<M> {
         self.port.set_ready();
         if self.slot.ready(&self.port) {
             self.port.tell_ready();
+        }
+    }
+
+    pub(crate) fn takes(&self, time: Duration) {
+        if let (Some(vigil), Some((message, _))) = (self.port.vigil(), self.slot.in_hand()) {
+            vigil.grant(message, time);
         }
     }
 
@@ -182,6 +188,27 @@ impl<S: crate::Service> Context<S> {
     /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.
     pub fn is_stopping(&self) -> bool {
         self.inner.port.is_told_to_stop()
+    }
+
+    /// Tells the [watchdog](crate::Policy::watchdog) that the message in hand will take so long from now on: only then does
+    /// its limit begin to count. It is said for this message alone, and what is said last counts, so that long work may say
+    /// it at every step. Without a watchdog it does nothing.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # use std::time::Duration;
+    /// # struct Index; impl Index { async fn compact(&mut self) {} }
+    /// impl Service for Index {
+    ///     type Msg = ();
+    ///     async fn handle(&mut self, (): (), ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         ctx.takes(Duration::from_secs(60));
+    ///         self.compact().await;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn takes(&self, time: Duration) {
+        self.inner.takes(time);
     }
 
     /// Starts a task that is linked to this incarnation: it is dropped before the next one is built, and a panic in it

@@ -129,6 +129,11 @@ pub(crate) fn teardown() -> Option<Exit> {
     TEARDOWN.try_with(|exit| exit.borrow().clone()).ok().flatten()
 }
 
+/// Lends the port of the incarnation whose code this thread runs.
+pub(crate) fn lent<R>(code: impl FnOnce(&Arc<Port>) -> R) -> Option<R> {
+    PORT.try_with(|port| port.borrow().as_ref().map(code)).ok().flatten()
+}
+
 /// Whether this thread runs code of the incarnation that `test` recognises.
 pub(crate) fn is(test: impl FnOnce(&Port) -> bool) -> bool {
     PORT.try_with(|port| port.borrow().as_deref().is_some_and(test)).unwrap_or(false)

@@ -64,6 +64,12 @@ pub enum EventKind {
         /// What its exit will be.
         exit: Exit,
     },
+    /// Its code has not yielded for longer than its watchdog allows. What is done about it is told by
+    /// [`Overdue`](Self::Overdue), unless it comes back before that.
+    Blocks {
+        /// For how long by now.
+        time: Duration,
+    },
     /// It will not be started again by itself.
     Down,
     /// Its spec is forgotten.
@@ -89,6 +95,7 @@ impl fmt::Display for EventKind {
             Self::Waiting => f.write_str("waits for services that it depends on"),
             Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
+            Self::Blocks { time } => write!(f, "has blocked its thread for {time:.1?}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),
             Self::GaveUp { child } => write!(f, "gave up on `{child}`"),

@@ -16,6 +16,7 @@ use crate::mailbox::Overflow;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
+use crate::watchdog::Wait;
 use crate::why::Why;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
@@ -103,7 +104,7 @@ impl<M: Send + 'static> Handle<M> {
                 Push::Refused(Refusal::Full, back, fate) => (message, call) = (back, fate),
                 Push::Refused(refusal, back, _) => return Err(self.refused(refusal, back)),
             }
-            room.await;
+            Wait::around(Wait::of_caller(&self.slot, None), room).await;
         }
     }
 
@@ -122,14 +123,16 @@ impl<M: Send + 'static> Handle<M> {
         if self.is_caller() {
             return Call::new(Progress::Refused(self.refused(Refusal::ToItself, message)));
         }
-        Call::new(match self.slot.push(message, Some(fate), IfFull::ObeyPolicy) {
+        let wait = Wait::of_caller(&self.slot, Some(&fate));
+        let stage = match self.slot.push(message, Some(fate), IfFull::ObeyPolicy) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if self.slot.overflow() == Overflow::Wait => {
                 let handle = self.clone();
                 Progress::Sending(Box::pin(async move { handle.push_waiting(message, fate).await }), waiting)
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
-        })
+        };
+        Call::new(stage).seen_by(wait)
     }
 
     /// As [`call`](Self::call), but waits no longer than `limit`.

@@ -118,6 +118,7 @@
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
 //! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
 //! | `trace/`, `main.rs` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`); the command line |
@@ -155,6 +156,7 @@ pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+mod watchdog;
 mod why;
 mod world;
 

@@ -60,6 +60,7 @@ impl Limiter {
             | EventKind::Waiting
             | EventKind::Parked { .. }
             | EventKind::Overdue { .. }
+            | EventKind::Blocks { .. }
             | EventKind::GaveUp { .. } => {}
         }
         // One that has only ever started needs no window.
@@ -90,7 +91,9 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
-        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } => Level::ERROR,
+        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
+            Level::ERROR
+        }
     }
 }
 
@@ -122,6 +125,9 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         }
         EventKind::Overdue { exit } => {
             warn!(%path, generation, %exit, suppressed, "child takes too long and is killed")
+        }
+        EventKind::Blocks { time } => {
+            error!(%path, generation, ?time, suppressed, "child blocks its thread and does not yield");
         }
         EventKind::Down => info!(%path, generation, "child is down"),
         EventKind::Gone => debug!(%path, generation, suppressed, "child is gone"),

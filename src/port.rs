@@ -13,7 +13,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 use crate::incarnation::tasks::Tasks;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
+use crate::watchdog::{Vigil, Watchdog};
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;
@@ -66,6 +67,8 @@ pub(crate) struct Port {
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: Mutex<Option<Arc<Extras>>>,
+    /// What the watchdog sees, where there is one.
+    vigil: OnceLock<Box<Vigil>>,
 }
 
 /// What most incarnations never need.
@@ -74,6 +77,8 @@ struct Extras {
     broken: Mutex<Option<Exit>>,
     /// The exit it has chosen.
     chosen: Mutex<Option<Exit>>,
+    /// Why it is being killed, where that is more than that it is.
+    blame: Mutex<Option<Exit>>,
     /// What the factory said about it.
     info: Mutex<Option<Arc<str>>>,
     /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
@@ -84,7 +89,7 @@ struct Extras {
 impl Port {
     pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
         let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
-        Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default() })
+        Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default(), vigil: OnceLock::new() })
     }
 
     /// The extras, if there are any. To be called after a signal was set.
@@ -99,6 +104,20 @@ impl Port {
 
     pub(crate) fn attempt(&self) -> Attempt {
         self.attempt
+    }
+
+    /// The watchdog of the tree.
+    pub(crate) fn watchdog(&self) -> &Watchdog {
+        self.facts.watchdog()
+    }
+
+    /// What the watchdog sees of it, if it has ever looked, or will.
+    pub(crate) fn vigil(&self) -> Option<&Vigil> {
+        self.vigil.get().map(|vigil| &**vigil)
+    }
+
+    pub(crate) fn vigil_or_new(&self) -> &Vigil {
+        self.vigil.get_or_init(Box::default)
     }
 
     pub(crate) fn tell(&self, fact: Fact) {
@@ -160,6 +179,17 @@ impl Port {
     /// The supervisor kills it.
     pub(crate) fn kill(&self) {
         self.signal(KILL);
+    }
+
+    /// Says what its exit will be when it is killed, or ends in any other way from now on. The first one counts.
+    pub(crate) fn blame(&self, exit: &Exit) {
+        lock(&self.extras().blame).get_or_insert_with(|| exit.clone());
+    }
+
+    /// The one place that knows how an incarnation ended that ends as `exit` by itself: the reason for which it was being
+    /// killed, if there is one, comes first. (The machine sees it in the same way.)
+    pub(crate) fn verdict(&self, exit: Exit) -> Exit {
+        self.extras_if_any().and_then(|extras| lock(&extras.blame).clone()).unwrap_or(exit)
     }
 
     /// Somebody else kills it, and the supervisor has to know, should it not die of it.

@@ -4,14 +4,17 @@
 //!
 //! 1. **Yield.** Between two messages and at every `.await` that really waits, a service can be stopped or killed. Code
 //!    that does not yield cannot be stopped by anybody: it is abandoned after the stop ladder, and until then holds up
-//!    its supervisor's stop. On a single-threaded runtime it holds up everybody.
+//!    its supervisor's stop. On a single-threaded runtime it holds up everybody. A [watchdog](crate::Policy::watchdog)
+//!    finds a handler that does not come back, whether it yields or not.
 //! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
 //!    locks; so are timers and tasks started through the [`Context`]. What a service starts by other means
 //!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
 //! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost and a caller who waits for
 //!    it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
 //! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
-//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit.
+//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
+//!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in
+//!    which somebody has a watchdog, a circle that has stood for as long as its limit is found, and broken by ending one.
 //! 5. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
 //!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
 //! 6. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
@@ -58,6 +61,28 @@ pub trait Service: Sized + Send + 'static {
     /// An error ends the incarnation as [`Exit::Failed`](crate::Exit::Failed); a panic as
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long.
+    /// Without a label it is the type of the messages.
+    ///
+    /// Asked for every message, before it is handled, of services that are watched: it should be a `match` and nothing
+    /// more.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Store; enum Msg { Load(u64), Save }
+    /// impl Service for Store {
+    ///     type Msg = Msg;
+    ///     # async fn handle(&mut self, _: Msg, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) }
+    ///     fn label(msg: &Msg) -> Option<&'static str> {
+    ///         Some(match msg { Msg::Load(_) => "load", Msg::Save => "save" })
+    ///     }
+    /// }
+    /// ```
+    fn label(msg: &Self::Msg) -> Option<&'static str> {
+        let _ = msg;
+        None
+    }
 
     /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
     /// error; not after a panic or a kill. The child's shutdown time includes it.

@@ -19,6 +19,7 @@ use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::sync::lock;
+use crate::watchdog::Watchdog;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     /// The root is ending: whoever ends now does not come back.
     is_ending: AtomicBool,
     casualties: Mutex<Casualties>,
+    pub(crate) watchdog: Arc<Watchdog>,
 }
 
 /// Where events go.
@@ -66,6 +68,7 @@ impl World {
             is_shutting_down: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             casualties: Mutex::default(),
+            watchdog: Arc::default(),
         })
     }
 
@@ -139,6 +142,7 @@ impl World {
 
     /// The tree is over: every slot is closed and every stream of events ends.
     pub(crate) fn end(&self) {
+        self.watchdog.end();
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
@@ -182,7 +186,7 @@ impl World {
     /// Fences an incarnation that does not end, and tells who it is, once.
     pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) {
         let generation = slot.status().generation;
-        if slot.life().fence(port, &Exit::Killed) {
+        if slot.life().fence(port, &port.verdict(Exit::Killed)) {
             self.tell_abandoned(path, generation);
             port.wake();
         }

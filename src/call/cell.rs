@@ -111,6 +111,8 @@ pub(crate) trait Fate: Send + Sync {
     fn orphaned(&self, exit: Option<&Exit>);
     /// The incarnation was cut off: no answer of its may count, wherever the reply is.
     fn fenced(&self, exit: &Exit);
+    /// The handler is done with the message, and the answer may come from anywhere.
+    fn is_elsewhere(&self) -> bool;
     /// The message will not run. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
@@ -230,6 +232,10 @@ impl<T: Send> Fate for Cell<T> {
     fn fenced(&self, exit: &Exit) {
         self.stage.store(DEFERRED, Ordering::Release);
         self.settle(Outcome::Crashed(exit.clone()));
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == DEFERRED
     }
 
     fn reserve_return(&self) -> bool {

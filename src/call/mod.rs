@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{CallError, SendError};
+use crate::watchdog::Wait;
 pub use cell::Reply;
 pub(crate) use cell::{Answer, Fate, Waiting, pair};
 
@@ -19,6 +20,8 @@ pub(crate) use cell::{Answer, Fate, Waiting, pair};
 pub struct Call<M, T> {
     stage: Progress<M, T>,
     limit: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// What the watchdog is told of it, if it is to be told anything.
+    wait: Option<Box<Wait>>,
 }
 
 /// How far a call has come.
@@ -32,7 +35,12 @@ pub(crate) enum Progress<M, T> {
 
 impl<M, T> Call<M, T> {
     pub(crate) fn new(stage: Progress<M, T>) -> Self {
-        Self { stage, limit: None }
+        Self { stage, limit: None, wait: None }
+    }
+
+    pub(crate) fn seen_by(mut self, wait: Option<Box<Wait>>) -> Self {
+        self.wait = wait;
+        self
     }
 
     /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`].
@@ -52,7 +60,21 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
     type Output = Result<T, CallError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+        let polled = self.poll_outcome(cx);
+        let is_limited = self.limit.is_some();
+        if let Some(wait) = &mut self.wait {
+            match polled {
+                Poll::Pending => wait.goes_on(is_limited),
+                Poll::Ready(_) => self.wait = None,
+            }
+        }
+        polled
+    }
+}
+
+impl<M: Send + 'static, T> Call<M, T> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
+        let this = self;
         if let Progress::Sending(sending, _) = &mut this.stage {
             let sent = sending.as_mut().poll(cx);
             this.stage = match (sent, std::mem::replace(&mut this.stage, Progress::Done)) {
@@ -79,9 +101,7 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
         }
         Poll::Pending
     }
-}
 
-impl<M: Send + 'static, T> Call<M, T> {
     #[cold]
     fn refuse(&mut self) -> Poll<Result<T, CallError<M>>> {
         match std::mem::replace(&mut self.stage, Progress::Done) {

@@ -120,6 +120,7 @@ impl Book {
             | EventKind::Delayed { .. }
             | EventKind::Waiting
             | EventKind::Overdue { .. }
+            | EventKind::Blocks { .. }
             | EventKind::Down
             | EventKind::Gone => {}
         }

@@ -122,7 +122,7 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
             if tokio::time::timeout(limit, free).await.is_err() {
                 if let Some(zombie) = slot.life().tenant() {
                     tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
-                    slot.life().fence(&zombie, &Exit::Killed);
+                    slot.life().fence(&zombie, &zombie.verdict(Exit::Killed));
                     zombie.wake();
                 }
                 slot.life().claim(&port);
@@ -220,7 +220,10 @@ impl Life {
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
         let entered = self.span.enter();
+        let vigil = self.port.vigil();
+        vigil.inspect(|vigil| vigil.begin_poll());
         let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
+        vigil.inspect(|vigil| vigil.end_poll());
         drop(entered);
         match polled {
             Ok(Poll::Pending) if is_killed => Poll::Ready(End::Exit(Exit::Killed)),
@@ -249,6 +252,10 @@ impl Life {
 
     /// Drops what the life owned (invariant 2).
     fn tear_down(&mut self, end: End) {
+        let end = match end {
+            End::Ignored => End::Ignored,
+            End::Exit(exit) => End::Exit(self.port.verdict(exit)),
+        };
         let exit = match &end {
             End::Ignored => Exit::Shutdown,
             End::Exit(exit) => exit.clone(),

@@ -69,6 +69,7 @@ async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) 
             Err(panic) => exit = worst(exit, panic, &ctx.path()),
         }
     }
+    let exit = ctx.inner().port.verdict(exit);
     match state.tear_down(&exit) {
         Ok(()) => exit,
         Err(panic) => worst(exit, panic, &ctx.path()),
@@ -148,6 +149,10 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         };
         in_a_row += 1;
         rest = false;
+        if let Some(vigil) = inner.port.vigil() {
+            // A label that panics is none.
+            vigil.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
+        }
         #[cfg(not(feature = "chaos"))]
         let handle = service.handle(message, ctx);
         #[cfg(feature = "chaos")]

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
@@ -54,6 +55,12 @@ impl<M: Send + 'static> Inbox<M> {
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit.as_deref()
+    }
+
+    /// Tells the watchdog that the message in hand will take so long from now on, as
+    /// [`Context::takes`](crate::Context::takes) does.
+    pub fn takes(&self, time: Duration) {
+        self.inner.takes(time);
     }
 
     /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.

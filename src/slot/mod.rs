@@ -298,6 +298,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn status(&self) -> Status;
     fn watch(&self) -> watch::Receiver<Status>;
     fn accounting(&self) -> Accounting;
+    /// The number of the message in hand, the same as long as it is the same message, and who has it.
+    fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
     fn close(&self, state: State);
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
@@ -365,6 +367,12 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             in_hand: u64::from(front.in_hand.is_some()),
             attempts: back.attempts,
         }
+    }
+
+    fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
+        let front = lock(&self.front);
+        front.in_hand.as_ref()?;
+        Some((front.handled + front.crashed, front.owner.clone()?))
     }
 
     fn close(&self, state: State) {

@@ -90,6 +90,7 @@ impl Driver {
         }
         entry.coded = (coded != wanted).then(|| Box::new(coded));
         self.prepare(key);
+        self.watch(key);
     }
 
     fn set_group(&mut self, group: Option<Group>) {

@@ -10,21 +10,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{
-    Abandon, Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Exit, Machine, Policy, Readiness, Report,
-};
+use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Policy, Report};
 use tokio::task::AbortHandle;
 
-use crate::current;
 use crate::event::EventKind;
-use crate::incarnation::{self, Birth, failure};
 use crate::layer::Group;
-use crate::port::Port;
-use crate::service::Ignore;
-use crate::slot::Control;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
-use crate::supervisor::actor;
 use crate::supervisor::configure;
 use crate::supervisor::description::Shape;
 use crate::supervisor::entry::Entry;
@@ -33,7 +25,7 @@ use crate::supervisor::gates::Gates;
 use crate::supervisor::lookout::Lookout;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
-use crate::supervisor::plan::{Make, Plan};
+use crate::supervisor::plan::Plan;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -61,7 +53,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
-        let facts = Arc::new(Facts::default());
+        let facts = Arc::new(Facts::new(world.watchdog.clone()));
         plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
         let group = configure::group(&world, &plan, plan.group());
@@ -114,7 +106,8 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
-        for fact in facts.drain(..) {
+        for mut fact in facts.drain(..) {
+            self.amend(&mut fact);
             self.note(&fact);
             self.hand_over(fact, now);
         }
@@ -127,6 +120,7 @@ impl Driver {
         loop {
             let action = self.machine.poll_action();
             while let Some(report) = self.machine.poll_report() {
+                self.blame(&report);
                 self.report(report);
             }
             match action {
@@ -162,6 +156,7 @@ impl Driver {
                 self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
             }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
+            Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => self.machine.kill(now),
             Fact::Abandon => self.machine.abandon(now),
@@ -190,6 +185,7 @@ impl Driver {
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
             | Fact::KillUnderWay(_)
+            | Fact::Hung { .. }
             | Fact::Stop(_)
             | Fact::Kill
             | Fact::Abandon
@@ -206,7 +202,7 @@ impl Driver {
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
             // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
-            if entry.was_asked && matches!(exit, Exit::Killed) {
+            if entry.was_asked && matches!(exit, Exit::Killed | Exit::Hung(_)) {
                 self.world.note_killed(&entry.path);
             }
             if self.world.is_ending() {
@@ -321,116 +317,6 @@ impl Driver {
             }
         }
         false
-    }
-
-    /// A start that waits in line is called off.
-    fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
-        if let Some(entry) = self.children.get_mut(&attempt.child())
-            && entry.ticket.take().is_some()
-        {
-            self.facts.push(Fact::StartFailed { attempt, exit });
-        }
-    }
-
-    async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.was_asked = false;
-        entry.control = None;
-        match &entry.make {
-            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
-            Make::Life(_) => {
-                entry.ticket = None;
-                self.machine.handle_in_line(attempt, true, self.world.now());
-                entry.ticket = Some(self.gates.enter(&self.facts, attempt));
-            }
-            Make::Supervisor(recipe) => {
-                // The description may be made anew, by code of the user's, who may not want it either.
-                let plan = current::catch(|| {
-                    let plan = recipe.next_plan(&self.world)?;
-                    plan.init()?;
-                    anyhow::Ok(plan)
-                });
-                let fact = match plan {
-                    Ok(Ok(plan)) => {
-                        let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                        let driver = Driver::new(plan, self.world.clone(), link, &self.gates);
-                        entry.control = Some(Control::Supervisor(driver.facts()));
-                        actor::launch(driver, Some(myself.get_cell())).await;
-                        return;
-                    }
-                    Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
-                    Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
-                    Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
-                };
-                self.facts.push(fact);
-            }
-        }
-    }
-
-    /// A start that has been let in, unless it was called off meanwhile.
-    async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
-        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.ticket.is_some()) {
-            self.launch(attempt, myself).await;
-        }
-    }
-
-    async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        let Make::Life(conceive) = &entry.make else { return };
-        let spec = self.machine.spec(attempt.child());
-        let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
-        let port = Port::new(attempt, self.facts.clone());
-        if policy.readiness == Some(Readiness::WhenSaid) {
-            port.says_ready();
-        }
-        #[cfg(feature = "chaos")]
-        if self.world.infirmary.ails(&entry.path) {
-            port.set_afflicted(true);
-        }
-        if policy.reset_after_messages.is_some() {
-            entry.handled_before = entry.slot.accounting().handled;
-        }
-        entry.control = Some(Control::Port(port.clone()));
-        let life = conceive(Birth {
-            slot: entry.slot.clone(),
-            port,
-            world: self.world.clone(),
-            scope: self.plan.path.clone(),
-            last_exit: entry.last_exit.clone(),
-            drain: entry.drain,
-            light: entry.light,
-            abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
-            cell: myself.get_cell(),
-        });
-        if entry.light {
-            tokio::spawn(life);
-        } else {
-            incarnation::actor::launch(life, myself.get_cell()).await;
-        }
-    }
-
-    fn abandon(&mut self, attempt: Attempt) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.last_exit = Some(Arc::new(Exit::Killed));
-        if entry.was_asked {
-            self.world.note_killed(&entry.path);
-        }
-        let (path, slot) = (&entry.path, &entry.slot);
-        match entry.control.take() {
-            Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
-            Some(Control::Supervisor(facts)) => {
-                facts.push(Fact::Abandon);
-                // It may not get its turn before the tree is over: what lives below it is cut off from here.
-                for (path, listed) in self.world.directory.under(path) {
-                    if let Some(port) = listed.slot.life().tenant() {
-                        self.world.cut_off(&path, &*listed.slot, &port);
-                    }
-                }
-                self.world.tell_abandoned(path, slot.status().generation);
-            }
-            None => {}
-        }
     }
 
     /// Invariant 3.

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) ticket: Option<Ticket>,
     /// What it had handled before its present life.
     pub(crate) handled_before: u64,
+    /// Why the present attempt is being killed, where that is more than that it is.
+    pub(crate) blame: Option<Exit>,
     /// Added at run time: it is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
 }
@@ -50,6 +52,7 @@ impl Entry {
             coded,
             ticket: None,
             handled_before: 0,
+            blame: None,
             is_added,
         })
     }
@@ -60,6 +63,12 @@ impl Entry {
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);
+    }
+
+    /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor
+    /// has no port, and an incarnation may have ended before it was told why it was to be killed.
+    pub(crate) fn verdict(&self, exit: Exit) -> Exit {
+        self.blame.clone().unwrap_or(exit)
     }
 
     pub(crate) fn generation(&self) -> u64 {

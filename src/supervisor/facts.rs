@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use ractor::ActorRef;
-use regrow_supervisors::{Attempt, Exit};
+use regrow_supervisors::{Attempt, Exit, Hang};
 
 use crate::supervisor::manage::Ordered;
 use crate::sync::lock;
+use crate::watchdog::Watchdog;
 
 /// What a supervisor is told.
 #[derive(Debug)]
@@ -41,6 +42,12 @@ pub(crate) enum Fact {
         exit: Exit,
     },
     KillUnderWay(Attempt),
+    /// It works on this message for too long, or waits in a circle.
+    Hung {
+        attempt: Attempt,
+        message: Option<u64>,
+        hang: Hang,
+    },
     Stop(Exit),
     Kill,
     Abandon,
@@ -52,6 +59,8 @@ pub(crate) enum Fact {
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     queue: Mutex<Queue>,
+    /// The watchdog of the tree, for everybody who tells facts.
+    watchdog: Arc<Watchdog>,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +73,14 @@ struct Queue {
 }
 
 impl Facts {
+    pub(crate) fn new(watchdog: Arc<Watchdog>) -> Self {
+        Self { queue: Mutex::default(), watchdog }
+    }
+
+    pub(crate) fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
     pub(crate) fn push(&self, fact: Fact) {
         let actor = {
             let mut queue = lock(&self.queue);

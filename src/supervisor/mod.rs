@@ -8,6 +8,8 @@ pub(crate) mod dynamic;
 pub(crate) mod entry;
 pub(crate) mod facts;
 pub(crate) mod gates;
+mod hangs;
+mod lives;
 pub(crate) mod lookout;
 pub(crate) mod manage;
 mod orders;

@@ -186,13 +186,14 @@ impl fmt::Display for Panic {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Hang {
-    /// How long the message had been in hand, waits for other services left out.
+    /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
     pub time: Duration,
-    /// Its type, or the label that the service gives it.
+    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand.
     pub message: Arc<str>,
-    /// The service whose answer, or whose room, it waited for.
+    /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
+    /// there is one in a circle, and seldom otherwise.
     pub waiting_for: Option<Arc<str>>,
-    /// The services that wait for each other in a circle, this one first.
+    /// The services that wait for each other in a circle, this one first. Empty where there is none.
     pub cycle: Arc<[Arc<str>]>,
 }
 

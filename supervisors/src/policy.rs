@@ -52,7 +52,11 @@ pub struct Policy {
     pub start_timeout: Option<Duration>,
     /// Names of services that have to be ready before this one is started.
     pub depends_on: Option<Arc<[Arc<str>]>>,
-    /// A message in hand for longer than this means that the service hangs. Default: no such limit.
+    /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
+    /// [`Exit::Hung`], an abnormal one. Default: no such limit.
+    ///
+    /// Late by at most a quarter of it. Time inside the runtime's own `call` and `send` does not count, unless services
+    /// wait for each other in a circle for so long. For services and threads only: others have no messages to be seen.
     pub watchdog: Option<Duration>,
     /// What to do about ends of a certain kind. The first rule that matches wins.
     pub rules: Option<Arc<[Rule]>>,
@@ -304,7 +308,7 @@ impl Policy {
         self
     }
 
-    /// How long a message may be in hand.
+    /// How long a message may be in hand: see [`watchdog`](Self::watchdog).
     #[must_use]
     pub fn watchdog(mut self, limit: Duration) -> Self {
         self.watchdog = Some(limit);

@@ -252,6 +252,11 @@ impl ChildSpec {
         self.policy.as_ref().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
     }
 
+    /// How long a message may be in hand, where somebody watches that.
+    pub fn watchdog_limit(&self) -> Option<Duration> {
+        self.policy.as_ref()?.watchdog
+    }
+
     /// Whether its policy makes sense.
     pub(crate) fn check(&self) -> Result<(), SpecError> {
         let checked = self.policy.as_ref().map_or(Ok(()), |policy| policy.check());

@@ -270,6 +270,13 @@ impl Gate {
         assert!(!timed_out, "the gate was never opened");
     }
 
+    /// Blocks the thread until it is opened, and no longer than this.
+    pub(crate) fn pass_within(&self, limit: Duration) {
+        let (passage, opened) = &*self.0;
+        let passage = passage.lock().unwrap();
+        drop(opened.wait_timeout_while(passage, limit, |passage| !passage.is_open).unwrap());
+    }
+
     /// Waits until somebody is blocked at it.
     pub(crate) async fn reached(&self) {
         let reached = async {

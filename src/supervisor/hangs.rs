@@ -1,0 +1,53 @@
+//! Children that take too long: a driver has them watched, looks twice at what it is told, and remembers why it kills them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
+
+use crate::directory::Kind;
+use crate::slot::Control;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::facts::Fact;
+
+impl Driver {
+    /// Has the child's present incarnation watched, as its policy says now. To be called at its start, and when the policy
+    /// has changed. Tasks and supervisors have no messages, and plain actors have theirs elsewhere.
+    pub(super) fn watch(&self, child: ChildKey) {
+        let (Some(entry), Some(spec)) = (self.children.get(&child), self.machine.spec(child)) else { return };
+        if let (Kind::Service | Kind::Thread, Some(Control::Port(port))) = (entry.kind, &entry.control) {
+            self.world.watchdog.watch(&self.world, &entry.path, &entry.slot, port, spec.watchdog_limit());
+        }
+    }
+
+    /// The watchdog says that it hangs. By now it may have come back, or be ending already.
+    pub(super) fn hung(&mut self, attempt: Attempt, message: Option<u64>, hang: Hang, now: Duration) {
+        let Some(entry) = self.children.get(&attempt.child()) else { return };
+        let Some(port) = entry.control.as_ref().and_then(Control::port) else { return };
+        let is_in_hand =
+            |message| entry.slot.in_hand().is_some_and(|(now, owner)| now == message && Arc::ptr_eq(&owner, port));
+        if port.attempt() == attempt && !port.is_over() && message.is_none_or(is_in_hand) {
+            self.machine.handle_hung(attempt, hang, now);
+        }
+    }
+
+    /// Lets whoever is about to be killed know why, before it is.
+    pub(super) fn blame(&mut self, report: &Report) {
+        let Report::Overdue { attempt, exit } = report else { return };
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        if let Some(Control::Port(port)) = &entry.control {
+            port.blame(exit);
+        }
+        entry.blame = Some(exit.clone());
+    }
+
+    /// A child that was killed for a reason has ended for that reason, whatever it says itself: a supervisor does not know
+    /// it, and an incarnation may have ended before it was told. The machine sees it in the same way.
+    pub(super) fn amend(&self, fact: &mut Fact) {
+        if let Fact::StartFailed { attempt, exit } | Fact::Ended { attempt, exit } = fact
+            && let Some(entry) = self.children.get(&attempt.child())
+        {
+            *exit = entry.verdict(exit.clone());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Starting children and giving them up: how an attempt that the machine has ordered becomes a life, through the gates that
+//! stand before it.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
+
+use crate::current;
+use crate::incarnation::{self, Birth, failure};
+use crate::port::Port;
+use crate::service::Ignore;
+use crate::slot::Control;
+use crate::supervisor::actor;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::facts::Fact;
+use crate::supervisor::parent::Link;
+use crate::supervisor::plan::Make;
+
+impl Driver {
+    /// A start that waits in line is called off.
+    pub(super) fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
+        if let Some(entry) = self.children.get_mut(&attempt.child())
+            && entry.ticket.take().is_some()
+        {
+            self.facts.push(Fact::StartFailed { attempt, exit });
+        }
+    }
+
+    pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        (entry.was_asked, entry.control, entry.blame) = (false, None, None);
+        match &entry.make {
+            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
+            Make::Life(_) => {
+                entry.ticket = None;
+                self.machine.handle_in_line(attempt, true, self.world.now());
+                entry.ticket = Some(self.gates.enter(&self.facts, attempt));
+            }
+            Make::Supervisor(recipe) => {
+                // The description may be made anew, by code of the user's, who may not want it either.
+                let plan = current::catch(|| {
+                    let plan = recipe.next_plan(&self.world)?;
+                    plan.init()?;
+                    anyhow::Ok(plan)
+                });
+                let fact = match plan {
+                    Ok(Ok(plan)) => {
+                        let link = Link::Supervisor { facts: self.facts.clone(), attempt };
+                        let driver = Driver::new(plan, self.world.clone(), link, &self.gates);
+                        entry.control = Some(Control::Supervisor(driver.facts()));
+                        actor::launch(driver, Some(myself.get_cell())).await;
+                        return;
+                    }
+                    Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
+                    Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
+                    Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
+                };
+                self.facts.push(fact);
+            }
+        }
+    }
+
+    /// A start that has been let in, unless it was called off meanwhile.
+    pub(super) async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
+        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.ticket.is_some()) {
+            self.launch(attempt, myself).await;
+        }
+    }
+
+    async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let Make::Life(conceive) = &entry.make else { return };
+        let spec = self.machine.spec(attempt.child());
+        let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
+        let port = Port::new(attempt, self.facts.clone());
+        if policy.readiness == Some(Readiness::WhenSaid) {
+            port.says_ready();
+        }
+        #[cfg(feature = "chaos")]
+        if self.world.infirmary.ails(&entry.path) {
+            port.set_afflicted(true);
+        }
+        if policy.reset_after_messages.is_some() {
+            entry.handled_before = entry.slot.accounting().handled;
+        }
+        entry.control = Some(Control::Port(port.clone()));
+        let life = conceive(Birth {
+            slot: entry.slot.clone(),
+            port,
+            world: self.world.clone(),
+            scope: self.plan.path.clone(),
+            last_exit: entry.last_exit.clone(),
+            drain: entry.drain,
+            light: entry.light,
+            abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
+            cell: myself.get_cell(),
+        });
+        let is_light = entry.light;
+        self.watch(attempt.child());
+        if is_light {
+            tokio::spawn(life);
+        } else {
+            incarnation::actor::launch(life, myself.get_cell()).await;
+        }
+    }
+
+    pub(super) fn abandon(&mut self, attempt: Attempt) {
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
+        if entry.was_asked {
+            self.world.note_killed(&entry.path);
+        }
+        let (path, slot) = (&entry.path, &entry.slot);
+        match entry.control.take() {
+            Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
+            Some(Control::Supervisor(facts)) => {
+                facts.push(Fact::Abandon);
+                // It may not get its turn before the tree is over: what lives below it is cut off from here.
+                for (path, listed) in self.world.directory.under(path) {
+                    if let Some(port) = listed.slot.life().tenant() {
+                        self.world.cut_off(&path, &*listed.slot, &port);
+                    }
+                }
+                self.world.tell_abandoned(path, slot.status().generation);
+            }
+            None => {}
+        }
+    }
+}

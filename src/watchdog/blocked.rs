@@ -1,0 +1,67 @@
+//! The thread that looks when the runtime cannot: for code that does not yield, which on a single-threaded runtime starves
+//! the sampler and everybody else.
+//!
+//! It finds a poll of an incarnation that does not come back, with the same message in hand, and says so. What it tells
+//! the supervisor counts only if the message is still in hand when that can act.
+//!
+//! Invariant: it sees nothing under a paused clock (PITFALLS 23). It sleeps by the clock on the wall and judges by the
+//! runtime's, which stands still while a poll is under way if it is paused: a message in a poll never grows old then.
+
+use std::sync::Weak;
+use std::thread::{Builder, Thread, park_timeout};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::event::EventKind;
+use crate::watchdog::Who;
+use crate::world::World;
+
+/// The shortest pause between two looks.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+
+/// Its name, as debuggers show it.
+const NAME: &str = "regrow-watchdog";
+
+/// Starts the thread. It ends when nobody is watched any more, and with the tree.
+pub(super) fn start(world: Weak<World>) -> Option<Thread> {
+    let runtime = Handle::current();
+    match Builder::new().name(NAME.into()).spawn(move || run(&world, &runtime)) {
+        Ok(thread) => Some(thread.thread().clone()),
+        Err(error) => {
+            tracing::error!(%error, "no thread could be started to find code that blocks");
+            None
+        }
+    }
+}
+
+fn run(world: &Weak<World>, runtime: &Handle) {
+    // For its clock.
+    let _entered = runtime.enter();
+    loop {
+        let next = match world.upgrade().and_then(|world| look(&world)) {
+            None => return,
+            Some(next) => next,
+        };
+        park_timeout(next.saturating_duration_since(Instant::now()).max(PAUSE_MIN));
+    }
+}
+
+/// Looks, and says when to look again; `None` when there is nobody to look at.
+fn look(world: &World) -> Option<Instant> {
+    let watched = world.watchdog.watched(Who::Thread)?;
+    let now = Instant::now();
+    let mut next = None;
+    for watched in watched {
+        let (finding, again) = watched.look(Who::Thread, now, Duration::ZERO);
+        next = next.into_iter().chain(again).min();
+        if let Some(finding) = finding {
+            let (path, generation) = (finding.slot.path(), finding.slot.status().generation);
+            world.tell(&path, || generation, EventKind::Blocks { time: finding.hang.time });
+            finding.tell();
+        }
+    }
+    // None: the last of them has just gone, which the next look will see.
+    Some(next.unwrap_or(now))
+}

@@ -1,0 +1,129 @@
+//! Services that wait for each other: none of their time counts, and none of them will ever go on.
+//!
+//! A waiter is stuck when every wait of its that could free it leads to one that is stuck. So whoever has a wait that may end
+//! otherwise is free, whoever waits for somebody free is free too, and those who are left are stuck: each leads on to
+//! another one, and following them leads into a circle.
+//!
+//! Not seen from here is a time limit that is put around a call from outside. So a circle counts only when it has stood for
+//! as long as a limit of the watchdog: a shorter limit around a call is then never taken for none.
+//!
+//! One is enough to break a circle: the one that closed it, which is the one that began to wait last. Those who are
+//! watched themselves come before those who are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::Hang;
+use tokio::time::Instant;
+
+use crate::port::Port;
+use crate::slot::AnySlot;
+use crate::supervisor::facts::Fact;
+use crate::sync::lock;
+use crate::watchdog::{Vigil, watched};
+
+/// Somebody who waits without a limit.
+struct Waiter {
+    port: Arc<Port>,
+    /// Whom it waits for.
+    on: Vec<Arc<dyn AnySlot>>,
+    /// Since when it has waited for all of them.
+    since: Instant,
+    /// Those among the waiters that it waits for.
+    leads_to: Vec<usize>,
+}
+
+/// One member of a circle.
+struct Member<'a> {
+    waiter: &'a Waiter,
+    slot: &'a Arc<dyn AnySlot>,
+}
+
+impl Member<'_> {
+    fn limit(&self) -> Option<Duration> {
+        self.waiter.port.vigil().and_then(Vigil::limit)
+    }
+}
+
+/// Tells of every circle. `shortest` is the shortest limit in the tree, for circles in which nobody is watched.
+pub(super) fn look(ports: Vec<Arc<Port>>, now: Instant, shortest: Duration) {
+    let waiters = waiters(ports);
+    for circle in circles(&waiters) {
+        let stood = circle.iter().map(|member| now.saturating_duration_since(member.waiter.since)).min();
+        let limit = circle.iter().filter_map(Member::limit).min().unwrap_or(shortest);
+        if let Some(stood) = stood.filter(|stood| *stood >= limit) {
+            tell(&circle, stood);
+        }
+    }
+}
+
+fn waiters(ports: Vec<Arc<Port>>) -> Vec<Waiter> {
+    let endless = |port: Arc<Port>| {
+        let (on, since) = lock(&port.vigil()?.waits).endless()?;
+        Some(Waiter { port, on, since, leads_to: Vec::new() })
+    };
+    let mut waiters: Vec<_> = ports.into_iter().filter_map(endless).collect();
+    let address = |port: &Arc<Port>| Arc::as_ptr(port).addr();
+    let places: BTreeMap<_, _> = waiters.iter().enumerate().map(|(at, waiter)| (address(&waiter.port), at)).collect();
+    for waiter in &mut waiters {
+        let place = |slot: &Arc<dyn AnySlot>| places.get(&address(&slot.life().tenant()?)).copied();
+        // Shorter than `on` where somebody is not a waiter.
+        waiter.leads_to = waiter.on.iter().filter_map(place).collect();
+    }
+    waiters
+}
+
+fn circles(waiters: &[Waiter]) -> Vec<Vec<Member<'_>>> {
+    let is_stuck = stuck(waiters);
+    let mut is_visited = vec![false; waiters.len()];
+    let mut circles = Vec::new();
+    for start in (0..waiters.len()).filter(|at| is_stuck[*at]) {
+        // Everybody on the way, and the slot of the one that it leads to.
+        let (mut way, mut here) = (Vec::new(), start);
+        while !std::mem::replace(&mut is_visited[here], true) {
+            way.push(here);
+            here = waiters[here].leads_to[0];
+        }
+        let Some(first) = way.iter().position(|at| *at == here) else { continue };
+        let members = way[first..].iter().map(|&at| {
+            let before = way[first..].iter().find(|before| waiters[**before].leads_to[0] == at);
+            before.map(|&before| Member { waiter: &waiters[at], slot: &waiters[before].on[0] })
+        });
+        circles.push(members.flatten().collect());
+    }
+    circles
+}
+
+/// Who will never go on. All waits of those lead to others of them.
+fn stuck(waiters: &[Waiter]) -> Vec<bool> {
+    let mut waited_for_by = vec![BTreeSet::new(); waiters.len()];
+    for (at, waiter) in waiters.iter().enumerate() {
+        for &to in &waiter.leads_to {
+            waited_for_by[to].insert(at);
+        }
+    }
+    let mut is_stuck: Vec<_> = waiters.iter().map(|waiter| waiter.leads_to.len() == waiter.on.len()).collect();
+    let mut free: Vec<_> = (0..waiters.len()).filter(|at| !is_stuck[*at]).collect();
+    while let Some(at) = free.pop() {
+        let freed = waited_for_by[at].iter().filter(|by| std::mem::replace(&mut is_stuck[**by], false));
+        free.extend(freed);
+    }
+    is_stuck
+}
+
+fn tell(circle: &[Member<'_>], stood: Duration) {
+    let is_watched = |member: &Member<'_>| member.limit().is_some();
+    let last = circle.iter().enumerate().max_by_key(|(_, member)| (is_watched(member), member.waiter.since));
+    let Some((at, last)) = last else { return };
+    let port = &last.waiter.port;
+    let message = match (last.slot.in_hand(), port.vigil(), port.is_up()) {
+        (Some(_), Some(vigil), _) => watched::name(last.slot, vigil),
+        (_, _, false) => "its start",
+        (_, _, true) => "its end",
+    };
+    let mut hang = Hang::new(stood, message);
+    hang.cycle = circle[at..].iter().chain(&circle[..at]).map(|member| member.slot.path()).collect();
+    hang.waiting_for = hang.cycle.get(1).or(hang.cycle.first()).cloned();
+    port.tell(Fact::Hung { attempt: port.attempt(), message: None, hang });
+}

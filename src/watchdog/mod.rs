@@ -1,0 +1,171 @@
+//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs.
+//!
+//! It costs nothing per message. What is looked at is kept by the mailbox anyway: how many messages are done, and whether one
+//! is in hand. If neither has changed between two looks, it is the same message. A look comes eight times per limit, so a
+//! message is seen at most an eighth of its limit late, and judged at most another eighth late: never early, and late by
+//! at most a quarter.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `vigil.rs` | what an incarnation lets the watchdog see |
+//! | `wait.rs` | time that does not count: waiting for others |
+//! | `watched.rs` | who is watched, and when a message has been in hand for too long |
+//! | `sampler.rs` | the task that looks, in the time of the runtime |
+//! | `circle.rs` | services that wait for each other |
+//! | `blocked.rs` | the thread that looks when the runtime cannot: for code that does not yield |
+//!
+//! Invariants:
+//! 1. Nothing runs, no task and no thread, unless somebody is watched, and nothing outlives the tree. Neither keeps the
+//!    tree alive.
+//! 2. The watchdog decides nothing. It tells a fact; the machine kills, counts and restarts.
+//! 3. No lock of a slot or an incarnation is taken under the register's, and no user code runs under any of them.
+
+mod blocked;
+mod circle;
+mod sampler;
+#[cfg(test)]
+mod tests;
+mod vigil;
+mod wait;
+mod watched;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::port::Port;
+use crate::slot::AnySlot;
+use crate::sync::lock;
+use crate::world::World;
+pub(crate) use vigil::Vigil;
+pub(crate) use wait::Wait;
+use watched::Watched;
+
+/// The watchdog of one tree.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    /// Somebody is watched. Only then are waits recorded.
+    is_on: AtomicBool,
+    register: Mutex<Register>,
+    /// Incarnations that have waited for others.
+    waiters: Mutex<Vec<Weak<Port>>>,
+    /// Rung for the sampler when there is more to look at, or nothing any more.
+    bell: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Register {
+    /// By path, and in that order: what is found in one look is always told in the same order.
+    watched: BTreeMap<Arc<str>, Arc<Watched>>,
+    has_sampler: bool,
+    thread: Option<Thread>,
+    is_over: bool,
+}
+
+impl Watchdog {
+    /// Whether somebody is watched.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// From now on this incarnation has this limit, or none. To be called in a runtime, when it starts, and whenever the
+    /// limit changes.
+    pub(crate) fn watch(
+        &self,
+        world: &Arc<World>,
+        path: &Arc<str>,
+        slot: &Arc<dyn AnySlot>,
+        port: &Arc<Port>,
+        limit: Option<Duration>,
+    ) {
+        if limit.is_none() && !self.is_on() {
+            return;
+        }
+        port.vigil_or_new().set_limit(limit);
+        let mut register = lock(&self.register);
+        if register.is_over {
+            return;
+        }
+        let before = match limit {
+            None => register.watched.remove(path),
+            Some(_) if register.watched.get(path).is_some_and(|watched| watched.is_about(port)) => None,
+            Some(_) => register.watched.insert(path.clone(), Arc::new(Watched::new(slot, port))),
+        };
+        if limit.is_some() {
+            self.is_on.store(true, Ordering::Relaxed);
+            if !std::mem::replace(&mut register.has_sampler, true) {
+                tokio::spawn(sampler::run(Arc::downgrade(world), self.bell.clone()));
+            }
+            match &register.thread {
+                Some(thread) => thread.unpark(),
+                None => register.thread = blocked::start(Arc::downgrade(world)),
+            }
+        }
+        drop(register);
+        drop(before);
+        self.bell.notify_one();
+    }
+
+    /// Everybody who is watched. `None`: nobody, and whoever asks is to end, for another one is started when it is time.
+    fn watched(&self, who: Who) -> Option<Vec<Arc<Watched>>> {
+        let mut register = lock(&self.register);
+        register.watched.retain(|_, watched| !watched.is_gone());
+        if register.watched.is_empty() {
+            self.is_on.store(false, Ordering::Relaxed);
+            match who {
+                Who::Sampler => register.has_sampler = false,
+                Who::Thread => register.thread = None,
+            }
+            return None;
+        }
+        Some(register.watched.values().cloned().collect())
+    }
+
+    /// This incarnation waits for another one, for the first time.
+    fn remember_waiter(&self, port: &Arc<Port>) {
+        let mut waiters = lock(&self.waiters);
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|waiter| waiter.strong_count() > 0);
+        }
+        waiters.push(Arc::downgrade(port));
+    }
+
+    /// Those who wait for others now.
+    fn waiters(&self) -> Vec<Arc<Port>> {
+        let waiters: Vec<_> = lock(&self.waiters).iter().filter_map(Weak::upgrade).collect();
+        waiters.into_iter().filter(|port| port.vigil().is_some_and(Vigil::is_waiting)).collect()
+    }
+
+    /// The tree is over.
+    pub(crate) fn end(&self) {
+        self.is_on.store(false, Ordering::Relaxed);
+        let (watched, thread) = {
+            let mut register = lock(&self.register);
+            register.is_over = true;
+            (std::mem::take(&mut register.watched), register.thread.take())
+        };
+        drop(watched);
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+        self.bell.notify_one();
+    }
+}
+
+impl fmt::Debug for Watchdog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watchdog").field("is_on", &self.is_on).finish_non_exhaustive()
+    }
+}
+
+/// Who looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Sampler,
+    Thread,
+}

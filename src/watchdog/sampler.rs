@@ -1,0 +1,52 @@
+//! The task that looks, in the time of the runtime: paused time included.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::watchdog::{Watchdog, Who, circle};
+use crate::world::World;
+
+/// Looks until nobody is watched any more.
+pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
+    let mut lost = Duration::ZERO;
+    loop {
+        let next = match world.upgrade() {
+            None => return,
+            Some(world) => match world.watchdog.sample(lost) {
+                None => return,
+                Some(next) => next,
+            },
+        };
+        let pause = next.saturating_duration_since(Instant::now());
+        let began = std::time::Instant::now();
+        let _ = timeout_at(next, bell.notified()).await;
+        // Somebody has blocked the runtime. In that time nobody could do anything, and it counts for nobody. (Time that a
+        // test has jumped over counts: by the clock on the wall it was short.)
+        let late = Instant::now().saturating_duration_since(next).min(began.elapsed().saturating_sub(pause));
+        if late > pause {
+            lost += late;
+        }
+    }
+}
+
+impl Watchdog {
+    /// Looks at everybody whose time it is, and says when to look next.
+    fn sample(&self, lost: Duration) -> Option<Instant> {
+        let watched = self.watched(Who::Sampler)?;
+        let now = Instant::now();
+        let looks: Vec<_> = watched.iter().map(|watched| watched.look(Who::Sampler, now, lost)).collect();
+        let next = looks.iter().filter_map(|(_, next)| *next).min();
+        for finding in looks.into_iter().filter_map(|(finding, _)| finding) {
+            finding.tell();
+        }
+        let shortest = watched.iter().filter_map(|watched| watched.limit()).min();
+        if let Some(shortest) = shortest {
+            circle::look(self.waiters(), now, shortest);
+        }
+        // None: the last of them has just gone, which the next look will see.
+        Some(next.unwrap_or(now))
+    }
+}

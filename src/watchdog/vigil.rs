@@ -1,0 +1,98 @@
+//! What an incarnation lets the watchdog see of itself.
+//!
+//! It belongs to the port. Those who are watched have one from their start on; others get one when they first wait for
+//! somebody, in a tree in which somebody is watched.
+//!
+//! Invariant: the counter of polls is written by whoever polls the incarnation, which is one at a time.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::sync::lock;
+use crate::watchdog::wait::Waits;
+
+#[derive(Default)]
+pub(crate) struct Vigil {
+    /// In nanoseconds. None is zero.
+    limit: AtomicU64,
+    /// Odd while its code runs.
+    polls: AtomicU64,
+    /// Recognises the label, so that one that stays the same is not written again.
+    label_key: AtomicUsize,
+    label: Mutex<Option<&'static str>>,
+    grant: Mutex<Option<Grant>>,
+    pub(super) waits: Mutex<Waits>,
+}
+
+/// A handler has said that its message will take long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grant {
+    /// The message that it is about.
+    pub(super) message: u64,
+    pub(super) at: Instant,
+    /// How long the incarnation had waited for others by then.
+    pub(super) waited: Duration,
+    pub(super) time: Duration,
+}
+
+impl Vigil {
+    pub(super) fn set_limit(&self, limit: Option<Duration>) {
+        let nanos = limit.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
+        self.limit.store(nanos, Ordering::Relaxed);
+    }
+
+    /// How long a message may be in hand.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    pub(crate) fn begin_poll(&self) {
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_poll(&self) {
+        self.begin_poll();
+    }
+
+    /// The number of the poll that is under way.
+    pub(super) fn poll_under_way(&self) -> Option<u64> {
+        Some(self.polls.load(Ordering::Relaxed)).filter(|polls| polls % 2 == 1)
+    }
+
+    /// What the service calls the message that it is about to handle.
+    pub(crate) fn set_label(&self, label: Option<&'static str>) {
+        let key = label.map_or(0, |label| label.as_ptr().addr() ^ label.len().rotate_right(8));
+        if self.label_key.load(Ordering::Relaxed) != key {
+            *lock(&self.label) = label;
+            self.label_key.store(key, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn label(&self) -> Option<&'static str> {
+        *lock(&self.label)
+    }
+
+    /// This message will take so long from now on, waits for others left out.
+    pub(crate) fn grant(&self, message: u64, time: Duration) {
+        let at = Instant::now();
+        let waited = lock(&self.waits).waited(at);
+        *lock(&self.grant) = Some(Grant { message, at, waited, time });
+    }
+
+    /// What was granted to this message.
+    pub(super) fn granted(&self, message: u64) -> Option<Grant> {
+        (*lock(&self.grant)).filter(|grant| grant.message == message)
+    }
+
+    /// How long it has waited for others, all in all.
+    pub(super) fn waited(&self, now: Instant) -> Duration {
+        lock(&self.waits).waited(now)
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        lock(&self.waits).is_any_open()
+    }
+}

@@ -1,0 +1,176 @@
+//! Who is watched, and when a message has been in hand for too long.
+//!
+//! Invariants:
+//! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more, waits for others
+//!    left out.
+//! 2. Each of the two who look has an eye of its own, and they do not disturb each other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use regrow_supervisors::Hang;
+use tokio::time::Instant;
+
+use crate::port::Port;
+use crate::slot::AnySlot;
+use crate::supervisor::facts::Fact;
+use crate::sync::lock;
+use crate::watchdog::{Vigil, Who};
+
+/// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
+const LOOKS: u32 = 8;
+/// The shortest pause between two looks.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// An incarnation that is watched.
+pub(super) struct Watched {
+    slot: Weak<dyn AnySlot>,
+    port: Weak<Port>,
+    is_gone: AtomicBool,
+    sampler: Mutex<Eye>,
+    thread: Mutex<Eye>,
+}
+
+/// What was seen at the last look.
+#[derive(Default)]
+struct Eye {
+    due: Option<Instant>,
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    sight: Sight,
+    /// Since when it counts.
+    since: Instant,
+    /// How long the incarnation had waited for others by then.
+    waited: Duration,
+    is_told: bool,
+}
+
+/// While this stays the same, it is the same message that is in hand.
+#[derive(PartialEq, Eq)]
+struct Sight {
+    message: u64,
+    /// The poll that has not come back, for whoever looks for that.
+    poll: Option<u64>,
+    granted_at: Option<Instant>,
+}
+
+/// A message that has been in hand for too long.
+pub(super) struct Finding {
+    pub(super) slot: Arc<dyn AnySlot>,
+    pub(super) port: Arc<Port>,
+    message: u64,
+    pub(super) hang: Hang,
+}
+
+impl Finding {
+    /// Tells the supervisor.
+    pub(super) fn tell(self) {
+        let (attempt, message) = (self.port.attempt(), Some(self.message));
+        self.port.tell(Fact::Hung { attempt, message, hang: self.hang });
+    }
+}
+
+impl Watched {
+    pub(super) fn new(slot: &Arc<dyn AnySlot>, port: &Arc<Port>) -> Self {
+        Self {
+            slot: Arc::downgrade(slot),
+            port: Arc::downgrade(port),
+            is_gone: AtomicBool::new(false),
+            sampler: Mutex::default(),
+            thread: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_about(&self, port: &Arc<Port>) -> bool {
+        std::ptr::eq(self.port.as_ptr(), Arc::as_ptr(port))
+    }
+
+    /// The last look has found nobody. It is never watched again: the next incarnation is another one.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.port.upgrade()?.vigil()?.limit()
+    }
+
+    fn eye(&self, who: Who) -> &Mutex<Eye> {
+        match who {
+            Who::Sampler => &self.sampler,
+            Who::Thread => &self.thread,
+        }
+    }
+
+    /// Looks, if it is time: what was found, and when to look again. `lost` is the time in which nobody could do anything.
+    pub(super) fn look(&self, who: Who, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
+        let (Some(slot), Some(port)) = (self.slot.upgrade(), self.port.upgrade()) else {
+            self.is_gone.store(true, Ordering::Relaxed);
+            return (None, None);
+        };
+        let limit = port.vigil().and_then(Vigil::limit);
+        let (false, Some(vigil), Some(limit)) = (port.is_over(), port.vigil(), limit) else {
+            self.is_gone.store(true, Ordering::Relaxed);
+            return (None, None);
+        };
+        let mut eye = lock(self.eye(who));
+        let pause = (limit / LOOKS).max(PAUSE_MIN);
+        // One that was made longer may be looked at earlier; one that was made shorter must not be late.
+        if let Some(due) = eye.due.filter(|due| *due > now && *due <= now + pause) {
+            return (None, Some(due));
+        }
+        eye.due = Some(now + pause);
+        let found = eye.judge(who, (&slot, &port, vigil), limit, now, lost);
+        drop(eye);
+        let found = found.map(|(message, hang)| Finding { slot, port, message, hang });
+        (found, Some(now + pause))
+    }
+}
+
+impl Eye {
+    fn judge(
+        &mut self,
+        who: Who,
+        (slot, port, vigil): (&Arc<dyn AnySlot>, &Arc<Port>, &Vigil),
+        limit: Duration,
+        now: Instant,
+        lost: Duration,
+    ) -> Option<(u64, Hang)> {
+        let poll = match who {
+            Who::Sampler => Some(None),
+            Who::Thread => vigil.poll_under_way().map(Some),
+        };
+        let in_hand = slot.in_hand().filter(|(_, owner)| Arc::ptr_eq(owner, port));
+        let (Some((message, _)), Some(poll)) = (in_hand, poll) else {
+            self.seen = None;
+            return None;
+        };
+        let (grant, waited) = (vigil.granted(message), vigil.waited(now));
+        let sight = Sight { message, poll, granted_at: grant.map(|grant| grant.at) };
+        let seen = match self.seen.take().filter(|seen| seen.sight == sight) {
+            Some(seen) => seen,
+            None => {
+                let (since, waited) = grant.map_or((now, waited), |grant| (grant.at, grant.waited));
+                Seen { sight, since: since.checked_sub(lost).unwrap_or(since), waited, is_told: false }
+            }
+        };
+        let seen = self.seen.insert(seen);
+        // Invariant 1.
+        let elapsed = now.saturating_duration_since(seen.since + lost);
+        let counted = elapsed.saturating_sub(waited.saturating_sub(seen.waited));
+        let limit = limit + grant.map_or(Duration::ZERO, |grant| grant.time);
+        if counted < limit || std::mem::replace(&mut seen.is_told, true) {
+            return None;
+        }
+        let mut hang = Hang::new(counted, name(slot, vigil));
+        hang.waiting_for = lock(&vigil.waits).on();
+        Some((message, hang))
+    }
+}
+
+/// The label of the message in hand, or its type.
+pub(super) fn name(slot: &Arc<dyn AnySlot>, vigil: &Vigil) -> &'static str {
+    vigil.label().unwrap_or_else(|| slot.message_type())
+}

@@ -228,8 +228,6 @@ fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<
     anyhow::ensure!(minutes.is_finite() && minutes > 0.0, "--minutes {minutes} is no time to soak");
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let duration = Duration::from_secs_f64(minutes * 60.0);
-    // The panics that chaos injects are no news.
-    std::panic::set_hook(Box::new(|_| {}));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let soak = runtime.block_on(soak(duration, seed))?;
     println!("{soak}");

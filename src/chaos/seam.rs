@@ -153,7 +153,8 @@ impl Strike {
     /// In the place of the handler, or before it.
     pub(crate) async fn suffer<M: Send + 'static>(self, inner: &Inner<M>) -> anyhow::Result<()> {
         match self {
-            Self::Panic => panic!("a panic that chaos injected"),
+            // Without the hook: it is no news to anybody.
+            Self::Panic => std::panic::resume_unwind(Box::new("a panic that chaos injected")),
             Self::Error => anyhow::bail!("an error that chaos injected"),
             Self::Hang => std::future::pending().await,
             Self::Slow(time) => tokio::time::sleep(time).await,

@@ -98,8 +98,8 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
-//! player of OTP's scenarios, on the bare machines and live.
+//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file. `cli`: the commands
+//! `regrow trace` and `regrow policy`, and with them `policy` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
 //! # Layout
 //!
@@ -120,7 +120,9 @@
 //! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `trace/`, `main.rs` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`); the command line |
+//! | `layer.rs`, `policy/` | what has a say about every path of a tree; policy files |
+//! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
+//! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
 
 #[cfg(panic = "abort")]
@@ -141,6 +143,8 @@ mod incarnation;
 mod layer;
 mod log;
 mod mailbox;
+#[cfg(feature = "policy")]
+pub mod policy;
 mod port;
 mod service;
 mod slot;

@@ -8,7 +8,7 @@ use crate::policy::checks;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::pattern::Pattern;
 use crate::policy::problem::Problem;
-use crate::policy::reader::{Reader, Value, entries};
+use crate::policy::reader::{Reader, Value, entries, short};
 use crate::policy::said::{Field, Group};
 use crate::policy::source::{Place, Source};
 
@@ -28,17 +28,18 @@ impl Document {
     pub(crate) fn read(source: &Arc<Source>) -> (Self, Vec<Problem>) {
         let mut reader = Reader::new(source);
         let (root, errors) = DeTable::parse_recoverable(source.text());
-        let broken_at = syntax(&errors, &mut reader);
+        let damage = syntax(&errors, &mut reader);
         let mut document = Self::default();
-        document.read_root(root.get_ref(), &mut reader);
-        if let Some(broken_at) = broken_at {
-            // What comes after the break may be read quite differently once it is mended.
-            let is_sure = |problem: &Problem| problem.place().is_none_or(|place| place.start() <= broken_at);
-            reader.problems.retain(is_sure);
-        } else if root.get_ref().is_empty() {
+        let mut rest = Reader::new(source);
+        document.read_root(root.get_ref(), &mut rest);
+        // What is damaged may be read quite differently once it is mended.
+        reader.problems.extend(rest.problems.into_iter().filter(|problem| damage.spares(problem)));
+        if errors.is_empty() && root.get_ref().is_empty() {
             let whole = Place::new(source, 0..0);
             reader.push(Problem::warning(whole, "this file says nothing").label("no table stands here"));
-        } else {
+        }
+        // Otherwise what does not fit together may be so for want of what is missing.
+        if damage.from.is_none() {
             checks::document(&document, &mut reader.problems);
         }
         let mut problems = reader.problems;
@@ -76,32 +77,71 @@ fn named<G: Group>(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Ve
     all
 }
 
-/// Notes what is no TOML. The place from which on nothing is sure, if any: a key that is there twice breaks nothing.
-fn syntax(errors: &[Error], reader: &mut Reader) -> Option<usize> {
-    let mut broken_at = None;
+/// What the mistakes in the syntax leave of the rest.
+struct Damage {
+    /// Lines in which nothing is sure.
+    lines: Vec<usize>,
+    /// The place from which on nothing is.
+    from: Option<Place>,
+}
+
+impl Damage {
+    fn spares(&self, problem: &Problem) -> bool {
+        let Some(line) = problem.line() else { return true };
+        self.from.as_ref().is_none_or(|from| line < from.line()) && !self.lines.contains(&line)
+    }
+}
+
+/// Notes what is no TOML: mistakes that spoil a line each, or the first one that may spoil all that follows.
+fn syntax(errors: &[Error], reader: &mut Reader) -> Damage {
+    let mut damage = Damage { lines: Vec::new(), from: None };
+    let mut found: Vec<(Place, &str)> = Vec::new();
     for error in errors {
         let end = reader.source.text().len();
         let place = reader.place(error.span().unwrap_or(end..end));
-        let message = error.message().to_lowercase();
-        let message = message.trim_end_matches('.');
-        if message.starts_with("duplicate key") {
+        // A key that is there twice spoils nothing.
+        if error.message().starts_with("duplicate key") {
             let problem = Problem::error(place, "this is said twice").label("said before in the same table");
             reader.push(problem.help("say it once: which of the two is meant?"));
-            continue;
-        }
-        // One mistake makes several: the first is the one to mend.
-        if broken_at.is_none_or(|at| place.start() < at) {
-            broken_at = Some(place.start());
-            reader.problems.retain(|problem| problem.message().starts_with("this is said twice"));
-            let (problem, rest) = (message.split_once(", expected "), message);
-            let problem = match problem {
-                Some((what, expected)) => {
-                    Problem::error(place, format!("not TOML: {what}")).label(format!("expected {expected}"))
-                }
-                None => Problem::error(place, format!("not TOML: {rest}")),
-            };
-            reader.push(problem);
+        } else {
+            found.push((place, error.message()));
         }
     }
-    broken_at
+    found.sort_by_key(|(place, _)| place.start());
+    // One mistake makes several, so that only the first one is worth telling.
+    let all_small =
+        found.iter().all(|(_, message)| ["string values must", "key with no"].iter().any(|it| message.starts_with(it)));
+    for (place, message) in found {
+        if damage.lines.last() == Some(&place.line()) {
+            continue;
+        }
+        damage.lines.push(place.line());
+        reader.push(broken(place.clone(), message));
+        if !all_small {
+            damage.from = Some(place);
+            break;
+        }
+    }
+    damage
+}
+
+const NOT_TOML: &str = "not TOML: ";
+
+fn broken(place: Place, message: &str) -> Problem {
+    let message = message.to_lowercase();
+    let message = message.trim_end_matches('.');
+    let (line, span) = place.in_line();
+    if line[..span.start].trim_end().ends_with('=') && line[span.start..].trim().is_empty() {
+        return Problem::error(place, format!("{NOT_TOML}a value is missing"));
+    }
+    if message.starts_with("string values must be quoted") {
+        let label = format!("expected \"{}\"", short(&line[span]));
+        return Problem::error(place, format!("{NOT_TOML}quotes are missing")).label(label);
+    }
+    match message.split_once(", expected ") {
+        Some((what, expected)) => {
+            Problem::error(place, format!("{NOT_TOML}{what}")).label(format!("expected {expected}"))
+        }
+        None => Problem::error(place, format!("{NOT_TOML}{message}")),
+    }
 }

@@ -57,6 +57,9 @@ mod source;
 mod texts;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use explain::{Explanation, Setting};
 pub use policies::Policies;
 pub use problem::{PolicyFileErrors, Problem};

@@ -14,6 +14,7 @@ use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::layering::{child_over, children_of, fields_of};
 use crate::policy::pattern::Pattern;
 use crate::policy::problem::{PolicyFileErrors, Problem};
+use crate::policy::reader::nearest;
 use crate::policy::source::{Place, Source};
 use crate::policy::{checks, environment};
 
@@ -143,7 +144,10 @@ impl Policies {
         for document in self.documents.iter() {
             let patterns = document.supervisors.iter().map(|(pattern, _)| pattern);
             for pattern in patterns.chain(document.paths.iter().map(|(pattern, _)| pattern)).filter(is_idle) {
-                let near = crate::policy::reader::nearest(pattern.text(), paths.iter().map(AsRef::as_ref));
+                // Of as many names, since a star stands for a whole one.
+                let depth = |path: &str| path.split('/').count();
+                let alike = paths.iter().map(AsRef::as_ref).filter(|path| depth(path) == depth(pattern.text()));
+                let near = nearest(pattern.text(), alike);
                 let problem = Problem::warning(pattern.place.clone(), "this matches nothing in the tree");
                 warnings.push(problem.maybe_help(near.map(|near| format!("did you mean \"{near}\"?"))));
             }

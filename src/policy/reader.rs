@@ -152,8 +152,9 @@ pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     if name.len() > 64 {
         return None;
     }
-    let plain = name.to_lowercase().replace('-', "_");
-    let rated = known.into_iter().map(|known| (strsim::damerau_levenshtein(&plain, known), known));
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let name = plain(name);
+    let rated = known.into_iter().map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), known));
     rated.filter(|&(slips, known)| slips <= 1 + known.len() / 4).min_by_key(|&(slips, _)| slips).map(|(_, known)| known)
 }
 

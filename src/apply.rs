@@ -14,7 +14,7 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
 use crate::layer::{Configured, Group, Layer};
-use crate::supervisor::configure::Configuration;
+use crate::supervisor::adopting::Configuration;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::world::World;

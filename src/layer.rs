@@ -34,11 +34,13 @@ pub(crate) trait Layer: Send + Sync + fmt::Debug {
     fn apply(&self, path: &str, coded: &Configured) -> Configured;
 
     /// As [`apply`](Self::apply), or why that makes no sense for this path.
+    #[cfg(feature = "policy")]
     fn check(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<String>> {
         Ok(self.apply(path, coded))
     }
 
     /// What it says that means nothing in a tree with these paths.
+    #[cfg(feature = "policy")]
     fn warnings(&self, paths: &[&str]) -> Vec<String> {
         let _ = paths;
         Vec::new()

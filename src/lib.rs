@@ -98,8 +98,8 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `cli`: the command `regrow trace`, and with it `trace`, the
-//! player of OTP's scenarios, on the bare machines and live.
+//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file. `cli`: the commands
+//! `regrow trace` and `regrow policy`, and with them `policy` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
 //! # Layout
 //!
@@ -121,7 +121,9 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `trace/`, `main.rs` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`); the command line |
+//! | `layer.rs`, `policy/` | what has a say about every path of a tree; policy files |
+//! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
+//! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
 
 #[cfg(panic = "abort")]
@@ -129,6 +131,7 @@ compile_error!(
     "regrow restarts services that panic, and `panic = \"abort\"` makes that impossible: build with `panic = \"unwind\"`"
 );
 
+#[cfg(feature = "policy")]
 mod apply;
 mod blocking;
 mod call;
@@ -146,6 +149,8 @@ mod incarnation;
 mod layer;
 mod log;
 mod mailbox;
+#[cfg(feature = "policy")]
+pub mod policy;
 mod port;
 mod rulebook;
 mod service;
@@ -171,6 +176,7 @@ pub use regrow_supervisors::{
     Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
 };
 
+#[cfg(feature = "policy")]
 pub use apply::{Applied, ApplyError, Change};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};

@@ -327,6 +327,7 @@ impl Port {
     }
 
     /// Whether it is to end, for whatever reason.
+    #[cfg(feature = "chaos")]
     pub(crate) fn is_ordered(&self) -> bool {
         self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
     }

@@ -14,6 +14,7 @@ pub(crate) struct Rulebook {
     error_types: Vec<ErrorType>,
     seed: u64,
     /// One change at a time.
+    #[cfg(feature = "policy")]
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
@@ -21,13 +22,20 @@ impl Rulebook {
     /// `root` are the root's terms, `error_types` those of all supervisors.
     pub(crate) fn new(root: &Terms, error_types: Vec<ErrorType>) -> Self {
         let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
-        Self { layer: RwLock::new(root.layer.clone()), error_types, seed, changing: tokio::sync::Mutex::new(()) }
+        Self {
+            layer: RwLock::new(root.layer.clone()),
+            error_types,
+            seed,
+            #[cfg(feature = "policy")]
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(crate) fn layer(&self) -> Option<Arc<dyn Layer>> {
         self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    #[cfg(feature = "policy")]
     pub(crate) fn set_layer(&self, layer: Arc<dyn Layer>) {
         let before = self.layer.write().unwrap_or_else(PoisonError::into_inner).replace(layer);
         drop(before);

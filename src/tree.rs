@@ -111,8 +111,8 @@ impl Tree {
         }
     }
 
-    #[cfg(feature = "chaos")]
-    pub(crate) fn world(&self) -> &Arc<World> {
+    #[cfg(any(feature = "chaos", feature = "policy"))]
+    pub(crate) fn world_ref(&self) -> &Arc<World> {
         &self.world
     }
 

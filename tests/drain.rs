@@ -31,7 +31,7 @@ async fn a_stop_handles_what_is_queued_when_asked_to_drain() {
 #[tokio::test]
 async fn a_stop_sheds_what_is_queued_unless_asked_to_drain() {
     let (_tree, handle, log) = is_shut_down_with_ten_queued(worker("worker")).await;
-    assert_eq!(log.seen(), []);
+    assert!(log.seen().is_empty());
     let books = handle.accounting();
     assert_eq!((books.handled, books.dead_lettered), (1, 10), "{books}");
 }

@@ -4,9 +4,7 @@
 //! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
-use std::sync::Arc;
-
-use regrow_supervisors::{ChildKey, ChildSpec, Order};
+use regrow_supervisors::{ChildSpec, Order};
 
 use crate::layer::{Configured, Group};
 use crate::supervisor::driver::Driver;
@@ -69,60 +67,4 @@ impl Driver {
             order => order,
         }
     }
-
-    /// Takes what is wanted for its children, and for them as a whole, for what is in force. The machine has been told.
-    pub(crate) fn adopt_wanted(&mut self, wanted: Vec<(Arc<str>, Configured, Configured)>) {
-        for (path, coded, wanted) in wanted {
-            if path == self.plan.path {
-                self.set_group(wanted.group);
-                continue;
-            }
-            let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-            let Some(key) = self.machine.find(name) else { continue };
-            self.adopt_one(key, coded, wanted);
-        }
-    }
-
-    fn adopt_one(&mut self, key: ChildKey, coded: Configured, wanted: Configured) {
-        let Some(entry) = self.children.get_mut(&key) else { return };
-        if let Some(settings) = wanted.mailbox {
-            entry.slot.configure(settings);
-        }
-        entry.coded = (coded != wanted).then(|| Box::new(coded));
-        self.prepare(key);
-        self.watch(key);
-    }
-
-    fn set_group(&mut self, group: Option<Group>) {
-        let Some(group) = group else { return };
-        if let (Some(_), Some(starts_max)) = (self.group.starts_max, group.starts_max) {
-            self.gates.resize(starts_max);
-        }
-        self.group = Group { starts_max: self.group.starts_max.and(group.starts_max), ..group };
-    }
-
-    /// Everything that is in force for the supervisor and its children now, and what the code says about each.
-    pub(crate) fn configurations(&self) -> Vec<Configuration> {
-        let line = |(key, entry): (&_, &Box<Entry>)| {
-            let spec = self.machine.spec(*key)?.clone();
-            let mailbox = (!entry.kind.is_supervisor()).then(|| entry.slot.settings());
-            let now = Configured { spec, mailbox, group: None };
-            // A supervisor tells of its children as a whole itself.
-            let coded =
-                entry.coded.as_deref().map_or_else(|| now.clone(), |coded| Configured { group: None, ..coded.clone() });
-            Some(Configuration { path: entry.path.clone(), coded, now })
-        };
-        let bare =
-            |group| Configured { spec: ChildSpec::supervisor(self.plan.name()), mailbox: None, group: Some(group) };
-        let own = Configuration { path: self.plan.path.clone(), coded: bare(self.plan.group()), now: bare(self.group) };
-        self.children.iter().filter_map(line).chain([own]).collect()
-    }
-}
-
-/// What is said about one child, and what is in force.
-#[derive(Debug, Clone)]
-pub(crate) struct Configuration {
-    pub(crate) path: Arc<str>,
-    pub(crate) coded: Configured,
-    pub(crate) now: Configured,
 }

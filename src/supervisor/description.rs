@@ -189,6 +189,14 @@ macro_rules! supervisor_settings {
                 self
             }
 
+            /// Restart policies from a file, over what the code says. As a root; see [`Tree::apply`](crate::Tree::apply) for
+            /// a tree that runs.
+            #[cfg(feature = "policy")]
+            pub fn policies(mut self, policies: &crate::policy::Policies) -> Self {
+                self.base.terms.layer = Some(std::sync::Arc::new(policies.clone()));
+                self
+            }
+
             /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root. Each child has a
             /// source of its own, made from the seed and its path. Default: a seed that nobody knows.
             pub fn seed(mut self, seed: u64) -> Self {

@@ -44,6 +44,7 @@ impl Gates {
     }
 
     /// So many at a time through the innermost.
+    #[cfg(feature = "policy")]
     pub(crate) fn resize(&self, starts_max: usize) {
         let Some(door) = self.0.last() else { return };
         let let_in: Vec<_> = {

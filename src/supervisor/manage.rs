@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{self as machine, Adjustment, Answer, ChildSpec, Exit, Order, OrderError};
+#[cfg(feature = "policy")]
+use regrow_supervisors::Adjustment;
+use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -12,7 +14,8 @@ use crate::dependencies::Graph;
 use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
-use crate::supervisor::configure::Configuration;
+#[cfg(feature = "policy")]
+use crate::supervisor::adopting::Configuration;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
@@ -141,10 +144,12 @@ impl SupervisorHandle {
     }
 
     /// What is in force for the children, and what the code says.
+    #[cfg(feature = "policy")]
     pub(crate) async fn configurations(&self) -> Result<Vec<Configuration>, ManageError> {
         self.order(Order::Read, Vec::new(), |driver, _| driver.configurations()).await
     }
 
+    #[cfg(feature = "policy")]
     /// New policies for children that are there. `then` runs in the supervisor when they are in force.
     pub(crate) async fn adjust(
         &self,

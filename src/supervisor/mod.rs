@@ -1,6 +1,8 @@
 //! Describing a tree: the builder that reads like the tree it builds, and its start.
 
 pub(crate) mod actor;
+#[cfg(feature = "policy")]
+pub(crate) mod adopting;
 pub(crate) mod configure;
 pub(crate) mod description;
 pub(crate) mod driver;

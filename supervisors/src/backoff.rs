@@ -84,6 +84,27 @@ impl Backoff {
         self
     }
 
+    /// The delays, where they are listed.
+    pub fn list(&self) -> Option<&[Duration]> {
+        match &self.shape {
+            Shape::Growing { .. } => None,
+            Shape::Listed(delays) => Some(delays),
+        }
+    }
+
+    /// The first delay, the factor and the cap, where the delays grow.
+    pub fn growth(&self) -> Option<(Duration, f64, Duration)> {
+        match &self.shape {
+            Shape::Growing { first, factor, max } => Some((*first, *factor, *max)),
+            Shape::Listed(_) => None,
+        }
+    }
+
+    /// How delays are spread.
+    pub fn spread(&self) -> Jitter {
+        self.jitter
+    }
+
     /// The delay before the restart number `step`, counted from 0, without jitter.
     pub fn curve(&self, step: u32) -> Duration {
         match &self.shape {

@@ -1,0 +1,86 @@
+//! `regrow policy` checks policy files, prints their schema, explains and simulates them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use regrow::policy::{Policies, Problem, Script, schema, simulate};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tells everything that is wrong with policy files. The exit code is 2 if anything is.
+    Check {
+        /// Policy files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Prints the JSON schema of policy files.
+    Schema,
+    /// Prints every setting of a path and where it comes from, over the library's defaults. The environment counts.
+    Explain {
+        /// A policy file.
+        file: PathBuf,
+        /// The full path of a service or supervisor: `shop/workers/w1`.
+        path: String,
+    },
+    /// Runs a child through a row of lives under its policy, in virtual time. The environment counts.
+    Simulate {
+        /// A policy file.
+        file: PathBuf,
+        /// Steps such as `panic after 2s *20; lives`, or a file with a step on each line.
+        scenario: String,
+        /// The full path of the child.
+        #[arg(long, default_value = "any/child")]
+        path: String,
+        /// The same seed draws the same delays.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+/// Whether all went well.
+pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
+    let text = match command {
+        Command::Check { files } => return Ok(check(files)),
+        Command::Schema => schema(),
+        Command::Explain { file, path } => format!("{}\n", read(file)?.explain(path, None)),
+        Command::Simulate { file, scenario, path, seed } => {
+            let is_file = Path::new(scenario).is_file();
+            let script =
+                if is_file { Script::parse(&std::fs::read_to_string(scenario)?)? } else { Script::parse(scenario)? };
+            format!("{}\n", simulate(&read(file)?, path, &script, *seed)?)
+        }
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
+        written => Ok(written.map(|()| true)?),
+    }
+}
+
+/// A file under the environment. Its warnings are told.
+fn read(file: &Path) -> anyhow::Result<Policies> {
+    let policies = Policies::read(file)?.with_environment()?;
+    policies.warnings().iter().for_each(|warning| eprintln!("{warning}\n"));
+    Ok(policies)
+}
+
+fn check(files: &[PathBuf]) -> bool {
+    let (mut errors, mut warnings) = (0, 0);
+    for file in files {
+        let problems = match Policies::read(file) {
+            Ok(policies) => policies.warnings().to_vec(),
+            Err(refused) => refused.problems().to_vec(),
+        };
+        problems.iter().for_each(|problem| eprintln!("{problem}\n"));
+        let found = problems.iter().filter(|problem| Problem::is_error(problem)).count();
+        errors += found;
+        warnings += problems.len() - found;
+    }
+    eprintln!("{}: {}, {}", count(files.len(), "file"), count(errors, "error"), count(warnings, "warning"));
+    errors == 0
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

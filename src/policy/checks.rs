@@ -1,0 +1,131 @@
+//! What is wrong with fields that are right by themselves.
+
+use std::collections::HashMap;
+
+use regrow_supervisors::Restart;
+
+use crate::policy::curve::Curve;
+use crate::policy::document::Document;
+use crate::policy::durations::{Delays, time};
+use crate::policy::fields::ChildFields;
+use crate::policy::layering::{children_of, fields_of};
+use crate::policy::problem::Problem;
+use crate::policy::source::Place;
+
+/// Checks everything that one source says against itself.
+pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
+    child(&document.defaults, problems);
+    document.supervisors.iter().for_each(|(_, fields)| child(&fields.defaults, problems));
+    document.paths.iter().for_each(|(_, fields)| child(fields, problems));
+    // Where a path is named in full, what holds for it can be known.
+    let mut needs = HashMap::new();
+    let mut order = Vec::new();
+    // Every name is looked at with every glob: of a file that names thousands, the first ones are.
+    for (pattern, _) in document.paths.iter().filter(|(pattern, _)| pattern.is_literal()).take(500) {
+        let is_supervisor = children_of([document], pattern.text()).is_some();
+        let fields = fields_of([document], pattern.text(), is_supervisor);
+        child(&fields, problems);
+        if let (Some(names), Some(place)) = (fields.depends_on.get(), fields.depends_on.place()) {
+            let names: Vec<_> = names.0.iter().map(|name| resolve(pattern.text(), name)).collect();
+            needs.insert(pattern.text(), (names, place.clone()));
+            order.push(pattern.text());
+        }
+    }
+    cycles(&needs, &order, problems);
+}
+
+/// Checks the fields of one child, or of many.
+pub(crate) fn child(fields: &ChildFields, problems: &mut Vec<Problem>) {
+    curve(&Curve::from(fields), None, problems);
+    curve(&Curve::from(&fields.not_ready), None, problems);
+    let is_temporary = fields.restart.get().is_some_and(|restart| restart.0 == Restart::Temporary);
+    if let (true, Some(place)) = (is_temporary, fields.rules.place()) {
+        note(problems, || {
+            Problem::warning(place.clone(), "rules for a temporary child")
+                .label("they never fire: it is never restarted")
+        });
+    }
+}
+
+/// Checks a curve; `path` is who it is for, where that is known.
+pub(crate) fn curve(curve: &Curve<'_>, path: Option<&str>, problems: &mut Vec<Problem>) {
+    match (curve.delay.get(), curve.max_delay.get(), curve.max_delay.place()) {
+        (Some(Delays::First(first)), Some(max), Some(place)) if max.0 < *first => note(problems, || {
+            let first_said = curve.delay.place().map(ToString::to_string).unwrap_or_default();
+            let of = path.map(|path| format!(" of `{path}`")).unwrap_or_default();
+            Problem::error(place.clone(), format!("the longest delay{of} is shorter than the first"))
+                .label(format!("expected {} or more", time(*first)))
+                .help(format!("`delay` is {} ({first_said})", time(*first)))
+        }),
+        (Some(Delays::Listed(_)), ..) => {
+            let idle = [curve.factor.place(), curve.max_delay.place()];
+            // Said elsewhere it may be meant for others.
+            let here = |place: &&Place| curve.delay.place().is_some_and(|delay| near(delay, place));
+            for place in idle.into_iter().flatten().filter(here) {
+                note(problems, || {
+                    Problem::warning(place.clone(), "this has no effect")
+                        .label("`delay` is a list, which has no growth")
+                });
+            }
+        }
+        (Some(Delays::First(_)) | None, ..) => {}
+    }
+}
+
+/// Whether two fields stand close enough together to be of one table.
+fn near(one: &Place, other: &Place) -> bool {
+    one.name() == other.name() && one.line().abs_diff(other.line()) <= 5
+}
+
+/// Each place is told of once.
+fn note(problems: &mut Vec<Problem>, problem: impl FnOnce() -> Problem) {
+    let problem = problem();
+    if !problems.iter().any(|known| known.place() == problem.place() && known.is_error() == problem.is_error()) {
+        problems.push(problem);
+    }
+}
+
+/// The full path of a service that `path` calls by this name.
+pub(crate) fn resolve(path: &str, name: &str) -> String {
+    match (name.strip_prefix('/'), path.rsplit_once('/')) {
+        (Some(absolute), _) => absolute.into(),
+        (None, Some((supervisor, _))) => format!("{supervisor}/{name}"),
+        (None, None) => name.into(),
+    }
+}
+
+type Needs<'a> = HashMap<&'a str, (Vec<String>, Place)>;
+
+/// Services that wait for each other in a circle: none of them would ever start.
+fn cycles(needs: &Needs<'_>, order: &[&str], problems: &mut Vec<Problem>) {
+    let mut done: HashMap<&str, ()> = HashMap::new();
+    for &from in order {
+        // The way that is being walked, and which of its dependencies comes next at each step.
+        let mut way: Vec<(&str, usize)> = if done.contains_key(from) { Vec::new() } else { vec![(from, 0)] };
+        while let Some(&(at, next)) = way.last() {
+            let to = needs.get(at).and_then(|(names, _)| names.get(next)).map(String::as_str);
+            if let Some((_, next)) = way.last_mut() {
+                *next += 1;
+            }
+            match to {
+                None => {
+                    done.insert(at, ());
+                    way.pop();
+                }
+                Some(to) => {
+                    if let Some(begin) = way.iter().position(|(known, _)| *known == to) {
+                        let names: Vec<_> = way[begin..].iter().map(|(name, _)| format!("`{name}`")).collect();
+                        if let Some((_, place)) = needs.get(to) {
+                            note(problems, || {
+                                Problem::error(place.clone(), "these services wait for each other in a circle")
+                                    .label(format!("{} -> `{to}`", names.join(" -> ")))
+                            });
+                        }
+                    } else if let (Some((known, _)), false) = (needs.get_key_value(to), done.contains_key(to)) {
+                        way.push((known, 0));
+                    }
+                }
+            }
+        }
+    }
+}

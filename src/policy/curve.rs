@@ -1,0 +1,74 @@
+//! Delays, as several layers may have said them a field at a time, and the [`Backoff`] that they come to together.
+
+use std::time::Duration;
+
+use regrow_supervisors::{Backoff, Jitter};
+
+use crate::policy::durations::{Delay, Delays};
+use crate::policy::fields::{ChildFields, NotReadyFields, ParkFields};
+use crate::policy::numbers::Factor;
+use crate::policy::said::Said;
+use crate::policy::words::OneOf;
+
+/// What was said about a curve.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Curve<'f> {
+    pub(crate) delay: &'f Said<Delays>,
+    pub(crate) factor: &'f Said<Factor>,
+    pub(crate) max_delay: &'f Said<Delay>,
+    pub(crate) jitter: &'f Said<OneOf<Jitter>>,
+}
+
+macro_rules! curve_of {
+    ($($fields:ident),+) => { $(
+        impl<'f> From<&'f $fields> for Curve<'f> {
+            fn from(fields: &'f $fields) -> Self {
+                let $fields { delay, factor, max_delay, jitter, .. } = fields;
+                Self { delay, factor, max_delay, jitter }
+            }
+        }
+    )+ };
+}
+
+curve_of!(ChildFields, NotReadyFields, ParkFields);
+
+impl Curve<'_> {
+    /// The curve that these fields make of `base`. None while nobody has said a delay.
+    pub(crate) fn over(&self, base: Option<&Backoff>) -> Option<Backoff> {
+        let jitter = self.jitter.get().map_or(base.map(Backoff::spread).unwrap_or_default(), |jitter| jitter.0);
+        let listed = match self.delay.get() {
+            Some(Delays::Listed(delays)) => Some(&delays[..]),
+            Some(Delays::First(_)) => None,
+            None => base.and_then(Backoff::list),
+        };
+        if let Some(delays) = listed {
+            return Some(Backoff::listed(delays).jitter(jitter));
+        }
+        let grown = base.and_then(Backoff::growth);
+        let first = match self.delay.get() {
+            Some(Delays::First(first)) => *first,
+            Some(Delays::Listed(_)) | None => grown?.0,
+        };
+        let mut backoff = Backoff::new(first).jitter(jitter);
+        if let Some((_, factor, max)) = grown {
+            backoff = backoff.factor(factor);
+            // A cap that is only the default of another first delay was not meant for this one.
+            if !is_default_cap(base) {
+                backoff = backoff.max_delay(max);
+            }
+        }
+        if let Some(factor) = self.factor.get() {
+            backoff = backoff.factor(factor.0);
+        }
+        if let Some(max) = self.max_delay.get() {
+            backoff = backoff.max_delay(max.0);
+        }
+        Some(backoff)
+    }
+}
+
+fn is_default_cap(base: Option<&Backoff>) -> bool {
+    let cap = |backoff: &Backoff| backoff.growth().map(|(first, _, max)| (first, max));
+    let default = |first: Duration| Backoff::new(first).growth().map(|(first, _, max)| (first, max));
+    base.and_then(cap).is_some_and(|(first, max)| default(first) == Some((first, max)))
+}

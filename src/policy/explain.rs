@@ -1,0 +1,235 @@
+//! Every setting of a path, and where it comes from.
+
+use std::fmt;
+
+use comfy_table::{Table, presets};
+use regrow_supervisors::{Backoff, BudgetClock, ChildSpec, GiveUp, Intensity, Policy, Rule, Shutdown};
+
+use crate::layer::{Configured, Group};
+use crate::mailbox::Settings;
+use crate::policy::durations::time;
+use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::said::Group as _;
+use crate::policy::source::Place;
+use crate::policy::words::word;
+
+/// Every setting of the child at one path, in the order of the documentation. It prints as a table.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    path: String,
+    settings: Vec<Setting>,
+}
+
+/// One setting: a field, its value, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    field: String,
+    value: String,
+    origin: String,
+}
+
+impl Setting {
+    /// The name of the field. What a supervisor's children share is called `children.FIELD`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The value in force, as text.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// `FILE:LINE`, `environment VARIABLE`, `the code` or `default`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+impl Explanation {
+    pub(crate) fn new(
+        path: &str,
+        coded: &Configured,
+        configured: &Configured,
+        fields: &ChildFields,
+        group: Option<&SupervisorFields>,
+    ) -> Self {
+        let mut places = Vec::new();
+        fields.field_places("", &mut places);
+        if let Some(group) = group {
+            let mut shared = Vec::new();
+            group.field_places("children.", &mut shared);
+            // They are about the children one by one.
+            places.extend(shared.into_iter().filter(|(name, _)| !name.starts_with("children.defaults.")));
+        }
+        let said_in_code = shown(coded);
+        let defaults = shown(&library_defaults(path, coded.group.is_some()));
+        let settings = shown(configured).into_iter().map(|(field, value)| {
+            let is_same = |others: &[Shown]| others.contains(&(field, value.clone()));
+            let origin = match places.iter().find(|(name, _)| name == field) {
+                Some((_, place)) => place.to_string(),
+                None => derived(field, &places).unwrap_or_else(|| {
+                    let is_default = is_same(&defaults) || !is_same(&said_in_code);
+                    if is_default { "default" } else { "the code" }.into()
+                }),
+            };
+            Setting { field: field.into(), value, origin }
+        });
+        Self { path: path.into(), settings: settings.collect() }
+    }
+
+    /// The path that is explained.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// All settings.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// One of them, by the name of its field.
+    pub fn setting(&self, field: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.field == field)
+    }
+}
+
+/// The whole group came from somewhere, and no field of it was said by itself.
+fn derived(field: &str, places: &[(String, Place)]) -> Option<String> {
+    let is_group = |name: &str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+    places.iter().find(|(name, _)| is_group(name)).map(|(_, place)| place.to_string())
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["field", "value", "where from"]);
+        for Setting { field, value, origin } in &self.settings {
+            table.add_row([field, value, origin]);
+        }
+        write!(f, "{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// What is in force where neither code nor file say anything.
+pub(crate) fn library_defaults(path: &str, is_supervisor: bool) -> Configured {
+    let id = path.rsplit('/').next().unwrap_or(path);
+    let group = Group { intensity: Intensity::default(), budget_clock: BudgetClock::All, starts_max: None };
+    Configured {
+        spec: if is_supervisor { ChildSpec::supervisor(id) } else { ChildSpec::new(id) },
+        mailbox: (!is_supervisor).then(Settings::default),
+        group: is_supervisor.then_some(group),
+    }
+}
+
+type Shown = (&'static str, String);
+
+/// All settings as text.
+fn shown(configured: &Configured) -> Vec<Shown> {
+    let policy = configured.spec.policy_rule();
+    let mut all = vec![("restart", word(configured.spec.restart_type()).into())];
+    all.extend(budget(policy.budget, ["max_restarts", "within"], "shared with its siblings"));
+    all.extend(curve(policy.backoff.as_ref(), ["delay", "factor", "max_delay", "jitter"]));
+    all.extend(lives(configured, &policy));
+    let not_ready = policy.not_ready.clone().unwrap_or_default();
+    let names = ["not_ready.max_restarts", "not_ready.within"];
+    all.extend(budget(not_ready.budget, names, "as for all lives"));
+    if not_ready.backoff.is_some() {
+        let names = ["not_ready.delay", "not_ready.factor", "not_ready.max_delay", "not_ready.jitter"];
+        all.extend(curve(not_ready.backoff.as_ref(), names));
+    }
+    all.push(("rules", rules(policy.rules.as_deref().unwrap_or_default())));
+    if let Some(mailbox) = configured.mailbox {
+        let capacity = if mailbox.capacity == usize::MAX { "unbounded".into() } else { mailbox.capacity.to_string() };
+        all.push(("mailbox.capacity", capacity));
+        all.push(("mailbox.overflow", word(mailbox.overflow).into()));
+        all.push(("mailbox.on_restart", word(mailbox.on_restart).into()));
+    }
+    if let Some(group) = configured.group {
+        all.extend(budget(Some(group.intensity), ["children.max_restarts", "children.within"], ""));
+        all.push(("children.budget_clock", word(group.budget_clock).into()));
+        let starts = group.starts_max.map_or("unlimited".into(), |starts| starts.to_string());
+        all.push(("children.max_starting", starts));
+    }
+    all
+}
+
+fn budget(budget: Option<Intensity>, [max_restarts, within]: [&'static str; 2], none: &str) -> Vec<Shown> {
+    let Some(budget) = budget else { return vec![(max_restarts, none.into())] };
+    let mut shown = vec![(max_restarts, budget.restarts_max().map_or("unlimited".into(), |most| most.to_string()))];
+    shown.extend(budget.period().map(|period| (within, time(period))));
+    shown
+}
+
+fn curve(backoff: Option<&Backoff>, [delay, factor, max_delay, jitter]: [&'static str; 4]) -> Vec<Shown> {
+    let Some(backoff) = backoff else { return vec![(delay, "none".into())] };
+    let mut shown = Vec::new();
+    if let Some((first, by, max)) = backoff.growth() {
+        shown = vec![(delay, time(first)), (factor, by.to_string()), (max_delay, time(max))];
+    }
+    if let Some(delays) = backoff.list() {
+        let delays: Vec<_> = delays.iter().copied().map(time).collect();
+        shown = vec![(delay, delays.join(", "))];
+    }
+    shown.push((jitter, word(backoff.spread()).into()));
+    shown
+}
+
+/// What ends a life, and what makes it a good one.
+fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
+    let limit = |limit: Option<_>| limit.map_or("off".into(), time);
+    let reset_after = match (policy.reset_after, policy.reset_time()) {
+        (Some(said), _) => time(said),
+        (None, Some(longest)) if policy.backoff.is_some() => format!("{} (the longest delay)", time(longest)),
+        (None, Some(period)) => format!("{} (the budget's period)", time(period)),
+        (None, None) => "the period of the budget it shares".into(),
+    };
+    let depends_on = match policy.depends_on.as_deref().unwrap_or_default() {
+        [] => "nobody".into(),
+        names => names.join(", "),
+    };
+    let on_give_up = match &policy.on_give_up {
+        Some(GiveUp::Park(probes)) => {
+            let parts: Vec<_> = curve(Some(probes), ["delay", "factor", "max_delay", "jitter"])
+                .into_iter()
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect();
+            format!("park: {}", parts.join(", "))
+        }
+        Some(GiveUp::Escalate) | None => "escalate".into(),
+    };
+    vec![
+        ("reset_after", reset_after),
+        ("reset_on_ready", policy.reset_on_ready.unwrap_or_default().to_string()),
+        ("reset_after_messages", policy.reset_after_messages.map_or("off".into(), |messages| messages.to_string())),
+        (
+            "shutdown_timeout",
+            match configured.spec.shutdown_rule() {
+                Shutdown::Kill => "kill".into(),
+                Shutdown::After(grace) => time(grace),
+                Shutdown::Wait => "wait".into(),
+            },
+        ),
+        ("start_timeout", limit(policy.start_timeout)),
+        ("ready", word(policy.readiness.unwrap_or_default()).into()),
+        ("depends_on", depends_on),
+        ("watchdog", limit(policy.watchdog)),
+        ("on_give_up", on_give_up),
+    ]
+}
+
+fn rules(rules: &[Rule]) -> String {
+    let told = rules.iter().map(|rule| {
+        let kinds: Vec<_> = rule.on.iter().map(|on| word(*on)).collect();
+        let mut told = if kinds.is_empty() { "any end".into() } else { kinds.join(" or ") };
+        if let Some(error) = &rule.error {
+            told.push_str(&format!(" of type {error}"));
+        }
+        if let Some(text) = &rule.text {
+            told.push_str(&format!(" with {text:?}"));
+        }
+        let free = if rule.counts { "" } else { ", uncounted" };
+        format!("{told}: {}{free}", word(rule.then))
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { "none".into() } else { told.join("; ") }
+}

@@ -1,0 +1,147 @@
+//! What can be said about a child, and about a supervisor.
+
+use regrow_supervisors::{BudgetClock, Jitter, Readiness, Restart};
+use schemars::{Schema, SchemaGenerator};
+use toml::de::DeValue;
+
+use crate::mailbox::{OnRestart, Overflow};
+use crate::policy::durations::{Delay, Delays, Limit, Span, Stop};
+use crate::policy::give_up::Parting;
+use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
+use crate::policy::reader::{Reader, Value};
+use crate::policy::rules::Rules;
+use crate::policy::said::{Field, Leaf, Said, group};
+use crate::policy::source::Place;
+use crate::policy::texts::Names;
+use crate::policy::words::OneOf;
+
+group! {
+    /// What can be said about a child.
+    "field of a child"
+    struct ChildFields {
+        /// After which ends it is restarted.
+        restart: Said<OneOf<Restart>>,
+        /// How many restarts a budget of its own forgives. Without one it shares its siblings'.
+        max_restarts: Said<Restarts>,
+        /// In how long that budget forgives them. Default: 5s.
+        within: Said<Span>,
+        /// How long to wait before a restart: the first delay, or a list of delays whose last repeats. Default: not at all.
+        delay: Said<Delays>,
+        /// No delay is longer. Default: 30s.
+        max_delay: Said<Delay>,
+        /// By how much each delay is longer than the one before. Default: 2.
+        factor: Said<Factor>,
+        /// How delays are spread. Default: not at all.
+        jitter: Said<OneOf<Jitter>>,
+        /// A life that was ready for so long begins the curve anew. Default: the longest delay.
+        reset_after: Said<Span>,
+        /// Whether a life that became ready begins the curve anew.
+        reset_on_ready: Said<bool>,
+        /// A life that handled so many messages begins the curve anew.
+        reset_after_messages: Said<Count>,
+        /// How long it is given to stop when asked; kill: none; wait: without limit.
+        shutdown_timeout: Said<Stop>,
+        /// How long a start may take until it is ready. Default: for ever.
+        start_timeout: Said<Limit>,
+        /// When it counts as ready.
+        ready: Said<OneOf<Readiness>>,
+        /// Services that have to be ready before it is started.
+        depends_on: Said<Names>,
+        /// A message in hand for longer than this means that it hangs.
+        watchdog: Said<Limit>,
+        /// What happens when the budget is gone.
+        on_give_up: Said<Parting>,
+        /// A budget and a curve for lives that never became ready.
+        not_ready: NotReadyFields,
+        /// What to do about ends of certain kinds. The first rule that matches wins.
+        rules: Said<Rules>,
+        /// How its mailbox is set up; a number is short for its capacity.
+        mailbox: MailboxFields,
+    }
+
+    fn elsewhere(name: &str) -> Option<String> {
+        let is_shared = SupervisorFields::NAMES.contains(&name);
+        is_shared.then(|| format!("a supervisor has `{name}`: put it into its table, [supervisor.\"PATH\"]"))
+    }
+}
+
+group! {
+    /// What can be said about lives that never became ready.
+    "field of not_ready"
+    struct NotReadyFields {
+        /// How many restarts are forgiven.
+        max_restarts: Said<Restarts>,
+        /// In how long. Default: 5s.
+        within: Said<Span>,
+        /// How long to wait before a restart.
+        delay: Said<Delays>,
+        /// By how much each delay is longer than the one before. Default: 2.
+        factor: Said<Factor>,
+        /// No delay is longer. Default: 30s.
+        max_delay: Said<Delay>,
+        /// How delays are spread.
+        jitter: Said<OneOf<Jitter>>,
+    }
+}
+
+group! {
+    /// What can be said about the tries of a parked child.
+    "field of park"
+    struct ParkFields {
+        /// How long to wait before it is tried. Default: 30s.
+        delay: Said<Delays>,
+        /// By how much each delay is longer than the one before. Default: 2.
+        factor: Said<Factor>,
+        /// No delay is longer. Default: 1h.
+        max_delay: Said<Delay>,
+        /// How delays are spread.
+        jitter: Said<OneOf<Jitter>>,
+    }
+}
+
+group! {
+    /// What can be said about a mailbox.
+    "field of a mailbox"
+    struct MailboxFields {
+        /// How many messages may wait. Default: 1024.
+        capacity: Said<Capacity>,
+        /// What happens to one message more than there is room for.
+        overflow: Said<OneOf<Overflow>>,
+        /// What happens to queued messages at an end that may be followed by a new life.
+        on_restart: Said<OneOf<OnRestart>>,
+    }
+
+    fn read_short(&mut self, value: &Value<'_>, reader: &mut Reader) -> bool {
+        let is_short = matches!(value.get_ref(), DeValue::Integer(_) | DeValue::String(_));
+        if is_short {
+            self.capacity.read(value, reader);
+        }
+        is_short
+    }
+
+    fn short_schema(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(Capacity::schema(generator))
+    }
+}
+
+group! {
+    /// What can be said about a supervisor.
+    "field of a supervisor"
+    struct SupervisorFields {
+        /// How many restarts the budget that its children share forgives. Default: 1.
+        max_restarts: Said<Restarts>,
+        /// In how long. Default: 5s.
+        within: Said<Span>,
+        /// What the budget's window is measured in.
+        budget_clock: Said<OneOf<BudgetClock>>,
+        /// How many of the services below it, at any depth, may be starting at the same time.
+        max_starting: Said<Starts>,
+        /// What holds for everything directly below it.
+        defaults: ChildFields,
+    }
+
+    fn elsewhere(name: &str) -> Option<String> {
+        let is_childs = ChildFields::NAMES.contains(&name);
+        is_childs.then(|| format!("a child has `{name}`: put it into [supervisor.\"PATH\".defaults] or [path.\"PATH\"]"))
+    }
+}

@@ -1,0 +1,167 @@
+//! Following a policy file: whenever it changes, what it says now is applied to the tree.
+//!
+//! Invariants:
+//! 1. A text is taken when it has been read twice and was the same: one that is being written is left alone.
+//! 2. Each text is answered once, applied or refused. One that is refused leaves the tree as it is, and the next one counts.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::apply::{Applied, ApplyError};
+use crate::policy::Policies;
+use crate::policy::problem::PolicyFileErrors;
+use crate::tree::Tree;
+use crate::world::World;
+
+/// A policy file that is being followed. Dropping it ends that; what is in force stays so.
+#[derive(Debug)]
+pub struct Followed {
+    answers: mpsc::UnboundedReceiver<Result<Applied, ReloadError>>,
+    now: Arc<Notify>,
+    task: AbortHandle,
+}
+
+/// Why a file was not applied. The tree is as it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// It says something that cannot be.
+    File(PolicyFileErrors),
+    /// It does not fit this tree.
+    Tree(ApplyError),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(errors) => errors.fmt(f),
+            Self::Tree(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+impl Followed {
+    /// What came of the next change; `None` when the tree is over. The first answer is about the file as it was found.
+    pub async fn next(&mut self) -> Option<Result<Applied, ReloadError>> {
+        self.answers.recv().await
+    }
+
+    /// Looks at the file now, changed or not, and answers.
+    pub fn reload(&self) {
+        self.now.notify_one();
+    }
+
+    /// What makes the file be looked at, for a handler of SIGHUP.
+    #[cfg(all(unix, feature = "signal"))]
+    fn reload_on_hangup(&self) -> std::io::Result<()> {
+        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+        let now = Arc::downgrade(&self.now);
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                let Some(now) = Weak::upgrade(&now) else { return };
+                now.notify_one();
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Tree {
+    /// Takes these policies for the ones in force: over what the code says, in place of any that were applied before.
+    /// Answers what is in force now, what is with the next start of which service, and what was said in vain.
+    ///
+    /// Nothing is started or stopped for it. Budgets keep what is spent, and delays that are being served their time.
+    ///
+    /// # Errors
+    ///
+    /// Policies that make no sense for this tree, all of them. Nothing is changed then.
+    pub async fn apply(&self, policies: &Policies) -> Result<Applied, ApplyError> {
+        self.world_ref().apply(Arc::new(policies.clone())).await
+    }
+
+    /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
+    /// changed. It is looked at so often.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> Followed {
+        let (told, answers) = mpsc::unbounded_channel();
+        let now = Arc::new(Notify::new());
+        let following = follow(Arc::downgrade(self.world_ref()), path.into(), look_every, now.clone(), told);
+        let task = tokio::spawn(following).abort_handle();
+        Followed { answers, now, task }
+    }
+
+    /// As [`follow_policies`](Self::follow_policies), and whenever the process is sent SIGHUP.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handler cannot be installed.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[cfg(all(unix, feature = "signal"))]
+    pub fn follow_policies_and_hangups(
+        &self,
+        path: impl Into<PathBuf>,
+        look_every: Duration,
+    ) -> std::io::Result<Followed> {
+        let followed = self.follow_policies(path, look_every);
+        followed.reload_on_hangup()?;
+        Ok(followed)
+    }
+}
+
+async fn follow(
+    world: Weak<World>,
+    path: PathBuf,
+    look_every: Duration,
+    now: Arc<Notify>,
+    told: mpsc::UnboundedSender<Result<Applied, ReloadError>>,
+) {
+    let (mut answered, mut seen) = (None, None);
+    let mut is_asked = true;
+    loop {
+        let text = std::fs::read(&path).ok();
+        // Invariant 1: the first look, and one that was asked for, believe what they see.
+        if is_asked || (text == seen && text != answered) {
+            let Some(world) = world.upgrade().filter(|world| !world.is_ending()) else { return };
+            let answer = match Policies::read(&path).and_then(|policies| policies.with_environment()) {
+                Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
+                Err(errors) => Err(ReloadError::File(errors)),
+            };
+            match &answer {
+                Ok(applied) => tracing::info!(file = %path.display(), live = applied.live.len(), "policies applied"),
+                Err(error) => tracing::error!(file = %path.display(), %error, "policies refused"),
+            }
+            answered.clone_from(&text);
+            if told.send(answer).is_err() {
+                return;
+            }
+        }
+        seen = text;
+        is_asked = tokio::select! {
+            biased;
+            () = now.notified() => true,
+            () = tokio::time::sleep(look_every) => false,
+        };
+        if world.upgrade().is_none_or(|world| world.is_ending()) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What happens when a budget is gone, as a file says it.
+
+use std::time::Duration;
+
+use regrow_supervisors::{Backoff, GiveUp};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use toml::de::DeValue;
+
+use crate::policy::checks;
+use crate::policy::curve::Curve;
+use crate::policy::fields::ParkFields;
+use crate::policy::reader::{Reader, Value, nearest, short};
+use crate::policy::said::{Field, Leaf};
+
+const PROBE: Duration = Duration::from_secs(30);
+const EXPECTED: &str = "\"escalate\", \"park\" or { park = { delay = \"30s\" } }";
+
+/// Escalate or park.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Parting(pub(crate) GiveUp);
+
+impl Leaf for Parting {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        let text = match value.get_ref() {
+            DeValue::Table(_) => return read_park(value, reader),
+            DeValue::String(_) => reader.text(value, EXPECTED)?,
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_) => {
+                return reader.wrong_type(value, EXPECTED);
+            }
+        };
+        match text {
+            "escalate" => Some(Self(GiveUp::Escalate)),
+            "park" => Some(Self(GiveUp::park(PROBE))),
+            other => {
+                let help = nearest(other, ["escalate", "park"]).map(|near| format!("did you mean \"{near}\"?"));
+                reader.refuse_with(value, format!("unknown word \"{}\"", short(other)), EXPECTED, help)
+            }
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "const": "escalate", "description": "the supervisor gives up: the failure climbs" },
+            { "const": "park", "description": "it alone is put away and tried again after 30s, then ever later, up to 1h" },
+            {
+                "type": "object",
+                "properties": { "park": ParkFields::schema(generator) },
+                "required": ["park"],
+                "additionalProperties": false,
+            },
+        ] })
+    }
+}
+
+fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<Parting> {
+    let entries = reader.table(value, EXPECTED)?;
+    let mut fields = ParkFields::default();
+    let mut is_there = false;
+    let before = reader.problems.len();
+    for (key, value) in entries {
+        if key.get_ref() == "park" {
+            fields.read(value, reader);
+            is_there = true;
+        } else {
+            reader.unknown(key, "field of on_give_up", &["park"], None);
+        }
+    }
+    if !is_there && reader.problems.len() == before {
+        return reader.refuse(value, "nothing is said of what to do", EXPECTED);
+    }
+    let curve = Curve::from(&fields);
+    checks::curve(&curve, None, &mut reader.problems);
+    let GiveUp::Park(base) = GiveUp::park(PROBE) else { return None };
+    let probes: Backoff = curve.over(Some(&base))?;
+    if reader.problems.len() == before && probes.curve(0).is_zero() {
+        return reader.refuse(value, "the first delay of a parked child is zero", "a delay longer than that");
+    }
+    Some(Parting(GiveUp::Park(probes)))
+}

@@ -1,0 +1,128 @@
+//! What all sources together come to for one path.
+//!
+//! Later wins, field by field: the code, `[defaults]`, `[supervisor.X.defaults]`, `[path.GLOB]` in the order of the file,
+//! and then the same again from the environment.
+
+use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
+
+use crate::layer::{Configured, Group};
+use crate::mailbox;
+use crate::policy::curve::Curve;
+use crate::policy::document::Document;
+use crate::policy::durations::Span;
+use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
+use crate::policy::numbers::Restarts;
+use crate::policy::said::{Field, Said};
+
+/// What is said about the child at `path`.
+pub(crate) fn fields_of<'d>(
+    documents: impl IntoIterator<Item = &'d Document>,
+    path: &str,
+    is_supervisor: bool,
+) -> ChildFields {
+    let supervisor = path.rsplit_once('/').map(|(supervisor, _)| supervisor);
+    let mut fields = ChildFields::default();
+    for document in documents {
+        // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
+        if !is_supervisor {
+            fields.layer(&document.defaults);
+        }
+        for (pattern, said) in &document.supervisors {
+            if supervisor.is_some_and(|supervisor| pattern.is_match(supervisor)) {
+                fields.layer(&said.defaults);
+            }
+        }
+        document.paths.iter().filter(|(pattern, _)| pattern.is_match(path)).for_each(|(_, said)| fields.layer(said));
+    }
+    fields
+}
+
+/// What is said about the supervisor at `path`; none if nobody speaks of such a supervisor.
+pub(crate) fn children_of<'d>(
+    documents: impl IntoIterator<Item = &'d Document>,
+    path: &str,
+) -> Option<SupervisorFields> {
+    let mut fields = None;
+    let all = documents.into_iter().flat_map(|document| &document.supervisors);
+    for (_, said) in all.filter(|(pattern, _)| pattern.is_match(path)) {
+        fields.get_or_insert_with(SupervisorFields::default).layer(said);
+    }
+    fields
+}
+
+/// What the fields make of what the code says.
+pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>, coded: &Configured) -> Configured {
+    let mut spec = coded.spec.clone();
+    if let Some(restart) = fields.restart.get() {
+        spec = spec.restart(restart.0);
+    }
+    if let Some(shutdown) = fields.shutdown_timeout.get() {
+        spec = spec.shutdown(shutdown.0);
+    }
+    let spec = with_policy(spec, fields);
+    let mailbox = coded.mailbox.map(|settings| mailbox_over(&fields.mailbox, settings));
+    let group = match (coded.group, group) {
+        (Some(coded), Some(said)) => Some(group_over(said, coded)),
+        (coded, _) => coded,
+    };
+    Configured { spec, mailbox, group }
+}
+
+fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {
+    let mut policy: Policy = spec.policy_rule();
+    policy.backoff = Curve::from(fields).over(policy.backoff.as_ref());
+    policy.budget = budget(&fields.max_restarts, &fields.within, policy.budget);
+    policy.reset_after = fields.reset_after.get().map(|time| time.0).or(policy.reset_after);
+    policy.reset_on_ready = fields.reset_on_ready.cloned().or(policy.reset_on_ready);
+    policy.reset_after_messages =
+        fields.reset_after_messages.get().map(|count| count.0).or(policy.reset_after_messages);
+    policy.start_timeout = fields.start_timeout.get().map_or(policy.start_timeout, |limit| limit.0);
+    policy.readiness = fields.ready.get().map(|ready| ready.0).or(policy.readiness);
+    policy.depends_on = fields.depends_on.cloned().map(|names| names.0).or(policy.depends_on);
+    policy.watchdog = fields.watchdog.get().map_or(policy.watchdog, |limit| limit.0);
+    policy.on_give_up = fields.on_give_up.cloned().map(|parting| parting.0).or(policy.on_give_up);
+    policy.rules = fields.rules.cloned().map(|rules| rules.0).or(policy.rules);
+    policy.not_ready = not_ready(&fields.not_ready, policy.not_ready);
+    spec.policy(policy)
+}
+
+fn not_ready(fields: &NotReadyFields, coded: Option<NotReady>) -> Option<NotReady> {
+    if *fields == NotReadyFields::default() {
+        return coded;
+    }
+    let mut not_ready = coded.unwrap_or_default();
+    not_ready.budget = budget(&fields.max_restarts, &fields.within, not_ready.budget);
+    let backoff: Option<Backoff> = Curve::from(fields).over(not_ready.backoff.as_ref());
+    not_ready.backoff = backoff;
+    Some(not_ready)
+}
+
+/// What is left open is as in `base`, and in the end as in OTP.
+fn budget(max_restarts: &Said<Restarts>, within: &Said<Span>, base: Option<Intensity>) -> Option<Intensity> {
+    if !max_restarts.is_said() && !within.is_said() {
+        return base;
+    }
+    let base = base.unwrap_or_default();
+    let restarts_max = max_restarts.get().map_or(base.restarts_max(), |restarts| restarts.0);
+    let period = within.get().map(|within| within.0).or(base.period()).or(Intensity::default().period());
+    Some(match (restarts_max, period) {
+        (Some(restarts_max), Some(period)) => Intensity::new(restarts_max, period),
+        (None, _) | (_, None) => Intensity::unlimited(),
+    })
+}
+
+fn mailbox_over(fields: &MailboxFields, coded: mailbox::Settings) -> mailbox::Settings {
+    mailbox::Settings {
+        capacity: fields.capacity.get().map_or(coded.capacity, |capacity| capacity.0),
+        overflow: fields.overflow.get().map_or(coded.overflow, |overflow| overflow.0),
+        on_restart: fields.on_restart.get().map_or(coded.on_restart, |on_restart| on_restart.0),
+    }
+}
+
+pub(crate) fn group_over(fields: &SupervisorFields, coded: Group) -> Group {
+    Group {
+        intensity: budget(&fields.max_restarts, &fields.within, Some(coded.intensity)).unwrap_or(coded.intensity),
+        budget_clock: fields.budget_clock.get().map_or(coded.budget_clock, |clock| clock.0),
+        starts_max: fields.max_starting.get().map_or(coded.starts_max, |starts| starts.0),
+    }
+}

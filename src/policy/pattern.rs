@@ -1,0 +1,58 @@
+//! A glob over paths: `*` within one name, `**` across any number of them.
+
+use glob::{MatchOptions, Pattern as Glob};
+
+use crate::policy::problem::Problem;
+use crate::policy::reader::{Key, Reader};
+use crate::policy::source::Place;
+
+const HOW: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+
+/// A glob, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    glob: Glob,
+    pub(crate) place: Place,
+}
+
+impl Pattern {
+    /// Reads it, or notes what is wrong with it.
+    pub(crate) fn read(key: &Key<'_>, reader: &mut Reader) -> Option<Self> {
+        let (text, place) = (key.get_ref(), reader.place(key.span()));
+        if text.is_empty() || text.split('/').any(str::is_empty) {
+            let problem = Problem::error(place, format!("no path is like `{text}`"))
+                .label("expected names with one `/` between two, such as \"shop/workers/*\"");
+            reader.push(problem.maybe_help(trimmed(text)));
+            return None;
+        }
+        match Glob::new(text) {
+            Ok(glob) => Some(Self { glob, place }),
+            Err(error) => {
+                let problem = Problem::error(place, format!("bad glob: {}", error.msg.to_lowercase()))
+                    .label(format!("at its character {}", error.pos + 1))
+                    .help("`*` is any part of one name, `**` any number of names, `[*]` a star itself");
+                reader.push(problem);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.glob.as_str()
+    }
+
+    pub(crate) fn is_match(&self, path: &str) -> bool {
+        self.glob.matches_with(path, HOW)
+    }
+
+    /// Whether it is the name of one path.
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.text().contains(['*', '?', '['])
+    }
+}
+
+fn trimmed(text: &str) -> Option<String> {
+    let names: Vec<_> = text.split('/').filter(|name| !name.is_empty()).collect();
+    (!names.is_empty()).then(|| format!("did you mean \"{}\"?", names.join("/")))
+}

@@ -1,0 +1,244 @@
+//! A policy file as a whole: read, asked about a path, and laid over what the code says.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use regrow_supervisors::PolicyError;
+
+use crate::directory::Kind;
+use crate::layer::{Configured, Layer};
+use crate::policy::document::Document;
+use crate::policy::explain::{self, Explanation};
+use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::layering::{child_over, children_of, fields_of};
+use crate::policy::pattern::Pattern;
+use crate::policy::problem::{PolicyFileErrors, Problem};
+use crate::policy::reader::nearest;
+use crate::policy::source::{Place, Source};
+use crate::policy::{checks, environment};
+
+/// No policy file is longer.
+const LONGEST_FILE: u64 = 1024 * 1024;
+
+/// What a policy file and the environment say about the services of a tree. Clones are cheap.
+///
+/// ```
+/// use regrow::policy::Policies;
+///
+/// let policies = Policies::parse("[path.\"shop/*\"]\nmax_restarts = 3\n", "policy.toml")?;
+/// assert_eq!(policies.explain("shop/till", None).setting("max_restarts").unwrap().origin(), "policy.toml:2");
+///
+/// let errors = Policies::parse("[defaults]\nmax_delya = \"30s\"\n", "policy.toml").unwrap_err();
+/// assert_eq!(errors.problems()[0].advice(), Some("did you mean `max_delay`?"));
+/// # Ok::<(), regrow::policy::PolicyFileErrors>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Policies {
+    documents: Arc<[Document]>,
+    warnings: Arc<[Problem]>,
+}
+
+impl Policies {
+    /// Reads a text; `name` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong with it.
+    pub fn parse(text: &str, name: impl Into<Arc<str>>) -> Result<Self, PolicyFileErrors> {
+        let name = name.into();
+        if text.len() as u64 > LONGEST_FILE {
+            return Err(too_long(&name, text.len() as u64));
+        }
+        let (document, problems) = Document::read(&Source::file(name, text));
+        Self::default().with([document], problems)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong with it; also when it cannot be read, is longer than one mebibyte, or is not UTF-8.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyFileErrors> {
+        let path = path.as_ref();
+        let name: Arc<str> = path.display().to_string().into();
+        let unreadable = |error: std::io::Error| {
+            PolicyFileErrors::new(vec![Problem::whole(format!("cannot read {name}: {}", lower(&error.to_string())))])
+        };
+        let about = std::fs::metadata(path).map_err(unreadable)?;
+        if about.len() > LONGEST_FILE {
+            return Err(too_long(&name, about.len()));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, name),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let source = Source::file(name, String::from_utf8_lossy(&bytes).into_owned());
+                let problem = Problem::error(Place::new(&source, at..at + 1), "this file is not UTF-8")
+                    .label(format!("the byte 0x{:02x} at offset {at}", bytes[at]));
+                Err(PolicyFileErrors::new(vec![problem]))
+            }
+        }
+    }
+
+    /// With what these variables of an environment say, as the last layer. Only `REGROW_POLICY` and
+    /// `REGROW_DEFAULTS_FIELD` are looked at.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong with them.
+    pub fn with_env(&self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, PolicyFileErrors> {
+        let (documents, problems) = environment::read(variables);
+        self.with(documents, problems)
+    }
+
+    /// With what the environment of this process says. Variables that are not Unicode are not ours.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong with it.
+    pub fn with_environment(&self) -> Result<Self, PolicyFileErrors> {
+        self.with_env(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
+    fn with(
+        &self,
+        documents: impl IntoIterator<Item = Document>,
+        problems: Vec<Problem>,
+    ) -> Result<Self, PolicyFileErrors> {
+        if problems.iter().any(Problem::is_error) {
+            return Err(PolicyFileErrors::new(problems));
+        }
+        Ok(Self {
+            documents: self.documents.iter().cloned().chain(documents).collect(),
+            warnings: self.warnings.iter().cloned().chain(problems).collect(),
+        })
+    }
+
+    /// What was hardly meant, though nothing is wrong with it.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Every setting of the child at `path`, and where it comes from, over the library's defaults.
+    ///
+    /// Without a `kind` it is taken for a supervisor if a `[supervisor]` table names it in full, and for a service if not.
+    pub fn explain(&self, path: &str, kind: Option<Kind>) -> Explanation {
+        let is_supervisor = kind.map_or_else(|| self.is_named_supervisor(path), Kind::is_supervisor);
+        self.explain_over(path, &explain::library_defaults(path, is_supervisor))
+    }
+
+    /// The same over what the code says.
+    pub(crate) fn explain_over(&self, path: &str, coded: &Configured) -> Explanation {
+        let (fields, group) = self.said(path, coded);
+        Explanation::new(path, coded, &self.apply(path, coded), &fields, group.as_ref())
+    }
+
+    /// Globs and supervisors that match none of these paths of a running tree, each as a warning.
+    pub fn unmatched<P: AsRef<str>>(&self, paths: &[P]) -> Vec<Problem> {
+        let is_idle = |pattern: &&Pattern| !paths.iter().any(|path| pattern.is_match(path.as_ref()));
+        let mut warnings = Vec::new();
+        for document in self.documents.iter() {
+            let patterns = document.supervisors.iter().map(|(pattern, _)| pattern);
+            for pattern in patterns.chain(document.paths.iter().map(|(pattern, _)| pattern)).filter(is_idle) {
+                // Of as many names, since a star stands for a whole one.
+                let depth = |path: &str| path.split('/').count();
+                let alike = paths.iter().map(AsRef::as_ref).filter(|path| depth(path) == depth(pattern.text()));
+                let near = nearest(pattern.text(), alike);
+                let problem = Problem::warning(pattern.place.clone(), "this matches nothing in the tree");
+                warnings.push(problem.maybe_help(near.map(|near| format!("did you mean \"{near}\"?"))));
+            }
+        }
+        warnings
+    }
+
+    /// What is in force for `path` where the code says `coded`, or what is wrong with that, with the guilty places.
+    pub(crate) fn verdict(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<Problem>> {
+        let (fields, group) = self.said(path, coded);
+        let mut problems = Vec::new();
+        checks::child(&fields, &mut problems);
+        problems.retain(Problem::is_error);
+        let configured = child_over(&fields, group.as_ref(), coded);
+        if let (true, Err(error)) = (problems.is_empty(), configured.spec.policy_rule().check()) {
+            problems.push(blame(path, &fields, &error));
+        }
+        let is_permanent = configured.spec.restart_type() == regrow_supervisors::Restart::Permanent;
+        if let (true, true, Some(place)) = (configured.spec.is_significant(), is_permanent, fields.restart.place()) {
+            problems.push(
+                Problem::error(place.clone(), format!("`{path}` is significant and cannot be permanent"))
+                    .label("expected \"transient\" or \"temporary\"")
+                    .help("the end of a significant child ends its supervisor, as the code says"),
+            );
+        }
+        if problems.is_empty() { Ok(configured) } else { Err(problems) }
+    }
+
+    fn said(&self, path: &str, coded: &Configured) -> (ChildFields, Option<SupervisorFields>) {
+        let fields = fields_of(self.documents.iter(), path, coded.group.is_some());
+        (fields, coded.group.and_then(|_| children_of(self.documents.iter(), path)))
+    }
+
+    fn is_named_supervisor(&self, path: &str) -> bool {
+        let mut all = self.documents.iter().flat_map(|document| &document.supervisors);
+        all.any(|(pattern, _)| pattern.is_literal() && pattern.text() == path)
+    }
+}
+
+/// What a path cannot have stays as the code says. Whoever wants to know asks for the verdict first.
+impl Layer for Policies {
+    fn apply(&self, path: &str, coded: &Configured) -> Configured {
+        self.verdict(path, coded).unwrap_or_else(|_| coded.clone())
+    }
+
+    fn check(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<String>> {
+        self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn warnings(&self, paths: &[&str]) -> Vec<String> {
+        self.warnings.iter().chain(&self.unmatched(paths)).map(ToString::to_string).collect()
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = |document: &Document| document.supervisors.len() + document.paths.len();
+        f.debug_struct("Policies")
+            .field("sources", &self.documents.len())
+            .field("entries", &self.documents.iter().map(entries).sum::<usize>())
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}
+
+/// Points at a field that has a part in what makes no sense for this path.
+fn blame(path: &str, fields: &ChildFields, error: &PolicyError) -> Problem {
+    let not_ready = &fields.not_ready;
+    let guilty = [
+        fields.max_delay.place(),
+        fields.delay.place(),
+        fields.factor.place(),
+        not_ready.max_delay.place(),
+        not_ready.delay.place(),
+        not_ready.factor.place(),
+        fields.on_give_up.place(),
+    ];
+    match guilty.into_iter().flatten().next() {
+        Some(place) => Problem::error(place.clone(), format!("this does not fit `{path}`: {error}"))
+            .label("over what the code says"),
+        None => Problem::whole(format!("`{path}`: {error}")),
+    }
+}
+
+fn too_long(name: &str, bytes: u64) -> PolicyFileErrors {
+    let what = format!("{name} is {bytes} bytes long, and a policy file has {LONGEST_FILE} at most");
+    PolicyFileErrors::new(vec![Problem::whole(what)])
+}
+
+/// The system's messages begin with a capital.
+fn lower(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,102 @@
+//! Rules about ends, as a file says them.
+
+use std::sync::Arc;
+
+use regrow_supervisors::{On, Rule, Then};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::policy::problem::Problem;
+use crate::policy::reader::{Reader, Value};
+use crate::policy::said::{Field, Leaf, Said, group};
+use crate::policy::source::Place;
+use crate::policy::texts::Text;
+use crate::policy::words::OneOf;
+
+/// A list of rules.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rules(pub(crate) Arc<[Rule]>);
+
+group! {
+    /// What a rule says.
+    "field of a rule"
+    struct RuleFields {
+        /// The kinds of end that are meant. Default: every kind.
+        on: Said<Ends>,
+        /// Only errors of the type that is registered under this name.
+        error: Said<Text>,
+        /// Only ends whose text contains this.
+        text: Said<Text>,
+        /// What to do.
+        then: Said<OneOf<Then>>,
+        /// Whether a restart counts against the budget. Default: true.
+        counts: Said<bool>,
+    }
+}
+
+/// Kinds of end.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ends(Vec<On>);
+
+impl Leaf for Ends {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        const EXPECTED: &str = "a list of kinds of end such as [\"panicked\", \"failed\"]";
+        let values = reader.list(value, EXPECTED)?;
+        if values.is_empty() {
+            let help = Some("leave `on` out to mean every kind".into());
+            return reader.refuse_with(value, "the list of kinds is empty", EXPECTED, help);
+        }
+        let ends: Vec<_> = values.into_iter().map(|value| OneOf::<On>::read(value, reader)).collect();
+        ends.into_iter().map(|end| end.map(|end| end.0)).collect::<Option<_>>().map(Self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": OneOf::<On>::schema(generator), "minItems": 1 })
+    }
+}
+
+impl Leaf for Rules {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        let values = reader.list(value, "a list of rules such as [{ on = [\"failed\"], then = \"stop\" }]")?;
+        let mut rules: Vec<(Rule, Place)> = Vec::new();
+        let mut is_whole = true;
+        for value in values {
+            let Some(rule) = read_rule(value, reader) else {
+                is_whole = false;
+                continue;
+            };
+            let place = reader.place(value.span());
+            // A list of thousands is told of its first hundred rules only: the comparison is of each with each.
+            if let Some((_, earlier)) = rules.iter().take(100).find(|(earlier, _)| earlier.covers(&rule)) {
+                let problem = Problem::warning(place.clone(), "this rule can never fire")
+                    .label(format!("every end that it is about is taken by the rule in line {}", earlier.line()));
+                reader.push(problem.help("the first rule that matches wins: put the narrower one first"));
+            }
+            rules.push((rule, place));
+        }
+        is_whole.then(|| Self(rules.into_iter().map(|(rule, _)| rule).collect()))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut rule = RuleFields::schema(generator);
+        rule.insert("required".into(), ["then"].as_slice().into());
+        json_schema!({ "type": "array", "items": rule })
+    }
+}
+
+fn read_rule(value: &Value<'_>, reader: &mut Reader) -> Option<Rule> {
+    let mut fields = RuleFields::default();
+    let before = reader.problems.len();
+    fields.read(value, reader);
+    if reader.problems[before..].iter().any(Problem::is_error) {
+        return None;
+    }
+    let Some(then) = fields.then.get() else {
+        return reader.refuse(value, "this rule does not say what to do", "a field `then`");
+    };
+    let mut rule = Rule::new(then.0);
+    rule.on = fields.on.cloned().map(|ends| ends.0).unwrap_or_default();
+    rule.error = fields.error.cloned().map(|text| text.0);
+    rule.text = fields.text.cloned().map(|text| text.0);
+    rule.counts = fields.counts.cloned().unwrap_or(true);
+    Some(rule)
+}

@@ -1,0 +1,202 @@
+//! A field: said or left open; and groups of fields, read, layered and described alike.
+//!
+//! A group is declared once, with [`group!`]: its fields, their types, and what they mean. The names that a file may use,
+//! the reading, the layering and the schema all come from that one place.
+
+use std::fmt;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json};
+
+use crate::policy::reader::{Entry, Reader, Value};
+use crate::policy::source::Place;
+
+/// A value that a field can have.
+pub(crate) trait Leaf: Clone + PartialEq + fmt::Debug {
+    /// Reads it, or notes what is wrong with it.
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self>;
+    /// What it looks like in a file.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// A field that may have been said, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said<T>(Option<(T, Place)>);
+
+impl<T> Default for Said<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Said<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref().map(|(value, _)| value)
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.0.as_ref().map(|(_, place)| place)
+    }
+
+    pub(crate) fn is_said(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl<T: Clone> Said<T> {
+    pub(crate) fn cloned(&self) -> Option<T> {
+        self.get().cloned()
+    }
+}
+
+/// Something under a key: a value, or a group of fields.
+pub(crate) trait Field {
+    /// Reads it, or notes what is wrong with it.
+    fn read(&mut self, value: &Value<'_>, reader: &mut Reader);
+    /// What `later` says wins; what it leaves open stays.
+    fn layer(&mut self, later: &Self);
+    /// What was said, by name.
+    fn places(&self, name: &str, places: &mut Vec<(String, Place)>);
+    /// What it looks like in a file.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+impl<T: Leaf> Field for Said<T> {
+    fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
+        let place = reader.place(value.span());
+        self.0 = T::read(value, reader).map(|value| (value, place));
+    }
+
+    fn layer(&mut self, later: &Self) {
+        if later.is_said() {
+            self.clone_from(later);
+        }
+    }
+
+    fn places(&self, name: &str, places: &mut Vec<(String, Place)>) {
+        if let Some(place) = self.place() {
+            places.push((name.into(), place.clone()));
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
+/// Fields that stand in one table.
+pub(crate) trait Group: Default + 'static {
+    /// What one of its fields is called in a message.
+    const WHAT: &'static str;
+    /// Their names.
+    const NAMES: &'static [&'static str];
+    /// Reads the field of this name; `false` where there is none.
+    fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool;
+    fn layer_fields(&mut self, later: &Self);
+    fn field_places(&self, prefix: &str, places: &mut Vec<(String, Place)>);
+    /// Name, description and schema of each.
+    fn properties(generator: &mut SchemaGenerator) -> Vec<(&'static str, String, Schema)>;
+    /// A short form for the whole group; `false` where it is none.
+    fn read_short(&mut self, _: &Value<'_>, _: &mut Reader) -> bool {
+        false
+    }
+    fn short_schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+    /// Where a name belongs that is none of these fields', but others'.
+    fn elsewhere(_: &str) -> Option<String> {
+        None
+    }
+
+    /// Reads these entries of a table.
+    fn read_entries(&mut self, entries: &[Entry<'_, '_>], reader: &mut Reader) {
+        for (key, value) in entries {
+            if !self.read_field(key.get_ref(), value, reader) {
+                reader.unknown(key, Self::WHAT, Self::NAMES, Self::elsewhere(key.get_ref()));
+            }
+        }
+    }
+}
+
+impl<G: Group> Field for G {
+    fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
+        if !self.read_short(value, reader)
+            && let Some(entries) = reader.table(value, "a table")
+        {
+            self.read_entries(&entries, reader);
+        }
+    }
+
+    fn layer(&mut self, later: &Self) {
+        self.layer_fields(later);
+    }
+
+    fn places(&self, name: &str, places: &mut Vec<(String, Place)>) {
+        self.field_places(&format!("{name}."), places);
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = Map::new();
+        for (name, about, mut schema) in G::properties(generator) {
+            schema.insert("description".into(), about.into());
+            properties.insert(name.into(), schema.into());
+        }
+        let table = json_schema!({
+            "type": "object",
+            "properties": Json::Object(properties),
+            "additionalProperties": false,
+        });
+        match G::short_schema(generator) {
+            Some(short) => json_schema!({ "anyOf": [short, table] }),
+            None => table,
+        }
+    }
+}
+
+/// Declares a group of fields.
+macro_rules! group {
+    (
+        $(#[$about:meta])* $what:literal
+        struct $name:ident { $( $(#[doc = $doc:literal])+ $field:ident: $type:ty, )+ }
+        $($more:tt)*
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub(crate) struct $name { $( $(#[doc = $doc])+ pub(crate) $field: $type, )+ }
+
+        impl $crate::policy::said::Group for $name {
+            const WHAT: &'static str = $what;
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
+
+            fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool {
+                match name {
+                    $( stringify!($field) => $crate::policy::said::Field::read(&mut self.$field, value, reader), )+
+                    _ => return false,
+                }
+                true
+            }
+
+            fn layer_fields(&mut self, later: &Self) {
+                $( $crate::policy::said::Field::layer(&mut self.$field, &later.$field); )+
+            }
+
+            fn field_places(&self, prefix: &str, places: &mut Vec<(String, Place)>) {
+                $( $crate::policy::said::Field::places(
+                    &self.$field, &format!("{prefix}{}", stringify!($field)), places,
+                ); )+
+            }
+
+            fn properties(generator: &mut SchemaGenerator) -> Vec<(&'static str, String, Schema)> {
+                vec![$( (
+                    stringify!($field),
+                    [$($doc.trim()),+].join(" "),
+                    <$type as $crate::policy::said::Field>::schema(generator),
+                ), )+]
+            }
+
+            $($more)*
+        }
+    };
+}
+
+pub(crate) use group;

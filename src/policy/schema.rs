@@ -1,0 +1,59 @@
+//! The format of policy files as a JSON schema, for editors.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::said::Field;
+
+/// The JSON schema of policy files, as text. It is made from the types that read them.
+pub fn schema() -> String {
+    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A policy file, as editors see it.
+struct File;
+
+impl JsonSchema for File {
+    fn schema_name() -> Cow<'static, str> {
+        "regrow policy file".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // The fields of a child stand in three places; they are described once.
+        let child = generator.subschema_for::<Of<ChildFields>>();
+        let mut supervisor = SupervisorFields::schema(generator);
+        if let Some(defaults) = supervisor.pointer_mut("/properties/defaults") {
+            *defaults = child.clone().into();
+        }
+        json_schema!({
+            "description": "Restart policies. Later wins, field by field: the code, [defaults], [supervisor.X.defaults], \
+                            [path.GLOB] in the order of the file, the environment.",
+            "type": "object",
+            "properties": {
+                "defaults": child,
+                "supervisor": { "type": "object", "additionalProperties": supervisor },
+                "path": { "type": "object", "additionalProperties": child },
+            },
+            "additionalProperties": false,
+        })
+    }
+}
+
+/// A group of fields under a name of its own.
+struct Of<G>(std::marker::PhantomData<G>);
+
+impl JsonSchema for Of<ChildFields> {
+    fn schema_name() -> Cow<'static, str> {
+        "child".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ChildFields::schema(generator)
+    }
+}

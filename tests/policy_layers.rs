@@ -1,0 +1,204 @@
+//! Later wins, field by field, and every setting knows who said it.
+
+use regrow::Kind;
+use regrow::policy::{Explanation, Policies};
+
+const FILE: &str = r#"[defaults]
+delay = "100ms"
+max_delay = "20s"
+restart = "transient"
+
+[supervisor."shop/*"]
+max_restarts = 10
+
+[supervisor."shop/workers".defaults]
+delay = "200ms"
+restart = "permanent"
+
+[path."shop/workers/*"]
+delay = "300ms"
+mailbox = { capacity = 10, overflow = "wait" }
+
+[path."shop/**"]
+jitter = "full"
+mailbox = 20
+
+[path."shop/workers/w1"]
+delay = "400ms"
+"#;
+
+fn policies() -> Policies {
+    Policies::parse(FILE, "policy.toml").expect("nothing is wrong with it")
+}
+
+fn setting(explanation: &Explanation, field: &str) -> (String, String) {
+    let setting = explanation.setting(field).unwrap_or_else(|| panic!("{field} is explained"));
+    (setting.value().into(), setting.origin().into())
+}
+
+fn env(policies: &Policies, variables: &[(&str, &str)]) -> Policies {
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    policies.with_env(variables).expect("nothing is wrong with them")
+}
+
+/// Value and origin of a field of `path`.
+#[track_caller]
+fn expect(policies: &Policies, path: &str, field: &str, value: &str, origin: &str) {
+    assert_eq!(setting(&policies.explain(path, None), field), (value.into(), origin.into()), "{field} of {path}");
+}
+
+#[test]
+fn each_layer_wins_over_the_ones_before_it() {
+    let policies = policies();
+    expect(&policies, "other/x", "delay", "100ms", "policy.toml:2");
+    expect(&policies, "shop/till", "delay", "100ms", "policy.toml:2");
+    expect(&policies, "shop/workers/w2", "delay", "300ms", "policy.toml:14");
+    expect(&policies, "shop/workers/w1", "delay", "400ms", "policy.toml:22");
+    expect(&policies, "shop/workers/w1", "restart", "permanent", "policy.toml:11");
+}
+
+#[test]
+fn layering_is_field_by_field() {
+    let policies = policies();
+    expect(&policies, "shop/workers/w1", "max_delay", "20s", "policy.toml:3");
+    expect(&policies, "shop/workers/w1", "jitter", "full", "policy.toml:18");
+    expect(&policies, "shop/workers/w1", "factor", "2", "default");
+    // Also within a mailbox.
+    expect(&policies, "shop/workers/w1", "mailbox.capacity", "20", "policy.toml:19");
+    expect(&policies, "shop/workers/w1", "mailbox.overflow", "wait", "policy.toml:15");
+    expect(&policies, "shop/workers/w1", "mailbox.on_restart", "keep", "default");
+}
+
+#[test]
+fn what_nobody_says_is_the_librarys() {
+    expect(&Policies::default(), "a/b", "restart", "permanent", "default");
+    expect(&Policies::default(), "a/b", "delay", "none", "default");
+    expect(&Policies::default(), "a/b", "shutdown_timeout", "5s", "default");
+}
+
+#[test]
+fn a_star_is_within_a_name_and_two_are_across() {
+    let policies =
+        Policies::parse("[path.\"a/*\"]\nfactor = 3\ndelay = \"1s\"\n[path.\"b/**\"]\ndelay = \"2s\"\n", "p");
+    let policies = policies.expect("nothing is wrong with it");
+    expect(&policies, "a/x", "delay", "1s", "p:3");
+    expect(&policies, "a/x/y", "delay", "none", "default");
+    expect(&policies, "b/x", "delay", "2s", "p:5");
+    expect(&policies, "b/x/y/z", "delay", "2s", "p:5");
+    expect(&policies, "c/b/x", "delay", "none", "default");
+}
+
+#[test]
+fn the_defaults_of_a_supervisor_are_for_what_is_directly_below_it() {
+    let policies = Policies::parse("[supervisor.a.defaults]\ndelay = \"1s\"\n", "p").expect("nothing is wrong with it");
+    expect(&policies, "a/x", "delay", "1s", "p:2");
+    expect(&policies, "a/b/x", "delay", "none", "default");
+}
+
+#[test]
+fn a_supervisor_is_no_service_and_has_its_own_fields() {
+    let explained = policies().explain("shop/workers", Some(Kind::Supervisor));
+    assert_eq!(setting(&explained, "children.max_restarts"), ("10".into(), "policy.toml:7".into()));
+    assert_eq!(setting(&explained, "children.within"), ("5s".into(), "default".into()));
+    assert_eq!(setting(&explained, "restart"), ("permanent".into(), "default".into()));
+    assert!(explained.setting("mailbox.capacity").is_none());
+    // As a child of its parent it is set like any other.
+    assert_eq!(setting(&policies().explain("shop/workers", Some(Kind::Service)), "jitter").1, "policy.toml:18");
+}
+
+#[test]
+fn half_a_budget_is_completed_by_otp() {
+    let policies = Policies::parse("[path.a]\nwithin = \"1m\"\n[path.b]\nmax_restarts = 7\n", "p").expect("right");
+    expect(&policies, "a", "max_restarts", "1", "default");
+    expect(&policies, "a", "within", "1m", "p:2");
+    expect(&policies, "b", "max_restarts", "7", "p:4");
+    expect(&policies, "b", "within", "5s", "default");
+}
+
+#[test]
+fn a_first_delay_beyond_the_default_cap_lifts_it() {
+    let policies = Policies::parse("[path.a]\ndelay = \"1m\"\n", "p").expect("nothing is wrong with it");
+    expect(&policies, "a", "max_delay", "1m", "default");
+}
+
+#[test]
+fn the_environment_is_the_last_layer() {
+    let fragment = "[defaults]\njitter = \"none\"\n[path.\"shop/workers/w1\"]\nmax_delay = \"9s\"\n";
+    let policies = env(&policies(), &[("REGROW_POLICY", fragment), ("REGROW_DEFAULTS_DELAY", "50ms"), ("HOME", "/")]);
+    expect(&policies, "shop/workers/w1", "delay", "50ms", "environment REGROW_DEFAULTS_DELAY");
+    expect(&policies, "shop/workers/w1", "jitter", "none", "environment REGROW_POLICY:2");
+    expect(&policies, "shop/workers/w1", "max_delay", "9s", "environment REGROW_POLICY:4");
+    expect(&policies, "shop/workers/w1", "mailbox.capacity", "20", "policy.toml:19");
+}
+
+#[test]
+fn a_variable_needs_no_quotes() {
+    let variables = [
+        ("REGROW_DEFAULTS_RESTART", "temporary"),
+        ("REGROW_DEFAULTS_MAX_RESTARTS", "4"),
+        ("REGROW_DEFAULTS_FACTOR", "1.5"),
+        ("REGROW_DEFAULTS_DELAY", "[\"1s\", \"2s\"]"),
+        ("REGROW_DEFAULTS_MAILBOX", "{ capacity = 5 }"),
+        ("REGROW_DEFAULTS_RESET_ON_READY", "true"),
+        ("REGROW_DEFAULTS_WITHIN", "\"1m\""),
+    ];
+    let explained = env(&Policies::default(), &variables).explain("a/b", None);
+    for (field, value) in [
+        ("restart", "temporary"),
+        ("max_restarts", "4"),
+        ("delay", "1s, 2s"),
+        ("mailbox.capacity", "5"),
+        ("reset_on_ready", "true"),
+        ("within", "1m"),
+    ] {
+        assert_eq!(setting(&explained, field).0, value, "{field}");
+    }
+}
+
+#[test]
+fn all_mistakes_in_the_environment_are_told_with_the_variable() {
+    let variables = [
+        ("REGROW_DEFAULTS_DELYA", "1s"),
+        ("REGROW_DEFAULTS_WITHIN", "-1s"),
+        ("REGROW_DEFAULTS_TEXT", "\"\n]"),
+        ("REGROW_DEFAULTS_JITTER", "a\"\\\n\u{1}b"),
+        ("REGROW_POLICY", "[defaults]\nfactor = 0\n"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+    let refused = Policies::default().with_env(variables).expect_err("each is wrong");
+    let told: Vec<_> = refused.problems().iter().map(|problem| problem.file().unwrap_or("?")).collect();
+    assert_eq!(
+        told,
+        [
+            "environment REGROW_POLICY",
+            "environment REGROW_DEFAULTS_DELYA",
+            "environment REGROW_DEFAULTS_JITTER",
+            "environment REGROW_DEFAULTS_TEXT",
+            "environment REGROW_DEFAULTS_WITHIN",
+        ]
+    );
+    assert_eq!(refused.problems()[1].advice(), Some("did you mean REGROW_DEFAULTS_DELAY?"));
+}
+
+#[test]
+fn globs_that_match_nothing_in_the_tree_are_named() {
+    let paths = ["shop", "shop/worker", "shop/worker/w1", "shop/till"];
+    let warnings = policies().unmatched(&paths);
+    let told: Vec<_> = warnings.iter().map(|warning| (warning.line(), warning.advice())).collect();
+    assert_eq!(
+        told,
+        [
+            (Some(9), Some("did you mean \"shop/worker\"?")),
+            (Some(13), Some("did you mean \"shop/worker/w1\"?")),
+            (Some(21), Some("did you mean \"shop/worker/w1\"?")),
+        ]
+    );
+    assert!(warnings.iter().all(|warning| !warning.is_error()));
+}
+
+#[test]
+fn an_explanation_prints_as_a_table() {
+    let table = policies().explain("shop/workers/w1", None).to_string();
+    let line = table.lines().find(|line| line.trim_start().starts_with("delay")).expect("there is a line for it");
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delay", "400ms", "policy.toml:22"]);
+}

@@ -175,9 +175,7 @@ impl DynamicSupervisor {
                     Order::Adjust(adjustment) => {
                         self.nursery.adjust_order(call, adjustment, |spec| Flags::default().check_significance(spec))
                     }
-                    Order::Revive(id) => {
-                        self.nursery.revive_order(call, &id, Strategy::OneForOne).map(|_| ())
-                    }
+                    Order::Revive(id) => self.nursery.revive_order(call, &id, Strategy::OneForOne).map(|_| ()),
                     // OTP rule 84.
                     Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => {
                         Err(OrderError::WrongKind)

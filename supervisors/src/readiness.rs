@@ -50,7 +50,8 @@ impl Nursery {
         let now = self.now;
         let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.policy.is_some());
         // Only once, and not when it is being killed for not being ready.
-        let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt) else {
+        let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
+        else {
             return;
         };
         // Nobody asks how long the others live.

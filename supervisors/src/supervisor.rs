@@ -277,7 +277,10 @@ impl Supervisor {
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
         let is_group = held.scope.has_group(self.flags.strategy);
-        if is_group && !self.is_booting() && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key)) {
+        if is_group
+            && !self.is_booting()
+            && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key))
+        {
             self.procession = None;
         }
     }
@@ -301,9 +304,8 @@ impl Supervisor {
         let (strategy, children) = (self.flags.strategy, &self.nursery.children);
         let calls = |child: &Child| matches!(&child.state, State::Held(held) if held.scope.has_group(strategy));
         let calls_all = |child: &Child| matches!(&child.state, State::Held(held) if held.scope == Scope::All);
-        let mut is_called = children
-            .iter()
-            .any(|(_, child)| calls_all(child) || (calls(child) && strategy == Strategy::OneForAll));
+        let mut is_called =
+            children.iter().any(|(_, child)| calls_all(child) || (calls(child) && strategy == Strategy::OneForAll));
         let mut left = Vec::new();
         for (key, child) in children.iter() {
             is_called |= calls(child);

@@ -60,7 +60,8 @@ fn herd(policy: &Policy) -> Herd {
         while machine.poll_report().is_some() {}
         let outcome = starting.front().map(|(at, _)| *at);
         let back = is_down.then_some(begun + DOWN_FOR);
-        now = [outcome, back, machine.poll_timeout()].into_iter().flatten().min().expect("something is to come").max(now);
+        now =
+            [outcome, back, machine.poll_timeout()].into_iter().flatten().min().expect("something is to come").max(now);
         if back == Some(now) {
             is_down = false;
             machine.handle_dependency("service", true, now);
@@ -105,7 +106,9 @@ fn a_hundred_children_whose_service_is_down_for_eight_seconds() {
         ("wake on ready", delayed(curve.clone().jitter(Jitter::Full)).depends_on(["service"])),
     ];
     let herds = rows.map(|(name, policy)| (name, herd(&policy)));
-    println!("| restart | attempts | of these failed | worst 100 ms, 1st second | worst 100 ms, later | last child up |");
+    println!(
+        "| restart | attempts | of these failed | worst 100 ms, 1st second | worst 100 ms, later | last child up |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     for (name, Herd { attempts, failed, worst_early, worst_late, last_up }) in &herds {
         println!("| {name} | {attempts} | {failed} | {worst_early} | {worst_late} | {:.2} s |", last_up.as_secs_f64());

@@ -166,7 +166,8 @@ impl Walk {
 
     /// Something that is on its way arrives: a start, or the end of one that was told.
     fn advance(&mut self) {
-        let moving: Vec<_> = self.lives.iter().filter(|(_, stage)| **stage != Stage::Up).map(|(a, s)| (*a, *s)).collect();
+        let moving: Vec<_> =
+            self.lives.iter().filter(|(_, stage)| **stage != Stage::Up).map(|(a, s)| (*a, *s)).collect();
         if moving.is_empty() {
             return;
         }

@@ -130,7 +130,7 @@ fn a_termination_cancels_the_probes() {
     }
 }
 
-// Found by a long life (policy_walk): the ended supervisor still wanted to be woken for the probe.
+// Found by reading: the ended supervisor still wanted to be woken for the probe.
 #[test]
 fn a_supervisor_ends_cleanly_while_a_child_is_parked() {
     for strategy in [OneForOne, OneForAll, RestForOne] {

@@ -11,10 +11,10 @@ impl Nursery {
     pub(crate) fn adjust_order(
         &mut self,
         call: Call,
-        adjustment: Box<Adjustment>,
+        adjustment: Adjustment,
         check: impl Fn(&ChildSpec) -> Result<(), SpecError>,
     ) -> Result<(), OrderError> {
-        let Adjustment { specs, intensity, budget_clock } = *adjustment;
+        let Adjustment { specs, intensity, budget_clock } = adjustment;
         if intensity.and_then(|intensity| intensity.period()).is_some_and(|period| period.is_zero()) {
             return Err(OrderError::Refused(SpecError::ZeroPeriod));
         }

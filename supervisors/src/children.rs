@@ -372,10 +372,12 @@ impl Children {
 
     /// Gives a child a new spec. Its name stays.
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
-        let Some(child) = self.table.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut child.spec, spec.clone());
+        let Some(before) = self.get(key).map(|child| child.spec.clone()) else { return };
         self.forget_dependencies(key, &before);
         self.note_dependencies(key, &spec);
+        if let Some(child) = self.get_mut(key) {
+            child.spec = spec;
+        }
     }
 
     /// Who depends on the service of this name.

@@ -173,7 +173,7 @@ impl DynamicSupervisor {
                     }
                     Order::Limit { intensity, children_max } => self.limit_order(call, intensity, children_max),
                     Order::Adjust(adjustment) => {
-                        self.nursery.adjust_order(call, adjustment, |spec| Flags::default().check_significance(spec))
+                        self.nursery.adjust_order(call, *adjustment, |spec| Flags::default().check_significance(spec))
                     }
                     Order::Revive(id) => self.nursery.revive_order(call, &id, Strategy::OneForOne).map(|_| ()),
                     // OTP rule 84.

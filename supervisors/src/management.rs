@@ -23,7 +23,7 @@ impl Supervisor {
             Order::Limit { .. } => Err(OrderError::WrongKind),
             Order::Adjust(adjustment) => {
                 let flags = self.flags;
-                self.nursery.adjust_order(call, adjustment, |spec| flags.check_significance(spec))
+                self.nursery.adjust_order(call, *adjustment, |spec| flags.check_significance(spec))
             }
             Order::Revive(id) => {
                 let revived = self.nursery.revive_order(call, &id, self.flags.strategy);

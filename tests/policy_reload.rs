@@ -1,0 +1,212 @@
+//! Policies for a tree that runs: what changes is told, what makes no sense changes nothing, and a file can be followed.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::time::Duration;
+
+use common::{MS, SEC, hears_of, probe, soon, up};
+use regrow::policy::Policies;
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{DynamicSupervisor, Intensity, Refusal, State, Supervisor, Tree};
+use tokio::time::Instant;
+
+async fn shop() -> Tree {
+    let journal = Journal::new();
+    let workers = DynamicSupervisor::new("workers").budget(Intensity::unlimited());
+    let tree = Supervisor::one_for_one("shop")
+        .budget(Intensity::unlimited())
+        .child(journal.probe("db"))
+        .child(journal.probe("web"))
+        .child(workers.template(move |name: String| journal.probe(&name)))
+        .start()
+        .await
+        .unwrap();
+    add(&tree, "w-1").await;
+    tree
+}
+
+async fn add(tree: &Tree, name: &str) {
+    tree.dynamic("shop/workers").unwrap().template::<String>().unwrap().start_child(name.into()).await.unwrap();
+}
+
+fn parse(text: &str) -> Policies {
+    Policies::parse(text, "shop.toml").unwrap()
+}
+
+async fn down_for(tree: &Tree, path: &str) -> Duration {
+    let handle = probe(tree, path);
+    let (generation, begun) = (handle.generation(), Instant::now());
+    handle.kill().unwrap();
+    up(tree, path, generation + 1).await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_are_applied_live_and_the_answer_says_what_and_when() {
+    let tree = shop().await;
+    assert_eq!(down_for(&tree, "shop/db").await, Duration::ZERO);
+    let file = parse(
+        r#"
+        [defaults]
+        delay = "1s"
+        [path."shop/web"]
+        delay = "3s"
+        start_timeout = "9s"
+        mailbox = { capacity = 2 }
+        [supervisor."shop"]
+        max_restarts = 50
+        within = "1m"
+        [path."shop/nobody"]
+        delay = "1s"
+    "#,
+    );
+    let applied = tree.apply(&file).await.unwrap();
+    let text = applied.to_string();
+    for line in
+        ["`shop/db` delay: not set -> ", "`shop/web` mailbox: ", "`shop/workers/w-1` delay: ", "`shop` max_restarts: "]
+    {
+        assert!(applied.live.iter().any(|change| change.to_string().starts_with(line)), "{line} is not in\n{text}");
+    }
+    assert_eq!(
+        applied.at_next_start.iter().map(|change| (&*change.path, change.field)).collect::<Vec<_>>(),
+        [("shop/web", "start_timeout")]
+    );
+    assert!(applied.warnings.len() == 1 && applied.warnings[0].contains("this matches nothing in the tree"), "{text}");
+
+    assert_eq!([down_for(&tree, "shop/db").await, down_for(&tree, "shop/web").await], [SEC, 3 * SEC]);
+    assert_eq!(down_for(&tree, "shop/workers/w-1").await, SEC);
+    // Whoever comes later comes under them too, and so does a supervisor that is started again.
+    add(&tree, "w-2").await;
+    assert_eq!(down_for(&tree, "shop/workers/w-2").await, SEC);
+    let web = probe(&tree, "shop/web");
+    web.cast(ProbeMsg::Hang).unwrap();
+    common::in_hand(&web).await;
+    assert!(web.cast(ProbeMsg::Note(1)).is_ok() && web.cast(ProbeMsg::Note(2)).is_ok());
+    assert_eq!(web.cast(ProbeMsg::Note(3)).unwrap_err().refusal(), Refusal::Full);
+
+    // The same again is nothing new; nothing at all gives the code its word back.
+    assert!(tree.apply(&file).await.unwrap().is_empty());
+    let back = tree.apply(&parse("")).await.unwrap();
+    assert!(back.live.iter().any(|change| change.to_string().starts_with("`shop/db` delay: ")), "{back}");
+    assert_eq!(down_for(&tree, "shop/db").await, Duration::ZERO);
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_no_sense_for_this_tree_changes_nothing() {
+    let tree = shop().await;
+    tree.apply(&parse("[defaults]\ndelay = \"1s\"")).await.unwrap();
+    for (text, said) in [
+        (
+            "[path.\"shop/web\"]\ndepends_on = [\"nobody\"]",
+            "`shop/web` depends on `nobody`, which is nowhere in the tree",
+        ),
+        (
+            "[path.\"shop/w*\"]\ndepends_on = [\"db\"]\n[path.\"shop/d*\"]\ndepends_on = [\"web\"]",
+            "depend on each other in a circle: shop/db -> shop/web -> shop/db",
+        ),
+    ] {
+        let error = tree.apply(&parse(&format!("[defaults]\ndelay = \"9s\"\n{text}"))).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(down_for(&tree, "shop/db").await, SEC, "as before");
+    }
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_keep_their_history_through_a_change() {
+    let tree = shop().await;
+    let own = |restarts| {
+        parse(&format!("[path.\"shop/db\"]\nmax_restarts = {restarts}\nwithin = \"1m\"\non_give_up = \"park\""))
+    };
+    tree.apply(&own(5)).await.unwrap();
+    for _ in 0..3 {
+        down_for(&tree, "shop/db").await;
+    }
+    tree.apply(&own(3)).await.unwrap();
+    assert!(tree.why("shop/db").await.unwrap().to_string().contains("Of its own budget, 0 of 3 restarts"));
+    tree.kill("shop/db").unwrap();
+    let watch = tree.directory().watch("shop/db").unwrap();
+    soon("parked", regrow::testing::until(watch, |status| matches!(status.state, State::Parked { .. }))).await;
+    tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_can_begin_under_policies_and_refuses_bad_ones() {
+    let journal = Journal::new();
+    let start = |text: &str| Supervisor::one_for_one("app").policies(&parse(text)).child(journal.probe("a")).start();
+    let tree = start("[defaults]\ndelay = \"2s\"\nmax_restarts = 9").await.unwrap();
+    assert_eq!(down_for(&tree, "app/a").await, 2 * SEC);
+    tree.shutdown().await;
+    let error = start("[path.\"app/a\"]\ndepends_on = [\"b\"]").await.unwrap_err();
+    assert_eq!(error.to_string(), "`app/a` depends on `b`, which is nowhere in the tree");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_and_crashes_at_the_same_time_are_safe() {
+    let tree = shop().await;
+    let directory = tree.directory();
+    let killer = tokio::spawn(async move {
+        for number in 0..400_u32 {
+            let path = ["shop/db", "shop/web", "shop/workers", "shop/workers/w-1"][number as usize % 4];
+            let _ = directory.kill(path);
+            tokio::time::sleep(MS).await;
+        }
+    });
+    let delays = ["1ms", "3ms", "2ms", "7ms"];
+    for number in 0..100 {
+        let text = format!("[defaults]\ndelay = \"{}\"\nmax_restarts = \"unlimited\"", delays[number % 4]);
+        soon("an answer", tree.apply(&parse(&text))).await.unwrap();
+        tokio::time::sleep(3 * MS).await;
+    }
+    killer.await.unwrap();
+    tokio::time::sleep(SEC).await;
+    let last = tree.apply(&parse("[defaults]\ndelay = \"5s\"\nmax_restarts = \"unlimited\"")).await.unwrap();
+    assert!(last.not_running.is_empty(), "{last}");
+    assert_eq!([down_for(&tree, "shop/db").await, down_for(&tree, "shop/web").await], [5 * SEC; 2]);
+    assert!(tree.directory().entries().iter().all(|entry| entry.accounting.is_balanced()));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_is_followed_through_good_and_bad_and_half_written_ones() {
+    let tree = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.toml");
+    std::fs::write(&path, "[defaults]\ndelay = \"1ms\"").unwrap();
+    let mut followed = tree.follow_policies(&path, 2 * MS);
+    let applied = soon("the first", followed.next()).await.unwrap().unwrap();
+    assert!(!applied.is_empty());
+
+    std::fs::write(&path, "[defaults]\ndely = \"2ms\"").unwrap();
+    let error = soon("the bad one", followed.next()).await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("did you mean `delay`"), "{error}");
+
+    // One that is replaced while it is read, as editors and deployments do.
+    for number in 0..50 {
+        let next = folder.path().join("next.toml");
+        std::fs::write(&next, format!("[defaults]\ndelay = \"{}ms\"\n# {}", number + 3, "x".repeat(5000))).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+    }
+    let in_force = async {
+        loop {
+            let applied = followed.next().await.unwrap().unwrap();
+            if applied.live.iter().any(|change| change.after.contains("52ms")) {
+                return;
+            }
+        }
+    };
+    soon("the last of many", in_force).await;
+
+    std::fs::remove_file(&path).unwrap();
+    let error = soon("the lost one", followed.next()).await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("policy.toml"), "{error}");
+    followed.reload();
+    assert!(soon("what was asked for", followed.next()).await.unwrap().is_err());
+    let mut events = tree.events();
+    tree.kill("shop/db").unwrap();
+    hears_of(&mut events, "shop/db#1 is started again in 52").await;
+    tree.shutdown().await;
+    assert!(soon("the end", followed.next()).await.is_none());
+}

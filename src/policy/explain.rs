@@ -248,5 +248,6 @@ fn rules(rules: &[Rule]) -> String {
         format!("{told}: {}{free}", word(rule.then))
     });
     let told: Vec<_> = told.collect();
-    if told.is_empty() { "none".into() } else { told.join("; ") }
+    // A line each: they are long.
+    if told.is_empty() { "none".into() } else { told.join("\n") }
 }

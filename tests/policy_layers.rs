@@ -197,6 +197,16 @@ fn globs_that_match_nothing_in_the_tree_are_named() {
 }
 
 #[test]
+fn what_does_not_fit_together_for_a_path_is_explained_as_refused() {
+    let text = "[path.\"shop/*\"]\ndelay = \"10s\"\n[path.\"*/till\"]\nmax_delay = \"5s\"\n";
+    let policies = Policies::parse(text, "policy.toml").expect("by itself each is right");
+    let explained = policies.explain("shop/till", None);
+    assert_eq!(explained.problems().len(), 1);
+    assert_eq!(setting(&explained, "delay"), ("none".into(), "refused: as in the code".into()));
+    assert!(policies.explain("shop/other", None).problems().is_empty());
+}
+
+#[test]
 fn an_explanation_prints_as_a_table() {
     let table = policies().explain("shop/workers/w1", None).to_string();
     let line = table.lines().find(|line| line.trim_start().starts_with("delay")).expect("there is a line for it");

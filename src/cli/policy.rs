@@ -40,17 +40,22 @@ pub(crate) enum Command {
 
 /// Whether all went well.
 pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
-    let text = match command {
-        Command::Check { files } => return Ok(check(files)),
-        Command::Schema => schema(),
-        Command::Explain { file, path } => format!("{}\n", read(file)?.explain(path, None)),
+    match command {
+        Command::Check { files } => Ok(check(files)),
+        Command::Schema => print(&schema()),
+        Command::Explain { file, path } => {
+            let explanation = read(file)?.explain(path, None);
+            Ok(print(&format!("{explanation}\n"))? && explanation.problems().is_empty())
+        }
         Command::Simulate { file, scenario, path, seed } => {
             let is_file = Path::new(scenario).is_file();
-            let script =
-                if is_file { Script::parse(&std::fs::read_to_string(scenario)?)? } else { Script::parse(scenario)? };
-            format!("{}\n", simulate(&read(file)?, path, &script, *seed)?)
+            let text = if is_file { std::fs::read_to_string(scenario)? } else { scenario.clone() };
+            print(&format!("{}\n", simulate(&read(file)?, path, &Script::parse(&text)?, *seed)?))
         }
-    };
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<bool> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever read has read enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),

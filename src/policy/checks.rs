@@ -14,9 +14,9 @@ use crate::policy::source::Place;
 
 /// Checks everything that one source says against itself.
 pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
-    child(&document.defaults, problems);
-    document.supervisors.iter().for_each(|(_, fields)| child(&fields.defaults, problems));
-    document.paths.iter().for_each(|(_, fields)| child(fields, problems));
+    table(&document.defaults, problems);
+    document.supervisors.iter().for_each(|(_, fields)| table(&fields.defaults, problems));
+    document.paths.iter().for_each(|(_, fields)| table(fields, problems));
     // Where a path is named in full, what holds for it can be known.
     let mut needs = HashMap::new();
     let mut order = Vec::new();
@@ -34,10 +34,17 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
     cycles(&needs, &order, problems);
 }
 
+/// Checks the fields of one table.
+fn table(fields: &ChildFields, problems: &mut Vec<Problem>) {
+    child(fields, problems);
+    idle(&Curve::from(fields), problems);
+    idle(&Curve::from(&fields.not_ready), problems);
+}
+
 /// Checks the fields of one child, or of many.
 pub(crate) fn child(fields: &ChildFields, problems: &mut Vec<Problem>) {
-    curve(&Curve::from(fields), None, problems);
-    curve(&Curve::from(&fields.not_ready), None, problems);
+    curve(&Curve::from(fields), problems);
+    curve(&Curve::from(&fields.not_ready), problems);
     let is_temporary = fields.restart.get().is_some_and(|restart| restart.0 == Restart::Temporary);
     if let (true, Some(place)) = (is_temporary, fields.rules.place()) {
         note(problems, || {
@@ -47,34 +54,28 @@ pub(crate) fn child(fields: &ChildFields, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Checks a curve; `path` is who it is for, where that is known.
-pub(crate) fn curve(curve: &Curve<'_>, path: Option<&str>, problems: &mut Vec<Problem>) {
-    match (curve.delay.get(), curve.max_delay.get(), curve.max_delay.place()) {
-        (Some(Delays::First(first)), Some(max), Some(place)) if max.0 < *first => note(problems, || {
-            let first_said = curve.delay.place().map(ToString::to_string).unwrap_or_default();
-            let of = path.map(|path| format!(" of `{path}`")).unwrap_or_default();
-            Problem::error(place.clone(), format!("the longest delay{of} is shorter than the first"))
+/// Checks that the first delay of a curve is not beyond its cap.
+pub(crate) fn curve(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
+    let (Some(Delays::First(first)), Some(max)) = (curve.delay.get(), curve.max_delay.get()) else { return };
+    let (Some(said), Some(place)) = (curve.delay.place(), curve.max_delay.place()) else { return };
+    if max.0 < *first {
+        note(problems, || {
+            Problem::error(place.clone(), "the longest delay is shorter than the first")
                 .label(format!("expected {} or more", time(*first)))
-                .help(format!("`delay` is {} ({first_said})", time(*first)))
-        }),
-        (Some(Delays::Listed(_)), ..) => {
-            let idle = [curve.factor.place(), curve.max_delay.place()];
-            // Said elsewhere it may be meant for others.
-            let here = |place: &&Place| curve.delay.place().is_some_and(|delay| near(delay, place));
-            for place in idle.into_iter().flatten().filter(here) {
-                note(problems, || {
-                    Problem::warning(place.clone(), "this has no effect")
-                        .label("`delay` is a list, which has no growth")
-                });
-            }
-        }
-        (Some(Delays::First(_)) | None, ..) => {}
+                .help(format!("`delay` is {} ({said})", time(*first)))
+        });
     }
 }
 
-/// Whether two fields stand close enough together to be of one table.
-fn near(one: &Place, other: &Place) -> bool {
-    one.name() == other.name() && one.line().abs_diff(other.line()) <= 5
+/// What is said about the growth of a list. In another table than the list it may be meant for others.
+pub(crate) fn idle(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
+    if let Some(Delays::Listed(_)) = curve.delay.get() {
+        for place in [curve.factor.place(), curve.max_delay.place()].into_iter().flatten() {
+            note(problems, || {
+                Problem::warning(place.clone(), "this has no effect").label("`delay` is a list, which has no growth")
+            });
+        }
+    }
 }
 
 /// Each place is told of once.

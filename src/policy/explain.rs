@@ -9,6 +9,7 @@ use crate::layer::{Configured, Group};
 use crate::mailbox::Settings;
 use crate::policy::durations::time;
 use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::problem::Problem;
 use crate::policy::said::Group as _;
 use crate::policy::source::Place;
 use crate::policy::words::word;
@@ -18,6 +19,7 @@ use crate::policy::words::word;
 pub struct Explanation {
     path: String,
     settings: Vec<Setting>,
+    problems: Vec<Problem>,
 }
 
 /// One setting: a field, its value, and who says so.
@@ -74,7 +76,21 @@ impl Explanation {
             };
             Setting { field: field.into(), value, origin }
         });
-        Self { path: path.into(), settings: settings.collect() }
+        Self { path: path.into(), settings: settings.collect(), problems: Vec::new() }
+    }
+
+    /// The layers come to nothing valid: what is in force is what the code says.
+    pub(crate) fn refused(mut self, problems: Vec<Problem>) -> Self {
+        for setting in &mut self.settings {
+            setting.origin = "refused: as in the code".into();
+        }
+        self.problems = problems;
+        self
+    }
+
+    /// Why the layers come to nothing valid for this path, if so. The settings are then those of the code alone.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
     /// The path that is explained.
@@ -106,7 +122,8 @@ impl fmt::Display for Explanation {
         for Setting { field, value, origin } in &self.settings {
             table.add_row([field, value, origin]);
         }
-        write!(f, "{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+        write!(f, "{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n\n{problem}"))
     }
 }
 
@@ -231,5 +248,6 @@ fn rules(rules: &[Rule]) -> String {
         format!("{told}: {}{free}", word(rule.then))
     });
     let told: Vec<_> = told.collect();
-    if told.is_empty() { "none".into() } else { told.join("; ") }
+    // A line each: they are long.
+    if told.is_empty() { "none".into() } else { told.join("\n") }
 }

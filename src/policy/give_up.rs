@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use crate::policy::checks;
 use crate::policy::curve::Curve;
 use crate::policy::fields::ParkFields;
+use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value, nearest, short};
 use crate::policy::said::{Field, Leaf};
 
@@ -73,10 +74,12 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<Parting> {
         return reader.refuse(value, "nothing is said of what to do", EXPECTED);
     }
     let curve = Curve::from(&fields);
-    checks::curve(&curve, None, &mut reader.problems);
+    checks::curve(&curve, &mut reader.problems);
+    checks::idle(&curve, &mut reader.problems);
     let GiveUp::Park(base) = GiveUp::park(PROBE) else { return None };
     let probes: Backoff = curve.over(Some(&base))?;
-    if reader.problems.len() == before && probes.curve(0).is_zero() {
+    let is_fine = !reader.problems[before..].iter().any(Problem::is_error);
+    if is_fine && probes.curve(0).is_zero() {
         return reader.refuse(value, "the first delay of a parked child is zero", "a delay longer than that");
     }
     Some(Parting(GiveUp::Park(probes)))

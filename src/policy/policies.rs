@@ -134,7 +134,11 @@ impl Policies {
     /// The same over what the code says.
     pub(crate) fn explain_over(&self, path: &str, coded: &Configured) -> Explanation {
         let (fields, group) = self.said(path, coded);
-        Explanation::new(path, coded, &self.apply(path, coded), &fields, group.as_ref())
+        let explanation = Explanation::new(path, coded, &self.apply(path, coded), &fields, group.as_ref());
+        match self.verdict(path, coded) {
+            Ok(_) => explanation,
+            Err(problems) => explanation.refused(problems),
+        }
     }
 
     /// Globs and supervisors that match none of these paths of a running tree, each as a warning.

@@ -96,7 +96,7 @@ async fn policies_are_applied_live_and_the_answer_says_what_and_when() {
 #[tokio::test(start_paused = true)]
 async fn what_makes_no_sense_for_this_tree_changes_nothing() {
     let tree = shop().await;
-    tree.apply(&parse("[defaults]\ndelay = \"1s\"")).await.unwrap();
+    tree.apply(&parse("[defaults]\nfactor = 1.0\ndelay = \"1s\"")).await.unwrap();
     for (text, said) in [
         (
             "[path.\"shop/web\"]\ndepends_on = [\"nobody\"]",
@@ -162,7 +162,8 @@ async fn reloads_and_crashes_at_the_same_time_are_safe() {
     }
     killer.await.unwrap();
     tokio::time::sleep(SEC).await;
-    let last = tree.apply(&parse("[defaults]\ndelay = \"5s\"\nmax_restarts = \"unlimited\"")).await.unwrap();
+    let last =
+        tree.apply(&parse("[defaults]\nfactor = 1.0\ndelay = \"5s\"\nmax_restarts = \"unlimited\"")).await.unwrap();
     assert!(last.not_running.is_empty(), "{last}");
     assert_eq!([down_for(&tree, "shop/db").await, down_for(&tree, "shop/web").await], [5 * SEC; 2]);
     assert!(tree.directory().entries().iter().all(|entry| entry.accounting.is_balanced()));

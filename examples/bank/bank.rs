@@ -14,7 +14,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow::{Child, Handle, Intensity, Overflow, Reply, Supervisor, Tree, mailbox};
+use regrow::{CallError, Child, Handle, Intensity, Overflow, Refusal, Reply, State, Supervisor, Tree, mailbox};
 
 use crate::audit::{Audit, AuditMsg};
 use crate::fx::{Fx, FxMsg};
@@ -70,7 +70,7 @@ impl Bank {
 /// Calls until there is an answer.
 ///
 /// It repeats calls that *may* have run. That is sound here and not everywhere: every message that is called with is a
-/// question, or carries transfers whose ids the ledger knows again.
+/// question, or carries transfers whose ids the ledger knows again. One that is parked is waited for.
 ///
 /// # Errors
 ///
@@ -83,7 +83,12 @@ where
     loop {
         match service.call(&message).await {
             Ok(answer) => return Ok(answer),
-            Err(regrow::CallError::Refused(refused)) => return Err(refused.into()),
+            // A policy file may say so. It is tried again soon, and refuses everything until then.
+            Err(CallError::Refused(refused)) if matches!(refused.refusal(), Refusal::Parked { .. }) => {
+                // That nobody changes it any more is what the next call will be told.
+                let _ = service.watch().wait_for(|status| !matches!(status.state, State::Parked { .. })).await;
+            }
+            Err(CallError::Refused(refused)) => return Err(refused.into()),
             // The next call waits in the mailbox for the next incarnation, so this does not spin.
             Err(_) => {}
         }

@@ -3,11 +3,13 @@
 //! ```text
 //! cargo run --release --example bank -- --transfers 200000 --kills-per-second 200
 //! printf 'a,b,5\nnonsense\nb,a,2\n' | cargo run -q --release --example bank
+//! cargo run --release --example bank -- --transfers 2000000 --kills-per-second 200 --policy examples/bank/policy.toml
 //! ```
 //!
 //! The first generates transfers and shows progress, then a table of the services (lives, restarts, messages, recovery
-//! times) and the verdict. The second reports line 2 and prints the balances. The exit code is 0 when every check holds, 1
-//! when one fails or the bank could not do its work, 2 when the options make no sense.
+//! times) and the verdict. The second reports line 2 and prints the balances. The third works under restart policies from a
+//! file, and answers whenever you edit that. The exit code is 0 when every check holds, 1 when one fails or the bank could
+//! not do its work, 2 when the options make no sense.
 //!
 //! # How nothing is lost and nothing doubled
 //!
@@ -25,6 +27,7 @@
 //! | `input.rs` | transfers from a file, from standard input or made up, and the sum of them done another way |
 //! | `customers.rs` | callers that repeat until answered |
 //! | `chaos.rs`, `watch.rs` | who kills, and who looks on |
+//! | `policy.rs`, `policy.toml` | restart policies from a file that may change while the bank is open |
 //! | `report.rs` | the table and the verdict |
 
 mod audit;
@@ -36,6 +39,7 @@ mod fx;
 mod input;
 mod journal;
 mod ledger;
+mod policy;
 mod report;
 mod teller;
 mod watch;
@@ -79,6 +83,9 @@ struct Options {
     /// Where the ledger keeps its journal. One of an earlier run of the same input is gone on with [default: a temporary file]
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
+    /// Restart policies, over what the code says: applied now and whenever the file changes, each time with an answer
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Show regrow's log on standard error
     #[arg(long)]
     log: bool,
@@ -137,7 +144,13 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     ));
 
     let bank = Bank::open(options.tellers, &journal).await?;
-    let worked = work(&bank, input, options.kills_per_second, seed, &progress).await;
+    let worked = async {
+        if let Some(file) = &options.policy {
+            policy::follow(&bank.tree, file, progress.clone()).await?;
+        }
+        work(&bank, input, options.kills_per_second, seed, &progress).await
+    }
+    .await;
     progress.finish();
     // The same way out for good and bad days: a tree is shut down, and not dropped. On a bad one the ledger may be dead,
     // and whoever waits for it has to be killed.

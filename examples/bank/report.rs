@@ -143,6 +143,9 @@ impl fmt::Display for Day {
                 format_args!("{struck}, {pools} of them of the whole pool; {missed} more found nobody alive"),
             )?;
         }
+        if watched.parked > 0 {
+            line("parked", format_args!("{} times, a service whose restarts were used up", count(watched.parked)))?;
+        }
         let (moved, abroad) = (sum(findings.book.turnover), sum(tally.abroad));
         line("moved", format_args!("{moved}, which is {abroad} in foreign money at the rates of the moment"))?;
         if findings.gaps > 0 {

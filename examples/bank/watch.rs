@@ -31,6 +31,8 @@ pub(crate) struct Watched {
     /// A mailbox whose books were not right.
     pub(crate) broken_law: Option<String>,
     pub(crate) events_missed: u64,
+    /// How often a service was put away, its restarts being used up.
+    pub(crate) parked: u64,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,9 @@ impl Onlooker {
             }
             EventKind::Exited { exit } | EventKind::StartFailed { exit } | EventKind::ShutdownError { exit }
                 if is_meant(exit) => {}
+            // What a policy file may ask for.
+            EventKind::Delayed { .. } => {}
+            EventKind::Parked { .. } => self.watched.parked += 1,
             // Too late when somebody was faster.
             _ => drop(self.alarm.try_send(event.to_string())),
         }

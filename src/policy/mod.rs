@@ -1,5 +1,8 @@
 //! Restart policies in a file: who is restarted, how soon, how often, and what happens then, without a word of code.
 //!
+//! What the settings mean is told by [`Policy`](crate::Policy), which says the same in code. A file is for those who run a
+//! program rather than write it, and for a program that must not be stopped to be told otherwise.
+//!
 //! ```toml
 //! [defaults]                              # every service
 //! delay = "100ms"
@@ -19,6 +22,54 @@
 //! Later wins, field by field: the code, `[defaults]`, `[supervisor.X.defaults]` (for everything directly below it),
 //! `[path.GLOB]` in the order of the file, and last the environment: `REGROW_POLICY` holds more of the same format, and
 //! `REGROW_DEFAULTS_DELAY=50ms` sets one field of every service.
+//!
+//! # From code
+//!
+//! [`Policies::read`] reads a file, and tells everything that is wrong with it at once.
+//! [`Supervisor::policies`](crate::Supervisor::policies) starts a tree under it, [`Tree::apply`](crate::Tree::apply) puts
+//! a running one under it, and [`Tree::follow_policies`](crate::Tree::follow_policies) does that whenever the file changes.
+//! The order matters once: what is said about starts holds for the first ones only if the tree is started under it.
+//!
+//! ```
+//! use regrow::Supervisor;
+//! use regrow::policy::Policies;
+//! use regrow::testing::Journal;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+//! let policies = Policies::parse("[path.\"shop/*\"]\ndelay = \"100ms\"\n", "shop.toml")?;
+//! let tree = Supervisor::one_for_one("shop").policies(&policies).child(Journal::new().probe("till")).start().await?;
+//!
+//! let calmer = Policies::parse("[path.\"shop/*\"]\ndelay = \"2s\"\n", "shop.toml")?;
+//! let applied = tree.apply(&calmer).await?;
+//! assert_eq!((&*applied.live[0].path, applied.live[0].field), ("shop/till", "delay"));
+//! # tree.shutdown().await; Ok(()) }
+//! ```
+//!
+//! # What can be said
+//!
+//! About a child, in `[defaults]`, `[supervisor.X.defaults]` and `[path.GLOB]`:
+//!
+//! | field | values | not said |
+//! |---|---|---|
+//! | `restart` | `"permanent"`, `"transient"`, `"temporary"` | as in the code |
+//! | `delay` | `"100ms"`, or a list whose last repeats | no wait |
+//! | `factor`, `max_delay`, `jitter` | `2.0`; `"30s"`; `"none"`, `"full"`, `"decorrelated"` | 2, 30 s, none |
+//! | `reset_after`, `reset_on_ready`, `reset_after_messages` | `"1m"`, `true`, `1000` | the longest delay |
+//! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no budget of its own; 5 s |
+//! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }` | escalate |
+//! | `not_ready` | a table with a budget and delays | as for other lives |
+//! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
+//! | `depends_on` | `["db", "/shop/cache"]` | nobody |
+//! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
+//! | `watchdog` | `"10s"`, `"off"` | no limit |
+//! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
+//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart }` | as in the code |
+//!
+//! About a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share,
+//! `budget_clock`, and `max_starting`, how many services below it may be starting at the same time. `regrow policy schema`
+//! prints all of it for editors.
+//!
+//! # Layout
 //!
 //! | file | idea |
 //! |---|---|

@@ -13,6 +13,22 @@ use std::time::Duration;
 pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How delays are spread, so that many children that died together do not come back together.
+///
+/// What that is worth: a hundred children lose a service that they all need, which is down for eight seconds. Delays begin
+/// at 100 ms and double, up to 10 s; a start takes 0.1 ms, and time is virtual (`supervisors/tests/herd.rs`).
+///
+/// | restart | attempts | of these failed | worst 100 ms, 1st second | worst 100 ms, later | last child up |
+/// |---|---:|---:|---:|---:|---:|
+/// | immediate (OTP) | 80099 | 79999 | 1000 | 1000 | 8.01 s |
+/// | exponential | 700 | 600 | 100 | 100 | 12.71 s |
+/// | full jitter | 811 | 711 | 121 | 17 | 17.99 s |
+/// | decorrelated jitter | 993 | 893 | 61 | 21 | 16.61 s |
+/// | wake on ready | 100 | 0 | 0 | 100 | 8.01 s |
+///
+/// Jitter saves no attempts: it makes more of them than plain delays, and its last child is up later. What it buys is the
+/// later peak, 17 or 21 starts in 100 ms where plain delays have all 100, again and again. Where the service that is
+/// missing is one of the tree, [`depends_on`](crate::Policy::depends_on) beats every curve: nobody tries in vain. All
+/// hundred start within 10 ms of its return then, and a supervisor's `max_starting` is there for that peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Jitter {
     /// Not at all.

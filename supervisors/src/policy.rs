@@ -13,7 +13,19 @@ use crate::backoff::{Backoff, BackoffError, LONGEST};
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 
-/// What happens when a child ends.
+/// What happens when a child ends, beyond its [restart type](crate::Restart).
+///
+/// An end is judged in this order:
+///
+/// 1. After a life that lasted ([`reset_after`](Self::reset_after) and its kin) the delays begin anew.
+/// 2. The first [rule](Rule) that matches says what to do. Where none does, the restart type says it.
+/// 3. A restart is charged to the child's own [`budget`](Self::budget), or to the one that it shares with its siblings if
+///    it has none. When that is gone, [`on_give_up`](Self::on_give_up) says what happens.
+/// 4. The restart waits for the delay of the [`backoff`](Self::backoff) to pass, and for all services that the child
+///    [depends on](Self::depends_on) to be ready.
+///
+/// Delays are for what comes back by itself: a network, a disk, a service elsewhere. Parking is for one child that cannot
+/// work while its siblings can. A rule with [`Then::Stop`] is for what no restart mends, a licence that has run out.
 ///
 /// ```
 /// use regrow_supervisors::{Backoff, GiveUp, Intensity, On, Policy, Rule, Then};
@@ -31,26 +43,37 @@ use crate::intensity::Intensity;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Policy {
-    /// How long to wait before a restart. OTP: not at all.
+    /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
+    ///
+    /// Messages wait meanwhile, and callers with them; the mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
-    /// A life that was up, and ready, for so long begins the curve anew. Default: the curve's longest delay.
+    /// A life that was up, and ready, for so long was a success: the curve begins anew. Default: the curve's longest
+    /// delay; without a curve, the period of the budget.
+    ///
+    /// A child that was parked is on probation until then.
     pub reset_after: Option<Duration>,
-    /// A life that became ready begins the curve anew.
+    /// Whether a life that became ready, for however short a time, is a success. Default: it is not.
     pub reset_on_ready: Option<bool>,
-    /// A life that handled so many messages begins the curve anew.
+    /// A life that handled so many messages is a success, however short it was. Default: messages do not matter.
     pub reset_after_messages: Option<u64>,
     /// A budget of the child's own. Its restarts are charged to that and no longer to the one it shares with its
-    /// siblings.
+    /// siblings. Default: the shared one.
     pub budget: Option<Intensity>,
-    /// What happens when the budget is gone. OTP: the supervisor gives up.
+    /// What happens when the budget, the own or the shared one, is gone. OTP: the supervisor gives up.
     pub on_give_up: Option<GiveUp>,
-    /// For lives that never became ready, a budget and a curve of their own. Default: those of the others.
+    /// A budget and a curve of their own for lives that ended before they were ready, failed starts among them. Default:
+    /// those of the others.
     pub not_ready: Option<NotReady>,
     /// When it counts as ready. Default: as soon as it is up.
     pub readiness: Option<Readiness>,
-    /// How long a start may take until the child is ready. Default: for ever.
+    /// How long a start may take until the child is ready; one that takes longer is killed, and has failed. Default: for
+    /// ever.
     pub start_timeout: Option<Duration>,
-    /// Names of services that have to be ready before this one is started.
+    /// Services that have to be ready before this one is started: a sibling by its name, any other by its full path behind
+    /// a slash, as in `/shop/db`. Default: none.
+    ///
+    /// While one is missing the child waits, whatever its curve says, and nothing is charged for that; it is started as
+    /// soon as the last one is back. A service that is missing does not end those that are up.
     pub depends_on: Option<Arc<[Arc<str>]>>,
     /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
     /// [`Exit::Hung`], an abnormal one. Default: no such limit.
@@ -79,7 +102,10 @@ pub enum GiveUp {
     #[default]
     Escalate,
     /// The child alone is put away and tried again on this schedule, once each time. A life that lasts until the curve
-    /// begins anew is a success and closes the affair.
+    /// begins anew is a success and closes the affair: the budget is as if nothing had been spent. One that does not is
+    /// parked again, for the next longer time.
+    ///
+    /// While it is parked it refuses messages: callers have theirs back at once instead of waiting with it.
     Park(Backoff),
 }
 
@@ -238,35 +264,36 @@ impl Rule {
 }
 
 impl Policy {
-    /// How long to wait before a restart.
+    /// How long to wait before a restart: see [`backoff`](Self::backoff).
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
         self
     }
 
-    /// A life that was ready for so long begins the curve anew.
+    /// A life that was ready for so long is a success, and the delays begin anew: see
+    /// [`reset_after`](Self::reset_after).
     #[must_use]
     pub fn reset_after(mut self, time: Duration) -> Self {
         self.reset_after = Some(time);
         self
     }
 
-    /// A life that became ready begins the curve anew.
+    /// A life that became ready is a success, and the delays begin anew.
     #[must_use]
     pub fn reset_on_ready(mut self) -> Self {
         self.reset_on_ready = Some(true);
         self
     }
 
-    /// A life that handled so many messages begins the curve anew.
+    /// A life that handled so many messages is a success, and the delays begin anew.
     #[must_use]
     pub fn reset_after_messages(mut self, messages: u64) -> Self {
         self.reset_after_messages = Some(messages);
         self
     }
 
-    /// A budget of the child's own.
+    /// A budget of the child's own, in place of the one that it shares with its siblings.
     #[must_use]
     pub fn budget(mut self, budget: Intensity) -> Self {
         self.budget = Some(budget);
@@ -294,14 +321,14 @@ impl Policy {
         self
     }
 
-    /// How long a start may take until the child is ready.
+    /// How long a start may take until the child is ready. One that takes longer is killed, and has failed.
     #[must_use]
     pub fn start_timeout(mut self, limit: Duration) -> Self {
         self.start_timeout = Some(limit);
         self
     }
 
-    /// Services that have to be ready before this one is started.
+    /// Services that have to be ready before this one is started: see [`depends_on`](Self::depends_on).
     #[must_use]
     pub fn depends_on<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.depends_on = Some(names.into_iter().map(Into::into).collect());

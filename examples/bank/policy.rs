@@ -1,0 +1,35 @@
+//! The policy file: in force before the first customer is served, and whenever it has changed. Each answer is told.
+//!
+//! A text that makes no sense is refused as a whole, with the place and what to write instead, and the bank goes on under
+//! the last one that did. Only the first has to be right: a bank that was given rules nobody can read does not open.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use regrow::policy::ReloadError;
+use regrow::{Applied, Tree};
+
+use crate::watch::Progress;
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Follows the file until the tree is over.
+pub(crate) async fn follow(tree: &Tree, file: &Path, progress: Progress) -> anyhow::Result<()> {
+    let mut followed = tree.follow_policies(file, LOOK_EVERY);
+    let first = followed.next().await.context("the bank was over before it opened")?;
+    progress.say(&told(&Ok(first.map_err(|error| anyhow!("{error}"))?)));
+    tokio::spawn(async move {
+        while let Some(answer) = followed.next().await {
+            progress.say(&told(&answer));
+        }
+    });
+    Ok(())
+}
+
+fn told(answer: &Result<Applied, ReloadError>) -> String {
+    match answer {
+        Ok(applied) => format!("policy applied\n{}", applied.to_string().trim_end()),
+        Err(error) => format!("policy refused, and the one before it holds\n{error}"),
+    }
+}

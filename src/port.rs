@@ -66,6 +66,8 @@ pub(crate) struct Port {
 #[derive(Debug, Default)]
 struct Extras {
     broken: Mutex<Option<Exit>>,
+    /// Why it is killed, where its supervisor has found it to hang.
+    sentence: Mutex<Option<Exit>>,
     /// The exit it has chosen.
     chosen: Mutex<Option<Exit>>,
     /// What the factory said about it.
@@ -186,6 +188,15 @@ impl Port {
 
     pub(crate) fn broken(&self) -> Option<Exit> {
         if self.has(BROKEN) { lock(&self.extras().broken).clone() } else { None }
+    }
+
+    /// It is killed because of this.
+    pub(crate) fn set_sentence(&self, exit: Exit) {
+        *lock(&self.extras().sentence) = Some(exit);
+    }
+
+    pub(crate) fn sentence(&self) -> Option<Exit> {
+        lock(&self.extras_if_any()?.sentence).clone()
     }
 
     pub(crate) fn set_info(&self, info: Arc<str>) {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::current;
+use crate::dead::DeadLetters;
 use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
@@ -160,6 +161,11 @@ impl Tree {
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
         Events::new(self.world.subscribe())
+    }
+
+    /// The messages that were accepted and will not be handled, from the first time that this is called.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.world.keep_dead_letters())
     }
 
     /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which

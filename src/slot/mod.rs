@@ -27,13 +27,14 @@
 //! turn; a pump that ends rings too.
 
 pub(crate) mod accounting;
+pub(crate) mod again;
+mod any;
 pub(crate) mod life;
 mod queue;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -41,13 +42,16 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 use crate::call::Fate;
+use crate::current;
+use crate::dead::DeadReason;
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 use crate::world::World;
-use accounting::Accounting;
+use again::Tries;
+pub(crate) use any::AnySlot;
 use queue::{Back, Envelope, Front, Shed};
 use status::{State, Status};
 
@@ -184,7 +188,7 @@ impl<M: Send + 'static> Slot<M> {
                 return Push::Refused(refusal, message, call);
             }
             if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.settings.capacity {
-                let port = back.accept(Envelope { message, call });
+                let port = back.accept(Envelope::new(message, call));
                 drop(back);
                 if let Some(port) = port {
                     port.wake();
@@ -202,7 +206,7 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(refusal) = back.state.refusal() {
             return Push::Refused(refusal, message, call);
         }
-        let envelope = Envelope { message, call };
+        let envelope = Envelope::new(message, call);
         if back.queue.len() + front.batch.len() < back.settings.capacity {
             let port = back.accept(envelope);
             drop((back, front));
@@ -225,12 +229,12 @@ impl<M: Send + 'static> Slot<M> {
             }
             Overflow::DropNewest => {
                 back.accepted += 1;
-                (None, Some(back.shed(envelope)))
+                (None, Some(back.shed(envelope, DeadReason::DroppedNewest)))
             }
             Overflow::DropOldest => {
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
                 self.front_len.store(front.batch.len(), Ordering::Release);
-                let shed = oldest.map(|oldest| back.shed(oldest));
+                let shed = oldest.map(|oldest| back.shed(oldest, DeadReason::DroppedOldest));
                 (back.accept(envelope), shed)
             }
         };
@@ -239,7 +243,7 @@ impl<M: Send + 'static> Slot<M> {
             port.wake();
         }
         if let Some(shed) = shed {
-            shed.settle(&self.path());
+            shed.settle(self);
         }
         Push::Accepted
     }
@@ -254,25 +258,35 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             back.state = state;
-            self.shed_all(&mut front, &mut back)
+            match state.dead_reason() {
+                Some(reason) => self.shed_all(&mut front, &mut back, &reason),
+                None => Vec::new(),
+            }
         };
         self.settle(shed);
         self.ring_for_room();
         self.publish();
     }
 
-    fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>) -> Vec<Shed<M>> {
+    fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
         self.front_len.store(0, Ordering::Release);
         let batch = std::mem::take(&mut front.batch);
         let queue = std::mem::take(&mut back.queue);
-        batch.into_iter().chain(queue).map(|envelope| back.shed(envelope)).collect()
+        batch.into_iter().chain(queue).map(|envelope| back.shed(envelope, reason.clone())).collect()
     }
 
     fn settle(&self, shed: Vec<Shed<M>>) {
         if !shed.is_empty() {
-            let path = self.path();
-            shed.into_iter().for_each(|shed| shed.settle(&path));
+            shed.into_iter().for_each(|shed| shed.settle(self));
             self.ring_for_room();
+        }
+    }
+
+    /// Makes a message a dead letter, or drops it where nobody has asked for those. It is booked, and no lock is held.
+    fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
+        match self.world().and_then(|world| world.graves()) {
+            Some(graves) => graves.bury(self, message, tries, reason, generation),
+            None => current::drop_quietly(message, &self.path(), "a message"),
         }
     }
 
@@ -281,119 +295,6 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(watch) = self.watch.get() {
             watch.send_modify(|status| *status = self.status());
         }
-    }
-}
-
-/// A slot whose message type is not known: how the directory and the supervisors see it.
-pub(crate) trait AnySlot: Send + Sync {
-    fn path(&self) -> Arc<str>;
-    fn set_path(&self, path: &Arc<str>) -> bool;
-    fn set_world(&self, world: &Arc<World>);
-    fn settings(&self) -> Settings;
-    fn configure(&self, settings: Settings);
-    fn message_type(&self) -> &'static str;
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn status(&self) -> Status;
-    fn watch(&self) -> watch::Receiver<Status>;
-    fn accounting(&self) -> Accounting;
-    fn close(&self, state: State);
-    /// Kills the present incarnation; `false` when there is none.
-    fn kill(&self) -> bool;
-    fn is_present(&self, port: &Port) -> bool;
-    /// How the present incarnation is reached.
-    fn control(&self) -> Option<Control>;
-    /// The tree runs again what it had put away.
-    fn reopen(&self);
-    fn life(&self) -> &dyn life::Tenancy;
-}
-
-impl<M: Send + 'static> AnySlot for Slot<M> {
-    fn path(&self) -> Arc<str> {
-        self.path()
-    }
-
-    fn set_path(&self, path: &Arc<str>) -> bool {
-        self.path.set(path.clone()).is_ok()
-    }
-
-    fn set_world(&self, world: &Arc<World>) {
-        // A slot that is listed again is so in the same tree.
-        let _ = self.world.set(Arc::downgrade(world));
-    }
-
-    fn settings(&self) -> Settings {
-        lock(&self.back).settings
-    }
-
-    fn configure(&self, settings: Settings) {
-        self.configure(settings);
-    }
-
-    fn message_type(&self) -> &'static str {
-        std::any::type_name::<M>()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn status(&self) -> Status {
-        lock(&self.back).status()
-    }
-
-    fn watch(&self) -> watch::Receiver<Status> {
-        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
-        self.publish();
-        receiver
-    }
-
-    fn accounting(&self) -> Accounting {
-        let front = lock(&self.front);
-        let back = lock(&self.back);
-        Accounting {
-            accepted: back.accepted,
-            handled: front.handled,
-            crashed: front.crashed,
-            returned: back.returned,
-            dead_lettered: back.dead_lettered,
-            queued: (front.batch.len() + back.queue.len()) as u64,
-            in_hand: u64::from(front.in_hand.is_some()),
-            attempts: back.attempts,
-        }
-    }
-
-    fn close(&self, state: State) {
-        self.close_as(state);
-    }
-
-    fn kill(&self) -> bool {
-        let control = lock(&self.back).control.clone();
-        if let Some(control) = &control {
-            control.kill_by_others();
-        }
-        control.is_some()
-    }
-
-    fn is_present(&self, port: &Port) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
-    }
-
-    fn control(&self) -> Option<Control> {
-        lock(&self.back).control.clone()
-    }
-
-    fn reopen(&self) {
-        {
-            let mut back = lock(&self.back);
-            if matches!(back.state, State::Down | State::Gone) {
-                back.state = State::Restarting;
-            }
-        }
-        self.publish();
-    }
-
-    fn life(&self) -> &dyn life::Tenancy {
-        self
     }
 }
 

@@ -240,7 +240,13 @@ impl Driver {
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.from_now(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
             Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.from_now(until) }),
-            Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
+            Report::Overdue { attempt, exit } => {
+                // Its mailbox has to know that it is not just any kill.
+                if let Some(Control::Port(port)) = self.children.get(&attempt.child()).and_then(|e| e.control.as_ref()) {
+                    port.set_sentence(exit.clone());
+                }
+                (attempt.child(), EventKind::Overdue { exit })
+            }
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
                 let kind = EventKind::GaveUp { child: entry.path.clone() };

@@ -145,6 +145,7 @@ mod layer;
 mod log;
 mod mailbox;
 mod port;
+mod redelivery;
 mod rulebook;
 mod service;
 mod slot;

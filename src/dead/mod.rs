@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use crate::current;
 use crate::sync::lock;
 use crate::world::World;
-pub use graves::{DEAD_LETTERS_KEPT, DeadLetters};
 pub(crate) use graves::Graves;
+pub use graves::{DEAD_LETTERS_KEPT, DeadLetters};
 pub(crate) use replay::Refused;
 pub use replay::{ReplayError, ReplayFailure};
 

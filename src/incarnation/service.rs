@@ -15,13 +15,19 @@ use regrow_supervisors::{Exit, Panic};
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
+use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::Next;
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
 
-pub(crate) async fn live<S, F, Fut>(inner: Arc<Inner<S::Msg>>, factory: Arc<F>, drain: bool) -> End
+pub(crate) async fn live<S, F, Fut>(
+    inner: Arc<Inner<S::Msg>>,
+    factory: Arc<F>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> End
 where
     S: Service,
     F: Fn(Context<S>) -> Fut,
@@ -40,12 +46,17 @@ where
     };
     ctx.inner().up();
     give_way().await;
-    End::Exit(run(state, ctx, drain).await)
+    End::Exit(run(state, ctx, drain, redelivery).await)
 }
 
-async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
+async fn run<S: Service>(
+    mut state: Owned<S>,
+    mut ctx: Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> Exit {
     let service = state.get();
-    let mut exit = pump(service, &mut ctx, drain).await;
+    let mut exit = pump(service, &mut ctx, drain, redelivery).await;
     if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
@@ -64,7 +75,12 @@ async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) 
     }
 }
 
-async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) -> Exit {
+async fn pump<S: Service>(
+    service: &mut S,
+    ctx: &mut Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> Exit {
     let inner = ctx.inner().clone();
     // How many messages are still to be handled once a stop was asked for.
     let mut last_ones = None;
@@ -117,6 +133,13 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         };
         in_a_row += 1;
         rest = false;
+        let message = match redelivery {
+            None => message,
+            Some(redelivery) => match current::catch_within(|| redelivery.prepare(&inner, message)) {
+                Ok(message) => message,
+                Err(panic) => return Exit::Panicked(panic),
+            },
+        };
         let mut handling = pin!(caught(service.handle(message, ctx)));
         let handled = std::future::poll_fn(|cx| {
             let handled = handling.as_mut().poll(cx);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildKey, ChildSpec, Order};
+use regrow_supervisors::{ChildKey, ChildSpec, Intensity, Order, Policy};
 
 use crate::layer::{Configured, Group};
 use crate::supervisor::driver::Driver;
@@ -47,6 +47,11 @@ impl Driver {
             planned.slot().configure(settings);
         }
         (resolved(&self.world, &self.plan.path, in_force.spec), coded)
+    }
+
+    /// What is said for children that leave something open, and the budget that they share.
+    pub(crate) fn budget(&self) -> (Policy, Intensity) {
+        (self.plan.terms.defaults.clone(), self.group.intensity)
     }
 
     /// The order, with what is in force in place of what the code says.

@@ -242,7 +242,8 @@ impl Driver {
             Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.from_now(until) }),
             Report::Overdue { attempt, exit } => {
                 // Its mailbox has to know that it is not just any kill.
-                if let Some(Control::Port(port)) = self.children.get(&attempt.child()).and_then(|e| e.control.as_ref()) {
+                if let Some(Control::Port(port)) = self.children.get(&attempt.child()).and_then(|e| e.control.as_ref())
+                {
                     port.set_sentence(exit.clone());
                 }
                 (attempt.child(), EventKind::Overdue { exit })

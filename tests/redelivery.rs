@@ -1,147 +1,19 @@
 //! Redelivery: the message in hand runs again, before newer ones, until it is found to be poison.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regrow::testing::until;
 use regrow::{
-    Accounting, Call, CallError, Child, Context, DeadReason, DynamicSupervisor, Exit, GiveUp, Handle, Inbox, Intensity,
-    ManageError, OnRestart, Policy, Reply, Restart, Service, ServiceChild, StartError, State, Supervisor, Tree,
+    Child, Context, DeadReason, DynamicSupervisor, Exit, GiveUp, Inbox, Intensity, ManageError, OnRestart, Policy,
+    Restart, Service, StartError, State, Supervisor,
 };
-use tokio::sync::watch;
 
+#[path = "common/clerk.rs"]
+mod clerk;
 #[path = "common/mail.rs"]
-#[allow(unused)]
 mod mail;
+use clerk::*;
 use mail::soon;
-
-/// What a test sees of all incarnations of a service.
-#[derive(Clone, Default)]
-struct Diary(Arc<Mutex<Vec<u64>>>);
-
-impl Diary {
-    fn write(&self, number: u64) {
-        self.0.lock().unwrap().push(number);
-    }
-
-    fn seen(&self) -> Vec<u64> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-#[derive(Clone)]
-enum Msg {
-    Note(u64),
-    /// Ends the incarnation this often, in this way, and is a note then.
-    Trouble(u64, Way, Arc<AtomicU32>),
-    /// The same with an answer.
-    Ask(u64, Way, Arc<AtomicU32>, Reply<u64>),
-    /// Stays in hand until it is open.
-    Wait(u64, watch::Receiver<bool>),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    Panic,
-    Error,
-}
-
-const WAYS: [Way; 2] = [Way::Panic, Way::Error];
-
-impl Way {
-    fn strike(self) -> anyhow::Result<()> {
-        match self {
-            Self::Panic => panic!("boom"),
-            Self::Error => anyhow::bail!("out of paper"),
-        }
-    }
-}
-
-fn times(often: u32) -> Arc<AtomicU32> {
-    Arc::new(AtomicU32::new(often))
-}
-
-fn is_due(often: &AtomicU32) -> bool {
-    often.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |often| often.checked_sub(1)).is_ok()
-}
-
-struct Clerk(Diary);
-
-impl Service for Clerk {
-    type Msg = Msg;
-
-    async fn handle(&mut self, msg: Msg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        match msg {
-            Msg::Note(number) => self.0.write(number),
-            Msg::Trouble(number, way, often) => {
-                self.0.write(number);
-                if is_due(&often) {
-                    way.strike()?;
-                }
-            }
-            Msg::Ask(number, way, often, reply) => {
-                self.0.write(number);
-                if is_due(&often) {
-                    way.strike()?;
-                }
-                reply.send(number);
-            }
-            Msg::Wait(number, mut open) => {
-                self.0.write(number);
-                let _ = open.wait_for(|open| *open).await;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn clerk(diary: &Diary) -> ServiceChild<Msg> {
-    Child::service_with("clerk", diary.clone(), |diary, _| async { Ok(Clerk(diary)) })
-}
-
-fn forgiving() -> Supervisor {
-    Supervisor::one_for_one("app").budget(Intensity::unlimited())
-}
-
-async fn tree_of(child: ServiceChild<Msg>) -> (Tree, Handle<Msg>) {
-    let tree = soon(forgiving().child(child).start()).await.unwrap();
-    let handle = tree.lookup("app/clerk").unwrap();
-    (tree, handle)
-}
-
-/// Waits until everything that was sent before is done with.
-async fn settled(handle: &Handle<Msg>) -> Accounting {
-    let asked = handle.call(|reply| Msg::Ask(0, Way::Panic, times(0), reply));
-    assert_eq!(soon(asked).await.unwrap(), 0);
-    while handle.accounting().in_hand > 0 {
-        tokio::task::yield_now().await;
-    }
-    let books = handle.accounting();
-    assert!(books.is_balanced(), "{books}");
-    books
-}
-
-/// A message that stays in hand, and what lets it go.
-async fn busy(handle: &Handle<Msg>, diary: &Diary, number: u64) -> watch::Sender<bool> {
-    let (open, wait) = watch::channel(false);
-    handle.cast(Msg::Wait(number, wait)).unwrap();
-    while !diary.seen().contains(&number) {
-        tokio::task::yield_now().await;
-    }
-    open
-}
-
-async fn until_generation(handle: &Handle<Msg>, generation: u64) {
-    soon(until(handle.watch(), |status| status.state == State::Up && status.generation == generation)).await;
-}
-
-async fn crash(call: Call<Msg, u64>) -> Exit {
-    match soon(call).await.unwrap_err() {
-        CallError::Crashed(exit) => exit,
-        error => panic!("{error:?}"),
-    }
-}
 
 #[tokio::test]
 async fn a_message_that_ended_its_incarnation_runs_again_before_newer_ones() {
@@ -259,84 +131,6 @@ async fn the_drop_policy_sheds_the_message_in_hand_too() {
     let letter = soon(letters.next()).await.unwrap();
     assert!(matches!(letter.reason, DeadReason::DroppedOnRestart));
     assert_eq!((letter.attempt, handle.accounting().redelivered, handle.accounting().crashed), (1, 0, 0));
-}
-
-#[tokio::test]
-async fn a_call_is_answered_by_the_incarnation_that_can() {
-    for way in WAYS {
-        let diary = Diary::default();
-        let (_tree, handle) = tree_of(clerk(&diary).redeliver(2)).await;
-        let call = handle.call(|reply| Msg::Ask(4, way, times(2), reply));
-        assert_eq!(soon(call).await.unwrap(), 4);
-        assert_eq!((handle.generation(), diary.seen()), (3, vec![4, 4, 4]));
-    }
-}
-
-#[tokio::test]
-async fn a_poison_call_ends_as_crashed_and_in_a_letter_whose_reply_is_harmless() {
-    let diary = Diary::default();
-    let (tree, handle) = tree_of(clerk(&diary).redeliver(1)).await;
-    let letters = tree.dead_letters();
-    let exit = crash(handle.call(|reply| Msg::Ask(4, Way::Panic, times(u32::MAX), reply))).await;
-    assert_eq!(exit.kind(), "panicked");
-    let letter = soon(letters.next()).await.unwrap();
-    let Ok(Msg::Ask(4, _, _, reply)) = letter.into_message() else { panic!("another message") };
-    assert!(!reply.is_wanted() && !reply.send(4));
-}
-
-#[tokio::test]
-async fn a_call_whose_caller_has_gone_is_redelivered_all_the_same() {
-    let diary = Diary::default();
-    let (_tree, handle) = tree_of(clerk(&diary).redeliver(2)).await;
-    drop(handle.call(|reply| Msg::Ask(4, Way::Panic, times(1), reply)));
-    settled(&handle).await;
-    assert_eq!(diary.seen(), [4, 4, 0]);
-}
-
-/// It may have had effects: "never ran" would be a lie.
-#[tokio::test]
-async fn a_call_that_is_shed_while_it_waits_to_run_again_ends_as_crashed() {
-    let diary = Diary::default();
-    let child = clerk(&diary).redeliver(3).restart(Restart::Temporary);
-    let (_tree, handle) = tree_of(child).await;
-    let exit = crash(handle.call(|reply| Msg::Ask(4, Way::Error, times(1), reply))).await;
-    assert_eq!(exit.to_string(), "failed: out of paper");
-    soon(until(handle.watch(), |status| status.state == State::Gone)).await;
-    let books = handle.accounting();
-    assert!(books.is_balanced() && books.queued == 0 && books.dead_lettered == 1 && books.returned == 0, "{books}");
-}
-
-/// A reply that is in the state when a later message crashes is of a message that was handled.
-#[tokio::test]
-async fn a_live_service_that_drops_every_copy_of_the_reply_leaves_the_call_unanswered() {
-    struct Careless;
-    impl Service for Careless {
-        type Msg = Reply<u64>;
-        async fn handle(&mut self, reply: Reply<u64>, _: &mut Context<Self>) -> anyhow::Result<()> {
-            drop(reply.clone());
-            drop(reply);
-            Ok(())
-        }
-    }
-    let tree = soon(forgiving().child(Child::service("c", |_| async { Ok(Careless) }).redeliver(1)).start()).await;
-    let tree = tree.unwrap();
-    let handle = tree.lookup::<Reply<u64>>("app/c").unwrap();
-    assert!(matches!(soon(handle.call(|reply| reply)).await, Err(CallError::Unanswered)));
-}
-
-#[tokio::test]
-async fn the_first_answer_of_a_cloned_reply_wins() {
-    let (told, tell) = tokio::sync::oneshot::channel();
-    let (_tree, handle) = mail::tree_of(mail::worker("worker")).await;
-    let call = handle.call(|reply: Reply<u64>| {
-        mail::run(async move |_| {
-            let second = reply.clone();
-            let _ = told.send((reply.send(1), second.send(2)));
-            Ok(())
-        })
-    });
-    assert_eq!(soon(call).await.unwrap(), 1);
-    assert_eq!(soon(tell).await.unwrap(), (true, false));
 }
 
 #[tokio::test]

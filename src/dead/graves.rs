@@ -44,14 +44,13 @@ impl Graves {
     ) {
         let (path, message) = (slot.path(), Box::new(message));
         let world = slot.world().map(|world| Arc::downgrade(&world)).unwrap_or_default();
-        let body = Body { path: path.clone(), message: Mutex::new(Some(message)), world };
+        let body = Body { path: path.clone(), died: Instant::now(), message: Mutex::new(Some(message)), world };
         let letter = DeadLetter {
             path,
             generation,
             message_type: std::any::type_name::<M>(),
             attempt: tries.begun,
             reason,
-            died: Instant::now(),
             body: Arc::new(body),
         };
         let shed = {

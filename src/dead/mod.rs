@@ -40,6 +40,8 @@ pub enum DeadReason {
     Down,
     /// The service's spec was deleted, or its tree is over.
     Gone,
+    /// An experiment had it lost on its way.
+    Chaos,
     /// It was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every incarnation.
     Poison {
         /// How the last of them ended.
@@ -56,6 +58,7 @@ impl fmt::Display for DeadReason {
             Self::Parked => f.write_str("the service was parked"),
             Self::Down => f.write_str("the service went down"),
             Self::Gone => f.write_str("the service is gone"),
+            Self::Chaos => f.write_str("an experiment had it lost"),
             Self::Poison { exit } => write!(f, "it is poison: {exit}"),
         }
     }
@@ -80,7 +83,6 @@ pub struct DeadLetter {
     pub attempt: u32,
     /// Why nobody will handle it.
     pub reason: DeadReason,
-    died: Instant,
     body: Arc<Body>,
 }
 
@@ -88,7 +90,7 @@ impl DeadLetter {
     /// How long ago it became a dead letter. (Messages carry no time from when they were sent: reading the clock would cost
     /// as much as sending them does.)
     pub fn age(&self) -> Duration {
-        self.died.elapsed()
+        self.body.died.elapsed()
     }
 
     /// Whether the message is still in it.
@@ -170,6 +172,7 @@ type Message = Box<dyn Any + Send>;
 /// What the clones of a letter share.
 struct Body {
     path: Arc<str>,
+    died: Instant,
     message: Mutex<Option<Message>>,
     world: Weak<World>,
 }

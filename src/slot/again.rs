@@ -4,7 +4,7 @@
 //! 1. A copy is made before the handler gets the message, by code of the user's and so without a lock, and only where
 //!    redelivery was asked for.
 //! 2. What is put back goes in front of everything that is queued. At most one message is in hand, so at most one that was
-//!    put back is queued, and it is at the head.
+//!    put back is queued, and it is at the head. That is why its count is kept once, in the front, and not in each envelope.
 //! 3. A message that has begun to run is never given back to its caller as one that never ran.
 
 use std::sync::Arc;
@@ -100,23 +100,26 @@ impl<M: Send + 'static> Slot<M> {
                 OnRestart::Keep => None,
                 OnRestart::Drop => Some(DeadReason::DroppedOnRestart),
             };
-            match front.in_hand.take() {
+            let in_hand = front.in_hand.take();
+            let tries = if in_hand.is_some() { std::mem::take(&mut front.tries) } else { Tries::default() };
+            match in_hand {
                 None => {}
-                Some(InHand { spare: None, call, .. }) => {
+                Some(InHand { spare: None, call }) => {
                     front.crashed += 1;
                     lost = call;
                 }
-                Some(InHand { spare: Some(spare), call, tries }) => {
+                Some(InHand { spare: Some(spare), call }) => {
                     let Spare { message, redeliveries_max } = *spare;
                     let tries = tries.and_one_more(way.counts(exit));
                     told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
-                    let envelope = Envelope { message, call, tries };
+                    let envelope = Envelope { message, call };
                     let poison = (tries.failed > redeliveries_max).then(|| DeadReason::Poison { exit: exit.clone() });
                     match poison.or(back.state.dead_reason()).or(on_restart.clone()) {
-                        Some(reason) => shed.push(back.shed(envelope, reason)),
+                        Some(reason) => shed.push(back.shed(envelope, tries, reason)),
                         None => {
                             // Invariant 2.
                             front.batch.push_front(envelope);
+                            front.tries = tries;
                             front.redelivered += 1;
                             self.front_len.store(front.batch.len(), Ordering::Release);
                         }

@@ -60,12 +60,12 @@ impl<M: Send + 'static> Slot<M> {
             }
             match front.batch.pop_front() {
                 None => Poll::Pending,
-                Some(Envelope { message, call, tries }) => {
+                Some(Envelope { message, call }) => {
                     self.front_len.store(front.batch.len(), Ordering::Release);
                     if let Some(call) = &call {
                         call.taken(port);
                     }
-                    front.in_hand = Some(InHand { call, tries, spare: None });
+                    front.in_hand = Some(InHand { call, spare: None });
                     if front.waiting > 0 {
                         front.waiting -= 1;
                         freed.places += 1;

@@ -188,7 +188,7 @@ impl<M: Send + 'static> Slot<M> {
                 return Push::Refused(refusal, message, call);
             }
             if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.settings.capacity {
-                let port = back.accept(Envelope::new(message, call));
+                let port = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(port) = port {
                     port.wake();
@@ -206,7 +206,7 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(refusal) = back.state.refusal() {
             return Push::Refused(refusal, message, call);
         }
-        let envelope = Envelope::new(message, call);
+        let envelope = Envelope { message, call };
         if back.queue.len() + front.batch.len() < back.settings.capacity {
             let port = back.accept(envelope);
             drop((back, front));
@@ -227,14 +227,12 @@ impl<M: Send + 'static> Slot<M> {
                 }
                 return Push::Refused(Refusal::Full, envelope.message, envelope.call);
             }
-            Overflow::DropNewest => {
-                back.accepted += 1;
-                (None, Some(back.shed(envelope, DeadReason::DroppedNewest)))
-            }
+            Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
+                let tries = front.take_tries_of_head();
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
                 self.front_len.store(front.batch.len(), Ordering::Release);
-                let shed = oldest.map(|oldest| back.shed(oldest, DeadReason::DroppedOldest));
+                let shed = oldest.map(|oldest| back.shed(oldest, tries, DeadReason::DroppedOldest));
                 (back.accept(envelope), shed)
             }
         };
@@ -246,6 +244,13 @@ impl<M: Send + 'static> Slot<M> {
             shed.settle(self);
         }
         Push::Accepted
+    }
+
+    /// Accepts a message and loses it, for this reason.
+    #[allow(dead_code, reason = "for experiments that lose messages on purpose")]
+    pub(crate) fn lose(&self, message: M, call: Option<Arc<dyn Fate>>, reason: DeadReason) {
+        let shed = lock(&self.back).accept_dead(Envelope { message, call }, reason);
+        shed.settle(self);
     }
 
     /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
@@ -270,9 +275,14 @@ impl<M: Send + 'static> Slot<M> {
 
     fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
         self.front_len.store(0, Ordering::Release);
+        let mut tries = front.take_tries_of_head();
         let batch = std::mem::take(&mut front.batch);
         let queue = std::mem::take(&mut back.queue);
-        batch.into_iter().chain(queue).map(|envelope| back.shed(envelope, reason.clone())).collect()
+        batch
+            .into_iter()
+            .chain(queue)
+            .map(|envelope| back.shed(envelope, std::mem::take(&mut tries), reason.clone()))
+            .collect()
     }
 
     fn settle(&self, shed: Vec<Shed<M>>) {

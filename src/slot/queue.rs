@@ -22,20 +22,11 @@ use crate::slot::{Control, Slot};
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
     pub(crate) call: Option<Arc<dyn Fate>>,
-    /// What came of it before it was put back.
-    pub(crate) tries: Tries,
-}
-
-impl<M> Envelope<M> {
-    pub(crate) fn new(message: M, call: Option<Arc<dyn Fate>>) -> Self {
-        Self { message, call, tries: Tries::default() }
-    }
 }
 
 /// What the pump is working on.
 pub(crate) struct InHand<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
-    pub(crate) tries: Tries,
     /// To be put back if the handler does not come back. Only where redelivery is asked for.
     pub(crate) spare: Option<Box<Spare<M>>>,
 }
@@ -43,6 +34,9 @@ pub(crate) struct InHand<M> {
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
     pub(crate) in_hand: Option<InHand<M>>,
+    /// What came before of the message in hand; where there is none, of the head of the batch. All others are new
+    /// (`again.rs`, invariant 2), and their envelopes need not carry it.
+    pub(crate) tries: Tries,
     /// The incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
@@ -73,6 +67,7 @@ pub(crate) struct Back<M> {
 /// A message that left the queue without being handled.
 pub(crate) struct Shed<M> {
     envelope: Envelope<M>,
+    tries: Tries,
     returned: bool,
     reason: DeadReason,
     generation: u64,
@@ -83,6 +78,7 @@ impl<M> Front<M> {
         Self {
             batch: VecDeque::new(),
             in_hand: None,
+            tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
             waiting: 0,
@@ -99,8 +95,16 @@ impl<M> Front<M> {
     /// Books what `port` has in hand as handled.
     pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
         let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
-        self.handled += u64::from(done.is_some());
+        if done.is_some() {
+            self.handled += 1;
+            self.tries = Tries::default();
+        }
         done
+    }
+
+    /// What came before of the head of the batch, which leaves it.
+    pub(crate) fn take_tries_of_head(&mut self) -> Tries {
+        if self.in_hand.is_some() { Tries::default() } else { std::mem::take(&mut self.tries) }
     }
 
     /// Remembers a call that may be answered later, for the fence.
@@ -144,6 +148,12 @@ impl<M> Back<M> {
         self.control.as_ref().and_then(Control::port).cloned()
     }
 
+    /// Takes a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
+    pub(crate) fn accept_dead(&mut self, envelope: Envelope<M>, reason: DeadReason) -> Shed<M> {
+        self.accepted += 1;
+        self.shed(envelope, Tries::default(), reason)
+    }
+
     /// Nobody lives here any more.
     pub(crate) fn vacate(&mut self) {
         self.control = None;
@@ -156,22 +166,22 @@ impl<M> Back<M> {
     }
 
     /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
-    pub(crate) fn shed(&mut self, envelope: Envelope<M>, reason: DeadReason) -> Shed<M> {
+    pub(crate) fn shed(&mut self, envelope: Envelope<M>, tries: Tries, reason: DeadReason) -> Shed<M> {
         // One that has run may have had effects, and its caller must not be told that it never ran.
-        let returned = !envelope.tries.have_begun() && envelope.call.as_ref().is_some_and(|call| call.reserve_return());
+        let returned = !tries.have_begun() && envelope.call.as_ref().is_some_and(|call| call.reserve_return());
         if returned {
             self.returned += 1;
         } else {
             self.dead_lettered += 1;
         }
-        Shed { envelope, returned, reason, generation: self.generation }
+        Shed { envelope, tries, returned, reason, generation: self.generation }
     }
 }
 
 impl<M: Send + 'static> Shed<M> {
     /// Gives the message back to a caller who waits for it, or makes it a dead letter.
     pub(crate) fn settle(self, slot: &Slot<M>) {
-        let Self { envelope: Envelope { message, call, tries }, returned, reason, generation } = self;
+        let Self { envelope: Envelope { message, call }, tries, returned, reason, generation } = self;
         match call {
             Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));

@@ -87,6 +87,10 @@
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
 //!   is counted, and [`Accounting`] balances at every instant.
 //! * An incarnation that ends loses the one message it has in hand. What is queued reaches the next one, in order.
+//!   Services whose messages are `Clone` can have it [redelivered](ServiceChild::redeliver), before newer ones, until it
+//!   is found to be poison.
+//! * What was accepted and will not be handled (shed, left behind by a service that went down, poison) is a
+//!   [dead letter](DeadLetters) where somebody asks for those, and can be replayed.
 //! * A call completes with its reply or with the reason why none can come. It has no time limit unless asked for.
 //! * Never two incarnations of one service at a time, with one exception: code that does not yield cannot be stopped by
 //!   anybody. After its time it is abandoned: fenced, reported by name, and left behind.
@@ -112,6 +116,7 @@
 //! | `child/` | how each kind of child is described |
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
+//! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
 //! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
@@ -140,6 +145,7 @@ pub mod chaos;
 mod child;
 mod context;
 mod current;
+mod dead;
 mod dependencies;
 mod directory;
 mod error;
@@ -152,6 +158,7 @@ mod mailbox;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
+mod redelivery;
 mod rulebook;
 mod service;
 mod slot;
@@ -181,6 +188,7 @@ pub use apply::{Applied, ApplyError, Change};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
+pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed};

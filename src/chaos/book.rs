@@ -219,7 +219,7 @@ impl Messages {
             crashed: after.crashed - before.crashed,
             returned: after.returned - before.returned,
             dead_lettered: after.dead_lettered - before.dead_lettered,
-            repeated: 0,
+            repeated: after.redelivered - before.redelivered,
             left: after.queued + after.in_hand,
         }
     }

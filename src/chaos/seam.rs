@@ -203,7 +203,7 @@ impl<M: Send + 'static> Inner<M> {
 
     /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention;
     /// then says what it will meet.
-    pub(crate) async fn suffer_mail(&self) -> Suffering {
+    pub(crate) async fn suffer_mail(&self, is_copy: bool) -> Suffering {
         let Some(patient) = self.patient() else { return Suffering::default() };
         loop {
             if !self.mail_may_be_taken(&patient).await {
@@ -230,15 +230,19 @@ impl<M: Send + 'static> Inner<M> {
         });
         Suffering {
             strike: strike.or_else(|| patient.slowness()),
-            repeats: patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None }),
+            // A copy is not copied again, or there would be no end to it.
+            repeats: !is_copy
+                && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None }),
         }
     }
 
     /// Puts a copy of the message in hand in front. A copy that panics is none.
-    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
-        if let Ok(copy) = crate::current::catch_within(|| (redelivery.copy)(message)) {
+    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) -> bool {
+        let copy = crate::current::catch_within(|| (redelivery.copy)(message));
+        copy.is_ok_and(|copy| {
             self.slot.repeat(&self.port, copy);
-        }
+            true
+        })
     }
 
     /// `false`: something else wants attention.

@@ -7,7 +7,9 @@ pub mod demo;
 mod experiment;
 mod explore;
 mod fault;
+mod figures;
 mod file;
+mod json;
 mod looks;
 mod report;
 mod run;
@@ -16,6 +18,8 @@ mod script;
 pub(crate) mod seam;
 mod simulation;
 mod soak;
+mod summary;
+mod text;
 
 pub use experiment::{Experiment, ExperimentError};
 pub use explore::{Exploration, Failure, Shrunk};

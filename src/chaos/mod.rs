@@ -9,6 +9,7 @@ mod explore;
 mod fault;
 mod figures;
 mod file;
+mod html;
 mod json;
 mod looks;
 mod report;

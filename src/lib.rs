@@ -102,8 +102,9 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file. `cli`: the commands
-//! `regrow trace` and `regrow policy`, and with them `policy` and `trace`, the player of OTP's scenarios, on the bare machines and live.
+//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file, and in a
+//! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
+//! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
 //! # Layout
 //!
@@ -126,7 +127,9 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `layer.rs`, `policy/` | what has a say about every path of a tree; policy files |
+//! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
+//! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
+//! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |

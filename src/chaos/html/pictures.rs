@@ -25,7 +25,7 @@ impl Axis {
     }
 
     fn x(&self, at: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - 10.0) * (at / self.end).clamp(0.0, 1.0)
+        LEFT + (WIDTH - LEFT - 28.0) * (at / self.end).clamp(0.0, 1.0)
     }
 
     fn ticks(&self, bottom: f64) -> Markup {
@@ -130,10 +130,10 @@ pub(super) fn availability(report: &Report) -> Markup {
             (axis.ticks(HEIGHT))
             @for percent in [0.0, 0.5, 1.0] {
                 @let y = HEIGHT - (HEIGHT - 10.0) * percent;
-                line class="grid" x1=(n(LEFT)) x2=(n(WIDTH - 10.0)) y1=(n(y)) y2=(n(y)) {}
+                line class="grid" x1=(n(LEFT)) x2=(n(WIDTH - 28.0)) y1=(n(y)) y2=(n(y)) {}
                 text class="quiet" x=(n(LEFT - 8.0)) y=(n(y + 4.0)) text-anchor="end" { (share(percent)) }
             }
-            polygon class="area" points=(format!("{},{HEIGHT} {line} {},{HEIGHT}", n(LEFT), n(WIDTH - 10.0))) {}
+            polygon class="area" points=(format!("{},{HEIGHT} {line} {},{HEIGHT}", n(LEFT), n(WIDTH - 28.0))) {}
             polyline class="edge" points=(line) {}
         }
     }
@@ -151,7 +151,7 @@ pub(super) fn recoveries(report: &Report) -> Markup {
         columns[column] += 1;
     }
     let most = columns.iter().copied().max().unwrap_or(0).max(1);
-    let width = (WIDTH - LEFT - 10.0) / COLUMNS as f64;
+    let width = (WIDTH - LEFT - 28.0) / COLUMNS as f64;
     let limit = |column: usize| FIRST * 2_f64.powi(i32::try_from(column).unwrap_or(0));
     let totals = &report.totals;
     html! {
@@ -170,7 +170,7 @@ pub(super) fn recoveries(report: &Report) -> Markup {
                         text class="quiet" x=(n(x + width / 2.0)) y=(n(HEIGHT + 14.0)) text-anchor="middle" { "≤ " (time(limit(column))) }
                     }
                 }
-                line class="grid" x1=(n(LEFT)) x2=(n(WIDTH - 10.0)) y1=(HEIGHT) y2=(HEIGHT) {}
+                line class="grid" x1=(n(LEFT)) x2=(n(WIDTH - 28.0)) y1=(HEIGHT) y2=(HEIGHT) {}
                 @for (line, (name, value)) in [("p50", totals.recovery_p50), ("p99", totals.recovery_p99), ("max", totals.recovery_max)].iter().enumerate() {
                     text x="10" y=(n(30.0 + 20.0 * line as f64)) { (name) " " (value.map_or("-".to_owned(), time)) }
                 }

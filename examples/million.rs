@@ -215,5 +215,6 @@ fn add(a: Accounting, b: Accounting) -> Accounting {
         queued: a.queued + b.queued,
         in_hand: a.in_hand + b.in_hand,
         attempts: a.attempts + b.attempts,
+        redelivered: a.redelivered + b.redelivered,
     }
 }

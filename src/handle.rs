@@ -63,7 +63,8 @@ impl<M: Send + 'static> Handle<M> {
     /// Puts a message into the mailbox and returns at once.
     ///
     /// Success means that the message was accepted. It is lost only if the incarnation that has it in hand ends before
-    /// it is done with it, or if it is shed: by the mailbox's overflow or drop policy, or because the service goes down.
+    /// it is done with it (see [redelivery](crate::ServiceChild::redeliver)), or if it is shed: by the mailbox's overflow or
+    /// drop policy, or because the service goes down. What was shed is a [dead letter](crate::DeadLetters).
     ///
     /// # Errors
     ///

@@ -87,6 +87,10 @@
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
 //!   is counted, and [`Accounting`] balances at every instant.
 //! * An incarnation that ends loses the one message it has in hand. What is queued reaches the next one, in order.
+//!   Services whose messages are `Clone` can have it [redelivered](ServiceChild::redeliver), before newer ones, until it
+//!   is found to be poison.
+//! * What was accepted and will not be handled (shed, left behind by a service that went down, poison) is a
+//!   [dead letter](DeadLetters) where somebody asks for those, and can be replayed.
 //! * A call completes with its reply or with the reason why none can come. It has no time limit unless asked for.
 //! * Never two incarnations of one service at a time, with one exception: code that does not yield cannot be stopped by
 //!   anybody. After its time it is abandoned: fenced, reported by name, and left behind.
@@ -98,8 +102,9 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file. `cli`: the commands
-//! `regrow trace` and `regrow policy`, and with them `policy` and `trace`, the player of OTP's scenarios, on the bare machines and live.
+//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file, and in a
+//! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
+//! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
 //! # Layout
 //!
@@ -112,6 +117,7 @@
 //! | `child/` | how each kind of child is described |
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
+//! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
 //! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
@@ -121,7 +127,9 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `layer.rs`, `policy/` | what has a say about every path of a tree; policy files |
+//! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
+//! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
+//! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
@@ -140,6 +148,7 @@ pub mod chaos;
 mod child;
 mod context;
 mod current;
+mod dead;
 mod dependencies;
 mod directory;
 mod error;
@@ -152,6 +161,7 @@ mod mailbox;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
+mod redelivery;
 mod rulebook;
 mod service;
 mod slot;
@@ -181,6 +191,7 @@ pub use apply::{Applied, ApplyError, Change};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, TaskChild};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
+pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed};

@@ -26,7 +26,8 @@ pub enum Overflow {
 /// of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnRestart {
-    /// They reach the next incarnation, in order. Only the message in hand is lost.
+    /// They reach the next incarnation, in order. Only the message in hand is lost, unless it is
+    /// [redelivered](crate::ServiceChild::redeliver).
     #[default]
     Keep,
     /// They are shed, as in OTP, where a new process has an empty mailbox (OTP rule 104). So is what comes in until the

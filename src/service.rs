@@ -9,8 +9,8 @@
 //! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
 //!    locks; so are timers and tasks started through the [`Context`]. What a service starts by other means
 //!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
-//! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost and a caller who waits for
-//!    it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
+//! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost (unless
+//!    [redelivery](crate::ServiceChild::redeliver) is asked for) and a caller who waits for it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
 //! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
 //!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
 //!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in

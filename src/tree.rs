@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::current;
+use crate::dead::DeadLetters;
 use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
@@ -165,6 +166,36 @@ impl Tree {
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
         Events::new(self.world.subscribe())
+    }
+
+    /// The messages that were accepted and that nobody will handle, from the first time that this is called: dropped by a
+    /// mailbox's policies, left behind by a service that was parked, went down or away, or poison.
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, DeadReason, Intensity, Service, Supervisor};
+    /// struct Parser;
+    /// impl Service for Parser {
+    ///     type Msg = String;
+    ///     async fn handle(&mut self, line: String, _: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         line.parse::<i64>()?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let parser = Child::service("parser", |_| async { Ok(Parser) }).redeliver(1);
+    /// let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(parser).start().await?;
+    /// let letters = tree.dead_letters();
+    /// tree.lookup::<String>("app/parser")?.cast("four".into())?;
+    ///
+    /// let letter = letters.next().await.expect("it is poison");
+    /// assert!(matches!(letter.reason, DeadReason::Poison { .. }));
+    /// assert_eq!(letter.attempt, 2);
+    /// assert_eq!(letter.into_message::<String>().unwrap(), "four"); // or: letter.replay()?
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.world.keep_dead_letters())
     }
 
     /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 
+use crate::dead::Graves;
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
 use crate::log::{self, Limiter};
@@ -27,6 +28,7 @@ const EVENTS_KEPT: usize = 4096;
 pub(crate) struct World {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
+    graves: Mutex<Burials>,
     limiter: Mutex<Limiter>,
     pub(crate) rulebook: Rulebook,
     #[cfg(feature = "chaos")]
@@ -48,6 +50,15 @@ enum Stream {
     Over,
 }
 
+/// Where dead letters go.
+enum Burials {
+    /// Nobody has asked for them yet.
+    Unasked,
+    To(Arc<Graves>),
+    /// The tree is over: what was kept belongs to those who hold it.
+    Over,
+}
+
 /// Who did not stop as asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Casualties {
@@ -63,6 +74,7 @@ impl World {
             infirmary: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
+            graves: Mutex::new(Burials::Unasked),
             limiter: Mutex::new(Limiter::default()),
             epoch: Instant::now(),
             is_shutting_down: AtomicBool::new(false),
@@ -129,6 +141,30 @@ impl World {
         }
     }
 
+    /// Where dead letters go, if anybody has asked for them.
+    pub(crate) fn graves(&self) -> Option<Arc<Graves>> {
+        match &*lock(&self.graves) {
+            Burials::To(graves) => Some(graves.clone()),
+            Burials::Unasked | Burials::Over => None,
+        }
+    }
+
+    /// Dead letters are kept from now on.
+    pub(crate) fn keep_dead_letters(&self) -> Arc<Graves> {
+        let mut burials = lock(&self.graves);
+        if let Burials::Unasked = *burials {
+            *burials = Burials::To(Graves::new());
+        }
+        match &*burials {
+            Burials::To(graves) => graves.clone(),
+            Burials::Unasked | Burials::Over => {
+                let over = Graves::new();
+                over.end();
+                over
+            }
+        }
+    }
+
     /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
     pub(crate) fn begin_to_end(&self) {
         if !self.is_ending.swap(true, Ordering::AcqRel) {
@@ -146,6 +182,10 @@ impl World {
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
+        let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
+        if let Burials::To(graves) = graves {
+            graves.end();
+        }
     }
 
     /// Tells subscribers and the log.

@@ -114,6 +114,44 @@ fn mail_is_held_delayed_dropped_and_reordered_and_the_law_holds() {
     assert!((79..=81).contains(&a.accepted), "{a:?}");
 }
 
+// Only messages that can be copied can come twice.
+#[test]
+fn messages_come_twice_where_they_can_be_copied() {
+    #[derive(Default)]
+    struct Sum(std::sync::Arc<std::sync::atomic::AtomicU64>);
+    impl regrow::Service for Sum {
+        type Msg = u64;
+        async fn handle(&mut self, number: u64, _: &mut regrow::Context<Self>) -> anyhow::Result<()> {
+            self.0.fetch_add(number, std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    let sum: std::sync::Arc<std::sync::atomic::AtomicU64> = Default::default();
+    let seen = sum.clone();
+    let simulation = Simulation::new(move |_| {
+        let sum = sum.clone();
+        async move {
+            let a = regrow::Child::service_with("a", sum, |sum, _| async { Ok(Sum(sum)) }).redeliver(1);
+            let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+            let tree = app.child(a).child(Journal::new().probe("b")).start().await?;
+            let a = tree.lookup::<u64>("app/a")?;
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    tokio::time::sleep(100 * MS).await;
+                    let _ = a.cast(1);
+                }
+            });
+            Ok(Scene::new(tree, experiment()))
+        }
+    });
+    let twice = |path| Line::new(2 * SEC + MS, Fault::Duplicate(1.0), &[path]).lasting(SEC);
+    let report = simulation.replay(1, Script { lines: vec![twice("app/a"), twice("app/b")] }).unwrap();
+    assert!(report.passed(), "{:#?}", report.verdicts);
+    assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 60, "fifty, and ten of them twice");
+    let missed: Vec<_> = report.faults.iter().map(|fault| fault.missed.as_deref()).collect();
+    assert_eq!(missed, [None, Some("its messages cannot be copied")]);
+}
+
 #[test]
 fn a_flapping_service_dies_again_and_again_until_it_is_healed() {
     let report = play(vec![line(Fault::Flap(500 * MS)).lasting(3 * SEC)]);

@@ -207,7 +207,7 @@ async fn a_file_is_followed_through_good_and_bad_and_half_written_ones() {
     assert!(soon("what was asked for", followed.next()).await.unwrap().is_err());
     let mut events = tree.events();
     tree.kill("shop/db").unwrap();
-    hears_of(&mut events, "shop/db#1 is started again in 52").await;
+    hears_of(&mut events, "shop/db#1 is started again in 5").await;
     tree.shutdown().await;
     assert!(soon("the end", followed.next()).await.is_none());
 }

@@ -6,6 +6,8 @@
 //! Invariants:
 //! 1. The first outcome wins, and every call gets one: a reply, or the reason why none can come.
 //! 2. No waker is called and no value of the user's dropped while a call's lock is held.
+//! 3. A reply may be cloned: of its copies only the last one's drop says anything. A mailbox that keeps a copy of the message
+//!    in hand thereby keeps the call open, until it is known what becomes of that copy.
 
 use std::any::Any;
 use std::fmt;
@@ -22,7 +24,9 @@ use crate::sync::lock;
 
 /// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
 ///
-/// It may be stored, moved to a task or sent on to another service.
+/// It may be stored, moved to a task or sent on to another service. It may be cloned, so that messages with a reply can be
+/// (see [`ServiceChild::redeliver`](crate::ServiceChild::redeliver)): the first answer counts, and the caller is told that
+/// none will come when the last copy is gone.
 ///
 /// ```
 /// # use regrow::Reply;
@@ -39,8 +43,8 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Answers the call. `false` when nobody waits any more: the caller is gone, its time was up, or this incarnation
-    /// was abandoned and may not answer.
+    /// Answers the call. `false` when nobody waits any more: the caller is gone, its time was up, a copy of this has
+    /// answered before, or this incarnation was abandoned and may not answer.
     pub fn send(mut self, value: T) -> bool {
         if current::is(|port| port.is_fenced()) {
             return false;
@@ -57,12 +61,23 @@ impl<T> Reply<T> {
     }
 }
 
+impl<T> Clone for Reply<T> {
+    fn clone(&self) -> Self {
+        if let Some(cell) = &self.cell {
+            lock(&cell.state).copies += 1;
+        }
+        Self { cell: self.cell.clone() }
+    }
+}
+
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         let Some(cell) = self.cell.take() else { return };
         {
             let mut state = lock(&cell.state);
-            if state.outcome.is_some() {
+            state.copies -= 1;
+            // Invariant 3.
+            if state.outcome.is_some() || state.copies > 0 {
                 return;
             }
             match cell.stage.load(Ordering::Acquire) {
@@ -113,7 +128,12 @@ pub(crate) trait Fate: Send + Sync {
     fn fenced(&self, exit: &Exit);
     /// The handler is done with the message, and the answer may come from anywhere.
     fn is_elsewhere(&self) -> bool;
-    /// The message will not run. `true`: the caller is there to take it back, and `give_back` must follow.
+    /// The handler did not come back, and a copy of the message waits in the mailbox again. What was known of an earlier
+    /// time comes back, to be dropped without a lock.
+    fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>>;
+    /// The message has run without success, and will not run again.
+    fn given_up(&self);
+    /// The message will not run, and never did. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
@@ -137,6 +157,10 @@ struct Cell<T> {
 }
 
 struct State<T> {
+    /// Replies that are about.
+    copies: u32,
+    /// How the last incarnation ended that had the message in hand, while it waits to be taken once more.
+    crashed_before: Option<Box<Exit>>,
     reply_dropped: bool,
     caller_gone: bool,
     outcome: Option<Outcome<T>>,
@@ -165,7 +189,14 @@ enum Outcome<T> {
 
 impl<T: Send + 'static> Cell<T> {
     fn new() -> Arc<Self> {
-        let state = State { reply_dropped: false, caller_gone: false, outcome: None, waker: None };
+        let state = State {
+            copies: 1,
+            crashed_before: None,
+            reply_dropped: false,
+            caller_gone: false,
+            outcome: None,
+            waker: None,
+        };
         let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
         Arc::new(Self { state: Mutex::new(state), stage, is_settled, erase: |cell| cell })
     }
@@ -236,6 +267,18 @@ impl<T: Send> Fate for Cell<T> {
 
     fn is_elsewhere(&self) -> bool {
         self.stage.load(Ordering::Acquire) == DEFERRED
+    }
+
+    fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>> {
+        let mut state = lock(&self.state);
+        self.stage.store(QUEUED, Ordering::Release);
+        state.crashed_before.replace(exit)
+    }
+
+    fn given_up(&self) {
+        let before = lock(&self.state).crashed_before.take();
+        self.stage.store(DEFERRED, Ordering::Release);
+        self.settle(Outcome::Crashed(before.map_or(Exit::Killed, |exit| *exit)));
     }
 
     fn reserve_return(&self) -> bool {

@@ -28,6 +28,7 @@ pub(super) struct Book {
 struct Service {
     lives: Vec<Life>,
     parked: u32,
+    parked_spells: Vec<(f64, Option<f64>)>,
     down_since: Option<f64>,
     unavailable: f64,
     recoveries: Vec<f64>,
@@ -111,7 +112,12 @@ impl Book {
             }
             EventKind::Parked { .. } => {
                 self.totals.parked += 1;
-                self.service(&event.path).parked += 1;
+                let service = self.service(&event.path);
+                service.parked += 1;
+                // A probe that failed parks it again, without a break.
+                if service.parked_spells.last().is_none_or(|(_, to)| to.is_some()) {
+                    service.parked_spells.push((at, None));
+                }
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
             EventKind::StartFailed { .. }
@@ -134,6 +140,9 @@ impl Book {
         self.totals.restarts += 1;
         let service = self.service(&event.path);
         service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
+        if let Some((_, to @ None)) = service.parked_spells.last_mut() {
+            *to = Some(at);
+        }
         if let Some(since) = service.down_since.take() {
             service.unavailable += at - since;
             service.recoveries.push(round(at - since));
@@ -178,6 +187,7 @@ impl Book {
                 path: path.to_string(),
                 lives: service.lives.clone(),
                 parked: service.parked,
+                parked_spells: service.parked_spells.clone(),
                 unavailable,
                 availability: if now > 0.0 { round(1.0 - unavailable / now) } else { 1.0 },
                 recoveries: service.recoveries.clone(),
@@ -219,7 +229,7 @@ impl Messages {
             crashed: after.crashed - before.crashed,
             returned: after.returned - before.returned,
             dead_lettered: after.dead_lettered - before.dead_lettered,
-            repeated: 0,
+            repeated: after.redelivered - before.redelivered,
             left: after.queued + after.in_hand,
         }
     }

@@ -27,6 +27,7 @@ pub enum Command {
         /// In place of the one in the file.
         #[arg(long)]
         seed: Option<u64>,
+        /// Where the report goes.
         #[command(flatten)]
         output: Output,
     },
@@ -37,6 +38,7 @@ pub enum Command {
         /// The seed to replay.
         #[arg(long)]
         seed: u64,
+        /// Where the report goes.
         #[command(flatten)]
         output: Output,
     },
@@ -71,6 +73,7 @@ pub enum Command {
         /// The seed; else one that nobody knows.
         #[arg(long)]
         seed: Option<u64>,
+        /// Where the report goes.
         #[command(flatten)]
         output: Output,
     },

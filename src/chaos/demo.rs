@@ -90,6 +90,7 @@ struct Clerk {
     done: u64,
 }
 
+#[derive(Clone)]
 enum Order {
     Do,
     /// Asks the peer first, if there is one.
@@ -132,6 +133,7 @@ impl Clerk {
             clerk.peer = peer.map(|peer| ctx.lookup(peer)).transpose()?;
             Ok(clerk)
         })
+        .redeliver(2)
     }
 }
 
@@ -148,6 +150,7 @@ fn patient() -> Policy {
         .backoff(Backoff::new(20 * MS).max_delay(500 * MS).jitter(Jitter::Full))
         .budget(Intensity::new(20, Duration::from_secs(10)))
         .on_give_up(GiveUp::park(Duration::from_secs(1)))
+        .watchdog(Duration::from_secs(1))
 }
 
 async fn shop(seed: u64, work: &Work) -> anyhow::Result<Tree> {

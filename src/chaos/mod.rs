@@ -1,4 +1,55 @@
-//! Chaos: experiments on running trees.
+//! Chaos: experiments on trees, in real and in virtual time, that can be replayed, shrunk and believed.
+//!
+//! An [`Experiment`] says whom faults may hit (nobody, unless named as a target), which [`Fault`]s strike [`When`], and what
+//! is claimed all the while: that the books of every mailbox balance, that everybody is up before and after, and whatever
+//! [probes](Experiment::probe) look at. It is made in Rust or [read](Experiment::read) from a file.
+//!
+//! * [`Chaos::run`] carries it out on a running tree, live. When it ends, or its future is dropped, nothing is left armed.
+//! * A [`Simulation`] carries it out in virtual time: the same tree on one thread under a paused clock. One seed tells one
+//!   story, line by line, and [`Simulation::check_repeatable`] refuses a scene that does not.
+//! * [`Simulation::explore`] tries many seeds; [`Simulation::shrink`] takes away what a failure does not need, and
+//!   [`Failure::to_rust_test`] prints what is left as a test.
+//! * A [`Report`] has the times to detect and to recover, what became of messages, who was touched, and a verdict for each
+//!   claim: as text (`Display`), as [JSON](Report::to_json), as a [page](Report::to_html).
+//!
+//! ```
+//! use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+//! use regrow::testing::Journal;
+//! use regrow::{Intensity, Supervisor};
+//! use std::time::Duration;
+//!
+//! const SEC: Duration = Duration::from_secs(1);
+//!
+//! // In a test of yours: the tree, and what is done to it, for a seed.
+//! let simulation = Simulation::new(|seed| async move {
+//!     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
+//!     let tree = app.child(Journal::new().probe("a")).start().await?;
+//!     Ok(Scene::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(2.0)).duration(10 * SEC)))
+//! });
+//! assert!(simulation.explore(0, 20).failures.is_empty());
+//! ```
+//!
+//! # What is repeatable, and what is not
+//!
+//! In virtual time everything that regrow does follows from the seed. What a service does of its own accord has to as well:
+//! `HashMap`s that are iterated, `select!` without `biased`, the system's clock, threads and `spawn_blocking` break it, and the
+//! check says where. Threads as children are refused. Live, the faults are the same and strike at the same times; what they
+//! meet is another matter.
+//!
+//! # What it costs
+//!
+//! The faults get in at one seam (`seam.rs`): a signal on the port of an incarnation, beside stop and kill, for which the
+//! pump looks anyway. Without the feature `chaos` nothing of it is in the program.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `fault.rs`, `experiment.rs`, `file.rs` | what can go wrong, what is done and claimed; the same in TOML |
+//! | `script.rs` | everything drawn that can be drawn before the run |
+//! | `seam.rs` | how faults get into the runtime |
+//! | `run.rs`, `book.rs`, `looks.rs` | carrying it out; what happened; whether the claims hold |
+//! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
+//! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
+//! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
 
 mod book;
 #[cfg(feature = "cli")]
@@ -7,7 +58,10 @@ pub mod demo;
 mod experiment;
 mod explore;
 mod fault;
+mod figures;
 mod file;
+mod html;
+mod json;
 mod looks;
 mod report;
 mod run;
@@ -16,6 +70,8 @@ mod script;
 pub(crate) mod seam;
 mod simulation;
 mod soak;
+mod summary;
+mod text;
 
 pub use experiment::{Experiment, ExperimentError};
 pub use explore::{Exploration, Failure, Shrunk};

@@ -3,10 +3,10 @@
 //! Times are in seconds with microseconds, on the clock of the run, from the beginning of its faults; where something has
 //! happened before that, they are negative.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The outcome of one run of one experiment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The experiment's title.
@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 /// One line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
     /// When.
     pub at: f64,
@@ -45,7 +45,7 @@ pub struct LogLine {
 }
 
 /// A hypothesis about the tree, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Verdict {
     /// What was claimed.
@@ -59,7 +59,7 @@ pub struct Verdict {
 }
 
 /// One fault that was injected.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FaultRecord {
     /// Its number in the run, from 0.
@@ -85,7 +85,7 @@ pub struct FaultRecord {
 }
 
 /// What became of one child.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceRecord {
     /// Its full path.
@@ -94,6 +94,8 @@ pub struct ServiceRecord {
     pub lives: Vec<Life>,
     /// How often it was parked.
     pub parked: u32,
+    /// From when to when it was parked each time. One without end was still going on.
+    pub parked_spells: Vec<(f64, Option<f64>)>,
     /// Seconds in which it was not up, from its first start on.
     pub unavailable: f64,
     /// The share of the time in which it was up.
@@ -105,7 +107,7 @@ pub struct ServiceRecord {
 }
 
 /// One life.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     /// Its generation.
     pub generation: u64,
@@ -118,7 +120,7 @@ pub struct Life {
 }
 
 /// What became of messages between the beginning and the end of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Messages {
     /// Accepted.
     pub accepted: u64,
@@ -137,7 +139,7 @@ pub struct Messages {
 }
 
 /// All of it taken together.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Totals {
     /// Faults that hit somebody, by kind.

@@ -408,6 +408,8 @@ impl Run<'_> {
     /// When nobody was on the way to anywhere any more.
     async fn until_steady(&self, limit: Instant, root: &str) -> Option<Instant> {
         loop {
+            // Whoever was struck last has to have felt it.
+            tokio::time::sleep(Duration::from_millis(10)).await;
             let is_steady = |state| match state {
                 State::Up | State::Down | State::Gone => true,
                 State::Waiting | State::Starting | State::Restarting | State::Parked { .. } => false,
@@ -421,7 +423,6 @@ impl Run<'_> {
             if Instant::now() >= limit {
                 return None;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::chaos::fault::{Fault, Times};
 use crate::context::Inner;
+use crate::redelivery::Redelivery;
 use crate::slot::{AnySlot, Control};
 use crate::sync::lock;
 
@@ -47,7 +48,15 @@ struct Ail {
     left: u32,
 }
 
-/// What happens to the message that is taken next.
+/// What the message that is taken next will meet.
+#[derive(Debug, Default)]
+pub(crate) struct Suffering {
+    pub(crate) strike: Option<Strike>,
+    /// It is handed over twice.
+    pub(crate) repeats: bool,
+}
+
+/// What happens in the handler.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Strike {
     Panic,
@@ -194,15 +203,15 @@ impl<M: Send + 'static> Inner<M> {
 
     /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention;
     /// then says what it will meet.
-    pub(crate) async fn suffer_mail(&self) -> Option<Strike> {
-        let patient = self.patient()?;
+    pub(crate) async fn suffer_mail(&self, is_copy: bool) -> Suffering {
+        let Some(patient) = self.patient() else { return Suffering::default() };
         loop {
             if !self.mail_may_be_taken(&patient).await {
-                return None;
+                return Suffering::default();
             }
             let delay = patient.delay();
-            if !delay.is_zero() {
-                self.until_wanted(tokio::time::sleep(delay)).await?;
+            if !delay.is_zero() && self.until_wanted(tokio::time::sleep(delay)).await.is_none() {
+                return Suffering::default();
             }
             if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
@@ -219,7 +228,21 @@ impl<M: Send + 'static> Inner<M> {
             Fault::Block(time) => Some(Strike::Block { time, is_virtual: ail.is_virtual }),
             _ => None,
         });
-        strike.or_else(|| patient.slowness())
+        Suffering {
+            strike: strike.or_else(|| patient.slowness()),
+            // A copy is not copied again, or there would be no end to it.
+            repeats: !is_copy
+                && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None }),
+        }
+    }
+
+    /// Puts a copy of the message in hand in front. A copy that panics is none.
+    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) -> bool {
+        let copy = crate::current::catch_within(|| (redelivery.copy)(message));
+        copy.is_ok_and(|copy| {
+            self.slot.repeat(&self.port, copy);
+            true
+        })
     }
 
     /// `false`: something else wants attention.

@@ -87,8 +87,9 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
         .lasting(Fault::Drop(0.2), services(), When::Rate(0.5), 2 * SEC)
         .lasting(Fault::Delay(10 * MS), services(), When::Rate(0.5), 2 * SEC)
         .lasting(Fault::Reorder(0.2), services(), When::Rate(0.5), 2 * SEC)
+        .lasting(Fault::Duplicate(0.2), services(), When::Rate(0.5), 2 * SEC)
         .lasting(Fault::MailboxFull, services(), When::Rate(0.5), SEC)
-        // Whoever hangs is put out of it; during a restart a sibling dies.
+        // During a restart a sibling dies. Whoever hangs is found by the watchdog.
         .fault(
             Fault::Kill,
             services(),

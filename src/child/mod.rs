@@ -33,7 +33,8 @@ pub use service::{ServiceChild, TaskChild};
 /// | [`Partitioned`](crate::Partitioned) | equal services that share the work by key | permanent | asked, no limit |
 ///
 /// A child that a kill does not end is abandoned 5 s after it. Mailboxes hold 1024 messages, refuse more, and keep what
-/// is queued through restarts.
+/// is queued through restarts. The message in hand is lost with its incarnation, unless
+/// [redelivery](ServiceChild::redeliver) is asked for.
 pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) kind: Kind,
@@ -55,6 +56,8 @@ pub(crate) struct Leaf {
     pub(crate) settings: Settings,
     /// The slot was made by the user, and must be used.
     pub(crate) is_given: bool,
+    /// How often a message in hand is put back.
+    pub(crate) redeliveries: u32,
     pub(crate) conceive: Conceive,
 }
 
@@ -79,9 +82,9 @@ impl Child {
         Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
     {
         let factory = Arc::new(factory);
-        ServiceChild::new(name, Kind::Service, move |birth| {
+        ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
             let inner = birth.inner::<S::Msg>();
-            let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain);
+            let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
             birth.live(&inner, OnKill::Drop, Box::pin(body))
         })
     }
@@ -116,7 +119,7 @@ impl Child {
         Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let work = Arc::new(work);
-        let child = ServiceChild::new(name, Kind::Task, move |birth| {
+        let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
             let inner = birth.inner::<NoMessages>();
             let body = task::live(inner.clone(), work.clone());
             birth.live(&inner, OnKill::Drop, Box::pin(body))
@@ -145,9 +148,9 @@ impl Child {
         F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
     {
         let work = Arc::new(work);
-        ServiceChild::new(name, Kind::Thread, move |birth| {
+        ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
             let inner = birth.inner::<M>();
-            let body = thread::live(inner.clone(), work.clone());
+            let body = thread::live(inner.clone(), work.clone(), redelivery);
             birth.live(&inner, OnKill::Tell, Box::pin(body))
         })
     }
@@ -164,7 +167,7 @@ impl Child {
         F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     {
         let build = Arc::new(build);
-        ServiceChild::new(name, Kind::Actor, move |birth| {
+        ServiceChild::new(name, Kind::Actor, move |birth, _| {
             let inner = birth.inner::<A::Msg>();
             let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
             birth.live(&inner, OnKill::Tell, Box::pin(body))

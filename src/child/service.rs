@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
-use crate::child::{Child, Conceive, Leaf, Recipe};
+use crate::child::{Child, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::Kind;
 use crate::incarnation::{Birth, Life};
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
+use crate::redelivery::Redelivery;
 use crate::slot::Slot;
 
 /// A child with a mailbox for messages of type `M`, being described.
@@ -21,14 +22,18 @@ pub struct ServiceChild<M: Send + 'static> {
     light: Option<bool>,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
-    conceive: Conceive,
+    redelivery: Option<Redelivery<M>>,
+    conceive: Arc<TypedConceive<M>>,
 }
+
+/// Makes a life that redelivers, or not.
+type TypedConceive<M> = dyn Fn(Birth, Option<Redelivery<M>>) -> Life + Send + Sync;
 
 impl<M: Send + 'static> ServiceChild<M> {
     pub(super) fn new(
         name: impl Into<Arc<str>>,
         kind: Kind,
-        conceive: impl Fn(Birth) -> Life + Send + Sync + 'static,
+        conceive: impl Fn(Birth, Option<Redelivery<M>>) -> Life + Send + Sync + 'static,
     ) -> Self {
         Self {
             spec: ChildSpec::new(name),
@@ -37,6 +42,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             light: None,
             settings: Settings::default(),
             mailbox: None,
+            redelivery: None,
             conceive: Arc::new(conceive),
         }
     }
@@ -102,6 +108,34 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Puts the message in hand back when its incarnation ends by a panic, an error or a hang, up to so many times: it is
+    /// the first that the next incarnation takes. If it ends that one too, and so on to the last, it is *poison*: a
+    /// [dead letter](crate::DeadLetters) that says how the last incarnation ended. Default: 0, the message in hand is lost.
+    ///
+    /// So a message may run up to `times + 1` times, or more: an incarnation that is killed by somebody is not the
+    /// message's fault, and puts it back without counting (one that outlives its kill and is
+    /// [abandoned](crate::Abandon) is). A message should be such that it may run twice.
+    ///
+    /// * A copy is made before each message is handled; services that do not ask for this pay nothing. If `clone` panics,
+    ///   that is a panic of the service, and the message is put back as any other.
+    /// * A call stays open: whichever incarnation answers first, answers it. A poison call ends as
+    ///   [`Crashed`](crate::CallError::Crashed), and so does one that has run and is shed while it waits to run again.
+    /// * [`OnRestart::Drop`] sheds the message in hand with the others.
+    /// * The [start](crate::Supervisor::start) is refused where one message alone could use up the budget that the
+    ///   restarts are charged to, the child's own or the one shared with its siblings: `times` must be less than it
+    ///   forgives. Delays and rules are not taken into account.
+    ///
+    /// For a [`Child::service`](crate::Child::service) and a [`Child::thread`](crate::Child::thread), where it is the message last taken from the iterator. A
+    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of our reach, and is not
+    /// redelivered.
+    pub fn redeliver(mut self, times: u32) -> Self
+    where
+        M: Clone,
+    {
+        self.redelivery = (times > 0).then_some(Redelivery { times, copy: M::clone });
+        self
+    }
+
     /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, for a quarter of the memory
     /// and half of the time. ractor's own tools do not see it. (The thread of a [`Child::thread`](crate::Child::thread) and
     /// the actor of a [`Child::actor`](crate::Child::actor) are what they are; it is what looks after them that is light.)
@@ -140,6 +174,7 @@ impl<M: Send + 'static> ServiceChild<M> {
 impl<M: Send + 'static> From<ServiceChild<M>> for Child {
     fn from(child: ServiceChild<M>) -> Self {
         let is_given = child.mailbox.is_some();
+        let (conceive, redelivery) = (child.conceive, child.redelivery);
         let slot = match child.mailbox {
             Some(mailbox) => {
                 let slot = mailbox.into_slot();
@@ -148,6 +183,10 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             }
             None => Slot::<M>::new(child.settings),
         };
+        #[cfg(feature = "chaos")]
+        if redelivery.is_some() {
+            slot.set_can_repeat();
+        }
         Child {
             spec: child.spec,
             kind: child.kind,
@@ -157,7 +196,8 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
                 slot: Reserved::new(slot),
                 settings: child.settings,
                 is_given,
-                conceive: child.conceive,
+                redeliveries: redelivery.map_or(0, |redelivery| redelivery.times),
+                conceive: Arc::new(move |birth| conceive(birth, redelivery)),
             }),
         }
     }

@@ -12,16 +12,24 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
+#[cfg(feature = "chaos")]
+use crate::chaos::seam::Suffering;
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
+use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next};
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
 
-pub(crate) async fn live<S, F, Fut>(inner: Arc<Inner<S::Msg>>, factory: Arc<F>, drain: bool) -> End
+pub(crate) async fn live<S, F, Fut>(
+    inner: Arc<Inner<S::Msg>>,
+    factory: Arc<F>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> End
 where
     S: Service,
     F: Fn(Context<S>) -> Fut,
@@ -40,7 +48,7 @@ where
     };
     ctx.inner().up();
     give_way().await;
-    End::Exit(run(state, ctx, drain).await)
+    End::Exit(run(state, ctx, drain, redelivery).await)
 }
 
 async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
@@ -54,9 +62,14 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     factory(ctx.clone()).await
 }
 
-async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) -> Exit {
+async fn run<S: Service>(
+    mut state: Owned<S>,
+    mut ctx: Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> Exit {
     let service = state.get();
-    let mut exit = pump(service, &mut ctx, drain).await;
+    let mut exit = pump(service, &mut ctx, drain, redelivery).await;
     if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
@@ -76,7 +89,12 @@ async fn run<S: Service>(mut state: Owned<S>, mut ctx: Context<S>, drain: bool) 
     }
 }
 
-async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) -> Exit {
+async fn pump<S: Service>(
+    service: &mut S,
+    ctx: &mut Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+) -> Exit {
     let inner = ctx.inner().clone();
     // How many messages are still to be handled once a stop was asked for.
     let mut last_ones = None;
@@ -86,14 +104,14 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
     let mut rest = true;
     let mut freed = inner.slot.freed();
     #[cfg(feature = "chaos")]
-    let mut strike = None;
+    let (mut suffering, mut is_copy) = (Suffering::default(), false);
     loop {
         let heed = if last_ones.is_some() { Heed::Force } else { Heed::Everything };
         // What ails it is looked for when its port says that something does, and then stands between it and its mail.
         #[cfg(feature = "chaos")]
         let heed = if inner.port.is_afflicted() && heed == Heed::Everything {
             freed.tell();
-            strike = inner.suffer_mail().await;
+            suffering = inner.suffer_mail(std::mem::take(&mut is_copy)).await;
             Heed::Orders
         } else {
             heed
@@ -149,6 +167,13 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         };
         in_a_row += 1;
         rest = false;
+        let message = match redelivery {
+            None => message,
+            Some(redelivery) => match current::catch_within(|| redelivery.prepare(&inner, message)) {
+                Ok(message) => message,
+                Err(panic) => return Exit::Panicked(panic),
+            },
+        };
         if let Some(vigil) = inner.port.vigil() {
             // A label that panics is none.
             vigil.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
@@ -157,7 +182,10 @@ async fn pump<S: Service>(service: &mut S, ctx: &mut Context<S>, drain: bool) ->
         let handle = service.handle(message, ctx);
         #[cfg(feature = "chaos")]
         let handle = {
-            let (strike, inner) = (strike.take(), &inner);
+            if let (Some(redelivery), true) = (redelivery, std::mem::take(&mut suffering.repeats)) {
+                is_copy = inner.repeat(&redelivery, &message);
+            }
+            let (strike, inner) = (suffering.strike.take(), &inner);
             async {
                 if let Some(strike) = strike {
                     strike.suffer(inner).await?;

@@ -18,6 +18,7 @@ use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::incarnation::{End, failure};
 use crate::port::Waiting;
+use crate::redelivery::Redelivery;
 use crate::slot::life::{Heed, Next};
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
@@ -25,6 +26,7 @@ use crate::slot::life::{Heed, Next};
 /// A message counts as handled when the next one is asked for, or when the thread returns `Ok`.
 pub struct Inbox<M> {
     inner: Arc<Inner<M>>,
+    redelivery: Option<Redelivery<M>>,
 }
 
 impl<M: Send + 'static> Inbox<M> {
@@ -80,7 +82,10 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
             slot.poll_next(port, Heed::Everything, true, &mut slot.freed())
         });
         match block_on(next) {
-            Next::Message(message) => Some(message),
+            Next::Message(message) => Some(match self.redelivery {
+                None => message,
+                Some(redelivery) => redelivery.prepare(&self.inner, message),
+            }),
             Next::Signal => None,
         }
     }
@@ -92,7 +97,7 @@ impl<M> fmt::Debug for Inbox<M> {
     }
 }
 
-pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<F>) -> End
+pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<F>, redelivery: Option<Redelivery<M>>) -> End
 where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
@@ -102,7 +107,7 @@ where
     let thread = std::thread::Builder::new().name(inner.slot.path().to_string()).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
-        let exit = run(&on_thread, &*work);
+        let exit = run(&on_thread, &*work, redelivery);
         drop(work);
         // Nobody listens to a thread that was abandoned.
         let _ = ended.send(exit);
@@ -114,8 +119,12 @@ where
     End::Exit(end.await.unwrap_or(Exit::Killed))
 }
 
-fn run<M: Send + 'static>(inner: &Arc<Inner<M>>, work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized)) -> Exit {
-    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone() }).map_err(failure));
+fn run<M: Send + 'static>(
+    inner: &Arc<Inner<M>>,
+    work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized),
+    redelivery: Option<Redelivery<M>>,
+) -> Exit {
+    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone(), redelivery }).map_err(failure));
     match outcome {
         Ok(Ok(())) => {
             // Books the last message as handled; takes no other, for the thread is over.

@@ -14,11 +14,14 @@ pub struct Accounting {
     pub accepted: u64,
     /// Worked on to the end, without error.
     pub handled: u64,
-    /// Lost with the incarnation that had it in hand.
+    /// Lost for good with the incarnation that had it in hand. One that is [redelivered](crate::ServiceChild::redeliver) is
+    /// not lost: it is queued again.
     pub crashed: u64,
     /// Calls that never ran, given back to their callers.
     pub returned: u64,
-    /// Shed: by the drop policy, by overflow, or when the service went down. Casts, and calls nobody waits for any more.
+    /// Shed: by the drop policy, by overflow, when the service went down, or as poison. Casts, and calls that nobody waits
+    /// for any more or that have run before. They can be seen as [dead letters](crate::DeadLetters). One that is replayed
+    /// stays counted here, and is accepted once more.
     pub dead_lettered: u64,
     /// Waiting now.
     pub queued: u64,
@@ -26,6 +29,9 @@ pub struct Accounting {
     pub in_hand: u64,
     /// Attempts to start an incarnation, ever. Not part of the law.
     pub attempts: u64,
+    /// Times that a message in hand was put back to the head of the queue, because its incarnation ended, ever. Not part of
+    /// the law: the message is queued again.
+    pub redelivered: u64,
 }
 
 impl Accounting {

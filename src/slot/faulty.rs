@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use crate::dead::DeadReason;
 use crate::port::Port;
 use crate::slot::Slot;
+use crate::slot::queue::Envelope;
 use crate::sync::lock;
 
 impl<M: Send + 'static> Slot<M> {
@@ -32,9 +34,10 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             let mut back = lock(&self.back);
+            let tries = front.take_tries_of_head();
             let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
             self.front_len.store(front.batch.len(), Ordering::Release);
-            first.map(|first| back.shed(first))
+            first.map(|first| back.shed(first, tries, DeadReason::Chaos))
         };
         self.settle(shed.into_iter().collect());
     }
@@ -42,7 +45,8 @@ impl<M: Send + 'static> Slot<M> {
     /// The message that waits longest is overtaken by the next.
     pub(crate) fn swap_first(&self, port: &Arc<Port>) {
         let mut front = lock(&self.front);
-        if front.is_owned_by(port) {
+        // One that is redelivered keeps its place: it is known by that.
+        if front.is_owned_by(port) && !front.tries.have_begun() {
             if front.batch.len() < 2 {
                 let mut back = lock(&self.back);
                 let queue = std::mem::take(&mut back.queue);
@@ -53,5 +57,25 @@ impl<M: Send + 'static> Slot<M> {
                 front.batch.swap(0, 1);
             }
         }
+    }
+
+    /// A copy of the message in hand comes next. It is a message of its own.
+    pub(crate) fn repeat(&self, port: &Arc<Port>, message: M) {
+        let unwanted = {
+            let mut front = lock(&self.front);
+            if front.is_owned_by(port) {
+                front.batch.push_front(Envelope { message, call: None });
+                self.front_len.store(front.batch.len(), Ordering::Release);
+                lock(&self.back).accepted += 1;
+                None
+            } else {
+                Some(message)
+            }
+        };
+        drop(unwanted);
+    }
+
+    pub(crate) fn set_can_repeat(&self) {
+        self.can_repeat.store(true, Ordering::Relaxed);
     }
 }

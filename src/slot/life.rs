@@ -7,9 +7,12 @@ use std::task::Poll;
 use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
-use crate::call::{Answer, Fate};
+use crate::call::Answer;
+use crate::current;
+use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::port::Port;
+use crate::slot::again::Way;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::status::State;
 use crate::slot::{Bells, Control, Slot};
@@ -72,7 +75,7 @@ impl<M: Send + 'static> Slot<M> {
                     if let Some(call) = &call {
                         call.taken(port);
                     }
-                    front.in_hand = Some(InHand { call });
+                    front.in_hand = Some(InHand { call, spare: None });
                     if front.waiting > 0 {
                         front.waiting -= 1;
                         freed.places += 1;
@@ -97,8 +100,13 @@ impl<M: Send + 'static> Slot<M> {
         self.settle_handled(done);
     }
 
-    fn settle_handled(&self, done: Option<InHand>) {
-        if let Some(InHand { call: Some(call) }) = done
+    fn settle_handled(&self, done: Option<InHand<M>>) {
+        let Some(InHand { call, spare, .. }) = done else { return };
+        // First, so that a reply in it is not mistaken for one that lives on.
+        if let Some(spare) = spare {
+            current::drop_quietly(spare, &self.path(), "the copy of a message");
+        }
+        if let Some(call) = call
             && call.handled() == Answer::Deferred
         {
             lock(&self.front).defer(&call);
@@ -192,7 +200,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             back.idle = false;
             let again = back.attempts > 1;
             if again && back.settings.on_restart == OnRestart::Drop {
-                self.shed_all(&mut front, &mut back)
+                self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart)
             } else {
                 Vec::new()
             }
@@ -242,7 +250,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn end(&self, port: &Arc<Port>, exit: &Exit) {
-        self.move_out(port, |call| call.crashed(exit));
+        self.move_out(port, exit, Way::Ended);
     }
 
     fn fence(&self, port: &Arc<Port>, exit: &Exit) -> bool {
@@ -256,7 +264,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
                 call.fenced(exit);
             }
         }
-        self.move_out(port, |call| call.fenced(exit));
+        self.move_out(port, exit, Way::CutOff);
         is_first
     }
 
@@ -279,37 +287,6 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
                 Supervision::Ends if is_mine => back.vacate(),
                 Supervision::IsUp | Supervision::Ends => return,
             }
-        }
-        self.publish();
-    }
-}
-
-impl<M: Send + 'static> Slot<M> {
-    fn move_out(&self, port: &Arc<Port>, settle: impl FnOnce(&dyn Fate)) {
-        let (in_hand, owner, deferred, shed) = {
-            let mut front = lock(&self.front);
-            if !front.is_owned_by(port) {
-                return;
-            }
-            let owner = front.owner.take();
-            let in_hand = front.in_hand.take();
-            let deferred = std::mem::take(&mut front.deferred);
-            front.crashed += u64::from(in_hand.is_some());
-            let mut back = lock(&self.back);
-            back.vacate();
-            let shed = match back.settings.on_restart {
-                OnRestart::Keep => Vec::new(),
-                OnRestart::Drop => self.shed_all(&mut front, &mut back),
-            };
-            (in_hand, owner, deferred, shed)
-        };
-        if let Some(InHand { call: Some(call) }) = in_hand {
-            settle(&*call);
-        }
-        self.settle(shed);
-        drop((owner, deferred));
-        if let Some(bells) = self.bells.get() {
-            bells.vacant.notify_waiters();
         }
         self.publish();
     }

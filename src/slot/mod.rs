@@ -27,6 +27,8 @@
 //! turn; a pump that ends rings too.
 
 pub(crate) mod accounting;
+pub(crate) mod again;
+mod any;
 #[cfg(feature = "chaos")]
 mod faulty;
 pub(crate) mod life;
@@ -35,7 +37,6 @@ pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -43,13 +44,16 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 use crate::call::Fate;
+use crate::current;
+use crate::dead::DeadReason;
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 use crate::world::World;
-use accounting::Accounting;
+use again::Tries;
+pub(crate) use any::AnySlot;
 use queue::{Back, Envelope, Front, Shed};
 use status::{State, Status};
 
@@ -110,6 +114,9 @@ pub(crate) struct Slot<M> {
     back: Mutex<Back<M>>,
     front_len: AtomicUsize,
     bells: OnceLock<Box<Bells>>,
+    /// Its messages can be handed over twice.
+    #[cfg(feature = "chaos")]
+    can_repeat: std::sync::atomic::AtomicBool,
 }
 
 /// Rung for those who wait for something. Made by the first who waits: what is looked at under the lock after that decides
@@ -146,6 +153,8 @@ impl<M: Send + 'static> Slot<M> {
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             bells: OnceLock::new(),
+            #[cfg(feature = "chaos")]
+            can_repeat: Default::default(),
         })
     }
 
@@ -225,14 +234,12 @@ impl<M: Send + 'static> Slot<M> {
                 }
                 return Push::Refused(Refusal::Full, envelope.message, envelope.call);
             }
-            Overflow::DropNewest => {
-                back.accepted += 1;
-                (None, Some(back.shed(envelope)))
-            }
+            Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
+                let tries = front.take_tries_of_head();
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
                 self.front_len.store(front.batch.len(), Ordering::Release);
-                let shed = oldest.map(|oldest| back.shed(oldest));
+                let shed = oldest.map(|oldest| back.shed(oldest, tries, DeadReason::DroppedOldest));
                 (back.accept(envelope), shed)
             }
         };
@@ -241,9 +248,16 @@ impl<M: Send + 'static> Slot<M> {
             port.wake();
         }
         if let Some(shed) = shed {
-            shed.settle(&self.path());
+            shed.settle(self);
         }
         Push::Accepted
+    }
+
+    /// Accepts a message and loses it, for this reason.
+    #[allow(dead_code, reason = "for experiments that lose messages on purpose")]
+    pub(crate) fn lose(&self, message: M, call: Option<Arc<dyn Fate>>, reason: DeadReason) {
+        let shed = lock(&self.back).accept_dead(Envelope { message, call }, reason);
+        shed.settle(self);
     }
 
     /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
@@ -256,25 +270,40 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             back.state = state;
-            self.shed_all(&mut front, &mut back)
+            match state.dead_reason() {
+                Some(reason) => self.shed_all(&mut front, &mut back, &reason),
+                None => Vec::new(),
+            }
         };
         self.settle(shed);
         self.ring_for_room();
         self.publish();
     }
 
-    fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>) -> Vec<Shed<M>> {
+    fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
         self.front_len.store(0, Ordering::Release);
+        let mut tries = front.take_tries_of_head();
         let batch = std::mem::take(&mut front.batch);
         let queue = std::mem::take(&mut back.queue);
-        batch.into_iter().chain(queue).map(|envelope| back.shed(envelope)).collect()
+        batch
+            .into_iter()
+            .chain(queue)
+            .map(|envelope| back.shed(envelope, std::mem::take(&mut tries), reason.clone()))
+            .collect()
     }
 
     fn settle(&self, shed: Vec<Shed<M>>) {
         if !shed.is_empty() {
-            let path = self.path();
-            shed.into_iter().for_each(|shed| shed.settle(&path));
+            shed.into_iter().for_each(|shed| shed.settle(self));
             self.ring_for_room();
+        }
+    }
+
+    /// Makes a message a dead letter, or drops it where nobody has asked for those. It is booked, and no lock is held.
+    fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
+        match self.world().and_then(|world| world.graves()) {
+            Some(graves) => graves.bury(self, message, tries, reason, generation),
+            None => current::drop_quietly(message, &self.path(), "a message"),
         }
     }
 
@@ -283,135 +312,6 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(watch) = self.watch.get() {
             watch.send_modify(|status| *status = self.status());
         }
-    }
-}
-
-/// A slot whose message type is not known: how the directory and the supervisors see it.
-pub(crate) trait AnySlot: Send + Sync {
-    fn path(&self) -> Arc<str>;
-    fn set_path(&self, path: &Arc<str>) -> bool;
-    fn set_world(&self, world: &Arc<World>);
-    fn settings(&self) -> Settings;
-    fn configure(&self, settings: Settings);
-    fn message_type(&self) -> &'static str;
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn status(&self) -> Status;
-    fn watch(&self) -> watch::Receiver<Status>;
-    fn accounting(&self) -> Accounting;
-    /// The number of the message in hand, the same as long as it is the same message, and who has it.
-    fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
-    fn close(&self, state: State);
-    /// Kills the present incarnation; `false` when there is none.
-    fn kill(&self) -> bool;
-    fn is_present(&self, port: &Port) -> bool;
-    /// How the present incarnation is reached.
-    fn control(&self) -> Option<Control>;
-    /// The tree runs again what it had put away.
-    fn reopen(&self);
-    fn life(&self) -> &dyn life::Tenancy;
-    /// Whether its messages can be handed over twice.
-    #[cfg(feature = "chaos")]
-    fn can_repeat(&self) -> bool;
-}
-
-impl<M: Send + 'static> AnySlot for Slot<M> {
-    fn path(&self) -> Arc<str> {
-        self.path()
-    }
-
-    fn set_path(&self, path: &Arc<str>) -> bool {
-        self.path.set(path.clone()).is_ok()
-    }
-
-    fn set_world(&self, world: &Arc<World>) {
-        // A slot that is listed again is so in the same tree.
-        let _ = self.world.set(Arc::downgrade(world));
-    }
-
-    fn settings(&self) -> Settings {
-        lock(&self.back).settings
-    }
-
-    fn configure(&self, settings: Settings) {
-        self.configure(settings);
-    }
-
-    fn message_type(&self) -> &'static str {
-        std::any::type_name::<M>()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn status(&self) -> Status {
-        lock(&self.back).status()
-    }
-
-    fn watch(&self) -> watch::Receiver<Status> {
-        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
-        self.publish();
-        receiver
-    }
-
-    fn accounting(&self) -> Accounting {
-        let front = lock(&self.front);
-        let back = lock(&self.back);
-        Accounting {
-            accepted: back.accepted,
-            handled: front.handled,
-            crashed: front.crashed,
-            returned: back.returned,
-            dead_lettered: back.dead_lettered,
-            queued: (front.batch.len() + back.queue.len()) as u64,
-            in_hand: u64::from(front.in_hand.is_some()),
-            attempts: back.attempts,
-        }
-    }
-
-    fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
-        let front = lock(&self.front);
-        front.in_hand.as_ref()?;
-        Some((front.handled + front.crashed, front.owner.clone()?))
-    }
-
-    fn close(&self, state: State) {
-        self.close_as(state);
-    }
-
-    fn kill(&self) -> bool {
-        let control = lock(&self.back).control.clone();
-        if let Some(control) = &control {
-            control.kill_by_others();
-        }
-        control.is_some()
-    }
-
-    fn is_present(&self, port: &Port) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
-    }
-
-    fn control(&self) -> Option<Control> {
-        lock(&self.back).control.clone()
-    }
-
-    fn reopen(&self) {
-        {
-            let mut back = lock(&self.back);
-            if matches!(back.state, State::Down | State::Gone) {
-                back.state = State::Restarting;
-            }
-        }
-        self.publish();
-    }
-
-    fn life(&self) -> &dyn life::Tenancy {
-        self
-    }
-
-    #[cfg(feature = "chaos")]
-    fn can_repeat(&self) -> bool {
-        false
     }
 }
 

@@ -12,10 +12,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::call::Fate;
+use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
-use crate::slot::Control;
+use crate::slot::again::{Spare, Tries};
 use crate::slot::status::{State, Status};
+use crate::slot::{Control, Slot};
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
@@ -23,13 +25,18 @@ pub(crate) struct Envelope<M> {
 }
 
 /// What the pump is working on.
-pub(crate) struct InHand {
+pub(crate) struct InHand<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
+    /// To be put back if the handler does not come back. Only where redelivery is asked for.
+    pub(crate) spare: Option<Box<Spare<M>>>,
 }
 
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
-    pub(crate) in_hand: Option<InHand>,
+    pub(crate) in_hand: Option<InHand<M>>,
+    /// What came before of the message in hand; where there is none, of the head of the batch. All others are new
+    /// (`again.rs`, invariant 2), and their envelopes need not carry it.
+    pub(crate) tries: Tries,
     /// The incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
@@ -38,6 +45,7 @@ pub(crate) struct Front<M> {
     pub(crate) waiting: usize,
     pub(crate) handled: u64,
     pub(crate) crashed: u64,
+    pub(crate) redelivered: u64,
 }
 
 pub(crate) struct Back<M> {
@@ -59,7 +67,10 @@ pub(crate) struct Back<M> {
 /// A message that left the queue without being handled.
 pub(crate) struct Shed<M> {
     envelope: Envelope<M>,
+    tries: Tries,
     returned: bool,
+    reason: DeadReason,
+    generation: u64,
 }
 
 impl<M> Front<M> {
@@ -67,11 +78,13 @@ impl<M> Front<M> {
         Self {
             batch: VecDeque::new(),
             in_hand: None,
+            tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
             waiting: 0,
             handled: 0,
             crashed: 0,
+            redelivered: 0,
         }
     }
 
@@ -80,10 +93,18 @@ impl<M> Front<M> {
     }
 
     /// Books what `port` has in hand as handled.
-    pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand> {
+    pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
         let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
-        self.handled += u64::from(done.is_some());
+        if done.is_some() {
+            self.handled += 1;
+            self.tries = Tries::default();
+        }
         done
+    }
+
+    /// What came before of the head of the batch, which leaves it.
+    pub(crate) fn take_tries_of_head(&mut self) -> Tries {
+        if self.in_hand.is_some() { Tries::default() } else { std::mem::take(&mut self.tries) }
     }
 
     /// Remembers a call that may be answered later, for the fence.
@@ -127,6 +148,12 @@ impl<M> Back<M> {
         self.control.as_ref().and_then(Control::port).cloned()
     }
 
+    /// Takes a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
+    pub(crate) fn accept_dead(&mut self, envelope: Envelope<M>, reason: DeadReason) -> Shed<M> {
+        self.accepted += 1;
+        self.shed(envelope, Tries::default(), reason)
+    }
+
     /// Nobody lives here any more.
     pub(crate) fn vacate(&mut self) {
         self.control = None;
@@ -139,27 +166,31 @@ impl<M> Back<M> {
     }
 
     /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
-    pub(crate) fn shed(&mut self, envelope: Envelope<M>) -> Shed<M> {
-        let returned = envelope.call.as_ref().is_some_and(|call| call.reserve_return());
+    pub(crate) fn shed(&mut self, envelope: Envelope<M>, tries: Tries, reason: DeadReason) -> Shed<M> {
+        // One that has run may have had effects, and its caller must not be told that it never ran.
+        let returned = !tries.have_begun() && envelope.call.as_ref().is_some_and(|call| call.reserve_return());
         if returned {
             self.returned += 1;
         } else {
             self.dead_lettered += 1;
         }
-        Shed { envelope, returned }
+        Shed { envelope, tries, returned, reason, generation: self.generation }
     }
 }
 
 impl<M: Send + 'static> Shed<M> {
-    /// Gives the message back to a caller who waits for it, or drops it.
-    pub(crate) fn settle(self, path: &str) {
-        let Envelope { message, call } = self.envelope;
+    /// Gives the message back to a caller who waits for it, or makes it a dead letter.
+    pub(crate) fn settle(self, slot: &Slot<M>) {
+        let Self { envelope: Envelope { message, call }, tries, returned, reason, generation } = self;
         match call {
-            Some(call) if self.returned => {
+            Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));
-                crate::current::drop_quietly(unwanted, path, "a message");
+                crate::current::drop_quietly(unwanted, &slot.path(), "a message");
+                return;
             }
-            Some(_) | None => crate::current::drop_quietly(message, path, "a message"),
+            Some(call) if tries.have_begun() => call.given_up(),
+            Some(_) | None => {}
         }
+        slot.bury(message, tries, reason, generation);
     }
 }

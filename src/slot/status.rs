@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::dead::DeadReason;
 use crate::error::Refusal;
 
 /// The state of a service. What a message meets depends on it, and on nothing else:
@@ -37,6 +38,16 @@ pub enum State {
 }
 
 impl State {
+    /// What kills a message that waits in this state.
+    pub(crate) fn dead_reason(self) -> Option<DeadReason> {
+        match self {
+            Self::Waiting | Self::Starting | Self::Up | Self::Restarting => None,
+            Self::Parked { .. } => Some(DeadReason::Parked),
+            Self::Down => Some(DeadReason::Down),
+            Self::Gone => Some(DeadReason::Gone),
+        }
+    }
+
     pub(crate) fn refusal(self) -> Option<Refusal> {
         match self {
             Self::Waiting | Self::Starting | Self::Up | Self::Restarting => None,

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::accounting::Accounting;
 use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
+use crate::slot::life::Heed;
 use crate::testing::ProbeMsg;
 
 #[tokio::test]
@@ -79,10 +81,47 @@ fn a_message_that_panics_when_dropped_harms_nobody_who_sheds_it() {
     }
     for caller_is_there in [true, false] {
         let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>();
-        let shed = Back::new(Settings::default()).shed(Envelope { message: Bomb, call: Some(fate) });
+        let shed = Back::new(Settings::default()).shed(
+            Envelope { message: Bomb, call: Some(fate) },
+            Tries::default(),
+            DeadReason::Gone,
+        );
         let waiting = caller_is_there.then_some(waiting);
-        shed.settle("app/bomb");
+        shed.settle(&Slot::new(Settings::default()));
         std::mem::forget(waiting);
         drop(reply);
+    }
+}
+
+#[tokio::test]
+async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message_and_a_kill_does_not() {
+    use regrow_supervisors::{Exit, Hang};
+
+    let hung = || Exit::Hung(Hang::new(Duration::from_secs(1), "u64"));
+    for (is_hung, is_cut_off, counts) in [(false, false, false), (true, false, true), (false, true, true)] {
+        let slot = Slot::<u64>::new(Settings::default());
+        let handle = Handle::new(slot.clone());
+        handle.cast(7).unwrap();
+        for life in 1..=3 {
+            let port = port();
+            assert!(slot.life().claim(&port));
+            let next = slot.poll_next(&port, Heed::Everything, true, &mut slot.freed());
+            if counts && life == 3 {
+                assert!(next.is_pending(), "it was found to be poison");
+                break;
+            }
+            assert!(matches!(next, std::task::Poll::Ready(life::Next::Message(7))));
+            slot.keep_spare(&port, again::Spare { message: 7, redeliveries_max: 1 });
+            if is_hung {
+                port.blame(&hung());
+            }
+            if is_cut_off {
+                slot.life().fence(&port, &Exit::Killed);
+            } else {
+                slot.life().end(&port, &Exit::Killed);
+            }
+            assert!(handle.accounting().is_balanced());
+        }
+        assert_eq!(handle.accounting().dead_lettered, u64::from(counts));
     }
 }

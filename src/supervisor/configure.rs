@@ -4,11 +4,10 @@
 //! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
-use regrow_supervisors::{ChildSpec, Order};
+use regrow_supervisors::{ChildSpec, Intensity, Order, Policy};
 
 use crate::layer::{Configured, Group};
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::plan::{Plan, Planned};
 use crate::world::World;
@@ -45,6 +44,11 @@ impl Driver {
             planned.slot().configure(settings);
         }
         (resolved(&self.world, &self.plan.path, in_force.spec), coded)
+    }
+
+    /// What is said for children that leave something open, and the budget that they share.
+    pub(crate) fn budget(&self) -> (Policy, Intensity) {
+        (self.plan.terms.defaults.clone(), self.group.intensity)
     }
 
     /// The order, with what is in force in place of what the code says.

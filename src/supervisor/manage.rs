@@ -263,6 +263,10 @@ impl SupervisorHandle {
     }
 
     async fn start(&self, order: Order, planned: Vec<Planned>) -> Result<Outcome, ManageError> {
+        if planned.iter().any(|planned| planned.redeliveries > 0) {
+            let (defaults, shared) = self.order(Order::Read, Vec::new(), |driver, _| driver.budget()).await?;
+            planned.iter().try_for_each(|planned| planned.check_redelivery(&defaults, shared))?;
+        }
         self.order(order, planned, |driver, answer| match answer {
             Answer::Started(attempt) => driver.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
             Answer::Ignored | Answer::Done => Outcome::Ignored,

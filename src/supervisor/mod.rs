@@ -157,6 +157,15 @@ pub enum StartError {
         /// The child.
         path: Arc<str>,
     },
+    /// [Redelivery](crate::ServiceChild::redeliver) of one message alone would use up the restarts that are forgiven.
+    TooManyRedeliveries {
+        /// The child.
+        path: Arc<str>,
+        /// How often a message would be redelivered.
+        redeliveries: u32,
+        /// How many restarts its budget forgives.
+        restarts_max: u32,
+    },
     /// A restart budget whose window has no length.
     ZeroPeriod {
         /// The supervisor.
@@ -243,6 +252,11 @@ impl fmt::Display for StartError {
             }
             Self::DuplicateName { path } => write!(f, "two children are named `{path}`"),
             Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero"),
+            Self::TooManyRedeliveries { path, redeliveries, restarts_max } => write!(
+                f,
+                "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} restarts: one \
+                 message could use it up"
+            ),
             Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero"),
             Self::BadSignificance { path, is_permanent: true } => {
                 write!(f, "`{path}` is significant and permanent, which cannot both be")

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Machine, Policy};
+use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::{Facet, Kind, Listed};
 use crate::layer::{Configured, Group};
 use crate::mailbox::{Reserved, Settings};
+use crate::redelivery;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
@@ -41,6 +42,8 @@ pub(crate) struct Planned {
     pub(crate) light: bool,
     /// Of the mailbox of a child that is not a supervisor.
     pub(crate) settings: Option<Settings>,
+    /// How often a message in hand is put back.
+    pub(crate) redeliveries: u32,
     pub(crate) make: Make,
 }
 
@@ -78,6 +81,10 @@ impl Plan {
         );
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
+        let shared = shape.intensity();
+        for child in &children {
+            child.check_redelivery(&terms.defaults, shared)?;
+        }
         let plan = Self { path, shape, slot, children, init, watch, terms };
         plan.slot.set_path(&plan.path);
         Ok(plan)
@@ -146,13 +153,13 @@ impl Planned {
             return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
         }
         let path: Arc<str> = format!("{scope}/{}", spec.id()).into();
-        let mut settings = None;
+        let (mut settings, mut redeliveries) = (None, 0);
         let (slot, make) = match recipe {
             Recipe::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
                 return Err(StartError::ZeroCapacity { path });
             }
-            Recipe::Leaf(Leaf { slot, is_given, conceive, settings: mailbox }) => {
-                settings = Some(mailbox);
+            Recipe::Leaf(Leaf { slot, is_given, conceive, settings: mailbox, redeliveries: times }) => {
+                (settings, redeliveries) = (Some(mailbox), times);
                 let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
                 let slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
                     let kept = Reserved::new(old.slot.clone());
@@ -176,8 +183,14 @@ impl Planned {
             drain,
             light: light.unwrap_or(false) || is_all_light(),
             settings,
+            redeliveries,
             make,
         })
+    }
+
+    /// Below a supervisor with these defaults and this budget.
+    pub(crate) fn check_redelivery(&self, defaults: &Policy, shared: Intensity) -> Result<(), StartError> {
+        redelivery::check(&self.path, self.redeliveries, &self.spec, defaults, shared)
     }
 
     /// What the code says about it, below a supervisor with these defaults.

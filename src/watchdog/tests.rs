@@ -8,9 +8,11 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::mailbox::Settings;
-use crate::slot::life::Tenancy;
+use crate::rulebook::Rulebook;
+use crate::slot::life::{Heed, Tenancy};
 use crate::slot::{IfFull, Slot};
 use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::terms::Terms;
 
 const SEC: Duration = Duration::from_secs(1);
 
@@ -23,14 +25,14 @@ struct Stage {
 
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
-    let world = World::new();
+    let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
     let facts = Arc::new(Facts::new(world.watchdog.clone()));
     let mut machine = Supervisor::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, facts.clone()));
     assert!(slot.claim(&port));
     slot.push(1, None, IfFull::Refuse);
-    assert!(slot.poll_next(&port, false, true, &mut slot.freed()).is_ready());
+    assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
     Stage { world, slot, port, facts }
 }
 

@@ -1,0 +1,82 @@
+//! A report as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+
+use super::report::Report;
+
+/// The report, and first of all whether it is good news.
+#[derive(Serialize)]
+struct Document<'a> {
+    passed: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Report {
+    /// The report as JSON: every field by its name and in the order of [`Report`], after one field `passed`.
+    ///
+    /// Numbers that are not whole are rounded to six digits after the point, so times are in microseconds, and two equal
+    /// runs give equal bytes. What is not a number or without end is `null`. To be read by `serde_json` as a [`Report`].
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing in a report can be refused by JSON.
+    pub fn to_json(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut serializer = Serializer::with_formatter(&mut bytes, Rounded(PrettyFormatter::new()));
+        Document { passed: self.passed(), report: self }
+            .serialize(&mut serializer)
+            .expect("a report has only text keys, and a vector takes every byte");
+        bytes.push(b'\n');
+        String::from_utf8(bytes).expect("serde_json writes UTF-8")
+    }
+}
+
+/// Pretty, with numbers rounded to microseconds.
+struct Rounded<'a>(PrettyFormatter<'a>);
+
+impl Formatter for Rounded<'_> {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        // Adding zero turns a negative zero into a plain one.
+        self.0.write_f64(writer, (value * 1e6).round() / 1e6 + 0.0)
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}

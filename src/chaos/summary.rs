@@ -1,0 +1,126 @@
+//! What all pictures and tables of a report have in common: faults by kind, and who was touched.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::report::{FaultRecord, Report, ServiceRecord};
+
+/// Half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`, none longer than `max`.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) p50: Option<f64>,
+    pub(super) p99: Option<f64>,
+    pub(super) max: Option<f64>,
+}
+
+impl Spread {
+    pub(super) fn of(times: impl IntoIterator<Item = f64>) -> Self {
+        let mut times: Vec<f64> = times.into_iter().filter(|time| time.is_finite()).collect();
+        times.sort_by(f64::total_cmp);
+        let rank = |of_hundred: usize| times.get((times.len() * of_hundred).div_ceil(100).saturating_sub(1)).copied();
+        Self { p50: rank(50), p99: rank(99), max: rank(100) }
+    }
+}
+
+/// All faults of one kind.
+#[derive(Debug)]
+pub(super) struct ByKind<'a> {
+    pub(super) kind: &'a str,
+    pub(super) hit: usize,
+    pub(super) missed: usize,
+    /// Of those that hit, so many ended an incarnation.
+    pub(super) ended: usize,
+    /// Of those that ended one, so many have no recovery.
+    pub(super) unrecovered: usize,
+    pub(super) siblings_touched: usize,
+    pub(super) detection: Spread,
+    pub(super) recovery: Spread,
+}
+
+/// Faults by kind, in the order of the kinds' names.
+pub(super) fn by_kind(report: &Report) -> Vec<ByKind<'_>> {
+    let mut kinds: BTreeMap<&str, Vec<&FaultRecord>> = BTreeMap::new();
+    for fault in &report.faults {
+        kinds.entry(&fault.kind).or_default().push(fault);
+    }
+    kinds
+        .into_iter()
+        .map(|(kind, faults)| ByKind {
+            kind,
+            hit: faults.iter().filter(|fault| fault.missed.is_none()).count(),
+            missed: faults.iter().filter(|fault| fault.missed.is_some()).count(),
+            ended: faults.iter().filter(|fault| fault.detected_after.is_some()).count(),
+            unrecovered: faults.iter().filter(|fault| is_unrecovered(fault)).count(),
+            siblings_touched: faults.iter().map(|fault| fault.siblings_touched.len()).sum(),
+            detection: Spread::of(faults.iter().filter_map(|fault| fault.detected_after)),
+            recovery: Spread::of(faults.iter().filter_map(|fault| fault.recovered_after)),
+        })
+        .collect()
+}
+
+/// It ended an incarnation, and the target was not up again.
+pub(super) fn is_unrecovered(fault: &FaultRecord) -> bool {
+    fault.detected_after.is_some() && fault.recovered_after.is_none()
+}
+
+/// Incarnations that came up after the beginning.
+pub(super) fn restarts(service: &ServiceRecord) -> usize {
+    service.lives.iter().filter(|life| life.from > 0.0).count()
+}
+
+/// Services that were hit, went down or came up during the run, those that were down longest first.
+pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
+    let hit: HashSet<&str> = report
+        .faults
+        .iter()
+        .filter(|fault| fault.missed.is_none())
+        .flat_map(|fault| std::iter::once(&fault.target).chain(&fault.siblings_touched))
+        .map(String::as_str)
+        .collect();
+    let is_touched = |service: &&ServiceRecord| {
+        service.unavailable > 0.0
+            || service.parked > 0
+            || restarts(service) > 0
+            || hit.contains(service.path.as_str())
+            || service.lives.iter().any(|life| life.to.is_some_and(|to| to >= 0.0))
+    };
+    let mut services: Vec<_> = report.services.iter().filter(is_touched).collect();
+    services.sort_by(|one, other| {
+        let by_time = other.unavailable.total_cmp(&one.unavailable);
+        by_time.then_with(|| restarts(other).cmp(&restarts(one))).then_with(|| one.path.cmp(&other.path))
+    });
+    services
+}
+
+/// Seconds in which services were not up, all taken together.
+pub(super) fn unavailable(report: &Report) -> f64 {
+    report.services.iter().map(|service| service.unavailable).sum()
+}
+
+/// How to see the same again.
+pub(super) fn replay(report: &Report) -> String {
+    format!("regrow chaos replay FILE --seed {}", report.seed)
+}
+
+/// On which clock, for how long, and how it came to rest.
+pub(super) fn circumstances(report: &Report) -> String {
+    use super::figures::time;
+    let clock = if report.is_virtual { "virtual time" } else { "live" };
+    let rest = report.stabilised_after.map_or_else(
+        || "never steady afterwards".into(),
+        |after| format!("steady {} after the last fault", time(after)),
+    );
+    format!("{clock}, faults for {}, {rest}", time(report.duration))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_counts_ranks() {
+        let spread = Spread::of((1..=200).map(f64::from));
+        assert_eq!(spread, Spread { p50: Some(100.0), p99: Some(198.0), max: Some(200.0) });
+        assert_eq!(Spread::of([f64::NAN]), Spread::default());
+        assert_eq!(Spread::of([7.0]), Spread { p50: Some(7.0), p99: Some(7.0), max: Some(7.0) });
+    }
+}

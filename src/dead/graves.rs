@@ -1,0 +1,166 @@
+//! Where the dead letters of a tree are kept.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::dead::{Body, DeadLetter, DeadReason};
+use crate::slot::Slot;
+use crate::slot::again::Tries;
+use crate::sync::lock;
+
+/// How many dead letters a tree keeps unless told otherwise.
+pub const DEAD_LETTERS_KEPT: usize = 1024;
+
+pub(crate) struct Graves {
+    state: Mutex<State>,
+    bell: Notify,
+}
+
+struct State {
+    letters: VecDeque<DeadLetter>,
+    capacity: usize,
+    shed: u64,
+    is_over: bool,
+}
+
+impl Graves {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_over: false };
+        Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
+    }
+
+    pub(crate) fn bury<M: Send + 'static>(
+        &self,
+        slot: &Slot<M>,
+        message: M,
+        tries: Tries,
+        reason: DeadReason,
+        generation: u64,
+    ) {
+        let (path, message) = (slot.path(), Box::new(message));
+        let world = slot.world().map(|world| Arc::downgrade(&world)).unwrap_or_default();
+        let body = Body { path: path.clone(), died: Instant::now(), message: Mutex::new(Some(message)), world };
+        let letter = DeadLetter {
+            path,
+            generation,
+            message_type: std::any::type_name::<M>(),
+            attempt: tries.begun,
+            reason,
+            body: Arc::new(body),
+        };
+        let shed = {
+            let mut state = lock(&self.state);
+            state.letters.push_back(letter);
+            state.make_room()
+        };
+        self.bell.notify_one();
+        drop(shed);
+    }
+
+    /// The tree is over, and no letter will come any more.
+    pub(crate) fn end(&self) {
+        lock(&self.state).is_over = true;
+        self.bell.notify_waiters();
+    }
+}
+
+impl State {
+    /// What is too much, to be dropped without the lock.
+    fn make_room(&mut self) -> Vec<DeadLetter> {
+        let too_many = self.letters.len().saturating_sub(self.capacity);
+        self.shed += too_many as u64;
+        self.letters.drain(..too_many).collect()
+    }
+}
+
+/// The dead letters of a tree, from the first time that somebody asked for them; see
+/// [`Tree::dead_letters`](crate::Tree::dead_letters).
+///
+/// At most [`DEAD_LETTERS_KEPT`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
+/// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
+/// When the tree is over, what was kept by then can still be taken through a handle that was there before.
+#[derive(Clone)]
+pub struct DeadLetters {
+    graves: Arc<Graves>,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(graves: Arc<Graves>) -> Self {
+        Self { graves }
+    }
+
+    /// Takes the oldest letter, and waits for one if there is none; `None` when the tree is over and all have been taken.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&self) -> Option<DeadLetter> {
+        loop {
+            let mut more = pin!(self.graves.bell.notified());
+            more.as_mut().enable();
+            {
+                let mut state = lock(&self.graves.state);
+                let letter = state.letters.pop_front();
+                if letter.is_some() || state.is_over {
+                    let is_more = !state.letters.is_empty();
+                    drop(state);
+                    // The bell holds one ring for many letters: pass it on.
+                    if is_more {
+                        self.graves.bell.notify_one();
+                    }
+                    return letter;
+                }
+            }
+            more.await;
+        }
+    }
+
+    /// Takes the oldest letter, if there is one.
+    pub fn try_next(&self) -> Option<DeadLetter> {
+        lock(&self.graves.state).letters.pop_front()
+    }
+
+    /// Takes all letters, oldest first.
+    pub fn take_all(&self) -> Vec<DeadLetter> {
+        std::mem::take(&mut lock(&self.graves.state).letters).into()
+    }
+
+    /// All letters, oldest first, which also stay where they are: the clones are the same letters.
+    pub fn list(&self) -> Vec<DeadLetter> {
+        lock(&self.graves.state).letters.iter().cloned().collect()
+    }
+
+    /// How many are kept now.
+    pub fn len(&self) -> usize {
+        lock(&self.graves.state).letters.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were shed because there were too many, ever.
+    pub fn shed(&self) -> u64 {
+        lock(&self.graves.state).shed
+    }
+
+    /// Keeps at most so many. What is too many now is shed at once. With 0 they are only counted.
+    pub fn set_capacity(&self, letters: usize) {
+        let shed = {
+            let mut state = lock(&self.graves.state);
+            state.capacity = letters;
+            state.make_room()
+        };
+        drop(shed);
+    }
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetters").field("len", &self.len()).field("shed", &self.shed()).finish()
+    }
+}

@@ -1,0 +1,146 @@
+//! What becomes of the message in hand when its incarnation ends: lost, or put back.
+//!
+//! Invariants:
+//! 1. A copy is made before the handler gets the message, by code of the user's and so without a lock, and only where
+//!    redelivery was asked for.
+//! 2. What is put back goes in front of everything that is queued. At most one message is in hand, so at most one that was
+//!    put back is queued, and it is at the head. That is why its count is kept once, in the front, and not in each envelope.
+//! 3. A message that has begun to run is never given back to its caller as one that never ran.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use regrow_supervisors::Exit;
+
+use crate::current;
+use crate::dead::DeadReason;
+use crate::mailbox::OnRestart;
+use crate::port::Port;
+use crate::slot::Slot;
+use crate::slot::queue::{Envelope, InHand};
+use crate::sync::lock;
+
+/// What came of a message before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tries {
+    /// How many incarnations had it in hand.
+    pub(crate) begun: u32,
+    /// How many of them ended in a way that counts.
+    failed: u32,
+}
+
+impl Tries {
+    pub(crate) fn have_begun(self) -> bool {
+        self.begun > 0
+    }
+
+    fn and_one_more(self, counts: bool) -> Self {
+        Self { begun: self.begun.saturating_add(1), failed: self.failed.saturating_add(u32::from(counts)) }
+    }
+}
+
+/// The copy of the message in hand.
+pub(crate) struct Spare<M> {
+    pub(crate) message: M,
+    pub(crate) redeliveries_max: u32,
+}
+
+/// How an incarnation leaves its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Nothing is left of it.
+    Ended,
+    /// It does not end, and was fenced.
+    CutOff,
+}
+
+impl Way {
+    /// Whether the message in hand is to blame. A kill comes from elsewhere; but who survives it hangs.
+    fn counts(self, exit: &Exit) -> bool {
+        match self {
+            Self::Ended => exit.is_abnormal() && !matches!(exit, Exit::Killed),
+            Self::CutOff => true,
+        }
+    }
+}
+
+impl<M: Send + 'static> Slot<M> {
+    /// Keeps a copy of what `port` has in hand.
+    pub(crate) fn keep_spare(&self, port: &Arc<Port>, spare: Spare<M>) {
+        let mut spare = Some(Box::new(spare));
+        {
+            let mut front = lock(&self.front);
+            if front.is_owned_by(port)
+                && let Some(in_hand) = &mut front.in_hand
+            {
+                std::mem::swap(&mut in_hand.spare, &mut spare);
+            }
+        }
+        // It was fenced meanwhile, and what it has in hand is lost.
+        if spare.is_some() {
+            current::drop_quietly(spare, &self.path(), "the copy of a message");
+        }
+    }
+
+    /// The incarnation leaves. What it had in hand is lost, put back, or poison.
+    pub(crate) fn move_out(&self, port: &Arc<Port>, exit: &Exit, way: Way) {
+        let exit = &port.verdict(exit.clone());
+        let (mut lost, mut told_before, mut shed) = (None, None, Vec::new());
+        let (owner, deferred) = {
+            let mut front = lock(&self.front);
+            if !front.is_owned_by(port) {
+                return;
+            }
+            let owner = front.owner.take();
+            let deferred = std::mem::take(&mut front.deferred);
+            let mut back = lock(&self.back);
+            back.vacate();
+            let on_restart = match back.settings.on_restart {
+                OnRestart::Keep => None,
+                OnRestart::Drop => Some(DeadReason::DroppedOnRestart),
+            };
+            let in_hand = front.in_hand.take();
+            let tries = if in_hand.is_some() { std::mem::take(&mut front.tries) } else { Tries::default() };
+            match in_hand {
+                None => {}
+                Some(InHand { spare: None, call }) => {
+                    front.crashed += 1;
+                    lost = call;
+                }
+                Some(InHand { spare: Some(spare), call }) => {
+                    let Spare { message, redeliveries_max } = *spare;
+                    let tries = tries.and_one_more(way.counts(exit));
+                    told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
+                    let envelope = Envelope { message, call };
+                    let poison = (tries.failed > redeliveries_max).then(|| DeadReason::Poison { exit: exit.clone() });
+                    match poison.or(back.state.dead_reason()).or(on_restart.clone()) {
+                        Some(reason) => shed.push(back.shed(envelope, tries, reason)),
+                        None => {
+                            // Invariant 2.
+                            front.batch.push_front(envelope);
+                            front.tries = tries;
+                            front.redelivered += 1;
+                            self.front_len.store(front.batch.len(), Ordering::Release);
+                        }
+                    }
+                }
+            }
+            if let Some(reason) = on_restart {
+                shed.extend(self.shed_all(&mut front, &mut back, &reason));
+            }
+            (owner, deferred)
+        };
+        if let Some(call) = lost {
+            match way {
+                Way::Ended => call.crashed(exit),
+                Way::CutOff => call.fenced(exit),
+            }
+        }
+        self.settle(shed);
+        drop((owner, deferred, told_before));
+        if let Some(bells) = self.bells.get() {
+            bells.vacant.notify_waiters();
+        }
+        self.publish();
+    }
+}

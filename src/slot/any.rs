@@ -1,0 +1,158 @@
+//! A slot whose message type is not known: how the directory and the supervisors see it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::dead::Refused;
+use crate::mailbox::Settings;
+use crate::port::Port;
+use crate::slot::accounting::Accounting;
+use crate::slot::life::Tenancy;
+use crate::slot::status::{State, Status};
+use crate::slot::{Control, IfFull, Push, Slot};
+use crate::sync::lock;
+use crate::world::World;
+
+/// A slot whose message type is not known: how the directory and the supervisors see it.
+pub(crate) trait AnySlot: Send + Sync {
+    fn path(&self) -> Arc<str>;
+    fn set_path(&self, path: &Arc<str>) -> bool;
+    fn set_world(&self, world: &Arc<World>);
+    fn settings(&self) -> Settings;
+    fn configure(&self, settings: Settings);
+    fn message_type(&self) -> &'static str;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn status(&self) -> Status;
+    fn watch(&self) -> watch::Receiver<Status>;
+    fn accounting(&self) -> Accounting;
+    /// The number of the message in hand, the same as long as it is the same message, and who has it.
+    fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
+    fn close(&self, state: State);
+    /// Takes a message of a dead letter, where there is room for it.
+    fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
+    /// Kills the present incarnation; `false` when there is none.
+    fn kill(&self) -> bool;
+    fn is_present(&self, port: &Port) -> bool;
+    /// How the present incarnation is reached.
+    fn control(&self) -> Option<Control>;
+    /// The tree runs again what it had put away.
+    fn reopen(&self);
+    fn life(&self) -> &dyn Tenancy;
+    /// Whether its messages can be handed over twice.
+    #[cfg(feature = "chaos")]
+    fn can_repeat(&self) -> bool;
+}
+
+impl<M: Send + 'static> AnySlot for Slot<M> {
+    fn path(&self) -> Arc<str> {
+        self.path()
+    }
+
+    fn set_path(&self, path: &Arc<str>) -> bool {
+        self.path.set(path.clone()).is_ok()
+    }
+
+    fn set_world(&self, world: &Arc<World>) {
+        // A slot that is listed again is so in the same tree.
+        let _ = self.world.set(Arc::downgrade(world));
+    }
+
+    fn settings(&self) -> Settings {
+        lock(&self.back).settings
+    }
+
+    fn configure(&self, settings: Settings) {
+        self.configure(settings);
+    }
+
+    fn message_type(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn status(&self) -> Status {
+        lock(&self.back).status()
+    }
+
+    fn watch(&self) -> watch::Receiver<Status> {
+        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
+        self.publish();
+        receiver
+    }
+
+    fn accounting(&self) -> Accounting {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        Accounting {
+            accepted: back.accepted,
+            handled: front.handled,
+            crashed: front.crashed,
+            returned: back.returned,
+            dead_lettered: back.dead_lettered,
+            queued: (front.batch.len() + back.queue.len()) as u64,
+            in_hand: u64::from(front.in_hand.is_some()),
+            attempts: back.attempts,
+            redelivered: front.redelivered,
+        }
+    }
+
+    fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
+        let front = lock(&self.front);
+        front.in_hand.as_ref()?;
+        Some((front.handled + front.crashed + front.redelivered, front.owner.clone()?))
+    }
+
+    fn close(&self, state: State) {
+        self.close_as(state);
+    }
+
+    fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
+        match message.downcast::<M>() {
+            Ok(message) => match self.push(*message, None, IfFull::Refuse) {
+                Push::Accepted => Ok(()),
+                Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
+            },
+            Err(message) => Err((Refused::OtherType { found: self.message_type() }, message)),
+        }
+    }
+
+    fn kill(&self) -> bool {
+        let control = lock(&self.back).control.clone();
+        if let Some(control) = &control {
+            control.kill_by_others();
+        }
+        control.is_some()
+    }
+
+    fn is_present(&self, port: &Port) -> bool {
+        lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
+    }
+
+    fn control(&self) -> Option<Control> {
+        lock(&self.back).control.clone()
+    }
+
+    fn reopen(&self) {
+        {
+            let mut back = lock(&self.back);
+            if matches!(back.state, State::Down | State::Gone) {
+                back.state = State::Restarting;
+            }
+        }
+        self.publish();
+    }
+
+    fn life(&self) -> &dyn Tenancy {
+        self
+    }
+
+    #[cfg(feature = "chaos")]
+    fn can_repeat(&self) -> bool {
+        self.can_repeat.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -36,6 +36,7 @@ pub enum Jitter {
 /// assert_eq!(backoff.curve(1000), Duration::from_secs(30));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Backoff {
     shape: Shape,
     jitter: Jitter,
@@ -60,7 +61,6 @@ impl Backoff {
     }
 
     /// By how much each delay is longer than the one before: 1 or more. A list has no factor.
-    #[must_use]
     pub fn factor(mut self, by: f64) -> Self {
         if let Shape::Growing { factor, .. } = &mut self.shape {
             *factor = by;
@@ -69,7 +69,6 @@ impl Backoff {
     }
 
     /// The cap: no delay is longer. A list has none but its own.
-    #[must_use]
     pub fn max_delay(mut self, cap: Duration) -> Self {
         if let Shape::Growing { max, .. } = &mut self.shape {
             *max = cap;
@@ -78,10 +77,8 @@ impl Backoff {
     }
 
     /// How delays are spread.
-    #[must_use]
-    pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The delays, where they are listed.

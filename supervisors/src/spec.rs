@@ -171,6 +171,7 @@ impl Flags {
 /// assert_eq!(spec.id(), "cache");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
     pub(crate) restart: Restart,
@@ -200,46 +201,34 @@ impl ChildSpec {
     }
 
     /// Gives it another name.
-    #[must_use]
-    pub fn named(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.id = id.into();
-        self
+    pub fn named(self, id: impl Into<Arc<str>>) -> Self {
+        Self { id: id.into(), ..self }
     }
 
     /// Sets which exits call for a restart.
-    #[must_use]
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
-        self
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
     }
 
     /// Sets how the child is stopped.
-    #[must_use]
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
-        self
+    pub fn shutdown(self, shutdown: Shutdown) -> Self {
+        Self { shutdown, ..self }
     }
 
     /// Sets how long a killed child may linger.
-    #[must_use]
-    pub fn abandon(mut self, abandon: Abandon) -> Self {
-        self.abandon = abandon;
-        self
+    pub fn abandon(self, abandon: Abandon) -> Self {
+        Self { abandon, ..self }
     }
 
     /// Makes the child one whose end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent children,
     /// and where there is no automatic shutdown (OTP rule 73).
-    #[must_use]
-    pub fn significant(mut self, significant: bool) -> Self {
-        self.significant = significant;
-        self
+    pub fn significant(self, significant: bool) -> Self {
+        Self { significant, ..self }
     }
 
     /// Sets the restart policy.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = if policy == Policy::default() { None } else { Some(policy.into()) };
-        self
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy: if policy == Policy::default() { None } else { Some(policy.into()) }, ..self }
     }
 
     /// The restart policy.

@@ -141,8 +141,7 @@ impl Flags {
         }
         let mut ids = HashSet::new();
         for spec in specs {
-            self.check_significance(spec)?;
-            spec.check()?;
+            self.check_child(spec)?;
             if !ids.insert(&spec.id) {
                 return Err(SpecError::DuplicateId(spec.id.clone()));
             }
@@ -150,14 +149,15 @@ impl Flags {
         Ok(())
     }
 
-    /// OTP rule 73.
-    pub(crate) fn check_significance(&self, spec: &ChildSpec) -> Result<(), SpecError> {
+    /// Checks one spec with these flags (OTP rule 73).
+    pub(crate) fn check_child(&self, spec: &ChildSpec) -> Result<(), SpecError> {
         match (spec.significant, self.auto_shutdown, spec.restart) {
-            (false, _, _) => Ok(()),
-            (true, AutoShutdown::Never, _) => Err(SpecError::NeverSignificant(spec.id.clone())),
-            (true, _, Restart::Permanent) => Err(SpecError::PermanentSignificant(spec.id.clone())),
-            (true, _, Restart::Transient | Restart::Temporary) => Ok(()),
+            (true, AutoShutdown::Never, _) => return Err(SpecError::NeverSignificant(spec.id.clone())),
+            (true, _, Restart::Permanent) => return Err(SpecError::PermanentSignificant(spec.id.clone())),
+            (true, _, Restart::Transient | Restart::Temporary) | (false, _, _) => {}
         }
+        let checked = spec.policy.as_ref().map_or(Ok(()), |policy| policy.check());
+        checked.map_err(|error| SpecError::Policy(spec.id.clone(), error))
     }
 }
 
@@ -244,12 +244,6 @@ impl ChildSpec {
     /// How long a message may be in hand, where somebody watches that.
     pub fn watchdog_limit(&self) -> Option<Duration> {
         self.policy.as_ref()?.watchdog
-    }
-
-    /// Whether its policy makes sense.
-    pub(crate) fn check(&self) -> Result<(), SpecError> {
-        let checked = self.policy.as_ref().map_or(Ok(()), |policy| policy.check());
-        checked.map_err(|error| SpecError::Policy(self.id.clone(), error))
     }
 
     /// The child's name, unique among its siblings.

@@ -33,8 +33,8 @@ fn delays(backoff: Backoff, chance: Box<dyn Chance>, count: usize) -> Vec<Durati
             machine.handle_started(attempt, now);
             machine.handle_exit(attempt, Exit::Killed, now);
         }
-        if machine.poll_timeout().is_some() && machine.why(key).is_some_and(|why| why.next_try.is_some()) {
-            let until = machine.why(key).and_then(|why| why.next_try).expect("a time");
+        if machine.poll_timeout().is_some() && machine.why(key, now).is_some_and(|why| why.next_try.is_some()) {
+            let until = machine.why(key, now).and_then(|why| why.next_try).expect("a time");
             delays.push(until - now);
             now = until;
             machine.handle_timeout(now);

@@ -164,12 +164,13 @@ impl Backoff {
 }
 
 fn unit(chance: &mut dyn Chance) -> f64 {
-    chance.draw().clamp(0.0, 1.0)
+    let drawn = chance.draw();
+    if drawn.is_nan() { 0.0 } else { drawn.clamp(0.0, 1.0) }
 }
 
 /// Where a child gets its chance from: the runtime gives each child a source of its own, from a seed.
 pub trait Chance: Send + fmt::Debug {
-    /// A number from 0 (included) to 1, all equally likely.
+    /// A number from 0 (included) to 1, all equally likely. What is beyond counts as the nearer end, NaN as 0.
     fn draw(&mut self) -> f64;
     /// The same source at the same place, for a machine that is copied.
     fn copied(&self) -> Box<dyn Chance>;

@@ -13,60 +13,43 @@ use crate::nursery::{Event, Nursery};
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::ChildSpec;
 
-/// What a supervisor decides in its own way. Not to be implemented, or called, outside of this crate.
+/// What a supervisor decides in its own way. The trait is private: nobody implements it outside of this crate.
 pub trait Decide {
-    #[doc(hidden)]
     fn nursery(&self) -> &Nursery;
-    #[doc(hidden)]
     fn nursery_mut(&mut self) -> &mut Nursery;
     /// A step of the ordered work that goes before all events, if there is any.
-    #[doc(hidden)]
     fn work(&mut self) -> Step;
     /// The supervisor begins to end.
-    #[doc(hidden)]
     fn end(&mut self, exit: Exit, by_force: bool);
     /// The child is not to be restarted.
-    #[doc(hidden)]
     fn rest(&mut self, key: ChildKey);
     /// The child was stopped, or will not be started after all; by order, or on the way to something else.
-    #[doc(hidden)]
     fn gone(&mut self, key: ChildKey, was_ordered: bool);
     /// The child is started again after a delay, with whomever its scope names.
-    #[doc(hidden)]
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held);
     /// The start of a child failed, and is to be tried again.
-    #[doc(hidden)]
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held);
     /// Whether there is room for this child.
-    #[doc(hidden)]
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
     /// Carries out an order that only this kind of supervisor takes.
-    #[doc(hidden)]
     fn carry_out_own(&mut self, call: Call, order: Order) -> Result<Done, OrderError>;
     /// Boot is under way: a start that fails is fatal.
-    #[doc(hidden)]
     fn is_booting(&self) -> bool {
         false
     }
     /// What this child does holds up the others, where their order matters.
-    #[doc(hidden)]
     fn wait_in_order(&mut self, _: ChildKey) {}
     /// A child whose group was to be started with it is parked: they are started without it.
-    #[doc(hidden)]
     fn start_left_behind(&mut self) {}
     /// A child whose group was to be started with it was terminated: they rest.
-    #[doc(hidden)]
     fn rest_left_behind(&mut self) {}
     /// When events stop waiting for a start or a stop.
-    #[doc(hidden)]
     fn patient_until(&self) -> Option<Duration> {
         if self.nursery().inbox.is_empty() { None } else { self.nursery().patient_until() }
     }
     /// That moment may have come.
-    #[doc(hidden)]
     fn patience_is_over(&mut self) {}
     /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
-    #[doc(hidden)]
     fn take_retry(&mut self) -> Option<ChildKey> {
         match self.nursery_mut().inbox.pop_back()? {
             Event::Retry(key) => Some(key),
@@ -77,7 +60,6 @@ pub trait Decide {
         }
     }
     /// Its turn has come.
-    #[doc(hidden)]
     fn retry(&mut self, key: ChildKey) {
         self.nursery_mut().inbox.push_back(Event::Retry(key));
     }

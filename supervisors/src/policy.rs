@@ -87,7 +87,11 @@ pub enum GiveUp {
 impl GiveUp {
     /// Parks: tried again after `first`, then after twice as long each time, up to an hour.
     pub fn park(first: Duration) -> Self {
-        Self::Park(Backoff::new(first).max_delay(first.max(Duration::from_secs(3600))))
+        Self::Park(Self::probes(first))
+    }
+
+    pub(crate) fn probes(first: Duration) -> Backoff {
+        Backoff::new(first).max_delay(first.max(Duration::from_secs(3600)))
     }
 }
 

@@ -44,16 +44,6 @@ pub enum Restart {
     Temporary,
 }
 
-impl fmt::Display for Restart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Permanent => "permanent",
-            Self::Transient => "transient",
-            Self::Temporary => "temporary",
-        })
-    }
-}
-
 /// How a child is stopped (OTP rules 47 to 49).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {

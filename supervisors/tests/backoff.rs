@@ -175,3 +175,25 @@ fn two_children_draw_different_delays() {
     assert_eq!(delays(full(), dice(1), 20), delays(full(), dice(1), 20));
     println!("1000 children, seeds 0..1000");
 }
+
+/// A source that draws no numbers.
+#[derive(Debug)]
+struct NoNumber;
+
+impl Chance for NoNumber {
+    fn draw(&mut self) -> f64 {
+        f64::NAN
+    }
+
+    fn copied(&self) -> Box<dyn Chance> {
+        Box::new(Self)
+    }
+}
+
+// Found by reading: a source that divides nothing by nothing brought the whole supervisor down.
+#[test]
+fn a_chance_that_is_no_number_is_no_chance_at_all() {
+    let backoff = |jitter| Backoff::new(100 * MS).jitter(jitter);
+    assert_eq!(delays(backoff(Jitter::Full), Box::new(NoNumber), 3), [Duration::ZERO; 3]);
+    assert_eq!(delays(backoff(Jitter::Decorrelated), Box::new(NoNumber), 3), [100 * MS; 3]);
+}

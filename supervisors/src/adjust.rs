@@ -6,7 +6,7 @@ use crate::children::ChildKey;
 use crate::management::Done;
 use crate::nursery::Nursery;
 use crate::order::{Adjustment, Answer, Call, OrderError};
-use crate::spec::Flags;
+use crate::spec::{Flags, Strategy};
 
 impl Nursery {
     /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
@@ -40,7 +40,7 @@ impl Nursery {
         };
         // What is done by order costs nothing.
         held.is_paid = true;
-        let has_group = held.scope.has_group(self.flags.strategy);
+        let has_group = held.scope.under(self.flags.strategy) != Strategy::OneForOne;
         child.track_mut().forgive();
         self.answer(call, Ok(Answer::Done));
         if has_group {

@@ -151,12 +151,12 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// Whether others are stopped and started with the child.
-    pub(crate) fn has_group(self, strategy: Strategy) -> bool {
+    /// What it comes to under this strategy.
+    pub(crate) fn under(self, strategy: Strategy) -> Strategy {
         match self {
-            Self::All => true,
-            Self::Alone => false,
-            Self::Strategy => strategy != Strategy::OneForOne,
+            Self::Strategy => strategy,
+            Self::All => Strategy::OneForAll,
+            Self::Alone => Strategy::OneForOne,
         }
     }
 }

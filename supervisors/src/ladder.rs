@@ -38,7 +38,7 @@ impl Nursery {
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
             // It is on the last rung already, and its deadline stands.
-            (Ending::KilledByOthers, _) => self.come_to(key, Ending::Killed),
+            (Ending::KilledByOthers, _) => drop(self.come_to(key, Ending::Killed)),
             (Ending::NotTold | Ending::Asked, Shutdown::Kill) => self.kill(key, Ending::Killed),
             (Ending::NotTold, Shutdown::After(limit)) => self.ask(key, Some(limit)),
             (Ending::NotTold, Shutdown::Wait) => self.ask(key, None),
@@ -117,15 +117,15 @@ impl Nursery {
     }
 
     fn ask(&mut self, key: ChildKey, limit: Option<Duration>) {
-        self.come_to(key, Ending::Asked);
+        let attempt = self.come_to(key, Ending::Asked);
         self.arm(key, limit);
-        self.actions.extend(self.children.get(key).and_then(|child| child.attempt()).map(Action::Ask));
+        self.actions.extend(attempt.map(Action::Ask));
     }
 
     fn kill(&mut self, key: ChildKey, ending: Ending) {
-        self.come_to(key, ending);
+        let attempt = self.come_to(key, ending);
         self.arm_abandon(key);
-        self.actions.extend(self.children.get(key).and_then(|child| child.attempt()).map(Action::Kill));
+        self.actions.extend(attempt.map(Action::Kill));
     }
 
     fn arm_abandon(&mut self, key: ChildKey) {
@@ -136,30 +136,23 @@ impl Nursery {
         self.arm(key, limit);
     }
 
-    fn come_to(&mut self, key: ChildKey, ending: Ending) {
-        if let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state) {
-            let was_told = live.is_told();
-            live.ending = ending;
-            let is_told = live.is_told();
-            self.set_stopping(was_told, is_told);
+    fn come_to(&mut self, key: ChildKey, ending: Ending) -> Option<Attempt> {
+        let State::Live(live) = &mut self.children.get_mut(key)?.state else { return None };
+        let was_told = live.is_told();
+        live.ending = ending;
+        if live.is_told() && !was_told {
+            self.stops += 1;
+            self.stops_since.get_or_insert(self.now);
         }
+        Some(live.attempt)
     }
 
-    /// One child more, or less, is being stopped.
-    pub(crate) fn set_stopping(&mut self, was: bool, is: bool) {
-        match (was, is) {
-            (false, true) => {
-                self.stops += 1;
-                self.stops_since.get_or_insert(self.now);
-            }
-            (true, false) => {
-                self.stops -= 1;
-                if self.stops == 0 {
-                    self.left_out = self.now.saturating_sub(self.budget_now());
-                    self.stops_since = None;
-                }
-            }
-            (true, true) | (false, false) => {}
+    /// One child less is being stopped.
+    pub(crate) fn stop_is_over(&mut self) {
+        self.stops -= 1;
+        if self.stops == 0 {
+            self.left_out = self.now.saturating_sub(self.budget_now());
+            self.stops_since = None;
         }
     }
 }

@@ -187,7 +187,9 @@ impl Nursery {
         match std::mem::replace(&mut self.children.get_mut(key)?.state, State::Down) {
             State::Live(live) => {
                 self.slow -= usize::from(live.is_slow);
-                self.set_stopping(live.is_told(), false);
+                if live.is_told() {
+                    self.stop_is_over();
+                }
                 Some(live)
             }
             State::Down | State::Held(_) => None,

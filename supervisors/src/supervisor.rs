@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Child, Held, Hold, Scope, Standing, State};
+use crate::child::{Child, Held, Hold, Standing, State};
 use crate::children::ChildKey;
 use crate::decide::{Decide, Step};
 use crate::exit::Exit;
@@ -72,13 +72,13 @@ impl Decide for Supervisor {
     /// meanwhile takes it over, and it is one restart.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
         let children = &self.nursery.children;
-        let first = match (held.scope, self.nursery.flags.strategy) {
-            (Scope::Alone, _) | (Scope::Strategy, Strategy::OneForOne) => {
+        let first = match held.scope.under(self.nursery.flags.strategy) {
+            Strategy::OneForOne => {
                 self.nursery.start_after(key, delay, held);
                 return self.wait_in_order(key);
             }
-            (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll) => None,
-            (Scope::Strategy, Strategy::RestForOne) => Some(key),
+            Strategy::OneForAll => None,
+            Strategy::RestForOne => Some(key),
         };
         let mut group = Procession::group(children, first);
         let served = group.stops.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
@@ -102,7 +102,7 @@ impl Decide for Supervisor {
         self.nursery.try_again(key, delay, held);
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
-        if held.scope.has_group(self.nursery.flags.strategy)
+        if held.scope.under(self.nursery.flags.strategy) != Strategy::OneForOne
             && !self.is_booting()
             && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key))
         {
@@ -182,13 +182,14 @@ impl Supervisor {
     /// The members of a group that were stopped for it, and whom no child that is still held will start.
     fn left_behind(&self) -> Vec<ChildKey> {
         let (strategy, children) = (self.nursery.flags.strategy, &self.nursery.children);
-        let calls = |child: &Child| matches!(&child.state, State::Held(held) if held.scope.has_group(strategy));
-        let calls_all = |child: &Child| matches!(&child.state, State::Held(held) if held.scope == Scope::All);
-        let mut is_called =
-            children.iter().any(|(_, child)| calls_all(child) || (calls(child) && strategy == Strategy::OneForAll));
+        let calls = |child: &Child| match &child.state {
+            State::Held(held) => held.scope.under(strategy),
+            State::Live(_) | State::Down => Strategy::OneForOne,
+        };
+        let mut is_called = children.iter().any(|(_, child)| calls(child) == Strategy::OneForAll);
         let mut left = Vec::new();
         for (key, child) in children.iter() {
-            is_called |= calls(child);
+            is_called |= calls(child) == Strategy::RestForOne;
             if !is_called && child.is_stopped() {
                 left.push(key);
             }

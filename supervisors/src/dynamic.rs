@@ -89,8 +89,11 @@ impl Decide for DynamicSupervisor {
                 self.children_max = children_max;
                 Ok(Done::Now)
             }
-            // OTP rule 84.
-            _ => Err(OrderError::WrongKind),
+            // OTP rule 84. The others are for both kinds, and do not come here.
+            Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::WrongKind),
+            Order::StartChild(_) | Order::TerminateChild(_) | Order::Adjust(_) | Order::Revive(_) | Order::Read => {
+                unreachable!("an order for both kinds of supervisor")
+            }
         }
     }
 }

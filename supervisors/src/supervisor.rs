@@ -124,7 +124,10 @@ impl Decide for Supervisor {
             Order::RestartChild(id) => self.restart_order(call, &id),
             Order::DeleteChild(id) => self.delete_order(&id),
             Order::Reconfigure(flags, specs) => self.reconfigure_order(call, flags, specs),
-            _ => Err(OrderError::WrongKind),
+            Order::Limit { .. } => Err(OrderError::WrongKind),
+            Order::StartChild(_) | Order::TerminateChild(_) | Order::Adjust(_) | Order::Revive(_) | Order::Read => {
+                unreachable!("an order for both kinds of supervisor")
+            }
         }
     }
 

@@ -47,7 +47,7 @@ impl Driver {
                 let fact = match plan {
                     Ok(Ok(plan)) => {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                        let driver = Driver::new(plan, self.world.clone(), link, &self.gates);
+                        let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
                         actor::launch(driver, Some(myself.get_cell())).await;
                         return;

@@ -268,7 +268,7 @@ impl World<'_> {
     }
 
     fn tell(&mut self, what: impl Into<String>) {
-        let why = self.machine.why(self.child);
+        let why = self.machine.why(self.child, self.now);
         let next_try = why.as_ref().and_then(|why| why.next_try).filter(|&at| at > self.now);
         self.steps.push(Happening { at: self.now, what: what.into(), budget: budget(why.as_ref()), next_try });
     }

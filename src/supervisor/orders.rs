@@ -56,7 +56,8 @@ impl Driver {
 
     /// Why the child of this name stands where it does, and the time at which that is so.
     pub(crate) fn why(&self, name: &str) -> Option<(Why, Duration)> {
-        Some((self.machine.why(self.machine.find(name)?)?, self.world.now()))
+        let now = self.world.now();
+        Some((self.machine.why(self.machine.find(name)?, now)?, now))
     }
 
     /// How many children there are.

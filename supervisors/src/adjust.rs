@@ -1,25 +1,21 @@
 //! Orders about policies, which both kinds of supervisor carry out alike: new ones for running children, and the revival of
 //! a child that its policy has put away.
 
-use crate::children::{ChildKey, State};
+use crate::child::State;
+use crate::children::ChildKey;
+use crate::management::Done;
 use crate::nursery::Nursery;
 use crate::order::{Adjustment, Answer, Call, OrderError};
-use crate::spec::{ChildSpec, SpecError, Strategy};
+use crate::spec::{Flags, Strategy};
 
 impl Nursery {
     /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
-    pub(crate) fn adjust_order(
-        &mut self,
-        call: Call,
-        adjustment: Adjustment,
-        check: impl Fn(&ChildSpec) -> Result<(), SpecError>,
-    ) -> Result<(), OrderError> {
+    pub(crate) fn adjust(&mut self, adjustment: Adjustment) -> Result<Done, OrderError> {
         let Adjustment { specs, intensity, budget_clock } = adjustment;
-        if intensity.and_then(|intensity| intensity.period()).is_some_and(|period| period.is_zero()) {
-            return Err(OrderError::Refused(SpecError::ZeroPeriod));
-        }
+        let flags = Flags { intensity: intensity.unwrap_or(self.flags.intensity), ..self.flags };
+        flags.check([]).map_err(OrderError::Refused)?;
         for spec in &specs {
-            spec.check().and_then(|()| check(spec)).map_err(OrderError::Refused)?;
+            flags.check_child(spec).map_err(OrderError::Refused)?;
         }
         for spec in specs {
             if let Some(key) = self.children.find(&spec.id) {
@@ -31,13 +27,11 @@ impl Nursery {
             self.budget.set(intensity);
         }
         self.set_clock(budget_clock.unwrap_or(self.clock));
-        self.answer(call, Ok(Answer::Done));
-        Ok(())
+        Ok(Done::Now)
     }
 
-    /// Answered when the start has been ordered, not when it is done.
-    pub(crate) fn revive_order(&mut self, call: Call, id: &str, strategy: Strategy) -> Result<ChildKey, OrderError> {
-        let key = self.children.find(id).ok_or(OrderError::NotFound)?;
+    /// Starts a child that is held, and forgives it everything. Answered as soon as that is ordered.
+    pub(crate) fn revive(&mut self, call: Call, key: ChildKey) -> Result<(), OrderError> {
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,
@@ -46,15 +40,15 @@ impl Nursery {
         };
         // What is done by order costs nothing.
         held.is_paid = true;
-        let held = *held;
+        let has_group = held.scope.under(self.flags.strategy) != Strategy::OneForOne;
         child.track_mut().forgive();
         self.answer(call, Ok(Answer::Done));
-        if held.scope.has_group(strategy) {
+        if has_group {
             // It waits with the child.
             self.wake(key);
         } else {
-            self.start(key, held.start_call);
+            self.start(key);
         }
-        Ok(key)
+        Ok(())
     }
 }

@@ -52,6 +52,7 @@ pub enum Jitter {
 /// assert_eq!(backoff.curve(1000), Duration::from_secs(30));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Backoff {
     shape: Shape,
     jitter: Jitter,
@@ -76,7 +77,6 @@ impl Backoff {
     }
 
     /// By how much each delay is longer than the one before: 1 or more. A list has no factor.
-    #[must_use]
     pub fn factor(mut self, by: f64) -> Self {
         if let Shape::Growing { factor, .. } = &mut self.shape {
             *factor = by;
@@ -85,7 +85,6 @@ impl Backoff {
     }
 
     /// The cap: no delay is longer. A list has none but its own.
-    #[must_use]
     pub fn max_delay(mut self, cap: Duration) -> Self {
         if let Shape::Growing { max, .. } = &mut self.shape {
             *max = cap;
@@ -94,10 +93,8 @@ impl Backoff {
     }
 
     /// How delays are spread.
-    #[must_use]
-    pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The delays, where they are listed.
@@ -183,12 +180,13 @@ impl Backoff {
 }
 
 fn unit(chance: &mut dyn Chance) -> f64 {
-    chance.draw().clamp(0.0, 1.0)
+    let drawn = chance.draw();
+    if drawn.is_nan() { 0.0 } else { drawn.clamp(0.0, 1.0) }
 }
 
 /// Where a child gets its chance from: the runtime gives each child a source of its own, from a seed.
 pub trait Chance: Send + fmt::Debug {
-    /// A number from 0 (included) to 1, all equally likely.
+    /// A number from 0 (included) to 1, all equally likely. What is beyond counts as the nearer end, NaN as 0.
     fn draw(&mut self) -> f64;
     /// The same source at the same place, for a machine that is copied.
     fn copied(&self) -> Box<dyn Chance>;

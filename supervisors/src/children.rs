@@ -9,13 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::exit::Exit;
-use crate::order::Call;
-use crate::policy::{On, Readiness};
-use crate::spec::{ChildSpec, Strategy};
-use crate::track::{Ended, Track};
+use crate::child::{Child, Held, Live, State};
+use crate::spec::ChildSpec;
 
 /// Names a child in its supervisor's table. It stays the same through restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,252 +60,6 @@ impl Attempt {
     }
 }
 
-/// Where a child stands, as its supervisor sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It has a spec and no process: OTP's `undefined`.
-    Down,
-    /// It is to be started again, now or after a delay: OTP's `restarting`.
-    Retrying,
-    /// It is to be started when the services that it depends on are ready.
-    Waiting,
-    /// It was put away because its budget was gone, and is tried again from time to time.
-    Parked,
-    /// It is being started.
-    Starting,
-    /// It is up.
-    Up,
-    /// It has been told to stop.
-    Stopping,
-}
-
-/// A child that has a process, or had one a moment ago.
-#[derive(Debug, Clone)]
-pub(crate) struct Live {
-    pub(crate) attempt: Attempt,
-    pub(crate) stage: Stage,
-    /// When it came to this stage.
-    pub(crate) since: Duration,
-    pub(crate) ending: Ending,
-    /// When the next rung of the ladder is due.
-    pub(crate) deadline: Option<Duration>,
-    /// Its start, or its stop, takes longer than a prompt one.
-    pub(crate) is_slow: bool,
-    /// It has handled as many messages as begin its curve anew.
-    pub(crate) is_proven: bool,
-    /// Why it is being killed, where it was not told to stop: its exit is that.
-    pub(crate) cause: Option<Box<Exit>>,
-    /// Who ordered the start and waits for it.
-    pub(crate) start_call: Option<StartCall>,
-    /// Who ordered the stop and waits for it.
-    pub(crate) stop_calls: Vec<Call>,
-}
-
-/// An order that waits for a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StartCall {
-    pub(crate) call: Call,
-    /// The spec came with the order, and goes if the start fails (OTP rule 60).
-    pub(crate) is_new: bool,
-}
-
-impl Live {
-    pub(crate) fn new(attempt: Attempt, begun: Duration, start_call: Option<StartCall>) -> Self {
-        Self {
-            attempt,
-            stage: Stage::Starting,
-            since: begun,
-            ending: Ending::NotTold,
-            deadline: None,
-            is_slow: false,
-            is_proven: false,
-            cause: None,
-            start_call,
-            stop_calls: Vec::new(),
-        }
-    }
-}
-
-impl Live {
-    /// In the middle of a start, or of a stop that was ordered.
-    pub(crate) fn is_awaited(&self) -> bool {
-        match self.ending {
-            Ending::NotTold => matches!(self.stage, Stage::Starting),
-            Ending::Asked | Ending::Killed => !self.stop_calls.is_empty(),
-            Ending::KilledByOthers => false,
-        }
-    }
-
-    /// How it ended, with what is to be known of its life.
-    pub(crate) fn ended(&mut self, exit: Exit, now: Duration) -> Ended {
-        let exit = self.cause.take().map_or(exit, |cause| *cause);
-        let phase = match self.stage {
-            Stage::Starting => Some(On::StartFailed),
-            Stage::Up => Some(On::NotReady),
-            Stage::Ready | Stage::Dead(_) => None,
-        };
-        Ended { exit, phase, lived: now.saturating_sub(self.since), is_proven: self.is_proven }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Stage {
-    Starting,
-    /// Up, and not ready yet.
-    Up,
-    Ready,
-    /// It ended unexpectedly, and that exit waits in the inbox.
-    Dead(Box<Ended>),
-}
-
-/// How far along the ladder a child is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    NotTold,
-    /// Somebody else kills it: its exit will be an unexpected one.
-    KilledByOthers,
-    Asked,
-    Killed,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum State {
-    Down,
-    Held(Held),
-    Live(Live),
-}
-
-/// To be started later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) hold: Hold,
-    pub(crate) scope: Scope,
-    /// The budget has been charged for it.
-    pub(crate) is_paid: bool,
-    /// Who ordered the start and waits for it.
-    pub(crate) start_call: Option<StartCall>,
-}
-
-impl Held {
-    pub(crate) fn new(hold: Hold, scope: Scope) -> Self {
-        Self { hold, scope, is_paid: false, start_call: None }
-    }
-
-    pub(crate) fn paid(self) -> Self {
-        Self { is_paid: true, ..self }
-    }
-}
-
-/// What a child that is to be started waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// Its turn: OTP's retry, behind what waits already (OTP rule 31).
-    Queued,
-    /// This moment.
-    Backoff { until: Duration },
-    /// The services that it depends on.
-    Dependency,
-    /// Its next probe.
-    Parked { until: Duration },
-}
-
-/// Who is started together with a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Whoever the strategy says.
-    Strategy,
-    /// All.
-    All,
-    /// Nobody.
-    Alone,
-}
-
-impl Scope {
-    /// Whether others are stopped and started with the child.
-    pub(crate) fn has_group(self, strategy: Strategy) -> bool {
-        match self {
-            Self::All => true,
-            Self::Alone => false,
-            Self::Strategy => strategy != Strategy::OneForOne,
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Child {
-    pub(crate) spec: ChildSpec,
-    pub(crate) state: State,
-    /// None until something has gone wrong.
-    pub(crate) track: Option<Box<Track>>,
-    /// It is down until somebody orders otherwise, and not only until its group is started.
-    pub(crate) is_at_rest: bool,
-    place: u64,
-}
-
-/// Only what a decision may come to depend on: two machines with one future look alike.
-impl fmt::Debug for Child {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spec, state, track, is_at_rest, place } = self;
-        let track = track.as_ref().filter(|_| spec.policy.is_some());
-        f.debug_tuple("Child").field(spec).field(state).field(&track).field(is_at_rest).field(place).finish()
-    }
-}
-
-impl Child {
-    pub(crate) fn attempt(&self) -> Option<Attempt> {
-        match &self.state {
-            State::Live(live) => Some(live.attempt),
-            State::Down | State::Held(_) => None,
-        }
-    }
-
-    pub(crate) fn track_mut(&mut self) -> &mut Track {
-        self.track.get_or_insert_default()
-    }
-
-    /// Down only until its group is started.
-    pub(crate) fn is_stopped(&self) -> bool {
-        matches!(self.state, State::Down) && !self.is_at_rest
-    }
-
-    pub(crate) fn readiness(&self) -> Readiness {
-        self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
-    }
-
-    /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
-    pub(crate) fn is_apart(&self) -> bool {
-        match &self.state {
-            State::Held(held) => matches!(held.hold, Hold::Parked { .. }) || held.start_call.is_some(),
-            State::Live(_) | State::Down => false,
-        }
-    }
-
-    /// When its timer is due, if it has one.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        match &self.state {
-            State::Live(live) => live.deadline,
-            State::Held(Held { hold: Hold::Backoff { until } | Hold::Parked { until }, .. }) => Some(*until),
-            State::Held(_) | State::Down => None,
-        }
-    }
-
-    pub(crate) fn standing(&self) -> Standing {
-        match &self.state {
-            State::Down => Standing::Down,
-            State::Held(held) => match held.hold {
-                Hold::Queued | Hold::Backoff { .. } => Standing::Retrying,
-                Hold::Dependency => Standing::Waiting,
-                Hold::Parked { .. } => Standing::Parked,
-            },
-            State::Live(live) => match (live.ending, &live.stage) {
-                (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Starting) => Standing::Starting,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Ready | Stage::Dead(_)) => Standing::Up,
-            },
-        }
-    }
-}
-
 #[derive(Clone, Default)]
 pub(crate) struct Children {
     /// Boxed, because a large table is half empty.
@@ -341,8 +91,8 @@ impl Children {
         self.keys += 1;
         let place = self.next_place(key);
         self.ids.insert(spec.id.clone(), key);
-        self.note_dependencies(key, &spec);
-        self.table.insert(key, Box::new(Child { spec, state: State::Down, track: None, is_at_rest: false, place }));
+        self.table.insert(key, Box::new(Child::new(spec, place)));
+        self.note_dependencies(key);
         key
     }
 
@@ -359,25 +109,20 @@ impl Children {
         Some(child)
     }
 
-    /// Gives a child the last place in the order, and a new spec.
-    pub(crate) fn move_last(&mut self, key: ChildKey, spec: Option<ChildSpec>) {
+    /// Gives a child the last place in the order.
+    pub(crate) fn move_last(&mut self, key: ChildKey) {
         let place = self.next_place(key);
         if let Some(child) = self.table.get_mut(&key) {
             self.order.remove(&std::mem::replace(&mut child.place, place));
-        }
-        if let Some(spec) = spec {
-            self.respec(key, spec);
         }
     }
 
     /// Gives a child a new spec. Its name stays.
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
-        let Some(before) = self.get(key).map(|child| child.spec.clone()) else { return };
+        let Some(child) = self.get_mut(key) else { return };
+        let before = std::mem::replace(&mut child.spec, spec);
         self.forget_dependencies(key, &before);
-        self.note_dependencies(key, &spec);
-        if let Some(child) = self.get_mut(key) {
-            child.spec = spec;
-        }
+        self.note_dependencies(key);
     }
 
     /// Who depends on the service of this name.
@@ -385,8 +130,8 @@ impl Children {
         self.dependents.get(name).cloned().unwrap_or_default()
     }
 
-    fn note_dependencies(&mut self, key: ChildKey, spec: &ChildSpec) {
-        for name in spec.dependencies() {
+    fn note_dependencies(&mut self, key: ChildKey) {
+        for name in self.table.get(&key).map(|child| child.spec.dependencies()).unwrap_or_default() {
             self.dependents.entry(name.clone()).or_default().push(key);
         }
     }
@@ -432,8 +177,11 @@ impl Children {
         }
     }
 
-    pub(crate) fn is_held(&self, key: ChildKey) -> bool {
-        matches!(self.get(key).map(|child| &child.state), Some(State::Held(_)))
+    pub(crate) fn held(&self, key: ChildKey) -> Option<Held> {
+        match self.get(key)?.state {
+            State::Held(held) => Some(held),
+            State::Live(_) | State::Down => None,
+        }
     }
 
     /// In start order.

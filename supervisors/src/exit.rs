@@ -107,6 +107,7 @@ impl fmt::Display for Exit {
 
 /// An error that ended a life: its text, and the error itself for those who want to look closer.
 #[derive(Clone)]
+#[must_use]
 pub struct Failure {
     message: Arc<str>,
     cause: Option<Arc<dyn Any + Send + Sync>>,
@@ -126,10 +127,8 @@ impl Failure {
     }
 
     /// The names under which the type of the error is registered, for [rules](crate::Rule::error).
-    #[must_use]
-    pub fn named(mut self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
-        self.names = names.into_iter().collect();
-        self
+    pub fn named(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { names: names.into_iter().collect(), ..self }
     }
 
     /// The text, sources included.

@@ -49,7 +49,7 @@ impl Default for Intensity {
 }
 
 /// The restarts that still count.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Budget {
     intensity: Intensity,
     spent: VecDeque<Duration>,

@@ -9,10 +9,11 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::children::{ChildKey, Held, Hold, Scope, State};
-use crate::nursery::{Event, Nursery};
+use crate::child::{Child, Held, Hold, Scope, Standing};
+use crate::children::ChildKey;
+use crate::nursery::Nursery;
 use crate::policy::{GiveUp, On, Then};
-use crate::spec::{BudgetClock, Restart};
+use crate::spec::{AutoShutdown, BudgetClock, Restart};
 use crate::track::{Cause, Ended};
 
 /// What is to be done about a child that has ended.
@@ -25,34 +26,28 @@ pub(crate) enum Verdict {
     GiveUp,
 }
 
-/// Whether the budget was charged already when a retry's turn has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Charge {
-    Now,
-    /// A failed start is charged when its retry is taken (OTP rule 32).
-    Later,
-}
-
 impl Nursery {
-    /// Judges an end. `None` stands for a failed start that no rule is about: at boot that is fatal (OTP rule 11).
-    pub(crate) fn judge(&mut self, key: ChildKey, ended: Ended, charge: Charge) -> (Verdict, Option<usize>) {
+    /// Judges an end.
+    pub(crate) fn judge(&mut self, key: ChildKey, ended: Ended) -> Verdict {
         let now = self.now;
-        let Some(child) = self.children.get_mut(key) else { return (Verdict::Rest, None) };
-        // OTP rules 14 to 16.
-        let by_type = match (child.spec.restart, ended.exit.is_abnormal() || charge == Charge::Later) {
-            (Restart::Permanent, _) | (Restart::Transient, true) => (Then::Restart, true),
+        let Some(child) = self.children.get_mut(key) else { return Verdict::Rest };
+        let is_start = ended.phase == Some(On::StartFailed);
+        let by_type = match child.spec.restart {
             // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
-            (Restart::Temporary, _) if charge == Charge::Later => (Then::Restart, true),
-            (Restart::Transient, false) | (Restart::Temporary, _) => (Then::Stop, true),
+            Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => Then::Restart,
+            // OTP rules 14 to 16.
+            Restart::Permanent => Then::Restart,
+            Restart::Transient if ended.exit.is_abnormal() => Then::Restart,
+            Restart::Transient | Restart::Temporary => Then::Stop,
         };
         let Some(policy) = child.spec.policy.clone() else {
             child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
-            return (self.sentence(key, by_type, Duration::ZERO, charge), None);
+            return self.sentence(key, by_type, true, Duration::ZERO, is_start);
         };
         let rules = policy.rules.as_deref().unwrap_or_default();
         let is_bound = child.spec.restart != Restart::Temporary;
         let rule = rules.iter().position(|rule| is_bound && rule.matches(&ended.exit, ended.phase));
-        let (then, counts) = rule.map_or(by_type, |rule| (rules[rule].then, rules[rule].counts));
+        let (then, counts) = rule.map_or((by_type, true), |rule| (rules[rule].then, rules[rule].counts));
 
         let long = policy.reset_time().or(self.budget.period());
         let was_ready = !matches!(ended.phase, Some(On::StartFailed | On::NotReady));
@@ -66,16 +61,16 @@ impl Nursery {
         track.cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule, at: now });
         // Invariant 3.
         if track.is_half_open && matches!(then, Then::Restart | Then::RestartGroup) {
-            return (Verdict::Park, rule);
+            return Verdict::Park;
         }
         let delay = match then {
             Then::Restart | Then::RestartGroup => track.next_delay(&policy),
             Then::Park | Then::Stop | Then::Escalate => Duration::ZERO,
         };
-        (self.sentence(key, (then, counts), delay, charge), rule)
+        self.sentence(key, then, counts, delay, is_start)
     }
 
-    fn sentence(&mut self, key: ChildKey, (then, counts): (Then, bool), delay: Duration, charge: Charge) -> Verdict {
+    fn sentence(&mut self, key: ChildKey, then: Then, counts: bool, delay: Duration, is_start: bool) -> Verdict {
         let scope = match then {
             Then::Restart => Scope::Strategy,
             Then::RestartGroup => Scope::All,
@@ -83,12 +78,16 @@ impl Nursery {
             Then::Stop => return Verdict::Rest,
             Then::Escalate => return Verdict::GiveUp,
         };
-        let held = Held::new(Hold::Queued, scope);
-        match charge {
-            Charge::Later if counts => Verdict::Restart(held, delay),
-            Charge::Now if counts => self.charge(key).unwrap_or(Verdict::Restart(held.paid(), delay)),
-            Charge::Now | Charge::Later => Verdict::Restart(held.paid(), delay),
-        }
+        // A failed start is charged when its retry is taken (OTP rule 32).
+        let is_paid = !(counts && is_start);
+        let restart = Verdict::Restart(Held { hold: Hold::Queued, scope, is_paid }, delay);
+        if counts && !is_start { self.charge(key).unwrap_or(restart) } else { restart }
+    }
+
+    /// Whether the latest end was one that a rule is about.
+    pub(crate) fn is_by_rule(&self, key: ChildKey) -> bool {
+        let track = self.children.get(key).and_then(|child| child.track.as_ref());
+        track.and_then(|track| track.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
     }
 
     /// Spends a unit (invariant 2). What is to be done instead, if that was one too many.
@@ -107,13 +106,18 @@ impl Nursery {
         }
     }
 
-    /// The time that budgets are measured in.
+    /// Now, on the clock that budgets are measured by.
     pub(crate) fn budget_now(&self) -> Duration {
+        self.budget_time(self.now)
+    }
+
+    /// This time, not before now, on that clock.
+    pub(crate) fn budget_time(&self, time: Duration) -> Duration {
         let going_on = match (self.clock, self.stops_since) {
-            (BudgetClock::WithoutStops, Some(since)) => self.now.saturating_sub(since),
+            (BudgetClock::WithoutStops, Some(since)) => time.saturating_sub(since),
             (BudgetClock::WithoutStops, None) | (BudgetClock::All, _) => Duration::ZERO,
         };
-        self.now.saturating_sub(self.left_out + going_on)
+        time.saturating_sub(self.left_out + going_on)
     }
 
     /// Another clock from now on: what was left out stays left out, so that no unit grows older or younger by it.
@@ -131,39 +135,33 @@ impl Nursery {
         let track = child.track_mut();
         track.is_half_open = true;
         let until = now.saturating_add(track.next_probe(&policy));
-        self.hold(key, Held::new(Hold::Parked { until }, Scope::Alone).paid());
+        self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.reports.push_back(Report::Parked { child: key, until });
         self.actions.push_back(Action::Park { child: key, until });
     }
 
     /// Its time has come, or what it waited for is there: it is started when its turn comes.
     pub(crate) fn wake(&mut self, key: ChildKey) {
-        self.disarm(key);
-        if let Some(State::Held(held)) = self.children.get_mut(key).map(|child| &mut child.state) {
-            held.hold = Hold::Queued;
-            self.inbox.push_back(Event::Retry(key));
+        if let Some(held) = self.children.held(key) {
+            self.hold(key, Hold::Queued, held);
         }
     }
 
-    /// A retry whose turn has come. `None`: it is not wanted any more, has to wait for somebody, or the verdict came to
-    /// something else, which is returned as the error.
-    pub(crate) fn take_turn(&mut self, key: ChildKey) -> Option<Result<Held, Verdict>> {
-        let Some(State::Held(held)) = self.children.get(key).map(|child| &child.state) else { return None };
-        if held.hold != Hold::Queued {
-            return None;
-        }
-        let held = *held;
-        if !held.is_paid
-            && let Some(verdict) = self.charge(key)
-        {
-            return Some(Err(verdict));
-        }
+    /// A retry whose turn has come, and what is to be done about it. `None`: it is not wanted any more.
+    pub(crate) fn take_turn(&mut self, key: ChildKey) -> Option<Verdict> {
+        let held = self.children.held(key).filter(|held| held.hold == Hold::Queued)?;
+        let refused = if held.is_paid { None } else { self.charge(key) };
         // Should it have to wait once more, it does not pay again.
-        let held = held.paid();
-        if held.scope != Scope::Alone || self.is_independent(key) {
-            return Some(Ok(held));
+        Some(refused.unwrap_or(Verdict::Restart(Held { is_paid: true, ..held }, Duration::ZERO)))
+    }
+
+    /// Whether the end of a significant child just now ends the supervisor (OTP rules 74 to 76).
+    pub(crate) fn is_last_significant(&self) -> bool {
+        let is_left = |child: &Child| child.spec.significant && child.standing() != Standing::Down;
+        match self.flags.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => !self.children.iter().any(|(_, child)| is_left(child)),
         }
-        self.hold(key, Held { hold: Hold::Dependency, ..held });
-        None
     }
 }

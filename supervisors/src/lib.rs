@@ -45,30 +45,36 @@
 //! | `intensity.rs` | the restart budget, a sliding window |
 //! | `policy.rs`, `backoff.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
 //! | `action.rs` | what must be done, and what happened, as data |
-//! | `children.rs` | the ordered child table |
+//! | `child.rs`, `children.rs` | one child, and the ordered table of them |
 //! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
-//! | `supervisor.rs` | the static supervisor, and the decision about an exit |
-//! | `dynamic.rs` | the dynamic supervisor |
+//! | `decide.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
+//! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
 //! | `readiness.rs`, `gate.rs` | who waits for whom; how many may start at a time |
 //! | `why.rs` | why a child stands where it does |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
-//! | `order.rs`, `management.rs` | the management orders, and how a static supervisor carries them out |
-//! | `nursery.rs` | what both supervisors are made of: the ladder by which one child is stopped (ask, wait, kill, wait, abandon), and patience |
+//! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
+//! | `nursery.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
+//! | `ladder.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
+//! | `patience.rs` | how long others wait for a start or a stop |
 
 mod action;
 mod adjust;
 mod backoff;
+mod child;
 mod children;
+mod decide;
 mod dynamic;
 mod exit;
 mod gate;
 mod intensity;
 mod judge;
+mod ladder;
 mod machine;
 mod management;
 mod nursery;
 mod order;
+mod patience;
 mod policy;
 mod procession;
 mod readiness;
@@ -79,7 +85,8 @@ mod why;
 
 pub use action::{Action, Report};
 pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};
-pub use children::{Attempt, ByChild, ChildKey, KeyHasher, Standing};
+pub use child::Standing;
+pub use children::{Attempt, ByChild, ChildKey, KeyHasher};
 pub use dynamic::DynamicSupervisor;
 pub use exit::{Exit, Failure, Hang, Panic};
 pub use gate::Gate;

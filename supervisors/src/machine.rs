@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use crate::action::{Action, Report};
 use crate::backoff::Chance;
-use crate::children::{Attempt, ChildKey, Ending, Live, Stage, Standing};
+use crate::child::{Ending, Live, Stage, Standing};
+use crate::children::{Attempt, ChildKey};
+use crate::decide::{Alike, Decide, Step};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
-use crate::nursery::{Event, Nursery};
+use crate::nursery::{Event, Phase};
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{BudgetClock, ChildSpec};
 use crate::why::Why;
@@ -28,8 +30,7 @@ use crate::why::Why;
 pub trait Machine: Decide + fmt::Debug {
     /// The attempt is up.
     fn handle_started(&mut self, attempt: Attempt, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().started(attempt);
+        self.at(now).started(attempt);
     }
 
     /// The attempt is ready. To be told of children whose policy says that they say so ([`Readiness::WhenSaid`]); the
@@ -37,31 +38,27 @@ pub trait Machine: Decide + fmt::Debug {
     ///
     /// [`Readiness::WhenSaid`]: crate::Readiness::WhenSaid
     fn handle_ready(&mut self, attempt: Attempt, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().became_ready(attempt);
+        self.at(now).became_ready(attempt);
     }
 
     /// A service that is no child of this supervisor, and that children depend on under this name, has become ready, or
     /// is not any more.
     fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().set_ready(name, is_ready);
+        self.at(now).set_ready(name, is_ready);
     }
 
     /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
     fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
-        self.nursery_mut().tick(now);
         let policy = self.spec(attempt.child()).and_then(|spec| spec.policy.clone());
         let asked = policy.and_then(|policy| policy.reset_after_messages);
-        if let Some(live) = self.nursery_mut().children.live_mut(attempt) {
+        if let Some(live) = self.at(now).children.live_mut(attempt) {
             live.is_proven |= asked.is_some_and(|asked| messages >= asked);
         }
     }
 
     /// The attempt works on one message for too long. It is killed, and its exit will be [`Exit::Hung`].
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().overdue(attempt, Exit::Hung(hang));
+        self.at(now).overdue(attempt, Exit::Hung(hang));
     }
 
     /// Gives the child a source of chance of its own, for the jitter of its delays. Without one it has none.
@@ -73,8 +70,7 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// The start of this attempt waits in line (see [`Gate`](crate::Gate)), or waits no longer: its time begins then.
     fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().in_line(attempt, is_in_line);
+        self.at(now).in_line(attempt, is_in_line);
     }
 
     /// The restart budget, and what its window is measured in. What is spent stays spent.
@@ -85,42 +81,37 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).
     fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
-        self.nursery_mut().tick(now);
-        let Some(Live { stage: Stage::Starting, ending, .. }) = self.nursery_mut().children.live_mut(attempt) else {
-            return;
-        };
-        match ending {
-            Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
-            Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
-            Ending::NotTold | Ending::KilledByOthers => self.ignored(attempt),
+        match self.at(now).children.live_mut(attempt) {
+            Some(Live { stage: Stage::Starting, ending, .. }) => match ending {
+                Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
+                Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
+                Ending::NotTold | Ending::KilledByOthers => self.ignored(attempt),
+            },
+            Some(Live { stage: Stage::Up | Stage::Ready | Stage::Dead(_), .. }) | None => {}
         }
     }
 
     /// The attempt came to nothing.
     fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        self.nursery_mut().tick(now);
-        let Some(Live { stage: Stage::Starting, ending, .. }) = self.nursery_mut().children.live_mut(attempt) else {
-            return;
-        };
-        match ending {
-            Ending::Asked | Ending::Killed => self.stopped(attempt.child(), &exit),
-            Ending::NotTold | Ending::KilledByOthers => self.start_failed(attempt, exit),
+        if let Some(Live { stage: Stage::Starting, .. }) = self.at(now).children.live_mut(attempt) {
+            self.handle_exit(attempt, exit, now);
         }
     }
 
     /// The attempt has ended, and nothing of it is left.
     fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        self.nursery_mut().tick(now);
-        let now = self.nursery().now;
-        let Some(live) = self.nursery_mut().children.live_mut(attempt) else { return };
-        match (live.ending, &live.stage) {
-            (Ending::Asked | Ending::Killed, _) => self.stopped(attempt.child(), &exit),
-            (_, Stage::Starting) => self.handle_start_failed(attempt, exit, now),
-            (_, Stage::Dead(_)) => {}
-            (_, Stage::Up | Stage::Ready) => {
+        let nursery = self.at(now);
+        let now = nursery.now;
+        let Some(live) = nursery.children.live_mut(attempt) else { return };
+        let exit = live.cause.take().map_or(exit, |cause| *cause);
+        match &live.stage {
+            _ if live.is_told() => self.stopped(attempt.child(), &exit),
+            Stage::Starting => self.start_failed(attempt, exit),
+            Stage::Dead(_) => {}
+            Stage::Up | Stage::Ready => {
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
-                self.nursery_mut().disarm(attempt.child());
-                self.nursery_mut().inbox.push_back(Event::Exit(attempt));
+                nursery.set_timer(attempt.child(), None);
+                nursery.inbox.push_back(Event::Exit(attempt));
             }
         }
     }
@@ -128,13 +119,12 @@ pub trait Machine: Decide + fmt::Debug {
     /// Somebody outside the tree of supervisors has killed this attempt. Its exit will be an unexpected one; should it
     /// not come in time, the attempt is abandoned and counts as killed.
     fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
-        self.nursery_mut().tick(now);
-        self.nursery_mut().kill_under_way(attempt);
+        self.at(now).kill_under_way(attempt);
     }
 
     /// Time has passed. Harmless when nothing is due.
     fn handle_timeout(&mut self, now: Duration) {
-        self.nursery_mut().tick(now);
+        self.at(now);
         while let Some(abandoned) = self.nursery_mut().climb() {
             if let Some(attempt) = abandoned {
                 self.handle_exit(attempt, Exit::Killed, now);
@@ -149,12 +139,11 @@ pub trait Machine: Decide + fmt::Debug {
     /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
     /// neither does the termination of the child that hangs in it.
     fn order(&mut self, call: Call, order: Order, now: Duration) {
-        self.nursery_mut().tick(now);
-        if self.is_ending() {
-            self.nursery_mut().answer(call, Err(OrderError::Over));
+        let nursery = self.at(now);
+        if nursery.is_ending() {
+            nursery.answer(call, Err(OrderError::Over));
         } else {
-            let given = self.nursery().now;
-            self.nursery_mut().inbox.push_back(Event::Order { call, order, given });
+            nursery.inbox.push_back(Event::Order { call, order, given: nursery.now });
         }
     }
 
@@ -162,10 +151,9 @@ pub trait Machine: Decide + fmt::Debug {
     ///
     /// Waits its turn behind what was handed in before it, but not for a start that hangs: that is cut short.
     fn stop(&mut self, exit: Exit, now: Duration) {
-        self.nursery_mut().tick(now);
-        if !self.is_ending() {
-            let given = self.nursery().now;
-            self.nursery_mut().inbox.push_back(Event::Stop { exit, given });
+        let nursery = self.at(now);
+        if !nursery.is_ending() {
+            nursery.inbox.push_back(Event::Stop { exit, given: nursery.now });
         }
     }
 
@@ -173,21 +161,42 @@ pub trait Machine: Decide + fmt::Debug {
     ///
     /// In OTP the children of a killed supervisor die by their links, in no order, and slow ones overlap their
     /// replacements (OTP rules 57, 58). Here they are gone before the parent hears of it.
-    fn kill(&mut self, now: Duration);
+    fn kill(&mut self, now: Duration) {
+        if !matches!(self.at(now).phase, Phase::Ended) {
+            self.end(Exit::Killed, true);
+        }
+    }
 
     /// Kills every child at once and waits for none: the last resort of a bounded shutdown.
     fn abandon(&mut self, now: Duration) {
         self.kill(now);
         let keys: Vec<_> = self.nursery().children.keys().rev().collect();
         for key in keys {
-            if let Some(attempt) = self.nursery_mut().abandon(key) {
+            if self.stop_child(key, true)
+                && let Some(attempt) = self.nursery_mut().abandon(key)
+            {
                 self.handle_exit(attempt, Exit::Killed, now);
             }
         }
     }
 
     /// The next thing to do, or nothing for now.
-    fn poll_action(&mut self) -> Option<Action>;
+    fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.nursery_mut().actions.pop_front() {
+                return Some(action);
+            }
+            match self.work() {
+                Step::Taken => {}
+                Step::Waits => return None,
+                Step::Idle if self.nursery_mut().is_patient() => return None,
+                Step::Idle => {
+                    let event = self.nursery_mut().inbox.pop_front()?;
+                    self.take(event);
+                }
+            }
+        }
+    }
 
     /// The next thing that happened. Reports are in order among themselves; those that are there after a
     /// [`poll_action`](Self::poll_action) happened before the action it returned is performed.
@@ -196,17 +205,19 @@ pub trait Machine: Decide + fmt::Debug {
     }
 
     /// Whether the supervisor is ending or has ended: no child is started any more.
-    fn is_ending(&self) -> bool;
+    fn is_ending(&self) -> bool {
+        self.nursery().is_ending()
+    }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
     fn poll_timeout(&self) -> Option<Duration> {
-        let patience = self.patient_until();
-        [self.nursery().next_rung(), patience].into_iter().flatten().min()
+        let due = self.nursery().timers.first().map(|&(at, _)| at);
+        due.into_iter().chain(self.patient_until()).min()
     }
 
-    /// What is known of why the child stands where it does.
-    fn why(&self, child: ChildKey) -> Option<Why> {
-        Why::new(self.nursery(), child)
+    /// What is known of why the child stands where it does, and what is left for it as of `now`.
+    fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
+        Why::new(self.nursery(), child, now)
     }
 
     /// The spec of a child, while the supervisor has one.
@@ -231,49 +242,7 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// The children in start order, where each stands, and its present attempt if it has one.
     fn children(&self) -> Vec<(ChildKey, &ChildSpec, Standing, Option<Attempt>)> {
-        let mut lines = Vec::with_capacity(self.nursery().children.len());
-        for (key, child) in self.nursery().children.iter() {
-            lines.push((key, &child.spec, child.standing(), child.attempt()));
-        }
-        lines
-    }
-}
-
-/// What a supervisor decides in its own way. Not to be implemented, or called, outside of this crate.
-pub trait Decide {
-    #[doc(hidden)]
-    fn nursery(&self) -> &Nursery;
-    #[doc(hidden)]
-    fn nursery_mut(&mut self) -> &mut Nursery;
-    /// A child that was told to stop is gone.
-    #[doc(hidden)]
-    fn stopped(&mut self, key: ChildKey, exit: &Exit);
-    /// A start was answered with *ignore*.
-    #[doc(hidden)]
-    fn ignored(&mut self, attempt: Attempt);
-    /// A start came to nothing.
-    #[doc(hidden)]
-    fn start_failed(&mut self, attempt: Attempt, exit: Exit);
-    /// When an event that waits for a start stops waiting.
-    #[doc(hidden)]
-    fn patient_until(&self) -> Option<Duration>;
-    /// That moment may have come.
-    #[doc(hidden)]
-    fn patience_is_over(&mut self);
-    /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
-    #[doc(hidden)]
-    fn take_retry(&mut self) -> Option<ChildKey> {
-        match self.nursery_mut().inbox.pop_back()? {
-            Event::Retry(key) => Some(key),
-            other => {
-                self.nursery_mut().inbox.push_back(other);
-                None
-            }
-        }
-    }
-    /// Its turn has come.
-    #[doc(hidden)]
-    fn retry(&mut self, key: ChildKey) {
-        self.nursery_mut().inbox.push_back(Event::Retry(key));
+        let children = self.nursery().children.iter();
+        children.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect()
     }
 }

@@ -42,6 +42,7 @@ use crate::intensity::Intensity;
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct Policy {
     /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
     ///
@@ -112,13 +113,18 @@ pub enum GiveUp {
 impl GiveUp {
     /// Parks: tried again after `first`, then after twice as long each time, up to an hour.
     pub fn park(first: Duration) -> Self {
-        Self::Park(Backoff::new(first).max_delay(first.max(Duration::from_secs(3600))))
+        Self::Park(Self::probes(first))
+    }
+
+    pub(crate) fn probes(first: Duration) -> Backoff {
+        Backoff::new(first).max_delay(first.max(Duration::from_secs(3600)))
     }
 }
 
 /// For lives that never became ready.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct NotReady {
     /// Their budget.
     pub budget: Option<Intensity>,
@@ -128,17 +134,13 @@ pub struct NotReady {
 
 impl NotReady {
     /// This budget.
-    #[must_use]
-    pub fn budget(mut self, budget: Intensity) -> Self {
-        self.budget = Some(budget);
-        self
+    pub fn budget(self, budget: Intensity) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// This curve.
-    #[must_use]
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = Some(backoff);
-        self
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), ..self }
     }
 }
 
@@ -200,6 +202,7 @@ impl Then {
 /// children are beyond rules.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[must_use]
 pub struct Rule {
     /// The kinds of end; none means every kind.
     pub on: Vec<On>,
@@ -220,31 +223,24 @@ impl Rule {
     }
 
     /// Only for this kind of end, or one of those named before.
-    #[must_use]
     pub fn on(mut self, on: On) -> Self {
         self.on.push(on);
         self
     }
 
     /// Only for errors of the type that is registered under this name.
-    #[must_use]
-    pub fn error(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.error = Some(name.into());
-        self
+    pub fn error(self, name: impl Into<Arc<str>>) -> Self {
+        Self { error: Some(name.into()), ..self }
     }
 
     /// Only for ends whose text contains this.
-    #[must_use]
-    pub fn text(mut self, part: impl Into<Arc<str>>) -> Self {
-        self.text = Some(part.into());
-        self
+    pub fn text(self, part: impl Into<Arc<str>>) -> Self {
+        Self { text: Some(part.into()), ..self }
     }
 
     /// Without charging the budget.
-    #[must_use]
-    pub fn free(mut self) -> Self {
-        self.counts = false;
-        self
+    pub fn free(self) -> Self {
+        Self { counts: false, ..self }
     }
 
     /// Whether an end of this kind is meant. `phase` is the second kind that it is of, if any.
@@ -265,85 +261,63 @@ impl Rule {
 
 impl Policy {
     /// How long to wait before a restart: see [`backoff`](Self::backoff).
-    #[must_use]
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = Some(backoff);
-        self
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), ..self }
     }
 
     /// A life that was ready for so long is a success, and the delays begin anew: see
     /// [`reset_after`](Self::reset_after).
-    #[must_use]
-    pub fn reset_after(mut self, time: Duration) -> Self {
-        self.reset_after = Some(time);
-        self
+    pub fn reset_after(self, time: Duration) -> Self {
+        Self { reset_after: Some(time), ..self }
     }
 
     /// A life that became ready is a success, and the delays begin anew.
-    #[must_use]
-    pub fn reset_on_ready(mut self) -> Self {
-        self.reset_on_ready = Some(true);
-        self
+    pub fn reset_on_ready(self) -> Self {
+        Self { reset_on_ready: Some(true), ..self }
     }
 
     /// A life that handled so many messages is a success, and the delays begin anew.
-    #[must_use]
-    pub fn reset_after_messages(mut self, messages: u64) -> Self {
-        self.reset_after_messages = Some(messages);
-        self
+    pub fn reset_after_messages(self, messages: u64) -> Self {
+        Self { reset_after_messages: Some(messages), ..self }
     }
 
     /// A budget of the child's own, in place of the one that it shares with its siblings.
-    #[must_use]
-    pub fn budget(mut self, budget: Intensity) -> Self {
-        self.budget = Some(budget);
-        self
+    pub fn budget(self, budget: Intensity) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// What happens when the budget is gone.
-    #[must_use]
-    pub fn on_give_up(mut self, then: GiveUp) -> Self {
-        self.on_give_up = Some(then);
-        self
+    pub fn on_give_up(self, then: GiveUp) -> Self {
+        Self { on_give_up: Some(then), ..self }
     }
 
     /// A budget and a curve for lives that never became ready.
-    #[must_use]
-    pub fn not_ready(mut self, not_ready: NotReady) -> Self {
-        self.not_ready = Some(not_ready);
-        self
+    pub fn not_ready(self, not_ready: NotReady) -> Self {
+        Self { not_ready: Some(not_ready), ..self }
     }
 
     /// When it counts as ready.
-    #[must_use]
-    pub fn readiness(mut self, readiness: Readiness) -> Self {
-        self.readiness = Some(readiness);
-        self
+    pub fn readiness(self, readiness: Readiness) -> Self {
+        Self { readiness: Some(readiness), ..self }
     }
 
     /// How long a start may take until the child is ready. One that takes longer is killed, and has failed.
-    #[must_use]
-    pub fn start_timeout(mut self, limit: Duration) -> Self {
-        self.start_timeout = Some(limit);
-        self
+    pub fn start_timeout(self, limit: Duration) -> Self {
+        Self { start_timeout: Some(limit), ..self }
     }
 
     /// Services that have to be ready before this one is started: see [`depends_on`](Self::depends_on).
-    #[must_use]
     pub fn depends_on<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.depends_on = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
     /// How long a message may be in hand: see [`watchdog`](Self::watchdog).
-    #[must_use]
-    pub fn watchdog(mut self, limit: Duration) -> Self {
-        self.watchdog = Some(limit);
-        self
+    pub fn watchdog(self, limit: Duration) -> Self {
+        Self { watchdog: Some(limit), ..self }
     }
 
     /// One more rule, behind those that are there.
-    #[must_use]
     pub fn rule(mut self, rule: Rule) -> Self {
         let before = self.rules.take();
         self.rules = Some(before.iter().flat_map(|rules| rules.iter()).cloned().chain([rule]).collect());
@@ -351,7 +325,6 @@ impl Policy {
     }
 
     /// What is left open here is as in `outer`.
-    #[must_use]
     pub fn or(self, outer: &Self) -> Self {
         let outer = outer.clone();
         Self {

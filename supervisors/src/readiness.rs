@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use crate::children::{Attempt, ChildKey, Ending, Held, Hold, Live, Stage, State};
+use crate::child::{Ending, Held, Hold, Live, Stage, State};
+use crate::children::{Attempt, ChildKey};
 use crate::nursery::Nursery;
 
 impl Nursery {
@@ -39,8 +40,7 @@ impl Nursery {
 
     /// Its spec was replaced: it may wait for nobody any more.
     pub(crate) fn reconsider(&mut self, key: ChildKey) {
-        let state = self.children.get(key).map(|child| &child.state);
-        if matches!(state, Some(State::Held(Held { hold: Hold::Dependency, .. }))) && self.is_independent(key) {
+        if self.children.held(key).is_some_and(|held| held.hold == Hold::Dependency) && self.is_independent(key) {
             self.wake(key);
         }
     }
@@ -60,7 +60,7 @@ impl Nursery {
         }
         live.stage = Stage::Ready;
         // The time for the start has been kept.
-        self.disarm(attempt.child());
+        self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
             self.wake_dependents(&id);
         }

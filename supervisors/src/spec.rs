@@ -44,16 +44,6 @@ pub enum Restart {
     Temporary,
 }
 
-impl fmt::Display for Restart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Permanent => "permanent",
-            Self::Transient => "transient",
-            Self::Temporary => "temporary",
-        })
-    }
-}
-
 /// How a child is stopped (OTP rules 47 to 49).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
@@ -141,8 +131,7 @@ impl Flags {
         }
         let mut ids = HashSet::new();
         for spec in specs {
-            self.check_significance(spec)?;
-            spec.check()?;
+            self.check_child(spec)?;
             if !ids.insert(&spec.id) {
                 return Err(SpecError::DuplicateId(spec.id.clone()));
             }
@@ -150,14 +139,15 @@ impl Flags {
         Ok(())
     }
 
-    /// OTP rule 73.
-    pub(crate) fn check_significance(&self, spec: &ChildSpec) -> Result<(), SpecError> {
+    /// Checks one spec with these flags (OTP rule 73).
+    pub(crate) fn check_child(&self, spec: &ChildSpec) -> Result<(), SpecError> {
         match (spec.significant, self.auto_shutdown, spec.restart) {
-            (false, _, _) => Ok(()),
-            (true, AutoShutdown::Never, _) => Err(SpecError::NeverSignificant(spec.id.clone())),
-            (true, _, Restart::Permanent) => Err(SpecError::PermanentSignificant(spec.id.clone())),
-            (true, _, Restart::Transient | Restart::Temporary) => Ok(()),
+            (true, AutoShutdown::Never, _) => return Err(SpecError::NeverSignificant(spec.id.clone())),
+            (true, _, Restart::Permanent) => return Err(SpecError::PermanentSignificant(spec.id.clone())),
+            (true, _, Restart::Transient | Restart::Temporary) | (false, _, _) => {}
         }
+        let checked = spec.policy.as_ref().map_or(Ok(()), |policy| policy.check());
+        checked.map_err(|error| SpecError::Policy(spec.id.clone(), error))
     }
 }
 
@@ -171,6 +161,7 @@ impl Flags {
 /// assert_eq!(spec.id(), "cache");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
     pub(crate) restart: Restart,
@@ -200,46 +191,34 @@ impl ChildSpec {
     }
 
     /// Gives it another name.
-    #[must_use]
-    pub fn named(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.id = id.into();
-        self
+    pub fn named(self, id: impl Into<Arc<str>>) -> Self {
+        Self { id: id.into(), ..self }
     }
 
     /// Sets which exits call for a restart.
-    #[must_use]
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
-        self
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
     }
 
     /// Sets how the child is stopped.
-    #[must_use]
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
-        self
+    pub fn shutdown(self, shutdown: Shutdown) -> Self {
+        Self { shutdown, ..self }
     }
 
     /// Sets how long a killed child may linger.
-    #[must_use]
-    pub fn abandon(mut self, abandon: Abandon) -> Self {
-        self.abandon = abandon;
-        self
+    pub fn abandon(self, abandon: Abandon) -> Self {
+        Self { abandon, ..self }
     }
 
     /// Makes the child one whose end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent children,
     /// and where there is no automatic shutdown (OTP rule 73).
-    #[must_use]
-    pub fn significant(mut self, significant: bool) -> Self {
-        self.significant = significant;
-        self
+    pub fn significant(self, significant: bool) -> Self {
+        Self { significant, ..self }
     }
 
     /// Sets the restart policy.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = if policy == Policy::default() { None } else { Some(policy.into()) };
-        self
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy: if policy == Policy::default() { None } else { Some(policy.into()) }, ..self }
     }
 
     /// The restart policy.
@@ -255,12 +234,6 @@ impl ChildSpec {
     /// How long a message may be in hand, where somebody watches that.
     pub fn watchdog_limit(&self) -> Option<Duration> {
         self.policy.as_ref()?.watchdog
-    }
-
-    /// Whether its policy makes sense.
-    pub(crate) fn check(&self) -> Result<(), SpecError> {
-        let checked = self.policy.as_ref().map_or(Ok(()), |policy| policy.check());
-        checked.map_err(|error| SpecError::Policy(self.id.clone(), error))
     }
 
     /// The child's name, unique among its siblings.

@@ -100,10 +100,7 @@ impl Track {
         let probes = match &policy.on_give_up {
             Some(GiveUp::Park(probes)) => probes.clone(),
             // By a rule, and nothing is said of when.
-            Some(GiveUp::Escalate) | None => match GiveUp::park(Duration::from_secs(30)) {
-                GiveUp::Park(probes) => probes,
-                GiveUp::Escalate => return Duration::ZERO,
-            },
+            Some(GiveUp::Escalate) | None => GiveUp::probes(Duration::from_secs(30)),
         };
         draw(&mut self.probes, &probes, &mut self.chance)
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::children::{ChildKey, Hold, Live, Stage, Standing, State};
+use crate::child::{Live, Stage, Standing, State};
+use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::policy::{On, Then};
@@ -52,25 +53,19 @@ pub struct Left {
 }
 
 impl Why {
-    pub(crate) fn new(nursery: &Nursery, key: ChildKey) -> Option<Self> {
+    pub(crate) fn new(nursery: &Nursery, key: ChildKey, now: Duration) -> Option<Self> {
         let child = nursery.children.get(key)?;
         let policy = child.spec.policy_rule();
         let mut track = child.track.as_deref().cloned().unwrap_or_default();
         let cause = track.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
         let (steps, is_half_open) = (track.died.steps.taken.max(track.unready.steps.taken), track.is_half_open);
-        let now = nursery.budget_now();
+        let now = nursery.budget_time(now.max(nursery.now));
         let (left, is_own) = match track.own_budget(&policy) {
             Some(own) => (own.left(now), true),
             None => (nursery.budget.left(now), false),
         };
-        let (next_try, is_held) = match &child.state {
-            State::Held(held) => match held.hold {
-                Hold::Backoff { until } | Hold::Parked { until } => (Some(until), true),
-                Hold::Queued | Hold::Dependency => (None, true),
-            },
-            State::Down | State::Live(_) => (None, false),
-        };
+        let held = nursery.children.held(key);
         Some(Self {
             standing: child.standing(),
             is_ready: matches!(&child.state, State::Live(Live { stage: Stage::Ready, .. })),
@@ -80,8 +75,8 @@ impl Why {
             exit: cause.map(|cause| cause.exit),
             steps,
             budget: left.map(|(left, restarts_max, within)| Left { left, restarts_max, within, is_own }),
-            next_try,
-            waits_for: if is_held { nursery.missing(key).cloned().collect() } else { Vec::new() },
+            next_try: held.and_then(|held| held.hold.until()),
+            waits_for: if held.is_some() { nursery.missing(key).cloned().collect() } else { Vec::new() },
             is_half_open,
             reset_after: policy.reset_time().or(nursery.budget.period()),
         })

@@ -33,8 +33,8 @@ fn delays(backoff: Backoff, chance: Box<dyn Chance>, count: usize) -> Vec<Durati
             machine.handle_started(attempt, now);
             machine.handle_exit(attempt, Exit::Killed, now);
         }
-        if machine.poll_timeout().is_some() && machine.why(key).is_some_and(|why| why.next_try.is_some()) {
-            let until = machine.why(key).and_then(|why| why.next_try).expect("a time");
+        if machine.poll_timeout().is_some() && machine.why(key, now).is_some_and(|why| why.next_try.is_some()) {
+            let until = machine.why(key, now).and_then(|why| why.next_try).expect("a time");
             delays.push(until - now);
             now = until;
             machine.handle_timeout(now);
@@ -174,4 +174,26 @@ fn two_children_draw_different_delays() {
     assert_ne!(delays(full(), dice(1), 20), delays(full(), dice(2), 20));
     assert_eq!(delays(full(), dice(1), 20), delays(full(), dice(1), 20));
     println!("1000 children, seeds 0..1000");
+}
+
+/// A source that draws no numbers.
+#[derive(Debug)]
+struct NoNumber;
+
+impl Chance for NoNumber {
+    fn draw(&mut self) -> f64 {
+        f64::NAN
+    }
+
+    fn copied(&self) -> Box<dyn Chance> {
+        Box::new(Self)
+    }
+}
+
+// Found by reading: a source that divides nothing by nothing brought the whole supervisor down.
+#[test]
+fn a_chance_that_is_no_number_is_no_chance_at_all() {
+    let backoff = |jitter| Backoff::new(100 * MS).jitter(jitter);
+    assert_eq!(delays(backoff(Jitter::Full), Box::new(NoNumber), 3), [Duration::ZERO; 3]);
+    assert_eq!(delays(backoff(Jitter::Decorrelated), Box::new(NoNumber), 3), [100 * MS; 3]);
 }

@@ -202,3 +202,19 @@ fn a_budget_forgives_exactly_so_many_in_any_window() {
     }
     println!("seeds 0..2000, up to 60 crashes each");
 }
+
+// Found by reading: what was left was told as of the last event, which in a quiet tree is long ago.
+#[test]
+fn what_is_left_is_told_as_of_the_time_of_the_question() {
+    let mut machine = Supervisor::new(OneForOne, [own("a", 1)]).expect("a good spec");
+    let left = |machine: &Supervisor, now| {
+        let why = machine.find("a").and_then(|key| machine.why(key, now));
+        why.and_then(|why| why.budget).expect("a limit").left
+    };
+    let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a start") };
+    machine.handle_started(attempt, Duration::ZERO);
+    while machine.poll_action().is_some() {}
+    machine.handle_exit(attempt, Exit::Killed, Duration::ZERO);
+    while machine.poll_action().is_some() {}
+    assert_eq!((left(&machine, SECS_5), left(&machine, SECS_5 + MS)), (0, 1));
+}

@@ -167,3 +167,12 @@ fn a_hung_child_is_killed_and_restarted_for_it() {
     assert!(matches!(tree.why("db").exit, Some(Exit::Hung(_))));
     tree.hangs("db").expect(["kill db"]).after(5000).expect(["abandon db"]).after(200).starts(["db"]);
 }
+
+// Found by reading: who stopped it first made its exit a plain kill, and nobody was told of the hang.
+#[test]
+fn a_hung_child_that_is_stopped_before_it_dies_ends_by_its_hang() {
+    let mut tree = Script::new(OneForOne, [slow("db")]);
+    tree.hangs("db").expect(["kill db"]).tells(["overdue db hung: `Msg` in hand for 0.0ns"]);
+    tree.terminate("db").expect([]).is_killed("db").expect(["rest db", "answer 1 done"]);
+    tree.tells(["shutdown_error db hung: `Msg` in hand for 0.0ns"]);
+}

@@ -375,7 +375,7 @@ impl Walk {
         let lines: Vec<_> = self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
         let is_paused = lines.iter().any(|(_, standing)| *standing == Standing::Retrying);
         for (key, standing) in lines {
-            let why = self.machine.why(key).expect("it is known");
+            let why = self.machine.why(key, self.now).expect("it is known");
             match standing {
                 Standing::Retrying | Standing::Parked => {
                     let due = self.machine.poll_timeout();

@@ -164,7 +164,7 @@ impl Script {
 
     pub(crate) fn why(&self, name: &str) -> Why {
         let key = self.machine.find(name).expect("a child of this name");
-        self.machine.why(key).expect("it is known")
+        self.machine.why(key, self.now).expect("it is known")
     }
 
     /// Time passes, and the machine is woken whenever it wants to be.

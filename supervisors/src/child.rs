@@ -1,0 +1,259 @@
+//! One child: where it stands, and who waits for it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::children::Attempt;
+use crate::exit::Exit;
+use crate::order::Call;
+use crate::policy::{On, Readiness};
+use crate::spec::{ChildSpec, Restart, Strategy};
+use crate::track::{Ended, Track};
+
+/// Where a child stands, as its supervisor sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has a spec and no process: OTP's `undefined`.
+    Down,
+    /// It is to be started again, now or after a delay: OTP's `restarting`.
+    Retrying,
+    /// It is to be started when the services that it depends on are ready.
+    Waiting,
+    /// It was put away because its budget was gone, and is tried again from time to time.
+    Parked,
+    /// It is being started.
+    Starting,
+    /// It is up.
+    Up,
+    /// It has been told to stop.
+    Stopping,
+}
+
+/// A child that has a process, or had one a moment ago.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub(crate) attempt: Attempt,
+    pub(crate) stage: Stage,
+    /// When it came to this stage.
+    pub(crate) since: Duration,
+    pub(crate) ending: Ending,
+    /// Its start, or its stop, takes longer than a prompt one.
+    pub(crate) is_slow: bool,
+    /// It has handled as many messages as begin its curve anew.
+    pub(crate) is_proven: bool,
+    /// Why it is being killed, where it was not told to stop: its exit is that.
+    pub(crate) cause: Option<Box<Exit>>,
+}
+
+/// An order that waits for a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartCall {
+    pub(crate) call: Call,
+    /// The spec came with the order, and goes if the start fails (OTP rule 60).
+    pub(crate) is_new: bool,
+}
+
+impl Live {
+    pub(crate) fn new(attempt: Attempt, since: Duration) -> Self {
+        let (stage, ending) = (Stage::Starting, Ending::NotTold);
+        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, cause: None }
+    }
+
+    /// It was told to stop, and will end for that.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self.ending, Ending::Asked | Ending::Killed)
+    }
+
+    /// How it ended, with what is to be known of its life.
+    pub(crate) fn ended(&self, exit: Exit, now: Duration) -> Ended {
+        let phase = match self.stage {
+            Stage::Starting => Some(On::StartFailed),
+            Stage::Up => Some(On::NotReady),
+            Stage::Ready | Stage::Dead(_) => None,
+        };
+        Ended { exit, phase, lived: now.saturating_sub(self.since), is_proven: self.is_proven }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Stage {
+    Starting,
+    /// Up, and not ready yet.
+    Up,
+    Ready,
+    /// It ended unexpectedly, and that exit waits in the inbox.
+    Dead(Box<Ended>),
+}
+
+/// How far along the ladder a child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    NotTold,
+    /// Somebody else kills it: its exit will be an unexpected one.
+    KilledByOthers,
+    Asked,
+    Killed,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Down,
+    Held(Held),
+    Live(Live),
+}
+
+/// To be started later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub(crate) hold: Hold,
+    pub(crate) scope: Scope,
+    /// The budget has been charged for it.
+    pub(crate) is_paid: bool,
+}
+
+impl Held {
+    /// A start that takes nobody along, and costs nothing.
+    pub(crate) const ALONE: Self = Self { hold: Hold::Queued, scope: Scope::Alone, is_paid: true };
+}
+
+/// What a child that is to be started waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its turn: OTP's retry, behind what waits already (OTP rule 31).
+    Queued,
+    /// This moment.
+    Backoff { until: Duration },
+    /// The services that it depends on.
+    Dependency,
+    /// Its next probe.
+    Parked { until: Duration },
+}
+
+impl Hold {
+    /// When it is over, where a time is set.
+    pub(crate) fn until(self) -> Option<Duration> {
+        match self {
+            Self::Backoff { until } | Self::Parked { until } => Some(until),
+            Self::Queued | Self::Dependency => None,
+        }
+    }
+}
+
+/// Who is started together with a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Whoever the strategy says.
+    Strategy,
+    /// All.
+    All,
+    /// Nobody.
+    Alone,
+}
+
+impl Scope {
+    /// What it comes to under this strategy.
+    pub(crate) fn under(self, strategy: Strategy) -> Strategy {
+        match self {
+            Self::Strategy => strategy,
+            Self::All => Strategy::OneForAll,
+            Self::Alone => Strategy::OneForOne,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Child {
+    pub(crate) spec: ChildSpec,
+    pub(crate) state: State,
+    /// None until something has gone wrong.
+    pub(crate) track: Option<Box<Track>>,
+    /// It is down until somebody orders otherwise, and not only until its group is started.
+    pub(crate) is_at_rest: bool,
+    /// When something is due: the next rung of the ladder, the end of a delay, of a start that takes too long.
+    pub(crate) deadline: Option<Duration>,
+    /// Who ordered its start and waits for it.
+    pub(crate) start_call: Option<StartCall>,
+    /// Who ordered its stop and waits for it.
+    pub(crate) stop_calls: Vec<Call>,
+    /// Its place in the start order.
+    pub(crate) place: u64,
+}
+
+/// Only what a decision may come to depend on: two machines with one future look alike.
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place } = self;
+        let track = track.as_ref().filter(|_| spec.policy.is_some());
+        let seen = (spec, state, track, is_at_rest, deadline, start_call, stop_calls, place);
+        f.debug_tuple("Child").field(&seen).finish()
+    }
+}
+
+impl Child {
+    /// A child that is down.
+    pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
+        let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
+        Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls: Vec::new(), place }
+    }
+
+    pub(crate) fn attempt(&self) -> Option<Attempt> {
+        match &self.state {
+            State::Live(live) => Some(live.attempt),
+            State::Down | State::Held(_) => None,
+        }
+    }
+
+    pub(crate) fn track_mut(&mut self) -> &mut Track {
+        self.track.get_or_insert_default()
+    }
+
+    /// Down only until its group is started.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Down) && !self.is_at_rest
+    }
+
+    pub(crate) fn start_timeout(&self) -> Option<Duration> {
+        self.spec.policy.as_ref()?.start_timeout
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
+    }
+
+    /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
+    pub(crate) fn is_apart(&self) -> bool {
+        match &self.state {
+            State::Held(held) => matches!(held.hold, Hold::Parked { .. }) || self.start_call.is_some(),
+            State::Live(_) | State::Down => false,
+        }
+    }
+
+    /// In the middle of a start, or of a stop that was ordered.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self.standing() {
+            Standing::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),
+            Standing::Stopping => !self.stop_calls.is_empty(),
+            Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Up => false,
+        }
+    }
+
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.spec.restart == Restart::Temporary
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        match &self.state {
+            State::Down => Standing::Down,
+            State::Held(held) => match held.hold {
+                Hold::Queued | Hold::Backoff { .. } => Standing::Retrying,
+                Hold::Dependency => Standing::Waiting,
+                Hold::Parked { .. } => Standing::Parked,
+            },
+            State::Live(live) => match (live.ending, &live.stage) {
+                (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
+                (Ending::NotTold | Ending::KilledByOthers, Stage::Starting) => Standing::Starting,
+                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Ready | Stage::Dead(_)) => Standing::Up,
+            },
+        }
+    }
+}

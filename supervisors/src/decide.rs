@@ -1,0 +1,216 @@
+//! What becomes of a child, as both kinds of supervisor decide it; and the few questions they answer each in its own way.
+
+use std::time::Duration;
+
+use crate::action::Report;
+use crate::child::{Held, StartCall};
+use crate::children::{Attempt, ChildKey};
+use crate::exit::Exit;
+use crate::judge::Verdict;
+use crate::ladder::Stop;
+use crate::management::{Done, Manage};
+use crate::nursery::{Event, Nursery};
+use crate::order::{Answer, Call, Order, OrderError};
+use crate::spec::ChildSpec;
+
+/// What a supervisor decides in its own way. The trait is private: nobody implements it outside of this crate.
+pub trait Decide {
+    fn nursery(&self) -> &Nursery;
+    fn nursery_mut(&mut self) -> &mut Nursery;
+    /// A step of the ordered work that goes before all events, if there is any.
+    fn work(&mut self) -> Step;
+    /// The supervisor begins to end.
+    fn end(&mut self, exit: Exit, by_force: bool);
+    /// The child is not to be restarted.
+    fn rest(&mut self, key: ChildKey);
+    /// The child was stopped, or will not be started after all; by order, or on the way to something else.
+    fn gone(&mut self, key: ChildKey, was_ordered: bool);
+    /// The child is started again after a delay, with whomever its scope names.
+    fn restart(&mut self, key: ChildKey, delay: Duration, held: Held);
+    /// The start of a child failed, and is to be tried again.
+    fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held);
+    /// Whether there is room for this child.
+    fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
+    /// Carries out an order that only this kind of supervisor takes.
+    fn carry_out_own(&mut self, call: Call, order: Order) -> Result<Done, OrderError>;
+    /// Boot is under way: a start that fails is fatal.
+    fn is_booting(&self) -> bool {
+        false
+    }
+    /// What this child does holds up the others, where their order matters.
+    fn wait_in_order(&mut self, _: ChildKey) {}
+    /// A child whose group was to be started with it is parked: they are started without it.
+    fn start_left_behind(&mut self) {}
+    /// A child whose group was to be started with it was terminated: they rest.
+    fn rest_left_behind(&mut self) {}
+    /// When events stop waiting for a start or a stop.
+    fn patient_until(&self) -> Option<Duration> {
+        if self.nursery().inbox.is_empty() { None } else { self.nursery().patient_until() }
+    }
+    /// That moment may have come.
+    fn patience_is_over(&mut self) {}
+    /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
+    fn take_retry(&mut self) -> Option<ChildKey> {
+        match self.nursery_mut().inbox.pop_back()? {
+            Event::Retry(key) => Some(key),
+            other => {
+                self.nursery_mut().inbox.push_back(other);
+                None
+            }
+        }
+    }
+    /// Its turn has come.
+    fn retry(&mut self, key: ChildKey) {
+        self.nursery_mut().inbox.push_back(Event::Retry(key));
+    }
+}
+
+/// What came of a step of ordered work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is under way: events may be taken.
+    Idle,
+    /// It waits for somebody, and so do events.
+    Waits,
+    /// It went on.
+    Taken,
+}
+
+/// What every supervisor decides alike.
+pub(crate) trait Alike: Decide {
+    /// It is so late now.
+    fn at(&mut self, now: Duration) -> &mut Nursery {
+        let nursery = self.nursery_mut();
+        nursery.now = nursery.now.max(now);
+        nursery
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Exit(attempt) => {
+                let key = attempt.child();
+                let Some(ended) = self.nursery_mut().take_exit(attempt) else { return };
+                let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.significant);
+                self.nursery_mut().report_exit(key, &ended.exit);
+                let verdict = self.nursery_mut().judge(key, ended);
+                self.follow(key, verdict);
+                if verdict == Verdict::Rest && is_significant && self.nursery().is_last_significant() {
+                    self.end(Exit::Shutdown, false);
+                }
+            }
+            Event::Retry(key) => {
+                let Some(verdict) = self.nursery_mut().take_turn(key) else { return };
+                self.follow(key, verdict);
+                if verdict == Verdict::Park {
+                    self.start_left_behind();
+                }
+            }
+            Event::Stop { exit, .. } => self.end(exit, false),
+            Event::Order { call, order, .. } => self.carry_out(call, order),
+        }
+    }
+
+    fn follow(&mut self, key: ChildKey, verdict: Verdict) {
+        match verdict {
+            Verdict::Rest => self.rest(key),
+            Verdict::Restart(held, delay) => self.restart(key, delay, held),
+            Verdict::Park => self.nursery_mut().park(key),
+            Verdict::GiveUp => {
+                self.nursery_mut().reports.push_back(Report::GaveUp { child: key });
+                self.end(Exit::Shutdown, false);
+            }
+        }
+    }
+
+    /// A start was answered with *ignore* (OTP rules 10, 30, 81).
+    fn ignored(&mut self, attempt: Attempt) {
+        let key = attempt.child();
+        self.nursery_mut().vacate(key);
+        let start = self.nursery_mut().take_start_call(key);
+        self.rest(key);
+        if let Some(StartCall { call, .. }) = start {
+            self.nursery_mut().answer(call, Ok(Answer::Ignored));
+        }
+    }
+
+    /// A start came to nothing: an ordered one is not tried again, an automatic one is (OTP rules 30, 81, 85).
+    fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
+        let key = attempt.child();
+        let now = self.nursery().now;
+        let Some(live) = self.nursery_mut().vacate(key) else { return };
+        if let Some(start) = self.nursery_mut().take_start_call(key) {
+            return self.start_order_failed(key, start, exit);
+        }
+        // A killed supervisor tells nothing.
+        if !self.nursery().is_killing() {
+            self.nursery_mut().reports.push_back(Report::StartError { child: key, exit: exit.clone() });
+        }
+        if self.nursery().is_ending() {
+            return;
+        }
+        let verdict = self.nursery_mut().judge(key, live.ended(exit.clone(), now));
+        match verdict {
+            // OTP rule 11, unless a rule has thought of it.
+            Verdict::GiveUp if self.is_booting() => self.fail_boot(key, exit),
+            Verdict::Restart(..) if self.is_booting() && !self.nursery().is_by_rule(key) => self.fail_boot(key, exit),
+            Verdict::Restart(held, delay) => self.try_again(key, delay, held),
+            Verdict::Rest | Verdict::Park | Verdict::GiveUp => self.follow(key, verdict),
+        }
+    }
+
+    /// A failure at boot ends the supervisor: elder children are stopped, no budget is used (OTP rule 11).
+    fn fail_boot(&mut self, key: ChildKey, cause: Exit) {
+        let Some(child) = self.nursery().children.get(key) else { return };
+        let exit = Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() };
+        self.end(exit, false);
+    }
+
+    /// Tells a child to stop; `true` when it has to be waited for.
+    fn stop_child(&mut self, key: ChildKey, by_force: bool) -> bool {
+        match self.nursery_mut().stop(key, by_force) {
+            Stop::Idle => self.has_gone(key, &Exit::Shutdown, false),
+            Stop::Dead(exit) => self.stopped(key, &exit),
+            Stop::Told => return true,
+        }
+        false
+    }
+
+    /// A child that was told to stop is gone.
+    fn stopped(&mut self, key: ChildKey, exit: &Exit) {
+        let is_quiet = self.nursery().is_killing() || self.nursery().is_expected(key, exit);
+        if self.nursery_mut().vacate(key).is_none() {
+            return;
+        }
+        if !is_quiet {
+            self.nursery_mut().reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
+        }
+        let child = self.nursery_mut().children.get_mut(key);
+        let stop_calls = child.map(|child| std::mem::take(&mut child.stop_calls)).unwrap_or_default();
+        self.has_gone(key, exit, !stop_calls.is_empty());
+        for call in stop_calls {
+            self.nursery_mut().answer(call, Ok(Answer::Done));
+        }
+    }
+
+    /// It has no process any more; who waited for its start is told.
+    fn has_gone(&mut self, key: ChildKey, exit: &Exit, was_ordered: bool) {
+        match self.nursery_mut().take_start_call(key) {
+            Some(start) => self.start_order_failed(key, start, exit.clone()),
+            None => self.gone(key, was_ordered),
+        }
+    }
+
+    /// An ordered start came to nothing: a new child's spec is not kept, an old one's is. It is not retried, and costs
+    /// no unit (OTP rules 25, 60, 62).
+    fn start_order_failed(&mut self, key: ChildKey, StartCall { call, is_new }: StartCall, exit: Exit) {
+        let is_over = self.nursery().is_ending();
+        if is_new {
+            self.nursery_mut().forget(key);
+        } else if !is_over {
+            self.rest(key);
+        }
+        self.nursery_mut().answer(call, Err(if is_over { OrderError::Over } else { OrderError::Failed(exit) }));
+    }
+}
+
+impl<T: Decide + ?Sized> Alike for T {}

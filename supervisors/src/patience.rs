@@ -1,0 +1,92 @@
+//! Patience: how long a start, or a stop that was ordered, holds up other events.
+//!
+//! Invariant: at most [`PATIENCE`], and only while no other is known to be slow. What is prompt happens in OTP's order, and
+//! what hangs delays nobody.
+
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::child::{Standing, State};
+use crate::children::Attempt;
+use crate::decide::{Alike, Decide};
+use crate::nursery::{Event, Nursery};
+use crate::order::{Answer, Order};
+use crate::supervisor::Supervisor;
+
+/// How long a start or a stop that others wait for counts as prompt.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
+
+impl Nursery {
+    /// Others wait for this attempt to come up, or to be gone.
+    pub(crate) fn wait_for(&mut self, attempt: Attempt) {
+        if self.slow == 0 {
+            self.awaited = Some((attempt, self.now));
+        }
+    }
+
+    /// Until when what may still prove prompt holds up other events.
+    pub(crate) fn patient_until(&self) -> Option<Duration> {
+        let (attempt, since) = self.awaited?;
+        let child = self.children.get(attempt.child())?;
+        (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PATIENCE))
+    }
+
+    /// Whether other events are held up now. What took too long to be waited for is remembered as slow.
+    pub(crate) fn is_patient(&mut self) -> bool {
+        let until = self.patient_until();
+        if until.is_some_and(|until| self.now < until) {
+            return true;
+        }
+        if let (Some(_), Some((attempt, _))) = (until, self.awaited.take())
+            && let Some(live) = self.children.live_mut(attempt)
+            && !std::mem::replace(&mut live.is_slow, true)
+        {
+            self.slow += 1;
+        }
+        false
+    }
+}
+
+impl Supervisor {
+    /// When a start that an order waits for is cut short.
+    pub(crate) fn cut_short_at(&self) -> Option<Duration> {
+        let child = self.nursery.children.get(self.procession.as_ref()?.awaiting?)?;
+        let State::Live(live) = &child.state else { return None };
+        let impatient = self.nursery.inbox.iter().filter_map(|event| match event {
+            Event::Stop { given, .. } | Event::Order { order: Order::Read, given, .. } => Some(*given),
+            Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
+            Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => None,
+        });
+        let given = impatient.min().filter(|_| child.standing() == Standing::Starting)?;
+        Some(given.max(live.since).saturating_add(PATIENCE))
+    }
+
+    /// A start hangs: reads are answered, an order to stop is obeyed, a child that is to be terminated is told, out of turn.
+    pub(crate) fn cut_short(&mut self) {
+        let Some(awaited) = self.procession.as_ref().and_then(|procession| procession.awaiting) else { return };
+        let Some(child) = self.nursery.children.get_mut(awaited) else { return };
+        let events = std::mem::take(&mut self.nursery.inbox);
+        let must_end = events.iter().any(|event| matches!(event, Event::Stop { .. }));
+        let mut end = None;
+        for event in events {
+            match event {
+                Event::Stop { exit, .. } if end.is_none() => end = Some(exit),
+                Event::Order { call, order: Order::Read, .. } if end.is_none() => {
+                    self.nursery.actions.push_back(Action::Answer { call, result: Ok(Answer::Done) });
+                }
+                Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
+                    child.stop_calls.push(call);
+                }
+                Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
+                    self.nursery.inbox.push_back(event);
+                }
+            }
+        }
+        let is_told = !child.stop_calls.is_empty();
+        if let Some(exit) = end {
+            self.end(exit, false);
+        } else if is_told {
+            self.stop_child(awaited, false);
+        }
+    }
+}

@@ -14,6 +14,7 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
 use crate::layer::{Configured, Group, Layer};
+use crate::policy::{phrases, words};
 use crate::supervisor::adopting::Configuration;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
@@ -87,7 +88,7 @@ impl fmt::Display for ApplyError {
 impl std::error::Error for ApplyError {}
 
 /// When a change counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum When {
     Now,
     AtNextStart,
@@ -213,48 +214,42 @@ fn sensible(path: &str, wanted: Configured) -> Result<Configured, Vec<String>> {
 
 /// Field by field.
 fn differences(before: &Configured, after: &Configured) -> Vec<(When, &'static str, String, String)> {
-    let mut found = Vec::new();
-    let mut compare = |when, field, before: &dyn fmt::Debug, after: &dyn fmt::Debug| {
-        let (before, after) = (shown(before), shown(after));
-        if before != after {
-            found.push((when, field, before, after));
-        }
-    };
-    let (old, new) = (&before.spec, &after.spec);
-    compare(When::Now, "restart", &old.restart_type(), &new.restart_type());
-    compare(When::Now, "shutdown_timeout", &old.shutdown_rule(), &new.shutdown_rule());
-    let (old, new): (Policy, Policy) = (old.policy_rule(), new.policy_rule());
-    compare(When::Now, "delay", &old.backoff, &new.backoff);
-    compare(When::Now, "reset_after", &old.reset_after, &new.reset_after);
-    compare(When::Now, "reset_on_ready", &old.reset_on_ready, &new.reset_on_ready);
-    compare(When::Now, "reset_after_messages", &old.reset_after_messages, &new.reset_after_messages);
-    compare(When::Now, "max_restarts", &old.budget, &new.budget);
-    compare(When::Now, "on_give_up", &old.on_give_up, &new.on_give_up);
-    compare(When::Now, "not_ready", &old.not_ready, &new.not_ready);
-    compare(When::Now, "rules", &old.rules, &new.rules);
-    compare(When::Now, "watchdog", &old.watchdog, &new.watchdog);
-    compare(When::AtNextStart, "ready", &old.readiness, &new.readiness);
-    compare(When::AtNextStart, "start_timeout", &old.start_timeout, &new.start_timeout);
-    compare(When::AtNextStart, "depends_on", &old.depends_on, &new.depends_on);
-    if let (Some(old), Some(new)) = (before.mailbox, after.mailbox) {
-        compare(When::Now, "mailbox", &old, &new);
-    }
-    if let (Some(old), Some(new)) = (before.group, after.group) {
-        let Group { intensity, budget_clock, starts_max } = old;
-        compare(When::Now, "max_restarts", &intensity, &new.intensity);
-        compare(When::Now, "budget_clock", &budget_clock, &new.budget_clock);
-        // A gate that is there can be made wider or narrower; one that is not is built with the supervisor's next start.
-        let when = if starts_max.is_some() && new.starts_max.is_some() { When::Now } else { When::AtNextStart };
-        compare(when, "max_starting", &starts_max, &new.starts_max);
-    }
-    found
+    let both = told(before).into_iter().zip(told(after));
+    let changed = both.filter(|((.., before), (.., after))| before != after);
+    changed.map(|((was, field, before), (is, _, after))| (was.max(is), field, before, after)).collect()
 }
 
-fn shown(value: &dyn fmt::Debug) -> String {
-    let text = format!("{value:?}");
-    match text.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')) {
-        Some(inner) => inner.to_owned(),
-        None if text == "None" => "not set".to_owned(),
-        None => text,
+/// Every field in the words of policy files, and when a change of it counts. The same fields for the same kind of child.
+fn told(configured: &Configured) -> Vec<(When, &'static str, String)> {
+    let Configured { spec, mailbox, group, is_supervisor: _ } = configured;
+    let policy: Policy = spec.policy_rule();
+    let mut all = vec![
+        (When::Now, "restart", words::word(spec.restart_type()).into()),
+        (When::Now, "shutdown_timeout", phrases::stop(spec.shutdown_rule())),
+        (When::Now, "delay", said(policy.backoff.as_ref().map(phrases::curve))),
+        (When::Now, "reset_after", said(policy.reset_after.map(phrases::time))),
+        (When::Now, "reset_on_ready", said(policy.reset_on_ready)),
+        (When::Now, "reset_after_messages", said(policy.reset_after_messages)),
+        (When::Now, "max_restarts", phrases::budget(policy.budget)),
+        (When::Now, "on_give_up", said(policy.on_give_up.as_ref().map(phrases::parting))),
+        (When::Now, "not_ready", said(policy.not_ready.as_ref().map(phrases::not_ready))),
+        (When::Now, "rules", said(policy.rules.as_deref().map(phrases::rules))),
+        (When::Now, "watchdog", said(policy.watchdog.map(phrases::time))),
+        (When::AtNextStart, "ready", said(policy.readiness.map(words::word))),
+        (When::AtNextStart, "start_timeout", said(policy.start_timeout.map(phrases::time))),
+        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(|names| names.join(", ")))),
+    ];
+    all.extend(mailbox.map(|settings| (When::Now, "mailbox", phrases::mailbox(settings))));
+    if let Some(Group { intensity, budget_clock, starts_max }) = *group {
+        all.push((When::Now, "max_restarts", phrases::budget(Some(intensity))));
+        all.push((When::Now, "budget_clock", words::word(budget_clock).into()));
+        // A gate that is there can be made wider or narrower; one that is not is built with the supervisor's next start.
+        let when = if starts_max.is_some() { When::Now } else { When::AtNextStart };
+        all.push((when, "max_starting", starts_max.map_or_else(|| "unlimited".into(), |most| most.to_string())));
     }
+    all
+}
+
+fn said(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "not set".into(), |value| value.to_string())
 }

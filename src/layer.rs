@@ -13,8 +13,10 @@ pub(crate) struct Configured {
     pub(crate) spec: ChildSpec,
     /// Of a child that is not a supervisor.
     pub(crate) mailbox: Option<mailbox::Settings>,
-    /// Of a supervisor.
+    /// Of a supervisor, where its children as a whole are asked about.
     pub(crate) group: Option<Group>,
+    /// What is said of every service is not said of it.
+    pub(crate) is_supervisor: bool,
 }
 
 /// What a supervisor may be told about its children as a whole.

@@ -85,6 +85,8 @@ async fn policies_are_applied_live_and_the_answer_says_what_and_when() {
     assert!(web.cast(ProbeMsg::Note(1)).is_ok() && web.cast(ProbeMsg::Note(2)).is_ok());
     assert_eq!(web.cast(ProbeMsg::Note(3)).unwrap_err().refusal(), Refusal::Full);
 
+    // What is said of every service is not said of a supervisor.
+    assert!(!applied.live.iter().any(|change| &*change.path == "shop/workers"), "{text}");
     // The same again is nothing new; nothing at all gives the code its word back.
     assert!(tree.apply(&file).await.unwrap().is_empty());
     let back = tree.apply(&parse("")).await.unwrap();

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use comfy_table::{Table, presets};
-use regrow_supervisors::{Backoff, BudgetClock, ChildSpec, GiveUp, Intensity, Policy, Rule, Shutdown};
+use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
 use crate::layer::{Configured, Group};
 use crate::mailbox::Settings;
 use crate::policy::durations::time;
 use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::phrases;
 use crate::policy::problem::Problem;
 use crate::policy::said::Group as _;
 use crate::policy::source::Place;
@@ -64,7 +65,7 @@ impl Explanation {
             places.extend(shared.into_iter().filter(|(name, _)| !name.starts_with("children.defaults.")));
         }
         let said_in_code = shown(coded);
-        let defaults = shown(&library_defaults(path, coded.group.is_some()));
+        let defaults = shown(&library_defaults(path, coded.is_supervisor));
         let settings = shown(configured).into_iter().map(|(field, value)| {
             let is_same = |others: &[Shown]| others.contains(&(field, value.clone()));
             let origin = match places.iter().find(|(name, _)| name == field) {
@@ -135,6 +136,7 @@ pub(crate) fn library_defaults(path: &str, is_supervisor: bool) -> Configured {
         spec: if is_supervisor { ChildSpec::supervisor(id) } else { ChildSpec::new(id) },
         mailbox: (!is_supervisor).then(Settings::default),
         group: is_supervisor.then_some(group),
+        is_supervisor,
     }
 }
 
@@ -145,16 +147,16 @@ fn shown(configured: &Configured) -> Vec<Shown> {
     let policy = configured.spec.policy_rule();
     let mut all = vec![("restart", word(configured.spec.restart_type()).into())];
     all.extend(budget(policy.budget, ["max_restarts", "within"], "shared with its siblings"));
-    all.extend(curve(policy.backoff.as_ref(), ["delay", "factor", "max_delay", "jitter"]));
+    all.extend(phrases::curve_fields(policy.backoff.as_ref(), ["delay", "factor", "max_delay", "jitter"]));
     all.extend(lives(configured, &policy));
     let not_ready = policy.not_ready.clone().unwrap_or_default();
     let names = ["not_ready.max_restarts", "not_ready.within"];
     all.extend(budget(not_ready.budget, names, "as for all lives"));
     if not_ready.backoff.is_some() {
         let names = ["not_ready.delay", "not_ready.factor", "not_ready.max_delay", "not_ready.jitter"];
-        all.extend(curve(not_ready.backoff.as_ref(), names));
+        all.extend(phrases::curve_fields(not_ready.backoff.as_ref(), names));
     }
-    all.push(("rules", rules(policy.rules.as_deref().unwrap_or_default())));
+    all.push(("rules", phrases::rules(policy.rules.as_deref().unwrap_or_default())));
     if let Some(mailbox) = configured.mailbox {
         let capacity = if mailbox.capacity == usize::MAX { "unbounded".into() } else { mailbox.capacity.to_string() };
         all.push(("mailbox.capacity", capacity));
@@ -177,20 +179,6 @@ fn budget(budget: Option<Intensity>, [max_restarts, within]: [&'static str; 2], 
     shown
 }
 
-fn curve(backoff: Option<&Backoff>, [delay, factor, max_delay, jitter]: [&'static str; 4]) -> Vec<Shown> {
-    let Some(backoff) = backoff else { return vec![(delay, "none".into())] };
-    let mut shown = Vec::new();
-    if let Some((first, by, max)) = backoff.growth() {
-        shown = vec![(delay, time(first)), (factor, by.to_string()), (max_delay, time(max))];
-    }
-    if let Some(delays) = backoff.list() {
-        let delays: Vec<_> = delays.iter().copied().map(time).collect();
-        shown = vec![(delay, delays.join(", "))];
-    }
-    shown.push((jitter, word(backoff.spread()).into()));
-    shown
-}
-
 /// What ends a life, and what makes it a good one.
 fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
     let limit = |limit: Option<_>| limit.map_or("off".into(), time);
@@ -204,50 +192,16 @@ fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
         [] => "nobody".into(),
         names => names.join(", "),
     };
-    let on_give_up = match &policy.on_give_up {
-        Some(GiveUp::Park(probes)) => {
-            let parts: Vec<_> = curve(Some(probes), ["delay", "factor", "max_delay", "jitter"])
-                .into_iter()
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect();
-            format!("park: {}", parts.join(", "))
-        }
-        Some(GiveUp::Escalate) | None => "escalate".into(),
-    };
+    let on_give_up = phrases::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));
     vec![
         ("reset_after", reset_after),
         ("reset_on_ready", policy.reset_on_ready.unwrap_or_default().to_string()),
         ("reset_after_messages", policy.reset_after_messages.map_or("off".into(), |messages| messages.to_string())),
-        (
-            "shutdown_timeout",
-            match configured.spec.shutdown_rule() {
-                Shutdown::Kill => "kill".into(),
-                Shutdown::After(grace) => time(grace),
-                Shutdown::Wait => "wait".into(),
-            },
-        ),
+        ("shutdown_timeout", phrases::stop(configured.spec.shutdown_rule())),
         ("start_timeout", limit(policy.start_timeout)),
         ("ready", word(policy.readiness.unwrap_or_default()).into()),
         ("depends_on", depends_on),
         ("watchdog", limit(policy.watchdog)),
         ("on_give_up", on_give_up),
     ]
-}
-
-fn rules(rules: &[Rule]) -> String {
-    let told = rules.iter().map(|rule| {
-        let kinds: Vec<_> = rule.on.iter().map(|on| word(*on)).collect();
-        let mut told = if kinds.is_empty() { "any end".into() } else { kinds.join(" or ") };
-        if let Some(error) = &rule.error {
-            told.push_str(&format!(" of type {error}"));
-        }
-        if let Some(text) = &rule.text {
-            told.push_str(&format!(" with {text:?}"));
-        }
-        let free = if rule.counts { "" } else { ", uncounted" };
-        format!("{told}: {}{free}", word(rule.then))
-    });
-    let told: Vec<_> = told.collect();
-    // A line each: they are long.
-    if told.is_empty() { "none".into() } else { told.join("\n") }
 }

@@ -93,7 +93,23 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. It is looked at so often.
+    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same.
+    ///
+    /// The file is read every `look_every`, and a change counts when two looks in a row have seen the same text. One that is
+    /// refused, or missing, changes nothing; the next one counts. The tree is up by now, so what the file says about starts
+    /// holds from the next ones on: [`Supervisor::policies`](crate::Supervisor::policies) is for the first.
+    ///
+    /// ```no_run
+    /// # async fn example(tree: regrow::Tree) {
+    /// let mut followed = tree.follow_policies("shop.toml", std::time::Duration::from_secs(1));
+    /// while let Some(answer) = followed.next().await {
+    ///     match answer {
+    ///         Ok(applied) => eprintln!("{applied}"),
+    ///         Err(error) => eprintln!("as before: {error}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///

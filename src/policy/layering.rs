@@ -65,7 +65,7 @@ pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>,
         (Some(coded), Some(said)) => Some(group_over(said, coded)),
         (coded, _) => coded,
     };
-    Configured { spec, mailbox, group }
+    Configured { spec, mailbox, group, is_supervisor: coded.is_supervisor }
 }
 
 fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {

@@ -82,7 +82,7 @@
 //! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
 //! | `layering.rs` | what all of it comes to for one path |
 //! | `follow.rs` | a file that is applied whenever it changes |
-//! | `explain.rs`, `schema.rs` | where each setting comes from; the format, for editors |
+//! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
 mod checks;
@@ -97,6 +97,7 @@ mod give_up;
 mod layering;
 mod numbers;
 mod pattern;
+pub(crate) mod phrases;
 mod picture;
 mod policies;
 mod problem;
@@ -108,7 +109,7 @@ mod script;
 mod simulate;
 mod source;
 mod texts;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

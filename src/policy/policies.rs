@@ -181,7 +181,7 @@ impl Policies {
     }
 
     fn said(&self, path: &str, coded: &Configured) -> (ChildFields, Option<SupervisorFields>) {
-        let fields = fields_of(self.documents.iter(), path, coded.group.is_some());
+        let fields = fields_of(self.documents.iter(), path, coded.is_supervisor);
         (fields, coded.group.and_then(|_| children_of(self.documents.iter(), path)))
     }
 

@@ -6,6 +6,8 @@ use regrow_supervisors::{Backoff, Intensity, Jitter, Policy, Restart};
 
 use crate::layer::{Configured, Layer};
 use crate::policy::explain::library_defaults;
+use crate::policy::fields::{ChildFields, SupervisorFields};
+use crate::policy::said::Group;
 use crate::policy::{Policies, Problem};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -92,4 +94,12 @@ fn an_explanation_tells_the_code_from_a_default() {
     let origin = |field| explained.setting(field).map(|setting| setting.origin().to_string());
     assert_eq!(origin("watchdog").as_deref(), Some("the code"));
     assert_eq!(origin("start_timeout").as_deref(), Some("default"));
+}
+
+#[test]
+fn the_docs_name_every_field() {
+    let docs: String = include_str!("mod.rs").lines().filter(|line| line.starts_with("//!")).collect();
+    for name in ChildFields::NAMES.iter().chain(SupervisorFields::NAMES) {
+        assert!(docs.contains(&format!("`{name}`")) || *name == "defaults", "{name}");
+    }
 }

@@ -44,15 +44,20 @@ impl Driver {
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
         let line = |(key, entry): (ChildKey, &Entry)| {
             let spec = self.machine.spec(key)?.clone();
-            let mailbox = (!entry.kind.is_supervisor()).then(|| entry.slot.settings());
-            let now = Configured { spec, mailbox, group: None };
+            let is_supervisor = entry.kind.is_supervisor();
+            let mailbox = (!is_supervisor).then(|| entry.slot.settings());
+            let now = Configured { spec, mailbox, group: None, is_supervisor };
             // A supervisor tells of its children as a whole itself.
             let coded =
                 entry.coded.as_deref().map_or_else(|| now.clone(), |coded| Configured { group: None, ..coded.clone() });
             Some(Configuration { path: entry.path.clone(), coded, now })
         };
-        let bare =
-            |group| Configured { spec: ChildSpec::supervisor(self.plan.name()), mailbox: None, group: Some(group) };
+        let bare = |group| Configured {
+            spec: ChildSpec::supervisor(self.plan.name()),
+            mailbox: None,
+            group: Some(group),
+            is_supervisor: true,
+        };
         let own = Configuration { path: self.plan.path.clone(), coded: bare(self.plan.group()), now: bare(self.group) };
         self.children.iter().filter_map(|(key, entry)| line((*key, entry))).chain([own]).collect()
     }

@@ -15,7 +15,8 @@ use crate::world::World;
 /// What is in force about a supervisor's children as a whole, where the code says `coded`.
 pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
     let Some(layer) = world.rulebook.layer() else { return coded };
-    let coded_one = Configured { spec: ChildSpec::supervisor(plan.name()), mailbox: None, group: Some(coded) };
+    let coded_one =
+        Configured { spec: ChildSpec::supervisor(plan.name()), mailbox: None, group: Some(coded), is_supervisor: true };
     let layered = layer.apply(&plan.path, &coded_one).group.unwrap_or(coded);
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }

@@ -203,7 +203,7 @@ impl Planned {
             Make::Life(_) => None,
             Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        Configured { spec, mailbox: self.settings, group }
+        Configured { spec, mailbox: self.settings, group, is_supervisor: group.is_some() }
     }
 
     /// Lists the child and everything below it.

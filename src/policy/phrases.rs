@@ -1,0 +1,82 @@
+//! Settings as a phrase each, in the words of policy files.
+
+use regrow_supervisors::{Backoff, GiveUp, Intensity, NotReady, Rule, Shutdown};
+
+use crate::mailbox::Settings;
+pub(crate) use crate::policy::durations::time;
+use crate::policy::words::word;
+
+/// Delays, as the one field that they are to whoever waits.
+pub(crate) fn curve(backoff: &Backoff) -> String {
+    let fields = curve_fields(Some(backoff), ["", "factor ", "max_delay ", "jitter "]).into_iter();
+    fields.map(|(field, value)| format!("{field}{value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Delays, field by field under these names.
+pub(crate) fn curve_fields(
+    backoff: Option<&Backoff>,
+    [delay, factor, max_delay, jitter]: [&'static str; 4],
+) -> Vec<(&'static str, String)> {
+    let Some(backoff) = backoff else { return vec![(delay, "none".into())] };
+    let mut shown = Vec::new();
+    if let Some((first, by, max)) = backoff.growth() {
+        shown = vec![(delay, time(first)), (factor, by.to_string()), (max_delay, time(max))];
+    }
+    if let Some(delays) = backoff.list() {
+        let delays: Vec<_> = delays.iter().copied().map(time).collect();
+        shown = vec![(delay, delays.join(", "))];
+    }
+    shown.push((jitter, word(backoff.spread()).into()));
+    shown
+}
+
+pub(crate) fn budget(budget: Option<Intensity>) -> String {
+    let Some(budget) = budget else { return "not set".into() };
+    match (budget.restarts_max(), budget.period()) {
+        (Some(most), Some(period)) => format!("{most} within {}", time(period)),
+        (None, _) | (_, None) => "unlimited".into(),
+    }
+}
+
+pub(crate) fn parting(then: &GiveUp) -> String {
+    match then {
+        GiveUp::Escalate => "escalate".into(),
+        GiveUp::Park(probes) => format!("park: delay {}", curve(probes)),
+    }
+}
+
+pub(crate) fn not_ready(not_ready: &NotReady) -> String {
+    let delay = not_ready.backoff.as_ref().map_or_else(|| "not set".into(), curve);
+    format!("max_restarts {}, delay {delay}", budget(not_ready.budget))
+}
+
+pub(crate) fn stop(shutdown: Shutdown) -> String {
+    match shutdown {
+        Shutdown::Kill => "kill".into(),
+        Shutdown::After(grace) => time(grace),
+        Shutdown::Wait => "wait".into(),
+    }
+}
+
+pub(crate) fn mailbox(Settings { capacity, overflow, on_restart }: Settings) -> String {
+    let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
+    format!("capacity {capacity}, overflow {}, on_restart {}", word(overflow), word(on_restart))
+}
+
+pub(crate) fn rules(rules: &[Rule]) -> String {
+    let told = rules.iter().map(|rule| {
+        let kinds: Vec<_> = rule.on.iter().map(|on| word(*on)).collect();
+        let mut told = if kinds.is_empty() { "any end".into() } else { kinds.join(" or ") };
+        if let Some(error) = &rule.error {
+            told.push_str(&format!(" of type {error}"));
+        }
+        if let Some(text) = &rule.text {
+            told.push_str(&format!(" with {text:?}"));
+        }
+        let free = if rule.counts { "" } else { ", uncounted" };
+        format!("{told}: {}{free}", word(rule.then))
+    });
+    let told: Vec<_> = told.collect();
+    // A line each: they are long.
+    if told.is_empty() { "none".into() } else { told.join("\n") }
+}

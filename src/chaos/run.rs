@@ -19,7 +19,7 @@ use crate::chaos::report::{FaultRecord, Report};
 use crate::chaos::script::{At, Line, Script};
 use crate::directory::{Entry, Kind};
 use crate::event::{Event, EventKind};
-use crate::mailbox::Settings;
+use crate::slot::AnySlot;
 use crate::slot::status::State;
 use crate::sync::lock;
 use crate::tree::{Directory, Tree};
@@ -140,8 +140,8 @@ async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::
 /// Invariant 1.
 struct Armed {
     world: Arc<World>,
-    /// Mailboxes that have been made full, and how they were, by the number of the fault.
-    full: Mutex<Vec<(usize, Arc<str>, Settings)>>,
+    /// Mailboxes that have been made full, by the number of the fault.
+    full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
 
 impl Armed {
@@ -167,9 +167,8 @@ impl Armed {
                 }
             }
             Fault::MailboxFull => {
-                let before = listed.slot.settings();
-                lock(&self.full).push((number, path.into(), before));
-                listed.slot.configure(Settings { capacity: 0, ..before });
+                listed.slot.set_jammed(true);
+                lock(&self.full).push((number, listed.slot));
                 Ok(())
             }
             Fault::Flap(_) => Ok(()),
@@ -182,24 +181,17 @@ impl Armed {
     }
 
     fn heal(&self, number: usize, path: &str) {
+        let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
+        mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
         let Some(listed) = self.world.directory.get(path) else { return };
-        lock(&self.full).retain(|(full, path, before)| {
-            let is_mine = *full == number;
-            if is_mine && self.world.directory.get(path).is_some() {
-                listed.slot.configure(*before);
-            }
-            !is_mine
-        });
         self.world.infirmary.heal(&*listed.slot, number);
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        for (_, path, before) in std::mem::take(&mut *lock(&self.full)) {
-            if let Some(listed) = self.world.directory.get(&path) {
-                listed.slot.configure(before);
-            }
+        for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
+            slot.set_jammed(false);
         }
         self.world.infirmary.disarm(|path| Some(self.world.directory.get(path)?.slot));
     }

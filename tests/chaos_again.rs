@@ -1,0 +1,46 @@
+//! Experiments leave nothing behind, and their books are right: what a second look at them found.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use common::{MS, SEC, probe};
+use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, When};
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{DynamicSupervisor, Intensity, Supervisor};
+
+fn experiment() -> Experiment {
+    Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
+}
+
+// Two that make one mailbox full at once: the second must not take the first's zero for what was there before.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_made_full_twice_is_as_before_afterwards() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let lines = vec![
+        Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+        Line::new(2 * SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+    ];
+    Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
+    let a = probe(&tree, "app/a");
+    assert!(a.cast(ProbeMsg::Note(1)).is_ok(), "the experiment is over, and the mailbox is full for ever");
+    tree.shutdown().await;
+}
+
+// Policies can be applied while an experiment has made a mailbox full.
+#[tokio::test(start_paused = true)]
+async fn policies_can_be_applied_during_an_experiment() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let lines = vec![Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(4 * SEC)];
+    let policies = regrow::policy::Policies::parse("[defaults]\nmailbox = { capacity = 77 }\n", "it").unwrap();
+    let apply = async {
+        tokio::time::sleep(2 * SEC).await;
+        tree.apply(&policies).await
+    };
+    let (chaos, experiment) = (Chaos::new(&tree), experiment());
+    let (_, applied) = tokio::join!(chaos.play(&experiment, Script { lines }), apply);
+    println!("{}", applied.unwrap());
+    let again = tree.apply(&policies).await.unwrap();
+    assert!(again.is_empty(), "healing undid it: {again}");
+    tree.shutdown().await;
+}
+

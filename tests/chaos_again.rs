@@ -44,3 +44,30 @@ async fn policies_can_be_applied_during_an_experiment() {
     tree.shutdown().await;
 }
 
+// A service that is gone and comes again under its name has books that begin anew.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_comes_again_under_its_name_has_books_of_its_own() {
+    let journal = Journal::new();
+    let pool = DynamicSupervisor::new("pool").budget(Intensity::unlimited());
+    let tree = Supervisor::one_for_one("app").child(pool).child(journal.probe("b")).start().await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    pool.start_child(journal.probe("w")).await.unwrap();
+    for n in 0..10 {
+        probe(&tree, "app/pool/w").cast(ProbeMsg::Note(n)).unwrap();
+    }
+    tokio::time::sleep(SEC).await;
+    let again = async {
+        tokio::time::sleep(2 * SEC).await;
+        pool.terminate_child("app/pool/w").await.or(pool.terminate_child("w").await).unwrap();
+        pool.start_child(journal.probe("w")).await.unwrap();
+        probe(&tree, "app/pool/w").cast(ProbeMsg::Note(1)).unwrap();
+    };
+    let other = Experiment::new("t").target("**").fault(Fault::Kill, "app/b", When::At(vec![SEC]));
+    let chaos = Chaos::new(&tree);
+    let (report, ()) = tokio::join!(chaos.run(other), again);
+    let report = report.unwrap();
+    let w = report.services.iter().find(|service| service.path == "app/pool/w").unwrap();
+    assert_eq!((w.messages.accepted, w.messages.handled), (1, 1), "{w:?}");
+    tree.shutdown().await;
+}
+

@@ -71,3 +71,46 @@ async fn a_service_that_comes_again_under_its_name_has_books_of_its_own() {
     tree.shutdown().await;
 }
 
+// A claim that breaks stops the experiment, and not the next fault.
+#[test]
+fn it_stops_as_soon_as_a_claim_is_broken() {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let began = tokio::time::Instant::now();
+        let experiment = Experiment::new("t")
+            .target("**")
+            .duration(60 * SEC)
+            .fault(Fault::Kill, "app/a", When::At(vec![50 * SEC]))
+            .probe("three seconds", move || async move {
+                anyhow::ensure!(began.elapsed() < 3 * SEC, "over");
+                Ok(())
+            })
+            .stop_when_broken();
+        Ok(Scene::new(tree, experiment))
+    });
+    let report = simulation.run(1).unwrap();
+    assert!(report.faults.is_empty(), "a fault was injected 47 s after the claim was broken");
+}
+
+// Mail is held, also of a service that something else ailed before.
+#[test]
+fn mail_is_held_though_it_is_slow_already() {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let a = probe(&tree, "app/a");
+        tokio::spawn(async move {
+            tokio::time::sleep(3 * SEC).await;
+            let _ = a.cast(ProbeMsg::Panic("it took a message"));
+        });
+        Ok(Scene::new(tree, experiment().duration(5 * SEC)))
+    });
+    let lines = vec![
+        Line::new(SEC, Fault::Slow(MS), &["app/a"]).lasting(4 * SEC),
+        Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
+    ];
+    let report = simulation.replay(1, Script { lines }).unwrap();
+    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
+    let end = a.lives[0].to.unwrap();
+    assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
+}
+

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::chaos::book::{Book, seconds};
@@ -99,6 +99,7 @@ impl<'a> Chaos<'a> {
             armed,
             book: book.clone(),
             claims,
+            broken: Arc::default(),
             is_virtual: self.is_virtual,
             agenda: BTreeMap::new(),
             flapping: Vec::new(),
@@ -222,6 +223,8 @@ struct Run<'a> {
     armed: Armed,
     book: Arc<Mutex<Book>>,
     claims: Arc<Mutex<Claims>>,
+    /// Rung when a look has found a claim that does not hold.
+    broken: Arc<Notify>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
     /// Who dies so long after each start, by the number of the fault.
@@ -242,6 +245,7 @@ impl Run<'_> {
                 self.claims.clone(),
                 self.book.clone(),
                 self.directory.clone(),
+                self.broken.clone(),
                 self.experiment.look_every,
             )));
             stopped = self.inject_until(begun + duration, &mut triggers).await;
@@ -277,6 +281,7 @@ impl Run<'_> {
                     Some(event) => self.follow(&event),
                     None => return Some("the tree ended".into()),
                 },
+                () = self.broken.notified() => {}
                 () = tokio::time::sleep_until(due) => {
                     if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
                         return None;
@@ -463,9 +468,18 @@ fn missed(struck: &Result<(), String>) -> String {
     struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
 }
 
-async fn keep_looking(claims: Arc<Mutex<Claims>>, book: Arc<Mutex<Book>>, directory: Directory, every: Duration) {
+async fn keep_looking(
+    claims: Arc<Mutex<Claims>>,
+    book: Arc<Mutex<Book>>,
+    directory: Directory,
+    broken: Arc<Notify>,
+    every: Duration,
+) {
     loop {
         tokio::time::sleep(every).await;
         look(&claims, &book, &directory, false).await;
+        if lock(&claims).is_broken() {
+            broken.notify_one();
+        }
     }
 }

@@ -3,8 +3,10 @@
 #[path = "common/tree.rs"]
 mod common;
 
+use std::time::Duration;
+
 use common::{MS, SEC, probe};
-use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, When};
+use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, Trigger, When};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{DynamicSupervisor, Intensity, Supervisor};
 
@@ -114,3 +116,28 @@ fn mail_is_held_though_it_is_slow_already() {
     assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
 }
 
+// A fault that follows what it brings about, in no time: the clock would stand still for ever.
+#[test]
+fn faults_that_follow_each_other_in_no_time_are_stopped() {
+    let simulation = Simulation::new(|seed| async move {
+        let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
+        let tree = app.child(Journal::new().probe("a")).start().await?;
+        let when = When::After { event: Trigger::Started, of: "app/a".into(), delay: Duration::ZERO };
+        Ok(Scene::new(tree, experiment().fault(Fault::Kill, "app/a", when)))
+    });
+    let report = simulation.run(1).unwrap();
+    assert!(report.stopped.is_some_and(|why| why.contains("no time passes")));
+}
+
+// Nothing that overflows the clock, fills the memory or does nothing is carried out.
+#[test]
+fn times_that_no_run_can_have_are_refused() {
+    let of = |fault| experiment().fault(fault, "app/a", When::Every(SEC)).check().unwrap_err().to_string();
+    assert_eq!(of(Fault::Flap(Duration::ZERO)), "`flap 0ns` can never strike: its time is zero");
+    assert_eq!(of(Fault::Slow(Duration::MAX)), "a time of a fault is longer than a year");
+    assert!(experiment().duration(Duration::MAX).check().is_err());
+    assert!(experiment().stabilise_within(Duration::MAX).check().is_err());
+    assert!(experiment().lasting(Fault::Hold, "app/a", When::Every(SEC), Duration::MAX).check().is_err());
+    let many = experiment().fault(Fault::Kill, "app/a", When::Every(Duration::from_nanos(1))).check();
+    assert!(many.unwrap_err().to_string().contains("more than a million times"));
+}

@@ -1,0 +1,39 @@
+//! Starts wait for nobody who is not there: what a second look at policies found.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::time::Duration;
+
+use common::{MS, SEC, probe, soon, up};
+use regrow::testing::{Journal, Probe, ProbeMsg};
+use regrow::{Abandon, Child, Context, DynamicSupervisor, Intensity, Policy, Shutdown, Supervisor};
+
+// A start that is abandoned gives its place in the gate away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_abandoned_start_gives_its_place_to_the_next() {
+    let journal = Journal::new();
+    let tree = Supervisor::one_for_one("app").max_starting(1).child(journal.probe("b")).start().await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    let stuck = Child::service("stuck", |_: Context<Probe>| async {
+        std::thread::sleep(Duration::from_secs(10));
+        anyhow::bail!("late")
+    });
+    let stuck = stuck.shutdown(Shutdown::Kill).abandon(Abandon::After(100 * MS));
+    let starting = {
+        let app = app.clone();
+        tokio::spawn(async move { app.start_child(stuck).await })
+    };
+    soon("its start", async {
+        while tree.directory().status("app/stuck").is_none_or(|status| status.state != regrow::State::Starting) {
+            tokio::time::sleep(10 * MS).await;
+        }
+    })
+    .await;
+    soon("its end", app.terminate_child("stuck")).await.unwrap();
+    probe(&tree, "app/b").cast(ProbeMsg::Panic("x")).unwrap();
+    tokio::time::timeout(5 * SEC, up(&tree, "app/b", 2)).await.expect("the gate is shut");
+    let _ = starting.await;
+    tree.shutdown_within(SEC).await;
+}
+

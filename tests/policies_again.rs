@@ -37,3 +37,26 @@ async fn an_abandoned_start_gives_its_place_to_the_next() {
     tree.shutdown_within(SEC).await;
 }
 
+// Who depends on a service that went and came again waits for the one that is there.
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_comes_again_is_watched_again() {
+    let journal = Journal::new();
+    let tree = Supervisor::one_for_one("app")
+        .budget(Intensity::unlimited())
+        .child(DynamicSupervisor::new("pool").budget(Intensity::unlimited()))
+        .start()
+        .await
+        .unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    pool.start_child(journal.probe("w")).await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    app.start_child(journal.probe("a").policy(Policy::default().depends_on(["app/pool/w"]))).await.unwrap();
+    up(&tree, "app/a", 1).await;
+    pool.terminate_child("w").await.unwrap();
+    pool.start_child(journal.probe("w")).await.unwrap();
+    up(&tree, "app/pool/w", 1).await;
+    probe(&tree, "app/a").cast(ProbeMsg::Panic("x")).unwrap();
+    up(&tree, "app/a", 2).await;
+    tree.shutdown().await;
+}
+

@@ -130,7 +130,7 @@ impl fmt::Debug for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use regrow_supervisors::{Action, ChildSpec, Strategy, Supervisor};
+    use regrow_supervisors::{Action, ChildSpec, Machine, Strategy, Supervisor};
 
     use super::*;
 
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn who_is_called_off_between_two_doors_takes_no_place() {
         let facts = Arc::new(Facts::new(Arc::default()));
-        let specs = ['a', 'b'].map(|id| ChildSpec::worker(id.to_string()));
+        let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
         let mut machine = Supervisor::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
         let mut attempts = Vec::new();
         while let Some(action) = machine.poll_action() {

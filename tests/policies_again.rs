@@ -6,24 +6,33 @@ mod common;
 use std::time::Duration;
 
 use common::{MS, SEC, probe, soon, up};
-use regrow::testing::{Journal, Probe, ProbeMsg};
+use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Abandon, Child, Context, DynamicSupervisor, Intensity, Policy, Shutdown, Supervisor};
+
+struct Idle;
+
+impl regrow::Service for Idle {
+    type Msg = ();
+    async fn handle(&mut self, (): (), _: &mut Context<Self>) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
 
 // A start that is abandoned gives its place in the gate away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_abandoned_start_gives_its_place_to_the_next() {
     let journal = Journal::new();
-    let tree = Supervisor::one_for_one("app").max_starting(1).child(journal.probe("b")).start().await.unwrap();
-    let app = tree.supervisor("app").unwrap();
-    let stuck = Child::service("stuck", |_: Context<Probe>| async {
-        std::thread::sleep(Duration::from_secs(10));
-        anyhow::bail!("late")
+    let stuck = Child::service("stuck", |ctx: Context<Idle>| async move {
+        if ctx.generation() > 1 {
+            std::thread::sleep(Duration::from_secs(10));
+        }
+        Ok(Idle)
     });
     let stuck = stuck.shutdown(Shutdown::Kill).abandon(Abandon::After(100 * MS));
-    let starting = {
-        let app = app.clone();
-        tokio::spawn(async move { app.start_child(stuck).await })
-    };
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited()).max_starting(1);
+    let tree = app.child(stuck).child(journal.probe("b")).start().await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    tree.kill("app/stuck").unwrap();
     soon("its start", async {
         while tree.directory().status("app/stuck").is_none_or(|status| status.state != regrow::State::Starting) {
             tokio::time::sleep(10 * MS).await;
@@ -33,7 +42,6 @@ async fn an_abandoned_start_gives_its_place_to_the_next() {
     soon("its end", app.terminate_child("stuck")).await.unwrap();
     probe(&tree, "app/b").cast(ProbeMsg::Panic("x")).unwrap();
     tokio::time::timeout(5 * SEC, up(&tree, "app/b", 2)).await.expect("the gate is shut");
-    let _ = starting.await;
     tree.shutdown_within(SEC).await;
 }
 
@@ -59,4 +67,3 @@ async fn a_dependency_that_comes_again_is_watched_again() {
     up(&tree, "app/a", 2).await;
     tree.shutdown().await;
 }
-

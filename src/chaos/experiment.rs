@@ -268,8 +268,12 @@ impl Planned {
         let never = |why| Err(ExperimentError::Never { fault: fault(), why });
         match &self.when {
             When::Every(period) if period.is_zero() => never("it strikes every 0 s"),
-            When::Every(period) if duration.as_nanos() / period.as_nanos() > STRIKES_MAX => never("it strikes more than a million times"),
-            When::Rate(rate) if rate * duration.as_secs_f64() > STRIKES_MAX as f64 => never("it strikes more than a million times"),
+            When::Every(period) if duration.as_nanos() / period.as_nanos() > STRIKES_MAX => {
+                never("it strikes more than a million times")
+            }
+            When::Rate(rate) if rate * duration.as_secs_f64() > STRIKES_MAX as f64 => {
+                never("it strikes more than a million times")
+            }
             When::Every(period) if *period > duration => never("its first time is after the end"),
             When::At(times) if times.is_empty() => never("it has no times"),
             When::At(times) if times.iter().all(|time| *time > duration) => never("its times are after the end"),

@@ -139,6 +139,10 @@ impl Book {
     fn started(&mut self, event: &Event, at: f64) {
         self.totals.restarts += 1;
         let service = self.service(&event.path);
+        // Another one under the same name: its books begin with it.
+        if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
+            service.before = Accounting::default();
+        }
         service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
@@ -224,12 +228,12 @@ impl FaultRecord {
 impl Messages {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
-            accepted: after.accepted - before.accepted,
-            handled: after.handled - before.handled,
-            crashed: after.crashed - before.crashed,
-            returned: after.returned - before.returned,
-            dead_lettered: after.dead_lettered - before.dead_lettered,
-            repeated: after.redelivered - before.redelivered,
+            accepted: after.accepted.saturating_sub(before.accepted),
+            handled: after.handled.saturating_sub(before.handled),
+            crashed: after.crashed.saturating_sub(before.crashed),
+            returned: after.returned.saturating_sub(before.returned),
+            dead_lettered: after.dead_lettered.saturating_sub(before.dead_lettered),
+            repeated: after.redelivered.saturating_sub(before.redelivered),
             left: after.queued + after.in_hand,
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::chaos::book::{Book, seconds};
@@ -19,7 +19,7 @@ use crate::chaos::report::{FaultRecord, Report};
 use crate::chaos::script::{At, Line, Script};
 use crate::directory::{Entry, Kind};
 use crate::event::{Event, EventKind};
-use crate::mailbox::Settings;
+use crate::slot::AnySlot;
 use crate::slot::status::State;
 use crate::sync::lock;
 use crate::tree::{Directory, Tree};
@@ -99,6 +99,7 @@ impl<'a> Chaos<'a> {
             armed,
             book: book.clone(),
             claims,
+            broken: Arc::default(),
             is_virtual: self.is_virtual,
             agenda: BTreeMap::new(),
             flapping: Vec::new(),
@@ -140,8 +141,8 @@ async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::
 /// Invariant 1.
 struct Armed {
     world: Arc<World>,
-    /// Mailboxes that have been made full, and how they were, by the number of the fault.
-    full: Mutex<Vec<(usize, Arc<str>, Settings)>>,
+    /// Mailboxes that have been made full, by the number of the fault.
+    full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
 
 impl Armed {
@@ -167,9 +168,8 @@ impl Armed {
                 }
             }
             Fault::MailboxFull => {
-                let before = listed.slot.settings();
-                lock(&self.full).push((number, path.into(), before));
-                listed.slot.configure(Settings { capacity: 0, ..before });
+                listed.slot.set_jammed(true);
+                lock(&self.full).push((number, listed.slot));
                 Ok(())
             }
             Fault::Flap(_) => Ok(()),
@@ -182,24 +182,17 @@ impl Armed {
     }
 
     fn heal(&self, number: usize, path: &str) {
+        let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
+        mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
         let Some(listed) = self.world.directory.get(path) else { return };
-        lock(&self.full).retain(|(full, path, before)| {
-            let is_mine = *full == number;
-            if is_mine && self.world.directory.get(path).is_some() {
-                listed.slot.configure(*before);
-            }
-            !is_mine
-        });
         self.world.infirmary.heal(&*listed.slot, number);
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        for (_, path, before) in std::mem::take(&mut *lock(&self.full)) {
-            if let Some(listed) = self.world.directory.get(&path) {
-                listed.slot.configure(before);
-            }
+        for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
+            slot.set_jammed(false);
         }
         self.world.infirmary.disarm(|path| Some(self.world.directory.get(path)?.slot));
     }
@@ -230,6 +223,8 @@ struct Run<'a> {
     armed: Armed,
     book: Arc<Mutex<Book>>,
     claims: Arc<Mutex<Claims>>,
+    /// Rung when a look has found a claim that does not hold.
+    broken: Arc<Notify>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
     /// Who dies so long after each start, by the number of the fault.
@@ -250,6 +245,7 @@ impl Run<'_> {
                 self.claims.clone(),
                 self.book.clone(),
                 self.directory.clone(),
+                self.broken.clone(),
                 self.experiment.look_every,
             )));
             stopped = self.inject_until(begun + duration, &mut triggers).await;
@@ -277,6 +273,7 @@ impl Run<'_> {
 
     /// Why it stopped before its time, if it did.
     async fn inject_until(&mut self, end: Instant, triggers: &mut mpsc::UnboundedReceiver<Event>) -> Option<String> {
+        let (mut instant, mut at_this_instant) = (Instant::now(), 0);
         loop {
             let due = self.agenda.first_key_value().map_or(end, |(&(due, _), _)| due.min(end));
             tokio::select! {
@@ -285,11 +282,18 @@ impl Run<'_> {
                     Some(event) => self.follow(&event),
                     None => return Some("the tree ended".into()),
                 },
+                () = self.broken.notified() => {}
                 () = tokio::time::sleep_until(due) => {
                     if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
                         return None;
                     }
                     if let Some((_, todo)) = self.agenda.pop_first() {
+                        // In virtual time faults that follow each other at once would never let the clock go on.
+                        at_this_instant = if Instant::now() == instant { at_this_instant + 1 } else { 0 };
+                        instant = Instant::now();
+                        if at_this_instant > AT_ONE_INSTANT_MAX {
+                            return Some("faults follow each other, and no time passes between them".into());
+                        }
                         self.carry(todo).await;
                     }
                 }
@@ -467,13 +471,25 @@ impl Run<'_> {
     }
 }
 
+/// More faults at one instant are a circle: a fault that follows what it brings about.
+const AT_ONE_INSTANT_MAX: u32 = 10_000;
+
 fn missed(struck: &Result<(), String>) -> String {
     struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
 }
 
-async fn keep_looking(claims: Arc<Mutex<Claims>>, book: Arc<Mutex<Book>>, directory: Directory, every: Duration) {
+async fn keep_looking(
+    claims: Arc<Mutex<Claims>>,
+    book: Arc<Mutex<Book>>,
+    directory: Directory,
+    broken: Arc<Notify>,
+    every: Duration,
+) {
     loop {
         tokio::time::sleep(every).await;
         look(&claims, &book, &directory, false).await;
+        if lock(&claims).is_broken() {
+            broken.notify_one();
+        }
     }
 }

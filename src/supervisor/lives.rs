@@ -108,6 +108,8 @@ impl Driver {
 
     pub(super) fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        // It may never end its start, and others wait for its place.
+        entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
         if entry.was_asked {
             self.world.note_killed(&entry.path);

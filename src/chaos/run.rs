@@ -92,6 +92,8 @@ impl<'a> Chaos<'a> {
         let book = Arc::new(Mutex::new(Book::open(&entries)));
         let claims = Arc::new(Mutex::new(Claims::new(experiment)));
         let (told, triggers) = mpsc::unbounded_channel();
+        let lines = script.lines.iter().enumerate();
+        let followers = lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect();
         let run = Run {
             experiment,
             script,
@@ -102,6 +104,7 @@ impl<'a> Chaos<'a> {
             broken: Arc::default(),
             is_virtual: self.is_virtual,
             agenda: BTreeMap::new(),
+            followers,
             flapping: Vec::new(),
             injected: 0,
         };
@@ -227,6 +230,8 @@ struct Run<'a> {
     broken: Arc<Notify>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
+    /// The lines of the script that follow events, by their places.
+    followers: Vec<usize>,
     /// Who dies so long after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
@@ -312,7 +317,7 @@ impl Run<'_> {
     fn follow(&mut self, event: &Event) {
         let now = Instant::now();
         let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
-        for line in 0..self.script.lines.len() {
+        for &line in &self.followers.clone() {
             let Line { at, victims, seed, .. } = &self.script.lines[line];
             let At::Event { event: trigger, of, delay } = at else { continue };
             if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {

@@ -44,9 +44,21 @@ struct Service {
 }
 
 impl Book {
-    /// Opened when the first fault may come.
-    pub(super) fn open(entries: &[Entry]) -> Self {
-        let mut services = BTreeMap::new();
+    /// Opened when somebody begins to listen.
+    pub(super) fn open() -> Self {
+        Self {
+            begun: Instant::now(),
+            log: Vec::new(),
+            faults: Vec::new(),
+            open: Vec::new(),
+            services: BTreeMap::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// The first fault may come now: what was before is not counted.
+    pub(super) fn begin(&mut self, entries: &[Entry]) {
+        *self = Self::open();
         for entry in entries {
             let mut service = Service { before: entry.accounting, ..Service::default() };
             if entry.status.state == State::Up {
@@ -54,15 +66,7 @@ impl Book {
             } else {
                 service.down_since = Some(0.0);
             }
-            services.insert(entry.path.clone(), service);
-        }
-        Self {
-            begun: Instant::now(),
-            log: Vec::new(),
-            faults: Vec::new(),
-            open: Vec::new(),
-            services,
-            totals: Totals::default(),
+            self.services.insert(entry.path.clone(), service);
         }
     }
 
@@ -256,7 +260,8 @@ impl FaultRecord {
 impl Messages {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
-            accepted: after.accepted.saturating_sub(before.accepted),
+            // What was there at the beginning belongs to the sum.
+            accepted: (after.accepted + before.queued + before.in_hand).saturating_sub(before.accepted),
             handled: after.handled.saturating_sub(before.handled),
             crashed: after.crashed.saturating_sub(before.crashed),
             returned: after.returned.saturating_sub(before.returned),

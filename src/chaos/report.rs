@@ -124,7 +124,7 @@ pub struct Life {
 /// What became of messages between the beginning and the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Messages {
-    /// Accepted.
+    /// Accepted, and waiting or in hand at the beginning.
     pub accepted: u64,
     /// Worked on to the end.
     pub handled: u64,

@@ -88,8 +88,7 @@ impl<'a> Chaos<'a> {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
         let armed = Armed::new(world)?;
-        let entries = self.entries();
-        let book = Arc::new(Mutex::new(Book::open(&entries)));
+        let book = Arc::new(Mutex::new(Book::open()));
         let claims = Arc::new(Mutex::new(Claims::new(experiment)));
         let (told, triggers) = mpsc::unbounded_channel();
         let lines = script.lines.iter().enumerate();
@@ -240,6 +239,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn carry_out(mut self, mut triggers: mpsc::UnboundedReceiver<Event>, root: &str) -> Report {
         let Experiment { title, seed, duration, stabilise, .. } = self.experiment.clone();
+        // Some may still wait for others: a tree is steady when nobody is on the way any more.
+        let _ = self.until_steady(Instant::now() + stabilise, root).await;
+        lock(&self.book).begin(&self.directory.entries());
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
         let mut stopped = lock(&self.claims).is_broken().then(|| "the tree was not steady before any fault".to_owned());

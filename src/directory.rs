@@ -95,12 +95,15 @@ impl Listed {
 #[derive(Default)]
 pub(crate) struct Directory {
     paths: RwLock<HashMap<Arc<str>, Listed>>,
+    /// Rung when something is listed.
+    pub(crate) arrivals: tokio::sync::Notify,
 }
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
         let before = self.write().insert(path.clone(), Listed { kind, slot, facet });
         drop(before);
+        self.arrivals.notify_waiters();
     }
 
     pub(crate) fn remove(&self, path: &str) {

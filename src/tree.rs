@@ -75,7 +75,7 @@ impl Tree {
         Graph::of(&plan, plan.terms.layer.as_deref(), |_| false)?.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
         let (root, seen) = watch::channel(Root::Booting);
-        let driver = Driver::new(plan, world.clone(), Link::Tree(root), &Gates::default());
+        let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());
         let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
         actor::launch(driver, None).await;
         Ok(tree)

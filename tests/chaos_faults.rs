@@ -250,7 +250,7 @@ async fn claims_that_do_not_hold_are_told_with_evidence() {
                 .probe("two and two are four", || async { Ok(()) })
                 .probe("nothing fails", || async { anyhow::bail!("something did") })
                 .probe("no probe panics", || async { panic!("boom") })
-                .probe("probes answer", || std::future::pending())
+                .probe("probes answer", std::future::pending)
                 .availability(0.99)
                 .restarts_max(0),
         )

@@ -13,6 +13,13 @@ use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::State;
 
+/// Of the log.
+const LINES_MAX: usize = 200_000;
+/// Of one service.
+const LIVES_MAX: usize = 1000;
+/// Of one fault.
+const SIBLINGS_MAX: usize = 100;
+
 #[derive(Debug)]
 pub(super) struct Book {
     begun: Instant,
@@ -27,6 +34,7 @@ pub(super) struct Book {
 #[derive(Debug, Default)]
 struct Service {
     lives: Vec<Life>,
+    restarts: u64,
     parked: u32,
     parked_spells: Vec<(f64, Option<f64>)>,
     down_since: Option<f64>,
@@ -66,9 +74,19 @@ impl Book {
         seconds(self.begun.elapsed())
     }
 
+    /// A run that takes hours is told by its numbers, and not line by line.
+    fn write(&mut self, at: f64, what: String) {
+        if self.log.len() < LINES_MAX {
+            self.log.push(LogLine { at, what });
+        } else if self.log.len() == LINES_MAX {
+            self.log
+                .push(LogLine { at, what: format!("more than {LINES_MAX} lines: what follows is not written down") });
+        }
+    }
+
     pub(super) fn say(&mut self, what: impl Into<String>) {
         let at = self.now();
-        self.log.push(LogLine { at, what: what.into() });
+        self.write(at, what.into());
     }
 
     /// A fault was injected, or was not.
@@ -102,7 +120,9 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &Event) {
         let at = self.now();
-        self.log.push(LogLine { at, what: event.to_string() });
+        if self.log.len() < LINES_MAX {
+            self.write(at, event.to_string());
+        }
         match &event.kind {
             EventKind::Started { .. } => self.started(event, at),
             EventKind::Exited { exit } => self.ended(event, at, &exit.to_string()),
@@ -139,6 +159,15 @@ impl Book {
     fn started(&mut self, event: &Event, at: f64) {
         self.totals.restarts += 1;
         let service = self.service(&event.path);
+        // Another one under the same name: its books begin with it.
+        if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
+            service.before = Accounting::default();
+        }
+        // Of a service that has lived very often the latest lives are kept.
+        if service.lives.len() >= LIVES_MAX {
+            service.lives.drain(..LIVES_MAX / 2);
+        }
+        service.restarts += 1;
         service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
@@ -169,7 +198,9 @@ impl Book {
             let fault = &mut self.faults[number];
             if fault.is_at(&event.path) {
                 fault.detected_after.get_or_insert(round(at - fault.at));
-            } else if fault.detected_after.is_some() && !fault.siblings_touched.iter().any(|path| **path == *event.path)
+            } else if fault.detected_after.is_some()
+                && fault.siblings_touched.len() < SIBLINGS_MAX
+                && !fault.siblings_touched.iter().any(|path| **path == *event.path)
             {
                 fault.siblings_touched.push(event.path.to_string());
             }
@@ -186,6 +217,7 @@ impl Book {
             ServiceRecord {
                 path: path.to_string(),
                 lives: service.lives.clone(),
+                restarts: service.restarts,
                 parked: service.parked,
                 parked_spells: service.parked_spells.clone(),
                 unavailable,
@@ -224,12 +256,12 @@ impl FaultRecord {
 impl Messages {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
-            accepted: after.accepted - before.accepted,
-            handled: after.handled - before.handled,
-            crashed: after.crashed - before.crashed,
-            returned: after.returned - before.returned,
-            dead_lettered: after.dead_lettered - before.dead_lettered,
-            repeated: after.redelivered - before.redelivered,
+            accepted: after.accepted.saturating_sub(before.accepted),
+            handled: after.handled.saturating_sub(before.handled),
+            crashed: after.crashed.saturating_sub(before.crashed),
+            returned: after.returned.saturating_sub(before.returned),
+            dead_lettered: after.dead_lettered.saturating_sub(before.dead_lettered),
+            repeated: after.redelivered.saturating_sub(before.redelivered),
             left: after.queued + after.in_hand,
         }
     }

@@ -228,7 +228,8 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
 }
 
 fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<bool> {
-    anyhow::ensure!(minutes.is_finite() && minutes > 0.0, "--minutes {minutes} is no time to soak");
+    let year = 366.0 * 24.0 * 60.0;
+    anyhow::ensure!(minutes > 0.0 && minutes <= year, "--minutes {minutes} is no time to soak");
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let duration = Duration::from_secs_f64(minutes * 60.0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

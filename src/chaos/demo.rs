@@ -49,8 +49,15 @@ pub struct Work {
 struct Counts {
     begun: AtomicU64,
     ended: Mutex<BTreeMap<&'static str, u64>>,
-    /// Services that are alive, by path, and the paths that were ever alive twice.
-    alive: Mutex<(BTreeMap<Arc<str>, u32>, Vec<Arc<str>>)>,
+    alive: Mutex<Alive>,
+}
+
+#[derive(Debug, Default)]
+struct Alive {
+    /// How many incarnations, by path.
+    now: BTreeMap<Arc<str>, u32>,
+    /// Paths of which two were ever alive at the same time.
+    twice: Vec<Arc<str>>,
 }
 
 impl Work {
@@ -66,7 +73,7 @@ impl Work {
 
     /// Services of which two incarnations were alive at the same time.
     pub fn alive_twice(&self) -> Vec<Arc<str>> {
-        lock(&self.counts.alive).1.clone()
+        lock(&self.counts.alive).twice.clone()
     }
 
     fn note<T, M>(&self, result: &Result<T, CallError<M>>) {
@@ -123,10 +130,10 @@ impl Clerk {
             let path = ctx.path();
             {
                 let mut alive = lock(&counts.alive);
-                let here = alive.0.entry(path.clone()).or_default();
+                let here = alive.now.entry(path.clone()).or_default();
                 *here += 1;
                 if *here > 1 {
-                    alive.1.push(path.clone());
+                    alive.twice.push(path.clone());
                 }
             }
             let mut clerk = Self { path, counts, peer: None, done: 0 };
@@ -139,7 +146,7 @@ impl Clerk {
 
 impl Drop for Clerk {
     fn drop(&mut self) {
-        if let Some(here) = lock(&self.counts.alive).0.get_mut(&self.path) {
+        if let Some(here) = lock(&self.counts.alive).now.get_mut(&self.path) {
             *here -= 1;
         }
     }

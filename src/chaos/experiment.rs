@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regrow_supervisors::LONGEST;
+
 use crate::chaos::fault::{Fault, Scope, Times, When};
 use crate::directory::Kind;
 
@@ -42,6 +44,9 @@ pub struct Experiment {
     pub(crate) stop_when_broken: bool,
     pub(crate) escalations_max: Option<u32>,
 }
+
+/// A script has a line for each time that a fault strikes.
+const STRIKES_MAX: u128 = 1_000_000;
 
 /// A fault, whom it may hit, when, and how long it lasts.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,6 +214,10 @@ impl Experiment {
             scope.check().map_err(ExperimentError::BadGlob)?;
         }
         let zero = |what, time: Duration| if time.is_zero() { Err(ExperimentError::Zero(what)) } else { Ok(()) };
+        let long = |what, time: Duration| if time > LONGEST { Err(ExperimentError::TooLong(what)) } else { Ok(()) };
+        long("the duration", self.duration)?;
+        long("the time to become steady in", self.stabilise)?;
+        long("the time between two looks", self.look_every)?;
         zero("the duration", self.duration)?;
         zero("the time between two looks", self.look_every)?;
         if self.at_once_max == Some(0) {
@@ -233,6 +242,22 @@ impl Planned {
             }
             _ => {}
         }
+        let by = match self.fault {
+            Fault::SlowStart(time)
+            | Fault::Flap(time)
+            | Fault::Slow(time)
+            | Fault::Block(time)
+            | Fault::Delay(time)
+            | Fault::ClockJump(time) => Some(time),
+            _ => None,
+        };
+        if by.is_some_and(|time| time.is_zero()) {
+            return Err(ExperimentError::Never { fault: fault(), why: "its time is zero" });
+        }
+        let delay = if let When::After { delay, .. } = self.when { Some(delay) } else { None };
+        if [by, self.lasts, delay].into_iter().flatten().any(|time| time > LONGEST) {
+            return Err(ExperimentError::TooLong("a time of a fault"));
+        }
         match (self.fault.lasts(), self.lasts) {
             (false, Some(_)) => return Err(ExperimentError::Blow { fault: fault() }),
             (_, Some(time)) if time.is_zero() => {
@@ -243,6 +268,12 @@ impl Planned {
         let never = |why| Err(ExperimentError::Never { fault: fault(), why });
         match &self.when {
             When::Every(period) if period.is_zero() => never("it strikes every 0 s"),
+            When::Every(period) if duration.as_nanos() / period.as_nanos() > STRIKES_MAX => {
+                never("it strikes more than a million times")
+            }
+            When::Rate(rate) if rate * duration.as_secs_f64() > STRIKES_MAX as f64 => {
+                never("it strikes more than a million times")
+            }
             When::Every(period) if *period > duration => never("its first time is after the end"),
             When::At(times) if times.is_empty() => never("it has no times"),
             When::At(times) if times.iter().all(|time| *time > duration) => never("its times are after the end"),
@@ -282,6 +313,8 @@ pub enum ExperimentError {
     BadGlob(String),
     /// This may not be zero.
     Zero(&'static str),
+    /// A time that no run is long enough for.
+    TooLong(&'static str),
     /// A share that is not between 0 and 1.
     Share {
         /// Of what.
@@ -332,6 +365,7 @@ impl fmt::Display for ExperimentError {
             Self::NoFaults => f.write_str("the experiment has no faults"),
             Self::BadGlob(why) => write!(f, "bad glob {why}"),
             Self::Zero(what) => write!(f, "{what} is zero"),
+            Self::TooLong(what) => write!(f, "{what} is longer than a year"),
             Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
             Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),
             Self::Blow { fault } => write!(f, "`{fault}` is a blow and cannot last"),

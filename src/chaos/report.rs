@@ -92,6 +92,8 @@ pub struct ServiceRecord {
     pub path: String,
     /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
     pub lives: Vec<Life>,
+    /// How often it came up after the beginning. Of more than a thousand lives the latest are kept above.
+    pub restarts: u64,
     /// How often it was parked.
     pub parked: u32,
     /// From when to when it was parked each time. One without end was still going on.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::chaos::book::{Book, seconds};
@@ -19,7 +19,7 @@ use crate::chaos::report::{FaultRecord, Report};
 use crate::chaos::script::{At, Line, Script};
 use crate::directory::{Entry, Kind};
 use crate::event::{Event, EventKind};
-use crate::mailbox::Settings;
+use crate::slot::AnySlot;
 use crate::slot::status::State;
 use crate::sync::lock;
 use crate::tree::{Directory, Tree};
@@ -92,6 +92,8 @@ impl<'a> Chaos<'a> {
         let book = Arc::new(Mutex::new(Book::open(&entries)));
         let claims = Arc::new(Mutex::new(Claims::new(experiment)));
         let (told, triggers) = mpsc::unbounded_channel();
+        let lines = script.lines.iter().enumerate();
+        let followers = lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect();
         let run = Run {
             experiment,
             script,
@@ -99,8 +101,10 @@ impl<'a> Chaos<'a> {
             armed,
             book: book.clone(),
             claims,
+            broken: Arc::default(),
             is_virtual: self.is_virtual,
             agenda: BTreeMap::new(),
+            followers,
             flapping: Vec::new(),
             injected: 0,
         };
@@ -140,8 +144,8 @@ async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::
 /// Invariant 1.
 struct Armed {
     world: Arc<World>,
-    /// Mailboxes that have been made full, and how they were, by the number of the fault.
-    full: Mutex<Vec<(usize, Arc<str>, Settings)>>,
+    /// Mailboxes that have been made full, by the number of the fault.
+    full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
 
 impl Armed {
@@ -167,9 +171,8 @@ impl Armed {
                 }
             }
             Fault::MailboxFull => {
-                let before = listed.slot.settings();
-                lock(&self.full).push((number, path.into(), before));
-                listed.slot.configure(Settings { capacity: 0, ..before });
+                listed.slot.set_jammed(true);
+                lock(&self.full).push((number, listed.slot));
                 Ok(())
             }
             Fault::Flap(_) => Ok(()),
@@ -182,24 +185,17 @@ impl Armed {
     }
 
     fn heal(&self, number: usize, path: &str) {
+        let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
+        mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
         let Some(listed) = self.world.directory.get(path) else { return };
-        lock(&self.full).retain(|(full, path, before)| {
-            let is_mine = *full == number;
-            if is_mine && self.world.directory.get(path).is_some() {
-                listed.slot.configure(*before);
-            }
-            !is_mine
-        });
         self.world.infirmary.heal(&*listed.slot, number);
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        for (_, path, before) in std::mem::take(&mut *lock(&self.full)) {
-            if let Some(listed) = self.world.directory.get(&path) {
-                listed.slot.configure(before);
-            }
+        for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
+            slot.set_jammed(false);
         }
         self.world.infirmary.disarm(|path| Some(self.world.directory.get(path)?.slot));
     }
@@ -230,8 +226,12 @@ struct Run<'a> {
     armed: Armed,
     book: Arc<Mutex<Book>>,
     claims: Arc<Mutex<Claims>>,
+    /// Rung when a look has found a claim that does not hold.
+    broken: Arc<Notify>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
+    /// The lines of the script that follow events, by their places.
+    followers: Vec<usize>,
     /// Who dies so long after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
@@ -250,6 +250,7 @@ impl Run<'_> {
                 self.claims.clone(),
                 self.book.clone(),
                 self.directory.clone(),
+                self.broken.clone(),
                 self.experiment.look_every,
             )));
             stopped = self.inject_until(begun + duration, &mut triggers).await;
@@ -277,6 +278,7 @@ impl Run<'_> {
 
     /// Why it stopped before its time, if it did.
     async fn inject_until(&mut self, end: Instant, triggers: &mut mpsc::UnboundedReceiver<Event>) -> Option<String> {
+        let (mut instant, mut at_this_instant) = (Instant::now(), 0);
         loop {
             let due = self.agenda.first_key_value().map_or(end, |(&(due, _), _)| due.min(end));
             tokio::select! {
@@ -285,11 +287,18 @@ impl Run<'_> {
                     Some(event) => self.follow(&event),
                     None => return Some("the tree ended".into()),
                 },
+                () = self.broken.notified() => {}
                 () = tokio::time::sleep_until(due) => {
                     if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
                         return None;
                     }
                     if let Some((_, todo)) = self.agenda.pop_first() {
+                        // In virtual time faults that follow each other at once would never let the clock go on.
+                        at_this_instant = if Instant::now() == instant { at_this_instant + 1 } else { 0 };
+                        instant = Instant::now();
+                        if at_this_instant > AT_ONE_INSTANT_MAX {
+                            return Some("faults follow each other, and no time passes between them".into());
+                        }
                         self.carry(todo).await;
                     }
                 }
@@ -308,7 +317,7 @@ impl Run<'_> {
     fn follow(&mut self, event: &Event) {
         let now = Instant::now();
         let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
-        for line in 0..self.script.lines.len() {
+        for &line in &self.followers.clone() {
             let Line { at, victims, seed, .. } = &self.script.lines[line];
             let At::Event { event: trigger, of, delay } = at else { continue };
             if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {
@@ -467,13 +476,25 @@ impl Run<'_> {
     }
 }
 
+/// More faults at one instant are a circle: a fault that follows what it brings about.
+const AT_ONE_INSTANT_MAX: u32 = 10_000;
+
 fn missed(struck: &Result<(), String>) -> String {
     struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
 }
 
-async fn keep_looking(claims: Arc<Mutex<Claims>>, book: Arc<Mutex<Book>>, directory: Directory, every: Duration) {
+async fn keep_looking(
+    claims: Arc<Mutex<Claims>>,
+    book: Arc<Mutex<Book>>,
+    directory: Directory,
+    broken: Arc<Notify>,
+    every: Duration,
+) {
     loop {
         tokio::time::sleep(every).await;
         look(&claims, &book, &directory, false).await;
+        if lock(&claims).is_broken() {
+            broken.notify_one();
+        }
     }
 }

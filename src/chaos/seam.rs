@@ -256,7 +256,14 @@ impl<M: Send + 'static> Inner<M> {
                 continue;
             }
             // The port has the waker of the life: whoever sends, or signals, wakes it.
-            return std::future::poll_fn(|_| self.slot.poll_mail(&self.port)).await;
+            // It may come to be held meanwhile.
+            let found = std::future::poll_fn(|_| match patient.is_held() {
+                true => Poll::Ready(None),
+                false => self.slot.poll_mail(&self.port).map(Some),
+            });
+            if let Some(found) = found.await {
+                return found;
+            }
         }
     }
 

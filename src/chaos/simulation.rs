@@ -75,7 +75,7 @@ impl Simulation {
     ///
     /// A scene that could not be set up, has threads, or whose experiment was refused.
     pub fn run(&self, seed: u64) -> Result<Report, SimulationError> {
-        Ok(self.play(seed, None)?.0)
+        Ok(self.play(seed, None, true)?.0)
     }
 
     /// The script that this seed draws: what [`replay`](Self::replay) plays, and what a shrunk one is a part of.
@@ -84,7 +84,7 @@ impl Simulation {
     ///
     /// As for [`run`](Self::run).
     pub fn script(&self, seed: u64) -> Result<Script, SimulationError> {
-        Ok(self.play(seed, Some(Script::default()))?.1)
+        Ok(self.play(seed, None, false)?.1)
     }
 
     /// Plays a script in place of the one that the seed draws.
@@ -93,7 +93,7 @@ impl Simulation {
     ///
     /// As for [`run`](Self::run).
     pub fn replay(&self, seed: u64, script: Script) -> Result<Report, SimulationError> {
-        Ok(self.play(seed, Some(script))?.0)
+        Ok(self.play(seed, Some(script), true)?.0)
     }
 
     /// Runs the experiment twice, and compares what was told.
@@ -112,8 +112,8 @@ impl Simulation {
         Err(SimulationError::NotRepeatable { seed, line: line + 1, first: told(&first.log), second: told(&second.log) })
     }
 
-    /// What was found, and the script that the seed draws.
-    fn play(&self, seed: u64, script: Option<Script>) -> Result<(Report, Script), SimulationError> {
+    /// What was found, and the script that the seed draws. Without `runs` the script is all that is wanted.
+    fn play(&self, seed: u64, script: Option<Script>, runs: bool) -> Result<(Report, Script), SimulationError> {
         // Invariant 2.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
@@ -128,7 +128,12 @@ impl Simulation {
             }
             let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
             let drawn = Script::draw(&experiment, &children)?;
-            let script = script.unwrap_or_else(|| drawn.clone());
+            let mut experiment = experiment;
+            if !runs {
+                // It would take its time, however long.
+                experiment.duration = Duration::from_nanos(1);
+            }
+            let script = if runs { script.unwrap_or_else(|| drawn.clone()) } else { Script::default() };
             let report = Chaos::in_virtual_time(&tree).play(&experiment, script).await?;
             tree.shutdown_within(Duration::from_secs(60)).await;
             Ok((report, drawn))

@@ -43,6 +43,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     fn can_repeat(&self) -> bool;
+    /// Makes its mailbox full, or takes that back.
+    #[cfg(feature = "chaos")]
+    fn set_jammed(&self, is_jammed: bool);
 }
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -149,6 +152,11 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn life(&self) -> &dyn Tenancy {
         self
+    }
+
+    #[cfg(feature = "chaos")]
+    fn set_jammed(&self, is_jammed: bool) {
+        self.set_jammed(is_jammed);
     }
 
     #[cfg(feature = "chaos")]

@@ -75,6 +75,15 @@ impl<M: Send + 'static> Slot<M> {
         drop(unwanted);
     }
 
+    /// There is no room, until each who has said so takes it back.
+    pub(crate) fn set_jammed(&self, is_jammed: bool) {
+        {
+            let mut back = lock(&self.back);
+            back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
+        }
+        self.ring_for_room();
+    }
+
     pub(crate) fn set_can_repeat(&self) {
         self.can_repeat.store(true, Ordering::Relaxed);
     }

@@ -194,7 +194,7 @@ impl<M: Send + 'static> Slot<M> {
             if let Some(refusal) = back.state.refusal() {
                 return Push::Refused(refusal, message, call);
             }
-            if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.settings.capacity {
+            if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.capacity() {
                 let port = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(port) = port {
@@ -214,7 +214,7 @@ impl<M: Send + 'static> Slot<M> {
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };
-        if back.queue.len() + front.batch.len() < back.settings.capacity {
+        if back.queue.len() + front.batch.len() < back.capacity() {
             let port = back.accept(envelope);
             drop((back, front));
             if let Some(port) = port {

@@ -59,6 +59,9 @@ pub(crate) struct Back<M> {
     /// The pump sleeps and wants to be woken by the next message.
     pub(crate) idle: bool,
     pub(crate) settings: Settings,
+    /// How many experiments' faults make it full, whatever its settings say.
+    #[cfg(feature = "chaos")]
+    pub(crate) jams: usize,
     pub(crate) accepted: u64,
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
@@ -127,10 +130,21 @@ impl<M> Back<M> {
             control: None,
             idle: false,
             settings,
+            #[cfg(feature = "chaos")]
+            jams: 0,
             accepted: 0,
             returned: 0,
             dead_lettered: 0,
         }
+    }
+
+    /// How many messages there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        #[cfg(feature = "chaos")]
+        if self.jams > 0 {
+            return 0;
+        }
+        self.settings.capacity
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -18,16 +18,16 @@ impl Driver {
             }
             let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
             let Some(key) = self.machine.find(name) else { continue };
-            self.adopt_one(key, coded, wanted);
+            self.adopt_one(key, coded, &wanted);
         }
     }
 
-    fn adopt_one(&mut self, key: ChildKey, coded: Configured, wanted: Configured) {
+    fn adopt_one(&mut self, key: ChildKey, coded: Configured, wanted: &Configured) {
         let Some(entry) = self.children.get_mut(&key) else { return };
         if let Some(settings) = wanted.mailbox {
             entry.slot.configure(settings);
         }
-        entry.coded = (coded != wanted).then(|| Box::new(coded));
+        entry.coded = (coded != *wanted).then(|| Box::new(coded));
         self.prepare(key);
         self.watch(key);
     }
@@ -42,8 +42,8 @@ impl Driver {
 
     /// Everything that is in force for the supervisor and its children now, and what the code says about each.
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
-        let line = |(key, entry): (&_, &Box<Entry>)| {
-            let spec = self.machine.spec(*key)?.clone();
+        let line = |(key, entry): (ChildKey, &Entry)| {
+            let spec = self.machine.spec(key)?.clone();
             let is_supervisor = entry.kind.is_supervisor();
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
             let now = Configured { spec, mailbox, group: None, is_supervisor };
@@ -59,7 +59,7 @@ impl Driver {
             is_supervisor: true,
         };
         let own = Configuration { path: self.plan.path.clone(), coded: bare(self.plan.group()), now: bare(self.group) };
-        self.children.iter().filter_map(line).chain([own]).collect()
+        self.children.iter().filter_map(|(key, entry)| line((*key, entry))).chain([own]).collect()
     }
 }
 

@@ -52,11 +52,11 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// `gates` are those of the supervisors above.
-    pub(crate) fn new(plan: Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
+    pub(crate) fn new(plan: &Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
         let facts = Arc::new(Facts::new(world.watchdog.clone()));
         plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
-        let group = configure::group(&world, &plan, plan.group());
+        let group = configure::group(&world, plan, plan.group());
         let mut driver = Self {
             machine: plan.machine(Vec::new()),
             gates: group.starts_max.map_or_else(|| gates.clone(), |starts_max| gates.and(starts_max)),
@@ -233,9 +233,9 @@ impl Driver {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
             Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
-            Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.from_now(until) }),
+            Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
-            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.from_now(until) }),
+            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.time_until(until) }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
@@ -247,7 +247,7 @@ impl Driver {
         self.tell(child, kind);
     }
 
-    fn from_now(&self, until: std::time::Duration) -> std::time::Duration {
+    fn time_until(&self, until: std::time::Duration) -> std::time::Duration {
         until.saturating_sub(self.world.now())
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use regrow_supervisors::{Attempt, Gate};
@@ -34,6 +34,8 @@ struct Entrant {
     gates: Gates,
     facts: Arc<Facts>,
     attempt: Attempt,
+    /// Its ticket is gone. Set before that looks at the doors.
+    is_off: Arc<AtomicBool>,
 }
 
 impl Gates {
@@ -63,14 +65,20 @@ impl Gates {
     pub(crate) fn enter(&self, facts: &Arc<Facts>, attempt: Attempt) -> Ticket {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        self.pass(number, Entrant { gates: self.clone(), facts: facts.clone(), attempt }, 0);
-        Ticket { number, gates: self.clone() }
+        let is_off = Arc::new(AtomicBool::new(false));
+        let entrant = Entrant { gates: self.clone(), facts: facts.clone(), attempt, is_off: is_off.clone() };
+        self.pass(number, entrant, 0);
+        Ticket { number, gates: self.clone(), is_off }
     }
 
     /// From the gate at `level` on.
     fn pass(&self, number: u64, entrant: Entrant, level: usize) {
         for door in self.0.iter().skip(level) {
             let mut state = lock(&door.state);
+            // Whoever called it off has left this door already, or comes to it after this.
+            if entrant.is_off.load(Ordering::Acquire) {
+                return;
+            }
             if !state.gate.enter(number) {
                 state.in_line.insert(number, entrant);
                 return;
@@ -93,10 +101,12 @@ impl Entrant {
 pub(crate) struct Ticket {
     number: u64,
     gates: Gates,
+    is_off: Arc<AtomicBool>,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.is_off.store(true, Ordering::Release);
         // Innermost first: who is let in there has passed the gates further out.
         for door in self.gates.0.iter().rev() {
             let next = {
@@ -115,5 +125,42 @@ impl Drop for Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Ticket").field(&self.number).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regrow_supervisors::{Action, ChildSpec, Machine, Strategy, Supervisor};
+
+    use super::*;
+
+    // One who is let in through the outer door is called off before it comes to the inner one.
+    #[test]
+    fn who_is_called_off_between_two_doors_takes_no_place() {
+        let facts = Arc::new(Facts::new(Arc::default()));
+        let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
+        let mut machine = Supervisor::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
+        let mut attempts = Vec::new();
+        while let Some(action) = machine.poll_action() {
+            if let Action::Start(attempt) = action {
+                machine.handle_started(attempt, std::time::Duration::ZERO);
+                attempts.push(attempt);
+            }
+        }
+        let gates = Gates::default().and(1).and(1);
+        let first = gates.enter(&facts, attempts[0]);
+        let second = gates.enter(&facts, attempts[1]);
+        // What the end of the first does, in two steps.
+        let outer = &gates.0[0];
+        let entrant = {
+            let mut state = lock(&outer.state);
+            let next = state.gate.leave(&first.number).expect("the second waits");
+            state.in_line.remove(&next).expect("it is known")
+        };
+        let number = second.number;
+        drop(second);
+        entrant.go_on(number, outer);
+        drop(first);
+        assert!(gates.0.iter().all(|door| lock(&door.state).gate.inside() == 0));
     }
 }

@@ -47,7 +47,7 @@ impl Driver {
                 let fact = match plan {
                     Ok(Ok(plan)) => {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                        let driver = Driver::new(plan, self.world.clone(), link, &self.gates);
+                        let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
                         actor::launch(driver, Some(myself.get_cell())).await;
                         return;
@@ -108,6 +108,8 @@ impl Driver {
 
     pub(super) fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        // It may never end its start, and others wait for its place.
+        entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
         if entry.was_asked {
             self.world.note_killed(&entry.path);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Policy};
 use tokio::task::AbortHandle;
 
+use crate::slot::status::{State, Status};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::world::World;
 
@@ -46,26 +47,39 @@ impl Lookout {
             if self.watched.contains_key(name) {
                 continue;
             }
-            let Some(listed) = world.directory.get(path) else {
+            if world.directory.get(path).is_none() {
                 tracing::error!(path, "a service that others depend on is not in the tree: they wait for it");
-                continue;
-            };
-            let (mut status, facts, known) = (listed.slot.watch(), facts.clone(), name.clone());
-            let task = tokio::spawn(async move {
-                let mut was_ready = false;
-                loop {
-                    let is_ready = status.borrow_and_update().ready;
-                    if is_ready != was_ready {
-                        facts.push(Fact::Dependency { name: known.clone(), is_ready });
-                        was_ready = is_ready;
-                    }
-                    if status.changed().await.is_err() {
-                        return;
-                    }
-                }
-            });
+            }
+            let task = tokio::spawn(follow(world.clone(), facts.clone(), name.clone()));
             self.watched.insert(name.clone(), task.abort_handle());
         }
+    }
+}
+
+/// Tells how the service stands that is known by this name, whoever it is: one that is gone may come again.
+async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>) {
+    let path = known.trim_start_matches('/');
+    let mut was_ready = false;
+    loop {
+        let mut arrival = std::pin::pin!(world.directory.arrivals.notified());
+        arrival.as_mut().enable();
+        if let Some(listed) = world.directory.get(path) {
+            let mut status = listed.slot.watch();
+            loop {
+                let Status { state, ready: is_ready, .. } = *status.borrow_and_update();
+                if is_ready != was_ready {
+                    facts.push(Fact::Dependency { name: known.clone(), is_ready });
+                    was_ready = is_ready;
+                }
+                if state == State::Gone || status.changed().await.is_err() {
+                    break;
+                }
+            }
+            if world.directory.get(path).is_some_and(|now| !Arc::ptr_eq(&now.slot, &listed.slot)) {
+                continue;
+            }
+        }
+        arrival.await;
     }
 }
 

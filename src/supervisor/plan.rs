@@ -214,6 +214,7 @@ impl Planned {
                 world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().set_world(world);
                 self.slot().reopen();
+                world.directory.arrivals.notify_waiters();
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }

@@ -1,0 +1,143 @@
+//! Experiments leave nothing behind, and their books are right: what a second look at them found.
+
+#[path = "common/tree.rs"]
+mod common;
+
+use std::time::Duration;
+
+use common::{MS, SEC, probe};
+use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, Trigger, When};
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{DynamicSupervisor, Intensity, Supervisor};
+
+fn experiment() -> Experiment {
+    Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
+}
+
+// Two that make one mailbox full at once: the second must not take the first's zero for what was there before.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_made_full_twice_is_as_before_afterwards() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let lines = vec![
+        Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+        Line::new(2 * SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+    ];
+    Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
+    let a = probe(&tree, "app/a");
+    assert!(a.cast(ProbeMsg::Note(1)).is_ok(), "the experiment is over, and the mailbox is full for ever");
+    tree.shutdown().await;
+}
+
+// Policies can be applied while an experiment has made a mailbox full.
+#[tokio::test(start_paused = true)]
+async fn policies_can_be_applied_during_an_experiment() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let lines = vec![Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(4 * SEC)];
+    let policies = regrow::policy::Policies::parse("[defaults]\nmailbox = { capacity = 77 }\n", "it").unwrap();
+    let apply = async {
+        tokio::time::sleep(2 * SEC).await;
+        tree.apply(&policies).await
+    };
+    let (chaos, experiment) = (Chaos::new(&tree), experiment());
+    let (_, applied) = tokio::join!(chaos.play(&experiment, Script { lines }), apply);
+    println!("{}", applied.unwrap());
+    let again = tree.apply(&policies).await.unwrap();
+    assert!(again.is_empty(), "healing undid it: {again}");
+    tree.shutdown().await;
+}
+
+// A service that is gone and comes again under its name has books that begin anew.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_comes_again_under_its_name_has_books_of_its_own() {
+    let journal = Journal::new();
+    let pool = DynamicSupervisor::new("pool").budget(Intensity::unlimited());
+    let tree = Supervisor::one_for_one("app").child(pool).child(journal.probe("b")).start().await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    pool.start_child(journal.probe("w")).await.unwrap();
+    for n in 0..10 {
+        probe(&tree, "app/pool/w").cast(ProbeMsg::Note(n)).unwrap();
+    }
+    tokio::time::sleep(SEC).await;
+    let again = async {
+        tokio::time::sleep(2 * SEC).await;
+        pool.terminate_child("app/pool/w").await.or(pool.terminate_child("w").await).unwrap();
+        pool.start_child(journal.probe("w")).await.unwrap();
+        probe(&tree, "app/pool/w").cast(ProbeMsg::Note(1)).unwrap();
+    };
+    let other = Experiment::new("t").target("**").fault(Fault::Kill, "app/b", When::At(vec![SEC]));
+    let chaos = Chaos::new(&tree);
+    let (report, ()) = tokio::join!(chaos.run(other), again);
+    let report = report.unwrap();
+    let w = report.services.iter().find(|service| service.path == "app/pool/w").unwrap();
+    assert_eq!((w.messages.accepted, w.messages.handled), (1, 1), "{w:?}");
+    tree.shutdown().await;
+}
+
+// A claim that breaks stops the experiment, and not the next fault.
+#[test]
+fn it_stops_as_soon_as_a_claim_is_broken() {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let began = tokio::time::Instant::now();
+        let experiment = Experiment::new("t")
+            .target("**")
+            .duration(60 * SEC)
+            .fault(Fault::Kill, "app/a", When::At(vec![50 * SEC]))
+            .probe("three seconds", move || async move {
+                anyhow::ensure!(began.elapsed() < 3 * SEC, "over");
+                Ok(())
+            })
+            .stop_when_broken();
+        Ok(Scene::new(tree, experiment))
+    });
+    let report = simulation.run(1).unwrap();
+    assert!(report.faults.is_empty(), "a fault was injected 47 s after the claim was broken");
+}
+
+// Mail is held, also of a service that something else ailed before.
+#[test]
+fn mail_is_held_though_it_is_slow_already() {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let a = probe(&tree, "app/a");
+        tokio::spawn(async move {
+            tokio::time::sleep(3 * SEC).await;
+            let _ = a.cast(ProbeMsg::Panic("it took a message"));
+        });
+        Ok(Scene::new(tree, experiment().duration(5 * SEC)))
+    });
+    let lines = vec![
+        Line::new(SEC, Fault::Slow(MS), &["app/a"]).lasting(4 * SEC),
+        Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
+    ];
+    let report = simulation.replay(1, Script { lines }).unwrap();
+    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
+    let end = a.lives[0].to.unwrap();
+    assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
+}
+
+// A fault that follows what it brings about, in no time: the clock would stand still for ever.
+#[test]
+fn faults_that_follow_each_other_in_no_time_are_stopped() {
+    let simulation = Simulation::new(|seed| async move {
+        let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
+        let tree = app.child(Journal::new().probe("a")).start().await?;
+        let when = When::After { event: Trigger::Started, of: "app/a".into(), delay: Duration::ZERO };
+        Ok(Scene::new(tree, experiment().fault(Fault::Kill, "app/a", when)))
+    });
+    let report = simulation.run(1).unwrap();
+    assert!(report.stopped.is_some_and(|why| why.contains("no time passes")));
+}
+
+// Nothing that overflows the clock, fills the memory or does nothing is carried out.
+#[test]
+fn times_that_no_run_can_have_are_refused() {
+    let of = |fault| experiment().fault(fault, "app/a", When::Every(SEC)).check().unwrap_err().to_string();
+    assert_eq!(of(Fault::Flap(Duration::ZERO)), "`flap 0ns` can never strike: its time is zero");
+    assert_eq!(of(Fault::Slow(Duration::MAX)), "a time of a fault is longer than a year");
+    assert!(experiment().duration(Duration::MAX).check().is_err());
+    assert!(experiment().stabilise_within(Duration::MAX).check().is_err());
+    assert!(experiment().lasting(Fault::Hold, "app/a", When::Every(SEC), Duration::MAX).check().is_err());
+    let many = experiment().fault(Fault::Kill, "app/a", When::Every(Duration::from_nanos(1))).check();
+    assert!(many.unwrap_err().to_string().contains("more than a million times"));
+}

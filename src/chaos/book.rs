@@ -14,11 +14,11 @@ use crate::slot::accounting::Accounting;
 use crate::slot::status::State;
 
 /// Of the log.
-const LINES_MAX: usize = 200_000;
+const LINES_MAX: usize = 100_000;
 /// Of one service.
 const LIVES_MAX: usize = 1000;
 /// Of one fault.
-const SIBLINGS_MAX: usize = 100;
+const SIBLINGS_MAX: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct Book {

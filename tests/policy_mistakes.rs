@@ -216,6 +216,6 @@ fn messages_are_lower_case_and_have_no_full_stop() {
 #[test]
 fn a_circle_of_full_paths_is_found_as_the_tree_would() {
     let text = "[path.\"shop/a\"]\ndepends_on = [\"shop/b\"]\n[path.\"shop/b\"]\ndepends_on = [\"shop/a\"]\n";
-    let errors = regrow::policy::Policies::parse(text, "x.toml").unwrap_err().to_string();
+    let errors = Policies::parse(text, "x.toml").unwrap_err().to_string();
     assert!(errors.contains("shop/a") && errors.contains("shop/b"), "{errors}");
 }

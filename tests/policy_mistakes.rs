@@ -211,3 +211,11 @@ fn messages_are_lower_case_and_have_no_full_stop() {
         }
     }
 }
+
+// Found by a new user: `shop/b` was taken for `shop/shop/b`.
+#[test]
+fn a_circle_of_full_paths_is_found_as_the_tree_would() {
+    let text = "[path.\"shop/a\"]\ndepends_on = [\"shop/b\"]\n[path.\"shop/b\"]\ndepends_on = [\"shop/a\"]\n";
+    let errors = regrow::policy::Policies::parse(text, "x.toml").unwrap_err().to_string();
+    assert!(errors.contains("shop/a") && errors.contains("shop/b"), "{errors}");
+}

@@ -13,6 +13,13 @@ use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::State;
 
+/// Of the log.
+const LINES_MAX: usize = 200_000;
+/// Of one service.
+const LIVES_MAX: usize = 1000;
+/// Of one fault.
+const SIBLINGS_MAX: usize = 100;
+
 #[derive(Debug)]
 pub(super) struct Book {
     begun: Instant,
@@ -27,6 +34,7 @@ pub(super) struct Book {
 #[derive(Debug, Default)]
 struct Service {
     lives: Vec<Life>,
+    restarts: u64,
     parked: u32,
     parked_spells: Vec<(f64, Option<f64>)>,
     down_since: Option<f64>,
@@ -36,9 +44,21 @@ struct Service {
 }
 
 impl Book {
-    /// Opened when the first fault may come.
-    pub(super) fn open(entries: &[Entry]) -> Self {
-        let mut services = BTreeMap::new();
+    /// Opened when somebody begins to listen.
+    pub(super) fn open() -> Self {
+        Self {
+            begun: Instant::now(),
+            log: Vec::new(),
+            faults: Vec::new(),
+            open: Vec::new(),
+            services: BTreeMap::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// The first fault may come now: what was before is not counted.
+    pub(super) fn begin(&mut self, entries: &[Entry]) {
+        *self = Self::open();
         for entry in entries {
             let mut service = Service { before: entry.accounting, ..Service::default() };
             if entry.status.state == State::Up {
@@ -46,15 +66,7 @@ impl Book {
             } else {
                 service.down_since = Some(0.0);
             }
-            services.insert(entry.path.clone(), service);
-        }
-        Self {
-            begun: Instant::now(),
-            log: Vec::new(),
-            faults: Vec::new(),
-            open: Vec::new(),
-            services,
-            totals: Totals::default(),
+            self.services.insert(entry.path.clone(), service);
         }
     }
 
@@ -66,9 +78,19 @@ impl Book {
         seconds(self.begun.elapsed())
     }
 
+    /// A run that takes hours is told by its numbers, and not line by line.
+    fn write(&mut self, at: f64, what: String) {
+        if self.log.len() < LINES_MAX {
+            self.log.push(LogLine { at, what });
+        } else if self.log.len() == LINES_MAX {
+            self.log
+                .push(LogLine { at, what: format!("more than {LINES_MAX} lines: what follows is not written down") });
+        }
+    }
+
     pub(super) fn say(&mut self, what: impl Into<String>) {
         let at = self.now();
-        self.log.push(LogLine { at, what: what.into() });
+        self.write(at, what.into());
     }
 
     /// A fault was injected, or was not.
@@ -102,7 +124,9 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &Event) {
         let at = self.now();
-        self.log.push(LogLine { at, what: event.to_string() });
+        if self.log.len() < LINES_MAX {
+            self.write(at, event.to_string());
+        }
         match &event.kind {
             EventKind::Started { .. } => self.started(event, at),
             EventKind::Exited { exit } => self.ended(event, at, &exit.to_string()),
@@ -143,6 +167,11 @@ impl Book {
         if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
             service.before = Accounting::default();
         }
+        // Of a service that has lived very often the latest lives are kept.
+        if service.lives.len() >= LIVES_MAX {
+            service.lives.drain(..LIVES_MAX / 2);
+        }
+        service.restarts += 1;
         service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
@@ -173,7 +202,9 @@ impl Book {
             let fault = &mut self.faults[number];
             if fault.is_at(&event.path) {
                 fault.detected_after.get_or_insert(round(at - fault.at));
-            } else if fault.detected_after.is_some() && !fault.siblings_touched.iter().any(|path| **path == *event.path)
+            } else if fault.detected_after.is_some()
+                && fault.siblings_touched.len() < SIBLINGS_MAX
+                && !fault.siblings_touched.iter().any(|path| **path == *event.path)
             {
                 fault.siblings_touched.push(event.path.to_string());
             }
@@ -190,6 +221,7 @@ impl Book {
             ServiceRecord {
                 path: path.to_string(),
                 lives: service.lives.clone(),
+                restarts: service.restarts,
                 parked: service.parked,
                 parked_spells: service.parked_spells.clone(),
                 unavailable,
@@ -228,7 +260,8 @@ impl FaultRecord {
 impl Messages {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
-            accepted: after.accepted.saturating_sub(before.accepted),
+            // What was there at the beginning belongs to the sum.
+            accepted: (after.accepted + before.queued + before.in_hand).saturating_sub(before.accepted),
             handled: after.handled.saturating_sub(before.handled),
             crashed: after.crashed.saturating_sub(before.crashed),
             returned: after.returned.saturating_sub(before.returned),

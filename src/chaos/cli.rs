@@ -142,7 +142,10 @@ fn run(command: Command, tree: impl Fn(&str) -> anyhow::Result<Start>) -> ExitCo
         Command::Explore { file, seeds, from, tree: name } => {
             tree(&name).and_then(|start| explore(&file, from, seeds, start))
         }
-        Command::Check { files, tree: name } => tree(&name).map(|start| check(&files, &start)),
+        Command::Check { files, tree: name } => tree(&name).and_then(|start| {
+            let are_good = check(&files, &start);
+            if are_good { Ok(true) } else { Err(anyhow::anyhow!("not every experiment can be carried out")) }
+        }),
         Command::Soak { minutes, seed, output } => soak_for(minutes, seed, &output),
     };
     match done {
@@ -184,7 +187,7 @@ fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> a
 
 fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<Report> {
     let report = simulation(&read(file)?, start).check_repeatable(seed)?;
-    report.log.iter().for_each(|line| println!("{line}"));
+    report.log.iter().for_each(|line| say(&line.to_string()));
     Ok(report)
 }
 
@@ -194,15 +197,15 @@ fn explore(file: &Path, from: u64, seeds: u64, start: Start) -> anyhow::Result<b
     if let Some((seed, error)) = errors.into_iter().next() {
         return Err(anyhow::Error::new(error).context(format!("seed {seed}")));
     }
-    println!("{seeds} seeds from {from} on: {} failed", failures.len());
+    say(&format!("{seeds} seeds from {from} on: {} failed", failures.len()));
     for failure in failures.iter().take(10) {
-        println!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence);
+        say(&format!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence));
     }
     let Some(first) = failures.first() else { return Ok(true) };
     let shrunk = simulation.shrink(first)?;
     let left = shrunk.failure.script.lines.len();
-    println!("seed {}: {} faults shrunk to {left} in {} runs:\n", first.seed, shrunk.before, shrunk.runs);
-    println!("{}", shrunk.failure.to_rust_test());
+    say(&format!("seed {}: {} faults shrunk to {left} in {} runs:\n", first.seed, shrunk.before, shrunk.runs));
+    say(&shrunk.failure.to_rust_test());
     Ok(false)
 }
 
@@ -216,10 +219,10 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
         });
         match checked {
             Ok((experiment, script)) => {
-                println!("{name}: {} faults in {:?}: good", script.lines.len(), experiment.duration)
+                say(&format!("{name}: {} faults in {:?}: good", script.lines.len(), experiment.duration))
             }
             Err(error) => {
-                eprintln!("{name}: {error:#}");
+                eprintln!("{error:#}");
                 are_good = false;
             }
         }
@@ -234,15 +237,21 @@ fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<
     let duration = Duration::from_secs_f64(minutes * 60.0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let soak = runtime.block_on(soak(duration, seed))?;
-    println!("{soak}");
+    say(&soak.to_string());
     output.save(&soak.report)?;
     Ok(soak.complaints().is_empty())
+}
+
+/// Whoever reads may have read enough.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 impl Output {
     /// Prints it, and writes what was asked for. Whether everything held.
     fn write(&self, report: &Report) -> anyhow::Result<bool> {
-        println!("{report}");
+        say(&report.to_string());
         self.save(report)?;
         Ok(report.passed())
     }

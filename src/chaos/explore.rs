@@ -1,5 +1,6 @@
 //! Many seeds, and the smallest script that still fails.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -64,7 +65,11 @@ impl Simulation {
                             return;
                         }
                         let seed = first.wrapping_add(number);
-                        let tried = self.try_seed(seed);
+                        // A scene that panics is told like any other that cannot be set up.
+                        let tried = catch_unwind(AssertUnwindSafe(|| self.try_seed(seed))).unwrap_or_else(|panic| {
+                            let error = anyhow::anyhow!("it panicked: {}", crate::current::text_of(&*panic));
+                            Err(SimulationError::NoScene { seed, error })
+                        });
                         let mut found = lock(&found);
                         found.seeds += 1;
                         match tried {

@@ -210,6 +210,14 @@ impl Scope {
     }
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.path.as_deref().unwrap_or("**"))?;
+        self.kind.map_or(Ok(()), |kind| write!(f, " of kind {kind}"))?;
+        self.depth.map_or(Ok(()), |depth| write!(f, " at depth {depth}"))
+    }
+}
+
 impl From<&str> for Scope {
     fn from(glob: &str) -> Self {
         Self::path(glob)

@@ -72,8 +72,8 @@ impl Claims {
     pub(super) fn look_back(&mut self, services: &[ServiceRecord], is_target: impl Fn(&str) -> bool) {
         let targets: Vec<_> = services.iter().filter(|service| is_target(&service.path)).collect();
         if let Some(most) = self.hypothesis.restarts_max {
-            let over = targets.iter().find(|service| service.lives.len() as u64 > most + 1);
-            let evidence = over.map(|service| format!("{} came up {} times", service.path, service.lives.len() - 1));
+            let over = targets.iter().find(|service| service.restarts > most);
+            let evidence = over.map(|service| format!("{} came up {} times", service.path, service.restarts));
             self.add(format!("nobody comes up more than {most} times"), evidence);
         }
         if let Some(least) = self.hypothesis.availability_min {

@@ -92,6 +92,8 @@ pub struct ServiceRecord {
     pub path: String,
     /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
     pub lives: Vec<Life>,
+    /// How often it came up after the beginning. Of more than a thousand lives the latest are kept above.
+    pub restarts: u64,
     /// How often it was parked.
     pub parked: u32,
     /// From when to when it was parked each time. One without end was still going on.
@@ -122,7 +124,7 @@ pub struct Life {
 /// What became of messages between the beginning and the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Messages {
-    /// Accepted.
+    /// Accepted, and waiting or in hand at the beginning.
     pub accepted: u64,
     /// Worked on to the end.
     pub handled: u64,

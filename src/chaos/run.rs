@@ -88,10 +88,11 @@ impl<'a> Chaos<'a> {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
         let armed = Armed::new(world)?;
-        let entries = self.entries();
-        let book = Arc::new(Mutex::new(Book::open(&entries)));
+        let book = Arc::new(Mutex::new(Book::open()));
         let claims = Arc::new(Mutex::new(Claims::new(experiment)));
         let (told, triggers) = mpsc::unbounded_channel();
+        let lines = script.lines.iter().enumerate();
+        let followers = lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect();
         let run = Run {
             experiment,
             script,
@@ -102,6 +103,7 @@ impl<'a> Chaos<'a> {
             broken: Arc::default(),
             is_virtual: self.is_virtual,
             agenda: BTreeMap::new(),
+            followers,
             flapping: Vec::new(),
             injected: 0,
         };
@@ -227,6 +229,8 @@ struct Run<'a> {
     broken: Arc<Notify>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
+    /// The lines of the script that follow events, by their places.
+    followers: Vec<usize>,
     /// Who dies so long after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
@@ -235,6 +239,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn carry_out(mut self, mut triggers: mpsc::UnboundedReceiver<Event>, root: &str) -> Report {
         let Experiment { title, seed, duration, stabilise, .. } = self.experiment.clone();
+        // Some may still wait for others: a tree is steady when nobody is on the way any more.
+        let _ = self.until_steady(Instant::now() + stabilise, root).await;
+        lock(&self.book).begin(&self.directory.entries());
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
         let mut stopped = lock(&self.claims).is_broken().then(|| "the tree was not steady before any fault".to_owned());
@@ -312,7 +319,7 @@ impl Run<'_> {
     fn follow(&mut self, event: &Event) {
         let now = Instant::now();
         let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
-        for line in 0..self.script.lines.len() {
+        for &line in &self.followers.clone() {
             let Line { at, victims, seed, .. } = &self.script.lines[line];
             let At::Event { event: trigger, of, delay } = at else { continue };
             if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {

@@ -87,7 +87,7 @@ impl Script {
         let is_target =
             |(path, kind): &&(String, Kind)| experiment.targets.iter().any(|scope| scope.holds(path, *kind));
         if !tree.iter().any(|child| is_target(&child)) {
-            let targets = experiment.targets.iter().map(|scope| format!("{scope:?}")).collect();
+            let targets = experiment.targets.iter().map(ToString::to_string).collect();
             return Err(ExperimentError::NobodyTargeted { targets });
         }
         let mut lines = Vec::new();

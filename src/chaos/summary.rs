@@ -63,8 +63,8 @@ pub(super) fn is_unrecovered(fault: &FaultRecord) -> bool {
 }
 
 /// Incarnations that came up after the beginning.
-pub(super) fn restarts(service: &ServiceRecord) -> usize {
-    service.lives.iter().filter(|life| life.from > 0.0).count()
+pub(super) fn restarts(service: &ServiceRecord) -> u64 {
+    service.restarts
 }
 
 /// Services that were hit, went down or came up during the run, those that were down longest first.

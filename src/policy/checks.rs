@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use regrow_supervisors::Restart;
 
+use crate::directory::full_path;
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::{Delays, time};
@@ -26,7 +27,8 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
         let fields = fields_of([document], pattern.text(), is_supervisor);
         child(&fields, problems);
         if let (Some(names), Some(place)) = (fields.depends_on.get(), fields.depends_on.place()) {
-            let names: Vec<_> = names.0.iter().map(|name| resolve(pattern.text(), name)).collect();
+            let is_named = |path: &str| document.paths.iter().any(|(pattern, _)| pattern.text() == path);
+            let names: Vec<_> = names.0.iter().map(|name| resolve(pattern.text(), name, is_named)).collect();
             needs.insert(pattern.text(), (names, place.clone()));
             order.push(pattern.text());
         }
@@ -86,12 +88,13 @@ fn note(problems: &mut Vec<Problem>, problem: impl FnOnce() -> Problem) {
     }
 }
 
-/// The full path of a service that `path` calls by this name.
-pub(crate) fn resolve(path: &str, name: &str) -> String {
-    match (name.strip_prefix('/'), path.rsplit_once('/')) {
-        (Some(absolute), _) => absolute.into(),
-        (None, Some((supervisor, _))) => format!("{supervisor}/{name}"),
-        (None, None) => name.into(),
+/// The full path of a service that `path` calls by this name, as a tree finds it: among those that are named here, and else
+/// beside it.
+fn resolve(path: &str, name: &str, is_named: impl Fn(&str) -> bool) -> String {
+    let scope = path.rsplit_once('/').map_or("", |(scope, _)| scope);
+    match full_path(scope, name, &is_named) {
+        found if is_named(&found) || name.starts_with('/') || scope.is_empty() => found,
+        _ => format!("{scope}/{name}"),
     }
 }
 

@@ -17,12 +17,12 @@ use crate::intensity::Intensity;
 ///
 /// An end is judged in this order:
 ///
-/// 1. After a life that lasted ([`reset_after`](Self::reset_after) and its kin) the delays begin anew.
+/// 1. After a life that lasted ([`reset_after`](field@Self::reset_after) and its kin) the delays begin anew.
 /// 2. The first [rule](Rule) that matches says what to do. Where none does, the restart type says it.
-/// 3. A restart is charged to the child's own [`budget`](Self::budget), or to the one that it shares with its siblings if
-///    it has none. When that is gone, [`on_give_up`](Self::on_give_up) says what happens.
-/// 4. The restart waits for the delay of the [`backoff`](Self::backoff) to pass, and for all services that the child
-///    [depends on](Self::depends_on) to be ready.
+/// 3. A restart is charged to the child's own [`budget`](field@Self::budget), or to the one that it shares with its siblings if
+///    it has none. When that is gone, [`on_give_up`](field@Self::on_give_up) says what happens.
+/// 4. The restart waits for the delay of the [`backoff`](field@Self::backoff) to pass, and for all services that the child
+///    [depends on](field@Self::depends_on) to be ready.
 ///
 /// Delays are for what comes back by itself: a network, a disk, a service elsewhere. Parking is for one child that cannot
 /// work while its siblings can. A rule with [`Then::Stop`] is for what no restart mends, a licence that has run out.
@@ -260,13 +260,13 @@ impl Rule {
 }
 
 impl Policy {
-    /// How long to wait before a restart: see [`backoff`](Self::backoff).
+    /// How long to wait before a restart: see [`backoff`](field@Self::backoff).
     pub fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff: Some(backoff), ..self }
     }
 
     /// A life that was ready for so long is a success, and the delays begin anew: see
-    /// [`reset_after`](Self::reset_after).
+    /// [`reset_after`](field@Self::reset_after).
     pub fn reset_after(self, time: Duration) -> Self {
         Self { reset_after: Some(time), ..self }
     }
@@ -306,13 +306,13 @@ impl Policy {
         Self { start_timeout: Some(limit), ..self }
     }
 
-    /// Services that have to be ready before this one is started: see [`depends_on`](Self::depends_on).
+    /// Services that have to be ready before this one is started: see [`depends_on`](field@Self::depends_on).
     pub fn depends_on<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.depends_on = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// How long a message may be in hand: see [`watchdog`](Self::watchdog).
+    /// How long a message may be in hand: see [`watchdog`](field@Self::watchdog).
     pub fn watchdog(self, limit: Duration) -> Self {
         Self { watchdog: Some(limit), ..self }
     }

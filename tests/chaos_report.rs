@@ -36,7 +36,7 @@ fn empty() -> Value {
 fn small() -> Value {
     let life = |generation, from, to: Option<f64>, exit: Option<&str>| json!({ "generation": generation, "from": from, "to": to, "exit": exit });
     let service = |path: &str, lives: Value, spells: Value, down: f64, recoveries: Value| {
-        json!({ "path": path, "lives": lives, "parked": spells.as_array().unwrap().len(), "parked_spells": spells,
+        json!({ "path": path, "lives": lives, "restarts": lives.as_array().unwrap().len() - 1, "parked": spells.as_array().unwrap().len(), "parked_spells": spells,
             "unavailable": down, "availability": (10.0 - down) / 10.0, "recoveries": recoveries, "messages": messages(1_000) })
     };
     let mut value = empty();
@@ -125,7 +125,7 @@ fn large(services: usize, faults: usize, seed: u64) -> Value {
         }
         lives.push(json!({ "generation": lives.len() + 1, "from": up, "to": null, "exit": null }));
         recoveries_of_all.extend_from_slice(&recoveries);
-        json!({ "path": path(service), "lives": lives, "parked": spells.len(), "parked_spells": spells, "unavailable": down,
+        json!({ "path": path(service), "lives": lives, "restarts": recoveries.len(), "parked": spells.len(), "parked_spells": spells, "unavailable": down,
             "availability": 1.0 - down / 62.0, "recoveries": recoveries, "messages": messages(random.random_range(0..20_000)) })
     });
     value["services"] = json!(told.collect::<Vec<_>>());

@@ -115,7 +115,7 @@ pub(super) fn services(report: &Report) -> Markup {
         return html! { p class="quiet" { (many(report.services.len(), "service")) ", none of them touched." } };
     }
     html! {
-        (folded(touched.len(), &format!("{} touched, those that were down longest first", many(touched.len(), "service")), html! {
+        (folded(touched.len(), &format!("{} touched, those that were down longest first", many(touched.len(), "service")), &html! {
             table {
                 thead { tr { th { "path" } @for head in heads { th class="number" { (head) } } } }
                 tbody {
@@ -123,7 +123,7 @@ pub(super) fn services(report: &Report) -> Markup {
                         @let fates = &service.messages;
                         tr {
                             th { (service.path) }
-                            (plain(count(restarts(service) as u64))) (plain(service.parked.to_string()))
+                            (plain(count(restarts(service)))) (plain(service.parked.to_string()))
                             (plain(time(service.unavailable))) (plain(share(service.availability)))
                             @for number in [fates.accepted, fates.handled, fates.crashed, fates.returned, fates.dead_lettered, fates.repeated, fates.left] {
                                 (plain(count(number)))
@@ -153,7 +153,7 @@ pub(super) fn faults(report: &Report) -> Markup {
         return html! { p class="quiet" { "There were none." } };
     }
     html! {
-        (folded(shown.len(), &format!("{} in order", many(shown.len(), "fault")), html! {
+        (folded(shown.len(), &format!("{} in order", many(shown.len(), "fault")), &html! {
             table {
                 thead { tr {
                     th class="number" { "#" } th class="number" { "at" } th { "fault" } th { "target" } th class="number" { "healed" }
@@ -198,7 +198,7 @@ pub(super) fn log(report: &Report) -> Markup {
 }
 
 /// A table that scrolls; with many rows, one that is opened by a click.
-fn folded(rows: usize, summary: &str, table: Markup) -> Markup {
+fn folded(rows: usize, summary: &str, table: &Markup) -> Markup {
     html! {
         details open=[(rows <= OPEN_MAX).then_some("open")] { summary { (summary) } div class="scroll" { (table) } }
     }

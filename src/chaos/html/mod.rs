@@ -1,19 +1,37 @@
 //! A report as one page of HTML, with its pictures, that needs no network.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `scale.rs`, `cluster.rs` | where a moment lies; what is too narrow to be drawn by itself |
+//! | `rows.rs`, `ending.rs`, `timeline.rs` | who gets a row; how lives ended; bars and marks |
+//! | `availability.rs`, `histogram.rs` | the share that was up; the recovery times |
+//! | `head.rs`, `tables.rs` | verdicts and totals; what the pictures cannot tell |
 
-mod pictures;
+mod availability;
+mod cluster;
+mod ending;
+mod head;
+mod histogram;
+mod rows;
+mod scale;
 mod tables;
+mod timeline;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::chaos::figures::{share, time_or_dash};
 use crate::chaos::report::Report;
-use crate::chaos::summary::{circumstances, replay};
+use crate::chaos::summary::replay;
 
 const STYLE: &str = include_str!("style.css");
 
 impl Report {
     /// One page of HTML with everything in it: no script, no font, no picture comes from elsewhere. It is read on a light or
     /// a dark ground, and printed.
+    ///
+    /// However long the run, the page stays within two megabytes or so: with many services those that were touched are shown,
+    /// what is too close to be told apart is drawn together, tables and log are cut, and each says what it leaves out.
+    /// [`to_json`](Self::to_json) leaves nothing out. Texts of the program (titles, paths, errors) are escaped, and their
+    /// control characters replaced.
     ///
     /// ```
     /// # use regrow::chaos::Report;
@@ -22,70 +40,50 @@ impl Report {
     /// }
     /// ```
     pub fn to_html(&self) -> String {
-        let passed = self.passed();
-        let totals = &self.totals;
         let page = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (self.title) }
+                    title { (if self.passed() { "passed" } else { "BROKEN" }) ": " (self.title) }
                     style { (PreEscaped(STYLE)) }
                 }
-                body {
-                    header {
-                        p class=(if passed { "badge ok" } else { "badge broken" }) { (if passed { "passed" } else { "BROKEN" }) }
-                        h1 { (self.title) }
-                        p class="quiet" { (circumstances(self)) " · seed " (self.seed) " · regrow " (self.version) }
-                        @if let Some(why) = &self.stopped {
-                            p class="broken-text" { "Stopped before its time: " (why) }
-                        }
-                    }
-                    section {
-                        h2 { "What was claimed" }
-                        ul class="claims" {
-                            @for verdict in &self.verdicts {
-                                li {
-                                    span class=(if verdict.held { "badge ok" } else { "badge broken" }) {
-                                        (if verdict.held { "held" } else { "BROKEN" })
-                                    }
-                                    " " (verdict.hypothesis)
-                                    @if let Some(evidence) = &verdict.evidence {
-                                        span class="broken-text" {
-                                            ": " (evidence)
-                                            @if let Some(at) = verdict.broken_at { " (at " (format!("{at:.3}")) " s)" }
-                                        }
-                                    }
-                                }
-                            }
-                        }
-                        dl class="figures" {
-                            (figure("up for", &share(totals.availability)))
-                            (figure("recovery p50", &time_or_dash(totals.recovery_p50)))
-                            (figure("recovery p99", &time_or_dash(totals.recovery_p99)))
-                            (figure("recovery max", &time_or_dash(totals.recovery_max)))
-                            (figure("detection p99", &time_or_dash(totals.detection_p99)))
-                            (figure("restarts", &totals.restarts.to_string()))
-                            (figure("escalations", &totals.escalations.to_string()))
-                            (figure("parked", &totals.parked.to_string()))
-                            (figure("abandoned", &totals.abandoned.to_string()))
-                        }
-                    }
-                    section { h2 { "Lives" } (pictures::lives(self)) }
-                    section { h2 { "Availability" } (pictures::availability(self)) }
-                    section { h2 { "Recovery" } (pictures::recoveries(self)) }
-                    section { h2 { "Faults" } (tables::faults(self)) }
-                    section { h2 { "Services" } (tables::services(self)) }
-                    section { h2 { "Messages and calls" } (tables::messages(self)) }
-                    footer { p class="quiet" { "To see it again: " code { (replay(self)) } } }
-                }
+                body { (header(self)) (body(self)) }
             }
         };
-        page.into_string()
+        printable(page.into_string())
     }
 }
 
-fn figure(name: &str, value: &str) -> PreEscaped<String> {
-    html! { div { dt { (name) } dd { (value) } } }
+fn header(report: &Report) -> Markup {
+    html! { header { (head::headline(report)) } }
+}
+
+fn body(report: &Report) -> Markup {
+    html! {
+        main {
+            section { h2 { "Claims" } (head::claims(report)) }
+            section { h2 { "Totals" } (head::totals(report)) }
+            section class="long" { h2 { "Timeline" } (timeline::timeline(report)) }
+            section { h2 { "Availability over time" } (availability::availability(report)) }
+            section { h2 { "Time to recover" } (histogram::histogram(report)) }
+            section { h2 { "Faults by kind" } (tables::kinds(report)) }
+            section class="pair" {
+                div { h2 { "Calls by outcome" } (tables::calls(report)) }
+                div { h2 { "Messages" } (tables::messages(report)) }
+            }
+            section class="long" { h2 { "Services" } (tables::services(report)) }
+            section class="long" { h2 { "Faults, one by one" } (tables::faults(report)) }
+            section class="long" { h2 { "Log" } (tables::log(report)) }
+        }
+        footer { "To see it again: " code { (replay(report)) } " with the experiment's file, and regrow " (report.version) "." }
+    }
+}
+
+/// Control characters have no place in a page, not even as entities.
+fn printable(page: String) -> String {
+    let is_bad = |letter: char| (letter.is_control() && letter != '\n' && letter != '\t') || letter > '\u{10fffd}';
+    let is_bad = |letter| is_bad(letter) || matches!(letter, '\u{fffe}' | '\u{ffff}');
+    if page.contains(is_bad) { page.replace(is_bad, "\u{fffd}") } else { page }
 }

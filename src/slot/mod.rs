@@ -253,13 +253,6 @@ impl<M: Send + 'static> Slot<M> {
         Push::Accepted
     }
 
-    /// Accepts a message and loses it, for this reason.
-    #[allow(dead_code, reason = "for experiments that lose messages on purpose")]
-    pub(crate) fn lose(&self, message: M, call: Option<Arc<dyn Fate>>, reason: DeadReason) {
-        let shed = lock(&self.back).accept_dead(Envelope { message, call }, reason);
-        shed.settle(self);
-    }
-
     /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
     /// until that ends.
     pub(crate) fn close_as(&self, state: State) {

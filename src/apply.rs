@@ -5,6 +5,7 @@
 //! 2. One change at a time; whatever starts meanwhile starts under the old or under the new policies, and is found by the
 //!    comparison that follows.
 //! 3. Nothing is started, stopped or forgotten for a change: budgets keep their history, delays and probes their time.
+//! 4. A change that has begun is made whole, also when nobody waits for it any more.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -96,6 +97,18 @@ enum When {
 
 impl World {
     pub(crate) async fn apply(self: &Arc<Self>, layer: Arc<dyn Layer>) -> Result<Applied, ApplyError> {
+        let world = self.clone();
+        // Invariant 4.
+        match tokio::spawn(async move { world.change(layer).await }).await {
+            Ok(applied) => applied,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(ApplyError { problems: vec!["the tree's runtime is shutting down".into()] }),
+            },
+        }
+    }
+
+    async fn change(self: &Arc<Self>, layer: Arc<dyn Layer>) -> Result<Applied, ApplyError> {
         // Invariant 2.
         let _one_at_a_time = self.rulebook.changing.lock().await;
         let mut applied = Applied::default();

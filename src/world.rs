@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 
@@ -37,6 +37,8 @@ pub(crate) struct World {
     is_shutting_down: AtomicBool,
     /// The root is ending: whoever ends now does not come back.
     is_ending: AtomicBool,
+    /// Rung when the root begins to end.
+    pub(crate) ending: Arc<Notify>,
     casualties: Mutex<Casualties>,
     pub(crate) watchdog: Arc<Watchdog>,
 }
@@ -79,6 +81,7 @@ impl World {
             epoch: Instant::now(),
             is_shutting_down: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
+            ending: Arc::default(),
             casualties: Mutex::default(),
             watchdog: Arc::default(),
         })
@@ -169,6 +172,7 @@ impl World {
     pub(crate) fn begin_to_end(&self) {
         if !self.is_ending.swap(true, Ordering::AcqRel) {
             self.directory.close_vacant();
+            self.ending.notify_waiters();
         }
     }
 

@@ -213,3 +213,30 @@ async fn a_file_is_followed_through_good_and_bad_and_half_written_ones() {
     tree.shutdown().await;
     assert!(soon("the end", followed.next()).await.is_none());
 }
+
+// Whoever follows a file that nobody looks at for an hour hears at once that the tree is over.
+#[tokio::test(start_paused = true)]
+async fn following_ends_with_the_tree() {
+    let tree = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.toml");
+    std::fs::write(&path, "").unwrap();
+    let mut followed = tree.follow_policies(&path, 3600 * SEC);
+    soon("the first", followed.next()).await.unwrap().unwrap();
+    tree.shutdown().await;
+    assert!(soon("the end", followed.next()).await.is_none());
+}
+
+// A change that nobody waits for any more is not left half made.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_has_begun_is_made_whole() {
+    let tree = shop().await;
+    for seconds in 1..20 {
+        let delay = parse(&format!("[defaults]\ndelay = \"{seconds}s\""));
+        let dropped = tokio::time::timeout(Duration::ZERO, tree.apply(&delay)).await;
+        assert!(dropped.is_err(), "it was made in one turn, and this test tests nothing");
+        let again = tree.apply(&delay).await.unwrap();
+        assert!(again.is_empty(), "it was half made: {again}");
+    }
+    tree.shutdown().await;
+}

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -84,6 +85,7 @@ impl Tree {
     /// Answers what is in force now, what is with the next start of which service, and what was said in vain.
     ///
     /// Nothing is started or stopped for it. Budgets keep what is spent, and delays that are being served their time.
+    /// Dropping the future does not call it off: it is done whole or not at all, and then nobody hears what came of it.
     ///
     /// # Errors
     ///
@@ -117,7 +119,9 @@ impl Tree {
     pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> Followed {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
-        let following = follow(Arc::downgrade(self.world_ref()), path.into(), look_every, now.clone(), told);
+        let world = self.world_ref();
+        let ending = world.ending.clone();
+        let following = follow(Arc::downgrade(world), ending, path.into(), look_every, now.clone(), told);
         let task = tokio::spawn(following).abort_handle();
         Followed { answers, now, task }
     }
@@ -145,6 +149,7 @@ impl Tree {
 
 async fn follow(
     world: Weak<World>,
+    ending: Arc<Notify>,
     path: PathBuf,
     look_every: Duration,
     now: Arc<Notify>,
@@ -171,13 +176,17 @@ async fn follow(
             }
         }
         seen = text;
-        is_asked = tokio::select! {
-            biased;
-            () = now.notified() => true,
-            () = tokio::time::sleep(look_every) => false,
-        };
+        // Listening begins before it is looked whether the end has begun.
+        let mut ends = pin!(ending.notified());
+        ends.as_mut().enable();
         if world.upgrade().is_none_or(|world| world.is_ending()) {
             return;
         }
+        is_asked = tokio::select! {
+            biased;
+            () = ends => return,
+            () = now.notified() => true,
+            () = tokio::time::sleep(look_every) => false,
+        };
     }
 }

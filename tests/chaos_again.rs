@@ -3,12 +3,14 @@
 #[path = "common/tree.rs"]
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{MS, SEC, probe};
 use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, Trigger, When};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Supervisor};
+use regrow::{Backoff, DynamicSupervisor, Intensity, Policy, Supervisor};
+use tokio::sync::Notify;
 
 fn experiment() -> Experiment {
     Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
@@ -140,4 +142,80 @@ fn times_that_no_run_can_have_are_refused() {
     assert!(experiment().lasting(Fault::Hold, "app/a", When::Every(SEC), Duration::MAX).check().is_err());
     let many = experiment().fault(Fault::Kill, "app/a", When::Every(Duration::from_nanos(1))).check();
     assert!(many.unwrap_err().to_string().contains("more than a million times"));
+}
+
+// A name may look like two.
+#[tokio::test(start_paused = true)]
+async fn a_name_with_a_comma_is_one_name() {
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    let tree = app.child(Journal::new().probe("a, b")).start().await.unwrap();
+    let lines = vec![Line::new(SEC, Fault::Kill, &["app/a, b"])];
+    let report = Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
+    let [fault] = &report.faults[..] else { panic!("{:?}", report.faults) };
+    assert!(fault.targets == ["app/a, b"] && fault.recovered_after.is_some(), "{fault:?}");
+    tree.shutdown().await;
+}
+
+// The first of several that is up again is not all of them.
+#[tokio::test(start_paused = true)]
+async fn a_fault_has_been_recovered_from_when_all_that_it_hit_are_up() {
+    let late = Policy::default().backoff(Backoff::new(3 * SEC));
+    let journal = Journal::new();
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    let tree = app.child(journal.probe("a")).child(journal.probe("b").policy(late)).start().await.unwrap();
+    let lines = vec![Line::new(SEC, Fault::KillTogether(2), &["app/a", "app/b"])];
+    let report = Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
+    let [fault] = &report.faults[..] else { panic!("{:?}", report.faults) };
+    assert!(fault.recovered_after.is_some_and(|after| after >= 3.0), "{fault:?}");
+    assert!(fault.siblings_touched.is_empty(), "{fault:?}");
+    tree.shutdown().await;
+}
+
+// A probe that takes its time is not left behind by a run that nobody waits for any more.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_being_asked_ends_with_the_run() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let (alive, seen) = (Arc::new(()), Arc::new(Notify::new()));
+    let (held, bell) = (alive.clone(), seen.clone());
+    let experiment = experiment().probe("a slow one", move || {
+        let (held, bell) = (held.clone(), bell.clone());
+        async move {
+            bell.notify_one();
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok(())
+        }
+    });
+    let chaos = Chaos::new(&tree);
+    tokio::select! {
+        biased;
+        () = seen.notified() => {}
+        report = chaos.run(experiment) => panic!("{report:?}"),
+    }
+    // What was aborted is dropped when its turn comes.
+    tokio::time::sleep(MS).await;
+    assert_eq!(Arc::strong_count(&alive), 1, "the probe lives on");
+    tree.shutdown().await;
+}
+
+// Mail that is being delayed when it comes to be held is held.
+#[test]
+fn mail_is_held_though_it_is_being_delayed() {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let a = probe(&tree, "app/a");
+        tokio::spawn(async move {
+            tokio::time::sleep(3 * SEC).await;
+            let _ = a.cast(ProbeMsg::Panic("it took a message"));
+        });
+        Ok(Scene::new(tree, experiment()))
+    });
+    let lines = vec![
+        Line::new(SEC, Fault::Delay(2 * SEC), &["app/a"]).lasting(8 * SEC),
+        Line::new(4 * SEC, Fault::Hold, &["app/a"]).lasting(4 * SEC),
+    ];
+    let report = simulation.replay(1, Script { lines }).unwrap();
+    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
+    let end = a.lives[0].to.unwrap();
+    assert!((8.0..9.0).contains(&end), "it took the message at {end} s, and its mail was held until 8");
 }

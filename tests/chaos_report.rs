@@ -25,7 +25,7 @@ fn empty() -> Value {
     json!({
         "title": "", "version": "", "seed": 0, "is_virtual": true, "duration": 0.0, "stabilised_after": null,
         "stopped": null, "verdicts": [], "faults": [], "services": [], "log": [],
-        "totals": { "faults": [], "restarts": 0, "escalations": 0, "parked": 0, "abandoned": 0,
+        "totals": { "faults": [], "missed": 0, "restarts": 0, "escalations": 0, "parked": 0, "abandoned": 0,
             "recovery_p50": null, "recovery_p99": null, "recovery_max": null,
             "detection_p50": null, "detection_p99": null, "detection_max": null,
             "availability": 1.0, "messages": messages(0), "calls": [] },
@@ -70,7 +70,7 @@ fn small() -> Value {
             json!([0.000_000_4]),
         ),
     ]);
-    let fault = json!({ "number": 0, "fault": "kill", "kind": NASTY, "target": "shop/db", "at": 4.0, "healed_at": null,
+    let fault = json!({ "number": 0, "fault": "kill", "kind": NASTY, "targets": ["shop/db"], "at": 4.0, "healed_at": null,
         "missed": null, "detected_after": 0.0, "recovered_after": 0.25, "siblings_touched": [NASTY] });
     value["faults"] = json!([fault.clone(), fault]);
     value["faults"][1]["missed"] = json!(NASTY);
@@ -101,7 +101,7 @@ fn large(services: usize, faults: usize, seed: u64) -> Value {
         let lasts = matches!(kind(number), "slow" | "mailbox_full");
         let missed = number % 17 == 5;
         let ended = !lasts && !missed;
-        json!({ "number": number, "fault": kind(number), "kind": kind(number), "target": path(*service), "at": at,
+        json!({ "number": number, "fault": kind(number), "kind": kind(number), "targets": [path(*service)], "at": at,
             "healed_at": lasts.then(|| at + 1.5), "missed": missed.then_some("nobody is up"),
             "detected_after": ended.then_some(0.000_3), "recovered_after": (ended && number % 97 != 0).then(|| 0.02 * (1 + number % 9) as f64),
             "siblings_touched": if number % 11 == 0 { vec![path((service + 12) % services), path((service + 24) % services)] } else { vec![] } })
@@ -143,7 +143,7 @@ fn large(services: usize, faults: usize, seed: u64) -> Value {
         { "hypothesis": "nobody is down for more than a second", "held": false, "broken_at": 12.345, "evidence": "forest/stand-3/tree-15 was down for 1.2 s" },
     ]);
     value["totals"] = json!({
-        "faults": kinds.map(|kind| (kind, faults / kinds.len())), "restarts": recoveries_of_all.len(), "escalations": 2, "parked": 14, "abandoned": 1,
+        "faults": kinds.map(|kind| (kind, faults / kinds.len())), "missed": faults.div_ceil(17), "missed": faults.div_ceil(17), "restarts": recoveries_of_all.len(), "escalations": 2, "parked": 14, "abandoned": 1,
         "recovery_p50": rank(50), "recovery_p99": rank(99), "recovery_max": rank(100),
         "detection_p50": 0.000_3, "detection_p99": 0.002, "detection_max": 0.01, "availability": 0.9921,
         "messages": messages(4_812_345),

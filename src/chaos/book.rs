@@ -1,4 +1,6 @@
 //! The book of a run: what happened to whom, when, and which fault it came of.
+//!
+//! Invariant: it stays small, however long the run. Everything is counted; of single things the latest are kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,26 +9,28 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::chaos::fault::Trigger;
+use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, Life, LogLine, Messages, ServiceRecord, Totals};
 use crate::directory::Entry;
 use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::State;
 
-/// Of the log.
-const LINES_MAX: usize = 100_000;
-/// Of one service.
-const LIVES_MAX: usize = 1000;
-/// Of one fault.
+/// Faults that are kept.
+const FAULTS_MAX: usize = 10_000;
+/// Lives, recoveries and spells of parking of one service.
+const LATEST_MAX: usize = 200;
+/// Siblings of one fault.
 const SIBLINGS_MAX: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct Book {
     begun: Instant,
-    pub(super) log: Vec<LogLine>,
-    pub(super) faults: Vec<FaultRecord>,
-    /// Faults whose victim has not recovered, by their numbers.
-    open: Vec<usize>,
+    log: Log,
+    /// By their numbers.
+    faults: BTreeMap<usize, FaultRecord>,
+    /// Faults whose targets have not recovered, by their numbers: those of them that are down.
+    open: BTreeMap<usize, Vec<Arc<str>>>,
     services: BTreeMap<Arc<str>, Service>,
     pub(super) totals: Totals,
 }
@@ -48,9 +52,9 @@ impl Book {
     pub(super) fn open() -> Self {
         Self {
             begun: Instant::now(),
-            log: Vec::new(),
-            faults: Vec::new(),
-            open: Vec::new(),
+            log: Log::default(),
+            faults: BTreeMap::new(),
+            open: BTreeMap::new(),
             services: BTreeMap::new(),
             totals: Totals::default(),
         }
@@ -78,41 +82,40 @@ impl Book {
         seconds(self.begun.elapsed())
     }
 
-    /// A run that takes hours is told by its numbers, and not line by line.
-    fn write(&mut self, at: f64, what: String) {
-        if self.log.len() < LINES_MAX {
-            self.log.push(LogLine { at, what });
-        } else if self.log.len() == LINES_MAX {
-            self.log
-                .push(LogLine { at, what: format!("more than {LINES_MAX} lines: what follows is not written down") });
-        }
-    }
-
     pub(super) fn say(&mut self, what: impl Into<String>) {
         let at = self.now();
-        self.write(at, what.into());
+        self.log.write(at, what);
     }
 
     /// A fault was injected, or was not.
     pub(super) fn inject(&mut self, record: FaultRecord) {
-        let FaultRecord { number, fault, target, missed, .. } = &record;
+        let FaultRecord { number, ref fault, ref targets, ref missed, .. } = record;
         let end = missed.as_ref().map_or(String::new(), |why| format!(": missed, {why}"));
-        self.say(format!("fault {number}: {fault} at {target}{end}"));
-        if record.missed.is_none() {
-            self.open.push(record.number);
+        self.say(format!("fault {number}: {fault} at {}{end}", targets.join(", ")));
+        if record.missed.is_some() {
+            self.totals.missed += 1;
+        } else {
+            self.open.insert(number, Vec::new());
             match self.totals.faults.iter_mut().find(|(kind, _)| *kind == record.kind) {
                 Some((_, count)) => *count += 1,
                 None => self.totals.faults.push((record.kind.clone(), 1)),
             }
         }
-        self.faults.push(record);
+        self.faults.insert(number, record);
+        if self.faults.len() > FAULTS_MAX
+            && let Some((oldest, _)) = self.faults.pop_first()
+        {
+            self.open.remove(&oldest);
+        }
     }
 
     pub(super) fn heal(&mut self, number: usize) {
         let at = self.now();
-        self.faults[number].healed_at = Some(at);
-        if self.faults[number].detected_after.is_none() {
-            self.open.retain(|open| *open != number);
+        if let Some(fault) = self.faults.get_mut(&number) {
+            fault.healed_at = Some(at);
+            if fault.detected_after.is_none() {
+                self.open.remove(&number);
+            }
         }
         self.say(format!("fault {number} is healed"));
     }
@@ -124,9 +127,7 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &Event) {
         let at = self.now();
-        if self.log.len() < LINES_MAX {
-            self.write(at, event.to_string());
-        }
+        self.log.write(at, event.to_string());
         match &event.kind {
             EventKind::Started { .. } => self.started(event, at),
             EventKind::Exited { exit } => self.ended(event, at, &exit.to_string()),
@@ -140,7 +141,7 @@ impl Book {
                 service.parked += 1;
                 // A probe that failed parks it again, without a break.
                 if service.parked_spells.last().is_none_or(|(_, to)| to.is_some()) {
-                    service.parked_spells.push((at, None));
+                    keep(&mut service.parked_spells, (at, None));
                 }
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
@@ -167,24 +168,23 @@ impl Book {
         if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
             service.before = Accounting::default();
         }
-        // Of a service that has lived very often the latest lives are kept.
-        if service.lives.len() >= LIVES_MAX {
-            service.lives.drain(..LIVES_MAX / 2);
-        }
         service.restarts += 1;
-        service.lives.push(Life { generation: event.generation, from: at, to: None, exit: None });
+        keep(&mut service.lives, Life { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
         }
         if let Some(since) = service.down_since.take() {
             service.unavailable += at - since;
-            service.recoveries.push(round(at - since));
+            keep(&mut service.recoveries, round(at - since));
+            longest(&mut self.totals.recovery_max, round(at - since));
         }
         let faults = &mut self.faults;
-        self.open.retain(|&number| {
-            let fault = &mut faults[number];
-            let has_recovered = fault.detected_after.is_some() && fault.is_at(&event.path);
-            if has_recovered {
+        self.open.retain(|number, down| {
+            let before = down.len();
+            down.retain(|path| *path != event.path);
+            // All of its targets that went down are up again.
+            let has_recovered = down.is_empty() && before > 0;
+            if let (true, Some(fault)) = (has_recovered, faults.get_mut(number)) {
                 fault.recovered_after = Some(round(at - fault.at));
             }
             !has_recovered
@@ -198,10 +198,15 @@ impl Book {
         life.to = Some(at);
         life.exit = Some(exit.to_owned());
         service.down_since = Some(at);
-        for &number in &self.open {
-            let fault = &mut self.faults[number];
-            if fault.is_at(&event.path) {
-                fault.detected_after.get_or_insert(round(at - fault.at));
+        for (number, down) in &mut self.open {
+            let Some(fault) = self.faults.get_mut(number) else { continue };
+            if fault.targets.iter().any(|target| **target == *event.path) {
+                down.push(event.path.clone());
+                if fault.detected_after.is_none() {
+                    let after = round(at - fault.at);
+                    fault.detected_after = Some(after);
+                    longest(&mut self.totals.detection_max, after);
+                }
             } else if fault.detected_after.is_some()
                 && fault.siblings_touched.len() < SIBLINGS_MAX
                 && !fault.siblings_touched.iter().any(|path| **path == *event.path)
@@ -235,25 +240,25 @@ impl Book {
         self.services.iter().map(record).collect()
     }
 
+    /// The log, and the faults.
+    pub(super) fn take(&mut self) -> (Vec<LogLine>, Vec<FaultRecord>) {
+        let at = self.now();
+        (self.log.take(at), std::mem::take(&mut self.faults).into_values().collect())
+    }
+
     /// Everything taken together.
     pub(super) fn totals(&self, services: &[ServiceRecord]) -> Totals {
         let mut totals = self.totals.clone();
         let mut recoveries: Vec<f64> = services.iter().flat_map(|service| service.recoveries.iter().copied()).collect();
-        let mut detections: Vec<f64> = self.faults.iter().filter_map(|fault| fault.detected_after).collect();
-        (totals.recovery_p50, totals.recovery_p99, totals.recovery_max) = quantiles(&mut recoveries);
-        (totals.detection_p50, totals.detection_p99, totals.detection_max) = quantiles(&mut detections);
+        let mut detections: Vec<f64> = self.faults.values().filter_map(|fault| fault.detected_after).collect();
+        (totals.recovery_p50, totals.recovery_p99) = quantiles(&mut recoveries);
+        (totals.detection_p50, totals.detection_p99) = quantiles(&mut detections);
         let shares: f64 = services.iter().map(|service| service.availability).sum();
         totals.availability = if services.is_empty() { 1.0 } else { round(shares / services.len() as f64) };
         for service in services {
             totals.messages.add(&service.messages);
         }
         totals
-    }
-}
-
-impl FaultRecord {
-    fn is_at(&self, path: &str) -> bool {
-        self.target.split(", ").any(|target| target == path)
     }
 }
 
@@ -294,11 +299,23 @@ impl Trigger {
     }
 }
 
-/// The median, the 99th of a hundred, and the largest.
-fn quantiles(times: &mut [f64]) -> (Option<f64>, Option<f64>, Option<f64>) {
+/// One more, if need be instead of the oldest.
+fn keep<T>(latest: &mut Vec<T>, one: T) {
+    if latest.len() >= LATEST_MAX {
+        latest.drain(..LATEST_MAX / 2);
+    }
+    latest.push(one);
+}
+
+fn longest(longest: &mut Option<f64>, time: f64) {
+    *longest = Some(longest.map_or(time, |longest| longest.max(time)));
+}
+
+/// The median, and the 99th of a hundred.
+fn quantiles(times: &mut [f64]) -> (Option<f64>, Option<f64>) {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times.get(((times.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
-    (at(0.5), at(0.99), times.last().copied())
+    (at(0.5), at(0.99))
 }
 
 pub(super) fn seconds(time: Duration) -> f64 {

@@ -27,6 +27,9 @@ pub enum Command {
         /// In place of the one in the file.
         #[arg(long)]
         seed: Option<u64>,
+        /// Which tree.
+        #[command(flatten)]
+        tree: Which,
         /// Where the report goes.
         #[command(flatten)]
         output: Output,
@@ -38,6 +41,9 @@ pub enum Command {
         /// The seed to replay.
         #[arg(long)]
         seed: u64,
+        /// Which tree.
+        #[command(flatten)]
+        tree: Which,
         /// Where the report goes.
         #[command(flatten)]
         output: Output,
@@ -52,18 +58,18 @@ pub enum Command {
         /// The first of them.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// The demo tree.
-        #[arg(long, default_value = "shop")]
-        tree: String,
+        /// Which tree.
+        #[command(flatten)]
+        tree: Which,
     },
     /// Says what is wrong with an experiment, and what it would do.
     Check {
         /// The experiments, in TOML.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The demo tree.
-        #[arg(long, default_value = "shop")]
-        tree: String,
+        /// Which tree.
+        #[command(flatten)]
+        tree: Which,
     },
     /// Keeps a tree of several hundred services under all faults, live, and watches the invariants.
     Soak {
@@ -79,12 +85,17 @@ pub enum Command {
     },
 }
 
+/// Which tree the experiment is for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// The demo tree: shop or forest. Default: shop.
+    #[arg(long)]
+    tree: Option<String>,
+}
+
 /// Where a report goes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Output {
-    /// The demo tree.
-    #[arg(long, default_value = "shop")]
-    tree: String,
     /// Writes the report as a page of HTML, which needs no network.
     #[arg(long)]
     html: Option<PathBuf>,
@@ -95,7 +106,8 @@ pub struct Output {
 
 type Start = Arc<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Tree>> + Send>> + Send + Sync>;
 
-/// The same subcommands for a tree of your own: `start` starts it, and whatever works with it, for a seed.
+/// The same subcommands for a tree of your own: `start` starts it, and whatever works with it, for a seed. (`soak` is the
+/// same as ever: it soaks the forest, which knows how to count its calls.)
 ///
 /// The exit code is 0 when every claim held, 1 when one did not, and 2 when there was nothing to carry out.
 ///
@@ -116,12 +128,16 @@ where
         command: Command,
     }
     let start: Start = Arc::new(move |seed| Box::pin(start(seed)));
-    run(<Arguments as clap::Parser>::parse().command, |_| Ok(start.clone()))
+    run(<Arguments as clap::Parser>::parse().command, |name| match name {
+        None => Ok(start.clone()),
+        Some(name) => anyhow::bail!("--tree {name}: this program has one tree, its own"),
+    })
 }
 
 /// For the demo trees.
 pub fn main_with_demos(command: Command) -> ExitCode {
     run(command, |name| {
+        let name = name.unwrap_or("shop");
         anyhow::ensure!(demo::TREES.contains(&name), "there is no demo tree `{name}`: {}", demo::TREES.join(", "));
         let name: Arc<str> = name.into();
         Ok(Arc::new(move |seed| {
@@ -131,18 +147,19 @@ pub fn main_with_demos(command: Command) -> ExitCode {
     })
 }
 
-fn run(command: Command, tree: impl Fn(&str) -> anyhow::Result<Start>) -> ExitCode {
+fn run(command: Command, find: impl Fn(Option<&str>) -> anyhow::Result<Start>) -> ExitCode {
+    let tree = |which: Which| find(which.tree.as_deref());
     let done = match command {
-        Command::Run { file, is_virtual, seed, output } => tree(&output.tree)
+        Command::Run { file, is_virtual, seed, tree: which, output } => tree(which)
             .and_then(|start| run_file(&file, is_virtual, seed, start))
             .and_then(|report| output.write(&report)),
-        Command::Replay { file, seed, output } => {
-            tree(&output.tree).and_then(|start| replay(&file, seed, start)).and_then(|report| output.write(&report))
+        Command::Replay { file, seed, tree: which, output } => {
+            tree(which).and_then(|start| replay(&file, seed, start)).and_then(|report| output.write(&report))
         }
-        Command::Explore { file, seeds, from, tree: name } => {
-            tree(&name).and_then(|start| explore(&file, from, seeds, start))
+        Command::Explore { file, seeds, from, tree: which } => {
+            tree(which).and_then(|start| explore(&file, from, seeds, start))
         }
-        Command::Check { files, tree: name } => tree(&name).and_then(|start| {
+        Command::Check { files, tree: which } => tree(which).and_then(|start| {
             let are_good = check(&files, &start);
             if are_good { Ok(true) } else { Err(anyhow::anyhow!("not every experiment can be carried out")) }
         }),

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::{Experiment, Hypothesis, Probe};
 use crate::chaos::report::{ServiceRecord, Verdict};
@@ -93,19 +95,17 @@ pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, d
     let (probes, at) = (lock(claims).probes.clone(), lock(book).now());
     lock(claims).look_at_books(&directory.entries(), at);
     for (number, Probe { name, tolerance, look }) in probes.into_iter().enumerate() {
-        // In a task of its own, which keeps a panic to itself.
-        let mut task = tokio::spawn(async move { look().await });
-        let seen = match tokio::time::timeout(PATIENCE, &mut task).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(format!("{error:#}")),
-            Ok(Err(error)) => Err(match error.try_into_panic() {
+        // In a task of its own, which keeps a panic to itself, and is aborted with the run.
+        let mut task = JoinSet::new();
+        task.spawn(async move { look().await });
+        let seen = match tokio::time::timeout(PATIENCE, task.join_next()).await {
+            Ok(None | Some(Ok(Ok(())))) => Ok(()),
+            Ok(Some(Ok(Err(error)))) => Err(format!("{error:#}")),
+            Ok(Some(Err(error))) => Err(match error.try_into_panic() {
                 Ok(panic) => format!("the probe panicked: {}", crate::current::text_of(&*panic)),
                 Err(_) => "the probe was cancelled".to_owned(),
             }),
-            Err(_) => {
-                task.abort();
-                Err(format!("no answer within {} s", seconds(PATIENCE)))
-            }
+            Err(_) => Err(format!("no answer within {} s", seconds(PATIENCE))),
         };
         let at = lock(book).now();
         let mut claims = lock(claims);

@@ -46,14 +46,17 @@
 //! | `fault.rs`, `experiment.rs`, `file.rs` | what can go wrong, what is done and claimed; the same in TOML |
 //! | `script.rs` | everything drawn that can be drawn before the run |
 //! | `seam.rs` | how faults get into the runtime |
-//! | `run.rs`, `book.rs`, `looks.rs` | carrying it out; what happened; whether the claims hold |
+//! | `run.rs`, `course.rs`, `armed.rs` | carrying it out: what is due when, and what is at work |
+//! | `book.rs`, `log.rs`, `looks.rs` | what happened, to whom and line by line; whether the claims hold |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
 //! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
 
+mod armed;
 mod book;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod course;
 pub mod demo;
 mod experiment;
 mod explore;
@@ -62,6 +65,7 @@ mod figures;
 mod file;
 mod html;
 mod json;
+mod log;
 mod looks;
 mod report;
 mod run;

@@ -25,13 +25,14 @@ pub struct Report {
     pub stopped: Option<String>,
     /// Every hypothesis, and whether it held before, during and after.
     pub verdicts: Vec<Verdict>,
-    /// What was injected, in order.
+    /// What was injected, in order. Of more than ten thousand the latest are kept.
     pub faults: Vec<FaultRecord>,
     /// What became of each child, by path.
     pub services: Vec<ServiceRecord>,
     /// All of it taken together.
     pub totals: Totals,
-    /// Everything that happened, in order: the log that two runs of one seed have in common.
+    /// Everything that happened, in order: the log that two runs of one seed have in common. Of more than twenty thousand
+    /// lines the first are kept, and a digest of the rest.
     pub log: Vec<LogLine>,
 }
 
@@ -69,16 +70,16 @@ pub struct FaultRecord {
     /// Its kind, by name.
     pub kind: String,
     /// Whom it was meant for.
-    pub target: String,
+    pub targets: Vec<String>,
     /// When it was injected.
     pub at: f64,
     /// When it was healed, where it lasted.
     pub healed_at: Option<f64>,
     /// It found nobody to hit, or too many faults at work already.
     pub missed: Option<String>,
-    /// How long until the end of the incarnation was seen; none where none ended of it.
+    /// How long until the end of the first incarnation was seen; none where none ended of it.
     pub detected_after: Option<f64>,
-    /// How long until the target was up again; none where it never went, or never came.
+    /// How long until every target that went down was up again; none where none went, or not all came.
     pub recovered_after: Option<f64>,
     /// Other children that ended before the target had recovered.
     pub siblings_touched: Vec<String>,
@@ -92,7 +93,8 @@ pub struct ServiceRecord {
     pub path: String,
     /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
     pub lives: Vec<Life>,
-    /// How often it came up after the beginning. Of more than a thousand lives the latest are kept above.
+    /// How often it came up after the beginning. Of many lives, recoveries and spells a hundred to two hundred of the latest
+    /// are kept.
     pub restarts: u64,
     /// How often it was parked.
     pub parked: u32,
@@ -146,6 +148,8 @@ pub struct Messages {
 pub struct Totals {
     /// Faults that hit somebody, by kind.
     pub faults: Vec<(String, u32)>,
+    /// Faults that hit nobody.
+    pub missed: u32,
     /// Incarnations that came up after the beginning.
     pub restarts: u64,
     /// Supervisors that gave up.
@@ -154,11 +158,11 @@ pub struct Totals {
     pub parked: u32,
     /// Incarnations that were abandoned.
     pub abandoned: u32,
-    /// From an end until the service was up again: half of the times are no longer than this.
+    /// From an end until the service was up again: half of the times that are kept are no longer than this.
     pub recovery_p50: Option<f64>,
-    /// Of a hundred times, 99 are no longer than this.
+    /// Of a hundred of them, 99 are no longer than this.
     pub recovery_p99: Option<f64>,
-    /// None is longer than this.
+    /// None was ever longer than this.
     pub recovery_max: Option<f64>,
     /// From a fault until the end that it caused was seen, the same three.
     pub detection_p50: Option<f64>,
@@ -172,6 +176,18 @@ pub struct Totals {
     pub messages: Messages,
     /// Calls of the workload by what became of them, where it tells.
     pub calls: Vec<(String, u64)>,
+}
+
+impl Totals {
+    /// Faults that hit somebody.
+    pub fn hit(&self) -> u64 {
+        self.faults.iter().map(|(_, number)| u64::from(*number)).sum()
+    }
+
+    /// Faults that were injected, and hit somebody or nobody.
+    pub(crate) fn injected(&self) -> usize {
+        self.hit() as usize + self.missed as usize
+    }
 }
 
 impl Report {

@@ -4,11 +4,13 @@
 //! kill, for which the pump looks anyway.
 //!
 //! Invariants:
-//! 1. Whoever ails has the signal on the port of every incarnation, from its birth on, and whoever does not has none.
+//! 1. Whoever ails has the signal on the port of the incarnation that lives in its slot, and whoever does not has none:
+//!    both change under the lock of what ails it, and an incarnation looks once more when it has moved in.
 //! 2. Ails are taken away by the number under which they came: what heals one leaves the others.
 //! 3. No lock is held across an await.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use crate::sync::lock;
 /// What is armed in a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Infirmary {
-    is_armed: Mutex<bool>,
+    is_armed: AtomicBool,
     patients: Mutex<HashMap<Arc<str>, Arc<Patient>>>,
 }
 
@@ -69,28 +71,26 @@ pub(crate) enum Strike {
 impl Infirmary {
     /// `false` when another experiment is going on.
     pub(crate) fn arm(&self) -> bool {
-        !std::mem::replace(&mut *lock(&self.is_armed), true)
+        !self.is_armed.swap(true, Ordering::AcqRel)
     }
 
     /// Everybody is healed.
-    pub(crate) fn disarm(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
+    pub(crate) fn heal_all(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
         let patients = std::mem::take(&mut *lock(&self.patients));
         for (path, patient) in patients {
-            lock(&patient.ails).clear();
-            patient.bell.notify_waiters();
-            if let Some(Control::Port(port)) = find(&path).and_then(|slot| slot.control()) {
-                port.set_afflicted(false);
+            match find(&path) {
+                Some(slot) => patient.change(&*slot, Vec::clear),
+                None => lock(&patient.ails).clear(),
             }
         }
-        *lock(&self.is_armed) = false;
+    }
+
+    pub(crate) fn disarm(&self) {
+        self.is_armed.store(false, Ordering::Release);
     }
 
     pub(crate) fn patient(&self, path: &str) -> Option<Arc<Patient>> {
         lock(&self.patients).get(path).cloned()
-    }
-
-    pub(crate) fn ails(&self, path: &str) -> bool {
-        self.patient(path).is_some_and(|patient| !lock(&patient.ails).is_empty())
     }
 
     /// Something ails `path` from now on (invariant 1).
@@ -103,29 +103,29 @@ impl Infirmary {
             _ => u32::MAX,
         };
         let ail = Ail { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
-        lock(&patient.ails).push(ail);
-        patient.bell.notify_waiters();
-        if let Some(Control::Port(port)) = slot.control() {
-            port.set_afflicted(true);
-        }
+        patient.change(slot, |ails| ails.push(ail));
     }
 
     /// Invariant 2.
     pub(crate) fn heal(&self, slot: &dyn AnySlot, number: usize) {
-        let Some(patient) = self.patient(&slot.path()) else { return };
-        let is_well = {
-            let mut ails = lock(&patient.ails);
-            ails.retain(|ail| ail.number != number);
-            ails.is_empty()
-        };
-        patient.bell.notify_waiters();
-        if let (true, Some(Control::Port(port))) = (is_well, slot.control()) {
-            port.set_afflicted(false);
+        if let Some(patient) = self.patient(&slot.path()) {
+            patient.change(slot, |ails| ails.retain(|ail| ail.number != number));
         }
     }
 }
 
 impl Patient {
+    /// What ails it is another matter from now on (invariant 1).
+    fn change(&self, slot: &dyn AnySlot, change: impl FnOnce(&mut Vec<Ail>)) {
+        let mut ails = lock(&self.ails);
+        change(&mut ails);
+        if let Some(Control::Port(port)) = slot.control() {
+            port.set_afflicted(!ails.is_empty());
+        }
+        drop(ails);
+        self.bell.notify_waiters();
+    }
+
     /// The first ail of which `test` makes something. One whose strikes are used up is gone.
     fn strike<T>(&self, mut test: impl FnMut(&mut Ail) -> Option<T>) -> Option<T> {
         let mut ails = lock(&self.ails);
@@ -183,9 +183,13 @@ impl<M: Send + 'static> Inner<M> {
         self.world.infirmary.patient(&self.slot.path())
     }
 
-    /// Before the factory.
+    /// Before the factory, when the incarnation has moved in (invariant 1).
     pub(crate) async fn suffer_start(&self) -> anyhow::Result<()> {
+        if !self.world.infirmary.is_armed.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let Some(patient) = self.patient() else { return Ok(()) };
+        patient.change(&*self.slot, |_| ());
         let slow = |ail: &mut Ail| if let Fault::SlowStart(time) = ail.fault { Some(time) } else { None };
         if let Some(time) = patient.strike(slow) {
             tokio::time::sleep(time).await;
@@ -205,18 +209,25 @@ impl<M: Send + 'static> Inner<M> {
     /// then says what it will meet.
     pub(crate) async fn suffer_mail(&self, is_copy: bool) -> Suffering {
         let Some(patient) = self.patient() else { return Suffering::default() };
+        let mut has_waited = false;
         loop {
             if !self.mail_may_be_taken(&patient).await {
                 return Suffering::default();
             }
             let delay = patient.delay();
-            if !delay.is_zero() && self.until_wanted(tokio::time::sleep(delay)).await.is_none() {
-                return Suffering::default();
+            if !has_waited && !delay.is_zero() {
+                if self.until_wanted(tokio::time::sleep(delay)).await.is_none() {
+                    return Suffering::default();
+                }
+                // It may have come to be held meanwhile.
+                has_waited = true;
+                continue;
             }
             if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
             }
             self.slot.drop_first(&self.port);
+            has_waited = false;
         }
         if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
             self.slot.swap_first(&self.port);

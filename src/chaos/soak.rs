@@ -153,8 +153,7 @@ impl fmt::Display for Soak {
         let Self { report, calls, outcomes, memory, tasks, shutdown, .. } = self;
         let totals = &report.totals;
         writeln!(f, "soak of {} s, seed {}", report.duration, report.seed)?;
-        let faults: u32 = totals.faults.iter().map(|(_, count)| count).sum();
-        writeln!(f, "faults     {faults}")?;
+        writeln!(f, "faults     {}", totals.hit())?;
         let mut by_kind = totals.faults.clone();
         by_kind.sort();
         by_kind.iter().try_for_each(|(kind, count)| writeln!(f, "           {count:>6} {kind}"))?;

@@ -73,7 +73,7 @@ pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
         .faults
         .iter()
         .filter(|fault| fault.missed.is_none())
-        .flat_map(|fault| std::iter::once(&fault.target).chain(&fault.siblings_touched))
+        .flat_map(|fault| fault.targets.iter().chain(&fault.siblings_touched))
         .map(String::as_str)
         .collect();
     let is_touched = |service: &&ServiceRecord| {

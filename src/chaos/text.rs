@@ -54,11 +54,10 @@ fn totals(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let totals = &report.totals;
     let three =
         |p50, p99, max| format!("p50 {}, p99 {}, max {}", time_or_dash(p50), time_or_dash(p99), time_or_dash(max));
-    let hit = totals.faults.iter().map(|(_, number)| *number as usize).sum();
     let messages = &totals.messages;
     writeln!(f, "\ntotals")?;
     let mut line = |name: &str, what: String| writeln!(f, "  {name:<13} {what}");
-    line("faults", format!("{} hit, {} missed", count(hit as u64), report.faults.len().saturating_sub(hit)))?;
+    line("faults", format!("{} hit, {} missed", count(totals.hit()), totals.missed))?;
     line("time to detect", three(totals.detection_p50, totals.detection_p99, totals.detection_max))?;
     line("to recover", three(totals.recovery_p50, totals.recovery_p99, totals.recovery_max))?;
     let down = time(unavailable(report));

@@ -56,9 +56,7 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     factory: &impl Fn(Context<S>) -> Fut,
 ) -> anyhow::Result<S> {
     #[cfg(feature = "chaos")]
-    if ctx.inner().port.is_afflicted() {
-        ctx.inner().suffer_start().await?;
-    }
+    ctx.inner().suffer_start().await?;
     factory(ctx.clone()).await
 }
 

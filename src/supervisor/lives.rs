@@ -78,10 +78,6 @@ impl Driver {
         if policy.readiness == Some(Readiness::WhenSaid) {
             port.says_ready();
         }
-        #[cfg(feature = "chaos")]
-        if self.world.infirmary.ails(&entry.path) {
-            port.set_afflicted(true);
-        }
         if policy.reset_after_messages.is_some() {
             entry.handled_before = entry.slot.accounting().handled;
         }

@@ -13,7 +13,7 @@ pub(super) fn headline(report: &Report) -> Markup {
         h1 { (badge(report.passed(), "passed")) " " (report.title) }
         p class="quiet" {
             (circumstances(report)) "; "
-            (many(report.services.len(), "service")) ", " (many(report.faults.len(), "fault")) ", "
+            (many(report.services.len(), "service")) ", " (many(report.totals.injected(), "fault")) ", "
             (many(report.verdicts.len(), "claim")) @if broken > 0 { ", " (broken) " broken" }
         }
         @if let Some(why) = &report.stopped {
@@ -49,17 +49,15 @@ pub(super) fn claims(report: &Report) -> Markup {
 
 pub(super) fn totals(report: &Report) -> Markup {
     let totals = &report.totals;
-    let hit: usize = totals.faults.iter().map(|(_, number)| *number as usize).sum();
     let messages = &totals.messages;
     let three = |p50: Option<f64>, max: Option<f64>| format!("p50 {}, max {}", time_or_dash(p50), time_or_dash(max));
-    let missed = report.faults.len().saturating_sub(hit);
     let restarts = format!("{}, {} parked", many(totals.escalations as usize, "escalation"), totals.parked);
     html! {
         dl class="cards" {
             (card("availability", &share(totals.availability), &format!("{} of service time lost", time(unavailable(report)))))
             (card("time to recover, p99", &time_or_dash(totals.recovery_p99), &three(totals.recovery_p50, totals.recovery_max)))
             (card("time to detect, p99", &time_or_dash(totals.detection_p99), &three(totals.detection_p50, totals.detection_max)))
-            (card("faults that hit", &count(hit as u64), &format!("{missed} missed")))
+            (card("faults that hit", &count(totals.hit()), &format!("{} missed", totals.missed)))
             (card("restarts", &count(totals.restarts), &restarts))
             (card("abandoned", &totals.abandoned.to_string(), "lives that did not end when told to"))
             (card("messages lost", &count(messages.crashed), &format!("in hand at a crash, of {} accepted", count(messages.accepted))))

@@ -52,7 +52,7 @@ impl<'a> Rows<'a> {
         }
         let mut faults: HashMap<&str, Vec<&FaultRecord>> = HashMap::new();
         for fault in &report.faults {
-            for target in fault.target.split(", ") {
+            for target in &fault.targets {
                 faults.entry(target).or_default().push(fault);
             }
         }

@@ -172,7 +172,7 @@ fn fault_row(fault: &FaultRecord) -> Markup {
         tr {
             (plain(fault.number.to_string())) (plain(moment(fault.at)))
             td { (fault.fault) @if let Some(why) = &fault.missed { span class="quiet" { " missed: " (why) } } }
-            td { (fault.target) }
+            td { (fault.targets.join(", ")) }
             (plain(fault.healed_at.map_or_else(|| "-".into(), moment)))
             (plain(time_or_dash(fault.detected_after)))
             @if is_unrecovered(fault) { td class="number bad" { "never" } } @else { (plain(time_or_dash(fault.recovered_after))) }

@@ -1,0 +1,82 @@
+//! Faults at work in a tree: striking, and healing.
+//!
+//! Invariant: nothing is armed when this is dropped.
+
+use std::sync::{Arc, Mutex};
+
+use crate::chaos::experiment::ExperimentError;
+use crate::chaos::fault::Fault;
+use crate::slot::AnySlot;
+use crate::sync::lock;
+use crate::world::World;
+
+pub(super) struct Armed {
+    world: Arc<World>,
+    /// Mailboxes that have been made full, by the number of the fault.
+    full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
+}
+
+impl Armed {
+    pub(super) fn new(world: Arc<World>) -> Result<Self, ExperimentError> {
+        if !world.infirmary.arm() {
+            let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
+            return Err(ExperimentError::AlreadyArmed { path });
+        }
+        Ok(Self { world, full: Mutex::default() })
+    }
+
+    pub(super) fn strike(
+        &self,
+        number: usize,
+        fault: &Fault,
+        path: &str,
+        seed: u64,
+        is_virtual: bool,
+    ) -> Result<(), String> {
+        let Some(listed) = self.world.directory.get(path) else { return Err("nobody has this path".into()) };
+        if !fault.can_hit(listed.kind) {
+            return Err(format!("a {} cannot be hit by this", listed.kind));
+        }
+        match fault {
+            Fault::Kill | Fault::KillTogether(_) => {
+                if listed.slot.kill() {
+                    Ok(())
+                } else {
+                    Err("nobody lives there now".into())
+                }
+            }
+            Fault::MailboxFull => {
+                listed.slot.set_jammed(true);
+                lock(&self.full).push((number, listed.slot));
+                Ok(())
+            }
+            Fault::Flap(_) => Ok(()),
+            Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
+            _ => {
+                self.world.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn heal(&self, number: usize, path: &str) {
+        let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
+        mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
+        let Some(listed) = self.world.directory.get(path) else { return };
+        self.world.infirmary.heal(&*listed.slot, number);
+    }
+
+    pub(super) fn heal_all(&self) {
+        for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
+            slot.set_jammed(false);
+        }
+        self.world.infirmary.heal_all(|path| Some(self.world.directory.get(path)?.slot));
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.heal_all();
+        self.world.infirmary.disarm();
+    }
+}

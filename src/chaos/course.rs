@@ -1,0 +1,358 @@
+//! The course of one run: what is due when, and how it ends.
+//!
+//! Invariant: of faults that are due at the same time, the one that stands first in the script strikes first.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::chaos::armed::Armed;
+use crate::chaos::book::{Book, seconds};
+use crate::chaos::experiment::Experiment;
+use crate::chaos::fault::Fault;
+use crate::chaos::looks::{Claims, look};
+use crate::chaos::report::{FaultRecord, Report};
+use crate::chaos::script::{At, Line, Script};
+use crate::directory::Kind;
+use crate::event::{Event, EventKind};
+use crate::slot::status::State;
+use crate::sync::lock;
+use crate::tree::{Directory, Tree};
+
+/// What is to be done at some time.
+#[derive(Debug, Clone)]
+enum Todo {
+    Inject {
+        line: usize,
+        victims: Vec<String>,
+    },
+    Heal {
+        number: usize,
+        victims: Vec<String>,
+    },
+    /// It has been up for as long as it may.
+    Flap {
+        number: usize,
+        path: String,
+    },
+}
+
+pub(super) struct Course<'a> {
+    experiment: &'a Experiment,
+    tree: &'a Tree,
+    script: Script,
+    directory: Directory,
+    armed: Armed,
+    book: Arc<Mutex<Book>>,
+    claims: Arc<Mutex<Claims>>,
+    /// Rung when a look has found a claim that does not hold.
+    broken: Arc<Notify>,
+    is_virtual: bool,
+    agenda: BTreeMap<(Instant, usize), Todo>,
+    /// The lines of the script that follow events, by their places.
+    followers: Vec<usize>,
+    /// Who dies so long after each start, by the number of the fault.
+    flapping: Vec<(usize, String, Duration)>,
+    injected: usize,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(
+        tree: &'a Tree,
+        experiment: &'a Experiment,
+        script: Script,
+        armed: Armed,
+        is_virtual: bool,
+    ) -> Self {
+        let lines = script.lines.iter().enumerate();
+        Self {
+            experiment,
+            tree,
+            directory: tree.directory(),
+            armed,
+            book: Arc::new(Mutex::new(Book::open())),
+            claims: Arc::new(Mutex::new(Claims::new(experiment))),
+            broken: Arc::default(),
+            is_virtual,
+            agenda: BTreeMap::new(),
+            followers: lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect(),
+            script,
+            flapping: Vec::new(),
+            injected: 0,
+        }
+    }
+
+    /// To its end, and what came of it.
+    pub(super) async fn run(mut self) -> Report {
+        let Experiment { duration, stabilise, .. } = *self.experiment;
+        let (told, mut triggers) = mpsc::unbounded_channel();
+        // Aborted when dropped, as all that look on.
+        let mut observer = JoinSet::new();
+        observer.spawn(observe(self.tree.events(), self.book.clone(), told));
+        // Some may still wait for others: a tree is steady when nobody is on the way any more.
+        let _ = self.until_steady(Instant::now() + stabilise).await;
+        lock(&self.book).begin(&self.directory.entries());
+        self.look_at_targets();
+        look(&self.claims, &self.book, &self.directory, true).await;
+        let mut stopped = lock(&self.claims).is_broken().then(|| "the tree was not steady before any fault".to_owned());
+        let begun = lock(&self.book).begun();
+        if stopped.is_none() {
+            self.plan(begun);
+            let mut looking = JoinSet::new();
+            looking.spawn(keep_looking(
+                self.claims.clone(),
+                self.book.clone(),
+                self.directory.clone(),
+                self.broken.clone(),
+                self.experiment.look_every,
+            ));
+            stopped = self.inject_until(begun + duration, &mut triggers).await;
+            drop(looking);
+        }
+        self.heal_all();
+        let healed = Instant::now();
+        let steady = self.until_steady(healed + stabilise).await.map(|at| seconds(at - healed));
+        if steady.is_none() && stopped.is_none() {
+            stopped = Some(format!("the tree was not steady {} s after the last fault", seconds(stabilise)));
+        }
+        self.look_at_targets();
+        look(&self.claims, &self.book, &self.directory, true).await;
+        drop(observer);
+        self.report(steady, stopped)
+    }
+
+    fn plan(&mut self, begun: Instant) {
+        for (line, Line { at, victims, .. }) in self.script.lines.iter().enumerate() {
+            if let At::Time(at) = at {
+                let todo = Todo::Inject { line, victims: victims.clone() };
+                self.agenda.insert((begun + *at, line), todo);
+            }
+        }
+    }
+
+    /// Why it stopped before its time, if it did.
+    async fn inject_until(&mut self, end: Instant, triggers: &mut mpsc::UnboundedReceiver<Event>) -> Option<String> {
+        let (mut instant, mut at_this_instant) = (Instant::now(), 0);
+        loop {
+            let due = self.agenda.first_key_value().map_or(end, |(&(due, _), _)| due.min(end));
+            tokio::select! {
+                biased;
+                event = triggers.recv() => match event {
+                    Some(event) => self.follow(&event),
+                    None => return Some("the tree ended".into()),
+                },
+                () = self.broken.notified() => {}
+                () = tokio::time::sleep_until(due) => {
+                    if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
+                        return None;
+                    }
+                    if let Some((_, todo)) = self.agenda.pop_first() {
+                        // In virtual time faults that follow each other at once would never let the clock go on.
+                        at_this_instant = if Instant::now() == instant { at_this_instant + 1 } else { 0 };
+                        instant = Instant::now();
+                        if at_this_instant > AT_ONE_INSTANT_MAX {
+                            return Some("faults follow each other, and no time passes between them".into());
+                        }
+                        self.carry(todo).await;
+                    }
+                }
+            }
+            if self.experiment.stop_when_broken && lock(&self.claims).is_broken() {
+                return Some("a claim was broken".into());
+            }
+            let escalations = lock(&self.book).totals.escalations;
+            if self.experiment.escalations_max.is_some_and(|most| escalations > most) {
+                return Some(format!("{escalations} supervisors have given up"));
+            }
+        }
+    }
+
+    /// Puts what follows an event on the agenda.
+    fn follow(&mut self, event: &Event) {
+        let now = Instant::now();
+        let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
+        for &line in &self.followers.clone() {
+            let Line { at, victims, seed, .. } = &self.script.lines[line];
+            let At::Event { event: trigger, of, delay } = at else { continue };
+            if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {
+                let drawn = fastrand::Rng::with_seed(seed ^ self.injected as u64).usize(..victims.len());
+                let victims = vec![victims[drawn].clone()];
+                self.later(now + *delay, Todo::Inject { line, victims });
+            }
+        }
+        if let EventKind::Started { .. } = event.kind {
+            let flapping: Vec<_> = self.flapping.iter().filter(|(_, path, _)| **path == *event.path).cloned().collect();
+            for (number, path, up) in flapping {
+                self.later(now + up, Todo::Flap { number, path });
+            }
+        }
+    }
+
+    /// Behind what is due at the same time (invariant 2).
+    fn later(&mut self, at: Instant, todo: Todo) {
+        let place = self.agenda.range((at, 0)..=(at, usize::MAX)).next_back().map_or(0, |(&(_, place), _)| place + 1);
+        self.agenda.insert((at, place.max(self.script.lines.len())), todo);
+    }
+
+    async fn carry(&mut self, todo: Todo) {
+        match todo {
+            Todo::Inject { line, victims } => self.inject(line, victims).await,
+            Todo::Heal { number, victims } => {
+                self.flapping.retain(|(flapping, ..)| *flapping != number);
+                victims.iter().for_each(|path| self.armed.heal(number, path));
+                lock(&self.book).heal(number);
+            }
+            Todo::Flap { number, path } => {
+                if self.flapping.iter().any(|(flapping, ..)| *flapping == number) {
+                    let struck = self.armed.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
+                    lock(&self.book).say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
+                }
+            }
+        }
+    }
+
+    async fn inject(&mut self, line: usize, victims: Vec<String>) {
+        let Line { fault, lasts, seed, .. } = self.script.lines[line].clone();
+        let number = self.injected;
+        self.injected += 1;
+        let at_work = lock(&self.book).at_work();
+        let mut missed = match self.experiment.at_once_max {
+            Some(most) if at_work >= most => Some(format!("{at_work} faults are at work")),
+            Some(_) | None => None,
+        };
+        if missed.is_none() {
+            let strike = |path: &String| self.armed.strike(number, &fault, path, seed, self.is_virtual).err();
+            let misses: Vec<_> = victims.iter().filter_map(strike).collect();
+            // It has hit if it has hit anybody.
+            missed = misses.first().filter(|_| misses.len() == victims.len()).cloned();
+        }
+        let is_hit = missed.is_none();
+        let at = lock(&self.book).now();
+        lock(&self.book).inject(FaultRecord {
+            number,
+            fault: fault.to_string(),
+            kind: fault.name().to_owned(),
+            targets: victims.clone(),
+            at,
+            healed_at: None,
+            missed,
+            detected_after: None,
+            recovered_after: None,
+            siblings_touched: Vec::new(),
+        });
+        if let (true, Fault::Flap(up)) = (is_hit, &fault) {
+            for path in &victims {
+                self.flapping.push((number, path.clone(), *up));
+                self.later(Instant::now() + *up, Todo::Flap { number, path: path.clone() });
+            }
+        }
+        if let (true, Some(lasts)) = (is_hit, lasts) {
+            self.later(Instant::now() + lasts, Todo::Heal { number, victims });
+        }
+        if let Fault::ClockJump(by) = fault {
+            tokio::time::advance(by).await;
+        }
+    }
+
+    fn heal_all(&mut self) {
+        self.flapping.clear();
+        self.agenda.clear();
+        self.armed.heal_all();
+        lock(&self.book).say("everybody is healed");
+    }
+
+    /// When nobody was on the way to anywhere any more.
+    async fn until_steady(&self, limit: Instant) -> Option<Instant> {
+        loop {
+            // Whoever was struck last has to have felt it.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let is_steady = |state| match state {
+                State::Up | State::Down | State::Gone => true,
+                State::Waiting | State::Starting | State::Restarting | State::Parked { .. } => false,
+            };
+            if self.directory.status(self.tree.path()).is_none_or(|status| status.state == State::Gone) {
+                return None;
+            }
+            if self.directory.entries().iter().all(|entry| is_steady(entry.status.state)) {
+                return Some(Instant::now());
+            }
+            if Instant::now() >= limit {
+                return None;
+            }
+        }
+    }
+
+    fn is_target(&self, path: &str, kind: Kind) -> bool {
+        self.experiment.targets.iter().any(|target| target.holds(path, kind))
+    }
+
+    fn look_at_targets(&self) {
+        let (entries, at) = (self.directory.entries(), lock(&self.book).now());
+        let targets: Vec<_> = entries.iter().filter(|entry| self.is_target(&entry.path, entry.kind)).collect();
+        lock(&self.claims).look_at_targets(&targets, at);
+    }
+
+    fn report(self, stabilised_after: Option<f64>, stopped: Option<String>) -> Report {
+        let entries = self.directory.entries();
+        let mut book = lock(&self.book);
+        let services = book.services(&entries);
+        let totals = book.totals(&services);
+        let (log, faults) = book.take();
+        let mut claims = lock(&self.claims);
+        claims.look_back(&services, |path| self.directory.kind(path).is_some_and(|kind| self.is_target(path, kind)));
+        Report {
+            title: self.experiment.title.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.experiment.seed,
+            is_virtual: self.is_virtual,
+            duration: seconds(self.experiment.duration),
+            stabilised_after,
+            stopped,
+            verdicts: claims.verdicts.clone(),
+            faults,
+            services,
+            totals,
+            log,
+        }
+    }
+}
+
+/// More faults at one instant are a circle: a fault that follows what it brings about.
+const AT_ONE_INSTANT_MAX: u32 = 10_000;
+
+fn missed(struck: &Result<(), String>) -> String {
+    struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
+}
+
+async fn keep_looking(
+    claims: Arc<Mutex<Claims>>,
+    book: Arc<Mutex<Book>>,
+    directory: Directory,
+    broken: Arc<Notify>,
+    every: Duration,
+) {
+    loop {
+        tokio::time::sleep(every).await;
+        look(&claims, &book, &directory, false).await;
+        if lock(&claims).is_broken() {
+            broken.notify_one();
+        }
+    }
+}
+
+async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::UnboundedSender<Event>) {
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                lock(&book).note(&event);
+                // Nobody listens any more when the run is over.
+                let _ = told.send(event);
+            }
+            Err(missed) => lock(&book).say(missed.to_string()),
+        }
+    }
+}

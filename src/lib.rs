@@ -123,7 +123,7 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
-//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
@@ -164,6 +164,7 @@ mod port;
 mod redelivery;
 mod rulebook;
 mod service;
+mod shutdown;
 mod slot;
 mod supervisor;
 mod sync;
@@ -200,6 +201,7 @@ pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
 pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
+pub use shutdown::ShutdownReport;
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
@@ -207,5 +209,5 @@ pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
-pub use tree::{Directory, KillError, ShutdownReport, Tree};
+pub use tree::{Directory, KillError, Tree};
 pub use why::Why;

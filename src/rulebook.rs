@@ -63,7 +63,7 @@ impl Rulebook {
     pub(crate) fn chance(&self, path: &str) -> Box<dyn Chance> {
         let mut hasher = DefaultHasher::new();
         (self.seed, path).hash(&mut hasher);
-        Box::new(Dice(fastrand::Rng::with_seed(hasher.finish())))
+        dice(hasher.finish())
     }
 }
 
@@ -71,6 +71,11 @@ impl fmt::Debug for Rulebook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rulebook").field("layer", &self.layer()).field("seed", &self.seed).finish_non_exhaustive()
     }
+}
+
+/// The chances of one child.
+pub(crate) fn dice(seed: u64) -> Box<dyn Chance> {
+    Box::new(Dice(fastrand::Rng::with_seed(seed)))
 }
 
 #[derive(Debug, Clone)]

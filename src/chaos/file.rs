@@ -113,20 +113,8 @@ enum Whom {
 #[serde(deny_unknown_fields)]
 struct ScopeFile {
     path: Option<String>,
-    kind: Option<KindFile>,
+    kind: Option<Kind>,
     depth: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KindFile {
-    Service,
-    Task,
-    Thread,
-    Actor,
-    Supervisor,
-    Dynamic,
-    Partitioned,
 }
 
 #[derive(Debug, Deserialize)]
@@ -312,23 +300,7 @@ impl Whom {
     fn scope(self) -> Scope {
         match self {
             Self::Path(path) => Scope::path(path),
-            Self::Scope(ScopeFile { path, kind, depth }) => {
-                Scope { path: path.map(Into::into), kind: kind.map(KindFile::kind), depth }
-            }
-        }
-    }
-}
-
-impl KindFile {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Service => Kind::Service,
-            Self::Task => Kind::Task,
-            Self::Thread => Kind::Thread,
-            Self::Actor => Kind::Actor,
-            Self::Supervisor => Kind::Supervisor,
-            Self::Dynamic => Kind::Dynamic,
-            Self::Partitioned => Kind::Partitioned,
+            Self::Scope(ScopeFile { path, kind, depth }) => Scope { path: path.map(Into::into), kind, depth },
         }
     }
 }

@@ -69,7 +69,7 @@ impl<'a> Chaos<'a> {
         if !self.is_virtual && script.lines.iter().any(|line| matches!(line.fault, Fault::ClockJump(_))) {
             return Err(ExperimentError::LiveClock);
         }
-        let world = self.tree.world_ref().clone();
+        let world = self.tree.world.clone();
         if world.is_ending() {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }

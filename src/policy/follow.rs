@@ -91,7 +91,7 @@ impl Tree {
     ///
     /// Policies that make no sense for this tree, all of them. Nothing is changed then.
     pub async fn apply(&self, policies: &Policies) -> Result<Applied, ApplyError> {
-        self.world_ref().apply(Arc::new(policies.clone())).await
+        self.world.apply(Arc::new(policies.clone())).await
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
@@ -119,7 +119,7 @@ impl Tree {
     pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> Followed {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
-        let world = self.world_ref();
+        let world = &self.world;
         let ending = world.ending.clone();
         let following = follow(Arc::downgrade(world), ending, path.into(), look_every, now.clone(), told);
         let task = tokio::spawn(following).abort_handle();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use regrow_supervisors::{
-    Action, Attempt, Chance, ChildKey, Exit, Flags, Hang, Machine, Panic, Readiness, Report, Strategy, Supervisor, Why,
+    Action, Attempt, ChildKey, Exit, Flags, Hang, Machine, Panic, Readiness, Report, Strategy, Supervisor, Why,
 };
 
 use crate::policy::Policies;
@@ -16,6 +16,7 @@ use crate::policy::explain::library_defaults;
 use crate::policy::picture::{self, Segment};
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::script::{Life, Script};
+use crate::rulebook::dice;
 
 /// No simulation runs through more lives.
 pub const LIVES_MAX: u32 = 1000;
@@ -78,7 +79,7 @@ pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> 
         machine.handle_dependency(&service, true, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
-    machine.set_chance(child, Box::new(Dice(fastrand::Rng::with_seed(seed))));
+    machine.set_chance(child, dice(seed));
     let mut world = World {
         machine,
         child,
@@ -93,19 +94,6 @@ pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> 
     world.run();
     let end = world.now;
     Ok(Simulation { path: path.into(), steps: world.steps, segments: world.segments, end })
-}
-
-#[derive(Debug, Clone)]
-struct Dice(fastrand::Rng);
-
-impl Chance for Dice {
-    fn draw(&mut self) -> f64 {
-        self.0.f64()
-    }
-
-    fn copied(&self) -> Box<dyn Chance> {
-        Box::new(self.clone())
-    }
 }
 
 /// What the present life does next, unless it is ended before.

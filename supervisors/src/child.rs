@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::children::Attempt;
 use crate::exit::Exit;
 use crate::order::Call;
-use crate::policy::{On, Readiness};
+use crate::policy::Readiness;
+use crate::rule::On;
 use crate::spec::{ChildSpec, Restart, Strategy};
 use crate::track::{Ended, Track};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::On;
+use crate::rule::On;
 
 /// Why an incarnation ended, or why an attempt to start one came to nothing.
 ///

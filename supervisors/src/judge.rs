@@ -12,7 +12,8 @@ use crate::action::{Action, Report};
 use crate::child::{Child, Held, Hold, Scope, Standing};
 use crate::children::ChildKey;
 use crate::nursery::Nursery;
-use crate::policy::{GiveUp, On, Then};
+use crate::policy::GiveUp;
+use crate::rule::{On, Then};
 use crate::spec::{AutoShutdown, BudgetClock, Restart};
 use crate::track::{Cause, Ended};
 

@@ -43,7 +43,7 @@
 //! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
 //! | `exit.rs` | how a life ended, and whether that is abnormal |
 //! | `intensity.rs` | the restart budget, a sliding window |
-//! | `policy.rs`, `backoff.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
+//! | `policy.rs`, `backoff.rs`, `rule.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
 //! | `action.rs` | what must be done, and what happened, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of them |
 //! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
@@ -78,6 +78,7 @@ mod patience;
 mod policy;
 mod procession;
 mod readiness;
+mod rule;
 mod spec;
 mod supervisor;
 mod track;
@@ -93,7 +94,8 @@ pub use gate::Gate;
 pub use intensity::Intensity;
 pub use machine::Machine;
 pub use order::{Adjustment, Answer, Call, Order, OrderError};
-pub use policy::{GiveUp, NotReady, On, Policy, PolicyError, Readiness, Rule, Then};
+pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
+pub use rule::{On, Rule, Then};
 pub use spec::{Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
 pub use supervisor::Supervisor;
 pub use why::{Left, Why};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
-use crate::policy::{GiveUp, On, Policy};
+use crate::policy::{GiveUp, Policy};
+use crate::rule::On;
 
 /// How a life ended that should not have, or a start that came to nothing.
 #[derive(Debug, Clone)]

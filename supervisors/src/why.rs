@@ -7,7 +7,7 @@ use crate::child::{Live, Stage, Standing, State};
 use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::nursery::Nursery;
-use crate::policy::{On, Then};
+use crate::rule::{On, Then};
 
 /// Why a child stands where it does, what is left for it, and what comes next. Times are on the machine's clock.
 #[derive(Debug, Clone)]

@@ -16,6 +16,22 @@ fn experiment() -> Experiment {
     Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
 }
 
+/// When the first life of `a` ends, who is sent a message after three seconds that makes it panic.
+fn end_of_the_life_that_takes_a_message(lines: Vec<Line>) -> f64 {
+    let simulation = Simulation::new(|seed| async move {
+        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
+        let a = probe(&tree, "app/a");
+        tokio::spawn(async move {
+            tokio::time::sleep(3 * SEC).await;
+            let _ = a.cast(ProbeMsg::Panic("it took a message"));
+        });
+        Ok(Scene::new(tree, experiment()))
+    });
+    let report = simulation.replay(1, Script { lines }).unwrap();
+    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
+    a.lives[0].to.unwrap()
+}
+
 // Two that make one mailbox full at once: the second must not take the first's zero for what was there before.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_is_made_full_twice_is_as_before_afterwards() {
@@ -99,22 +115,11 @@ fn it_stops_as_soon_as_a_claim_is_broken() {
 // Mail is held, also of a service that something else ailed before.
 #[test]
 fn mail_is_held_though_it_is_slow_already() {
-    let simulation = Simulation::new(|seed| async move {
-        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
-        let a = probe(&tree, "app/a");
-        tokio::spawn(async move {
-            tokio::time::sleep(3 * SEC).await;
-            let _ = a.cast(ProbeMsg::Panic("it took a message"));
-        });
-        Ok(Scene::new(tree, experiment().duration(5 * SEC)))
-    });
     let lines = vec![
         Line::new(SEC, Fault::Slow(MS), &["app/a"]).lasting(4 * SEC),
         Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
     ];
-    let report = simulation.replay(1, Script { lines }).unwrap();
-    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
-    let end = a.lives[0].to.unwrap();
+    let end = end_of_the_life_that_takes_a_message(lines);
     assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
 }
 
@@ -201,21 +206,10 @@ async fn a_probe_that_is_being_asked_ends_with_the_run() {
 // Mail that is being delayed when it comes to be held is held.
 #[test]
 fn mail_is_held_though_it_is_being_delayed() {
-    let simulation = Simulation::new(|seed| async move {
-        let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
-        let a = probe(&tree, "app/a");
-        tokio::spawn(async move {
-            tokio::time::sleep(3 * SEC).await;
-            let _ = a.cast(ProbeMsg::Panic("it took a message"));
-        });
-        Ok(Scene::new(tree, experiment()))
-    });
     let lines = vec![
         Line::new(SEC, Fault::Delay(2 * SEC), &["app/a"]).lasting(8 * SEC),
         Line::new(4 * SEC, Fault::Hold, &["app/a"]).lasting(4 * SEC),
     ];
-    let report = simulation.replay(1, Script { lines }).unwrap();
-    let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
-    let end = a.lives[0].to.unwrap();
+    let end = end_of_the_life_that_takes_a_message(lines);
     assert!((8.0..9.0).contains(&end), "it took the message at {end} s, and its mail was held until 8");
 }

@@ -1,5 +1,6 @@
-//! What is needed of the machine: this program again, the second program, Erlang.
+//! What is needed of the machine: this program again, the same with other features, Erlang.
 
+use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,18 +8,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::job::Job;
-use crate::system::SystemName;
+use crate::system::{Program, SystemName, Variant};
 use crate::systems::erlang::Erlang;
 
-/// The feature of this package, and the program that needs it.
-const SPANS_FEATURE: &str = "ractor-supervisor";
-const SPANS_PROGRAM: &str = "peers-spans";
-
-/// The programs that do the jobs; `None` where one cannot be had, and `left_out` says why.
+/// The programs that do the jobs, those that can be had.
 #[derive(Debug)]
 pub struct Host {
-    program: PathBuf,
-    spans: Option<PathBuf>,
+    this: PathBuf,
+    built: HashMap<&'static Variant, PathBuf>,
     erlang: Option<Erlang>,
     /// What was left out, and why.
     pub left_out: Vec<String>,
@@ -31,34 +28,46 @@ impl Host {
     ///
     /// When this program cannot find itself.
     pub fn prepare(systems: &[SystemName]) -> Result<Self> {
-        let program = env::current_exe().context("where is this program?")?;
-        let folder = program.parent().context("this program is in no folder")?.to_owned();
-        let mut left_out = Vec::new();
-        let mut keep = |what: &str, error: anyhow::Error| left_out.push(format!("{what} is left out: {error:#}"));
-        let mut spans = None;
-        if systems.iter().any(|system| system.needs_spans()) {
-            spans = build_spans(&folder).map_err(|error| keep("ractor-supervisor", error)).ok();
+        let this = env::current_exe().context("where is this program?")?;
+        let folder = this.parent().context("this program is in no folder")?.to_owned();
+        let mut host = Self { this, built: HashMap::new(), erlang: None, left_out: Vec::new() };
+        let mut tried = Vec::new();
+        for program in systems.iter().map(|system| system.program()) {
+            if tried.contains(&program) {
+                continue;
+            }
+            tried.push(program);
+            let prepared = match program {
+                Program::This => Ok(()),
+                Program::Built(variant) => build(variant, &folder).map(|path| drop(host.built.insert(variant, path))),
+                Program::Erlang => {
+                    Erlang::compile(&folder.join("peers-erlang")).map(|erlang| host.erlang = Some(erlang))
+                }
+            };
+            if let Err(error) = prepared {
+                let left_out: Vec<_> = systems.iter().filter(|system| system.program() == program).collect();
+                host.left_out.extend(left_out.iter().map(|system| format!("{system} is left out: {error:#}")));
+            }
         }
-        let mut erlang = None;
-        if systems.iter().any(|system| system.is_erlang()) {
-            erlang = Erlang::compile(&folder.join("peers-erlang")).map_err(|error| keep("Erlang", error)).ok();
-        }
-        Ok(Self { program, spans, erlang, left_out })
+        Ok(host)
     }
 
     pub fn has(&self, system: SystemName) -> bool {
-        (!system.needs_spans() || self.spans.is_some()) && (!system.is_erlang() || self.erlang.is_some())
+        match system.program() {
+            Program::This => true,
+            Program::Built(variant) => self.built.contains_key(variant),
+            Program::Erlang => self.erlang.is_some(),
+        }
     }
 
     /// The process that does the job; `None` where its program is left out.
     pub fn command(&self, job: &Job) -> Result<Option<Command>> {
-        let program = match (&self.spans, &self.erlang) {
-            (_, Some(erlang)) if job.system.is_erlang() => return Ok(Some(erlang.command(job))),
-            (_, None) if job.system.is_erlang() => return Ok(None),
-            (None, _) if job.system.needs_spans() => return Ok(None),
-            (Some(spans), _) if job.system.needs_spans() => spans,
-            (_, _) => &self.program,
+        let program = match job.system.program() {
+            Program::This => Some(&self.this),
+            Program::Built(variant) => self.built.get(variant),
+            Program::Erlang => return Ok(self.erlang.as_ref().map(|erlang| erlang.command(job))),
         };
+        let Some(program) = program else { return Ok(None) };
         let mut command = Command::new(program);
         command.arg("run").arg(serde_json::to_string(job)?);
         Ok(Some(command))
@@ -78,24 +87,22 @@ impl Host {
     }
 }
 
-/// ractor-supervisor switches on a feature of ractor that costs every message 50 ns, and cargo would switch it on for
-/// everybody in the same program: so it gets a program of its own, built here.
-fn build_spans(folder: &Path) -> Result<PathBuf> {
-    let program = folder.join(format!("{SPANS_PROGRAM}{}", env::consts::EXE_SUFFIX));
+fn build(Variant { feature, program }: &Variant, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join(format!("{program}{}", env::consts::EXE_SUFFIX));
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    build.args(["--features", SPANS_FEATURE, "--bin", SPANS_PROGRAM, "--target-dir"]);
+    build.args(["--features", feature, "--bin", program, "--target-dir"]);
     build.arg(folder.parent().context("this program is in no target folder")?);
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
-    eprintln!("building the second program, with ractor's span propagation and ractor-supervisor");
+    eprintln!("building {program}, with the feature {feature}");
     let built = build.stdin(Stdio::null()).status().context("cargo")?;
-    if !built.success() || !program.exists() {
-        bail!("its program could not be built");
+    if !built.success() || !path.exists() {
+        bail!("{program} could not be built");
     }
-    Ok(program)
+    Ok(path)
 }
 
 fn processor() -> String {

@@ -14,6 +14,17 @@ use crate::systems::tokio::Tokio;
 use crate::work;
 use crate::workload::Mode;
 
+/// The other programs are told their job by the first one.
+pub fn called_by_peers() -> ExitCode {
+    match (std::env::args().nth(1).as_deref(), std::env::args().nth(2)) {
+        (Some("run"), Some(job)) => main(&job),
+        _ => {
+            eprintln!("this is called by `peers`");
+            ExitCode::from(2)
+        }
+    }
+}
+
 /// Does the job that `text` describes and prints what came of it.
 pub fn main(text: &str) -> ExitCode {
     silence_deliberate_panics();
@@ -36,7 +47,7 @@ pub fn main(text: &str) -> ExitCode {
 
 fn run(job: Job) -> Result<Outcome> {
     match (job.system, job.mode) {
-        (SystemName::Regrow, _) => on_tokio::<Regrow<false, false>>(job),
+        (SystemName::Regrow | SystemName::RegrowChaos, _) => on_tokio::<Regrow<false, false>>(job),
         (SystemName::RegrowLight, _) => on_tokio::<Regrow<true, false>>(job),
         (SystemName::RegrowLightDynamic, _) => on_tokio::<Regrow<true, true>>(job),
         (SystemName::TokioBounded, _) => on_tokio::<Tokio<true>>(job),
@@ -45,7 +56,7 @@ fn run(job: Job) -> Result<Outcome> {
         #[cfg(feature = "ractor-supervisor")]
         (SystemName::RactorSupervisor, _) => on_tokio::<crate::systems::ractor_supervisor::RactorSupervisor>(job),
         #[cfg(not(feature = "ractor-supervisor"))]
-        (SystemName::RactorSupervisor, _) => anyhow::bail!("{} is in the second program", job.system),
+        (SystemName::RactorSupervisor, _) => anyhow::bail!("{} is in another program", job.system),
         (SystemName::Kameo, _) => on_tokio::<Kameo<true>>(job),
         (SystemName::KameoUnbounded, _) => on_tokio::<Kameo<false>>(job),
         (SystemName::Actix, Mode::St) => on_actix::<Actix<false>>(job),

@@ -50,7 +50,8 @@ impl Scale {
     fn big(self, system: SystemName) -> usize {
         use SystemName::*;
         let is_large = match system {
-            Regrow | RegrowLight | RegrowLightDynamic | TokioBounded | TokioUnbounded | Erlang | ErlangDynamic => true,
+            Regrow | RegrowChaos | RegrowLight | RegrowLightDynamic | TokioBounded | TokioUnbounded | Erlang
+            | ErlangDynamic => true,
             Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => false,
         };
         match (is_large, self.is_quick) {

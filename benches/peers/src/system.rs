@@ -16,6 +16,8 @@ use crate::workload::{Workload, value_name};
 #[serde(rename_all = "kebab-case")]
 pub enum SystemName {
     Regrow,
+    /// With the feature `chaos`, and nothing armed.
+    RegrowChaos,
     /// Its children are bare tokio tasks.
     RegrowLight,
     /// The same under a dynamic supervisor, to which children are added one by one.
@@ -40,6 +42,7 @@ impl SystemName {
         use Workload::*;
         match self {
             Self::Regrow | Self::RegrowLight | Self::Ractor | Self::Kameo | Self::Erlang => true,
+            Self::RegrowChaos => matches!(workload, Cast | Call | Call64 | Panic | Kill | Restarts | Bytes),
             Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
             Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
             Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
@@ -49,15 +52,36 @@ impl SystemName {
         }
     }
 
-    /// Lives in the second program, where ractor is built with other features.
-    pub fn needs_spans(self) -> bool {
-        matches!(self, Self::RactorSpans | Self::RactorSupervisor)
-    }
-
-    pub fn is_erlang(self) -> bool {
-        matches!(self, Self::Erlang | Self::ErlangDynamic)
+    /// The program that does its jobs.
+    pub fn program(self) -> Program {
+        match self {
+            Self::RactorSpans | Self::RactorSupervisor => Program::Built(&SPANS),
+            Self::RegrowChaos => Program::Built(&CHAOS),
+            Self::Erlang | Self::ErlangDynamic => Program::Erlang,
+            _ => Program::This,
+        }
     }
 }
+
+/// What does the jobs of a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    This,
+    /// Cargo gives everybody in one program the same features of a package: whoever wants others needs a program of its own.
+    Built(&'static Variant),
+    Erlang,
+}
+
+/// This package, built with a feature.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    pub feature: &'static str,
+    pub program: &'static str,
+}
+
+/// ractor-supervisor switches on a feature of ractor that costs every message 50 ns.
+const SPANS: Variant = Variant { feature: "ractor-supervisor", program: "peers-spans" };
+const CHAOS: Variant = Variant { feature: "chaos", program: "peers-chaos" };
 
 impl fmt::Display for SystemName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

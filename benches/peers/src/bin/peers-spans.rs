@@ -4,11 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match (std::env::args().nth(1).as_deref(), std::env::args().nth(2)) {
-        (Some("run"), Some(job)) => peers::run::main(&job),
-        _ => {
-            eprintln!("this is called by `peers`");
-            ExitCode::from(2)
-        }
-    }
+    peers::run::called_by_peers()
 }

@@ -155,6 +155,12 @@ impl Directory {
         }
     }
 
+    /// In no order, under the lock.
+    #[cfg(feature = "chaos")]
+    pub(crate) fn for_each(&self, f: impl FnMut(&Listed)) {
+        self.read().values().for_each(f);
+    }
+
     /// Closes the slots in which nobody lives.
     pub(crate) fn close_vacant(&self) {
         let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();

@@ -133,7 +133,10 @@ impl<M: Send + 'static> Handle<M> {
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        Call::new(stage).seen_by(wait)
+        let call = Call::new(stage).seen_by(wait);
+        #[cfg(feature = "chaos")]
+        let call = call.counted(self.slot.tally());
+        call
     }
 
     /// As [`call`](Self::call), but waits no longer than `limit`.

@@ -213,3 +213,30 @@ fn mail_is_held_though_it_is_being_delayed() {
     let end = end_of_the_life_that_takes_a_message(lines);
     assert!((8.0..9.0).contains(&end), "it took the message at {end} s, and its mail was held until 8");
 }
+
+// What callers saw is in the report, though nobody told it.
+#[tokio::test(start_paused = true)]
+async fn a_report_counts_calls_by_what_became_of_them() {
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    let tree = app.child(Journal::new().probe("a")).start().await.unwrap();
+    let a = probe(&tree, "app/a");
+    let calls = async {
+        tokio::time::sleep(500 * MS).await;
+        a.call(ProbeMsg::Noted).await.unwrap();
+        tokio::time::sleep(SEC).await;
+        a.call(ProbeMsg::Noted).await.unwrap_err();
+        tokio::time::sleep(SEC).await;
+        a.call_within(100 * MS, ProbeMsg::Noted).await.unwrap_err();
+    };
+    let lines =
+        vec![Line::new(SEC, Fault::Panic, &["app/a"]), Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC)];
+    let (chaos, experiment) = (Chaos::new(&tree), experiment());
+    let (report, ()) = tokio::join!(chaos.play(&experiment, Script { lines }), calls);
+    let report = report.unwrap();
+    assert_eq!(
+        report.totals.calls,
+        [("answered".into(), 1), ("crashed".into(), 1), ("timed out".into(), 1)],
+        "{report}"
+    );
+    tree.shutdown().await;
+}

@@ -4,12 +4,15 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use common::{MS, SEC, probe};
 use regrow::chaos::{Experiment, Fault, Scene, Scope, Simulation, SimulationError, Times, Trigger, When};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Backoff, Child, DynamicSupervisor, GiveUp, Inbox, Intensity, Jitter, Kind, Policy, Supervisor};
+use regrow::{
+    Backoff, Child, Context, DynamicSupervisor, GiveUp, Inbox, Intensity, Jitter, Kind, Policy, Service, Supervisor,
+};
 
 /// A tree with something of everything, and somebody who works with it.
 fn busy() -> Simulation {
@@ -185,4 +188,35 @@ fn a_failure_is_found_and_shrunk_to_what_it_takes() {
     let report = simulation.replay(failure.seed, shrunk.failure.script.clone()).unwrap();
     assert!(!report.passed());
     let _ = probe;
+}
+
+// A service that is busy for ever keeps the clock where it is. The exploration goes on without that seed.
+#[test]
+fn a_run_that_is_stuck_is_left_behind() {
+    struct Busy(Arc<AtomicBool>);
+    impl Service for Busy {
+        type Msg = ();
+        async fn handle(&mut self, (): (), _: &mut Context<Self>) -> anyhow::Result<()> {
+            while !self.0.load(SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        }
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let simulation = Simulation::new(move |seed| {
+        let busy = Child::service_with("busy", is_over.clone(), |is_over, _| async { Ok(Busy(is_over)) });
+        async move {
+            let tree = Supervisor::one_for_one("app").seed(seed).child(busy).start().await?;
+            if seed == 1 {
+                tree.lookup("app/busy")?.cast(())?;
+            }
+            Ok(Scene::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
+        }
+    });
+    let found = simulation.patience(Duration::from_secs(2)).explore(0, 3);
+    over.store(true, SeqCst);
+    let [(1, SimulationError::Stuck { .. })] = &found.errors[..] else { panic!("{found:?}") };
+    assert!(found.failures.is_empty() && found.seeds == 3);
 }

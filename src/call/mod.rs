@@ -4,9 +4,13 @@ mod cell;
 
 use std::fmt;
 use std::pin::Pin;
+#[cfg(feature = "chaos")]
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "chaos")]
+use crate::chaos::tally::Tally;
 use crate::error::{CallError, SendError};
 use crate::watchdog::Wait;
 pub use cell::Reply;
@@ -22,6 +26,9 @@ pub struct Call<M, T> {
     limit: Option<Pin<Box<tokio::time::Sleep>>>,
     /// What the watchdog is told of it, if it is to be told anything.
     wait: Option<Box<Wait>>,
+    /// Where its outcome is counted while an experiment goes on.
+    #[cfg(feature = "chaos")]
+    tally: Option<Arc<Tally>>,
 }
 
 /// How far a call has come.
@@ -35,11 +42,23 @@ pub(crate) enum Progress<M, T> {
 
 impl<M, T> Call<M, T> {
     pub(crate) fn new(stage: Progress<M, T>) -> Self {
-        Self { stage, limit: None, wait: None }
+        Self {
+            stage,
+            limit: None,
+            wait: None,
+            #[cfg(feature = "chaos")]
+            tally: None,
+        }
     }
 
     pub(crate) fn seen_by(mut self, wait: Option<Box<Wait>>) -> Self {
         self.wait = wait;
+        self
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn counted(mut self, tally: Option<Arc<Tally>>) -> Self {
+        self.tally = tally;
         self
     }
 
@@ -67,6 +86,10 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
                 Poll::Pending => wait.goes_on(is_limited),
                 Poll::Ready(_) => self.wait = None,
             }
+        }
+        #[cfg(feature = "chaos")]
+        if let (Poll::Ready(outcome), Some(tally)) = (&polled, &self.tally) {
+            tally.count(outcome);
         }
         polled
     }

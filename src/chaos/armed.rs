@@ -22,7 +22,9 @@ impl Armed {
             let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
-        Ok(Self { world, full: Mutex::default() })
+        let armed = Self { world, full: Mutex::default() };
+        armed.tally_all(true);
+        Ok(armed)
     }
 
     pub(super) fn strike(
@@ -66,6 +68,16 @@ impl Armed {
         self.world.infirmary.heal(&*listed.slot, number);
     }
 
+    fn tally_all(&self, is_tallied: bool) {
+        self.world.directory.for_each(|listed| listed.slot.set_tallied(is_tallied));
+    }
+
+    /// What became of calls until now.
+    pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
+        let tally = self.world.infirmary.tally();
+        tally.iter().flat_map(|tally| tally.outcomes()).map(|(outcome, count)| (outcome.to_owned(), count)).collect()
+    }
+
     pub(super) fn heal_all(&self) {
         for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
             slot.set_jammed(false);
@@ -77,6 +89,7 @@ impl Armed {
 impl Drop for Armed {
     fn drop(&mut self) {
         self.heal_all();
+        self.tally_all(false);
         self.world.infirmary.disarm();
     }
 }

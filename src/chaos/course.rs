@@ -15,7 +15,7 @@ use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
 use crate::chaos::looks::{Claims, look};
-use crate::chaos::report::{FaultRecord, Report};
+use crate::chaos::report::{FaultRecord, Report, Totals};
 use crate::chaos::script::{At, Line, Script};
 use crate::directory::Kind;
 use crate::event::{Event, EventKind};
@@ -300,7 +300,7 @@ impl<'a> Course<'a> {
         let entries = self.directory.entries();
         let mut book = lock(&self.book);
         let services = book.services(&entries);
-        let totals = book.totals(&services);
+        let totals = Totals { calls: self.armed.outcomes(), ..book.totals(&services) };
         let (log, faults) = book.take();
         let mut claims = lock(&self.claims);
         claims.look_back(&services, |path| self.directory.kind(path).is_some_and(|kind| self.is_target(path, kind)));

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::call::Reply;
+use crate::chaos::tally::Tally;
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
-use crate::error::CallError;
 use crate::handle::Handle;
 use crate::service::Service;
 use crate::supervisor::Supervisor;
@@ -48,7 +48,7 @@ pub struct Work {
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
-    ended: Mutex<BTreeMap<&'static str, u64>>,
+    ended: Tally,
     alive: Mutex<Alive>,
 }
 
@@ -68,24 +68,12 @@ impl Work {
 
     /// Calls that have ended, by how.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        lock(&self.counts.ended).clone()
+        self.counts.ended.outcomes().collect()
     }
 
     /// Services of which two incarnations were alive at the same time.
     pub fn alive_twice(&self) -> Vec<Arc<str>> {
         lock(&self.counts.alive).twice.clone()
-    }
-
-    fn note<T, M>(&self, result: &Result<T, CallError<M>>) {
-        let outcome = match result {
-            Ok(_) => "answered",
-            Err(CallError::Refused(_)) => "refused",
-            Err(CallError::NeverRan(_)) => "never ran",
-            Err(CallError::Crashed(_)) => "crashed",
-            Err(CallError::Unanswered) => "unanswered",
-            Err(CallError::TimedOut { .. }) => "timed out",
-        };
-        *lock(&self.counts.ended).entry(outcome).or_default() += 1;
     }
 }
 
@@ -226,7 +214,7 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
                 }
                 work.counts.begun.fetch_add(1, Ordering::Relaxed);
                 let answer = handle.call(Order::Ask).await;
-                work.note(&answer);
+                work.counts.ended.count(&answer);
             }
         });
     }

@@ -47,7 +47,7 @@
 //! | `script.rs` | everything drawn that can be drawn before the run |
 //! | `seam.rs` | how faults get into the runtime |
 //! | `run.rs`, `course.rs`, `armed.rs` | carrying it out: what is due when, and what is at work |
-//! | `book.rs`, `log.rs`, `looks.rs` | what happened, to whom and line by line; whether the claims hold |
+//! | `book.rs`, `log.rs`, `tally.rs`, `looks.rs` | what happened: to whom, line by line, to calls; whether the claims hold |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
 //! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
@@ -75,6 +75,7 @@ pub(crate) mod seam;
 mod simulation;
 mod soak;
 mod summary;
+pub(crate) mod tally;
 mod text;
 
 pub use experiment::{Experiment, ExperimentError};

@@ -174,7 +174,8 @@ pub struct Totals {
     pub availability: f64,
     /// The messages of all mailboxes.
     pub messages: Messages,
-    /// Calls of the workload by what became of them, where it tells.
+    /// Calls that ended during the run, through handles of this process, by what became of them: `answered`, `refused`,
+    /// `never ran`, `crashed`, `unanswered`, `timed out`.
     pub calls: Vec<(String, u64)>,
 }
 

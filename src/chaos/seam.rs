@@ -19,6 +19,7 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 
 use crate::chaos::fault::{Fault, Times};
+use crate::chaos::tally::Tally;
 use crate::context::Inner;
 use crate::redelivery::Redelivery;
 use crate::slot::{AnySlot, Control};
@@ -29,6 +30,7 @@ use crate::sync::lock;
 pub(crate) struct Infirmary {
     is_armed: AtomicBool,
     patients: Mutex<HashMap<Arc<str>, Arc<Patient>>>,
+    tally: Mutex<Option<Arc<Tally>>>,
 }
 
 /// A service that something ails.
@@ -71,7 +73,16 @@ pub(crate) enum Strike {
 impl Infirmary {
     /// `false` when another experiment is going on.
     pub(crate) fn arm(&self) -> bool {
-        !self.is_armed.swap(true, Ordering::AcqRel)
+        let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
+        if is_first {
+            *lock(&self.tally) = Some(Arc::default());
+        }
+        is_first
+    }
+
+    /// Where calls are counted.
+    pub(crate) fn tally(&self) -> Option<Arc<Tally>> {
+        lock(&self.tally).clone()
     }
 
     /// Everybody is healed.
@@ -86,6 +97,7 @@ impl Infirmary {
     }
 
     pub(crate) fn disarm(&self) {
+        *lock(&self.tally) = None;
         self.is_armed.store(false, Ordering::Release);
     }
 
@@ -188,6 +200,7 @@ impl<M: Send + 'static> Inner<M> {
         if !self.world.infirmary.is_armed.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.slot.set_tallied(true);
         let Some(patient) = self.patient() else { return Ok(()) };
         patient.change(&*self.slot, |_| ());
         let slow = |ail: &mut Ail| if let Fault::SlowStart(time) = ail.fault { Some(time) } else { None };

@@ -5,7 +5,9 @@
 //! 2. Nothing of one run reaches the next: each has a runtime of its own.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::chaos::experiment::{Experiment, ExperimentError};
@@ -54,6 +56,7 @@ impl Scene {
 #[derive(Clone)]
 pub struct Simulation {
     set: Set,
+    patience: Duration,
 }
 
 type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Scene>>>>;
@@ -66,7 +69,14 @@ impl Simulation {
         F: Fn(u64) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<Scene>> + 'static,
     {
-        Self { set: Arc::new(move |seed| Box::pin(set(seed))) }
+        Self { set: Arc::new(move |seed| Box::pin(set(seed))), patience: Duration::from_secs(30) }
+    }
+
+    /// In so much real time the clock of a run has to go on, or the run is given up as [stuck](SimulationError::Stuck).
+    /// Default: 30 seconds.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Runs the experiment.
@@ -114,34 +124,66 @@ impl Simulation {
 
     /// What was found, and the script that the seed draws. Without `runs` the script is all that is wanted.
     fn play(&self, seed: u64, script: Option<Script>, runs: bool) -> Result<(Report, Script), SimulationError> {
-        // Invariant 2.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
-        let played = runtime.block_on(async {
-            let Scene { tree, experiment } =
-                (self.set)(seed).await.map_err(|error| SimulationError::NoScene { seed, error })?;
-            let experiment = experiment.seed(seed);
-            experiment.check()?;
-            let entries = tree.directory().entries();
-            if let Some(entry) = entries.iter().find(|entry| entry.kind == Kind::Thread) {
-                return Err(SimulationError::Thread { path: entry.path.clone() });
-            }
-            let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
-            let drawn = Script::draw(&experiment, &children)?;
-            let mut experiment = experiment;
-            if !runs {
-                // It would take its time, however long.
-                experiment.duration = Duration::from_nanos(1);
-            }
-            let script = if runs { script.unwrap_or_else(|| drawn.clone()) } else { Script::default() };
-            let report = Chaos::in_virtual_time(&tree).play(&experiment, script).await?;
-            tree.shutdown_within(Duration::from_secs(60)).await;
-            Ok((report, drawn))
+        let set = self.set.clone();
+        let pulse = Arc::new(AtomicU64::new(0));
+        let (beats, (told, played)) = (pulse.clone(), mpsc::channel());
+        // In a thread of its own: code that never lets the clock go on cannot be ended, only left behind.
+        let thread = std::thread::Builder::new().name(format!("simulation {seed}")).spawn(move || {
+            // The receiver may have given up.
+            let _ = told.send(catch_unwind(AssertUnwindSafe(|| play(&*set, seed, script, runs, beats))));
         });
-        // What does not end by itself is left behind, and with it whatever blocks.
-        runtime.shutdown_background();
-        played
+        thread.map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
+        let mut seen = 0;
+        loop {
+            match played.recv_timeout(self.patience) {
+                Ok(Ok(played)) => return played,
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(_) if pulse.load(Ordering::Relaxed) == seen => {
+                    return Err(SimulationError::Stuck { seed, after: self.patience });
+                }
+                Err(_) => seen = pulse.load(Ordering::Relaxed),
+            }
+        }
     }
+}
+
+fn play(
+    set: &(dyn Fn(u64) -> Setting + Send + Sync),
+    seed: u64,
+    script: Option<Script>,
+    runs: bool,
+    pulse: Arc<AtomicU64>,
+) -> Result<(Report, Script), SimulationError> {
+    // Invariant 2.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true);
+    // A runtime with nothing left to do at this instant: the clock goes on.
+    builder.on_thread_park(move || {
+        pulse.fetch_add(1, Ordering::Relaxed);
+    });
+    let runtime = builder.build().map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
+    let played = runtime.block_on(async {
+        let Scene { tree, experiment } = set(seed).await.map_err(|error| SimulationError::NoScene { seed, error })?;
+        let mut experiment = experiment.seed(seed);
+        experiment.check()?;
+        let entries = tree.directory().entries();
+        if let Some(entry) = entries.iter().find(|entry| entry.kind == Kind::Thread) {
+            return Err(SimulationError::Thread { path: entry.path.clone() });
+        }
+        let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
+        let drawn = Script::draw(&experiment, &children)?;
+        if !runs {
+            // It would take its time, however long.
+            experiment.duration = Duration::from_nanos(1);
+        }
+        let script = if runs { script.unwrap_or_else(|| drawn.clone()) } else { Script::default() };
+        let report = Chaos::in_virtual_time(&tree).play(&experiment, script).await?;
+        tree.shutdown_within(Duration::from_secs(60)).await;
+        Ok((report, drawn))
+    });
+    // What does not end by itself is left behind, and with it whatever blocks.
+    runtime.shutdown_background();
+    played
 }
 
 impl fmt::Debug for Simulation {
@@ -172,6 +214,14 @@ pub enum SimulationError {
         /// Whose.
         path: Arc<str>,
     },
+    /// The clock of the run has not gone on while real time has: something is busy for ever, or waits for something
+    /// outside of the runtime. Its thread was left behind.
+    Stuck {
+        /// For this seed.
+        seed: u64,
+        /// For so long.
+        after: Duration,
+    },
     /// The experiment was refused.
     Refused(ExperimentError),
     /// Two runs of one seed told different stories.
@@ -200,6 +250,10 @@ impl fmt::Display for SimulationError {
             Self::Thread { path } => {
                 write!(f, "`{path}` is a thread, which does not go with virtual time: run the experiment live")
             }
+            Self::Stuck { seed, after } => write!(
+                f,
+                "the run of seed {seed} is stuck: for {after:?} its clock has not gone on, for something is busy for ever, or blocks"
+            ),
             Self::Refused(error) => error.fmt(f),
             Self::NotRepeatable { seed, line, first, second } => write!(
                 f,

@@ -145,7 +145,7 @@ async fn pump<S: Service>(
             None => return Exit::Shutdown,
             Some(Next::Message(message)) => message,
             #[cfg(feature = "chaos")]
-            Some(Next::Signal) if !inner.port.is_ordered() => continue,
+            Some(Next::Signal) if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => continue,
             Some(Next::Signal) => match signal(&inner) {
                 Exit::Shutdown if drain && last_ones.is_none() => {
                     last_ones = Some(inner.slot.queued());

@@ -46,6 +46,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Makes its mailbox full, or takes that back.
     #[cfg(feature = "chaos")]
     fn set_jammed(&self, is_jammed: bool);
+    /// Has its calls counted, or no longer.
+    #[cfg(feature = "chaos")]
+    fn set_tallied(&self, is_tallied: bool);
 }
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -157,6 +160,11 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     #[cfg(feature = "chaos")]
     fn set_jammed(&self, is_jammed: bool) {
         self.set_jammed(is_jammed);
+    }
+
+    #[cfg(feature = "chaos")]
+    fn set_tallied(&self, is_tallied: bool) {
+        self.is_tallied.store(is_tallied, std::sync::atomic::Ordering::Relaxed);
     }
 
     #[cfg(feature = "chaos")]

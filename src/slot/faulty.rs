@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use crate::chaos::tally::Tally;
 use crate::dead::DeadReason;
 use crate::port::Port;
 use crate::slot::Slot;
@@ -11,6 +12,10 @@ use crate::slot::queue::Envelope;
 use crate::sync::lock;
 
 impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn is_owned_by(&self, port: &Arc<Port>) -> bool {
+        lock(&self.front).is_owned_by(port)
+    }
+
     /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
     pub(crate) fn poll_mail(&self, port: &Arc<Port>) -> Poll<bool> {
         self.finish(port);
@@ -82,6 +87,14 @@ impl<M: Send + 'static> Slot<M> {
             back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
         }
         self.ring_for_room();
+    }
+
+    /// Where what becomes of its calls is counted, while an experiment goes on.
+    pub(crate) fn tally(&self) -> Option<Arc<Tally>> {
+        if !self.is_tallied.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.world()?.infirmary.tally()
     }
 
     pub(crate) fn set_can_repeat(&self) {

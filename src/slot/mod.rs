@@ -117,6 +117,9 @@ pub(crate) struct Slot<M> {
     /// Its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     can_repeat: std::sync::atomic::AtomicBool,
+    /// An experiment counts what becomes of its calls.
+    #[cfg(feature = "chaos")]
+    is_tallied: std::sync::atomic::AtomicBool,
 }
 
 /// Rung for those who wait for something. Made by the first who waits: what is looked at under the lock after that decides
@@ -155,6 +158,8 @@ impl<M: Send + 'static> Slot<M> {
             bells: OnceLock::new(),
             #[cfg(feature = "chaos")]
             can_repeat: Default::default(),
+            #[cfg(feature = "chaos")]
+            is_tallied: Default::default(),
         })
     }
 

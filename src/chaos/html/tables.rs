@@ -56,7 +56,7 @@ pub(super) fn calls(report: &Report) -> Markup {
     let calls = &report.totals.calls;
     let all: u64 = calls.iter().map(|(_, number)| number).sum();
     html! {
-        @if calls.is_empty() { p class="quiet" { "The workload tells of none." } } @else {
+        @if calls.is_empty() { p class="quiet" { "There were none." } } @else {
             (shares("outcome", calls.iter().map(|(outcome, number)| (outcome.as_str(), *number)), all))
         }
     }

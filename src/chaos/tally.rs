@@ -1,0 +1,31 @@
+//! What became of calls while an experiment goes on, as their callers saw it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::CallError;
+
+const OUTCOMES: [&str; 6] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out"];
+
+/// Counts by outcome. A call counts when it ends; one that its caller gave up is none.
+#[derive(Debug, Default)]
+pub(crate) struct Tally([AtomicU64; OUTCOMES.len()]);
+
+impl Tally {
+    pub(crate) fn count<T, M>(&self, result: &Result<T, CallError<M>>) {
+        let place = match result {
+            Ok(_) => 0,
+            Err(CallError::Refused(_)) => 1,
+            Err(CallError::NeverRan(_)) => 2,
+            Err(CallError::Crashed(_)) => 3,
+            Err(CallError::Unanswered) => 4,
+            Err(CallError::TimedOut { .. }) => 5,
+        };
+        self.0[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Those that there were.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        OUTCOMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+    }
+}

@@ -4,6 +4,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{MS, SEC, probe};
@@ -238,5 +239,28 @@ async fn a_report_counts_calls_by_what_became_of_them() {
         [("answered".into(), 1), ("crashed".into(), 1), ("timed out".into(), 1)],
         "{report}"
     );
+    tree.shutdown().await;
+}
+
+// What the user undoes is undone when the faults are over, and also when nobody waits for that.
+#[tokio::test(start_paused = true)]
+async fn rollbacks_run_once_however_the_run_ends() {
+    let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+    let undone = Arc::new(AtomicUsize::new(0));
+    let count = undone.clone();
+    let experiment = experiment().rollback("the toggle", move || {
+        count.fetch_add(1, SeqCst);
+        async { Ok(()) }
+    });
+    let failing = experiment.clone().rollback("the other", || async { anyhow::bail!("nothing to undo") });
+    let report = Chaos::new(&tree).run(failing).await.unwrap();
+    assert_eq!(undone.load(SeqCst), 1);
+    let verdict = report.verdicts.iter().find(|verdict| verdict.hypothesis == "rollback: the other").unwrap();
+    assert!(!report.passed() && verdict.evidence.as_deref() == Some("nothing to undo"), "{verdict:?}");
+
+    let dropped = tokio::time::timeout(3 * SEC, Chaos::new(&tree).run(experiment)).await;
+    assert!(dropped.is_err());
+    tokio::time::sleep(MS).await;
+    assert_eq!(undone.load(SeqCst), 2);
     tree.shutdown().await;
 }

@@ -16,6 +16,7 @@ use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
 use crate::chaos::looks::{Claims, look};
 use crate::chaos::report::{FaultRecord, Report, Totals};
+use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
 use crate::directory::Kind;
 use crate::event::{Event, EventKind};
@@ -47,6 +48,7 @@ pub(super) struct Course<'a> {
     script: Script,
     directory: Directory,
     armed: Armed,
+    rollbacks: Rollbacks,
     book: Arc<Mutex<Book>>,
     claims: Arc<Mutex<Claims>>,
     /// Rung when a look has found a claim that does not hold.
@@ -74,6 +76,7 @@ impl<'a> Course<'a> {
             tree,
             directory: tree.directory(),
             armed,
+            rollbacks: Rollbacks::new(&experiment.rollbacks),
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
             broken: Arc::default(),
@@ -114,6 +117,9 @@ impl<'a> Course<'a> {
             drop(looking);
         }
         self.heal_all();
+        for (what, failure) in self.rollbacks.run().await {
+            lock(&self.claims).add(what, failure);
+        }
         let healed = Instant::now();
         let steady = self.until_steady(healed + stabilise).await.map(|at| seconds(at - healed));
         if steady.is_none() && stopped.is_none() {

@@ -41,6 +41,7 @@ pub struct Experiment {
     pub(crate) look_every: Duration,
     pub(crate) hypothesis: Hypothesis,
     pub(crate) probes: Vec<Probe>,
+    pub(crate) rollbacks: Vec<Probe>,
     pub(crate) stop_when_broken: bool,
     pub(crate) escalations_max: Option<u32>,
 }
@@ -92,6 +93,7 @@ impl Experiment {
             look_every: Duration::from_secs(1),
             hypothesis: Hypothesis { law: true, everybody_up: true, restarts_max: None, availability_min: None },
             probes: Vec::new(),
+            rollbacks: Vec::new(),
             stop_when_broken: false,
             escalations_max: None,
         }
@@ -163,6 +165,20 @@ impl Experiment {
     {
         let look: Look = Arc::new(move || Box::pin(look()));
         self.probes.push(Probe { name: name.into(), tolerance, look });
+        self
+    }
+
+    /// Undoes something of the user's when the faults are over: the regrow faults heal by themselves, this is for what a
+    /// workload or a probe has done elsewhere. It is called once however the run ends, before the tree is given its time to
+    /// become steady; when the run's future is dropped, in a task of its own. An error, a panic, and more than five seconds
+    /// are told in the report as a claim that did not hold.
+    pub fn rollback<F, Fut>(mut self, name: impl Into<Arc<str>>, undo: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let look: Look = Arc::new(move || Box::pin(undo()));
+        self.rollbacks.push(Probe { name: name.into(), tolerance: 0, look });
         self
     }
 

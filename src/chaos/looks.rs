@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::chaos::book::{Book, seconds};
-use crate::chaos::experiment::{Experiment, Hypothesis, Probe};
+use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::report::{ServiceRecord, Verdict};
 use crate::directory::Entry;
 use crate::slot::status::State;
@@ -85,7 +85,7 @@ impl Claims {
         }
     }
 
-    fn add(&mut self, hypothesis: String, evidence: Option<String>) {
+    pub(super) fn add(&mut self, hypothesis: String, evidence: Option<String>) {
         self.verdicts.push(Verdict { hypothesis, held: evidence.is_none(), broken_at: None, evidence });
     }
 }
@@ -95,18 +95,7 @@ pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, d
     let (probes, at) = (lock(claims).probes.clone(), lock(book).now());
     lock(claims).look_at_books(&directory.entries(), at);
     for (number, Probe { name, tolerance, look }) in probes.into_iter().enumerate() {
-        // In a task of its own, which keeps a panic to itself, and is aborted with the run.
-        let mut task = JoinSet::new();
-        task.spawn(async move { look().await });
-        let seen = match tokio::time::timeout(PATIENCE, task.join_next()).await {
-            Ok(None | Some(Ok(Ok(())))) => Ok(()),
-            Ok(Some(Ok(Err(error)))) => Err(format!("{error:#}")),
-            Ok(Some(Err(error))) => Err(match error.try_into_panic() {
-                Ok(panic) => format!("the probe panicked: {}", crate::current::text_of(&*panic)),
-                Err(_) => "the probe was cancelled".to_owned(),
-            }),
-            Err(_) => Err(format!("no answer within {} s", seconds(PATIENCE))),
-        };
+        let seen = ask(&look).await;
         let at = lock(book).now();
         let mut claims = lock(claims);
         match seen {
@@ -118,6 +107,22 @@ pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, d
                 }
             }
         }
+    }
+}
+
+/// Asks code of the user's, in a task of its own: that keeps a panic to itself, and is aborted with the run.
+pub(super) async fn ask(look: &Look) -> Result<(), String> {
+    let mut task = JoinSet::new();
+    let look = look.clone();
+    task.spawn(async move { look().await });
+    match tokio::time::timeout(PATIENCE, task.join_next()).await {
+        Ok(None | Some(Ok(Ok(())))) => Ok(()),
+        Ok(Some(Ok(Err(error)))) => Err(format!("{error:#}")),
+        Ok(Some(Err(error))) => Err(match error.try_into_panic() {
+            Ok(panic) => format!("it panicked: {}", crate::current::text_of(&*panic)),
+            Err(_) => "it was cancelled".to_owned(),
+        }),
+        Err(_) => Err(format!("no answer within {} s", seconds(PATIENCE))),
     }
 }
 

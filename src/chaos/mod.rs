@@ -46,7 +46,7 @@
 //! | `fault.rs`, `experiment.rs`, `file.rs` | what can go wrong, what is done and claimed; the same in TOML |
 //! | `script.rs` | everything drawn that can be drawn before the run |
 //! | `seam.rs` | how faults get into the runtime |
-//! | `run.rs`, `course.rs`, `armed.rs` | carrying it out: what is due when, and what is at work |
+//! | `run.rs`, `course.rs`, `armed.rs`, `rollback.rs` | carrying it out: what is due when, what is at work, what is undone |
 //! | `book.rs`, `log.rs`, `tally.rs`, `looks.rs` | what happened: to whom, line by line, to calls; whether the claims hold |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
@@ -68,6 +68,7 @@ mod json;
 mod log;
 mod looks;
 mod report;
+mod rollback;
 mod run;
 mod rust;
 mod script;

@@ -9,7 +9,7 @@
 //!   story, line by line, and [`Simulation::check_repeatable`] refuses a scene that does not.
 //! * [`Simulation::explore`] tries many seeds; [`Simulation::shrink`] takes away what a failure does not need, and
 //!   [`Failure::to_rust_test`] prints what is left as a test.
-//! * A [`Report`] has the times to detect and to recover, what became of messages, who was touched, and a verdict for each
+//! * A [`Report`] has the times to detect and to recover, what became of messages and calls, who was touched, and a verdict for each
 //!   claim: as text (`Display`), as [JSON](Report::to_json), as a [page](Report::to_html).
 //!
 //! ```

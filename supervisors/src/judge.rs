@@ -12,7 +12,7 @@ use crate::action::{Action, Report};
 use crate::child::{Child, Held, Hold, Scope, Standing};
 use crate::children::ChildKey;
 use crate::nursery::Nursery;
-use crate::policy::GiveUp;
+use crate::policy::{GiveUp, Policy};
 use crate::rule::{On, Then};
 use crate::spec::{AutoShutdown, BudgetClock, Restart};
 use crate::track::{Cause, Ended};
@@ -25,6 +25,12 @@ pub(crate) enum Verdict {
     Restart(Held, Duration),
     Park,
     GiveUp,
+}
+
+/// Whether a life that was ready for so long, if it ever was, begins the curve anew.
+pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: Option<Duration>) -> bool {
+    let long = policy.reset_time().or(period);
+    ready_for.is_some_and(|lived| policy.reset_on_ready == Some(true) || long.is_some_and(|time| lived >= time))
 }
 
 impl Nursery {
@@ -50,11 +56,9 @@ impl Nursery {
         let rule = rules.iter().position(|rule| is_bound && rule.matches(&ended.exit, ended.phase));
         let (then, counts) = rule.map_or((by_type, true), |rule| (rules[rule].then, rules[rule].counts));
 
-        let long = policy.reset_time().or(self.budget.period());
         let was_ready = !matches!(ended.phase, Some(On::StartFailed | On::NotReady));
-        let is_success = ended.is_proven
-            || (was_ready && policy.reset_on_ready == Some(true))
-            || (was_ready && long.is_some_and(|time| ended.lived >= time));
+        let ready_for = if was_ready { Some(ended.lived) } else { None };
+        let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);
         let track = child.track_mut();
         if is_success {
             track.begin_anew();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::child::{Live, Stage, Standing, State};
 use crate::children::ChildKey;
 use crate::exit::Exit;
+use crate::judge::has_lasted;
 use crate::nursery::Nursery;
 use crate::rule::{On, Then};
 
@@ -57,10 +58,18 @@ impl Why {
         let child = nursery.children.get(key)?;
         let policy = child.spec.policy_rule();
         let mut track = child.track.as_deref().cloned().unwrap_or_default();
+        let now = now.max(nursery.now);
+        // A life that has lasted is a success from then on, and not only when it ends.
+        if let State::Live(Live { stage: Stage::Ready, since, is_proven, .. }) = &child.state {
+            let ready_for = Some(now.saturating_sub(*since));
+            if *is_proven || has_lasted(&policy, nursery.budget.period(), ready_for) {
+                track.begin_anew();
+            }
+        }
         let cause = track.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
         let (steps, is_half_open) = (track.died.steps.taken.max(track.unready.steps.taken), track.is_half_open);
-        let now = nursery.budget_time(now.max(nursery.now));
+        let now = nursery.budget_time(now);
         let (left, is_own) = match track.own_budget(&policy) {
             Some(own) => (own.left(now), true),
             None => (nursery.budget.left(now), false),

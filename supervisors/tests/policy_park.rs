@@ -68,7 +68,12 @@ fn a_probe_that_dies_parks_it_for_longer_and_costs_nothing() {
 fn a_probe_that_lasts_closes_the_affair_with_a_fresh_budget_and_curve() {
     let mut tree = Script::new(OneForOne, [fragile("cache")]);
     tree.fails("cache").starts(["cache"]).fails("cache").expect(["park cache until 1s"]).after(1000).starts(["cache"]);
-    tree.after(5000).fails("cache").starts(["cache"]);
+    tree.after(4999);
+    assert!(tree.why("cache").is_half_open);
+    // Not only when it ends.
+    tree.after(1);
+    assert!(!tree.why("cache").is_half_open);
+    tree.fails("cache").starts(["cache"]);
     assert!(!tree.why("cache").is_half_open);
     // The schedule of probes begins anew too.
     tree.fails("cache").expect(["park cache until 7s"]);

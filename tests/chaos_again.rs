@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{MS, SEC, probe};
-use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, Trigger, When};
+use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, When};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Backoff, DynamicSupervisor, Intensity, Policy, Supervisor};
 use tokio::sync::Notify;
@@ -122,19 +122,6 @@ fn mail_is_held_though_it_is_slow_already() {
     ];
     let end = end_of_the_life_that_takes_a_message(lines);
     assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
-}
-
-// A fault that follows what it brings about, in no time: the clock would stand still for ever.
-#[test]
-fn faults_that_follow_each_other_in_no_time_are_stopped() {
-    let simulation = Simulation::new(|seed| async move {
-        let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
-        let tree = app.child(Journal::new().probe("a")).start().await?;
-        let when = When::After { event: Trigger::Started, of: "app/a".into(), delay: Duration::ZERO };
-        Ok(Scene::new(tree, experiment().fault(Fault::Kill, "app/a", when)))
-    });
-    let report = simulation.run(1).unwrap();
-    assert!(report.stopped.is_some_and(|why| why.contains("no time passes")));
 }
 
 // Nothing that overflows the clock, fills the memory or does nothing is carried out.

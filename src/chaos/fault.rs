@@ -18,9 +18,9 @@ pub enum Fault {
     Panic,
     /// The handler returns an error at the next message.
     Error,
-    /// Starts panic, so many times.
+    /// Starts panic, so many times. In virtual time each takes a millisecond.
     StartPanic(Times),
-    /// Starts fail, so many times.
+    /// Starts fail, so many times. In virtual time each takes a millisecond.
     StartError(Times),
     /// Starts take so long.
     SlowStart(Duration),

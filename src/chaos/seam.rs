@@ -208,19 +208,21 @@ impl<M: Send + 'static> Inner<M> {
             tokio::time::sleep(time).await;
         }
         let strike = patient.strike(|ail| match ail.fault {
-            Fault::StartPanic(_) => Some(Strike::Panic),
-            Fault::StartError(_) => Some(Strike::Error),
+            Fault::StartPanic(_) => Some((Strike::Panic, ail.is_virtual)),
+            Fault::StartError(_) => Some((Strike::Error, ail.is_virtual)),
             _ => None,
         });
-        match strike {
-            Some(strike) => strike.suffer(self).await,
-            None => Ok(()),
+        let Some((strike, is_virtual)) = strike else { return Ok(()) };
+        if is_virtual {
+            // A real one takes some time too. Without any, starts that fail for ever would be tried for ever at one instant.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        strike.suffer(self).await
     }
 
     /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention;
     /// then says what it will meet.
-    pub(crate) async fn suffer_mail(&self, is_copy: bool) -> Suffering {
+    pub(crate) async fn suffer_mail(&self) -> Suffering {
         let Some(patient) = self.patient() else { return Suffering::default() };
         let mut has_waited = false;
         loop {
@@ -254,19 +256,16 @@ impl<M: Send + 'static> Inner<M> {
         });
         Suffering {
             strike: strike.or_else(|| patient.slowness()),
-            // A copy is not copied again, or there would be no end to it.
-            repeats: !is_copy
+            repeats: self.slot.may_repeat(&self.port)
                 && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None }),
         }
     }
 
     /// Puts a copy of the message in hand in front. A copy that panics is none.
-    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) -> bool {
-        let copy = crate::current::catch_within(|| (redelivery.copy)(message));
-        copy.is_ok_and(|copy| {
+    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
+        if let Ok(copy) = crate::current::catch_within(|| (redelivery.copy)(message)) {
             self.slot.repeat(&self.port, copy);
-            true
-        })
+        }
     }
 
     /// `false`: something else wants attention.

@@ -102,14 +102,14 @@ async fn pump<S: Service>(
     let mut rest = true;
     let mut freed = inner.slot.freed();
     #[cfg(feature = "chaos")]
-    let (mut suffering, mut is_copy) = (Suffering::default(), false);
+    let mut suffering = Suffering::default();
     loop {
         let heed = if last_ones.is_some() { Heed::Force } else { Heed::Everything };
         // What ails it is looked for when its port says that something does, and then stands between it and its mail.
         #[cfg(feature = "chaos")]
         let heed = if inner.port.is_afflicted() && heed == Heed::Everything {
             freed.tell();
-            suffering = inner.suffer_mail(std::mem::take(&mut is_copy)).await;
+            suffering = inner.suffer_mail().await;
             Heed::Orders
         } else {
             heed
@@ -181,7 +181,7 @@ async fn pump<S: Service>(
         #[cfg(feature = "chaos")]
         let handle = {
             if let (Some(redelivery), true) = (redelivery, std::mem::take(&mut suffering.repeats)) {
-                is_copy = inner.repeat(&redelivery, &message);
+                inner.repeat(&redelivery, &message);
             }
             let (strike, inner) = (suffering.strike.take(), &inner);
             async {

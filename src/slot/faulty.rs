@@ -64,6 +64,13 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
+    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
+    /// every incarnation would become ever more.
+    pub(crate) fn may_repeat(&self, port: &Arc<Port>) -> bool {
+        let mut front = lock(&self.front);
+        front.is_owned_by(port) && !front.tries.have_begun() && !std::mem::take(&mut front.copy_waits)
+    }
+
     /// A copy of the message in hand comes next. It is a message of its own.
     pub(crate) fn repeat(&self, port: &Arc<Port>, message: M) {
         let unwanted = {
@@ -71,6 +78,7 @@ impl<M: Send + 'static> Slot<M> {
             if front.is_owned_by(port) {
                 front.batch.push_front(Envelope { message, call: None });
                 self.front_len.store(front.batch.len(), Ordering::Release);
+                front.copy_waits = true;
                 lock(&self.back).accepted += 1;
                 None
             } else {

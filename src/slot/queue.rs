@@ -43,6 +43,9 @@ pub(crate) struct Front<M> {
     pub(crate) deferred: Vec<Weak<dyn Fate>>,
     /// Senders that found no room, and shall be told of each place that becomes free.
     pub(crate) waiting: usize,
+    /// At the head, or behind what is redelivered, is a copy that chaos made.
+    #[cfg(feature = "chaos")]
+    pub(crate) copy_waits: bool,
     pub(crate) handled: u64,
     pub(crate) crashed: u64,
     pub(crate) redelivered: u64,
@@ -85,6 +88,8 @@ impl<M> Front<M> {
             owner: None,
             deferred: Vec::new(),
             waiting: 0,
+            #[cfg(feature = "chaos")]
+            copy_waits: false,
             handled: 0,
             crashed: 0,
             redelivered: 0,

@@ -260,7 +260,7 @@ async fn claims_that_do_not_hold_are_told_with_evidence() {
     let broken: Vec<_> =
         report.verdicts.iter().filter(|verdict| !verdict.held).map(|verdict| &*verdict.hypothesis).collect();
     assert_eq!(broken, ["nothing fails", "no probe panics", "probes answer"]);
-    assert_eq!(report.stopped.as_deref(), Some("the tree was not steady before any fault"));
+    assert_eq!(report.stopped.as_deref(), Some("before any fault it did not hold that nothing fails"));
     let evidence = |claim| report.verdicts.iter().find(|verdict| verdict.hypothesis == claim).unwrap().evidence.clone();
     assert_eq!(evidence("no probe panics").as_deref(), Some("it panicked: boom"));
     tree.shutdown().await;

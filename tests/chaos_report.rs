@@ -25,7 +25,7 @@ fn empty() -> Value {
     json!({
         "title": "", "version": "", "seed": 0, "is_virtual": true, "duration": 0.0, "stabilised_after": null,
         "stopped": null, "verdicts": [], "faults": [], "services": [], "log": [],
-        "totals": { "faults": [], "missed": 0, "restarts": 0, "escalations": 0, "parked": 0, "abandoned": 0,
+        "totals": { "faults": [], "missed": 0, "unstruck": 0, "restarts": 0, "escalations": 0, "parked": 0, "abandoned": 0,
             "recovery_p50": null, "recovery_p99": null, "recovery_max": null,
             "detection_p50": null, "detection_p99": null, "detection_max": null,
             "availability": 1.0, "messages": messages(0), "calls": [] },
@@ -36,7 +36,7 @@ fn empty() -> Value {
 fn small() -> Value {
     let life = |generation, from, to: Option<f64>, exit: Option<&str>| json!({ "generation": generation, "from": from, "to": to, "exit": exit });
     let service = |path: &str, lives: Value, spells: Value, down: f64, recoveries: Value| {
-        json!({ "path": path, "lives": lives, "restarts": lives.as_array().unwrap().len() - 1, "parked": spells.as_array().unwrap().len(), "parked_spells": spells,
+        json!({ "path": path, "lives": lives, "restarts": lives.as_array().unwrap().len() - 1, "parked": spells.as_array().unwrap().len(), "parked_spells": spells, "budget": null,
             "unavailable": down, "availability": (10.0 - down) / 10.0, "recoveries": recoveries, "messages": messages(1_000) })
     };
     let mut value = empty();
@@ -70,7 +70,7 @@ fn small() -> Value {
             json!([0.000_000_4]),
         ),
     ]);
-    let fault = json!({ "number": 0, "fault": "kill", "kind": NASTY, "targets": ["shop/db"], "at": 4.0, "healed_at": null,
+    let fault = json!({ "number": 0, "fault": "kill", "kind": NASTY, "targets": ["shop/db"], "at": 4.0, "struck_at": 4.0, "healed_at": null,
         "missed": null, "detected_after": 0.0, "recovered_after": 0.25, "siblings_touched": [NASTY] });
     value["faults"] = json!([fault.clone(), fault]);
     value["faults"][1]["missed"] = json!(NASTY);

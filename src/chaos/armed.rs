@@ -4,8 +4,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::chaos::experiment::ExperimentError;
+use tokio::sync::mpsc;
+
 use crate::chaos::fault::Fault;
+use crate::chaos::refusal::ExperimentError;
+use crate::chaos::seam::Told;
 use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::world::World;
@@ -17,8 +20,9 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    pub(super) fn new(world: Arc<World>) -> Result<Self, ExperimentError> {
-        if !world.infirmary.arm() {
+    /// What strikes is told.
+    pub(super) fn new(world: Arc<World>, told: mpsc::UnboundedSender<Told>) -> Result<Self, ExperimentError> {
+        if !world.infirmary.arm(told) {
             let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
@@ -64,8 +68,8 @@ impl Armed {
     pub(super) fn heal(&self, number: usize, path: &str) {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
         mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
-        let Some(listed) = self.world.directory.get(path) else { return };
-        self.world.infirmary.heal(&*listed.slot, number);
+        let slot = self.world.directory.get(path).map(|listed| listed.slot);
+        self.world.infirmary.heal(path, slot.as_deref(), number);
     }
 
     fn tally_all(&self, is_tallied: bool) {

@@ -8,29 +8,28 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::chaos::at_work::{AtWork, longest};
 use crate::chaos::fault::Trigger;
 use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, Life, LogLine, Messages, ServiceRecord, Totals};
+use crate::chaos::seam::Told;
 use crate::directory::Entry;
 use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::State;
 
-/// Faults that are kept.
-const FAULTS_MAX: usize = 10_000;
 /// Lives, recoveries and spells of parking of one service.
 const LATEST_MAX: usize = 200;
-/// Siblings of one fault.
-const SIBLINGS_MAX: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct Book {
     begun: Instant,
     log: Log,
-    /// By their numbers.
-    faults: BTreeMap<usize, FaultRecord>,
-    /// Faults whose targets have not recovered, by their numbers: those of them that are down.
-    open: BTreeMap<usize, Vec<Arc<str>>>,
+    at_work: AtWork,
+    /// Faults that hit somebody, or are armed.
+    injected: u32,
+    /// Events that were not seen.
+    missed_events: u64,
     services: BTreeMap<Arc<str>, Service>,
     pub(super) totals: Totals,
 }
@@ -53,8 +52,9 @@ impl Book {
         Self {
             begun: Instant::now(),
             log: Log::default(),
-            faults: BTreeMap::new(),
-            open: BTreeMap::new(),
+            at_work: AtWork::default(),
+            injected: 0,
+            missed_events: 0,
             services: BTreeMap::new(),
             totals: Totals::default(),
         }
@@ -87,42 +87,82 @@ impl Book {
         self.log.write(at, what);
     }
 
-    /// A fault was injected, or was not.
-    pub(super) fn inject(&mut self, record: FaultRecord) {
+    /// A fault was injected, or was not. One that is armed can strike from now on.
+    pub(super) fn inject(&mut self, record: FaultRecord, is_armed: bool) {
         let FaultRecord { number, ref fault, ref targets, ref missed, .. } = record;
         let end = missed.as_ref().map_or(String::new(), |why| format!(": missed, {why}"));
         self.say(format!("fault {number}: {fault} at {}{end}", targets.join(", ")));
         if record.missed.is_some() {
             self.totals.missed += 1;
         } else {
-            self.open.insert(number, Vec::new());
-            match self.totals.faults.iter_mut().find(|(kind, _)| *kind == record.kind) {
-                Some((_, count)) => *count += 1,
-                None => self.totals.faults.push((record.kind.clone(), 1)),
-            }
+            self.injected += 1;
         }
-        self.faults.insert(number, record);
-        if self.faults.len() > FAULTS_MAX
-            && let Some((oldest, _)) = self.faults.pop_first()
-        {
-            self.open.remove(&oldest);
+        if record.struck_at.is_some() {
+            self.count(&record.kind.clone());
+        }
+        self.at_work.inject(record, is_armed);
+    }
+
+    /// A fault takes effect on an incarnation, which may end of it.
+    pub(super) fn strikes(
+        &mut self,
+        number: usize,
+        kind: &str,
+        path: &Arc<str>,
+        generation: Option<u64>,
+        is_last: bool,
+    ) {
+        let at = self.now();
+        if self.at_work.strikes(number, path, generation, at, is_last) {
+            self.count(kind);
+        }
+    }
+
+    fn count(&mut self, kind: &str) {
+        match self.totals.faults.iter_mut().find(|(counted, _)| counted == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.totals.faults.push((kind.to_owned(), 1)),
         }
     }
 
     pub(super) fn heal(&mut self, number: usize) {
         let at = self.now();
-        if let Some(fault) = self.faults.get_mut(&number) {
-            fault.healed_at = Some(at);
-            if fault.detected_after.is_none() {
-                self.open.remove(&number);
-            }
-        }
+        self.at_work.heal(number, at);
         self.say(format!("fault {number} is healed"));
+    }
+
+    pub(super) fn heal_all(&mut self) {
+        let at = self.now();
+        self.at_work.heal_all(at);
+        self.say("everybody is healed");
     }
 
     /// How many faults are at work.
     pub(super) fn at_work(&self) -> usize {
-        self.open.len()
+        self.at_work.count()
+    }
+
+    /// Events came faster than they could be noted: what they were about is not in here.
+    pub(super) fn miss(&mut self, missed: u64) {
+        self.missed_events += missed;
+        self.say(format!("{missed} events were not seen"));
+    }
+
+    pub(super) fn missed_events(&self) -> u64 {
+        self.missed_events
+    }
+
+    /// What somebody who suffers tells.
+    pub(super) fn hear(&mut self, told: &Told) {
+        match told {
+            Told::Starting { .. } => {}
+            Told::Strikes { number, path, generation, is_last } => {
+                if let Some(kind) = self.at_work.kind(*number) {
+                    self.strikes(*number, &kind, path, *generation, *is_last);
+                }
+            }
+            Told::Passes { number, path } => self.at_work.passes(*number, path),
+        }
     }
 
     pub(super) fn note(&mut self, event: &Event) {
@@ -145,15 +185,15 @@ impl Book {
                 }
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
-            EventKind::StartFailed { .. }
-            | EventKind::Ignored
-            | EventKind::ShutdownError { .. }
+            EventKind::StartFailed { .. } => {
+                self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
+            }
+            EventKind::Down | EventKind::Gone | EventKind::Ignored => self.at_work.stays_down(&event.path),
+            EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
             | EventKind::Waiting
             | EventKind::Overdue { .. }
-            | EventKind::Blocks { .. }
-            | EventKind::Down
-            | EventKind::Gone => {}
+            | EventKind::Blocks { .. } => {}
         }
     }
 
@@ -178,42 +218,17 @@ impl Book {
             keep(&mut service.recoveries, round(at - since));
             longest(&mut self.totals.recovery_max, round(at - since));
         }
-        let faults = &mut self.faults;
-        self.open.retain(|number, down| {
-            let before = down.len();
-            down.retain(|path| *path != event.path);
-            // All of its targets that went down are up again.
-            let has_recovered = down.is_empty() && before > 0;
-            if let (true, Some(fault)) = (has_recovered, faults.get_mut(number)) {
-                fault.recovered_after = Some(round(at - fault.at));
-            }
-            !has_recovered
-        });
+        self.at_work.started(&event.path, at);
     }
 
     fn ended(&mut self, event: &Event, at: f64, exit: &str) {
+        self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
         let service = self.service(&event.path);
         // One that was abandoned has ended already, or never began.
         let Some(life) = service.lives.last_mut().filter(|life| life.to.is_none()) else { return };
         life.to = Some(at);
         life.exit = Some(exit.to_owned());
         service.down_since = Some(at);
-        for (number, down) in &mut self.open {
-            let Some(fault) = self.faults.get_mut(number) else { continue };
-            if fault.targets.iter().any(|target| **target == *event.path) {
-                down.push(event.path.clone());
-                if fault.detected_after.is_none() {
-                    let after = round(at - fault.at);
-                    fault.detected_after = Some(after);
-                    longest(&mut self.totals.detection_max, after);
-                }
-            } else if fault.detected_after.is_some()
-                && fault.siblings_touched.len() < SIBLINGS_MAX
-                && !fault.siblings_touched.iter().any(|path| **path == *event.path)
-            {
-                fault.siblings_touched.push(event.path.to_string());
-            }
-        }
     }
 
     /// What became of each, of those who are listed still and of those who are not.
@@ -232,6 +247,7 @@ impl Book {
                 unavailable,
                 availability: if now > 0.0 { round(1.0 - unavailable / now) } else { 1.0 },
                 recoveries: service.recoveries.clone(),
+                budget: None,
                 messages: after
                     .get(path)
                     .map_or(Messages::default(), |after| Messages::between(&service.before, after)),
@@ -243,14 +259,16 @@ impl Book {
     /// The log, and the faults.
     pub(super) fn take(&mut self) -> (Vec<LogLine>, Vec<FaultRecord>) {
         let at = self.now();
-        (self.log.take(at), std::mem::take(&mut self.faults).into_values().collect())
+        (self.log.take(at), self.at_work.take())
     }
 
     /// Everything taken together.
     pub(super) fn totals(&self, services: &[ServiceRecord]) -> Totals {
         let mut totals = self.totals.clone();
         let mut recoveries: Vec<f64> = services.iter().flat_map(|service| service.recoveries.iter().copied()).collect();
-        let mut detections: Vec<f64> = self.faults.values().filter_map(|fault| fault.detected_after).collect();
+        let mut detections = self.at_work.detections();
+        let struck: u32 = totals.faults.iter().map(|(_, count)| count).sum();
+        totals.unstruck = self.injected.saturating_sub(struck);
         (totals.recovery_p50, totals.recovery_p99) = quantiles(&mut recoveries);
         (totals.detection_p50, totals.detection_p99) = quantiles(&mut detections);
         let shares: f64 = services.iter().map(|service| service.availability).sum();
@@ -288,13 +306,14 @@ impl Messages {
 }
 
 impl Trigger {
-    pub(super) fn is(self, kind: &EventKind) -> bool {
-        match self {
-            Self::Exited => matches!(kind, EventKind::Exited { .. }),
-            Self::Started => matches!(kind, EventKind::Started { .. }),
-            Self::StartFailed => matches!(kind, EventKind::StartFailed { .. }),
-            Self::Delayed => matches!(kind, EventKind::Delayed { .. }),
-            Self::Parked => matches!(kind, EventKind::Parked { .. }),
+    pub(super) fn of(kind: &EventKind) -> Option<Self> {
+        match kind {
+            EventKind::Exited { .. } => Some(Self::Exited),
+            EventKind::Started { .. } => Some(Self::Started),
+            EventKind::StartFailed { .. } => Some(Self::StartFailed),
+            EventKind::Delayed { .. } => Some(Self::Delayed),
+            EventKind::Parked { .. } => Some(Self::Parked),
+            _ => None,
         }
     }
 }
@@ -305,10 +324,6 @@ fn keep<T>(latest: &mut Vec<T>, one: T) {
         latest.drain(..LATEST_MAX / 2);
     }
     latest.push(one);
-}
-
-fn longest(longest: &mut Option<f64>, time: f64) {
-    *longest = Some(longest.map_or(time, |longest| longest.max(time)));
 }
 
 /// The median, and the 99th of a hundred.
@@ -323,6 +338,6 @@ pub(super) fn seconds(time: Duration) -> f64 {
 }
 
 /// To the microsecond, so that what is written is what was meant.
-fn round(seconds: f64) -> f64 {
+pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }

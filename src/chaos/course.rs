@@ -13,13 +13,15 @@ use tokio::time::Instant;
 use crate::chaos::armed::Armed;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::Experiment;
-use crate::chaos::fault::Fault;
+use crate::chaos::fault::{Fault, Trigger};
 use crate::chaos::looks::{Claims, look};
-use crate::chaos::report::{FaultRecord, Report, Totals};
+use crate::chaos::observer::{Occurrence, keep_looking, observe};
+use crate::chaos::refusal::ExperimentError;
+use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
-use crate::directory::Kind;
-use crate::event::{Event, EventKind};
+use crate::chaos::seam::Told;
+use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
 use crate::sync::lock;
 use crate::tree::{Directory, Tree};
@@ -35,10 +37,11 @@ enum Todo {
         number: usize,
         victims: Vec<String>,
     },
-    /// It has been up for as long as it may.
+    /// This incarnation has been up for as long as it may.
     Flap {
         number: usize,
         path: String,
+        generation: u64,
     },
 }
 
@@ -60,6 +63,11 @@ pub(super) struct Course<'a> {
     /// Who dies so long after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
+    /// Faults that followed events.
+    followed: u64,
+    /// Who was a target at the beginning, and what it was.
+    targets: BTreeMap<Arc<str>, Kind>,
+    told: mpsc::UnboundedReceiver<Told>,
 }
 
 impl<'a> Course<'a> {
@@ -67,15 +75,15 @@ impl<'a> Course<'a> {
         tree: &'a Tree,
         experiment: &'a Experiment,
         script: Script,
-        armed: Armed,
         is_virtual: bool,
-    ) -> Self {
+    ) -> Result<Self, ExperimentError> {
         let lines = script.lines.iter().enumerate();
-        Self {
+        let (tell, told) = mpsc::unbounded_channel();
+        Ok(Self {
             experiment,
             tree,
             directory: tree.directory(),
-            armed,
+            armed: Armed::new(tree.world.clone(), tell)?,
             rollbacks: Rollbacks::new(&experiment.rollbacks),
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
@@ -86,22 +94,31 @@ impl<'a> Course<'a> {
             script,
             flapping: Vec::new(),
             injected: 0,
-        }
+            followed: 0,
+            targets: BTreeMap::new(),
+            told,
+        })
     }
 
     /// To its end, and what came of it.
     pub(super) async fn run(mut self) -> Report {
         let Experiment { duration, stabilise, .. } = *self.experiment;
-        let (told, mut triggers) = mpsc::unbounded_channel();
+        let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
         let mut observer = JoinSet::new();
-        observer.spawn(observe(self.tree.events(), self.book.clone(), told));
+        let suffered = std::mem::replace(&mut self.told, mpsc::unbounded_channel().1);
+        observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(Instant::now() + stabilise).await;
-        lock(&self.book).begin(&self.directory.entries());
+        let entries = self.directory.entries();
+        let is_target =
+            |entry: &&Entry| self.experiment.targets.iter().any(|scope| scope.holds(&entry.path, entry.kind));
+        self.targets = entries.iter().filter(is_target).map(|entry| (entry.path.clone(), entry.kind)).collect();
+        lock(&self.book).begin(&entries);
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
-        let mut stopped = lock(&self.claims).is_broken().then(|| "the tree was not steady before any fault".to_owned());
+        let mut stopped =
+            lock(&self.claims).broken().map(|claim| format!("before any fault it did not hold that {claim}"));
         let begun = lock(&self.book).begun();
         if stopped.is_none() {
             self.plan(begun);
@@ -116,6 +133,7 @@ impl<'a> Course<'a> {
             stopped = self.inject_until(begun + duration, &mut triggers).await;
             drop(looking);
         }
+        let duration = seconds(begun.elapsed().min(duration));
         self.heal_all();
         for (what, failure) in self.rollbacks.run().await {
             lock(&self.claims).add(what, failure);
@@ -128,7 +146,7 @@ impl<'a> Course<'a> {
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
         drop(observer);
-        self.report(steady, stopped)
+        self.report(duration, steady, stopped).await
     }
 
     fn plan(&mut self, begun: Instant) {
@@ -141,14 +159,18 @@ impl<'a> Course<'a> {
     }
 
     /// Why it stopped before its time, if it did.
-    async fn inject_until(&mut self, end: Instant, triggers: &mut mpsc::UnboundedReceiver<Event>) -> Option<String> {
+    async fn inject_until(
+        &mut self,
+        end: Instant,
+        triggers: &mut mpsc::UnboundedReceiver<Occurrence>,
+    ) -> Option<String> {
         let (mut instant, mut at_this_instant) = (Instant::now(), 0);
         loop {
             let due = self.agenda.first_key_value().map_or(end, |(&(due, _), _)| due.min(end));
             tokio::select! {
                 biased;
-                event = triggers.recv() => match event {
-                    Some(event) => self.follow(&event),
+                occurrence = triggers.recv() => match occurrence {
+                    Some(occurrence) => self.follow(&occurrence),
                     None => return Some("the tree ended".into()),
                 },
                 () = self.broken.notified() => {}
@@ -156,9 +178,10 @@ impl<'a> Course<'a> {
                     if Instant::now() >= end && self.agenda.first_key_value().is_none_or(|(&(due, _), _)| due > end) {
                         return None;
                     }
-                    if let Some((_, todo)) = self.agenda.pop_first() {
+                    if let Some(((_, place), todo)) = self.agenda.pop_first() {
                         // In virtual time faults that follow each other at once would never let the clock go on.
-                        at_this_instant = if Instant::now() == instant { at_this_instant + 1 } else { 0 };
+                        let follows = place >= self.script.lines.len() && !matches!(todo, Todo::Heal { .. });
+                        at_this_instant = if Instant::now() == instant { at_this_instant + u32::from(follows) } else { 0 };
                         instant = Instant::now();
                         if at_this_instant > AT_ONE_INSTANT_MAX {
                             return Some("faults follow each other, and no time passes between them".into());
@@ -172,28 +195,31 @@ impl<'a> Course<'a> {
             }
             let escalations = lock(&self.book).totals.escalations;
             if self.experiment.escalations_max.is_some_and(|most| escalations > most) {
-                return Some(format!("{escalations} supervisors have given up"));
+                return Some("too many supervisors have given up".into());
             }
         }
     }
 
     /// Puts what follows an event on the agenda.
-    fn follow(&mut self, event: &Event) {
+    fn follow(&mut self, Occurrence { trigger, path, generation }: &Occurrence) {
         let now = Instant::now();
-        let kind = self.directory.kind(&event.path).unwrap_or(Kind::Service);
+        let kind = self.directory.kind(path).unwrap_or(Kind::Service);
         for &line in &self.followers.clone() {
-            let Line { at, victims, seed, .. } = &self.script.lines[line];
-            let At::Event { event: trigger, of, delay } = at else { continue };
-            if trigger.is(&event.kind) && of.holds(&event.path, kind) && !victims.is_empty() {
-                let drawn = fastrand::Rng::with_seed(seed ^ self.injected as u64).usize(..victims.len());
-                let victims = vec![victims[drawn].clone()];
-                self.later(now + *delay, Todo::Inject { line, victims });
+            let Line { at, fault, victims, seed, .. } = &self.script.lines[line];
+            let At::Event { event, of, delay } = at else { continue };
+            if event == trigger && of.holds(path, kind) {
+                let at = now + *delay;
+                let victims =
+                    fault.draw(victims, &mut fastrand::Rng::with_seed(seed ^ self.followed)).cloned().collect();
+                self.followed += 1;
+                self.later(at, Todo::Inject { line, victims });
             }
         }
-        if let EventKind::Started { .. } = event.kind {
-            let flapping: Vec<_> = self.flapping.iter().filter(|(_, path, _)| **path == *event.path).cloned().collect();
+        if *trigger == Trigger::Started {
+            let flapping: Vec<_> =
+                self.flapping.iter().filter(|(_, flapping, _)| **flapping == **path).cloned().collect();
             for (number, path, up) in flapping {
-                self.later(now + up, Todo::Flap { number, path });
+                self.later(now + up, Todo::Flap { number, path, generation: *generation });
             }
         }
     }
@@ -212,10 +238,15 @@ impl<'a> Course<'a> {
                 victims.iter().for_each(|path| self.armed.heal(number, path));
                 lock(&self.book).heal(number);
             }
-            Todo::Flap { number, path } => {
-                if self.flapping.iter().any(|(flapping, ..)| *flapping == number) {
+            Todo::Flap { number, path, generation } => {
+                let is_meant = self.directory.status(&path).is_some_and(|status| status.generation == generation);
+                if is_meant && self.flapping.iter().any(|(flapping, ..)| *flapping == number) {
+                    let mut book = lock(&self.book);
                     let struck = self.armed.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
-                    lock(&self.book).say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
+                    book.say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
+                    if struck.is_ok() {
+                        book.strikes(number, "flap", &path.into(), None, false);
+                    }
                 }
             }
         }
@@ -230,30 +261,50 @@ impl<'a> Course<'a> {
             Some(most) if at_work >= most => Some(format!("{at_work} faults are at work")),
             Some(_) | None => None,
         };
-        if missed.is_none() {
-            let strike = |path: &String| self.armed.strike(number, &fault, path, seed, self.is_virtual).err();
-            let misses: Vec<_> = victims.iter().filter_map(strike).collect();
+        {
+            // Under its lock: what comes of a strike is noted after the strike.
+            let mut book = lock(&self.book);
+            let at = book.now();
+            let mut hit = Vec::new();
+            if missed.is_none() {
+                for path in &victims {
+                    match self.armed.strike(number, &fault, path, seed, self.is_virtual) {
+                        Ok(()) => hit.push(path.as_str().into()),
+                        Err(why) => missed = missed.or(Some(why)),
+                    }
+                }
+                if let Fault::ClockJump(_) = fault {
+                    missed = None;
+                }
+            }
             // It has hit if it has hit anybody.
-            missed = misses.first().filter(|_| misses.len() == victims.len()).cloned();
+            missed = missed.filter(|_| hit.is_empty());
+            let is_blow = matches!(fault, Fault::Kill | Fault::KillTogether(_));
+            let is_felt = missed.is_none() && !is_blow && !fault.waits();
+            let record = FaultRecord {
+                number,
+                fault: fault.to_string(),
+                kind: fault.name().to_owned(),
+                targets: victims.clone(),
+                at,
+                struck_at: is_felt.then_some(at),
+                healed_at: None,
+                missed: missed.clone(),
+                detected_after: None,
+                recovered_after: None,
+                siblings_touched: Vec::new(),
+            };
+            book.inject(record, fault.lasts() || fault.waits());
+            if is_blow {
+                hit.iter().for_each(|path| book.strikes(number, fault.name(), path, None, true));
+            }
         }
         let is_hit = missed.is_none();
-        let at = lock(&self.book).now();
-        lock(&self.book).inject(FaultRecord {
-            number,
-            fault: fault.to_string(),
-            kind: fault.name().to_owned(),
-            targets: victims.clone(),
-            at,
-            healed_at: None,
-            missed,
-            detected_after: None,
-            recovered_after: None,
-            siblings_touched: Vec::new(),
-        });
         if let (true, Fault::Flap(up)) = (is_hit, &fault) {
             for path in &victims {
                 self.flapping.push((number, path.clone(), *up));
-                self.later(Instant::now() + *up, Todo::Flap { number, path: path.clone() });
+                let generation = self.directory.status(path).map_or(0, |status| status.generation);
+                self.later(Instant::now() + *up, Todo::Flap { number, path: path.clone(), generation });
             }
         }
         if let (true, Some(lasts)) = (is_hit, lasts) {
@@ -268,7 +319,7 @@ impl<'a> Course<'a> {
         self.flapping.clear();
         self.agenda.clear();
         self.armed.heal_all();
-        lock(&self.book).say("everybody is healed");
+        lock(&self.book).heal_all();
     }
 
     /// When nobody was on the way to anywhere any more.
@@ -292,30 +343,34 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn is_target(&self, path: &str, kind: Kind) -> bool {
-        self.experiment.targets.iter().any(|target| target.holds(path, kind))
-    }
-
     fn look_at_targets(&self) {
-        let (entries, at) = (self.directory.entries(), lock(&self.book).now());
-        let targets: Vec<_> = entries.iter().filter(|entry| self.is_target(&entry.path, entry.kind)).collect();
-        lock(&self.claims).look_at_targets(&targets, at);
+        let at = lock(&self.book).now();
+        let state = |path: &str| self.directory.status(path).map_or(State::Gone, |status| status.state);
+        let targets = self.targets.keys().map(|path| (path, state(path)));
+        lock(&self.claims).look_at_targets(targets, at);
     }
 
-    fn report(self, stabilised_after: Option<f64>, stopped: Option<String>) -> Report {
+    async fn report(self, duration: f64, stabilised_after: Option<f64>, stopped: Option<String>) -> Report {
         let entries = self.directory.entries();
+        let mut services = lock(&self.book).services(&entries);
+        for service in services.iter_mut().filter(|service| service.restarts > 0) {
+            let why = self.tree.why(&service.path).await;
+            service.budget = why.ok().and_then(|why| why.budget).map(BudgetRecord::from);
+        }
         let mut book = lock(&self.book);
-        let services = book.services(&entries);
         let totals = Totals { calls: self.armed.outcomes(), ..book.totals(&services) };
-        let (log, faults) = book.take();
         let mut claims = lock(&self.claims);
-        claims.look_back(&services, |path| self.directory.kind(path).is_some_and(|kind| self.is_target(path, kind)));
+        claims.look_back(&services, &self.targets);
+        if book.missed_events() > 0 {
+            claims.add("every event was seen".into(), Some(format!("{} were not", book.missed_events())));
+        }
+        let (log, faults) = book.take();
         Report {
             title: self.experiment.title.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: self.experiment.seed,
             is_virtual: self.is_virtual,
-            duration: seconds(self.experiment.duration),
+            duration,
             stabilised_after,
             stopped,
             verdicts: claims.verdicts.clone(),
@@ -332,33 +387,4 @@ const AT_ONE_INSTANT_MAX: u32 = 10_000;
 
 fn missed(struck: &Result<(), String>) -> String {
     struck.as_ref().err().map_or(String::new(), |why| format!(": missed, {why}"))
-}
-
-async fn keep_looking(
-    claims: Arc<Mutex<Claims>>,
-    book: Arc<Mutex<Book>>,
-    directory: Directory,
-    broken: Arc<Notify>,
-    every: Duration,
-) {
-    loop {
-        tokio::time::sleep(every).await;
-        look(&claims, &book, &directory, false).await;
-        if lock(&claims).is_broken() {
-            broken.notify_one();
-        }
-    }
-}
-
-async fn observe(mut events: crate::Events, book: Arc<Mutex<Book>>, told: mpsc::UnboundedSender<Event>) {
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                lock(&book).note(&event);
-                // Nobody listens any more when the run is over.
-                let _ = told.send(event);
-            }
-            Err(missed) => lock(&book).say(missed.to_string()),
-        }
-    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use regrow_supervisors::LONGEST;
 
 use crate::chaos::fault::{Fault, Scope, Times, When};
+use crate::chaos::refusal::ExperimentError;
 use crate::directory::Kind;
 
 /// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.
@@ -61,7 +62,6 @@ pub(crate) struct Planned {
 /// What is claimed of every tree, and what the experiment claims of this one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hypothesis {
-    pub(crate) law: bool,
     pub(crate) everybody_up: bool,
     pub(crate) restarts_max: Option<u64>,
     pub(crate) availability_min: Option<f64>,
@@ -91,7 +91,7 @@ impl Experiment {
             at_once_max: None,
             stabilise: Duration::from_secs(30),
             look_every: Duration::from_secs(1),
-            hypothesis: Hypothesis { law: true, everybody_up: true, restarts_max: None, availability_min: None },
+            hypothesis: Hypothesis { everybody_up: true, restarts_max: None, availability_min: None },
             probes: Vec::new(),
             rollbacks: Vec::new(),
             stop_when_broken: false,
@@ -111,7 +111,7 @@ impl Experiment {
         self
     }
 
-    /// Opens these children to faults. Nobody is hit who is not a target.
+    /// Opens these children to faults. Nobody is hit who is not a target, and whoever comes later is none.
     pub fn target(mut self, scope: impl Into<Scope>) -> Self {
         self.targets.push(scope.into());
         self
@@ -194,7 +194,8 @@ impl Experiment {
         self
     }
 
-    /// Claims that targets are up for at least this share of the time on average, 0 to 1.
+    /// Claims that services among the targets are up for at least this share of the time on average, 0 to 1. Supervisors do not
+    /// count.
     pub fn availability(mut self, share: f64) -> Self {
         self.hypothesis.availability_min = Some(share);
         self
@@ -224,6 +225,21 @@ impl Experiment {
         if self.faults.is_empty() {
             return Err(ExperimentError::NoFaults);
         }
+        self.check_frame()?;
+        self.faults.iter().try_for_each(|planned| planned.check(self.duration))
+    }
+
+    /// All but the faults.
+    pub(crate) fn check_frame(&self) -> Result<(), ExperimentError> {
+        if self.targets.is_empty() {
+            return Err(ExperimentError::NoTargets);
+        }
+        let names = self.probes.iter().map(|probe| &probe.name);
+        if let Some(name) =
+            names.clone().enumerate().find_map(|(at, name)| names.clone().take(at).find(|other| *other == name))
+        {
+            return Err(ExperimentError::SameProbe { name: name.clone() });
+        }
         let of = |planned: &Planned| if let When::After { of, .. } = &planned.when { Some(of.clone()) } else { None };
         let faults = self.faults.iter().flat_map(|planned| [Some(planned.scope.clone()), of(planned)]).flatten();
         for scope in self.targets.iter().cloned().chain(faults) {
@@ -242,7 +258,7 @@ impl Experiment {
         if let Some(share) = self.hypothesis.availability_min {
             share_of("availability", share)?;
         }
-        self.faults.iter().try_for_each(|planned| planned.check(self.duration))
+        Ok(())
     }
 }
 
@@ -292,8 +308,11 @@ impl Planned {
             }
             When::Every(period) if *period > duration => never("its first time is after the end"),
             When::At(times) if times.is_empty() => never("it has no times"),
-            When::At(times) if times.iter().all(|time| *time > duration) => never("its times are after the end"),
+            When::At(times) if times.iter().any(|time| *time > duration) => never("at a time that is after the end"),
             When::Rate(rate) if !rate.is_finite() || *rate <= 0.0 => never("its rate is not above zero"),
+            When::Rate(rate) if rate * duration.as_secs_f64() < 0.01 => {
+                never("it is expected less than once in a hundred runs")
+            }
             When::Rate(rate) if *rate > 1e6 => never("its rate is above a million a second"),
             When::Every(_) | When::At(_) | When::Rate(_) | When::After { .. } => Ok(()),
         }
@@ -316,82 +335,3 @@ impl fmt::Debug for Probe {
         f.debug_struct("Probe").field("name", &self.name).field("tolerance", &self.tolerance).finish_non_exhaustive()
     }
 }
-
-/// Why an experiment was not run. Nothing was armed.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum ExperimentError {
-    /// It names no targets.
-    NoTargets,
-    /// It has no faults.
-    NoFaults,
-    /// A glob that cannot be one, and why.
-    BadGlob(String),
-    /// This may not be zero.
-    Zero(&'static str),
-    /// A time that no run is long enough for.
-    TooLong(&'static str),
-    /// A share that is not between 0 and 1.
-    Share {
-        /// Of what.
-        what: &'static str,
-        /// The number.
-        share: f64,
-    },
-    /// A fault that can never strike.
-    Never {
-        /// Which.
-        fault: String,
-        /// Why.
-        why: &'static str,
-    },
-    /// A blow cannot last.
-    Blow {
-        /// Which.
-        fault: String,
-    },
-    /// Nobody in this tree is a target.
-    NobodyTargeted {
-        /// The globs.
-        targets: Vec<String>,
-    },
-    /// Nobody in this tree can be hit by this fault.
-    NobodyHit {
-        /// Which.
-        fault: String,
-    },
-    /// The clock of a live tree cannot jump.
-    LiveClock,
-    /// This tree is under another experiment.
-    AlreadyArmed {
-        /// The tree.
-        path: Arc<str>,
-    },
-    /// The tree is over.
-    Over {
-        /// The tree.
-        path: Arc<str>,
-    },
-}
-
-impl fmt::Display for ExperimentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoTargets => f.write_str("the experiment targets nobody: faults only hit whom it names"),
-            Self::NoFaults => f.write_str("the experiment has no faults"),
-            Self::BadGlob(why) => write!(f, "bad glob {why}"),
-            Self::Zero(what) => write!(f, "{what} is zero"),
-            Self::TooLong(what) => write!(f, "{what} is longer than a year"),
-            Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
-            Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),
-            Self::Blow { fault } => write!(f, "`{fault}` is a blow and cannot last"),
-            Self::NobodyTargeted { targets } => write!(f, "nobody in this tree is targeted by {}", targets.join(", ")),
-            Self::NobodyHit { fault } => write!(f, "nobody among the targets can be hit by `{fault}`"),
-            Self::LiveClock => f.write_str("the clock of a live tree cannot jump: run the experiment in virtual time"),
-            Self::AlreadyArmed { path } => write!(f, "`{path}` is under another experiment"),
-            Self::Over { path } => write!(f, "`{path}` is over"),
-        }
-    }
-}
-
-impl std::error::Error for ExperimentError {}

@@ -104,10 +104,13 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// As for [`run`](Self::run).
+    /// [`Holds`](SimulationError::Holds) when it does not fail again, and as for [`run`](Self::run).
     pub fn shrink(&self, failure: &Failure) -> Result<Shrunk, SimulationError> {
         let mut search = Search { simulation: self, failure: failure.clone(), runs: 0 };
         let before = failure.script.lines.len();
+        if !search.still_fails(failure.script.lines.clone())? {
+            return Err(SimulationError::Holds { seed: failure.seed });
+        }
         search.take_away()?;
         search.simplify()?;
         // What was simplified may have made more of it needless.

@@ -26,7 +26,7 @@ pub enum Fault {
     SlowStart(Duration),
     /// It dies so long after it has come up, each time.
     Flap(Duration),
-    /// The handler never comes back from the next message.
+    /// The handler does not come back from the next message: until it is killed, or everybody is healed at the end.
     Hang,
     /// It takes no message: its mail is held.
     Hold,
@@ -39,7 +39,7 @@ pub enum Fault {
     Block(Duration),
     /// This share of its messages is dropped, as dead letters.
     Drop(f64),
-    /// Each message waits for so long before it is handed over.
+    /// Each message waits for so long before it is handed over, one after the other.
     Delay(Duration),
     /// This share of its messages is handed over twice. Only for services that [redeliver](crate::ServiceChild::redeliver),
     /// whose messages can be copied.
@@ -112,6 +112,14 @@ impl Fault {
             | Self::Reorder(_)
             | Self::MailboxFull => true,
         }
+    }
+
+    /// Whether it waits for a message, or a start, and takes effect then.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::Panic | Self::Error | Self::Hang | Self::Block(_) | Self::StartPanic(_) | Self::StartError(_)
+        )
     }
 
     /// Whether it can hit a child of this kind: what concerns handlers and mail needs a [`Service`](crate::Service).
@@ -263,6 +271,8 @@ pub enum Trigger {
     Exited,
     /// An incarnation has come up.
     Started,
+    /// A start of a service has begun: its factory is about to run. What follows strikes during it, should it take any time.
+    Starting,
     /// A start has failed.
     StartFailed,
     /// A restart was put off.

@@ -30,8 +30,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
+use crate::chaos::refusal::ExperimentError;
 use crate::directory::Kind;
 
 /// More is no experiment.
@@ -90,7 +91,6 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Claims {
-    law: bool,
     everybody_up: bool,
     restarts_max: Option<u64>,
     availability: Option<f64>,
@@ -98,7 +98,7 @@ struct Claims {
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { law: true, everybody_up: true, restarts_max: None, availability: None }
+        Self { everybody_up: true, restarts_max: None, availability: None }
     }
 }
 
@@ -174,6 +174,7 @@ struct After {
 enum TriggerFile {
     Exited,
     Started,
+    Starting,
     StartFailed,
     Delayed,
     Parked,
@@ -209,8 +210,7 @@ impl File {
         }
         (experiment.at_once_max, experiment.stop_when_broken) = (self.at_once, self.stop_when_broken);
         experiment.escalations_max = self.stop_after_escalations;
-        let Claims { law, everybody_up, restarts_max, availability } = self.hypothesis;
-        experiment.hypothesis.law = law;
+        let Claims { everybody_up, restarts_max, availability } = self.hypothesis;
         experiment.hypothesis.everybody_up = everybody_up;
         experiment.hypothesis.restarts_max = restarts_max;
         experiment.hypothesis.availability_min = availability;
@@ -289,6 +289,7 @@ impl TriggerFile {
         match self {
             Self::Exited => Trigger::Exited,
             Self::Started => Trigger::Started,
+            Self::Starting => Trigger::Starting,
             Self::StartFailed => Trigger::StartFailed,
             Self::Delayed => Trigger::Delayed,
             Self::Parked => Trigger::Parked,

@@ -1,5 +1,6 @@
 //! Looking whether what is claimed holds: before, during and after.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::report::{ServiceRecord, Verdict};
-use crate::directory::Entry;
+use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
 use crate::sync::lock;
 use crate::tree::Directory;
@@ -28,7 +29,7 @@ impl Claims {
     pub(super) fn new(experiment: &Experiment) -> Self {
         let Experiment { hypothesis, probes, .. } = experiment;
         let mut claims = Vec::new();
-        claims.extend(hypothesis.law.then(|| LAW.to_owned()));
+        claims.push(LAW.to_owned());
         claims.extend(hypothesis.everybody_up.then(|| UP.to_owned()));
         claims.extend(probes.iter().map(|probe| probe.name.to_string()));
         let held = |hypothesis| Verdict { hypothesis, held: true, broken_at: None, evidence: None };
@@ -41,7 +42,12 @@ impl Claims {
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.verdicts.iter().any(|verdict| !verdict.held)
+        self.broken().is_some()
+    }
+
+    /// The first claim that does not hold.
+    pub(super) fn broken(&self) -> Option<String> {
+        self.verdicts.iter().find(|verdict| !verdict.held).map(|verdict| verdict.hypothesis.clone())
     }
 
     /// The first sight of a broken claim counts.
@@ -59,27 +65,27 @@ impl Claims {
     }
 
     /// Before and after.
-    pub(super) fn look_at_targets(&mut self, targets: &[&Entry], at: f64) {
-        let down: Vec<_> = targets
-            .iter()
-            .filter(|entry| entry.status.state != State::Up)
-            .map(|entry| format!("{} is {}", entry.path, entry.status.state))
-            .collect();
+    pub(super) fn look_at_targets<'a>(&mut self, targets: impl Iterator<Item = (&'a Arc<str>, State)>, at: f64) {
+        let down = targets.filter(|(_, state)| *state != State::Up);
+        let down: Vec<_> = down.map(|(path, state)| format!("{path} is {state}")).collect();
         if !down.is_empty() {
             self.break_claim(UP, at, down.join(", "));
         }
     }
 
     /// What only the end can tell.
-    pub(super) fn look_back(&mut self, services: &[ServiceRecord], is_target: impl Fn(&str) -> bool) {
-        let targets: Vec<_> = services.iter().filter(|service| is_target(&service.path)).collect();
+    pub(super) fn look_back(&mut self, services: &[ServiceRecord], targets: &BTreeMap<Arc<str>, Kind>) {
         if let Some(most) = self.hypothesis.restarts_max {
-            let over = targets.iter().find(|service| service.restarts > most);
+            let is_over = |service: &&ServiceRecord| targets.contains_key(&*service.path) && service.restarts > most;
+            let over = services.iter().find(is_over);
             let evidence = over.map(|service| format!("{} came up {} times", service.path, service.restarts));
             self.add(format!("nobody comes up more than {most} times"), evidence);
         }
         if let Some(least) = self.hypothesis.availability_min {
-            let mean = targets.iter().map(|service| service.availability).sum::<f64>() / targets.len().max(1) as f64;
+            let is_meant =
+                |service: &&ServiceRecord| targets.get(&*service.path).is_some_and(|kind| !kind.is_supervisor());
+            let shares: Vec<f64> = services.iter().filter(is_meant).map(|service| service.availability).collect();
+            let mean = shares.iter().fold(0.0, |sum, share| sum + share) / shares.len().max(1) as f64;
             let evidence = (mean < least).then(|| format!("they were up for {:.3} % of the time", mean * 100.0));
             self.add(format!("targets are up for {} % of the time", least * 100.0), evidence);
         }

@@ -43,16 +43,18 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `fault.rs`, `experiment.rs`, `file.rs` | what can go wrong, what is done and claimed; the same in TOML |
+//! | `fault.rs`, `experiment.rs`, `refusal.rs`, `file.rs` | what can go wrong, what is done and claimed, and when that makes no sense; the same in TOML |
 //! | `script.rs` | everything drawn that can be drawn before the run |
-//! | `seam.rs` | how faults get into the runtime |
+//! | `seam.rs`, `suffering.rs` | how faults get into the runtime; what an incarnation suffers |
 //! | `run.rs`, `course.rs`, `armed.rs`, `rollback.rs` | carrying it out: what is due when, what is at work, what is undone |
-//! | `book.rs`, `log.rs`, `tally.rs`, `looks.rs` | what happened: to whom, line by line, to calls; whether the claims hold |
+//! | `observer.rs`, `book.rs`, `at_work.rs`, `log.rs`, `tally.rs` | what happened: to whom, because of what, line by line, to calls |
+//! | `looks.rs` | whether the claims hold |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
 //! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
 
 mod armed;
+mod at_work;
 mod book;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -67,6 +69,8 @@ mod html;
 mod json;
 mod log;
 mod looks;
+mod observer;
+mod refusal;
 mod report;
 mod rollback;
 mod run;
@@ -75,15 +79,17 @@ mod script;
 pub(crate) mod seam;
 mod simulation;
 mod soak;
+pub(crate) mod suffering;
 mod summary;
 pub(crate) mod tally;
 mod text;
 
-pub use experiment::{Experiment, ExperimentError};
+pub use experiment::Experiment;
 pub use explore::{Exploration, Failure, Shrunk};
 pub use fault::{Fault, Scope, Times, Trigger, When};
 pub use file::ExperimentFileError;
-pub use report::{FaultRecord, Life, LogLine, Messages, Report, ServiceRecord, Totals, Verdict};
+pub use refusal::ExperimentError;
+pub use report::{BudgetRecord, FaultRecord, Life, LogLine, Messages, Report, ServiceRecord, Totals, Verdict};
 pub use run::Chaos;
 pub use script::{At, Line, Script};
 pub use simulation::{Scene, Simulation, SimulationError};

@@ -3,7 +3,10 @@
 //! Times are in seconds with microseconds, on the clock of the run, from the beginning of its faults; where something has
 //! happened before that, they are negative.
 
+use regrow_supervisors::Left;
 use serde::{Deserialize, Serialize};
+
+use crate::chaos::book::seconds;
 
 /// The outcome of one run of one experiment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +20,7 @@ pub struct Report {
     pub seed: u64,
     /// In virtual time.
     pub is_virtual: bool,
-    /// How long faults were injected.
+    /// How long faults were injected, which is less than was planned if it was stopped.
     pub duration: f64,
     /// How long it took after the last fault until the tree was steady; none if it never was.
     pub stabilised_after: Option<f64>,
@@ -73,15 +76,18 @@ pub struct FaultRecord {
     pub targets: Vec<String>,
     /// When it was injected.
     pub at: f64,
-    /// When it was healed, where it lasted.
+    /// When it first took effect; none where it never did, for no message or no start came by.
+    pub struck_at: Option<f64>,
+    /// When it was healed, where it lasted, or had not struck yet.
     pub healed_at: Option<f64>,
     /// It found nobody to hit, or too many faults at work already.
     pub missed: Option<String>,
-    /// How long until the end of the first incarnation was seen; none where none ended of it.
+    /// How long it took from the strike until the end of the first incarnation was seen; none where none ended of it.
     pub detected_after: Option<f64>,
-    /// How long until every target that went down was up again; none where none went, or not all came.
+    /// How long it took from the last strike until everybody who went down of it was up again; none where nobody went, or
+    /// not all came.
     pub recovered_after: Option<f64>,
-    /// Other children that ended before the target had recovered.
+    /// Others that ended after the strike, and before everybody was up again who went down of it. At most ten are named.
     pub siblings_touched: Vec<String>,
 }
 
@@ -106,8 +112,30 @@ pub struct ServiceRecord {
     pub availability: f64,
     /// How long it took each time from an end until it was up again.
     pub recoveries: Vec<f64>,
+    /// What was left of its restart budget at the end, where it has one and came up again during the run.
+    pub budget: Option<BudgetRecord>,
     /// Its mailbox: accepted, handled, crashed, returned, dead-lettered, and left in it.
     pub messages: Messages,
+}
+
+/// What was left of a restart budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BudgetRecord {
+    /// Restarts that would still have been forgiven.
+    pub left: u32,
+    /// Out of so many.
+    pub restarts_max: u32,
+    /// In so many seconds.
+    pub within: f64,
+    /// The child's own, and not the one that it shares with its siblings.
+    pub is_own: bool,
+}
+
+impl From<Left> for BudgetRecord {
+    fn from(Left { left, restarts_max, within, is_own }: Left) -> Self {
+        Self { left, restarts_max, within: seconds(within), is_own }
+    }
 }
 
 /// One life.
@@ -150,6 +178,9 @@ pub struct Totals {
     pub faults: Vec<(String, u32)>,
     /// Faults that hit nobody.
     pub missed: u32,
+    /// Faults that waited for a message, or a start, which never came.
+    #[serde(default)]
+    pub unstruck: u32,
     /// Incarnations that came up after the beginning.
     pub restarts: u64,
     /// Supervisors that gave up.
@@ -187,7 +218,7 @@ impl Totals {
 
     /// Faults that were injected, and hit somebody or nobody.
     pub(crate) fn injected(&self) -> usize {
-        self.hit() as usize + self.missed as usize
+        self.hit() as usize + self.missed as usize + self.unstruck as usize
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Invariant: nothing is armed after the run, however it ends: also when its future is dropped half way.
 
-use crate::chaos::armed::Armed;
 use crate::chaos::course::Course;
-use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
+use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::Report;
 use crate::chaos::script::Script;
 use crate::tree::Tree;
@@ -69,11 +69,12 @@ impl<'a> Chaos<'a> {
         if !self.is_virtual && script.lines.iter().any(|line| matches!(line.fault, Fault::ClockJump(_))) {
             return Err(ExperimentError::LiveClock);
         }
-        let world = self.tree.world.clone();
-        if world.is_ending() {
+        experiment.check_frame()?;
+        let directory = self.tree.directory();
+        script.lines.iter().try_for_each(|line| line.check(&experiment.targets, |path| directory.kind(path)))?;
+        if self.tree.world.is_ending() {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
-        let armed = Armed::new(world)?;
-        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run().await)
+        Ok(Course::new(self.tree, experiment, script, self.is_virtual)?.run().await)
     }
 }

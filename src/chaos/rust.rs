@@ -10,12 +10,18 @@ impl Failure {
     /// A test that plays this failure, to be pasted where `simulation` sets the scene.
     pub fn to_rust_test(&self) -> String {
         let lines: String = self.script.lines.iter().map(|line| format!("        {},\n", line.to_rust())).collect();
+        let mut names = vec!["Fault", "Line", "Script"];
+        names.extend(["Scope", "Times", "Trigger"].into_iter().filter(|name| lines.contains(&format!("{name}::"))));
+        names.sort_unstable();
+        // In a comment of one line.
+        let plain = |text: &str| text.replace(char::is_control, " ");
         format!(
-            "/// {what}: {evidence}\n#[test]\nfn seed_{seed}_holds() {{\n    use regrow::chaos::{{At, Fault, Line, Scope, Script, Times, Trigger}};\n    \
+            "/// {what}: {evidence}\n#[test]\nfn seed_{seed}_holds() {{\n    use regrow::chaos::{{{names}}};\n    \
              use std::time::Duration;\n\n    let script = Script {{ lines: vec![\n{lines}    ] }};\n    \
              let report = simulation().replay({seed}, script).unwrap();\n    assert!(report.passed(), \"{{report}}\");\n}}\n",
-            what = self.what,
-            evidence = self.evidence.replace('\n', " "),
+            names = names.join(", "),
+            what = plain(&self.what),
+            evidence = plain(&self.evidence),
             seed = self.seed,
         )
     }
@@ -45,7 +51,7 @@ impl Line {
 }
 
 fn duration(time: Duration) -> String {
-    if time.subsec_micros().is_multiple_of(1000) {
+    if time.subsec_nanos().is_multiple_of(1_000_000) {
         format!("Duration::from_millis({})", time.as_millis())
     } else {
         format!("Duration::from_nanos({})", time.as_nanos())

@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use regrow_supervisors::LONGEST;
 
-use crate::chaos::experiment::{Experiment, ExperimentError, Planned};
+use crate::chaos::experiment::{Experiment, Planned};
 use crate::chaos::fault::{Fault, Scope, Trigger, When};
+use crate::chaos::refusal::ExperimentError;
 use crate::directory::Kind;
 
 /// What is done, line by line.
@@ -114,6 +116,40 @@ impl Script {
     }
 }
 
+impl Fault {
+    /// Whom it strikes, of those whom it can hit.
+    pub(super) fn draw<'v, V>(&self, victims: &'v [V], rng: &mut Rng) -> impl Iterator<Item = &'v V> {
+        let count = if let Self::KillTogether(count) = self { *count } else { 1 };
+        rng.choose_multiple(victims, count.min(victims.len())).into_iter()
+    }
+}
+
+impl Line {
+    /// Whether it makes sense in an experiment with these targets.
+    pub(super) fn check(&self, targets: &[Scope], kind: impl Fn(&str) -> Option<Kind>) -> Result<(), ExperimentError> {
+        let (at, delay) = match self.at {
+            At::Time(at) => (Some(at), None),
+            At::Event { delay, .. } => (None, Some(delay)),
+        };
+        if [at, delay, self.lasts].into_iter().flatten().any(|time| time > LONGEST) {
+            return Err(ExperimentError::TooLong("a time in the script"));
+        }
+        if self.victims.is_empty() && !matches!(self.fault, Fault::ClockJump(_)) {
+            return Err(ExperimentError::NobodyHit { fault: self.fault.to_string() });
+        }
+        let is_target = |path: &str| {
+            let kind = kind(path).unwrap_or(Kind::Service);
+            targets.iter().any(|scope| scope.holds(path, kind))
+        };
+        match self.victims.iter().find(|path| !is_target(path)) {
+            Some(path) if !matches!(self.fault, Fault::ClockJump(_)) => {
+                Err(ExperimentError::NoTarget { path: path.as_str().into() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 impl Planned {
     fn lines(&self, rng: &mut Rng, hit: &[&str], duration: Duration) -> Vec<Line> {
         let times = match &self.when {
@@ -139,8 +175,7 @@ impl Planned {
             }
         };
         let line = |at| {
-            let count = if let Fault::KillTogether(count) = self.fault { count } else { 1 };
-            let victims = rng.choose_multiple(hit, count).into_iter().map(|&path| path.to_owned()).collect();
+            let victims = self.fault.draw(hit, rng).map(|&path| path.to_owned()).collect();
             Line { at: At::Time(at), fault: self.fault.clone(), victims, lasts: self.lasts, seed: rng.u64(..) }
         };
         times.into_iter().map(line).collect()

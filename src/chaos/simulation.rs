@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::chaos::experiment::{Experiment, ExperimentError};
+use crate::chaos::experiment::Experiment;
+use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::{LogLine, Report};
 use crate::chaos::run::Chaos;
 use crate::chaos::script::Script;
@@ -222,6 +223,11 @@ pub enum SimulationError {
         /// For so long.
         after: Duration,
     },
+    /// What is to be shrunk does not fail when it is played again.
+    Holds {
+        /// The seed.
+        seed: u64,
+    },
     /// The experiment was refused.
     Refused(ExperimentError),
     /// Two runs of one seed told different stories.
@@ -250,6 +256,7 @@ impl fmt::Display for SimulationError {
             Self::Thread { path } => {
                 write!(f, "`{path}` is a thread, which does not go with virtual time: run the experiment live")
             }
+            Self::Holds { seed } => write!(f, "the failure of seed {seed} does not fail when it is played again"),
             Self::Stuck { seed, after } => write!(
                 f,
                 "the run of seed {seed} is stuck: for {after:?} its clock has not gone on, for something is busy for ever, or blocks"

@@ -12,8 +12,6 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
-#[cfg(feature = "chaos")]
-use crate::chaos::seam::Suffering;
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
@@ -55,8 +53,11 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     ctx: &Context<S>,
     factory: &impl Fn(Context<S>) -> Fut,
 ) -> anyhow::Result<S> {
+    // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
-    ctx.inner().suffer_start().await?;
+    if ctx.inner().world.infirmary.is_armed() {
+        Box::pin(ctx.inner().suffer_start()).await?;
+    }
     factory(ctx.clone()).await
 }
 
@@ -101,19 +102,13 @@ async fn pump<S: Service>(
     // then nobody has to wake it.
     let mut rest = true;
     let mut freed = inner.slot.freed();
+    // What ails it stands between it and its mail: known for the next message, and that is to be handed over twice.
     #[cfg(feature = "chaos")]
-    let mut suffering = Suffering::default();
+    let (mut is_known, mut repeats) = (false, false);
     loop {
         let heed = if last_ones.is_some() { Heed::Force } else { Heed::Everything };
-        // What ails it is looked for when its port says that something does, and then stands between it and its mail.
         #[cfg(feature = "chaos")]
-        let heed = if inner.port.is_afflicted() && heed == Heed::Everything {
-            freed.tell();
-            suffering = inner.suffer_mail().await;
-            Heed::Orders
-        } else {
-            heed
-        };
+        let heed = if is_known && heed == Heed::Everything { Heed::Orders } else { heed };
         let next = std::future::poll_fn(|cx| {
             // Invariant 2.
             if in_a_row == BATCH {
@@ -145,7 +140,12 @@ async fn pump<S: Service>(
             None => return Exit::Shutdown,
             Some(Next::Message(message)) => message,
             #[cfg(feature = "chaos")]
-            Some(Next::Signal) if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => continue,
+            Some(Next::Signal) if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
+                freed.tell();
+                repeats = Box::pin(inner.suffer_mail()).await;
+                is_known = true;
+                continue;
+            }
             Some(Next::Signal) => match signal(&inner) {
                 Exit::Shutdown if drain && last_ones.is_none() => {
                     last_ones = Some(inner.slot.queued());
@@ -156,8 +156,8 @@ async fn pump<S: Service>(
                 }
                 exit => {
                     #[cfg(feature = "chaos")]
-                    if matches!(exit, Exit::Shutdown) && inner.refuses_to_stop() {
-                        std::future::pending::<()>().await;
+                    if matches!(exit, Exit::Shutdown) {
+                        Box::pin(inner.suffer_stop()).await;
                     }
                     return exit;
                 }
@@ -176,22 +176,21 @@ async fn pump<S: Service>(
             // A label that panics is none.
             vigil.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
         }
-        #[cfg(not(feature = "chaos"))]
-        let handle = service.handle(message, ctx);
         #[cfg(feature = "chaos")]
-        let handle = {
-            if let (Some(redelivery), true) = (redelivery, std::mem::take(&mut suffering.repeats)) {
+        let message = if std::mem::take(&mut is_known) {
+            if let (Some(redelivery), true) = (redelivery, std::mem::take(&mut repeats)) {
                 inner.repeat(&redelivery, &message);
             }
-            let (strike, inner) = (suffering.strike.take(), &inner);
-            async {
-                if let Some(strike) = strike {
-                    strike.suffer(inner).await?;
-                }
-                service.handle(message, ctx).await
+            freed.tell();
+            match Box::pin(caught(inner.suffer_message(message))).await {
+                Ok(Ok(message)) => message,
+                Ok(Err(error)) => return failure(error),
+                Err(panic) => return Exit::Panicked(panic),
             }
+        } else {
+            message
         };
-        let mut handling = pin!(caught(handle));
+        let mut handling = pin!(caught(service.handle(message, ctx)));
         let handled = std::future::poll_fn(|cx| {
             let handled = handling.as_mut().poll(cx);
             if handled.is_pending() {

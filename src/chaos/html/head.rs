@@ -57,7 +57,7 @@ pub(super) fn totals(report: &Report) -> Markup {
             (card("availability", &share(totals.availability), &format!("{} of service time lost", time(unavailable(report)))))
             (card("time to recover, p99", &time_or_dash(totals.recovery_p99), &three(totals.recovery_p50, totals.recovery_max)))
             (card("time to detect, p99", &time_or_dash(totals.detection_p99), &three(totals.detection_p50, totals.detection_max)))
-            (card("faults that hit", &count(totals.hit()), &format!("{} missed", totals.missed)))
+            (card("faults that hit", &count(totals.hit()), &format!("{} missed, {} never struck", totals.missed, totals.unstruck)))
             (card("restarts", &count(totals.restarts), &restarts))
             (card("abandoned", &totals.abandoned.to_string(), "lives that did not end when told to"))
             (card("messages lost", &count(messages.crashed), &format!("in hand at a crash, of {} accepted", count(messages.accepted))))

@@ -44,6 +44,8 @@ struct Service {
     unavailable: f64,
     recoveries: Vec<f64>,
     before: Accounting,
+    /// When it was first seen.
+    since: f64,
 }
 
 impl Book {
@@ -198,7 +200,8 @@ impl Book {
     }
 
     fn service(&mut self, path: &Arc<str>) -> &mut Service {
-        self.services.entry(path.clone()).or_default()
+        let since = self.now();
+        self.services.entry(path.clone()).or_insert_with(|| Service { since, ..Service::default() })
     }
 
     fn started(&mut self, event: &Event, at: f64) {
@@ -245,7 +248,7 @@ impl Book {
                 parked: service.parked,
                 parked_spells: service.parked_spells.clone(),
                 unavailable,
-                availability: if now > 0.0 { round(1.0 - unavailable / now) } else { 1.0 },
+                availability: if now > service.since { round(1.0 - unavailable / (now - service.since)) } else { 1.0 },
                 recoveries: service.recoveries.clone(),
                 budget: None,
                 messages: after

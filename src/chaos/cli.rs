@@ -53,7 +53,7 @@ pub enum Command {
         /// The experiment, in TOML.
         file: PathBuf,
         /// How many.
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
         /// The first of them.
         #[arg(long, default_value_t = 0)]
@@ -191,19 +191,20 @@ fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> a
     let mut experiment = read(file)?;
     let seed = seed.unwrap_or(experiment.seed);
     if is_virtual {
-        return Ok(simulation(&experiment, start).run(seed)?);
+        return simulation(&experiment, start).run(seed).with_context(|| file.display().to_string());
     }
     experiment = experiment.seed(seed);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let tree = start(seed).await?;
-        let report = Chaos::new(&tree).run(experiment).await?;
+        let report = Chaos::new(&tree).run(experiment).await.with_context(|| file.display().to_string())?;
         tree.shutdown_within(Duration::from_secs(30)).await;
         Ok(report)
     })
 }
 
 fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<Report> {
-    let report = simulation(&read(file)?, start).check_repeatable(seed)?;
+    let checked = simulation(&read(file)?, start).check_repeatable(seed);
+    let report = checked.with_context(|| file.display().to_string())?;
     report.log.iter().for_each(|line| say(&line.to_string()));
     Ok(report)
 }
@@ -211,14 +212,17 @@ fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<Report> {
 fn explore(file: &Path, from: u64, seeds: u64, start: Start) -> anyhow::Result<bool> {
     let simulation = simulation(&read(file)?, start);
     let Exploration { seeds, failures, errors, .. } = simulation.explore(from, seeds);
-    if let Some((seed, error)) = errors.into_iter().next() {
-        return Err(anyhow::Error::new(error).context(format!("seed {seed}")));
-    }
     say(&format!("{seeds} seeds from {from} on: {} failed", failures.len()));
+    for (seed, error) in errors.iter().take(10) {
+        say(&format!("  seed {seed} came to nothing: {error}"));
+    }
     for failure in failures.iter().take(10) {
         say(&format!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence));
     }
-    let Some(first) = failures.first() else { return Ok(true) };
+    let Some(first) = failures.first() else {
+        anyhow::ensure!(errors.is_empty(), "{} of {seeds} seeds came to nothing", errors.len());
+        return Ok(true);
+    };
     let shrunk = simulation.shrink(first)?;
     let left = shrunk.failure.script.lines.len();
     say(&format!("seed {}: {} faults shrunk to {left} in {} runs:\n", first.seed, shrunk.before, shrunk.runs));
@@ -231,8 +235,8 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
     for file in files {
         let name = file.display();
         let checked = read(file).and_then(|experiment| {
-            let script = simulation(&experiment, start.clone()).script(experiment.seed)?;
-            Ok((experiment, script))
+            let script = simulation(&experiment, start.clone()).script(experiment.seed);
+            Ok((experiment, script.with_context(|| name.to_string())?))
         });
         match checked {
             Ok((experiment, script)) => {

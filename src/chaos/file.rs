@@ -1,4 +1,4 @@
-//! Experiments in files: the same as the builder, in TOML.
+//! Experiments in files: the same as the builder, in TOML. Probes and rollbacks are code, and only in the builder.
 //!
 //! ```toml
 //! title = "the workers die and the shop does not"
@@ -25,9 +25,12 @@
 //! ```
 
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::chaos::experiment::Experiment;
@@ -57,11 +60,14 @@ impl Experiment {
     ///
     /// As for [`parse`](Self::parse), and when it cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ExperimentFileError> {
-        let size = std::fs::metadata(&path).map_err(ExperimentFileError::Unreadable)?.len();
-        if size > BYTES_MAX {
-            return Err(ExperimentFileError::TooLarge { bytes: size });
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(ExperimentFileError::Unreadable)?;
+        // Whatever it says of its size.
+        let bytes = file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(ExperimentFileError::Unreadable)?;
+        if bytes as u64 > BYTES_MAX {
+            return Err(ExperimentFileError::TooLarge);
         }
-        Self::parse(&std::fs::read_to_string(path).map_err(ExperimentFileError::Unreadable)?)
+        Self::parse(&text)
     }
 }
 
@@ -102,11 +108,34 @@ impl Default for Claims {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a glob, or { path, kind, depth }")]
+/// A glob, or a table.
+#[derive(Debug)]
 enum Whom {
     Path(String),
     Scope(ScopeFile),
+}
+
+impl<'de> Deserialize<'de> for Whom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Whom;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a glob, or { path, kind, depth }")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, glob: &str) -> Result<Whom, E> {
+                Ok(Whom::Path(glob.to_owned()))
+            }
+
+            // Not as one of several, of which serde would only say that none fits.
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Whom, A::Error> {
+                ScopeFile::deserialize(MapAccessDeserializer::new(map)).map(Whom::Scope)
+            }
+        }
+        from.deserialize_any(Either)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -217,7 +246,7 @@ impl File {
         for (number, fault) in self.faults.into_iter().enumerate() {
             experiment.faults.push(fault.planned().map_err(|(kind, what)| ExperimentFileError::Fault {
                 number: number + 1,
-                kind: format!("{kind:?}"),
+                kind: word(kind),
                 what,
             })?);
         }
@@ -226,6 +255,18 @@ impl File {
 }
 
 type Unclear = (FaultKind, &'static str);
+
+/// As it is written in a file.
+fn word(kind: FaultKind) -> String {
+    let mut word = String::new();
+    for letter in format!("{kind:?}").chars() {
+        if letter.is_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.extend(letter.to_lowercase());
+    }
+    word
+}
 
 impl FaultFile {
     fn planned(self) -> Result<crate::chaos::experiment::Planned, Unclear> {
@@ -313,10 +354,7 @@ pub enum ExperimentFileError {
     /// It cannot be read.
     Unreadable(std::io::Error),
     /// It is larger than any experiment.
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-    },
+    TooLarge,
     /// It is not TOML, or not an experiment: with line, column and what was expected.
     Syntax(String),
     /// A fault that is not clear.
@@ -336,9 +374,9 @@ impl fmt::Display for ExperimentFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
-            Self::TooLarge { bytes } => write!(f, "its {bytes} bytes are more than an experiment has"),
+            Self::TooLarge => write!(f, "its more than {BYTES_MAX} bytes are more than an experiment has"),
             Self::Syntax(text) => f.write_str(text.trim_end()),
-            Self::Fault { number, kind, what } => write!(f, "fault {number} ({kind}): {what}"),
+            Self::Fault { number, kind, what } => write!(f, "fault {number} (`{kind}`): {what}"),
             Self::Senseless(error) => error.fmt(f),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::report::{FaultRecord, Report, ServiceRecord};
+use super::report::{BudgetRecord, FaultRecord, Report, ServiceRecord};
 
 /// Half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`, none longer than `max`.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -27,6 +27,7 @@ pub(super) struct ByKind<'a> {
     pub(super) kind: &'a str,
     pub(super) hit: usize,
     pub(super) missed: usize,
+    pub(super) unstruck: usize,
     /// Of those that hit, so many ended an incarnation.
     pub(super) ended: usize,
     /// Of those that ended one, so many have no recovery.
@@ -46,8 +47,9 @@ pub(super) fn by_kind(report: &Report) -> Vec<ByKind<'_>> {
         .into_iter()
         .map(|(kind, faults)| ByKind {
             kind,
-            hit: faults.iter().filter(|fault| fault.missed.is_none()).count(),
+            hit: faults.iter().filter(|fault| fault.struck_at.is_some()).count(),
             missed: faults.iter().filter(|fault| fault.missed.is_some()).count(),
+            unstruck: faults.iter().filter(|fault| fault.missed.is_none() && fault.struck_at.is_none()).count(),
             ended: faults.iter().filter(|fault| fault.detected_after.is_some()).count(),
             unrecovered: faults.iter().filter(|fault| is_unrecovered(fault)).count(),
             siblings_touched: faults.iter().map(|fault| fault.siblings_touched.len()).sum(),
@@ -60,6 +62,12 @@ pub(super) fn by_kind(report: &Report) -> Vec<ByKind<'_>> {
 /// It ended an incarnation, and the target was not up again.
 pub(super) fn is_unrecovered(fault: &FaultRecord) -> bool {
     fault.detected_after.is_some() && fault.recovered_after.is_none()
+}
+
+/// What was left of its restart budget at the end.
+pub(super) fn budget(service: &ServiceRecord) -> String {
+    let left = service.budget.map(|BudgetRecord { left, restarts_max, .. }| format!("{left} of {restarts_max}"));
+    left.unwrap_or_else(|| "-".into())
 }
 
 /// Incarnations that came up after the beginning.

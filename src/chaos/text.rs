@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{count, many, moment, share, tail, time, time_or_dash};
 use super::report::{Report, Verdict};
-use super::summary::{by_kind, circumstances, replay, restarts, touched, unavailable};
+use super::summary::{budget, by_kind, circumstances, replay, restarts, touched, unavailable};
 
 /// With more services than this, the worst have to do.
 const SERVICES_SHOWN: usize = 12;
@@ -103,13 +103,25 @@ fn faults(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if kinds.is_empty() {
         return writeln!(f, "\nno faults");
     }
-    let mut table =
-        table(&["fault", "hit", "missed", "ended", "not back", "siblings", "detect p50", "recover p50", "p99", "max"]);
+    let mut table = table(&[
+        "fault",
+        "hit",
+        "missed",
+        "waiting",
+        "ended",
+        "not back",
+        "siblings",
+        "detect p50",
+        "recover p50",
+        "p99",
+        "max",
+    ]);
     for kind in &kinds {
         table.add_row([
             plain(kind.kind),
             kind.hit.to_string(),
             kind.missed.to_string(),
+            kind.unstruck.to_string(),
             kind.ended.to_string(),
             kind.unrecovered.to_string(),
             kind.siblings_touched.to_string(),
@@ -128,11 +140,20 @@ fn services(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if touched.is_empty() {
         return writeln!(f, "\n{}, none of them touched", many(report.services.len(), "service"));
     }
-    let mut table = table(&["services that were down longest", "restarts", "parked", "down", "availability", "lost"]);
+    let mut table = table(&[
+        "services that were down longest",
+        "restarts",
+        "budget left",
+        "parked",
+        "down",
+        "availability",
+        "lost",
+    ]);
     for service in touched.iter().take(SERVICES_SHOWN) {
         table.add_row([
             tail(&plain(&service.path), PATH_MAX),
             restarts(service).to_string(),
+            budget(service),
             service.parked.to_string(),
             time(service.unavailable),
             share(service.availability),

@@ -38,6 +38,9 @@ impl Scene {
 /// seed, which is the experiment's and, by [`Supervisor::seed`](crate::Supervisor::seed), the tree's. Threads do not go with
 /// virtual time, and are refused.
 ///
+/// A run blocks the thread that calls it, and has a thread and a runtime of its own: it can be called with or without a runtime
+/// around it.
+///
 /// ```
 /// use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
 /// use regrow::testing::Journal;

@@ -58,7 +58,7 @@ fn totals(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "\ntotals")?;
     let mut line = |name: &str, what: String| writeln!(f, "  {name:<13} {what}");
     line("faults", format!("{} hit, {} missed, {} never struck", count(totals.hit()), totals.missed, totals.unstruck))?;
-    line("time to detect", three(totals.detection_p50, totals.detection_p99, totals.detection_max))?;
+    line("to detect", three(totals.detection_p50, totals.detection_p99, totals.detection_max))?;
     line("to recover", three(totals.recovery_p50, totals.recovery_p99, totals.recovery_max))?;
     let down = time(unavailable(report));
     line("availability", format!("{}, {down} of service time lost", share(totals.availability)))?;

@@ -56,7 +56,7 @@ impl Armed {
                 lock(&self.full).push((number, listed.slot));
                 Ok(())
             }
-            Fault::Flap(_) => Ok(()),
+            Fault::Flap(_) | Fault::ClockJump(_) => Ok(()),
             Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
             _ => {
                 self.world.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);

@@ -142,11 +142,26 @@ impl AtWork {
         self.close();
     }
 
-    /// It does not come back by itself: nobody waits for that.
+    /// It does not come back by itself, and with it whoever is below it: nobody waits for that.
     pub(super) fn stays_down(&mut self, path: &str) {
+        let is_there =
+            |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        for (number, open) in &mut self.open {
+            open.struck.retain(|(struck, _)| !is_there(struck));
+            open.down.retain(|down| !is_there(down));
+            // Should one with this path come again, and be struck, it is at work again.
+            if self.faults.get(number).is_none_or(|fault| fault.targets.iter().all(|target| is_there(target))) {
+                open.is_armed = false;
+            }
+        }
+        self.close();
+    }
+
+    /// Events were missed: who is down, and who is up again, is not known.
+    pub(super) fn forget(&mut self) {
         for open in self.open.values_mut() {
-            open.struck.retain(|(struck, _)| **struck != *path);
-            open.down.retain(|down| **down != *path);
+            open.struck.clear();
+            open.down.clear();
         }
         self.close();
     }

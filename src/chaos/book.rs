@@ -147,6 +147,7 @@ impl Book {
     /// Events came faster than they could be noted: what they were about is not in here.
     pub(super) fn miss(&mut self, missed: u64) {
         self.missed_events += missed;
+        self.at_work.forget();
         self.say(format!("{missed} events were not seen"));
     }
 

@@ -130,6 +130,8 @@ impl<'a> Course<'a> {
                 self.broken.clone(),
                 self.experiment.look_every,
             ));
+            // What was before is not followed.
+            while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(begun + duration, &mut triggers).await;
             drop(looking);
         }
@@ -310,7 +312,7 @@ impl<'a> Course<'a> {
         if let (true, Some(lasts)) = (is_hit, lasts) {
             self.later(Instant::now() + lasts, Todo::Heal { number, victims });
         }
-        if let Fault::ClockJump(by) = fault {
+        if let (true, Fault::ClockJump(by)) = (is_hit, fault) {
             tokio::time::advance(by).await;
         }
     }

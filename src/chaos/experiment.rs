@@ -263,7 +263,7 @@ impl Experiment {
 }
 
 impl Planned {
-    fn check(&self, duration: Duration) -> Result<(), ExperimentError> {
+    pub(super) fn check(&self, duration: Duration) -> Result<(), ExperimentError> {
         let fault = || self.fault.to_string();
         match &self.fault {
             Fault::Drop(share) | Fault::Duplicate(share) | Fault::Reorder(share) => {

@@ -43,32 +43,35 @@ pub(super) async fn observe(
     book: Arc<Mutex<Book>>,
     happened: mpsc::UnboundedSender<Occurrence>,
 ) {
+    // Nobody listens any more when the run is over.
+    let pass_on = |occurrence| drop(happened.send(occurrence));
+    let hear = |told: Told| {
+        lock(&book).hear(&told);
+        if let Told::Starting { path } = told {
+            pass_on(Occurrence { trigger: Trigger::Starting, path, generation: 0 });
+        }
+    };
     loop {
-        let occurrence = tokio::select! {
+        tokio::select! {
             biased;
-            Some(told) = suffered.recv() => {
-                lock(&book).hear(&told);
-                match told {
-                    Told::Starting { path } => Some(Occurrence { trigger: Trigger::Starting, path, generation: 0 }),
-                    Told::Strikes { .. } | Told::Passes { .. } => None,
+            Some(told) = suffered.recv() => hear(told),
+            event = events.next() => {
+                // It may have been told while this looked the other way.
+                while let Ok(told) = suffered.try_recv() {
+                    hear(told);
+                }
+                match event {
+                    Some(Ok(event)) => {
+                        lock(&book).note(&event);
+                        let Event { path, generation, kind } = event;
+                        if let Some(trigger) = Trigger::of(&kind) {
+                            pass_on(Occurrence { trigger, path, generation });
+                        }
+                    }
+                    Some(Err(missed)) => lock(&book).miss(missed.0),
+                    None => return,
                 }
             }
-            event = events.next() => match event {
-                Some(Ok(event)) => {
-                    lock(&book).note(&event);
-                    let Event { path, generation, kind } = event;
-                    Trigger::of(&kind).map(|trigger| Occurrence { trigger, path, generation })
-                }
-                Some(Err(missed)) => {
-                    lock(&book).miss(missed.0);
-                    None
-                }
-                None => return,
-            },
-        };
-        if let Some(occurrence) = occurrence {
-            // Nobody listens any more when the run is over.
-            let _ = happened.send(occurrence);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the user undoes when the faults are over.
 //!
-//! Invariant: each rollback runs once, however the run ends. One whose run was dropped half way runs in a task of its own.
+//! Invariant: each rollback runs once, to its end, however the run ends: in a task of its own, also when nobody waits for it.
 
 use crate::chaos::experiment::Probe;
 use crate::chaos::looks::ask;
@@ -14,13 +14,20 @@ impl Rollbacks {
 
     /// All of them, in the order in which they were added; what went wrong with which.
     pub(super) async fn run(&mut self) -> Vec<(String, Option<String>)> {
-        let mut results = Vec::new();
-        while !self.0.is_empty() {
-            let Probe { name, look, .. } = self.0.remove(0);
-            results.push((format!("rollback: {name}"), ask(&look).await.err()));
-        }
-        results
+        tokio::spawn(undo(std::mem::take(&mut self.0))).await.unwrap_or_default()
     }
+}
+
+async fn undo(rollbacks: Vec<Probe>) -> Vec<(String, Option<String>)> {
+    let mut results = Vec::new();
+    for Probe { name, look, .. } in rollbacks {
+        let failure = ask(&look).await.err();
+        if let Some(why) = &failure {
+            tracing::error!("the rollback `{name}` of an experiment failed: {why}");
+        }
+        results.push((format!("rollback: {name}"), failure));
+    }
+    results
 }
 
 impl Drop for Rollbacks {
@@ -30,15 +37,7 @@ impl Drop for Rollbacks {
             return;
         }
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    for (what, failure) in Self(left).run().await {
-                        if let Some(why) = failure {
-                            tracing::error!("{what}, of an experiment that was dropped: {why}");
-                        }
-                    }
-                });
-            }
+            Ok(runtime) => drop(runtime.spawn(undo(left))),
             Err(_) => tracing::error!("an experiment was dropped outside of a runtime, and cannot be rolled back"),
         }
     }

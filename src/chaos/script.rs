@@ -134,6 +134,12 @@ impl Line {
         if [at, delay, self.lasts].into_iter().flatten().any(|time| time > LONGEST) {
             return Err(ExperimentError::TooLong("a time in the script"));
         }
+        let Self { fault, lasts, .. } = self.clone();
+        let at_once = When::At(vec![Duration::ZERO]);
+        Planned { fault, scope: Scope::default(), when: at_once, lasts }.check(LONGEST)?;
+        if let At::Event { of, .. } = &self.at {
+            of.check().map_err(ExperimentError::BadGlob)?;
+        }
         if self.victims.is_empty() && !matches!(self.fault, Fault::ClockJump(_)) {
             return Err(ExperimentError::NobodyHit { fault: self.fault.to_string() });
         }

@@ -171,7 +171,7 @@ impl Patient {
 
     /// All of the times that ails of one kind have.
     pub(super) fn time_of(&self, time: impl Fn(&Fault) -> Option<Duration>) -> Duration {
-        lock(&self.ails).iter().filter_map(|ail| time(&ail.fault)).sum()
+        lock(&self.ails).iter().filter_map(|ail| time(&ail.fault)).fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// Whether a share of the messages is meant, and this one is among it.

@@ -94,6 +94,8 @@ impl<M: Send + 'static> Inner<M> {
                 _ => patient.until_not(|| true).await,
             }
             self.world.infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
+            // It may be well again (invariant 1 of the seam).
+            patient.change(Some(&*self.slot), |_| ());
         }
         let slowness = || patient.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
         patient.pass(slowness(), || !slowness().is_zero()).await;
@@ -115,7 +117,7 @@ impl<M: Send + 'static> Inner<M> {
 
     /// When it may stop, who refuses to.
     pub(crate) async fn suffer_stop(&self) {
-        if let (true, Some(patient)) = (self.port.is_afflicted(), self.patient()) {
+        if let Some(patient) = self.patient() {
             patient.until_not(|| patient.has(|fault| *fault == Fault::RefuseStop)).await;
         }
     }

@@ -69,6 +69,10 @@ async fn run<S: Service>(
 ) -> Exit {
     let service = state.get();
     let mut exit = pump(service, &mut ctx, drain, redelivery).await;
+    #[cfg(feature = "chaos")]
+    if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
+        Box::pin(ctx.inner().suffer_stop()).await;
+    }
     if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
@@ -149,18 +153,16 @@ async fn pump<S: Service>(
             Some(Next::Signal) => match signal(&inner) {
                 Exit::Shutdown if drain && last_ones.is_none() => {
                     last_ones = Some(inner.slot.queued());
+                    #[cfg(feature = "chaos")]
+                    {
+                        (is_known, repeats) = (false, false);
+                    }
                     if last_ones == Some(0) {
                         return Exit::Shutdown;
                     }
                     continue;
                 }
-                exit => {
-                    #[cfg(feature = "chaos")]
-                    if matches!(exit, Exit::Shutdown) {
-                        Box::pin(inner.suffer_stop()).await;
-                    }
-                    return exit;
-                }
+                exit => return exit,
             },
         };
         in_a_row += 1;

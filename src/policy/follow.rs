@@ -90,6 +90,10 @@ impl Tree {
     /// # Errors
     ///
     /// Policies that make no sense for this tree, all of them. Nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime: the change is made in a task there.
     pub async fn apply(&self, policies: &Policies) -> Result<Applied, ApplyError> {
         self.world.apply(Arc::new(policies.clone())).await
     }

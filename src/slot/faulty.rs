@@ -40,6 +40,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             let mut back = lock(&self.back);
             let tries = front.take_tries_of_head();
+            front.copy_waits &= tries.have_begun();
             let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
             self.front_len.store(front.batch.len(), Ordering::Release);
             first.map(|first| back.shed(first, tries, DeadReason::Chaos))
@@ -50,8 +51,8 @@ impl<M: Send + 'static> Slot<M> {
     /// The message that waits longest is overtaken by the next.
     pub(crate) fn swap_first(&self, port: &Arc<Port>) {
         let mut front = lock(&self.front);
-        // One that is redelivered keeps its place: it is known by that.
-        if front.is_owned_by(port) && !front.tries.have_begun() {
+        // One that is redelivered keeps its place, and a copy: they are known by that.
+        if front.is_owned_by(port) && !front.tries.have_begun() && !front.copy_waits {
             if front.batch.len() < 2 {
                 let mut back = lock(&self.back);
                 let queue = std::mem::take(&mut back.queue);

@@ -61,11 +61,7 @@ impl AtWork {
         }
     }
 
-    pub(super) fn kind(&self, number: usize) -> Option<String> {
-        self.faults.get(&number).map(|fault| fault.kind.clone())
-    }
-
-    /// It takes effect on an incarnation. Whether that was the first time.
+    /// It takes effect on an incarnation. Its kind, if that was the first time.
     pub(super) fn strikes(
         &mut self,
         number: usize,
@@ -73,13 +69,14 @@ impl AtWork {
         generation: Option<u64>,
         at: f64,
         is_last: bool,
-    ) -> bool {
-        let Some(fault) = self.faults.get_mut(&number) else { return false };
+    ) -> Option<String> {
+        let fault = self.faults.get_mut(&number)?;
         let open = self.open.entry(number).or_default();
         open.is_armed &= !is_last;
         open.since = at;
         open.struck.push((path.clone(), generation));
-        fault.struck_at.replace(fault.struck_at.unwrap_or(at)).is_none()
+        let is_first = fault.struck_at.replace(fault.struck_at.unwrap_or(at)).is_none();
+        is_first.then(|| fault.kind.clone())
     }
 
     /// The incarnation did not end of it.

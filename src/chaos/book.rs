@@ -100,23 +100,16 @@ impl Book {
             self.injected += 1;
         }
         if record.struck_at.is_some() {
-            self.count(&record.kind.clone());
+            self.count(&record.kind);
         }
         self.at_work.inject(record, is_armed);
     }
 
     /// A fault takes effect on an incarnation, which may end of it.
-    pub(super) fn strikes(
-        &mut self,
-        number: usize,
-        kind: &str,
-        path: &Arc<str>,
-        generation: Option<u64>,
-        is_last: bool,
-    ) {
+    pub(super) fn strikes(&mut self, number: usize, path: &Arc<str>, generation: Option<u64>, is_last: bool) {
         let at = self.now();
-        if self.at_work.strikes(number, path, generation, at, is_last) {
-            self.count(kind);
+        if let Some(kind) = self.at_work.strikes(number, path, generation, at, is_last) {
+            self.count(&kind);
         }
     }
 
@@ -160,9 +153,7 @@ impl Book {
         match told {
             Told::Starting { .. } => {}
             Told::Strikes { number, path, generation, is_last } => {
-                if let Some(kind) = self.at_work.kind(*number) {
-                    self.strikes(*number, &kind, path, *generation, *is_last);
-                }
+                self.strikes(*number, path, *generation, *is_last);
             }
             Told::Passes { number, path } => self.at_work.passes(*number, path),
         }

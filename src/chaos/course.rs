@@ -16,7 +16,6 @@ use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
 use crate::chaos::looks::{Claims, look};
 use crate::chaos::observer::{Occurrence, keep_looking, observe};
-use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
@@ -67,7 +66,6 @@ pub(super) struct Course<'a> {
     followed: u64,
     /// Who was a target at the beginning, and what it was.
     targets: BTreeMap<Arc<str>, Kind>,
-    told: mpsc::UnboundedReceiver<Told>,
 }
 
 impl<'a> Course<'a> {
@@ -75,15 +73,15 @@ impl<'a> Course<'a> {
         tree: &'a Tree,
         experiment: &'a Experiment,
         script: Script,
+        armed: Armed,
         is_virtual: bool,
-    ) -> Result<Self, ExperimentError> {
+    ) -> Self {
         let lines = script.lines.iter().enumerate();
-        let (tell, told) = mpsc::unbounded_channel();
-        Ok(Self {
+        Self {
             experiment,
             tree,
             directory: tree.directory(),
-            armed: Armed::new(tree.world.clone(), tell)?,
+            armed,
             rollbacks: Rollbacks::new(&experiment.rollbacks),
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
@@ -96,17 +94,15 @@ impl<'a> Course<'a> {
             injected: 0,
             followed: 0,
             targets: BTreeMap::new(),
-            told,
-        })
+        }
     }
 
-    /// To its end, and what came of it.
-    pub(super) async fn run(mut self) -> Report {
+    /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
+    pub(super) async fn run(mut self, suffered: mpsc::UnboundedReceiver<Told>) -> Report {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
         let mut observer = JoinSet::new();
-        let suffered = std::mem::replace(&mut self.told, mpsc::unbounded_channel().1);
         observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(Instant::now() + stabilise).await;
@@ -247,7 +243,7 @@ impl<'a> Course<'a> {
                     let struck = self.armed.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
                     book.say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
                     if struck.is_ok() {
-                        book.strikes(number, "flap", &path.into(), None, false);
+                        book.strikes(number, &path.into(), None, false);
                     }
                 }
             }
@@ -298,7 +294,7 @@ impl<'a> Course<'a> {
             };
             book.inject(record, fault.lasts() || fault.waits());
             if is_blow {
-                hit.iter().for_each(|path| book.strikes(number, fault.name(), path, None, true));
+                hit.iter().for_each(|path| book.strikes(number, path, None, true));
             }
         }
         let is_hit = missed.is_none();

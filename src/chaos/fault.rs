@@ -264,7 +264,8 @@ pub enum When {
 }
 
 /// An event that a fault may follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Trigger {
     /// An incarnation has ended: what strikes at once strikes during its restart.

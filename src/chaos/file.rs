@@ -192,21 +192,10 @@ enum FaultKind {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct After {
-    event: TriggerFile,
+    event: Trigger,
     of: Option<Whom>,
     #[serde(default, deserialize_with = "time")]
     delay: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TriggerFile {
-    Exited,
-    Started,
-    Starting,
-    StartFailed,
-    Delayed,
-    Parked,
 }
 
 #[derive(Debug, Deserialize)]
@@ -312,29 +301,14 @@ impl FaultFile {
             (Some(period), None, None, None) => When::Every(period),
             (None, Some(times), None, None) => When::At(times.into_iter().map(|Time(time)| time).collect()),
             (None, None, Some(rate), None) => When::Rate(rate),
-            (None, None, None, Some(After { event, of, delay })) => When::After {
-                event: event.trigger(),
-                of: of.map_or_else(Scope::default, Whom::scope),
-                delay: delay.unwrap_or_default(),
-            },
+            (None, None, None, Some(After { event, of, delay })) => {
+                When::After { event, of: of.map_or_else(Scope::default, Whom::scope), delay: delay.unwrap_or_default() }
+            }
             (None, None, None, None) => return Err((kind, "it needs one of `every`, `at`, `rate`, `after`")),
             (..) => return Err((kind, "only one of `every`, `at`, `rate`, `after` can be said")),
         };
         let scope = self.on.map_or_else(Scope::default, Whom::scope);
         Ok(crate::chaos::experiment::Planned { fault, scope, when, lasts: self.lasts })
-    }
-}
-
-impl TriggerFile {
-    fn trigger(self) -> Trigger {
-        match self {
-            Self::Exited => Trigger::Exited,
-            Self::Started => Trigger::Started,
-            Self::Starting => Trigger::Starting,
-            Self::StartFailed => Trigger::StartFailed,
-            Self::Delayed => Trigger::Delayed,
-            Self::Parked => Trigger::Parked,
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Invariant: nothing is armed after the run, however it ends: also when its future is dropped half way.
 
+use tokio::sync::mpsc;
+
+use crate::chaos::armed::Armed;
 use crate::chaos::course::Course;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
@@ -75,6 +78,8 @@ impl<'a> Chaos<'a> {
         if self.tree.world.is_ending() {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
-        Ok(Course::new(self.tree, experiment, script, self.is_virtual)?.run().await)
+        let (tell, told) = mpsc::unbounded_channel();
+        let armed = Armed::new(self.tree.world.clone(), tell)?;
+        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told).await)
     }
 }

@@ -70,11 +70,6 @@ pub(super) fn budget(service: &ServiceRecord) -> String {
     left.unwrap_or_else(|| "-".into())
 }
 
-/// Incarnations that came up after the beginning.
-pub(super) fn restarts(service: &ServiceRecord) -> u64 {
-    service.restarts
-}
-
 /// Services that were hit, went down or came up during the run, those that were down longest first.
 pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
     let hit: HashSet<&str> = report
@@ -87,14 +82,14 @@ pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
     let is_touched = |service: &&ServiceRecord| {
         service.unavailable > 0.0
             || service.parked > 0
-            || restarts(service) > 0
+            || service.restarts > 0
             || hit.contains(service.path.as_str())
             || service.lives.iter().any(|life| life.to.is_some_and(|to| to >= 0.0))
     };
     let mut services: Vec<_> = report.services.iter().filter(is_touched).collect();
     services.sort_by(|one, other| {
         let by_time = other.unavailable.total_cmp(&one.unavailable);
-        by_time.then_with(|| restarts(other).cmp(&restarts(one))).then_with(|| one.path.cmp(&other.path))
+        by_time.then_with(|| other.restarts.cmp(&one.restarts)).then_with(|| one.path.cmp(&other.path))
     });
     services
 }

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{count, many, moment, share, tail, time, time_or_dash};
 use super::report::{Report, Verdict};
-use super::summary::{budget, by_kind, circumstances, replay, restarts, touched, unavailable};
+use super::summary::{budget, by_kind, circumstances, replay, touched, unavailable};
 
 /// With more services than this, the worst have to do.
 const SERVICES_SHOWN: usize = 12;
@@ -152,7 +152,7 @@ fn services(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     for service in touched.iter().take(SERVICES_SHOWN) {
         table.add_row([
             tail(&plain(&service.path), PATH_MAX),
-            restarts(service).to_string(),
+            service.restarts.to_string(),
             budget(service),
             service.parked.to_string(),
             time(service.unavailable),

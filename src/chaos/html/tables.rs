@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
 use crate::chaos::report::{FaultRecord, Report};
-use crate::chaos::summary::{budget, by_kind, is_unrecovered, restarts, touched};
+use crate::chaos::summary::{budget, by_kind, is_unrecovered, touched};
 
 /// More rows nobody reads; the JSON has them all.
 const SERVICES_MAX: usize = 100;
@@ -124,7 +124,7 @@ pub(super) fn services(report: &Report) -> Markup {
                         @let fates = &service.messages;
                         tr {
                             th { (service.path) }
-                            (plain(count(restarts(service)))) (plain(budget(service))) (plain(service.parked.to_string()))
+                            (plain(count(service.restarts))) (plain(budget(service))) (plain(service.parked.to_string()))
                             (plain(time(service.unavailable))) (plain(share(service.availability)))
                             @for number in [fates.accepted, fates.handled, fates.crashed, fates.returned, fates.dead_lettered, fates.repeated, fates.left] {
                                 (plain(count(number)))

@@ -127,12 +127,16 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
+//! | `time.rs` | arithmetic on time that cannot overflow |
 //! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
+
+// An operator on a time panics when it overflows: `time.rs`.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 #[cfg(panic = "abort")]
 compile_error!(
@@ -169,6 +173,7 @@ mod slot;
 mod supervisor;
 mod sync;
 pub mod testing;
+mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Root;
+use crate::time::{later, part};
 use crate::tree::Tree;
 
 impl Tree {
@@ -28,8 +29,8 @@ impl Tree {
     pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
         let begun = Instant::now();
         self.begin_shutdown();
-        for (at, then) in [(limit / 4 * 3, Fact::Kill), (limit, Fact::Abandon)] {
-            if tokio::time::timeout_at(begun + at, self.wait()).await.is_err() {
+        for (at, then) in [(part(limit, 4).saturating_mul(3), Fact::Kill), (limit, Fact::Abandon)] {
+            if tokio::time::timeout_at(later(begun, at), self.wait()).await.is_err() {
                 self.facts.push(then);
             }
         }

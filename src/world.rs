@@ -20,6 +20,7 @@ use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::sync::lock;
+use crate::time::later;
 use crate::watchdog::Watchdog;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
@@ -129,7 +130,7 @@ impl World {
     }
 
     pub(crate) fn moment(&self, at: Duration) -> Instant {
-        self.epoch + at
+        later(self.epoch, at)
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {

@@ -255,7 +255,7 @@ fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<
     let year = 366.0 * 24.0 * 60.0;
     anyhow::ensure!(minutes > 0.0 && minutes <= year, "--minutes {minutes} is no time to soak");
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    let duration = Duration::from_secs_f64(minutes * 60.0);
+    let duration = Duration::try_from_secs_f64(minutes * 60.0)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let soak = runtime.block_on(soak(duration, seed))?;
     say(&soak.to_string());

@@ -23,6 +23,7 @@ use crate::chaos::seam::Told;
 use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
 use crate::sync::lock;
+use crate::time::later;
 use crate::tree::{Directory, Tree};
 
 /// What is to be done at some time.
@@ -105,7 +106,7 @@ impl<'a> Course<'a> {
         let mut observer = JoinSet::new();
         observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
-        let _ = self.until_steady(Instant::now() + stabilise).await;
+        let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
         let is_target =
             |entry: &&Entry| self.experiment.targets.iter().any(|scope| scope.holds(&entry.path, entry.kind));
@@ -128,7 +129,7 @@ impl<'a> Course<'a> {
             ));
             // What was before is not followed.
             while triggers.try_recv().is_ok() {}
-            stopped = self.inject_until(begun + duration, &mut triggers).await;
+            stopped = self.inject_until(later(begun, duration), &mut triggers).await;
             drop(looking);
         }
         let duration = seconds(begun.elapsed().min(duration));
@@ -137,7 +138,8 @@ impl<'a> Course<'a> {
             lock(&self.claims).add(what, failure);
         }
         let healed = Instant::now();
-        let steady = self.until_steady(healed + stabilise).await.map(|at| seconds(at - healed));
+        let steady = self.until_steady(later(healed, stabilise)).await;
+        let steady = steady.map(|at| seconds(at.saturating_duration_since(healed)));
         if steady.is_none() && stopped.is_none() {
             stopped = Some(format!("the tree was not steady {} s after the last fault", seconds(stabilise)));
         }
@@ -151,7 +153,7 @@ impl<'a> Course<'a> {
         for (line, Line { at, victims, .. }) in self.script.lines.iter().enumerate() {
             if let At::Time(at) = at {
                 let todo = Todo::Inject { line, victims: victims.clone() };
-                self.agenda.insert((begun + *at, line), todo);
+                self.agenda.insert((later(begun, *at), line), todo);
             }
         }
     }
@@ -206,7 +208,7 @@ impl<'a> Course<'a> {
             let Line { at, fault, victims, seed, .. } = &self.script.lines[line];
             let At::Event { event, of, delay } = at else { continue };
             if event == trigger && of.holds(path, kind) {
-                let at = now + *delay;
+                let at = later(now, *delay);
                 let victims =
                     fault.draw(victims, &mut fastrand::Rng::with_seed(seed ^ self.followed)).cloned().collect();
                 self.followed += 1;
@@ -217,7 +219,7 @@ impl<'a> Course<'a> {
             let flapping: Vec<_> =
                 self.flapping.iter().filter(|(_, flapping, _)| **flapping == **path).cloned().collect();
             for (number, path, up) in flapping {
-                self.later(now + up, Todo::Flap { number, path, generation: *generation });
+                self.later(later(now, up), Todo::Flap { number, path, generation: *generation });
             }
         }
     }
@@ -302,11 +304,11 @@ impl<'a> Course<'a> {
             for path in &victims {
                 self.flapping.push((number, path.clone(), *up));
                 let generation = self.directory.status(path).map_or(0, |status| status.generation);
-                self.later(Instant::now() + *up, Todo::Flap { number, path: path.clone(), generation });
+                self.later(later(Instant::now(), *up), Todo::Flap { number, path: path.clone(), generation });
             }
         }
         if let (true, Some(lasts)) = (is_hit, lasts) {
-            self.later(Instant::now() + lasts, Todo::Heal { number, victims });
+            self.later(later(Instant::now(), lasts), Todo::Heal { number, victims });
         }
         if let (true, Fault::ClockJump(by)) = (is_hit, fault) {
             tokio::time::advance(by).await;

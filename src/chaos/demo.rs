@@ -19,8 +19,6 @@ use crate::sync::lock;
 use crate::tree::Tree;
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, Policy};
 
-const MS: Duration = Duration::from_millis(1);
-
 /// The trees by name.
 pub const TREES: [&str; 2] = ["shop", "forest"];
 
@@ -104,7 +102,7 @@ impl Service for Clerk {
             }
             (Order::Ask(reply), Some(peer)) => {
                 // Whatever has become of the peer, this one answers.
-                let more = peer.call_within(200 * MS, Order::Ask).await.unwrap_or_default();
+                let more = peer.call_within(Duration::from_millis(200), Order::Ask).await.unwrap_or_default();
                 reply.send(self.done + more);
             }
         }
@@ -142,7 +140,7 @@ impl Drop for Clerk {
 
 fn patient() -> Policy {
     Policy::default()
-        .backoff(Backoff::new(20 * MS).max_delay(500 * MS).jitter(Jitter::Full))
+        .backoff(Backoff::new(Duration::from_millis(20)).max_delay(Duration::from_millis(500)).jitter(Jitter::Full))
         .budget(Intensity::new(20, Duration::from_secs(10)))
         .on_give_up(GiveUp::park(Duration::from_secs(1)))
         .watchdog(Duration::from_secs(1))
@@ -205,7 +203,7 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
         let handles: Vec<Handle<Order>> = entries.filter_map(|entry| directory.lookup(&entry.path).ok()).collect();
         tokio::spawn(async move {
             while handles.iter().any(|handle| handle.status().state != crate::State::Gone) {
-                tokio::time::sleep(random.u32(1..10) * MS).await;
+                tokio::time::sleep(Duration::from_millis(random.u64(1..10))).await;
                 let handle = &handles[random.usize(..handles.len())];
                 if random.u8(..4) == 0 {
                     // Refused where it is full, down or parked: nobody waits.

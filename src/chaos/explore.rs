@@ -9,6 +9,7 @@ use crate::chaos::report::Report;
 use crate::chaos::script::{At, Line, Script};
 use crate::chaos::simulation::{Simulation, SimulationError};
 use crate::sync::lock;
+use crate::time::part;
 
 /// What many seeds came to.
 #[derive(Debug)]
@@ -207,20 +208,21 @@ impl Line {
         let mut line = self.clone();
         if let At::Time(at) = &mut line.at {
             let by = Duration::from_millis(ms.unsigned_abs());
-            *at = if ms < 0 { at.saturating_sub(by) } else { *at + by };
+            *at = if ms < 0 { at.saturating_sub(by) } else { at.saturating_add(by) };
         }
         line
     }
 
     fn rounded(&mut self) -> bool {
         let At::Time(at) = &mut self.at else { return false };
-        let rounded = Duration::from_millis((at.as_millis() as u64).div_ceil(100) * 100);
+        let rounded =
+            Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX).div_ceil(100).saturating_mul(100));
         std::mem::replace(at, rounded) != rounded
     }
 
     fn halved(&mut self) -> bool {
         let Some(lasts) = &mut self.lasts else { return false };
-        *lasts /= 2;
+        *lasts = part(*lasts, 2);
         !lasts.is_zero()
     }
 

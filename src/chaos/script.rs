@@ -160,7 +160,9 @@ impl Planned {
     fn lines(&self, rng: &mut Rng, hit: &[&str], duration: Duration) -> Vec<Line> {
         let times = match &self.when {
             When::At(times) => times.iter().copied().filter(|time| *time <= duration).collect(),
-            When::Every(period) => (1..).map(|number| *period * number).take_while(|time| *time <= duration).collect(),
+            When::Every(period) => {
+                (1..).map(|number| period.saturating_mul(number)).take_while(|time| *time <= duration).collect()
+            }
             When::Rate(rate) => {
                 let mut times = Vec::new();
                 let mut at = 0.0;

@@ -9,8 +9,8 @@ use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
 use crate::chaos::report::Report;
 use crate::chaos::run::Chaos;
 use crate::directory::Kind;
+use crate::time::part;
 
-const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
 
 /// What a soak came to.
@@ -70,7 +70,7 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
         .seed(seed)
         .duration(duration)
         .target("forest/**")
-        .stabilise_within(60 * SEC)
+        .stabilise_within(Duration::from_secs(60))
         .fault(Fault::Kill, services(), When::Rate(20.0))
         .fault(Fault::KillTogether(5), services(), When::Rate(0.5))
         .fault(Fault::Kill, stands(), When::Rate(0.2))
@@ -78,17 +78,17 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
         .fault(Fault::Error, services(), When::Rate(10.0))
         .fault(Fault::StartPanic(Times::Count(2)), services(), When::Rate(1.0))
         .fault(Fault::StartError(Times::Count(3)), services(), When::Rate(1.0))
-        .lasting(Fault::SlowStart(50 * MS), services(), When::Rate(1.0), 5 * SEC)
-        .lasting(Fault::Flap(100 * MS), services(), When::Rate(0.2), SEC)
+        .lasting(Fault::SlowStart(Duration::from_millis(50)), services(), When::Rate(1.0), Duration::from_secs(5))
+        .lasting(Fault::Flap(Duration::from_millis(100)), services(), When::Rate(0.2), SEC)
         .fault(Fault::Hang, services(), When::Rate(0.2))
         .lasting(Fault::Hold, services(), When::Rate(0.5), SEC)
-        .lasting(Fault::Slow(20 * MS), services(), When::Rate(1.0), 2 * SEC)
-        .lasting(Fault::RefuseStop, services(), When::Rate(0.2), 2 * SEC)
-        .fault(Fault::Block(20 * MS), services(), When::Rate(1.0))
-        .lasting(Fault::Drop(0.2), services(), When::Rate(0.5), 2 * SEC)
-        .lasting(Fault::Delay(10 * MS), services(), When::Rate(0.5), 2 * SEC)
-        .lasting(Fault::Reorder(0.2), services(), When::Rate(0.5), 2 * SEC)
-        .lasting(Fault::Duplicate(0.2), services(), When::Rate(0.5), 2 * SEC)
+        .lasting(Fault::Slow(Duration::from_millis(20)), services(), When::Rate(1.0), Duration::from_secs(2))
+        .lasting(Fault::RefuseStop, services(), When::Rate(0.2), Duration::from_secs(2))
+        .fault(Fault::Block(Duration::from_millis(20)), services(), When::Rate(1.0))
+        .lasting(Fault::Drop(0.2), services(), When::Rate(0.5), Duration::from_secs(2))
+        .lasting(Fault::Delay(Duration::from_millis(10)), services(), When::Rate(0.5), Duration::from_secs(2))
+        .lasting(Fault::Reorder(0.2), services(), When::Rate(0.5), Duration::from_secs(2))
+        .lasting(Fault::Duplicate(0.2), services(), When::Rate(0.5), Duration::from_secs(2))
         .lasting(Fault::MailboxFull, services(), When::Rate(0.5), SEC)
         // During a restart a sibling dies. Whoever hangs is found by the watchdog.
         .fault(
@@ -107,7 +107,7 @@ pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let (tree, work) = demo::start("forest", seed).await?;
     let warm = async {
-        tokio::time::sleep(duration / 10).await;
+        tokio::time::sleep(part(duration, 10)).await;
         memory()
     };
     // Everybody who is listed, and those who work with them and look on.
@@ -116,7 +116,7 @@ pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     let (report, warm_memory) = tokio::join!(chaos.run(experiment(duration, seed)), warm);
     let report = report?;
     let (end_memory, end_tasks) = (memory(), alive());
-    let shutdown = tree.shutdown_within(30 * SEC).await.to_string();
+    let shutdown = tree.shutdown_within(Duration::from_secs(30)).await.to_string();
     let calls = settled(&work, alive).await;
     Ok(Soak {
         report,
@@ -136,7 +136,7 @@ async fn settled(work: &Work, alive: impl Fn() -> usize) -> u64 {
         if ended == work.calls() && alive() == 0 {
             break;
         }
-        tokio::time::sleep(100 * MS).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     work.calls()
 }

@@ -111,7 +111,7 @@ impl<M: Send + 'static> Inner<M> {
         }
         let begun = std::time::Instant::now();
         while begun.elapsed() < time && !patient.is_discharged() {
-            std::thread::sleep((10 * MS).min(time - begun.elapsed().min(time)));
+            std::thread::sleep(Duration::from_millis(10).min(time.saturating_sub(begun.elapsed())));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::policy::simulate::moment;
+use crate::time::part;
 
 /// What the child was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +44,12 @@ impl Segment {
 /// time.
 pub(crate) fn draw(segments: &[(Duration, Segment)], end: Duration) -> String {
     // What stays for good at the end is seen to.
-    let whole = if end.is_zero() { Duration::from_secs(1) } else { end + end / 8 };
-    let column = whole / WIDTH;
+    let whole = if end.is_zero() { Duration::from_secs(1) } else { end.saturating_add(part(end, 8)) };
+    let column = part(whole, WIDTH);
     let mut bar = String::new();
     let mut next = 0;
     for number in 0..WIDTH {
-        let (from, to) = (column * number, column * (number + 1));
+        let (from, to) = (column.saturating_mul(number), column.saturating_mul(number + 1));
         while next + 1 < segments.len() && segments[next + 1].0 <= from {
             next += 1;
         }
@@ -56,12 +57,14 @@ pub(crate) fn draw(segments: &[(Duration, Segment)], end: Duration) -> String {
         for (at, (begin, segment)) in segments.iter().enumerate().skip(next).take_while(|(_, (begin, _))| *begin < to) {
             let until = segments.get(at + 1).map_or(to, |(begin, _)| (*begin).min(to));
             let place = ALL.iter().position(|known| known == segment).unwrap_or_default();
-            shares[place] += until.saturating_sub((*begin).max(from));
+            shares[place] = shares[place].saturating_add(until.saturating_sub((*begin).max(from)));
         }
         let most = shares.iter().zip(ALL).max_by_key(|(share, _)| **share);
         bar.push(most.map_or(' ', |(_, segment)| segment.sign()));
     }
-    let marks: String = (0..WIDTH).map(|number| mark(segments, column * number, column * (number + 1))).collect();
+    let marks: String = (0..WIDTH)
+        .map(|number| mark(segments, column.saturating_mul(number), column.saturating_mul(number + 1)))
+        .collect();
     let legend: Vec<_> = ALL.iter().map(|segment| format!("{} {}", segment.sign(), segment.name())).collect();
     let scale = format!("0{:>width$}", moment(whole), width = WIDTH as usize - 1);
     format!(

@@ -90,8 +90,8 @@ impl<T: Theatre> Player<T> {
             }
             What::Align => {
                 let (now, past) = (self.theatre.now(), Duration::from_millis(60));
-                let whole = Duration::from_secs(now.as_secs() + 1) + past;
-                self.theatre.sleep(whole - now);
+                let whole = Duration::from_secs(now.as_secs().saturating_add(1)).saturating_add(past);
+                self.theatre.sleep(whole.saturating_sub(now));
                 self.echo(text);
             }
             What::Pause(name) => {

@@ -180,7 +180,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn sleep(&mut self, time: Duration) {
-        let until = self.now + time;
+        let until = self.now.saturating_add(time);
         while let Some(at) = self.next_moment().filter(|&at| at <= until) {
             self.advance(at);
         }
@@ -220,7 +220,7 @@ impl<'a> World<'a> {
 
     pub(crate) fn set_timer(&mut self, after: Duration, timer: Timer) {
         self.timers_made += 1;
-        self.timers.insert((self.now + after, self.timers_made), timer);
+        self.timers.insert((self.now.saturating_add(after), self.timers_made), timer);
     }
 
     fn work(&mut self, pid: Pid) {

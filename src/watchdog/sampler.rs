@@ -27,7 +27,7 @@ pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
         // test has jumped over counts: by the clock on the wall it was short.)
         let late = Instant::now().saturating_duration_since(next).min(began.elapsed().saturating_sub(pause));
         if late > pause {
-            lost += late;
+            lost = lost.saturating_add(late);
         }
     }
 }

@@ -45,7 +45,8 @@ struct On {
 
 impl Waits {
     pub(super) fn waited(&self, now: Instant) -> Duration {
-        self.total + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+        let since = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.total.saturating_add(since)
     }
 
     pub(super) fn is_any_open(&self) -> bool {
@@ -81,7 +82,7 @@ impl Waits {
         if self.open.is_empty()
             && let Some(since) = self.since.take()
         {
-            self.total += now.saturating_duration_since(since);
+            self.total = self.total.saturating_add(now.saturating_duration_since(since));
         }
         Some(closed)
     }

@@ -16,6 +16,7 @@ use crate::port::Port;
 use crate::slot::AnySlot;
 use crate::supervisor::facts::Fact;
 use crate::sync::lock;
+use crate::time::{later, part};
 use crate::watchdog::{Vigil, Who};
 
 /// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
@@ -116,16 +117,17 @@ impl Watched {
             return (None, None);
         };
         let mut eye = lock(self.eye(who));
-        let pause = (limit / LOOKS).max(PAUSE_MIN);
+        let pause = part(limit, LOOKS).max(PAUSE_MIN);
+        let next = later(now, pause);
         // One that was made longer may be looked at earlier; one that was made shorter must not be late.
-        if let Some(due) = eye.due.filter(|due| *due > now && *due <= now + pause) {
+        if let Some(due) = eye.due.filter(|due| *due > now && *due <= next) {
             return (None, Some(due));
         }
-        eye.due = Some(now + pause);
+        eye.due = Some(next);
         let found = eye.judge(who, (&slot, &port, vigil), limit, now, lost);
         drop(eye);
         let found = found.map(|(message, hang)| Finding { slot, port, message, hang });
-        (found, Some(now + pause))
+        (found, Some(next))
     }
 }
 
@@ -158,9 +160,9 @@ impl Eye {
         };
         let seen = self.seen.insert(seen);
         // Invariant 1.
-        let elapsed = now.saturating_duration_since(seen.since + lost);
+        let elapsed = now.saturating_duration_since(later(seen.since, lost));
         let counted = elapsed.saturating_sub(waited.saturating_sub(seen.waited));
-        let limit = limit + grant.map_or(Duration::ZERO, |grant| grant.time);
+        let limit = limit.saturating_add(grant.map_or(Duration::ZERO, |grant| grant.time));
         if counted < limit || std::mem::replace(&mut seen.is_told, true) {
             return None;
         }

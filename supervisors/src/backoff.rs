@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::time::scaled;
+
 /// The longest time that any setting may name. Whoever means *for ever* says so with the word for it.
 pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -169,11 +171,11 @@ impl Backoff {
         match self.jitter {
             Jitter::None => curve,
             // Invariant 1: a product may be rounded up.
-            Jitter::Full => curve.mul_f64(unit(chance)).min(curve),
+            Jitter::Full => scaled(curve, unit(chance)).min(curve),
             Jitter::Decorrelated => {
                 let (low, cap) = (self.curve(0), self.longest());
                 let high = steps.previous.max(low).saturating_mul(3).min(cap);
-                (low + high.saturating_sub(low).mul_f64(unit(chance))).min(cap)
+                low.saturating_add(scaled(high.saturating_sub(low), unit(chance))).min(cap)
             }
         }
     }

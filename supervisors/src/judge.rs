@@ -122,7 +122,7 @@ impl Nursery {
             (BudgetClock::WithoutStops, Some(since)) => time.saturating_sub(since),
             (BudgetClock::WithoutStops, None) | (BudgetClock::All, _) => Duration::ZERO,
         };
-        time.saturating_sub(self.left_out + going_on)
+        time.saturating_sub(self.left_out.saturating_add(going_on))
     }
 
     /// Another clock from now on: what was left out stays left out, so that no unit grows older or younger by it.

@@ -57,6 +57,10 @@
 //! | `nursery.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
 //! | `ladder.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
 //! | `patience.rs` | how long others wait for a start or a stop |
+//! | `time.rs` | arithmetic on time that cannot overflow |
+
+// An operator on a time panics when it overflows: `time.rs`.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod action;
 mod adjust;
@@ -81,6 +85,7 @@ mod readiness;
 mod rule;
 mod spec;
 mod supervisor;
+mod time;
 mod track;
 mod why;
 

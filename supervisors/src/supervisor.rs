@@ -82,7 +82,7 @@ impl Decide for Supervisor {
         };
         let mut group = Procession::group(children, first);
         let served = group.stops.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
-        let until = served.unwrap_or_default().max(self.nursery.now + delay);
+        let until = served.unwrap_or_default().max(self.nursery.now.saturating_add(delay));
         // Who is held now is started with the group.
         for &key in &group.stops {
             if self.nursery.children.held(key).is_some() {

@@ -17,6 +17,7 @@ use crate::supervisor::StartError;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::outcome::ChildInfo;
 use crate::sync::lock;
+use crate::time::later;
 use crate::trace::format::{self, Line};
 use crate::trace::player::{Player, Theatre};
 use crate::trace::scenario::{Body, Op, Scenario};
@@ -184,7 +185,7 @@ impl Live {
                 }
                 let Some(at) = self.stage.record().next_moment() else { return };
                 // What was due already and has not come is as good as a moment away.
-                tokio::time::sleep_until(at.max(Instant::now() + Duration::from_millis(1))).await;
+                tokio::time::sleep_until(at.max(later(Instant::now(), Duration::from_millis(1)))).await;
             }
         });
     }

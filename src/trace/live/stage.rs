@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::supervisor::watch::Watch;
 use crate::sync::lock;
+use crate::time::later;
 use crate::trace::format;
 use crate::trace::live::cast::Actor;
 use crate::trace::scenario::Scenario;
@@ -79,7 +80,7 @@ impl Stage {
                 record.naps.retain(|_, count| *count > 0);
             }
         }
-        let until = Instant::now() + time;
+        let until = later(Instant::now(), time);
         *self.record().naps.entry(until).or_default() += 1;
         let _nap = Nap(self, until);
         tokio::time::sleep_until(until).await;
@@ -250,7 +251,7 @@ impl Watch for Witness {
         let mut record = self.stage.record();
         let Some(label) = record.at_path(&self.path).map(str::to_owned) else { return };
         match due {
-            Some(due) => record.due.insert(label, self.epoch + due),
+            Some(due) => record.due.insert(label, later(self.epoch, due)),
             None => record.due.remove(&label),
         };
     }

@@ -66,30 +66,52 @@ impl Graph {
     /// Whether somebody waits for itself.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let mut done = HashSet::new();
-        for path in self.0.keys() {
-            let mut way = Vec::new();
-            if let Some(cycle) = self.walk(path, &mut way, &mut done) {
-                return Err(StartError::DependencyCycle { cycle });
-            }
+        match self.0.keys().find_map(|path| self.cycle_from(path, &mut done)) {
+            Some(cycle) => Err(StartError::DependencyCycle { cycle }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn walk(&self, path: &Arc<str>, way: &mut Vec<Arc<str>>, done: &mut HashSet<Arc<str>>) -> Option<Vec<Arc<str>>> {
-        if let Some(begin) = way.iter().position(|passed| passed == path) {
-            return Some(way[begin..].to_vec());
-        }
-        if !done.contains(path) {
-            way.push(path.clone());
-            for next in self.0.get(path).into_iter().flatten() {
-                let cycle = self.walk(next, way, done);
-                if cycle.is_some() {
-                    return cycle;
+    /// Follows what `path` depends on, to the end of every way. A loop and not a recursion: a chain may be long.
+    fn cycle_from<'a>(&'a self, path: &'a Arc<str>, done: &mut HashSet<&'a Arc<str>>) -> Option<Vec<Arc<str>>> {
+        let on = |path: &Arc<str>| self.0.get(path).map(|on| on.iter()).unwrap_or_default();
+        let mut way = vec![(path, on(path))];
+        let mut is_on_the_way = HashSet::from([path]);
+        while let Some((here, left)) = way.last_mut() {
+            match left.next() {
+                Some(next) if is_on_the_way.contains(next) => {
+                    let passed = way.iter().map(|(passed, _)| *passed);
+                    return Some(passed.skip_while(|passed| *passed != next).cloned().collect());
+                }
+                Some(next) if !done.contains(next) => {
+                    is_on_the_way.insert(next);
+                    way.push((next, on(next)));
+                }
+                Some(_) => {}
+                None => {
+                    is_on_the_way.remove(*here);
+                    done.insert(*here);
+                    way.pop();
                 }
             }
-            way.pop();
-            done.insert(path.clone());
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Found by reading: the walk was a recursion, and compared each name with all before it.
+    #[test]
+    fn a_chain_of_a_hundred_thousand_is_followed_to_its_end() {
+        let name = |number: u32| -> Arc<str> { format!("app/{number:06}").into() };
+        let chain = (0..100_000).map(|number| (name(number), vec![name(number + 1)]));
+        let mut graph = Graph(chain.collect());
+        assert!(graph.check().is_ok());
+        graph.0.insert(name(100_000), vec![name(5), name(99_999)]);
+        let Err(StartError::DependencyCycle { cycle }) = graph.check() else { panic!("it is a circle") };
+        assert_eq!((cycle.len(), &*cycle[0], &*cycle[99_995]), (99_996, "app/000005", "app/100000"));
     }
 }

@@ -123,6 +123,7 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
+//! | `name.rs` | which names a child may have, and how deep a tree may be |
 //! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
@@ -162,6 +163,7 @@ mod incarnation;
 mod layer;
 mod log;
 mod mailbox;
+mod name;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
@@ -204,6 +206,7 @@ pub use event::{Event, EventKind, Events, Missed};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use name::{NAME_MAX, NESTING_MAX, NameError};
 pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
 pub use shutdown::ShutdownReport;
@@ -212,7 +215,7 @@ pub use slot::status::{State, Status};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
 pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
-pub use supervisor::partitioned::{Partitioned, Partitions};
+pub use supervisor::partitioned::{PARTITIONS_MAX, Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
 pub use why::Why;

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use regrow_supervisors::{AutoShutdown, Exit, Flags, PolicyError, SpecError, Strategy};
 
 use crate::child::Child;
+use crate::name::{self, NameError};
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::partitioned::PARTITIONS_MAX;
 use crate::tree::Tree;
 
 /// A supervisor, being described: a whole tree when it is [started](Supervisor::start), a subtree when it is given to
@@ -140,12 +142,19 @@ impl fmt::Debug for Supervisor {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A name is empty or contains a slash.
+    /// A name that no child may have.
     InvalidName {
         /// The supervisor that has the child; empty for the root.
         supervisor: Arc<str>,
         /// The name.
         name: Arc<str>,
+        /// Why it is none.
+        why: NameError,
+    },
+    /// A child lives more than [`NESTING_MAX`](crate::NESTING_MAX) names deep.
+    TooDeep {
+        /// The first path that is too long.
+        path: Arc<str>,
     },
     /// Two children of one supervisor have one name.
     DuplicateName {
@@ -188,6 +197,13 @@ pub enum StartError {
         /// The supervisor.
         path: Arc<str>,
     },
+    /// A partitioned supervisor with more than [`PARTITIONS_MAX`](crate::PARTITIONS_MAX) partitions.
+    TooManyPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+        /// How many there would be.
+        partitions: usize,
+    },
     /// A child's restart policy makes no sense.
     BadPolicy {
         /// The child.
@@ -209,6 +225,8 @@ pub enum StartError {
     },
     /// `start` was called outside of a tokio runtime.
     NoRuntime,
+    /// The tokio runtime was built without `enable_time`.
+    NoTimer,
     /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
     NotWanted {
         /// The root.
@@ -244,11 +262,14 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidName { supervisor, name } if supervisor.is_empty() => {
-                write!(f, "the root's name `{name}` is empty or contains a slash")
+            Self::InvalidName { supervisor, name, why } if supervisor.is_empty() => {
+                write!(f, "the root's name `{}` {why}: choose another", name::shown(name))
             }
-            Self::InvalidName { supervisor, name } => {
-                write!(f, "a child of `{supervisor}` has the name `{name}`, which is empty or contains a slash")
+            Self::InvalidName { supervisor, name, why } => {
+                write!(f, "a child of `{supervisor}` has the name `{}`, which {why}: choose another", name::shown(name))
+            }
+            Self::TooDeep { path } => {
+                write!(f, "supervisors are nested more than {} deep, at `{path}`: put them side by side", name::NESTING_MAX)
             }
             Self::DuplicateName { path } => write!(f, "two children are named `{path}`"),
             Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero"),
@@ -266,6 +287,9 @@ impl fmt::Display for StartError {
             }
             Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
             Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
+            Self::TooManyPartitions { path, partitions } => {
+                write!(f, "`{path}` would have {partitions} partitions: no more than {PARTITIONS_MAX} are possible")
+            }
             Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
             Self::UnknownDependency { path, name } => {
                 write!(f, "`{path}` depends on `{name}`, which is nowhere in the tree")
@@ -277,6 +301,9 @@ impl fmt::Display for StartError {
             }
             Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
+            Self::NoTimer => f.write_str(
+                "the tokio runtime has no timer, and a tree needs one: build the runtime with `enable_time` or `enable_all`",
+            ),
             Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
         }
     }

@@ -23,6 +23,9 @@ use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
 use crate::tree::Tree;
 
+/// The most partitions that a [`Partitioned`] supervisor may have.
+pub const PARTITIONS_MAX: usize = 1_000_000;
+
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
 ///
 /// OTP has no rule for it. For what one service would be a bottleneck for. The partitions are named 0, 1, 2 and so on, and are restarted alone, as
@@ -70,6 +73,8 @@ struct State<M: Send + 'static> {
 pub(crate) trait AnyRing: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn message_type(&self) -> &'static str;
+    /// How many it is described to begin with.
+    fn wanted(&self) -> usize;
     /// What the supervisor starts with, now.
     fn children(self: Arc<Self>) -> Vec<Child>;
     /// The ring to go on with when the supervisor has been described anew.
@@ -83,6 +88,10 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
 
     fn message_type(&self) -> &'static str {
         std::any::type_name::<M>()
+    }
+
+    fn wanted(&self) -> usize {
+        self.read().partitions
     }
 
     fn children(self: Arc<Self>) -> Vec<Child> {
@@ -135,7 +144,7 @@ impl<M: Send + 'static> Ring<M> {
 
 impl<M: Send + 'static> Partitioned<M> {
     /// `partitions` children, made by `make` from their numbers, from 0; the names and mailboxes they bring along do not
-    /// matter. No partitions at all are refused when the tree starts. One that ignores its start rests, and its keys are
+    /// matter. No partitions at all, and more than [`PARTITIONS_MAX`], are refused when the tree starts. One that ignores its start rests, and its keys are
     /// refused.
     pub fn new(
         name: impl Into<Arc<str>>,
@@ -256,7 +265,7 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// # Errors
     ///
-    /// Zero partitions, a new partition that does not start or is not wanted (those before it stay), or a supervisor that
+    /// Zero partitions, more than [`PARTITIONS_MAX`], a new partition that does not start or is not wanted (those before it stay), or a supervisor that
     /// is not running. [`len`](Self::len) tells how far it has come.
     ///
     /// # Panics
@@ -265,6 +274,9 @@ impl<M: Send + 'static> Partitions<M> {
     pub async fn resize(&self, partitions: usize) -> Result<(), ManageError> {
         if partitions == 0 {
             return Err(ManageError::ZeroPartitions { path: self.path().into() });
+        }
+        if partitions > PARTITIONS_MAX {
+            return Err(StartError::TooManyPartitions { path: self.path().into(), partitions }.into());
         }
         let ring = self.clone();
         match tokio::spawn(async move { ring.resize_to(partitions).await }).await {

@@ -13,10 +13,12 @@ use crate::context::NoMessages;
 use crate::directory::{Facet, Kind, Listed};
 use crate::layer::{Configured, Group};
 use crate::mailbox::{Reserved, Settings};
+use crate::name;
 use crate::redelivery;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
+use crate::supervisor::partitioned::PARTITIONS_MAX;
 use crate::supervisor::recipe::SupervisorRecipe;
 use crate::supervisor::terms::Terms;
 use crate::supervisor::watch::Watch;
@@ -58,36 +60,31 @@ pub(crate) type Known = HashMap<Arc<str>, Listed>;
 
 impl Plan {
     /// Checks what is to live below `scope` (empty for a root).
+    ///
+    /// A loop and not a recursion, which would need a deep stack for a deep tree.
     pub(crate) fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
-        let Description { spec, shape, mut children, init, watch, terms } = description;
-        let name = spec.id();
-        if !is_valid(name) {
-            return Err(StartError::InvalidName { supervisor: scope.into(), name: name.into() });
-        }
-        let path: Arc<str> = if scope.is_empty() { name.into() } else { format!("{scope}/{name}").into() };
-        let before = known.get(&path);
-        let shape = shape.following(before.map(|listed| &listed.facet));
-        if let Shape::Partitioned { ring, .. } = &shape {
-            children = ring.clone().children();
-            if children.is_empty() {
-                return Err(StartError::ZeroPartitions { path });
+        let mut here = Begun::new(description, scope, known)?;
+        let mut above: Vec<(Begun, Rough, SupervisorRecipe)> = Vec::new();
+        loop {
+            if let Some(child) = here.left.next() {
+                match Rough::new(child, &here.plan.path, known)? {
+                    (rough, Made::Leaf(leaf)) => here.plan.children.push(rough.leaf(leaf)),
+                    (rough, Made::Supervisor(recipe)) => match recipe.take_first() {
+                        Some(description) => {
+                            let below = Begun::new(*description, &here.plan.path, known)?;
+                            above.push((std::mem::replace(&mut here, below), rough, recipe));
+                        }
+                        None => here.plan.children.push(rough.supervisor(recipe)),
+                    },
+                }
+                continue;
             }
+            let plan = here.finish()?;
+            let Some((mut supervisor, rough, recipe)) = above.pop() else { return Ok(plan) };
+            recipe.set_first(&supervisor.plan.path, plan);
+            supervisor.plan.children.push(rough.supervisor(recipe));
+            here = supervisor;
         }
-        // The machine's own checks, before any slot is touched.
-        shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
-        let slot = before.map_or_else(
-            || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
-            |listed| listed.slot.clone(),
-        );
-        let children =
-            children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
-        let shared = shape.intensity();
-        for child in &children {
-            child.check_redelivery(&terms.defaults, shared)?;
-        }
-        let plan = Self { path, shape, slot, children, init, watch, terms };
-        plan.slot.set_path(&plan.path);
-        Ok(plan)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -146,45 +143,130 @@ impl Plan {
     }
 }
 
-impl Planned {
-    pub(crate) fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
-        let Child { spec, kind, drain, light, recipe } = child;
-        if !is_valid(spec.id()) {
-            return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
+/// A plan whose children are being planned.
+struct Begun {
+    plan: Plan,
+    left: std::vec::IntoIter<Child>,
+}
+
+impl Begun {
+    fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
+        let Description { spec, shape, mut children, init, watch, terms } = description;
+        let name = spec.id();
+        name::check(name).map_err(|why| StartError::InvalidName {
+            supervisor: scope.into(),
+            name: name.into(),
+            why,
+        })?;
+        let path: Arc<str> = if scope.is_empty() { name.into() } else { format!("{scope}/{name}").into() };
+        let before = known.get(&path);
+        let shape = shape.following(before.map(|listed| &listed.facet));
+        if let Shape::Partitioned { ring, .. } = &shape {
+            if ring.wanted() > PARTITIONS_MAX {
+                return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
+            }
+            children = ring.clone().children();
+            if children.is_empty() {
+                return Err(StartError::ZeroPartitions { path });
+            }
         }
-        let path: Arc<str> = format!("{scope}/{}", spec.id()).into();
-        let (mut settings, mut redeliveries) = (None, 0);
-        let (slot, make) = match recipe {
+        // The machine's own checks, before any slot is touched.
+        shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
+        let slot = before.map_or_else(
+            || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
+            |listed| listed.slot.clone(),
+        );
+        let plan = Plan { path, shape, slot, children: Vec::with_capacity(children.len()), init, watch, terms };
+        Ok(Self { plan, left: children.into_iter() })
+    }
+
+    fn finish(self) -> Result<Plan, StartError> {
+        let plan = self.plan;
+        let shared = plan.shape.intensity();
+        for child in &plan.children {
+            child.check_redelivery(&plan.terms.defaults, shared)?;
+        }
+        plan.slot.set_path(&plan.path);
+        Ok(plan)
+    }
+}
+
+/// A checked child, without what is its kind's own.
+struct Rough {
+    spec: ChildSpec,
+    kind: Kind,
+    path: Arc<str>,
+    drain: bool,
+    light: bool,
+}
+
+/// What a life of the child is made of.
+enum Made {
+    Leaf(Leaf),
+    Supervisor(SupervisorRecipe),
+}
+
+impl Rough {
+    fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<(Self, Made), StartError> {
+        let Child { spec, kind, drain, light, recipe } = child;
+        let name = spec.id();
+        name::check(name).map_err(|why| StartError::InvalidName {
+            supervisor: scope.clone(),
+            name: name.into(),
+            why,
+        })?;
+        let path: Arc<str> = format!("{scope}/{name}").into();
+        if name::depth(&path) > name::NESTING_MAX {
+            return Err(StartError::TooDeep { path });
+        }
+        let made = match recipe {
             Recipe::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
                 return Err(StartError::ZeroCapacity { path });
             }
-            Recipe::Leaf(Leaf { slot, is_given, conceive, settings: mailbox, redeliveries: times }) => {
-                (settings, redeliveries) = (Some(mailbox), times);
+            Recipe::Leaf(mut leaf) => {
+                let is_given = leaf.is_given;
+                let slot = leaf.slot;
                 let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
-                let slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
+                leaf.slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
                     let kept = Reserved::new(old.slot.clone());
                     // It is another plan's already.
                     kept.set_listed();
                     kept
                 });
-                slot.slot().set_path(&path);
-                (slot, Make::Life(conceive))
+                leaf.slot.slot().set_path(&path);
+                Made::Leaf(leaf)
             }
-            Recipe::Supervisor(recipe) => {
-                recipe.plan_first(scope, known)?;
-                (Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
-            }
+            Recipe::Supervisor(recipe) => Made::Supervisor(recipe),
         };
-        Ok(Self {
-            spec,
-            kind,
-            path,
-            slot: Arc::new(slot),
-            drain,
-            light: light.unwrap_or(false) || is_all_light(),
-            settings,
-            redeliveries,
-            make,
+        Ok((Self { spec, kind, path, drain, light: light.unwrap_or(false) || is_all_light() }, made))
+    }
+
+    fn leaf(self, leaf: Leaf) -> Planned {
+        let Leaf { slot, settings, redeliveries, conceive, .. } = leaf;
+        Planned { settings: Some(settings), redeliveries, ..self.planned(slot, Make::Life(conceive)) }
+    }
+
+    /// Its recipe has been planned.
+    fn supervisor(self, recipe: SupervisorRecipe) -> Planned {
+        self.planned(Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
+    }
+
+    fn planned(self, slot: Reserved, make: Make) -> Planned {
+        let Self { spec, kind, path, drain, light } = self;
+        Planned { spec, kind, path, slot: Arc::new(slot), drain, light, settings: None, redeliveries: 0, make }
+    }
+}
+
+impl Planned {
+    pub(crate) fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
+        Ok(match Rough::new(child, scope, known)? {
+            (rough, Made::Leaf(leaf)) => rough.leaf(leaf),
+            (rough, Made::Supervisor(recipe)) => {
+                if let Some(description) = recipe.take_first() {
+                    recipe.set_first(scope, Plan::new(*description, scope, known)?);
+                }
+                rough.supervisor(recipe)
+            }
         })
     }
 
@@ -234,8 +316,4 @@ fn is_all_light() -> bool {
     }
     #[cfg(not(feature = "trace"))]
     false
-}
-
-fn is_valid(name: &str) -> bool {
-    !name.is_empty() && !name.contains('/')
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::child::Recipe;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
@@ -39,16 +40,17 @@ impl SupervisorRecipe {
         }
     }
 
-    pub(crate) fn plan_first(&self, scope: &str, known: &Known) -> Result<(), StartError> {
-        let described = match &mut *lock(&self.state) {
+    /// What its first plan is to be made from; `None` if it has one.
+    pub(crate) fn take_first(&self) -> Option<Box<Description>> {
+        match &mut *lock(&self.state) {
             State::Described(description) => description.take(),
             State::Planned { .. } => None,
-        };
-        if let Some(description) = described {
-            let plan = Arc::new(Plan::new(*description, scope, known)?);
-            *lock(&self.state) = State::Planned { scope: scope.into(), plan, is_used: false };
         }
-        Ok(())
+    }
+
+    /// Its first plan, below this scope.
+    pub(crate) fn set_first(&self, scope: &str, plan: Plan) {
+        *lock(&self.state) = State::Planned { scope: scope.into(), plan: Arc::new(plan), is_used: false };
     }
 
     pub(crate) fn plan(&self) -> Arc<Plan> {
@@ -82,5 +84,19 @@ impl SupervisorRecipe {
         }
         *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };
         Ok(plan)
+    }
+}
+
+/// One level after the other, however many: a description that is too deep to be planned is not too deep to be dropped.
+impl Drop for SupervisorRecipe {
+    fn drop(&mut self) {
+        let mut left = Vec::from_iter(self.take_first());
+        while let Some(description) = left.pop() {
+            for child in &description.children {
+                if let Recipe::Supervisor(recipe) = &child.recipe {
+                    left.extend(recipe.take_first());
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,130 @@
+//! Which names a child may have, and how deep a tree may be.
+//!
+//! A name stands in paths, in log lines, in patterns of policy and chaos files, and as the name of a thread. What would be
+//! read there as something else is refused where a supervisor is planned, before anything starts.
+
+use std::fmt;
+
+/// The longest name, in bytes.
+pub const NAME_MAX: usize = 1024;
+
+/// The deepest tree: the most names in a path, the root's and that of the deepest child included.
+pub const NESTING_MAX: usize = 256;
+
+/// Why a name was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It is empty.
+    Empty,
+    /// It contains a slash, which separates the names of a path.
+    Slash,
+    /// It is `.` or `..`, which look like steps through a path.
+    Dots,
+    /// It begins or ends with white space, which a log line does not show.
+    OuterSpace,
+    /// It contains a character that is not shown, or changes how a line is shown: a control character (a NUL, a new line,
+    /// an escape), or one that turns the direction of the text.
+    Invisible(char),
+    /// It is longer than [`NAME_MAX`] bytes.
+    TooLong,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::Slash => f.write_str("contains a slash, which separates the names of a path"),
+            Self::Dots => f.write_str("looks like a step through a path"),
+            Self::OuterSpace => f.write_str("begins or ends with white space"),
+            Self::Invisible(letter) => write!(f, "contains the invisible character {}", letter.escape_unicode()),
+            Self::TooLong => write!(f, "is longer than {NAME_MAX} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+pub(crate) fn check(name: &str) -> Result<(), NameError> {
+    match name {
+        "" => return Err(NameError::Empty),
+        "." | ".." => return Err(NameError::Dots),
+        _ if name.contains('/') => return Err(NameError::Slash),
+        _ if name.len() > NAME_MAX => return Err(NameError::TooLong),
+        _ => {}
+    }
+    match name.chars().find(|letter| is_invisible(*letter)) {
+        Some(letter) => Err(NameError::Invisible(letter)),
+        None if name.trim() != name => Err(NameError::OuterSpace),
+        None => Ok(()),
+    }
+}
+
+/// Control characters, and those of Unicode's formats that are no part of any word.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// A refused name as it may be shown: on one line, and not too long of one.
+pub(crate) fn shown(name: &str) -> String {
+    const LETTERS: usize = 64;
+    let mut shown: String = name.chars().take(LETTERS).flat_map(char::escape_debug).collect();
+    let more = name.chars().skip(LETTERS).count();
+    if more > 0 {
+        shown.push_str(&format!("... and {more} more characters"));
+    }
+    shown
+}
+
+/// How many names this path has.
+pub(crate) fn depth(path: &str) -> usize {
+    path.split('/').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_would_be_read_as_something_else_is_refused() {
+        assert_eq!(check(""), Err(NameError::Empty));
+        assert_eq!(check("a/b"), Err(NameError::Slash));
+        assert_eq!(check("a\0b"), Err(NameError::Invisible('\0')));
+        assert_eq!(check("a\nb"), Err(NameError::Invisible('\n')));
+        assert_eq!(check("\u{1b}[31mred"), Err(NameError::Invisible('\u{1b}')));
+        assert_eq!(check("admin\u{202e}gpj"), Err(NameError::Invisible('\u{202e}')));
+        assert_eq!(check(".."), Err(NameError::Dots));
+        assert_eq!(check(" a"), Err(NameError::OuterSpace));
+        assert_eq!(check("\u{a0}"), Err(NameError::OuterSpace));
+        assert_eq!(check(&"x".repeat(NAME_MAX + 1)), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn addresses_numbers_and_words_of_every_language_are_names() {
+        let longest = "x".repeat(NAME_MAX);
+        for name in [
+            "a",
+            "7",
+            "user 42",
+            "[::1]:8080",
+            "order#17",
+            "*",
+            "a.b",
+            "...",
+            "ужин",
+            "日本",
+            "می‌خواهم",
+            "👩‍🚀",
+            &longest,
+        ] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refused_name_is_shown_on_one_short_line() {
+        assert_eq!(shown("a\0b\n"), "a\\0b\\n");
+        assert_eq!(shown(&"x".repeat(100)), format!("{}... and 36 more characters", "x".repeat(64)));
+    }
+}

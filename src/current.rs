@@ -5,7 +5,7 @@
 //! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost mark leaves
 //!    none behind.
 //! 3. The panic hook is installed once, calls the hook that was there before, and records only under the mark
-//!    (PITFALLS 19).
+//!    (PITFALLS 19), and where code of the runtime's own is watched.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -22,6 +22,7 @@ thread_local! {
     static PORT: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
     static TEARDOWN: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
+    static OWN: Cell<Own> = const { Cell::new(Own::None) };
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
     static ORPHANS: RefCell<Vec<Arc<dyn Fate>>> = const { RefCell::new(Vec::new()) };
     static HAS_ORPHANS: Cell<bool> = const { Cell::new(false) };
@@ -65,6 +66,38 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
 /// As [`catch`], for code that already runs under a mark.
 pub(crate) fn catch_within<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(code)).map_err(caught)
+}
+
+/// Code of the runtime's own that may panic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    None,
+    /// A panic of it is a bug.
+    Work,
+    /// A panic of it is an answer.
+    Probe,
+}
+
+fn run_own<R>(own: Own, code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore(Own);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            OWN.set(self.0);
+        }
+    }
+    let _restore = Restore(OWN.replace(own));
+    catch_within(code)
+}
+
+/// Runs code of the runtime's own and catches its panic. No mark is set: what it drops is dropped by no service.
+pub(crate) fn catch_own<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
+    run_own(Own::Work, code)
+}
+
+/// Runs code that answers by a panic: `None`, and no word about it.
+pub(crate) fn probe<R>(code: impl FnOnce() -> R) -> Option<R> {
+    install_panic_hook();
+    run_own(Own::Probe, code).ok()
 }
 
 #[cold]
@@ -145,10 +178,13 @@ pub(crate) fn install_panic_hook() {
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if LISTENING.try_with(Cell::get).unwrap_or(false) {
+            let own = OWN.try_with(Cell::get).unwrap_or(Own::None);
+            if own != Own::None || LISTENING.try_with(Cell::get).unwrap_or(false) {
                 record(info);
             }
-            before(info);
+            if own != Own::Probe {
+                before(info);
+            }
         }));
     });
 }

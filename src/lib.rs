@@ -129,6 +129,7 @@
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
 //! | `time.rs` | arithmetic on time that cannot overflow |
+//! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
@@ -146,6 +147,7 @@ compile_error!(
 
 #[cfg(feature = "policy")]
 mod apply;
+mod background;
 mod blocking;
 mod call;
 #[cfg(feature = "chaos")]
@@ -169,6 +171,7 @@ pub mod policy;
 mod port;
 mod redelivery;
 mod rulebook;
+mod runtime;
 mod service;
 mod shutdown;
 mod slot;

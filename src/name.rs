@@ -23,8 +23,8 @@ pub enum NameError {
     Dots,
     /// It begins or ends with white space, which a log line does not show.
     OuterSpace,
-    /// It contains a character that is not shown, or changes how a line is shown: a control character (a NUL, a new line,
-    /// an escape), or one that turns the direction of the text.
+    /// It contains a character that breaks a line, or changes how the line is shown: a control character such as a new line
+    /// or an escape, or one that turns the direction of the text. (A NUL does neither, and is allowed.)
     Invisible(char),
     /// It is longer than [`NAME_MAX`] bytes.
     TooLong,
@@ -37,7 +37,9 @@ impl fmt::Display for NameError {
             Self::Slash => f.write_str("contains a slash, which separates the names of a path"),
             Self::Dots => f.write_str("looks like a step through a path"),
             Self::OuterSpace => f.write_str("begins or ends with white space"),
-            Self::Invisible(letter) => write!(f, "contains the invisible character {}", letter.escape_unicode()),
+            Self::Invisible(letter) => {
+                write!(f, "contains the character {}, which changes how a line is shown", letter.escape_unicode())
+            }
             Self::TooLong => write!(f, "is longer than {NAME_MAX} bytes"),
         }
     }
@@ -60,9 +62,9 @@ pub(crate) fn check(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Control characters, and those of Unicode's formats that are no part of any word.
+/// Control characters but the one that does nothing, and those of Unicode's formats that are no part of any word.
 fn is_invisible(letter: char) -> bool {
-    letter.is_control()
+    (letter.is_control() && letter != '\0')
         || matches!(letter, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
@@ -75,6 +77,11 @@ pub(crate) fn shown(name: &str) -> String {
         shown.push_str(&format!("... and {more} more characters"));
     }
     shown
+}
+
+/// What a thread of this path may be called: the system takes no NUL.
+pub(crate) fn of_thread(path: &str) -> String {
+    path.replace('\0', "\\0")
 }
 
 /// How many names this path has.
@@ -90,7 +97,7 @@ mod tests {
     fn a_name_that_would_be_read_as_something_else_is_refused() {
         assert_eq!(check(""), Err(NameError::Empty));
         assert_eq!(check("a/b"), Err(NameError::Slash));
-        assert_eq!(check("a\0b"), Err(NameError::Invisible('\0')));
+        assert_eq!(check("a\tb"), Err(NameError::Invisible('\t')));
         assert_eq!(check("a\nb"), Err(NameError::Invisible('\n')));
         assert_eq!(check("\u{1b}[31mred"), Err(NameError::Invisible('\u{1b}')));
         assert_eq!(check("admin\u{202e}gpj"), Err(NameError::Invisible('\u{202e}')));
@@ -111,6 +118,7 @@ mod tests {
             "order#17",
             "*",
             "a.b",
+            "a\0b",
             "...",
             "ужин",
             "日本",
@@ -125,6 +133,7 @@ mod tests {
     #[test]
     fn a_refused_name_is_shown_on_one_short_line() {
         assert_eq!(shown("a\0b\n"), "a\\0b\\n");
+        assert_eq!(of_thread("app/a\0b"), "app/a\\0b");
         assert_eq!(shown(&"x".repeat(100)), format!("{}... and 36 more characters", "x".repeat(64)));
     }
 }

@@ -14,6 +14,7 @@ use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::incarnation::failure;
 use crate::rulebook::Rulebook;
+use crate::runtime;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
 use crate::slot::Control;
@@ -53,9 +54,7 @@ impl Tree {
 
     /// Sets a tree going, without waiting for its boot.
     pub(crate) async fn launch(description: Description) -> Result<Self, StartError> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(StartError::NoRuntime);
-        }
+        runtime::check()?;
         current::install_panic_hook();
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
         let path = plan.path.clone();

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::background::panic_of;
 use crate::chaos::armed::Armed;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::Experiment;
@@ -130,6 +131,9 @@ impl<'a> Course<'a> {
             // What was before is not followed.
             while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(later(begun, duration), &mut triggers).await;
+            if let Some(text) = panic_of(&mut looking) {
+                stopped.get_or_insert(format!("what looks at the claims panicked: {text}"));
+            }
             drop(looking);
         }
         let duration = seconds(begun.elapsed().min(duration));
@@ -145,6 +149,9 @@ impl<'a> Course<'a> {
         }
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
+        if let Some(text) = panic_of(&mut observer) {
+            stopped = Some(format!("what notes the events panicked: {text}"));
+        }
         drop(observer);
         self.report(duration, steady, stopped).await
     }

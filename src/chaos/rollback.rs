@@ -14,7 +14,8 @@ impl Rollbacks {
 
     /// All of them, in the order in which they were added; what went wrong with which.
     pub(super) async fn run(&mut self) -> Vec<(String, Option<String>)> {
-        tokio::spawn(undo(std::mem::take(&mut self.0))).await.unwrap_or_default()
+        let undone = tokio::spawn(undo(std::mem::take(&mut self.0))).await;
+        undone.unwrap_or_else(|error| vec![("rollbacks".to_owned(), Some(error.to_string()))])
     }
 }
 

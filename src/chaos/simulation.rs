@@ -63,6 +63,9 @@ pub struct Simulation {
     patience: Duration,
 }
 
+/// The shortest patience: a thread needs some time to begin.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+
 type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Scene>>>>;
 type Set = Arc<dyn Fn(u64) -> Setting + Send + Sync>;
 
@@ -77,10 +80,10 @@ impl Simulation {
     }
 
     /// In so much real time the clock of a run has to go on, or the run is given up as [stuck](SimulationError::Stuck).
-    /// Default: 30 seconds.
+    /// Default: 30 seconds; less than 100 ms count as 100 ms.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+        Self { patience: patience.max(PATIENCE_MIN), ..self }
     }
 
     /// Runs the experiment.

@@ -59,7 +59,8 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// What happens when a kill does not end it. Default: abandoned after five seconds.
+    /// What happens when a kill does not end it. Default: abandoned after five seconds. A time below 10 ms counts as 10 ms:
+    /// code that yields needs a turn of the scheduler to end.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.spec = self.spec.abandon(abandon);
         self
@@ -229,7 +230,8 @@ impl TaskChild {
         self
     }
 
-    /// What happens when a kill does not end it. Default: abandoned after five seconds.
+    /// What happens when a kill does not end it. Default: abandoned after five seconds. A time below 10 ms counts as 10 ms:
+    /// code that yields needs a turn of the scheduler to end.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.child = self.child.abandon(abandon);
         self

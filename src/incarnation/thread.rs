@@ -17,6 +17,7 @@ use crate::current;
 use crate::directory::LookupError;
 use crate::handle::Handle;
 use crate::incarnation::{End, failure};
+use crate::name;
 use crate::port::Waiting;
 use crate::redelivery::Redelivery;
 use crate::slot::life::{Heed, Next};
@@ -104,7 +105,7 @@ where
 {
     let (ended, end) = oneshot::channel();
     let (on_thread, runtime) = (inner.clone(), tokio::runtime::Handle::current());
-    let thread = std::thread::Builder::new().name(inner.slot.path().to_string()).spawn(move || {
+    let thread = std::thread::Builder::new().name(name::of_thread(&inner.slot.path())).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
         let exit = run(&on_thread, &*work, redelivery);

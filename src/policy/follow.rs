@@ -14,10 +14,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::apply::{Applied, ApplyError};
+use crate::background;
 use crate::policy::Policies;
 use crate::policy::problem::PolicyFileErrors;
 use crate::tree::Tree;
 use crate::world::World;
+
+/// The shortest time between two looks.
+const LOOK_MIN: Duration = Duration::from_millis(10);
 
 /// A policy file that is being followed. Dropping it ends that; what is in force stays so.
 #[derive(Debug)]
@@ -62,7 +66,8 @@ impl Followed {
     /// What makes the file be looked at, for a handler of SIGHUP.
     #[cfg(all(unix, feature = "signal"))]
     fn reload_on_hangup(&self) -> std::io::Result<()> {
-        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangups = crate::runtime::signals(|| signal(SignalKind::hangup()))?;
         let now = Arc::downgrade(&self.now);
         tokio::spawn(async move {
             while hangups.recv().await.is_some() {
@@ -101,7 +106,7 @@ impl Tree {
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
     /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same.
     ///
-    /// The file is read every `look_every`, and a change counts when two looks in a row have seen the same text. One that is
+    /// The file is read every `look_every` (at most every 10 ms), and a change counts when two looks in a row have seen the same text. One that is
     /// refused, or missing, changes nothing; the next one counts. The tree is up by now, so what the file says about starts
     /// holds from the next ones on: [`Supervisor::policies`](crate::Supervisor::policies) is for the first.
     ///
@@ -125,8 +130,11 @@ impl Tree {
         let now = Arc::new(Notify::new());
         let world = &self.world;
         let ending = world.ending.clone();
-        let following = follow(Arc::downgrade(world), ending, path.into(), look_every, now.clone(), told);
-        let task = tokio::spawn(following).abort_handle();
+        let (world, path, asked) = (Arc::downgrade(world), path.into(), now.clone());
+        let task = background::keep("what follows a policy file", move || {
+            let (world, ending, path, now) = (world.clone(), ending.clone(), path.clone(), asked.clone());
+            follow(world, ending, path, look_every.max(LOOK_MIN), now, told.clone())
+        });
         Followed { answers, now, task }
     }
 

@@ -1,7 +1,9 @@
 //! The ractor actor that a driver runs in. ractor brings the wake-ups and the links; what happened is in the facts.
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use regrow_supervisors::Panic;
 
+use crate::background::caught;
 use crate::incarnation::give_way;
 use crate::supervisor::driver::Driver;
 
@@ -23,7 +25,8 @@ impl Actor for SupervisorActor {
 
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
-            if driver.drive(&myself).await {
+            let driven = caught(driver.drive(&myself)).await;
+            if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);
                 return Ok(());
             }
@@ -51,6 +54,17 @@ impl Actor for SupervisorActor {
     }
 }
 
+impl Driver {
+    /// Its code has panicked. The driver is dropped then, and its supervisor is told why.
+    fn broken_by(&mut self, panic: Panic) -> ActorProcessingErr {
+        let path = &self.plan.path;
+        tracing::error!(%path, %panic, "a supervisor panicked, which is a bug of regrow: it ends with its children");
+        let error = panic.to_string().into();
+        self.panic = Some(panic);
+        error
+    }
+}
+
 /// Starts the driver in an actor, linked under `parent` if it has one. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     // The first wake-up boots the machine.
@@ -61,4 +75,52 @@ pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     };
     // A refusal means that the parent is being stopped: the driver is dropped, and tells its end.
     drop(spawned);
+}
+
+#[cfg(all(test, feature = "trace"))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use regrow_supervisors::{Exit, Report};
+
+    use crate::event::EventKind;
+    use crate::supervisor::Supervisor;
+    use crate::supervisor::watch::Watch;
+    use crate::testing::{Journal, until_event};
+
+    /// Panics in the supervisor's own code, once.
+    struct Bomb(AtomicBool);
+
+    impl Watch for Bomb {
+        fn up(&self) {}
+        fn reported(&self, _: &Report, _: &str, _: bool) {}
+        fn ended(&self, _: &Exit, _: bool) {}
+        fn worked(&self, _: Option<Duration>) {
+            assert!(!self.0.swap(false, Ordering::Relaxed), "boom");
+        }
+    }
+
+    // Found by `Shutdown::After(Duration::MAX)`: the supervisor had panicked, and its own supervisor heard of a kill.
+    #[tokio::test]
+    async fn a_supervisor_that_panics_ends_with_that_reason_and_is_restarted() {
+        let bomb = Arc::new(Bomb(AtomicBool::new(false)));
+        let sub = Supervisor::one_for_one("sub").watched_by(bomb.clone()).child(Journal::new().probe("a"));
+        let tree = Supervisor::one_for_one("app").child(sub).start().await.unwrap();
+        let mut events = tree.events();
+        bomb.0.store(true, Ordering::Relaxed);
+        // Whether the order is answered before the panic does not matter.
+        let _ = tree.supervisor("app/sub").unwrap().terminate_child("a").await;
+        let ended = until_event(&mut events, |event| {
+            &*event.path == "app/sub" && matches!(event.kind, EventKind::Exited { .. })
+        });
+        let Some(EventKind::Exited { exit: Exit::Panicked(panic), .. }) = ended.await.map(|event| event.kind) else {
+            panic!("the panic is its exit")
+        };
+        assert_eq!(&*panic.message, "boom");
+        let again = until_event(&mut events, |event| &*event.path == "app/sub/a" && event.generation == 2);
+        assert!(again.await.is_some());
+        assert!(tree.shutdown().await.is_clean());
+    }
 }

@@ -4,13 +4,27 @@
 //! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
-use regrow_supervisors::{ChildSpec, Intensity, Order, Policy};
+use std::time::Duration;
+
+use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order, Policy};
 
 use crate::layer::{Configured, Group};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::plan::{Plan, Planned};
 use crate::world::World;
+
+/// The least time from a kill until a child is abandoned: one that yields needs a turn of the scheduler to end. (As
+/// `Shutdown::After(0)` still lets a child see the request.)
+const ABANDON_MIN: Duration = Duration::from_millis(10);
+
+/// The spec, whose child has time to end of a kill.
+fn with_a_turn(spec: ChildSpec) -> ChildSpec {
+    match spec.abandon_rule() {
+        Abandon::After(limit) if limit < ABANDON_MIN => spec.abandon(Abandon::After(ABANDON_MIN)),
+        Abandon::After(_) | Abandon::Never => spec,
+    }
+}
 
 /// What is in force about a supervisor's children as a whole, where the code says `coded`.
 pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
@@ -44,7 +58,7 @@ impl Driver {
         if let Some(settings) = in_force.mailbox.filter(|settings| planned.slot().settings() != *settings) {
             planned.slot().configure(settings);
         }
-        (resolved(&self.world, &self.plan.path, in_force.spec), coded)
+        (with_a_turn(resolved(&self.world, &self.plan.path, in_force.spec)), coded)
     }
 
     /// What is said for children that leave something open, and the budget that they share.

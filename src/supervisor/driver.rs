@@ -10,9 +10,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Policy, Report};
+use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Panic, Policy, Report};
 use tokio::task::AbortHandle;
 
+use crate::background;
 use crate::event::EventKind;
 use crate::layer::Group;
 use crate::slot::life::Supervision;
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<Call, Pending>,
     pub(super) orders_given: u64,
+    /// The panic that has ended it: a bug of ours.
+    pub(super) panic: Option<Panic>,
 }
 
 impl Driver {
@@ -72,6 +75,7 @@ impl Driver {
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
+            panic: None,
         };
         let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
@@ -351,11 +355,14 @@ impl Driver {
         }
         if let Some(at) = due {
             let (moment, facts) = (self.world.moment(at), self.facts.clone());
-            let timer = tokio::spawn(async move {
-                tokio::time::sleep_until(moment).await;
-                facts.push(Fact::Tick);
+            let timer = background::keep("the timer of a supervisor", move || {
+                let facts = facts.clone();
+                async move {
+                    tokio::time::sleep_until(moment).await;
+                    facts.push(Fact::Tick);
+                }
             });
-            self.timer = Some((at, timer.abort_handle()));
+            self.timer = Some((at, timer));
         }
     }
 }
@@ -374,6 +381,7 @@ impl Drop for Driver {
                 control.kill();
             }
         }
-        self.end(Exit::Killed);
+        let exit = self.panic.take().map_or(Exit::Killed, Exit::Panicked);
+        self.end(exit);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Policy};
 use tokio::task::AbortHandle;
 
+use crate::background::keep;
 use crate::slot::status::{State, Status};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::world::World;
@@ -50,8 +51,9 @@ impl Lookout {
             if world.directory.get(path).is_none() {
                 tracing::error!(path, "a service that others depend on is not in the tree: they wait for it");
             }
-            let task = tokio::spawn(follow(world.clone(), facts.clone(), name.clone()));
-            self.watched.insert(name.clone(), task.abort_handle());
+            let (world, facts, known) = (world.clone(), facts.clone(), name.clone());
+            let task = keep("the watch on a dependency", move || follow(world.clone(), facts.clone(), known.clone()));
+            self.watched.insert(name.clone(), task);
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::background::keep_on_thread;
 use crate::event::EventKind;
 use crate::watchdog::Who;
 use crate::world::World;
@@ -27,7 +28,10 @@ const NAME: &str = "regrow-watchdog";
 /// Starts the thread. It ends when nobody is watched any more, and with the tree.
 pub(super) fn start(world: Weak<World>) -> Option<Thread> {
     let runtime = Handle::current();
-    match Builder::new().name(NAME.into()).spawn(move || run(&world, &runtime)) {
+    match Builder::new()
+        .name(NAME.into())
+        .spawn(move || keep_on_thread("the thread of the watchdog", || run(&world, &runtime)))
+    {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
             tracing::error!(%error, "no thread could be started to find code that blocks");

@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::background;
 use crate::port::Port;
 use crate::slot::AnySlot;
 use crate::sync::lock;
@@ -99,7 +100,8 @@ impl Watchdog {
         if limit.is_some() {
             self.is_on.store(true, Ordering::Relaxed);
             if !std::mem::replace(&mut register.has_sampler, true) {
-                tokio::spawn(sampler::run(Arc::downgrade(world), self.bell.clone()));
+                let (world, bell) = (Arc::downgrade(world), self.bell.clone());
+                background::keep("the watchdog", move || sampler::run(world.clone(), bell.clone()));
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),

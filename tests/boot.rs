@@ -12,6 +12,8 @@ use common::{Census, Inert, MS, SEC, Starts, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, StartError, State, Supervisor};
 use regrow::{ignore, mailbox};
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 fn inert(name: &str, starts: &Starts) -> ServiceChild<()> {
     Child::service_with(name, starts.clone(), |starts, _ctx| async move {
@@ -83,6 +85,32 @@ fn outside_of_a_runtime_nothing_starts() {
         Poll::Ready(Err(StartError::NoRuntime)) => assert_eq!(starts.made(), 0),
         other => panic!("{other:?}"),
     }
+}
+
+// Found by a runtime without `enable_time`: the tree started, its timer panicked, and a shutdown was not bounded any more.
+#[test]
+fn in_a_runtime_without_a_timer_nothing_starts() {
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let starts = Starts::default();
+        let runtime = builder.enable_io().build().unwrap();
+        let error = runtime.block_on(Supervisor::one_for_one("app").child(inert("a", &starts)).start()).unwrap_err();
+        assert!(matches!(error, StartError::NoTimer) && error.to_string().contains("`enable_time`"), "{error}");
+        assert_eq!(starts.made(), 0);
+    }
+}
+
+#[test]
+fn any_runtime_with_a_timer_will_do() {
+    async fn lives() {
+        let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
+        assert!(soon("the end", tree.shutdown()).await.is_clean());
+    }
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(lives());
+    runtime.block_on(LocalSet::new().run_until(async { tokio::task::spawn_local(lives()).await.unwrap() }));
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let outside = runtime.handle().clone();
+    std::thread::spawn(move || outside.block_on(lives())).join().unwrap();
 }
 
 // Nobody waits for what cannot come.

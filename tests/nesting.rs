@@ -1,10 +1,11 @@
-//! How deep a tree may be: the limit is stated, a tree at the limit works in all it does, and one name more is refused.
+//! How deep a tree may be, and what its children may be called: the limit is stated, a tree at the limit works in all it
+//! does, and one name more is refused; a name that breaks a line is refused by every way in.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{ManageError, NESTING_MAX, StartError, Supervisor, Tree};
+use regrow::{DynamicSupervisor, ManageError, NESTING_MAX, NameError, StartError, Supervisor, Tree};
 
 /// Supervisors around a leaf; together they are so many names.
 fn nested(journal: &Journal, names: usize) -> Supervisor {
@@ -123,4 +124,51 @@ fn what_is_added_deep_below_counts_from_the_root() {
         assert!(matches!(error, ManageError::Refused(StartError::TooDeep { .. })), "{error}");
         tokio::time::timeout(Duration::from_secs(60), tree.shutdown()).await.unwrap();
     });
+}
+
+// Found by a name with a NUL: the thread could not be named, and each attempt panicked in our code.
+#[tokio::test]
+async fn a_thread_is_named_after_whatever_its_child_is_called() {
+    let child = regrow::Child::thread("a\0b", |inbox: regrow::Inbox<u64>| {
+        inbox.for_each(drop);
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+    assert!(tree.lookup::<u64>("app/a\0b").unwrap().cast(1).is_ok());
+    assert!(tree.shutdown().await.is_clean());
+}
+
+#[tokio::test]
+async fn a_name_that_breaks_a_line_is_refused_by_every_way_in() {
+    let journal = Journal::new();
+    let bad = "a\nERROR all is lost";
+    let is_refused = |error: &StartError| {
+        let why = NameError::Invisible('\n');
+        matches!(error, StartError::InvalidName { name, why: found, .. } if **name == *bad && *found == why)
+    };
+    let error = Supervisor::one_for_one(bad).start().await.unwrap_err();
+    assert!(is_refused(&error) && error.to_string().lines().count() == 1, "{error}");
+    let error = Supervisor::one_for_one("app").child(journal.probe(bad)).start().await.unwrap_err();
+    assert!(is_refused(&error), "{error}");
+    let ring = regrow::Partitioned::new(bad, 1, {
+        let journal = journal.clone();
+        move |_| journal.probe("?")
+    });
+    let error = Supervisor::one_for_one("app").child(ring).start().await.unwrap_err();
+    assert!(is_refused(&error), "{error}");
+
+    let maker = journal.clone();
+    let pool = DynamicSupervisor::new("pool").template(move |name: &'static str| maker.probe(name));
+    let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();
+    let pool = tree.dynamic("app/pool").unwrap();
+    for error in [
+        tree.supervisor("app").unwrap().start_child(journal.probe(bad)).await.unwrap_err(),
+        tree.supervisor("app").unwrap().start_child(Supervisor::one_for_one(bad)).await.unwrap_err(),
+        pool.start_child(journal.probe(bad)).await.unwrap_err(),
+        pool.template::<&'static str>().unwrap().start_child(bad).await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, ManageError::Refused(error) if is_refused(error)), "{error}");
+    }
+    assert!(journal.lines().is_empty());
+    tree.shutdown().await;
 }

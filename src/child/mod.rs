@@ -35,6 +35,9 @@ pub use service::{ServiceChild, TaskChild};
 /// A child that a kill does not end is abandoned 5 s after it. Mailboxes hold 1024 messages, refuse more, and keep what
 /// is queued through restarts. The message in hand is lost with its incarnation, unless
 /// [redelivery](ServiceChild::redeliver) is asked for.
+///
+/// A name is unique among its siblings and has no slash in it; [`NameError`](crate::NameError) lists what else is refused. No
+/// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.
 pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) kind: Kind,

@@ -16,7 +16,7 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 use crate::dependencies::Graph;
 use crate::layer::{Configured, Group, Layer};
 use crate::policy::{phrases, words};
-use crate::supervisor::adopting::Configuration;
+use crate::supervisor::adopting::{Configuration, Wanted};
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::world::World;
@@ -163,7 +163,7 @@ impl World {
         scope: &str,
         Configuration { path, coded, now }: Configuration,
         applied: &mut Applied,
-    ) -> Option<(Arc<str>, Configured, Configured)> {
+    ) -> Option<Wanted> {
         // One that came after the check, and for which this makes no sense, keeps what it has.
         let mut wanted = layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
         wanted.spec = resolved(self, scope, wanted.spec);
@@ -181,7 +181,7 @@ impl World {
                 When::AtNextStart => applied.at_next_start.push(change),
             }
         }
-        Some((path, coded, wanted))
+        Some(Wanted { path, own: coded.own, wanted })
     }
 
     fn supervisors(self: &Arc<Self>) -> Vec<SupervisorHandle> {
@@ -192,14 +192,11 @@ impl World {
 
 impl SupervisorHandle {
     /// Takes what is wanted for its children, and itself, for what is in force.
-    async fn adopt(&self, wanted: Vec<(Arc<str>, Configured, Configured)>) -> Result<(), crate::ManageError> {
-        let own = wanted.iter().find(|(path, ..)| **path == *self.path()).and_then(|(.., wanted)| wanted.group);
+    async fn adopt(&self, wanted: Vec<Wanted>) -> Result<(), crate::ManageError> {
+        let (own, children): (Vec<_>, Vec<_>) = wanted.iter().partition(|one| *one.path == *self.path());
+        let own = own.first().and_then(|own| own.wanted.group);
         let adjustment = Adjustment {
-            specs: wanted
-                .iter()
-                .filter(|(path, ..)| **path != *self.path())
-                .map(|(.., new)| new.spec.clone())
-                .collect(),
+            specs: children.into_iter().map(|child| child.wanted.spec.clone()).collect(),
             intensity: own.map(|group| group.intensity),
             budget_clock: own.map(|group| group.budget_clock),
         };

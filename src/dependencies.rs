@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use regrow_supervisors::Policy;
+
 use crate::directory::full_path;
 use crate::layer::Layer;
 use crate::supervisor::StartError;
@@ -14,10 +16,11 @@ use crate::supervisor::plan::Plan;
 pub(crate) struct Graph(BTreeMap<Arc<str>, Vec<Arc<str>>>);
 
 impl Graph {
-    /// What the services of a planned tree, or subtree, depend on, with what the layer says. `outside` knows the paths of the
-    /// tree that it is to be a part of.
+    /// What the services of a planned tree, or subtree, depend on, with what the root says for every service, and the layer.
+    /// `outside` knows the paths of the tree that it is to be a part of.
     pub(crate) fn of(
         plan: &Plan,
+        tree: Option<&Arc<Policy>>,
         layer: Option<&dyn Layer>,
         outside: impl Fn(&str) -> bool,
     ) -> Result<Self, StartError> {
@@ -29,8 +32,8 @@ impl Graph {
         let mut said = Vec::new();
         plan.for_each(&mut |plan| {
             for child in &plan.children {
-                let coded = child.coded(&plan.terms.defaults);
-                let spec = layer.map_or_else(|| coded.spec.clone(), |layer| layer.apply(&child.path, &coded).spec);
+                let coded = child.coded(plan.defaults(tree, child.is_supervisor()));
+                let spec = layer.map_or_else(|| coded.whole(), |layer| layer.apply(&child.path, &coded)).spec;
                 said.push((plan.path.clone(), child.path.clone(), spec));
             }
         });

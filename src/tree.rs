@@ -58,6 +58,7 @@ impl Tree {
         }
         current::install_panic_hook();
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
+        plan.check_redelivery(plan.terms.defaults.as_ref())?;
         let path = plan.path.clone();
         let refusal = match current::catch(|| plan.init()) {
             Ok(Ok(())) => None,
@@ -70,7 +71,7 @@ impl Tree {
         }
         let mut error_types = Vec::new();
         plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
-        Graph::of(&plan, plan.terms.layer.as_deref(), |_| false)?.check()?;
+        Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
         let (root, seen) = watch::channel(Root::Booting);
         let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());

@@ -12,6 +12,7 @@ use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, Birth, Life, OnKill, foreign, task, thread};
+use crate::layer::Named;
 use crate::mailbox::{Reserved, Settings};
 use crate::service::Service;
 use crate::supervisor::Supervisor;
@@ -37,6 +38,7 @@ pub use service::{ServiceChild, TaskChild};
 /// [redelivery](ServiceChild::redeliver) is asked for.
 pub struct Child {
     pub(crate) spec: ChildSpec,
+    pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
     /// In a bare task or in an actor; `None` leaves it to the supervisor.
@@ -124,7 +126,7 @@ impl Child {
             let body = task::live(inner.clone(), work.clone());
             birth.live(&inner, OnKill::Drop, Box::pin(body))
         });
-        TaskChild { child: child.restart(Restart::Transient) }
+        TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
 
     /// A service that owns an OS thread and iterates its mailbox; `work` runs anew for every incarnation.
@@ -184,9 +186,9 @@ impl Child {
 
     /// A supervisor whose description is made anew at each of its starts but the first.
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
-        let (spec, kind) = (first.spec.clone(), first.shape.kind());
+        let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(build))));
-        Child { spec, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, light: None, recipe }
     }
 
     /// Gives it another name.
@@ -214,9 +216,9 @@ impl From<DynamicSupervisor> for Child {
 
 impl From<Description> for Child {
     fn from(description: Description) -> Self {
-        let (spec, kind) = (description.spec.clone(), description.shape.kind());
+        let (spec, named, kind) = (description.spec.clone(), description.terms.named, description.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
-        Child { spec, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, light: None, recipe }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::child::{Child, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::Kind;
 use crate::incarnation::{Birth, Life};
+use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::redelivery::Redelivery;
 use crate::slot::Slot;
@@ -17,6 +18,7 @@ use crate::slot::Slot;
 #[must_use = "a child does nothing until a supervisor has it"]
 pub struct ServiceChild<M: Send + 'static> {
     spec: ChildSpec,
+    named: Named,
     kind: Kind,
     drain: bool,
     light: Option<bool>,
@@ -37,6 +39,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     ) -> Self {
         Self {
             spec: ChildSpec::new(name),
+            named: Named::default(),
             kind,
             drain: false,
             light: None,
@@ -50,12 +53,20 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// Which exits call for a restart. Default: permanent.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.spec = self.spec.restart(restart);
+        self.named.restart = true;
+        self
+    }
+
+    /// For a kind of child whose restart type is another one than permanent.
+    pub(super) fn restart_by_default(mut self, restart: Restart) -> Self {
+        self.spec = self.spec.restart(restart);
         self
     }
 
     /// How it is stopped. Default: asked, and killed after five seconds.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.spec = self.spec.shutdown(shutdown);
+        self.named.shutdown = true;
         self
     }
 
@@ -88,6 +99,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// How many messages may wait, the one in hand not counted. Default: 1024. Zero is refused when the tree starts.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.settings.capacity = messages;
+        self.named.capacity = true;
         self
     }
 
@@ -99,12 +111,14 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// What happens to one message more than there is room for. Default: refused.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
+        self.named.overflow = true;
         self
     }
 
     /// What happens to queued messages when an incarnation ends. Default: kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;
+        self.named.on_restart = true;
         self
     }
 
@@ -189,6 +203,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
         }
         Child {
             spec: child.spec,
+            named: child.named,
             kind: child.kind,
             drain: child.drain,
             light: child.light,

@@ -11,7 +11,6 @@ use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
 use crate::policy::rules::Rules;
 use crate::policy::said::{Field, Leaf, Said, group};
-use crate::policy::source::Place;
 use crate::policy::texts::Names;
 use crate::policy::words::OneOf;
 

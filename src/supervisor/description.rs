@@ -142,6 +142,7 @@ macro_rules! supervisor_settings {
             /// transient supervisor that gave up stays down (OTP rule 99).
             pub fn restart(mut self, restart: regrow_supervisors::Restart) -> Self {
                 self.base.spec = self.base.spec.restart(restart);
+                self.base.terms.named.restart = true;
                 self
             }
 
@@ -149,6 +150,7 @@ macro_rules! supervisor_settings {
             /// limits of their own. When a limit passes, its subtree is killed, youngest first.
             pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
                 self.base.spec = self.base.spec.shutdown(shutdown);
+                self.base.terms.named.shutdown = true;
                 self
             }
 
@@ -159,9 +161,15 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// The policy of its direct children, as far as they leave it open.
+            /// The policy of its direct children, as far as they leave it open. As a root: of every service of the tree,
+            /// at any depth, and of the supervisors directly below.
+            ///
+            /// What a child says of itself wins over the supervisor above it, and that over the root. A policy file has
+            /// the same three classes: its `[defaults]` win over the root's, and give way to what is said here for a
+            /// nested supervisor, or for one child.
             pub fn defaults(mut self, policy: regrow_supervisors::Policy) -> Self {
-                self.base.terms.defaults = policy;
+                self.base.terms.defaults =
+                    (policy != regrow_supervisors::Policy::default()).then(|| std::sync::Arc::new(policy));
                 self
             }
 

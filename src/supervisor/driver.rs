@@ -73,12 +73,12 @@ impl Driver {
             orders: HashMap::new(),
             orders_given: 0,
         };
-        let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
+        let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
-        for ((key, planned), coded) in keys.into_iter().zip(&plan.children).zip(coded) {
-            driver.children.insert(key, Entry::new(planned, false, coded));
+        for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
+            driver.children.insert(key, Entry::new(planned, false, own));
             driver.prepare(key);
         }
         driver

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Policy};
 
 use crate::directory::Kind;
-use crate::layer::Configured;
+use crate::layer::{Configured, Named};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
@@ -24,8 +24,8 @@ pub(crate) struct Entry {
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) was_asked: bool,
-    /// What the code says of it, where a layer over the code says something else.
-    pub(crate) coded: Option<Box<Configured>>,
+    pub(crate) own: Own,
+    pub(crate) named: Named,
     /// Its place in the line of starts, while it is starting.
     pub(crate) ticket: Option<Ticket>,
     /// What it had handled before its present life.
@@ -36,8 +36,39 @@ pub(crate) struct Entry {
     pub(crate) is_added: bool,
 }
 
+/// What the code says of a child alone, beside what is in force for it. Of a million children none needs a copy of its own
+/// as long as no layer is there.
+#[derive(Debug, Clone)]
+pub(crate) enum Own {
+    /// What is in force.
+    InForce,
+    /// The same without a policy: that is its supervisor's, or the root's.
+    NoPolicy,
+    Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Configured>),
+}
+
+impl Own {
+    pub(crate) fn new(own: &Configured, in_force: &Configured) -> Self {
+        if own == in_force {
+            return Self::InForce;
+        }
+        let silent = Configured { spec: in_force.spec.clone().policy(Policy::default()), ..in_force.clone() };
+        if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }
+    }
+
+    /// Where `now` is in force.
+    #[cfg(feature = "policy")]
+    pub(crate) fn get(&self, now: &Configured) -> Configured {
+        match self {
+            Self::InForce => now.clone(),
+            Self::NoPolicy => Configured { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
+            Self::Else(own) => Configured::clone(own),
+        }
+    }
+}
+
 impl Entry {
-    pub(crate) fn new(planned: &Planned, is_added: bool, coded: Option<Box<Configured>>) -> Box<Self> {
+    pub(crate) fn new(planned: &Planned, is_added: bool, own: Own) -> Box<Self> {
         Box::new(Self {
             path: planned.path.clone(),
             slot: planned.slot().clone(),
@@ -49,7 +80,8 @@ impl Entry {
             drain: planned.drain,
             light: planned.light,
             was_asked: false,
-            coded,
+            own,
+            named: planned.named,
             ticket: None,
             handled_before: 0,
             blame: None,
@@ -58,8 +90,8 @@ impl Entry {
     }
 
     /// It is to be made in another way from its next start on.
-    pub(crate) fn replan(&mut self, planned: &Planned, coded: Option<Box<Configured>>) {
-        self.coded = coded;
+    pub(crate) fn replan(&mut self, planned: &Planned, own: Own) {
+        (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);

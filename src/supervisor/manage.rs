@@ -117,7 +117,11 @@ impl SupervisorHandle {
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),
-            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), None, exists)?.check(),
+            Make::Supervisor(recipe) => {
+                let (plan, tree) = (recipe.plan(), self.world.rulebook.defaults());
+                plan.check_redelivery(tree)?;
+                Graph::of(&plan, tree, None, exists)?.check()
+            }
         }
     }
 
@@ -248,6 +252,7 @@ impl SupervisorHandle {
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
+        plan.check_redelivery(self.world.rulebook.defaults())?;
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
         self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await
     }

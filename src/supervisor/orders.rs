@@ -27,11 +27,11 @@ impl Driver {
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
         planned.list(&self.world);
-        let (_, coded) = self.configured(&planned);
+        let (_, own) = self.configured(&planned);
         match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, coded),
+            Occupied(mut known) => known.get_mut().replan(&planned, own),
             Vacant(new) => {
-                new.insert(Entry::new(&planned, true, coded));
+                new.insert(Entry::new(&planned, true, own));
             }
         }
         self.prepare(child);

@@ -11,7 +11,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::{Facet, Kind, Listed};
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
 use crate::redelivery;
 use crate::slot::{AnySlot, Slot};
@@ -35,6 +35,7 @@ pub(crate) struct Plan {
 #[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
+    pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) path: Arc<str>,
     slot: Arc<Reserved>,
@@ -81,10 +82,6 @@ impl Plan {
         );
         let children =
             children.into_iter().map(|child| Planned::new(child, &path, known)).collect::<Result<Vec<_>, _>>()?;
-        let shared = shape.intensity();
-        for child in &children {
-            child.check_redelivery(&terms.defaults, shared)?;
-        }
         let plan = Self { path, shape, slot, children, init, watch, terms };
         plan.slot.set_path(&plan.path);
         Ok(plan)
@@ -107,6 +104,29 @@ impl Plan {
         match &self.init {
             Some(init) => init(),
             None => Ok(()),
+        }
+    }
+
+    /// Checks what makes sense only under the root's defaults: that no message alone uses up the restarts.
+    pub(crate) fn check_redelivery(&self, tree: Option<&Arc<Policy>>) -> Result<(), StartError> {
+        let mut checked = Ok(());
+        self.for_each(&mut |plan| {
+            let shared = plan.shape.intensity();
+            let check = |child: &Planned| child.check_redelivery(&plan.defaults(tree, child.is_supervisor()), shared);
+            if checked.is_ok() {
+                checked = plan.children.iter().try_for_each(check);
+            }
+        });
+        checked
+    }
+
+    /// What is said for its children, where `tree` are the root's defaults. They are for services, and below the root itself
+    /// for supervisors too.
+    pub(crate) fn defaults(&self, tree: Option<&Arc<Policy>>, is_supervisor: bool) -> Defaults {
+        let here = self.terms.defaults.clone();
+        match self.path.contains('/') {
+            true => Defaults { tree: tree.filter(|_| !is_supervisor).cloned(), siblings: here },
+            false => Defaults { tree: here, siblings: None },
         }
     }
 
@@ -148,7 +168,7 @@ impl Plan {
 
 impl Planned {
     pub(crate) fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<Self, StartError> {
-        let Child { spec, kind, drain, light, recipe } = child;
+        let Child { spec, named, kind, drain, light, recipe } = child;
         if !is_valid(spec.id()) {
             return Err(StartError::InvalidName { supervisor: scope.clone(), name: spec.id().into() });
         }
@@ -177,6 +197,7 @@ impl Planned {
         };
         Ok(Self {
             spec,
+            named,
             kind,
             path,
             slot: Arc::new(slot),
@@ -188,22 +209,24 @@ impl Planned {
         })
     }
 
-    /// Below a supervisor with these defaults and this budget.
-    pub(crate) fn check_redelivery(&self, defaults: &Policy, shared: Intensity) -> Result<(), StartError> {
+    /// Below a supervisor with this budget.
+    pub(crate) fn check_redelivery(&self, defaults: &Defaults, shared: Intensity) -> Result<(), StartError> {
         redelivery::check(&self.path, self.redeliveries, &self.spec, defaults, shared)
     }
 
-    /// What the code says about it, below a supervisor with these defaults.
-    pub(crate) fn coded(&self, defaults: &Policy) -> Configured {
-        let spec = match *defaults == Policy::default() {
-            true => self.spec.clone(),
-            false => self.spec.clone().policy(self.spec.policy_rule().or(defaults)),
-        };
+    /// What the code says about it, where it leaves the rest to these defaults.
+    pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
         let group = match &self.make {
             Make::Life(_) => None,
             Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        Configured { spec, mailbox: self.settings, group, is_supervisor: group.is_some() }
+        let is_supervisor = self.is_supervisor();
+        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, is_supervisor };
+        Coded { own, named: self.named, defaults }
+    }
+
+    pub(crate) fn is_supervisor(&self) -> bool {
+        matches!(self.make, Make::Supervisor(_))
     }
 
     /// Lists the child and everything below it.

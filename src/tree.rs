@@ -100,14 +100,32 @@ impl Tree {
         self.world.supervisor_of(path)
     }
 
-    async fn booted(mut self) -> Result<Self, StartError> {
+    pub(crate) async fn booted(mut self) -> Result<Self, StartError> {
         match self.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: self.path.clone(), exit }),
+            Root::Ended { exit, was_up: false } => Err(self.boot_error(exit)),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
                 Ok(self)
             }
         }
+    }
+
+    pub(crate) fn boot_error(&self, exit: Exit) -> StartError {
+        StartError::Boot { path: self.path.clone(), exit }
+    }
+
+    /// The tree is over.
+    #[cfg(feature = "signal")]
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.root.borrow(), Root::Ended { .. })
+    }
+
+    /// How many children run, supervisors left out.
+    #[cfg(feature = "signal")]
+    pub(crate) fn running(&self) -> usize {
+        let listed = self.world.directory.under(&self.path);
+        let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
+        runs.count()
     }
 
     /// The root's name, with which every path begins.
@@ -253,7 +271,7 @@ impl fmt::Debug for Tree {
 /// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
 #[derive(Clone)]
 pub struct Directory {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
 }
 
 impl Directory {
@@ -285,6 +303,12 @@ impl Directory {
     /// What kind of child has this path.
     pub fn kind(&self, path: &str) -> Option<Kind> {
         Some(self.world.directory.get(path)?.kind)
+    }
+
+    /// Whether the tree was told to end or is ending: see [`Tree::is_draining`]. A service finds the directory by
+    /// [`Context::directory`](crate::Context::directory).
+    pub fn is_draining(&self) -> bool {
+        self.world.ending.is_draining()
     }
 
     /// Follows the status of the child with this path, whatever its kind.

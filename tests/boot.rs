@@ -216,7 +216,7 @@ async fn a_child_that_dies_during_boot_does_not_fail_it_and_is_restarted_after_i
 async fn a_tree_that_gives_up_right_after_its_boot_has_started() {
     let brief = Child::task("brief", |_| async { anyhow::bail!("enough") });
     let tree = Supervisor::one_for_one("app").child(brief).start().await.unwrap();
-    assert!(matches!(tree.wait().await, Exit::Shutdown));
+    assert!(matches!(tree.wait().await.exit, Exit::Shutdown));
 }
 
 // The answer to the cycle: mailboxes first, then the directory, then the services.

@@ -1,10 +1,12 @@
 //! What a supervisor's driver knows of a child.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow_supervisors::Exit;
 
 use crate::directory::Kind;
+use crate::gave_up::GaveUp;
 use crate::layer::Configured;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
@@ -18,12 +20,15 @@ pub(crate) struct Entry {
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
+    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
     /// What the factory said of the present incarnation.
     pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
     pub(crate) light: bool,
-    pub(crate) was_asked: bool,
+    /// When the present attempt was asked to stop.
+    pub(crate) asked_at: Option<Duration>,
     /// What the code says of it, where a layer over the code says something else.
     pub(crate) coded: Option<Box<Configured>>,
     /// Its place in the line of starts, while it is starting.
@@ -48,7 +53,8 @@ impl Entry {
             kind: planned.kind,
             drain: planned.drain,
             light: planned.light,
-            was_asked: false,
+            asked_at: None,
+            gave_up: None,
             coded,
             ticket: None,
             handled_before: 0,

@@ -7,6 +7,7 @@ pub(crate) mod configure;
 pub(crate) mod description;
 pub(crate) mod driver;
 pub(crate) mod dynamic;
+mod ends;
 pub(crate) mod entry;
 pub(crate) mod facts;
 pub(crate) mod gates;

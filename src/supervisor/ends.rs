@@ -27,7 +27,8 @@ impl Driver {
                     let (path, took_ms) = (&entry.path, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
                     tracing::info!(%path, generation = entry.generation(), took_ms, "child took long to stop");
                 }
-                if was_killed {
+                // When the limit of the tree is reached, supervisors only waited for their children.
+                if was_killed && !(entry.kind.is_supervisor() && self.world.ending.is_hurried()) {
                     self.world.ending.killed(&entry.path);
                 }
             }

@@ -108,7 +108,7 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
-        if entry.asked_at.is_some() {
+        if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
             self.world.ending.killed(&entry.path);
         }
         let (path, slot) = (&entry.path, &entry.slot);

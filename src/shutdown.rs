@@ -53,6 +53,8 @@ impl Tree {
         self.order_stop();
         let Bounds { kill_at, abandon_at } = Bounds::new(begun, limit);
         if !self.has_ended_by(kill_at).await {
+            let (path, children) = (self.path(), self.running());
+            tracing::warn!(%path, children, "the limit is reached: killing all that is left");
             self.kill_all();
         }
         if !self.has_ended_by(abandon_at).await {

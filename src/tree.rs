@@ -35,7 +35,7 @@ use crate::world::World;
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
 ///
 /// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
-/// Dropping it kills it, and says so in the log.
+/// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
     path: Arc<str>,
     pub(crate) facts: Arc<Facts>,
@@ -47,7 +47,7 @@ pub struct Tree {
 impl Tree {
     pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
         let tree = Self::launch(description).await?;
-        // Should this future be dropped here, `tree` is, and kills what has started.
+        // If this future is dropped here, `tree` is, and stops what is up.
         tree.booted().await
     }
 
@@ -121,7 +121,6 @@ impl Tree {
     }
 
     /// How many children run, supervisors left out.
-    #[cfg(feature = "signal")]
     pub(crate) fn running(&self) -> usize {
         let listed = self.world.directory.under(&self.path);
         let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
@@ -255,9 +254,13 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
-            let when = if self.is_started { "it ran" } else { "it started" };
-            tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
-            self.facts.push(Fact::Kill);
+            if self.is_started {
+                tracing::warn!(path = %self.path, "the tree was dropped while it ran and is killed; use `Tree::shutdown`");
+                self.facts.push(Fact::Kill);
+            } else {
+                tracing::warn!(path = %self.path, "the start of the tree was dropped: what is up is stopped in order");
+                self.order_stop();
+            }
         }
     }
 }

@@ -76,7 +76,8 @@ impl Tree {
 /// `std::process::exit`.
 ///
 /// Dropping the future lets a tree that was started before run on, and no signal is waited for any more; signals do not end
-/// the process by their default effect again, but the third does. A tree that this started is killed.
+/// the process by their default effect again, but the third does. A tree that this started is killed; if it is still
+/// starting, what is up is stopped in order.
 #[must_use = "it does nothing until it is awaited"]
 pub struct RunUntilSignal<'a> {
     what: What<'a>,
@@ -189,11 +190,11 @@ impl Run<'_> {
         let (tree, begun) = (self.tree, Instant::now());
         let bounds = self.limit.map_or_else(Bounds::default, |limit| Bounds::new(begun, limit));
         let path = tree.path();
-        tracing::info!(path, signal = signal.name, "signal received");
+        tracing::info!(%path, signal = signal.name, "signal received");
         let mut second = None;
         if !drain.is_zero() {
             tree.world.ending.begin_to_drain();
-            tracing::info!(path, drain_ms = millis(drain), "draining: readiness is off, and the tree serves on");
+            tracing::info!(%path, drain_ms = millis(drain), "draining: readiness is off, and the tree serves on");
             let until = [begun.checked_add(drain), bounds.kill_at].into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -202,7 +203,7 @@ impl Run<'_> {
             }
         }
         let (children, limit_ms) = (tree.running(), self.limit.map(millis));
-        tracing::info!(path, children, limit_ms, "stopping");
+        tracing::info!(%path, children, limit_ms, "stopping");
         tree.order_stop();
         if second.is_none() {
             tokio::select! {
@@ -221,11 +222,11 @@ impl Run<'_> {
         let (path, children) = (self.tree.path(), self.tree.running());
         let abandon_at = match second {
             Some(signal) => {
-                tracing::warn!(path, signal = signal.name, children, "second signal: killing all that is left");
+                tracing::warn!(%path, signal = signal.name, children, "second signal: killing all that is left");
                 [Instant::now().checked_add(LAST_PART), bounds.abandon_at].into_iter().flatten().min()
             }
             None => {
-                tracing::warn!(path, children, "the limit is reached: killing all that is left");
+                tracing::warn!(%path, children, "the limit is reached: killing all that is left");
                 bounds.abandon_at
             }
         };
@@ -245,10 +246,10 @@ fn verdict(report: ShutdownReport) -> Result<ShutdownReport, RunError> {
         return Ok(report);
     }
     if report.was_wanted() {
-        tracing::warn!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, and not as asked");
+        tracing::warn!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, but not as asked");
         return Ok(report);
     }
-    tracing::error!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, and was not to");
+    tracing::error!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, and should not have");
     Err(RunError::Ended(UncleanEnd::new(report)))
 }
 

@@ -54,7 +54,7 @@ impl Tree {
 /// |---|---|
 /// | first, during the start | what is up is stopped in order, and what is starting is not waited for |
 /// | first | [readiness](Tree::is_draining) turns false, the tree serves on for the [drain](Self::drain), then stops in order |
-/// | second | everything that is left is killed at once, also during the drain; what a kill does not end within a second is abandoned |
+/// | second | everything that is left is killed at once, unasked if the drain goes on; what a kill does not end within a second is abandoned |
 /// | third | ends the process with the status 128 plus the number of the signal, whatever it does, and also after this has returned |
 ///
 /// Signals are heard by a thread of their own, also while every thread of the runtime is blocked. The story from the signal
@@ -202,10 +202,12 @@ impl Run<'_> {
                 signal = self.signals.next() => second = Some(signal),
             }
         }
-        let (children, limit_ms) = (tree.running(), self.limit.map(millis));
-        tracing::info!(%path, children, limit_ms, "stopping");
-        tree.order_stop();
-        if second.is_none() {
+        // After a second signal, or a drain that took all the time there was, nothing is asked any more.
+        let is_late = bounds.kill_at.is_some_and(|at| at <= Instant::now());
+        if second.is_none() && !is_late {
+            let (children, limit_ms) = (tree.running(), self.limit.map(millis));
+            tracing::info!(%path, children, limit_ms, "stopping");
+            tree.order_stop();
             tokio::select! {
                 biased;
                 _ = tree.has_ended_by(bounds.kill_at) => {}

@@ -168,6 +168,7 @@ impl World {
 
     /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
     pub(crate) fn kill_all(&self, root: &str) {
+        self.ending.begin_to_note();
         self.ending.hurry();
         for (_, listed) in self.directory.under(root) {
             if let Some(Control::Supervisor(facts)) = listed.slot.control() {

@@ -102,7 +102,7 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file, and in a
+//! name, which changes ractor's traits for all. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!

@@ -83,8 +83,10 @@ pub struct RunUntilSignal<'a> {
     what: What<'a>,
     limit: Option<Duration>,
     drain: Duration,
-    when_up: Option<Box<dyn FnOnce(&Tree) + Send + 'a>>,
+    when_up: Option<WhenUp<'a>>,
 }
+
+type WhenUp<'a> = Box<dyn FnOnce(&Tree) + Send + 'a>;
 
 enum What<'a> {
     Tree(&'a Tree),
@@ -166,11 +168,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn serve(
-        mut self,
-        drain: Duration,
-        when_up: Option<Box<dyn FnOnce(&Tree) + Send + '_>>,
-    ) -> Result<ShutdownReport, RunError> {
+    async fn serve(mut self, drain: Duration, when_up: Option<WhenUp<'_>>) -> Result<ShutdownReport, RunError> {
         if let Some(then) = when_up {
             then(self.tree);
         }

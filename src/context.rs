@@ -19,6 +19,7 @@ use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
+use crate::tree::Directory;
 use crate::world::World;
 
 /// What every incarnation knows, whatever its kind.
@@ -64,6 +65,10 @@ impl<M: Send + 'static> Inner<M> {
         self.world.directory.resolve(&self.scope, name)
     }
 
+    fn directory(&self) -> Directory {
+        Directory { world: self.world.clone() }
+    }
+
     fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
         self.world.supervisor(&self.scope)
     }
@@ -104,6 +109,11 @@ impl<S: crate::Service> Context<S> {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
+    }
+
+    /// The paths of the whole tree and what is there, and whether the tree [is draining](Directory::is_draining).
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
     }
 
     /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
@@ -314,6 +324,11 @@ impl TaskContext {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
+    }
+
+    /// The paths of the whole tree and what is there: see [`Context::directory`].
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
     }
 
     /// The task's own supervisor, as [`Context::supervisor`].

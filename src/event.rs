@@ -8,6 +8,8 @@ use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use crate::gave_up::GaveUp;
+
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -74,10 +76,11 @@ pub enum EventKind {
     Down,
     /// Its spec is forgotten.
     Gone,
-    /// This supervisor's restart budget is gone (OTP rule 28).
+    /// This supervisor ends itself over one of its children: a restart budget is used up (OTP rule 28), a rule escalates, or
+    /// a significant child ended by a fault.
     GaveUp {
-        /// The child whose exit was one too many.
-        child: Arc<str>,
+        /// Which child, how it had ended, and what forbade one more restart.
+        why: Arc<GaveUp>,
     },
 }
 
@@ -98,7 +101,7 @@ impl fmt::Display for EventKind {
             Self::Blocks { time } => write!(f, "has blocked its thread for {time:.1?}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),
-            Self::GaveUp { child } => write!(f, "gave up on `{child}`"),
+            Self::GaveUp { why } => why.fmt(f),
         }
     }
 }

@@ -102,7 +102,7 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file, and in a
+//! name, which changes ractor's traits for all. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
@@ -123,7 +123,9 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
-//! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
+//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
+//! | `until_signal.rs`, `signals.rs` | from a signal to the exit status; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
@@ -151,8 +153,10 @@ mod current;
 mod dead;
 mod dependencies;
 mod directory;
+mod ending;
 mod error;
 mod event;
+mod gave_up;
 mod handle;
 mod incarnation;
 mod layer;
@@ -165,6 +169,8 @@ mod redelivery;
 mod rulebook;
 mod service;
 mod shutdown;
+#[cfg(feature = "signal")]
+mod signals;
 mod slot;
 mod supervisor;
 mod sync;
@@ -172,6 +178,8 @@ pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+#[cfg(feature = "signal")]
+mod until_signal;
 mod watchdog;
 mod why;
 mod world;
@@ -183,8 +191,9 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, Hang, Intensity,
-    Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, GiveUpReason, Hang,
+    Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing,
+    Strategy, Then,
 };
 
 #[cfg(feature = "policy")]
@@ -196,12 +205,13 @@ pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayErr
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed};
+pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
 pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
-pub use shutdown::ShutdownReport;
+pub use shutdown::{ShutdownReport, StopFailure, UncleanEnd};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
@@ -210,4 +220,6 @@ pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
+#[cfg(feature = "signal")]
+pub use until_signal::{RunError, RunUntilSignal};
 pub use why::Why;

@@ -131,8 +131,9 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         }
         EventKind::Down => info!(%path, generation, "child is down"),
         EventKind::Gone => debug!(%path, generation, suppressed, "child is gone"),
-        EventKind::GaveUp { child } => {
-            error!(%path, generation, %child, suppressed, "supervisor gave up: its restart budget is gone");
+        EventKind::GaveUp { why } => {
+            let (child, exit) = (&why.child, &why.innermost().exit);
+            error!(%path, generation, %child, %exit, %why, suppressed, "supervisor gave up");
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::world::World;
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
 ///
 /// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
-/// Dropping it kills it, and says so in the log.
+/// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
     path: Arc<str>,
     pub(crate) facts: Arc<Facts>,
@@ -47,7 +47,7 @@ pub struct Tree {
 impl Tree {
     pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
         let tree = Self::launch(description).await?;
-        // Should this future be dropped here, `tree` is, and kills what has started.
+        // If this future is dropped here, `tree` is, and stops what is up.
         tree.booted().await
     }
 
@@ -101,14 +101,31 @@ impl Tree {
         self.world.supervisor_of(path)
     }
 
-    async fn booted(mut self) -> Result<Self, StartError> {
+    pub(crate) async fn booted(mut self) -> Result<Self, StartError> {
         match self.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: self.path.clone(), exit }),
+            Root::Ended { exit, was_up: false } => Err(self.boot_error(exit)),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
                 Ok(self)
             }
         }
+    }
+
+    pub(crate) fn boot_error(&self, exit: Exit) -> StartError {
+        StartError::Boot { path: self.path.clone(), exit }
+    }
+
+    /// The tree is over.
+    #[cfg(feature = "signal")]
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.root.borrow(), Root::Ended { .. })
+    }
+
+    /// How many children run, supervisors left out.
+    pub(crate) fn running(&self) -> usize {
+        let listed = self.world.directory.under(&self.path);
+        let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
+        runs.count()
     }
 
     /// The root's name, with which every path begins.
@@ -238,9 +255,13 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
-            let when = if self.is_started { "it ran" } else { "it started" };
-            tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
-            self.facts.push(Fact::Kill);
+            if self.is_started {
+                tracing::warn!(path = %self.path, "the tree was dropped while it ran and is killed; use `Tree::shutdown`");
+                self.facts.push(Fact::Kill);
+            } else {
+                tracing::warn!(path = %self.path, "the start of the tree was dropped: what is up is stopped in order");
+                self.order_stop();
+            }
         }
     }
 }
@@ -254,7 +275,7 @@ impl fmt::Debug for Tree {
 /// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
 #[derive(Clone)]
 pub struct Directory {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
 }
 
 impl Directory {
@@ -286,6 +307,12 @@ impl Directory {
     /// What kind of child has this path.
     pub fn kind(&self, path: &str) -> Option<Kind> {
         Some(self.world.directory.get(path)?.kind)
+    }
+
+    /// Whether the tree was told to end or is ending: see [`Tree::is_draining`]. A service finds the directory by
+    /// [`Context::directory`](crate::Context::directory).
+    pub fn is_draining(&self) -> bool {
+        self.world.ending.is_draining()
     }
 
     /// Follows the status of the child with this path, whatever its kind.

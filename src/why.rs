@@ -7,6 +7,7 @@ use std::time::Duration;
 use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
 
 use crate::directory::LookupError;
+use crate::gave_up::GaveUp;
 use crate::slot::status::{State, Status};
 use crate::world::World;
 
@@ -61,6 +62,10 @@ pub struct Why {
     pub reset_after: Option<Duration>,
     /// The supervisor that does not run, and has to first.
     pub supervisor: Option<Arc<str>>,
+    /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
+    pub gave_up: Option<Arc<GaveUp>>,
+    /// Of a child whose supervisor does not run because it gave up on it: why it did.
+    pub given_up: Option<Arc<GaveUp>>,
 }
 
 impl Why {
@@ -81,6 +86,8 @@ impl Why {
             is_half_open: false,
             reset_after: None,
             supervisor: None,
+            gave_up: None,
+            given_up: None,
         }
     }
 
@@ -106,13 +113,33 @@ impl World {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
         let not_found = || LookupError::NotFound { path: path.into() };
         let status = self.directory.get(path).ok_or_else(not_found)?.slot.status();
-        let Some((scope, name)) = path.rsplit_once('/') else { return Ok(Why::unknown(path.into(), status)) };
+        let Some((scope, name)) = path.rsplit_once('/') else {
+            return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
+        };
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
-            Ok(Some((why, now))) => Why::known(path.into(), status, why, now),
+            Ok(Some((why, gave_up, now))) => Why { gave_up, ..Why::known(path.into(), status, why, now) },
             Ok(None) => Why::unknown(path.into(), status),
-            Err(_) => Why { supervisor: Some(scope.into()), ..Why::unknown(path.into(), status) },
+            Err(_) => {
+                let chain = self.last_give_up_above(scope).await;
+                let (gave_up, given_up) =
+                    (chain.as_ref().and_then(|chain| chain.by(path)), chain.as_ref().and_then(|chain| chain.on(path)));
+                Why { supervisor: Some(scope.into()), gave_up, given_up, ..Why::unknown(path.into(), status) }
+            }
         })
+    }
+
+    /// What the supervisor `scope`, which does not run, gave up on, as the nearest supervisor above that runs knows it, or as
+    /// the end of the root says.
+    async fn last_give_up_above(self: &Arc<Self>, scope: &str) -> Option<Arc<GaveUp>> {
+        let mut below = scope;
+        while let Some((above, name)) = below.rsplit_once('/') {
+            if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
+                return known.and_then(|(_, gave_up, _)| gave_up);
+            }
+            below = above;
+        }
+        self.ending.root_gave_up()
     }
 }
 
@@ -121,6 +148,7 @@ impl fmt::Display for Why {
         write!(f, "`{}` ", self.path)?;
         self.say_where(f)?;
         self.say_what_led_here(f)?;
+        self.say_who_gave_up(f)?;
         self.say_what_is_left(f)
     }
 }
@@ -171,6 +199,18 @@ impl Why {
             Some((place, then)) => write!(f, " Rule {} fired: {}.", place + 1, then.word()),
             None => Ok(()),
         }
+    }
+
+    fn say_who_gave_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gave_up) = &self.gave_up {
+            write!(f, " It {gave_up}.")?;
+        }
+        if let Some(given_up) = &self.given_up {
+            write!(f, " That one gave up on it: ")?;
+            given_up.say_why(f)?;
+            f.write_str(".")?;
+        }
+        Ok(())
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,22 +1,23 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 
 use crate::dead::Graves;
 use crate::directory::{Directory, Facet, Kind, LookupError};
+use crate::ending::Ending;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Limiter};
 use crate::port::Port;
 use crate::rulebook::Rulebook;
-use crate::slot::AnySlot;
+use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
+use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::sync::lock;
@@ -34,12 +35,7 @@ pub(crate) struct World {
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
     epoch: Instant,
-    is_shutting_down: AtomicBool,
-    /// The root is ending: whoever ends now does not come back.
-    is_ending: AtomicBool,
-    /// Rung when the root begins to end.
-    pub(crate) ending: Arc<Notify>,
-    casualties: Mutex<Casualties>,
+    pub(crate) ending: Ending,
     pub(crate) watchdog: Arc<Watchdog>,
 }
 
@@ -61,13 +57,6 @@ enum Burials {
     Over,
 }
 
-/// Who did not stop as asked.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Casualties {
-    pub(crate) killed: Vec<Arc<str>>,
-    pub(crate) abandoned: Vec<Arc<str>>,
-}
-
 impl World {
     pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
@@ -79,10 +68,7 @@ impl World {
             graves: Mutex::new(Burials::Unasked),
             limiter: Mutex::new(Limiter::default()),
             epoch: Instant::now(),
-            is_shutting_down: AtomicBool::new(false),
-            is_ending: AtomicBool::new(false),
-            ending: Arc::default(),
-            casualties: Mutex::default(),
+            ending: Ending::default(),
             watchdog: Arc::default(),
         })
     }
@@ -170,18 +156,30 @@ impl World {
 
     /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
     pub(crate) fn begin_to_end(&self) {
-        if !self.is_ending.swap(true, Ordering::AcqRel) {
+        if self.ending.begin(self.now()) {
             self.directory.close_vacant();
-            self.ending.notify_waiters();
+            self.ending.begins.notify_waiters();
         }
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.is_ending.load(Ordering::Acquire)
+        self.ending.has_begun()
+    }
+
+    /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
+    pub(crate) fn kill_all(&self, root: &str) {
+        self.ending.begin_to_note();
+        self.ending.hurry();
+        for (_, listed) in self.directory.under(root) {
+            if let Some(Control::Supervisor(facts)) = listed.slot.control() {
+                facts.push(Fact::Kill);
+            }
+        }
     }
 
     /// The tree is over: every slot is closed and every stream of events ends.
     pub(crate) fn end(&self) {
+        self.ending.is_over(self.now());
         self.watchdog.end();
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
@@ -217,33 +215,15 @@ impl World {
         }
     }
 
-    pub(crate) fn begin_shutdown(&self) {
-        self.is_shutting_down.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn note_killed(&self, path: &Arc<str>) {
-        if self.is_shutting_down.load(Ordering::Acquire) {
-            lock(&self.casualties).killed.push(path.clone());
-        }
-    }
-
-    /// Fences an incarnation that does not end, and tells who it is, once.
-    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) {
+    /// Fences an incarnation that does not end, and tells who it is, once. Whether that was now.
+    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) -> bool {
         let generation = slot.status().generation;
-        if slot.life().fence(port, &port.verdict(Exit::Killed)) {
-            self.tell_abandoned(path, generation);
+        let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));
+        if is_new {
+            self.ending.abandoned(path);
+            self.tell(path, || generation, EventKind::Abandoned);
             port.wake();
         }
-    }
-
-    pub(crate) fn tell_abandoned(&self, path: &Arc<str>, generation: u64) {
-        if self.is_shutting_down.load(Ordering::Acquire) {
-            lock(&self.casualties).abandoned.push(path.clone());
-        }
-        self.tell(path, || generation, EventKind::Abandoned);
-    }
-
-    pub(crate) fn casualties(&self) -> Casualties {
-        lock(&self.casualties).clone()
+        is_new
     }
 }

@@ -248,7 +248,7 @@ async fn a_killed_root_ends_the_tree() {
     let (a, b) = (probe(&tree, "app/a"), probe(&tree, "app/sub/b"));
     let call = b.call(ProbeMsg::Keep);
     spied(&tree, "app/spy").await.kill();
-    assert_eq!(soon("the end", tree.wait()).await.kind(), "killed");
+    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "killed");
     soon("the call", call).await.unwrap_err();
     for handle in [a, b] {
         assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);

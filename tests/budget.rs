@@ -22,7 +22,7 @@ async fn the_budget_is_exact_to_the_millisecond() {
             up(&tree, "app/a", 3).await;
             tree.shutdown().await;
         } else {
-            assert_eq!(tree.wait().await.kind(), "shutdown", "after {pause:?}");
+            assert_eq!(tree.wait().await.exit.kind(), "shutdown", "after {pause:?}");
         }
     }
 }
@@ -43,7 +43,7 @@ async fn a_pace_below_the_budget_lives_for_ever_and_a_burst_dies() {
         up(&tree, "app/a", restarts + 1).await;
     }
     tree.kill("app/a").unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown");
 }
 
 // OTP rule 24; goakt and AtomVM did not count across faults.
@@ -62,7 +62,7 @@ async fn every_fault_of_every_child_uses_the_same_budget() {
     b.cast(ProbeMsg::Stop).unwrap();
     up(&tree, "app/b", 3).await;
     a.cast(ProbeMsg::Panic("five")).unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown");
 }
 
 // OTP rule 28; ergo stopped the wrong child (#213), Hollywood panicked at its limit (#198).
@@ -74,7 +74,7 @@ async fn giving_up_stops_the_others_in_reverse_and_ends_the_root() {
     let (b, mut events) = (probe(&tree, "app/b"), tree.events());
     journal.take();
     b.kill().unwrap();
-    assert!(matches!(tree.wait().await, Exit::Shutdown));
+    assert!(matches!(tree.wait().await.exit, Exit::Shutdown));
     assert_eq!(journal.take(), ["end b#1", "end c#1", "end a#1"]);
     assert_eq!(b.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
     let story = ["app/b#1 exited: killed", "app#1 gave up on `app/b`", "app/c#1 exited: shutdown"];
@@ -129,6 +129,6 @@ async fn levels_multiply_a_hot_child_is_started_eight_times_on_three_levels_of_o
     let tree = Supervisor::one_for_one("one")
         .child(Supervisor::one_for_one("two").child(Supervisor::one_for_one("three").child(hot)));
     let tree = tree.start().await.unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown");
     assert_eq!(starts.made(), 8);
 }

@@ -80,13 +80,13 @@ async fn a_pool_can_be_the_root() {
     probe(&tree, "pool/a").kill().unwrap();
     let b = probe(&tree, "pool/b");
     b.kill().unwrap();
-    assert!(matches!(soon("the end", tree.wait()).await, Exit::Shutdown));
+    assert!(matches!(soon("the end", tree.wait()).await.exit, Exit::Shutdown));
     gone(&b).await;
     assert!(matches!(pool.start_child(journal.probe("c")).await, Err(ManageError::NotRunning { .. })));
 
     let tree = DynamicSupervisor::new("pool").start().await.unwrap();
     tree.dynamic("pool").unwrap().stop(Exit::ShutdownWith("enough".into())).unwrap();
-    assert_eq!(soon("the end", tree.wait()).await.to_string(), "shutdown (enough)");
+    assert_eq!(soon("the end", tree.wait()).await.exit.to_string(), "shutdown (enough)");
 }
 
 #[tokio::test]

@@ -56,10 +56,11 @@ async fn every_event_is_a_log_line_with_the_same_keys() {
     assert_eq!(log.take(), lines);
 
     tree.kill("app/ender").unwrap();
-    assert_eq!(soon("the end", tree.wait()).await.kind(), "shutdown");
+    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "shutdown");
     let lines = [
         "WARN child exited path=app/ender generation=1 exit=killed suppressed=0",
-        "ERROR supervisor gave up: its restart budget is gone path=app generation=1 child=app/ender suppressed=0",
+        "ERROR supervisor gave up path=app generation=1 child=app/ender exit=killed \
+         why=gave up on `app/ender`: killed (the budget of 2 restarts in 1s is used up) suppressed=0",
         "DEBUG child exited path=app/a generation=2 exit=shutdown suppressed=0",
     ];
     assert_eq!(log.take(), lines);

@@ -208,7 +208,7 @@ async fn the_end_of_a_significant_child_ends_its_supervisor() -> anyhow::Result<
         .start()
         .await?;
     tree.lookup::<ProbeMsg>("job/work")?.cast(ProbeMsg::Stop)?;
-    assert_eq!(tree.wait().await.to_string(), "shutdown");
+    assert_eq!(tree.wait().await.exit.to_string(), "shutdown");
     assert_eq!(journal.take(), ["start helper#1", "start work#1", "end work#1", "end helper#1"]);
     Ok(())
 }

@@ -95,7 +95,9 @@ fn every_slot_closes_and_every_call_ends() {
         assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
         assert!(a.blocking_call(ProbeMsg::Generation).unwrap_err().is_safe_to_repeat());
         // Killed; or it gave up, when it was quick enough to see its children die first.
-        let exit = later.block_on(soon("the exit", tree.wait()));
+        let end = later.block_on(soon("the end", tree.wait()));
+        assert!(!end.is_clean(), "{end}");
+        let exit = end.exit;
         assert!(matches!(exit, Exit::Killed | Exit::Shutdown), "{exit}");
         assert_eq!(later.block_on(soon("the report", tree.shutdown())).exit.kind(), exit.kind());
         drop(tree);

@@ -139,7 +139,7 @@ impl Tree {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
         let world = &self.world;
-        let ending = world.ending.clone();
+        let ending = world.ending.begins.clone();
         let following = follow(Arc::downgrade(world), ending, path.into(), look_every, now.clone(), told);
         let task = tokio::spawn(following).abort_handle();
         Followed { answers, now, task }

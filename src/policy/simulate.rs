@@ -248,6 +248,7 @@ impl World<'_> {
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),
                 // Told with what led to them.
                 Report::Delayed { .. }
+                | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
                 | Report::ShutdownError { .. }
                 | Report::Abandoned { .. } => {}

@@ -230,6 +230,16 @@ macro_rules! supervisor_settings {
                 self
             }
 
+            /// Starts the tree as `start` does, and runs it until it ends or the process is told to end (Ctrl-C, and SIGTERM
+            /// on Unix); then stops it in order. A signal during the start stops what is up.
+            ///
+            /// [`RunUntilSignal`](crate::RunUntilSignal) says what further signals do, how the end is bounded and what it
+            /// returns.
+            #[cfg(feature = "signal")]
+            pub fn run_until_signal(self) -> crate::RunUntilSignal<'static> {
+                crate::RunUntilSignal::starting(self.into())
+            }
+
             #[cfg(feature = "trace")]
             #[allow(dead_code, reason = "not every kind is watched")]
             pub(crate) fn watched_by(mut self, watch: std::sync::Arc<dyn crate::supervisor::watch::Watch>) -> Self {

@@ -14,6 +14,7 @@ use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine
 use tokio::task::AbortHandle;
 
 use crate::event::EventKind;
+use crate::gave_up::GaveUp;
 use crate::layer::Group;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
@@ -33,7 +34,7 @@ pub(crate) struct Driver {
     pub(super) plan: Arc<Plan>,
     pub(super) facts: Arc<Facts>,
     pub(super) world: Arc<World>,
-    parent: Parent,
+    pub(super) parent: Parent,
     pub(super) children: ByChild<Box<Entry>>,
     /// What is in force about all of them.
     pub(super) group: Group,
@@ -48,6 +49,12 @@ pub(crate) struct Driver {
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<Call, Pending>,
     pub(super) orders_given: u64,
+    /// The child that it gave up on, and why.
+    pub(super) gave_up: Option<Arc<GaveUp>>,
+    /// The first significant child that ended by a fault and was not restarted.
+    pub(super) significant_fault: Option<Arc<GaveUp>>,
+    /// It is being killed, and its children with it.
+    pub(super) is_killed: bool,
 }
 
 impl Driver {
@@ -72,6 +79,9 @@ impl Driver {
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
+            gave_up: None,
+            significant_fault: None,
+            is_killed: false,
         };
         let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
@@ -123,13 +133,13 @@ impl Driver {
                 self.blame(&report);
                 self.report(report);
             }
+            if self.parent.is_tree() && self.machine.is_ending() {
+                self.world.begin_to_end();
+            }
             match action {
                 Some(action) => is_over |= self.perform(action, myself).await,
                 None => break,
             }
-        }
-        if self.parent.is_tree() && self.machine.is_ending() {
-            self.world.begin_to_end();
         }
         self.set_timer();
         if let Some(watch) = &self.plan.watch {
@@ -158,10 +168,16 @@ impl Driver {
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
-            Fact::Kill => self.machine.kill(now),
-            Fact::Abandon => self.machine.abandon(now),
+            Fact::Kill => {
+                self.is_killed = true;
+                if self.world.ending.is_hurried() { self.machine.kill_at_once(now) } else { self.machine.kill(now) }
+            }
+            Fact::Abandon => {
+                self.is_killed = true;
+                self.machine.abandon(now);
+            }
             Fact::Order(order) => self.order(*order, now),
-            Fact::Tick => {}
+            Fact::Ending { .. } | Fact::Tick => {}
         }
     }
 
@@ -181,6 +197,7 @@ impl Driver {
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
+            Fact::Ending { attempt, gave_up } => return self.note_gave_up(*attempt, gave_up.as_ref()),
             Fact::Ready(_)
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
@@ -201,14 +218,14 @@ impl Driver {
         if let Some(exit) = exit {
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
-            // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
-            if entry.was_asked && matches!(exit, Exit::Killed | Exit::Hung(_)) {
-                self.world.note_killed(&entry.path);
-            }
             if self.world.is_ending() {
                 entry.slot.close(State::Gone);
             }
+            if self.world.ending.is_noting() {
+                self.note_end(attempt.child(), exit);
+            }
         }
+        let Some(entry) = self.children.get(&attempt.child()) else { return };
         let generation = || match fact {
             Fact::Started { generation, .. } => *generation,
             _ => entry.generation(),
@@ -216,12 +233,20 @@ impl Driver {
         self.world.tell(&entry.path, generation, kind);
     }
 
-    fn report(&self, report: Report) {
+    fn report(&mut self, report: Report) {
+        if let Report::SignificantEnded { child, exit, is_last } = report {
+            return self.significant_ended(child, exit, is_last);
+        }
+        if let Report::GaveUp { child, exit, reason } = &report
+            && let Some(why) = self.link(*child, exit.clone(), *reason)
+        {
+            self.give_up(why);
+        }
         if let Some(watch) = &self.plan.watch {
             let (Report::ChildTerminated { child, .. }
             | Report::StartError { child, .. }
             | Report::ShutdownError { child, .. }
-            | Report::GaveUp { child }) = &report
+            | Report::GaveUp { child, .. }) = &report
             else {
                 return;
             };
@@ -232,17 +257,16 @@ impl Driver {
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
-            Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
+            // Told above.
+            Report::GaveUp { .. } | Report::SignificantEnded { .. } => return,
+            Report::ShutdownError { child, exit } => {
+                self.note_fault(child, &exit);
+                (child, EventKind::ShutdownError { exit })
+            }
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
             Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.time_until(until) }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
-            Report::GaveUp { child } => {
-                let Some(entry) = self.children.get(&child) else { return };
-                let kind = EventKind::GaveUp { child: entry.path.clone() };
-                self.world.tell(&self.plan.path, || self.plan.slot.status().generation, kind);
-                return;
-            }
         };
         self.tell(child, kind);
     }
@@ -262,7 +286,7 @@ impl Driver {
             Action::Start(attempt) => self.start(attempt, myself).await,
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
-                    entry.was_asked = true;
+                    entry.asked_at = Some(self.world.now());
                     match &entry.control {
                         Some(control) => control.stop(&Exit::Shutdown),
                         None => self.leave_line(attempt, Exit::Shutdown),
@@ -335,7 +359,7 @@ impl Driver {
         if self.parent.is_tree() {
             self.world.end();
         }
-        self.parent.tell_end(exit);
+        self.parent.tell_end(exit, self.gave_up.clone());
     }
 
     /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.

@@ -1,10 +1,12 @@
 //! What a supervisor's driver knows of a child.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
 
 use crate::directory::Kind;
+use crate::gave_up::GaveUp;
 use crate::layer::{Configured, Named};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
@@ -18,14 +20,17 @@ pub(crate) struct Entry {
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
+    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
     /// What the factory said of the present incarnation.
     pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
     pub(crate) light: bool,
-    pub(crate) was_asked: bool,
     pub(crate) own: Own,
     pub(crate) named: Named,
+    /// When the present attempt was asked to stop.
+    pub(crate) asked_at: Option<Duration>,
     /// Its place in the line of starts, while it is starting.
     pub(crate) ticket: Option<Ticket>,
     /// What it had handled before its present life.
@@ -79,9 +84,10 @@ impl Entry {
             kind: planned.kind,
             drain: planned.drain,
             light: planned.light,
-            was_asked: false,
             own,
             named: planned.named,
+            asked_at: None,
+            gave_up: None,
             ticket: None,
             handled_before: 0,
             blame: None,

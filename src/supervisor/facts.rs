@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use ractor::ActorRef;
 use regrow_supervisors::{Attempt, Exit, Hang};
 
+use crate::gave_up::GaveUp;
 use crate::supervisor::manage::Ordered;
 use crate::sync::lock;
 use crate::watchdog::Watchdog;
@@ -40,6 +41,11 @@ pub(crate) enum Fact {
     Ended {
         attempt: Attempt,
         exit: Exit,
+    },
+    /// A child that is a supervisor is about to tell its end: whether it gave up, and on which child.
+    Ending {
+        attempt: Attempt,
+        gave_up: Option<Arc<GaveUp>>,
     },
     KillUnderWay(Attempt),
     /// It works on this message for too long, or waits in a circle.

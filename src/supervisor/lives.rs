@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
 use crate::current;
+use crate::event::EventKind;
 use crate::incarnation::{self, Birth, failure};
 use crate::port::Port;
 use crate::service::Ignore;
@@ -29,7 +30,7 @@ impl Driver {
 
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        (entry.was_asked, entry.control, entry.blame) = (false, None, None);
+        (entry.asked_at, entry.control, entry.blame) = (None, None, None);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {
@@ -107,21 +108,28 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
-        if entry.was_asked {
-            self.world.note_killed(&entry.path);
+        if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
+            self.world.ending.killed(&entry.path);
         }
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
-            Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
+            Some(Control::Port(port)) => {
+                self.world.cut_off(path, &**slot, &port);
+            }
             Some(Control::Supervisor(facts)) => {
                 facts.push(Fact::Abandon);
                 // It may not get its turn before the tree is over: what lives below it is cut off from here.
+                let mut has_culprit = false;
                 for (path, listed) in self.world.directory.under(path) {
                     if let Some(port) = listed.slot.life().tenant() {
-                        self.world.cut_off(&path, &*listed.slot, &port);
+                        has_culprit |= self.world.cut_off(&path, &*listed.slot, &port);
                     }
                 }
-                self.world.tell_abandoned(path, slot.status().generation);
+                // It only waited for the children that were cut off just now.
+                if !has_culprit {
+                    self.world.ending.abandoned(path);
+                }
+                self.world.tell(path, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}
         }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::child::Child;
 use crate::dependencies::Graph;
 use crate::directory::LookupError;
+use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
 #[cfg(feature = "policy")]
@@ -142,7 +143,10 @@ impl SupervisorHandle {
     }
 
     /// Why a child stands where it does. `None`: it is not known here.
-    pub(crate) async fn why_child(&self, name: &str) -> Result<Option<(machine::Why, Duration)>, ManageError> {
+    pub(crate) async fn why_child(
+        &self,
+        name: &str,
+    ) -> Result<Option<(machine::Why, Option<Arc<GaveUp>>, Duration)>, ManageError> {
         let name = name.to_owned();
         self.order(Order::Read, Vec::new(), move |driver, _| driver.why(&name)).await
     }

@@ -7,6 +7,7 @@ pub(crate) mod configure;
 pub(crate) mod description;
 pub(crate) mod driver;
 pub(crate) mod dynamic;
+mod ends;
 pub(crate) mod entry;
 pub(crate) mod facts;
 pub(crate) mod gates;
@@ -105,7 +106,8 @@ impl Supervisor {
     /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
     /// Returns when the last one is up.
     ///
-    /// Dropping the future before it completes kills the tree.
+    /// Dropping the future before it completes, as a limit or `select!` does, stops in order what is up. Nothing waits for
+    /// that, and the log says so.
     ///
     /// # Errors
     ///

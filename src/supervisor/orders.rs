@@ -1,10 +1,12 @@
 //! The orders that a driver carries to its machine, and what they are answered with.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing, Why};
 
+use crate::gave_up::GaveUp;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::manage::{Ordered, Pending};
@@ -54,10 +56,12 @@ impl Driver {
         children.iter().filter_map(line).collect()
     }
 
-    /// Why the child of this name stands where it does, and the time at which that is so.
-    pub(crate) fn why(&self, name: &str) -> Option<(Why, Duration)> {
-        let now = self.world.now();
-        Some((self.machine.why(self.machine.find(name)?, now)?, now))
+    /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
+    /// which that is so.
+    pub(crate) fn why(&self, name: &str) -> Option<(Why, Option<Arc<GaveUp>>, Duration)> {
+        let (now, key) = (self.world.now(), self.machine.find(name)?);
+        let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up.clone());
+        Some((self.machine.why(key, now)?, gave_up, now))
     }
 
     /// How many children there are.

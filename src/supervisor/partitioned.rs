@@ -151,7 +151,7 @@ impl<M: Send + 'static> Partitioned<M> {
     ///
     /// As for [`Supervisor::start`](crate::Supervisor::start).
     pub async fn start(self) -> Result<Tree, StartError> {
-        Tree::start(self.describe()()).await
+        Tree::start(self.into()).await
     }
 
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
@@ -171,6 +171,12 @@ impl<M: Send + 'static> Partitioned<M> {
 }
 
 supervisor_settings!(Partitioned<M>, M: Send + 'static);
+
+impl<M: Send + 'static> From<Partitioned<M>> for Description {
+    fn from(partitioned: Partitioned<M>) -> Self {
+        partitioned.describe()()
+    }
+}
 
 impl<M: Send + 'static> From<Partitioned<M>> for Child {
     fn from(partitioned: Partitioned<M>) -> Self {

@@ -260,8 +260,9 @@ impl<'a> World<'a> {
                 Report::ChildTerminated { child, exit } => ("child_terminated", child, format::exit(&exit)),
                 Report::StartError { child, exit } => ("start_error", child, format::exit(&exit)),
                 Report::ShutdownError { child, exit } => ("shutdown_error", child, format::exit(&exit)),
-                Report::GaveUp { child } => ("shutdown", child, "reached_max_restart_intensity".into()),
+                Report::GaveUp { child, .. } => ("shutdown", child, "reached_max_restart_intensity".into()),
                 Report::Abandoned { .. }
+                | Report::SignificantEnded { .. }
                 | Report::Delayed { .. }
                 | Report::Waiting { .. }
                 | Report::Parked { .. }

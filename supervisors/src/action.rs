@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::order::{Answer, Call, OrderError};
+use crate::why::GiveUpReason;
 
 /// One thing the driver must do. Actions are to be performed in the order they are polled.
 #[derive(Debug, Clone)]
@@ -74,10 +75,23 @@ pub enum Report {
         /// How it ended.
         exit: Exit,
     },
-    /// The restart budget is gone; the supervisor stops its children and ends (OTP rule 28).
+    /// The supervisor gives up: it stops its children and ends (OTP rule 28).
     GaveUp {
         /// The child whose exit was one too many.
         child: ChildKey,
+        /// That exit.
+        exit: Exit,
+        /// What forbids one more restart.
+        reason: GiveUpReason,
+    },
+    /// A significant child ended and is not restarted (OTP rules 74 to 76).
+    SignificantEnded {
+        /// Which child.
+        child: ChildKey,
+        /// How it ended.
+        exit: Exit,
+        /// Whether its end ends the supervisor.
+        is_last: bool,
     },
     /// A restart was put off: the child is started again at this time, unless somebody is quicker.
     Delayed {

@@ -92,10 +92,15 @@ pub(crate) trait Alike: Decide {
                 let Some(ended) = self.nursery_mut().take_exit(attempt) else { return };
                 let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.significant);
                 self.nursery_mut().report_exit(key, &ended.exit);
+                let exit = ended.exit.clone();
                 let verdict = self.nursery_mut().judge(key, ended);
                 self.follow(key, verdict);
-                if verdict == Verdict::Rest && is_significant && self.nursery().is_last_significant() {
-                    self.end(Exit::Shutdown, false);
+                if verdict == Verdict::Rest && is_significant {
+                    let is_last = self.nursery().is_last_significant();
+                    self.nursery_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
+                    if is_last {
+                        self.end(Exit::Shutdown, false);
+                    }
                 }
             }
             Event::Retry(key) => {
@@ -115,8 +120,14 @@ pub(crate) trait Alike: Decide {
             Verdict::Rest => self.rest(key),
             Verdict::Restart(held, delay) => self.restart(key, delay, held),
             Verdict::Park => self.nursery_mut().park(key),
-            Verdict::GiveUp => {
-                self.nursery_mut().reports.push_back(Report::GaveUp { child: key });
+            // An end as `shutdown` would look like one that was ordered.
+            Verdict::GiveUp(_) if self.is_booting() => {
+                let cause = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                self.fail_boot(key, cause);
+            }
+            Verdict::GiveUp(reason) => {
+                let exit = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                self.nursery_mut().reports.push_back(Report::GaveUp { child: key, exit, reason });
                 self.end(Exit::Shutdown, false);
             }
         }
@@ -151,10 +162,10 @@ pub(crate) trait Alike: Decide {
         let verdict = self.nursery_mut().judge(key, live.ended(exit.clone(), now));
         match verdict {
             // OTP rule 11, unless a rule has thought of it.
-            Verdict::GiveUp if self.is_booting() => self.fail_boot(key, exit),
+            Verdict::GiveUp(_) if self.is_booting() => self.fail_boot(key, exit),
             Verdict::Restart(..) if self.is_booting() && !self.nursery().is_by_rule(key) => self.fail_boot(key, exit),
             Verdict::Restart(held, delay) => self.try_again(key, delay, held),
-            Verdict::Rest | Verdict::Park | Verdict::GiveUp => self.follow(key, verdict),
+            Verdict::Rest | Verdict::Park | Verdict::GiveUp(_) => self.follow(key, verdict),
         }
     }
 

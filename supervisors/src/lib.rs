@@ -98,4 +98,4 @@ pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
 pub use rule::{On, Rule, Then};
 pub use spec::{Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
 pub use supervisor::Supervisor;
-pub use why::{Left, Why};
+pub use why::{GiveUpReason, Left, Why};

@@ -167,7 +167,21 @@ pub trait Machine: Decide + fmt::Debug {
         }
     }
 
-    /// Kills every child at once and waits for none: the last resort of a bounded shutdown.
+    /// Kills every child at once, in no order, and ends as [`Exit::Killed`] when all are gone: a bounded shutdown has
+    /// reached its limit. A child that hangs does not keep the others alive, as it does after [`kill`](Self::kill).
+    fn kill_at_once(&mut self, now: Duration) {
+        if matches!(self.at(now).phase, Phase::Ended) {
+            return;
+        }
+        self.end(Exit::Killed, true);
+        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        for key in keys {
+            self.stop_child(key, true);
+        }
+    }
+
+    /// Goes on without the children that a kill did not end: the last resort of a bounded shutdown. Children that were
+    /// not killed yet are killed, and not waited for.
     fn abandon(&mut self, now: Duration) {
         self.kill(now);
         let keys: Vec<_> = self.nursery().children.keys().rev().collect();

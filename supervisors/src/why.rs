@@ -53,6 +53,18 @@ pub struct Left {
     pub is_own: bool,
 }
 
+/// Why a supervisor ended itself over a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GiveUpReason {
+    /// The budget that the restart would have been charged to is used up.
+    Budget(Left),
+    /// A rule of the child's policy escalates: its place in the list, from 0.
+    Rule(usize),
+    /// The child was significant and is not restarted (OTP rules 74 to 76).
+    Significant,
+}
+
 impl Why {
     pub(crate) fn new(nursery: &Nursery, key: ChildKey, now: Duration) -> Option<Self> {
         let child = nursery.children.get(key)?;

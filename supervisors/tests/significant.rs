@@ -49,7 +49,7 @@ fn any_significant_end_shuts_down_all_the_others_youngest_first() {
     for strategy in [OneForOne, OneForAll, RestForOne] {
         let mut script = tree(strategy, AnySignificant);
         script.ends("import").expect(["rest import", "stop db"]).stopped("db").stops(["job"]);
-        script.expect(["end shutdown"]).tells([]);
+        script.expect(["end shutdown"]).tells(["last_significant_ended import"]);
         let mut script = tree(strategy, AnySignificant);
         script.ends("job").expect(["forget job", "stop db"]).stopped("db").stops(["import"]).expect(["end shutdown"]);
     }

@@ -231,6 +231,7 @@ impl Watch for Witness {
             Report::ShutdownError { exit, .. } => ("shutdown_error", format::exit(exit)),
             Report::GaveUp { .. } => ("shutdown", "reached_max_restart_intensity".into()),
             Report::Abandoned { .. }
+            | Report::SignificantEnded { .. }
             | Report::Delayed { .. }
             | Report::Waiting { .. }
             | Report::Parked { .. }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Hang,
-    Intensity, Machine, Order, OrderError, Report, Standing, Strategy, Supervisor, Why,
+    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags,
+    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Report, Standing, Strategy, Supervisor, Why,
 };
 
 use super::{IntoSpec, MS};
@@ -24,6 +24,7 @@ pub(crate) struct Script {
     /// What was done and is not yet expected.
     done: Vec<String>,
     told: Vec<String>,
+    gave_up: Option<(String, String, GiveUpReason)>,
     calls: u64,
     answered: BTreeSet<Call>,
 }
@@ -77,6 +78,7 @@ impl Script {
             attempts: Vec::new(),
             done: Vec::new(),
             told: Vec::new(),
+            gave_up: None,
             calls: 0,
             answered: BTreeSet::new(),
         }
@@ -215,6 +217,11 @@ impl Script {
         self
     }
 
+    pub(crate) fn kill_at_once(&mut self) -> &mut Self {
+        self.machine.kill_at_once(self.now);
+        self
+    }
+
     pub(crate) fn abandon(&mut self) -> &mut Self {
         self.machine.abandon(self.now);
         self
@@ -348,6 +355,13 @@ impl Script {
         self
     }
 
+    /// The child that it gave up on, the end of that child, and the reason.
+    #[track_caller]
+    pub(crate) fn gave_up(&mut self) -> (String, String, GiveUpReason) {
+        self.poll();
+        self.gave_up.take().expect("it gave up")
+    }
+
     fn poll(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match &action {
@@ -363,6 +377,9 @@ impl Script {
             self.done.push(words);
         }
         while let Some(report) = self.machine.poll_report() {
+            if let Report::GaveUp { child, exit, reason } = &report {
+                self.gave_up = Some((self.names[child].clone(), exit.to_string(), *reason));
+            }
             let words = self.report_words(&report);
             self.told.push(words);
         }
@@ -421,7 +438,9 @@ impl Script {
             Report::ChildTerminated { child, exit } => format!("child_terminated {} {exit}", name(child)),
             Report::StartError { child, exit } => format!("start_error {} {exit}", name(child)),
             Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
-            Report::GaveUp { child } => format!("gave_up {}", name(child)),
+            Report::GaveUp { child, .. } => format!("gave_up {}", name(child)),
+            Report::SignificantEnded { child, is_last: true, .. } => format!("last_significant_ended {}", name(child)),
+            Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
             Report::Waiting { child } => format!("waiting {}", name(child)),

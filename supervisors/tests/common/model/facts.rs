@@ -88,7 +88,7 @@ impl Model {
                 }
                 Phase::Ending(_) | Phase::Ended => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
             },
-            Report::GaveUp { child } => {
+            Report::GaveUp { child, .. } => {
                 if !self.over {
                     assert_eq!(self.mailbox.next(&self.retrying), Some(Mail::Retry(*child)), "gave up for nothing");
                     self.charge();
@@ -97,6 +97,7 @@ impl Model {
                 self.end(Why::GaveUp);
             }
             Report::ShutdownError { .. } => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
+            Report::SignificantEnded { child, .. } => panic!("{child:?} is not significant"),
             Report::Delayed { .. } | Report::Waiting { .. } | Report::Parked { .. } | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

@@ -15,7 +15,7 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
 use crate::layer::{Configured, Group, Layer};
-use crate::policy::{phrases, words};
+use crate::policy::{log, phrases, words};
 use crate::supervisor::adopting::Configuration;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
@@ -126,6 +126,7 @@ impl World {
                 applied.not_running.push(supervisor.path().into());
             }
         }
+        log::changes(&applied);
         Ok(applied)
     }
 

@@ -106,6 +106,10 @@
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
+//! # The log lines
+//!
+#![doc = include_str!("log/lines.md")]
+//!
 //! # Layout
 //!
 //! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
@@ -125,8 +129,8 @@
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
 //! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
 //! | `watchdog/` | who hangs: sampled, and never per message |
-//! | `event.rs`, `log.rs` | what subscribers see; the log lines |
-//! | `current.rs` | whose code a thread runs, and what its last panic said |
+//! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
+//! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
 //! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
@@ -154,6 +158,7 @@ mod directory;
 mod error;
 mod event;
 mod handle;
+mod hook;
 mod incarnation;
 mod layer;
 mod log;
@@ -195,7 +200,7 @@ pub use context::{Context, LinkedTask, NoMessages, TaskContext};
 pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
-pub use event::{Event, EventKind, Events, Missed};
+pub use event::{Event, EventKind, Events, Missed, Outage};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};

@@ -12,7 +12,9 @@ use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
+use crate::hook;
 use crate::incarnation::failure;
+use crate::log::line;
 use crate::rulebook::Rulebook;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
@@ -56,7 +58,7 @@ impl Tree {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
-        current::install_panic_hook();
+        hook::install();
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
         let path = plan.path.clone();
         let refusal = match current::catch(|| plan.init()) {
@@ -237,8 +239,8 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
-            let when = if self.is_started { "it ran" } else { "it started" };
-            tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
+            let was_up = self.is_started;
+            line!(WARN, { path = %self.path, was_up }, "the tree was dropped and is killed: end it with `Tree::shutdown`");
             self.facts.push(Fact::Kill);
         }
     }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
-use tracing::level_filters::LevelFilter;
 
-use crate::dead::Graves;
+use crate::dead::{DeadReason, Graves};
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
-use crate::log::{self, Limiter};
+use crate::log::{self, Log};
 use crate::port::Port;
 use crate::rulebook::Rulebook;
 use crate::slot::AnySlot;
@@ -29,7 +28,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
     graves: Mutex<Burials>,
-    limiter: Mutex<Limiter>,
+    pub(crate) log: Log,
     pub(crate) rulebook: Rulebook,
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
@@ -77,7 +76,7 @@ impl World {
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             graves: Mutex::new(Burials::Unasked),
-            limiter: Mutex::new(Limiter::default()),
+            log: Log::new(),
             epoch: Instant::now(),
             is_shutting_down: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
@@ -186,6 +185,7 @@ impl World {
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
+        self.log.end();
         let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
         if let Burials::To(graves) = graves {
             graves.end();
@@ -198,23 +198,26 @@ impl World {
             Stream::To(sender) => Some(sender.clone()),
             Stream::Unheard | Stream::Over => None,
         };
-        let is_logged = log::level(&kind) <= LevelFilter::current();
+        let is_logged = log::is_enabled(log::level(&kind));
         if !is_logged && matches!(kind, EventKind::Gone) {
-            lock(&self.limiter).forget(path);
+            self.log.forget(path);
         }
         if !is_logged && sender.is_none() {
             return;
         }
         let event = Event { path: path.clone(), generation: generation(), kind };
         if is_logged {
-            let at = self.now();
-            let verdict = lock(&self.limiter).admit(&event, at);
-            log::write(&event, verdict);
+            self.log.event(&event);
         }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.
             let _ = sender.send(event);
         }
+    }
+
+    /// The level at which the log wants to know of a letter that died of this.
+    pub(crate) fn wants_letter(&self, reason: &DeadReason) -> Option<tracing::Level> {
+        Log::wants_letter(reason, self.is_ending() || self.is_shutting_down.load(Ordering::Acquire))
     }
 
     pub(crate) fn begin_shutdown(&self) {

@@ -85,8 +85,9 @@ impl Child {
         ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
             let inner = birth.inner::<S::Msg>();
             let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         })
+        .label(S::label)
     }
 
     /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
@@ -122,7 +123,7 @@ impl Child {
         let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
             let inner = birth.inner::<NoMessages>();
             let body = task::live(inner.clone(), work.clone());
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         });
         TaskChild { child: child.restart(Restart::Transient) }
     }
@@ -151,7 +152,7 @@ impl Child {
         ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
             let inner = birth.inner::<M>();
             let body = thread::live(inner.clone(), work.clone(), redelivery);
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 
@@ -170,7 +171,7 @@ impl Child {
         ServiceChild::new(name, Kind::Actor, move |birth, _| {
             let inner = birth.inner::<A::Msg>();
             let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::apply::{Applied, ApplyError};
-use crate::policy::Policies;
 use crate::policy::problem::PolicyFileErrors;
+use crate::policy::{Policies, log};
 use crate::tree::Tree;
 use crate::world::World;
 
@@ -99,7 +99,8 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same.
+    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same, with a
+    /// line for each setting that changed, each warning and each reason for a refusal.
     ///
     /// The file is read every `look_every`, and a change counts when two looks in a row have seen the same text. One that is
     /// refused, or missing, changes nothing; the next one counts. The tree is up by now, so what the file says about starts
@@ -170,10 +171,7 @@ async fn follow(
                 Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
                 Err(errors) => Err(ReloadError::File(errors)),
             };
-            match &answer {
-                Ok(applied) => tracing::info!(file = %path.display(), live = applied.live.len(), "policies applied"),
-                Err(error) => tracing::error!(file = %path.display(), %error, "policies refused"),
-            }
+            log::answer(&path, &answer);
             answered.clone_from(&text);
             if told.send(answer).is_err() {
                 return;

@@ -81,7 +81,7 @@
 //! | `curve.rs` | delays, put together from several layers |
 //! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
 //! | `layering.rs` | what all of it comes to for one path |
-//! | `follow.rs` | a file that is applied whenever it changes |
+//! | `follow.rs`, `log.rs` | a file that is applied whenever it changes; what came of it, in the log |
 //! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
@@ -95,6 +95,7 @@ mod fields;
 mod follow;
 mod give_up;
 mod layering;
+pub(crate) mod log;
 mod numbers;
 mod pattern;
 pub(crate) mod phrases;

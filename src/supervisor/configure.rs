@@ -7,6 +7,7 @@
 use regrow_supervisors::{ChildSpec, Intensity, Order, Policy};
 
 use crate::layer::{Configured, Group};
+use crate::log::line;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::plan::{Plan, Planned};
@@ -32,7 +33,8 @@ impl Driver {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    tracing::error!(%path, %error, "the policy file makes no sense here: what the code says stands");
+                    let error = error.to_string();
+                    line!(ERROR, { path = %path, error }, "the policy file makes no sense here: what the code says stands");
                     None
                 }
             }

@@ -176,8 +176,10 @@ impl Driver {
 
     /// Remembers and tells what a fact says of a child.
     fn note(&mut self, fact: &Fact) {
-        let (attempt, exit, kind) = match fact {
-            Fact::Started { attempt, info, .. } => (attempt, None, EventKind::Started { info: info.clone() }),
+        let (attempt, exit, mut kind) = match fact {
+            Fact::Started { attempt, info, .. } => {
+                (attempt, None, EventKind::Started { info: info.clone(), outage: None })
+            }
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
@@ -195,10 +197,15 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // Whatever it came to, the start is over.
         entry.ticket = None;
-        if let Fact::Started { info, .. } = fact {
+        if let EventKind::Started { info, outage } = &mut kind {
             entry.info.clone_from(info);
+            *outage = entry.slot.rose();
         }
         if let Some(exit) = exit {
+            let is_start = matches!(fact, Fact::StartFailed { .. });
+            if exit.is_abnormal() || is_start {
+                entry.slot.fell(is_start);
+            }
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
             // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
@@ -235,11 +242,17 @@ impl Driver {
             Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
-            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.time_until(until) }),
+            Report::Parked { child, until } => {
+                if let Some(entry) = self.children.get(&child) {
+                    entry.slot.fell(false);
+                }
+                (child, EventKind::Parked { probe_in: self.time_until(until) })
+            }
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
             Report::GaveUp { child } => {
                 let Some(entry) = self.children.get(&child) else { return };
                 let kind = EventKind::GaveUp { child: entry.path.clone() };
+                self.plan.slot.fell(false);
                 self.world.tell(&self.plan.path, || self.plan.slot.status().generation, kind);
                 return;
             }
@@ -309,6 +322,9 @@ impl Driver {
                     watch.up();
                 }
                 self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
+                if self.parent.is_tree() {
+                    self.world.log.tree_is_up(&self.plan.path, self.world.now());
+                }
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
             Action::End(exit) => {
@@ -328,12 +344,14 @@ impl Driver {
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.world.directory.close(&entry.path, State::Gone);
+            self.world.log.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
             self.world.end();
+            self.world.log.tree_ended(&self.plan.path, &exit, self.parent.was_up());
         }
         self.parent.tell_end(exit);
     }

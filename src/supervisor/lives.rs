@@ -39,7 +39,9 @@ impl Driver {
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
+                let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
                 let plan = current::catch(|| {
+                    let _span = span.enter();
                     let plan = recipe.next_plan(&self.world)?;
                     plan.init()?;
                     anyhow::Ok(plan)
@@ -74,7 +76,13 @@ impl Driver {
         let Make::Life(conceive) = &entry.make else { return };
         let spec = self.machine.spec(attempt.child());
         let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
-        let port = Port::new(attempt, self.facts.clone());
+        let span = tracing::info_span!(
+            parent: None,
+            "incarnation",
+            path = %entry.path,
+            generation = entry.slot.life().generation_to_be(),
+        );
+        let port = Port::new(attempt, span, self.facts.clone());
         if policy.readiness == Some(Readiness::WhenSaid) {
             port.says_ready();
         }
@@ -107,6 +115,7 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
+        entry.slot.fell(false);
         if entry.was_asked {
             self.world.note_killed(&entry.path);
         }

@@ -108,7 +108,7 @@ fn settle_all(exit: Option<&Exit>) {
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
 pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
-        line!(ERROR, { path, dropped = what, panic.text = %panic }, "a destructor panicked");
+        line!(ERROR, { path = %path, dropped = %what, panic.text = %panic }, "a destructor panicked");
     }
 }
 

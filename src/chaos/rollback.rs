@@ -24,7 +24,7 @@ async fn undo(rollbacks: Vec<Probe>) -> Vec<(String, Option<String>)> {
     for Probe { name, look, .. } in rollbacks {
         let failure = ask(&look).await.err();
         if let Some(why) = &failure {
-            line!(ERROR, { rollback = name, error = %why }, "the rollback of an experiment failed");
+            line!(ERROR, { rollback = %name, error = %why }, "the rollback of an experiment failed");
         }
         results.push((format!("rollback: {name}"), failure));
     }

@@ -342,7 +342,7 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
         line!(
             ERROR,
-            { path, exit.kind = exit.kind(), exit.text = %exit, panic.text = %panic },
+            { path = %path, exit.kind = %exit.kind(), exit.text = %exit, panic.text = %panic },
             "code of a child panicked after its exit was known"
         );
         exit

@@ -84,7 +84,7 @@ async fn run<S: Service>(
                 let error = format_args!("{error:#}");
                 line!(
                     ERROR,
-                    { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit, error = %error },
+                    { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, error = %error },
                     "the stop hook failed after a failure"
                 );
             }

@@ -102,8 +102,8 @@ impl<F> Drop for Linked<F> {
         };
         drop(entered);
         if let Err(panic) = dropped {
-            let path = &*self.path;
-            line!(ERROR, { path, panic.text = %panic }, "a linked task panicked while it was dropped");
+            let path = &self.path;
+            line!(ERROR, { path = %path, panic.text = %panic }, "a linked task panicked while it was dropped");
         }
     }
 }

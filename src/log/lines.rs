@@ -85,7 +85,7 @@ pub(super) fn write(event: &Event, backtraces: &Backtraces) {
             let backtrace = backtraces.take(exit);
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit, backtrace },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
                 "child failed to start"
             );
         }
@@ -94,17 +94,17 @@ pub(super) fn write(event: &Event, backtraces: &Backtraces) {
             let backtrace = backtraces.take(exit);
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit, backtrace },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
                 "child exited"
             );
         }
         EventKind::Exited { exit } => {
-            line!(DEBUG, { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit }, "child exited");
+            line!(DEBUG, { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit }, "child exited");
         }
         EventKind::ShutdownError { exit } => {
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
                 "child did not stop as asked"
             );
         }
@@ -124,7 +124,7 @@ pub(super) fn write(event: &Event, backtraces: &Backtraces) {
         EventKind::Overdue { exit } => {
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
                 "child takes too long and is killed"
             );
         }
@@ -170,12 +170,12 @@ pub(super) fn write_letter(letter: &Notice, level: Level) {
                 {
                     path = %path,
                     generation,
-                    reason = reason.kind(),
-                    message_type,
-                    label,
+                    reason = %reason.kind(),
+                    message_type = %message_type,
+                    label = label.map(display),
                     attempt,
-                    exit.kind = exit.map(Exit::kind),
-                    exit.text = exit.map(tracing::field::display),
+                    exit.kind = exit.map(Exit::kind).map(display),
+                    exit.text = exit.map(display),
                 },
                 "message became a dead letter"
             )
@@ -202,17 +202,17 @@ pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
                     path = %path,
                     held_back = lines,
                     exits = (*exits > 0).then_some(exits),
-                    exit.kind = last_exit.map(Exit::kind),
-                    exit.text = last_exit.map(tracing::field::display),
+                    exit.kind = last_exit.map(Exit::kind).map(display),
+                    exit.text = last_exit.map(display),
                     backtrace,
                 },
-                "more of the same about this child; the exit is the last one"
+                "lines about this child were held back"
             )
         };
     }
     macro_rules! letters {
         ($level:ident, $reason:ident) => {
-            line!($level, { path = %path, held_back = lines, reason = $reason }, "more messages became dead letters")
+            line!($level, { path = %path, held_back = lines, reason = %$reason }, "lines about dead letters were held back")
         };
     }
     match *topic {

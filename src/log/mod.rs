@@ -131,15 +131,15 @@ impl Log {
 
     /// The root is up, and all below it that it waits for.
     pub(crate) fn tree_is_up(&self, path: &str, time: Duration) {
-        line!(INFO, { path, start_ms = lines::millis(time) }, "tree is up");
+        line!(INFO, { path = %path, start_ms = lines::millis(time) }, "tree is up");
     }
 
     /// The root has ended. An error tells more where the end was not wanted.
     pub(crate) fn tree_ended(&self, path: &str, exit: &Exit, was_up: bool) {
         if exit.is_abnormal() {
-            line!(WARN, { path, exit.kind = exit.kind(), exit.text = %exit, was_up }, "tree is over");
+            line!(WARN, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
         } else {
-            line!(INFO, { path, exit.kind = exit.kind(), exit.text = %exit, was_up }, "tree is over");
+            line!(INFO, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
         }
     }
 

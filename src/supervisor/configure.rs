@@ -33,8 +33,7 @@ impl Driver {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    let error = error.to_string();
-                    line!(ERROR, { path = %path, error }, "the policy file makes no sense here: what the code says stands");
+                    line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
                     None
                 }
             }

@@ -49,7 +49,7 @@ impl Lookout {
                 continue;
             }
             if world.directory.get(path).is_none() {
-                line!(ERROR, { path }, "a service that others depend on is not in the tree: they wait for it");
+                line!(ERROR, { path = %path }, "a service that others depend on is not in the tree: they wait for it");
             }
             let task = tokio::spawn(follow(world.clone(), facts.clone(), name.clone()));
             self.watched.insert(name.clone(), task.abort_handle());

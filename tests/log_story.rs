@@ -8,7 +8,7 @@ use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{Backoff, Child, Context, GiveUp, Inbox, Intensity, Policy, Service, State, Supervisor, Tree};
 use serde_json::Value;
 use tracing::{Instrument, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -80,16 +80,10 @@ fn golden(name: &str, found: &str) {
 #[test]
 fn a_crash_loop_a_park_and_a_return_read_well_as_text_and_as_json() {
     let (text, json) = (Paper::default(), Paper::default());
-    let ours = || Targets::new().with_target("regrow", LevelFilter::INFO);
     let subscriber = tracing_subscriber::registry()
-        .with(
-            tracing_subscriber::fmt::layer()
-                .with_ansi(false)
-                .without_time()
-                .with_writer(text.clone())
-                .with_filter(ours()),
-        )
-        .with(tracing_subscriber::fmt::layer().json().without_time().with_writer(json.clone()).with_filter(ours()));
+        .with(LevelFilter::INFO)
+        .with(tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(text.clone()))
+        .with(tracing_subscriber::fmt::layer().json().without_time().with_writer(json.clone()));
     in_a_runtime(subscriber, crash_park_and_return());
     golden("story.txt", &text.read());
     golden("story.json", &json.read());

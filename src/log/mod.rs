@@ -25,7 +25,7 @@ use regrow_supervisors::Exit;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::Level;
+use tracing::{Dispatch, Level, dispatcher};
 
 use crate::dead::{DeadReason, Notice};
 use crate::event::{Event, EventKind};
@@ -40,16 +40,42 @@ pub(crate) const TARGET: &str = "regrow";
 /// Writes one line (invariant 1): `line!(WARN, { path = %path, generation }, "child exited")`.
 macro_rules! line {
     ($level:ident, { $($fields:tt)* }, $($message:tt)+) => {
-        tracing::event!(
-            target: $crate::log::TARGET,
-            parent: None::<tracing::Id>,
-            tracing::Level::$level,
-            { $($fields)* },
-            $($message)+
-        )
+        $crate::log::without_spans(|| {
+            tracing::event!(
+                target: $crate::log::TARGET,
+                parent: None::<tracing::Id>,
+                tracing::Level::$level,
+                { $($fields)* },
+                $($message)+
+            )
+        })
     };
 }
 pub(crate) use line;
+
+/// More spans around a line than this stay there: a subscriber that never leaves one must not hold the tree.
+const SPANS_MAX: usize = 32;
+
+/// Leaves all spans that this thread is in, writes, and enters them again. A line without a parent is not enough: formats
+/// such as JSON add the span that the thread is in.
+pub(crate) fn without_spans<R>(write: impl FnOnce() -> R) -> R {
+    struct Left(Dispatch, Vec<tracing::Id>);
+    impl Drop for Left {
+        fn drop(&mut self) {
+            let Self(dispatch, spans) = self;
+            spans.drain(..).rev().for_each(|span| dispatch.enter(&span));
+        }
+    }
+    // A clone: the subscriber asks for the dispatcher itself while a span is left.
+    let mut left = Left(dispatcher::get_default(Clone::clone), Vec::new());
+    while left.1.len() < SPANS_MAX
+        && let Some((span, _)) = left.0.current_span().into_inner()
+    {
+        left.0.exit(&span);
+        left.1.push(span);
+    }
+    write()
+}
 
 /// Whether warnings were listened for when this was last looked at.
 static IS_LISTENED_TO: AtomicBool = AtomicBool::new(false);

@@ -194,11 +194,23 @@ impl World {
 
     /// Tells subscribers and the log.
     pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
+        let level = log::level(&kind);
+        self.tell_at(level, path, generation, kind);
+    }
+
+    /// As [`tell`](Self::tell), with another level in the log.
+    pub(crate) fn tell_at(
+        &self,
+        level: tracing::Level,
+        path: &Arc<str>,
+        generation: impl FnOnce() -> u64,
+        kind: EventKind,
+    ) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
             Stream::Unheard | Stream::Over => None,
         };
-        let is_logged = log::is_enabled(log::level(&kind));
+        let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
             self.log.forget(path);
         }
@@ -207,7 +219,7 @@ impl World {
         }
         let event = Event { path: path.clone(), generation: generation(), kind };
         if is_logged {
-            self.log.event(&event);
+            self.log.event(&event, level);
         }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.

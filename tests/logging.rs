@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use common::{Inert, SEC, Starter, Starts, hears, probe, soon, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Backoff, Child, Context, GiveUp, Intensity, Policy, Restart, ServiceChild, State, Supervisor, Tree};
+use regrow::{
+    Backoff, Child, Context, GiveUp, Intensity, Policy, Restart, ServiceChild, Shutdown, State, Supervisor, Tree,
+};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
@@ -246,4 +248,26 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
         event.record(&mut message);
         self.0.lock().unwrap().push(message.0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_that_is_how_a_child_is_stopped_alarms_no_operator() {
+    let (log, _listening) = Log::listen();
+    let (journal, starts) = (Journal::new(), Starts::failing([]));
+    let brutal = journal.probe("brutal").shutdown(Shutdown::Kill);
+    let tree = Supervisor::one_for_all("app").budget(Intensity::unlimited());
+    let tree = tree.child(brutal).child(Starter::child("a", &journal, &starts)).start().await.unwrap();
+    log.take();
+    tree.kill("app/a").unwrap();
+    up(&tree, "app/a", 2).await;
+    tokio::task::yield_now().await;
+    let lines = [
+        "WARN child exited path=app/a generation=1 exit.kind=killed exit.text=killed",
+        "DEBUG child exited path=app/brutal generation=1 exit.kind=killed exit.text=killed",
+        "DEBUG child started path=app/brutal generation=2",
+        "INFO child is back path=app/a generation=2 down_ms=0 attempts=1",
+    ];
+    assert_eq!(log.take(), lines);
+    tree.shutdown().await;
+    assert!(log.take().iter().all(|line| !line.starts_with("WARN")));
 }

@@ -120,11 +120,8 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let Some(zombie) = slot.life().tenant() {
-                    let (path, generation) = (slot.path(), slot.status().generation);
-                    line!(ERROR, { path = %path, generation }, "child did not end after a kill and was abandoned");
-                    slot.life().fence(&zombie, &zombie.verdict(Exit::Killed));
-                    zombie.wake();
+                if let (Some(zombie), Some(world)) = (slot.life().tenant(), slot.world()) {
+                    world.cut_off(&slot.path(), &*slot, &zombie);
                 }
                 slot.life().claim(&port);
             }

@@ -71,7 +71,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
     }
 }
 
-pub(super) fn write(event: &Event, backtraces: &Backtraces) {
+pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
     let Event { path, generation, kind } = event;
     match kind {
         EventKind::Started { info, outage: None } => {
@@ -80,6 +80,13 @@ pub(super) fn write(event: &Event, backtraces: &Backtraces) {
         EventKind::Started { info, outage: Some(Outage { time, attempts }) } => {
             let (info, down_ms) = (info.as_deref(), millis(*time));
             line!(INFO, { path = %path, generation, info, down_ms, attempts }, "child is back");
+        }
+        EventKind::StartFailed { exit } if level == Level::DEBUG => {
+            line!(
+                DEBUG,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child failed to start"
+            );
         }
         EventKind::StartFailed { exit } => {
             let backtrace = backtraces.take(exit);
@@ -90,7 +97,7 @@ pub(super) fn write(event: &Event, backtraces: &Backtraces) {
             );
         }
         EventKind::Ignored => line!(INFO, { path = %path, generation }, "child is not wanted"),
-        EventKind::Exited { exit } if exit.is_abnormal() => {
+        EventKind::Exited { exit } if level == Level::WARN => {
             let backtrace = backtraces.take(exit);
             line!(
                 WARN,

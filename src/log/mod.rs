@@ -122,9 +122,8 @@ impl Log {
     }
 
     /// Writes the line of an event, or counts it.
-    pub(crate) fn event(&self, event: &Event) {
+    pub(crate) fn event(&self, event: &Event, level: Level) {
         let Event { path, kind, .. } = event;
-        let level = level(kind);
         let is_last = matches!(kind, EventKind::Gone);
         if is_last || lines::is_urgent(kind) {
             // What was held back before this belongs before it.
@@ -133,7 +132,12 @@ impl Log {
         } else if !self.admit(path, Topic::Events(level), lines::exit(kind)) {
             return;
         }
-        lines::write(event, &self.shared.backtraces);
+        lines::write(event, level, &self.shared.backtraces);
+    }
+
+    /// Whether one more line of this level may be written that belongs to what has this path. One that may not is counted.
+    pub(crate) fn has_room(&self, path: &Arc<str>, level: Level) -> bool {
+        is_enabled(level) && self.admit(path, Topic::Events(level), None)
     }
 
     /// The child is gone: nothing is remembered of it.

@@ -23,6 +23,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
     fn set_world(&self, world: &Arc<World>);
+    /// The tree that it is listed in, while that is there.
+    fn world(&self) -> Option<Arc<World>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
@@ -70,6 +72,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn set_world(&self, world: &Arc<World>) {
         // A slot that is listed again is so in the same tree.
         let _ = self.world.set(Arc::downgrade(world));
+    }
+
+    fn world(&self) -> Option<Arc<World>> {
+        self.world()
     }
 
     fn settings(&self) -> Settings {

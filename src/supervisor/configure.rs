@@ -5,6 +5,7 @@
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
 use regrow_supervisors::{ChildSpec, Intensity, Order, Policy};
+use tracing::Level;
 
 use crate::layer::{Configured, Group};
 use crate::log::line;
@@ -33,7 +34,10 @@ impl Driver {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
+                    // Many children of a dynamic supervisor may come under the same mistake.
+                    if self.world.log.has_room(&self.plan.path, Level::ERROR) {
+                        line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
+                    }
                     None
                 }
             }

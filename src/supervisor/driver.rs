@@ -12,9 +12,11 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Policy, Report};
 use tokio::task::AbortHandle;
+use tracing::Level;
 
 use crate::event::EventKind;
 use crate::layer::Group;
+use crate::log;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::configure;
@@ -195,6 +197,7 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let mut is_as_ordered = false;
         // Whatever it came to, the start is over.
         entry.ticket = None;
         if let EventKind::Started { info, outage } = &mut kind {
@@ -203,7 +206,8 @@ impl Driver {
         }
         if let Some(exit) = exit {
             let is_start = matches!(fact, Fact::StartFailed { .. });
-            if exit.is_abnormal() || is_start {
+            is_as_ordered = entry.ends_as_ordered(exit);
+            if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
             }
             entry.last_exit = Some(Arc::new(exit.clone()));
@@ -220,7 +224,8 @@ impl Driver {
             Fact::Started { generation, .. } => *generation,
             _ => entry.generation(),
         };
-        self.world.tell(&entry.path, generation, kind);
+        let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
+        self.world.tell_at(level, &entry.path, generation, kind);
     }
 
     fn report(&self, report: Report) {
@@ -283,9 +288,12 @@ impl Driver {
                 }
             }
             Action::Kill(attempt) => {
-                match self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
-                    Some(control) => control.kill(),
-                    None => self.leave_line(attempt, Exit::Killed),
+                if let Some(entry) = self.children.get_mut(&attempt.child()) {
+                    entry.was_killed = true;
+                    match &entry.control {
+                        Some(control) => control.kill(),
+                        None => self.leave_line(attempt, Exit::Killed),
+                    }
                 }
             }
             Action::Abandon(attempt) => self.abandon(attempt),

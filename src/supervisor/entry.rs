@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) was_asked: bool,
+    /// The supervisor has ordered a kill of the present attempt.
+    pub(crate) was_killed: bool,
     /// What the code says of it, where a layer over the code says something else.
     pub(crate) coded: Option<Box<Configured>>,
     /// Its place in the line of starts, while it is starting.
@@ -49,6 +51,7 @@ impl Entry {
             drain: planned.drain,
             light: planned.light,
             was_asked: false,
+            was_killed: false,
             coded,
             ticket: None,
             handled_before: 0,
@@ -69,6 +72,16 @@ impl Entry {
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame.clone().unwrap_or(exit)
+    }
+
+    /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
+    /// stop, and not as the last one.
+    pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {
+        match (self.was_asked, self.was_killed) {
+            (true, _) => !exit.is_abnormal(),
+            (false, true) => self.blame.is_none() && matches!(exit, Exit::Killed),
+            (false, false) => false,
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

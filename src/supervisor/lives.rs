@@ -29,7 +29,8 @@ impl Driver {
 
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        (entry.was_asked, entry.control, entry.blame) = (false, None, None);
+        (entry.was_asked, entry.was_killed) = (false, false);
+        (entry.control, entry.blame) = (None, None);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {

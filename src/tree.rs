@@ -107,6 +107,8 @@ impl Tree {
             Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: self.path.clone(), exit }),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
+                #[cfg(feature = "policy")]
+                self.world.warn_of_policies();
                 Ok(self)
             }
         }

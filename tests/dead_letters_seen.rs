@@ -136,7 +136,7 @@ async fn a_letter_is_looked_at_and_stays_whole() {
     let letters = tree.dead_letters();
     handle.cast("four".into()).unwrap();
     let letter = a_letter(&letters).await;
-    assert_eq!(letter.label, Some("line"));
+    assert_eq!(letter.label(), Some("line"));
     assert_eq!(letter.peek(String::clone).as_deref(), Some("four"));
     assert_eq!(letter.peek(|number: &i64| *number), None, "it is of another type");
     catch_unwind(AssertUnwindSafe(|| letter.peek(|_: &String| panic!("the page is broken")))).unwrap_err();

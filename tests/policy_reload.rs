@@ -282,3 +282,28 @@ async fn the_log_tells_what_a_followed_file_changed_what_it_warned_of_and_why_it
     assert!(log.take().is_empty(), "each text is told once");
     tree.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_tree_that_starts_under_policies_tells_in_the_log_what_is_said_in_vain() {
+    let (log, _listening) = Log::listen();
+    let journal = Journal::new();
+    let file = parse("[path.\"shop/pool/w-*\"]\ndelay = \"1s\"\n\n[path.\"shop/wbe\"]\ndelay = \"1s\"\n");
+    let pool = DynamicSupervisor::new("pool").template({
+        let journal = journal.clone();
+        move |name: String| journal.probe(&name)
+    });
+    let tree = Supervisor::one_for_one("shop").child(journal.probe("web")).child(pool).policies(&file);
+    let tree = tree.start().await.unwrap();
+    let warnings = |log: &Log| log.take().into_iter().filter(|line| line.contains("policy file")).collect::<Vec<_>>();
+    let line = |line| {
+        format!("WARN policy file warns file=shop.toml line={line} column=7 text=this matches nothing in the tree")
+    };
+    // What the pool will have is not known yet.
+    assert_eq!(warnings(&log), [line(4) + " advice=did you mean \"shop/web\"?"]);
+
+    tree.dynamic("shop/pool").unwrap().template::<String>().unwrap().start_child("x-1".into()).await.unwrap();
+    tree.apply(&file).await.unwrap();
+    let told = warnings(&log);
+    assert!(told.len() == 2 && told.iter().any(|told| told.starts_with(&line(1))), "{told:#?}");
+    tree.shutdown().await;
+}

@@ -37,12 +37,13 @@ impl Graves {
         let Notice { path, generation, message_type, label, attempt, reason } = notice;
         let body = Body {
             path: path.clone(),
+            label,
             died: Instant::now(),
             message: Mutex::new(Content::Here(Box::new(message))),
             world: Arc::downgrade(world),
             graves: Arc::downgrade(self),
         };
-        let letter = DeadLetter { path, generation, message_type, label, attempt, reason, body: Arc::new(body) };
+        let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
         let shed = {
             let mut state = lock(&self.state);
             state.letters.push_back(letter);

@@ -100,8 +100,6 @@ pub struct DeadLetter {
     pub generation: u64,
     /// The type of the message.
     pub message_type: &'static str,
-    /// The message's [label](crate::Service::label), if its service gives it one.
-    pub label: Option<&'static str>,
     /// How many incarnations had it in hand; 0 says that it never ran.
     pub attempt: u32,
     /// Why nobody will handle it.
@@ -114,6 +112,11 @@ impl DeadLetter {
     /// as much as sending them does.)
     pub fn age(&self) -> Duration {
         self.body.died.elapsed()
+    }
+
+    /// The message's [label](crate::Service::label), if its service gives it one.
+    pub fn label(&self) -> Option<&'static str> {
+        self.body.label
     }
 
     /// Whether the message is still in it.
@@ -211,7 +214,7 @@ impl fmt::Debug for DeadLetter {
             .field("path", &self.path)
             .field("generation", &self.generation)
             .field("message_type", &self.message_type)
-            .field("label", &self.label)
+            .field("label", &self.label())
             .field("attempt", &self.attempt)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
@@ -222,7 +225,7 @@ impl fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, generation, message_type, attempt, reason, .. } = self;
         f.write_str(message_type)?;
-        if let Some(label) = self.label {
+        if let Some(label) = self.label() {
             write!(f, " `{label}`")?;
         }
         write!(f, " to {path}#{generation}, begun {attempt} times: {reason}")
@@ -253,6 +256,7 @@ enum Content {
 /// What the clones of a letter share.
 struct Body {
     path: Arc<str>,
+    label: Option<&'static str>,
     died: Instant,
     message: Mutex<Content>,
     world: Weak<World>,

@@ -33,9 +33,12 @@ pub(crate) fn changes(applied: &Applied) {
     for path in &applied.not_running {
         line!(INFO, { path = %path }, "policy is in force when the supervisor runs");
     }
-    for warning in &applied.warnings {
-        Said::rendered(warning).warn(None);
-    }
+    warnings(&applied.warnings);
+}
+
+/// What was said in vain.
+pub(crate) fn warnings(warnings: &[String]) {
+    warnings.iter().for_each(|warning| Said::rendered(warning).warn(None));
 }
 
 /// What came of a file that is followed.

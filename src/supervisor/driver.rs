@@ -276,6 +276,12 @@ impl Driver {
     }
 
     async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+        // The log tells an end that was ordered from one that was not.
+        if let Action::Kill(attempt) = &action
+            && let Some(entry) = self.children.get_mut(&attempt.child())
+        {
+            entry.was_killed = true;
+        }
         match action {
             Action::Start(attempt) => self.start(attempt, myself).await,
             Action::Ask(attempt) => {
@@ -288,12 +294,9 @@ impl Driver {
                 }
             }
             Action::Kill(attempt) => {
-                if let Some(entry) = self.children.get_mut(&attempt.child()) {
-                    entry.was_killed = true;
-                    match &entry.control {
-                        Some(control) => control.kill(),
-                        None => self.leave_line(attempt, Exit::Killed),
-                    }
+                match self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
+                    Some(control) => control.kill(),
+                    None => self.leave_line(attempt, Exit::Killed),
                 }
             }
             Action::Abandon(attempt) => self.abandon(attempt),

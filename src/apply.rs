@@ -14,8 +14,9 @@ use std::sync::Arc;
 use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
+use crate::directory::Kind;
 use crate::layer::{Configured, Group, Layer};
-use crate::policy::{phrases, words};
+use crate::policy::{log, phrases, words};
 use crate::supervisor::adopting::{Configuration, Wanted};
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
@@ -126,6 +127,7 @@ impl World {
                 applied.not_running.push(supervisor.path().into());
             }
         }
+        log::changes(&applied);
         Ok(applied)
     }
 
@@ -152,7 +154,9 @@ impl World {
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
         let listed: Vec<_> = paths.iter().map(|path| &**path).collect();
-        applied.warnings = layer.warnings(&listed);
+        let empty = self.empty_pools();
+        let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
+        applied.warnings = layer.warnings(&listed, &empty);
         if problems.is_empty() { Ok(()) } else { Err(ApplyError { problems }) }
     }
 
@@ -182,6 +186,27 @@ impl World {
             }
         }
         Some(Wanted { path, own: coded.own, wanted })
+    }
+
+    /// Supervisors whose children come at run time, and that have none yet: a pattern for those means nothing so far.
+    fn empty_pools(&self) -> Vec<Arc<str>> {
+        let entries = self.directory.entries();
+        let has_children = |path: &str| {
+            let start = format!("{path}/");
+            let first = entries.partition_point(|entry| *entry.path < *start);
+            entries.get(first).is_some_and(|entry| entry.path.starts_with(&start))
+        };
+        let pools = entries.iter().filter(|entry| entry.kind == Kind::Dynamic && !has_children(&entry.path));
+        pools.map(|entry| entry.path.clone()).collect()
+    }
+
+    /// Tells in the log what the policies that the tree was started under say in vain.
+    pub(crate) fn warn_of_policies(&self) {
+        let Some(layer) = self.rulebook.layer() else { return };
+        let (entries, empty) = (self.directory.entries(), self.empty_pools());
+        let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();
+        let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
+        log::warnings(&layer.warnings(&paths, &empty));
     }
 
     fn supervisors(self: &Arc<Self>) -> Vec<SupervisorHandle> {

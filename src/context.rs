@@ -228,7 +228,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(future) }
+        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
     }
 
     /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
@@ -394,7 +394,7 @@ impl TaskContext {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(future) }
+        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
     }
 }
 

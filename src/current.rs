@@ -4,18 +4,18 @@
 //! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
 //! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost mark leaves
 //!    none behind.
-//! 3. The panic hook is installed once, calls the hook that was there before, and records only under the mark
-//!    (PITFALLS 19).
+//! 3. What a panic says is recorded only under the mark (PITFALLS 19); the hook that does so is in `hook.rs`.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use regrow_supervisors::{Exit, Panic};
 
 use crate::call::Fate;
+use crate::log::line;
 use crate::port::Port;
 
 thread_local! {
@@ -108,7 +108,7 @@ fn settle_all(exit: Option<&Exit>) {
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
 pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
-        tracing::error!(path, %panic, "{what} panicked while being dropped");
+        line!(ERROR, { path = %path, dropped = %what, panic.text = %panic }, "a destructor panicked");
     }
 }
 
@@ -139,30 +139,29 @@ pub(crate) fn is(test: impl FnOnce(&Port) -> bool) -> bool {
     PORT.try_with(|port| port.borrow().as_deref().is_some_and(test)).unwrap_or(false)
 }
 
-/// Installs the panic hook, once for the process.
-pub(crate) fn install_panic_hook() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if LISTENING.try_with(Cell::get).unwrap_or(false) {
-                record(info);
-            }
-            before(info);
-        }));
-    });
-}
-
-fn record(info: &PanicHookInfo<'_>) {
+/// Remembers what a panic says, if code of a service runs on this thread. `None`: the panic is none of ours.
+pub(crate) fn record(info: &PanicHookInfo<'_>) -> Option<Recorded> {
+    if !LISTENING.try_with(Cell::get).unwrap_or(false) {
+        return None;
+    }
     let backtrace = Backtrace::capture();
-    let asked_for = backtrace.status() == BacktraceStatus::Captured;
+    let has_backtrace = backtrace.status() == BacktraceStatus::Captured;
     let panic = Panic {
         message: text_of(info.payload()).into(),
         location: info.location().map(|location| location.to_string().into()),
-        backtrace: asked_for.then(|| backtrace.to_string().into()),
+        backtrace: has_backtrace.then(|| backtrace.to_string().into()),
     };
+    let (message, location) = (panic.message.clone(), panic.location.clone());
     // Not `set`: dropping the value before must not run inside a hook that already holds it.
     let _ = PANIC.try_with(|slot| slot.try_borrow_mut().map(|mut slot| *slot = Some(panic)));
+    Some(Recorded { message, location, has_backtrace })
+}
+
+/// What was remembered of a panic.
+pub(crate) struct Recorded {
+    pub(crate) message: Arc<str>,
+    pub(crate) location: Option<Arc<str>>,
+    pub(crate) has_backtrace: bool,
 }
 
 pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {

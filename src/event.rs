@@ -21,6 +21,16 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// An outage that is over: a child failed, and is up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outage {
+    /// How long it was not up: from its first failure on.
+    pub time: Duration,
+    /// How many starts it took, the last one included.
+    pub attempts: u32,
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -29,6 +39,8 @@ pub enum EventKind {
     Started {
         /// What the factory said about it.
         info: Option<Arc<str>>,
+        /// The outage that this ends. `None` for a first start, and after an end that was no failure.
+        outage: Option<Outage>,
     },
     /// An attempt to start came to nothing.
     StartFailed {
@@ -87,8 +99,8 @@ pub enum EventKind {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { info: None } => f.write_str("started"),
-            Self::Started { info: Some(info) } => write!(f, "started ({info})"),
+            Self::Started { info: None, .. } => f.write_str("started"),
+            Self::Started { info: Some(info), .. } => write!(f, "started ({info})"),
             Self::StartFailed { exit } => write!(f, "failed to start: {exit}"),
             Self::Ignored => f.write_str("is not wanted"),
             Self::Exited { exit } => write!(f, "exited: {exit}"),

@@ -105,10 +105,10 @@ pub(crate) trait Layer: Send + Sync + fmt::Debug {
         Ok(self.apply(path, coded))
     }
 
-    /// What it says that means nothing in a tree with these paths.
+    /// What it says that means nothing in a tree with these paths, and with supervisors that have no children yet.
     #[cfg(feature = "policy")]
-    fn warnings(&self, paths: &[&str]) -> Vec<String> {
-        let _ = paths;
+    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
+        let _ = (paths, empty);
         Vec::new()
     }
 }

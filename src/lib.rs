@@ -106,6 +106,10 @@
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
+//! # The log lines
+//!
+#![doc = include_str!("log/lines.md")]
+//!
 //! # Layout
 //!
 //! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
@@ -127,8 +131,8 @@
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `until_signal.rs`, `signals.rs` | from a signal to the exit status; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
-//! | `event.rs`, `log.rs` | what subscribers see; the log lines |
-//! | `current.rs` | whose code a thread runs, and what its last panic said |
+//! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
+//! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
 //! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
@@ -158,6 +162,7 @@ mod error;
 mod event;
 mod gave_up;
 mod handle;
+mod hook;
 mod incarnation;
 mod layer;
 mod log;
@@ -204,7 +209,7 @@ pub use context::{Context, LinkedTask, NoMessages, TaskContext};
 pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
-pub use event::{Event, EventKind, Events, Missed};
+pub use event::{Event, EventKind, Events, Missed, Outage};
 pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;

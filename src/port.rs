@@ -63,6 +63,8 @@ pub(crate) enum Waiting {
 
 pub(crate) struct Port {
     attempt: Attempt,
+    /// Around all code of the incarnation's, wherever it runs.
+    span: tracing::Span,
     facts: Arc<Facts>,
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
@@ -87,9 +89,9 @@ struct Extras {
 }
 
 impl Port {
-    pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
+    pub(crate) fn new(attempt: Attempt, span: tracing::Span, facts: Arc<Facts>) -> Arc<Self> {
         let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
-        Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default(), vigil: OnceLock::new() })
+        Arc::new(Self { attempt, span, facts, signals, wakers, extras: Mutex::default(), vigil: OnceLock::new() })
     }
 
     /// The extras, if there are any. To be called after a signal was set.
@@ -104,6 +106,11 @@ impl Port {
 
     pub(crate) fn attempt(&self) -> Attempt {
         self.attempt
+    }
+
+    /// The span of the incarnation.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.span
     }
 
     /// The watchdog of the tree.
@@ -233,8 +240,12 @@ impl Port {
     }
 
     /// Links a task to the incarnation. `None` when that is over: the future is dropped.
-    pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
-        self.extras().tasks.spawn(self, future)
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        path: Arc<str>,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<AbortHandle> {
+        self.extras().tasks.spawn(self, path, future)
     }
 
     /// Aborts the linked tasks. None can be started any more.

@@ -62,11 +62,12 @@ pub trait Service: Sized + Send + 'static {
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long.
-    /// Without a label it is the type of the messages.
+    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long,
+    /// and in the log and the [list](crate::DeadLetter::label) of dead letters. Without a label it is the type of the
+    /// messages.
     ///
-    /// Asked for every message, before it is handled, of services that are watched: it should be a `match` and nothing
-    /// more.
+    /// Asked for every message, before it is handled, of services that are watched, and for each message that dies: it
+    /// should be a `match` and nothing more.
     ///
     /// ```
     /// # use regrow::{Context, Service};

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::ending::Notes;
 use crate::gave_up::GaveUp;
+use crate::log::line;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Root;
 use crate::tree::Tree;
@@ -54,7 +55,7 @@ impl Tree {
         let Bounds { kill_at, abandon_at } = Bounds::new(begun, limit);
         if !self.has_ended_by(kill_at).await {
             let (path, children) = (self.path(), self.running());
-            tracing::warn!(%path, children, "the limit is reached: killing all that is left");
+            line!(WARN, { path = %path, children }, "the limit is reached: killing all that is left");
             self.kill_all();
         }
         if !self.has_ended_by(abandon_at).await {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use tokio::sync::watch;
 
+use crate::log::line;
 use crate::sync::lock;
 
 /// Signals that end the process; this one ends it without waiting.
@@ -125,7 +126,7 @@ async fn hear(sender: &watch::Sender<Received>, base: &AtomicU32, ready: mpsc::S
         sender.send_replace(Received { count, latest: signal });
         // Invariant 2.
         if count - base.load(Ordering::Acquire) >= LAST {
-            tracing::error!(signal = signal.name, "third signal: the process ends at once");
+            line!(ERROR, { signal = signal.name }, "third signal: the process ends at once");
             std::process::exit(128 + signal.number);
         }
     }

@@ -12,7 +12,9 @@ use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
+use crate::hook;
 use crate::incarnation::failure;
+use crate::log::line;
 use crate::rulebook::Rulebook;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
@@ -56,7 +58,7 @@ impl Tree {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
-        current::install_panic_hook();
+        hook::install();
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
         plan.check_redelivery(plan.terms.defaults.as_ref())?;
         let path = plan.path.clone();
@@ -106,6 +108,8 @@ impl Tree {
             Root::Ended { exit, was_up: false } => Err(self.boot_error(exit)),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
+                #[cfg(feature = "policy")]
+                self.world.warn_of_policies();
                 Ok(self)
             }
         }
@@ -256,10 +260,10 @@ impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
             if self.is_started {
-                tracing::warn!(path = %self.path, "the tree was dropped while it ran and is killed; use `Tree::shutdown`");
+                line!(WARN, { path = %self.path }, "the tree was dropped and is killed: end it with `Tree::shutdown`");
                 self.facts.push(Fact::Kill);
             } else {
-                tracing::warn!(path = %self.path, "the start of the tree was dropped: what is up is stopped in order");
+                line!(WARN, { path = %self.path }, "the start of the tree was dropped: what is up is stopped in order");
                 self.order_stop();
             }
         }

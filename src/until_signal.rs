@@ -7,6 +7,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
+use crate::log::line;
 use crate::shutdown::{Bounds, LAST_PART, ShutdownReport, UncleanEnd, write_in_one_line};
 use crate::signals::{Signal, Signals};
 use crate::supervisor::StartError;
@@ -188,11 +189,11 @@ impl Run<'_> {
         let (tree, begun) = (self.tree, Instant::now());
         let bounds = self.limit.map_or_else(Bounds::default, |limit| Bounds::new(begun, limit));
         let path = tree.path();
-        tracing::info!(%path, signal = signal.name, "signal received");
+        line!(INFO, { path = %path, signal = signal.name }, "signal received");
         let mut second = None;
         if !drain.is_zero() {
             tree.world.ending.begin_to_drain();
-            tracing::info!(%path, drain_ms = millis(drain), "draining: readiness is off, and the tree serves on");
+            line!(INFO, { path = %path, drain_ms = millis(drain) }, "draining: readiness is off, and the tree serves on");
             let until = [begun.checked_add(drain), bounds.kill_at].into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -204,7 +205,7 @@ impl Run<'_> {
         let is_late = bounds.kill_at.is_some_and(|at| at <= Instant::now());
         if second.is_none() && !is_late {
             let (children, limit_ms) = (tree.running(), self.limit.map(millis));
-            tracing::info!(%path, children, limit_ms, "stopping");
+            line!(INFO, { path = %path, children, limit_ms }, "stopping");
             tree.order_stop();
             tokio::select! {
                 biased;
@@ -222,11 +223,11 @@ impl Run<'_> {
         let (path, children) = (self.tree.path(), self.tree.running());
         let abandon_at = match second {
             Some(signal) => {
-                tracing::warn!(%path, signal = signal.name, children, "second signal: killing all that is left");
+                line!(WARN, { path = %path, signal = signal.name, children }, "second signal: killing all that is left");
                 [Instant::now().checked_add(LAST_PART), bounds.abandon_at].into_iter().flatten().min()
             }
             None => {
-                tracing::warn!(%path, children, "the limit is reached: killing all that is left");
+                line!(WARN, { path = %path, children }, "the limit is reached: killing all that is left");
                 bounds.abandon_at
             }
         };
@@ -242,14 +243,14 @@ fn verdict(report: ShutdownReport) -> Result<ShutdownReport, RunError> {
     let (path, took_ms) = (&report.path, millis(report.took));
     let (kind, text) = (report.exit.kind(), &report.exit);
     if report.is_clean() {
-        tracing::info!(%path, exit.kind = kind, exit.text = %text, took_ms, "tree ended");
+        line!(INFO, { path = %path, exit.kind = kind, exit.text = %text, took_ms }, "tree ended");
         return Ok(report);
     }
     if report.was_wanted() {
-        tracing::warn!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, but not as asked");
+        line!(WARN, { path = %path, exit.kind = kind, exit.text = %text, took_ms, report = %report }, "tree ended, but not as asked");
         return Ok(report);
     }
-    tracing::error!(%path, exit.kind = kind, exit.text = %text, took_ms, %report, "tree ended, and should not have");
+    line!(ERROR, { path = %path, exit.kind = kind, exit.text = %text, took_ms, report = %report }, "tree ended, and should not have");
     Err(RunError::Ended(UncleanEnd::new(report)))
 }
 

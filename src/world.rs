@@ -6,13 +6,12 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
-use tracing::level_filters::LevelFilter;
 
-use crate::dead::Graves;
+use crate::dead::{DeadReason, Graves};
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
-use crate::log::{self, Limiter};
+use crate::log::{self, Log};
 use crate::port::Port;
 use crate::rulebook::Rulebook;
 use crate::slot::{AnySlot, Control};
@@ -30,7 +29,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
     graves: Mutex<Burials>,
-    limiter: Mutex<Limiter>,
+    pub(crate) log: Log,
     pub(crate) rulebook: Rulebook,
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
@@ -66,7 +65,7 @@ impl World {
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             graves: Mutex::new(Burials::Unasked),
-            limiter: Mutex::new(Limiter::default()),
+            log: Log::new(),
             epoch: Instant::now(),
             ending: Ending::default(),
             watchdog: Arc::default(),
@@ -184,6 +183,7 @@ impl World {
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
+        self.log.end();
         let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
         if let Burials::To(graves) = graves {
             graves.end();
@@ -192,27 +192,42 @@ impl World {
 
     /// Tells subscribers and the log.
     pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
+        let level = log::level(&kind);
+        self.tell_at(level, path, generation, kind);
+    }
+
+    /// As [`tell`](Self::tell), with another level in the log.
+    pub(crate) fn tell_at(
+        &self,
+        level: tracing::Level,
+        path: &Arc<str>,
+        generation: impl FnOnce() -> u64,
+        kind: EventKind,
+    ) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
             Stream::Unheard | Stream::Over => None,
         };
-        let is_logged = log::level(&kind) <= LevelFilter::current();
+        let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
-            lock(&self.limiter).forget(path);
+            self.log.forget(path);
         }
         if !is_logged && sender.is_none() {
             return;
         }
         let event = Event { path: path.clone(), generation: generation(), kind };
         if is_logged {
-            let at = self.now();
-            let verdict = lock(&self.limiter).admit(&event, at);
-            log::write(&event, verdict);
+            self.log.event(&event, level);
         }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.
             let _ = sender.send(event);
         }
+    }
+
+    /// The level at which the log wants to know of a letter that died of this.
+    pub(crate) fn wants_letter(&self, reason: &DeadReason) -> Option<tracing::Level> {
+        Log::wants_letter(reason, self.ending.is_noting())
     }
 
     /// Fences an incarnation that does not end, and tells who it is, once. Whether that was now.

@@ -87,8 +87,9 @@ impl Child {
         ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
             let inner = birth.inner::<S::Msg>();
             let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         })
+        .label(S::label)
     }
 
     /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
@@ -124,7 +125,7 @@ impl Child {
         let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
             let inner = birth.inner::<NoMessages>();
             let body = task::live(inner.clone(), work.clone());
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         });
         TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
@@ -153,7 +154,7 @@ impl Child {
         ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
             let inner = birth.inner::<M>();
             let body = thread::live(inner.clone(), work.clone(), redelivery);
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 
@@ -172,7 +173,7 @@ impl Child {
         ServiceChild::new(name, Kind::Actor, move |birth, _| {
             let inner = birth.inner::<A::Msg>();
             let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 

@@ -12,7 +12,7 @@ use crate::incarnation::{Birth, Life};
 use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::redelivery::Redelivery;
-use crate::slot::Slot;
+use crate::slot::{Label, Slot};
 
 /// A child with a mailbox for messages of type `M`, being described.
 #[must_use = "a child does nothing until a supervisor has it"]
@@ -25,6 +25,7 @@ pub struct ServiceChild<M: Send + 'static> {
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
     redelivery: Option<Redelivery<M>>,
+    label: Option<Label<M>>,
     conceive: Arc<TypedConceive<M>>,
 }
 
@@ -46,8 +47,15 @@ impl<M: Send + 'static> ServiceChild<M> {
             settings: Settings::default(),
             mailbox: None,
             redelivery: None,
+            label: None,
             conceive: Arc::new(conceive),
         }
+    }
+
+    /// What its messages are called where they are told of.
+    pub(super) fn label(mut self, label: Label<M>) -> Self {
+        self.label = Some(label);
+        self
     }
 
     /// Which exits call for a restart. Default: permanent.
@@ -197,6 +205,9 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             }
             None => Slot::<M>::new(child.settings),
         };
+        if let Some(label) = child.label {
+            slot.set_label(label);
+        }
         #[cfg(feature = "chaos")]
         if redelivery.is_some() {
             slot.set_can_repeat();

@@ -23,6 +23,7 @@ use regrow_supervisors::{Abandon, Exit, Panic};
 
 use crate::context::Inner;
 use crate::current;
+use crate::log::line;
 use crate::port::{Port, Waiting};
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
@@ -78,7 +79,7 @@ impl Birth {
         })
     }
 
-    pub(crate) fn live<M: Send + 'static>(&self, inner: &Arc<Inner<M>>, on_kill: OnKill, body: Body) -> Life {
+    pub(crate) fn live(&self, on_kill: OnKill, body: Body) -> Life {
         let limit = match self.abandon {
             Abandon::After(limit) => Some(limit),
             Abandon::Never => None,
@@ -97,7 +98,6 @@ impl Birth {
             door: if self.light { Door::Outside } else { Door::OutsideAndWoken },
             knows_stop: false,
             is_rest: false,
-            span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
         }
     }
 }
@@ -120,10 +120,8 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let Some(zombie) = slot.life().tenant() {
-                    tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
-                    slot.life().fence(&zombie, &zombie.verdict(Exit::Killed));
-                    zombie.wake();
+                if let (Some(zombie), Some(world)) = (slot.life().tenant(), slot.world()) {
+                    world.cut_off(&slot.path(), &*slot, &zombie);
                 }
                 slot.life().claim(&port);
             }
@@ -175,7 +173,6 @@ pub(crate) struct Life {
     knows_stop: bool,
     /// What was left of a life that was dropped.
     is_rest: bool,
-    span: tracing::Span,
 }
 
 impl Future for Life {
@@ -219,7 +216,7 @@ impl Life {
             return Poll::Pending;
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
-        let entered = self.span.enter();
+        let entered = self.port.span().enter();
         let vigil = self.port.vigil();
         vigil.inspect(|vigil| vigil.begin_poll());
         let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
@@ -261,7 +258,9 @@ impl Life {
             End::Exit(exit) => exit.clone(),
         };
         let body = self.body.take();
+        let entered = self.port.span().enter();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
+        drop(entered);
         self.port.close(&exit);
         self.end = Some(Box::new(match dropped {
             Ok(()) => end,
@@ -324,7 +323,6 @@ impl Drop for Life {
                 told: false,
                 knows_stop: self.knows_stop,
                 is_rest: true,
-                span: self.span.clone(),
             };
             self.told = true;
             self.port.kill();
@@ -339,7 +337,11 @@ impl Drop for Life {
 /// An end that was clean until a destructor panicked is a panic; one that was worse stays, and the panic is logged.
 pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
-        tracing::error!(path, %panic, %exit, "a destructor panicked while the incarnation was torn down");
+        line!(
+            ERROR,
+            { path = %path, exit.kind = %exit.kind(), exit.text = %exit, panic.text = %panic },
+            "code of a child panicked after its exit was known"
+        );
         exit
     } else {
         Exit::Panicked(panic)

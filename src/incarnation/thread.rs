@@ -107,6 +107,7 @@ where
     let thread = std::thread::Builder::new().name(inner.slot.path().to_string()).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
+        let _span = on_thread.port.span().enter();
         let exit = run(&on_thread, &*work, redelivery);
         drop(work);
         // Nobody listens to a thread that was abandoned.

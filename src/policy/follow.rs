@@ -17,10 +17,10 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::apply::{Applied, ApplyError};
-use crate::policy::Policies;
 use crate::policy::problem::PolicyFileErrors;
 use crate::policy::reading::{Looks, Seen};
 use crate::policy::settling::Settling;
+use crate::policy::{Policies, log};
 use crate::tree::Tree;
 use crate::world::World;
 
@@ -107,7 +107,8 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same.
+    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same, with a
+    /// line for each setting that changed, each warning and each reason for a refusal.
     ///
     /// The file is read every `look_every`, and its text alone matters, not its time or size. A change counts when it was
     /// there for `look_every`, and for 250 ms at least; one that looks as if a writer had been interrupted (no setting at
@@ -195,7 +196,7 @@ async fn follow(
         looks = back;
         if let Some(seen) = seen.and_then(|seen| settling.look(seen, is_in_force, Instant::now())) {
             let Some(answer) = take(&world, looks.path(), seen).await else { return };
-            report(looks.path(), &answer);
+            log::answer(looks.path(), &answer);
             if told.send(answer).is_err() {
                 return;
             }
@@ -236,11 +237,4 @@ async fn take(world: &Weak<World>, path: &Path, seen: Seen) -> Option<Result<App
         Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
         Err(errors) => Err(ReloadError::File(errors)),
     })
-}
-
-fn report(path: &Path, answer: &Result<Applied, ReloadError>) {
-    match answer {
-        Ok(applied) => tracing::info!(file = %path.display(), live = applied.live.len(), "policies applied"),
-        Err(error) => tracing::error!(file = %path.display(), %error, "policies refused"),
-    }
 }

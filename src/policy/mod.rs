@@ -98,6 +98,7 @@
 //! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
 //! | `rank.rs`, `layering.rs` | what wins over what; what all of it comes to for one path |
 //! | `reading.rs`, `settling.rs`, `follow.rs` | a file that may hang; a text that may not be whole yet; a file that is applied whenever it changes |
+//! | `log.rs` | what came of a file that is followed, in the log |
 //! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
@@ -111,6 +112,7 @@ mod fields;
 mod follow;
 mod give_up;
 mod layering;
+pub(crate) mod log;
 mod numbers;
 mod pattern;
 pub(crate) mod phrases;

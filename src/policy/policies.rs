@@ -146,7 +146,15 @@ impl Policies {
 
     /// Globs and supervisors that match none of these paths of a running tree, each as a warning.
     pub fn unmatched<P: AsRef<str>>(&self, paths: &[P]) -> Vec<Problem> {
-        let is_idle = |pattern: &&Pattern| !paths.iter().any(|path| pattern.is_match(path.as_ref()));
+        self.unmatched_but_below(paths, &[])
+    }
+
+    /// The same without what may mean a child of one of the `empty` supervisors, whose children are yet to come.
+    fn unmatched_but_below<P: AsRef<str>>(&self, paths: &[P], empty: &[&str]) -> Vec<Problem> {
+        let is_idle = |pattern: &&Pattern| {
+            !paths.iter().any(|path| pattern.is_match(path.as_ref()))
+                && !empty.iter().any(|supervisor| pattern.may_match_below(supervisor))
+        };
         let mut warnings = Vec::new();
         for document in self.documents.iter() {
             let patterns = document.supervisors.iter().map(|(pattern, _)| pattern);
@@ -204,8 +212,8 @@ impl Layer for Policies {
         self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
-    fn warnings(&self, paths: &[&str]) -> Vec<String> {
-        self.warnings.iter().chain(&self.unmatched(paths)).map(ToString::to_string).collect()
+    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
+        self.warnings.iter().chain(&self.unmatched_but_below(paths, empty)).map(ToString::to_string).collect()
     }
 }
 

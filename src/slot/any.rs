@@ -4,12 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::dead::Refused;
+use crate::event::Outage;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::accounting::Accounting;
 use crate::slot::life::Tenancy;
+use crate::slot::queue::Fall;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, IfFull, Push, Slot};
 use crate::sync::lock;
@@ -20,6 +23,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
     fn set_world(&self, world: &Arc<World>);
+    /// The tree that it is listed in, while that is there.
+    fn world(&self) -> Option<Arc<World>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
@@ -37,6 +42,10 @@ pub(crate) trait AnySlot: Send + Sync {
     fn is_present(&self, port: &Port) -> bool;
     /// How the present incarnation is reached.
     fn control(&self) -> Option<Control>;
+    /// The child has failed, and is not up; `a_start`: it was a start that failed.
+    fn fell(&self, a_start: bool);
+    /// The child is up; the outage that this ends.
+    fn rose(&self) -> Option<Outage>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
     fn life(&self) -> &dyn Tenancy;
@@ -63,6 +72,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn set_world(&self, world: &Arc<World>) {
         // A slot that is listed again is so in the same tree.
         let _ = self.world.set(Arc::downgrade(world));
+    }
+
+    fn world(&self) -> Option<Arc<World>> {
+        self.world()
     }
 
     fn settings(&self) -> Settings {
@@ -141,6 +154,17 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn control(&self) -> Option<Control> {
         lock(&self.back).control.clone()
+    }
+
+    fn fell(&self, a_start: bool) {
+        let mut back = lock(&self.back);
+        let fall = back.fall.get_or_insert_with(|| Box::new(Fall { since: Instant::now(), starts_failed: 0 }));
+        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
+    }
+
+    fn rose(&self) -> Option<Outage> {
+        let fall = lock(&self.back).fall.take()?;
+        Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
     }
 
     fn reopen(&self) {

@@ -45,7 +45,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::call::Fate;
 use crate::current;
-use crate::dead::DeadReason;
+use crate::dead::{DeadReason, Notice};
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
@@ -105,11 +105,16 @@ impl Control {
     }
 }
 
+/// What a message is called.
+pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
+
 pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
     watch: OnceLock<watch::Sender<Status>>,
+    /// What its service calls a message.
+    label: OnceLock<Label<M>>,
     front: Mutex<Front<M>>,
     back: Mutex<Back<M>>,
     front_len: AtomicUsize,
@@ -152,6 +157,7 @@ impl<M: Send + 'static> Slot<M> {
             path: OnceLock::new(),
             world: OnceLock::new(),
             watch: OnceLock::new(),
+            label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
@@ -184,6 +190,11 @@ impl<M: Send + 'static> Slot<M> {
 
     pub(crate) fn world(&self) -> Option<Arc<World>> {
         self.world.get()?.upgrade()
+    }
+
+    /// From now on dead letters have these labels. The first to be set stays.
+    pub(crate) fn set_label(&self, label: Label<M>) {
+        let _ = self.label.set(label);
     }
 
     pub(crate) fn configure(&self, settings: Settings) {
@@ -297,11 +308,25 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// Makes a message a dead letter, or drops it where nobody has asked for those. It is booked, and no lock is held.
+    /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
     fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
-        match self.world().and_then(|world| world.graves()) {
-            Some(graves) => graves.bury(self, message, tries, reason, generation),
-            None => current::drop_quietly(message, &self.path(), "a message"),
+        let Some(world) = self.world() else {
+            return current::drop_quietly(message, &self.path(), "a message");
+        };
+        let (graves, level) = (world.graves(), world.wants_letter(&reason));
+        if graves.is_none() && level.is_none() {
+            return current::drop_quietly(message, &self.path(), "a message");
+        }
+        // A label that panics is none.
+        let label = self.label.get().and_then(|label| current::catch(|| label(&message)).unwrap_or(None));
+        let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
+        let notice = Notice { path, generation, message_type, label, attempt, reason };
+        if let Some(level) = level {
+            world.log.letter(&notice, level);
+        }
+        match graves {
+            Some(graves) => graves.bury(notice, message, &world),
+            None => current::drop_quietly(message, &notice.path, "a message"),
         }
     }
 

@@ -11,6 +11,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use tokio::time::Instant;
+
 use crate::call::Fate;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
@@ -68,6 +70,16 @@ pub(crate) struct Back<M> {
     pub(crate) accepted: u64,
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
+    /// Since when it has not been up because of a failure.
+    pub(crate) fall: Option<Box<Fall>>,
+}
+
+/// A failure that is not over yet.
+#[derive(Debug)]
+pub(crate) struct Fall {
+    pub(crate) since: Instant,
+    /// Starts that failed since.
+    pub(crate) starts_failed: u32,
 }
 
 /// A message that left the queue without being handled.
@@ -140,6 +152,7 @@ impl<M> Back<M> {
             accepted: 0,
             returned: 0,
             dead_lettered: 0,
+            fall: None,
         }
     }
 

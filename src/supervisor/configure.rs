@@ -5,8 +5,10 @@
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
 use regrow_supervisors::{ChildSpec, Intensity, Order};
+use tracing::Level;
 
 use crate::layer::{Coded, Defaults, Group};
+use crate::log::line;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Own;
 use crate::supervisor::lookout::resolved;
@@ -31,7 +33,10 @@ impl Driver {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    tracing::error!(%path, %error, "the policy file makes no sense here: what the code says stands");
+                    // Many children of a dynamic supervisor may come under the same mistake.
+                    if self.world.log.has_room(&self.plan.path, Level::ERROR) {
+                        line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
+                    }
                     None
                 }
             }

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Policy, Report};
 use tokio::task::AbortHandle;
+use tracing::Level;
 
 use crate::event::EventKind;
 use crate::gave_up::GaveUp;
 use crate::layer::Group;
+use crate::log;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::configure;
@@ -192,8 +194,10 @@ impl Driver {
 
     /// Remembers and tells what a fact says of a child.
     fn note(&mut self, fact: &Fact) {
-        let (attempt, exit, kind) = match fact {
-            Fact::Started { attempt, info, .. } => (attempt, None, EventKind::Started { info: info.clone() }),
+        let (attempt, exit, mut kind) = match fact {
+            Fact::Started { attempt, info, .. } => {
+                (attempt, None, EventKind::Started { info: info.clone(), outage: None })
+            }
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
@@ -210,12 +214,19 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let mut is_as_ordered = false;
         // Whatever it came to, the start is over.
         entry.ticket = None;
-        if let Fact::Started { info, .. } = fact {
+        if let EventKind::Started { info, outage } = &mut kind {
             entry.info.clone_from(info);
+            *outage = entry.slot.rose();
         }
         if let Some(exit) = exit {
+            let is_start = matches!(fact, Fact::StartFailed { .. });
+            is_as_ordered = entry.ends_as_ordered(exit);
+            if !is_as_ordered && (exit.is_abnormal() || is_start) {
+                entry.slot.fell(is_start);
+            }
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
             if self.world.is_ending() {
@@ -230,7 +241,8 @@ impl Driver {
             Fact::Started { generation, .. } => *generation,
             _ => entry.generation(),
         };
-        self.world.tell(&entry.path, generation, kind);
+        let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
+        self.world.tell_at(level, &entry.path, generation, kind);
     }
 
     fn report(&mut self, report: Report) {
@@ -265,7 +277,12 @@ impl Driver {
             }
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
-            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.time_until(until) }),
+            Report::Parked { child, until } => {
+                if let Some(entry) = self.children.get(&child) {
+                    entry.slot.fell(false);
+                }
+                (child, EventKind::Parked { probe_in: self.time_until(until) })
+            }
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         self.tell(child, kind);
@@ -282,6 +299,12 @@ impl Driver {
     }
 
     async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+        // The log tells an end that was ordered from one that was not.
+        if let Action::Kill(attempt) = &action
+            && let Some(entry) = self.children.get_mut(&attempt.child())
+        {
+            entry.was_killed = true;
+        }
         match action {
             Action::Start(attempt) => self.start(attempt, myself).await,
             Action::Ask(attempt) => {
@@ -333,6 +356,9 @@ impl Driver {
                     watch.up();
                 }
                 self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
+                if self.parent.is_tree() {
+                    self.world.log.tree_is_up(&self.plan.path, self.world.now());
+                }
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
             Action::End(exit) => {
@@ -352,12 +378,14 @@ impl Driver {
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.world.directory.close(&entry.path, State::Gone);
+            self.world.log.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
             self.world.end();
+            self.world.log.tree_ended(&self.plan.path, &exit, self.parent.was_up());
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

@@ -8,6 +8,7 @@ use regrow_supervisors::{Attempt, ChildKey, Exit, GiveUpReason, Shutdown};
 
 use crate::event::EventKind;
 use crate::gave_up::GaveUp;
+use crate::log::line;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 
@@ -25,7 +26,7 @@ impl Driver {
                 let took = self.world.now().saturating_sub(asked_at);
                 if took >= LONG {
                     let (path, took_ms) = (&entry.path, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-                    tracing::info!(%path, generation = entry.generation(), took_ms, "child took long to stop");
+                    line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");
                 }
                 // When the limit of the tree is reached, supervisors only waited for their children.
                 if was_killed && !(entry.kind.is_supervisor() && self.world.ending.is_hurried()) {
@@ -71,6 +72,7 @@ impl Driver {
         if self.parent.is_tree() {
             self.world.ending.gave_up(why.clone());
         }
+        self.plan.slot.fell(false);
         self.world.tell(&self.plan.path, || self.plan.slot.status().generation, EventKind::GaveUp { why: why.clone() });
         self.gave_up = Some(why);
     }

@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) named: Named,
     /// When the present attempt was asked to stop.
     pub(crate) asked_at: Option<Duration>,
+    /// The supervisor has ordered a kill of the present attempt.
+    pub(crate) was_killed: bool,
     /// Its place in the line of starts, while it is starting.
     pub(crate) ticket: Option<Ticket>,
     /// What it had handled before its present life.
@@ -88,6 +90,7 @@ impl Entry {
             named: planned.named,
             asked_at: None,
             gave_up: None,
+            was_killed: false,
             ticket: None,
             handled_before: 0,
             blame: None,
@@ -107,6 +110,16 @@ impl Entry {
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame.clone().unwrap_or(exit)
+    }
+
+    /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
+    /// stop, and not as the last one.
+    pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {
+        match (self.asked_at.is_some(), self.was_killed) {
+            (true, _) => !exit.is_abnormal(),
+            (false, true) => self.blame.is_none() && matches!(exit, Exit::Killed),
+            (false, false) => false,
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -30,7 +30,8 @@ impl Driver {
 
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        (entry.asked_at, entry.control, entry.blame) = (None, None, None);
+        (entry.asked_at, entry.was_killed) = (None, false);
+        (entry.control, entry.blame) = (None, None);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {
@@ -40,7 +41,9 @@ impl Driver {
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
+                let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
                 let plan = current::catch(|| {
+                    let _span = span.enter();
                     let plan = recipe.next_plan(&self.world)?;
                     plan.init()?;
                     anyhow::Ok(plan)
@@ -75,7 +78,13 @@ impl Driver {
         let Make::Life(conceive) = &entry.make else { return };
         let spec = self.machine.spec(attempt.child());
         let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
-        let port = Port::new(attempt, self.facts.clone());
+        let span = tracing::info_span!(
+            parent: None,
+            "incarnation",
+            path = %entry.path,
+            generation = entry.slot.life().generation_to_be(),
+        );
+        let port = Port::new(attempt, span, self.facts.clone());
         if policy.readiness == Some(Readiness::WhenSaid) {
             port.says_ready();
         }
@@ -108,6 +117,7 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
+        entry.slot.fell(false);
         if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
             self.world.ending.killed(&entry.path);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Policy};
 use tokio::task::AbortHandle;
 
+use crate::log::line;
 use crate::slot::status::{State, Status};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::world::World;
@@ -48,7 +49,7 @@ impl Lookout {
                 continue;
             }
             if world.directory.get(path).is_none() {
-                tracing::error!(path, "a service that others depend on is not in the tree: they wait for it");
+                line!(ERROR, { path = %path }, "a service that others depend on is not in the tree: they wait for it");
             }
             let task = tokio::spawn(follow(world.clone(), facts.clone(), name.clone()));
             self.watched.insert(name.clone(), task.abort_handle());

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::event::EventKind;
+use crate::log::line;
 use crate::watchdog::Who;
 use crate::world::World;
 
@@ -30,7 +31,7 @@ pub(super) fn start(world: Weak<World>) -> Option<Thread> {
     match Builder::new().name(NAME.into()).spawn(move || run(&world, &runtime)) {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
-            tracing::error!(%error, "no thread could be started to find code that blocks");
+            line!(ERROR, { error = %error }, "no thread could be started to find code that blocks");
             None
         }
     }

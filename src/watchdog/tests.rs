@@ -29,7 +29,7 @@ fn busy() -> Stage {
     let facts = Arc::new(Facts::new(world.watchdog.clone()));
     let mut machine = Supervisor::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
-    let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, facts.clone()));
+    let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, tracing::Span::none(), facts.clone()));
     assert!(slot.claim(&port));
     slot.push(1, None, IfFull::Refuse);
     assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());

@@ -57,6 +57,8 @@ impl Driver {
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
+                // What it gave up on in its last life is not why this one does not begin.
+                entry.gave_up = None;
                 self.facts.push(fact);
             }
         }
@@ -108,6 +110,7 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
+        entry.gave_up = None;
         if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
             self.world.ending.killed(&entry.path);
         }

@@ -241,8 +241,11 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
-            let was_up = self.is_started;
-            line!(WARN, { path = %self.path, was_up }, "the tree was dropped and is killed: end it with `Tree::shutdown`");
+            if self.is_started {
+                line!(WARN, { path = %self.path }, "the tree was dropped while it ran and is killed: use `Tree::shutdown`");
+            } else {
+                line!(WARN, { path = %self.path }, "the tree was dropped while it started and is killed");
+            }
             self.facts.push(Fact::Kill);
         }
     }

@@ -118,7 +118,8 @@
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
 //! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
-//! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
+//! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
+//! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
@@ -162,6 +163,7 @@ mod mailbox;
 pub mod policy;
 mod port;
 mod redelivery;
+mod room;
 mod rulebook;
 mod service;
 mod shutdown;
@@ -172,6 +174,7 @@ pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+mod unavailable;
 mod watchdog;
 mod why;
 mod world;
@@ -198,7 +201,7 @@ pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
-pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
 pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
 pub use shutdown::ShutdownReport;
@@ -210,4 +213,5 @@ pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
+pub use unavailable::PeerUnavailable;
 pub use why::Why;

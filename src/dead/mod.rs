@@ -47,6 +47,12 @@ pub enum DeadReason {
         /// How the last of them ended.
         exit: Exit,
     },
+    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
+    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    PeerUnavailable {
+        /// How the last incarnation ended that had it in hand.
+        exit: Exit,
+    },
 }
 
 impl fmt::Display for DeadReason {
@@ -60,6 +66,7 @@ impl fmt::Display for DeadReason {
             Self::Gone => f.write_str("the service is gone"),
             Self::Chaos => f.write_str("an experiment had it lost"),
             Self::Poison { exit } => write!(f, "it is poison: {exit}"),
+            Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::again::{Spare, Tries};
+use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
 
@@ -41,8 +42,8 @@ pub(crate) struct Front<M> {
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
     pub(crate) deferred: Vec<Weak<dyn Fate>>,
-    /// Senders that found no room, and shall be told of each place that becomes free.
-    pub(crate) waiting: usize,
+    /// Senders that found no room, and wait for it.
+    pub(crate) line: Line<M>,
     /// At the head, or behind what is redelivered, is a copy that chaos made.
     #[cfg(feature = "chaos")]
     pub(crate) copy_waits: bool,
@@ -87,7 +88,7 @@ impl<M> Front<M> {
             tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
-            waiting: 0,
+            line: Line::new(),
             #[cfg(feature = "chaos")]
             copy_waits: false,
             handled: 0,
@@ -143,8 +144,13 @@ impl<M> Back<M> {
         }
     }
 
+    /// Whether there is room for one more, where so many are in the front.
+    pub(crate) fn has_room(&self, in_front: usize) -> bool {
+        self.queue.len() + in_front < self.capacity()
+    }
+
     /// How many messages there is room for.
-    pub(crate) fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         #[cfg(feature = "chaos")]
         if self.jams > 0 {
             return 0;

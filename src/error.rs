@@ -243,9 +243,7 @@ impl<M> fmt::Debug for CallError<M> {
         match self {
             Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
             Self::NeverRan(returned) => f.debug_tuple("NeverRan").field(returned).finish(),
-            Self::Crashed { path, exit } => {
-                f.debug_struct("Crashed").field("path", path).field("exit", exit).finish()
-            }
+            Self::Crashed { path, exit } => f.debug_struct("Crashed").field("path", path).field("exit", exit).finish(),
             Self::Unanswered { path } => f.debug_struct("Unanswered").field("path", path).finish(),
             Self::TimedOut { path, queued } => {
                 f.debug_struct("TimedOut").field("path", path).field("queued", queued).finish()

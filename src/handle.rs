@@ -9,7 +9,6 @@ use tokio::sync::watch;
 
 use crate::blocking::block_until;
 use crate::call::{self, Call, Progress, Reply};
-use crate::current;
 use crate::error::{CallError, Refusal, SendError};
 use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
@@ -144,9 +143,6 @@ impl<M: Send + 'static> Handle<M> {
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
         let (reply, fate, waiting) = call::pair::<M, T>();
         let message = message(reply);
-        if self.is_caller() {
-            return Call::new(self.slot.clone(), Progress::Refused(self.refused(Refusal::ToItself, message)));
-        }
         let wait = Wait::of_caller(&self.slot, Some(&fate));
         let stage = match self.slot.push(message, Some(fate), if_full) {
             Push::Accepted => Progress::Sent(waiting),
@@ -284,10 +280,6 @@ impl<M: Send + 'static> Handle<M> {
     /// The books of the mailbox: one consistent snapshot.
     pub fn accounting(&self) -> Accounting {
         self.slot.accounting()
-    }
-
-    fn is_caller(&self) -> bool {
-        current::is(|port| self.slot.is_present(port))
     }
 
     fn refused(&self, refusal: Refusal, message: M) -> SendError<M> {

@@ -35,7 +35,7 @@ async fn a_blocking_call_ends_when_the_service_crashes_under_it() {
             })
         })
     };
-    assert!(matches!(on_a_thread(call).await, Err(CallError::Crashed(exit)) if exit.kind() == "panicked"));
+    assert!(matches!(on_a_thread(call).await, Err(CallError::Crashed { exit, .. }) if exit.kind() == "panicked"));
 }
 
 #[tokio::test]

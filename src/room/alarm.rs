@@ -30,11 +30,19 @@ pub(super) struct Alarm {
 }
 
 enum Clock {
-    Tokio { begun: Moment, sleep: Option<Pin<Box<Sleep>>> },
+    Tokio {
+        begun: Moment,
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
     /// The thread that waits looks itself.
-    Wall { begun: Instant },
+    Wall {
+        begun: Instant,
+    },
     /// A thread of its own looks, for an executor that is not tokio's.
-    Sleeper { begun: Instant, sleeper: Option<Sleeper> },
+    Sleeper {
+        begun: Instant,
+        sleeper: Option<Sleeper>,
+    },
 }
 
 impl Alarm {

@@ -1,7 +1,7 @@
 //! What an incarnation does with the slot it lives in: moves in, takes messages, moves out.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use regrow_supervisors::Exit;

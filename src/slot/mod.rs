@@ -173,10 +173,13 @@ impl<M: Send + 'static> Slot<M> {
         self.let_in(&mut front, &mut back, &mut freed);
     }
 
-    /// Puts a message into the mailbox.
+    /// Puts a message into the mailbox, or a call, unless the service calls itself.
     pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         {
             let mut back = lock(&self.back);
+            if call.is_some() && back.is_callers_own() {
+                return Push::Refused(Refusal::ToItself, message, call);
+            }
             if let Some(refusal) = back.state.refusal() {
                 return Push::Refused(refusal, message, call);
             }

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::call::Fate;
+use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
@@ -144,6 +145,12 @@ impl<M> Back<M> {
         }
     }
 
+    /// Whether this thread runs code of the incarnation that lives here.
+    pub(crate) fn is_callers_own(&self) -> bool {
+        let mine = self.control.as_ref().and_then(Control::port);
+        mine.is_some_and(|mine| current::is(|port| std::ptr::eq(&**mine, port)))
+    }
+
     /// Whether there is room for one more, where so many are in the front.
     pub(crate) fn has_room(&self, in_front: usize) -> bool {
         self.queue.len() + in_front < self.capacity()
@@ -210,7 +217,7 @@ impl<M: Send + 'static> Shed<M> {
         match call {
             Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));
-                crate::current::drop_quietly(unwanted, &slot.path(), "a message");
+                current::drop_quietly(unwanted, &slot.path(), "a message");
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),

@@ -114,7 +114,8 @@ async fn a_call_in_a_task_of_its_own_does_not_excuse_the_handler() {
 #[tokio::test(start_paused = true)]
 async fn time_in_a_send_does_not_count() {
     for is_call in [false, true] {
-        let tree = Supervisor::one_for_one("app").child(watched("a")).child(watched("b").capacity(1));
+        let b = watched("b").capacity(1).wait_for_room_unlimited();
+        let tree = Supervisor::one_for_one("app").child(watched("a")).child(b);
         let tree = tree.start().await.unwrap();
         let (a, b) = (find(&tree, "a"), find(&tree, "b"));
         b.cast(does("long", long)).unwrap();
@@ -284,7 +285,7 @@ async fn a_reply_that_was_put_off_can_still_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_room_closes_a_circle_too() {
+async fn a_circle_that_a_wait_for_room_would_close_is_refused_before_anything_hangs() {
     let tree =
         Supervisor::one_for_one("app").child(watched("a")).child(watched("b").capacity(1)).start().await.unwrap();
     let (a, b, mut events) = (find(&tree, "a"), find(&tree, "b"), tree.events());
@@ -300,7 +301,8 @@ async fn waiting_for_room_closes_a_circle_too() {
         Ok(b.send(takes("finds no room", MS)).await?)
     }))
     .unwrap();
-    hears_of(&mut events, "app/a#1 exited: hung: `sends to b` waits in a circle: app/a -> app/b -> app/a").await;
+    let event = hears_of(&mut events, "app/a#1 exited: failed: `app/b` refused the message `Task`").await.to_string();
+    assert!(event.contains("to wait for room would close a circle"), "{event}");
     tree.shutdown().await;
 }
 

@@ -6,7 +6,9 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{CallError, Child, Handle, Mailbox, Overflow, Refusal, Reply, ServiceChild, Shutdown, Strategy, Tree, mailbox};
+use regrow::{
+    CallError, Child, Handle, Mailbox, Overflow, Refusal, Reply, ServiceChild, Shutdown, Strategy, Tree, mailbox,
+};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 

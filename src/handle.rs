@@ -147,7 +147,7 @@ impl<M: Send + 'static> Handle<M> {
         let stage = match self.slot.push(message, Some(fate), if_full) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
-                Progress::Sending(ForRoom::new(&self.slot, message, fate, Limit::OfMailbox), waiting)
+                Progress::sending(ForRoom::new(&self.slot, message, fate, Limit::OfMailbox), waiting)
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };

@@ -42,9 +42,21 @@ pub struct Call<M, T> {
 pub(crate) enum Progress<M, T> {
     Refused(SendError<M>),
     /// It waits for room in the mailbox.
-    Sending(Box<dyn Sending<M>>, Waiting<M, T>),
+    Sending(Box<Unsent<M, T>>),
     Sent(Waiting<M, T>),
     Done,
+}
+
+/// A call that has found no room yet. (In a box of its own: most calls find room, and are small.)
+pub(crate) struct Unsent<M, T> {
+    room: Box<dyn Sending<M>>,
+    waiting: Waiting<M, T>,
+}
+
+impl<M, T> Progress<M, T> {
+    pub(crate) fn sending(room: Box<dyn Sending<M>>, waiting: Waiting<M, T>) -> Self {
+        Self::Sending(Box::new(Unsent { room, waiting }))
+    }
 }
 
 impl<M, T> Call<M, T> {
@@ -107,8 +119,8 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
 impl<M: Send + 'static, T> Call<M, T> {
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
         let this = self;
-        if let Progress::Sending(sending, _) = &mut this.stage
-            && let Poll::Ready(sent) = Pin::new(sending).poll(cx)
+        if let Progress::Sending(unsent) = &mut this.stage
+            && let Poll::Ready(sent) = Pin::new(&mut unsent.room).poll(cx)
         {
             this.sent(sent);
         }
@@ -134,7 +146,7 @@ impl<M: Send + 'static, T> Call<M, T> {
     #[cold]
     fn sent(&mut self, sent: Result<(), Refused<M>>) {
         self.stage = match (sent, std::mem::replace(&mut self.stage, Progress::Done)) {
-            (Ok(()), Progress::Sending(_, waiting)) => Progress::Sent(waiting),
+            (Ok(()), Progress::Sending(unsent)) => Progress::Sent(unsent.waiting),
             (Ok(()), stage) => stage,
             (Err((refusal, message)), _) => Progress::Refused(SendError::new(self.slot.path(), refusal, message)),
         };
@@ -143,12 +155,12 @@ impl<M: Send + 'static, T> Call<M, T> {
     /// Stops waiting. `None` when an outcome is there after all, or on its way.
     #[cold]
     fn cut(&mut self, cut: Cut) -> Option<CallError<M>> {
-        if let Progress::Sending(sending, _) = &mut self.stage {
+        if let Progress::Sending(unsent) = &mut self.stage {
             let refusal = match cut {
                 Cut::Late => Refusal::Full,
                 Cut::Interrupted => Refusal::Interrupted,
             };
-            let sent = sending.give_up(refusal);
+            let sent = unsent.room.give_up(refusal);
             self.sent(sent);
         }
         let error = match std::mem::replace(&mut self.stage, Progress::Done) {
@@ -168,13 +180,13 @@ impl<M: Send + 'static, T> Call<M, T> {
 
     /// Blocks the thread until the call has its outcome, or the time is up. Needs no runtime.
     pub(crate) fn block(mut self, limit: Option<Duration>) -> Result<T, CallError<M>> {
-        if let Progress::Sending(sending, _) = &mut self.stage {
-            sending.set_blocking();
+        if let Progress::Sending(unsent) = &mut self.stage {
+            unsent.room.set_blocking();
         }
         // A limit that cannot be counted is none.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let due = |call: &Self| match &call.stage {
-            Progress::Sending(sending, _) => sending.due(),
+            Progress::Sending(unsent) => unsent.room.due(),
             Progress::Refused(_) | Progress::Sent(_) | Progress::Done => None,
         };
         match block_until(&mut self, due, deadline) {

@@ -24,8 +24,9 @@
 //!         match msg {
 //!             LedgerMsg::Deposit(n) => {
 //!                 assert!(n > 0, "a deposit of {n}"); // a panic ends this incarnation, and nothing else
+//!                 // The audit is optional: if it is busy or down, that is not the end of the ledger.
+//!                 self.audit.cast(AuditMsg::Saw(n)).ok();
 //!                 self.balance += n;
-//!                 self.audit.send(AuditMsg::Saw(n)).await?;
 //!             }
 //!             LedgerMsg::Balance(reply) => { reply.send(self.balance); }
 //!         }
@@ -81,6 +82,45 @@
 //!
 //! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
 //! and must not do; [`Child`] has the table of defaults.
+//!
+//! # Peers that are busy or absent
+//!
+//! A peer may be busy, restarting, parked or down. That is no reason to crash, unless this life is useless without it:
+//!
+//! * What is optional gets a [`cast`](Handle::cast), whose refusal is handled (`.ok()`, or count it, or keep the message that
+//!   comes back).
+//! * A [`call`](Handle::call) and a [`send`](Handle::send) wait for room, up to a [limit](ServiceChild::wait_for_room); those
+//!   that must not wait are [`try_call`](Handle::try_call) and `cast`.
+//! * `?` is for a peer without which this life is useless. The change of state comes after it, so that a message that is
+//!   [redelivered](ServiceChild::redeliver) does not change it twice. An error with a [`PeerUnavailable`] in its chain does not
+//!   make that message poison.
+//!
+//! ```
+//! # use regrow::{CallError, Context, Handle, Reply, Service};
+//! # struct Order { item: u32 }
+//! # struct Orders { stock: Handle<StockMsg>, mail: Handle<u32>, placed: Vec<Order> }
+//! # enum StockMsg { Take(u32, Reply<bool>) }
+//! # enum OrderMsg { Place(Order, Reply<bool>) }
+//! # impl Service for Orders {
+//! #     type Msg = OrderMsg;
+//! async fn handle(&mut self, msg: OrderMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+//!     let OrderMsg::Place(order, reply) = msg;
+//!     let taken = match self.stock.call(|reply| StockMsg::Take(order.item, reply)).await {
+//!         Ok(taken) => taken,
+//!         // Busy or away, and it has not run: the customer may try again, and nothing has changed here.
+//!         Err(CallError::Refused(_) | CallError::NeverRan(_)) => false,
+//!         // It may have run. This life does not know what is true any more.
+//!         Err(error) => return Err(error.into()),
+//!     };
+//!     if taken {
+//!         self.mail.cast(order.item).ok(); // optional
+//!         self.placed.push(order);
+//!     }
+//!     reply.send(taken);
+//!     Ok(())
+//! }
+//! # }
+//! ```
 //!
 //! # What a message may rely on
 //!

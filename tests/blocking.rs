@@ -166,9 +166,9 @@ async fn a_blocking_wait_for_room_has_the_limit_of_the_mailbox() {
 /// How a thread waits.
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    ForRoom,
-    ForRoomOfACall,
-    ForAnAnswer,
+    Room,
+    RoomForACall,
+    Answer,
 }
 
 /// A tree with a thread that waits in this way for a worker, and what the thread sees of it.
@@ -178,12 +178,10 @@ async fn waits(wait: Wait) -> (Tree, Handle<Job>, Held, mpsc::UnboundedReceiver<
         let peer = inbox.lookup::<Job>("worker")?;
         let _ = inbox.next();
         let outcome: anyhow::Result<()> = match wait {
-            Wait::ForRoom => peer.blocking_send(parcel(7)).map_err(Into::into),
-            Wait::ForRoomOfACall | Wait::ForAnAnswer => {
-                peer.blocking_call(|reply| answers(reply, ())).map_err(Into::into)
-            }
+            Wait::Room => peer.blocking_send(parcel(7)).map_err(Into::into),
+            Wait::RoomForACall | Wait::Answer => peer.blocking_call(|reply| answers(reply, ())).map_err(Into::into),
         };
-        let _ = told.send(outcome.as_ref().map(|()| ()).map_err(|error| error.to_string()));
+        let _ = told.send(outcome.as_ref().copied().map_err(|error| error.to_string()));
         outcome
     });
     let tree =
@@ -191,7 +189,7 @@ async fn waits(wait: Wait) -> (Tree, Handle<Job>, Held, mpsc::UnboundedReceiver<
     let tree = soon(tree.start()).await.unwrap();
     let (worker, thread) = (tree.lookup::<Job>("app/worker").unwrap(), tree.lookup::<()>("app/thread").unwrap());
     let held = busy(&worker).await;
-    if !matches!(wait, Wait::ForAnAnswer) {
+    if !matches!(wait, Wait::Answer) {
         worker.cast(idle()).unwrap();
     }
     thread.cast(()).unwrap();
@@ -204,7 +202,7 @@ async fn waits(wait: Wait) -> (Tree, Handle<Job>, Held, mpsc::UnboundedReceiver<
 /// Found by thinking of others like it: a thread that waited for a peer held up each shutdown for its whole time.
 #[tokio::test]
 async fn a_stop_ends_the_blocking_waits_of_a_thread_and_is_clean() {
-    for wait in [Wait::ForRoom, Wait::ForRoomOfACall, Wait::ForAnAnswer] {
+    for wait in [Wait::Room, Wait::RoomForACall, Wait::Answer] {
         let (tree, worker, held, mut tell) = waits(wait).await;
         let mut events = tree.events();
         let begun = std::time::Instant::now();
@@ -222,7 +220,7 @@ async fn a_stop_ends_the_blocking_waits_of_a_thread_and_is_clean() {
 
 #[tokio::test]
 async fn a_kill_ends_the_blocking_waits_of_a_thread() {
-    for wait in [Wait::ForRoom, Wait::ForRoomOfACall, Wait::ForAnAnswer] {
+    for wait in [Wait::Room, Wait::RoomForACall, Wait::Answer] {
         let (tree, _worker, _held, mut tell) = waits(wait).await;
         let mut events = tree.events();
         tree.lookup::<()>("app/thread").unwrap().kill().unwrap();

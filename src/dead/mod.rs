@@ -51,7 +51,7 @@ pub enum DeadReason {
     /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
     PeerUnavailable {
         /// How the last incarnation ended that had it in hand.
-        exit: Exit,
+        exit: Box<Exit>,
     },
 }
 

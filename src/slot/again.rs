@@ -43,8 +43,8 @@ impl Tries {
     fn and_one_more(self, fault: Fault) -> Self {
         Self {
             begun: self.begun.saturating_add(1),
-            failed: self.failed.saturating_add(u32::from(fault == Fault::OfMessage)),
-            in_vain: self.in_vain.saturating_add(u32::from(fault == Fault::OfPeer)),
+            failed: self.failed.saturating_add(u32::from(fault == Fault::Message)),
+            in_vain: self.in_vain.saturating_add(u32::from(fault == Fault::Peer)),
         }
     }
 
@@ -53,7 +53,7 @@ impl Tries {
         if self.failed > redeliveries_max {
             Some(DeadReason::Poison { exit: exit.clone() })
         } else if self.in_vain > IN_VAIN_MAX {
-            Some(DeadReason::PeerUnavailable { exit: exit.clone() })
+            Some(DeadReason::PeerUnavailable { exit: Box::new(exit.clone()) })
         } else {
             None
         }
@@ -78,11 +78,11 @@ pub(crate) enum Way {
 /// What is to blame for an end: it says whether the message in hand may run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    OfMessage,
+    Message,
     /// A peer was not available.
-    OfPeer,
+    Peer,
     /// The incarnation was killed or stopped.
-    OfNeither,
+    Neither,
 }
 
 impl Way {
@@ -90,10 +90,10 @@ impl Way {
     /// user's.
     fn fault(self, exit: &Exit) -> Fault {
         match self {
-            Self::CutOff => Fault::OfMessage,
-            Self::Ended if !exit.is_abnormal() || matches!(exit, Exit::Killed) => Fault::OfNeither,
-            Self::Ended if unavailable::is_cause_of(exit) => Fault::OfPeer,
-            Self::Ended => Fault::OfMessage,
+            Self::CutOff => Fault::Message,
+            Self::Ended if !exit.is_abnormal() || matches!(exit, Exit::Killed) => Fault::Neither,
+            Self::Ended if unavailable::is_cause_of(exit) => Fault::Peer,
+            Self::Ended => Fault::Message,
         }
     }
 }

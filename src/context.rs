@@ -252,7 +252,7 @@ impl<S: crate::Service> Context<S> {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                match handle.cast(message()).map_err(|error| error.refusal()) {
+                match handle.cast_if_room(message()).map_err(|error| error.refusal()) {
                     Ok(()) | Err(Refusal::Full) => {}
                     Err(_) => return,
                 }

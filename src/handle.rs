@@ -75,6 +75,14 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
+    /// Puts a message into the mailbox if there is room, whatever the overflow policy.
+    pub(crate) fn cast_if_room(&self, message: M) -> Result<(), SendError<M>> {
+        match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => Ok(()),
+            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
+        }
+    }
+
     /// Puts a message into the mailbox, and waits for room if there is none, whatever the overflow policy.
     ///
     /// Senders that wait are let in in the order in which they came. A message that does not wait gets no place before them,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use regrow::testing::{Journal, ProbeMsg, until_event};
 use regrow::{
     Backoff, CallError, Child, Context, DeadReason, EventKind, Handle, Intensity, PeerUnavailable, Policy, Refusal,
-    Service, ServiceChild, Shutdown, Strategy, Supervisor, Tree,
+    Reply, Service, ServiceChild, Shutdown, Strategy, Supervisor, Tree,
 };
 use tokio::time::Instant;
 
@@ -138,6 +138,50 @@ async fn a_mailbox_that_is_full_for_a_second_ends_no_caller() {
         tokio::time::sleep(MS).await;
     }
     assert_eq!((needy.generation(), begun.load(Ordering::Relaxed)), (1, 99));
+    tree.shutdown().await;
+}
+
+/// The ledger of the README: its audit is optional.
+struct Ledger {
+    balance: i64,
+    audit: Handle<ProbeMsg>,
+}
+
+enum LedgerMsg {
+    Deposit(i64),
+    Balance(Reply<i64>),
+}
+
+impl Service for Ledger {
+    type Msg = LedgerMsg;
+    async fn handle(&mut self, msg: LedgerMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        match msg {
+            LedgerMsg::Deposit(n) => {
+                self.audit.cast(ProbeMsg::Note(n.unsigned_abs())).ok();
+                self.balance += n;
+            }
+            LedgerMsg::Balance(reply) => drop(reply.send(self.balance)),
+        }
+        Ok(())
+    }
+}
+
+/// Found with the README's own example: its ledger failed with its audit, and took the tree along, deposits and all.
+#[tokio::test]
+async fn a_ledger_whose_audit_is_down_or_full_goes_on_and_loses_no_deposit() {
+    let ledger = Child::service("ledger", |ctx| async move { Ok(Ledger { balance: 0, audit: ctx.lookup("audit")? }) });
+    let audit = Journal::new().probe("audit").capacity(1).shutdown(Shutdown::Kill);
+    let tree = Supervisor::one_for_one("bank").child(ledger).child(audit).start().await.unwrap();
+    let ledger = tree.lookup::<LedgerMsg>("bank/ledger").unwrap();
+    let bank = tree.supervisor("bank").unwrap();
+    tree.lookup::<ProbeMsg>("bank/audit").unwrap().cast(ProbeMsg::Hang).unwrap();
+    for n in 1..=10 {
+        if n == 5 {
+            soon(bank.terminate_child("audit")).await.unwrap();
+        }
+        ledger.cast(LedgerMsg::Deposit(n)).unwrap();
+    }
+    assert_eq!((soon(ledger.call(LedgerMsg::Balance)).await.unwrap(), ledger.generation()), (55, 1));
     tree.shutdown().await;
 }
 

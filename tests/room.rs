@@ -5,7 +5,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
     CallError, Child, Handle, Mailbox, Overflow, Refusal, Reply, ServiceChild, Shutdown, Strategy, Tree, mailbox,
 };
@@ -231,27 +230,6 @@ async fn futures_in_order<T>(tells: Vec<oneshot::Receiver<T>>) -> Vec<T> {
         outcomes.push(soon(tell).await.unwrap());
     }
     outcomes
-}
-
-#[tokio::test(start_paused = true)]
-async fn why_names_a_wait_for_room_that_is_longer_than_a_second() {
-    let journal = Journal::new();
-    let tree = forgiving(Strategy::OneForOne).child(worker("a")).child(journal.probe("b").capacity(1));
-    let tree = soon(tree.start()).await.unwrap();
-    let (a, b) = (tree.lookup::<Job>("app/a").unwrap(), tree.lookup::<ProbeMsg>("app/b").unwrap());
-    b.cast(ProbeMsg::Hang).unwrap();
-    tokio::task::yield_now().await;
-    b.cast(ProbeMsg::Note(1)).unwrap();
-    let peer = b.clone();
-    a.cast(run(async move |_| Ok(peer.send(ProbeMsg::Note(2)).await?))).unwrap();
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!(a.why().await.waits_for_room, None);
-    tokio::time::sleep(Duration::from_millis(2300)).await;
-    let why = a.why().await.to_string();
-    assert!(why.contains("It waits for room in the mailbox of `app/b` for 3.2s."), "{why}");
-    tokio::time::sleep(3 * SEC).await;
-    assert_eq!(a.why().await.waits_for_room, None, "its time is up");
-    tree.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -146,6 +146,9 @@ impl<M: Send + 'static> ForRoom<M> {
                     if std::mem::take(&mut self.is_news) {
                         self.tell();
                     }
+                    if let Poll::Ready(outcome) = self.goes_on(true) {
+                        return Poll::Ready(outcome);
+                    }
                 }
                 alarm::Ring::IsOver => return Poll::Ready(self.give_up(Refusal::Full)),
             }

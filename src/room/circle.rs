@@ -4,9 +4,9 @@
 //! does when it goes on itself. So waits lead from incarnation to incarnation. One that leads back to where it began would
 //! never end: it is refused before it stands.
 //!
-//! What is noted is noted by those who wait, and so costs nothing when there is room. Beside the waits for room, answers
-//! count that an incarnation waits for *from* the one that looks: its call lies in the mailbox of that one, or is in its hand.
-//! Longer circles through answers are not seen; their waits for room have a limit.
+//! Only a wait is noted, so this costs nothing when there is room. The last step of a circle may also be an answer: the
+//! incarnation that is waited for awaits a call that is queued or in hand where the sender lives. Other circles through
+//! answers are not seen; their waits for room have a limit.
 //!
 //! Invariant: no lock of a slot is taken under that of a list of rooms, and nothing is dropped under it.
 

@@ -111,7 +111,7 @@ impl<M: Send + 'static> ForRoom<M> {
         Poll::Pending
     }
 
-    /// It has to wait, and code of an incarnation may be what waits.
+    /// Notes which incarnation waits, if its code does.
     fn goes_on(&mut self, mut is_to_look: bool) -> Poll<Result<(), Refused<M>>> {
         let is_limited = self.alarm.as_ref().is_some_and(Alarm::is_limited);
         if let Some(wait) = &mut self.wait {
@@ -163,7 +163,7 @@ impl<M: Send + 'static> ForRoom<M> {
                 path = %path, peer = %peer, waiting, waited_ms = LONG.as_millis() as u64,
                 "waits for room in the mailbox of a peer"
             ),
-            // Callers without a path may be many: the first in line speaks for all.
+            // Senders without a path may be many: one line speaks for all of them.
             None if self.slot.is_to_be_told(LONG) => tracing::warn!(
                 peer = %peer, waiting, waited_ms = LONG.as_millis() as u64,
                 "code outside of the tree's services waits for room in a mailbox"
@@ -175,7 +175,7 @@ impl<M: Send + 'static> ForRoom<M> {
 
 impl<M: Send + 'static> Unpin for ForRoom<M> {}
 
-/// A wait for room, for those who know nothing of the mailbox.
+/// A wait for room, as a call sees it.
 pub(crate) trait Sending<M>: Future<Output = Result<(), Refused<M>>> + Unpin + Send {
     /// A thread polls it that has no timers: it looks at [`due`](Self::due) itself.
     fn set_blocking(&mut self);

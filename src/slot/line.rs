@@ -5,7 +5,7 @@
 //! or has none: there is no promise that could be lost with it.
 //!
 //! Invariants:
-//! 1. Whenever the lock of the back is held, a mailbox with a line has no room, for those who look at `Slot::front_len` too.
+//! 1. Whenever the lock of the back is held, a mailbox with a line has no room, also by the count of `Slot::front_len`.
 //! 2. A line stands only in a state in which the mailbox takes messages. One that is left refuses all of it.
 //! 3. Order of locking: front, back, place. No waker runs and nothing of the user's is dropped under any of them.
 
@@ -42,7 +42,7 @@ pub(crate) enum Look<M> {
 }
 
 impl<M> Place<M> {
-    /// How it stands, and whom to wake when that changes.
+    /// How it stands. `waker` is called when that changes.
     pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
         let mut standing = lock(&self.0);
         if let Standing::Waits(_, known) = &mut *standing {
@@ -90,7 +90,7 @@ impl<M> Place<M> {
     }
 }
 
-/// The line, made by the first who waits and gone with the last.
+/// The line: made by the first sender that waits, and gone with the last.
 pub(crate) struct Line<M>(Option<Box<Queue<M>>>);
 
 struct Queue<M> {
@@ -120,7 +120,7 @@ impl<M> Line<M> {
         queue.places.push_back(place);
     }
 
-    /// The message of the first who still waits.
+    /// The message of the first sender that still waits.
     fn first(&mut self) -> Option<(Envelope<M>, Waker)> {
         let queue = self.0.as_mut()?;
         let mut first = None;
@@ -249,7 +249,7 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// Refuses everybody in line (invariant 2).
+    /// Refuses all that stand in line (invariant 2).
     pub(super) fn refuse_line(&self, front: &mut Front<M>, refusal: Refusal, freed: &mut Freed) {
         if let Some(queue) = front.line.0.take() {
             freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));

@@ -148,6 +148,7 @@ impl<M: Send + 'static> Handle<M> {
         self.begin(message, IfFull::ObeyPolicy)
     }
 
+    #[inline]
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
         let (reply, fate, waiting) = call::pair::<M, T>();
         let message = message(reply);

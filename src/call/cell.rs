@@ -337,6 +337,7 @@ pub(crate) struct Waiting<M, T> {
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
         let mut state = lock(&self.cell.state);
         if let None | Some(Outcome::Returning) = state.outcome {
@@ -350,7 +351,11 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         let outcome = state.outcome.replace(Outcome::Taken);
         drop(state);
         self.is_done = true;
-        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.into_result(slot)))
+        match outcome {
+            Some(Outcome::Replied(value)) => Poll::Ready(Ok(value)),
+            Some(outcome) => Poll::Ready(outcome.into_result(slot)),
+            None => Poll::Pending,
+        }
     }
 
     /// Stops waiting. `Some(queued)` says where the message was; `None` when an outcome is there after all.
@@ -384,6 +389,7 @@ impl<M, T> Drop for Waiting<M, T> {
 }
 
 impl<T> Outcome<T> {
+    #[cold]
     fn into_result<M: Send + 'static>(self, slot: &Slot<M>) -> Result<T, CallError<M>> {
         match self {
             Self::Replied(value) => Ok(value),

@@ -122,7 +122,7 @@
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
+//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them |
 //! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |

@@ -60,6 +60,7 @@ impl Limiter {
             | EventKind::Waiting
             | EventKind::Parked { .. }
             | EventKind::Overdue { .. }
+            | EventKind::Overran { .. }
             | EventKind::Blocks { .. }
             | EventKind::GaveUp { .. } => {}
         }
@@ -90,6 +91,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
             Level::ERROR
@@ -125,6 +127,9 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         }
         EventKind::Overdue { exit } => {
             warn!(%path, generation, %exit, suppressed, "child takes too long and is killed")
+        }
+        EventKind::Overran { exit } => {
+            warn!(%path, generation, %exit, suppressed, "child was leaving, overran its shutdown time and is killed");
         }
         EventKind::Blocks { time } => {
             error!(%path, generation, ?time, suppressed, "child blocks its thread and does not yield");

@@ -19,6 +19,7 @@ use crate::slot::AnySlot;
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
+use crate::supervisor::stop_order::StopOrder;
 use crate::sync::lock;
 use crate::watchdog::Watchdog;
 
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) ending: Arc<Notify>,
     casualties: Mutex<Casualties>,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) stop_order: StopOrder,
 }
 
 /// Where events go.
@@ -84,6 +86,7 @@ impl World {
             ending: Arc::default(),
             casualties: Mutex::default(),
             watchdog: Arc::default(),
+            stop_order: StopOrder::default(),
         })
     }
 

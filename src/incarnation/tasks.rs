@@ -25,7 +25,7 @@ impl Tasks {
         port: &Arc<Port>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = Linked { future: Some(Box::pin(future)), port: port.clone() };
+        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), mark: Some(port.clone()) };
         let mut set = lock(&self.set);
         if port.is_over() {
             drop(set);
@@ -72,14 +72,16 @@ impl Tasks {
 struct Linked<F> {
     future: Option<Pin<Box<F>>>,
     port: Arc<Port>,
+    /// The port once more, lent to what asks whose code is running.
+    mark: Option<Arc<Port>>,
 }
 
 impl<F: Future<Output = ()>> Future for Linked<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
-        current::catch(|| future.as_mut().poll(cx)).unwrap_or_else(|panic| {
+        let Self { future: Some(future), mark, .. } = &mut *self else { return Poll::Ready(()) };
+        current::run_linked(mark, || future.as_mut().poll(cx)).unwrap_or_else(|panic| {
             self.port.break_with(Exit::Panicked(panic));
             Poll::Ready(())
         })

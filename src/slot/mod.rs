@@ -29,6 +29,7 @@
 pub(crate) mod accounting;
 pub(crate) mod again;
 mod any;
+mod bar;
 #[cfg(feature = "chaos")]
 mod faulty;
 pub(crate) mod life;
@@ -196,7 +197,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         {
             let mut back = lock(&self.back);
-            if let Some(refusal) = back.state.refusal() {
+            if let Some(refusal) = back.refusal(call.is_some()) {
                 return Push::Refused(refusal, message, call);
             }
             if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.capacity() {
@@ -215,7 +216,7 @@ impl<M: Send + 'static> Slot<M> {
     fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        if let Some(refusal) = back.state.refusal() {
+        if let Some(refusal) = back.refusal(call.is_some() || if_full == IfFull::TellMe) {
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };

@@ -34,6 +34,7 @@ impl Driver {
                 new.insert(Entry::new(&planned, true, coded));
             }
         }
+        self.heed_stop_order_anew();
         self.prepare(child);
     }
 

@@ -48,7 +48,12 @@ async fn a_stop_hook_after_an_error_is_killed_when_its_time_is_over_and_the_erro
 async fn so_it_is_after_the_service_has_left_by_itself() {
     for (exit, word) in [(Exit::Normal, "normal"), (Exit::failed("no"), "failed: no"), (Exit::Shutdown, "shutdown")] {
         let (tree, mut events) = start(stuck()).await;
-        find(&tree, "app/a").cast(run(|ctx: Context<Hooked>| async move { Ok(ctx.exit(exit)) })).unwrap();
+        find(&tree, "app/a")
+            .cast(run(|ctx: Context<Hooked>| async move {
+                ctx.exit(exit);
+                Ok(())
+            }))
+            .unwrap();
         hears(&mut events, &format!("app/a#1 was leaving ({word}), overran its shutdown time and is killed")).await;
         hears(&mut events, &format!("app/a#1 exited: {word}")).await;
         up(&tree, "app/a", 2).await;
@@ -59,11 +64,19 @@ async fn so_it_is_after_the_service_has_left_by_itself() {
 async fn a_hook_that_keeps_its_time_is_left_alone_and_with_wait_it_has_all_of_it() {
     for shutdown in [SHUTDOWN, Shutdown::Wait] {
         let time = if shutdown == Shutdown::Wait { 3_600_000 } else { 150 };
-        let slow = hooked("a", move |_| async move { Ok(tokio::time::sleep(time * MS).await) });
+        let slow = hooked("a", move |_| async move {
+            tokio::time::sleep(time * MS).await;
+            Ok(())
+        });
         let tree = Supervisor::one_for_one("app").child(slow.shutdown(shutdown).restart(Restart::Transient));
         let tree = tree.start().await.unwrap();
         let mut events = tree.events();
-        find(&tree, "app/a").cast(run(|ctx: Context<Hooked>| async move { Ok(ctx.stop()) })).unwrap();
+        find(&tree, "app/a")
+            .cast(run(|ctx: Context<Hooked>| async move {
+                ctx.stop();
+                Ok(())
+            }))
+            .unwrap();
         until(tree.directory().watch("app/a").unwrap(), |status| status.state == State::Down).await;
         assert_eq!(heard(&mut events), ["app/a#1 exited: normal", "app/a#1 is down"]);
     }
@@ -76,7 +89,10 @@ async fn a_hook_that_blocks_after_an_error_is_abandoned() {
     let passed = gate.clone();
     let a = hooked("a", move |_| {
         let gate = passed.clone();
-        async move { Ok(gate.pass()) }
+        async move {
+            gate.pass();
+            Ok(())
+        }
     });
     let (tree, mut events) = start(a.shutdown(SHUTDOWN).abandon(ABANDON)).await;
     find(&tree, "app/a").cast(run(|_| async { anyhow::bail!("no") })).unwrap();
@@ -210,7 +226,11 @@ async fn a_kill_in_the_middle_of_a_stop_without_a_limit_begins_the_abandon_time(
     a.cast(()).unwrap();
     in_hand(&a).await;
     let other = gate.clone();
-    b.cast(run(move |_| async move { Ok(other.pass()) })).unwrap();
+    b.cast(run(move |_| async move {
+        other.pass();
+        Ok(())
+    }))
+    .unwrap();
     in_hand(&b).await;
     let app = tree.supervisor("app").unwrap();
     for (name, handle) in [("a", &a as &dyn Killable), ("b", &b)] {

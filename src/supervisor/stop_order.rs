@@ -96,7 +96,7 @@ impl Said {
 /// their supervisor knows by itself, and where one path is below the other.
 fn parting<'a>(a: &'a str, b: &str) -> Option<(&'a str, Pair)> {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let end = a[..a.floor_char_boundary(same)].rfind('/')?;
+    let end = a.as_bytes()[..same].iter().rposition(|byte| *byte == b'/')?;
     let (a_rest, b_rest) = (&a[end + 1..], &b[end + 1..]);
     let first = |rest: &str| rest.split('/').next().unwrap_or_default().into();
     let (a_first, b_first): Pair = (first(a_rest), first(b_rest));

@@ -44,10 +44,10 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped (OTP rules 47 to 49).
+/// How a child is stopped (OTP rules 47 to 49), and how long one may take that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Killed at once, without being asked.
+    /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
     Kill,
     /// Asked; killed when it is still there after this time. Zero still lets the child see the request.
     After(Duration),

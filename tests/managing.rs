@@ -290,7 +290,8 @@ async fn orders_about_a_child_that_is_stopping_say_so() -> anyhow::Result<()> {
         assert!(error.to_string().ends_with("slow` is stopping: wait for its end first"), "{error}");
     }
     let (first, second) = orders.await?;
-    (first?, second?);
+    first?;
+    second?;
     app.restart_child("slow").await?;
     pool.start_child(slow(&journal)).await?;
     tree.shutdown().await;

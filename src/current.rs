@@ -20,6 +20,8 @@ use crate::port::Port;
 
 thread_local! {
     static PORT: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
+    /// The incarnation to which the task is linked whose code this thread runs.
+    static LINKED: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
     static TEARDOWN: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
@@ -43,6 +45,34 @@ pub(crate) fn run_with<R>(mark: &mut Option<Arc<Port>>, code: impl FnOnce() -> R
     PORT.with_borrow_mut(|port| std::mem::swap(port, mark));
     let _restore = Restore(mark);
     catch(code)
+}
+
+/// Runs `code` as code of a task that is linked to the incarnation behind the mark, which is lent, and put back. It is not the
+/// incarnation itself: what that must not do (call itself), its tasks may.
+pub(crate) fn run_linked<R>(mark: &mut Option<Arc<Port>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore<'a>(&'a mut Option<Arc<Port>>);
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            LINKED.with_borrow_mut(|port| std::mem::swap(port, self.0));
+        }
+    }
+    LINKED.with_borrow_mut(|port| std::mem::swap(port, mark));
+    let _restore = Restore(mark);
+    catch(code)
+}
+
+/// Lends the port of the incarnation whose code this thread runs, be it its own or that of a task linked to it.
+pub(crate) fn caller<R>(code: impl FnOnce(&Port) -> R) -> Option<R> {
+    let lent = |port: &RefCell<Option<Arc<Port>>>| port.try_borrow().ok().and_then(|port| port.clone());
+    let port = PORT.try_with(lent).ok().flatten().or_else(|| LINKED.try_with(lent).ok().flatten())?;
+    Some(code(&port))
+}
+
+/// The [number](Port::supervisor) of the supervisor of the incarnation whose code this thread runs; 0 elsewhere.
+pub(crate) fn supervisor() -> usize {
+    let number = |port: &RefCell<Option<Arc<Port>>>| port.borrow().as_ref().map(|port| port.supervisor());
+    let own = PORT.try_with(number).ok().flatten();
+    own.or_else(|| LINKED.try_with(number).ok().flatten()).unwrap_or_default()
 }
 
 /// Runs `code` and catches its panic.

@@ -66,6 +66,11 @@ impl Graph {
         Ok(())
     }
 
+    /// Each service that depends on others, and their paths.
+    pub(crate) fn into_dependencies(self) -> impl Iterator<Item = (Arc<str>, Vec<Arc<str>>)> {
+        self.0.into_iter()
+    }
+
     /// Whether somebody waits for itself.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let mut done = HashSet::new();

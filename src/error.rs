@@ -61,6 +61,12 @@ pub enum Refusal {
     Down,
     /// The service's spec was deleted, or its tree is over.
     Gone,
+    /// An order has told the service to stop, and nothing starts it again by itself.
+    Stopping,
+    /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group has not
+    /// been started again. Refused are a call, and a wait for room, from code below the same supervisor: the group may be
+    /// waiting for that code. Other senders are not concerned.
+    StoppedWithGroup,
     /// A service called itself, or waited for room in its own mailbox. It could never be answered.
     ToItself,
     /// The mailbox has no room, and to wait for room would close a circle: its service waits itself, for room in another
@@ -74,7 +80,13 @@ impl Refusal {
     /// Whether it is the peer's state that is to blame.
     fn is_of_peer(self) -> bool {
         match self {
-            Self::Full | Self::Parked { .. } | Self::Down | Self::Gone | Self::Circle => true,
+            Self::Full
+            | Self::Parked { .. }
+            | Self::Down
+            | Self::Gone
+            | Self::Stopping
+            | Self::StoppedWithGroup
+            | Self::Circle => true,
             Self::ToItself | Self::Interrupted => false,
         }
     }
@@ -90,6 +102,8 @@ impl fmt::Display for Refusal {
             }
             Self::Down => f.write_str("it is down"),
             Self::Gone => f.write_str("it is gone for good"),
+            Self::Stopping => f.write_str("it is being terminated"),
+            Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
             Self::ToItself => f.write_str("a service cannot wait for itself"),
             Self::Circle => {
                 f.write_str("its mailbox is full, and to wait for room would close a circle of services that wait")

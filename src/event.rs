@@ -78,6 +78,11 @@ pub enum EventKind {
         /// What its exit will be.
         exit: Exit,
     },
+    /// It was ending by itself and took longer for that than its shutdown time: its stop hook, or a destructor. It is killed.
+    Overran {
+        /// What its exit will be: that with which it began to end.
+        exit: Exit,
+    },
     /// Its code has not yielded for longer than its watchdog allows. What is done about it is told by
     /// [`Overdue`](Self::Overdue), unless it comes back before that.
     Blocks {
@@ -110,6 +115,7 @@ impl fmt::Display for EventKind {
             Self::Waiting => f.write_str("waits for services that it depends on"),
             Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
+            Self::Overran { exit } => write!(f, "was leaving ({exit}), overran its shutdown time and is killed"),
             Self::Blocks { time } => write!(f, "has blocked its thread for {time:.1?}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),

@@ -55,6 +55,10 @@ const STUBBORN: u16 = 2048;
 const INTERRUPTIBLE: u16 = 4096;
 /// It is a thread, and has seen that it is to stop.
 const TOLD: u16 = 8192;
+/// Its supervisor knows that it ends by itself.
+const LEAVING_TOLD: u16 = 16384;
+/// Its supervisor knows that it has ended, but for what it leaves behind.
+const REMAINS_TOLD: u16 = 32768;
 /// It is ready when it says so, and not as soon as it is up.
 const SAYS_READY: u16 = 512;
 
@@ -131,6 +135,42 @@ impl Port {
     /// The span of the incarnation.
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.span
+    }
+
+    /// Tells its supervisor from all others.
+    pub(crate) fn supervisor(&self) -> usize {
+        self.facts.number()
+    }
+
+    /// Whether the incarnation lives below this supervisor.
+    pub(crate) fn is_below(&self, supervisor: &str) -> bool {
+        let rest = self.facts.path().strip_prefix(supervisor);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// It ends by itself, as `exit`, and code of its own is still to run for that: the supervisor limits its time. Where the
+    /// supervisor has told it to end, it has limits already.
+    /// `true`: the supervisor should have its turn now, see [`give_way`](crate::incarnation::give_way).
+    pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
+        let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
+        if is_news {
+            self.facts.push(Fact::Leaving { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+        }
+        is_news
+    }
+
+    /// It has ended, as `exit`, but for what can only be dropped: the supervisor limits the time for that, unless it has been
+    /// killed and has limits already. What comes back is that of `tell_leaving`.
+    pub(crate) fn tell_remains(&self, exit: &Exit) -> bool {
+        let is_news = !self.has(KILL) && self.set_first(REMAINS_TOLD);
+        if is_news {
+            self.facts.push(Fact::Remains { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+        }
+        is_news
+    }
+
+    fn set_first(&self, signal: u16) -> bool {
+        self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
     }
 
     /// The watchdog of the tree.

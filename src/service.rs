@@ -90,7 +90,13 @@ pub trait Service: Sized + Send + 'static {
     }
 
     /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
-    /// error; not after a panic or a kill. The child's shutdown time includes it.
+    /// error; not after a panic or a kill. The child's shutdown time limits it, however the end began. One that takes longer is
+    /// killed: after a request to stop the exit says so; after an error, or an end of its own choice, the exit stays what it
+    /// was, and the event [`Overran`](crate::EventKind::Overran) tells. (A child with [`Shutdown::Kill`](crate::Shutdown::Kill)
+    /// that leaves by itself has its [abandon time](crate::Abandon) instead.)
+    ///
+    /// While a group stops, the hook may call what it depends on, which stops later. A member that has stopped already refuses
+    /// the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast` waits for its next incarnation.
     ///
     /// # Errors
     ///

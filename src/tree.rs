@@ -73,8 +73,12 @@ impl Tree {
         }
         let mut error_types = Vec::new();
         plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
-        Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?.check()?;
+        let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?;
+        graph.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
+        for (path, dependencies) in graph.into_dependencies() {
+            world.stop_order.set(&path, dependencies);
+        }
         let (root, seen) = watch::channel(Root::Booting);
         let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());
         let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };

@@ -19,6 +19,7 @@ use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
+use crate::supervisor::stop_order::StopOrder;
 use crate::sync::lock;
 use crate::watchdog::Watchdog;
 
@@ -36,6 +37,7 @@ pub(crate) struct World {
     epoch: Instant,
     pub(crate) ending: Ending,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) stop_order: StopOrder,
 }
 
 /// Where events go.
@@ -69,6 +71,7 @@ impl World {
             epoch: Instant::now(),
             ending: Ending::default(),
             watchdog: Arc::default(),
+            stop_order: StopOrder::default(),
         })
     }
 

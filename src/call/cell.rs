@@ -138,6 +138,8 @@ pub(crate) trait Fate: Send + Sync {
     fn is_awaited_by(&self, port: &Port) -> bool;
     /// The message will not run, and never did. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
+    /// The number of the supervisor of the incarnation that calls; 0 where it is none.
+    fn caller(&self) -> usize;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
@@ -155,6 +157,8 @@ struct Cell<T> {
     stage: AtomicUsize,
     /// An outcome is there, or nobody waits for one: nothing is left to be decided. Set under the lock.
     is_settled: AtomicBool,
+    /// See [`Fate::caller`].
+    caller: usize,
     /// Kept from where `T` was known to be `Send`, for a reply that is dropped where it is not.
     erase: fn(Arc<Self>) -> Arc<dyn Fate>,
 }
@@ -207,7 +211,8 @@ impl<T: Send + 'static> Cell<T> {
             waker: None,
         };
         let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
-        Arc::new(Self { state: Mutex::new(state), stage, is_settled, erase: |cell| cell })
+        let caller = current::supervisor();
+        Arc::new(Self { state: Mutex::new(state), stage, is_settled, caller, erase: |cell| cell })
     }
 }
 
@@ -293,6 +298,10 @@ impl<T: Send> Fate for Cell<T> {
     fn is_awaited_by(&self, port: &Port) -> bool {
         let state = lock(&self.state);
         state.outcome.is_none() && !state.caller_gone && state.awaited_by == address(port)
+    }
+
+    fn caller(&self) -> usize {
+        self.caller
     }
 
     fn reserve_return(&self) -> bool {

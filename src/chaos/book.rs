@@ -187,6 +187,7 @@ impl Book {
             | EventKind::Delayed { .. }
             | EventKind::Waiting
             | EventKind::Overdue { .. }
+            | EventKind::Overran { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

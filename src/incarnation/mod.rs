@@ -193,6 +193,8 @@ impl Future for Life {
             }
         }
         if !life.port.is_fenced() && life.port.poll_tasks_gone(cx).is_pending() {
+            let exit = life.exit();
+            life.port.tell_remains(&exit);
             return Poll::Pending;
         }
         life.tell();
@@ -211,6 +213,11 @@ impl Life {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
         if let Some(exit) = self.port.broken() {
+            // What the body owns is dropped next, and may block: the supervisor has its turn before.
+            if self.port.tell_remains(&exit) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(End::Exit(exit));
         }
         if !self.enter(cx) {
@@ -267,6 +274,15 @@ impl Life {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
         }));
+    }
+
+    /// How it has ended.
+    fn exit(&self) -> Exit {
+        match self.end.as_deref() {
+            Some(End::Exit(exit)) => exit.clone(),
+            Some(End::Ignored) => Exit::Shutdown,
+            None => Exit::Killed,
+        }
     }
 
     fn tear_down_killed(&mut self) {

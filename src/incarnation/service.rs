@@ -75,6 +75,10 @@ async fn run<S: Service>(
         Box::pin(ctx.inner().suffer_stop()).await;
     }
     if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
+        // Before the hook, which may block: then nothing could be told any more.
+        if ctx.inner().port.tell_leaving(&exit) {
+            give_way().await;
+        }
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
@@ -93,6 +97,9 @@ async fn run<S: Service>(
         }
     }
     let exit = ctx.inner().port.verdict(exit);
+    if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
+        give_way().await;
+    }
     match state.tear_down(&exit) {
         Ok(()) => exit,
         Err(panic) => worst(exit, panic, &ctx.path()),

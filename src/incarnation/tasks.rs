@@ -27,7 +27,7 @@ impl Tasks {
         path: Arc<str>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), path };
+        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), path, mark: Some(port.clone()) };
         let mut set = lock(&self.set);
         if port.is_over() {
             drop(set);
@@ -75,16 +75,17 @@ struct Linked<F> {
     future: Option<Pin<Box<F>>>,
     port: Arc<Port>,
     path: Arc<str>,
+    /// The port once more, lent to what asks whose code is running.
+    mark: Option<Arc<Port>>,
 }
 
 impl<F: Future<Output = ()>> Future for Linked<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { future, port, .. } = &mut *self;
-        let Some(future) = future else { return Poll::Ready(()) };
+        let Self { future: Some(future), port, mark, .. } = &mut *self else { return Poll::Ready(()) };
         let _span = port.span().enter();
-        current::catch(|| future.as_mut().poll(cx)).unwrap_or_else(|panic| {
+        current::run_linked(mark, || future.as_mut().poll(cx)).unwrap_or_else(|panic| {
             port.break_with(Exit::Panicked(panic));
             Poll::Ready(())
         })

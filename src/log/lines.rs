@@ -24,6 +24,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
             Level::ERROR
@@ -37,6 +38,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
         | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
         | EventKind::Abandoned
         | EventKind::Blocks { .. }
         | EventKind::ShutdownError { .. }
@@ -57,7 +59,8 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         EventKind::StartFailed { exit }
         | EventKind::Exited { exit }
         | EventKind::ShutdownError { exit }
-        | EventKind::Overdue { exit } => Some(exit),
+        | EventKind::Overdue { exit }
+        | EventKind::Overran { exit } => Some(exit),
         EventKind::Started { .. }
         | EventKind::Ignored
         | EventKind::Abandoned
@@ -133,6 +136,13 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
                 WARN,
                 { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
                 "child takes too long and is killed"
+            );
+        }
+        EventKind::Overran { exit } => {
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child was leaving, overran its shutdown time and is killed"
             );
         }
         EventKind::Blocks { time } => {

@@ -160,6 +160,7 @@ impl World<'_> {
                 }
                 Action::Park { .. } => self.segment(Segment::Parked),
                 Action::Abandon(_) | Action::Adopt { .. } | Action::Answer { .. } | Action::Up => {}
+                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
             }
         }
         self.tell_reports();
@@ -245,6 +246,7 @@ impl World<'_> {
                 Report::StartError { exit, .. } => self.tell(format!("life {number} does not come up: {exit}")),
                 Report::GaveUp { .. } => self.tell("the budget is gone, or a rule says so: the supervisor gives up"),
                 Report::Parked { .. } => self.tell("parked"),
+                Report::Overran { exit, .. } => self.tell(format!("takes too long to leave, and is killed: {exit}")),
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),
                 // Told with what led to them.
                 Report::Delayed { .. }

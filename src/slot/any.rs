@@ -11,6 +11,7 @@ use crate::event::Outage;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::accounting::Accounting;
+use crate::slot::bar::Bar;
 use crate::slot::life::Tenancy;
 use crate::slot::queue::Fall;
 use crate::slot::status::{State, Status};
@@ -35,6 +36,13 @@ pub(crate) trait AnySlot: Send + Sync {
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
     fn close(&self, state: State);
+    /// Accepts nothing more until it is started again.
+    fn dismiss(&self);
+    /// Refuses what waits for it from below this supervisor, and ends calls from there that are queued, as never ran.
+    /// `is_below` knows the numbers of the supervisors there.
+    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool);
+    /// Takes that back.
+    fn readmit(&self);
     /// Takes a message of a dead letter, where there is room for it.
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` when there is none.
@@ -132,6 +140,18 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.close_as(state);
     }
 
+    fn dismiss(&self) {
+        self.set_bar(Some(Bar::Dismissed));
+    }
+
+    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
+        self.withdraw_from(supervisor, is_below);
+    }
+
+    fn readmit(&self) {
+        self.set_bar(None);
+    }
+
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
         match message.downcast::<M>() {
             Ok(message) => match self.push(*message, None, IfFull::Refuse) {
@@ -180,6 +200,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn reopen(&self) {
         {
             let mut back = lock(&self.back);
+            back.bar = None;
             if matches!(back.state, State::Down | State::Gone) {
                 back.state = State::Restarting;
             }

@@ -162,6 +162,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             front.owner = Some(port.clone());
             let mut back = lock(&self.back);
             back.attempts += 1;
+            back.bar = None;
             back.control = Some(Control::Port(port.clone()));
             match back.state {
                 // For good, even for one that comes late.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::current;
 use crate::error::Refusal;
 use crate::port::Port;
 use crate::slot::Slot;
@@ -23,7 +24,11 @@ use crate::slot::queue::{Back, Envelope, Front};
 use crate::sync::lock;
 
 /// A sender's place in the line.
-pub(crate) struct Place<M>(Mutex<Standing<M>>);
+pub(crate) struct Place<M> {
+    standing: Mutex<Standing<M>>,
+    /// The number of the supervisor of the incarnation that waits; 0 where none does.
+    caller: usize,
+}
 
 enum Standing<M> {
     Waits(Envelope<M>, Waker),
@@ -44,7 +49,7 @@ pub(crate) enum Look<M> {
 impl<M> Place<M> {
     /// How it stands. `waker` is called when that changes.
     pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
-        let mut standing = lock(&self.0);
+        let mut standing = lock(&self.standing);
         if let Standing::Waits(_, known) = &mut *standing {
             let before = (!known.will_wake(waker)).then(|| std::mem::replace(known, waker.clone()));
             drop(standing);
@@ -64,7 +69,7 @@ impl<M> Place<M> {
     }
 
     fn refuse(&self, refusal: Refusal) -> Option<Waker> {
-        let mut standing = lock(&self.0);
+        let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, Standing::Left) {
             Standing::Waits(envelope, waker) => {
                 *standing = Standing::Refused(refusal, envelope);
@@ -78,7 +83,7 @@ impl<M> Place<M> {
     }
 
     fn take(&self, then: Standing<M>) -> Option<(Envelope<M>, Waker)> {
-        let mut standing = lock(&self.0);
+        let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, then) {
             Standing::Waits(envelope, waker) => Some((envelope, waker)),
             other => {
@@ -110,6 +115,11 @@ impl<M> Line<M> {
         self.0.is_none()
     }
 
+    /// The callers that stand in it.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().flat_map(|queue| queue.places.iter().map(|place| place.caller))
+    }
+
     /// How many wait.
     fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |queue| queue.places.len() - queue.left)
@@ -139,7 +149,7 @@ impl<M> Line<M> {
         let Some(queue) = &mut self.0 else { return };
         queue.left += 1;
         if queue.left > queue.places.len() / 2 {
-            queue.places.retain(|place| matches!(*lock(&place.0), Standing::Waits(..)));
+            queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
             queue.left = 0;
         }
         self.close_up();
@@ -193,7 +203,7 @@ impl<M: Send + 'static> Slot<M> {
         let waker = waker.clone();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        if let Some(refusal) = back.state.refusal() {
+        if let Some(refusal) = back.refusal(true) {
             return Joined::Refused(refusal, envelope);
         }
         if back.has_room(front.batch.len()) {
@@ -204,7 +214,8 @@ impl<M: Send + 'static> Slot<M> {
             }
             return Joined::Accepted;
         }
-        let place = Arc::new(Place(Mutex::new(Standing::Waits(envelope, waker))));
+        let (standing, caller) = (Mutex::new(Standing::Waits(envelope, waker)), current::supervisor());
+        let place = Arc::new(Place { standing, caller });
         front.line.push(place.clone());
         Joined::Waits(place)
     }
@@ -254,6 +265,22 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(queue) = front.line.0.take() {
             freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
         }
+    }
+
+    /// Refuses those that stand in line for these callers.
+    pub(super) fn refuse_in_line(
+        &self,
+        front: &mut Front<M>,
+        is_one: impl Fn(usize) -> bool,
+        refusal: Refusal,
+        freed: &mut Freed,
+    ) {
+        let Some(queue) = &mut front.line.0 else { return };
+        let refused = queue.places.iter().filter(|place| is_one(place.caller));
+        freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
+        queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
+        queue.left = 0;
+        front.line.close_up();
     }
 
     /// To be told of places that become free.

@@ -29,6 +29,7 @@
 pub(crate) mod accounting;
 pub(crate) mod again;
 mod any;
+mod bar;
 #[cfg(feature = "chaos")]
 mod faulty;
 pub(crate) mod life;
@@ -191,7 +192,7 @@ impl<M: Send + 'static> Slot<M> {
             if call.is_some() && back.is_callers_own() {
                 return Push::Refused(Refusal::ToItself, message, call);
             }
-            if let Some(refusal) = back.state.refusal() {
+            if let Some(refusal) = back.refusal(call.is_some()) {
                 return Push::Refused(refusal, message, call);
             }
             if back.has_room(self.front_len.load(Ordering::Acquire)) {
@@ -210,7 +211,7 @@ impl<M: Send + 'static> Slot<M> {
     fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        if let Some(refusal) = back.state.refusal() {
+        if let Some(refusal) = back.refusal(call.is_some()) {
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };

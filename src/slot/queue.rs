@@ -19,6 +19,7 @@ use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::again::{Spare, Tries};
+use crate::slot::bar::Bar;
 use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
@@ -66,6 +67,8 @@ pub(crate) struct Back<M> {
     /// The pump sleeps and wants to be woken by the next message.
     pub(crate) idle: bool,
     pub(crate) settings: Settings,
+    /// What it refuses beside what its state does.
+    pub(crate) bar: Option<Bar>,
     /// How many experiments' faults make it full, whatever its settings say.
     #[cfg(feature = "chaos")]
     pub(crate) jams: usize,
@@ -149,6 +152,7 @@ impl<M> Back<M> {
             control: None,
             idle: false,
             settings,
+            bar: None,
             #[cfg(feature = "chaos")]
             jams: 0,
             accepted: 0,
@@ -208,6 +212,17 @@ impl<M> Back<M> {
             State::Waiting | State::Starting | State::Up | State::Restarting => self.state = State::Restarting,
             State::Parked { .. } | State::Down | State::Gone => {}
         }
+    }
+
+    /// Books the message of a call as one that never ran, where its caller is there to take it back. `Shed::settle` must follow,
+    /// without the locks.
+    pub(crate) fn hand_back(&mut self, envelope: Envelope<M>) -> Result<Shed<M>, Envelope<M>> {
+        if !envelope.call.as_ref().is_some_and(|call| call.reserve_return()) {
+            return Err(envelope);
+        }
+        self.returned += 1;
+        let (tries, reason) = (Tries::default(), DeadReason::Down);
+        Ok(Shed { envelope, tries, returned: true, reason, generation: self.generation })
     }
 
     /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.

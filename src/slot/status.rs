@@ -6,11 +6,13 @@ use std::time::Instant;
 use crate::dead::DeadReason;
 use crate::error::Refusal;
 
-/// The state of a service. What a message meets depends on it, and on nothing else:
+/// The state of a service. What a message meets depends on it:
 ///
 /// | state | `cast`, `send` | `call` |
 /// |---|---|---|
 /// | `Waiting`, `Starting`, `Up`, `Restarting` | queued | queued |
+/// | one of them, and told to stop by an order | refused, message back | refused, message back |
+/// | `Restarting`, stopped with its group, which has not been started again | queued; a wait for room from below the same supervisor is refused | from below the same supervisor refused, message back; from elsewhere queued |
 /// | `Parked` | refused, message back | refused, message back |
 /// | `Down` | refused, message back | refused, message back |
 /// | `Gone` | refused, message back | refused, message back |

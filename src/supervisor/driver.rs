@@ -29,6 +29,7 @@ use crate::supervisor::lookout::Lookout;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
+use crate::supervisor::stop_order::Heeded;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -45,6 +46,7 @@ pub(crate) struct Driver {
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
     lookout: Lookout,
+    pub(crate) heeded: Heeded,
     timer: Option<(std::time::Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
     spare: VecDeque<Fact>,
@@ -62,7 +64,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
-        let facts = Arc::new(Facts::new(world.watchdog.clone()));
+        let facts = Arc::new(Facts::new(world.watchdog.clone(), &plan.path));
         plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
         let group = configure::group(&world, plan, plan.group());
@@ -77,6 +79,7 @@ impl Driver {
             children: ByChild::default(),
             admitted: Vec::new(),
             lookout: Lookout::default(),
+            heeded: Heeded::default(),
             timer: None,
             spare: VecDeque::new(),
             orders: HashMap::new(),
@@ -93,12 +96,18 @@ impl Driver {
             driver.children.insert(key, Entry::new(planned, false, own));
             driver.prepare(key);
         }
+        driver.heed_stop_order();
         driver
     }
 
     /// Whatever a child's policy needs from outside of the machine.
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
+        let full = |name: &Arc<str>| match name.strip_prefix('/') {
+            Some(path) => path.into(),
+            None => format!("{}/{name}", self.plan.path).into(),
+        };
+        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(full).collect());
         if spec.policy_rule() == Policy::default() {
             return;
         }
@@ -118,6 +127,7 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
+        self.heed_stop_order();
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
@@ -167,6 +177,12 @@ impl Driver {
                 self.tell_progress(attempt, now);
                 self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
             }
+            Fact::Leaving { attempt, exit } => {
+                self.machine.handle_leaving(attempt, self.world.rulebook.named(exit), now);
+            }
+            Fact::Remains { attempt, exit } => {
+                self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
+            }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
@@ -205,6 +221,8 @@ impl Driver {
             Fact::Ready(_)
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
+            | Fact::Leaving { .. }
+            | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
             | Fact::Hung { .. }
             | Fact::Stop(_)
@@ -283,6 +301,7 @@ impl Driver {
                 }
                 (child, EventKind::Parked { probe_in: self.time_until(until) })
             }
+            Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         self.tell(child, kind);
@@ -344,13 +363,18 @@ impl Driver {
             Action::Forget(child) => {
                 self.tell(child, EventKind::Gone);
                 if let Some(entry) = self.children.remove(&child) {
+                    self.world.stop_order.forget(&entry.path);
                     self.world.directory.close(&entry.path, State::Gone);
                 }
+                self.heed_stop_order_anew();
                 // What many left behind is given back.
                 if self.children.len() < self.children.capacity() / 8 {
                     self.children.shrink_to(2 * self.children.len());
                 }
             }
+            Action::Dismiss(child) => self.dismiss(child),
+            Action::Withdraw(child) => self.withdraw(child),
+            Action::Readmit(child) => self.readmit(child),
             Action::Up => {
                 if let Some(watch) = &self.plan.watch {
                     watch.up();
@@ -377,6 +401,7 @@ impl Driver {
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
+            self.world.stop_order.forget(&entry.path);
             self.world.directory.close(&entry.path, State::Gone);
             self.world.log.forget(&entry.path);
         }

@@ -47,6 +47,16 @@ pub(crate) enum Fact {
         attempt: Attempt,
         gave_up: Option<Arc<GaveUp>>,
     },
+    /// It ends by itself, as `exit`, and code of its own still runs for that.
+    Leaving {
+        attempt: Attempt,
+        exit: Exit,
+    },
+    /// It has ended as `exit`, but for work of its own that was killed and is still there.
+    Remains {
+        attempt: Attempt,
+        exit: Exit,
+    },
     KillUnderWay(Attempt),
     /// It works on this message for too long, or waits in a circle.
     Hung {
@@ -67,6 +77,8 @@ pub(crate) struct Facts {
     queue: Mutex<Queue>,
     /// The watchdog of the tree, for everybody who tells facts.
     watchdog: Arc<Watchdog>,
+    /// The supervisor.
+    path: Arc<str>,
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +91,18 @@ struct Queue {
 }
 
 impl Facts {
-    pub(crate) fn new(watchdog: Arc<Watchdog>) -> Self {
-        Self { queue: Mutex::default(), watchdog }
+    pub(crate) fn new(watchdog: Arc<Watchdog>, path: &Arc<str>) -> Self {
+        Self { queue: Mutex::default(), watchdog, path: path.clone() }
+    }
+
+    /// The path of the supervisor.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Tells this supervisor from all others that live.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(crate) fn watchdog(&self) -> &Watchdog {

@@ -103,7 +103,7 @@ impl SupervisorHandle {
     /// # Errors
     ///
     /// A description that makes no sense, a name that is taken ([`AlreadyStarted`](ManageError::AlreadyStarted),
-    /// [`AlreadyPresent`](ManageError::AlreadyPresent)), a start that [`Failed`](ManageError::Failed), or a supervisor
+    /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a start that [`Failed`](ManageError::Failed), or a supervisor
     /// that is not running: nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
@@ -132,8 +132,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Down`](ManageError::Down), or a supervisor
-    /// that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Down`](ManageError::Down), or a supervisor that is not running.
     pub async fn revive(&self, name: &str) -> Result<(), ManageError> {
         let revived = self.order(Order::Revive(name.into()), Vec::new(), |_, _| ()).await;
         match revived {
@@ -168,7 +168,8 @@ impl SupervisorHandle {
     }
 
     /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until
-    /// somebody [restarts](Self::restart_child) it. A child that is down already is left so; a retry is cancelled.
+    /// an order [restarts](Self::restart_child) it. A service accepts no message any more from the moment at which it is told
+    /// to stop ([`Stopping`](crate::Refusal::Stopping)). A child that is down already is left so; a retry is cancelled.
     ///
     /// # Errors
     ///
@@ -181,8 +182,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
-    /// [`Failed`](ManageError::Failed), or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Restarting`](ManageError::Restarting), [`Failed`](ManageError::Failed), or a supervisor that is not running.
     pub async fn restart_child(&self, name: &str) -> Result<Outcome, ManageError> {
         self.start(Order::RestartChild(name.into()), Vec::new()).await
     }
@@ -191,8 +192,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
-    /// or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Restarting`](ManageError::Restarting), or a supervisor that is not running.
     pub async fn delete_child(&self, name: &str) -> Result<(), ManageError> {
         self.order(Order::DeleteChild(name.into()), Vec::new(), |_, _| ()).await
     }
@@ -344,6 +345,7 @@ impl SupervisorHandle {
             OrderError::NotFound => ManageError::NotFound { path },
             OrderError::Running => ManageError::Running { path },
             OrderError::Restarting => ManageError::Restarting { path },
+            OrderError::Stopping => ManageError::Stopping { path },
             OrderError::Failed(exit) => ManageError::Failed { path, exit },
             OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
             OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },

@@ -36,6 +36,7 @@ impl Driver {
                 new.insert(Entry::new(&planned, true, own));
             }
         }
+        self.heed_stop_order_anew();
         self.prepare(child);
     }
 

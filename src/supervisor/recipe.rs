@@ -78,6 +78,7 @@ impl SupervisorRecipe {
         for (path, listed) in known {
             if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
                 world.directory.remove(&path);
+                world.stop_order.forget(&path);
                 listed.slot.close(crate::slot::status::State::Gone);
             }
         }

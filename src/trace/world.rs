@@ -266,7 +266,8 @@ impl<'a> World<'a> {
                 | Report::Delayed { .. }
                 | Report::Waiting { .. }
                 | Report::Parked { .. }
-                | Report::Overdue { .. } => continue,
+                | Report::Overdue { .. }
+                | Report::Overran { .. } => continue,
             };
             let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
             // OTP rule 88.
@@ -307,6 +308,8 @@ impl<'a> World<'a> {
                 }
             }
             Action::Abandon(_) | Action::Park { .. } | Action::Rest(_) | Action::Forget(_) => {}
+            // Of mailboxes.
+            Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
         }
     }
 }

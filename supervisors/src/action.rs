@@ -44,6 +44,14 @@ pub enum Action {
     },
     /// The child's spec is forgotten.
     Forget(ChildKey),
+    /// The child is terminated by an order, and nothing will start it again by itself: it is to accept nothing more.
+    Dismiss(ChildKey),
+    /// The child was stopped together with others, and its group has not been started again: a call to it that comes from
+    /// below this supervisor is to be refused, for what waits for it may be what the group waits for.
+    Withdraw(ChildKey),
+    /// The group of a child that was withdrawn is started: calls to it may wait again. A child that is started, rests or is
+    /// forgotten is not withdrawn any more either, and no such action comes for it.
+    Readmit(ChildKey),
     /// Boot is complete: every child has been started.
     Up,
     /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without an
@@ -117,6 +125,13 @@ pub enum Report {
         /// Which attempt.
         attempt: Attempt,
         /// What its exit will be.
+        exit: Exit,
+    },
+    /// A child that is ending by itself takes longer for that than its shutdown time. It is killed.
+    Overran {
+        /// Which attempt.
+        attempt: Attempt,
+        /// What its exit will be: that with which it began to end.
         exit: Exit,
     },
     /// A killed child did not end in time and was left behind.

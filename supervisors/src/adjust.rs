@@ -35,6 +35,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,
+            State::Live(live) if live.is_told() => return Err(OrderError::Stopping),
             State::Live(_) => return Err(OrderError::Running),
             State::Down => return Err(OrderError::AlreadyPresent),
         };

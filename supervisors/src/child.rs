@@ -42,7 +42,8 @@ pub(crate) struct Live {
     pub(crate) is_slow: bool,
     /// It has handled as many messages as begin its curve anew.
     pub(crate) is_proven: bool,
-    /// Why it is being killed, where it was not told to stop: its exit is that.
+    /// Why it is being killed, where it was not told to stop: its exit is that. While it is leaving: how it wants to end,
+    /// which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
 }
 
@@ -90,6 +91,8 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     NotTold,
+    /// It is ending by itself, and has its shutdown time for that: its exit will be an unexpected one.
+    Leaving,
     /// Somebody else kills it: its exit will be an unexpected one.
     KilledByOthers,
     Asked,
@@ -204,6 +207,14 @@ impl Child {
         }
     }
 
+    /// It has none, and nothing of it is left: it is down, held, or died of itself.
+    pub(crate) fn has_no_process(&self) -> bool {
+        match &self.state {
+            State::Down | State::Held(_) => true,
+            State::Live(live) => matches!(live.stage, Stage::Dead(_)),
+        }
+    }
+
     pub(crate) fn track_mut(&mut self) -> &mut Track {
         self.track.get_or_insert_default()
     }
@@ -252,8 +263,10 @@ impl Child {
             },
             State::Live(live) => match (live.ending, &live.stage) {
                 (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Starting) => Standing::Starting,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Ready | Stage::Dead(_)) => Standing::Up,
+                (Ending::NotTold | Ending::Leaving | Ending::KilledByOthers, stage) => match stage {
+                    Stage::Starting => Standing::Starting,
+                    Stage::Up | Stage::Ready | Stage::Dead(_) => Standing::Up,
+                },
             },
         }
     }

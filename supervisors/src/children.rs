@@ -11,6 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::child::{Child, Held, Live, State};
+use crate::circles::Tie;
 use crate::spec::ChildSpec;
 
 /// Names a child in its supervisor's table. It stays the same through restarts.
@@ -128,6 +129,12 @@ impl Children {
     /// Who depends on the service of this name.
     pub(crate) fn dependents(&self, name: &str) -> Vec<ChildKey> {
         self.dependents.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Who depends on which sibling.
+    pub(crate) fn ties(&self) -> impl Iterator<Item = Tie> {
+        let named = self.dependents.iter().filter_map(|(name, dependents)| Some((self.find(name)?, dependents)));
+        named.flat_map(|(dependency, dependents)| dependents.iter().map(move |&dependent| (dependent, dependency)))
     }
 
     fn note_dependencies(&mut self, key: ChildKey) {

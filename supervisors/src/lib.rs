@@ -53,6 +53,7 @@
 //! | `readiness.rs`, `gate.rs` | who waits for whom; how many may start at a time |
 //! | `why.rs` | why a child stands where it does |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
+//! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
 //! | `nursery.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
 //! | `ladder.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
@@ -63,6 +64,7 @@ mod adjust;
 mod backoff;
 mod child;
 mod children;
+mod circles;
 mod decide;
 mod dynamic;
 mod exit;
@@ -80,6 +82,7 @@ mod procession;
 mod readiness;
 mod rule;
 mod spec;
+mod stops;
 mod supervisor;
 mod track;
 mod why;
@@ -96,6 +99,8 @@ pub use machine::Machine;
 pub use order::{Adjustment, Answer, Call, Order, OrderError};
 pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
 pub use rule::{On, Rule, Then};
-pub use spec::{Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
+pub use spec::{
+    Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, StopOrder, Strategy,
+};
 pub use supervisor::Supervisor;
 pub use why::{GiveUpReason, Left, Why};

@@ -12,6 +12,7 @@ use crate::action::{Action, Report};
 use crate::backoff::Chance;
 use crate::child::{Ending, Live, Stage, Standing};
 use crate::children::{Attempt, ChildKey};
+use crate::circles::circles;
 use crate::decide::{Alike, Decide, Step};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
@@ -85,7 +86,7 @@ pub trait Machine: Decide + fmt::Debug {
             Some(Live { stage: Stage::Starting, ending, .. }) => match ending {
                 Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
                 Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
-                Ending::NotTold | Ending::KilledByOthers => self.ignored(attempt),
+                Ending::NotTold | Ending::Leaving | Ending::KilledByOthers => self.ignored(attempt),
             },
             Some(Live { stage: Stage::Up | Stage::Ready | Stage::Dead(_), .. }) | None => {}
         }
@@ -103,7 +104,8 @@ pub trait Machine: Decide + fmt::Debug {
         let nursery = self.at(now);
         let now = nursery.now;
         let Some(live) = nursery.children.live_mut(attempt) else { return };
-        let exit = live.cause.take().map_or(exit, |cause| *cause);
+        // One that leaves in time may still end otherwise than it wanted to.
+        let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
         match &live.stage {
             _ if live.is_told() => self.stopped(attempt.child(), &exit),
             Stage::Starting => self.start_failed(attempt, exit),
@@ -111,6 +113,7 @@ pub trait Machine: Decide + fmt::Debug {
             Stage::Up | Stage::Ready => {
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
                 nursery.set_timer(attempt.child(), None);
+                nursery.departed.push(attempt.child());
                 nursery.inbox.push_back(Event::Exit(attempt));
             }
         }
@@ -120,6 +123,29 @@ pub trait Machine: Decide + fmt::Debug {
     /// not come in time, the attempt is abandoned and counts as killed.
     fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
         self.at(now).kill_under_way(attempt);
+    }
+
+    /// The attempt is ending by itself, as `exit`, and code of its own still runs for that (a stop hook, destructors). It has
+    /// its shutdown time; then it is killed, and ends as `exit` nevertheless.
+    fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).leaving(attempt, exit);
+    }
+
+    /// The attempt has ended as `exit`, but for what cannot be waited for without limit: work of its own that has been
+    /// killed. Should that not end in time, the attempt is abandoned, and has ended as `exit`.
+    fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).remains(attempt, exit);
+    }
+
+    /// Children that are to be stopped before others, besides those whose specs say that they depend on a sibling: something
+    /// below the first of a pair depends on something below the second. All that was said so before is replaced.
+    ///
+    /// What comes back are the circles that there are now, each child before the next and the last before the first. None of
+    /// these pairs is heeded: the order of their starts decides.
+    fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
+        let nursery = self.nursery_mut();
+        nursery.ties = before.into_iter().collect();
+        circles(&nursery.all_ties())
     }
 
     /// Time has passed. Harmless when nothing is due.
@@ -202,7 +228,7 @@ pub trait Machine: Decide + fmt::Debug {
             }
             match self.work() {
                 Step::Taken => {}
-                Step::Waits => return None,
+                Step::Waits => return self.nursery_mut().actions.pop_front(),
                 Step::Idle if self.nursery_mut().is_patient() => return None,
                 Step::Idle => {
                     let event = self.nursery_mut().inbox.pop_front()?;

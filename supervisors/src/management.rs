@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::action::Action;
-use crate::child::{Standing, StartCall, State};
+use crate::child::{Stage, Standing, StartCall, State};
 use crate::children::ChildKey;
 use crate::decide::{Alike, Decide};
 use crate::exit::Exit;
@@ -63,9 +63,12 @@ pub(crate) trait Manage: Decide {
         let Some(child) = self.nursery_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
         match &child.state {
             State::Live(live) => {
-                let attempt = live.attempt;
+                let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
                 // Noted first: should it be dead already, it is answered as it is consumed.
                 child.stop_calls.push(call);
+                if is_there {
+                    self.nursery_mut().actions.push_back(Action::Dismiss(key));
+                }
                 // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
                 if self.stop_child(key, false) {
                     self.nursery_mut().wait_for(attempt);
@@ -150,7 +153,8 @@ impl Supervisor {
             Some(Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting) => {
                 Err(OrderError::Restarting)
             }
-            Some(Standing::Up | Standing::Stopping) => Err(OrderError::Running),
+            Some(Standing::Up) => Err(OrderError::Running),
+            Some(Standing::Stopping) => Err(OrderError::Stopping),
             None => Err(OrderError::NotFound),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Child, Ending, Held, Hold, Live, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
+use crate::circles::{Tie, untie};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::order::{Answer, Call, Order, OrderError};
@@ -34,6 +35,12 @@ pub struct Nursery {
     /// The time that budgets do not know of, without the stops that are going on.
     pub(crate) left_out: Duration,
     pub(crate) timers: BTreeSet<(Duration, ChildKey)>,
+    /// Pairs of children of which the first is stopped before the second, beside those that the specs name.
+    pub(crate) ties: BTreeSet<Tie>,
+    /// Children whose lives have ended: news for the operation that stops them.
+    pub(crate) departed: Vec<ChildKey>,
+    /// Calls to these are refused below this supervisor, until their group is started.
+    pub(crate) withdrawn: BTreeSet<ChildKey>,
     /// The start or stop that is given time to prove prompt, and since when.
     pub(crate) awaited: Option<(Attempt, Duration)>,
     /// How many have proved slow and are still going on.
@@ -161,6 +168,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Live(Live::new(attempt, self.now));
         child.is_at_rest = false;
+        self.withdrawn.remove(&key);
         let limit = child.start_timeout();
         self.arm(key, limit);
         self.actions.push_back(Action::Start(attempt));
@@ -187,6 +195,7 @@ impl Nursery {
         match std::mem::replace(&mut self.children.get_mut(key)?.state, State::Down) {
             State::Live(live) => {
                 self.slow -= usize::from(live.is_slow);
+                self.departed.push(key);
                 if live.is_told() {
                     self.stop_is_over();
                 }
@@ -199,8 +208,31 @@ impl Nursery {
     /// Its spec is forgotten.
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
+        self.withdrawn.remove(&key);
         if self.children.remove(key).is_some() {
             self.actions.push_back(Action::Forget(key));
+        }
+    }
+
+    /// Every pair of children of which the first depends on the second.
+    pub(crate) fn all_ties(&self) -> BTreeSet<Tie> {
+        let said = self.ties.iter().copied();
+        let there = said.filter(|(a, b)| self.children.get(*a).is_some() && self.children.get(*b).is_some());
+        there.chain(self.children.ties()).filter(|(a, b)| a != b).collect()
+    }
+
+    /// The same, less those that go in a circle.
+    pub(crate) fn sound_ties(&self) -> BTreeSet<Tie> {
+        let mut ties = self.all_ties();
+        untie(&mut ties);
+        ties
+    }
+
+    /// Nothing below this supervisor may wait for this child now.
+    pub(crate) fn withdraw(&mut self, key: ChildKey) {
+        let is_down = self.children.get(key).is_some_and(|child| child.has_no_process() && !child.is_at_rest);
+        if is_down && !self.is_killing() && self.withdrawn.insert(key) {
+            self.actions.push_back(Action::Withdraw(key));
         }
     }
 

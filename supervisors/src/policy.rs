@@ -75,6 +75,10 @@ pub struct Policy {
     ///
     /// While one is missing the child waits, whatever its curve says, and nothing is charged for that; it is started as
     /// soon as the last one is back. A service that is missing does not end those that are up.
+    ///
+    /// Of children that are stopped in the same operation, this one is stopped before those that it depends on. Among
+    /// supervisors the dependencies of all that is below them count, unless they go in a circle: then the reverse of the start
+    /// order holds, and the log warns.
     pub depends_on: Option<Arc<[Arc<str>]>>,
     /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
     /// [`Exit::Hung`](crate::Exit::Hung), an abnormal one. Default: no such limit.

@@ -44,10 +44,10 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped (OTP rules 47 to 49).
+/// How a child is stopped (OTP rules 47 to 49), and how long one may take that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Killed at once, without being asked.
+    /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
     Kill,
     /// Asked; killed when it is still there after this time. Zero still lets the child see the request.
     After(Duration),
@@ -101,6 +101,19 @@ pub enum BudgetClock {
     WithoutStops,
 }
 
+/// How many children a static supervisor stops at a time. Whatever it says, a child is stopped before those that it
+/// depends on, where they are stopped in the same operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StopOrder {
+    /// One, the youngest first (OTP rules 33, 55).
+    #[default]
+    OneByOne,
+    /// All of them when the supervisor ends, and one in group restarts.
+    TogetherAtEnd,
+    /// All of them, at the end and in group restarts.
+    Together,
+}
+
 /// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
 /// seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +124,8 @@ pub struct Flags {
     pub intensity: Intensity,
     /// When a significant child's end ends the supervisor.
     pub auto_shutdown: AutoShutdown,
+    /// How many children are stopped at a time.
+    pub stop_order: StopOrder,
 }
 
 impl From<Strategy> for Flags {

@@ -6,12 +6,13 @@
 //! 2. The budget is charged before anything is stopped or started (OTP rule 20), one unit for each unexpected exit that
 //!    calls for a restart and for each retry of a failed one (OTP rules 22, 23).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
 use crate::child::{Child, Held, Hold, Standing, State};
 use crate::children::ChildKey;
-use crate::decide::{Decide, Step};
+use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::management::Done;
@@ -47,11 +48,22 @@ impl Decide for Supervisor {
 
     fn end(&mut self, exit: Exit, by_force: bool) {
         self.nursery.begin_to_end(exit, by_force);
-        self.procession = Some(Procession::end(&self.nursery.children));
+        let mut procession = Procession::end(&self.nursery);
+        let members: Vec<_> = self.nursery.children.keys().collect();
+        if by_force {
+            let stopping: BTreeSet<_> = members.iter().copied().filter(|key| self.is_stopping(*key)).collect();
+            procession.stops.begin_with(&stopping);
+            for key in stopping.into_iter().rev() {
+                self.stop_child(key, true);
+            }
+        }
+        self.procession = Some(procession);
+        self.withdraw_dead(&members);
     }
 
     /// A temporary child's spec is forgotten, the others keep theirs (OTP rules 10, 17).
     fn rest(&mut self, key: ChildKey) {
+        self.nursery.withdrawn.remove(&key);
         let Some(child) = self.nursery.children.get_mut(key) else { return };
         if child.is_temporary() {
             self.nursery.forget(key);
@@ -80,21 +92,21 @@ impl Decide for Supervisor {
             Strategy::OneForAll => None,
             Strategy::RestForOne => Some(key),
         };
-        let mut group = Procession::group(children, first);
-        let served = group.stops.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
+        let members = Procession::members(children, first);
+        let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
         let until = served.unwrap_or_default().max(self.nursery.now + delay);
         // Who is held now is started with the group.
-        for &key in &group.stops {
+        for &key in &members {
             if self.nursery.children.held(key).is_some() {
                 self.nursery.vacate(key);
             }
         }
-        if until > self.nursery.now {
-            group.stops.retain(|other| *other != key);
-            group.starts.clear();
+        self.withdraw_dead(&members);
+        let delayed = (until > self.nursery.now).then_some(key);
+        if delayed.is_some() {
             self.nursery.hold(key, Hold::Backoff { until }, held);
         }
-        self.procession = Some(group);
+        self.procession = Some(Procession::group(&self.nursery, members, delayed));
     }
 
     /// OTP rules 30, 31, 36, 40.
@@ -113,7 +125,8 @@ impl Decide for Supervisor {
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError> {
         let Some(key) = self.find(&spec.id) else { return Ok(()) };
         match self.standing(key) {
-            Some(Standing::Up | Standing::Stopping) => Err(OrderError::AlreadyStarted(key)),
+            Some(Standing::Up) => Err(OrderError::AlreadyStarted(key)),
+            Some(Standing::Stopping) => Err(OrderError::Stopping),
             Some(Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting)
             | None => Err(OrderError::AlreadyPresent),
         }
@@ -180,6 +193,17 @@ impl Supervisor {
         }
         let boot = Procession::boot(&nursery.children);
         Ok(Self { nursery, procession: Some(boot) })
+    }
+
+    /// Those of a group that have no process already are waited for by nobody in it, whenever their turn comes.
+    fn withdraw_dead(&mut self, members: &[ChildKey]) {
+        if members.len() > 1 {
+            members.iter().for_each(|&key| self.nursery.withdraw(key));
+        }
+    }
+
+    fn is_stopping(&self, key: ChildKey) -> bool {
+        self.standing(key) == Some(Standing::Stopping)
     }
 
     /// The members of a group that were stopped for it, and whom no child that is still held will start.

@@ -344,7 +344,12 @@ impl Walk {
                 assert!(self.unanswered.is_empty(), "it ends and owes {:?}", self.unanswered);
                 self.has_ended = true;
             }
-            Action::Abandon(_) | Action::Adopt { .. } | Action::Up => {}
+            Action::Abandon(_)
+            | Action::Adopt { .. }
+            | Action::Up
+            | Action::Dismiss(_)
+            | Action::Withdraw(_)
+            | Action::Readmit(_) => {}
         }
     }
 

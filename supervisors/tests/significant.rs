@@ -8,7 +8,7 @@ use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{AutoShutdown, ChildSpec, Exit, Flags, Intensity, SpecError, Strategy, Supervisor};
 
 fn flags(strategy: Strategy, auto_shutdown: AutoShutdown) -> Flags {
-    Flags { strategy, auto_shutdown, intensity: Intensity::new(100, 5000 * MS) }
+    Flags { strategy, auto_shutdown, intensity: Intensity::new(100, 5000 * MS), ..Flags::default() }
 }
 
 /// Significant `import` (transient) and `job` (temporary), and `db`, all up.

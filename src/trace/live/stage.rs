@@ -235,7 +235,8 @@ impl Watch for Witness {
             | Report::Delayed { .. }
             | Report::Waiting { .. }
             | Report::Parked { .. }
-            | Report::Overdue { .. } => return,
+            | Report::Overdue { .. }
+            | Report::Overran { .. } => return,
         };
         let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
         let line = format!("report {id} {kind} {} {why}", template_of(child));

@@ -122,6 +122,9 @@ impl Node {
                     Action::Abandon(attempt) => drop(self.bodies.remove(&attempt)),
                     Action::Rest(_)
                     | Action::Forget(_)
+                    | Action::Dismiss(_)
+                    | Action::Withdraw(_)
+                    | Action::Readmit(_)
                     | Action::Park { .. }
                     | Action::Adopt { .. }
                     | Action::Answer { .. } => {}

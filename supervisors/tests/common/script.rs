@@ -25,6 +25,8 @@ pub(crate) struct Script {
     done: Vec<String>,
     told: Vec<String>,
     gave_up: Option<(String, String, GiveUpReason)>,
+    /// Whose callers are refused, and are not any more.
+    refusals: Vec<String>,
     calls: u64,
     answered: BTreeSet<Call>,
 }
@@ -79,6 +81,7 @@ impl Script {
             done: Vec::new(),
             told: Vec::new(),
             gave_up: None,
+            refusals: Vec::new(),
             calls: 0,
             answered: BTreeSet::new(),
         }
@@ -133,6 +136,29 @@ impl Script {
 
     pub(crate) fn kill_under_way(&mut self, name: &str) -> &mut Self {
         self.machine.handle_kill_under_way(self.attempt(name), self.now);
+        self
+    }
+
+    /// It begins to end by itself.
+    pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
+        self.machine.handle_leaving(self.attempt(name), exit, self.now);
+        self
+    }
+
+    /// It has ended, but for work that has been killed and does not end.
+    pub(crate) fn lingers(&mut self, name: &str, exit: Exit) -> &mut Self {
+        self.machine.handle_remains(self.attempt(name), exit, self.now);
+        self
+    }
+
+    /// Something below the first of a pair depends on something below the second. These circles come of it.
+    #[track_caller]
+    pub(crate) fn ties<const N: usize>(&mut self, pairs: &[(&str, &str)], circles: [&str; N]) -> &mut Self {
+        let key = |name| self.machine.find(name).expect("a child of this name");
+        let pairs = pairs.iter().map(|&(a, b)| (key(a), key(b))).collect();
+        let found = self.machine.set_stop_order(pairs);
+        let told = |circle: &Vec<_>| circle.iter().map(|key| self.names[key].as_str()).collect::<Vec<_>>().join(" ");
+        assert_eq!(found.iter().map(told).collect::<Vec<_>>(), circles, "circles");
         self
     }
 
@@ -290,6 +316,26 @@ impl Script {
         self
     }
 
+    /// Whatever was told so far is not the point.
+    pub(crate) fn tells_whatever(&mut self) -> &mut Self {
+        self.poll();
+        self.told.clear();
+        self
+    }
+
+    pub(crate) fn is_starting(&self, name: &str) -> bool {
+        self.machine.find(name).and_then(|key| self.machine.standing(key)) == Some(Standing::Starting)
+    }
+
+    /// Exactly these are the children whose callers are refused, or no longer, since the last time that it was asked.
+    #[track_caller]
+    pub(crate) fn refuses<const N: usize>(&mut self, refusals: [&str; N]) -> &mut Self {
+        self.poll();
+        assert_eq!(self.refusals, refusals, "refusals");
+        self.refusals.clear();
+        self
+    }
+
     /// Whatever was done so far is not the point.
     pub(crate) fn ignore_actions(&mut self) -> &mut Self {
         self.poll();
@@ -374,7 +420,11 @@ impl Script {
                 _ => {}
             }
             let words = self.words(&action);
-            self.done.push(words);
+            match action {
+                // What is said to callers meanwhile is a story of its own.
+                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => self.refusals.push(words),
+                _ => self.done.push(words),
+            }
         }
         while let Some(report) = self.machine.poll_report() {
             if let Report::GaveUp { child, exit, reason } = &report {
@@ -408,6 +458,9 @@ impl Script {
             Action::Rest(key) => format!("rest {}", name(key)),
             Action::Park { child, until } => format!("park {} until {until:?}", name(child)),
             Action::Forget(key) => format!("forget {}", name(key)),
+            Action::Dismiss(key) => format!("dismiss {}", name(key)),
+            Action::Withdraw(key) => format!("withdraw {}", name(key)),
+            Action::Readmit(key) => format!("readmit {}", name(key)),
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
             Action::Adopt { child, .. } => format!("adopt {}", name(child)),
@@ -422,6 +475,7 @@ impl Script {
                 OrderError::NotFound => format!("refuse {call} not_found"),
                 OrderError::Running => format!("refuse {call} running"),
                 OrderError::Restarting => format!("refuse {call} restarting"),
+                OrderError::Stopping => format!("refuse {call} stopping"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
                 OrderError::WrongKind => format!("refuse {call} dynamic"),
@@ -445,6 +499,7 @@ impl Script {
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
             Report::Waiting { child } => format!("waiting {}", name(child)),
             Report::Parked { child, until } => format!("parked {} until {until:?}", name(child)),
+            Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }

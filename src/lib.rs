@@ -127,7 +127,8 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
+//! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
+//! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
@@ -161,6 +162,7 @@ mod mailbox;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
+mod readiness;
 mod redelivery;
 mod rulebook;
 mod service;
@@ -183,8 +185,9 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, Hang, Intensity,
-    Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Condition, Dependency, DependencyGone, Exit,
+    Failure, GiveUp, Hang, Health, Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart,
+    Rule, Shutdown, Standing, Strategy, Then,
 };
 
 #[cfg(feature = "policy")]
@@ -199,6 +202,7 @@ pub use event::{Event, EventKind, Events, Missed};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use readiness::{NotReadyError, ReadyError, Unready};
 pub use regrow_supervisors::Left;
 pub use service::{Ignore, Service, ignore};
 pub use shutdown::ShutdownReport;

@@ -58,6 +58,7 @@ impl Limiter {
             | EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
             | EventKind::Waiting
+            | EventKind::DependencyGone { .. }
             | EventKind::Parked { .. }
             | EventKind::Overdue { .. }
             | EventKind::Blocks { .. }
@@ -90,6 +91,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
+        | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
             Level::ERROR
@@ -120,8 +122,11 @@ pub(crate) fn write(event: &Event, verdict: Verdict) {
         }
         EventKind::Delayed { delay } => info!(%path, generation, ?delay, suppressed, "child is restarted later"),
         EventKind::Waiting => info!(%path, generation, suppressed, "child waits for services that it depends on"),
+        EventKind::DependencyGone { dependency, then } => {
+            warn!(%path, generation, %dependency, ?then, suppressed, "a service that the child depends on is gone");
+        }
         EventKind::Parked { probe_in } => {
-            error!(%path, generation, ?probe_in, suppressed, "child is parked: its restart budget is gone");
+            error!(%path, generation, ?probe_in, suppressed, "child is parked");
         }
         EventKind::Overdue { exit } => {
             warn!(%path, generation, %exit, suppressed, "child takes too long and is killed")

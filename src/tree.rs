@@ -257,6 +257,10 @@ pub struct Directory {
 }
 
 impl Directory {
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
     /// Finds a service by its full path.
     ///
     /// # Errors

@@ -55,6 +55,8 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// Services that it waits for. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
     /// It is parked, or on probation after that.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
@@ -78,6 +80,7 @@ impl Why {
             budget: None,
             next_try: None,
             waits_for: Vec::new(),
+            lost: Vec::new(),
             is_half_open: false,
             reset_after: None,
             supervisor: None,
@@ -95,6 +98,7 @@ impl Why {
             budget: why.budget,
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
+            lost: why.lost,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
             ..Self::unknown(path, status)
@@ -154,7 +158,11 @@ impl Why {
         if !self.waits_for.is_empty() {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
         }
-        Ok(())
+        match self.lost.len() {
+            0 => Ok(()),
+            1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
+            _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+        }
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

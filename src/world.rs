@@ -10,10 +10,12 @@ use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 
 use crate::dead::Graves;
+use crate::dependencies::InForce;
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::event::{Event, EventKind};
 use crate::log::{self, Limiter};
 use crate::port::Port;
+use crate::readiness::Required;
 use crate::rulebook::Rulebook;
 use crate::slot::AnySlot;
 use crate::supervisor::dynamic::DynamicHandle;
@@ -31,6 +33,8 @@ pub(crate) struct World {
     graves: Mutex<Burials>,
     limiter: Mutex<Limiter>,
     pub(crate) rulebook: Rulebook,
+    pub(crate) in_force: InForce,
+    pub(crate) required: Required,
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
     epoch: Instant,
@@ -72,6 +76,8 @@ impl World {
     pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
             rulebook,
+            in_force: InForce::default(),
+            required: Required::default(),
             #[cfg(feature = "chaos")]
             infirmary: Default::default(),
             directory: Directory::default(),
@@ -130,6 +136,17 @@ impl World {
 
     pub(crate) fn moment(&self, at: Duration) -> Instant {
         self.epoch + at
+    }
+
+    /// The spec of what has this path is forgotten.
+    pub(crate) fn forget(&self, path: &str) {
+        self.in_force.forget(path);
+        self.required.forget(path);
+    }
+
+    /// When this is, as the machines count it.
+    pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
+        moment.saturating_duration_since(self.epoch.into_std())
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use regrow_supervisors::Completion;
 use tokio::sync::watch;
 
 use crate::dead::Refused;
@@ -39,6 +40,12 @@ pub(crate) trait AnySlot: Send + Sync {
     fn control(&self) -> Option<Control>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
+    /// It rested, and is to be started as soon as what it depends on is there: it takes messages again.
+    fn wait(&self);
+    /// The last life ended as it should.
+    fn complete(&self, completion: Completion);
+    /// Whether it did, and no attempt has begun since.
+    fn completion(&self) -> Option<Completion>;
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -151,6 +158,25 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             }
         }
         self.publish();
+    }
+
+    fn wait(&self) {
+        {
+            let mut back = lock(&self.back);
+            if back.state == State::Down {
+                back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
+            }
+        }
+        self.publish();
+    }
+
+    fn complete(&self, completion: Completion) {
+        lock(&self.back).completion = Some(completion);
+        self.publish();
+    }
+
+    fn completion(&self) -> Option<Completion> {
+        lock(&self.back).completion
     }
 
     fn life(&self) -> &dyn Tenancy {

@@ -11,6 +11,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use regrow_supervisors::Completion;
+
 use crate::call::Fate;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
@@ -56,6 +58,8 @@ pub(crate) struct Back<M> {
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
+    /// The last life ended as it should, and no attempt has begun since.
+    pub(crate) completion: Option<Completion>,
     pub(crate) attempts: u64,
     /// The present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
@@ -131,6 +135,7 @@ impl<M> Back<M> {
             state: State::Waiting,
             generation: 0,
             is_ready: false,
+            completion: None,
             attempts: 0,
             control: None,
             idle: false,

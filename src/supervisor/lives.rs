@@ -30,6 +30,7 @@ impl Driver {
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         (entry.was_asked, entry.control, entry.blame) = (false, None, None);
+        self.world.directory.begins(&entry.path);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {

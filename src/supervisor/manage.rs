@@ -38,6 +38,8 @@ pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>)
 /// An order that a machine has.
 pub(crate) struct Pending {
     pub(crate) planned: Vec<Planned>,
+    /// The paths whose dependencies were taken for in force because of it.
+    pub(crate) claims: Vec<Arc<str>>,
     pub(crate) finish: Finish,
 }
 
@@ -113,7 +115,7 @@ impl SupervisorHandle {
 
     /// What a new child depends on has to be there.
     fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
-        let exists = |path: &str| self.world.directory.get(path).is_some();
+        let exists = |path: &str| self.world.directory.is_known(path);
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),

@@ -232,6 +232,7 @@ impl StartError {
             SpecError::NeverSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
             }
+            SpecError::DependencyCycle(cycle) => Self::DependencyCycle { cycle },
             SpecError::PermanentSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: true }
             }

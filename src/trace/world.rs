@@ -264,6 +264,7 @@ impl<'a> World<'a> {
                 Report::Abandoned { .. }
                 | Report::Delayed { .. }
                 | Report::Waiting { .. }
+                | Report::DependencyGone { .. }
                 | Report::Parked { .. }
                 | Report::Overdue { .. } => continue,
             };
@@ -305,7 +306,7 @@ impl<'a> World<'a> {
                     running.names.insert(child, name);
                 }
             }
-            Action::Abandon(_) | Action::Park { .. } | Action::Rest(_) | Action::Forget(_) => {}
+            Action::Abandon(_) | Action::Park { .. } | Action::Wait(_) | Action::Rest(_) | Action::Forget(_) => {}
         }
     }
 }

@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::child::{Held, Standing, State};
 use crate::children::{ChildKey, Children};
 use crate::decide::{Alike, Step};
@@ -107,7 +106,7 @@ impl Supervisor {
         match procession.goal {
             Goal::Boot => {
                 self.procession = None;
-                self.nursery.actions.push_back(Action::Up);
+                self.boot_has_gone_through();
             }
             Goal::GroupRestart | Goal::One => self.procession = None,
             Goal::End if self.nursery.be_over() => {}

@@ -233,6 +233,7 @@ impl Watch for Witness {
             Report::Abandoned { .. }
             | Report::Delayed { .. }
             | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::Overdue { .. } => return,
         };

@@ -123,6 +123,7 @@ impl Node {
                     Action::Rest(_)
                     | Action::Forget(_)
                     | Action::Park { .. }
+                    | Action::Wait(_)
                     | Action::Adopt { .. }
                     | Action::Answer { .. } => {}
                     Action::Up => {

@@ -346,7 +346,7 @@ impl<M: Machine + Clone> Office<M> {
                     *stage = Stage::Killed;
                 }
             }
-            Action::Park { .. } => panic!("no policy says so"),
+            Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
             Action::Abandon(attempt) => {
                 assert_eq!(self.abandoned.remove(attempt), Some(Stage::Killed), "abandoned before a kill");
             }

@@ -97,7 +97,11 @@ impl Model {
                 self.end(Why::GaveUp);
             }
             Report::ShutdownError { .. } => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
-            Report::Delayed { .. } | Report::Waiting { .. } | Report::Parked { .. } | Report::Overdue { .. } => {
+            Report::Delayed { .. }
+            | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
+            | Report::Parked { .. }
+            | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }
             Report::Abandoned { attempt } => {

@@ -241,6 +241,11 @@ impl Directory {
         }
     }
 
+    /// A child that rested waits for what it depends on: it, and everything below it, takes messages again.
+    pub(crate) fn open(&self, path: &str) {
+        self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
+    }
+
     /// In no order, under the lock.
     #[cfg(feature = "chaos")]
     pub(crate) fn for_each(&self, f: impl FnMut(&Listed)) {
@@ -261,6 +266,12 @@ impl Directory {
         for slot in slots {
             slot.close(State::Gone);
         }
+    }
+
+    /// The tree is over, and letters were kept that may hold replies: nobody waits for those any more.
+    pub(crate) fn end_calls(&self) {
+        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
+        slots.iter().for_each(|slot| slot.end_calls());
     }
 
     pub(crate) fn find<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {

@@ -291,7 +291,7 @@ impl Directory {
         Some(self.world.directory.get(path)?.kind)
     }
 
-    /// Follows the status of the child with this path, whatever its kind.
+    /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
     pub fn watch(&self, path: &str) -> Option<watch::Receiver<Status>> {
         Some(self.world.directory.get(path)?.slot.watch())
     }

@@ -206,6 +206,9 @@ impl World {
         let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
         if let Burials::To(graves) = graves {
             graves.end();
+            if graves.have_been_used() {
+                self.directory.end_calls();
+            }
         }
     }
 

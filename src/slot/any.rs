@@ -46,6 +46,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn complete(&self, completion: Completion);
     /// Whether it did, and no attempt has begun since.
     fn completion(&self) -> Option<Completion>;
+    /// Nothing here answers any more: calls whose reply was kept or handed on end without an answer.
+    fn end_calls(&self);
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -93,7 +95,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
+        let mut watch = lock(&self.watch);
+        // Looked at under the lock: one that goes after this finds the follower, and closes it.
+        let status = self.status();
+        if status.state == State::Gone {
+            return watch::Sender::new(status).subscribe();
+        }
+        let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
+        drop(watch);
         self.publish();
         receiver
     }
@@ -177,6 +186,11 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn completion(&self) -> Option<Completion> {
         lock(&self.back).completion
+    }
+
+    fn end_calls(&self) {
+        let deferred = std::mem::take(&mut lock(&self.front).deferred);
+        deferred.iter().filter_map(std::sync::Weak::upgrade).for_each(|call| call.orphaned(None));
     }
 
     fn life(&self) -> &dyn Tenancy {

@@ -109,7 +109,8 @@ pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    watch: OnceLock<watch::Sender<Status>>,
+    /// While somebody follows the status. A service that is gone closes it.
+    watch: Mutex<Option<watch::Sender<Status>>>,
     front: Mutex<Front<M>>,
     back: Mutex<Back<M>>,
     front_len: AtomicUsize,
@@ -151,7 +152,7 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             world: OnceLock::new(),
-            watch: OnceLock::new(),
+            watch: Mutex::default(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
@@ -276,6 +277,11 @@ impl<M: Send + 'static> Slot<M> {
         self.settle(shed);
         self.ring_for_room();
         self.publish();
+        if state == State::Gone {
+            // Those that follow it have seen that it is gone. One that is listed again is followed anew.
+            let watch = lock(&self.watch).take();
+            drop(watch);
+        }
     }
 
     fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
@@ -307,7 +313,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Tells the watchers, if there are any. They see the newest status, not each.
     fn publish(&self) {
-        if let Some(watch) = self.watch.get() {
+        let watch = lock(&self.watch).clone();
+        if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }
     }

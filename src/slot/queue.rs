@@ -213,7 +213,8 @@ impl<M: Send + 'static> Shed<M> {
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),
-            Some(_) | None => {}
+            Some(call) => call.shed(),
+            None => {}
         }
         slot.bury(message, tries, reason, generation);
     }

@@ -348,11 +348,11 @@ impl Driver {
                     self.world.directory.close(&entry.path, State::Parked { until });
                 }
             }
-            Action::Wait(child) => {
-                if let Some(entry) = self.children.get(&child) {
-                    entry.slot.wait();
-                }
-            }
+            Action::Wait(child) => match self.children.get(&child) {
+                Some(entry) if entry.kind.is_supervisor() => self.world.directory.open(&entry.path),
+                Some(entry) => entry.slot.wait(),
+                None => {}
+            },
             Action::Forget(child) => {
                 self.tell(child, EventKind::Gone);
                 self.lookout.unwatch(child);

@@ -268,12 +268,6 @@ impl Directory {
         }
     }
 
-    /// The tree is over, and letters were kept that may hold replies: nobody waits for those any more.
-    pub(crate) fn end_calls(&self) {
-        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
-        slots.iter().for_each(|slot| slot.end_calls());
-    }
-
     pub(crate) fn find<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         let listed = self.get(path).ok_or_else(|| LookupError::NotFound { path: path.into() })?;
         let found = listed.slot.message_type();

@@ -1,7 +1,7 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 
+use crate::call::Fate;
 use crate::dead::Graves;
 use crate::dependencies::InForce;
 use crate::directory::{Directory, Facet, Kind, LookupError};
@@ -44,6 +45,8 @@ pub(crate) struct World {
     /// Rung when the root begins to end.
     pub(crate) ending: Arc<Notify>,
     casualties: Mutex<Casualties>,
+    /// Calls whose incarnation has ended, and whose reply was kept or handed on.
+    open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
 }
 
@@ -89,6 +92,7 @@ impl World {
             is_ending: AtomicBool::new(false),
             ending: Arc::default(),
             casualties: Mutex::default(),
+            open_calls: Mutex::default(),
             watchdog: Arc::default(),
         })
     }
@@ -207,9 +211,21 @@ impl World {
         if let Burials::To(graves) = graves {
             graves.end();
             if graves.have_been_used() {
-                self.directory.end_calls();
+                // A letter may hold the reply, and no service is left to answer.
+                let open = std::mem::take(&mut *lock(&self.open_calls));
+                open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
             }
         }
+    }
+
+    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
+    pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
+        let is_open = |call: &Weak<dyn Fate>| call.strong_count() > 0;
+        let mut open = lock(&self.open_calls);
+        if open.len() + calls.len() > open.capacity() {
+            open.retain(is_open);
+        }
+        open.extend(calls.into_iter().filter(is_open));
     }
 
     /// Tells subscribers and the log.

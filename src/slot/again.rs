@@ -137,7 +137,12 @@ impl<M: Send + 'static> Slot<M> {
             }
         }
         self.settle(shed);
-        drop((owner, deferred, told_before));
+        if !deferred.is_empty()
+            && let Some(world) = self.world()
+        {
+            world.note_open_calls(deferred);
+        }
+        drop((owner, told_before));
         if let Some(bells) = self.bells.get() {
             bells.vacant.notify_waiters();
         }

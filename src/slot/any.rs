@@ -46,8 +46,6 @@ pub(crate) trait AnySlot: Send + Sync {
     fn complete(&self, completion: Completion);
     /// Whether it did, and no attempt has begun since.
     fn completion(&self) -> Option<Completion>;
-    /// Nothing here answers any more: calls whose reply was kept or handed on end without an answer.
-    fn end_calls(&self);
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -186,11 +184,6 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn completion(&self) -> Option<Completion> {
         lock(&self.back).completion
-    }
-
-    fn end_calls(&self) {
-        let deferred = std::mem::take(&mut lock(&self.front).deferred);
-        deferred.iter().filter_map(std::sync::Weak::upgrade).for_each(|call| call.orphaned(None));
     }
 
     fn life(&self) -> &dyn Tenancy {

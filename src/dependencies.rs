@@ -2,6 +2,7 @@
 //! for itself in a circle; neither at the start of a tree nor through what is started or configured later.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use regrow_supervisors::Dependency;
@@ -102,6 +103,11 @@ impl Graph {
     }
 }
 
+/// All paths below this one are between these two.
+pub(crate) fn below(path: &str) -> (String, String) {
+    (format!("{path}/"), format!("{path}0"))
+}
+
 /// A path, and the paths that it depends on.
 pub(crate) type Edges = (Arc<str>, Vec<Arc<str>>);
 
@@ -135,9 +141,11 @@ impl InForce {
     pub(crate) fn forget(&self, path: &str) {
         let mut graph = lock(&self.0);
         if !graph.0.is_empty() {
-            let below = format!("{path}/");
+            let (first, last) = below(path);
+            let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let below: Vec<_> = graph.0.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
             graph.0.remove(path);
-            graph.0.retain(|known, _| !known.starts_with(&below));
+            below.iter().for_each(|path| drop(graph.0.remove(path)));
         }
     }
 }

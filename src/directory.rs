@@ -1,12 +1,14 @@
 //! The directory: path to slot, authoritative, behind a lock. Only supervisors write it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
 
+use crate::dependencies::below;
 use crate::handle::Handle;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
@@ -107,7 +109,7 @@ pub(crate) struct Directory {
 #[derive(Default)]
 struct Awaited {
     paths: HashMap<Arc<str>, Awaiting>,
-    completed: HashMap<Arc<str>, Remembered>,
+    completed: BTreeMap<Arc<str>, Remembered>,
 }
 
 struct Awaiting {
@@ -160,13 +162,6 @@ impl Directory {
         }
     }
 
-    /// How many paths are looked at, and how many jobs are remembered.
-    #[cfg(test)]
-    pub(crate) fn awaited(&self) -> (usize, usize) {
-        let awaited = lock(&self.awaited);
-        (awaited.paths.len(), awaited.completed.len())
-    }
-
     /// A job is done, and about to be forgotten.
     pub(crate) fn remember(&self, path: &Arc<str>, completion: Completion, is_described: bool) {
         let mut awaited = lock(&self.awaited);
@@ -180,6 +175,17 @@ impl Directory {
         let mut awaited = lock(&self.awaited);
         if !awaited.completed.is_empty() {
             awaited.completed.remove(path);
+        }
+    }
+
+    /// What has this path is forgotten, and with it the jobs below it.
+    pub(crate) fn forget_below(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        if !awaited.completed.is_empty() {
+            let (first, last) = below(path);
+            let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
+            jobs.iter().for_each(|job| drop(awaited.completed.remove(job)));
         }
     }
 

@@ -52,7 +52,7 @@ pub enum EventKind {
         /// For how long.
         delay: Duration,
     },
-    /// It is not started yet, because services that it depends on are not ready.
+    /// It is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
     /// At its start, a service that it depends on was gone for good.
     DependencyGone {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use regrow_supervisors::Health;
 use tokio::sync::Notify;
 
+use crate::dependencies::below;
 use crate::directory::Listed;
 use crate::error::Refusal;
 use crate::handle::Handle;
@@ -47,7 +48,7 @@ impl Required {
         let has_changed = {
             let mut paths = lock(&self.paths);
             let before = paths.len();
-            let (first, last) = (format!("{path}/"), format!("{path}0"));
+            let (first, last) = below(path);
             let below = (Bound::Included(&*first), Bound::Excluded(&*last));
             let below: Vec<_> = paths.range::<str, _>(below).cloned().collect();
             paths.remove(path);

@@ -146,6 +146,7 @@ impl World {
     pub(crate) fn forget(&self, path: &str) {
         self.in_force.forget(path);
         self.required.forget(path);
+        self.directory.forget_below(path);
     }
 
     /// When this is, as the machines count it.

@@ -391,6 +391,7 @@ impl Driver {
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
+            self.world.forget(&entry.path);
             self.world.directory.close(&entry.path, State::Gone);
         }
         if let Some(watch) = &self.plan.watch {

@@ -47,6 +47,10 @@ use crate::rule::Rule;
 pub struct Policy {
     /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
     ///
+    /// It covers restarts, and retries of a restart that failed. A first start that fails is tried again, after such a delay,
+    /// only if a [rule](field@Self::rules) for [`On::StartFailed`](crate::On::StartFailed) says so; at the boot, that is: a
+    /// start by order is never tried again.
+    ///
     /// Messages wait meanwhile, and callers with them; the mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
     /// A life that was up, and ready, for so long was a success: the curve begins anew. Default: the curve's longest
@@ -89,6 +93,10 @@ pub struct Policy {
     /// wait for each other in a circle for so long. For services and threads only: others have no messages to be seen.
     pub watchdog: Option<Duration>,
     /// What to do about ends of a certain kind. The first rule that matches wins.
+    ///
+    /// They cover the ends of lives, the first starts of a boot, and restarts that fail. A boot whose child is to be tried
+    /// again is complete when that child is up. Starts by order are not covered: they are answered with their failure
+    /// (OTP rules 60, 62).
     pub rules: Option<Arc<[Rule]>>,
 }
 

@@ -104,7 +104,7 @@ impl Nursery {
                 self.reports.push_back(Report::Waiting { child: key });
                 self.block(key, until, held);
             }
-            Need::Gone(name) => self.be_without(key, name, held),
+            Need::Gone(name) => self.be_without(key, &name, held),
         }
     }
 
@@ -125,7 +125,7 @@ impl Nursery {
     }
 
     /// Invariant 3. An order is refused, whatever the policy says: the one who gave it decides.
-    fn be_without(&mut self, key: ChildKey, name: Arc<str>, held: Held) {
+    fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
         let Some(child) = self.children.get(key) else { return };
         let is_ordered = child.start_call.is_some();
         let then = child.spec.when_dependency_is_gone();
@@ -138,7 +138,7 @@ impl Nursery {
                 let until = self.next_look(key);
                 self.block(key, until, held);
             }
-            DependencyGone::Park | DependencyGone::Fail | DependencyGone::GoOn => self.fail_to_start(key, &name),
+            DependencyGone::Park | DependencyGone::Fail | DependencyGone::GoOn => self.fail_to_start(key, name),
         }
     }
 
@@ -246,14 +246,14 @@ impl Nursery {
             (Need::Waits, Some(_)) => self.hold_quietly(key, Hold::Dependency, held),
             (Need::Parked(at), Some(until)) if at == until => {}
             (Need::Parked(at), _) => self.block(key, at, held),
-            (Need::Gone(name), None) => self.be_without(key, name, held),
+            (Need::Gone(name), None) => self.be_without(key, &name, held),
             (Need::Gone(name), Some(_)) => {
                 let is_refused = self.children.get(key).is_some_and(|child| {
                     child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
                 });
                 // It looks again when its time comes.
                 if is_refused {
-                    self.be_without(key, name, held);
+                    self.be_without(key, &name, held);
                 }
             }
         }

@@ -149,7 +149,7 @@ impl World {
         }
         let mut graph = Graph::default();
         for (scope, path, spec) in said {
-            let exists = |path: &str| self.directory.get(path).is_some();
+            let exists = |path: &str| self.directory.is_known(path);
             problems.extend(graph.add(&scope, &path, spec.dependencies(), exists).err().map(|error| error.to_string()));
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
@@ -272,7 +272,9 @@ fn told(configured: &Configured) -> Vec<(When, &'static str, String)> {
         (When::Now, "watchdog", said(policy.watchdog.map(phrases::time))),
         (When::AtNextStart, "ready", said(policy.readiness.map(words::word))),
         (When::AtNextStart, "start_timeout", said(policy.start_timeout.map(phrases::time))),
-        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(|names| names.join(", ")))),
+        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(phrases::needs))),
+        (When::Now, "on_dependency_gone", said(policy.on_dependency_gone.map(words::word))),
+        (When::Now, "health", said(policy.health.map(words::word))),
     ];
     all.extend(mailbox.map(|settings| (When::Now, "mailbox", phrases::mailbox(settings))));
     if let Some(Group { intensity, budget_clock, starts_max }) = *group {

@@ -379,7 +379,7 @@ impl TaskContext {
         self.inner.ready();
     }
 
-    /// Completes when the supervisor asks the task to stop.
+    /// Completes when the supervisor asks the task to stop, or when this incarnation is over and the future is elsewhere.
     ///
     /// A task that never asks is dropped at its next await when it is to stop. One that has called this is waited for,
     /// within its shutdown time, so that it can finish in its own way.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{DependencyGone, Exit};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -66,9 +66,17 @@ pub enum EventKind {
         /// For how long.
         delay: Duration,
     },
-    /// It is not started yet, because services that it depends on are not ready.
+    /// It is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
-    /// Its restart budget is gone. It alone is put away, refuses what it is sent, and is tried from time to time.
+    /// At its start, a service that it depends on was gone for good.
+    DependencyGone {
+        /// The service.
+        dependency: Arc<str>,
+        /// What becomes of the child.
+        then: DependencyGone,
+    },
+    /// It alone is put away, refuses what it is sent, and is tried from time to time: its restart budget is gone, or a
+    /// service that it depends on is gone or parked.
     Parked {
         /// How long until it is tried next.
         probe_in: Duration,
@@ -113,6 +121,14 @@ impl fmt::Display for EventKind {
             Self::Abandoned => f.write_str("was abandoned"),
             Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
             Self::Waiting => f.write_str("waits for services that it depends on"),
+            Self::DependencyGone { dependency, then } => {
+                let then = match then {
+                    DependencyGone::Park => "is parked",
+                    DependencyGone::Fail => "fails to start",
+                    DependencyGone::GoOn => "starts without it",
+                };
+                write!(f, "{then}: `{dependency}`, which it depends on, is gone")
+            }
             Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
             Self::Overran { exit } => write!(f, "was leaving ({exit}), overran its shutdown time and is killed"),

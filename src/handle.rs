@@ -264,7 +264,8 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.status()
     }
 
-    /// Follows the status. A receiver that is slow sees the newest status and not each one.
+    /// Follows the status. A receiver that is slow sees the newest status and not each one. The last one is
+    /// [`Gone`](crate::State::Gone): then the receiver's waits end with an error.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.slot.watch()
     }
@@ -289,6 +290,10 @@ impl<M: Send + 'static> Handle<M> {
     /// The books of the mailbox: one consistent snapshot.
     pub fn accounting(&self) -> Accounting {
         self.slot.accounting()
+    }
+
+    pub(crate) fn slot(&self) -> &Slot<M> {
+        &self.slot
     }
 
     fn refused(&self, refusal: Refusal, message: M) -> SendError<M> {

@@ -174,7 +174,8 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
-//! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
+//! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
+//! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
@@ -211,6 +212,7 @@ mod mailbox;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
+mod readiness;
 mod redelivery;
 mod room;
 mod rulebook;
@@ -241,9 +243,9 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, GiveUpReason, Hang,
-    Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing,
-    Strategy, Then,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Condition, Dependency, DependencyGone, Exit,
+    Failure, GiveUp, GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError,
+    Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
 };
 
 #[cfg(feature = "policy")]
@@ -259,6 +261,7 @@ pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
+pub use readiness::{NotReadyError, ReadyError, Unready};
 pub use regrow_supervisors::Left;
 #[cfg(feature = "signal")]
 pub use run_error::RunError;

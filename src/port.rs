@@ -267,12 +267,12 @@ impl Port {
         }
     }
 
-    /// Completes when the supervisor has asked it to stop, whoever waits for it.
+    /// Completes when the supervisor has asked it to stop, whoever waits for it; or when it is over.
     pub(crate) async fn told_to_stop(&self) {
         let extras = self.extras();
         let mut stopped = pin!(extras.stopped.notified());
         stopped.as_mut().enable();
-        if !self.is_told_to_stop() {
+        if !self.has(STOP | OVER | FENCED) {
             stopped.await;
         }
     }
@@ -302,7 +302,11 @@ impl Port {
 
     /// `false` when it was fenced before.
     pub(crate) fn fence(&self) -> bool {
-        self.signal(FENCED)
+        let is_first = self.signal(FENCED);
+        if let (true, Some(extras)) = (is_first, self.extras_if_any()) {
+            extras.stopped.notify_waiters();
+        }
+        is_first
     }
 
     pub(crate) fn leave(&self, exit: Exit) {
@@ -347,6 +351,8 @@ impl Port {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_if_any() {
             extras.tasks.close(exit);
+            // After that, so that no linked task takes it for an order to stop.
+            extras.stopped.notify_waiters();
         }
     }
 

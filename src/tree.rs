@@ -76,7 +76,7 @@ impl Tree {
         let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?;
         graph.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
-        for (path, dependencies) in graph.into_dependencies() {
+        for (path, dependencies) in graph.into_edges() {
             world.stop_order.set(&path, dependencies);
         }
         let (root, seen) = watch::channel(Root::Booting);
@@ -287,6 +287,10 @@ pub struct Directory {
 }
 
 impl Directory {
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
     /// Finds a service by its full path.
     ///
     /// # Errors
@@ -323,7 +327,7 @@ impl Directory {
         self.world.ending.is_draining()
     }
 
-    /// Follows the status of the child with this path, whatever its kind.
+    /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
     pub fn watch(&self, path: &str) -> Option<watch::Receiver<Status>> {
         Some(self.world.directory.get(path)?.slot.watch())
     }

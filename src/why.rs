@@ -60,6 +60,8 @@ pub struct Why {
     pub waits_for_room: Option<(Arc<str>, Duration)>,
     /// Services that it waits for. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
     /// It is parked, or on probation after that.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
@@ -88,6 +90,7 @@ impl Why {
             next_try: None,
             waits_for_room: None,
             waits_for: Vec::new(),
+            lost: Vec::new(),
             is_half_open: false,
             reset_after: None,
             supervisor: None,
@@ -107,6 +110,7 @@ impl Why {
             budget: why.budget,
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
+            lost: why.lost,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
             ..Self::unknown(path, status)
@@ -203,7 +207,11 @@ impl Why {
         if let Some((peer, waited)) = &self.waits_for_room {
             write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
         }
-        Ok(())
+        match self.lost.len() {
+            0 => Ok(()),
+            1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
+            _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+        }
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

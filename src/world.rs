@@ -1,18 +1,21 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::call::Fate;
 use crate::dead::{DeadReason, Graves};
+use crate::dependencies::InForce;
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Log};
 use crate::port::Port;
+use crate::readiness::Required;
 use crate::rulebook::Rulebook;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
@@ -32,10 +35,14 @@ pub(crate) struct World {
     graves: Mutex<Burials>,
     pub(crate) log: Log,
     pub(crate) rulebook: Rulebook,
+    pub(crate) in_force: InForce,
+    pub(crate) required: Required,
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
     epoch: Instant,
     pub(crate) ending: Ending,
+    /// Calls whose incarnation has ended, and whose reply was kept or handed on.
+    open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) stop_order: StopOrder,
 }
@@ -62,6 +69,8 @@ impl World {
     pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
             rulebook,
+            in_force: InForce::default(),
+            required: Required::default(),
             #[cfg(feature = "chaos")]
             infirmary: Default::default(),
             directory: Directory::default(),
@@ -70,6 +79,7 @@ impl World {
             log: Log::new(),
             epoch: Instant::now(),
             ending: Ending::default(),
+            open_calls: Mutex::default(),
             watchdog: Arc::default(),
             stop_order: StopOrder::default(),
         })
@@ -118,6 +128,18 @@ impl World {
 
     pub(crate) fn moment(&self, at: Duration) -> Instant {
         self.epoch + at
+    }
+
+    /// The spec of what has this path is forgotten.
+    pub(crate) fn forget(&self, path: &str) {
+        self.in_force.forget(path);
+        self.required.forget(path);
+        self.directory.forget_below(path);
+    }
+
+    /// When this is, as the machines count it.
+    pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
+        moment.saturating_duration_since(self.epoch.into_std())
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
@@ -190,7 +212,22 @@ impl World {
         let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
         if let Burials::To(graves) = graves {
             graves.end();
+            if graves.have_been_used() {
+                // A letter may hold the reply, and no service is left to answer.
+                let open = std::mem::take(&mut *lock(&self.open_calls));
+                open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
+            }
         }
+    }
+
+    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
+    pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
+        let is_open = |call: &Weak<dyn Fate>| call.strong_count() > 0;
+        let mut open = lock(&self.open_calls);
+        if open.len() + calls.len() > open.capacity() {
+            open.retain(is_open);
+        }
+        open.extend(calls.into_iter().filter(is_open));
     }
 
     /// Tells subscribers and the log.

@@ -156,7 +156,7 @@ async fn a_line_that_calls_for_an_operator_is_written_in_any_flood_after_the_cou
     let story = [
         "WARN lines about this child were held back path=app/a held_back=3 exits=3 \
          exit.kind=failed exit.text=failed: boom",
-        "ERROR child is parked: its restart budget is gone path=app/a generation=8 probe_in_ms=3600000",
+        "ERROR child is parked path=app/a generation=8 probe_in_ms=3600000",
     ];
     assert_eq!(lines[lines.len() - 2..], story, "{lines:#?}");
     tree.shutdown().await;

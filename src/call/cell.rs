@@ -53,6 +53,11 @@ impl<T> Reply<T> {
         self.cell.take().is_some_and(|cell| cell.settle(Outcome::Replied(value)))
     }
 
+    /// What a mailbox is to know of the call.
+    pub(crate) fn fate(&self) -> Option<Arc<dyn Fate>> {
+        self.cell.as_ref().map(|cell| (cell.erase)(cell.clone()))
+    }
+
     /// Whether somebody still waits for the answer. Long work can be left undone when not.
     pub fn is_wanted(&self) -> bool {
         self.cell.as_ref().is_some_and(|cell| {
@@ -140,6 +145,10 @@ pub(crate) trait Fate: Send + Sync {
     fn reserve_return(&self) -> bool;
     /// The number of the supervisor of the incarnation that calls; 0 where it is none.
     fn caller(&self) -> usize;
+    /// The message left the mailbox, is nobody's call any more, and never ran. Told without a lock.
+    fn shed(&self) {}
+    /// Whether an answer is still waited for.
+    fn is_open(&self) -> bool;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
@@ -302,6 +311,10 @@ impl<T: Send> Fate for Cell<T> {
 
     fn caller(&self) -> usize {
         self.caller
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_settled.load(Ordering::Acquire)
     }
 
     fn reserve_return(&self) -> bool {

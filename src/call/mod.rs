@@ -1,6 +1,7 @@
 //! Calls: the reply, the wait for it, and what became of a call that gets none.
 
 mod cell;
+mod forward;
 
 use std::fmt;
 use std::pin::Pin;

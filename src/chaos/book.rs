@@ -186,6 +186,7 @@ impl Book {
             EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
             | EventKind::Waiting
+            | EventKind::DependencyGone { .. }
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
             | EventKind::Blocks { .. } => {}

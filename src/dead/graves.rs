@@ -24,12 +24,15 @@ struct State {
     letters: VecDeque<DeadLetter>,
     capacity: usize,
     shed: u64,
+    /// A letter came, whatever became of it.
+    is_used: bool,
     is_over: bool,
 }
 
 impl Graves {
     pub(crate) fn new() -> Arc<Self> {
-        let state = State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_over: false };
+        let state =
+            State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_used: false, is_over: false };
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
@@ -47,6 +50,7 @@ impl Graves {
         let shed = {
             let mut state = lock(&self.state);
             state.letters.push_back(letter);
+            state.is_used = true;
             state.make_room()
         };
         self.bell.notify_one();
@@ -61,6 +65,11 @@ impl Graves {
             place.and_then(|place| state.letters.remove(place))
         };
         drop(removed);
+    }
+
+    /// Whether there ever was a letter.
+    pub(crate) fn have_been_used(&self) -> bool {
+        lock(&self.state).is_used
     }
 
     /// The tree is over, and no letter will come any more.
@@ -85,6 +94,11 @@ impl State {
 /// At most [`DEAD_LETTERS_KEPT`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
 /// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
 /// When the tree is over, what was kept by then can still be taken through a handle that was there before.
+///
+/// A [`Reply`](crate::Reply) to another service's call that was cast inside a message keeps its caller waiting while the
+/// letter is kept, for nothing can be seen inside a message. It ends when the letter is opened or dropped, or when the tree is over:
+/// then all calls of the tree end whose reply is still somewhere, if there ever was a letter. Hand replies on with
+/// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
 #[derive(Clone)]
 pub struct DeadLetters {
     graves: Arc<Graves>,

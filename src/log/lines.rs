@@ -25,6 +25,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
+        | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
             Level::ERROR
@@ -39,6 +40,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::GaveUp { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
+        | EventKind::DependencyGone { .. }
         | EventKind::Abandoned
         | EventKind::Blocks { .. }
         | EventKind::ShutdownError { .. }
@@ -66,6 +68,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Abandoned
         | EventKind::Delayed { .. }
         | EventKind::Waiting
+        | EventKind::DependencyGone { .. }
         | EventKind::Parked { .. }
         | EventKind::Blocks { .. }
         | EventKind::Down
@@ -129,7 +132,7 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
         }
         EventKind::Parked { probe_in } => {
             let probe_in_ms = millis(*probe_in);
-            line!(ERROR, { path = %path, generation, probe_in_ms }, "child is parked: its restart budget is gone");
+            line!(ERROR, { path = %path, generation, probe_in_ms }, "child is parked");
         }
         EventKind::Overdue { exit } => {
             line!(
@@ -143,6 +146,13 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
                 WARN,
                 { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
                 "child was leaving, overran its shutdown time and is killed"
+            );
+        }
+        EventKind::DependencyGone { dependency, then } => {
+            line!(
+                WARN,
+                { path = %path, generation, dependency = %dependency, then = ?then },
+                "a service that the child depends on is gone"
             );
         }
         EventKind::Blocks { time } => {

@@ -31,7 +31,7 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
         child(&fields, problems);
         if let (Some(names), Some(place)) = (fields.depends_on.get(), fields.depends_on.place()) {
             let is_named = |path: &str| document.paths.iter().any(|(pattern, _)| pattern.text() == path);
-            let names: Vec<_> = names.0.iter().map(|name| resolve(pattern.text(), name, is_named)).collect();
+            let names: Vec<_> = names.0.iter().map(|on| resolve(pattern.text(), &on.name, is_named)).collect();
             needs.insert(pattern.text(), (names, place.clone()));
             order.push(pattern.text());
         }

@@ -206,7 +206,7 @@ fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
     };
     let depends_on = match policy.depends_on.as_deref().unwrap_or_default() {
         [] => "nobody".into(),
-        names => names.join(", "),
+        all => phrases::needs(all),
     };
     let on_give_up = phrases::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));
     vec![
@@ -217,6 +217,8 @@ fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
         ("start_timeout", limit(policy.start_timeout)),
         ("ready", word(policy.readiness.unwrap_or_default()).into()),
         ("depends_on", depends_on),
+        ("on_dependency_gone", word(policy.on_dependency_gone.unwrap_or_default()).into()),
+        ("health", policy.health.map_or("by its kind", word).into()),
         ("watchdog", limit(policy.watchdog)),
         ("on_give_up", on_give_up),
     ]

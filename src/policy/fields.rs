@@ -1,17 +1,17 @@
 //! What can be said about a child, and about a supervisor.
 
-use regrow_supervisors::{BudgetClock, Jitter, Readiness, Restart};
+use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, Readiness, Restart};
 use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
 use crate::mailbox::{OnRestart, Overflow};
 use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
 use crate::policy::give_up::Parting;
+use crate::policy::needs::Needs;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
 use crate::policy::rules::Rules;
 use crate::policy::said::{Field, Leaf, Said, group};
-use crate::policy::texts::Names;
 use crate::policy::words::OneOf;
 
 group! {
@@ -44,8 +44,13 @@ group! {
         start_timeout: Said<Limit>,
         /// When it counts as ready.
         ready: Said<OneOf<Readiness>>,
-        /// Services that have to be ready before it is started.
-        depends_on: Said<Names>,
+        /// Services that have to be ready, and jobs that have to be completed, before it is started.
+        depends_on: Said<Needs>,
+        /// What happens at its start when one of those is gone for good. Default: park.
+        on_dependency_gone: Said<OneOf<DependencyGone>>,
+        /// Whether the tree counts as ready without it. Default: services are required; tasks, and what is below a dynamic
+        /// supervisor, are optional.
+        health: Said<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
         watchdog: Said<Limit>,
         /// What happens when the budget is gone.

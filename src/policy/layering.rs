@@ -77,7 +77,9 @@ fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {
         fields.reset_after_messages.get().map(|count| count.0).or(policy.reset_after_messages);
     policy.start_timeout = fields.start_timeout.get().map_or(policy.start_timeout, |limit| limit.0);
     policy.readiness = fields.ready.get().map(|ready| ready.0).or(policy.readiness);
-    policy.depends_on = fields.depends_on.cloned().map(|names| names.0).or(policy.depends_on);
+    policy.depends_on = fields.depends_on.cloned().map(|needs| needs.0).or(policy.depends_on);
+    policy.on_dependency_gone = fields.on_dependency_gone.get().map(|then| then.0).or(policy.on_dependency_gone);
+    policy.health = fields.health.get().map(|health| health.0).or(policy.health);
     policy.watchdog = fields.watchdog.get().map_or(policy.watchdog, |limit| limit.0);
     policy.on_give_up = fields.on_give_up.cloned().map(|parting| parting.0).or(policy.on_give_up);
     policy.rules = fields.rules.cloned().map(|rules| rules.0).or(policy.rules);

@@ -75,7 +75,9 @@
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
-//! | `depends_on` | `["db", "/shop/cache"]` | nobody |
+//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nobody |
+//! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
+//! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
 //! | `watchdog` | `"10s"`, `"off"` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
@@ -93,7 +95,7 @@
 //! | `source.rs`, `problem.rs` | a place in a text; what is wrong there |
 //! | `reader.rs`, `said.rs` | reading that goes on behind a mistake; fields, said or left open |
 //! | `fields.rs` | every field there is |
-//! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `pattern.rs` | the values of fields |
+//! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `needs.rs`, `pattern.rs` | the values of fields |
 //! | `curve.rs` | delays, put together from several layers |
 //! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
 //! | `rank.rs`, `layering.rs` | what wins over what; what all of it comes to for one path |
@@ -113,6 +115,7 @@ mod follow;
 mod give_up;
 mod layering;
 pub(crate) mod log;
+mod needs;
 mod numbers;
 mod pattern;
 pub(crate) mod phrases;

@@ -111,6 +111,8 @@ fn is_in_policy(policy: &Policy, field: &str) -> bool {
         "start_timeout" => policy.start_timeout.is_some(),
         "ready" => policy.readiness.is_some(),
         "depends_on" => policy.depends_on.is_some(),
+        "on_dependency_gone" => policy.on_dependency_gone.is_some(),
+        "health" => policy.health.is_some(),
         "watchdog" => policy.watchdog.is_some(),
         "on_give_up" => policy.on_give_up.is_some(),
         "not_ready" => policy.not_ready.is_some(),
@@ -126,6 +128,7 @@ fn is_named(named: Named, field: &str) -> bool {
         "mailbox.capacity" => named.capacity,
         "mailbox.overflow" => named.overflow,
         "mailbox.on_restart" => named.on_restart,
+        "mailbox.room_wait" => named.room_wait,
         _ => false,
     }
 }

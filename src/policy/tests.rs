@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, NotReady, Policy, Readiness, Restart, Rule, Then};
+use regrow_supervisors::{
+    Backoff, DependencyGone, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart, Rule, Then,
+};
 
 use crate::layer::{Coded, Configured, Layer, Named};
 use crate::policy::explain::library_defaults;
@@ -106,7 +108,8 @@ fn an_explanation_tells_the_code_from_a_default() {
 
 #[test]
 fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
-    let mailbox = Named { restart: true, shutdown: true, capacity: true, overflow: true, on_restart: true };
+    let mailbox =
+        Named { restart: true, shutdown: true, capacity: true, overflow: true, on_restart: true, room_wait: true };
     let policy = Policy::default()
         .backoff(Backoff::new(SEC).jitter(Jitter::None))
         .budget(Intensity::new(7, 7 * SEC))
@@ -118,6 +121,8 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .readiness(Readiness::WhenSaid)
         .start_timeout(7 * SEC)
         .depends_on(["db"])
+        .on_dependency_gone(DependencyGone::Fail)
+        .health(Health::Required)
         .watchdog(7 * SEC)
         .rule(Rule::new(Then::Stop).error("licence").text("gone"));
     // A field that is new has to be said here, and to have its place in `rank.rs`.

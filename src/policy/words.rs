@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regrow_supervisors::{BudgetClock, Jitter, On, Readiness, Restart, Then};
+use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, On, Readiness, Restart, Then};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
@@ -94,6 +94,21 @@ impl Words for Readiness {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("when_up", Self::WhenUp, "ready as soon as it is up"),
         ("when_said", Self::WhenSaid, "ready when it says so"),
+    ];
+}
+
+impl Words for DependencyGone {
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("park", Self::Park, "it is parked until the service is back"),
+        ("fail", Self::Fail, "its start fails, and is counted"),
+        ("go_on", Self::GoOn, "it starts without the service"),
+    ];
+}
+
+impl Words for Health {
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("required", Self::Required, "the tree is not ready while this one is not"),
+        ("optional", Self::Optional, "it does not count"),
     ];
 }
 

@@ -175,7 +175,12 @@ impl<M: Send + 'static> Slot<M> {
         }
         self.settle(shed);
         freed.tell();
-        drop((owner, deferred, told_before));
+        if !deferred.is_empty()
+            && let Some(world) = self.world()
+        {
+            world.note_open_calls(deferred);
+        }
+        drop((owner, told_before));
         if let Some(vacant) = self.vacant.get() {
             vacant.notify_waiters();
         }

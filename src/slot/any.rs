@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use regrow_supervisors::Completion;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -58,6 +59,12 @@ pub(crate) trait AnySlot: Send + Sync {
     fn rose(&self) -> Option<Outage>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
+    /// It rested, and is to be started as soon as what it depends on is there: it takes messages again.
+    fn wait(&self);
+    /// The last life ended as it should.
+    fn complete(&self, completion: Completion);
+    /// Whether it did, and no attempt has begun since.
+    fn completion(&self) -> Option<Completion>;
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -109,7 +116,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
+        let mut watch = lock(&self.watch);
+        // Looked at under the lock: one that goes after this finds the follower, and closes it.
+        let status = self.status();
+        if status.state == State::Gone {
+            return watch::Sender::new(status).subscribe();
+        }
+        let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
+        drop(watch);
         self.publish();
         receiver
     }
@@ -206,6 +220,25 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             }
         }
         self.publish();
+    }
+
+    fn wait(&self) {
+        {
+            let mut back = lock(&self.back);
+            if back.state == State::Down {
+                back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
+            }
+        }
+        self.publish();
+    }
+
+    fn complete(&self, completion: Completion) {
+        lock(&self.back).completion = Some(completion);
+        self.publish();
+    }
+
+    fn completion(&self) -> Option<Completion> {
+        lock(&self.back).completion
     }
 
     fn life(&self) -> &dyn Tenancy {

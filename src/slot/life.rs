@@ -163,6 +163,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             let mut back = lock(&self.back);
             back.attempts += 1;
             back.bar = None;
+            back.completion = None;
             back.control = Some(Control::Port(port.clone()));
             match back.state {
                 // For good, even for one that comes late.
@@ -255,6 +256,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             match stage {
                 Supervision::Begins => {
                     back.attempts += 1;
+                    back.completion = None;
                     back.control = Some(Control::Supervisor(facts.clone()));
                     back.state = State::Starting;
                 }

@@ -114,7 +114,8 @@ pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    watch: OnceLock<watch::Sender<Status>>,
+    /// While somebody follows the status. A service that is gone closes it.
+    watch: Mutex<Option<watch::Sender<Status>>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
     front: Mutex<Front<M>>,
@@ -150,7 +151,7 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             world: OnceLock::new(),
-            watch: OnceLock::new(),
+            watch: Mutex::default(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
@@ -270,6 +271,11 @@ impl<M: Send + 'static> Slot<M> {
         self.settle(shed);
         freed.tell();
         self.publish();
+        if state == State::Gone {
+            // Those that follow it have seen that it is gone. One that is listed again is followed anew.
+            let watch = lock(&self.watch).take();
+            drop(watch);
+        }
     }
 
     fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
@@ -312,7 +318,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Tells the watchers, if there are any. They see the newest status, not each.
     fn publish(&self) {
-        if let Some(watch) = self.watch.get() {
+        let watch = lock(&self.watch).clone();
+        if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }
     }

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use regrow_supervisors::Completion;
 use tokio::time::Instant;
 
 use crate::call::Fate;
@@ -61,6 +62,8 @@ pub(crate) struct Back<M> {
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
+    /// The last life ended as it should, and no attempt has begun since.
+    pub(crate) completion: Option<Completion>,
     pub(crate) attempts: u64,
     /// The present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
@@ -148,6 +151,7 @@ impl<M> Back<M> {
             state: State::Waiting,
             generation: 0,
             is_ready: false,
+            completion: None,
             attempts: 0,
             control: None,
             idle: false,
@@ -249,7 +253,8 @@ impl<M: Send + 'static> Shed<M> {
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),
-            Some(_) | None => {}
+            Some(call) => call.shed(),
+            None => {}
         }
         slot.bury(message, tries, reason, generation);
     }

@@ -20,7 +20,7 @@ use crate::error::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// Its tree has not started it yet.
+    /// Its tree has not started it yet: its turn has not come, or it waits for services that it depends on.
     Waiting,
     /// An incarnation is being started.
     Starting,
@@ -28,7 +28,7 @@ pub enum State {
     Up,
     /// The last incarnation has ended and the supervisors have not given the service up.
     Restarting,
-    /// Out of restarts, to be tried again at this time.
+    /// Put away, to be tried again at this time: it is out of restarts, or a service that it depends on is gone or parked.
     Parked {
         /// When.
         until: Instant,

@@ -10,10 +10,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Policy, Report};
+use regrow_supervisors::{
+    Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Completion, Exit, Health, Machine, Outlook, Policy, Prospect,
+    Report, Standing,
+};
 use tokio::task::AbortHandle;
 use tracing::Level;
 
+use crate::directory::Kind;
 use crate::event::EventKind;
 use crate::gave_up::GaveUp;
 use crate::layer::Group;
@@ -25,7 +29,7 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::gates::Gates;
-use crate::supervisor::lookout::Lookout;
+use crate::supervisor::lookout::{Lookout, path_of};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
@@ -107,13 +111,41 @@ impl Driver {
             Some(path) => path.into(),
             None => format!("{}/{name}", self.plan.path).into(),
         };
-        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(full).collect());
-        if spec.policy_rule() == Policy::default() {
+        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(|on| full(&on.name)).collect());
+        let policy = spec.policy_rule();
+        let health = policy.health.unwrap_or_else(|| self.usual_health(entry.kind));
+        self.world.required.set(&entry.path, health);
+        if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }
-        self.lookout.watch(&self.world, &self.facts, spec);
+        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
+        for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
+            // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
+            let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));
+            if self.machine.find(&name).is_none() {
+                let outlook = Outlook { prospect: Prospect::Gone, completion };
+                self.machine.handle_outlook(&name, outlook, self.world.now());
+            }
+        }
         let chance = self.world.rulebook.chance(&entry.path);
         self.machine.set_chance(key, chance);
+    }
+
+    /// Whether a child counts where nothing is said of that: services and supervisors do, unless this supervisor does not.
+    fn usual_health(&self, kind: Kind) -> Health {
+        let is_optional = match kind {
+            Kind::Task => true,
+            Kind::Service | Kind::Thread | Kind::Actor | Kind::Supervisor | Kind::Dynamic | Kind::Partitioned => {
+                let is_dynamic = matches!(self.plan.shape, Shape::Dynamic(_));
+                is_dynamic || !(self.parent.is_tree() || self.world.required.contains(&self.plan.path))
+            }
+        };
+        if is_optional { Health::Optional } else { Health::Required }
+    }
+
+    /// The paths of those that a child depends on.
+    pub(super) fn needs(&self, spec: &ChildSpec) -> Vec<Arc<str>> {
+        spec.dependencies().iter().map(|on| path_of(&self.plan.path, &on.name)).collect()
     }
 
     pub(crate) fn facts(&self) -> Arc<Facts> {
@@ -168,14 +200,23 @@ impl Driver {
                 self.machine.handle_in_line(attempt, false, now);
                 self.admitted.push(attempt);
             }
-            Fact::Dependency { name, is_ready } => self.machine.handle_dependency(&name, is_ready, now),
-            Fact::Ignored(attempt) => self.machine.handle_ignored(attempt, now),
+            Fact::Dependency { name, outlook } => self.machine.handle_outlook(&name, outlook, now),
+            Fact::Ignored(attempt) => {
+                let is_starting = self.machine.standing(attempt.child()) == Some(Standing::Starting);
+                if is_starting && self.machine.attempt(attempt.child()) == Some(attempt) {
+                    self.completed(attempt.child(), Completion { was_ready: false });
+                }
+                self.machine.handle_ignored(attempt, now);
+            }
             Fact::StartFailed { attempt, exit } => {
                 self.machine.handle_start_failed(attempt, self.world.rulebook.named(exit), now);
             }
             Fact::Ended { attempt, exit } => {
                 self.tell_progress(attempt, now);
                 self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
+                if let Some(completion) = self.machine.outlook(attempt.child()).and_then(|outlook| outlook.completion) {
+                    self.completed(attempt.child(), completion);
+                }
             }
             Fact::Leaving { attempt, exit } => {
                 self.machine.handle_leaving(attempt, self.world.rulebook.named(exit), now);
@@ -196,6 +237,13 @@ impl Driver {
             }
             Fact::Order(order) => self.order(*order, now),
             Fact::Ending { .. } | Fact::Tick => {}
+        }
+    }
+
+    /// A life ended as it should: told before its slot is closed, so that no dependent takes it for gone.
+    fn completed(&self, child: ChildKey, completion: Completion) {
+        if let Some(entry) = self.children.get(&child) {
+            entry.slot.complete(completion);
         }
     }
 
@@ -295,6 +343,9 @@ impl Driver {
             }
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
+            Report::DependencyGone { child, name, then } => {
+                (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
+            }
             Report::Parked { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
                     entry.slot.fell(false);
@@ -345,6 +396,9 @@ impl Driver {
             Action::Adopt { call, child } => self.adopt(call, child),
             Action::Answer { call, result } => {
                 if let Some(pending) = self.orders.remove(&call) {
+                    if result.is_err() {
+                        self.give_back(pending.claims);
+                    }
                     (pending.finish)(self, result);
                 }
             }
@@ -360,10 +414,20 @@ impl Driver {
                     self.world.directory.close(&entry.path, State::Parked { until });
                 }
             }
+            Action::Wait(child) => match self.children.get(&child) {
+                Some(entry) if entry.kind.is_supervisor() => self.world.directory.open(&entry.path),
+                Some(entry) => entry.slot.wait(),
+                None => {}
+            },
             Action::Forget(child) => {
                 self.tell(child, EventKind::Gone);
+                self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
                     self.world.stop_order.forget(&entry.path);
+                    if let Some(completion) = entry.slot.completion() {
+                        self.world.directory.remember(&entry.path, completion, !entry.is_added);
+                    }
+                    self.world.forget(&entry.path);
                     self.world.directory.close(&entry.path, State::Gone);
                 }
                 self.heed_stop_order_anew();
@@ -402,6 +466,7 @@ impl Driver {
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.world.stop_order.forget(&entry.path);
+            self.world.forget(&entry.path);
             self.world.directory.close(&entry.path, State::Gone);
             self.world.log.forget(&entry.path);
         }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use ractor::ActorRef;
-use regrow_supervisors::{Attempt, Exit, Hang};
+use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
 use crate::gave_up::GaveUp;
 use crate::supervisor::manage::Ordered;
@@ -28,10 +28,10 @@ pub(crate) enum Fact {
     Ready(Attempt),
     /// The start of this attempt is let in through the gates.
     Admitted(Attempt),
-    /// A service elsewhere, that children depend on, has become ready, or is not any more.
+    /// What is known of a service elsewhere, that children depend on.
     Dependency {
         name: Arc<str>,
-        is_ready: bool,
+        outlook: Outlook,
     },
     Ignored(Attempt),
     StartFailed {

@@ -32,6 +32,7 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         (entry.asked_at, entry.was_killed) = (None, false);
         (entry.control, entry.blame) = (None, None);
+        self.world.directory.begins(&entry.path);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {

@@ -39,6 +39,8 @@ pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>)
 /// An order that a machine has.
 pub(crate) struct Pending {
     pub(crate) planned: Vec<Planned>,
+    /// The paths whose dependencies were taken for in force because of it.
+    pub(crate) claims: Vec<Arc<str>>,
     pub(crate) finish: Finish,
 }
 
@@ -98,12 +100,17 @@ impl SupervisorHandle {
     }
 
     /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
-    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary.
+    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary. A first start by order that
+    /// fails is not tried again, whatever its policy says.
+    ///
+    /// A child that depends on others waits for them, and the order with it, but not for one that is gone for good: the
+    /// start has failed then, also where the policy says [`Park`](crate::DependencyGone::Park).
     ///
     /// # Errors
     ///
     /// A description that makes no sense, a name that is taken ([`AlreadyStarted`](ManageError::AlreadyStarted),
-    /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a start that [`Failed`](ManageError::Failed), or a supervisor
+    /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a circle of dependencies, a start
+    /// that [`Failed`](ManageError::Failed), or a supervisor
     /// that is not running: nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
@@ -114,7 +121,7 @@ impl SupervisorHandle {
 
     /// What a new child depends on has to be there.
     fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
-        let exists = |path: &str| self.world.directory.get(path).is_some();
+        let exists = |path: &str| self.world.directory.is_known(path);
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),
@@ -178,7 +185,8 @@ impl SupervisorHandle {
         self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
     }
 
-    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget.
+    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget. It waits
+    /// for services that the child depends on, and fails if one of them is gone for good.
     ///
     /// # Errors
     ///

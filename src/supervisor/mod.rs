@@ -119,7 +119,11 @@ impl Supervisor {
     }
 
     /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
-    /// Returns when the last one is up.
+    /// Returns when all are up, also those whose first start a [rule](crate::Rule) lets be tried again.
+    ///
+    /// It does not wait for a child that waits for others ([`Policy::depends_on`](crate::Policy::depends_on)), that a rule has
+    /// parked or stopped, or that is not wanted, nor for services to say that they are ready: see
+    /// [`Tree::ready`](crate::Tree::ready).
     ///
     /// Dropping the future before it completes, as a limit or `select!` does, stops in order what is up. Nothing waits for
     /// that, and the log says so.
@@ -127,7 +131,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// A description that makes no sense is refused before anything starts. When a child fails to start, its elders are
-    /// stopped in reverse order and the reason comes back, nested as the tree is (OTP rules 11, 12).
+    /// stopped in reverse order and the reason comes back, nested as the tree is (OTP rules 11, 12). The same holds when a
+    /// rule lets it be tried again and the budget is used up before it is up.
     pub async fn start(self) -> Result<Tree, StartError> {
         Tree::start(self.into()).await
     }
@@ -261,6 +266,7 @@ impl StartError {
             SpecError::NeverSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
             }
+            SpecError::DependencyCycle(cycle) => Self::DependencyCycle { cycle },
             SpecError::PermanentSignificant(id) => {
                 Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: true }
             }

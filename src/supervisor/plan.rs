@@ -237,7 +237,8 @@ impl Planned {
                 world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().set_world(world);
                 self.slot().reopen();
-                world.directory.arrivals.notify_waiters();
+                // Once more: what was closed is open now.
+                world.directory.ring(&self.path);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }

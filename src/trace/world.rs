@@ -265,6 +265,7 @@ impl<'a> World<'a> {
                 | Report::SignificantEnded { .. }
                 | Report::Delayed { .. }
                 | Report::Waiting { .. }
+                | Report::DependencyGone { .. }
                 | Report::Parked { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. } => continue,
@@ -307,7 +308,7 @@ impl<'a> World<'a> {
                     running.names.insert(child, name);
                 }
             }
-            Action::Abandon(_) | Action::Park { .. } | Action::Rest(_) | Action::Forget(_) => {}
+            Action::Abandon(_) | Action::Park { .. } | Action::Wait(_) | Action::Rest(_) | Action::Forget(_) => {}
             // Of mailboxes.
             Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
         }

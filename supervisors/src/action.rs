@@ -1,8 +1,10 @@
 //! What must be done, and what happened, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::{Attempt, ChildKey};
+use crate::dependency::DependencyGone;
 use crate::exit::Exit;
 use crate::order::{Answer, Call, OrderError};
 use crate::why::GiveUpReason;
@@ -42,6 +44,8 @@ pub enum Action {
         /// When it is tried.
         until: Duration,
     },
+    /// The child rested, and now waits for services that it depends on: its mailbox takes messages again.
+    Wait(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),
     /// The child is terminated by an order, and nothing will start it again by itself: it is to accept nothing more.
@@ -113,7 +117,17 @@ pub enum Report {
         /// Which child.
         child: ChildKey,
     },
-    /// The child's restart budget is gone; it alone is put away, and tried again at this time.
+    /// At its start, a service that it depends on was gone for good.
+    DependencyGone {
+        /// Which child.
+        child: ChildKey,
+        /// The service, as the child's spec names it.
+        name: Arc<str>,
+        /// What becomes of the child.
+        then: DependencyGone,
+    },
+    /// The child is put away, and tried again at this time: its restart budget is gone, or a service that it depends on
+    /// is gone or parked.
     Parked {
         /// Which child.
         child: ChildKey,

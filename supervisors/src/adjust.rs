@@ -19,7 +19,7 @@ impl Nursery {
         }
         for spec in specs {
             if let Some(key) = self.children.find(&spec.id) {
-                self.children.respec(key, spec);
+                self.respec(key, spec);
                 self.reconsider(key);
             }
         }

@@ -166,6 +166,7 @@ impl Nursery {
         self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.reports.push_back(Report::Parked { child: key, until });
         self.actions.push_back(Action::Park { child: key, until });
+        self.stir_about(key);
     }
 
     /// Its time has come, or what it waited for is there: it is started when its turn comes.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Ending, Stage, State};
+use crate::child::{Ending, Held, Hold, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::nursery::Nursery;
@@ -34,6 +34,9 @@ impl Nursery {
         if let Stage::Dead(ended) = &live.stage {
             return Stop::Dead(ended.exit.clone());
         }
+        if live.is_stillborn {
+            return Stop::Dead(Exit::Shutdown);
+        }
         let rule = if by_force { Shutdown::Kill } else { child.spec.shutdown };
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
@@ -47,7 +50,7 @@ impl Nursery {
     }
 
     /// Does what is due: a step up a ladder, the end of a delay, of a start that takes too long. The attempt that comes back
-    /// was abandoned: it counts as killed.
+    /// was abandoned and counts as killed, or never began.
     pub(crate) fn climb(&mut self) -> Option<Option<Attempt>> {
         let &(at, key) = self.timers.first()?;
         if at > self.now {
@@ -55,10 +58,20 @@ impl Nursery {
         }
         self.set_timer(key, None);
         let child = self.children.get(key)?;
-        let State::Live(live) = &child.state else {
-            self.wake(key);
-            return Some(None);
+        let live = match &child.state {
+            State::Live(live) => live,
+            State::Held(held @ Held { hold: Hold::Blocked { .. }, .. }) => {
+                self.look_again(key, *held);
+                return Some(None);
+            }
+            State::Held(_) | State::Down => {
+                self.wake(key);
+                return Some(None);
+            }
         };
+        if live.is_stillborn {
+            return Some(Some(live.attempt));
+        }
         match live.ending {
             Ending::Asked => self.kill(key, Ending::Killed),
             Ending::Leaving => self.overrun(key),

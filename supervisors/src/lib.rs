@@ -50,7 +50,8 @@
 //! | `decide.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
-//! | `readiness.rs`, `gate.rs` | who waits for whom; how many may start at a time |
+//! | `dependency.rs`, `readiness.rs` | what can be said of services that a child needs; what its start waits for, and what it does without them |
+//! | `gate.rs` | how many may start at a time |
 //! | `why.rs` | why a child stands where it does |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
@@ -66,6 +67,7 @@ mod child;
 mod children;
 mod circles;
 mod decide;
+mod dependency;
 mod dynamic;
 mod exit;
 mod gate;
@@ -91,6 +93,7 @@ pub use action::{Action, Report};
 pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};
 pub use child::Standing;
 pub use children::{Attempt, ByChild, ChildKey, KeyHasher};
+pub use dependency::{Completion, Condition, Dependency, DependencyGone, Health, Outlook, Prospect};
 pub use dynamic::DynamicSupervisor;
 pub use exit::{Exit, Failure, Hang, Panic};
 pub use gate::Gate;

@@ -14,6 +14,7 @@ use crate::child::{Ending, Live, Stage, Standing};
 use crate::children::{Attempt, ChildKey};
 use crate::circles::circles;
 use crate::decide::{Alike, Decide, Step};
+use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
 use crate::nursery::{Event, Phase};
@@ -43,9 +44,16 @@ pub trait Machine: Decide + fmt::Debug {
     }
 
     /// A service that is no child of this supervisor, and that children depend on under this name, has become ready, or
-    /// is not any more.
+    /// is not any more and may come back.
     fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
-        self.at(now).set_ready(name, is_ready);
+        let prospect = if is_ready { Prospect::Ready } else { Prospect::MayCome };
+        self.handle_outlook(name, prospect.into(), now);
+    }
+
+    /// What is known of a service that is no child of this supervisor, and that children depend on under this name, has
+    /// changed. To be told anew when a child comes that depends on it. What no child asks about is not remembered.
+    fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration) {
+        self.at(now).set_outlook(name, outlook);
     }
 
     /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
@@ -111,10 +119,15 @@ pub trait Machine: Decide + fmt::Debug {
             Stage::Starting => self.start_failed(attempt, exit),
             Stage::Dead(_) => {}
             Stage::Up | Stage::Ready => {
+                let was_ready = matches!(live.stage, Stage::Ready);
+                let is_completed = matches!(exit, Exit::Normal);
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
                 nursery.set_timer(attempt.child(), None);
                 nursery.departed.push(attempt.child());
                 nursery.inbox.push_back(Event::Exit(attempt));
+                if is_completed {
+                    nursery.complete(attempt.child(), Completion { was_ready });
+                }
             }
         }
     }
@@ -258,6 +271,16 @@ pub trait Machine: Decide + fmt::Debug {
     /// What is known of why the child stands where it does, and what is left for it as of `now`.
     fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
         Why::new(self.nursery(), child, now)
+    }
+
+    /// What those that depend on the child can count on.
+    fn outlook(&self, child: ChildKey) -> Option<Outlook> {
+        Some(self.nursery().children.get(child)?.outlook())
+    }
+
+    /// Whether a child depends on the service of this name.
+    fn has_dependents(&self, name: &str) -> bool {
+        self.nursery().children.has_dependents(name)
     }
 
     /// The spec of a child, while the supervisor has one.

@@ -1,6 +1,6 @@
 //! What both kinds of supervisor are made of: the children, what waits for its turn, and what comes out.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use crate::action::{Action, Report};
 use crate::child::{Child, Ending, Held, Hold, Live, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
 use crate::circles::{Tie, untie};
+use crate::dependency::{Outlook, Prospect};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::policy::Readiness;
-use crate::spec::{BudgetClock, Flags, Restart};
+use crate::spec::{BudgetClock, ChildSpec, Flags, Restart};
 use crate::track::Ended;
 
 #[derive(Debug, Clone, Default)]
@@ -26,8 +27,10 @@ pub struct Nursery {
     /// Exits and orders whose turn has not come yet.
     pub(crate) inbox: VecDeque<Event>,
     pub(crate) now: Duration,
-    /// Services elsewhere that are ready, as the driver calls them.
-    pub(crate) ready: HashSet<Arc<str>>,
+    /// What is known of services that are not in the table and that children depend on, as the driver calls them.
+    pub(crate) elsewhere: BTreeMap<Arc<str>, Outlook>,
+    /// Children that waited when a service that they depend on, and that had been ready, ended normally.
+    pub(crate) seen: BTreeSet<(ChildKey, Arc<str>)>,
     pub(crate) clock: BudgetClock,
     /// How many children are being stopped, and since when without a break.
     pub(crate) stops: usize,
@@ -123,14 +126,41 @@ impl Nursery {
 
     /// The child is to be started later.
     pub(crate) fn hold(&mut self, key: ChildKey, hold: Hold, held: Held) {
-        let Some(child) = self.children.get_mut(key) else { return };
-        child.state = State::Held(Held { hold, ..held });
-        self.set_timer(key, hold.until());
         match hold {
             Hold::Queued => self.inbox.push_back(Event::Retry(key)),
             Hold::Backoff { until } => self.reports.push_back(Report::Delayed { child: key, until }),
             Hold::Dependency => self.reports.push_back(Report::Waiting { child: key }),
-            Hold::Parked { .. } => {}
+            Hold::Parked { .. } | Hold::Blocked { .. } => {}
+        }
+        self.hold_quietly(key, hold, held);
+    }
+
+    /// As `hold`, where the reports know of it already.
+    pub(crate) fn hold_quietly(&mut self, key: ChildKey, hold: Hold, held: Held) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.state = State::Held(Held { hold, ..held });
+        self.set_timer(key, hold.until());
+        match hold {
+            Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
+            // Those that depend on it hear of it after everybody else.
+            Hold::Parked { .. } | Hold::Blocked { .. } => {}
+        }
+    }
+
+    /// A new child, in the last place, down.
+    pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
+        let before = self.elsewhere.remove(&spec.id);
+        let key = self.children.push(spec);
+        if let (Some(before), Some(child)) = (before, self.children.get_mut(key)) {
+            child.completion = before.completion;
+        }
+        key
+    }
+
+    /// Gives a child a new spec. Its name stays.
+    pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
+        if let Some(before) = self.children.respec(key, spec) {
+            self.remember_only_what_is_named(before.dependencies());
         }
     }
 
@@ -142,14 +172,12 @@ impl Nursery {
         self.start_after(key, Duration::ZERO, Held::ALONE);
     }
 
-    /// Starts it when the delay is over and everybody it depends on is ready: now, if it can be.
+    /// Starts it when the delay is over and everything that it depends on is there: now, if it can be.
     pub(crate) fn start_after(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if !delay.is_zero() {
             self.hold(key, Hold::Backoff { until: self.now.saturating_add(delay) }, held);
-        } else if self.is_independent(key) {
-            self.start(key);
         } else {
-            self.hold(key, Hold::Dependency, held);
+            self.start_if_able(key, held);
         }
     }
 
@@ -167,12 +195,19 @@ impl Nursery {
         let attempt = self.children.next_attempt(key);
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Live(Live::new(attempt, self.now));
-        child.is_at_rest = false;
+        (child.is_at_rest, child.completion) = (false, None);
+        if let Some(track) = &mut child.track {
+            track.forget_looks();
+        }
         self.withdrawn.remove(&key);
         let limit = child.start_timeout();
+        let name = child.spec.id.clone();
         self.arm(key, limit);
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
+        self.forget_what_it_saw(key);
+        self.forget_seen(&name);
+        self.stir(&name);
     }
 
     /// The attempt is up; who waited for it is told.
@@ -181,6 +216,9 @@ impl Nursery {
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
         live.stage = Stage::Up;
         self.slow -= usize::from(std::mem::take(&mut live.is_slow));
+        if let Some(child) = self.children.get_mut(key) {
+            child.has_lived = true;
+        }
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.answer(call, Ok(Answer::Started(attempt)));
         }
@@ -209,8 +247,15 @@ impl Nursery {
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
         self.withdrawn.remove(&key);
-        if self.children.remove(key).is_some() {
-            self.actions.push_back(Action::Forget(key));
+        let Some(child) = self.children.remove(key) else { return };
+        self.actions.push_back(Action::Forget(key));
+        self.forget_what_it_saw(key);
+        self.remember_only_what_is_named(child.spec.dependencies());
+        let name = child.spec.id.clone();
+        if self.children.has_dependents(&name) {
+            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion };
+            self.elsewhere.insert(name.clone(), outlook);
+            self.stir(&name);
         }
     }
 

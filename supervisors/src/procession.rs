@@ -143,7 +143,7 @@ impl Supervisor {
         match procession.goal {
             Goal::Boot => {
                 self.procession = None;
-                self.nursery.actions.push_back(Action::Up);
+                self.boot_has_gone_through();
             }
             Goal::GroupRestart | Goal::One => self.procession = None,
             Goal::End if self.nursery.be_over() => {}

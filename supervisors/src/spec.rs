@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
 use crate::policy::{Policy, PolicyError};
 
@@ -241,9 +242,14 @@ impl ChildSpec {
         self.policy.as_deref().cloned().unwrap_or_default()
     }
 
-    /// The names of the services that have to be ready before it is started.
-    pub fn dependencies(&self) -> &[Arc<str>] {
+    /// The services that have to be ready, and the jobs that have to be completed, before it is started.
+    pub fn dependencies(&self) -> &[Dependency] {
         self.policy.as_ref().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
+    }
+
+    /// What becomes of it at a start when one of those is gone for good.
+    pub fn when_dependency_is_gone(&self) -> DependencyGone {
+        self.policy.as_ref().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
     }
 
     /// How long a message may be in hand, where somebody watches that.
@@ -291,6 +297,8 @@ pub enum SpecError {
     PermanentSignificant(Arc<str>),
     /// A dynamic supervisor that may have no children.
     ZeroChildren,
+    /// These services wait for each other in a circle.
+    DependencyCycle(Vec<Arc<str>>),
     /// The policy of this child makes no sense.
     Policy(Arc<str>, PolicyError),
 }
@@ -304,6 +312,11 @@ impl fmt::Display for SpecError {
                 write!(f, "`{id}` is significant, and its supervisor never shuts down by itself")
             }
             Self::ZeroChildren => f.write_str("a dynamic supervisor may have no children at all"),
+            Self::DependencyCycle(paths) => {
+                f.write_str("services depend on each other in a circle: ")?;
+                paths.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+                f.write_str(paths.first().map_or("", |first| first))
+            }
             Self::PermanentSignificant(id) => write!(f, "`{id}` is significant and permanent, which cannot both be"),
             Self::Policy(id, error) => write!(f, "the policy of `{id}`: {error}"),
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Child, Held, Hold, Standing, State};
+use crate::child::{Child, Held, Hold, Stage, Standing, State};
 use crate::children::ChildKey;
 use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
@@ -28,6 +28,9 @@ use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 pub struct Supervisor {
     pub(crate) nursery: Nursery,
     pub(crate) procession: Option<Procession>,
+    /// Children whose first start a rule lets be tried again after the boot has gone through: it is complete when they are
+    /// up, parked, at rest, or wait for others. `None`: it is complete.
+    pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
 impl Machine for Supervisor {}
@@ -43,7 +46,10 @@ impl Decide for Supervisor {
 
     /// Invariant 1.
     fn work(&mut self) -> Step {
-        self.advance()
+        match self.advance() {
+            Step::Idle => self.complete_boot(),
+            step @ (Step::Waits | Step::Taken) => step,
+        }
     }
 
     fn end(&mut self, exit: Exit, by_force: bool) {
@@ -69,6 +75,8 @@ impl Decide for Supervisor {
             self.nursery.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
             self.nursery.actions.push_back(Action::Rest(key));
+            self.nursery.forget_what_it_saw(key);
+            self.nursery.stir_about(key);
         }
     }
 
@@ -115,7 +123,7 @@ impl Decide for Supervisor {
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
         if held.scope.under(self.nursery.flags.strategy) != Strategy::OneForOne
-            && !self.is_booting()
+            && !self.is_going_through_boot()
             && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key))
         {
             self.procession = None;
@@ -144,8 +152,8 @@ impl Decide for Supervisor {
         }
     }
 
-    fn is_booting(&self) -> bool {
-        self.procession.as_ref().is_some_and(|procession| procession.goal == Goal::Boot)
+    fn is_booting(&self, key: ChildKey) -> bool {
+        self.is_going_through_boot() || self.boot.as_ref().is_some_and(|retried| retried.contains(&key))
     }
 
     fn wait_in_order(&mut self, key: ChildKey) {
@@ -192,7 +200,41 @@ impl Supervisor {
             nursery.children.push(spec);
         }
         let boot = Procession::boot(&nursery.children);
-        Ok(Self { nursery, procession: Some(boot) })
+        Ok(Self { nursery, procession: Some(boot), boot: Some(Vec::new()) })
+    }
+
+    fn is_going_through_boot(&self) -> bool {
+        self.procession.as_ref().is_some_and(|procession| procession.goal == Goal::Boot)
+    }
+
+    /// Every child has been started once. Those that are to be tried again have yet to come up.
+    pub(crate) fn boot_has_gone_through(&mut self) {
+        let keys: Vec<_> = self.nursery.children.keys().collect();
+        self.boot = Some(keys.into_iter().filter(|&key| self.is_to_come_up(key)).collect());
+    }
+
+    fn complete_boot(&mut self) -> Step {
+        let Some(mut retried) = self.boot.take() else { return Step::Idle };
+        if self.nursery.is_ending() {
+            return Step::Idle;
+        }
+        retried.retain(|&key| self.is_to_come_up(key));
+        if retried.is_empty() {
+            self.nursery.actions.push_back(Action::Up);
+            return Step::Taken;
+        }
+        self.boot = Some(retried);
+        Step::Idle
+    }
+
+    /// Its first start failed, and is or will be tried again.
+    fn is_to_come_up(&self, key: ChildKey) -> bool {
+        let Some(child) = self.nursery.children.get(key).filter(|child| !child.has_lived) else { return false };
+        match &child.state {
+            State::Held(held) => matches!(held.hold, Hold::Queued | Hold::Backoff { .. }),
+            State::Live(live) => matches!(live.stage, Stage::Starting),
+            State::Down => false,
+        }
     }
 
     /// Those of a group that have no process already are waited for by nobody in it, whenever their turn comes.

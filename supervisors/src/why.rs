@@ -34,6 +34,8 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// Services that it waits for.
     pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
     /// It was put away because its budget was gone, and is parked or on probation.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
@@ -98,6 +100,7 @@ impl Why {
             budget: left.map(|(left, restarts_max, within)| Left { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
             waits_for: if held.is_some() { nursery.missing(key).cloned().collect() } else { Vec::new() },
+            lost: nursery.lost(key).cloned().collect(),
             is_half_open,
             reset_after: policy.reset_time().or(nursery.budget.period()),
         })

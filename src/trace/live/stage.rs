@@ -234,6 +234,7 @@ impl Watch for Witness {
             | Report::SignificantEnded { .. }
             | Report::Delayed { .. }
             | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. } => return,

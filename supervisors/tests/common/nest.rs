@@ -126,6 +126,7 @@ impl Node {
                     | Action::Withdraw(_)
                     | Action::Readmit(_)
                     | Action::Park { .. }
+                    | Action::Wait(_)
                     | Action::Adopt { .. }
                     | Action::Answer { .. } => {}
                     Action::Up => {

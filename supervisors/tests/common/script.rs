@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{
     Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags,
-    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Report, Standing, Strategy, Supervisor, Why,
+    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Outlook, Report, Standing, Strategy, Supervisor, Why,
 };
 
 use super::{IntoSpec, MS};
@@ -180,6 +180,12 @@ impl Script {
     /// A service elsewhere is ready, or is not any more.
     pub(crate) fn elsewhere(&mut self, name: &str, is_ready: bool) -> &mut Self {
         self.machine.handle_dependency(name, is_ready, self.now);
+        self
+    }
+
+    /// What is known of a service elsewhere.
+    pub(crate) fn outlook(&mut self, name: &str, outlook: impl Into<Outlook>) -> &mut Self {
+        self.machine.handle_outlook(name, outlook.into(), self.now);
         self
     }
 
@@ -457,6 +463,7 @@ impl Script {
             Action::Abandon(attempt) => format!("abandon {}", name(&attempt.child())),
             Action::Rest(key) => format!("rest {}", name(key)),
             Action::Park { child, until } => format!("park {} until {until:?}", name(child)),
+            Action::Wait(key) => format!("wait {}", name(key)),
             Action::Forget(key) => format!("forget {}", name(key)),
             Action::Dismiss(key) => format!("dismiss {}", name(key)),
             Action::Withdraw(key) => format!("withdraw {}", name(key)),
@@ -498,6 +505,9 @@ impl Script {
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
             Report::Waiting { child } => format!("waiting {}", name(child)),
+            Report::DependencyGone { child, name: gone, then } => {
+                format!("{} is without {gone}: {then:?}", name(child))
+            }
             Report::Parked { child, until } => format!("parked {} until {until:?}", name(child)),
             Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),

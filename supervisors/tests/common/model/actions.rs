@@ -41,7 +41,7 @@ impl Model {
             }
             Action::End(exit) => self.on_end(exit),
             Action::Adopt { .. } | Action::Answer { .. } => panic!("nobody gave an order"),
-            Action::Park { .. } => panic!("no policy says so"),
+            Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
         }
     }
 

@@ -98,7 +98,11 @@ impl Model {
             }
             Report::ShutdownError { .. } => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
             Report::SignificantEnded { child, .. } => panic!("{child:?} is not significant"),
-            Report::Delayed { .. } | Report::Waiting { .. } | Report::Parked { .. } | Report::Overdue { .. } => {
+            Report::Delayed { .. }
+            | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
+            | Report::Parked { .. }
+            | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }
             Report::Overran { attempt, exit } => {

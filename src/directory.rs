@@ -185,7 +185,9 @@ impl Directory {
             let (first, last) = below(path);
             let range = (Bound::Included(&*first), Bound::Excluded(&*last));
             let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
-            jobs.iter().for_each(|job| drop(awaited.completed.remove(job)));
+            for job in &jobs {
+                awaited.completed.remove(job);
+            }
         }
     }
 

@@ -185,8 +185,8 @@ impl Directory {
             let (first, last) = below(path);
             let range = (Bound::Included(&*first), Bound::Excluded(&*last));
             let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
-            for job in jobs {
-                awaited.completed.remove(&job);
+            for job in &jobs {
+                awaited.completed.remove(job);
             }
         }
     }

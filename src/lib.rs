@@ -129,7 +129,7 @@
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
 //! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
-//! | `until_signal.rs`, `signals.rs` | from a signal to the exit status; the thread that hears signals |
+//! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
@@ -172,6 +172,8 @@ pub mod policy;
 mod port;
 mod redelivery;
 mod rulebook;
+#[cfg(feature = "signal")]
+mod run_error;
 mod service;
 mod shutdown;
 #[cfg(feature = "signal")]
@@ -215,6 +217,8 @@ pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
 pub use regrow_supervisors::Left;
+#[cfg(feature = "signal")]
+pub use run_error::RunError;
 pub use service::{Ignore, Service, ignore};
 pub use shutdown::{ShutdownReport, StopFailure, UncleanEnd};
 pub use slot::accounting::Accounting;
@@ -226,5 +230,5 @@ pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
 #[cfg(feature = "signal")]
-pub use until_signal::{RunError, RunUntilSignal};
+pub use until_signal::RunUntilSignal;
 pub use why::Why;

@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -95,6 +96,19 @@ fn start() -> std::io::Result<Arc<Ear>> {
     Ok(ear)
 }
 
+/// Ends the process. The log may be held by code that blocks: it is given no more than a moment.
+fn exit(signal: Signal) -> ! {
+    let (tell, told) = mpsc::channel();
+    let write = move || {
+        line!(ERROR, { signal = signal.name }, "third signal: the process ends at once");
+        let _ = tell.send(());
+    };
+    if std::thread::Builder::new().spawn(write).is_ok() {
+        let _ = told.recv_timeout(Duration::from_millis(100));
+    }
+    std::process::exit(128 + signal.number);
+}
+
 async fn hear(sender: &watch::Sender<Received>, base: &AtomicU32, ready: mpsc::Sender<std::io::Result<()>>) {
     #[cfg(unix)]
     let heard = {
@@ -126,8 +140,7 @@ async fn hear(sender: &watch::Sender<Received>, base: &AtomicU32, ready: mpsc::S
         sender.send_replace(Received { count, latest: signal });
         // Invariant 2.
         if count - base.load(Ordering::Acquire) >= LAST {
-            line!(ERROR, { signal = signal.name }, "third signal: the process ends at once");
-            std::process::exit(128 + signal.number);
+            exit(signal);
         }
     }
 }

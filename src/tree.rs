@@ -260,7 +260,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
             if self.is_started {
-                line!(WARN, { path = %self.path }, "the tree was dropped and is killed: end it with `Tree::shutdown`");
+                line!(WARN, { path = %self.path }, "the tree was dropped while it ran and is killed: use `Tree::shutdown`");
                 self.facts.push(Fact::Kill);
             } else {
                 line!(WARN, { path = %self.path }, "the start of the tree was dropped: what is up is stopped in order");

@@ -3,7 +3,7 @@
 #[path = "common/tree.rs"]
 mod common;
 
-use common::{MS, SEC, Starts, heard_to_the_end, hears, probe, stands, up};
+use common::{MS, SEC, Starts, heard_to_the_end, hears, hears_of, probe, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Child, Exit, Refusal, Restart, State, Supervisor};
 use tokio::time::sleep;
@@ -77,7 +77,8 @@ async fn giving_up_stops_the_others_in_reverse_and_ends_the_root() {
     assert!(matches!(tree.wait().await.exit, Exit::Shutdown));
     assert_eq!(journal.take(), ["end b#1", "end c#1", "end a#1"]);
     assert_eq!(b.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
-    let story = ["app/b#1 exited: killed", "app#1 gave up on `app/b`", "app/c#1 exited: shutdown"];
+    let gave_up = "app#1 gave up on `app/b`: killed (the budget of 0 restarts in 1s is used up)";
+    let story = ["app/b#1 exited: killed", gave_up, "app/c#1 exited: shutdown"];
     assert_eq!(heard_to_the_end(&mut events).await[..3], story);
 }
 
@@ -92,7 +93,7 @@ async fn a_nested_supervisor_that_gave_up_is_restarted_with_a_clean_budget() {
         a.kill().unwrap();
         a.call(ProbeMsg::Generation).await.unwrap();
     }
-    hears(&mut events, "app/inner#1 gave up on `app/inner/a`").await;
+    hears_of(&mut events, "app/inner#1 gave up on `app/inner/a`: killed").await;
     hears(&mut events, "app/inner#1 exited: shutdown").await;
     hears(&mut events, "app/inner#2 started").await;
     assert_eq!(a.generation(), 3);

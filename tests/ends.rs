@@ -103,6 +103,20 @@ async fn a_supervisor_that_gave_up_and_came_back_says_why() {
     assert!(tree.shutdown().await.is_clean());
 }
 
+// Found by reading: what a supervisor gave up on in its life before was told as the cause of a start that failed.
+#[tokio::test]
+async fn a_start_that_fails_is_not_put_down_to_the_life_before() {
+    let starts = std::sync::atomic::AtomicU32::new(0);
+    let init = move || match starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => Ok(()),
+        _ => anyhow::bail!("no licence"),
+    };
+    let sub = Supervisor::one_for_one("sub").budget(no_restart()).init(init).child(Journal::new().probe("http"));
+    let tree = failed(Supervisor::one_for_one("app").child(sub), "app/sub/http").await;
+    let end = soon("the end", tree.wait()).await;
+    assert!(end.to_string().starts_with("gave up on `app/sub`: failed: no licence (the budget of 1 restart"), "{end}");
+}
+
 #[tokio::test]
 async fn a_rule_that_escalates_is_named() {
     let policy = Policy::default().rule(Rule::new(Then::Escalate).on(On::Failed));
@@ -142,6 +156,27 @@ async fn a_tree_that_ends_with_a_significant_child_is_clean_if_that_did_its_work
     let app = app.child(sub.restart(Restart::Transient).significant());
     let end = soon("the end", failed(app, "app/sub/http").await.wait()).await;
     assert!(end.to_string().starts_with("ended with `app/sub`, which gave up on `app/sub/http`: failed"), "{end}");
+}
+
+#[tokio::test]
+async fn a_significant_child_that_is_run_again_by_order_and_does_its_work_is_forgiven() {
+    let job = Child::task("job", |ctx: TaskContext| async move {
+        anyhow::ensure!(ctx.generation() > 1, "boom");
+        Ok(())
+    });
+    let rests = Policy::default().rule(Rule::new(Then::Stop).on(On::Failed));
+    let job = job.restart(Restart::Transient).policy(rests).significant();
+    let lasts = Child::task("lasts", |_| std::future::pending()).restart(Restart::Transient).significant();
+    let app = Supervisor::one_for_one("app").auto_shutdown(AutoShutdown::AllSignificant).child(job).child(lasts);
+    let tree = app.start().await.unwrap();
+    stands(&tree, "app/job", State::Down).await;
+    let orders = tree.supervisor("app").unwrap();
+    orders.restart_child("job").await.unwrap();
+    stands(&tree, "app/job", State::Down).await;
+    orders.terminate_child("lasts").await.unwrap();
+    orders.restart_child("job").await.unwrap();
+    let end = soon("the end", tree.wait()).await;
+    assert!(end.is_clean() && end.exit.kind() == "shutdown", "{end}");
 }
 
 struct Flusher;

@@ -216,7 +216,7 @@ impl Shared {
 }
 
 /// Tells what was held back when its time has come. Runs only while something is held back.
-async fn report(reporting: Reporting) {
+async fn report(mut reporting: Reporting) {
     loop {
         let due = {
             let Some(shared) = reporting.0.upgrade() else { return };
@@ -224,7 +224,11 @@ async fn report(reporting: Reporting) {
             shared.tell_held(held);
             due
         };
-        let Some(due) = due else { return };
+        let Some(due) = due else {
+            // Another report may run by now, and tells what is held back from now on.
+            reporting.0 = Weak::new();
+            return;
+        };
         tokio::time::sleep_until(due).await;
     }
 }

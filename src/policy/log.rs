@@ -13,7 +13,7 @@ use crate::policy::problem::Problem;
 /// Lines for children to which the same happens; the others are counted.
 const ALIKE_MAX: usize = 5;
 
-/// What is different from now on, whoever said so.
+/// What is different from now on.
 pub(crate) fn changes(applied: &Applied) {
     for (changes, in_force) in [(&applied.live, "now"), (&applied.at_next_start, "at next start")] {
         let mut alike = BTreeMap::<_, usize>::new();

@@ -10,7 +10,6 @@ use crate::event::EventKind;
 use crate::gave_up::GaveUp;
 use crate::log::line;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Entry;
 
 /// A child that takes longer to stop is worth a line while the tree ends.
 const LONG: Duration = Duration::from_secs(1);
@@ -62,12 +61,14 @@ impl Driver {
         }
     }
 
+    /// What is told when the supervisor ends itself over this child.
     pub(super) fn link(&self, child: ChildKey, exit: Exit, reason: GiveUpReason) -> Option<Arc<GaveUp>> {
         let entry = self.children.get(&child)?;
         let (supervisor, child, cause) = (self.plan.path.clone(), entry.path.clone(), entry.gave_up.clone());
         Some(Arc::new(GaveUp { supervisor, child, exit, reason, cause }))
     }
 
+    /// The supervisor ends itself: that is told to subscribers now, and to its parent with its end.
     pub(super) fn give_up(&mut self, why: Arc<GaveUp>) {
         if self.parent.is_tree() {
             self.world.ending.gave_up(why.clone());
@@ -79,9 +80,12 @@ impl Driver {
 
     /// A supervisor whose significant children end by a fault does not end as one whose work is done.
     pub(super) fn significant_ended(&mut self, child: ChildKey, exit: Exit, is_last: bool) {
-        let has_fault = |entry: &Entry| exit.is_abnormal() || entry.gave_up.is_some();
-        if self.significant_fault.is_none() && self.children.get(&child).is_some_and(|entry| has_fault(entry)) {
-            self.significant_fault = self.link(child, exit, GiveUpReason::Significant);
+        let Some(entry) = self.children.get(&child) else { return };
+        let has_fault = exit.is_abnormal() || entry.gave_up.is_some();
+        // One that was started again by order, and has done its work now, is forgiven.
+        let is_forgiven = self.significant_fault.as_ref().is_none_or(|fault| fault.child == entry.path);
+        if is_forgiven {
+            self.significant_fault = if has_fault { self.link(child, exit, GiveUpReason::Significant) } else { None };
         }
         if let Some(why) = self.significant_fault.take_if(|_| is_last) {
             self.give_up(why);

@@ -60,6 +60,8 @@ impl Driver {
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
+                // What it gave up on in its last life is not why this one does not begin.
+                entry.gave_up = None;
                 self.facts.push(fact);
             }
         }
@@ -118,6 +120,7 @@ impl Driver {
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
         entry.slot.fell(false);
+        entry.gave_up = None;
         if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
             self.world.ending.killed(&entry.path);
         }

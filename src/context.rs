@@ -13,6 +13,7 @@ use crate::directory::LookupError;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::port::Port;
+use crate::room::Limit;
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::DynamicHandle;
@@ -231,8 +232,8 @@ impl<S: crate::Service> Context<S> {
         LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
     }
 
-    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
-    /// full then, it waits for room.
+    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. If the mailbox is full
+    /// then, it waits for room, as long as the incarnation lives.
     ///
     /// # Panics
     ///
@@ -242,7 +243,7 @@ impl<S: crate::Service> Context<S> {
         self.spawn(async move {
             tokio::time::sleep(delay).await;
             // Refused only when the service is over, and then nobody wants it.
-            let _ = handle.send(message).await;
+            let _ = handle.send_within(message, Limit::None).await;
         })
     }
 
@@ -261,7 +262,7 @@ impl<S: crate::Service> Context<S> {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                match handle.cast(message()).map_err(|error| error.refusal()) {
+                match handle.cast_if_room(message()).map_err(|error| error.refusal()) {
                     Ok(()) | Err(Refusal::Full) => {}
                     Err(_) => return,
                 }

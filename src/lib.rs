@@ -24,8 +24,9 @@
 //!         match msg {
 //!             LedgerMsg::Deposit(n) => {
 //!                 assert!(n > 0, "a deposit of {n}"); // a panic ends this incarnation, and nothing else
+//!                 // The audit is optional: if it is busy or down, that is not the end of the ledger.
+//!                 self.audit.cast(AuditMsg::Saw(n)).ok();
 //!                 self.balance += n;
-//!                 self.audit.send(AuditMsg::Saw(n)).await?;
 //!             }
 //!             LedgerMsg::Balance(reply) => { reply.send(self.balance); }
 //!         }
@@ -82,6 +83,45 @@
 //! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
 //! and must not do; [`Child`] has the table of defaults.
 //!
+//! # Peers that are busy or absent
+//!
+//! A peer may be busy, restarting, parked or down. That is no reason to crash, unless this life is useless without it:
+//!
+//! * What is optional gets a [`cast`](Handle::cast), whose refusal is handled (`.ok()`, or count it, or keep the message that
+//!   comes back).
+//! * A [`call`](Handle::call) and a [`send`](Handle::send) wait for room, up to a [limit](ServiceChild::wait_for_room); those
+//!   that must not wait are [`try_call`](Handle::try_call) and `cast`.
+//! * `?` is for a peer without which this life is useless. The change of state comes after it, so that a message that is
+//!   [redelivered](ServiceChild::redeliver) does not change it twice. An error with a [`PeerUnavailable`] in its chain does not
+//!   make that message poison.
+//!
+//! ```
+//! # use regrow::{CallError, Context, Handle, Reply, Service};
+//! # struct Order { item: u32 }
+//! # struct Orders { stock: Handle<StockMsg>, mail: Handle<u32>, placed: Vec<Order> }
+//! # enum StockMsg { Take(u32, Reply<bool>) }
+//! # enum OrderMsg { Place(Order, Reply<bool>) }
+//! # impl Service for Orders {
+//! #     type Msg = OrderMsg;
+//! async fn handle(&mut self, msg: OrderMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+//!     let OrderMsg::Place(order, reply) = msg;
+//!     let taken = match self.stock.call(|reply| StockMsg::Take(order.item, reply)).await {
+//!         Ok(taken) => taken,
+//!         // Busy or away, and it has not run: the customer may try again, and nothing has changed here.
+//!         Err(CallError::Refused(_) | CallError::NeverRan(_)) => false,
+//!         // It may have run. This life does not know what is true any more.
+//!         Err(error) => return Err(error.into()),
+//!     };
+//!     if taken {
+//!         self.mail.cast(order.item).ok(); // optional
+//!         self.placed.push(order);
+//!     }
+//!     reply.send(taken);
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
 //! # What a message may rely on
 //!
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
@@ -122,7 +162,8 @@
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
 //! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
-//! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
+//! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
+//! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
@@ -171,6 +212,7 @@ mod mailbox;
 pub mod policy;
 mod port;
 mod redelivery;
+mod room;
 mod rulebook;
 #[cfg(feature = "signal")]
 mod run_error;
@@ -185,6 +227,7 @@ pub mod testing;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+mod unavailable;
 #[cfg(feature = "signal")]
 mod until_signal;
 mod watchdog;
@@ -215,7 +258,7 @@ pub use event::{Event, EventKind, Events, Missed, Outage};
 pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
-pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
 pub use regrow_supervisors::Left;
 #[cfg(feature = "signal")]
 pub use run_error::RunError;
@@ -229,6 +272,7 @@ pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
+pub use unavailable::PeerUnavailable;
 #[cfg(feature = "signal")]
 pub use until_signal::RunUntilSignal;
 pub use why::Why;

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::incarnation::tasks::Tasks;
+use crate::room::{RoomWait, Rooms};
+use crate::slot::AnySlot;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 use crate::watchdog::{Vigil, Watchdog};
@@ -49,6 +51,10 @@ const AFFLICTED: u16 = 1024;
 /// Neither a stop nor a kill reaches it now, as if its code did not yield.
 #[cfg(feature = "chaos")]
 const STUBBORN: u16 = 2048;
+/// It is a thread, whose waits a stop ends.
+const INTERRUPTIBLE: u16 = 4096;
+/// It is a thread, and has seen that it is to stop.
+const TOLD: u16 = 8192;
 /// It is ready when it says so, and not as soon as it is up.
 const SAYS_READY: u16 = 512;
 
@@ -71,6 +77,10 @@ pub(crate) struct Port {
     extras: Mutex<Option<Arc<Extras>>>,
     /// What the watchdog sees, where there is one.
     vigil: OnceLock<Box<Vigil>>,
+    /// Where it waits for room, if it ever has.
+    rooms: OnceLock<Box<Rooms>>,
+    /// The slot that its incarnation is to live in.
+    home: OnceLock<Weak<dyn AnySlot>>,
 }
 
 /// What most incarnations never need.
@@ -91,7 +101,17 @@ struct Extras {
 impl Port {
     pub(crate) fn new(attempt: Attempt, span: tracing::Span, facts: Arc<Facts>) -> Arc<Self> {
         let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
-        Arc::new(Self { attempt, span, facts, signals, wakers, extras: Mutex::default(), vigil: OnceLock::new() })
+        Arc::new(Self {
+            attempt,
+            span,
+            facts,
+            signals,
+            wakers,
+            extras: Mutex::default(),
+            vigil: OnceLock::new(),
+            rooms: OnceLock::new(),
+            home: OnceLock::new(),
+        })
     }
 
     /// The extras, if there are any. To be called after a signal was set.
@@ -125,6 +145,40 @@ impl Port {
 
     pub(crate) fn vigil_or_new(&self) -> &Vigil {
         self.vigil.get_or_init(Box::default)
+    }
+
+    pub(crate) fn rooms_or_new(&self) -> &Rooms {
+        self.rooms.get_or_init(Box::default)
+    }
+
+    /// The mailboxes in which it waits for room now.
+    pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
+        self.rooms.get().map(|rooms| rooms.waits()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_home(&self, slot: &Arc<dyn AnySlot>) {
+        // It is born once.
+        let _ = self.home.set(Arc::downgrade(slot));
+    }
+
+    pub(crate) fn home(&self) -> Option<Arc<dyn AnySlot>> {
+        self.home.get()?.upgrade()
+    }
+
+    /// Its blocking waits end when it is told to stop: it is a thread.
+    pub(crate) fn set_interruptible(&self) {
+        self.signals.fetch_or(INTERRUPTIBLE, Ordering::AcqRel);
+    }
+
+    /// The thread knows that it is to stop. What it waits for from now on belongs to its end, and only a kill cuts it short.
+    pub(crate) fn set_told(&self) {
+        self.signals.fetch_or(TOLD, Ordering::AcqRel);
+    }
+
+    /// Whether a thread that waits should go on.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        let is_new = self.has(STOP | BROKEN) && self.has(INTERRUPTIBLE) && !self.has(TOLD);
+        is_new || self.has(KILL | FENCED)
     }
 
     pub(crate) fn tell(&self, fact: Fact) {

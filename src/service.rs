@@ -11,13 +11,17 @@
 //!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
 //! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost (unless
 //!    [redelivery](crate::ServiceChild::redeliver) is asked for) and a caller who waits for it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
-//! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
+//! 4. **Expect peers to be busy or away.** What is optional gets a [`cast`](crate::Handle::cast) whose refusal is handled;
+//!    `?` is for a peer without which this life is useless, and the change of state comes after it: see
+//!    [the crate's page](crate#peers-that-are-busy-or-absent).
+//! 5. **Not call itself.** The call is refused, and so is a wait for room that would close a circle of services that wait for
+//!    each other. Two services that call each other at the same time, and find room, wait for ever, so
 //!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
 //!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in
 //!    which somebody has a watchdog, a circle that has stood for as long as its limit is found, and broken by ending one.
-//! 5. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
+//! 6. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
 //!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
-//! 6. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
+//! 7. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
 //!    process: that is a rule of Rust's, and nothing here can mend it.
 
 use crate::context::Context;

@@ -8,6 +8,8 @@ use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
 
 use crate::directory::LookupError;
 use crate::gave_up::GaveUp;
+use crate::room::LONG;
+use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
 use crate::world::World;
 
@@ -54,6 +56,8 @@ pub struct Why {
     pub budget: Option<Left>,
     /// How long until it is tried next, where a time is set.
     pub next_try: Option<Duration>,
+    /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
+    pub waits_for_room: Option<(Arc<str>, Duration)>,
     /// Services that it waits for. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
     /// It is parked, or on probation after that.
@@ -82,6 +86,7 @@ impl Why {
             steps: 0,
             budget: None,
             next_try: None,
+            waits_for_room: None,
             waits_for: Vec::new(),
             is_half_open: false,
             reset_after: None,
@@ -112,7 +117,13 @@ impl Why {
 impl World {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
         let not_found = || LookupError::NotFound { path: path.into() };
-        let status = self.directory.get(path).ok_or_else(not_found)?.slot.status();
+        let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
+        let known = self.why_by_its_supervisor(path, slot.status()).await?;
+        Ok(Why { waits_for_room: room_wait(&*slot), ..known })
+    }
+
+    async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: Status) -> Result<Why, LookupError> {
+        let not_found = || LookupError::NotFound { path: path.into() };
         let Some((scope, name)) = path.rsplit_once('/') else {
             return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
         };
@@ -141,6 +152,13 @@ impl World {
         }
         self.ending.root_gave_up()
     }
+}
+
+/// The longest wait for room of the incarnation that lives there.
+fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
+    let tenant = slot.life().tenant()?;
+    let oldest = tenant.room_waits().into_iter().next()?;
+    Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
 }
 
 impl fmt::Display for Why {
@@ -181,6 +199,9 @@ impl Why {
         }?;
         if !self.waits_for.is_empty() {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
+        }
+        if let Some((peer, waited)) = &self.waits_for_room {
+            write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ async fn spied(tree: &Tree, path: &str) -> ActorCell {
         match soon("the cell", spy.call(Ask)).await {
             Ok(cell) => return cell,
             // Handed on to an actor that was killed before it came to it: the law ends at the hand-over.
-            Err(CallError::Unanswered | CallError::Crashed(_)) => {}
+            Err(CallError::Unanswered { .. } | CallError::Crashed { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -17,7 +17,7 @@ restart = "permanent"
 
 [path."shop/workers/*"]
 delay = "300ms"
-mailbox = { capacity = 10, overflow = "wait" }
+mailbox = { capacity = 10, overflow = "drop_oldest" }
 
 [path."shop/**"]
 jitter = "full"
@@ -65,7 +65,7 @@ fn layering_is_field_by_field() {
     expect(&policies, "shop/workers/w1", "factor", "2", "default");
     // Also within a mailbox.
     expect(&policies, "shop/workers/w1", "mailbox.capacity", "20", "policy.toml:19");
-    expect(&policies, "shop/workers/w1", "mailbox.overflow", "wait", "policy.toml:15");
+    expect(&policies, "shop/workers/w1", "mailbox.overflow", "drop_oldest", "policy.toml:15");
     expect(&policies, "shop/workers/w1", "mailbox.on_restart", "keep", "default");
 }
 

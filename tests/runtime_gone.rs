@@ -77,8 +77,8 @@ fn every_slot_closes_and_every_call_ends() {
             let [deferred, running, queued] = calls;
             [soon("deferred", deferred).await, soon("running", running).await, soon("queued", queued).await]
         });
-        assert!(matches!(deferred, Err(CallError::Crashed(_))), "{deferred:?}");
-        assert!(matches!(running, Err(CallError::Crashed(_))), "{running:?}");
+        assert!(matches!(deferred, Err(CallError::Crashed { .. })), "{deferred:?}");
+        assert!(matches!(running, Err(CallError::Crashed { .. })), "{running:?}");
         assert!(matches!(queued, Err(CallError::NeverRan(_))), "{queued:?}");
 
         has_ended.recv_timeout(20 * SEC).expect("the thread ends, too");

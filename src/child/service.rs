@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
@@ -116,10 +117,26 @@ impl<M: Send + 'static> ServiceChild<M> {
         self.capacity(usize::MAX)
     }
 
-    /// What happens to one message more than there is room for. Default: refused.
+    /// What happens to one message more than there is room for, if it cannot wait: a `cast`, a `try_call`. Default: refused.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
         self.named.overflow = true;
+        self
+    }
+
+    /// How long a `send` or a `call` waits for room. Then the message comes back as
+    /// [`Full`](crate::Refusal::Full). With zero it comes back at once. Default: 5 s.
+    ///
+    /// Senders that wait are let in in the order in which they came. Timers of the service itself
+    /// ([`Context::send_after`](crate::Context::send_after)) wait without limit: they end with the incarnation.
+    pub fn wait_for_room(mut self, limit: Duration) -> Self {
+        self.settings.room_wait = Some(limit);
+        self
+    }
+
+    /// Lets a `send` or a `call` wait for room without limit: as long as the service is not parked, down or gone.
+    pub fn wait_for_room_unlimited(mut self) -> Self {
+        self.settings.room_wait = None;
         self
     }
 
@@ -140,6 +157,10 @@ impl<M: Send + 'static> ServiceChild<M> {
     ///
     /// * A copy is made before each message is handled; services that do not ask for this pay nothing. If `clone` panics,
     ///   that is a panic of the service, and the message is put back as any other.
+    /// * An end is not the message's fault either if the incarnation failed because a peer was not available: its error has a
+    ///   [`PeerUnavailable`](crate::PeerUnavailable) in its chain. That too puts the message back without counting, up to ten
+    ///   times, each time as late as the child's restart is ([`Policy::backoff`]); then it is a dead letter, with the reason
+    ///   [`PeerUnavailable`](crate::DeadReason::PeerUnavailable). A call that crashed its peer or was not answered counts.
     /// * A call stays open: whichever incarnation answers first, answers it. A poison call ends as
     ///   [`Crashed`](crate::CallError::Crashed), and so does one that has run and is shed while it waits to run again.
     /// * [`OnRestart::Drop`] sheds the message in hand with the others.

@@ -51,6 +51,12 @@ pub enum DeadReason {
         /// How the last of them ended.
         exit: Exit,
     },
+    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
+    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    PeerUnavailable {
+        /// How the last incarnation ended that had it in hand.
+        exit: Box<Exit>,
+    },
 }
 
 impl DeadReason {
@@ -65,6 +71,7 @@ impl DeadReason {
             Self::Gone => "gone",
             Self::Chaos => "chaos",
             Self::Poison { .. } => "poison",
+            Self::PeerUnavailable { .. } => "peer_unavailable",
         }
     }
 }
@@ -80,6 +87,7 @@ impl fmt::Display for DeadReason {
             Self::Gone => f.write_str("the service is gone"),
             Self::Chaos => f.write_str("an experiment had it lost"),
             Self::Poison { exit } => write!(f, "it is poison: {exit}"),
+            Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
         }
     }
 }

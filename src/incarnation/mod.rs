@@ -84,6 +84,7 @@ impl Birth {
             Abandon::After(limit) => Some(limit),
             Abandon::Never => None,
         };
+        self.port.set_home(&self.slot);
         Life {
             body: Some(body),
             port: self.port.clone(),

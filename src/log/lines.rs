@@ -162,7 +162,7 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
 /// How much it matters that a message died. `is_over`: the tree is ending, which no mailbox outlives.
 pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
     match reason {
-        DeadReason::Poison { .. } => Level::WARN,
+        DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
         DeadReason::Gone => Level::DEBUG,
         _ if is_over => Level::DEBUG,
         // Asked for, each time it happens.
@@ -173,13 +173,14 @@ pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
 
 /// Whether it is always written: a message that ends every incarnation is a bug, in it or in the service.
 pub(super) fn is_urgent_letter(reason: &DeadReason) -> bool {
-    matches!(reason, DeadReason::Poison { .. })
+    matches!(reason, DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. })
 }
 
 pub(super) fn write_letter(letter: &Notice, level: Level) {
     let Notice { path, generation, message_type, label, attempt, reason } = letter;
     let exit = match reason {
         DeadReason::Poison { exit } => Some(exit),
+        DeadReason::PeerUnavailable { exit } => Some(&**exit),
         _ => None,
     };
     macro_rules! letter {

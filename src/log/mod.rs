@@ -32,7 +32,7 @@ use crate::event::{Event, EventKind};
 use crate::sync::lock;
 pub(crate) use backtraces::Backtraces;
 use limiter::{Held, Limiter, Topic, Verdict};
-pub(crate) use lines::level;
+pub(crate) use lines::{level, millis};
 
 /// The target of every line.
 pub(crate) const TARGET: &str = "regrow";
@@ -161,7 +161,7 @@ impl Log {
 
     /// The root is up, and all below it that it waits for.
     pub(crate) fn tree_is_up(&self, path: &str, time: Duration) {
-        line!(INFO, { path = %path, start_ms = lines::millis(time) }, "tree is up");
+        line!(INFO, { path = %path, start_ms = millis(time) }, "tree is up");
     }
 
     /// The root has ended. An error tells more where the end was not wanted.

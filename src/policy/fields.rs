@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
 use crate::mailbox::{OnRestart, Overflow};
-use crate::policy::durations::{Delay, Delays, Limit, Span, Stop};
+use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
 use crate::policy::give_up::Parting;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
@@ -104,8 +104,10 @@ group! {
     struct MailboxFields {
         /// How many messages may wait. Default: 1024.
         capacity: Said<Capacity>,
-        /// What happens to one message more than there is room for.
+        /// What happens to one message more than there is room for, if it does not wait for room.
         overflow: Said<OneOf<Overflow>>,
+        /// How long senders wait for room. Default: 5s.
+        room_wait: Said<RoomWait>,
         /// What happens to queued messages at an end that may be followed by a new life.
         on_restart: Said<OneOf<OnRestart>>,
     }

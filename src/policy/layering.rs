@@ -115,6 +115,7 @@ fn mailbox_over(fields: &MailboxFields, coded: mailbox::Settings) -> mailbox::Se
         capacity: fields.capacity.get().map_or(coded.capacity, |capacity| capacity.0),
         overflow: fields.overflow.get().map_or(coded.overflow, |overflow| overflow.0),
         on_restart: fields.on_restart.get().map_or(coded.on_restart, |on_restart| on_restart.0),
+        room_wait: fields.room_wait.get().map_or(coded.room_wait, |room_wait| room_wait.0),
     }
 }
 

@@ -79,7 +79,7 @@
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
 //! | `watchdog` | `"10s"`, `"off"` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
-//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart }` | as in the code |
+//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
 //!
 //! About a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share,
 //! `budget_clock`, and `max_starting`, how many services below it may be starting at the same time. `regrow policy schema`

@@ -58,9 +58,10 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
     }
 }
 
-pub(crate) fn mailbox(Settings { capacity, overflow, on_restart }: Settings) -> String {
+pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait }: Settings) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
-    format!("capacity {capacity}, overflow {}, on_restart {}", word(overflow), word(on_restart))
+    let room_wait = room_wait.map_or("unlimited".into(), time);
+    format!("capacity {capacity}, overflow {}, on_restart {}, room_wait {room_wait}", word(overflow), word(on_restart))
 }
 
 pub(crate) fn rules(rules: &[Rule]) -> String {

@@ -40,6 +40,8 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
     fn is_present(&self, port: &Port) -> bool;
+    /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
+    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool;
     /// How the present incarnation is reached.
     fn control(&self) -> Option<Control>;
     /// The child has failed, and is not up; `a_start`: it was a start that failed.
@@ -150,6 +152,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn is_present(&self, port: &Port) -> bool {
         lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
+    }
+
+    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        let queued = front.batch.iter().chain(&back.queue).filter_map(|envelope| envelope.call.as_ref());
+        let in_hand = front.in_hand.as_ref().and_then(|in_hand| in_hand.call.as_ref());
+        queued.chain(in_hand).any(|call| ports.iter().any(|port| call.is_awaited_by(port)))
     }
 
     fn control(&self) -> Option<Control> {

@@ -14,10 +14,12 @@ use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 
 use crate::call::Fate;
+use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::again::{Spare, Tries};
+use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
 
@@ -43,8 +45,8 @@ pub(crate) struct Front<M> {
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
     pub(crate) deferred: Vec<Weak<dyn Fate>>,
-    /// Senders that found no room, and shall be told of each place that becomes free.
-    pub(crate) waiting: usize,
+    /// Senders that found no room, and wait for it.
+    pub(crate) line: Line<M>,
     /// At the head, or behind what is redelivered, is a copy that chaos made.
     #[cfg(feature = "chaos")]
     pub(crate) copy_waits: bool,
@@ -99,7 +101,7 @@ impl<M> Front<M> {
             tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
-            waiting: 0,
+            line: Line::new(),
             #[cfg(feature = "chaos")]
             copy_waits: false,
             handled: 0,
@@ -156,8 +158,19 @@ impl<M> Back<M> {
         }
     }
 
+    /// Whether this thread runs code of the incarnation that lives here.
+    pub(crate) fn is_callers_own(&self) -> bool {
+        let mine = self.control.as_ref().and_then(Control::port);
+        mine.is_some_and(|mine| current::is(|port| std::ptr::eq(&**mine, port)))
+    }
+
+    /// Whether there is room for one more, where so many are in the front.
+    pub(crate) fn has_room(&self, in_front: usize) -> bool {
+        self.queue.len() + in_front < self.capacity()
+    }
+
     /// How many messages there is room for.
-    pub(crate) fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         #[cfg(feature = "chaos")]
         if self.jams > 0 {
             return 0;
@@ -217,7 +230,7 @@ impl<M: Send + 'static> Shed<M> {
         match call {
             Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));
-                crate::current::drop_quietly(unwanted, &slot.path(), "a message");
+                current::drop_quietly(unwanted, &slot.path(), "a message");
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),

@@ -52,6 +52,7 @@ pub(crate) struct Named {
     pub(crate) capacity: bool,
     pub(crate) overflow: bool,
     pub(crate) on_restart: bool,
+    pub(crate) room_wait: bool,
 }
 
 /// What the code says for children that leave something open.

@@ -131,12 +131,14 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// ([`Context::send_after`](crate::Context::send_after)) wait without limit: they end with the incarnation.
     pub fn wait_for_room(mut self, limit: Duration) -> Self {
         self.settings.room_wait = Some(limit);
+        self.named.room_wait = true;
         self
     }
 
     /// Lets a `send` or a `call` wait for room without limit: as long as the service is not parked, down or gone.
     pub fn wait_for_room_unlimited(mut self) -> Self {
         self.settings.room_wait = None;
+        self.named.room_wait = true;
         self
     }
 

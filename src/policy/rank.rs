@@ -126,6 +126,7 @@ fn is_named(named: Named, field: &str) -> bool {
         "mailbox.capacity" => named.capacity,
         "mailbox.overflow" => named.overflow,
         "mailbox.on_restart" => named.on_restart,
+        "mailbox.room_wait" => named.room_wait,
         _ => false,
     }
 }

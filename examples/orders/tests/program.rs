@@ -51,7 +51,6 @@ fn an_order_is_placed_paid_and_found() {
 }
 
 #[test]
-#[ignore = "until `call` waits for room"]
 fn a_database_without_room_for_a_second_ends_no_service_and_loses_no_request() {
     let program = Program::start(&["--chaos", "mailbox-full", "--gateway-failures", "0", "--gateway-latency", "5"]);
     let server = program.server();

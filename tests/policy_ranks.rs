@@ -96,7 +96,7 @@ async fn a_restart_type_a_shutdown_and_a_mailbox_that_the_code_names_stand_too()
     let journal = Journal::new();
     let named = journal.probe("named").restart(Restart::Permanent).shutdown(Shutdown::After(5 * SEC));
     // What it names here is what it would have been anyway: it is named all the same.
-    let named = named.capacity(1024).overflow(Overflow::Refuse).on_restart(OnRestart::Keep);
+    let named = named.capacity(1024).overflow(Overflow::Refuse).on_restart(OnRestart::Keep).wait_for_room(5 * SEC);
     let tree = Supervisor::one_for_one("app").policies(&parse(FILE)).child(named).child(journal.probe("open")).start();
     let tree = tree.await.unwrap();
     let (named, open) = (spec(&tree, "app/named").await, spec(&tree, "app/open").await);

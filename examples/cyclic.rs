@@ -19,6 +19,7 @@ impl Service for Player {
         if hits == wanted {
             reply.send(hits);
         } else {
+            // Without its peer there is no game: a player that cannot pass the ball on ends, and the caller is told.
             self.peer.cast(Ball(hits + 1, wanted, reply))?;
         }
         Ok(())

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
+use crate::directory::Kind;
 use crate::layer::{Configured, Group, Layer};
-use crate::policy::{phrases, words};
-use crate::supervisor::adopting::Configuration;
+use crate::policy::{log, phrases, words};
+use crate::supervisor::adopting::{Configuration, Wanted};
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::world::World;
@@ -126,6 +127,7 @@ impl World {
                 applied.not_running.push(supervisor.path().into());
             }
         }
+        log::changes(&applied);
         Ok(applied)
     }
 
@@ -147,12 +149,14 @@ impl World {
         }
         let mut graph = Graph::default();
         for (scope, path, spec) in said {
-            let exists = |path: &str| self.directory.get(path).is_some();
+            let exists = |path: &str| self.directory.is_known(path);
             problems.extend(graph.add(&scope, &path, spec.dependencies(), exists).err().map(|error| error.to_string()));
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
         let listed: Vec<_> = paths.iter().map(|path| &**path).collect();
-        applied.warnings = layer.warnings(&listed);
+        let empty = self.empty_pools();
+        let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
+        applied.warnings = layer.warnings(&listed, &empty);
         if problems.is_empty() { Ok(()) } else { Err(ApplyError { problems }) }
     }
 
@@ -163,7 +167,7 @@ impl World {
         scope: &str,
         Configuration { path, coded, now }: Configuration,
         applied: &mut Applied,
-    ) -> Option<(Arc<str>, Configured, Configured)> {
+    ) -> Option<Wanted> {
         // One that came after the check, and for which this makes no sense, keeps what it has.
         let mut wanted = layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
         wanted.spec = resolved(self, scope, wanted.spec);
@@ -181,7 +185,28 @@ impl World {
                 When::AtNextStart => applied.at_next_start.push(change),
             }
         }
-        Some((path, coded, wanted))
+        Some(Wanted { path, own: coded.own, wanted })
+    }
+
+    /// Supervisors whose children come at run time, and that have none yet: a pattern for those means nothing so far.
+    fn empty_pools(&self) -> Vec<Arc<str>> {
+        let entries = self.directory.entries();
+        let has_children = |path: &str| {
+            let start = format!("{path}/");
+            let first = entries.partition_point(|entry| *entry.path < *start);
+            entries.get(first).is_some_and(|entry| entry.path.starts_with(&start))
+        };
+        let pools = entries.iter().filter(|entry| entry.kind == Kind::Dynamic && !has_children(&entry.path));
+        pools.map(|entry| entry.path.clone()).collect()
+    }
+
+    /// Tells in the log what the policies that the tree was started under say in vain.
+    pub(crate) fn warn_of_policies(&self) {
+        let Some(layer) = self.rulebook.layer() else { return };
+        let (entries, empty) = (self.directory.entries(), self.empty_pools());
+        let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();
+        let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
+        log::warnings(&layer.warnings(&paths, &empty));
     }
 
     fn supervisors(self: &Arc<Self>) -> Vec<SupervisorHandle> {
@@ -192,14 +217,11 @@ impl World {
 
 impl SupervisorHandle {
     /// Takes what is wanted for its children, and itself, for what is in force.
-    async fn adopt(&self, wanted: Vec<(Arc<str>, Configured, Configured)>) -> Result<(), crate::ManageError> {
-        let own = wanted.iter().find(|(path, ..)| **path == *self.path()).and_then(|(.., wanted)| wanted.group);
+    async fn adopt(&self, wanted: Vec<Wanted>) -> Result<(), crate::ManageError> {
+        let (own, children): (Vec<_>, Vec<_>) = wanted.iter().partition(|one| *one.path == *self.path());
+        let own = own.first().and_then(|own| own.wanted.group);
         let adjustment = Adjustment {
-            specs: wanted
-                .iter()
-                .filter(|(path, ..)| **path != *self.path())
-                .map(|(.., new)| new.spec.clone())
-                .collect(),
+            specs: children.into_iter().map(|child| child.wanted.spec.clone()).collect(),
             intensity: own.map(|group| group.intensity),
             budget_clock: own.map(|group| group.budget_clock),
         };
@@ -250,7 +272,9 @@ fn told(configured: &Configured) -> Vec<(When, &'static str, String)> {
         (When::Now, "watchdog", said(policy.watchdog.map(phrases::time))),
         (When::AtNextStart, "ready", said(policy.readiness.map(words::word))),
         (When::AtNextStart, "start_timeout", said(policy.start_timeout.map(phrases::time))),
-        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(|names| names.join(", ")))),
+        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(phrases::needs))),
+        (When::Now, "on_dependency_gone", said(policy.on_dependency_gone.map(words::word))),
+        (When::Now, "health", said(policy.health.map(words::word))),
     ];
     all.extend(mailbox.map(|settings| (When::Now, "mailbox", phrases::mailbox(settings))));
     if let Some(Group { intensity, budget_clock, starts_max }) = *group {

@@ -11,6 +11,7 @@ use regrow_supervisors::Panic;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::current;
+use crate::log::line;
 
 /// How long after a panic the work begins again. Time for others, if it panics each time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -48,7 +49,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
 }
 
 fn tell(what: &'static str, panic: &Panic) {
-    tracing::error!(%panic, "{what} panicked, which is a bug of regrow: it begins again");
+    line!(ERROR, { task = what, panic.text = %panic }, "a task of the runtime panicked, which is a bug of regrow: it begins again");
 }
 
 /// The text of a panic that has ended one of these tasks.
@@ -64,10 +65,11 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::hook;
 
     #[tokio::test(start_paused = true)]
     async fn work_that_panics_begins_again_until_it_is_done() {
-        current::install_panic_hook();
+        hook::install();
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
         let task = keep("a test", move || {
@@ -83,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_comes_back_with_its_text_and_place() {
-        current::install_panic_hook();
+        hook::install();
         let panic = caught(async { panic!("a bug") }).await.map(|()| unreachable!()).unwrap_err();
         assert_eq!(&*panic.message, "a bug");
         assert!(panic.location.is_some_and(|place| place.contains("background.rs")));

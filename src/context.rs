@@ -13,12 +13,14 @@ use crate::directory::LookupError;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::port::Port;
+use crate::room::Limit;
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
+use crate::tree::Directory;
 use crate::world::World;
 
 /// What every incarnation knows, whatever its kind.
@@ -64,6 +66,10 @@ impl<M: Send + 'static> Inner<M> {
         self.world.directory.resolve(&self.scope, name)
     }
 
+    fn directory(&self) -> Directory {
+        Directory { world: self.world.clone() }
+    }
+
     fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
         self.world.supervisor(&self.scope)
     }
@@ -104,6 +110,11 @@ impl<S: crate::Service> Context<S> {
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
+    }
+
+    /// The paths of the whole tree and what is there, and whether the tree [is draining](Directory::is_draining).
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
     }
 
     /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
@@ -218,11 +229,11 @@ impl<S: crate::Service> Context<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(future) }
+        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
     }
 
-    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. Where the mailbox is
-    /// full then, it waits for room.
+    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. If the mailbox is full
+    /// then, it waits for room, as long as the incarnation lives.
     ///
     /// # Panics
     ///
@@ -232,7 +243,7 @@ impl<S: crate::Service> Context<S> {
         self.spawn(async move {
             tokio::time::sleep(delay).await;
             // Refused only when the service is over, and then nobody wants it.
-            let _ = handle.send(message).await;
+            let _ = handle.send_within(message, Limit::None).await;
         })
     }
 
@@ -251,7 +262,7 @@ impl<S: crate::Service> Context<S> {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                match handle.cast(message()).map_err(|error| error.refusal()) {
+                match handle.cast_if_room(message()).map_err(|error| error.refusal()) {
                     Ok(()) | Err(Refusal::Full) => {}
                     Err(_) => return,
                 }
@@ -316,6 +327,11 @@ impl TaskContext {
         self.inner.lookup(name)
     }
 
+    /// The paths of the whole tree and what is there: see [`Context::directory`].
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
+    }
+
     /// The task's own supervisor, as [`Context::supervisor`].
     ///
     /// # Errors
@@ -363,7 +379,7 @@ impl TaskContext {
         self.inner.ready();
     }
 
-    /// Completes when the supervisor asks the task to stop.
+    /// Completes when the supervisor asks the task to stop, or when this incarnation is over and the future is elsewhere.
     ///
     /// A task that never asks is dropped at its next await when it is to stop. One that has called this is waited for,
     /// within its shutdown time, so that it can finish in its own way.
@@ -379,7 +395,7 @@ impl TaskContext {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(future) }
+        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
     }
 }
 

@@ -4,22 +4,26 @@
 //! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
 //! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost mark leaves
 //!    none behind.
-//! 3. The panic hook is installed once, calls the hook that was there before, and records only under the mark
-//!    (PITFALLS 19), and where code of the runtime's own is watched.
+//! 3. What a panic says is recorded only under the mark (PITFALLS 19), and where code of the runtime's own is watched; the
+//!    hook that does so is in `hook.rs`.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use regrow_supervisors::{Exit, Panic};
 
 use crate::call::Fate;
+use crate::hook;
+use crate::log::line;
 use crate::port::Port;
 
 thread_local! {
     static PORT: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
+    /// The incarnation to which the task is linked whose code this thread runs.
+    static LINKED: RefCell<Option<Arc<Port>>> = const { RefCell::new(None) };
     static TEARDOWN: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
     static OWN: Cell<Own> = const { Cell::new(Own::None) };
@@ -44,6 +48,34 @@ pub(crate) fn run_with<R>(mark: &mut Option<Arc<Port>>, code: impl FnOnce() -> R
     PORT.with_borrow_mut(|port| std::mem::swap(port, mark));
     let _restore = Restore(mark);
     catch(code)
+}
+
+/// Runs `code` as code of a task that is linked to the incarnation behind the mark, which is lent, and put back. It is not the
+/// incarnation itself: what that must not do (call itself), its tasks may.
+pub(crate) fn run_linked<R>(mark: &mut Option<Arc<Port>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
+    struct Restore<'a>(&'a mut Option<Arc<Port>>);
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            LINKED.with_borrow_mut(|port| std::mem::swap(port, self.0));
+        }
+    }
+    LINKED.with_borrow_mut(|port| std::mem::swap(port, mark));
+    let _restore = Restore(mark);
+    catch(code)
+}
+
+/// Lends the port of the incarnation whose code this thread runs, be it its own or that of a task linked to it.
+pub(crate) fn caller<R>(code: impl FnOnce(&Port) -> R) -> Option<R> {
+    let lent = |port: &RefCell<Option<Arc<Port>>>| port.try_borrow().ok().and_then(|port| port.clone());
+    let port = PORT.try_with(lent).ok().flatten().or_else(|| LINKED.try_with(lent).ok().flatten())?;
+    Some(code(&port))
+}
+
+/// The [number](Port::supervisor) of the supervisor of the incarnation whose code this thread runs; 0 elsewhere.
+pub(crate) fn supervisor() -> usize {
+    let number = |port: &RefCell<Option<Arc<Port>>>| port.borrow().as_ref().map(|port| port.supervisor());
+    let own = PORT.try_with(number).ok().flatten();
+    own.or_else(|| LINKED.try_with(number).ok().flatten()).unwrap_or_default()
 }
 
 /// Runs `code` and catches its panic.
@@ -78,7 +110,7 @@ enum Own {
     Probe,
 }
 
-fn run_own<R>(own: Own, code: impl FnOnce() -> R) -> Result<R, Panic> {
+fn run_own<R>(own: Own, code: impl FnOnce() -> R) -> R {
     struct Restore(Own);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -86,18 +118,18 @@ fn run_own<R>(own: Own, code: impl FnOnce() -> R) -> Result<R, Panic> {
         }
     }
     let _restore = Restore(OWN.replace(own));
-    catch_within(code)
+    code()
 }
 
 /// Runs code of the runtime's own and catches its panic. No mark is set: what it drops is dropped by no service.
 pub(crate) fn catch_own<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
-    run_own(Own::Work, code)
+    run_own(Own::Work, || catch_within(code))
 }
 
 /// Runs code that answers by a panic: `None`, and no word about it.
 pub(crate) fn probe<R>(code: impl FnOnce() -> R) -> Option<R> {
-    install_panic_hook();
-    run_own(Own::Probe, code).ok()
+    hook::install();
+    run_own(Own::Probe, || catch_unwind(AssertUnwindSafe(code)).ok())
 }
 
 #[cold]
@@ -141,7 +173,7 @@ fn settle_all(exit: Option<&Exit>) {
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
 pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
-        tracing::error!(path, %panic, "{what} panicked while being dropped");
+        line!(ERROR, { path = %path, dropped = %what, panic.text = %panic }, "a destructor panicked");
     }
 }
 
@@ -172,33 +204,35 @@ pub(crate) fn is(test: impl FnOnce(&Port) -> bool) -> bool {
     PORT.try_with(|port| port.borrow().as_deref().is_some_and(test)).unwrap_or(false)
 }
 
-/// Installs the panic hook, once for the process.
-pub(crate) fn install_panic_hook() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let own = OWN.try_with(Cell::get).unwrap_or(Own::None);
-            if own != Own::None || LISTENING.try_with(Cell::get).unwrap_or(false) {
-                record(info);
-            }
-            if own != Own::Probe {
-                before(info);
-            }
-        }));
-    });
+/// Whether a panic on this thread is an answer, and no word is to be said about it.
+pub(crate) fn is_probing() -> bool {
+    OWN.try_with(Cell::get) == Ok(Own::Probe)
 }
 
-fn record(info: &PanicHookInfo<'_>) {
+/// Remembers what a panic says, if code of a service or watched code of the runtime's own runs on this thread. `None`: the
+/// panic is none of ours.
+pub(crate) fn record(info: &PanicHookInfo<'_>) -> Option<Recorded> {
+    if OWN.try_with(Cell::get) != Ok(Own::Work) && !LISTENING.try_with(Cell::get).unwrap_or(false) {
+        return None;
+    }
     let backtrace = Backtrace::capture();
-    let asked_for = backtrace.status() == BacktraceStatus::Captured;
+    let has_backtrace = backtrace.status() == BacktraceStatus::Captured;
     let panic = Panic {
         message: text_of(info.payload()).into(),
         location: info.location().map(|location| location.to_string().into()),
-        backtrace: asked_for.then(|| backtrace.to_string().into()),
+        backtrace: has_backtrace.then(|| backtrace.to_string().into()),
     };
+    let (message, location) = (panic.message.clone(), panic.location.clone());
     // Not `set`: dropping the value before must not run inside a hook that already holds it.
     let _ = PANIC.try_with(|slot| slot.try_borrow_mut().map(|mut slot| *slot = Some(panic)));
+    Some(Recorded { message, location, has_backtrace })
+}
+
+/// What was remembered of a panic.
+pub(crate) struct Recorded {
+    pub(crate) message: Arc<str>,
+    pub(crate) location: Option<Arc<str>>,
+    pub(crate) has_backtrace: bool,
 }
 
 pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {

@@ -1,15 +1,21 @@
 //! The directory: path to slot, authoritative, behind a lock. Only supervisors write it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use regrow_supervisors::Completion;
+use tokio::sync::Notify;
+
+use crate::dependencies::below;
 use crate::handle::Handle;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::Pool;
 use crate::supervisor::partitioned::AnyRing;
+use crate::sync::lock;
 
 /// What kind of child a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,15 +102,103 @@ impl Listed {
 #[derive(Default)]
 pub(crate) struct Directory {
     paths: RwLock<HashMap<Arc<str>, Listed>>,
-    /// Rung when something is listed.
-    pub(crate) arrivals: tokio::sync::Notify,
+    awaited: Mutex<Awaited>,
+}
+
+/// Paths that dependents elsewhere, or the ones who wait for readiness, look at; and jobs that are done and forgotten.
+#[derive(Default)]
+struct Awaited {
+    paths: HashMap<Arc<str>, Awaiting>,
+    completed: BTreeMap<Arc<str>, Remembered>,
+}
+
+struct Awaiting {
+    watchers: usize,
+    /// Rung when the path is listed.
+    arrival: Arc<Notify>,
+}
+
+#[derive(Clone, Copy)]
+struct Remembered {
+    completion: Completion,
+    /// It was described with its supervisor, and is remembered whether a spec names it or not.
+    is_described: bool,
 }
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
         let before = self.write().insert(path.clone(), Listed { kind, slot, facet });
         drop(before);
-        self.arrivals.notify_waiters();
+        self.ring(path);
+    }
+
+    /// Tells those that look at the path to look again.
+    pub(crate) fn ring(&self, path: &str) {
+        if let Some(awaiting) = lock(&self.awaited).paths.get(path) {
+            awaiting.arrival.notify_waiters();
+        }
+    }
+
+    /// The path is looked at from now on. The bell rings when it is listed.
+    pub(crate) fn look_out_for(&self, path: &str) -> Arc<Notify> {
+        let mut awaited = lock(&self.awaited);
+        let new = || Awaiting { watchers: 0, arrival: Arc::default() };
+        let awaiting = awaited.paths.entry(path.into()).or_insert_with(new);
+        awaiting.watchers += 1;
+        awaiting.arrival.clone()
+    }
+
+    /// One less looks at the path.
+    pub(crate) fn look_away_from(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        let Some(awaiting) = awaited.paths.get_mut(path) else { return };
+        awaiting.watchers -= 1;
+        if awaiting.watchers == 0 {
+            awaited.paths.remove(path);
+            // What is remembered is bounded by the paths that specs name.
+            if awaited.completed.get(path).is_some_and(|remembered| !remembered.is_described) {
+                awaited.completed.remove(path);
+            }
+        }
+    }
+
+    /// A job is done, and about to be forgotten.
+    pub(crate) fn remember(&self, path: &Arc<str>, completion: Completion, is_described: bool) {
+        let mut awaited = lock(&self.awaited);
+        if is_described || awaited.paths.contains_key(path) {
+            awaited.completed.insert(path.clone(), Remembered { completion, is_described });
+        }
+    }
+
+    /// An attempt to start what has this path begins: what was done before does not count.
+    pub(crate) fn begins(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        if !awaited.completed.is_empty() {
+            awaited.completed.remove(path);
+        }
+    }
+
+    /// What has this path is forgotten, and with it the jobs below it.
+    pub(crate) fn forget_below(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        if !awaited.completed.is_empty() {
+            let (first, last) = below(path);
+            let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
+            for job in &jobs {
+                awaited.completed.remove(job);
+            }
+        }
+    }
+
+    /// Whether the job of this path, which is not listed any more, was done.
+    pub(crate) fn completion(&self, path: &str) -> Option<Completion> {
+        lock(&self.awaited).completed.get(path).map(|remembered| remembered.completion)
+    }
+
+    /// Whether a service has this path, or a job that is done had it.
+    pub(crate) fn is_known(&self, path: &str) -> bool {
+        self.read().contains_key(path) || self.completion(path).is_some()
     }
 
     pub(crate) fn remove(&self, path: &str) {
@@ -155,6 +249,11 @@ impl Directory {
         }
     }
 
+    /// A child that rested waits for what it depends on: it, and everything below it, takes messages again.
+    pub(crate) fn open(&self, path: &str) {
+        self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
+    }
+
     /// In no order, under the lock.
     #[cfg(feature = "chaos")]
     pub(crate) fn for_each(&self, f: impl FnMut(&Listed)) {
@@ -193,7 +292,7 @@ impl Directory {
 
     /// The path that `name` means as seen from below the supervisor `scope`.
     pub(crate) fn full_path(&self, scope: &str, name: &str) -> String {
-        full_path(scope, name, |path| self.get(path).is_some())
+        full_path(scope, name, |path| self.is_known(path))
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{DependencyGone, Exit};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::gave_up::GaveUp;
 
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]
@@ -19,6 +21,16 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// An outage that is over: a child failed, and is up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outage {
+    /// How long it was not up: from its first failure on.
+    pub time: Duration,
+    /// How many starts it took, the last one included.
+    pub attempts: u32,
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -27,6 +39,8 @@ pub enum EventKind {
     Started {
         /// What the factory said about it.
         info: Option<Arc<str>>,
+        /// The outage that this ends. `None` for a first start, and after an end that was no failure.
+        outage: Option<Outage>,
     },
     /// An attempt to start came to nothing.
     StartFailed {
@@ -52,9 +66,17 @@ pub enum EventKind {
         /// For how long.
         delay: Duration,
     },
-    /// It is not started yet, because services that it depends on are not ready.
+    /// It is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
-    /// Its restart budget is gone. It alone is put away, refuses what it is sent, and is tried from time to time.
+    /// At its start, a service that it depends on was gone for good.
+    DependencyGone {
+        /// The service.
+        dependency: Arc<str>,
+        /// What becomes of the child.
+        then: DependencyGone,
+    },
+    /// It alone is put away, refuses what it is sent, and is tried from time to time: its restart budget is gone, or a
+    /// service that it depends on is gone or parked.
     Parked {
         /// How long until it is tried next.
         probe_in: Duration,
@@ -62,6 +84,11 @@ pub enum EventKind {
     /// It is killed because its start took too long, or because it hung.
     Overdue {
         /// What its exit will be.
+        exit: Exit,
+    },
+    /// It was ending by itself and took longer for that than its shutdown time: its stop hook, or a destructor. It is killed.
+    Overran {
+        /// What its exit will be: that with which it began to end.
         exit: Exit,
     },
     /// Its code has not yielded for longer than its watchdog allows. What is done about it is told by
@@ -74,18 +101,19 @@ pub enum EventKind {
     Down,
     /// Its spec is forgotten.
     Gone,
-    /// This supervisor's restart budget is gone (OTP rule 28).
+    /// This supervisor ends itself over one of its children: a restart budget is used up (OTP rule 28), a rule escalates, or
+    /// a significant child ended by a fault.
     GaveUp {
-        /// The child whose exit was one too many.
-        child: Arc<str>,
+        /// Which child, how it had ended, and what forbade one more restart.
+        why: Arc<GaveUp>,
     },
 }
 
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { info: None } => f.write_str("started"),
-            Self::Started { info: Some(info) } => write!(f, "started ({info})"),
+            Self::Started { info: None, .. } => f.write_str("started"),
+            Self::Started { info: Some(info), .. } => write!(f, "started ({info})"),
             Self::StartFailed { exit } => write!(f, "failed to start: {exit}"),
             Self::Ignored => f.write_str("is not wanted"),
             Self::Exited { exit } => write!(f, "exited: {exit}"),
@@ -93,12 +121,21 @@ impl fmt::Display for EventKind {
             Self::Abandoned => f.write_str("was abandoned"),
             Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
             Self::Waiting => f.write_str("waits for services that it depends on"),
+            Self::DependencyGone { dependency, then } => {
+                let then = match then {
+                    DependencyGone::Park => "is parked",
+                    DependencyGone::Fail => "fails to start",
+                    DependencyGone::GoOn => "starts without it",
+                };
+                write!(f, "{then}: `{dependency}`, which it depends on, is gone")
+            }
             Self::Parked { probe_in } => write!(f, "is parked, and tried again in {probe_in:.1?}"),
             Self::Overdue { exit } => write!(f, "takes too long and is killed: {exit}"),
+            Self::Overran { exit } => write!(f, "was leaving ({exit}), overran its shutdown time and is killed"),
             Self::Blocks { time } => write!(f, "has blocked its thread for {time:.1?}"),
             Self::Down => f.write_str("is down"),
             Self::Gone => f.write_str("is gone"),
-            Self::GaveUp { child } => write!(f, "gave up on `{child}`"),
+            Self::GaveUp { why } => why.fmt(f),
         }
     }
 }

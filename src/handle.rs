@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::blocking::block_on;
+use crate::blocking::block_until;
 use crate::call::{self, Call, Progress, Reply};
-use crate::current;
 use crate::error::{CallError, Refusal, SendError};
-use crate::mailbox::Overflow;
+use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
@@ -68,8 +66,8 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// # Errors
     ///
-    /// With the message inside: [`Full`](Refusal::Full) where the overflow policy is to refuse or to wait (a `cast`
-    /// cannot wait), [`Parked`](Refusal::Parked), [`Down`](Refusal::Down) or [`Gone`](Refusal::Gone).
+    /// With the message inside: [`Full`](Refusal::Full) if there is no room and the overflow policy is to refuse,
+    /// [`Parked`](Refusal::Parked), [`Down`](Refusal::Down) or [`Gone`](Refusal::Gone).
     pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
         match self.slot.push(message, None, IfFull::ObeyPolicy) {
             Push::Accepted => Ok(()),
@@ -77,73 +75,104 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
+    /// Puts a message into the mailbox if there is room, whatever the overflow policy.
+    pub(crate) fn cast_if_room(&self, message: M) -> Result<(), SendError<M>> {
+        match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => Ok(()),
+            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
+        }
+    }
+
     /// Puts a message into the mailbox, and waits for room if there is none, whatever the overflow policy.
     ///
-    /// Dropping the future before it completes drops the message, unless it was accepted.
+    /// Senders that wait are let in in the order in which they came. A message that does not wait gets no place before them,
+    /// with one exception: a `cast` to a mailbox that [drops the oldest](crate::Overflow::DropOldest) makes its own. So the
+    /// order of one sender holds among its messages that were accepted, if it awaits each `send` before it sends the next.
+    ///
+    /// The wait has a [limit](crate::ServiceChild::wait_for_room), 5 s unless the mailbox says otherwise. One that is longer
+    /// than a second is told in the log, and by [`why`](Self::why) of the service that waits.
+    ///
+    /// Dropping the future before it completes drops the message, unless it was accepted. In another executor than tokio's
+    /// the limit costs a thread while it waits.
     ///
     /// # Errors
     ///
-    /// With the message inside: [`Parked`](Refusal::Parked), [`Down`](Refusal::Down), [`Gone`](Refusal::Gone), or
-    /// [`ToItself`](Refusal::ToItself) when the service itself would wait for room in its own mailbox.
-    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        // Most find room, and need not get ready to wait for it.
-        match self.slot.push(message, None, IfFull::Refuse) {
-            Push::Accepted => Ok(()),
-            Push::Refused(_, message, _) => Box::pin(self.push_waiting(message, None)).await,
-        }
-    }
-
-    async fn push_waiting(&self, mut message: M, mut call: Option<Arc<dyn call::Fate>>) -> Result<(), SendError<M>> {
-        loop {
-            let mut room = pin!(self.slot.room().notified());
-            room.as_mut().enable();
-            match self.slot.push(message, call, IfFull::TellMe) {
-                Push::Accepted => return Ok(()),
-                Push::Refused(Refusal::Full, back, _) if self.is_caller() => {
-                    return Err(self.refused(Refusal::ToItself, back));
-                }
-                Push::Refused(Refusal::Full, back, fate) => (message, call) = (back, fate),
-                Push::Refused(refusal, back, _) => return Err(self.refused(refusal, back)),
-            }
-            Wait::around(Wait::of_caller(&self.slot, None), room).await;
-        }
-    }
-
-    /// Sends the message that `message` makes around a [`Reply`], at once, and waits for the answer.
+    /// With the message inside: [`Full`](Refusal::Full) when the limit is over, [`Parked`](Refusal::Parked),
+    /// [`Down`](Refusal::Down), [`Gone`](Refusal::Gone). At once, [`ToItself`](Refusal::ToItself) if the service itself would
+    /// wait for room in its own mailbox, and [`Circle`](Refusal::Circle) if services would wait for each other.
     ///
-    /// There is no time limit: the future completes with the answer or with the reason why none can come. A crash of the
+    /// # Panics
+    ///
+    /// When it has to wait in a tokio runtime without time enabled.
+    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        self.send_within(message, Limit::OfMailbox).await
+    }
+
+    pub(crate) async fn send_within(&self, message: M, limit: Limit) -> Result<(), SendError<M>> {
+        // Most find room, and need not get ready to wait for it.
+        let refused = match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => return Ok(()),
+            Push::Refused(Refusal::Full, message, _) => ForRoom::new(&self.slot, message, None, limit).await.err(),
+            Push::Refused(refusal, message, _) => Some((refusal, message)),
+        };
+        refused.map_or(Ok(()), |(refusal, message)| Err(self.refused(refusal, message)))
+    }
+
+    /// Sends the message that `message` makes around a [`Reply`], and waits for the answer. Waits for room as
+    /// [`send`](Self::send) does, in the same line; if there is room, the message is sent at once, and otherwise when the
+    /// [`Call`] is first polled.
+    ///
+    /// There is no other time limit: the future completes with the answer or with the reason why none can come. A crash of the
     /// service ends the calls it was working on; those that are queued reach the next incarnation.
     ///
     /// # Errors
     ///
     /// See [`CallError`]; [`CallError::is_safe_to_repeat`] tells whether the message may have had effects. A service
     /// that calls itself is refused with [`ToItself`](Refusal::ToItself).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait for room in a tokio runtime without time enabled.
     pub fn call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Call<M, T> {
+        self.begin(message, IfFull::Refuse)
+    }
+
+    /// As [`call`](Self::call), but does not wait for room: what happens when there is none is for the mailbox's
+    /// [overflow policy](crate::Overflow) to say, as with [`cast`](Self::cast). The message was sent, or refused, when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`; [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes at once.
+    pub fn try_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Call<M, T> {
+        self.begin(message, IfFull::ObeyPolicy)
+    }
+
+    #[inline]
+    fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
         let (reply, fate, waiting) = call::pair::<M, T>();
         let message = message(reply);
-        if self.is_caller() {
-            return Call::new(Progress::Refused(self.refused(Refusal::ToItself, message)));
-        }
         let wait = Wait::of_caller(&self.slot, Some(&fate));
-        let stage = match self.slot.push(message, Some(fate), IfFull::ObeyPolicy) {
+        let stage = match self.slot.push(message, Some(fate), if_full) {
             Push::Accepted => Progress::Sent(waiting),
-            Push::Refused(Refusal::Full, message, fate) if self.slot.overflow() == Overflow::Wait => {
-                let handle = self.clone();
-                Progress::Sending(Box::pin(async move { handle.push_waiting(message, fate).await }), waiting)
+            Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
+                Progress::sending(ForRoom::new(&self.slot, message, fate, Limit::OfMailbox), waiting)
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        let call = Call::new(stage).seen_by(wait);
+        let call = Call::new(self.slot.clone(), stage).seen_by(wait);
         #[cfg(feature = "chaos")]
         let call = call.counted(self.slot.tally());
         call
     }
 
-    /// As [`call`](Self::call), but waits no longer than `limit`.
+    /// As [`call`](Self::call), but waits no longer than `limit`, the wait for room included.
     ///
     /// # Errors
     ///
-    /// Those of `call`, and [`CallError::TimedOut`]. The message stays where it is and may still run.
+    /// Those of `call`, and [`CallError::TimedOut`]: the message was accepted, stays where it is and may still run. If the
+    /// limit ends while the call waits for room, it is [`Refused`](CallError::Refused) because the mailbox is
+    /// [`Full`](Refusal::Full): the message comes back, and to repeat the call is safe.
     ///
     /// # Panics
     ///
@@ -152,28 +181,64 @@ impl<M: Send + 'static> Handle<M> {
         self.call(message).within(limit)
     }
 
-    /// [`send`](Self::send) for code that is not async: blocks the thread until there is room.
+    /// [`send`](Self::send) for code that is not async: blocks the thread until there is room. Needs no runtime.
     ///
     /// Meant for threads of your own and for [`Child::thread`](crate::Child::thread). In async code it would hold up
     /// the runtime: use `send`.
     ///
     /// # Errors
     ///
-    /// Those of `send`.
+    /// Those of `send`. In the thread of a `Child::thread`, [`Interrupted`](Refusal::Interrupted) when that is told to stop
+    /// or is killed, with the message inside. A thread that has seen the stop (its [`Inbox`](crate::Inbox) has ended,
+    /// [`is_cancelled`](crate::Inbox::is_cancelled) has said so, or a wait was interrupted) can wait again, until a kill.
     pub fn blocking_send(&self, message: M) -> Result<(), SendError<M>> {
-        block_on(self.send(message))
+        let refused = match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => return Ok(()),
+            Push::Refused(Refusal::Full, message, _) => {
+                let mut room = ForRoom::new(&self.slot, message, None, Limit::OfMailbox);
+                room.set_blocking();
+                let sent = block_until(&mut room, |room| room.due(), None);
+                sent.unwrap_or_else(|_| room.give_up(Refusal::Interrupted)).err()
+            }
+            Push::Refused(refusal, message, _) => Some((refusal, message)),
+        };
+        refused.map_or(Ok(()), |(refusal, message)| Err(self.refused(refusal, message)))
     }
 
-    /// [`call`](Self::call) for code that is not async: blocks the thread until the answer is there.
+    /// [`call`](Self::call) for code that is not async: blocks the thread until the answer is there. Needs no runtime.
     ///
     /// Meant for threads of your own and for [`Child::thread`](crate::Child::thread). In async code it would hold up
     /// the runtime: use `call`.
     ///
     /// # Errors
     ///
-    /// Those of `call`.
+    /// Those of `call`. In the thread of a `Child::thread` that is told to stop or is killed,
+    /// [`Interrupted`](CallError::Interrupted), or as with [`blocking_send`](Self::blocking_send) if it still waits for room.
     pub fn blocking_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
-        block_on(self.call(message))
+        self.call(message).block(None)
+    }
+
+    /// As [`blocking_call`](Self::blocking_call), but waits no longer than `limit`, the wait for room included. Needs no
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of `blocking_call`, and those of [`call_within`](Self::call_within) when the time is up.
+    pub fn blocking_call_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        message: impl FnOnce(Reply<T>) -> M,
+    ) -> Result<T, CallError<M>> {
+        self.call(message).block(Some(limit))
+    }
+
+    /// As [`blocking_call`](Self::blocking_call), but does not wait for room, as [`try_call`](Self::try_call) does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of `blocking_call`; [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes at once.
+    pub fn blocking_try_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
+        self.try_call(message).block(None)
     }
 
     /// Ends the present incarnation as a crash would: by force, counted against the restart budget, and followed by
@@ -199,7 +264,8 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.status()
     }
 
-    /// Follows the status. A receiver that is slow sees the newest status and not each one.
+    /// Follows the status. A receiver that is slow sees the newest status and not each one. The last one is
+    /// [`Gone`](crate::State::Gone): then the receiver's waits end with an error.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.slot.watch()
     }
@@ -226,8 +292,8 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.accounting()
     }
 
-    fn is_caller(&self) -> bool {
-        current::is(|port| self.slot.is_present(port))
+    pub(crate) fn slot(&self) -> &Slot<M> {
+        &self.slot
     }
 
     fn refused(&self, refusal: Refusal, message: M) -> SendError<M> {

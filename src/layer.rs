@@ -1,8 +1,12 @@
 //! What a policy file may say about a path, and the seam through which it is said: a layer over what the code says.
+//!
+//! The code speaks in three classes, the special over the general: the root's `.defaults` are for every service, those of
+//! a supervisor for its children, and the rest is about one child. A layer has the same three, and wins within each.
 
 use std::fmt;
+use std::sync::Arc;
 
-use regrow_supervisors::{BudgetClock, ChildSpec, Intensity};
+use regrow_supervisors::{BudgetClock, ChildSpec, Intensity, Policy};
 
 use crate::mailbox;
 
@@ -30,21 +34,82 @@ pub(crate) struct Group {
     pub(crate) starts_max: Option<usize>,
 }
 
+/// What the code says about one child, class by class.
+#[derive(Debug, Clone)]
+pub(crate) struct Coded {
+    /// What it says about this child alone. What its policy leaves open, the defaults decide.
+    pub(crate) own: Configured,
+    #[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))]
+    pub(crate) named: Named,
+    pub(crate) defaults: Defaults,
+}
+
+/// The settings of a child that the code names, beyond its policy. The others have the library's values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) restart: bool,
+    pub(crate) shutdown: bool,
+    pub(crate) capacity: bool,
+    pub(crate) overflow: bool,
+    pub(crate) on_restart: bool,
+    pub(crate) room_wait: bool,
+}
+
+/// What the code says for children that leave something open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults {
+    /// For every service of the tree: the root's.
+    pub(crate) tree: Option<Arc<Policy>>,
+    /// For the children of one supervisor: its own.
+    pub(crate) siblings: Option<Arc<Policy>>,
+}
+
+impl Coded {
+    /// A supervisor, where its children as a whole are asked about.
+    pub(crate) fn of_group(name: &str, group: Group) -> Self {
+        let spec = ChildSpec::supervisor(name);
+        let own = Configured { spec, mailbox: None, group: Some(group), is_supervisor: true };
+        Self { own, named: Named::default(), defaults: Defaults::default() }
+    }
+
+    /// What is in force where no layer speaks.
+    pub(crate) fn whole(&self) -> Configured {
+        let mut whole = self.own.clone();
+        if !self.defaults.is_silent() {
+            let policy = self.defaults.complete(whole.spec.policy_rule());
+            whole.spec = whole.spec.policy(policy);
+        }
+        whole
+    }
+}
+
+impl Defaults {
+    /// Whether they say nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.tree.is_none() && self.siblings.is_none()
+    }
+
+    /// The policy, with what it leaves open: the special first.
+    pub(crate) fn complete(&self, policy: Policy) -> Policy {
+        [&self.siblings, &self.tree].into_iter().flatten().fold(policy, |policy, defaults| policy.or(defaults))
+    }
+}
+
 /// Something that has a say about every path of a tree.
 pub(crate) trait Layer: Send + Sync + fmt::Debug {
     /// What is in force for `path`, where the code says `coded`.
-    fn apply(&self, path: &str, coded: &Configured) -> Configured;
+    fn apply(&self, path: &str, coded: &Coded) -> Configured;
 
     /// As [`apply`](Self::apply), or why that makes no sense for this path.
     #[cfg(feature = "policy")]
-    fn check(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<String>> {
+    fn check(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<String>> {
         Ok(self.apply(path, coded))
     }
 
-    /// What it says that means nothing in a tree with these paths.
+    /// What it says that means nothing in a tree with these paths, and with supervisors that have no children yet.
     #[cfg(feature = "policy")]
-    fn warnings(&self, paths: &[&str]) -> Vec<String> {
-        let _ = paths;
+    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
+        let _ = (paths, empty);
         Vec::new()
     }
 }

@@ -24,8 +24,9 @@
 //!         match msg {
 //!             LedgerMsg::Deposit(n) => {
 //!                 assert!(n > 0, "a deposit of {n}"); // a panic ends this incarnation, and nothing else
+//!                 // The audit is optional: if it is busy or down, that is not the end of the ledger.
+//!                 self.audit.cast(AuditMsg::Saw(n)).ok();
 //!                 self.balance += n;
-//!                 self.audit.send(AuditMsg::Saw(n)).await?;
 //!             }
 //!             LedgerMsg::Balance(reply) => { reply.send(self.balance); }
 //!         }
@@ -82,6 +83,45 @@
 //! The rules are Erlang/OTP's, to the letter where not said otherwise. [`Service`] holds the page of what a service must
 //! and must not do; [`Child`] has the table of defaults.
 //!
+//! # Peers that are busy or absent
+//!
+//! A peer may be busy, restarting, parked or down. That is no reason to crash, unless this life is useless without it:
+//!
+//! * What is optional gets a [`cast`](Handle::cast), whose refusal is handled (`.ok()`, or count it, or keep the message that
+//!   comes back).
+//! * A [`call`](Handle::call) and a [`send`](Handle::send) wait for room, up to a [limit](ServiceChild::wait_for_room); those
+//!   that must not wait are [`try_call`](Handle::try_call) and `cast`.
+//! * `?` is for a peer without which this life is useless. The change of state comes after it, so that a message that is
+//!   [redelivered](ServiceChild::redeliver) does not change it twice. An error with a [`PeerUnavailable`] in its chain does not
+//!   make that message poison.
+//!
+//! ```
+//! # use regrow::{CallError, Context, Handle, Reply, Service};
+//! # struct Order { item: u32 }
+//! # struct Orders { stock: Handle<StockMsg>, mail: Handle<u32>, placed: Vec<Order> }
+//! # enum StockMsg { Take(u32, Reply<bool>) }
+//! # enum OrderMsg { Place(Order, Reply<bool>) }
+//! # impl Service for Orders {
+//! #     type Msg = OrderMsg;
+//! async fn handle(&mut self, msg: OrderMsg, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
+//!     let OrderMsg::Place(order, reply) = msg;
+//!     let taken = match self.stock.call(|reply| StockMsg::Take(order.item, reply)).await {
+//!         Ok(taken) => taken,
+//!         // Busy or away, and it has not run: the customer may try again, and nothing has changed here.
+//!         Err(CallError::Refused(_) | CallError::NeverRan(_)) => false,
+//!         // It may have run. This life does not know what is true any more.
+//!         Err(error) => return Err(error.into()),
+//!     };
+//!     if taken {
+//!         self.mail.cast(order.item).ok(); // optional
+//!         self.placed.push(order);
+//!     }
+//!     reply.send(taken);
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
 //! # What a message may rely on
 //!
 //! * A refused message comes back in the error. A call that never ran says so. Nothing is dropped silently: what is shed
@@ -102,9 +142,13 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `Tree::run_until_signal`. `policy`: restart policies in a file, and in a
+//! name, which changes ractor's traits for all. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
+//!
+//! # The log lines
+//!
+#![doc = include_str!("log/lines.md")]
 //!
 //! # Layout
 //!
@@ -118,19 +162,22 @@
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
 //! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
-//! | `handle.rs`, `call/`, `error.rs` | what peers hold; calls and their fates; why a message came back |
+//! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
+//! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
-//! | `name.rs` | which names a child may have, and how deep a tree may be |
-//! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
+//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them |
+//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
+//! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
-//! | `event.rs`, `log.rs` | what subscribers see; the log lines |
-//! | `current.rs` | whose code a thread runs, and what its last panic said |
-//! | `time.rs` | arithmetic on time that cannot overflow |
+//! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
+//! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
+//! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
-//! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
+//! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
+//! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
@@ -158,9 +205,12 @@ mod current;
 mod dead;
 mod dependencies;
 mod directory;
+mod ending;
 mod error;
 mod event;
+mod gave_up;
 mod handle;
+mod hook;
 mod incarnation;
 mod layer;
 mod log;
@@ -169,11 +219,17 @@ mod name;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
+mod readiness;
 mod redelivery;
+mod room;
 mod rulebook;
+#[cfg(feature = "signal")]
+mod run_error;
 mod runtime;
 mod service;
 mod shutdown;
+#[cfg(feature = "signal")]
+mod signals;
 mod slot;
 mod supervisor;
 mod sync;
@@ -182,6 +238,9 @@ mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+mod unavailable;
+#[cfg(feature = "signal")]
+mod until_signal;
 mod watchdog;
 mod why;
 mod world;
@@ -193,8 +252,9 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Exit, Failure, GiveUp, Hang, Intensity,
-    Jitter, NotReady, On, Panic, Policy, PolicyError, Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Condition, Dependency, DependencyGone, Exit,
+    Failure, GiveUp, GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError,
+    Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
 };
 
 #[cfg(feature = "policy")]
@@ -205,14 +265,18 @@ pub use context::{Context, LinkedTask, NoMessages, TaskContext};
 pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{Entry, Kind, LookupError};
 pub use error::{CallError, Refusal, Returned, SendError};
-pub use event::{Event, EventKind, Events, Missed};
+pub use event::{Event, EventKind, Events, Missed, Outage};
+pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
-pub use mailbox::{DEFAULT_CAPACITY, Mailbox, OnRestart, Overflow, mailbox};
+pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
 pub use name::{NAME_MAX, NESTING_MAX, NameError};
+pub use readiness::{NotReadyError, ReadyError, Unready};
 pub use regrow_supervisors::Left;
+#[cfg(feature = "signal")]
+pub use run_error::RunError;
 pub use service::{Ignore, Service, ignore};
-pub use shutdown::ShutdownReport;
+pub use shutdown::{ShutdownReport, StopFailure, UncleanEnd};
 pub use slot::accounting::Accounting;
 pub use slot::status::{State, Status};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
@@ -221,4 +285,7 @@ pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
 pub use supervisor::partitioned::{PARTITIONS_MAX, Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};
+pub use unavailable::PeerUnavailable;
+#[cfg(feature = "signal")]
+pub use until_signal::RunUntilSignal;
 pub use why::Why;

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::incarnation::tasks::Tasks;
+use crate::room::{RoomWait, Rooms};
+use crate::slot::AnySlot;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 use crate::watchdog::{Vigil, Watchdog};
@@ -49,6 +51,14 @@ const AFFLICTED: u16 = 1024;
 /// Neither a stop nor a kill reaches it now, as if its code did not yield.
 #[cfg(feature = "chaos")]
 const STUBBORN: u16 = 2048;
+/// It is a thread, whose waits a stop ends.
+const INTERRUPTIBLE: u16 = 4096;
+/// It is a thread, and has seen that it is to stop.
+const TOLD: u16 = 8192;
+/// Its supervisor knows that it ends by itself.
+const LEAVING_TOLD: u16 = 16384;
+/// Its supervisor knows that it has ended, but for what it leaves behind.
+const REMAINS_TOLD: u16 = 32768;
 /// It is ready when it says so, and not as soon as it is up.
 const SAYS_READY: u16 = 512;
 
@@ -63,12 +73,18 @@ pub(crate) enum Waiting {
 
 pub(crate) struct Port {
     attempt: Attempt,
+    /// Around all code of the incarnation's, wherever it runs.
+    span: tracing::Span,
     facts: Arc<Facts>,
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: Mutex<Option<Arc<Extras>>>,
     /// What the watchdog sees, where there is one.
     vigil: OnceLock<Box<Vigil>>,
+    /// Where it waits for room, if it ever has.
+    rooms: OnceLock<Box<Rooms>>,
+    /// The slot that its incarnation is to live in.
+    home: OnceLock<Weak<dyn AnySlot>>,
 }
 
 /// What most incarnations never need.
@@ -87,9 +103,19 @@ struct Extras {
 }
 
 impl Port {
-    pub(crate) fn new(attempt: Attempt, facts: Arc<Facts>) -> Arc<Self> {
+    pub(crate) fn new(attempt: Attempt, span: tracing::Span, facts: Arc<Facts>) -> Arc<Self> {
         let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
-        Arc::new(Self { attempt, facts, signals, wakers, extras: Mutex::default(), vigil: OnceLock::new() })
+        Arc::new(Self {
+            attempt,
+            span,
+            facts,
+            signals,
+            wakers,
+            extras: Mutex::default(),
+            vigil: OnceLock::new(),
+            rooms: OnceLock::new(),
+            home: OnceLock::new(),
+        })
     }
 
     /// The extras, if there are any. To be called after a signal was set.
@@ -106,6 +132,47 @@ impl Port {
         self.attempt
     }
 
+    /// The span of the incarnation.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.span
+    }
+
+    /// Tells its supervisor from all others.
+    pub(crate) fn supervisor(&self) -> usize {
+        self.facts.number()
+    }
+
+    /// Whether the incarnation lives below this supervisor.
+    pub(crate) fn is_below(&self, supervisor: &str) -> bool {
+        let rest = self.facts.path().strip_prefix(supervisor);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// It ends by itself, as `exit`, and code of its own is still to run for that: the supervisor limits its time. Where the
+    /// supervisor has told it to end, it has limits already.
+    /// `true`: the supervisor should have its turn now, see [`give_way`](crate::incarnation::give_way).
+    pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
+        let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
+        if is_news {
+            self.facts.push(Fact::Leaving { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+        }
+        is_news
+    }
+
+    /// It has ended, as `exit`, but for what can only be dropped: the supervisor limits the time for that, unless it has been
+    /// killed and has limits already. What comes back is that of `tell_leaving`.
+    pub(crate) fn tell_remains(&self, exit: &Exit) -> bool {
+        let is_news = !self.has(KILL) && self.set_first(REMAINS_TOLD);
+        if is_news {
+            self.facts.push(Fact::Remains { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+        }
+        is_news
+    }
+
+    fn set_first(&self, signal: u16) -> bool {
+        self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
+    }
+
     /// The watchdog of the tree.
     pub(crate) fn watchdog(&self) -> &Watchdog {
         self.facts.watchdog()
@@ -118,6 +185,40 @@ impl Port {
 
     pub(crate) fn vigil_or_new(&self) -> &Vigil {
         self.vigil.get_or_init(Box::default)
+    }
+
+    pub(crate) fn rooms_or_new(&self) -> &Rooms {
+        self.rooms.get_or_init(Box::default)
+    }
+
+    /// The mailboxes in which it waits for room now.
+    pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
+        self.rooms.get().map(|rooms| rooms.waits()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_home(&self, slot: &Arc<dyn AnySlot>) {
+        // It is born once.
+        let _ = self.home.set(Arc::downgrade(slot));
+    }
+
+    pub(crate) fn home(&self) -> Option<Arc<dyn AnySlot>> {
+        self.home.get()?.upgrade()
+    }
+
+    /// Its blocking waits end when it is told to stop: it is a thread.
+    pub(crate) fn set_interruptible(&self) {
+        self.signals.fetch_or(INTERRUPTIBLE, Ordering::AcqRel);
+    }
+
+    /// The thread knows that it is to stop. What it waits for from now on belongs to its end, and only a kill cuts it short.
+    pub(crate) fn set_told(&self) {
+        self.signals.fetch_or(TOLD, Ordering::AcqRel);
+    }
+
+    /// Whether a thread that waits should go on.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        let is_new = self.has(STOP | BROKEN) && self.has(INTERRUPTIBLE) && !self.has(TOLD);
+        is_new || self.has(KILL | FENCED)
     }
 
     pub(crate) fn tell(&self, fact: Fact) {
@@ -166,12 +267,12 @@ impl Port {
         }
     }
 
-    /// Completes when the supervisor has asked it to stop, whoever waits for it.
+    /// Completes when the supervisor has asked it to stop, whoever waits for it; or when it is over.
     pub(crate) async fn told_to_stop(&self) {
         let extras = self.extras();
         let mut stopped = pin!(extras.stopped.notified());
         stopped.as_mut().enable();
-        if !self.is_told_to_stop() {
+        if !self.has(STOP | OVER | FENCED) {
             stopped.await;
         }
     }
@@ -201,7 +302,11 @@ impl Port {
 
     /// `false` when it was fenced before.
     pub(crate) fn fence(&self) -> bool {
-        self.signal(FENCED)
+        let is_first = self.signal(FENCED);
+        if let (true, Some(extras)) = (is_first, self.extras_if_any()) {
+            extras.stopped.notify_waiters();
+        }
+        is_first
     }
 
     pub(crate) fn leave(&self, exit: Exit) {
@@ -233,8 +338,12 @@ impl Port {
     }
 
     /// Links a task to the incarnation. `None` when that is over: the future is dropped.
-    pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
-        self.extras().tasks.spawn(self, future)
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        path: Arc<str>,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<AbortHandle> {
+        self.extras().tasks.spawn(self, path, future)
     }
 
     /// Aborts the linked tasks. None can be started any more.
@@ -242,6 +351,8 @@ impl Port {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_if_any() {
             extras.tasks.close(exit);
+            // After that, so that no linked task takes it for an order to stop.
+            extras.stopped.notify_waiters();
         }
     }
 

@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Intensity, Policy, Readiness, Restart};
+use regrow_supervisors::{ChildSpec, Intensity, Readiness, Restart};
 
 use crate::context::Inner;
+use crate::layer::Defaults;
 use crate::slot::again::Spare;
 use crate::supervisor::StartError;
 
@@ -52,14 +53,14 @@ pub(crate) fn check(
     path: &Arc<str>,
     times: u32,
     spec: &ChildSpec,
-    defaults: &Policy,
+    defaults: &Defaults,
     shared: Intensity,
 ) -> Result<(), StartError> {
     // A temporary child is never restarted, and charged to no budget.
     if times == 0 || spec.restart_type() == Restart::Temporary {
         return Ok(());
     }
-    let policy = spec.policy_rule().or(defaults);
+    let policy = defaults.complete(spec.policy_rule());
     let before_ready = match policy.readiness {
         Some(Readiness::WhenSaid) => policy.not_ready.as_ref().and_then(|not_ready| not_ready.budget),
         Some(Readiness::WhenUp) | None => None,

@@ -4,13 +4,15 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::{Chance, Exit, Failure};
+use regrow_supervisors::{Chance, Exit, Failure, Policy};
 
 use crate::layer::Layer;
 use crate::supervisor::terms::{ErrorType, Terms};
 
 pub(crate) struct Rulebook {
     layer: RwLock<Option<Arc<dyn Layer>>>,
+    /// What the root says for every service.
+    defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
     seed: u64,
     /// One change at a time.
@@ -24,6 +26,7 @@ impl Rulebook {
         let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
         Self {
             layer: RwLock::new(root.layer.clone()),
+            defaults: root.defaults.clone(),
             error_types,
             seed,
             #[cfg(feature = "policy")]
@@ -33,6 +36,10 @@ impl Rulebook {
 
     pub(crate) fn layer(&self) -> Option<Arc<dyn Layer>> {
         self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn defaults(&self) -> Option<&Arc<Policy>> {
+        self.defaults.as_ref()
     }
 
     #[cfg(feature = "policy")]

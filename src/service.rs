@@ -11,13 +11,17 @@
 //!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
 //! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost (unless
 //!    [redelivery](crate::ServiceChild::redeliver) is asked for) and a caller who waits for it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
-//! 4. **Not call itself.** The call is refused; two services that call each other at the same time wait for ever, so
+//! 4. **Expect peers to be busy or away.** What is optional gets a [`cast`](crate::Handle::cast) whose refusal is handled;
+//!    `?` is for a peer without which this life is useless, and the change of state comes after it: see
+//!    [the crate's page](crate#peers-that-are-busy-or-absent).
+//! 5. **Not call itself.** The call is refused, and so is a wait for room that would close a circle of services that wait for
+//!    each other. Two services that call each other at the same time, and find room, wait for ever, so
 //!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
 //!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in
 //!    which somebody has a watchdog, a circle that has stood for as long as its limit is found, and broken by ending one.
-//! 5. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
+//! 6. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
 //!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
-//! 6. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
+//! 7. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
 //!    process: that is a rule of Rust's, and nothing here can mend it.
 
 use crate::context::Context;
@@ -62,11 +66,12 @@ pub trait Service: Sized + Send + 'static {
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long.
-    /// Without a label it is the type of the messages.
+    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long,
+    /// and in the log and the [list](crate::DeadLetter::label) of dead letters. Without a label it is the type of the
+    /// messages.
     ///
-    /// Asked for every message, before it is handled, of services that are watched: it should be a `match` and nothing
-    /// more.
+    /// Asked for every message, before it is handled, of services that are watched, and for each message that dies: it
+    /// should be a `match` and nothing more.
     ///
     /// ```
     /// # use regrow::{Context, Service};
@@ -85,7 +90,13 @@ pub trait Service: Sized + Send + 'static {
     }
 
     /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
-    /// error; not after a panic or a kill. The child's shutdown time includes it.
+    /// error; not after a panic or a kill. The child's shutdown time limits it, however the end began. One that takes longer is
+    /// killed: after a request to stop the exit says so; after an error, or an end of its own choice, the exit stays what it
+    /// was, and the event [`Overran`](crate::EventKind::Overran) tells. (A child with [`Shutdown::Kill`](crate::Shutdown::Kill)
+    /// that leaves by itself has its [abandon time](crate::Abandon) instead.)
+    ///
+    /// While a group stops, the hook may call what it depends on, which stops later. A member that has stopped already refuses
+    /// the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast` waits for its next incarnation.
     ///
     /// # Errors
     ///

@@ -7,10 +7,31 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
+use crate::ending::Notes;
+use crate::gave_up::GaveUp;
+use crate::log::line;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Root;
 use crate::time::{later, part};
 use crate::tree::Tree;
+
+/// The longest time that is left, out of a limit, for what was killed to end.
+pub(crate) const LAST_PART: Duration = Duration::from_secs(1);
+
+/// When a bounded shutdown kills what is left, and when it abandons what a kill did not end. Without a limit neither
+/// comes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bounds {
+    pub(crate) kill_at: Option<Instant>,
+    pub(crate) abandon_at: Option<Instant>,
+}
+
+impl Bounds {
+    pub(crate) fn new(begun: Instant, limit: Duration) -> Self {
+        let kill = limit.saturating_sub(LAST_PART.min(part(limit, 4)));
+        Self { kill_at: Some(later(begun, kill)), abandon_at: Some(later(begun, limit)) }
+    }
+}
 
 impl Tree {
     /// Stops the tree in order, youngest child first, depth first, and waits for its end.
@@ -20,98 +41,237 @@ impl Tree {
     /// the same time, waits for the same end.
     pub async fn shutdown(&self) -> ShutdownReport {
         let begun = Instant::now();
-        self.begin_shutdown();
+        self.order_stop();
         self.report(begun).await
     }
 
-    /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say: what has not stopped after
-    /// three quarters of it is killed, and what is left at its end is abandoned.
+    /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say.
+    ///
+    /// The last quarter of the limit, and one second of it at most, is kept for the worst case. Then everything that is left
+    /// is killed at once, at all levels and in no order. What has not ended at the end of the limit is abandoned, and named
+    /// in the report. A limit of more than a century counts as a century.
     pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
         let begun = Instant::now();
-        self.begin_shutdown();
-        for (at, then) in [(part(limit, 4).saturating_mul(3), Fact::Kill), (limit, Fact::Abandon)] {
-            if tokio::time::timeout_at(later(begun, at), self.wait()).await.is_err() {
-                self.facts.push(then);
-            }
+        self.order_stop();
+        let Bounds { kill_at, abandon_at } = Bounds::new(begun, limit);
+        if !self.has_ended_by(kill_at).await {
+            let (path, children) = (self.path(), self.running());
+            line!(WARN, { path = %path, children }, "the limit is reached: killing all that is left");
+            self.kill_all();
+        }
+        if !self.has_ended_by(abandon_at).await {
+            self.facts.push(Fact::Abandon);
         }
         self.report(begun).await
     }
 
-    /// Waits for the end of the tree, which comes by a shutdown, by the root's giving up, or by a kill.
-    pub async fn wait(&self) -> Exit {
+    /// Waits for the end of the tree, and says how it came: by a shutdown, by the root's giving up, or by a kill.
+    ///
+    /// [`took`](ShutdownReport::took) is the time from the moment at which the root began to end.
+    pub async fn wait(&self) -> ShutdownReport {
+        let exit = self.ended().await;
+        let notes = self.world.ending.notes();
+        let took = notes.over.zip(notes.began).map(|(over, began)| over.saturating_sub(began));
+        self.reported(exit, notes, took.unwrap_or_default())
+    }
+
+    /// Whether the tree was told to end, or is ending without that: from the first signal of `run_until_signal`, or the order
+    /// to shut down, until after its end.
+    ///
+    /// A readiness probe answers *not ready* then. See also [`Directory::is_draining`](crate::Directory::is_draining).
+    pub fn is_draining(&self) -> bool {
+        self.world.ending.is_draining()
+    }
+
+    pub(crate) fn order_stop(&self) {
+        self.world.ending.begin_to_note();
+        self.facts.push(Fact::Stop(Exit::Shutdown));
+    }
+
+    /// Kills everything that is left, at all levels at once.
+    pub(crate) fn kill_all(&self) {
+        self.world.kill_all(self.path());
+        self.facts.push(Fact::Kill);
+    }
+
+    pub(crate) async fn ended(&self) -> Exit {
         match self.wait_for(|root| matches!(root, Root::Ended { .. })).await {
             Root::Ended { exit, .. } => exit,
             Root::Booting | Root::Up => Exit::Killed,
         }
     }
 
-    /// Runs until the tree ends by itself or the process is told to end (Ctrl-C, and SIGTERM on Unix); then shuts the
-    /// tree down.
-    ///
-    /// # Errors
-    ///
-    /// When the signal handlers cannot be installed. The tree is untouched then.
-    #[cfg(feature = "signal")]
-    pub async fn run_until_signal(&self) -> std::io::Result<ShutdownReport> {
-        let signal = async {
-            #[cfg(unix)]
-            {
-                let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-                tokio::select! {
-                    interrupted = tokio::signal::ctrl_c() => interrupted,
-                    _ = terminate.recv() => Ok(()),
-                }
+    /// Waits for the end, and no longer than until then.
+    pub(crate) async fn has_ended_by(&self, at: Option<Instant>) -> bool {
+        match at {
+            Some(at) => tokio::time::timeout_at(at, self.ended()).await.is_ok(),
+            None => {
+                self.ended().await;
+                true
             }
-            #[cfg(not(unix))]
-            tokio::signal::ctrl_c().await
-        };
-        tokio::select! {
-            signalled = signal => signalled?,
-            _ = self.wait() => {}
         }
-        Ok(self.shutdown().await)
     }
 
-    fn begin_shutdown(&self) {
-        self.world.begin_shutdown();
-        self.facts.push(Fact::Stop(Exit::Shutdown));
+    pub(crate) async fn report(&self, begun: Instant) -> ShutdownReport {
+        let exit = self.ended().await;
+        self.reported(exit, self.world.ending.notes(), begun.elapsed())
     }
 
-    async fn report(&self, begun: Instant) -> ShutdownReport {
-        let exit = self.wait().await;
-        let casualties = self.world.casualties();
-        ShutdownReport { exit, killed: casualties.killed, abandoned: casualties.abandoned, took: begun.elapsed() }
+    fn reported(&self, exit: Exit, notes: Notes, took: Duration) -> ShutdownReport {
+        let Notes { gave_up, failed, killed, unasked, abandoned, .. } = notes;
+        ShutdownReport { path: self.path().into(), exit, gave_up, failed, killed, unasked, abandoned, took }
     }
 }
 
-/// How a tree was shut down.
+/// How a tree ended.
+///
+/// The exit alone does not say whether the end was wanted: a root that gives up ends as `shutdown`, as one does that was
+/// asked to (OTP rule 28). [`is_clean`](Self::is_clean) does.
+///
+/// When displayed, it is one line:
+///
+/// ```text
+/// ended (shutdown) after 1.2s
+/// gave up on `app/http`: failed: Address already in use (os error 98) (the budget of 1 restart in 5s is used up); ended (shutdown) after 12.1ms
+/// ended (killed) after 25.0s; killed: app/worker-3; abandoned: app/report
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ShutdownReport {
+    /// The path of the root.
+    pub path: Arc<str>,
     /// How the root ended.
     pub exit: Exit,
+    /// Why the root ended itself, if it did: on which child it gave up, after which exit.
+    pub gave_up: Option<Arc<GaveUp>>,
+    /// Children that ended by a fault of their own while the tree stopped: a failure, a panic, a kill from outside.
+    pub failed: Vec<StopFailure>,
     /// Children that were asked to stop and had to be killed, in that order.
     pub killed: Vec<Arc<str>>,
+    /// Children that were killed before it was their turn to be asked: the tree was killed, or its limit was reached. Their
+    /// stop hooks did not run.
+    pub unasked: Vec<Arc<str>>,
     /// Children that a kill did not end, and that were left behind.
     pub abandoned: Vec<Arc<str>>,
     /// From the order to the end.
     pub took: Duration,
 }
 
+/// A child that ended by a fault of its own while its tree stopped.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StopFailure {
+    /// The child's full path.
+    pub path: Arc<str>,
+    /// How it ended.
+    pub exit: Exit,
+}
+
 impl ShutdownReport {
-    /// Whether everybody stopped as asked.
+    /// Whether the end was wanted, and every child stopped as asked.
+    ///
+    /// It was not if the root gave up or was killed, and if a child failed, panicked, was killed or was abandoned while the
+    /// tree stopped. Children that are to be killed ([`Shutdown::Kill`](crate::Shutdown::Kill)) do stop as asked.
     pub fn is_clean(&self) -> bool {
-        self.killed.is_empty() && self.abandoned.is_empty()
+        self.was_wanted()
+            && [&self.killed, &self.unasked, &self.abandoned].iter().all(|names| names.is_empty())
+            && self.failed.is_empty()
+    }
+
+    /// Whether the root ended because it was asked to, or because its work was done: it neither gave up nor was killed, nor
+    /// failed to boot. Some of its children may have ended badly: see [`is_clean`](Self::is_clean).
+    pub fn was_wanted(&self) -> bool {
+        self.gave_up.is_none() && matches!(self.exit, Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_))
+    }
+
+    /// The report, or an error if the end was not [clean](Self::is_clean): for a `main` that exits non-zero then.
+    ///
+    /// ```
+    /// # use regrow::{Supervisor, testing::Journal};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await?;
+    /// let report = tree.shutdown().await.into_result()?;
+    /// # assert!(report.is_clean()); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the end was not clean. The error carries the report, and says in one line what was wrong.
+    pub fn into_result(self) -> Result<Self, UncleanEnd> {
+        if self.is_clean() { Ok(self) } else { Err(UncleanEnd(Box::new(self))) }
     }
 }
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ended ({}) after {:.1?}", self.exit, self.took)?;
-        for (what, who) in [("killed", &self.killed), ("abandoned", &self.abandoned)] {
-            if !who.is_empty() {
-                write!(f, "; {what}: {}", who.join(", "))?;
-            }
+        if let Some(gave_up) = &self.gave_up {
+            write!(f, "{gave_up}; ")?;
         }
-        Ok(())
+        write!(f, "ended ({}) after {:.1?}", self.exit, self.took)?;
+        say_names(f, "failed while it stopped", &self.failed)?;
+        say_names(f, "killed", &self.killed)?;
+        say_names(f, "killed before it was asked", &self.unasked)?;
+        say_names(f, "abandoned", &self.abandoned)
     }
+}
+
+impl fmt::Display for StopFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path, self.exit)
+    }
+}
+
+/// A line has room for so many names.
+const NAMES_MAX: usize = 10;
+
+fn say_names(f: &mut fmt::Formatter<'_>, what: &str, names: &[impl fmt::Display]) -> fmt::Result {
+    for (at, name) in names.iter().take(NAMES_MAX).enumerate() {
+        if at == 0 { write!(f, "; {what}: {name}")? } else { write!(f, ", {name}")? }
+    }
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+/// An end of a tree that was not clean.
+///
+/// Displayed, and debugged as `main` does with its error, it is one line that says what was wrong.
+pub struct UncleanEnd(Box<ShutdownReport>);
+
+impl UncleanEnd {
+    #[cfg(feature = "signal")]
+    pub(crate) fn new(report: ShutdownReport) -> Self {
+        Self(Box::new(report))
+    }
+
+    /// How the tree ended.
+    pub fn report(&self) -> &ShutdownReport {
+        &self.0
+    }
+}
+
+impl fmt::Display for UncleanEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_in_one_line(f, &format!("the tree `{}` {}", self.0.path, self.0))
+    }
+}
+
+impl fmt::Debug for UncleanEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for UncleanEnd {}
+
+/// The text of a panic may have many lines, and the reason for an end is looked for on the last one.
+pub(crate) fn write_in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for (at, line) in text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+        if at > 0 {
+            f.write_str(" ")?;
+        }
+        f.write_str(line)?;
+    }
+    Ok(())
 }

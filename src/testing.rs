@@ -223,13 +223,14 @@ impl fmt::Debug for ProbeMsg {
 
 /// Waits until a status satisfies `test`, and returns it. The newest status counts, so short-lived ones may be missed:
 /// wait for a generation rather than for a state that passes.
+///
+/// # Panics
+///
+/// When the service is gone, and no status before that satisfied `test`.
 pub async fn until(mut watch: watch::Receiver<Status>, test: impl FnMut(&Status) -> bool) -> Status {
     // Copied out first: a guard that lives on would make this future one that is not `Send`.
     let status = watch.wait_for(test).await.ok().map(|status| *status);
-    match status {
-        Some(status) => status,
-        None => std::future::pending().await,
-    }
+    status.unwrap_or_else(|| panic!("the service is {}, and what is waited for will not come", *watch.borrow()))
 }
 
 /// Waits for an event that satisfies `test`, and returns it; `None` when the tree ends before one comes.

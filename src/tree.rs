@@ -12,7 +12,9 @@ use crate::dependencies::Graph;
 use crate::directory::{Entry, Kind, LookupError};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
+use crate::hook;
 use crate::incarnation::failure;
+use crate::log::line;
 use crate::rulebook::Rulebook;
 use crate::runtime;
 use crate::service::Ignore;
@@ -36,7 +38,7 @@ use crate::world::World;
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
 ///
 /// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
-/// Dropping it kills it, and says so in the log.
+/// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
     path: Arc<str>,
     pub(crate) facts: Arc<Facts>,
@@ -48,15 +50,16 @@ pub struct Tree {
 impl Tree {
     pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
         let tree = Self::launch(description).await?;
-        // Should this future be dropped here, `tree` is, and kills what has started.
+        // If this future is dropped here, `tree` is, and stops what is up.
         tree.booted().await
     }
 
     /// Sets a tree going, without waiting for its boot.
     pub(crate) async fn launch(description: Description) -> Result<Self, StartError> {
         runtime::check()?;
-        current::install_panic_hook();
+        hook::install();
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
+        plan.check_redelivery(plan.terms.defaults.as_ref())?;
         let path = plan.path.clone();
         let refusal = match current::catch(|| plan.init()) {
             Ok(Ok(())) => None,
@@ -69,8 +72,12 @@ impl Tree {
         }
         let mut error_types = Vec::new();
         plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
-        Graph::of(&plan, plan.terms.layer.as_deref(), |_| false)?.check()?;
+        let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?;
+        graph.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
+        for (path, dependencies) in graph.into_edges() {
+            world.stop_order.set(&path, dependencies);
+        }
         let (root, seen) = watch::channel(Root::Booting);
         let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());
         let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
@@ -99,14 +106,33 @@ impl Tree {
         self.world.supervisor_of(path)
     }
 
-    async fn booted(mut self) -> Result<Self, StartError> {
+    pub(crate) async fn booted(mut self) -> Result<Self, StartError> {
         match self.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended { exit, was_up: false } => Err(StartError::Boot { path: self.path.clone(), exit }),
+            Root::Ended { exit, was_up: false } => Err(self.boot_error(exit)),
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
+                #[cfg(feature = "policy")]
+                self.world.warn_of_policies();
                 Ok(self)
             }
         }
+    }
+
+    pub(crate) fn boot_error(&self, exit: Exit) -> StartError {
+        StartError::Boot { path: self.path.clone(), exit }
+    }
+
+    /// The tree is over.
+    #[cfg(feature = "signal")]
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.root.borrow(), Root::Ended { .. })
+    }
+
+    /// How many children run, supervisors left out.
+    pub(crate) fn running(&self) -> usize {
+        let listed = self.world.directory.under(&self.path);
+        let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
+        runs.count()
     }
 
     /// The root's name, with which every path begins.
@@ -236,9 +262,13 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
-            let when = if self.is_started { "it ran" } else { "it started" };
-            tracing::warn!(path = %self.path, "the tree was dropped while {when} and is killed; use `Tree::shutdown`");
-            self.facts.push(Fact::Kill);
+            if self.is_started {
+                line!(WARN, { path = %self.path }, "the tree was dropped while it ran and is killed: use `Tree::shutdown`");
+                self.facts.push(Fact::Kill);
+            } else {
+                line!(WARN, { path = %self.path }, "the start of the tree was dropped: what is up is stopped in order");
+                self.order_stop();
+            }
         }
     }
 }
@@ -252,10 +282,14 @@ impl fmt::Debug for Tree {
 /// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
 #[derive(Clone)]
 pub struct Directory {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
 }
 
 impl Directory {
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
     /// Finds a service by its full path.
     ///
     /// # Errors
@@ -286,7 +320,13 @@ impl Directory {
         Some(self.world.directory.get(path)?.kind)
     }
 
-    /// Follows the status of the child with this path, whatever its kind.
+    /// Whether the tree was told to end or is ending: see [`Tree::is_draining`]. A service finds the directory by
+    /// [`Context::directory`](crate::Context::directory).
+    pub fn is_draining(&self) -> bool {
+        self.world.ending.is_draining()
+    }
+
+    /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
     pub fn watch(&self, path: &str) -> Option<watch::Receiver<Status>> {
         Some(self.world.directory.get(path)?.slot.watch())
     }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
 
 use crate::directory::LookupError;
+use crate::gave_up::GaveUp;
+use crate::room::LONG;
+use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
 use crate::world::World;
 
@@ -53,14 +56,22 @@ pub struct Why {
     pub budget: Option<Left>,
     /// How long until it is tried next, where a time is set.
     pub next_try: Option<Duration>,
+    /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
+    pub waits_for_room: Option<(Arc<str>, Duration)>,
     /// Services that it waits for. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
     /// It is parked, or on probation after that.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
     pub reset_after: Option<Duration>,
     /// The supervisor that does not run, and has to first.
     pub supervisor: Option<Arc<str>>,
+    /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
+    pub gave_up: Option<Arc<GaveUp>>,
+    /// Of a child whose supervisor does not run because it gave up on it: why it did.
+    pub given_up: Option<Arc<GaveUp>>,
 }
 
 impl Why {
@@ -77,10 +88,14 @@ impl Why {
             steps: 0,
             budget: None,
             next_try: None,
+            waits_for_room: None,
             waits_for: Vec::new(),
+            lost: Vec::new(),
             is_half_open: false,
             reset_after: None,
             supervisor: None,
+            gave_up: None,
+            given_up: None,
         }
     }
 
@@ -95,6 +110,7 @@ impl Why {
             budget: why.budget,
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
+            lost: why.lost,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
             ..Self::unknown(path, status)
@@ -105,15 +121,48 @@ impl Why {
 impl World {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
         let not_found = || LookupError::NotFound { path: path.into() };
-        let status = self.directory.get(path).ok_or_else(not_found)?.slot.status();
-        let Some((scope, name)) = path.rsplit_once('/') else { return Ok(Why::unknown(path.into(), status)) };
+        let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
+        let known = self.why_by_its_supervisor(path, slot.status()).await?;
+        Ok(Why { waits_for_room: room_wait(&*slot), ..known })
+    }
+
+    async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: Status) -> Result<Why, LookupError> {
+        let not_found = || LookupError::NotFound { path: path.into() };
+        let Some((scope, name)) = path.rsplit_once('/') else {
+            return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
+        };
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
-            Ok(Some((why, now))) => Why::known(path.into(), status, why, now),
+            Ok(Some((why, gave_up, now))) => Why { gave_up, ..Why::known(path.into(), status, why, now) },
             Ok(None) => Why::unknown(path.into(), status),
-            Err(_) => Why { supervisor: Some(scope.into()), ..Why::unknown(path.into(), status) },
+            Err(_) => {
+                let chain = self.last_give_up_above(scope).await;
+                let (gave_up, given_up) =
+                    (chain.as_ref().and_then(|chain| chain.by(path)), chain.as_ref().and_then(|chain| chain.on(path)));
+                Why { supervisor: Some(scope.into()), gave_up, given_up, ..Why::unknown(path.into(), status) }
+            }
         })
     }
+
+    /// What the supervisor `scope`, which does not run, gave up on, as the nearest supervisor above that runs knows it, or as
+    /// the end of the root says.
+    async fn last_give_up_above(self: &Arc<Self>, scope: &str) -> Option<Arc<GaveUp>> {
+        let mut below = scope;
+        while let Some((above, name)) = below.rsplit_once('/') {
+            if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
+                return known.and_then(|(_, gave_up, _)| gave_up);
+            }
+            below = above;
+        }
+        self.ending.root_gave_up()
+    }
+}
+
+/// The longest wait for room of the incarnation that lives there.
+fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
+    let tenant = slot.life().tenant()?;
+    let oldest = tenant.room_waits().into_iter().next()?;
+    Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
 }
 
 impl fmt::Display for Why {
@@ -121,6 +170,7 @@ impl fmt::Display for Why {
         write!(f, "`{}` ", self.path)?;
         self.say_where(f)?;
         self.say_what_led_here(f)?;
+        self.say_who_gave_up(f)?;
         self.say_what_is_left(f)
     }
 }
@@ -154,7 +204,14 @@ impl Why {
         if !self.waits_for.is_empty() {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
         }
-        Ok(())
+        if let Some((peer, waited)) = &self.waits_for_room {
+            write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
+        }
+        match self.lost.len() {
+            0 => Ok(()),
+            1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
+            _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+        }
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,6 +228,18 @@ impl Why {
             Some((place, then)) => write!(f, " Rule {} fired: {}.", place + 1, then.word()),
             None => Ok(()),
         }
+    }
+
+    fn say_who_gave_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gave_up) = &self.gave_up {
+            write!(f, " It {gave_up}.")?;
+        }
+        if let Some(given_up) = &self.given_up {
+            write!(f, " That one gave up on it: ")?;
+            given_up.say_why(f)?;
+            f.write_str(".")?;
+        }
+        Ok(())
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

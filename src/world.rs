@@ -1,24 +1,28 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
-use tracing::level_filters::LevelFilter;
 
-use crate::dead::Graves;
+use crate::call::Fate;
+use crate::dead::{DeadReason, Graves};
+use crate::dependencies::InForce;
 use crate::directory::{Directory, Facet, Kind, LookupError};
+use crate::ending::Ending;
 use crate::event::{Event, EventKind};
-use crate::log::{self, Limiter};
+use crate::log::{self, Log};
 use crate::port::Port;
+use crate::readiness::Required;
 use crate::rulebook::Rulebook;
-use crate::slot::AnySlot;
+use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
+use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
+use crate::supervisor::stop_order::StopOrder;
 use crate::sync::lock;
 use crate::time::later;
 use crate::watchdog::Watchdog;
@@ -30,18 +34,18 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
     graves: Mutex<Burials>,
-    limiter: Mutex<Limiter>,
+    pub(crate) log: Log,
     pub(crate) rulebook: Rulebook,
+    pub(crate) in_force: InForce,
+    pub(crate) required: Required,
     #[cfg(feature = "chaos")]
     pub(crate) infirmary: crate::chaos::seam::Infirmary,
     epoch: Instant,
-    is_shutting_down: AtomicBool,
-    /// The root is ending: whoever ends now does not come back.
-    is_ending: AtomicBool,
-    /// Rung when the root begins to end.
-    pub(crate) ending: Arc<Notify>,
-    casualties: Mutex<Casualties>,
+    pub(crate) ending: Ending,
+    /// Calls whose incarnation has ended, and whose reply was kept or handed on.
+    open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) stop_order: StopOrder,
 }
 
 /// Where events go.
@@ -62,29 +66,23 @@ enum Burials {
     Over,
 }
 
-/// Who did not stop as asked.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Casualties {
-    pub(crate) killed: Vec<Arc<str>>,
-    pub(crate) abandoned: Vec<Arc<str>>,
-}
-
 impl World {
     pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
         Arc::new(Self {
             rulebook,
+            in_force: InForce::default(),
+            required: Required::default(),
             #[cfg(feature = "chaos")]
             infirmary: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             graves: Mutex::new(Burials::Unasked),
-            limiter: Mutex::new(Limiter::default()),
+            log: Log::new(),
             epoch: Instant::now(),
-            is_shutting_down: AtomicBool::new(false),
-            is_ending: AtomicBool::new(false),
-            ending: Arc::default(),
-            casualties: Mutex::default(),
+            ending: Ending::default(),
+            open_calls: Mutex::default(),
             watchdog: Arc::default(),
+            stop_order: StopOrder::default(),
         })
     }
 
@@ -133,6 +131,18 @@ impl World {
         later(self.epoch, at)
     }
 
+    /// The spec of what has this path is forgotten.
+    pub(crate) fn forget(&self, path: &str) {
+        self.in_force.forget(path);
+        self.required.forget(path);
+        self.directory.forget_below(path);
+    }
+
+    /// When this is, as the machines count it.
+    pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
+        moment.saturating_duration_since(self.epoch.into_std())
+    }
+
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         let mut events = lock(&self.events);
         if let Stream::Unheard = *events {
@@ -171,46 +181,84 @@ impl World {
 
     /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
     pub(crate) fn begin_to_end(&self) {
-        if !self.is_ending.swap(true, Ordering::AcqRel) {
+        if self.ending.begin(self.now()) {
             self.directory.close_vacant();
-            self.ending.notify_waiters();
+            self.ending.begins.notify_waiters();
         }
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.is_ending.load(Ordering::Acquire)
+        self.ending.has_begun()
+    }
+
+    /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
+    pub(crate) fn kill_all(&self, root: &str) {
+        self.ending.begin_to_note();
+        self.ending.hurry();
+        for (_, listed) in self.directory.under(root) {
+            if let Some(Control::Supervisor(facts)) = listed.slot.control() {
+                facts.push(Fact::Kill);
+            }
+        }
     }
 
     /// The tree is over: every slot is closed and every stream of events ends.
     pub(crate) fn end(&self) {
+        self.ending.is_over(self.now());
         self.watchdog.end();
         self.directory.close_all();
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
+        self.log.end();
         let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
         if let Burials::To(graves) = graves {
             graves.end();
+            if graves.have_been_used() {
+                // A letter may hold the reply, and no service is left to answer.
+                let open = std::mem::take(&mut *lock(&self.open_calls));
+                open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
+            }
         }
+    }
+
+    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
+    pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
+        let is_open = |call: &Weak<dyn Fate>| call.strong_count() > 0;
+        let mut open = lock(&self.open_calls);
+        if open.len() + calls.len() > open.capacity() {
+            open.retain(is_open);
+        }
+        open.extend(calls.into_iter().filter(is_open));
     }
 
     /// Tells subscribers and the log.
     pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
+        let level = log::level(&kind);
+        self.tell_at(level, path, generation, kind);
+    }
+
+    /// As [`tell`](Self::tell), with another level in the log.
+    pub(crate) fn tell_at(
+        &self,
+        level: tracing::Level,
+        path: &Arc<str>,
+        generation: impl FnOnce() -> u64,
+        kind: EventKind,
+    ) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
             Stream::Unheard | Stream::Over => None,
         };
-        let is_logged = log::level(&kind) <= LevelFilter::current();
+        let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
-            lock(&self.limiter).forget(path);
+            self.log.forget(path);
         }
         if !is_logged && sender.is_none() {
             return;
         }
         let event = Event { path: path.clone(), generation: generation(), kind };
         if is_logged {
-            let at = self.now();
-            let verdict = lock(&self.limiter).admit(&event, at);
-            log::write(&event, verdict);
+            self.log.event(&event, level);
         }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.
@@ -218,33 +266,20 @@ impl World {
         }
     }
 
-    pub(crate) fn begin_shutdown(&self) {
-        self.is_shutting_down.store(true, Ordering::Release);
+    /// The level at which the log wants to know of a letter that died of this.
+    pub(crate) fn wants_letter(&self, reason: &DeadReason) -> Option<tracing::Level> {
+        Log::wants_letter(reason, self.ending.is_noting())
     }
 
-    pub(crate) fn note_killed(&self, path: &Arc<str>) {
-        if self.is_shutting_down.load(Ordering::Acquire) {
-            lock(&self.casualties).killed.push(path.clone());
-        }
-    }
-
-    /// Fences an incarnation that does not end, and tells who it is, once.
-    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) {
+    /// Fences an incarnation that does not end, and tells who it is, once. Whether that was now.
+    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) -> bool {
         let generation = slot.status().generation;
-        if slot.life().fence(port, &port.verdict(Exit::Killed)) {
-            self.tell_abandoned(path, generation);
+        let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));
+        if is_new {
+            self.ending.abandoned(path);
+            self.tell(path, || generation, EventKind::Abandoned);
             port.wake();
         }
-    }
-
-    pub(crate) fn tell_abandoned(&self, path: &Arc<str>, generation: u64) {
-        if self.is_shutting_down.load(Ordering::Acquire) {
-            lock(&self.casualties).abandoned.push(path.clone());
-        }
-        self.tell(path, || generation, EventKind::Abandoned);
-    }
-
-    pub(crate) fn casualties(&self) -> Casualties {
-        lock(&self.casualties).clone()
+        is_new
     }
 }

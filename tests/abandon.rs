@@ -74,7 +74,7 @@ fn blocker(name: &str, gate: &Gate) -> (ServiceChild<Msg>, Told) {
 }
 
 fn assert_crashed(outcome: &Result<u64, CallError<Msg>>) {
-    assert!(matches!(outcome, Err(CallError::Crashed(Exit::Killed))), "{outcome:?}");
+    assert!(matches!(outcome, Err(CallError::Crashed { exit: Exit::Killed, .. })), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

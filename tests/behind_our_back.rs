@@ -96,7 +96,7 @@ async fn spied(tree: &Tree, path: &str) -> ActorCell {
         match soon("the cell", spy.call(Ask)).await {
             Ok(cell) => return cell,
             // Handed on to an actor that was killed before it came to it: the law ends at the hand-over.
-            Err(CallError::Unanswered | CallError::Crashed(_)) => {}
+            Err(CallError::Unanswered { .. } | CallError::Crashed { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -248,7 +248,7 @@ async fn a_killed_root_ends_the_tree() {
     let (a, b) = (probe(&tree, "app/a"), probe(&tree, "app/sub/b"));
     let call = b.call(ProbeMsg::Keep);
     spied(&tree, "app/spy").await.kill();
-    assert_eq!(soon("the end", tree.wait()).await.kind(), "killed");
+    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "killed");
     soon("the call", call).await.unwrap_err();
     for handle in [a, b] {
         assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);

@@ -114,6 +114,33 @@ fn mail_is_held_delayed_dropped_and_reordered_and_the_law_holds() {
     assert!((79..=81).contains(&a.accepted), "{a:?}");
 }
 
+/// Found with an order service: a mailbox that was full for one second refused every call, and the process was over.
+#[tokio::test(start_paused = true)]
+async fn calls_and_sends_wait_while_a_mailbox_is_made_full_and_go_on_in_order_when_it_is_healed() {
+    let tree = tree(1).await;
+    let (chaos, a) = (Chaos::new(&tree), probe(&tree, "app/a"));
+    let full = Experiment::new("full").target("**").lasting(Fault::MailboxFull, "app/a", When::At(vec![MS]), SEC);
+    let traffic = async {
+        while a.try_call(ProbeMsg::Generation).await.is_ok() {
+            tokio::time::sleep(MS).await;
+        }
+        assert_eq!(a.cast(ProbeMsg::Note(0)).unwrap_err().refusal(), regrow::Refusal::Full);
+        let senders = (1..=5).map(|number| {
+            let a = a.clone();
+            tokio::spawn(async move { a.send(ProbeMsg::Note(number)).await })
+        });
+        let senders: Vec<_> = senders.collect();
+        tokio::task::yield_now().await;
+        assert_eq!(a.call(ProbeMsg::Noted).await.unwrap(), [1, 2, 3, 4, 5]);
+        for sender in senders {
+            sender.await.unwrap().unwrap();
+        }
+    };
+    let (report, ()) = tokio::join!(chaos.run(full), traffic);
+    report.unwrap();
+    tree.shutdown().await;
+}
+
 // Only messages that can be copied can come twice.
 #[test]
 fn messages_come_twice_where_they_can_be_copied() {

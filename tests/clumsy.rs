@@ -83,7 +83,8 @@ async fn a_panic_on_the_way_out_is_told_by_name_and_stops_nobody_else_from_stopp
         told(&tree.lookup("app/clumsy").unwrap(), place).await;
         journal.take();
         let report = soon("the end", tree.shutdown()).await;
-        assert!(report.is_clean() && matches!(report.exit, Exit::Shutdown), "{report}");
+        assert!(report.was_wanted() && matches!(report.exit, Exit::Shutdown), "{report}");
+        assert_eq!(report.failed.iter().map(|fault| &*fault.path).collect::<Vec<_>>(), ["app/clumsy"], "{report}");
         assert_eq!(journal.take(), ["end b#1", "end a#1"]);
         let story = heard_to_the_end(&mut events).await;
         for what in ["exited", "did not stop as asked"] {

@@ -10,7 +10,11 @@ mod mail;
 use mail::*;
 
 fn numbers(letters: &[DeadLetter]) -> Vec<u64> {
-    letters.iter().map(|letter| number_in(letter.clone())).collect()
+    let number = |job: &Job| match job {
+        Job::Keep(value) => *value.downcast_ref().expect("a parcel"),
+        Job::Run(_) => panic!("another message"),
+    };
+    letters.iter().map(|letter| letter.peek(number).unwrap()).collect()
 }
 
 fn number_in(letter: DeadLetter) -> u64 {

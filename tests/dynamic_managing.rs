@@ -144,6 +144,7 @@ async fn under_a_storm_of_orders_and_kills_nothing_is_left_over_and_the_books_ba
                         // A start that is terminated or killed meanwhile fails.
                         Ok(()) | Err(ManageError::Failed { .. }) => {}
                         Err(ManageError::AlreadyStarted { .. } | ManageError::NotFound { .. }) => {}
+                        Err(ManageError::Stopping { .. }) => {}
                         Err(error) => panic!("{error:?}"),
                     }
                     answered.fetch_add(1, SeqCst);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{CallError, Child, Context, Handle, Reply, SendError, Service, Strategy};
+use regrow::{Call, CallError, Child, Context, Handle, Reply, SendError, Service, Strategy};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -59,7 +59,7 @@ async fn errors_work_with_anyhow_though_the_message_is_not_sync() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_are_lower_case_and_have_no_full_stop_and_a_refusal_names_the_service() {
+async fn errors_are_lower_case_and_have_no_full_stop_and_name_the_service_and_the_type_of_message() {
     let journal = Journal::new();
     let tree = forgiving(Strategy::OneForOne).child(journal.probe("probe").capacity(1));
     let tree = soon(tree.start()).await.unwrap();
@@ -80,7 +80,19 @@ async fn errors_are_lower_case_and_have_no_full_stop_and_a_refusal_names_the_ser
         let begin = text.trim_start_matches('`').chars().next().unwrap();
         assert!(begin.is_lowercase() && !text.ends_with('.'), "{text}");
     }
-    for text in refusals {
+    for text in fates.iter().chain(&refusals) {
         assert!(text.contains("app/probe"), "does not name its service: {text}");
     }
+    // The last one is about no message.
+    for text in fates.iter().chain(&refusals[..refusals.len() - 1]) {
+        assert!(text.contains("`ProbeMsg`"), "does not name the type of the message: {text}");
+    }
+    assert_eq!(fates[0], "`app/probe` dropped the reply to `ProbeMsg` without answering");
+}
+
+#[test]
+fn errors_stay_small() {
+    assert!(size_of::<SendError<[u8; 500]>>() <= 8);
+    assert!(size_of::<CallError<[u8; 500]>>() <= 80, "{}", size_of::<CallError<[u8; 500]>>());
+    assert!(size_of::<Call<[u8; 500], u64>>() <= 48, "{}", size_of::<Call<[u8; 500], u64>>());
 }

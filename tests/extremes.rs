@@ -132,6 +132,44 @@ async fn timers_and_calls_take_the_longest_and_the_shortest_time() {
 }
 
 #[tokio::test]
+async fn a_wait_for_room_and_for_readiness_takes_the_longest_and_the_shortest_time() {
+    let journal = Journal::new();
+    let full = |name, limit| journal.probe(name).capacity(1).wait_for_room(limit);
+    let tree = app().child(full("long", LONG)).child(full("short", Duration::ZERO)).start().await.unwrap();
+    assert!(soon("readiness", tree.ready(LONG)).await.is_ok() && tree.ready(Duration::ZERO).await.is_ok());
+    for path in ["app/long", "app/short"] {
+        let probe = probe(&tree, path);
+        probe.cast(ProbeMsg::Hang).unwrap();
+        soon("the message", async {
+            while probe.accounting().in_hand == 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        probe.cast(ProbeMsg::Note(1)).unwrap();
+    }
+    let error = soon("the refusal", probe(&tree, "app/short").send(ProbeMsg::Note(2))).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::Full);
+    let long = probe(&tree, "app/long");
+    let waits = {
+        let long = long.clone();
+        std::thread::spawn(move || long.blocking_call_within(LONG, ProbeMsg::Generation))
+    };
+    let mut send = std::pin::pin!(long.send(ProbeMsg::Note(2)));
+    assert!(tokio::time::timeout(100 * MS, &mut send).await.is_err(), "there is no room");
+    let late = long.clone();
+    let late = move || late.blocking_call_within(Duration::ZERO, ProbeMsg::Generation);
+    assert!(soon("the limit", tokio::task::spawn_blocking(late)).await.unwrap().is_err());
+    long.kill().unwrap();
+    soon("room", send).await.unwrap();
+    let called = soon("the answer", tokio::task::spawn_blocking(|| waits.join().unwrap())).await.unwrap();
+    assert_eq!(called.unwrap(), 2);
+    // It still hangs.
+    probe(&tree, "app/short").kill().unwrap();
+    tree.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_time_of_a_policy_that_is_zero_or_longer_than_a_year_is_refused_and_named() {
     let tree = app().start().await.unwrap();
     let policy = Policy::default;

@@ -174,7 +174,7 @@ async fn a_kill_counts_against_the_budget() {
     handle.kill().unwrap();
     until_generation(&handle, 2).await;
     handle.kill().unwrap();
-    assert!(matches!(soon(tree.wait()).await, Exit::Shutdown));
+    assert!(matches!(soon(tree.wait()).await.exit, Exit::Shutdown));
 }
 
 #[tokio::test]

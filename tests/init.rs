@@ -161,6 +161,6 @@ async fn at_a_restart_its_failure_is_tried_again_and_costs_the_budget_above() {
     assert_eq!(soon("a", a.call(ProbeMsg::Noted)).await.unwrap(), [1], "the queue waits through it all");
     // All three are spent.
     tree.kill("app/s").unwrap();
-    assert!(matches!(soon("the end", tree.wait()).await, Exit::Shutdown));
+    assert!(matches!(soon("the end", tree.wait()).await.exit, Exit::Shutdown));
     assert_eq!(a.status().state, State::Gone);
 }

@@ -134,7 +134,7 @@ async fn killing_the_root_ends_the_tree() {
     let (a, mut events) = (probe(&tree, "app/a"), tree.events());
     journal.take();
     tree.kill("app").unwrap();
-    assert_eq!(soon("the end", tree.wait()).await.kind(), "killed");
+    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "killed");
     assert_eq!(journal.take(), ["end c#1", "end b#1", "end a#1"]);
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
     while soon("the end of the events", events.next()).await.is_some() {}
@@ -181,7 +181,7 @@ async fn killing_an_attempt_to_start_ends_it_and_another_is_made() {
     assert_eq!(heard(&mut events), story);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     tree.kill("app/a").unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown", "both units were spent");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown", "both units were spent");
 }
 
 // OTP rule 107.
@@ -234,7 +234,7 @@ async fn a_sibling_that_kills_another_while_it_starts_causes_one_more_group_rest
     assert_eq!(journal.take(), [&first[..], &["end last#2", "start victim#3", "start last#3"]].concat());
     assert_eq!(starts.made(), 3);
     tree.kill("app/last").unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown", "both units were spent");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown", "both units were spent");
 }
 
 // A service may kill its own supervisor: it is only a message to it.

@@ -159,7 +159,7 @@ async fn every_call_that_races_with_kills_completes_and_none_runs_twice() {
                             assert_eq!(answer, number);
                             answered.push(number);
                         }
-                        Err(CallError::Crashed(Exit::Killed)) => crashed += 1,
+                        Err(CallError::Crashed { exit: Exit::Killed, .. }) => crashed += 1,
                         Err(error) => panic!("call {number}: {error:?}"),
                     }
                 }
@@ -276,7 +276,7 @@ async fn a_thread_that_is_killed_again_and_again_finishes_what_it_has_in_hand() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_law_holds_while_everything_is_shed_and_the_tree_goes_down() {
-    for overflow in [Overflow::Refuse, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest] {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
         let describe =
             |child: ServiceChild<Shot>| child.capacity(8).overflow(overflow).on_restart(regrow::OnRestart::Drop);
         let (tree, handle, _record) = target(1, describe).await;
@@ -310,7 +310,7 @@ async fn the_law_holds_while_everything_is_shed_and_the_tree_goes_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_that_races_with_the_end_of_the_tree_completes() {
     for round in 0..300 {
-        let (tree, handle, _record) = target(1, |child| child.capacity(4).overflow(Overflow::Wait)).await;
+        let (tree, handle, _record) = target(1, |child| child.capacity(4)).await;
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
                 let handle = handle.clone();
@@ -319,7 +319,7 @@ async fn every_call_that_races_with_the_end_of_the_tree_completes() {
                         match soon(handle.call(|reply| Shot::Call(0, reply))).await {
                             Ok(_) => {}
                             Err(error) if error.is_safe_to_repeat() => return,
-                            Err(CallError::Crashed(Exit::Killed)) if round % 2 == 0 => return,
+                            Err(CallError::Crashed { exit: Exit::Killed, .. }) if round % 2 == 0 => return,
                             Err(error) => panic!("{error:?}"),
                         }
                     }

@@ -1,5 +1,8 @@
 //! Managing a running supervisor: OTP's calls, live (OTP section 11).
 
+#[path = "common/tree.rs"]
+mod common;
+
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
@@ -208,7 +211,7 @@ async fn the_end_of_a_significant_child_ends_its_supervisor() -> anyhow::Result<
         .start()
         .await?;
     tree.lookup::<ProbeMsg>("job/work")?.cast(ProbeMsg::Stop)?;
-    assert_eq!(tree.wait().await.to_string(), "shutdown");
+    assert_eq!(tree.wait().await.exit.to_string(), "shutdown");
     assert_eq!(journal.take(), ["start helper#1", "start work#1", "end work#1", "end helper#1"]);
     Ok(())
 }
@@ -249,7 +252,48 @@ async fn during_a_shutdown_nobody_waits_for_an_elder_that_is_dead() -> anyhow::R
         }))
         .await?;
     let report = tree.shutdown().await;
-    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.was_wanted(), report.failed.len()), (true, 1), "the elder was killed: {report}");
     assert!(report.took < Duration::from_secs(1), "{report}");
+    Ok(())
+}
+
+/// A probe whose stop hook takes a second.
+fn slow(journal: &Journal) -> regrow::ServiceChild<()> {
+    common::Slow::child("slow", journal, common::SEC)
+}
+
+// Found by the reports of other systems (membrane_core #889): the name of a child that was stopping was "already started".
+#[tokio::test(start_paused = true)]
+async fn orders_about_a_child_that_is_stopping_say_so() -> anyhow::Result<()> {
+    let journal = Journal::new();
+    let pool = regrow::DynamicSupervisor::new("pool").template(|journal: Journal| slow(&journal));
+    let tree = Supervisor::one_for_one("app").child(slow(&journal)).child(pool).start().await?;
+    let (app, pool) = (tree.supervisor("app")?, tree.dynamic("app/pool")?);
+    let sessions = pool.template::<Journal>()?;
+    sessions.start_child(journal.clone()).await?;
+    let orders = tokio::spawn({
+        let (app, pool) = (app.clone(), pool.clone());
+        async move { tokio::join!(app.terminate_child("slow"), pool.terminate_child("slow")) }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let refused = [
+        app.start_child(slow(&journal)).await.unwrap_err(),
+        app.restart_child("slow").await.unwrap_err(),
+        app.delete_child("slow").await.unwrap_err(),
+        app.revive("slow").await.unwrap_err(),
+        pool.start_child(slow(&journal)).await.unwrap_err(),
+        sessions.start_child(journal.clone()).await.unwrap_err(),
+        pool.revive("slow").await.unwrap_err(),
+    ];
+    for error in refused {
+        assert!(matches!(error, ManageError::Stopping { .. }), "{error}");
+        assert!(error.to_string().ends_with("slow` is stopping: wait for its end first"), "{error}");
+    }
+    let (first, second) = orders.await?;
+    first?;
+    second?;
+    app.restart_child("slow").await?;
+    pool.start_child(slow(&journal)).await?;
+    tree.shutdown().await;
     Ok(())
 }

@@ -20,12 +20,19 @@ async fn full(capacity: usize, overflow: Overflow) -> (Tree, Handle<Job>, Held, 
 
 fn ask(handle: &Handle<Job>, log: &Log, number: u64) -> Call<Job, u64> {
     let log = log.clone();
-    handle.call(move |reply: Reply<u64>| {
-        run(async move |_| {
-            log.write(number);
-            reply.send(number);
-            Ok(())
-        })
+    handle.call(move |reply| notes(log, number, reply))
+}
+
+fn try_ask(handle: &Handle<Job>, log: &Log, number: u64) -> Call<Job, u64> {
+    let log = log.clone();
+    handle.try_call(move |reply| notes(log, number, reply))
+}
+
+fn notes(log: Log, number: u64, reply: Reply<u64>) -> Job {
+    run(async move |_| {
+        log.write(number);
+        reply.send(number);
+        Ok(())
     })
 }
 
@@ -73,10 +80,10 @@ async fn the_capacity_holds_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn refuse_gives_cast_and_call_back() {
+async fn refuse_gives_cast_and_try_call_back() {
     let (_tree, handle, held, log) = full(2, Overflow::Refuse).await;
     assert_eq!(refusal(handle.cast(log.note(2))), Refusal::Full);
-    match soon(ask(&handle, &log, 3)).await.unwrap_err() {
+    match soon(try_ask(&handle, &log, 3)).await.unwrap_err() {
         CallError::Refused(error) => assert_eq!(error.refusal(), Refusal::Full),
         error => panic!("{error:?}"),
     }
@@ -87,15 +94,17 @@ async fn refuse_gives_cast_and_call_back() {
 }
 
 #[tokio::test]
-async fn wait_lets_calls_wait_and_refuses_casts_which_cannot() {
-    let (_tree, handle, held, log) = full(2, Overflow::Wait).await;
-    assert_eq!(refusal(handle.cast(log.note(2))), Refusal::Full);
-    let mut call = ask(&handle, &log, 3);
-    assert!(is_waiting(&mut call).await);
-    assert_eq!(handle.accounting().accepted, 3, "a call that waits for room is not accepted yet");
-    held.release();
-    assert_eq!(soon(call).await.unwrap(), 3);
-    assert_eq!(log.seen(), [0, 1, 3]);
+async fn a_call_waits_for_room_whatever_the_policy() {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
+        let (_tree, handle, held, log) = full(2, overflow).await;
+        let mut call = ask(&handle, &log, 3);
+        assert!(is_waiting(&mut call).await);
+        let books = handle.accounting();
+        assert_eq!((books.accepted, books.dead_lettered), (3, 0), "a call that waits for room is not accepted yet");
+        held.release();
+        assert_eq!(soon(call).await.unwrap(), 3);
+        assert_eq!(log.seen(), [0, 1, 3]);
+    }
 }
 
 #[tokio::test]
@@ -113,7 +122,7 @@ async fn drop_oldest_returns_the_oldest_call() {
     let (_tree, handle) = tree_of(worker("worker").capacity(2).overflow(Overflow::DropOldest)).await;
     let (held, log) = (busy(&handle).await, Log::default());
     let oldest = ask(&handle, &log, 0);
-    let newest = [ask(&handle, &log, 1), ask(&handle, &log, 2)];
+    let newest = [ask(&handle, &log, 1), try_ask(&handle, &log, 2)];
     let error = soon(oldest).await.unwrap_err();
     assert!(matches!(error, CallError::NeverRan(_)) && error.into_message().is_some());
     assert_eq!((handle.accounting().returned, handle.accounting().dead_lettered), (1, 0));
@@ -146,7 +155,7 @@ async fn drop_oldest_reaches_what_the_pump_has_taken_over_in_a_batch() {
 async fn drop_newest_accepts_and_sheds_what_has_no_room() {
     let (_tree, handle, held, log) = full(2, Overflow::DropNewest).await;
     handle.cast(log.note(2)).unwrap();
-    let error = soon(ask(&handle, &log, 3)).await.unwrap_err();
+    let error = soon(try_ask(&handle, &log, 3)).await.unwrap_err();
     assert!(matches!(error, CallError::NeverRan(_)) && error.into_message().is_some());
     let books = handle.accounting();
     assert_eq!((books.accepted, books.queued, books.dead_lettered, books.returned), (5, 2, 1, 1));
@@ -158,7 +167,7 @@ async fn drop_newest_accepts_and_sheds_what_has_no_room() {
 
 #[tokio::test]
 async fn send_waits_whatever_the_policy_and_sheds_nothing() {
-    for overflow in [Overflow::Refuse, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest] {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
         let (_tree, handle, held, log) = full(2, overflow).await;
         let mut send = Box::pin(handle.send(log.note(2)));
         assert!(is_waiting(&mut send).await, "{overflow:?}");
@@ -199,14 +208,32 @@ async fn a_sender_gets_the_room_that_another_one_no_longer_waits_for() {
     let mut impatient = Box::pin(handle.send(log.note(0)));
     let mut patient = Box::pin(handle.send(log.note(1)));
     assert!(is_waiting(&mut impatient).await && is_waiting(&mut patient).await);
+    drop(impatient);
     first.release();
     second.begun().await;
-    // The place was promised to the first in line.
-    drop(impatient);
     soon(patient).await.unwrap();
     second.release();
     caught_up(&handle).await;
     assert_eq!(log.seen(), [1]);
+}
+
+/// Before, a place was promised to a sender, and could be lost with it: the mailbox takes the message itself now.
+#[tokio::test]
+async fn a_sender_that_is_dropped_after_it_was_let_in_has_sent_its_message() {
+    let (_tree, handle) = tree_of(worker("worker").capacity(1)).await;
+    let first = busy(&handle).await;
+    let ((job, mut second), log) = (hold(), Log::default());
+    handle.cast(job).unwrap();
+    let mut sends = [0, 1].map(|number| Box::pin(handle.send(log.note(number))));
+    assert!(is_waiting(&mut sends[0]).await && is_waiting(&mut sends[1]).await);
+    first.release();
+    second.begun().await;
+    assert_eq!(handle.accounting().accepted, 3, "the first in line is in the mailbox, though it does not know it yet");
+    let [let_in, in_line] = sends;
+    drop((let_in, in_line));
+    second.release();
+    caught_up(&handle).await;
+    assert_eq!(log.seen(), [0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,7 +286,7 @@ async fn a_waiting_sender_is_told_when_the_service_goes_down() {
 
 #[tokio::test]
 async fn a_waiting_sender_and_a_waiting_call_are_told_when_the_tree_is_over() {
-    let (tree, handle, _held, log) = full(1, Overflow::Wait).await;
+    let (tree, handle, _held, log) = full(1, Overflow::Refuse).await;
     let mut send = Box::pin(handle.send(idle()));
     let mut call = ask(&handle, &log, 1);
     assert!(is_waiting(&mut send).await && is_waiting(&mut call).await);

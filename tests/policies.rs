@@ -252,16 +252,20 @@ async fn rules_know_errors_by_their_registered_types_and_texts() {
 async fn a_rule_about_failed_starts_keeps_the_boot_going() {
     let (is_broken, starts) = (Arc::new(AtomicBool::new(true)), Arc::default());
     let policy = patient(SEC).rule(Rule::new(Then::Restart).on(On::StartFailed));
-    let tree = Supervisor::one_for_one("app")
-        .budget(Intensity::unlimited())
-        .child(fragile("db", &is_broken, &starts).policy(policy))
-        .child(Journal::new().probe("web"))
-        .start()
-        .await
-        .unwrap();
-    assert_eq!((probe(&tree, "app/web").status().state, starts.load(SeqCst)), (State::Up, 1));
+    let journal = Journal::new();
+    let mut start = std::pin::pin!(
+        Supervisor::one_for_one("app")
+            .budget(Intensity::unlimited())
+            .child(fragile("db", &is_broken, &starts).policy(policy))
+            .child(journal.probe("web"))
+            .start()
+    );
+    // The others are started, and the boot is complete when this one is up too.
+    assert!(tokio::time::timeout(SEC / 2, &mut start).await.is_err());
+    assert_eq!((journal.lines(), starts.load(SeqCst)), (vec!["start web#1".to_owned()], 1));
     is_broken.store(false, SeqCst);
-    up(&tree, "app/db", 1).await;
+    let tree = start.await.unwrap();
+    assert_eq!(tree.directory().status("app/db").unwrap().state, State::Up);
     tree.shutdown().await;
 }
 

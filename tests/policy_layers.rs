@@ -1,7 +1,7 @@
-//! Later wins, field by field, and every setting knows who said it.
+//! The special wins over the general, within a class the later layer, field by field; every setting knows its rank.
 
 use regrow::Kind;
-use regrow::policy::{Explanation, Policies};
+use regrow::policy::{By, Class, Explanation, Policies, Rank};
 
 const FILE: &str = r#"[defaults]
 delay = "100ms"
@@ -17,7 +17,7 @@ restart = "permanent"
 
 [path."shop/workers/*"]
 delay = "300ms"
-mailbox = { capacity = 10, overflow = "wait" }
+mailbox = { capacity = 10, overflow = "drop_oldest" }
 
 [path."shop/**"]
 jitter = "full"
@@ -65,7 +65,7 @@ fn layering_is_field_by_field() {
     expect(&policies, "shop/workers/w1", "factor", "2", "default");
     // Also within a mailbox.
     expect(&policies, "shop/workers/w1", "mailbox.capacity", "20", "policy.toml:19");
-    expect(&policies, "shop/workers/w1", "mailbox.overflow", "wait", "policy.toml:15");
+    expect(&policies, "shop/workers/w1", "mailbox.overflow", "drop_oldest", "policy.toml:15");
     expect(&policies, "shop/workers/w1", "mailbox.on_restart", "keep", "default");
 }
 
@@ -122,13 +122,40 @@ fn a_first_delay_beyond_the_default_cap_lifts_it() {
 }
 
 #[test]
-fn the_environment_is_the_last_layer() {
+fn the_environment_is_the_last_layer_of_each_class() {
     let fragment = "[defaults]\njitter = \"none\"\n[path.\"shop/workers/w1\"]\nmax_delay = \"9s\"\n";
     let policies = env(&policies(), &[("REGROW_POLICY", fragment), ("REGROW_DEFAULTS_DELAY", "50ms"), ("HOME", "/")]);
-    expect(&policies, "shop/workers/w1", "delay", "50ms", "environment REGROW_DEFAULTS_DELAY");
-    expect(&policies, "shop/workers/w1", "jitter", "none", "environment REGROW_POLICY:2");
+    expect(&policies, "other/x", "delay", "50ms", "environment REGROW_DEFAULTS_DELAY");
+    expect(&policies, "other/x", "jitter", "none", "environment REGROW_POLICY:2");
+    // What is said about its path in the file is more special than any default.
+    expect(&policies, "shop/workers/w1", "delay", "400ms", "policy.toml:22");
+    expect(&policies, "shop/workers/w1", "jitter", "full", "policy.toml:18");
     expect(&policies, "shop/workers/w1", "max_delay", "9s", "environment REGROW_POLICY:4");
     expect(&policies, "shop/workers/w1", "mailbox.capacity", "20", "policy.toml:19");
+}
+
+#[test]
+fn each_setting_tells_its_class_and_its_layer() {
+    let fragment = "[supervisor.shop.defaults]\nfactor = 3\n[path.\"shop/workers/w1\"]\nmax_delay = \"9s\"\n";
+    let policies = env(&policies(), &[("REGROW_POLICY", fragment), ("REGROW_DEFAULTS_WATCHDOG", "1m")]);
+    for (path, field, rank) in [
+        ("other/x", "delay", "defaults, file"),
+        ("other/x", "watchdog", "defaults, environment"),
+        ("shop/workers/w1", "restart", "children, file"),
+        ("shop/till", "factor", "children, environment"),
+        ("shop/workers/w2", "delay", "child, file"),
+        ("shop/workers/w1", "max_delay", "child, environment"),
+        ("shop/workers/w1", "mailbox.on_restart", "library"),
+    ] {
+        let explained = policies.explain(path, None);
+        assert_eq!(
+            explained.setting(field).map(|setting| setting.rank().to_string()).as_deref(),
+            Some(rank),
+            "{path} {field}"
+        );
+    }
+    let workers = policies.explain("shop/workers", Some(Kind::Supervisor));
+    assert_eq!(workers.setting("children.max_restarts").unwrap().rank(), Rank { class: Class::Children, by: By::File });
 }
 
 #[test]
@@ -210,5 +237,5 @@ fn what_does_not_fit_together_for_a_path_is_explained_as_refused() {
 fn an_explanation_prints_as_a_table() {
     let table = policies().explain("shop/workers/w1", None).to_string();
     let line = table.lines().find(|line| line.trim_start().starts_with("delay")).expect("there is a line for it");
-    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delay", "400ms", "policy.toml:22"]);
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delay", "400ms", "policy.toml:22", "child,", "file"]);
 }

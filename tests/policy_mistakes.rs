@@ -49,6 +49,21 @@ fn the_nearest_name_is_suggested() {
 }
 
 #[test]
+fn a_mailbox_that_waits_is_told_what_replaces_it() {
+    let advice = "calls and sends always wait for room now: leave this out, and say how long they wait with \
+                  `room_wait = \"5s\"` or `\"unlimited\"`";
+    assert_eq!(
+        field("mailbox = { overflow = \"wait\" }"),
+        format!("2:24 \"wait\" is no longer a word here ({advice})")
+    );
+    assert_eq!(field("mailbox = { room_wait = \"unlimited\" }"), "");
+    assert_eq!(
+        field("mailbox = { room_wait = \"unlimted\" }"),
+        "2:25 unknown word \"unlimted\" (did you mean \"unlimited\"?)"
+    );
+}
+
+#[test]
 fn where_nothing_is_near_all_names_are_told() {
     assert_eq!(told("x = 1\n"), ["1:1 unknown table `x` (known here: defaults, supervisor, path)"]);
 }

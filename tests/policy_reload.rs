@@ -1,11 +1,15 @@
 //! Policies for a tree that runs: what changes is told, what makes no sense changes nothing, and a file can be followed.
 
+#[path = "common/log.rs"]
+mod log;
+
 #[path = "common/tree.rs"]
 mod common;
 
 use std::time::Duration;
 
 use common::{MS, SEC, hears_of, probe, soon, up};
+use log::Log;
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{DynamicSupervisor, Intensity, Refusal, State, Supervisor, Tree};
@@ -238,5 +242,68 @@ async fn a_change_that_has_begun_is_made_whole() {
         let again = tree.apply(&delay).await.unwrap();
         assert!(again.is_empty(), "it was half made: {again}");
     }
+    tree.shutdown().await;
+}
+
+// Found by a test backend: the log had the number of changes; a misspelt path was in an answer that nothing read.
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_what_a_followed_file_changed_what_it_warned_of_and_why_it_was_refused() {
+    let (log, _listening) = Log::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.toml");
+    let tree = shop().await;
+    std::fs::write(&path, "[path.\"shop/wbe\"]\ndelay = \"1s\"\n\n[path.\"shop/web\"]\nwatchdog = \"9s\"\n").unwrap();
+    log.take();
+    let mut followed = tree.follow_policies(&path, SEC);
+    soon("the first answer", followed.next()).await.unwrap().unwrap();
+    let file = path.display();
+    let lines = [
+        "INFO policy changed path=shop/web field=watchdog from=not set to=9s in_force=now".to_owned(),
+        format!(
+            "WARN policy file warns file={file} line=1 column=7 text=this matches nothing in the tree \
+             advice=did you mean \"shop/web\"?"
+        ),
+        format!("INFO policy file applied file={file} live=1 at_next_start=0 warnings=1"),
+    ];
+    assert_eq!(log.take(), lines);
+
+    std::fs::write(&path, "[path.\"shop/web\"]\nwatchdogs = \"9s\"\n").unwrap();
+    soon("the second answer", followed.next()).await.unwrap().unwrap_err();
+    let lines = log.take();
+    let refused = format!("ERROR policy file refused: nothing has changed file={file} line=2 column=1 text=");
+    assert!(lines.len() == 1 && lines[0].starts_with(&refused), "{lines:#?}");
+
+    // It fits no tree of this kind: what is wrong is found when it is applied.
+    std::fs::write(&path, "[path.\"shop/web\"]\ndepends_on = [\"web\"]\n").unwrap();
+    soon("the third answer", followed.next()).await.unwrap().unwrap_err();
+    let lines = log.take();
+    assert!(lines.len() == 1 && lines[0].starts_with("ERROR policy file refused: nothing has changed"), "{lines:#?}");
+    tokio::time::sleep(60 * SEC).await;
+    assert!(log.take().is_empty(), "each text is told once");
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_tree_that_starts_under_policies_tells_in_the_log_what_is_said_in_vain() {
+    let (log, _listening) = Log::listen();
+    let journal = Journal::new();
+    let file = parse("[path.\"shop/pool/w-*\"]\ndelay = \"1s\"\n\n[path.\"shop/wbe\"]\ndelay = \"1s\"\n");
+    let pool = DynamicSupervisor::new("pool").template({
+        let journal = journal.clone();
+        move |name: String| journal.probe(&name)
+    });
+    let tree = Supervisor::one_for_one("shop").child(journal.probe("web")).child(pool).policies(&file);
+    let tree = tree.start().await.unwrap();
+    let warnings = |log: &Log| log.take().into_iter().filter(|line| line.contains("policy file")).collect::<Vec<_>>();
+    let line = |line| {
+        format!("WARN policy file warns file=shop.toml line={line} column=7 text=this matches nothing in the tree")
+    };
+    // What the pool will have is not known yet.
+    assert_eq!(warnings(&log), [line(4) + " advice=did you mean \"shop/web\"?"]);
+
+    tree.dynamic("shop/pool").unwrap().template::<String>().unwrap().start_child("x-1".into()).await.unwrap();
+    tree.apply(&file).await.unwrap();
+    let told = warnings(&log);
+    assert!(told.len() == 2 && told.iter().any(|told| told.starts_with(&line(1))), "{told:#?}");
     tree.shutdown().await;
 }

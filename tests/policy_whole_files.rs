@@ -42,6 +42,23 @@ fn a_file_that_is_not_utf8_is_refused_with_the_offset() {
     assert!(problem.to_string().contains("the byte 0xff at offset 22"), "{problem}");
 }
 
+// Editors of one system put a mark in front of a text, and end its lines in a way of their own.
+#[test]
+fn a_byte_order_mark_and_carriage_returns_are_no_part_of_what_is_said() {
+    let policies = read(b"\xef\xbb\xbf[defaults]\r\ndelay = \"1s\"\r\n").expect("there is nothing wrong with it");
+    let explained = policies.explain("a", None);
+    let delay = explained.setting("delay").unwrap();
+    assert!(delay.value() == "1s" && delay.origin().ends_with("policy.toml:2"), "{delay:?}");
+}
+
+// Its length is said to be zero, and it never ends.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_is_read_no_further_than_a_file_may_go() {
+    let refused = Policies::read("/dev/zero").expect_err("it is refused");
+    assert!(refused.to_string().contains("is 1048577 bytes long"), "{refused}");
+}
+
 #[test]
 fn a_file_that_cannot_be_read_says_why() {
     let missing = Policies::read("no/such/policy.toml").expect_err("it is not there");

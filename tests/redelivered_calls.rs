@@ -69,7 +69,7 @@ async fn a_live_service_that_drops_every_copy_of_the_reply_leaves_the_call_unans
     let tree = soon(forgiving().child(Child::service("c", |_| async { Ok(Careless) }).redeliver(1)).start()).await;
     let tree = tree.unwrap();
     let handle = tree.lookup::<Reply<u64>>("app/c").unwrap();
-    assert!(matches!(soon(handle.call(|reply| reply)).await, Err(CallError::Unanswered)));
+    assert!(matches!(soon(handle.call(|reply| reply)).await, Err(CallError::Unanswered { .. })));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use mail::*;
 
 async fn is_unanswered(call: Call<Job, u64>) {
     let error = soon(call).await.unwrap_err();
-    assert!(matches!(error, CallError::Unanswered), "{error:?}");
+    assert!(matches!(error, CallError::Unanswered { .. }), "{error:?}");
     assert!(!error.is_safe_to_repeat());
 }
 
@@ -281,8 +281,8 @@ async fn a_forwarded_reply_that_is_lost_before_the_handler_is_done_tells_the_tru
             })
         });
         match soon(call).await.unwrap_err() {
-            CallError::Crashed(exit) => assert_eq!(exit.kind(), fate),
-            CallError::Unanswered => assert_eq!("unanswered", fate),
+            CallError::Crashed { exit, .. } => assert_eq!(exit.kind(), fate),
+            CallError::Unanswered { .. } => assert_eq!("unanswered", fate),
             error => panic!("{error:?}"),
         }
     }

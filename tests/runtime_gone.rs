@@ -77,8 +77,8 @@ fn every_slot_closes_and_every_call_ends() {
             let [deferred, running, queued] = calls;
             [soon("deferred", deferred).await, soon("running", running).await, soon("queued", queued).await]
         });
-        assert!(matches!(deferred, Err(CallError::Crashed(_))), "{deferred:?}");
-        assert!(matches!(running, Err(CallError::Crashed(_))), "{running:?}");
+        assert!(matches!(deferred, Err(CallError::Crashed { .. })), "{deferred:?}");
+        assert!(matches!(running, Err(CallError::Crashed { .. })), "{running:?}");
         assert!(matches!(queued, Err(CallError::NeverRan(_))), "{queued:?}");
 
         has_ended.recv_timeout(20 * SEC).expect("the thread ends, too");
@@ -95,7 +95,9 @@ fn every_slot_closes_and_every_call_ends() {
         assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
         assert!(a.blocking_call(ProbeMsg::Generation).unwrap_err().is_safe_to_repeat());
         // Killed; or it gave up, when it was quick enough to see its children die first.
-        let exit = later.block_on(soon("the exit", tree.wait()));
+        let end = later.block_on(soon("the end", tree.wait()));
+        assert!(!end.is_clean(), "{end}");
+        let exit = end.exit;
         assert!(matches!(exit, Exit::Killed | Exit::Shutdown), "{exit}");
         assert_eq!(later.block_on(soon("the report", tree.shutdown())).exit.kind(), exit.kind());
         drop(tree);

@@ -54,7 +54,7 @@ async fn a_linked_task_may_call_its_own_service() {
 
 #[tokio::test]
 async fn a_service_that_waits_for_room_in_its_own_mailbox_is_refused() {
-    for overflow in [Overflow::Refuse, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest] {
+    for overflow in [Overflow::Refuse, Overflow::DropOldest, Overflow::DropNewest] {
         let (_tree, handle) = tree_of(worker("worker").capacity(1).overflow(overflow)).await;
         let (told, tell) = oneshot::channel();
         let itself = handle.clone();

@@ -79,7 +79,7 @@ async fn a_shutdown_in_the_middle_of_anything_ends_the_tree_and_every_call() {
 async fn call_until_gone(probe: regrow::Handle<ProbeMsg>) {
     loop {
         match probe.call(ProbeMsg::Generation).await {
-            Ok(_) | Err(CallError::Crashed(_)) => {}
+            Ok(_) | Err(CallError::Crashed { .. }) => {}
             Err(CallError::NeverRan(_) | CallError::Refused(_)) => return,
             Err(other) => panic!("{other}"),
         }

@@ -120,7 +120,7 @@ async fn whatever_is_asked_of_a_stopped_tree_is_answered_at_once() {
     let again = soon("one more", tree.shutdown()).await;
     let bounded = soon("a bounded one", tree.shutdown_within(SEC)).await;
     assert_eq!((again.exit.kind(), bounded.exit.kind()), ("shutdown", "shutdown"));
-    assert_eq!(soon("the end", tree.wait()).await.kind(), "shutdown");
+    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "shutdown");
 
     for handle in [before, probe(&tree, "app/a")] {
         assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);

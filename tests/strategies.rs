@@ -112,7 +112,7 @@ async fn two_siblings_dying_at_once_make_one_group_restart_and_cost_one_unit() {
         up(&tree, "app/c", 2).await;
         assert_eq!(journal.take(), ["end a#1", "end c#1", "end b#1", "start a#2", "start b#2", "start c#2"]);
         tree.kill("app/a").unwrap();
-        assert_eq!(tree.wait().await.kind(), "shutdown", "one unit was left, and this is the one too many");
+        assert_eq!(tree.wait().await.exit.kind(), "shutdown", "one unit was left, and this is the one too many");
     }
 }
 
@@ -123,7 +123,7 @@ async fn deaths_that_do_not_imply_each_other_cost_a_unit_each() {
     let tree = three(&journal, Strategy::OneForOne).await;
     tree.kill("app/a").unwrap();
     tree.kill("app/c").unwrap();
-    assert_eq!(tree.wait().await.kind(), "shutdown");
+    assert_eq!(tree.wait().await.exit.kind(), "shutdown");
 
     journal.take();
     let tree = Supervisor::rest_for_one("app").intensity(2, SEC);
@@ -171,7 +171,7 @@ async fn a_failed_restart_is_tried_again_under_every_strategy_for_a_unit_each() 
                 up(&tree, "app/a", 2).await;
                 tree.shutdown().await;
             } else {
-                assert_eq!(tree.wait().await.kind(), "shutdown");
+                assert_eq!(tree.wait().await.exit.kind(), "shutdown");
                 assert_eq!(starts.made(), 3);
             }
         }

@@ -188,8 +188,8 @@ fn again(test: &str, backtrace: &str) -> Option<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]).env("REGROW_AGAIN", "1").env("RUST_BACKTRACE", backtrace);
     let output = command.env_remove("RUST_LIB_BACKTRACE").output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    let printed = [output.stdout, output.stderr].map(|printed| String::from_utf8_lossy(&printed).into_owned()).concat();
+    assert!(output.status.success(), "{printed}");
     Some(printed)
 }
 
@@ -228,4 +228,42 @@ fn a_panic_tells_its_backtrace_when_the_environment_asks_for_one() {
     let lines = log.take();
     assert!(lines.iter().any(|line| line.starts_with("WARN child exited") && line.contains(backtrace)), "{lines:#?}");
     println!("{backtrace}");
+}
+
+/// So many services panic at the same place, one after the other.
+async fn panic_in_a_loop(times: u64) {
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(ender()).start().await.unwrap();
+    for generation in 2..times + 2 {
+        tree.lookup("app/ender").unwrap().cast(End::Panic).unwrap();
+        up(&tree, "app/ender", generation).await;
+    }
+    tree.shutdown().await;
+}
+
+fn panics_printed(printed: &str) -> usize {
+    printed.matches(&format!("panicked at tests/telling.rs:{PANIC_LINE}:")).count()
+}
+
+// Found by a test backend: each crash of a loop wrote 28 kB to stderr, and the same 28 kB to the log.
+#[test]
+fn a_loop_of_panics_has_its_backtrace_in_the_log_once_and_nowhere_else() {
+    if let Some(printed) = again("a_loop_of_panics_has_its_backtrace_in_the_log_once_and_nowhere_else", "1") {
+        assert!(!printed.contains("stack backtrace:") && panics_printed(&printed) >= 1, "{printed}");
+        return;
+    }
+    let (log, _listening) = Log::listen();
+    block_on(panic_in_a_loop(4));
+    let lines: Vec<_> = log.take().into_iter().filter(|line| line.contains("exit.kind=panicked")).collect();
+    let has_backtrace: Vec<_> = lines.iter().map(|line| line.contains(" backtrace=")).collect();
+    assert_eq!(has_backtrace, [true, false, false, false], "{lines:#?}");
+    assert!(lines[3].contains(&format!("the disk is full at tests/telling.rs:{PANIC_LINE}:")), "{}", lines[3]);
+}
+
+#[test]
+fn without_a_log_a_loop_of_panics_prints_its_backtrace_once_and_each_panic() {
+    if let Some(printed) = again("without_a_log_a_loop_of_panics_prints_its_backtrace_once_and_each_panic", "1") {
+        assert_eq!((printed.matches("stack backtrace:").count(), panics_printed(&printed)), (1, 4), "{printed}");
+        return;
+    }
+    block_on(panic_in_a_loop(4));
 }

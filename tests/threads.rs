@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Census, Gate, MS, SEC, Starts, heard, hears, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Overflow, Reply, Restart, ServiceChild};
+use regrow::{Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Reply, Restart, ServiceChild};
 use regrow::{Shutdown, State, Supervisor, Tree, mailbox};
 
 enum Msg {
@@ -163,7 +163,7 @@ async fn a_busy_thread_is_abandoned_fenced_and_replaced() {
     let queued = worker.call(Msg::Generation);
     worker.kill().unwrap();
     let outcome = soon("the call in hand", running).await;
-    assert!(matches!(outcome, Err(CallError::Crashed(Exit::Killed))), "{outcome:?}");
+    assert!(matches!(outcome, Err(CallError::Crashed { exit: Exit::Killed, .. })), "{outcome:?}");
     hears(&mut events, "app/w#1 was abandoned").await;
     assert_eq!(soon("the queued call", queued).await.unwrap(), 2);
     assert_eq!(census.alive(), 2);
@@ -229,7 +229,7 @@ async fn a_thread_calls_and_sends_to_services_that_call_it_back() {
         Ok(())
     });
     // Room for one: both have to wait for it.
-    let peer = journal.probe("peer").capacity(1).overflow(Overflow::Wait);
+    let peer = journal.probe("peer").capacity(1);
     let tree = Supervisor::one_for_one("app").child(peer).child(child.mailbox(inbox)).start().await.unwrap();
     for _ in 0..2 {
         let noted = soon("the answer", thread.call(|reply| reply)).await.unwrap();

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use regrow::{CallError, Overflow, Reply};
+use regrow::{CallError, Refusal, Reply};
 use tokio::sync::oneshot;
 
 #[path = "common/mail.rs"]
@@ -28,7 +28,7 @@ async fn a_call_that_times_out_says_that_its_message_is_queued() {
     let start = tokio::time::Instant::now();
     let note = log.note(1);
     let error = handle.call_within(Duration::from_secs(3), |_: Reply<u64>| note).await.unwrap_err();
-    assert!(matches!(error, CallError::TimedOut { queued: true }), "{error:?}");
+    assert!(matches!(error, CallError::TimedOut { queued: true, .. }), "{error:?}");
     assert_eq!(start.elapsed(), Duration::from_secs(3));
     assert!(!error.is_safe_to_repeat());
 
@@ -47,7 +47,7 @@ async fn a_call_that_times_out_says_that_its_message_is_in_hand() {
         })
     });
     let error = call.await.unwrap_err();
-    assert!(matches!(error, CallError::TimedOut { queued: false }), "{error:?}");
+    assert!(matches!(error, CallError::TimedOut { queued: false, .. }), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,17 +55,18 @@ async fn a_call_that_times_out_says_that_its_reply_is_kept_somewhere() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let error =
         handle.call_within(Duration::from_secs(3), |reply: Reply<u64>| Job::Keep(Box::new(reply))).await.unwrap_err();
-    assert!(matches!(error, CallError::TimedOut { queued: false }), "{error:?}");
+    assert!(matches!(error, CallError::TimedOut { queued: false, .. }), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_times_out_before_there_is_room_never_enters_the_mailbox() {
-    let (_tree, handle) = tree_of(worker("worker").capacity(1).overflow(Overflow::Wait)).await;
+async fn a_call_that_times_out_before_there_is_room_never_enters_the_mailbox_and_gives_the_message_back() {
+    let (_tree, handle) = tree_of(worker("worker").capacity(1)).await;
     let (held, log) = (busy(&handle).await, Log::default());
     handle.cast(log.note(1)).unwrap();
     let note = log.note(2);
     let error = handle.call_within(Duration::from_secs(3), |_: Reply<u64>| note).await.unwrap_err();
-    assert!(matches!(error, CallError::TimedOut { queued: false }), "{error:?}");
+    assert!(matches!(&error, CallError::Refused(error) if error.refusal() == Refusal::Full), "{error:?}");
+    assert!(error.is_safe_to_repeat() && error.into_message().is_some());
     held.release();
     caught_up(&handle).await;
     assert_eq!((log.seen(), handle.accounting().accepted), (vec![1], 3));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow::Exit;
+use regrow::{Exit, Overflow};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -103,6 +103,23 @@ async fn send_after_waits_for_room_and_an_interval_leaves_the_tick_out() {
     held.release();
     sleep(2 * SECOND).await;
     assert_eq!(log.seen(), [0, 1, 2], "the one that waited, then the tick at ten seconds");
+}
+
+/// Found by reading: with this policy a tick shed the message that had waited longest, though ticks are to be left out.
+#[tokio::test(start_paused = true)]
+async fn a_tick_sheds_no_message_whatever_the_overflow_policy() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        let (_tree, handle) = tree_of(worker("worker").capacity(1).overflow(overflow)).await;
+        let log = Log::default();
+        let ticks = log.clone();
+        through(&handle, move |ctx| ctx.interval(SECOND, move || ticks.note(2))).await;
+        let held = busy(&handle).await;
+        handle.cast(log.note(1)).unwrap();
+        sleep(5 * SECOND).await;
+        held.release();
+        sleep(SECOND / 2).await;
+        assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![1], 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]

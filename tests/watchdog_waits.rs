@@ -8,7 +8,7 @@ mod common;
 
 use clerk::{Clerk, LIMIT, Task, asks, clerk, does, hang, hung, takes, watched};
 use common::{MS, SEC, hears_of, soon, up};
-use regrow::{CallError, Child, Context, Handle, Intensity, Overflow, Supervisor, Tree};
+use regrow::{CallError, Child, Context, Handle, Intensity, Supervisor, Tree};
 use tokio::time::{Instant, sleep};
 
 async fn tree(names: &[&str]) -> Tree {
@@ -113,17 +113,17 @@ async fn a_call_in_a_task_of_its_own_does_not_excuse_the_handler() {
 
 #[tokio::test(start_paused = true)]
 async fn time_in_a_send_does_not_count() {
-    for overflow in [Overflow::Refuse, Overflow::Wait] {
-        let tree =
-            Supervisor::one_for_one("app").child(watched("a")).child(watched("b").capacity(1).overflow(overflow));
+    for is_call in [false, true] {
+        let b = watched("b").capacity(1).wait_for_room_unlimited();
+        let tree = Supervisor::one_for_one("app").child(watched("a")).child(b);
         let tree = tree.start().await.unwrap();
         let (a, b) = (find(&tree, "a"), find(&tree, "b"));
         b.cast(does("long", long)).unwrap();
         sleep(MS).await;
         b.cast(takes("fills the mailbox", MS)).unwrap();
-        let outcome = asks(&a, "sends", async move |_| match overflow {
-            Overflow::Wait => Ok(asks(&b, "short", async |_| Ok(())).await?),
-            _ => Ok(b.send(takes("short", MS)).await?),
+        let outcome = asks(&a, "sends", async move |_| match is_call {
+            true => Ok(asks(&b, "short", async |_| Ok(())).await?),
+            false => Ok(b.send(takes("short", MS)).await?),
         });
         outcome.await.unwrap();
         assert_eq!((a.generation(), find(&tree, "b").generation()), (1, 1));
@@ -213,7 +213,7 @@ async fn a_circle_with_a_time_limit_in_it_is_none() {
                     Ok(())
                 })
             });
-            assert!(matches!(call.await, Err(CallError::TimedOut { queued: true })));
+            assert!(matches!(call.await, Err(CallError::TimedOut { queued: true, .. })));
             Ok(())
         });
         Ok(back.await?)
@@ -285,7 +285,7 @@ async fn a_reply_that_was_put_off_can_still_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_room_closes_a_circle_too() {
+async fn a_circle_that_a_wait_for_room_would_close_is_refused_before_anything_hangs() {
     let tree =
         Supervisor::one_for_one("app").child(watched("a")).child(watched("b").capacity(1)).start().await.unwrap();
     let (a, b, mut events) = (find(&tree, "a"), find(&tree, "b"), tree.events());
@@ -301,7 +301,8 @@ async fn waiting_for_room_closes_a_circle_too() {
         Ok(b.send(takes("finds no room", MS)).await?)
     }))
     .unwrap();
-    hears_of(&mut events, "app/a#1 exited: hung: `sends to b` waits in a circle: app/a -> app/b -> app/a").await;
+    let event = hears_of(&mut events, "app/a#1 exited: failed: `app/b` refused the message `Task`").await.to_string();
+    assert!(event.contains("to wait for room would close a circle"), "{event}");
     tree.shutdown().await;
 }
 
@@ -359,7 +360,7 @@ async fn the_one_who_is_freed_is_told_of_the_circle() {
     let outcome = asks(&a, "asks", async move |_| {
         let outcome = asks(&b, "asks back", async move |_| Ok(asks(&back, "never", async |_| Ok(())).await?)).await;
         match outcome {
-            Err(CallError::Crashed(exit)) => {
+            Err(CallError::Crashed { exit, .. }) => {
                 let hang = hang(&exit);
                 assert_eq!(hang.cycle.iter().map(|path| &**path).collect::<Vec<_>>(), ["app/b", "app/a"]);
                 assert_eq!(hang.waiting_for.as_deref(), Some("app/a"));

@@ -74,7 +74,7 @@ impl Bank {
 ///
 /// # Errors
 ///
-/// When the service is over, or has no room.
+/// When the service is over.
 pub(crate) async fn ask<M, T>(service: &Handle<M>, message: impl Fn(Reply<T>) -> M) -> anyhow::Result<T>
 where
     M: Send + 'static,
@@ -88,6 +88,8 @@ where
                 // That nobody changes it any more is what the next call will be told.
                 let _ = service.watch().wait_for(|status| !matches!(status.state, State::Parked { .. })).await;
             }
+            // It was busy for as long as a call waits for room. Nothing has changed, so the next call waits again.
+            Err(CallError::Refused(refused)) if refused.refusal() == Refusal::Full => {}
             Err(CallError::Refused(refused)) => return Err(refused.into()),
             // The next call waits in the mailbox for the next incarnation, so this does not spin.
             Err(_) => {}

@@ -58,7 +58,7 @@ impl Service for Fx {
                 self.rate = self.rate.after(std::mem::take(&mut self.demand));
                 for teller in self.peers.tellers.iter() {
                     // A teller without room for a rate is busy, and hears the next one.
-                    let _ = teller.cast(TellerMsg::Rate(self.rate));
+                    teller.cast(TellerMsg::Rate(self.rate)).ok();
                 }
             }
             FxMsg::Demand(amount) => self.demand += amount,

@@ -181,7 +181,7 @@ async fn work(
     let (tally, expected) = tokio::select! {
         served = served => served?,
         Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
-        exit = bank.tree.wait() => anyhow::bail!("the bank ended by itself: {exit}"),
+        end = bank.tree.wait() => anyhow::bail!("the bank ended, and was not to: {end}"),
         interrupt = tokio::signal::ctrl_c() => {
             interrupt.context("cannot listen for Ctrl-C")?;
             anyhow::bail!("interrupted")

@@ -20,6 +20,7 @@ use regrow_supervisors::Exit;
 use crate::current;
 use crate::error::{CallError, Returned};
 use crate::port::Port;
+use crate::slot::Slot;
 use crate::sync::lock;
 
 /// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
@@ -50,6 +51,11 @@ impl<T> Reply<T> {
             return false;
         }
         self.cell.take().is_some_and(|cell| cell.settle(Outcome::Replied(value)))
+    }
+
+    /// What a mailbox is to know of the call.
+    pub(crate) fn fate(&self) -> Option<Arc<dyn Fate>> {
+        self.cell.as_ref().map(|cell| (cell.erase)(cell.clone()))
     }
 
     /// Whether somebody still waits for the answer. Long work can be left undone when not.
@@ -133,8 +139,16 @@ pub(crate) trait Fate: Send + Sync {
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>>;
     /// The message has run without success, and will not run again.
     fn given_up(&self);
+    /// Whether code of this incarnation waits for the answer.
+    fn is_awaited_by(&self, port: &Port) -> bool;
     /// The message will not run, and never did. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
+    /// The number of the supervisor of the incarnation that calls; 0 where it is none.
+    fn caller(&self) -> usize;
+    /// The message left the mailbox, is nobody's call any more, and never ran. Told without a lock.
+    fn shed(&self) {}
+    /// Whether an answer is still waited for.
+    fn is_open(&self) -> bool;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
@@ -152,6 +166,8 @@ struct Cell<T> {
     stage: AtomicUsize,
     /// An outcome is there, or nobody waits for one: nothing is left to be decided. Set under the lock.
     is_settled: AtomicBool,
+    /// See [`Fate::caller`].
+    caller: usize,
     /// Kept from where `T` was known to be `Send`, for a reply that is dropped where it is not.
     erase: fn(Arc<Self>) -> Arc<dyn Fate>,
 }
@@ -163,9 +179,14 @@ struct State<T> {
     crashed_before: Option<Box<Exit>>,
     reply_dropped: bool,
     caller_gone: bool,
+    /// The address of the port of the incarnation whose code looked last whether there is an outcome, and waits for it.
+    awaited_by: usize,
     outcome: Option<Outcome<T>>,
     waker: Option<Waker>,
 }
+
+/// The address of no port.
+const NOBODY: usize = 0;
 
 const QUEUED: usize = 0;
 /// The handler is done and the reply is still somewhere.
@@ -194,11 +215,13 @@ impl<T: Send + 'static> Cell<T> {
             crashed_before: None,
             reply_dropped: false,
             caller_gone: false,
+            awaited_by: NOBODY,
             outcome: None,
             waker: None,
         };
         let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
-        Arc::new(Self { state: Mutex::new(state), stage, is_settled, erase: |cell| cell })
+        let caller = current::supervisor();
+        Arc::new(Self { state: Mutex::new(state), stage, is_settled, caller, erase: |cell| cell })
     }
 }
 
@@ -281,6 +304,19 @@ impl<T: Send> Fate for Cell<T> {
         self.settle(Outcome::Crashed(before.map_or(Exit::Killed, |exit| *exit)));
     }
 
+    fn is_awaited_by(&self, port: &Port) -> bool {
+        let state = lock(&self.state);
+        state.outcome.is_none() && !state.caller_gone && state.awaited_by == address(port)
+    }
+
+    fn caller(&self) -> usize {
+        self.caller
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_settled.load(Ordering::Acquire)
+    }
+
     fn reserve_return(&self) -> bool {
         let mut state = lock(&self.state);
         let wanted = state.outcome.is_none() && !state.caller_gone;
@@ -323,9 +359,11 @@ pub(crate) struct Waiting<M, T> {
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
         let mut state = lock(&self.cell.state);
         if let None | Some(Outcome::Returning) = state.outcome {
+            state.awaited_by = current::lent(|port| address(port)).unwrap_or(NOBODY);
             let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
             let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
             drop(state);
@@ -335,7 +373,11 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         let outcome = state.outcome.replace(Outcome::Taken);
         drop(state);
         self.is_done = true;
-        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.into_result()))
+        match outcome {
+            Some(Outcome::Replied(value)) => Poll::Ready(Ok(value)),
+            Some(outcome) => Poll::Ready(outcome.into_result(slot)),
+            None => Poll::Pending,
+        }
     }
 
     /// Stops waiting. `Some(queued)` says where the message was; `None` when an outcome is there after all.
@@ -369,13 +411,14 @@ impl<M, T> Drop for Waiting<M, T> {
 }
 
 impl<T> Outcome<T> {
-    fn into_result<M: Send + 'static>(self) -> Result<T, CallError<M>> {
+    #[cold]
+    fn into_result<M: Send + 'static>(self, slot: &Slot<M>) -> Result<T, CallError<M>> {
         match self {
             Self::Replied(value) => Ok(value),
-            Self::Crashed(exit) => Err(CallError::Crashed(exit)),
-            Self::Unanswered => Err(CallError::Unanswered),
+            Self::Crashed(exit) => Err(CallError::Crashed { path: slot.path(), exit }),
+            Self::Unanswered => Err(CallError::Unanswered { path: slot.path() }),
             Self::Returned(message) => match message.downcast() {
-                Ok(message) => Err(CallError::NeverRan(Returned::new(*message))),
+                Ok(message) => Err(CallError::NeverRan(Returned::never_ran(slot.path(), *message))),
                 Err(_) => unreachable!("a call's message is of the type that its caller sent"),
             },
             Self::Returning | Self::Taken => panic!("a call was polled after it had completed"),

@@ -1,27 +1,35 @@
 //! Calls: the reply, the wait for it, and what became of a call that gets none.
 
 mod cell;
+mod forward;
 
 use std::fmt;
 use std::pin::Pin;
-#[cfg(feature = "chaos")]
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::blocking::{Cut, block_on, block_until};
 #[cfg(feature = "chaos")]
 use crate::chaos::tally::Tally;
-use crate::error::{CallError, SendError};
+use crate::error::{CallError, Refusal, SendError};
+use crate::room::{Refused, Sending};
+use crate::slot::Slot;
 use crate::watchdog::Wait;
 pub use cell::Reply;
 pub(crate) use cell::{Answer, Fate, Waiting, pair};
 
 /// A call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
 ///
-/// The message was sent when this was made. Dropping it leaves the message where it is: it will run, and its answer is
-/// thrown away.
+/// If there was room, the message was sent when this was made: dropping this leaves the message where it is, it will run, and
+/// its answer is thrown away.
+///
+/// If the mailbox was full, nothing is sent before this is polled, and it stands in line for room from its first poll on.
+/// Dropping it before the mailbox has accepted the message drops the message, which then was never sent: it runs nowhere, and
+/// stands in no books.
 #[must_use = "a call does nothing more for you unless its answer is awaited"]
 pub struct Call<M, T> {
+    slot: Arc<Slot<M>>,
     stage: Progress<M, T>,
     limit: Option<Pin<Box<tokio::time::Sleep>>>,
     /// What the watchdog is told of it, if it is to be told anything.
@@ -35,14 +43,27 @@ pub struct Call<M, T> {
 pub(crate) enum Progress<M, T> {
     Refused(SendError<M>),
     /// It waits for room in the mailbox.
-    Sending(Pin<Box<dyn Future<Output = Result<(), SendError<M>>> + Send>>, Waiting<M, T>),
+    Sending(Box<Unsent<M, T>>),
     Sent(Waiting<M, T>),
     Done,
 }
 
+/// A call that has found no room yet. (In a box of its own: most calls find room, and are small.)
+pub(crate) struct Unsent<M, T> {
+    room: Box<dyn Sending<M>>,
+    waiting: Waiting<M, T>,
+}
+
+impl<M, T> Progress<M, T> {
+    pub(crate) fn sending(room: Box<dyn Sending<M>>, waiting: Waiting<M, T>) -> Self {
+        Self::Sending(Box::new(Unsent { room, waiting }))
+    }
+}
+
 impl<M, T> Call<M, T> {
-    pub(crate) fn new(stage: Progress<M, T>) -> Self {
+    pub(crate) fn new(slot: Arc<Slot<M>>, stage: Progress<M, T>) -> Self {
         Self {
+            slot,
             stage,
             limit: None,
             wait: None,
@@ -62,7 +83,8 @@ impl<M, T> Call<M, T> {
         self
     }
 
-    /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`].
+    /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`]. If it still waits for room then,
+    /// it ends as [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full), and the message comes back.
     ///
     /// # Panics
     ///
@@ -98,17 +120,14 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
 impl<M: Send + 'static, T> Call<M, T> {
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
         let this = self;
-        if let Progress::Sending(sending, _) = &mut this.stage {
-            let sent = sending.as_mut().poll(cx);
-            this.stage = match (sent, std::mem::replace(&mut this.stage, Progress::Done)) {
-                (Poll::Ready(Err(error)), _) => Progress::Refused(error),
-                (Poll::Ready(Ok(())), Progress::Sending(_, waiting)) => Progress::Sent(waiting),
-                (_, stage) => stage,
-            };
+        if let Progress::Sending(unsent) = &mut this.stage
+            && let Poll::Ready(sent) = Pin::new(&mut unsent.room).poll(cx)
+        {
+            this.sent(sent);
         }
         match &mut this.stage {
             Progress::Sent(waiting) => {
-                if let Poll::Ready(result) = waiting.poll(cx) {
+                if let Poll::Ready(result) = waiting.poll(cx, &this.slot) {
                     this.stage = Progress::Done;
                     return Poll::Ready(result);
                 }
@@ -117,12 +136,75 @@ impl<M: Send + 'static, T> Call<M, T> {
             Progress::Refused(_) | Progress::Done => return this.refuse(),
         }
         if this.is_late(cx)
-            && let Some(queued) = this.time_out()
+            && let Some(error) = this.cut(Cut::Late)
         {
-            this.stage = Progress::Done;
-            return Poll::Ready(Err(CallError::TimedOut { queued }));
+            return Poll::Ready(Err(error));
         }
         Poll::Pending
+    }
+
+    /// The wait for room is over.
+    #[cold]
+    fn sent(&mut self, sent: Result<(), Refused<M>>) {
+        self.stage = match (sent, std::mem::replace(&mut self.stage, Progress::Done)) {
+            (Ok(()), Progress::Sending(unsent)) => Progress::Sent(unsent.waiting),
+            (Ok(()), stage) => stage,
+            (Err((refusal, message)), _) => Progress::Refused(SendError::new(self.slot.path(), refusal, message)),
+        };
+    }
+
+    /// Stops waiting. `None` when an outcome is there after all, or on its way.
+    #[cold]
+    fn cut(&mut self, cut: Cut) -> Option<CallError<M>> {
+        if let Progress::Sending(unsent) = &mut self.stage {
+            let refusal = match cut {
+                Cut::Late => Refusal::Full,
+                Cut::Interrupted => Refusal::Interrupted,
+            };
+            let sent = unsent.room.give_up(refusal);
+            self.sent(sent);
+        }
+        let error = match std::mem::replace(&mut self.stage, Progress::Done) {
+            Progress::Refused(error) => CallError::Refused(error),
+            Progress::Sent(waiting) => match (waiting.time_out(), cut) {
+                (Some(queued), Cut::Late) => CallError::TimedOut { path: self.slot.path(), queued },
+                (Some(queued), Cut::Interrupted) => CallError::Interrupted { path: self.slot.path(), queued },
+                (None, _) => {
+                    self.stage = Progress::Sent(waiting);
+                    return None;
+                }
+            },
+            Progress::Sending(..) | Progress::Done => unreachable!("it waits for room no longer, and is not done"),
+        };
+        Some(error)
+    }
+
+    /// Blocks the thread until the call has its outcome, or the time is up. Needs no runtime.
+    pub(crate) fn block(mut self, limit: Option<Duration>) -> Result<T, CallError<M>> {
+        if let Progress::Sending(unsent) = &mut self.stage {
+            unsent.room.set_blocking();
+        }
+        // A limit that cannot be counted is none.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let due = |call: &Self| match &call.stage {
+            Progress::Sending(unsent) => unsent.room.due(),
+            Progress::Refused(_) | Progress::Sent(_) | Progress::Done => None,
+        };
+        match block_until(&mut self, due, deadline) {
+            Ok(outcome) => outcome,
+            Err(cut) => match self.cut(cut) {
+                Some(error) => {
+                    let outcome = Err(error);
+                    #[cfg(feature = "chaos")]
+                    if let Some(tally) = &self.tally {
+                        tally.count(&outcome);
+                    }
+                    outcome
+                }
+                // It has only to be picked up.
+                None => block_on(self),
+            },
+        }
     }
 
     #[cold]
@@ -130,14 +212,6 @@ impl<M: Send + 'static, T> Call<M, T> {
         match std::mem::replace(&mut self.stage, Progress::Done) {
             Progress::Refused(error) => Poll::Ready(Err(CallError::Refused(error))),
             _ => panic!("a call was polled after it had completed"),
-        }
-    }
-
-    /// Where the message was left; `None` when an outcome is there after all.
-    fn time_out(&self) -> Option<bool> {
-        match &self.stage {
-            Progress::Sent(waiting) => waiting.time_out(),
-            Progress::Sending(..) | Progress::Refused(_) | Progress::Done => Some(false),
         }
     }
 }

@@ -186,7 +186,9 @@ impl Book {
             EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
             | EventKind::Waiting
+            | EventKind::DependencyGone { .. }
             | EventKind::Overdue { .. }
+            | EventKind::Overran { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

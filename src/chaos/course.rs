@@ -178,7 +178,7 @@ impl<'a> Course<'a> {
                 biased;
                 occurrence = triggers.recv() => match occurrence {
                     Some(occurrence) => self.follow(&occurrence),
-                    None => return Some("the tree ended".into()),
+                    None => return Some(self.why_over()),
                 },
                 () = self.broken.notified() => {}
                 () = tokio::time::sleep_until(due) => {
@@ -205,6 +205,12 @@ impl<'a> Course<'a> {
                 return Some("too many supervisors have given up".into());
             }
         }
+    }
+
+    /// What ended the tree in the middle of the run.
+    fn why_over(&self) -> String {
+        let gave_up = self.tree.world.ending.root_gave_up();
+        gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree.path()))
     }
 
     /// Puts what follows an event on the agenda.

@@ -46,7 +46,7 @@ pub enum Fault {
     Duplicate(f64),
     /// This share of its messages is overtaken by the next one.
     Reorder(f64),
-    /// Its mailbox is full.
+    /// Its mailbox is full: what cannot wait meets the overflow policy, and a `send` or a `call` waits for room.
     MailboxFull,
     /// The clock jumps forward. In virtual time only; the scope does not matter.
     ClockJump(Duration),

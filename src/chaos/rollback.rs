@@ -4,6 +4,7 @@
 
 use crate::chaos::experiment::Probe;
 use crate::chaos::looks::ask;
+use crate::log::line;
 
 pub(super) struct Rollbacks(Vec<Probe>);
 
@@ -24,7 +25,7 @@ async fn undo(rollbacks: Vec<Probe>) -> Vec<(String, Option<String>)> {
     for Probe { name, look, .. } in rollbacks {
         let failure = ask(&look).await.err();
         if let Some(why) = &failure {
-            tracing::error!("the rollback `{name}` of an experiment failed: {why}");
+            line!(ERROR, { rollback = %name, error = %why }, "the rollback of an experiment failed");
         }
         results.push((format!("rollback: {name}"), failure));
     }
@@ -39,7 +40,11 @@ impl Drop for Rollbacks {
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(undo(left))),
-            Err(_) => tracing::error!("an experiment was dropped outside of a runtime, and cannot be rolled back"),
+            Err(_) => line!(
+                ERROR,
+                { rollbacks = left.len() },
+                "an experiment was dropped outside of a runtime: its rollbacks did not run"
+            ),
         }
     }
 }

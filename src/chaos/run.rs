@@ -11,6 +11,7 @@ use crate::chaos::fault::Fault;
 use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::Report;
 use crate::chaos::script::Script;
+use crate::log::line;
 use crate::tree::Tree;
 
 /// Experiments on a running tree.
@@ -80,6 +81,29 @@ impl<'a> Chaos<'a> {
         }
         let (tell, told) = mpsc::unbounded_channel();
         let armed = Armed::new(self.tree.world.clone(), tell)?;
+        let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
         Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told).await)
+    }
+}
+
+/// A run on a live tree, as its log tells it: what its services suffer meanwhile is no fault of theirs.
+struct Announced {
+    path: String,
+    experiment: String,
+}
+
+impl Announced {
+    fn new(path: &str, experiment: &Experiment, script: &Script) -> Self {
+        let (path, experiment) = (path.to_owned(), experiment.title.to_string());
+        let faults = script.lines.len();
+        line!(WARN, { path = %path, experiment = %experiment, faults }, "an experiment begins: it injects faults");
+        Self { path, experiment }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let Self { path, experiment } = self;
+        line!(WARN, { path = %path, experiment = %experiment }, "the experiment is over");
     }
 }

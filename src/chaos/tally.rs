@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::CallError;
 
-const OUTCOMES: [&str; 6] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out"];
+const OUTCOMES: [&str; 7] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out", "interrupted"];
 
 /// Counts by outcome. A call counts when it ends; one that its caller gave up is none.
 #[derive(Debug, Default)]
@@ -16,9 +16,10 @@ impl Tally {
             Ok(_) => 0,
             Err(CallError::Refused(_)) => 1,
             Err(CallError::NeverRan(_)) => 2,
-            Err(CallError::Crashed(_)) => 3,
-            Err(CallError::Unanswered) => 4,
+            Err(CallError::Crashed { .. }) => 3,
+            Err(CallError::Unanswered { .. }) => 4,
             Err(CallError::TimedOut { .. }) => 5,
+            Err(CallError::Interrupted { .. }) => 6,
         };
         self.0[place].fetch_add(1, Ordering::Relaxed);
     }

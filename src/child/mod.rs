@@ -12,6 +12,7 @@ use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, Birth, Life, OnKill, foreign, task, thread};
+use crate::layer::Named;
 use crate::mailbox::{Reserved, Settings};
 use crate::service::Service;
 use crate::supervisor::Supervisor;
@@ -40,6 +41,7 @@ pub use service::{ServiceChild, TaskChild};
 /// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.
 pub struct Child {
     pub(crate) spec: ChildSpec,
+    pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
     /// In a bare task or in an actor; `None` leaves it to the supervisor.
@@ -88,8 +90,9 @@ impl Child {
         ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
             let inner = birth.inner::<S::Msg>();
             let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         })
+        .label(S::label)
     }
 
     /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
@@ -125,9 +128,9 @@ impl Child {
         let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
             let inner = birth.inner::<NoMessages>();
             let body = task::live(inner.clone(), work.clone());
-            birth.live(&inner, OnKill::Drop, Box::pin(body))
+            birth.live(OnKill::Drop, Box::pin(body))
         });
-        TaskChild { child: child.restart(Restart::Transient) }
+        TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
 
     /// A service that owns an OS thread and iterates its mailbox; `work` runs anew for every incarnation.
@@ -154,7 +157,7 @@ impl Child {
         ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
             let inner = birth.inner::<M>();
             let body = thread::live(inner.clone(), work.clone(), redelivery);
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 
@@ -173,7 +176,7 @@ impl Child {
         ServiceChild::new(name, Kind::Actor, move |birth, _| {
             let inner = birth.inner::<A::Msg>();
             let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
-            birth.live(&inner, OnKill::Tell, Box::pin(body))
+            birth.live(OnKill::Tell, Box::pin(body))
         })
     }
 
@@ -187,9 +190,9 @@ impl Child {
 
     /// A supervisor whose description is made anew at each of its starts but the first.
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
-        let (spec, kind) = (first.spec.clone(), first.shape.kind());
+        let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(build))));
-        Child { spec, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, light: None, recipe }
     }
 
     /// Gives it another name.
@@ -217,9 +220,9 @@ impl From<DynamicSupervisor> for Child {
 
 impl From<Description> for Child {
     fn from(description: Description) -> Self {
-        let (spec, kind) = (description.spec.clone(), description.shape.kind());
+        let (spec, named, kind) = (description.spec.clone(), description.terms.named, description.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
-        Child { spec, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, light: None, recipe }
     }
 }
 

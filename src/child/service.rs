@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
@@ -9,20 +10,23 @@ use crate::child::{Child, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::Kind;
 use crate::incarnation::{Birth, Life};
+use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::redelivery::Redelivery;
-use crate::slot::Slot;
+use crate::slot::{Label, Slot};
 
 /// A child with a mailbox for messages of type `M`, being described.
 #[must_use = "a child does nothing until a supervisor has it"]
 pub struct ServiceChild<M: Send + 'static> {
     spec: ChildSpec,
+    named: Named,
     kind: Kind,
     drain: bool,
     light: Option<bool>,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
     redelivery: Option<Redelivery<M>>,
+    label: Option<Label<M>>,
     conceive: Arc<TypedConceive<M>>,
 }
 
@@ -37,18 +41,33 @@ impl<M: Send + 'static> ServiceChild<M> {
     ) -> Self {
         Self {
             spec: ChildSpec::new(name),
+            named: Named::default(),
             kind,
             drain: false,
             light: None,
             settings: Settings::default(),
             mailbox: None,
             redelivery: None,
+            label: None,
             conceive: Arc::new(conceive),
         }
     }
 
+    /// What its messages are called where they are told of.
+    pub(super) fn label(mut self, label: Label<M>) -> Self {
+        self.label = Some(label);
+        self
+    }
+
     /// Which exits call for a restart. Default: permanent.
     pub fn restart(mut self, restart: Restart) -> Self {
+        self.spec = self.spec.restart(restart);
+        self.named.restart = true;
+        self
+    }
+
+    /// For a kind of child whose restart type is another one than permanent.
+    pub(super) fn restart_by_default(mut self, restart: Restart) -> Self {
         self.spec = self.spec.restart(restart);
         self
     }
@@ -56,6 +75,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// How it is stopped. Default: asked, and killed after five seconds.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.spec = self.spec.shutdown(shutdown);
+        self.named.shutdown = true;
         self
     }
 
@@ -89,6 +109,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// How many messages may wait, the one in hand not counted. Default: 1024. Zero is refused when the tree starts.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.settings.capacity = messages;
+        self.named.capacity = true;
         self
     }
 
@@ -97,15 +118,35 @@ impl<M: Send + 'static> ServiceChild<M> {
         self.capacity(usize::MAX)
     }
 
-    /// What happens to one message more than there is room for. Default: refused.
+    /// What happens to one message more than there is room for, if it cannot wait: a `cast`, a `try_call`. Default: refused.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
+        self.named.overflow = true;
+        self
+    }
+
+    /// How long a `send` or a `call` waits for room. Then the message comes back as
+    /// [`Full`](crate::Refusal::Full). With zero it comes back at once. Default: 5 s.
+    ///
+    /// Senders that wait are let in in the order in which they came. Timers of the service itself
+    /// ([`Context::send_after`](crate::Context::send_after)) wait without limit: they end with the incarnation.
+    pub fn wait_for_room(mut self, limit: Duration) -> Self {
+        self.settings.room_wait = Some(limit);
+        self.named.room_wait = true;
+        self
+    }
+
+    /// Lets a `send` or a `call` wait for room without limit: as long as the service is not parked, down or gone.
+    pub fn wait_for_room_unlimited(mut self) -> Self {
+        self.settings.room_wait = None;
+        self.named.room_wait = true;
         self
     }
 
     /// What happens to queued messages when an incarnation ends. Default: kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;
+        self.named.on_restart = true;
         self
     }
 
@@ -119,6 +160,10 @@ impl<M: Send + 'static> ServiceChild<M> {
     ///
     /// * A copy is made before each message is handled; services that do not ask for this pay nothing. If `clone` panics,
     ///   that is a panic of the service, and the message is put back as any other.
+    /// * An end is not the message's fault either if the incarnation failed because a peer was not available: its error has a
+    ///   [`PeerUnavailable`](crate::PeerUnavailable) in its chain. That too puts the message back without counting, up to ten
+    ///   times, each time as late as the child's restart is ([`Policy::backoff`]); then it is a dead letter, with the reason
+    ///   [`PeerUnavailable`](crate::DeadReason::PeerUnavailable). A call that crashed its peer or was not answered counts.
     /// * A call stays open: whichever incarnation answers first, answers it. A poison call ends as
     ///   [`Crashed`](crate::CallError::Crashed), and so does one that has run and is shed while it waits to run again.
     /// * [`OnRestart::Drop`] sheds the message in hand with the others.
@@ -184,12 +229,16 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             }
             None => Slot::<M>::new(child.settings),
         };
+        if let Some(label) = child.label {
+            slot.set_label(label);
+        }
         #[cfg(feature = "chaos")]
         if redelivery.is_some() {
             slot.set_can_repeat();
         }
         Child {
             spec: child.spec,
+            named: child.named,
             kind: child.kind,
             drain: child.drain,
             light: child.light,

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::dead::{Body, DeadLetter, DeadReason};
-use crate::slot::Slot;
-use crate::slot::again::Tries;
+use crate::dead::{Body, Content, DeadLetter, Notice};
 use crate::sync::lock;
+use crate::world::World;
 
 /// How many dead letters a tree keeps unless told otherwise.
 pub const DEAD_LETTERS_KEPT: usize = 1024;
@@ -25,41 +24,52 @@ struct State {
     letters: VecDeque<DeadLetter>,
     capacity: usize,
     shed: u64,
+    /// A letter came, whatever became of it.
+    is_used: bool,
     is_over: bool,
 }
 
 impl Graves {
     pub(crate) fn new() -> Arc<Self> {
-        let state = State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_over: false };
+        let state =
+            State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_used: false, is_over: false };
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
-    pub(crate) fn bury<M: Send + 'static>(
-        &self,
-        slot: &Slot<M>,
-        message: M,
-        tries: Tries,
-        reason: DeadReason,
-        generation: u64,
-    ) {
-        let (path, message) = (slot.path(), Box::new(message));
-        let world = slot.world().map(|world| Arc::downgrade(&world)).unwrap_or_default();
-        let body = Body { path: path.clone(), died: Instant::now(), message: Mutex::new(Some(message)), world };
-        let letter = DeadLetter {
-            path,
-            generation,
-            message_type: std::any::type_name::<M>(),
-            attempt: tries.begun,
-            reason,
-            body: Arc::new(body),
+    pub(crate) fn bury<M: Send + 'static>(self: &Arc<Self>, notice: Notice, message: M, world: &Arc<World>) {
+        let Notice { path, generation, message_type, label, attempt, reason } = notice;
+        let body = Body {
+            path: path.clone(),
+            label,
+            died: Instant::now(),
+            message: Mutex::new(Content::Here(Box::new(message))),
+            world: Arc::downgrade(world),
+            graves: Arc::downgrade(self),
         };
+        let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
         let shed = {
             let mut state = lock(&self.state);
             state.letters.push_back(letter);
+            state.is_used = true;
             state.make_room()
         };
         self.bell.notify_one();
         drop(shed);
+    }
+
+    /// The letter's message was taken: nothing is left to be listed.
+    pub(super) fn remove(&self, letter: &DeadLetter) {
+        let removed = {
+            let mut state = lock(&self.state);
+            let place = state.letters.iter().position(|kept| kept.is(letter));
+            place.and_then(|place| state.letters.remove(place))
+        };
+        drop(removed);
+    }
+
+    /// Whether there ever was a letter.
+    pub(crate) fn have_been_used(&self) -> bool {
+        lock(&self.state).is_used
     }
 
     /// The tree is over, and no letter will come any more.
@@ -84,6 +94,11 @@ impl State {
 /// At most [`DEAD_LETTERS_KEPT`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
 /// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
 /// When the tree is over, what was kept by then can still be taken through a handle that was there before.
+///
+/// A [`Reply`](crate::Reply) to another service's call that was cast inside a message keeps its caller waiting while the
+/// letter is kept, for nothing can be seen inside a message. It ends when the letter is opened or dropped, or when the tree is over:
+/// then all calls of the tree end whose reply is still somewhere, if there ever was a letter. Hand replies on with
+/// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
 #[derive(Clone)]
 pub struct DeadLetters {
     graves: Arc<Graves>,
@@ -128,7 +143,8 @@ impl DeadLetters {
         std::mem::take(&mut lock(&self.graves.state).letters).into()
     }
 
-    /// All letters, oldest first, which also stay where they are: the clones are the same letters.
+    /// All letters, oldest first, which also stay where they are: the clones are the same letters. One that is replayed or
+    /// opened through a clone leaves the list.
     pub fn list(&self) -> Vec<DeadLetter> {
         lock(&self.graves.state).letters.iter().cloned().collect()
     }

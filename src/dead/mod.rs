@@ -4,12 +4,16 @@
 //! 1. Nothing is kept before somebody has asked for it, and never more than was asked for.
 //! 2. A message is dropped by nobody who holds a lock, and a destructor that panics harms nobody.
 //! 3. A letter is counted as dead-lettered for good. What is replayed is accepted once more, as a new message.
+//! 4. A message is in one place: in its letter, lent to code that looks at it, or taken. A letter whose message was taken
+//!    is in no list.
+//! 5. The user's code looks at a message without a lock.
 
 mod graves;
 mod replay;
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -47,6 +51,29 @@ pub enum DeadReason {
         /// How the last of them ended.
         exit: Exit,
     },
+    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
+    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    PeerUnavailable {
+        /// How the last incarnation ended that had it in hand.
+        exit: Box<Exit>,
+    },
+}
+
+impl DeadReason {
+    /// One word for the reason, the same in logs and queries.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DroppedOldest => "dropped_oldest",
+            Self::DroppedNewest => "dropped_newest",
+            Self::DroppedOnRestart => "dropped_on_restart",
+            Self::Parked => "parked",
+            Self::Down => "down",
+            Self::Gone => "gone",
+            Self::Chaos => "chaos",
+            Self::Poison { .. } => "poison",
+            Self::PeerUnavailable { .. } => "peer_unavailable",
+        }
+    }
 }
 
 impl fmt::Display for DeadReason {
@@ -60,14 +87,16 @@ impl fmt::Display for DeadReason {
             Self::Gone => f.write_str("the service is gone"),
             Self::Chaos => f.write_str("an experiment had it lost"),
             Self::Poison { exit } => write!(f, "it is poison: {exit}"),
+            Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
         }
     }
 }
 
 /// A message that was accepted and that nobody will handle; got from [`DeadLetters`].
 ///
-/// Clones are the same letter: the message is in it until one of them is replayed or opened. When the last is dropped, so
-/// is the message.
+/// Clones are the same letter: the message is in it until one of them is replayed or opened, which takes the letter out of
+/// [`DeadLetters`] too. When the last is dropped, so is the message. [`peek`](Self::peek) looks at a message and leaves it
+/// there.
 ///
 /// A [`Reply`](crate::Reply) in it answers nobody: the caller was told what became of the call, or had gone.
 #[derive(Clone)]
@@ -93,9 +122,33 @@ impl DeadLetter {
         self.body.died.elapsed()
     }
 
+    /// The message's [label](crate::Service::label), if its service gives it one.
+    pub fn label(&self) -> Option<&'static str> {
+        self.body.label
+    }
+
     /// Whether the message is still in it.
     pub fn is_whole(&self) -> bool {
-        lock(&self.body.message).is_some()
+        !matches!(&*lock(&self.body.message), Content::Taken)
+    }
+
+    /// Shows the message to `look`, if it is an `M`, and leaves it where it is.
+    ///
+    /// `None` if the message is of another type, was taken, or is being looked at through another clone at this moment.
+    /// While `look` runs the message cannot be taken either: [`replay`](Self::replay) then fails with
+    /// [`ReplayFailure::InUse`], and [`into_message`](Self::into_message) hands the letter back.
+    ///
+    /// If `look` panics, the message stays in the letter.
+    ///
+    /// ```
+    /// # use regrow::DeadLetter;
+    /// fn size(letter: &DeadLetter) -> Option<usize> {
+    ///     letter.peek(|line: &String| line.len())
+    /// }
+    /// ```
+    pub fn peek<M: Send + 'static, R>(&self, look: impl FnOnce(&M) -> R) -> Option<R> {
+        let lent = Lent { message: Some(self.body.swap(Content::Lent)?), body: &self.body };
+        lent.message.as_ref()?.downcast_ref::<M>().map(look)
     }
 
     /// The message, if it is of this type and still in there.
@@ -105,9 +158,12 @@ impl DeadLetter {
     /// The letter, as it was.
     pub fn into_message<M: Send + 'static>(self) -> Result<M, Self> {
         match self.take().map(|message| message.downcast::<M>()) {
-            Some(Ok(message)) => Ok(*message),
+            Some(Ok(message)) => {
+                self.leave_list();
+                Ok(*message)
+            }
             Some(Err(message)) => {
-                self.put_back(message);
+                self.body.put_back(message);
                 Err(self)
             }
             None => Err(self),
@@ -120,7 +176,7 @@ impl DeadLetter {
     /// # Errors
     ///
     /// When that service refuses it, takes other messages or is not there any more, or the message is not in the letter any
-    /// more. The letter comes back in the error, as it was.
+    /// more, or is being looked at. The letter comes back in the error, as it was, and stays in its list.
     pub fn replay(self) -> Result<(), ReplayError> {
         let Some(world) = self.body.world.upgrade() else {
             return Err(ReplayError::new(self, ReplayFailure::NotFound));
@@ -128,23 +184,35 @@ impl DeadLetter {
         let Some(listed) = world.directory.get(&self.path) else {
             return Err(ReplayError::new(self, ReplayFailure::NotFound));
         };
-        let Some(message) = self.take() else { return Err(ReplayError::new(self, ReplayFailure::NotWhole)) };
+        let Some(message) = self.take() else {
+            let failure = if self.is_whole() { ReplayFailure::InUse } else { ReplayFailure::NotWhole };
+            return Err(ReplayError::new(self, failure));
+        };
         match listed.slot.replay(message) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.leave_list();
+                Ok(())
+            }
             Err((refused, message)) => {
-                self.put_back(message);
+                self.body.put_back(message);
                 Err(ReplayError::new(self, refused.into()))
             }
         }
     }
 
     fn take(&self) -> Option<Message> {
-        lock(&self.body.message).take()
+        self.body.swap(Content::Taken)
     }
 
-    fn put_back(&self, message: Message) {
-        let before = lock(&self.body.message).replace(message);
-        debug_assert!(before.is_none(), "a message is in one place");
+    /// Invariant 4.
+    fn leave_list(&self) {
+        if let Some(graves) = self.body.graves.upgrade() {
+            graves.remove(self);
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.body, &other.body)
     }
 }
 
@@ -154,6 +222,7 @@ impl fmt::Debug for DeadLetter {
             .field("path", &self.path)
             .field("generation", &self.generation)
             .field("message_type", &self.message_type)
+            .field("label", &self.label())
             .field("attempt", &self.attempt)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
@@ -163,25 +232,82 @@ impl fmt::Debug for DeadLetter {
 impl fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, generation, message_type, attempt, reason, .. } = self;
-        write!(f, "{message_type} to {path}#{generation}, begun {attempt} times: {reason}")
+        f.write_str(message_type)?;
+        if let Some(label) = self.label() {
+            write!(f, " `{label}`")?;
+        }
+        write!(f, " to {path}#{generation}, begun {attempt} times: {reason}")
     }
+}
+
+/// What is known of a message that became a dead letter.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) path: Arc<str>,
+    pub(crate) generation: u64,
+    pub(crate) message_type: &'static str,
+    pub(crate) label: Option<&'static str>,
+    pub(crate) attempt: u32,
+    pub(crate) reason: DeadReason,
 }
 
 type Message = Box<dyn Any + Send>;
 
+/// Where the message is.
+enum Content {
+    Here(Message),
+    /// Code of the user's looks at it.
+    Lent,
+    Taken,
+}
+
 /// What the clones of a letter share.
 struct Body {
     path: Arc<str>,
+    label: Option<&'static str>,
     died: Instant,
-    message: Mutex<Option<Message>>,
+    message: Mutex<Content>,
     world: Weak<World>,
+    graves: Weak<Graves>,
+}
+
+impl Body {
+    /// The message, if it is here, with `instead` in its place.
+    fn swap(&self, instead: Content) -> Option<Message> {
+        let mut content = lock(&self.message);
+        match mem::replace(&mut *content, instead) {
+            Content::Here(message) => Some(message),
+            elsewhere @ (Content::Lent | Content::Taken) => {
+                *content = elsewhere;
+                None
+            }
+        }
+    }
+
+    fn put_back(&self, message: Message) {
+        let before = mem::replace(&mut *lock(&self.message), Content::Here(message));
+        debug_assert!(!matches!(before, Content::Here(_)), "a message is in one place");
+    }
+}
+
+/// A message that is looked at. It goes back when the look is over, by a panic too.
+struct Lent<'a> {
+    message: Option<Message>,
+    body: &'a Body,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.body.put_back(message);
+        }
+    }
 }
 
 /// Invariant 2.
 impl Drop for Body {
     fn drop(&mut self) {
-        let message = lock(&self.message).take();
-        if message.is_some() {
+        if let Some(message) = self.swap(Content::Taken) {
             current::drop_quietly(message, &self.path, "a dead letter");
         }
     }

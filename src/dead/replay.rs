@@ -17,6 +17,8 @@ pub struct ReplayError {
 pub enum ReplayFailure {
     /// Its message was replayed or taken before.
     NotWhole,
+    /// Its message is being looked at: see [`DeadLetter::peek`].
+    InUse,
     /// Nothing has its path any more.
     NotFound,
     /// What has its path now takes other messages.
@@ -71,6 +73,7 @@ impl fmt::Display for ReplayError {
         let path = &self.letter.path;
         match self.failure {
             ReplayFailure::NotWhole => write!(f, "the message to `{path}` is not in its letter any more"),
+            ReplayFailure::InUse => write!(f, "the message to `{path}` is being looked at: try again"),
             ReplayFailure::NotFound => write!(f, "nothing is named `{path}` in this tree any more"),
             ReplayFailure::OtherType { found } => {
                 write!(f, "`{path}` takes messages of type `{found}` now, not `{}`", self.letter.message_type)

@@ -99,8 +99,18 @@ where
     })
     .await;
     // ractor tells a panic before it drops the state (PITFALLS 3): the end is the end of the task.
-    let _ = actor_gone.await;
-    let _ = gone.await;
+    let mut over = std::pin::pin!(async {
+        let _ = actor_gone.await;
+        let _ = gone.await;
+    });
+    std::future::poll_fn(|cx| {
+        let is_over = over.as_mut().poll(cx);
+        if is_over.is_pending() {
+            inner.port.tell_remains(&exit);
+        }
+        is_over
+    })
+    .await;
     if let (Exit::Normal, Some(Told::ToStop)) = (&exit, *lock(&told)) {
         exit = Exit::Shutdown;
     }

@@ -23,6 +23,7 @@ use regrow_supervisors::{Abandon, Exit, Panic};
 
 use crate::context::Inner;
 use crate::current;
+use crate::log::line;
 use crate::port::{Port, Waiting};
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
@@ -78,11 +79,12 @@ impl Birth {
         })
     }
 
-    pub(crate) fn live<M: Send + 'static>(&self, inner: &Arc<Inner<M>>, on_kill: OnKill, body: Body) -> Life {
+    pub(crate) fn live(&self, on_kill: OnKill, body: Body) -> Life {
         let limit = match self.abandon {
             Abandon::After(limit) => Some(limit),
             Abandon::Never => None,
         };
+        self.port.set_home(&self.slot);
         Life {
             body: Some(body),
             port: self.port.clone(),
@@ -97,7 +99,6 @@ impl Birth {
             door: if self.light { Door::Outside } else { Door::OutsideAndWoken },
             knows_stop: false,
             is_rest: false,
-            span: tracing::info_span!("incarnation", path = %self.slot.path(), generation = inner.generation),
         }
     }
 }
@@ -120,10 +121,8 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let Some(zombie) = slot.life().tenant() {
-                    tracing::error!(path = %slot.path(), "an earlier incarnation did not end and was abandoned");
-                    slot.life().fence(&zombie, &zombie.verdict(Exit::Killed));
-                    zombie.wake();
+                if let (Some(zombie), Some(world)) = (slot.life().tenant(), slot.world()) {
+                    world.cut_off(&slot.path(), &*slot, &zombie);
                 }
                 slot.life().claim(&port);
             }
@@ -175,7 +174,6 @@ pub(crate) struct Life {
     knows_stop: bool,
     /// What was left of a life that was dropped.
     is_rest: bool,
-    span: tracing::Span,
 }
 
 impl Future for Life {
@@ -195,6 +193,8 @@ impl Future for Life {
             }
         }
         if !life.port.is_fenced() && life.port.poll_tasks_gone(cx).is_pending() {
+            let exit = life.exit();
+            life.port.tell_remains(&exit);
             return Poll::Pending;
         }
         life.tell();
@@ -213,13 +213,18 @@ impl Life {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
         if let Some(exit) = self.port.broken() {
+            // What the body owns is dropped next, and may block: the supervisor has its turn before.
+            if self.port.tell_remains(&exit) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(End::Exit(exit));
         }
         if !self.enter(cx) {
             return Poll::Pending;
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
-        let entered = self.span.enter();
+        let entered = self.port.span().enter();
         let vigil = self.port.vigil();
         vigil.inspect(|vigil| vigil.begin_poll());
         let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
@@ -261,12 +266,23 @@ impl Life {
             End::Exit(exit) => exit.clone(),
         };
         let body = self.body.take();
+        let entered = self.port.span().enter();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
+        drop(entered);
         self.port.close(&exit);
         self.end = Some(Box::new(match dropped {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
         }));
+    }
+
+    /// How it has ended.
+    fn exit(&self) -> Exit {
+        match self.end.as_deref() {
+            Some(End::Exit(exit)) => exit.clone(),
+            Some(End::Ignored) => Exit::Shutdown,
+            None => Exit::Killed,
+        }
     }
 
     fn tear_down_killed(&mut self) {
@@ -324,7 +340,6 @@ impl Drop for Life {
                 told: false,
                 knows_stop: self.knows_stop,
                 is_rest: true,
-                span: self.span.clone(),
             };
             self.told = true;
             self.port.kill();
@@ -339,7 +354,11 @@ impl Drop for Life {
 /// An end that was clean until a destructor panicked is a panic; one that was worse stays, and the panic is logged.
 pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
-        tracing::error!(path, %panic, %exit, "a destructor panicked while the incarnation was torn down");
+        line!(
+            ERROR,
+            { path = %path, exit.kind = %exit.kind(), exit.text = %exit, panic.text = %panic },
+            "code of a child panicked after its exit was known"
+        );
         exit
     } else {
         Exit::Panicked(panic)

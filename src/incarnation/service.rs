@@ -15,6 +15,7 @@ use regrow_supervisors::{Exit, Panic};
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
+use crate::log::line;
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next};
@@ -74,18 +75,31 @@ async fn run<S: Service>(
         Box::pin(ctx.inner().suffer_stop()).await;
     }
     if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
+        // Before the hook, which may block: then nothing could be told any more.
+        if ctx.inner().port.tell_leaving(&exit) {
+            give_way().await;
+        }
         let had_chosen = ctx.inner().port.is_leaving();
         match caught(service.stopped(&mut ctx)).await {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
             Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
             Ok(Err(error)) if exit.is_abnormal() => {
-                tracing::error!(path = %ctx.path(), "the stop hook failed: {error:#}");
+                let (path, generation) = (ctx.path(), ctx.generation());
+                let error = format_args!("{error:#}");
+                line!(
+                    ERROR,
+                    { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, error = %error },
+                    "the stop hook failed after a failure"
+                );
             }
             Ok(Err(error)) => exit = failure(error),
             Err(panic) => exit = worst(exit, panic, &ctx.path()),
         }
     }
     let exit = ctx.inner().port.verdict(exit);
+    if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
+        give_way().await;
+    }
     match state.tear_down(&exit) {
         Ok(()) => exit,
         Err(panic) => worst(exit, panic, &ctx.path()),

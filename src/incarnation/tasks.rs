@@ -8,6 +8,7 @@ use regrow_supervisors::Exit;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::current;
+use crate::log::line;
 use crate::port::Port;
 use crate::sync::lock;
 
@@ -23,9 +24,10 @@ impl Tasks {
     pub(crate) fn spawn(
         &self,
         port: &Arc<Port>,
+        path: Arc<str>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = Linked { future: Some(Box::pin(future)), port: port.clone() };
+        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), path, mark: Some(port.clone()) };
         let mut set = lock(&self.set);
         if port.is_over() {
             drop(set);
@@ -72,15 +74,19 @@ impl Tasks {
 struct Linked<F> {
     future: Option<Pin<Box<F>>>,
     port: Arc<Port>,
+    path: Arc<str>,
+    /// The port once more, lent to what asks whose code is running.
+    mark: Option<Arc<Port>>,
 }
 
 impl<F: Future<Output = ()>> Future for Linked<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
-        current::catch(|| future.as_mut().poll(cx)).unwrap_or_else(|panic| {
-            self.port.break_with(Exit::Panicked(panic));
+        let Self { future: Some(future), port, mark, .. } = &mut *self else { return Poll::Ready(()) };
+        let _span = port.span().enter();
+        current::run_linked(mark, || future.as_mut().poll(cx)).unwrap_or_else(|panic| {
+            port.break_with(Exit::Panicked(panic));
             Poll::Ready(())
         })
     }
@@ -90,12 +96,15 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
 impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();
+        let entered = self.port.span().enter();
         let dropped = match self.port.end() {
             Some(exit) => current::tear_down(&exit, future),
             None => current::catch(|| drop(future)),
         };
+        drop(entered);
         if let Err(panic) = dropped {
-            tracing::error!(%panic, "a linked task panicked while being dropped");
+            let path = &self.path;
+            line!(ERROR, { path = %path, panic.text = %panic }, "a linked task panicked while it was dropped");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The life of a service that owns an OS thread and iterates its mailbox.
 //!
-//! A thread cannot be dropped. A stop or a kill ends its iterator; code that is busy then is waited for, and abandoned in
+//! A thread cannot be dropped. A stop or a kill ends its iterator and its blocking waits; code that is busy then is waited for, and abandoned in
 //! the end: fenced, so that it takes no message and completes no reply any more.
 
 use std::fmt;
@@ -15,6 +15,7 @@ use crate::blocking::block_on;
 use crate::context::Inner;
 use crate::current;
 use crate::directory::LookupError;
+use crate::error::Interruption;
 use crate::handle::Handle;
 use crate::incarnation::{End, failure};
 use crate::name;
@@ -68,7 +69,11 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.
     pub fn is_cancelled(&self) -> bool {
-        self.inner.port.is_signalled()
+        let is_cancelled = self.inner.port.is_signalled();
+        if is_cancelled {
+            self.inner.port.set_told();
+        }
+        is_cancelled
     }
 }
 
@@ -87,7 +92,10 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
                 None => message,
                 Some(redelivery) => redelivery.prepare(&self.inner, message),
             }),
-            Next::Signal => None,
+            Next::Signal => {
+                self.inner.port.set_told();
+                None
+            }
         }
     }
 }
@@ -103,11 +111,13 @@ where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
 {
+    inner.port.set_interruptible();
     let (ended, end) = oneshot::channel();
     let (on_thread, runtime) = (inner.clone(), tokio::runtime::Handle::current());
     let thread = std::thread::Builder::new().name(name::of_thread(&inner.slot.path())).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
+        let _span = on_thread.port.span().enter();
         let exit = run(&on_thread, &*work, redelivery);
         drop(work);
         // Nobody listens to a thread that was abandoned.
@@ -125,7 +135,18 @@ fn run<M: Send + 'static>(
     work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized),
     redelivery: Option<Redelivery<M>>,
 ) -> Exit {
-    let outcome = current::run_as(&inner.port, || work(Inbox { inner: inner.clone(), redelivery }).map_err(failure));
+    let outcome = current::run_as(&inner.port, || {
+        work(Inbox { inner: inner.clone(), redelivery }).map_err(|error| {
+            let is_interrupted = error.chain().any(|cause| cause.is::<Interruption>());
+            let exit = failure(error);
+            match is_interrupted {
+                // It has stopped as asked, in the middle of a wait.
+                true if inner.port.is_told_to_stop() => Exit::Shutdown,
+                true if inner.port.is_killed() => Exit::Killed,
+                _ => exit,
+            }
+        })
+    });
     match outcome {
         Ok(Ok(())) => {
             // Books the last message as handled; takes no other, for the thread is over.

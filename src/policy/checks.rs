@@ -1,6 +1,7 @@
 //! What is wrong with fields that are right by themselves.
 
 use std::collections::HashMap;
+use std::slice;
 
 use regrow_supervisors::Restart;
 
@@ -8,6 +9,7 @@ use crate::directory::full_path;
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::{Delays, time};
+use crate::policy::explain::library_defaults;
 use crate::policy::fields::ChildFields;
 use crate::policy::layering::{children_of, fields_of};
 use crate::policy::problem::Problem;
@@ -23,12 +25,13 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
     let mut order = Vec::new();
     // Every name is looked at with every glob: of a file that names thousands, the first ones are.
     for (pattern, _) in document.paths.iter().filter(|(pattern, _)| pattern.is_literal()).take(500) {
-        let is_supervisor = children_of([document], pattern.text()).is_some();
-        let fields = fields_of([document], pattern.text(), is_supervisor);
+        let is_supervisor = children_of(slice::from_ref(document), pattern.text()).is_some();
+        let coded = library_defaults(pattern.text(), is_supervisor);
+        let fields = fields_of(slice::from_ref(document), pattern.text(), &coded);
         child(&fields, problems);
         if let (Some(names), Some(place)) = (fields.depends_on.get(), fields.depends_on.place()) {
             let is_named = |path: &str| document.paths.iter().any(|(pattern, _)| pattern.text() == path);
-            let names: Vec<_> = names.0.iter().map(|name| resolve(pattern.text(), name, is_named)).collect();
+            let names: Vec<_> = names.0.iter().map(|on| resolve(pattern.text(), &on.name, is_named)).collect();
             needs.insert(pattern.text(), (names, place.clone()));
             order.push(pattern.text());
         }

@@ -132,6 +132,31 @@ impl Leaf for Limit {
     }
 }
 
+/// How long senders wait for room.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RoomWait(pub(crate) Option<Duration>);
+
+impl Leaf for RoomWait {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        const EXPECTED: &str = "a duration such as \"5s\", or \"unlimited\"";
+        if let DeValue::String(text) = value.get_ref() {
+            match nearest(text, ["unlimited"]) {
+                Some(_) if text == "unlimited" => return Some(Self(None)),
+                Some(near) => {
+                    let help = Some(format!("did you mean \"{near}\"?"));
+                    return reader.refuse_with(value, format!("unknown word \"{}\"", short(text)), EXPECTED, help);
+                }
+                None => {}
+            }
+        }
+        read_duration(value, reader, EXPECTED).map(|time| Self(Some(time)))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "unlimited" }, duration_schema()] })
+    }
+}
+
 /// How a child is stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stop(pub(crate) Shutdown);

@@ -1,4 +1,4 @@
-//! What the environment adds to a policy file: it is the last layer.
+//! What the environment adds to a policy file: of each class it is the last layer.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use crate::policy::document::Document;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
+use crate::policy::rank::Class;
 use crate::policy::reader::{Reader, nearest};
 use crate::policy::said::{Field, Group};
 use crate::policy::source::{Place, Source};
@@ -29,7 +30,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> (Ve
                 documents.push(document);
                 problems.extend(found);
             }
-            Some(field) => defaults.layer(&one_field(name, field, value, &mut problems)),
+            Some(field) => defaults.layer(&one_field(name, field, value, &mut problems), Class::Defaults),
         }
     }
     let last = Document { defaults, ..Document::default() };

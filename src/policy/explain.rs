@@ -5,14 +5,14 @@ use std::fmt;
 use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::Settings;
 use crate::policy::durations::time;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::phrases;
 use crate::policy::problem::Problem;
-use crate::policy::said::Group as _;
-use crate::policy::source::Place;
+use crate::policy::rank::{By, Class, Rank, class_in_code};
+use crate::policy::said::{Group as _, Placed};
 use crate::policy::words::word;
 
 /// Every setting of the child at one path, in the order of the documentation. It prints as a table.
@@ -23,11 +23,12 @@ pub struct Explanation {
     problems: Vec<Problem>,
 }
 
-/// One setting: a field, its value, and who says so.
+/// One setting: a field, its value, where that is said, and its rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     field: String,
     value: String,
+    rank: Rank,
     origin: String,
 }
 
@@ -42,6 +43,11 @@ impl Setting {
         &self.value
     }
 
+    /// How special what gave the value is, and in which layer it stands.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
     /// `FILE:LINE`, `environment VARIABLE`, `the code` or `default`.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -51,7 +57,7 @@ impl Setting {
 impl Explanation {
     pub(crate) fn new(
         path: &str,
-        coded: &Configured,
+        coded: &Coded,
         configured: &Configured,
         fields: &ChildFields,
         group: Option<&SupervisorFields>,
@@ -62,31 +68,26 @@ impl Explanation {
             let mut shared = Vec::new();
             group.field_places("children.", &mut shared);
             // They are about the children one by one.
-            places.extend(shared.into_iter().filter(|(name, _)| !name.starts_with("children.defaults.")));
+            places.extend(shared.into_iter().filter(|(name, ..)| !name.starts_with("children.defaults.")));
         }
-        let said_in_code = shown(coded);
-        let defaults = shown(&library_defaults(path, coded.is_supervisor));
         let settings = shown(configured).into_iter().map(|(field, value)| {
-            let is_same = |others: &[Shown]| others.contains(&(field, value.clone()));
-            let origin = match places.iter().find(|(name, _)| name == field) {
-                Some((_, place)) => place.to_string(),
-                None => derived(field, &places).unwrap_or_else(|| {
-                    let is_default = is_same(&defaults) || !is_same(&said_in_code);
-                    if is_default { "default" } else { "the code" }.into()
-                }),
+            let said = places.iter().find(|(name, ..)| name == field).or_else(|| derived(field, &places));
+            let (rank, origin) = match said {
+                Some((_, place, rank)) => (*rank, place.to_string()),
+                None => in_code(path, coded, field, &value),
             };
-            Setting { field: field.into(), value, origin }
+            Setting { field: field.into(), value, rank, origin }
         });
         Self { path: path.into(), settings: settings.collect(), problems: Vec::new() }
     }
 
     /// The layers come to nothing valid: what is in force is what the code says.
-    pub(crate) fn refused(mut self, problems: Vec<Problem>) -> Self {
-        for setting in &mut self.settings {
+    pub(crate) fn refused(path: &str, coded: &Coded, problems: Vec<Problem>) -> Self {
+        let mut explanation = Self::new(path, coded, &coded.whole(), &ChildFields::default(), None);
+        for setting in &mut explanation.settings {
             setting.origin = "refused: as in the code".into();
         }
-        self.problems = problems;
-        self
+        Self { problems, ..explanation }
     }
 
     /// Why the layers come to nothing valid for this path, if so. The settings are then those of the code alone.
@@ -111,17 +112,31 @@ impl Explanation {
 }
 
 /// The whole group came from somewhere, and no field of it was said by itself.
-fn derived(field: &str, places: &[(String, Place)]) -> Option<String> {
+fn derived<'p>(field: &str, places: &'p [Placed]) -> Option<&'p Placed> {
     let is_group = |name: &str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
-    places.iter().find(|(name, _)| is_group(name)).map(|(_, place)| place.to_string())
+    places.iter().find(|(name, ..)| is_group(name))
+}
+
+/// Where a value comes from that no layer gives.
+fn in_code(path: &str, coded: &Coded, field: &str, value: &str) -> (Rank, String) {
+    // What is shared has no other sign than that it is not the library's.
+    let shared = || {
+        let is_library = |shown: &Shown| *shown == (field, value.to_owned());
+        let library = shown(&library_defaults(path, coded.own.is_supervisor).own);
+        (field.starts_with("children.") && !library.iter().any(is_library)).then_some(Class::Children)
+    };
+    match class_in_code(coded, field).or_else(shared) {
+        Some(class) => (Rank { class, by: By::Code }, "the code".into()),
+        None => (Rank::LIBRARY, "default".into()),
+    }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["field", "value", "where from"]);
-        for Setting { field, value, origin } in &self.settings {
-            table.add_row([field, value, origin]);
+        table.load_style(presets::NOTHING).set_header(["field", "value", "where from", "rank"]);
+        for Setting { field, value, origin, rank } in &self.settings {
+            table.add_row([field, value, origin, &rank.to_string()]);
         }
         write!(f, "{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n\n{problem}"))
@@ -129,15 +144,15 @@ impl fmt::Display for Explanation {
 }
 
 /// What is in force where neither code nor file say anything.
-pub(crate) fn library_defaults(path: &str, is_supervisor: bool) -> Configured {
+pub(crate) fn library_defaults(path: &str, is_supervisor: bool) -> Coded {
     let id = path.rsplit('/').next().unwrap_or(path);
-    let group = Group { intensity: Intensity::default(), budget_clock: BudgetClock::All, starts_max: None };
-    Configured {
-        spec: if is_supervisor { ChildSpec::supervisor(id) } else { ChildSpec::new(id) },
-        mailbox: (!is_supervisor).then(Settings::default),
-        group: is_supervisor.then_some(group),
-        is_supervisor,
+    if is_supervisor {
+        let group = Group { intensity: Intensity::default(), budget_clock: BudgetClock::All, starts_max: None };
+        return Coded::of_group(id, group);
     }
+    let mailbox = Some(Settings::default());
+    let own = Configured { spec: ChildSpec::new(id), mailbox, group: None, is_supervisor };
+    Coded { own, named: Named::default(), defaults: Defaults::default() }
 }
 
 type Shown = (&'static str, String);
@@ -162,6 +177,7 @@ fn shown(configured: &Configured) -> Vec<Shown> {
         all.push(("mailbox.capacity", capacity));
         all.push(("mailbox.overflow", word(mailbox.overflow).into()));
         all.push(("mailbox.on_restart", word(mailbox.on_restart).into()));
+        all.push(("mailbox.room_wait", mailbox.room_wait.map_or("unlimited".into(), time)));
     }
     if let Some(group) = configured.group {
         all.extend(budget(Some(group.intensity), ["children.max_restarts", "children.within"], ""));
@@ -190,7 +206,7 @@ fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
     };
     let depends_on = match policy.depends_on.as_deref().unwrap_or_default() {
         [] => "nobody".into(),
-        names => names.join(", "),
+        all => phrases::needs(all),
     };
     let on_give_up = phrases::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));
     vec![
@@ -201,6 +217,8 @@ fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
         ("start_timeout", limit(policy.start_timeout)),
         ("ready", word(policy.readiness.unwrap_or_default()).into()),
         ("depends_on", depends_on),
+        ("on_dependency_gone", word(policy.on_dependency_gone.unwrap_or_default()).into()),
+        ("health", policy.health.map_or("by its kind", word).into()),
         ("watchdog", limit(policy.watchdog)),
         ("on_give_up", on_give_up),
     ]

@@ -1,18 +1,17 @@
 //! What can be said about a child, and about a supervisor.
 
-use regrow_supervisors::{BudgetClock, Jitter, Readiness, Restart};
+use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, Readiness, Restart};
 use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
 use crate::mailbox::{OnRestart, Overflow};
-use crate::policy::durations::{Delay, Delays, Limit, Span, Stop};
+use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
 use crate::policy::give_up::Parting;
+use crate::policy::needs::Needs;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
 use crate::policy::rules::Rules;
 use crate::policy::said::{Field, Leaf, Said, group};
-use crate::policy::source::Place;
-use crate::policy::texts::Names;
 use crate::policy::words::OneOf;
 
 group! {
@@ -45,8 +44,13 @@ group! {
         start_timeout: Said<Limit>,
         /// When it counts as ready.
         ready: Said<OneOf<Readiness>>,
-        /// Services that have to be ready before it is started.
-        depends_on: Said<Names>,
+        /// Services that have to be ready, and jobs that have to be completed, before it is started.
+        depends_on: Said<Needs>,
+        /// What happens at its start when one of those is gone for good. Default: park.
+        on_dependency_gone: Said<OneOf<DependencyGone>>,
+        /// Whether the tree counts as ready without it. Default: services are required; tasks, and what is below a dynamic
+        /// supervisor, are optional.
+        health: Said<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
         watchdog: Said<Limit>,
         /// What happens when the budget is gone.
@@ -105,8 +109,10 @@ group! {
     struct MailboxFields {
         /// How many messages may wait. Default: 1024.
         capacity: Said<Capacity>,
-        /// What happens to one message more than there is room for.
+        /// What happens to one message more than there is room for, if it does not wait for room.
         overflow: Said<OneOf<Overflow>>,
+        /// How long senders wait for room. Default: 5s.
+        room_wait: Said<RoomWait>,
         /// What happens to queued messages at an end that may be followed by a new life.
         on_restart: Said<OneOf<OnRestart>>,
     }

@@ -1,27 +1,35 @@
 //! Following a policy file: whenever it changes, what it says now is applied to the tree.
 //!
 //! Invariants:
-//! 1. A text is taken when it has been read twice and was the same: one that is being written is left alone.
+//! 1. A text is taken when it has stayed the same for a while: one that is being written is left alone.
 //! 2. Each text is answered once, applied or refused. One that is refused leaves the tree as it is, and the next one counts.
+//! 3. What is checked and applied is what was read, byte by byte: the file is not read again for it.
+//! 4. Nothing here blocks a thread of the runtime.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinError, spawn_blocking};
+use tokio::time::Instant;
 
 use crate::apply::{Applied, ApplyError};
 use crate::background;
-use crate::policy::Policies;
 use crate::policy::problem::PolicyFileErrors;
+use crate::policy::reading::{Looks, Seen};
+use crate::policy::settling::Settling;
+use crate::policy::{Policies, log};
 use crate::tree::Tree;
 use crate::world::World;
 
 /// The shortest time between two looks.
 const LOOK_MIN: Duration = Duration::from_millis(10);
+
+/// How often it is asked whether a slow file has answered.
+const POLL_SLOW: Duration = Duration::from_secs(1);
 
 /// A policy file that is being followed. Dropping it ends that; what is in force stays so.
 #[derive(Debug)]
@@ -58,7 +66,7 @@ impl Followed {
         self.answers.recv().await
     }
 
-    /// Looks at the file now, changed or not, and answers.
+    /// Looks at the file now, changed or not, and answers: within milliseconds, unless the text looks cut off.
     pub fn reload(&self) {
         self.now.notify_one();
     }
@@ -104,11 +112,19 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same.
+    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same, with a
+    /// line for each setting that changed, each warning and each reason for a refusal.
     ///
-    /// The file is read every `look_every` (at most every 10 ms), and a change counts when two looks in a row have seen the same text. One that is
-    /// refused, or missing, changes nothing; the next one counts. The tree is up by now, so what the file says about starts
-    /// holds from the next ones on: [`Supervisor::policies`](crate::Supervisor::policies) is for the first.
+    /// The file is read every `look_every` (at most every 10 ms), and its text alone matters, not its time or size. A change counts when it was
+    /// there for `look_every`, and for 250 ms at least; one that looks as if a writer had been interrupted (no setting at
+    /// all, cut off, within a line) for 2 s. Replacing the file by renaming another one is never seen half done.
+    ///
+    /// A text that is refused, a file that is missing, and one that does not answer change nothing; the next text counts. The
+    /// file is read and checked off the runtime's threads, and a file system that hangs holds up none of them. Only regular
+    /// files can be followed; symbolic links are, at each look.
+    ///
+    /// The tree is up by now, so what the file says about starts holds from the next ones on:
+    /// [`Supervisor::policies`](crate::Supervisor::policies) is for the first.
     ///
     /// ```no_run
     /// # async fn example(tree: regrow::Tree) {
@@ -129,7 +145,7 @@ impl Tree {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
         let world = &self.world;
-        let ending = world.ending.clone();
+        let ending = world.ending.begins.clone();
         let (world, path, asked) = (Arc::downgrade(world), path.into(), now.clone());
         let task = background::keep("what follows a policy file", move || {
             let (world, ending, path, now) = (world.clone(), ending.clone(), path.clone(), asked.clone());
@@ -167,38 +183,70 @@ async fn follow(
     now: Arc<Notify>,
     told: mpsc::UnboundedSender<Result<Applied, ReloadError>>,
 ) {
-    let (mut answered, mut seen) = (None, None);
-    let mut is_asked = true;
+    let mut looks = Looks::new(path);
+    let mut settling = Settling::new(look_every);
     loop {
-        let text = std::fs::read(&path).ok();
-        // Invariant 1: the first look, and one that was asked for, believe what they see.
-        if is_asked || (text == seen && text != answered) {
-            let Some(world) = world.upgrade().filter(|world| !world.is_ending()) else { return };
-            let answer = match Policies::read(&path).and_then(|policies| policies.with_environment()) {
-                Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
-                Err(errors) => Err(ReloadError::File(errors)),
-            };
-            match &answer {
-                Ok(applied) => tracing::info!(file = %path.display(), live = applied.live.len(), "policies applied"),
-                Err(error) => tracing::error!(file = %path.display(), %error, "policies refused"),
-            }
-            answered.clone_from(&text);
+        // Listening begins before it is looked whether the end has begun.
+        let mut ends = pin!(ending.notified());
+        ends.as_mut().enable();
+        let Some(is_in_force) = in_force(&world) else { return };
+        let look = spawn_blocking(move || {
+            let seen = looks.look();
+            (looks, seen)
+        });
+        let looked = tokio::select! {
+            biased;
+            () = &mut ends => return,
+            looked = look => looked,
+        };
+        let (back, seen) = match looked.map_err(JoinError::try_into_panic) {
+            Ok(back) => back,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down does not come back.
+            Err(Err(_)) => return,
+        };
+        looks = back;
+        if let Some(seen) = seen.and_then(|seen| settling.look(seen, is_in_force, Instant::now())) {
+            let Some(answer) = take(&world, looks.path(), seen).await else { return };
+            log::answer(looks.path(), &answer);
             if told.send(answer).is_err() {
                 return;
             }
         }
-        seen = text;
-        // Listening begins before it is looked whether the end has begun.
-        let mut ends = pin!(ending.notified());
-        ends.as_mut().enable();
-        if world.upgrade().is_none_or(|world| world.is_ending()) {
-            return;
-        }
-        is_asked = tokio::select! {
+        let Some(is_in_force) = in_force(&world) else { return };
+        let next = match looks.is_under_way() {
+            true => look_every.min(POLL_SLOW),
+            false => settling.next_look(is_in_force, Instant::now()),
+        };
+        tokio::select! {
             biased;
             () = ends => return,
-            () = now.notified() => true,
-            () = tokio::time::sleep(look_every) => false,
-        };
+            () = now.notified() => settling.ask(),
+            () = tokio::time::sleep(next) => {}
+        }
     }
+}
+
+/// Whether there are policies in force that a text could take away. None when the tree is over.
+fn in_force(world: &Weak<World>) -> Option<bool> {
+    let world = world.upgrade().filter(|world| !world.is_ending())?;
+    Some(world.rulebook.layer().is_some())
+}
+
+/// Checks and applies what was seen. None when the tree is over.
+async fn take(world: &Weak<World>, path: &Path, seen: Seen) -> Option<Result<Applied, ReloadError>> {
+    let name: Arc<str> = path.display().to_string().into();
+    let read = spawn_blocking(move || match seen {
+        Seen::Bytes(bytes) => Policies::parse_bytes(&bytes, name).and_then(|policies| policies.with_environment()),
+        Seen::Unreadable(why) => Err(Policies::unreadable(&name, &why)),
+    });
+    let read = match read.await {
+        Ok(read) => read,
+        Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
+    };
+    let world = world.upgrade().filter(|world| !world.is_ending())?;
+    Some(match read {
+        Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
+        Err(errors) => Err(ReloadError::File(errors)),
+    })
 }

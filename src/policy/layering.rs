@@ -1,51 +1,50 @@
 //! What all sources together come to for one path.
 //!
-//! Later wins, field by field: the code, `[defaults]`, `[supervisor.X.defaults]`, `[path.GLOB]` in the order of the file,
-//! and then the same again from the environment.
+//! Later wins, field by field: what is said for every service, for the children of one supervisor, for one child; in each
+//! of these classes first the code, then the file, then the environment. What the code says is the ground on which the rest
+//! is laid, so what is said elsewhere in a class below the code's is forgotten.
 
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Configured, Group};
 use crate::mailbox;
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::Span;
 use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
 use crate::policy::numbers::Restarts;
-use crate::policy::said::{Field, Said};
+use crate::policy::rank::{Class, is_in_code};
+use crate::policy::said::{Field, Group as _, Said};
 
-/// What is said about the child at `path`.
-pub(crate) fn fields_of<'d>(
-    documents: impl IntoIterator<Item = &'d Document>,
-    path: &str,
-    is_supervisor: bool,
-) -> ChildFields {
+/// What the documents say about the child at `path`, and the code does not say better.
+pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> ChildFields {
     let supervisor = path.rsplit_once('/').map(|(supervisor, _)| supervisor);
     let mut fields = ChildFields::default();
-    for document in documents {
-        // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
-        if !is_supervisor {
-            fields.layer(&document.defaults);
+    // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
+    if !coded.own.is_supervisor {
+        documents.iter().for_each(|document| fields.layer(&document.defaults, Class::Defaults));
+    }
+    fields.forget_fields("", &|field| is_in_code(coded, Class::Children, field));
+    for (pattern, said) in documents.iter().flat_map(|document| &document.supervisors) {
+        if supervisor.is_some_and(|supervisor| pattern.is_match(supervisor)) {
+            fields.layer(&said.defaults, Class::Children);
         }
-        for (pattern, said) in &document.supervisors {
-            if supervisor.is_some_and(|supervisor| pattern.is_match(supervisor)) {
-                fields.layer(&said.defaults);
-            }
+    }
+    fields.forget_fields("", &|field| is_in_code(coded, Class::Child, field));
+    for (pattern, said) in documents.iter().flat_map(|document| &document.paths) {
+        if pattern.is_match(path) {
+            fields.layer(said, Class::Child);
         }
-        document.paths.iter().filter(|(pattern, _)| pattern.is_match(path)).for_each(|(_, said)| fields.layer(said));
     }
     fields
 }
 
 /// What is said about the supervisor at `path`; none if nobody speaks of such a supervisor.
-pub(crate) fn children_of<'d>(
-    documents: impl IntoIterator<Item = &'d Document>,
-    path: &str,
-) -> Option<SupervisorFields> {
+pub(crate) fn children_of(documents: &[Document], path: &str) -> Option<SupervisorFields> {
     let mut fields = None;
-    let all = documents.into_iter().flat_map(|document| &document.supervisors);
+    let all = documents.iter().flat_map(|document| &document.supervisors);
     for (_, said) in all.filter(|(pattern, _)| pattern.is_match(path)) {
-        fields.get_or_insert_with(SupervisorFields::default).layer(said);
+        fields.get_or_insert_with(SupervisorFields::default).layer(said, Class::Children);
     }
     fields
 }
@@ -78,7 +77,9 @@ fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {
         fields.reset_after_messages.get().map(|count| count.0).or(policy.reset_after_messages);
     policy.start_timeout = fields.start_timeout.get().map_or(policy.start_timeout, |limit| limit.0);
     policy.readiness = fields.ready.get().map(|ready| ready.0).or(policy.readiness);
-    policy.depends_on = fields.depends_on.cloned().map(|names| names.0).or(policy.depends_on);
+    policy.depends_on = fields.depends_on.cloned().map(|needs| needs.0).or(policy.depends_on);
+    policy.on_dependency_gone = fields.on_dependency_gone.get().map(|then| then.0).or(policy.on_dependency_gone);
+    policy.health = fields.health.get().map(|health| health.0).or(policy.health);
     policy.watchdog = fields.watchdog.get().map_or(policy.watchdog, |limit| limit.0);
     policy.on_give_up = fields.on_give_up.cloned().map(|parting| parting.0).or(policy.on_give_up);
     policy.rules = fields.rules.cloned().map(|rules| rules.0).or(policy.rules);
@@ -116,6 +117,7 @@ fn mailbox_over(fields: &MailboxFields, coded: mailbox::Settings) -> mailbox::Se
         capacity: fields.capacity.get().map_or(coded.capacity, |capacity| capacity.0),
         overflow: fields.overflow.get().map_or(coded.overflow, |overflow| overflow.0),
         on_restart: fields.on_restart.get().map_or(coded.on_restart, |on_restart| on_restart.0),
+        room_wait: fields.room_wait.get().map_or(coded.room_wait, |room_wait| room_wait.0),
     }
 }
 

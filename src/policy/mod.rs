@@ -19,9 +19,25 @@
 //! on_give_up = "park"
 //! ```
 //!
-//! Later wins, field by field: the code, `[defaults]`, `[supervisor.X.defaults]` (for everything directly below it),
-//! `[path.GLOB]` in the order of the file, and last the environment: `REGROW_POLICY` holds more of the same format, and
-//! `REGROW_DEFAULTS_DELAY=50ms` sets one field of every service.
+//! # Who wins
+//!
+//! The special wins over the general, wherever the two are said; within one row, what stands further right. That holds for
+//! each field by itself. The classes, from the weakest:
+//!
+//! | [class](Class) | about | in code | in the file | in the environment |
+//! |---|---|---|---|---|
+//! | library | everything | | | |
+//! | defaults | every service of the tree | `.defaults` of the root | `[defaults]` | `[defaults]` in `REGROW_POLICY`, `REGROW_DEFAULTS_FIELD` |
+//! | children | what is directly below one supervisor | `.defaults` of a nested supervisor | `[supervisor.X.defaults]` | the same in `REGROW_POLICY` |
+//! | child | one child, or all whose path is like that | what the child, or the template that makes it, says | `[path.GLOB]` | the same in `REGROW_POLICY` |
+//!
+//! Tables of one class apply in the order in which they stand. `REGROW_POLICY` holds text of the same format as a file;
+//! `REGROW_DEFAULTS_DELAY=50ms` sets one field of every service, as far as nothing more special is said about it. What a
+//! supervisor's children share (the budget in `[supervisor.X]`, and the like) is of the class *children*.
+//!
+//! A value of code such as a [`Backoff`](crate::Backoff) or an [`Intensity`](crate::Intensity) says all of its fields: a
+//! `jitter` in `[defaults]` does not reach a child whose code sets a backoff, one in `[path.GLOB]` does.
+//! [`Setting::rank`] and `regrow policy explain` tell which class and layer each value has come from.
 //!
 //! # From code
 //!
@@ -59,11 +75,13 @@
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
-//! | `depends_on` | `["db", "/shop/cache"]` | nobody |
+//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nobody |
+//! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
+//! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
 //! | `watchdog` | `"10s"`, `"off"` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
-//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart }` | as in the code |
+//! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
 //!
 //! About a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share,
 //! `budget_clock`, and `max_starting`, how many services below it may be starting at the same time. `regrow policy schema`
@@ -77,11 +95,12 @@
 //! | `source.rs`, `problem.rs` | a place in a text; what is wrong there |
 //! | `reader.rs`, `said.rs` | reading that goes on behind a mistake; fields, said or left open |
 //! | `fields.rs` | every field there is |
-//! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `pattern.rs` | the values of fields |
+//! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `needs.rs`, `pattern.rs` | the values of fields |
 //! | `curve.rs` | delays, put together from several layers |
 //! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
-//! | `layering.rs` | what all of it comes to for one path |
-//! | `follow.rs` | a file that is applied whenever it changes |
+//! | `rank.rs`, `layering.rs` | what wins over what; what all of it comes to for one path |
+//! | `reading.rs`, `settling.rs`, `follow.rs` | a file that may hang; a text that may not be whole yet; a file that is applied whenever it changes |
+//! | `log.rs` | what came of a file that is followed, in the log |
 //! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
@@ -95,17 +114,22 @@ mod fields;
 mod follow;
 mod give_up;
 mod layering;
+pub(crate) mod log;
+mod needs;
 mod numbers;
 mod pattern;
 pub(crate) mod phrases;
 mod picture;
 mod policies;
 mod problem;
+mod rank;
 mod reader;
+mod reading;
 mod rules;
 mod said;
 mod schema;
 mod script;
+mod settling;
 mod simulate;
 mod source;
 mod texts;
@@ -118,6 +142,7 @@ pub use explain::{Explanation, Setting};
 pub use follow::{Followed, ReloadError};
 pub use policies::Policies;
 pub use problem::{PolicyFileErrors, Problem};
+pub use rank::{By, Class, Rank};
 pub use schema::schema;
 pub use script::{Script, ScriptError, Step};
 pub use simulate::{Happening, LIVES_MAX, Simulation, simulate};

@@ -46,6 +46,20 @@ impl Pattern {
         self.glob.matches_with(path, HOW)
     }
 
+    /// Whether something below `path` may be like it.
+    pub(crate) fn may_match_below(&self, path: &str) -> bool {
+        let mut globs = self.text().split('/');
+        for name in path.split('/') {
+            match globs.next() {
+                None => return false,
+                Some("**") => return true,
+                Some(glob) if Glob::new(glob).is_ok_and(|glob| glob.matches_with(name, HOW)) => {}
+                Some(_) => return false,
+            }
+        }
+        globs.next().is_some()
+    }
+
     /// Whether it is the name of one path.
     pub(crate) fn is_literal(&self) -> bool {
         !self.text().contains(['*', '?', '['])

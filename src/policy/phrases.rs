@@ -1,6 +1,6 @@
 //! Settings as a phrase each, in the words of policy files.
 
-use regrow_supervisors::{Backoff, GiveUp, Intensity, NotReady, Rule, Shutdown};
+use regrow_supervisors::{Backoff, Dependency, GiveUp, Intensity, NotReady, Rule, Shutdown};
 
 use crate::mailbox::Settings;
 pub(crate) use crate::policy::durations::time;
@@ -58,9 +58,10 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
     }
 }
 
-pub(crate) fn mailbox(Settings { capacity, overflow, on_restart }: Settings) -> String {
+pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait }: Settings) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
-    format!("capacity {capacity}, overflow {}, on_restart {}", word(overflow), word(on_restart))
+    let room_wait = room_wait.map_or("unlimited".into(), time);
+    format!("capacity {capacity}, overflow {}, on_restart {}, room_wait {room_wait}", word(overflow), word(on_restart))
 }
 
 pub(crate) fn rules(rules: &[Rule]) -> String {
@@ -79,4 +80,9 @@ pub(crate) fn rules(rules: &[Rule]) -> String {
     let told: Vec<_> = told.collect();
     // A line each: they are long.
     if told.is_empty() { "none".into() } else { told.join("\n") }
+}
+
+/// What a service depends on.
+pub(crate) fn needs(all: &[Dependency]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regrow_supervisors::PolicyError;
 
 use crate::directory::Kind;
-use crate::layer::{Configured, Layer};
+use crate::layer::{Coded, Configured, Layer};
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -15,11 +15,9 @@ use crate::policy::layering::{child_over, children_of, fields_of};
 use crate::policy::pattern::Pattern;
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::reader::nearest;
+use crate::policy::reading::{self, LONGEST_FILE};
 use crate::policy::source::{Place, Source};
 use crate::policy::{checks, environment};
-
-/// No policy file is longer.
-const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// What a policy file and the environment say about the services of a tree. Clones are cheap.
 ///
@@ -47,14 +45,16 @@ impl Policies {
     /// With everything that is wrong with it.
     pub fn parse(text: &str, name: impl Into<Arc<str>>) -> Result<Self, PolicyFileErrors> {
         let name = name.into();
-        if text.len() as u64 > LONGEST_FILE {
-            return Err(too_long(&name, text.len() as u64));
+        let size = text.len() as u64;
+        if size > LONGEST_FILE {
+            let what = format!("{name} is {size} bytes long, and a policy file has {LONGEST_FILE} at most");
+            return Err(PolicyFileErrors::new(vec![Problem::whole(what)]));
         }
         let (document, problems) = Document::read(&Source::file(name, text));
         Self::default().with([document], problems)
     }
 
-    /// Reads a file.
+    /// Reads a file, once. It blocks the thread meanwhile.
     ///
     /// # Errors
     ///
@@ -62,19 +62,19 @@ impl Policies {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyFileErrors> {
         let path = path.as_ref();
         let name: Arc<str> = path.display().to_string().into();
-        let unreadable = |error: std::io::Error| {
-            PolicyFileErrors::new(vec![Problem::whole(format!("cannot read {name}: {}", lower(&error.to_string())))])
-        };
-        let about = std::fs::metadata(path).map_err(unreadable)?;
-        if about.len() > LONGEST_FILE {
-            return Err(too_long(&name, about.len()));
+        match reading::read(path) {
+            Ok(bytes) => Self::parse_bytes(&bytes, name),
+            Err(error) => Err(Self::unreadable(&name, &error.to_string())),
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        match std::str::from_utf8(&bytes) {
+    }
+
+    /// As [`parse`](Self::parse), for a file as it was read.
+    pub(crate) fn parse_bytes(bytes: &[u8], name: Arc<str>) -> Result<Self, PolicyFileErrors> {
+        match std::str::from_utf8(bytes) {
             Ok(text) => Self::parse(text, name),
             Err(error) => {
                 let at = error.valid_up_to();
-                let source = Source::file(name, String::from_utf8_lossy(&bytes).into_owned());
+                let source = Source::file(name, String::from_utf8_lossy(bytes).into_owned());
                 let problem = Problem::error(Place::new(&source, at..at + 1), "this file is not UTF-8")
                     .label(format!("the byte 0x{:02x} at offset {at}", bytes[at]));
                 Err(PolicyFileErrors::new(vec![problem]))
@@ -82,7 +82,11 @@ impl Policies {
         }
     }
 
-    /// With what these variables of an environment say, as the last layer. Only `REGROW_POLICY` and
+    pub(crate) fn unreadable(name: &str, why: &str) -> PolicyFileErrors {
+        PolicyFileErrors::new(vec![Problem::whole(format!("cannot read {name}: {}", lower(why)))])
+    }
+
+    /// With what these variables of an environment say: of each [class](crate::policy::Class) the last layer. Only `REGROW_POLICY` and
     /// `REGROW_DEFAULTS_FIELD` are looked at.
     ///
     /// # Errors
@@ -132,18 +136,25 @@ impl Policies {
     }
 
     /// The same over what the code says.
-    pub(crate) fn explain_over(&self, path: &str, coded: &Configured) -> Explanation {
+    pub(crate) fn explain_over(&self, path: &str, coded: &Coded) -> Explanation {
         let (fields, group) = self.said(path, coded);
-        let explanation = Explanation::new(path, coded, &self.apply(path, coded), &fields, group.as_ref());
         match self.verdict(path, coded) {
-            Ok(_) => explanation,
-            Err(problems) => explanation.refused(problems),
+            Ok(configured) => Explanation::new(path, coded, &configured, &fields, group.as_ref()),
+            Err(problems) => Explanation::refused(path, coded, problems),
         }
     }
 
     /// Globs and supervisors that match none of these paths of a running tree, each as a warning.
     pub fn unmatched<P: AsRef<str>>(&self, paths: &[P]) -> Vec<Problem> {
-        let is_idle = |pattern: &&Pattern| !paths.iter().any(|path| pattern.is_match(path.as_ref()));
+        self.unmatched_but_below(paths, &[])
+    }
+
+    /// The same without what may mean a child of one of the `empty` supervisors, whose children are yet to come.
+    fn unmatched_but_below<P: AsRef<str>>(&self, paths: &[P], empty: &[&str]) -> Vec<Problem> {
+        let is_idle = |pattern: &&Pattern| {
+            !paths.iter().any(|path| pattern.is_match(path.as_ref()))
+                && !empty.iter().any(|supervisor| pattern.may_match_below(supervisor))
+        };
         let mut warnings = Vec::new();
         for document in self.documents.iter() {
             let patterns = document.supervisors.iter().map(|(pattern, _)| pattern);
@@ -160,12 +171,12 @@ impl Policies {
     }
 
     /// What is in force for `path` where the code says `coded`, or what is wrong with that, with the guilty places.
-    pub(crate) fn verdict(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<Problem>> {
+    pub(crate) fn verdict(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<Problem>> {
         let (fields, group) = self.said(path, coded);
         let mut problems = Vec::new();
         checks::child(&fields, &mut problems);
         problems.retain(Problem::is_error);
-        let configured = child_over(&fields, group.as_ref(), coded);
+        let configured = child_over(&fields, group.as_ref(), &coded.whole());
         if let (true, Err(error)) = (problems.is_empty(), configured.spec.policy_rule().check()) {
             problems.push(blame(path, &fields, &error));
         }
@@ -180,9 +191,9 @@ impl Policies {
         if problems.is_empty() { Ok(configured) } else { Err(problems) }
     }
 
-    fn said(&self, path: &str, coded: &Configured) -> (ChildFields, Option<SupervisorFields>) {
-        let fields = fields_of(self.documents.iter(), path, coded.is_supervisor);
-        (fields, coded.group.and_then(|_| children_of(self.documents.iter(), path)))
+    fn said(&self, path: &str, coded: &Coded) -> (ChildFields, Option<SupervisorFields>) {
+        let fields = fields_of(&self.documents, path, coded);
+        (fields, coded.own.group.and_then(|_| children_of(&self.documents, path)))
     }
 
     fn is_named_supervisor(&self, path: &str) -> bool {
@@ -193,16 +204,16 @@ impl Policies {
 
 /// What a path cannot have stays as the code says. Whoever wants to know asks for the verdict first.
 impl Layer for Policies {
-    fn apply(&self, path: &str, coded: &Configured) -> Configured {
-        self.verdict(path, coded).unwrap_or_else(|_| coded.clone())
+    fn apply(&self, path: &str, coded: &Coded) -> Configured {
+        self.verdict(path, coded).unwrap_or_else(|_| coded.whole())
     }
 
-    fn check(&self, path: &str, coded: &Configured) -> Result<Configured, Vec<String>> {
+    fn check(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<String>> {
         self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
-    fn warnings(&self, paths: &[&str]) -> Vec<String> {
-        self.warnings.iter().chain(&self.unmatched(paths)).map(ToString::to_string).collect()
+    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
+        self.warnings.iter().chain(&self.unmatched_but_below(paths, empty)).map(ToString::to_string).collect()
     }
 }
 
@@ -234,11 +245,6 @@ fn blame(path: &str, fields: &ChildFields, error: &PolicyError) -> Problem {
             .label("over what the code says"),
         None => Problem::whole(format!("`{path}`: {error}")),
     }
-}
-
-fn too_long(name: &str, bytes: u64) -> PolicyFileErrors {
-    let what = format!("{name} is {bytes} bytes long, and a policy file has {LONGEST_FILE} at most");
-    PolicyFileErrors::new(vec![Problem::whole(what)])
 }
 
 /// The system's messages begin with a capital.

@@ -8,6 +8,7 @@ use std::fmt;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 
+use crate::policy::rank::{Class, Rank};
 use crate::policy::reader::{Entry, Reader, Value};
 use crate::policy::source::Place;
 
@@ -19,9 +20,12 @@ pub(crate) trait Leaf: Clone + PartialEq + fmt::Debug {
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// A field that may have been said, and where.
+/// A field that may have been said, where, and about how many.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Said<T>(Option<(T, Place)>);
+pub(crate) struct Said<T>(Option<(T, Place, Class)>);
+
+/// A field by its name, the place where it is said, and its rank.
+pub(crate) type Placed = (String, Place, Rank);
 
 impl<T> Default for Said<T> {
     fn default() -> Self {
@@ -31,11 +35,11 @@ impl<T> Default for Said<T> {
 
 impl<T> Said<T> {
     pub(crate) fn get(&self) -> Option<&T> {
-        self.0.as_ref().map(|(value, _)| value)
+        self.0.as_ref().map(|(value, ..)| value)
     }
 
     pub(crate) fn place(&self) -> Option<&Place> {
-        self.0.as_ref().map(|(_, place)| place)
+        self.0.as_ref().map(|(_, place, _)| place)
     }
 
     pub(crate) fn is_said(&self) -> bool {
@@ -53,10 +57,12 @@ impl<T: Clone> Said<T> {
 pub(crate) trait Field {
     /// Reads it, or notes what is wrong with it.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader);
-    /// What `later` says wins; what it leaves open stays.
-    fn layer(&mut self, later: &Self);
+    /// What `later` says in this class wins; what it leaves open stays.
+    fn layer(&mut self, later: &Self, class: Class);
+    /// Leaves open what is to be forgotten, by name.
+    fn forget(&mut self, name: &str, is_forgotten: &dyn Fn(&str) -> bool);
     /// What was said, by name.
-    fn places(&self, name: &str, places: &mut Vec<(String, Place)>);
+    fn places(&self, name: &str, places: &mut Vec<Placed>);
     /// What it looks like in a file.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
@@ -64,18 +70,25 @@ pub(crate) trait Field {
 impl<T: Leaf> Field for Said<T> {
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
         let place = reader.place(value.span());
-        self.0 = T::read(value, reader).map(|value| (value, place));
+        // The table that it stands in decides, when it is layered.
+        self.0 = T::read(value, reader).map(|value| (value, place, Class::Child));
     }
 
-    fn layer(&mut self, later: &Self) {
-        if later.is_said() {
-            self.clone_from(later);
+    fn layer(&mut self, later: &Self, class: Class) {
+        if let Some((value, place, _)) = &later.0 {
+            self.0 = Some((value.clone(), place.clone(), class));
         }
     }
 
-    fn places(&self, name: &str, places: &mut Vec<(String, Place)>) {
-        if let Some(place) = self.place() {
-            places.push((name.into(), place.clone()));
+    fn forget(&mut self, name: &str, is_forgotten: &dyn Fn(&str) -> bool) {
+        if self.is_said() && is_forgotten(name) {
+            self.0 = None;
+        }
+    }
+
+    fn places(&self, name: &str, places: &mut Vec<Placed>) {
+        if let Some((_, place, class)) = &self.0 {
+            places.push((name.into(), place.clone(), Rank { class: *class, by: place.by() }));
         }
     }
 
@@ -92,8 +105,9 @@ pub(crate) trait Group: Default + 'static {
     const NAMES: &'static [&'static str];
     /// Reads the field of this name; `false` where there is none.
     fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool;
-    fn layer_fields(&mut self, later: &Self);
-    fn field_places(&self, prefix: &str, places: &mut Vec<(String, Place)>);
+    fn layer_fields(&mut self, later: &Self, class: Class);
+    fn forget_fields(&mut self, prefix: &str, is_forgotten: &dyn Fn(&str) -> bool);
+    fn field_places(&self, prefix: &str, places: &mut Vec<Placed>);
     /// Name, description and schema of each.
     fn properties(generator: &mut SchemaGenerator) -> Vec<(&'static str, String, Schema)>;
     /// A short form for the whole group; `false` where it is none.
@@ -127,11 +141,15 @@ impl<G: Group> Field for G {
         }
     }
 
-    fn layer(&mut self, later: &Self) {
-        self.layer_fields(later);
+    fn layer(&mut self, later: &Self, class: Class) {
+        self.layer_fields(later, class);
     }
 
-    fn places(&self, name: &str, places: &mut Vec<(String, Place)>) {
+    fn forget(&mut self, name: &str, is_forgotten: &dyn Fn(&str) -> bool) {
+        self.forget_fields(&format!("{name}."), is_forgotten);
+    }
+
+    fn places(&self, name: &str, places: &mut Vec<Placed>) {
         self.field_places(&format!("{name}."), places);
     }
 
@@ -176,11 +194,17 @@ macro_rules! group {
                 true
             }
 
-            fn layer_fields(&mut self, later: &Self) {
-                $( $crate::policy::said::Field::layer(&mut self.$field, &later.$field); )+
+            fn layer_fields(&mut self, later: &Self, class: $crate::policy::rank::Class) {
+                $( $crate::policy::said::Field::layer(&mut self.$field, &later.$field, class); )+
             }
 
-            fn field_places(&self, prefix: &str, places: &mut Vec<(String, Place)>) {
+            fn forget_fields(&mut self, prefix: &str, is_forgotten: &dyn Fn(&str) -> bool) {
+                $( $crate::policy::said::Field::forget(
+                    &mut self.$field, &format!("{prefix}{}", stringify!($field)), is_forgotten,
+                ); )+
+            }
+
+            fn field_places(&self, prefix: &str, places: &mut Vec<$crate::policy::said::Placed>) {
                 $( $crate::policy::said::Field::places(
                     &self.$field, &format!("{prefix}{}", stringify!($field)), places,
                 ); )+

@@ -32,8 +32,8 @@ impl JsonSchema for File {
             *defaults = child.clone().into();
         }
         json_schema!({
-            "description": "Restart policies. Later wins, field by field: the code, [defaults], [supervisor.X.defaults], \
-                            [path.GLOB] in the order of the file, the environment.",
+            "description": "Restart policies. The special wins, field by field: [path.GLOB] over [supervisor.X.defaults] over \
+                            [defaults]. Within each of these classes the file wins over the code, and the environment over both.",
             "type": "object",
             "properties": {
                 "defaults": child,

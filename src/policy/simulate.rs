@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use regrow_supervisors::{
-    Action, Attempt, ChildKey, Exit, Flags, Hang, Machine, Panic, Readiness, Report, Strategy, Supervisor, Why,
+    Action, Attempt, ChildKey, Completion, Condition, Exit, Flags, Hang, Machine, Outlook, Panic, Prospect, Readiness,
+    Report, Strategy, Supervisor, Why,
 };
 
 use crate::policy::Policies;
@@ -57,7 +58,7 @@ impl Simulation {
 }
 
 /// Runs the child at `path` through the lives of a script, under the policy that is in force for it over the library's
-/// defaults. Services that it depends on count as ready.
+/// defaults. Services that it depends on count as ready, and jobs as completed.
 ///
 /// # Errors
 ///
@@ -75,8 +76,13 @@ pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> 
     let mut machine = Supervisor::new(flags, [spec])
         .map_err(|error| PolicyFileErrors::new(vec![Problem::whole(error.to_string())]))?;
     machine.set_budget(group.intensity, group.budget_clock);
-    for service in waits_for {
-        machine.handle_dependency(&service, true, Duration::ZERO);
+    for on in waits_for {
+        let prospect = match on.condition {
+            Condition::Ready => Prospect::Ready,
+            Condition::Completed => Prospect::Gone,
+        };
+        let outlook = Outlook { prospect, completion: Some(Completion { was_ready: true }) };
+        machine.handle_outlook(&on.name, outlook, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
     machine.set_chance(child, dice(seed));
@@ -159,7 +165,8 @@ impl World<'_> {
                     self.is_over = true;
                 }
                 Action::Park { .. } => self.segment(Segment::Parked),
-                Action::Abandon(_) | Action::Adopt { .. } | Action::Answer { .. } | Action::Up => {}
+                Action::Wait(_) | Action::Abandon(_) | Action::Adopt { .. } | Action::Answer { .. } | Action::Up => {}
+                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
             }
         }
         self.tell_reports();
@@ -245,10 +252,13 @@ impl World<'_> {
                 Report::StartError { exit, .. } => self.tell(format!("life {number} does not come up: {exit}")),
                 Report::GaveUp { .. } => self.tell("the budget is gone, or a rule says so: the supervisor gives up"),
                 Report::Parked { .. } => self.tell("parked"),
+                Report::Overran { exit, .. } => self.tell(format!("takes too long to leave, and is killed: {exit}")),
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),
                 // Told with what led to them.
                 Report::Delayed { .. }
+                | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
+                | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
                 | Report::Abandoned { .. } => {}
             }

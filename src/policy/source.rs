@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::policy::rank::By;
+
 /// A policy file, or a variable of the environment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -63,6 +65,10 @@ impl Place {
     /// The name of the file, or `environment VARIABLE`.
     pub(crate) fn name(&self) -> &str {
         &self.source.name
+    }
+
+    pub(crate) fn by(&self) -> By {
+        if self.source.is_environment { By::Environment } else { By::File }
     }
 
     pub(crate) fn start(&self) -> usize {

@@ -1,14 +1,17 @@
 //! What the runtime asks of a file before it takes it over: the verdict on one path, over what the code says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Backoff, Intensity, Jitter, Policy, Restart};
+use regrow_supervisors::{
+    Backoff, DependencyGone, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart, Rule, Then,
+};
 
-use crate::layer::{Configured, Layer};
+use crate::layer::{Coded, Configured, Layer, Named};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::said::Group;
-use crate::policy::{Policies, Problem};
+use crate::policy::{Class, Policies, Problem};
 
 const SEC: Duration = Duration::from_secs(1);
 
@@ -17,10 +20,17 @@ fn policies(text: &str) -> Policies {
 }
 
 /// A service as the code says it.
-fn coded(policy: Policy) -> Configured {
-    let mut configured = library_defaults("shop/till", false);
-    configured.spec = configured.spec.policy(policy);
-    configured
+fn coded(policy: Policy) -> Coded {
+    let mut coded = library_defaults("shop/till", false);
+    coded.own.spec = coded.own.spec.policy(policy);
+    coded
+}
+
+/// One whose policy the root says, for every service.
+fn coded_for_all(policy: Policy) -> Coded {
+    let mut coded = library_defaults("shop/till", false);
+    coded.defaults.tree = Some(Arc::new(policy));
+    coded
 }
 
 fn told(verdict: Result<Configured, Vec<Problem>>) -> Vec<String> {
@@ -44,7 +54,7 @@ fn half_a_budget_is_completed_by_the_code() {
 
 #[test]
 fn a_limit_of_the_codes_can_be_taken_away() {
-    let coded = coded(Policy::default().watchdog(SEC).start_timeout(SEC));
+    let coded = coded_for_all(Policy::default().watchdog(SEC).start_timeout(SEC));
     let text = "[defaults]\nwatchdog = \"off\"\nstart_timeout = \"off\"\n";
     let policy = policies(text).verdict("shop/till", &coded).expect("valid").spec.policy_rule();
     assert_eq!((policy.watchdog, policy.start_timeout), (None, None));
@@ -52,14 +62,14 @@ fn a_limit_of_the_codes_can_be_taken_away() {
 
 #[test]
 fn a_cap_below_what_the_code_begins_with_is_told_with_its_place() {
-    let coded = coded(Policy::default().backoff(Backoff::new(10 * SEC)));
+    let coded = coded_for_all(Policy::default().backoff(Backoff::new(10 * SEC)));
     let policies = policies("[defaults]\nmax_delay = \"5s\"\n");
     assert_eq!(
         told(policies.verdict("shop/till", &coded)),
         ["policy.toml:2:13: this does not fit `shop/till`: the longest delay, 5s, is shorter than the first, 10s"]
     );
     // And until that is mended, the code is in force.
-    assert_eq!(policies.apply("shop/till", &coded), coded);
+    assert_eq!(policies.apply("shop/till", &coded), coded.whole());
 }
 
 #[test]
@@ -72,7 +82,7 @@ fn two_globs_that_disagree_are_told_where_they_meet() {
 #[test]
 fn a_significant_child_cannot_be_made_permanent() {
     let mut coded = coded(Policy::default());
-    coded.spec = coded.spec.restart(Restart::Transient).significant(true);
+    coded.own.spec = coded.own.spec.restart(Restart::Transient).significant(true);
     let faults = told(policies("[defaults]\nrestart = \"permanent\"\n").verdict("shop/till", &coded));
     assert_eq!(faults, ["policy.toml:2:11: `shop/till` is significant and cannot be permanent"]);
 }
@@ -94,6 +104,64 @@ fn an_explanation_tells_the_code_from_a_default() {
     let origin = |field| explained.setting(field).map(|setting| setting.origin().to_string());
     assert_eq!(origin("watchdog").as_deref(), Some("the code"));
     assert_eq!(origin("start_timeout").as_deref(), Some("default"));
+}
+
+#[test]
+fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
+    let mailbox =
+        Named { restart: true, shutdown: true, capacity: true, overflow: true, on_restart: true, room_wait: true };
+    let policy = Policy::default()
+        .backoff(Backoff::new(SEC).jitter(Jitter::None))
+        .budget(Intensity::new(7, 7 * SEC))
+        .reset_after(7 * SEC)
+        .reset_on_ready()
+        .reset_after_messages(7)
+        .on_give_up(GiveUp::park(7 * SEC))
+        .not_ready(NotReady::default().budget(Intensity::new(7, 7 * SEC)).backoff(Backoff::new(7 * SEC)))
+        .readiness(Readiness::WhenSaid)
+        .start_timeout(7 * SEC)
+        .depends_on(["db"])
+        .on_dependency_gone(DependencyGone::Fail)
+        .health(Health::Required)
+        .watchdog(7 * SEC)
+        .rule(Rule::new(Then::Stop).error("licence").text("gone"));
+    // A field that is new has to be said here, and to have its place in `rank.rs`.
+    assert!(!format!("{policy:?}").contains("None,"), "{policy:?}");
+    let own = Coded { named: mailbox, ..coded(policy.clone()) };
+    let mut siblings = coded(Policy::default());
+    siblings.defaults.siblings = Some(Arc::new(policy));
+
+    let defaults = include_str!("../../tests/policy/every_default.toml");
+    let fields = policies(defaults).explain("shop/till", None);
+    for name in ChildFields::NAMES {
+        let is_said = |field: &str| field == *name || field.split_once('.').is_some_and(|(group, _)| group == *name);
+        let settings: Vec<_> = fields.settings().iter().filter(|setting| is_said(setting.field())).collect();
+        assert!(!settings.is_empty(), "{name} is not in the file");
+        assert!(settings.iter().all(|setting| setting.rank().class == Class::Defaults), "{name}: {settings:?}");
+    }
+    assert_eq!(policies(defaults).verdict("shop/till", &own), Ok(own.whole()));
+    let mut text = defaults.replacen("[defaults]", "[supervisor.shop.defaults]", 1);
+    assert_eq!(policies(&text).verdict("shop/till", &own), Ok(own.whole()), "{text}");
+    // Within a class the file is the later layer, and so it is over the class below.
+    text = defaults.replacen("[defaults]", "[path.\"shop/till\"]", 1);
+    let (over_own, alone) = (policies(&text).verdict("shop/till", &own), coded(Policy::default()));
+    assert_eq!(over_own, policies(defaults).verdict("shop/till", &alone));
+    assert_eq!(policies(&text).verdict("shop/till", &siblings), over_own);
+    // What a supervisor says in code for its children, the defaults of the file do not reach either; they do reach the rest.
+    let mixed = policies(defaults).verdict("shop/till", &siblings).expect("valid");
+    assert_eq!(mixed.spec.policy_rule(), siblings.whole().spec.policy_rule());
+    assert_eq!(mixed.spec.restart_type(), Restart::Temporary);
+}
+
+#[test]
+fn a_file_that_says_nothing_about_a_child_leaves_it_exactly_as_it_is() {
+    let mut coded = coded(Policy::default().not_ready(NotReady::default()).budget(Intensity::unlimited()));
+    coded.defaults.tree = Some(Arc::new(Policy::default().backoff(Backoff::listed([SEC, 2 * SEC]))));
+    coded.defaults.siblings =
+        Some(Arc::new(Policy::default().not_ready(NotReady::default().backoff(Backoff::new(SEC)))));
+    for text in ["", "[path.other]\ndelay = \"1s\"\n", "[supervisor.other.defaults]\ndelay = \"1s\"\n"] {
+        assert_eq!(policies(text).verdict("shop/till", &coded), Ok(coded.whole()), "{text}");
+    }
 }
 
 #[test]

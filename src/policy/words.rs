@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regrow_supervisors::{BudgetClock, Jitter, On, Readiness, Restart, Then};
+use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, On, Readiness, Restart, Then};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
@@ -14,6 +14,11 @@ use crate::policy::said::Leaf;
 pub(crate) trait Words: Copy + PartialEq + fmt::Debug + 'static {
     /// The word, what it stands for, and that in a sentence.
     const WORDS: &'static [(&'static str, Self, &'static str)];
+
+    /// What to say instead of a word that there was once.
+    fn instead_of(_: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The word for a value.
@@ -45,6 +50,10 @@ impl<W: Words> Leaf for OneOf<W> {
         let text = reader.text(value, &choice::<W>())?;
         if let Some((_, value, _)) = W::WORDS.iter().find(|(word, ..)| *word == text) {
             return Some(Self(*value));
+        }
+        if let Some(instead) = W::instead_of(text) {
+            let fault = format!("\"{}\" is no longer a word here", short(text));
+            return reader.refuse_with(value, fault, &choice::<W>(), Some(instead.into()));
         }
         let near =
             nearest(text, W::WORDS.iter().map(|(word, ..)| *word)).map(|near| format!("did you mean \"{near}\"?"));
@@ -88,13 +97,34 @@ impl Words for Readiness {
     ];
 }
 
+impl Words for DependencyGone {
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("park", Self::Park, "it is parked until the service is back"),
+        ("fail", Self::Fail, "its start fails, and is counted"),
+        ("go_on", Self::GoOn, "it starts without the service"),
+    ];
+}
+
+impl Words for Health {
+    const WORDS: &'static [(&'static str, Self, &'static str)] = &[
+        ("required", Self::Required, "the tree is not ready while this one is not"),
+        ("optional", Self::Optional, "it does not count"),
+    ];
+}
+
 impl Words for Overflow {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("refuse", Self::Refuse, "refuses one more message and gives it back"),
-        ("wait", Self::Wait, "lets a call wait for room"),
         ("drop_oldest", Self::DropOldest, "sheds the message that has waited longest"),
         ("drop_newest", Self::DropNewest, "takes the new message and sheds it at once"),
     ];
+
+    fn instead_of(word: &str) -> Option<&'static str> {
+        (word == "wait").then_some(
+            "calls and sends always wait for room now: leave this out, and say how long they wait with `room_wait = \"5s\"` \
+             or `\"unlimited\"`",
+        )
+    }
 }
 
 impl Words for OnRestart {

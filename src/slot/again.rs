@@ -19,6 +19,7 @@ use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Envelope, InHand};
 use crate::sync::lock;
+use crate::unavailable;
 
 /// What came of a message before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,15 +28,35 @@ pub(crate) struct Tries {
     pub(crate) begun: u32,
     /// How many of them ended in a way that counts.
     failed: u32,
+    /// How many of them failed because a peer was not available.
+    in_vain: u32,
 }
+
+/// How often a message is put back because a peer was not available.
+const IN_VAIN_MAX: u32 = 10;
 
 impl Tries {
     pub(crate) fn have_begun(self) -> bool {
         self.begun > 0
     }
 
-    fn and_one_more(self, counts: bool) -> Self {
-        Self { begun: self.begun.saturating_add(1), failed: self.failed.saturating_add(u32::from(counts)) }
+    fn and_one_more(self, fault: Fault) -> Self {
+        Self {
+            begun: self.begun.saturating_add(1),
+            failed: self.failed.saturating_add(u32::from(fault == Fault::Message)),
+            in_vain: self.in_vain.saturating_add(u32::from(fault == Fault::Peer)),
+        }
+    }
+
+    /// Why it does not run once more, if it does not.
+    fn verdict(self, redeliveries_max: u32, exit: &Exit) -> Option<DeadReason> {
+        if self.failed > redeliveries_max {
+            Some(DeadReason::Poison { exit: exit.clone() })
+        } else if self.in_vain > IN_VAIN_MAX {
+            Some(DeadReason::PeerUnavailable { exit: Box::new(exit.clone()) })
+        } else {
+            None
+        }
     }
 }
 
@@ -54,12 +75,25 @@ pub(crate) enum Way {
     CutOff,
 }
 
+/// What is to blame for an end: it says whether the message in hand may run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Message,
+    /// A peer was not available.
+    Peer,
+    /// The incarnation was killed or stopped.
+    Neither,
+}
+
 impl Way {
-    /// Whether the message in hand is to blame. A kill comes from elsewhere; but who survives it hangs.
-    fn counts(self, exit: &Exit) -> bool {
+    /// A kill comes from elsewhere; but an incarnation that survives it hangs. To be called without a lock: runs code of the
+    /// user's.
+    fn fault(self, exit: &Exit) -> Fault {
         match self {
-            Self::Ended => exit.is_abnormal() && !matches!(exit, Exit::Killed),
-            Self::CutOff => true,
+            Self::CutOff => Fault::Message,
+            Self::Ended if !exit.is_abnormal() || matches!(exit, Exit::Killed) => Fault::Neither,
+            Self::Ended if unavailable::is_cause_of(exit) => Fault::Peer,
+            Self::Ended => Fault::Message,
         }
     }
 }
@@ -85,7 +119,9 @@ impl<M: Send + 'static> Slot<M> {
     /// The incarnation leaves. What it had in hand is lost, put back, or poison.
     pub(crate) fn move_out(&self, port: &Arc<Port>, exit: &Exit, way: Way) {
         let exit = &port.verdict(exit.clone());
+        let fault = way.fault(exit);
         let (mut lost, mut told_before, mut shed) = (None, None, Vec::new());
+        let mut freed = self.freed();
         let (owner, deferred) = {
             let mut front = lock(&self.front);
             if !front.is_owned_by(port) {
@@ -109,11 +145,11 @@ impl<M: Send + 'static> Slot<M> {
                 }
                 Some(InHand { spare: Some(spare), call }) => {
                     let Spare { message, redeliveries_max } = *spare;
-                    let tries = tries.and_one_more(way.counts(exit));
+                    let tries = tries.and_one_more(fault);
                     told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
                     let envelope = Envelope { message, call };
-                    let poison = (tries.failed > redeliveries_max).then(|| DeadReason::Poison { exit: exit.clone() });
-                    match poison.or(back.state.dead_reason()).or(on_restart.clone()) {
+                    let verdict = tries.verdict(redeliveries_max, exit);
+                    match verdict.or(back.state.dead_reason()).or(on_restart.clone()) {
                         Some(reason) => shed.push(back.shed(envelope, tries, reason)),
                         None => {
                             // Invariant 2.
@@ -127,6 +163,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             if let Some(reason) = on_restart {
                 shed.extend(self.shed_all(&mut front, &mut back, &reason));
+                self.let_in(&mut front, &mut back, &mut freed);
             }
             (owner, deferred)
         };
@@ -137,9 +174,15 @@ impl<M: Send + 'static> Slot<M> {
             }
         }
         self.settle(shed);
-        drop((owner, deferred, told_before));
-        if let Some(bells) = self.bells.get() {
-            bells.vacant.notify_waiters();
+        freed.tell();
+        if !deferred.is_empty()
+            && let Some(world) = self.world()
+        {
+            world.note_open_calls(deferred);
+        }
+        drop((owner, told_before));
+        if let Some(vacant) = self.vacant.get() {
+            vacant.notify_waiters();
         }
         self.publish();
     }

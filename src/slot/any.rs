@@ -3,13 +3,18 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use regrow_supervisors::Completion;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::dead::Refused;
+use crate::event::Outage;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::accounting::Accounting;
+use crate::slot::bar::Bar;
 use crate::slot::life::Tenancy;
+use crate::slot::queue::Fall;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, IfFull, Push, Slot};
 use crate::sync::lock;
@@ -20,6 +25,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
     fn set_world(&self, world: &Arc<World>);
+    /// The tree that it is listed in, while that is there.
+    fn world(&self) -> Option<Arc<World>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
@@ -30,15 +37,34 @@ pub(crate) trait AnySlot: Send + Sync {
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
     fn close(&self, state: State);
+    /// Accepts nothing more until it is started again.
+    fn dismiss(&self);
+    /// Refuses what waits for it from below this supervisor, and ends calls from there that are queued, as never ran.
+    /// `is_below` knows the numbers of the supervisors there.
+    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool);
+    /// Takes that back.
+    fn readmit(&self);
     /// Takes a message of a dead letter, where there is room for it.
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
     fn is_present(&self, port: &Port) -> bool;
+    /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
+    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool;
     /// How the present incarnation is reached.
     fn control(&self) -> Option<Control>;
+    /// The child has failed, and is not up; `a_start`: it was a start that failed.
+    fn fell(&self, a_start: bool);
+    /// The child is up; the outage that this ends.
+    fn rose(&self) -> Option<Outage>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
+    /// It rested, and is to be started as soon as what it depends on is there: it takes messages again.
+    fn wait(&self);
+    /// The last life ended as it should.
+    fn complete(&self, completion: Completion);
+    /// Whether it did, and no attempt has begun since.
+    fn completion(&self) -> Option<Completion>;
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -65,6 +91,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         let _ = self.world.set(Arc::downgrade(world));
     }
 
+    fn world(&self) -> Option<Arc<World>> {
+        self.world()
+    }
+
     fn settings(&self) -> Settings {
         lock(&self.back).settings
     }
@@ -86,7 +116,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let receiver = self.watch.get_or_init(|| watch::Sender::new(self.status())).subscribe();
+        let mut watch = lock(&self.watch);
+        // Looked at under the lock: one that goes after this finds the follower, and closes it.
+        let status = self.status();
+        if status.state == State::Gone {
+            return watch::Sender::new(status).subscribe();
+        }
+        let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
+        drop(watch);
         self.publish();
         receiver
     }
@@ -117,6 +154,18 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.close_as(state);
     }
 
+    fn dismiss(&self) {
+        self.set_bar(Some(Bar::Dismissed));
+    }
+
+    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
+        self.withdraw_from(supervisor, is_below);
+    }
+
+    fn readmit(&self) {
+        self.set_bar(None);
+    }
+
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
         match message.downcast::<M>() {
             Ok(message) => match self.push(*message, None, IfFull::Refuse) {
@@ -139,18 +188,57 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
     }
 
+    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        let queued = front.batch.iter().chain(&back.queue).filter_map(|envelope| envelope.call.as_ref());
+        let in_hand = front.in_hand.as_ref().and_then(|in_hand| in_hand.call.as_ref());
+        queued.chain(in_hand).any(|call| ports.iter().any(|port| call.is_awaited_by(port)))
+    }
+
     fn control(&self) -> Option<Control> {
         lock(&self.back).control.clone()
+    }
+
+    fn fell(&self, a_start: bool) {
+        let mut back = lock(&self.back);
+        let fall = back.fall.get_or_insert_with(|| Box::new(Fall { since: Instant::now(), starts_failed: 0 }));
+        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
+    }
+
+    fn rose(&self) -> Option<Outage> {
+        let fall = lock(&self.back).fall.take()?;
+        Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
     }
 
     fn reopen(&self) {
         {
             let mut back = lock(&self.back);
+            back.bar = None;
             if matches!(back.state, State::Down | State::Gone) {
                 back.state = State::Restarting;
             }
         }
         self.publish();
+    }
+
+    fn wait(&self) {
+        {
+            let mut back = lock(&self.back);
+            if back.state == State::Down {
+                back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
+            }
+        }
+        self.publish();
+    }
+
+    fn complete(&self, completion: Completion) {
+        lock(&self.back).completion = Some(completion);
+        self.publish();
+    }
+
+    fn completion(&self) -> Option<Completion> {
+        lock(&self.back).completion
     }
 
     fn life(&self) -> &dyn Tenancy {

@@ -33,6 +33,7 @@ impl<M: Send + 'static> Slot<M> {
 
     /// The message that waits longest is shed.
     pub(crate) fn drop_first(&self, port: &Arc<Port>) {
+        let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
             if !front.is_owned_by(port) {
@@ -43,7 +44,9 @@ impl<M: Send + 'static> Slot<M> {
             front.copy_waits &= tries.have_begun();
             let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
             self.front_len.store(front.batch.len(), Ordering::Release);
-            first.map(|first| back.shed(first, tries, DeadReason::Chaos))
+            let shed = first.map(|first| back.shed(first, tries, DeadReason::Chaos));
+            self.let_in(&mut front, &mut back, &mut freed);
+            shed
         };
         self.settle(shed.into_iter().collect());
     }
@@ -91,11 +94,11 @@ impl<M: Send + 'static> Slot<M> {
 
     /// There is no room, until each who has said so takes it back.
     pub(crate) fn set_jammed(&self, is_jammed: bool) {
-        {
-            let mut back = lock(&self.back);
-            back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
-        }
-        self.ring_for_room();
+        let mut freed = self.freed();
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
+        self.let_in(&mut front, &mut back, &mut freed);
     }
 
     /// Where what becomes of its calls is counted, while an experiment goes on.

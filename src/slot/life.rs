@@ -1,7 +1,7 @@
 //! What an incarnation does with the slot it lives in: moves in, takes messages, moves out.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use regrow_supervisors::Exit;
@@ -13,9 +13,10 @@ use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::port::Port;
 use crate::slot::again::Way;
+use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::status::State;
-use crate::slot::{Bells, Control, Slot};
+use crate::slot::{Control, Slot};
 use crate::supervisor::facts::Facts;
 use crate::sync::lock;
 
@@ -44,7 +45,7 @@ const ROOMY: usize = 256;
 impl<M: Send + 'static> Slot<M> {
     /// Books the message in hand as handled and takes the next one, unless a signal that is heeded keeps it from that. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
     /// again by itself.
-    pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed<'_>) -> Poll<Next<M>> {
+    pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
         let done = front.finish(port);
         let is_heeded = match heed {
@@ -71,15 +72,18 @@ impl<M: Send + 'static> Slot<M> {
             match front.batch.pop_front() {
                 None => Poll::Pending,
                 Some(Envelope { message, call }) => {
-                    self.front_len.store(front.batch.len(), Ordering::Release);
+                    if front.line.is_empty() {
+                        self.front_len.store(front.batch.len(), Ordering::Release);
+                    } else {
+                        // In one hold, or others might get in before those in line (invariant 1 of the line).
+                        let mut back = lock(&self.back);
+                        self.front_len.store(front.batch.len(), Ordering::Release);
+                        self.let_in(&mut front, &mut back, freed);
+                    }
                     if let Some(call) = &call {
                         call.taken(port);
                     }
                     front.in_hand = Some(InHand { call, spare: None });
-                    if front.waiting > 0 {
-                        front.waiting -= 1;
-                        freed.places += 1;
-                    }
                     Poll::Ready(Next::Message(message))
                 }
             }
@@ -87,11 +91,6 @@ impl<M: Send + 'static> Slot<M> {
         drop(front);
         self.settle_handled(done);
         next
-    }
-
-    /// To be told of places that become free.
-    pub(crate) fn freed(&self) -> Freed<'_> {
-        Freed { bells: &self.bells, places: 0 }
     }
 
     /// Books the message in hand as handled, and takes no other.
@@ -117,31 +116,6 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn queued(&self) -> usize {
         let front = lock(&self.front);
         front.batch.len() + lock(&self.back).queue.len()
-    }
-}
-
-/// Places in a mailbox that have become free, and that the senders who wait for them have not been told of yet.
-///
-/// A pump that is busy tells them when it next lets others have a turn, and not place by place: nobody can use one before,
-/// and whoever wakes finds room for many.
-pub(crate) struct Freed<'a> {
-    bells: &'a OnceLock<Box<Bells>>,
-    places: usize,
-}
-
-impl Freed<'_> {
-    pub(crate) fn tell(&mut self) {
-        if self.places > 0
-            && let Some(bells) = self.bells.get()
-        {
-            (0..std::mem::take(&mut self.places)).for_each(|_| bells.room.notify_one());
-        }
-    }
-}
-
-impl Drop for Freed<'_> {
-    fn drop(&mut self) {
-        self.tell();
     }
 }
 
@@ -178,6 +152,7 @@ pub(crate) enum Supervision {
 
 impl<M: Send + 'static> Tenancy for Slot<M> {
     fn claim(&self, port: &Arc<Port>) -> bool {
+        let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
             // Invariant 2 of the slot.
@@ -187,6 +162,8 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             front.owner = Some(port.clone());
             let mut back = lock(&self.back);
             back.attempts += 1;
+            back.bar = None;
+            back.completion = None;
             back.control = Some(Control::Port(port.clone()));
             match back.state {
                 // For good, even for one that comes late.
@@ -200,18 +177,21 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             back.idle = false;
             let again = back.attempts > 1;
             if again && back.settings.on_restart == OnRestart::Drop {
-                self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart)
+                let shed = self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart);
+                self.let_in(&mut front, &mut back, &mut freed);
+                shed
             } else {
                 Vec::new()
             }
         };
         self.settle(shed);
+        freed.tell();
         self.publish();
         true
     }
 
     fn vacant(&self) -> &Notify {
-        &self.bells.get_or_init(Box::default).vacant
+        self.vacant.get_or_init(Box::default)
     }
 
     fn tenant(&self) -> Option<Arc<Port>> {
@@ -276,6 +256,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             match stage {
                 Supervision::Begins => {
                     back.attempts += 1;
+                    back.completion = None;
                     back.control = Some(Control::Supervisor(facts.clone()));
                     back.state = State::Starting;
                 }

@@ -22,17 +22,19 @@
 //! the end or the fence of exactly this owner takes it away; whoever takes a message compares itself with the owner in the
 //! hold in which it takes it. So of two ports at most one is ever given messages, and after a fence not even that one.
 //!
-//! *Room.* A sender that finds no room makes itself ready to be rung, and counts itself as waiting in the hold in which it has
-//! seen that there is none. Whoever takes a message after that sees it waiting, and rings when it next lets others have a
-//! turn; a pump that ends rings too.
+//! *Room.* A sender that finds no room stands in line, message and all, in the hold in which it has seen that there is none.
+//! The pump that makes room takes the first message of the line in the hold in which it makes it (`line.rs`), and wakes its
+//! sender when it next lets others have a turn.
 
 pub(crate) mod accounting;
 pub(crate) mod again;
 mod any;
+mod bar;
 #[cfg(feature = "chaos")]
 mod faulty;
 pub(crate) mod life;
-mod queue;
+pub(crate) mod line;
+pub(crate) mod queue;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::call::Fate;
 use crate::current;
-use crate::dead::DeadReason;
+use crate::dead::{DeadReason, Notice};
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
@@ -105,29 +107,29 @@ impl Control {
     }
 }
 
+/// What a message is called.
+pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
+
 pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    watch: OnceLock<watch::Sender<Status>>,
+    /// While somebody follows the status. A service that is gone closes it.
+    watch: Mutex<Option<watch::Sender<Status>>>,
+    /// What its service calls a message.
+    label: OnceLock<Label<M>>,
     front: Mutex<Front<M>>,
     back: Mutex<Back<M>>,
     front_len: AtomicUsize,
-    bells: OnceLock<Box<Bells>>,
+    /// Rung when an incarnation moves out. Made by the first that waits for it: whether there is anything to wait for is
+    /// looked at after that, under the lock under which it changes.
+    vacant: OnceLock<Box<Notify>>,
     /// Its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     can_repeat: std::sync::atomic::AtomicBool,
     /// An experiment counts what becomes of its calls.
     #[cfg(feature = "chaos")]
     is_tallied: std::sync::atomic::AtomicBool,
-}
-
-/// Rung for those who wait for something. Made by the first who waits: what is looked at under the lock after that decides
-/// whether there is anything to wait for, and whoever changes it, changes it under the lock before ringing.
-#[derive(Debug, Default)]
-struct Bells {
-    room: Notify,
-    vacant: Notify,
 }
 
 /// What became of a message on its way in.
@@ -142,8 +144,6 @@ pub(crate) enum IfFull {
     ObeyPolicy,
     /// Have the message back at once.
     Refuse,
-    /// Be told of room: `Slot::room` has been enabled for this.
-    TellMe,
 }
 
 impl<M: Send + 'static> Slot<M> {
@@ -151,11 +151,12 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             world: OnceLock::new(),
-            watch: OnceLock::new(),
+            watch: Mutex::default(),
+            label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
-            bells: OnceLock::new(),
+            vacant: OnceLock::new(),
             #[cfg(feature = "chaos")]
             can_repeat: Default::default(),
             #[cfg(feature = "chaos")]
@@ -167,39 +168,35 @@ impl<M: Send + 'static> Slot<M> {
         self.path.get().cloned().unwrap_or_else(|| "(not in a tree)".into())
     }
 
-    /// Rung when there is room for more.
-    pub(crate) fn room(&self) -> &Notify {
-        &self.bells.get_or_init(Box::default).room
-    }
-
-    fn ring_for_room(&self) {
-        if let Some(bells) = self.bells.get() {
-            bells.room.notify_waiters();
-        }
-    }
-
-    pub(crate) fn overflow(&self) -> Overflow {
-        lock(&self.back).settings.overflow
-    }
-
     pub(crate) fn world(&self) -> Option<Arc<World>> {
         self.world.get()?.upgrade()
     }
 
-    pub(crate) fn configure(&self, settings: Settings) {
-        lock(&self.back).settings = settings;
-        // There may be more room than before.
-        self.ring_for_room();
+    /// From now on dead letters have these labels. The first to be set stays.
+    pub(crate) fn set_label(&self, label: Label<M>) {
+        let _ = self.label.set(label);
     }
 
-    /// Puts a message into the mailbox.
+    pub(crate) fn configure(&self, settings: Settings) {
+        let mut freed = self.freed();
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        back.settings = settings;
+        // There may be more room than before.
+        self.let_in(&mut front, &mut back, &mut freed);
+    }
+
+    /// Puts a message into the mailbox, or a call, unless the service calls itself.
     pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         {
             let mut back = lock(&self.back);
-            if let Some(refusal) = back.state.refusal() {
+            if call.is_some() && back.is_callers_own() {
+                return Push::Refused(Refusal::ToItself, message, call);
+            }
+            if let Some(refusal) = back.refusal(call.is_some()) {
                 return Push::Refused(refusal, message, call);
             }
-            if back.queue.len() + self.front_len.load(Ordering::Acquire) < back.capacity() {
+            if back.has_room(self.front_len.load(Ordering::Acquire)) {
                 let port = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(port) = port {
@@ -215,11 +212,11 @@ impl<M: Send + 'static> Slot<M> {
     fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        if let Some(refusal) = back.state.refusal() {
+        if let Some(refusal) = back.refusal(call.is_some()) {
             return Push::Refused(refusal, message, call);
         }
         let envelope = Envelope { message, call };
-        if back.queue.len() + front.batch.len() < back.capacity() {
+        if back.has_room(front.batch.len()) {
             let port = back.accept(envelope);
             drop((back, front));
             if let Some(port) = port {
@@ -230,15 +227,9 @@ impl<M: Send + 'static> Slot<M> {
         let policy = match if_full {
             IfFull::ObeyPolicy => back.settings.overflow,
             IfFull::Refuse => Overflow::Refuse,
-            IfFull::TellMe => Overflow::Wait,
         };
         let (port, shed) = match policy {
-            Overflow::Refuse | Overflow::Wait => {
-                if if_full == IfFull::TellMe {
-                    front.waiting += 1;
-                }
-                return Push::Refused(Refusal::Full, envelope.message, envelope.call);
-            }
+            Overflow::Refuse => return Push::Refused(Refusal::Full, envelope.message, envelope.call),
             Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
                 let tries = front.take_tries_of_head();
@@ -261,6 +252,7 @@ impl<M: Send + 'static> Slot<M> {
     /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
     /// until that ends.
     pub(crate) fn close_as(&self, state: State) {
+        let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
             let mut back = lock(&self.back);
@@ -268,14 +260,22 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             back.state = state;
+            if let Some(refusal) = state.refusal() {
+                self.refuse_line(&mut front, refusal, &mut freed);
+            }
             match state.dead_reason() {
                 Some(reason) => self.shed_all(&mut front, &mut back, &reason),
                 None => Vec::new(),
             }
         };
         self.settle(shed);
-        self.ring_for_room();
+        freed.tell();
         self.publish();
+        if state == State::Gone {
+            // Those that follow it have seen that it is gone. One that is listed again is followed anew.
+            let watch = lock(&self.watch).take();
+            drop(watch);
+        }
     }
 
     fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
@@ -291,23 +291,35 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     fn settle(&self, shed: Vec<Shed<M>>) {
-        if !shed.is_empty() {
-            shed.into_iter().for_each(|shed| shed.settle(self));
-            self.ring_for_room();
-        }
+        shed.into_iter().for_each(|shed| shed.settle(self));
     }
 
-    /// Makes a message a dead letter, or drops it where nobody has asked for those. It is booked, and no lock is held.
+    /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
     fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
-        match self.world().and_then(|world| world.graves()) {
-            Some(graves) => graves.bury(self, message, tries, reason, generation),
-            None => current::drop_quietly(message, &self.path(), "a message"),
+        let Some(world) = self.world() else {
+            return current::drop_quietly(message, &self.path(), "a message");
+        };
+        let (graves, level) = (world.graves(), world.wants_letter(&reason));
+        if graves.is_none() && level.is_none() {
+            return current::drop_quietly(message, &self.path(), "a message");
+        }
+        // A label that panics is none.
+        let label = self.label.get().and_then(|label| current::catch(|| label(&message)).unwrap_or(None));
+        let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
+        let notice = Notice { path, generation, message_type, label, attempt, reason };
+        if let Some(level) = level {
+            world.log.letter(&notice, level);
+        }
+        match graves {
+            Some(graves) => graves.bury(notice, message, &world),
+            None => current::drop_quietly(message, &notice.path, "a message"),
         }
     }
 
     /// Tells the watchers, if there are any. They see the newest status, not each.
     fn publish(&self) {
-        if let Some(watch) = self.watch.get() {
+        let watch = lock(&self.watch).clone();
+        if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }
     }

@@ -11,11 +11,17 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use regrow_supervisors::Completion;
+use tokio::time::Instant;
+
 use crate::call::Fate;
+use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
 use crate::slot::again::{Spare, Tries};
+use crate::slot::bar::Bar;
+use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
 
@@ -41,8 +47,8 @@ pub(crate) struct Front<M> {
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
     pub(crate) deferred: Vec<Weak<dyn Fate>>,
-    /// Senders that found no room, and shall be told of each place that becomes free.
-    pub(crate) waiting: usize,
+    /// Senders that found no room, and wait for it.
+    pub(crate) line: Line<M>,
     /// At the head, or behind what is redelivered, is a copy that chaos made.
     #[cfg(feature = "chaos")]
     pub(crate) copy_waits: bool,
@@ -56,18 +62,32 @@ pub(crate) struct Back<M> {
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
+    /// The last life ended as it should, and no attempt has begun since.
+    pub(crate) completion: Option<Completion>,
     pub(crate) attempts: u64,
     /// The present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
     /// The pump sleeps and wants to be woken by the next message.
     pub(crate) idle: bool,
     pub(crate) settings: Settings,
+    /// What it refuses beside what its state does.
+    pub(crate) bar: Option<Bar>,
     /// How many experiments' faults make it full, whatever its settings say.
     #[cfg(feature = "chaos")]
     pub(crate) jams: usize,
     pub(crate) accepted: u64,
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
+    /// Since when it has not been up because of a failure.
+    pub(crate) fall: Option<Box<Fall>>,
+}
+
+/// A failure that is not over yet.
+#[derive(Debug)]
+pub(crate) struct Fall {
+    pub(crate) since: Instant,
+    /// Starts that failed since.
+    pub(crate) starts_failed: u32,
 }
 
 /// A message that left the queue without being handled.
@@ -87,7 +107,7 @@ impl<M> Front<M> {
             tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
-            waiting: 0,
+            line: Line::new(),
             #[cfg(feature = "chaos")]
             copy_waits: false,
             handled: 0,
@@ -131,20 +151,34 @@ impl<M> Back<M> {
             state: State::Waiting,
             generation: 0,
             is_ready: false,
+            completion: None,
             attempts: 0,
             control: None,
             idle: false,
             settings,
+            bar: None,
             #[cfg(feature = "chaos")]
             jams: 0,
             accepted: 0,
             returned: 0,
             dead_lettered: 0,
+            fall: None,
         }
     }
 
+    /// Whether this thread runs code of the incarnation that lives here.
+    pub(crate) fn is_callers_own(&self) -> bool {
+        let mine = self.control.as_ref().and_then(Control::port);
+        mine.is_some_and(|mine| current::is(|port| std::ptr::eq(&**mine, port)))
+    }
+
+    /// Whether there is room for one more, where so many are in the front.
+    pub(crate) fn has_room(&self, in_front: usize) -> bool {
+        self.queue.len() + in_front < self.capacity()
+    }
+
     /// How many messages there is room for.
-    pub(crate) fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         #[cfg(feature = "chaos")]
         if self.jams > 0 {
             return 0;
@@ -184,6 +218,17 @@ impl<M> Back<M> {
         }
     }
 
+    /// Books the message of a call as one that never ran, where its caller is there to take it back. `Shed::settle` must follow,
+    /// without the locks.
+    pub(crate) fn hand_back(&mut self, envelope: Envelope<M>) -> Result<Shed<M>, Envelope<M>> {
+        if !envelope.call.as_ref().is_some_and(|call| call.reserve_return()) {
+            return Err(envelope);
+        }
+        self.returned += 1;
+        let (tries, reason) = (Tries::default(), DeadReason::Down);
+        Ok(Shed { envelope, tries, returned: true, reason, generation: self.generation })
+    }
+
     /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
     pub(crate) fn shed(&mut self, envelope: Envelope<M>, tries: Tries, reason: DeadReason) -> Shed<M> {
         // One that has run may have had effects, and its caller must not be told that it never ran.
@@ -204,11 +249,12 @@ impl<M: Send + 'static> Shed<M> {
         match call {
             Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));
-                crate::current::drop_quietly(unwanted, &slot.path(), "a message");
+                current::drop_quietly(unwanted, &slot.path(), "a message");
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),
-            Some(_) | None => {}
+            Some(call) => call.shed(),
+            None => {}
         }
         slot.bury(message, tries, reason, generation);
     }

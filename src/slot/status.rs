@@ -6,11 +6,13 @@ use std::time::Instant;
 use crate::dead::DeadReason;
 use crate::error::Refusal;
 
-/// The state of a service. What a message meets depends on it, and on nothing else:
+/// The state of a service. What a message meets depends on it:
 ///
 /// | state | `cast`, `send` | `call` |
 /// |---|---|---|
 /// | `Waiting`, `Starting`, `Up`, `Restarting` | queued | queued |
+/// | one of them, and told to stop by an order | refused, message back | refused, message back |
+/// | `Restarting`, stopped with its group, which has not been started again | queued; a wait for room from below the same supervisor is refused | from below the same supervisor refused, message back; from elsewhere queued |
 /// | `Parked` | refused, message back | refused, message back |
 /// | `Down` | refused, message back | refused, message back |
 /// | `Gone` | refused, message back | refused, message back |
@@ -18,7 +20,7 @@ use crate::error::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// Its tree has not started it yet.
+    /// Its tree has not started it yet: its turn has not come, or it waits for services that it depends on.
     Waiting,
     /// An incarnation is being started.
     Starting,
@@ -26,7 +28,7 @@ pub enum State {
     Up,
     /// The last incarnation has ended and the supervisors have not given the service up.
     Restarting,
-    /// Out of restarts, to be tried again at this time.
+    /// Put away, to be tried again at this time: it is out of restarts, or a service that it depends on is gone or parked.
     Parked {
         /// When.
         until: Instant,

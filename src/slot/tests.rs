@@ -50,7 +50,7 @@ fn port() -> Arc<Port> {
     let spec = regrow_supervisors::ChildSpec::new("child");
     let machine = regrow_supervisors::Supervisor::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
-        Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, Arc::default()),
+        Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, tracing::Span::none(), Arc::default()),
         action => panic!("{action:?}"),
     }
 }

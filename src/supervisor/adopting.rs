@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildKey, ChildSpec};
+use regrow_supervisors::ChildKey;
 
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Configured, Group};
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Entry;
+use crate::supervisor::entry::{Entry, Own};
 
 impl Driver {
     /// Takes what is wanted for its children, and for them as a whole, for what is in force. The machine has been told.
-    pub(crate) fn adopt_wanted(&mut self, wanted: Vec<(Arc<str>, Configured, Configured)>) {
-        for (path, coded, wanted) in wanted {
+    pub(crate) fn adopt_wanted(&mut self, wanted: Vec<Wanted>) {
+        for Wanted { path, own, wanted } in wanted {
             if path == self.plan.path {
                 self.set_group(wanted.group);
                 continue;
             }
             let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
             let Some(key) = self.machine.find(name) else { continue };
-            self.adopt_one(key, coded, &wanted);
+            self.adopt_one(key, &own, &wanted);
         }
     }
 
-    fn adopt_one(&mut self, key: ChildKey, coded: Configured, wanted: &Configured) {
+    fn adopt_one(&mut self, key: ChildKey, own: &Configured, wanted: &Configured) {
         let Some(entry) = self.children.get_mut(&key) else { return };
         if let Some(settings) = wanted.mailbox {
             entry.slot.configure(settings);
         }
-        entry.coded = (coded != *wanted).then(|| Box::new(coded));
+        entry.own = Own::new(own, wanted);
         self.prepare(key);
         self.watch(key);
     }
@@ -48,17 +48,13 @@ impl Driver {
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
             let now = Configured { spec, mailbox, group: None, is_supervisor };
             // A supervisor tells of its children as a whole itself.
-            let coded =
-                entry.coded.as_deref().map_or_else(|| now.clone(), |coded| Configured { group: None, ..coded.clone() });
+            let own = Configured { group: None, ..entry.own.get(&now) };
+            let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
             Some(Configuration { path: entry.path.clone(), coded, now })
         };
-        let bare = |group| Configured {
-            spec: ChildSpec::supervisor(self.plan.name()),
-            mailbox: None,
-            group: Some(group),
-            is_supervisor: true,
-        };
-        let own = Configuration { path: self.plan.path.clone(), coded: bare(self.plan.group()), now: bare(self.group) };
+        let bare = |group| Coded::of_group(self.plan.name(), group);
+        let (path, coded) = (self.plan.path.clone(), bare(self.plan.group()));
+        let own = Configuration { path, coded, now: bare(self.group).own };
         self.children.iter().filter_map(|(key, entry)| line((*key, entry))).chain([own]).collect()
     }
 }
@@ -67,6 +63,14 @@ impl Driver {
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
     pub(crate) path: Arc<str>,
-    pub(crate) coded: Configured,
+    pub(crate) coded: Coded,
     pub(crate) now: Configured,
+}
+
+/// What is to be in force for a child, or for a supervisor's children as a whole, and what the code says of it alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) path: Arc<str>,
+    pub(crate) own: Configured,
+    pub(crate) wanted: Configured,
 }

@@ -1,15 +1,18 @@
-//! What is in force for the children of a supervisor: what the code says, under the supervisor's defaults, with the layer
-//! over it.
+//! What is in force for the children of a supervisor: what the code says about them, for them and for the whole tree, with
+//! the layer over it.
 //!
 //! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order, Policy};
+use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
+use tracing::Level;
 
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Defaults, Group};
+use crate::log::line;
 use crate::supervisor::driver::Driver;
+use crate::supervisor::entry::Own;
 use crate::supervisor::lookout::resolved;
 use crate::supervisor::plan::{Plan, Planned};
 use crate::world::World;
@@ -29,41 +32,45 @@ fn with_a_turn(spec: ChildSpec) -> ChildSpec {
 /// What is in force about a supervisor's children as a whole, where the code says `coded`.
 pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
     let Some(layer) = world.rulebook.layer() else { return coded };
-    let coded_one =
-        Configured { spec: ChildSpec::supervisor(plan.name()), mailbox: None, group: Some(coded), is_supervisor: true };
-    let layered = layer.apply(&plan.path, &coded_one).group.unwrap_or(coded);
+    let layered = layer.apply(&plan.path, &Coded::of_group(plan.name(), coded)).group.unwrap_or(coded);
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }
 
 impl Driver {
-    /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it, where that is
-    /// something else.
-    pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Option<Box<Configured>>) {
-        let coded = planned.coded(&self.plan.terms.defaults);
+    /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
+    pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Own) {
+        let coded = planned.coded(self.defaults(planned.is_supervisor()));
+        let whole = coded.whole();
         let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));
-        let checked = layered.filter(|layered| *layered != coded).and_then(|layered| {
+        let checked = layered.filter(|layered| *layered != whole).and_then(|layered| {
             match self.plan.shape.check([&layered.spec]) {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    tracing::error!(%path, %error, "the policy file makes no sense here: what the code says stands");
+                    // Many children of a dynamic supervisor may come under the same mistake.
+                    if self.world.log.has_room(&self.plan.path, Level::ERROR) {
+                        line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
+                    }
                     None
                 }
             }
         });
-        let (in_force, coded) = match checked {
-            Some(layered) => (layered, Some(Box::new(coded))),
-            None => (coded, None),
-        };
+        let in_force = checked.unwrap_or(whole);
+        let own = Own::new(&coded.own, &in_force);
         if let Some(settings) = in_force.mailbox.filter(|settings| planned.slot().settings() != *settings) {
             planned.slot().configure(settings);
         }
-        (with_a_turn(resolved(&self.world, &self.plan.path, in_force.spec)), coded)
+        (with_a_turn(resolved(&self.world, &self.plan.path, in_force.spec)), own)
     }
 
-    /// What is said for children that leave something open, and the budget that they share.
-    pub(crate) fn budget(&self) -> (Policy, Intensity) {
-        (self.plan.terms.defaults.clone(), self.group.intensity)
+    /// What is said for children that leave something open.
+    pub(super) fn defaults(&self, is_supervisor: bool) -> Defaults {
+        self.plan.defaults(self.world.rulebook.defaults(), is_supervisor)
+    }
+
+    /// What is said for services that leave something open, and the budget that all children share.
+    pub(crate) fn budget(&self) -> (Defaults, Intensity) {
+        (self.defaults(false), self.group.intensity)
     }
 
     /// The order, with what is in force in place of what the code says.

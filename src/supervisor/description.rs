@@ -142,6 +142,7 @@ macro_rules! supervisor_settings {
             /// transient supervisor that gave up stays down (OTP rule 99).
             pub fn restart(mut self, restart: regrow_supervisors::Restart) -> Self {
                 self.base.spec = self.base.spec.restart(restart);
+                self.base.terms.named.restart = true;
                 self
             }
 
@@ -149,6 +150,7 @@ macro_rules! supervisor_settings {
             /// limits of their own. When a limit passes, its subtree is killed, youngest first.
             pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
                 self.base.spec = self.base.spec.shutdown(shutdown);
+                self.base.terms.named.shutdown = true;
                 self
             }
 
@@ -159,9 +161,15 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// The policy of its direct children, as far as they leave it open.
+            /// The policy of its direct children, as far as they leave it open. As a root: of every service of the tree,
+            /// at any depth, and of the supervisors directly below.
+            ///
+            /// What a child says of itself wins over the supervisor above it, and that over the root. A policy file has
+            /// the same three classes: its `[defaults]` win over the root's, and give way to what is said here for a
+            /// nested supervisor, or for one child.
             pub fn defaults(mut self, policy: regrow_supervisors::Policy) -> Self {
-                self.base.terms.defaults = policy;
+                self.base.terms.defaults =
+                    (policy != regrow_supervisors::Policy::default()).then(|| std::sync::Arc::new(policy));
                 self
             }
 
@@ -220,6 +228,16 @@ macro_rules! supervisor_settings {
             pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
                 self.base.init = Some(std::sync::Arc::new(init));
                 self
+            }
+
+            /// Starts the tree as `start` does, and runs it until it ends or the process is told to end (Ctrl-C, and SIGTERM
+            /// on Unix); then stops it in order. A signal during the start stops what is up.
+            ///
+            /// [`RunUntilSignal`](crate::RunUntilSignal) says what further signals do, how the end is bounded and what it
+            /// returns.
+            #[cfg(feature = "signal")]
+            pub fn run_until_signal(self) -> crate::RunUntilSignal<'static> {
+                crate::RunUntilSignal::starting(self.into())
             }
 
             #[cfg(feature = "trace")]

@@ -10,12 +10,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use regrow_supervisors::{Action, Attempt, ByChild, Call, ChildKey, Exit, Machine, Panic, Policy, Report};
+use regrow_supervisors::{
+    Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Completion, Exit, Health, Machine, Outlook, Panic, Policy,
+    Prospect, Report, Standing,
+};
 use tokio::task::AbortHandle;
+use tracing::Level;
 
 use crate::background;
+use crate::directory::Kind;
 use crate::event::EventKind;
+use crate::gave_up::GaveUp;
 use crate::layer::Group;
+use crate::log;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::configure;
@@ -23,10 +30,11 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::gates::Gates;
-use crate::supervisor::lookout::Lookout;
+use crate::supervisor::lookout::{Lookout, path_of};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
+use crate::supervisor::stop_order::Heeded;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -34,7 +42,7 @@ pub(crate) struct Driver {
     pub(super) plan: Arc<Plan>,
     pub(super) facts: Arc<Facts>,
     pub(super) world: Arc<World>,
-    parent: Parent,
+    pub(super) parent: Parent,
     pub(super) children: ByChild<Box<Entry>>,
     /// What is in force about all of them.
     pub(super) group: Group,
@@ -43,6 +51,7 @@ pub(crate) struct Driver {
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
     lookout: Lookout,
+    pub(crate) heeded: Heeded,
     timer: Option<(std::time::Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
     spare: VecDeque<Fact>,
@@ -51,12 +60,18 @@ pub(crate) struct Driver {
     pub(super) orders_given: u64,
     /// The panic that has ended it: a bug of ours.
     pub(super) panic: Option<Panic>,
+    /// The child that it gave up on, and why.
+    pub(super) gave_up: Option<Arc<GaveUp>>,
+    /// The first significant child that ended by a fault and was not restarted.
+    pub(super) significant_fault: Option<Arc<GaveUp>>,
+    /// It is being killed, and its children with it.
+    pub(super) is_killed: bool,
 }
 
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
-        let facts = Arc::new(Facts::new(world.watchdog.clone()));
+        let facts = Arc::new(Facts::new(world.watchdog.clone(), &plan.path));
         plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
         let group = configure::group(&world, plan, plan.group());
@@ -71,32 +86,70 @@ impl Driver {
             children: ByChild::default(),
             admitted: Vec::new(),
             lookout: Lookout::default(),
+            heeded: Heeded::default(),
             timer: None,
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
             panic: None,
+            gave_up: None,
+            significant_fault: None,
+            is_killed: false,
         };
-        let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
+        let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
-        for ((key, planned), coded) in keys.into_iter().zip(&plan.children).zip(coded) {
-            driver.children.insert(key, Entry::new(planned, false, coded));
+        for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
+            driver.children.insert(key, Entry::new(planned, false, own));
             driver.prepare(key);
         }
+        driver.heed_stop_order();
         driver
     }
 
     /// Whatever a child's policy needs from outside of the machine.
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
-        if spec.policy_rule() == Policy::default() {
+        let full = |name: &Arc<str>| match name.strip_prefix('/') {
+            Some(path) => path.into(),
+            None => format!("{}/{name}", self.plan.path).into(),
+        };
+        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(|on| full(&on.name)).collect());
+        let policy = spec.policy_rule();
+        let health = policy.health.unwrap_or_else(|| self.usual_health(entry.kind));
+        self.world.required.set(&entry.path, health);
+        if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }
-        self.lookout.watch(&self.world, &self.facts, spec);
+        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
+        for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
+            // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
+            let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));
+            if self.machine.find(&name).is_none() {
+                let outlook = Outlook { prospect: Prospect::Gone, completion };
+                self.machine.handle_outlook(&name, outlook, self.world.now());
+            }
+        }
         let chance = self.world.rulebook.chance(&entry.path);
         self.machine.set_chance(key, chance);
+    }
+
+    /// Whether a child counts where nothing is said of that: services and supervisors do, unless this supervisor does not.
+    fn usual_health(&self, kind: Kind) -> Health {
+        let is_optional = match kind {
+            Kind::Task => true,
+            Kind::Service | Kind::Thread | Kind::Actor | Kind::Supervisor | Kind::Dynamic | Kind::Partitioned => {
+                let is_dynamic = matches!(self.plan.shape, Shape::Dynamic(_));
+                is_dynamic || !(self.parent.is_tree() || self.world.required.contains(&self.plan.path))
+            }
+        };
+        if is_optional { Health::Optional } else { Health::Required }
+    }
+
+    /// The paths of those that a child depends on.
+    pub(super) fn needs(&self, spec: &ChildSpec) -> Vec<Arc<str>> {
+        spec.dependencies().iter().map(|on| path_of(&self.plan.path, &on.name)).collect()
     }
 
     pub(crate) fn facts(&self) -> Arc<Facts> {
@@ -110,6 +163,7 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
+        self.heed_stop_order();
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
@@ -127,13 +181,13 @@ impl Driver {
                 self.blame(&report);
                 self.report(report);
             }
+            if self.parent.is_tree() && self.machine.is_ending() {
+                self.world.begin_to_end();
+            }
             match action {
                 Some(action) => is_over |= self.perform(action, myself).await,
                 None => break,
             }
-        }
-        if self.parent.is_tree() && self.machine.is_ending() {
-            self.world.begin_to_end();
         }
         self.set_timer();
         if let Some(watch) = &self.plan.watch {
@@ -150,22 +204,50 @@ impl Driver {
                 self.machine.handle_in_line(attempt, false, now);
                 self.admitted.push(attempt);
             }
-            Fact::Dependency { name, is_ready } => self.machine.handle_dependency(&name, is_ready, now),
-            Fact::Ignored(attempt) => self.machine.handle_ignored(attempt, now),
+            Fact::Dependency { name, outlook } => self.machine.handle_outlook(&name, outlook, now),
+            Fact::Ignored(attempt) => {
+                let is_starting = self.machine.standing(attempt.child()) == Some(Standing::Starting);
+                if is_starting && self.machine.attempt(attempt.child()) == Some(attempt) {
+                    self.completed(attempt.child(), Completion { was_ready: false });
+                }
+                self.machine.handle_ignored(attempt, now);
+            }
             Fact::StartFailed { attempt, exit } => {
                 self.machine.handle_start_failed(attempt, self.world.rulebook.named(exit), now);
             }
             Fact::Ended { attempt, exit } => {
                 self.tell_progress(attempt, now);
                 self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
+                if let Some(completion) = self.machine.outlook(attempt.child()).and_then(|outlook| outlook.completion) {
+                    self.completed(attempt.child(), completion);
+                }
+            }
+            Fact::Leaving { attempt, exit } => {
+                self.machine.handle_leaving(attempt, self.world.rulebook.named(exit), now);
+            }
+            Fact::Remains { attempt, exit } => {
+                self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
             }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
-            Fact::Kill => self.machine.kill(now),
-            Fact::Abandon => self.machine.abandon(now),
+            Fact::Kill => {
+                self.is_killed = true;
+                if self.world.ending.is_hurried() { self.machine.kill_at_once(now) } else { self.machine.kill(now) }
+            }
+            Fact::Abandon => {
+                self.is_killed = true;
+                self.machine.abandon(now);
+            }
             Fact::Order(order) => self.order(*order, now),
-            Fact::Tick => {}
+            Fact::Ending { .. } | Fact::Tick => {}
+        }
+    }
+
+    /// A life ended as it should: told before its slot is closed, so that no dependent takes it for gone.
+    fn completed(&self, child: ChildKey, completion: Completion) {
+        if let Some(entry) = self.children.get(&child) {
+            entry.slot.complete(completion);
         }
     }
 
@@ -180,14 +262,19 @@ impl Driver {
 
     /// Remembers and tells what a fact says of a child.
     fn note(&mut self, fact: &Fact) {
-        let (attempt, exit, kind) = match fact {
-            Fact::Started { attempt, info, .. } => (attempt, None, EventKind::Started { info: info.clone() }),
+        let (attempt, exit, mut kind) = match fact {
+            Fact::Started { attempt, info, .. } => {
+                (attempt, None, EventKind::Started { info: info.clone(), outage: None })
+            }
             Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
             Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
             Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
+            Fact::Ending { attempt, gave_up } => return self.note_gave_up(*attempt, gave_up.as_ref()),
             Fact::Ready(_)
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
+            | Fact::Leaving { .. }
+            | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
             | Fact::Hung { .. }
             | Fact::Stop(_)
@@ -197,35 +284,51 @@ impl Driver {
             | Fact::Tick => return,
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let mut is_as_ordered = false;
         // Whatever it came to, the start is over.
         entry.ticket = None;
-        if let Fact::Started { info, .. } = fact {
+        if let EventKind::Started { info, outage } = &mut kind {
             entry.info.clone_from(info);
+            *outage = entry.slot.rose();
         }
         if let Some(exit) = exit {
+            let is_start = matches!(fact, Fact::StartFailed { .. });
+            is_as_ordered = entry.ends_as_ordered(exit);
+            if !is_as_ordered && (exit.is_abnormal() || is_start) {
+                entry.slot.fell(is_start);
+            }
             entry.last_exit = Some(Arc::new(exit.clone()));
             entry.control = None;
-            // Told when it ends and not when the kill is ordered: it may still end as it was asked to.
-            if entry.was_asked && matches!(exit, Exit::Killed | Exit::Hung(_)) {
-                self.world.note_killed(&entry.path);
-            }
             if self.world.is_ending() {
                 entry.slot.close(State::Gone);
             }
+            if self.world.ending.is_noting() {
+                self.note_end(attempt.child(), exit);
+            }
         }
+        let Some(entry) = self.children.get(&attempt.child()) else { return };
         let generation = || match fact {
             Fact::Started { generation, .. } => *generation,
             _ => entry.generation(),
         };
-        self.world.tell(&entry.path, generation, kind);
+        let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
+        self.world.tell_at(level, &entry.path, generation, kind);
     }
 
-    fn report(&self, report: Report) {
+    fn report(&mut self, report: Report) {
+        if let Report::SignificantEnded { child, exit, is_last } = report {
+            return self.significant_ended(child, exit, is_last);
+        }
+        if let Report::GaveUp { child, exit, reason } = &report
+            && let Some(why) = self.link(*child, exit.clone(), *reason)
+        {
+            self.give_up(why);
+        }
         if let Some(watch) = &self.plan.watch {
             let (Report::ChildTerminated { child, .. }
             | Report::StartError { child, .. }
             | Report::ShutdownError { child, .. }
-            | Report::GaveUp { child }) = &report
+            | Report::GaveUp { child, .. }) = &report
             else {
                 return;
             };
@@ -236,17 +339,25 @@ impl Driver {
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
-            Report::ShutdownError { child, exit } => (child, EventKind::ShutdownError { exit }),
+            // Told above.
+            Report::GaveUp { .. } | Report::SignificantEnded { .. } => return,
+            Report::ShutdownError { child, exit } => {
+                self.note_fault(child, &exit);
+                (child, EventKind::ShutdownError { exit })
+            }
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
             Report::Waiting { child } => (child, EventKind::Waiting),
-            Report::Parked { child, until } => (child, EventKind::Parked { probe_in: self.time_until(until) }),
-            Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
-            Report::GaveUp { child } => {
-                let Some(entry) = self.children.get(&child) else { return };
-                let kind = EventKind::GaveUp { child: entry.path.clone() };
-                self.world.tell(&self.plan.path, || self.plan.slot.status().generation, kind);
-                return;
+            Report::DependencyGone { child, name, then } => {
+                (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
             }
+            Report::Parked { child, until } => {
+                if let Some(entry) = self.children.get(&child) {
+                    entry.slot.fell(false);
+                }
+                (child, EventKind::Parked { probe_in: self.time_until(until) })
+            }
+            Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
+            Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         self.tell(child, kind);
     }
@@ -262,11 +373,17 @@ impl Driver {
     }
 
     async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+        // The log tells an end that was ordered from one that was not.
+        if let Action::Kill(attempt) = &action
+            && let Some(entry) = self.children.get_mut(&attempt.child())
+        {
+            entry.was_killed = true;
+        }
         match action {
             Action::Start(attempt) => self.start(attempt, myself).await,
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
-                    entry.was_asked = true;
+                    entry.asked_at = Some(self.world.now());
                     match &entry.control {
                         Some(control) => control.stop(&Exit::Shutdown),
                         None => self.leave_line(attempt, Exit::Shutdown),
@@ -283,6 +400,9 @@ impl Driver {
             Action::Adopt { call, child } => self.adopt(call, child),
             Action::Answer { call, result } => {
                 if let Some(pending) = self.orders.remove(&call) {
+                    if result.is_err() {
+                        self.give_back(pending.claims);
+                    }
                     (pending.finish)(self, result);
                 }
             }
@@ -298,21 +418,39 @@ impl Driver {
                     self.world.directory.close(&entry.path, State::Parked { until });
                 }
             }
+            Action::Wait(child) => match self.children.get(&child) {
+                Some(entry) if entry.kind.is_supervisor() => self.world.directory.open(&entry.path),
+                Some(entry) => entry.slot.wait(),
+                None => {}
+            },
             Action::Forget(child) => {
                 self.tell(child, EventKind::Gone);
+                self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
+                    self.world.stop_order.forget(&entry.path);
+                    if let Some(completion) = entry.slot.completion() {
+                        self.world.directory.remember(&entry.path, completion, !entry.is_added);
+                    }
+                    self.world.forget(&entry.path);
                     self.world.directory.close(&entry.path, State::Gone);
                 }
+                self.heed_stop_order_anew();
                 // What many left behind is given back.
                 if self.children.len() < self.children.capacity() / 8 {
                     self.children.shrink_to(2 * self.children.len());
                 }
             }
+            Action::Dismiss(child) => self.dismiss(child),
+            Action::Withdraw(child) => self.withdraw(child),
+            Action::Readmit(child) => self.readmit(child),
             Action::Up => {
                 if let Some(watch) = &self.plan.watch {
                     watch.up();
                 }
                 self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
+                if self.parent.is_tree() {
+                    self.world.log.tree_is_up(&self.plan.path, self.world.now());
+                }
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
             Action::End(exit) => {
@@ -331,15 +469,19 @@ impl Driver {
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
+            self.world.stop_order.forget(&entry.path);
+            self.world.forget(&entry.path);
             self.world.directory.close(&entry.path, State::Gone);
+            self.world.log.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
             self.world.end();
+            self.world.log.tree_ended(&self.plan.path, &exit, self.parent.was_up());
         }
-        self.parent.tell_end(exit);
+        self.parent.tell_end(exit, self.gave_up.clone());
     }
 
     /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.

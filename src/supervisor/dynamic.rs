@@ -20,8 +20,8 @@ use crate::tree::Tree;
 /// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP section 12),
 /// Elixir's `DynamicSupervisor`.
 ///
-/// Nobody depends on anybody: each child is restarted alone, and when the supervisor stops, all are told at once and each
-/// has its own time to stop. A child that has finished leaves nothing behind; one that is started again keeps its path
+/// Each child is restarted alone, and when the supervisor stops, all are told at once and each has its own time to stop; one
+/// that others [depend on](crate::Policy::depends_on) is told when they are gone. A child that has finished leaves nothing behind; one that is started again keeps its path
 /// and its handles. When the supervisor itself is restarted it begins without children (OTP rule 100).
 ///
 /// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered). The direct ones live in bare
@@ -220,8 +220,8 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// A description that makes no sense, a name that is in use ([`AlreadyStarted`](ManageError::AlreadyStarted)),
-    /// [`MaxChildren`](ManageError::MaxChildren), a start that [`Failed`](ManageError::Failed), or a supervisor that is
+    /// A description that makes no sense, a name that is in use ([`AlreadyStarted`](ManageError::AlreadyStarted),
+    /// [`Stopping`](ManageError::Stopping)), [`MaxChildren`](ManageError::MaxChildren), a start that [`Failed`](ManageError::Failed), or a supervisor that is
     /// not running. Nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
         self.handle.start_child(self.pool.admit(child.into())).await

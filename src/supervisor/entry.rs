@@ -1,11 +1,13 @@
 //! What a supervisor's driver knows of a child.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{Exit, Policy};
 
 use crate::directory::Kind;
-use crate::layer::Configured;
+use crate::gave_up::GaveUp;
+use crate::layer::{Configured, Named};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
@@ -18,14 +20,19 @@ pub(crate) struct Entry {
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
+    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
     /// What the factory said of the present incarnation.
     pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
     pub(crate) light: bool,
-    pub(crate) was_asked: bool,
-    /// What the code says of it, where a layer over the code says something else.
-    pub(crate) coded: Option<Box<Configured>>,
+    pub(crate) own: Own,
+    pub(crate) named: Named,
+    /// When the present attempt was asked to stop.
+    pub(crate) asked_at: Option<Duration>,
+    /// The supervisor has ordered a kill of the present attempt.
+    pub(crate) was_killed: bool,
     /// Its place in the line of starts, while it is starting.
     pub(crate) ticket: Option<Ticket>,
     /// What it had handled before its present life.
@@ -36,8 +43,39 @@ pub(crate) struct Entry {
     pub(crate) is_added: bool,
 }
 
+/// What the code says of a child alone, beside what is in force for it. Of a million children none needs a copy of its own
+/// as long as no layer is there.
+#[derive(Debug, Clone)]
+pub(crate) enum Own {
+    /// What is in force.
+    InForce,
+    /// The same without a policy: that is its supervisor's, or the root's.
+    NoPolicy,
+    Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Configured>),
+}
+
+impl Own {
+    pub(crate) fn new(own: &Configured, in_force: &Configured) -> Self {
+        if own == in_force {
+            return Self::InForce;
+        }
+        let silent = Configured { spec: in_force.spec.clone().policy(Policy::default()), ..in_force.clone() };
+        if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }
+    }
+
+    /// Where `now` is in force.
+    #[cfg(feature = "policy")]
+    pub(crate) fn get(&self, now: &Configured) -> Configured {
+        match self {
+            Self::InForce => now.clone(),
+            Self::NoPolicy => Configured { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
+            Self::Else(own) => Configured::clone(own),
+        }
+    }
+}
+
 impl Entry {
-    pub(crate) fn new(planned: &Planned, is_added: bool, coded: Option<Box<Configured>>) -> Box<Self> {
+    pub(crate) fn new(planned: &Planned, is_added: bool, own: Own) -> Box<Self> {
         Box::new(Self {
             path: planned.path.clone(),
             slot: planned.slot().clone(),
@@ -48,8 +86,11 @@ impl Entry {
             kind: planned.kind,
             drain: planned.drain,
             light: planned.light,
-            was_asked: false,
-            coded,
+            own,
+            named: planned.named,
+            asked_at: None,
+            gave_up: None,
+            was_killed: false,
             ticket: None,
             handled_before: 0,
             blame: None,
@@ -58,8 +99,8 @@ impl Entry {
     }
 
     /// It is to be made in another way from its next start on.
-    pub(crate) fn replan(&mut self, planned: &Planned, coded: Option<Box<Configured>>) {
-        self.coded = coded;
+    pub(crate) fn replan(&mut self, planned: &Planned, own: Own) {
+        (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);
@@ -69,6 +110,16 @@ impl Entry {
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame.clone().unwrap_or(exit)
+    }
+
+    /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
+    /// stop, and not as the last one.
+    pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {
+        match (self.asked_at.is_some(), self.was_killed) {
+            (true, _) => !exit.is_abnormal(),
+            (false, true) => self.blame.is_none() && matches!(exit, Exit::Killed),
+            (false, false) => false,
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use ractor::ActorRef;
-use regrow_supervisors::{Attempt, Exit, Hang};
+use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
+use crate::gave_up::GaveUp;
 use crate::supervisor::manage::Ordered;
 use crate::sync::lock;
 use crate::watchdog::Watchdog;
@@ -27,10 +28,10 @@ pub(crate) enum Fact {
     Ready(Attempt),
     /// The start of this attempt is let in through the gates.
     Admitted(Attempt),
-    /// A service elsewhere, that children depend on, has become ready, or is not any more.
+    /// What is known of a service elsewhere, that children depend on.
     Dependency {
         name: Arc<str>,
-        is_ready: bool,
+        outlook: Outlook,
     },
     Ignored(Attempt),
     StartFailed {
@@ -38,6 +39,21 @@ pub(crate) enum Fact {
         exit: Exit,
     },
     Ended {
+        attempt: Attempt,
+        exit: Exit,
+    },
+    /// A child that is a supervisor is about to tell its end: whether it gave up, and on which child.
+    Ending {
+        attempt: Attempt,
+        gave_up: Option<Arc<GaveUp>>,
+    },
+    /// It ends by itself, as `exit`, and code of its own still runs for that.
+    Leaving {
+        attempt: Attempt,
+        exit: Exit,
+    },
+    /// It has ended as `exit`, but for work of its own that was killed and is still there.
+    Remains {
         attempt: Attempt,
         exit: Exit,
     },
@@ -61,6 +77,8 @@ pub(crate) struct Facts {
     queue: Mutex<Queue>,
     /// The watchdog of the tree, for everybody who tells facts.
     watchdog: Arc<Watchdog>,
+    /// The supervisor.
+    path: Arc<str>,
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +91,18 @@ struct Queue {
 }
 
 impl Facts {
-    pub(crate) fn new(watchdog: Arc<Watchdog>) -> Self {
-        Self { queue: Mutex::default(), watchdog }
+    pub(crate) fn new(watchdog: Arc<Watchdog>, path: &Arc<str>) -> Self {
+        Self { queue: Mutex::default(), watchdog, path: path.clone() }
+    }
+
+    /// The path of the supervisor.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Tells this supervisor from all others that live.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(crate) fn watchdog(&self) -> &Watchdog {

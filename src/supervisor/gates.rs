@@ -137,7 +137,7 @@ mod tests {
     // One who is let in through the outer door is called off before it comes to the inner one.
     #[test]
     fn who_is_called_off_between_two_doors_takes_no_place() {
-        let facts = Arc::new(Facts::new(Arc::default()));
+        let facts = Arc::new(Facts::new(Arc::default(), &"app".into()));
         let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
         let mut machine = Supervisor::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
         let mut attempts = Vec::new();

@@ -33,7 +33,7 @@ impl Driver {
 
     /// Lets whoever is about to be killed know why, before it is.
     pub(super) fn blame(&mut self, report: &Report) {
-        let Report::Overdue { attempt, exit } = report else { return };
+        let (Report::Overdue { attempt, exit } | Report::Overran { attempt, exit }) = report else { return };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         if let Some(Control::Port(port)) = &entry.control {
             port.blame(exit);

@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
 use crate::current;
+use crate::event::EventKind;
 use crate::incarnation::{self, Birth, failure};
 use crate::port::Port;
 use crate::service::Ignore;
@@ -29,7 +30,9 @@ impl Driver {
 
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        (entry.was_asked, entry.control, entry.blame) = (false, None, None);
+        (entry.asked_at, entry.was_killed) = (None, false);
+        (entry.control, entry.blame) = (None, None);
+        self.world.directory.begins(&entry.path);
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {
@@ -39,7 +42,9 @@ impl Driver {
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
+                let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
                 let plan = current::catch(|| {
+                    let _span = span.enter();
                     let plan = recipe.next_plan(&self.world)?;
                     plan.init()?;
                     anyhow::Ok(plan)
@@ -56,6 +61,8 @@ impl Driver {
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
+                // What it gave up on in its last life is not why this one does not begin.
+                entry.gave_up = None;
                 self.facts.push(fact);
             }
         }
@@ -74,7 +81,13 @@ impl Driver {
         let Make::Life(conceive) = &entry.make else { return };
         let spec = self.machine.spec(attempt.child());
         let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
-        let port = Port::new(attempt, self.facts.clone());
+        let span = tracing::info_span!(
+            parent: None,
+            "incarnation",
+            path = %entry.path,
+            generation = entry.slot.life().generation_to_be(),
+        );
+        let port = Port::new(attempt, span, self.facts.clone());
         if policy.readiness == Some(Readiness::WhenSaid) {
             port.says_ready();
         }
@@ -107,21 +120,30 @@ impl Driver {
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
         entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
-        if entry.was_asked {
-            self.world.note_killed(&entry.path);
+        entry.slot.fell(false);
+        entry.gave_up = None;
+        if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
+            self.world.ending.killed(&entry.path);
         }
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
-            Some(Control::Port(port)) => self.world.cut_off(path, &**slot, &port),
+            Some(Control::Port(port)) => {
+                self.world.cut_off(path, &**slot, &port);
+            }
             Some(Control::Supervisor(facts)) => {
                 facts.push(Fact::Abandon);
                 // It may not get its turn before the tree is over: what lives below it is cut off from here.
+                let mut has_culprit = false;
                 for (path, listed) in self.world.directory.under(path) {
                     if let Some(port) = listed.slot.life().tenant() {
-                        self.world.cut_off(&path, &*listed.slot, &port);
+                        has_culprit |= self.world.cut_off(&path, &*listed.slot, &port);
                     }
                 }
-                self.world.tell_abandoned(path, slot.status().generation);
+                // It only waited for the children that were cut off just now.
+                if !has_culprit {
+                    self.world.ending.abandoned(path);
+                }
+                self.world.tell(path, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}
         }

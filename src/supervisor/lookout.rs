@@ -1,23 +1,35 @@
 //! Watching services elsewhere that children depend on.
 //!
 //! Siblings the machine knows by itself. Of others it knows what it is told: a task for each of them follows the status and
-//! tells when it becomes ready, and when it no longer is.
+//! tells what dependents can count on. The task ends when no child depends on its service any more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Policy};
+use regrow_supervisors::{ByChild, ChildKey, ChildSpec, Dependency, Outlook, Prospect};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::background::keep;
+use crate::log::line;
+use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::world::World;
 
-/// The services that somebody depends on, by the name under which the machine knows them.
+/// The services that children depend on, by the name under which the machine knows them.
 #[derive(Default)]
 pub(crate) struct Lookout {
-    watched: HashMap<Arc<str>, AbortHandle>,
+    watched: HashMap<Arc<str>, Watch>,
+    /// Which of them each child depends on.
+    by_child: ByChild<Vec<Arc<str>>>,
+}
+
+struct Watch {
+    dependents: usize,
+    world: Arc<World>,
+    path: Arc<str>,
+    task: AbortHandle,
 }
 
 /// The name by which a machine of the supervisor `scope` knows the service that its child calls `name`: its id where it is
@@ -30,63 +42,129 @@ pub(crate) fn known_as(world: &World, scope: &str, name: &str) -> Arc<str> {
     }
 }
 
+/// The full path of the service that the machine of the supervisor `scope` knows by this name.
+pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
+    known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)
+}
+
 /// The spec, with the names of services in `depends_on` as the machine knows them.
 pub(crate) fn resolved(world: &World, scope: &str, spec: ChildSpec) -> ChildSpec {
     if spec.dependencies().is_empty() {
         return spec;
     }
-    let names: Vec<_> = spec.dependencies().iter().map(|name| known_as(world, scope, name)).collect();
-    let policy: Policy = spec.policy_rule().depends_on(names);
+    let known = |on: &Dependency| Dependency { name: known_as(world, scope, &on.name), condition: on.condition };
+    let dependencies = spec.dependencies().iter().map(known).collect();
+    let mut policy = spec.policy_rule();
+    policy.depends_on = Some(dependencies);
     spec.policy(policy)
 }
 
 impl Lookout {
-    /// Watches those that the child depends on, and tells how they stand now.
-    pub(crate) fn watch(&mut self, world: &Arc<World>, facts: &Arc<Facts>, spec: &ChildSpec) {
-        for name in spec.dependencies() {
-            let Some(path) = name.strip_prefix('/') else { continue };
-            if self.watched.contains_key(name) {
-                continue;
+    /// Watches those that the child depends on, and no longer those that it did before. The siblings among them come back.
+    pub(crate) fn watch(
+        &mut self,
+        world: &Arc<World>,
+        facts: &Arc<Facts>,
+        child: ChildKey,
+        spec: &ChildSpec,
+    ) -> Vec<Arc<str>> {
+        let before = self.by_child.remove(&child);
+        let names = spec.dependencies().iter().map(|on| on.name.clone());
+        let (elsewhere, siblings): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('/'));
+        for name in &elsewhere {
+            let watch = self.watched.entry(name.clone()).or_insert_with(|| Watch::new(world, facts, name));
+            watch.dependents += 1;
+        }
+        if !elsewhere.is_empty() {
+            self.by_child.insert(child, elsewhere);
+        }
+        self.let_go(before.unwrap_or_default());
+        siblings
+    }
+
+    /// Whether the child depends on services elsewhere.
+    pub(crate) fn knows(&self, child: ChildKey) -> bool {
+        self.by_child.contains_key(&child)
+    }
+
+    /// The child is forgotten.
+    pub(crate) fn unwatch(&mut self, child: ChildKey) {
+        if let Some(names) = self.by_child.remove(&child) {
+            self.let_go(names);
+        }
+    }
+
+    fn let_go(&mut self, names: Vec<Arc<str>>) {
+        for name in names {
+            let Some(watch) = self.watched.get_mut(&name) else { continue };
+            watch.dependents -= 1;
+            if watch.dependents == 0 {
+                self.watched.remove(&name);
             }
-            if world.directory.get(path).is_none() {
-                tracing::error!(path, "a service that others depend on is not in the tree: they wait for it");
-            }
-            let (world, facts, known) = (world.clone(), facts.clone(), name.clone());
-            let task = keep("the watch on a dependency", move || follow(world.clone(), facts.clone(), known.clone()));
-            self.watched.insert(name.clone(), task);
         }
     }
 }
 
-/// Tells how the service stands that is known by this name, whoever it is: one that is gone may come again.
-async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>) {
+impl Watch {
+    fn new(world: &Arc<World>, facts: &Arc<Facts>, name: &Arc<str>) -> Self {
+        let path: Arc<str> = name.trim_start_matches('/').into();
+        if !world.directory.is_known(&path) {
+            line!(ERROR, { path = %path }, "a service that others depend on is not in the tree");
+        }
+        let arrival = world.directory.look_out_for(&path);
+        let (seen, facts, known) = (world.clone(), facts.clone(), name.clone());
+        let task = keep("the watch on a dependency", move || {
+            follow(seen.clone(), facts.clone(), known.clone(), arrival.clone())
+        });
+        Self { dependents: 0, world: world.clone(), path, task }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.world.directory.look_away_from(&self.path);
+    }
+}
+
+/// Tells what can be expected of the service that is known by this name, whoever it is: one that is gone may come again.
+async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc<Notify>) {
     let path = known.trim_start_matches('/');
-    let mut was_ready = false;
+    let mut told = None;
+    let mut tell = |outlook: Outlook| {
+        if told.replace(outlook) != Some(outlook) {
+            facts.push(Fact::Dependency { name: known.clone(), outlook });
+        }
+    };
     loop {
-        let mut arrival = std::pin::pin!(world.directory.arrivals.notified());
+        let mut arrival = std::pin::pin!(bell.notified());
         arrival.as_mut().enable();
         if let Some(listed) = world.directory.get(path) {
             let mut status = listed.slot.watch();
             loop {
-                let Status { state, ready: is_ready, .. } = *status.borrow_and_update();
-                if is_ready != was_ready {
-                    facts.push(Fact::Dependency { name: known.clone(), is_ready });
-                    was_ready = is_ready;
-                }
-                if state == State::Gone || status.changed().await.is_err() {
+                let seen = *status.borrow_and_update();
+                tell(outlook(&world, &*listed.slot, seen));
+                if seen.state == State::Gone || status.changed().await.is_err() {
                     break;
                 }
             }
             if world.directory.get(path).is_some_and(|now| !Arc::ptr_eq(&now.slot, &listed.slot)) {
                 continue;
             }
+        } else {
+            tell(Outlook { prospect: Prospect::Gone, completion: world.directory.completion(path) });
         }
         arrival.await;
     }
 }
 
-impl Drop for Lookout {
-    fn drop(&mut self) {
-        self.watched.values().for_each(AbortHandle::abort);
-    }
+fn outlook(world: &World, slot: &dyn AnySlot, Status { state, ready, .. }: Status) -> Outlook {
+    let prospect = match state {
+        State::Up if ready => Prospect::Ready,
+        State::Waiting | State::Starting | State::Up | State::Restarting => Prospect::MayCome,
+        State::Parked { until } => Prospect::Parked { until: world.time_of(until) },
+        State::Down | State::Gone => Prospect::Gone,
+    };
+    let completion = slot.completion().filter(|_| prospect != Prospect::Ready);
+    Outlook { prospect, completion }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::child::Child;
 use crate::dependencies::Graph;
 use crate::directory::LookupError;
+use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
 #[cfg(feature = "policy")]
@@ -38,6 +39,8 @@ pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>)
 /// An order that a machine has.
 pub(crate) struct Pending {
     pub(crate) planned: Vec<Planned>,
+    /// The paths whose dependencies were taken for in force because of it.
+    pub(crate) claims: Vec<Arc<str>>,
     pub(crate) finish: Finish,
 }
 
@@ -97,12 +100,17 @@ impl SupervisorHandle {
     }
 
     /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
-    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary.
+    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary. A first start by order that
+    /// fails is not tried again, whatever its policy says.
+    ///
+    /// A child that depends on others waits for them, and the order with it, but not for one that is gone for good: the
+    /// start has failed then, also where the policy says [`Park`](crate::DependencyGone::Park).
     ///
     /// # Errors
     ///
     /// A description that makes no sense, a name that is taken ([`AlreadyStarted`](ManageError::AlreadyStarted),
-    /// [`AlreadyPresent`](ManageError::AlreadyPresent)), a start that [`Failed`](ManageError::Failed), or a supervisor
+    /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a circle of dependencies, a start
+    /// that [`Failed`](ManageError::Failed), or a supervisor
     /// that is not running: nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
@@ -113,11 +121,15 @@ impl SupervisorHandle {
 
     /// What a new child depends on has to be there.
     fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
-        let exists = |path: &str| self.world.directory.get(path).is_some();
+        let exists = |path: &str| self.world.directory.is_known(path);
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),
-            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), None, exists)?.check(),
+            Make::Supervisor(recipe) => {
+                let (plan, tree) = (recipe.plan(), self.world.rulebook.defaults());
+                plan.check_redelivery(tree)?;
+                Graph::of(&plan, tree, None, exists)?.check()
+            }
         }
     }
 
@@ -127,8 +139,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Down`](ManageError::Down), or a supervisor
-    /// that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Down`](ManageError::Down), or a supervisor that is not running.
     pub async fn revive(&self, name: &str) -> Result<(), ManageError> {
         let revived = self.order(Order::Revive(name.into()), Vec::new(), |_, _| ()).await;
         match revived {
@@ -138,7 +150,10 @@ impl SupervisorHandle {
     }
 
     /// Why a child stands where it does. `None`: it is not known here.
-    pub(crate) async fn why_child(&self, name: &str) -> Result<Option<(machine::Why, Duration)>, ManageError> {
+    pub(crate) async fn why_child(
+        &self,
+        name: &str,
+    ) -> Result<Option<(machine::Why, Option<Arc<GaveUp>>, Duration)>, ManageError> {
         let name = name.to_owned();
         self.order(Order::Read, Vec::new(), move |driver, _| driver.why(&name)).await
     }
@@ -160,7 +175,8 @@ impl SupervisorHandle {
     }
 
     /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until
-    /// somebody [restarts](Self::restart_child) it. A child that is down already is left so; a retry is cancelled.
+    /// an order [restarts](Self::restart_child) it. A service accepts no message any more from the moment at which it is told
+    /// to stop ([`Stopping`](crate::Refusal::Stopping)). A child that is down already is left so; a retry is cancelled.
     ///
     /// # Errors
     ///
@@ -169,12 +185,13 @@ impl SupervisorHandle {
         self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
     }
 
-    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget.
+    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget. It waits
+    /// for services that the child depends on, and fails if one of them is gone for good.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
-    /// [`Failed`](ManageError::Failed), or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Restarting`](ManageError::Restarting), [`Failed`](ManageError::Failed), or a supervisor that is not running.
     pub async fn restart_child(&self, name: &str) -> Result<Outcome, ManageError> {
         self.start(Order::RestartChild(name.into()), Vec::new()).await
     }
@@ -183,8 +200,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Restarting`](ManageError::Restarting),
-    /// or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
+    /// [`Restarting`](ManageError::Restarting), or a supervisor that is not running.
     pub async fn delete_child(&self, name: &str) -> Result<(), ManageError> {
         self.order(Order::DeleteChild(name.into()), Vec::new(), |_, _| ()).await
     }
@@ -248,6 +265,7 @@ impl SupervisorHandle {
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
+        plan.check_redelivery(self.world.rulebook.defaults())?;
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
         self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await
     }
@@ -335,6 +353,7 @@ impl SupervisorHandle {
             OrderError::NotFound => ManageError::NotFound { path },
             OrderError::Running => ManageError::Running { path },
             OrderError::Restarting => ManageError::Restarting { path },
+            OrderError::Stopping => ManageError::Stopping { path },
             OrderError::Failed(exit) => ManageError::Failed { path, exit },
             OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
             OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },

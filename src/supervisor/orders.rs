@@ -1,14 +1,19 @@
 //! The orders that a driver carries to its machine, and what they are answered with.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Standing, Why};
+use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
 
+use crate::dependencies::{Edges, Graph};
+use crate::gave_up::GaveUp;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
+use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
+use crate::supervisor::plan::{Make, Planned};
 
 impl Driver {
     /// Hands an order to the machine. It is answered by an action.
@@ -16,8 +21,48 @@ impl Driver {
         self.orders_given += 1;
         let call = Call(self.orders_given);
         let order = self.configured_order(order, &planned);
-        self.orders.insert(call, Pending { planned, finish });
+        let edges = self.edges(&order, &planned);
+        let claims = edges.iter().map(|(path, _)| path.clone()).collect();
+        if let Err(cycle) = self.world.in_force.take(edges) {
+            return finish(self, Err(OrderError::Refused(SpecError::DependencyCycle(cycle))));
+        }
+        self.orders.insert(call, Pending { planned, claims, finish });
         self.machine.order(call, order, now);
+    }
+
+    /// What the children that an order brings depend on, and those below them.
+    fn edges(&self, order: &Order, planned: &[Planned]) -> Vec<Edges> {
+        let specs = match order {
+            Order::StartChild(spec) => std::slice::from_ref(spec),
+            Order::Reconfigure(_, specs) => specs,
+            Order::TerminateChild(_)
+            | Order::RestartChild(_)
+            | Order::DeleteChild(_)
+            | Order::Limit { .. }
+            | Order::Adjust(_)
+            | Order::Revive(_)
+            | Order::Read => &[],
+        };
+        let own = specs.iter().map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
+        let (tree, layer) = (self.world.rulebook.defaults(), self.world.rulebook.layer());
+        let is_known = |path: &str| self.world.directory.is_known(path);
+        let below = planned.iter().filter_map(|planned| match &planned.make {
+            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), tree, layer.as_deref(), is_known).ok(),
+            Make::Life(_) => None,
+        });
+        own.chain(below.flat_map(Graph::into_edges)).filter(|(_, on)| !on.is_empty()).collect()
+    }
+
+    /// An order came to nothing: what it was to bring depends on nobody, and what is there on the same as before.
+    pub(super) fn give_back(&self, claims: Vec<Arc<str>>) {
+        for path in claims {
+            let own = path.strip_prefix(&*self.plan.path).and_then(|rest| rest.strip_prefix('/'));
+            match own.and_then(|name| self.machine.find(name)).and_then(|key| self.machine.spec(key)) {
+                Some(spec) => self.world.in_force.set((path, self.needs(spec))),
+                None if self.world.directory.get(&path).is_none() => self.world.in_force.forget(&path),
+                None => {}
+            }
+        }
     }
 
     /// A child of an order has its place in the table: it is listed before it starts.
@@ -27,13 +72,14 @@ impl Driver {
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
         planned.list(&self.world);
-        let (_, coded) = self.configured(&planned);
+        let (_, own) = self.configured(&planned);
         match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, coded),
+            Occupied(mut known) => known.get_mut().replan(&planned, own),
             Vacant(new) => {
-                new.insert(Entry::new(&planned, true, coded));
+                new.insert(Entry::new(&planned, true, own));
             }
         }
+        self.heed_stop_order_anew();
         self.prepare(child);
     }
 
@@ -54,10 +100,12 @@ impl Driver {
         children.iter().filter_map(line).collect()
     }
 
-    /// Why the child of this name stands where it does, and the time at which that is so.
-    pub(crate) fn why(&self, name: &str) -> Option<(Why, Duration)> {
-        let now = self.world.now();
-        Some((self.machine.why(self.machine.find(name)?, now)?, now))
+    /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
+    /// which that is so.
+    pub(crate) fn why(&self, name: &str) -> Option<(Why, Option<Arc<GaveUp>>, Duration)> {
+        let (now, key) = (self.world.now(), self.machine.find(name)?);
+        let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up.clone());
+        Some((self.machine.why(key, now)?, gave_up, now))
     }
 
     /// How many children there are.

@@ -99,6 +99,13 @@ pub enum ManageError {
         /// The child.
         path: Arc<str>,
     },
+    /// The child has been told to stop and has not ended yet. Order it again when it has: [`terminate_child`] completes then.
+    ///
+    /// [`terminate_child`]: crate::SupervisorHandle::terminate_child
+    Stopping {
+        /// The child.
+        path: Arc<str>,
+    },
     /// The child rests, and only a start by order brings it back.
     Down {
         /// The child.
@@ -159,6 +166,7 @@ impl fmt::Display for ManageError {
             Self::AlreadyPresent { path } => write!(f, "`{path}` is there already, down or being restarted"),
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
+            Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
             Self::Down { path } => write!(f, "`{path}` is down: restart it by order"),
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::watch;
 
+use crate::gave_up::GaveUp;
 use crate::supervisor::facts::{Fact, Facts};
 
 /// What the holder of a tree sees of its root.
@@ -60,13 +61,19 @@ impl Parent {
         }
     }
 
-    pub(crate) fn tell_end(&mut self, exit: Exit) {
+    pub(crate) fn tell_end(&mut self, exit: Exit, gave_up: Option<Arc<GaveUp>>) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         match &self.link {
-            Link::Supervisor { facts, attempt } if self.is_up => facts.push(Fact::Ended { attempt: *attempt, exit }),
-            Link::Supervisor { facts, attempt } => facts.push(Fact::StartFailed { attempt: *attempt, exit }),
+            Link::Supervisor { facts, attempt } => {
+                let attempt = *attempt;
+                facts.push(Fact::Ending { attempt, gave_up });
+                facts.push(match self.is_up {
+                    true => Fact::Ended { attempt, exit },
+                    false => Fact::StartFailed { attempt, exit },
+                });
+            }
             Link::Tree(root) => {
                 root.send_replace(Root::Ended { exit, was_up: self.is_up });
             }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use regrow_supervisors::{Flags, Strategy};
+use regrow_supervisors::{Flags, StopOrder, Strategy};
 use tokio::sync::Mutex;
 
 use crate::child::{Child, ServiceChild};
@@ -29,7 +29,7 @@ pub const PARTITIONS_MAX: usize = 1_000_000;
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
 ///
 /// OTP has no rule for it. For what one service would be a bottleneck for. The partitions are named 0, 1, 2 and so on, and are restarted alone, as
-/// under one_for_one.
+/// under one_for_one. When the supervisor stops, all are told at once and each has its own time to stop.
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -160,14 +160,15 @@ impl<M: Send + 'static> Partitioned<M> {
     ///
     /// As for [`Supervisor::start`](crate::Supervisor::start).
     pub async fn start(self) -> Result<Tree, StartError> {
-        Tree::start(self.describe()()).await
+        Tree::start(self.into()).await
     }
 
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
         let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
         let ring = Arc::new(Ring { state: RwLock::new(state), resizing: Mutex::new(()) });
-        let flags = Flags { strategy: Strategy::OneForOne, intensity, ..Flags::default() };
+        let stop_order = StopOrder::TogetherAtEnd;
+        let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
         move || Description {
             spec: spec.clone(),
             shape: Shape::Partitioned { flags, ring: ring.clone() },
@@ -180,6 +181,12 @@ impl<M: Send + 'static> Partitioned<M> {
 }
 
 supervisor_settings!(Partitioned<M>, M: Send + 'static);
+
+impl<M: Send + 'static> From<Partitioned<M>> for Description {
+    fn from(partitioned: Partitioned<M>) -> Self {
+        partitioned.describe()()
+    }
+}
 
 impl<M: Send + 'static> From<Partitioned<M>> for Child {
     fn from(partitioned: Partitioned<M>) -> Self {

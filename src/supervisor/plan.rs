@@ -11,7 +11,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::{Facet, Kind, Listed};
-use crate::layer::{Configured, Group};
+use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
 use crate::name;
 use crate::redelivery;
@@ -37,6 +37,7 @@ pub(crate) struct Plan {
 #[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
+    pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) path: Arc<str>,
     slot: Arc<Reserved>,
@@ -79,7 +80,7 @@ impl Plan {
                 }
                 continue;
             }
-            let plan = here.finish()?;
+            let plan = here.finish();
             let Some((mut supervisor, rough, recipe)) = above.pop() else { return Ok(plan) };
             recipe.set_first(&supervisor.plan.path, plan);
             supervisor.plan.children.push(rough.supervisor(recipe));
@@ -104,6 +105,29 @@ impl Plan {
         match &self.init {
             Some(init) => init(),
             None => Ok(()),
+        }
+    }
+
+    /// Checks what makes sense only under the root's defaults: that no message alone uses up the restarts.
+    pub(crate) fn check_redelivery(&self, tree: Option<&Arc<Policy>>) -> Result<(), StartError> {
+        let mut checked = Ok(());
+        self.for_each(&mut |plan| {
+            let shared = plan.shape.intensity();
+            let check = |child: &Planned| child.check_redelivery(&plan.defaults(tree, child.is_supervisor()), shared);
+            if checked.is_ok() {
+                checked = plan.children.iter().try_for_each(check);
+            }
+        });
+        checked
+    }
+
+    /// What is said for its children, where `tree` are the root's defaults. They are for services, and below the root itself
+    /// for supervisors too.
+    pub(crate) fn defaults(&self, tree: Option<&Arc<Policy>>, is_supervisor: bool) -> Defaults {
+        let here = self.terms.defaults.clone();
+        match self.path.contains('/') {
+            true => Defaults { tree: tree.filter(|_| !is_supervisor).cloned(), siblings: here },
+            false => Defaults { tree: here, siblings: None },
         }
     }
 
@@ -180,20 +204,16 @@ impl Begun {
         Ok(Self { plan, left: children.into_iter() })
     }
 
-    fn finish(self) -> Result<Plan, StartError> {
-        let plan = self.plan;
-        let shared = plan.shape.intensity();
-        for child in &plan.children {
-            child.check_redelivery(&plan.terms.defaults, shared)?;
-        }
-        plan.slot.set_path(&plan.path);
-        Ok(plan)
+    fn finish(self) -> Plan {
+        self.plan.slot.set_path(&self.plan.path);
+        self.plan
     }
 }
 
 /// A checked child, without what is its kind's own.
 struct Rough {
     spec: ChildSpec,
+    named: Named,
     kind: Kind,
     path: Arc<str>,
     drain: bool,
@@ -208,7 +228,7 @@ enum Made {
 
 impl Rough {
     fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<(Self, Made), StartError> {
-        let Child { spec, kind, drain, light, recipe } = child;
+        let Child { spec, named, kind, drain, light, recipe } = child;
         let name = spec.id();
         name::check(name).map_err(|why| StartError::InvalidName {
             supervisor: scope.clone(),
@@ -238,7 +258,7 @@ impl Rough {
             }
             Recipe::Supervisor(recipe) => Made::Supervisor(recipe),
         };
-        Ok((Self { spec, kind, path, drain, light: light.unwrap_or(false) || is_all_light() }, made))
+        Ok((Self { spec, named, kind, path, drain, light: light.unwrap_or(false) || is_all_light() }, made))
     }
 
     fn leaf(self, leaf: Leaf) -> Planned {
@@ -252,8 +272,8 @@ impl Rough {
     }
 
     fn planned(self, slot: Reserved, make: Make) -> Planned {
-        let Self { spec, kind, path, drain, light } = self;
-        Planned { spec, kind, path, slot: Arc::new(slot), drain, light, settings: None, redeliveries: 0, make }
+        let Self { spec, named, kind, path, drain, light } = self;
+        Planned { spec, named, kind, path, slot: Arc::new(slot), drain, light, settings: None, redeliveries: 0, make }
     }
 }
 
@@ -270,22 +290,24 @@ impl Planned {
         })
     }
 
-    /// Below a supervisor with these defaults and this budget.
-    pub(crate) fn check_redelivery(&self, defaults: &Policy, shared: Intensity) -> Result<(), StartError> {
+    /// Below a supervisor with this budget.
+    pub(crate) fn check_redelivery(&self, defaults: &Defaults, shared: Intensity) -> Result<(), StartError> {
         redelivery::check(&self.path, self.redeliveries, &self.spec, defaults, shared)
     }
 
-    /// What the code says about it, below a supervisor with these defaults.
-    pub(crate) fn coded(&self, defaults: &Policy) -> Configured {
-        let spec = match *defaults == Policy::default() {
-            true => self.spec.clone(),
-            false => self.spec.clone().policy(self.spec.policy_rule().or(defaults)),
-        };
+    /// What the code says about it, where it leaves the rest to these defaults.
+    pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
         let group = match &self.make {
             Make::Life(_) => None,
             Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        Configured { spec, mailbox: self.settings, group, is_supervisor: group.is_some() }
+        let is_supervisor = self.is_supervisor();
+        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, is_supervisor };
+        Coded { own, named: self.named, defaults }
+    }
+
+    pub(crate) fn is_supervisor(&self) -> bool {
+        matches!(self.make, Make::Supervisor(_))
     }
 
     /// Lists the child and everything below it.
@@ -296,7 +318,8 @@ impl Planned {
                 world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().set_world(world);
                 self.slot().reopen();
-                world.directory.arrivals.notify_waiters();
+                // Once more: what was closed is open now.
+                world.directory.ring(&self.path);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }

@@ -75,10 +75,12 @@ impl SupervisorRecipe {
         let Some(build) = &self.build else { return Ok(before) };
         let known: Known = world.directory.under(&before.path).into_iter().collect();
         let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
+        plan.check_redelivery(world.rulebook.defaults())?;
         let kept = plan.slots();
         for (path, listed) in known {
             if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
                 world.directory.remove(&path);
+                world.stop_order.forget(&path);
                 listed.slot.close(crate::slot::status::State::Gone);
             }
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, Policy};
 
-use crate::layer::Layer;
+use crate::layer::{Layer, Named};
 
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
-    /// For children that leave something open.
-    pub(crate) defaults: Policy,
+    /// For children that leave something open; none if they say nothing. Of the root, for every service.
+    pub(crate) defaults: Option<Arc<Policy>>,
+    /// What its builder says about the supervisor itself, as a child.
+    pub(crate) named: Named,
     pub(crate) budget_clock: BudgetClock,
     /// How many of the services below it may be starting at the same time.
     pub(crate) starts_max: Option<usize>,

@@ -36,6 +36,7 @@ pub(crate) fn order_error(error: &OrderError, running: impl FnOnce() -> String) 
         OrderError::NotFound => "not_found".into(),
         OrderError::Running => "running".into(),
         OrderError::Restarting => "restarting".into(),
+        OrderError::Stopping => "stopping".into(),
         OrderError::Failed(why) => exit(why),
         OrderError::Refused(error) => spec_error(error),
         OrderError::Over => return "noproc".into(),

@@ -176,6 +176,7 @@ impl Scenario {
             strategy: sup.strategy.unwrap_or_default(),
             intensity: Intensity::new(sup.intensity, sup.period),
             auto_shutdown: sup.auto,
+            ..Flags::default()
         };
         (flags, sup.kids.iter().map(|id| self.def(id).spec(id)).collect())
     }

@@ -260,12 +260,15 @@ impl<'a> World<'a> {
                 Report::ChildTerminated { child, exit } => ("child_terminated", child, format::exit(&exit)),
                 Report::StartError { child, exit } => ("start_error", child, format::exit(&exit)),
                 Report::ShutdownError { child, exit } => ("shutdown_error", child, format::exit(&exit)),
-                Report::GaveUp { child } => ("shutdown", child, "reached_max_restart_intensity".into()),
+                Report::GaveUp { child, .. } => ("shutdown", child, "reached_max_restart_intensity".into()),
                 Report::Abandoned { .. }
+                | Report::SignificantEnded { .. }
                 | Report::Delayed { .. }
                 | Report::Waiting { .. }
+                | Report::DependencyGone { .. }
                 | Report::Parked { .. }
-                | Report::Overdue { .. } => continue,
+                | Report::Overdue { .. }
+                | Report::Overran { .. } => continue,
             };
             let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
             // OTP rule 88.
@@ -305,7 +308,9 @@ impl<'a> World<'a> {
                     running.names.insert(child, name);
                 }
             }
-            Action::Abandon(_) | Action::Park { .. } | Action::Rest(_) | Action::Forget(_) => {}
+            Action::Abandon(_) | Action::Park { .. } | Action::Wait(_) | Action::Rest(_) | Action::Forget(_) => {}
+            // Of mailboxes.
+            Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
         }
     }
 }

@@ -26,10 +26,10 @@ struct Stage {
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
-    let facts = Arc::new(Facts::new(world.watchdog.clone()));
+    let facts = Arc::new(Facts::new(world.watchdog.clone(), &"app".into()));
     let mut machine = Supervisor::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
-    let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, facts.clone()));
+    let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, tracing::Span::none(), facts.clone()));
     assert!(slot.claim(&port));
     slot.push(1, None, IfFull::Refuse);
     assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());

@@ -4,9 +4,7 @@
 //! 1. A wait is open while code of the incarnation that began it is in it. What is moved to a task is that task's affair.
 //! 2. Waits that overlap (`join!`, `select!`) count once: time is waited while at least one is open.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -127,21 +125,6 @@ impl Wait {
         let now = Instant::now();
         let closed = lock(&vigil.waits).close(number, now);
         drop(closed);
-    }
-
-    /// Awaits `future`, and `wait` is open meanwhile.
-    pub(crate) async fn around<F: Future>(mut wait: Option<Box<Self>>, future: F) -> F::Output {
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| {
-            let polled = future.as_mut().poll(cx);
-            match (&polled, &mut wait) {
-                (Poll::Pending, Some(wait)) => wait.goes_on(false),
-                (Poll::Ready(_), _) => wait = None,
-                (Poll::Pending, None) => {}
-            }
-            polled
-        })
-        .await
     }
 }
 

@@ -1,10 +1,13 @@
 //! What must be done, and what happened, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::{Attempt, ChildKey};
+use crate::dependency::DependencyGone;
 use crate::exit::Exit;
 use crate::order::{Answer, Call, OrderError};
+use crate::why::GiveUpReason;
 
 /// One thing the driver must do. Actions are to be performed in the order they are polled.
 #[derive(Debug, Clone)]
@@ -41,8 +44,18 @@ pub enum Action {
         /// When it is tried.
         until: Duration,
     },
+    /// The child rested, and now waits for services that it depends on: its mailbox takes messages again.
+    Wait(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),
+    /// The child is terminated by an order, and nothing will start it again by itself: it is to accept nothing more.
+    Dismiss(ChildKey),
+    /// The child was stopped together with others, and its group has not been started again: a call to it that comes from
+    /// below this supervisor is to be refused, for what waits for it may be what the group waits for.
+    Withdraw(ChildKey),
+    /// The group of a child that was withdrawn is started: calls to it may wait again. A child that is started, rests or is
+    /// forgotten is not withdrawn any more either, and no such action comes for it.
+    Readmit(ChildKey),
     /// Boot is complete: every child has been started.
     Up,
     /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without an
@@ -74,10 +87,23 @@ pub enum Report {
         /// How it ended.
         exit: Exit,
     },
-    /// The restart budget is gone; the supervisor stops its children and ends (OTP rule 28).
+    /// The supervisor gives up: it stops its children and ends (OTP rule 28).
     GaveUp {
         /// The child whose exit was one too many.
         child: ChildKey,
+        /// That exit.
+        exit: Exit,
+        /// What forbids one more restart.
+        reason: GiveUpReason,
+    },
+    /// A significant child ended and is not restarted (OTP rules 74 to 76).
+    SignificantEnded {
+        /// Which child.
+        child: ChildKey,
+        /// How it ended.
+        exit: Exit,
+        /// Whether its end ends the supervisor.
+        is_last: bool,
     },
     /// A restart was put off: the child is started again at this time, unless somebody is quicker.
     Delayed {
@@ -91,7 +117,17 @@ pub enum Report {
         /// Which child.
         child: ChildKey,
     },
-    /// The child's restart budget is gone; it alone is put away, and tried again at this time.
+    /// At its start, a service that it depends on was gone for good.
+    DependencyGone {
+        /// Which child.
+        child: ChildKey,
+        /// The service, as the child's spec names it.
+        name: Arc<str>,
+        /// What becomes of the child.
+        then: DependencyGone,
+    },
+    /// The child is put away, and tried again at this time: its restart budget is gone, or a service that it depends on
+    /// is gone or parked.
     Parked {
         /// Which child.
         child: ChildKey,
@@ -103,6 +139,13 @@ pub enum Report {
         /// Which attempt.
         attempt: Attempt,
         /// What its exit will be.
+        exit: Exit,
+    },
+    /// A child that is ending by itself takes longer for that than its shutdown time. It is killed.
+    Overran {
+        /// Which attempt.
+        attempt: Attempt,
+        /// What its exit will be: that with which it began to end.
         exit: Exit,
     },
     /// A killed child did not end in time and was left behind.

@@ -19,7 +19,7 @@ impl Nursery {
         }
         for spec in specs {
             if let Some(key) = self.children.find(&spec.id) {
-                self.children.respec(key, spec);
+                self.respec(key, spec);
                 self.reconsider(key);
             }
         }
@@ -35,6 +35,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,
+            State::Live(live) if live.is_told() => return Err(OrderError::Stopping),
             State::Live(_) => return Err(OrderError::Running),
             State::Down => return Err(OrderError::AlreadyPresent),
         };

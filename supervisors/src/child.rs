@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::children::Attempt;
+use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::Exit;
 use crate::order::Call;
 use crate::policy::Readiness;
@@ -20,7 +21,8 @@ pub enum Standing {
     Retrying,
     /// It is to be started when the services that it depends on are ready.
     Waiting,
-    /// It was put away because its budget was gone, and is tried again from time to time.
+    /// It was put away, and is tried again from time to time: its budget was gone, or a service that it depends on is gone
+    /// or parked.
     Parked,
     /// It is being started.
     Starting,
@@ -42,7 +44,10 @@ pub(crate) struct Live {
     pub(crate) is_slow: bool,
     /// It has handled as many messages as begin its curve anew.
     pub(crate) is_proven: bool,
-    /// Why it is being killed, where it was not told to stop: its exit is that.
+    /// It never began: a service that it depends on is gone, and its start fails for that at its deadline.
+    pub(crate) is_stillborn: bool,
+    /// Why it is being killed, where it was not told to stop: its exit is that. While it is leaving: how it wants to end,
+    /// which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
 }
 
@@ -57,7 +62,7 @@ pub(crate) struct StartCall {
 impl Live {
     pub(crate) fn new(attempt: Attempt, since: Duration) -> Self {
         let (stage, ending) = (Stage::Starting, Ending::NotTold);
-        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, cause: None }
+        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, is_stillborn: false, cause: None }
     }
 
     /// It was told to stop, and will end for that.
@@ -90,6 +95,8 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     NotTold,
+    /// It is ending by itself, and has its shutdown time for that: its exit will be an unexpected one.
+    Leaving,
     /// Somebody else kills it: its exit will be an unexpected one.
     KilledByOthers,
     Asked,
@@ -128,13 +135,15 @@ pub(crate) enum Hold {
     Dependency,
     /// Its next probe.
     Parked { until: Duration },
+    /// A service that it depends on and that is parked until then, or gone, which is looked at again then.
+    Blocked { until: Duration },
 }
 
 impl Hold {
     /// When it is over, where a time is set.
     pub(crate) fn until(self) -> Option<Duration> {
         match self {
-            Self::Backoff { until } | Self::Parked { until } => Some(until),
+            Self::Backoff { until } | Self::Parked { until } | Self::Blocked { until } => Some(until),
             Self::Queued | Self::Dependency => None,
         }
     }
@@ -178,15 +187,21 @@ pub(crate) struct Child {
     pub(crate) stop_calls: Vec<Call>,
     /// Its place in the start order.
     pub(crate) place: u64,
+    /// It was up at least once.
+    pub(crate) has_lived: bool,
+    /// Its last life ended as it should, and no attempt has begun since.
+    pub(crate) completion: Option<Completion>,
 }
 
 /// Only what a decision may come to depend on: two machines with one future look alike.
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place } = self;
+        let Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion } =
+            self;
         let track = track.as_ref().filter(|_| spec.policy.is_some());
+        let has_lived = *has_lived && !spec.dependencies().is_empty();
         let seen = (spec, state, track, is_at_rest, deadline, start_call, stop_calls, place);
-        f.debug_tuple("Child").field(&seen).finish()
+        f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).finish()
     }
 }
 
@@ -194,13 +209,22 @@ impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
         let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
-        Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls: Vec::new(), place }
+        let (stop_calls, has_lived, completion) = (Vec::new(), false, None);
+        Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion }
     }
 
     pub(crate) fn attempt(&self) -> Option<Attempt> {
         match &self.state {
             State::Live(live) => Some(live.attempt),
             State::Down | State::Held(_) => None,
+        }
+    }
+
+    /// It has none, and nothing of it is left: it is down, held, or died of itself.
+    pub(crate) fn has_no_process(&self) -> bool {
+        match &self.state {
+            State::Down | State::Held(_) => true,
+            State::Live(live) => matches!(live.stage, Stage::Dead(_)),
         }
     }
 
@@ -211,6 +235,21 @@ impl Child {
     /// Down only until its group is started.
     pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Down) && !self.is_at_rest
+    }
+
+    /// What those that depend on it can count on.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let prospect = match &self.state {
+            State::Live(Live { stage: Stage::Ready, ending: Ending::NotTold, .. }) => Prospect::Ready,
+            State::Live(_) => Prospect::MayCome,
+            State::Held(Held { hold: Hold::Parked { until } | Hold::Blocked { until }, .. }) => {
+                Prospect::Parked { until: *until }
+            }
+            State::Held(Held { hold: Hold::Queued | Hold::Backoff { .. } | Hold::Dependency, .. }) => Prospect::MayCome,
+            State::Down if self.is_at_rest => Prospect::Gone,
+            State::Down => Prospect::MayCome,
+        };
+        Outlook { prospect, completion: self.completion }
     }
 
     pub(crate) fn start_timeout(&self) -> Option<Duration> {
@@ -224,7 +263,9 @@ impl Child {
     /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
     pub(crate) fn is_apart(&self) -> bool {
         match &self.state {
-            State::Held(held) => matches!(held.hold, Hold::Parked { .. }) || self.start_call.is_some(),
+            State::Held(held) => {
+                matches!(held.hold, Hold::Parked { .. } | Hold::Blocked { .. }) || self.start_call.is_some()
+            }
             State::Live(_) | State::Down => false,
         }
     }
@@ -248,12 +289,14 @@ impl Child {
             State::Held(held) => match held.hold {
                 Hold::Queued | Hold::Backoff { .. } => Standing::Retrying,
                 Hold::Dependency => Standing::Waiting,
-                Hold::Parked { .. } => Standing::Parked,
+                Hold::Parked { .. } | Hold::Blocked { .. } => Standing::Parked,
             },
             State::Live(live) => match (live.ending, &live.stage) {
                 (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Starting) => Standing::Starting,
-                (Ending::NotTold | Ending::KilledByOthers, Stage::Up | Stage::Ready | Stage::Dead(_)) => Standing::Up,
+                (Ending::NotTold | Ending::Leaving | Ending::KilledByOthers, stage) => match stage {
+                    Stage::Starting => Standing::Starting,
+                    Stage::Up | Stage::Ready | Stage::Dead(_) => Standing::Up,
+                },
             },
         }
     }

@@ -11,6 +11,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::child::{Child, Held, Live, State};
+use crate::circles::Tie;
+use crate::dependency::Dependency;
 use crate::spec::ChildSpec;
 
 /// Names a child in its supervisor's table. It stays the same through restarts.
@@ -117,12 +119,12 @@ impl Children {
         }
     }
 
-    /// Gives a child a new spec. Its name stays.
-    pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
-        let Some(child) = self.get_mut(key) else { return };
-        let before = std::mem::replace(&mut child.spec, spec);
+    /// Gives a child a new spec, and hands out the one before. Its name stays.
+    pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) -> Option<ChildSpec> {
+        let before = std::mem::replace(&mut self.get_mut(key)?.spec, spec);
         self.forget_dependencies(key, &before);
         self.note_dependencies(key);
+        Some(before)
     }
 
     /// Who depends on the service of this name.
@@ -130,14 +132,25 @@ impl Children {
         self.dependents.get(name).cloned().unwrap_or_default()
     }
 
+    /// Who depends on which sibling.
+    pub(crate) fn ties(&self) -> impl Iterator<Item = Tie> {
+        let named = self.dependents.iter().filter_map(|(name, dependents)| Some((self.find(name)?, dependents)));
+        named.flat_map(|(dependency, dependents)| dependents.iter().map(move |&dependent| (dependent, dependency)))
+    }
+
+    /// Whether a child depends on the service of this name.
+    pub(crate) fn has_dependents(&self, name: &str) -> bool {
+        self.dependents.contains_key(name)
+    }
+
     fn note_dependencies(&mut self, key: ChildKey) {
-        for name in self.table.get(&key).map(|child| child.spec.dependencies()).unwrap_or_default() {
-            self.dependents.entry(name.clone()).or_default().push(key);
+        for on in self.table.get(&key).map(|child| child.spec.dependencies()).unwrap_or_default() {
+            self.dependents.entry(on.name.clone()).or_default().push(key);
         }
     }
 
     fn forget_dependencies(&mut self, key: ChildKey, spec: &ChildSpec) {
-        for name in spec.dependencies() {
+        for Dependency { name, .. } in spec.dependencies() {
             if let Some(dependents) = self.dependents.get_mut(name) {
                 dependents.retain(|dependent| *dependent != key);
                 if dependents.is_empty() {

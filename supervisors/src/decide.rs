@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::action::Report;
 use crate::child::{Held, StartCall};
 use crate::children::{Attempt, ChildKey};
+use crate::dependency::Completion;
 use crate::exit::Exit;
 use crate::judge::Verdict;
 use crate::ladder::Stop;
@@ -33,8 +34,8 @@ pub trait Decide {
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
     /// Carries out an order that only this kind of supervisor takes.
     fn carry_out_own(&mut self, call: Call, order: Order) -> Result<Done, OrderError>;
-    /// Boot is under way: a start that fails is fatal.
-    fn is_booting(&self) -> bool {
+    /// This child has yet to come up for the boot to be complete: a start that fails is fatal.
+    fn is_booting(&self, _: ChildKey) -> bool {
         false
     }
     /// What this child does holds up the others, where their order matters.
@@ -92,10 +93,15 @@ pub(crate) trait Alike: Decide {
                 let Some(ended) = self.nursery_mut().take_exit(attempt) else { return };
                 let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.significant);
                 self.nursery_mut().report_exit(key, &ended.exit);
+                let exit = ended.exit.clone();
                 let verdict = self.nursery_mut().judge(key, ended);
                 self.follow(key, verdict);
-                if verdict == Verdict::Rest && is_significant && self.nursery().is_last_significant() {
-                    self.end(Exit::Shutdown, false);
+                if verdict == Verdict::Rest && is_significant {
+                    let is_last = self.nursery().is_last_significant();
+                    self.nursery_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
+                    if is_last {
+                        self.end(Exit::Shutdown, false);
+                    }
                 }
             }
             Event::Retry(key) => {
@@ -115,8 +121,14 @@ pub(crate) trait Alike: Decide {
             Verdict::Rest => self.rest(key),
             Verdict::Restart(held, delay) => self.restart(key, delay, held),
             Verdict::Park => self.nursery_mut().park(key),
-            Verdict::GiveUp => {
-                self.nursery_mut().reports.push_back(Report::GaveUp { child: key });
+            // An end as `shutdown` would look like one that was ordered.
+            Verdict::GiveUp(_) if self.is_booting(key) => {
+                let cause = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                self.fail_boot(key, cause);
+            }
+            Verdict::GiveUp(reason) => {
+                let exit = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                self.nursery_mut().reports.push_back(Report::GaveUp { child: key, exit, reason });
                 self.end(Exit::Shutdown, false);
             }
         }
@@ -127,6 +139,7 @@ pub(crate) trait Alike: Decide {
         let key = attempt.child();
         self.nursery_mut().vacate(key);
         let start = self.nursery_mut().take_start_call(key);
+        self.nursery_mut().complete(key, Completion { was_ready: false });
         self.rest(key);
         if let Some(StartCall { call, .. }) = start {
             self.nursery_mut().answer(call, Ok(Answer::Ignored));
@@ -151,10 +164,12 @@ pub(crate) trait Alike: Decide {
         let verdict = self.nursery_mut().judge(key, live.ended(exit.clone(), now));
         match verdict {
             // OTP rule 11, unless a rule has thought of it.
-            Verdict::GiveUp if self.is_booting() => self.fail_boot(key, exit),
-            Verdict::Restart(..) if self.is_booting() && !self.nursery().is_by_rule(key) => self.fail_boot(key, exit),
+            Verdict::GiveUp(_) if self.is_booting(key) => self.fail_boot(key, exit),
+            Verdict::Restart(..) if self.is_booting(key) && !self.nursery().is_by_rule(key) => {
+                self.fail_boot(key, exit)
+            }
             Verdict::Restart(held, delay) => self.try_again(key, delay, held),
-            Verdict::Rest | Verdict::Park | Verdict::GiveUp => self.follow(key, verdict),
+            Verdict::Rest | Verdict::Park | Verdict::GiveUp(_) => self.follow(key, verdict),
         }
     }
 

@@ -3,14 +3,16 @@
 //!
 //! Invariants:
 //! 1. A child is in the table exactly while it lives, is being started, or is to be tried again (OTP rule 82).
-//! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88).
+//! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88). One that others depend on
+//!    is told when they are gone.
 //! 3. Events are taken in the order in which they were handed in, and wait for a start only as long as it may still prove
 //!    prompt.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Held, Scope};
+use crate::child::{Held, Scope, Standing};
 use crate::children::ChildKey;
 use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
@@ -20,12 +22,15 @@ use crate::management::Done;
 use crate::nursery::Nursery;
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{ChildSpec, Flags, SpecError};
+use crate::stops::Stops;
 
 /// A supervisor whose children are added at run time. It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
 pub struct DynamicSupervisor {
     nursery: Nursery,
     children_max: Option<usize>,
+    /// At the end: those that wait for others that depend on them.
+    stops: Stops,
 }
 
 impl Machine for DynamicSupervisor {}
@@ -41,7 +46,16 @@ impl Decide for DynamicSupervisor {
 
     fn work(&mut self) -> Step {
         if !self.nursery.is_ending() {
+            self.nursery.departed.clear();
             return Step::Idle;
+        }
+        for key in std::mem::take(&mut self.nursery.departed) {
+            self.stops.gone(key);
+        }
+        while let Some(key) = self.stops.next() {
+            if !self.stop_child(key, self.nursery.is_killing()) {
+                self.stops.gone(key);
+            }
         }
         if self.nursery.children.len() == 0 && self.nursery.be_over() { Step::Taken } else { Step::Waits }
     }
@@ -49,8 +63,13 @@ impl Decide for DynamicSupervisor {
     /// Invariant 2.
     fn end(&mut self, exit: Exit, by_force: bool) {
         self.nursery.begin_to_end(exit, by_force);
+        let ties = if by_force { BTreeSet::new() } else { self.nursery.sound_ties() };
         let keys: Vec<_> = self.nursery.children.keys().collect();
-        for key in keys {
+        let is_there = |key: &ChildKey| self.nursery.children.get(*key).is_some_and(|child| !child.has_no_process());
+        // What is not there goes at once, and so does all if nothing depends on anything.
+        let (later, now): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| !ties.is_empty() && is_there(key));
+        self.stops = Stops::new(&later, &self.nursery.children, &ties, true);
+        for key in now {
             self.stop_child(key, by_force);
         }
     }
@@ -77,7 +96,11 @@ impl Decide for DynamicSupervisor {
         if self.children_max.is_some_and(|max| self.nursery.children.len() >= max) {
             return Err(OrderError::MaxChildren);
         }
-        self.find(&spec.id).map_or(Ok(()), |key| Err(OrderError::AlreadyStarted(key)))
+        let Some(key) = self.find(&spec.id) else { return Ok(()) };
+        match self.standing(key) {
+            Some(Standing::Stopping) => Err(OrderError::Stopping),
+            _ => Err(OrderError::AlreadyStarted(key)),
+        }
     }
 
     fn carry_out_own(&mut self, _: Call, order: Order) -> Result<Done, OrderError> {
@@ -110,7 +133,7 @@ impl DynamicSupervisor {
         Self::check(intensity, children_max)?;
         let mut nursery = Nursery::new(Flags { intensity, ..Flags::default() });
         nursery.actions.push_back(Action::Up);
-        Ok(Self { nursery, children_max })
+        Ok(Self { nursery, children_max, stops: Stops::default() })
     }
 
     /// Checks the limits.

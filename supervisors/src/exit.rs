@@ -155,7 +155,9 @@ impl fmt::Display for Failure {
 }
 
 /// A panic that ended a life: what it said, and where.
-#[derive(Debug, Clone)]
+///
+/// The backtrace is data: neither `Display` nor `Debug` prints it.
+#[derive(Clone)]
 pub struct Panic {
     /// The panic's text.
     pub message: Arc<str>,
@@ -169,6 +171,17 @@ impl Panic {
     /// A panic known by its text alone.
     pub fn new(message: impl Into<Arc<str>>) -> Self {
         Self { message: message.into(), location: None, backtrace: None }
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let backtrace = self.backtrace.as_deref().map(|text| format!("{} lines", text.lines().count()));
+        f.debug_struct("Panic")
+            .field("message", &self.message)
+            .field("location", &self.location)
+            .field("backtrace", &backtrace)
+            .finish()
     }
 }
 

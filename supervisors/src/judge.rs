@@ -11,11 +11,13 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Child, Held, Hold, Scope, Standing};
 use crate::children::ChildKey;
+use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{On, Then};
 use crate::spec::{AutoShutdown, BudgetClock, Restart};
 use crate::track::{Cause, Ended};
+use crate::why::{GiveUpReason, Left};
 
 /// What is to be done about a child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) enum Verdict {
     /// After so long. The one who holds it may still have to pay.
     Restart(Held, Duration),
     Park,
-    GiveUp,
+    GiveUp(GiveUpReason),
 }
 
 /// Whether a life that was ready for so long, if it ever was, begins the curve anew.
@@ -49,7 +51,7 @@ impl Nursery {
         };
         let Some(policy) = child.spec.policy.clone() else {
             child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
-            return self.sentence(key, by_type, true, Duration::ZERO, is_start);
+            return self.sentence(key, (by_type, None), true, Duration::ZERO, is_start);
         };
         let rules = policy.rules.as_deref().unwrap_or_default();
         let is_bound = child.spec.restart != Restart::Temporary;
@@ -72,21 +74,35 @@ impl Nursery {
             Then::Restart | Then::RestartGroup => track.next_delay(&policy),
             Then::Park | Then::Stop | Then::Escalate => Duration::ZERO,
         };
-        self.sentence(key, then, counts, delay, is_start)
+        self.sentence(key, (then, rule), counts, delay, is_start)
     }
 
-    fn sentence(&mut self, key: ChildKey, then: Then, counts: bool, delay: Duration, is_start: bool) -> Verdict {
+    /// `rule` is the place of the rule that said what is to be done, if one did.
+    fn sentence(
+        &mut self,
+        key: ChildKey,
+        (then, rule): (Then, Option<usize>),
+        counts: bool,
+        delay: Duration,
+        is_start: bool,
+    ) -> Verdict {
         let scope = match then {
             Then::Restart => Scope::Strategy,
             Then::RestartGroup => Scope::All,
             Then::Park => return Verdict::Park,
             Then::Stop => return Verdict::Rest,
-            Then::Escalate => return Verdict::GiveUp,
+            // Only a rule escalates.
+            Then::Escalate => return Verdict::GiveUp(GiveUpReason::Rule(rule.unwrap_or_default())),
         };
         // A failed start is charged when its retry is taken (OTP rule 32).
         let is_paid = !(counts && is_start);
         let restart = Verdict::Restart(Held { hold: Hold::Queued, scope, is_paid }, delay);
         if counts && !is_start { self.charge(key).unwrap_or(restart) } else { restart }
+    }
+
+    /// The latest end of a child, as it was judged.
+    pub(crate) fn latest_end(&self, key: ChildKey) -> Option<&Exit> {
+        Some(&self.children.get(key)?.track.as_ref()?.cause.as_ref()?.exit)
     }
 
     /// Whether the latest end was one that a rule is about.
@@ -100,14 +116,21 @@ impl Nursery {
         let now = self.budget_now();
         let child = self.children.get_mut(key)?;
         let policy = child.spec.policy.clone();
-        let is_fine = match policy.as_ref().and_then(|policy| child.track_mut().own_budget(policy)) {
-            Some(own) => own.spend(now),
-            None => self.budget.spend(now),
+        let (budget, is_own) = match policy.as_ref().and_then(|policy| child.track_mut().own_budget(policy)) {
+            Some(own) => (own, true),
+            None => (&mut self.budget, false),
         };
+        if budget.spend(now) {
+            return None;
+        }
+        // A budget without a limit is never used up.
+        let (left, restarts_max, within) = budget.left(now)?;
         match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
-            _ if is_fine => None,
             Some(GiveUp::Park(_)) => Some(Verdict::Park),
-            Some(GiveUp::Escalate) | None => Some(Verdict::GiveUp),
+            Some(GiveUp::Escalate) | None => {
+                let left = Left { left, restarts_max, within, is_own };
+                Some(Verdict::GiveUp(GiveUpReason::Budget(left)))
+            }
         }
     }
 
@@ -143,6 +166,7 @@ impl Nursery {
         self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.reports.push_back(Report::Parked { child: key, until });
         self.actions.push_back(Action::Park { child: key, until });
+        self.stir_about(key);
     }
 
     /// Its time has come, or what it waited for is there: it is started when its turn comes.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Ending, Stage, State};
+use crate::child::{Ending, Held, Hold, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::nursery::Nursery;
@@ -34,20 +34,23 @@ impl Nursery {
         if let Stage::Dead(ended) = &live.stage {
             return Stop::Dead(ended.exit.clone());
         }
+        if live.is_stillborn {
+            return Stop::Dead(Exit::Shutdown);
+        }
         let rule = if by_force { Shutdown::Kill } else { child.spec.shutdown };
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
             // It is on the last rung already, and its deadline stands.
             (Ending::KilledByOthers, _) => drop(self.come_to(key, Ending::Killed)),
-            (Ending::NotTold | Ending::Asked, Shutdown::Kill) => self.kill(key, Ending::Killed),
-            (Ending::NotTold, Shutdown::After(limit)) => self.ask(key, Some(limit)),
-            (Ending::NotTold, Shutdown::Wait) => self.ask(key, None),
+            (Ending::NotTold | Ending::Leaving | Ending::Asked, Shutdown::Kill) => self.kill(key, Ending::Killed),
+            (Ending::NotTold | Ending::Leaving, Shutdown::After(limit)) => self.ask(key, Some(limit)),
+            (Ending::NotTold | Ending::Leaving, Shutdown::Wait) => self.ask(key, None),
         }
         Stop::Told
     }
 
     /// Does what is due: a step up a ladder, the end of a delay, of a start that takes too long. The attempt that comes back
-    /// was abandoned: it counts as killed.
+    /// was abandoned and counts as killed, or never began.
     pub(crate) fn climb(&mut self) -> Option<Option<Attempt>> {
         let &(at, key) = self.timers.first()?;
         if at > self.now {
@@ -55,12 +58,23 @@ impl Nursery {
         }
         self.set_timer(key, None);
         let child = self.children.get(key)?;
-        let State::Live(live) = &child.state else {
-            self.wake(key);
-            return Some(None);
+        let live = match &child.state {
+            State::Live(live) => live,
+            State::Held(held @ Held { hold: Hold::Blocked { .. }, .. }) => {
+                self.look_again(key, *held);
+                return Some(None);
+            }
+            State::Held(_) | State::Down => {
+                self.wake(key);
+                return Some(None);
+            }
         };
+        if live.is_stillborn {
+            return Some(Some(live.attempt));
+        }
         match live.ending {
             Ending::Asked => self.kill(key, Ending::Killed),
+            Ending::Leaving => self.overrun(key),
             Ending::Killed | Ending::KilledByOthers => return Some(self.abandon(key)),
             Ending::NotTold => {
                 let late = format!("not ready after {:?}", child.start_timeout().unwrap_or_default());
@@ -70,22 +84,69 @@ impl Nursery {
         Some(None)
     }
 
-    /// Somebody outside has killed this attempt.
+    /// Somebody outside has killed this attempt. One that was asked to stop goes up to the rung of the killed; one that was
+    /// killed before has its deadline.
     pub(crate) fn kill_under_way(&mut self, attempt: Attempt) {
-        if self.is_at_large(attempt) {
-            self.come_to(attempt.child(), Ending::KilledByOthers);
-            self.arm_abandon(attempt.child());
+        let ending = match self.ending(attempt) {
+            Some(Ending::NotTold | Ending::Leaving) => Ending::KilledByOthers,
+            Some(Ending::Asked) => Ending::Killed,
+            Some(Ending::KilledByOthers | Ending::Killed) | None => return,
+        };
+        self.come_to(attempt.child(), ending);
+        self.arm_abandon(attempt.child());
+    }
+
+    /// The attempt is ending by itself, as `exit`: it has its shutdown time for that.
+    pub(crate) fn leaving(&mut self, attempt: Attempt, exit: Exit) {
+        if self.ending(attempt) != Some(Ending::NotTold) {
+            return;
+        }
+        let key = attempt.child();
+        let limit = match self.children.get(key).map(|child| (child.spec.shutdown, child.spec.abandon)) {
+            Some((Shutdown::After(limit), _)) => Some(limit),
+            // It is given no time to stop when it is told to, and was not told: it has what a killed one has.
+            Some((Shutdown::Kill, Abandon::After(limit))) => Some(limit),
+            Some((Shutdown::Kill, Abandon::Never) | (Shutdown::Wait, _)) | None => None,
+        };
+        self.come_to(key, Ending::Leaving);
+        self.arm(key, limit);
+        self.set_cause(attempt, exit);
+    }
+
+    /// The attempt has ended as `exit`, and what is left of it has been killed and does not end.
+    pub(crate) fn remains(&mut self, attempt: Attempt, exit: Exit) {
+        let ending = match self.ending(attempt) {
+            Some(Ending::NotTold | Ending::Leaving) => Ending::KilledByOthers,
+            Some(Ending::Asked) => Ending::Killed,
+            Some(Ending::KilledByOthers | Ending::Killed) | None => return,
+        };
+        self.come_to(attempt.child(), ending);
+        self.arm_abandon(attempt.child());
+        self.set_cause(attempt, exit);
+    }
+
+    /// The time to leave is over. The exit stays what it was to be.
+    fn overrun(&mut self, key: ChildKey) {
+        let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state) else { return };
+        let (attempt, cause) = (live.attempt, live.cause.take());
+        let exit = cause.map_or(Exit::Killed, |cause| *cause);
+        self.reports.push_back(Report::Overran { attempt, exit: exit.clone() });
+        self.kill(key, Ending::KilledByOthers);
+        self.set_cause(attempt, exit);
+    }
+
+    fn set_cause(&mut self, attempt: Attempt, exit: Exit) {
+        if let Some(live) = self.children.live_mut(attempt) {
+            live.cause = Some(Box::new(exit));
         }
     }
 
     /// Kills an attempt that takes too long. Its exit will be `exit`, and unexpected.
     pub(crate) fn overdue(&mut self, attempt: Attempt, exit: Exit) {
-        if self.is_at_large(attempt)
-            && let Some(live) = self.children.live_mut(attempt)
-        {
-            live.cause = Some(Box::new(exit.clone()));
-            self.reports.push_back(Report::Overdue { attempt, exit });
+        if let Some(Ending::NotTold | Ending::Leaving) = self.ending(attempt) {
+            self.reports.push_back(Report::Overdue { attempt, exit: exit.clone() });
             self.kill(attempt.child(), Ending::KilledByOthers);
+            self.set_cause(attempt, exit);
         }
     }
 
@@ -110,10 +171,9 @@ impl Nursery {
         }
     }
 
-    /// Nobody ends it, and it has not ended by itself.
-    fn is_at_large(&mut self, attempt: Attempt) -> bool {
-        let live = self.children.live_mut(attempt);
-        live.is_some_and(|live| live.ending == Ending::NotTold && !matches!(live.stage, Stage::Dead(_)))
+    /// How far along the ladder the attempt is; `None` once it has ended.
+    fn ending(&mut self, attempt: Attempt) -> Option<Ending> {
+        self.children.live_mut(attempt).filter(|live| !matches!(live.stage, Stage::Dead(_))).map(|live| live.ending)
     }
 
     fn ask(&mut self, key: ChildKey, limit: Option<Duration>) {
@@ -139,6 +199,10 @@ impl Nursery {
     fn come_to(&mut self, key: ChildKey, ending: Ending) -> Option<Attempt> {
         let State::Live(live) = &mut self.children.get_mut(key)?.state else { return None };
         let was_told = live.is_told();
+        if live.ending == Ending::Leaving {
+            // How it wanted to end does not matter any more.
+            live.cause = None;
+        }
         live.ending = ending;
         if live.is_told() && !was_told {
             self.stops += 1;

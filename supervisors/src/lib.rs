@@ -50,9 +50,11 @@
 //! | `decide.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
-//! | `readiness.rs`, `gate.rs` | who waits for whom; how many may start at a time |
+//! | `dependency.rs`, `readiness.rs` | what can be said of services that a child needs; what its start waits for, and what it does without them |
+//! | `gate.rs` | how many may start at a time |
 //! | `why.rs` | why a child stands where it does |
 //! | `procession.rs` | ordered work: boot, group restart, ordered stop |
+//! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
 //! | `nursery.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
 //! | `ladder.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
@@ -67,7 +69,9 @@ mod adjust;
 mod backoff;
 mod child;
 mod children;
+mod circles;
 mod decide;
+mod dependency;
 mod dynamic;
 mod exit;
 mod gate;
@@ -84,6 +88,7 @@ mod procession;
 mod readiness;
 mod rule;
 mod spec;
+mod stops;
 mod supervisor;
 mod time;
 mod track;
@@ -93,6 +98,7 @@ pub use action::{Action, Report};
 pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};
 pub use child::Standing;
 pub use children::{Attempt, ByChild, ChildKey, KeyHasher};
+pub use dependency::{Completion, Condition, Dependency, DependencyGone, Health, Outlook, Prospect};
 pub use dynamic::DynamicSupervisor;
 pub use exit::{Exit, Failure, Hang, Panic};
 pub use gate::Gate;
@@ -101,6 +107,8 @@ pub use machine::Machine;
 pub use order::{Adjustment, Answer, Call, Order, OrderError};
 pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
 pub use rule::{On, Rule, Then};
-pub use spec::{Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
+pub use spec::{
+    Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, StopOrder, Strategy,
+};
 pub use supervisor::Supervisor;
-pub use why::{Left, Why};
+pub use why::{GiveUpReason, Left, Why};

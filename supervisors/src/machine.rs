@@ -12,7 +12,9 @@ use crate::action::{Action, Report};
 use crate::backoff::Chance;
 use crate::child::{Ending, Live, Stage, Standing};
 use crate::children::{Attempt, ChildKey};
+use crate::circles::circles;
 use crate::decide::{Alike, Decide, Step};
+use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
 use crate::nursery::{Event, Phase};
@@ -42,9 +44,16 @@ pub trait Machine: Decide + fmt::Debug {
     }
 
     /// A service that is no child of this supervisor, and that children depend on under this name, has become ready, or
-    /// is not any more.
+    /// is not any more and may come back.
     fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
-        self.at(now).set_ready(name, is_ready);
+        let prospect = if is_ready { Prospect::Ready } else { Prospect::MayCome };
+        self.handle_outlook(name, prospect.into(), now);
+    }
+
+    /// What is known of a service that is no child of this supervisor, and that children depend on under this name, has
+    /// changed. To be told anew when a child comes that depends on it. What no child asks about is not remembered.
+    fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration) {
+        self.at(now).set_outlook(name, outlook);
     }
 
     /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
@@ -85,7 +94,7 @@ pub trait Machine: Decide + fmt::Debug {
             Some(Live { stage: Stage::Starting, ending, .. }) => match ending {
                 Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
                 Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
-                Ending::NotTold | Ending::KilledByOthers => self.ignored(attempt),
+                Ending::NotTold | Ending::Leaving | Ending::KilledByOthers => self.ignored(attempt),
             },
             Some(Live { stage: Stage::Up | Stage::Ready | Stage::Dead(_), .. }) | None => {}
         }
@@ -103,15 +112,22 @@ pub trait Machine: Decide + fmt::Debug {
         let nursery = self.at(now);
         let now = nursery.now;
         let Some(live) = nursery.children.live_mut(attempt) else { return };
-        let exit = live.cause.take().map_or(exit, |cause| *cause);
+        // One that leaves in time may still end otherwise than it wanted to.
+        let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
         match &live.stage {
             _ if live.is_told() => self.stopped(attempt.child(), &exit),
             Stage::Starting => self.start_failed(attempt, exit),
             Stage::Dead(_) => {}
             Stage::Up | Stage::Ready => {
+                let was_ready = matches!(live.stage, Stage::Ready);
+                let is_completed = matches!(exit, Exit::Normal);
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
                 nursery.set_timer(attempt.child(), None);
+                nursery.departed.push(attempt.child());
                 nursery.inbox.push_back(Event::Exit(attempt));
+                if is_completed {
+                    nursery.complete(attempt.child(), Completion { was_ready });
+                }
             }
         }
     }
@@ -120,6 +136,29 @@ pub trait Machine: Decide + fmt::Debug {
     /// not come in time, the attempt is abandoned and counts as killed.
     fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
         self.at(now).kill_under_way(attempt);
+    }
+
+    /// The attempt is ending by itself, as `exit`, and code of its own still runs for that (a stop hook, destructors). It has
+    /// its shutdown time; then it is killed, and ends as `exit` nevertheless.
+    fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).leaving(attempt, exit);
+    }
+
+    /// The attempt has ended as `exit`, but for what cannot be waited for without limit: work of its own that has been
+    /// killed. Should that not end in time, the attempt is abandoned, and has ended as `exit`.
+    fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).remains(attempt, exit);
+    }
+
+    /// Children that are to be stopped before others, besides those whose specs say that they depend on a sibling: something
+    /// below the first of a pair depends on something below the second. All that was said so before is replaced.
+    ///
+    /// What comes back are the circles that there are now, each child before the next and the last before the first. None of
+    /// these pairs is heeded: the order of their starts decides.
+    fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
+        let nursery = self.nursery_mut();
+        nursery.ties = before.into_iter().collect();
+        circles(&nursery.all_ties())
     }
 
     /// Time has passed. Harmless when nothing is due.
@@ -167,7 +206,21 @@ pub trait Machine: Decide + fmt::Debug {
         }
     }
 
-    /// Kills every child at once and waits for none: the last resort of a bounded shutdown.
+    /// Kills every child at once, in no order, and ends as [`Exit::Killed`] when all are gone: a bounded shutdown has
+    /// reached its limit. A child that hangs does not keep the others alive, as it does after [`kill`](Self::kill).
+    fn kill_at_once(&mut self, now: Duration) {
+        if matches!(self.at(now).phase, Phase::Ended) {
+            return;
+        }
+        self.end(Exit::Killed, true);
+        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        for key in keys {
+            self.stop_child(key, true);
+        }
+    }
+
+    /// Goes on without the children that a kill did not end: the last resort of a bounded shutdown. Children that were
+    /// not killed yet are killed, and not waited for.
     fn abandon(&mut self, now: Duration) {
         self.kill(now);
         let keys: Vec<_> = self.nursery().children.keys().rev().collect();
@@ -188,7 +241,7 @@ pub trait Machine: Decide + fmt::Debug {
             }
             match self.work() {
                 Step::Taken => {}
-                Step::Waits => return None,
+                Step::Waits => return self.nursery_mut().actions.pop_front(),
                 Step::Idle if self.nursery_mut().is_patient() => return None,
                 Step::Idle => {
                     let event = self.nursery_mut().inbox.pop_front()?;
@@ -218,6 +271,16 @@ pub trait Machine: Decide + fmt::Debug {
     /// What is known of why the child stands where it does, and what is left for it as of `now`.
     fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
         Why::new(self.nursery(), child, now)
+    }
+
+    /// What those that depend on the child can count on.
+    fn outlook(&self, child: ChildKey) -> Option<Outlook> {
+        Some(self.nursery().children.get(child)?.outlook())
+    }
+
+    /// Whether a child depends on the service of this name.
+    fn has_dependents(&self, name: &str) -> bool {
+        self.nursery().children.has_dependents(name)
     }
 
     /// The spec of a child, while the supervisor has one.

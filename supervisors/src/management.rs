@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::action::Action;
-use crate::child::{Standing, StartCall, State};
+use crate::child::{Stage, Standing, StartCall, State};
 use crate::children::ChildKey;
 use crate::decide::{Alike, Decide};
 use crate::exit::Exit;
@@ -45,7 +45,7 @@ pub(crate) trait Manage: Decide {
         self.admit(&spec)?;
         let nursery = self.nursery_mut();
         nursery.flags.check_child(&spec).map_err(OrderError::Refused)?;
-        let key = nursery.children.push(spec);
+        let key = nursery.push(spec);
         nursery.actions.push_back(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
     }
@@ -63,9 +63,12 @@ pub(crate) trait Manage: Decide {
         let Some(child) = self.nursery_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
         match &child.state {
             State::Live(live) => {
-                let attempt = live.attempt;
+                let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
                 // Noted first: should it be dead already, it is answered as it is consumed.
                 child.stop_calls.push(call);
+                if is_there {
+                    self.nursery_mut().actions.push_back(Action::Dismiss(key));
+                }
                 // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
                 if self.stop_child(key, false) {
                     self.nursery_mut().wait_for(attempt);
@@ -123,22 +126,22 @@ impl Supervisor {
         flags.check(&specs).map_err(OrderError::Refused)?;
         self.nursery.flags = flags;
         self.nursery.budget.set(flags.intensity);
-        let children = &mut self.nursery.children;
-        let named: BTreeSet<_> = specs.iter().filter_map(|spec| children.find(&spec.id)).collect();
-        let kept: Vec<_> = children.keys().filter(|key| !named.contains(key)).collect();
+        let nursery = &mut self.nursery;
+        let named: BTreeSet<_> = specs.iter().filter_map(|spec| nursery.children.find(&spec.id)).collect();
+        let kept: Vec<_> = nursery.children.keys().filter(|key| !named.contains(key)).collect();
         for spec in specs {
-            let known = children.find(&spec.id);
-            let child = known.unwrap_or_else(|| children.push(spec.clone()));
+            let known = nursery.children.find(&spec.id);
+            let child = known.unwrap_or_else(|| nursery.push(spec.clone()));
             if known.is_some() {
-                children.move_last(child);
-                children.respec(child, spec);
-            } else if let Some(child) = children.get_mut(child) {
+                nursery.children.move_last(child);
+                nursery.respec(child, spec);
+            } else if let Some(child) = nursery.children.get_mut(child) {
                 // No group left it behind.
                 child.is_at_rest = true;
             }
-            self.nursery.actions.push_back(Action::Adopt { call, child });
+            nursery.actions.push_back(Action::Adopt { call, child });
         }
-        kept.into_iter().for_each(|key| children.move_last(key));
+        kept.into_iter().for_each(|key| nursery.children.move_last(key));
         named.into_iter().for_each(|key| self.nursery.reconsider(key));
         Ok(Done::Now)
     }
@@ -150,7 +153,8 @@ impl Supervisor {
             Some(Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting) => {
                 Err(OrderError::Restarting)
             }
-            Some(Standing::Up | Standing::Stopping) => Err(OrderError::Running),
+            Some(Standing::Up) => Err(OrderError::Running),
+            Some(Standing::Stopping) => Err(OrderError::Stopping),
             None => Err(OrderError::NotFound),
         }
     }

@@ -1,17 +1,19 @@
 //! What both kinds of supervisor are made of: the children, what waits for its turn, and what comes out.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
 use crate::child::{Child, Ending, Held, Hold, Live, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
+use crate::circles::{Tie, untie};
+use crate::dependency::{Outlook, Prospect};
 use crate::exit::Exit;
 use crate::intensity::Budget;
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::policy::Readiness;
-use crate::spec::{BudgetClock, Flags, Restart};
+use crate::spec::{BudgetClock, ChildSpec, Flags, Restart};
 use crate::track::Ended;
 
 #[derive(Debug, Clone, Default)]
@@ -25,8 +27,10 @@ pub struct Nursery {
     /// Exits and orders whose turn has not come yet.
     pub(crate) inbox: VecDeque<Event>,
     pub(crate) now: Duration,
-    /// Services elsewhere that are ready, as the driver calls them.
-    pub(crate) ready: HashSet<Arc<str>>,
+    /// What is known of services that are not in the table and that children depend on, as the driver calls them.
+    pub(crate) elsewhere: BTreeMap<Arc<str>, Outlook>,
+    /// Children that waited when a service that they depend on, and that had been ready, ended normally.
+    pub(crate) seen: BTreeSet<(ChildKey, Arc<str>)>,
     pub(crate) clock: BudgetClock,
     /// How many children are being stopped, and since when without a break.
     pub(crate) stops: usize,
@@ -34,6 +38,12 @@ pub struct Nursery {
     /// The time that budgets do not know of, without the stops that are going on.
     pub(crate) left_out: Duration,
     pub(crate) timers: BTreeSet<(Duration, ChildKey)>,
+    /// Pairs of children of which the first is stopped before the second, beside those that the specs name.
+    pub(crate) ties: BTreeSet<Tie>,
+    /// Children whose lives have ended: news for the operation that stops them.
+    pub(crate) departed: Vec<ChildKey>,
+    /// Calls to these are refused below this supervisor, until their group is started.
+    pub(crate) withdrawn: BTreeSet<ChildKey>,
     /// The start or stop that is given time to prove prompt, and since when.
     pub(crate) awaited: Option<(Attempt, Duration)>,
     /// How many have proved slow and are still going on.
@@ -116,14 +126,41 @@ impl Nursery {
 
     /// The child is to be started later.
     pub(crate) fn hold(&mut self, key: ChildKey, hold: Hold, held: Held) {
-        let Some(child) = self.children.get_mut(key) else { return };
-        child.state = State::Held(Held { hold, ..held });
-        self.set_timer(key, hold.until());
         match hold {
             Hold::Queued => self.inbox.push_back(Event::Retry(key)),
             Hold::Backoff { until } => self.reports.push_back(Report::Delayed { child: key, until }),
             Hold::Dependency => self.reports.push_back(Report::Waiting { child: key }),
-            Hold::Parked { .. } => {}
+            Hold::Parked { .. } | Hold::Blocked { .. } => {}
+        }
+        self.hold_quietly(key, hold, held);
+    }
+
+    /// As `hold`, where the reports know of it already.
+    pub(crate) fn hold_quietly(&mut self, key: ChildKey, hold: Hold, held: Held) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.state = State::Held(Held { hold, ..held });
+        self.set_timer(key, hold.until());
+        match hold {
+            Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
+            // Those that depend on it hear of it after everybody else.
+            Hold::Parked { .. } | Hold::Blocked { .. } => {}
+        }
+    }
+
+    /// A new child, in the last place, down.
+    pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
+        let before = self.elsewhere.remove(&spec.id);
+        let key = self.children.push(spec);
+        if let (Some(before), Some(child)) = (before, self.children.get_mut(key)) {
+            child.completion = before.completion;
+        }
+        key
+    }
+
+    /// Gives a child a new spec. Its name stays.
+    pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
+        if let Some(before) = self.children.respec(key, spec) {
+            self.remember_only_what_is_named(before.dependencies());
         }
     }
 
@@ -135,14 +172,12 @@ impl Nursery {
         self.start_after(key, Duration::ZERO, Held::ALONE);
     }
 
-    /// Starts it when the delay is over and everybody it depends on is ready: now, if it can be.
+    /// Starts it when the delay is over and everything that it depends on is there: now, if it can be.
     pub(crate) fn start_after(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if !delay.is_zero() {
             self.hold(key, Hold::Backoff { until: self.now.saturating_add(delay) }, held);
-        } else if self.is_independent(key) {
-            self.start(key);
         } else {
-            self.hold(key, Hold::Dependency, held);
+            self.start_if_able(key, held);
         }
     }
 
@@ -160,11 +195,19 @@ impl Nursery {
         let attempt = self.children.next_attempt(key);
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Live(Live::new(attempt, self.now));
-        child.is_at_rest = false;
+        (child.is_at_rest, child.completion) = (false, None);
+        if let Some(track) = &mut child.track {
+            track.forget_looks();
+        }
+        self.withdrawn.remove(&key);
         let limit = child.start_timeout();
+        let name = child.spec.id.clone();
         self.arm(key, limit);
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
+        self.forget_what_it_saw(key);
+        self.forget_seen(&name);
+        self.stir(&name);
     }
 
     /// The attempt is up; who waited for it is told.
@@ -173,6 +216,9 @@ impl Nursery {
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
         live.stage = Stage::Up;
         self.slow -= usize::from(std::mem::take(&mut live.is_slow));
+        if let Some(child) = self.children.get_mut(key) {
+            child.has_lived = true;
+        }
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.answer(call, Ok(Answer::Started(attempt)));
         }
@@ -187,6 +233,7 @@ impl Nursery {
         match std::mem::replace(&mut self.children.get_mut(key)?.state, State::Down) {
             State::Live(live) => {
                 self.slow -= usize::from(live.is_slow);
+                self.departed.push(key);
                 if live.is_told() {
                     self.stop_is_over();
                 }
@@ -199,8 +246,38 @@ impl Nursery {
     /// Its spec is forgotten.
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
-        if self.children.remove(key).is_some() {
-            self.actions.push_back(Action::Forget(key));
+        self.withdrawn.remove(&key);
+        let Some(child) = self.children.remove(key) else { return };
+        self.actions.push_back(Action::Forget(key));
+        self.forget_what_it_saw(key);
+        self.remember_only_what_is_named(child.spec.dependencies());
+        let name = child.spec.id.clone();
+        if self.children.has_dependents(&name) {
+            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion };
+            self.elsewhere.insert(name.clone(), outlook);
+            self.stir(&name);
+        }
+    }
+
+    /// Every pair of children of which the first depends on the second.
+    pub(crate) fn all_ties(&self) -> BTreeSet<Tie> {
+        let said = self.ties.iter().copied();
+        let there = said.filter(|(a, b)| self.children.get(*a).is_some() && self.children.get(*b).is_some());
+        there.chain(self.children.ties()).filter(|(a, b)| a != b).collect()
+    }
+
+    /// The same, less those that go in a circle.
+    pub(crate) fn sound_ties(&self) -> BTreeSet<Tie> {
+        let mut ties = self.all_ties();
+        untie(&mut ties);
+        ties
+    }
+
+    /// Nothing below this supervisor may wait for this child now.
+    pub(crate) fn withdraw(&mut self, key: ChildKey) {
+        let is_down = self.children.get(key).is_some_and(|child| child.has_no_process() && !child.is_at_rest);
+        if is_down && !self.is_killing() && self.withdrawn.insert(key) {
+            self.actions.push_back(Action::Withdraw(key));
         }
     }
 

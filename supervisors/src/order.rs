@@ -77,6 +77,8 @@ pub enum OrderError {
     Running,
     /// The child is being restarted (OTP rules 62, 63).
     Restarting,
+    /// The child has been told to stop and has not ended yet.
+    Stopping,
     /// The start came to nothing.
     Failed(Exit),
     /// The description makes no sense. Nothing was changed.
@@ -98,6 +100,7 @@ impl fmt::Display for OrderError {
             Self::NotFound => f.write_str("no child has this name"),
             Self::Running => f.write_str("the child is running"),
             Self::Restarting => f.write_str("the child is being restarted"),
+            Self::Stopping => f.write_str("the child is stopping"),
             Self::Failed(exit) => write!(f, "the child did not start: {exit}"),
             Self::Refused(error) => error.fmt(f),
             Self::WrongKind => f.write_str("a supervisor of this kind does not take this order"),

@@ -86,6 +86,7 @@ impl Supervisor {
         if let Some(exit) = end {
             self.end(exit, false);
         } else if is_told {
+            self.nursery.actions.push_back(Action::Dismiss(awaited));
             self.stop_child(awaited, false);
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, BackoffError, LONGEST};
+use crate::dependency::{Condition, Dependency, DependencyGone, Health};
 use crate::intensity::Intensity;
 use crate::rule::Rule;
 
@@ -46,6 +47,10 @@ use crate::rule::Rule;
 pub struct Policy {
     /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
     ///
+    /// It covers restarts, and retries of a restart that failed. A first start that fails is tried again, after such a delay,
+    /// only if a [rule](field@Self::rules) for [`On::StartFailed`](crate::On::StartFailed) says so; at the boot, that is: a
+    /// start by order is never tried again.
+    ///
     /// Messages wait meanwhile, and callers with them; the mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
     /// A life that was up, and ready, for so long was a success: the curve begins anew. Default: the curve's longest
@@ -70,12 +75,21 @@ pub struct Policy {
     /// How long a start may take until the child is ready; one that takes longer is killed, and has failed. Default: for
     /// ever.
     pub start_timeout: Option<Duration>,
-    /// Services that have to be ready before this one is started: a sibling by its name, any other by its full path behind
-    /// a slash, as in `/shop/db`. Default: none.
+    /// Services that have to be ready, and jobs that have to be completed, before this one is started: a sibling by its
+    /// name, any other by its full path behind a slash, as in `/shop/db`. Default: none.
     ///
     /// While one is missing the child waits, whatever its curve says, and nothing is charged for that; it is started as
     /// soon as the last one is back. A service that is missing does not end those that are up.
-    pub depends_on: Option<Arc<[Arc<str>]>>,
+    ///
+    /// Of children that are stopped in the same operation, this one is stopped before those that it depends on. Among
+    /// supervisors the dependencies of all that is below them count, unless they go in a circle: then the reverse of the start
+    /// order holds, and the log warns.
+    pub depends_on: Option<Arc<[Dependency]>>,
+    /// What happens at a start when one of those is gone for good. Default: the child is parked.
+    pub on_dependency_gone: Option<DependencyGone>,
+    /// Whether the tree counts as ready without this child. Default: required for the services of static and partitioned
+    /// supervisors, optional for tasks and for everything below a dynamic supervisor.
+    pub health: Option<Health>,
     /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
     /// [`Exit::Hung`](crate::Exit::Hung), an abnormal one. Default: no such limit.
     ///
@@ -83,6 +97,10 @@ pub struct Policy {
     /// wait for each other in a circle for so long. For services and threads only: others have no messages to be seen.
     pub watchdog: Option<Duration>,
     /// What to do about ends of a certain kind. The first rule that matches wins.
+    ///
+    /// They cover the ends of lives, the first starts of a boot, and restarts that fail. A boot whose child is to be tried
+    /// again is complete when that child is up. Starts by order are not covered: they are answered with their failure
+    /// (OTP rules 60, 62).
     pub rules: Option<Arc<[Rule]>>,
 }
 
@@ -191,10 +209,42 @@ impl Policy {
         Self { start_timeout: Some(limit), ..self }
     }
 
-    /// Services that have to be ready before this one is started: see [`depends_on`](field@Self::depends_on).
-    pub fn depends_on<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.depends_on = Some(names.into_iter().map(Into::into).collect());
+    /// What has to be there before this one is started: see [`depends_on`](field@Self::depends_on). Names alone ask for
+    /// services that are ready. Jobs said with [`depends_on_completed`](Self::depends_on_completed) stay.
+    pub fn depends_on<D: Into<Dependency>>(mut self, others: impl IntoIterator<Item = D>) -> Self {
+        let others: Vec<_> = others.into_iter().map(Into::into).collect();
+        let before = self.depends_on.take();
+        let is_kept = |one: &&Dependency| one.condition == Condition::Completed && !others.contains(one);
+        let jobs: Vec<_> = before.iter().flat_map(|all| all.iter()).filter(is_kept).cloned().collect();
+        self.depends_on = Some(others.into_iter().chain(jobs).collect());
         self
+    }
+
+    /// Jobs that have to be [completed](Condition::Completed) before this one is started, beside what
+    /// [`depends_on`](Self::depends_on) says.
+    ///
+    /// ```
+    /// # use regrow_supervisors::Policy;
+    /// let web = Policy::default().depends_on(["db"]).depends_on_completed(["migrate"]);
+    /// # assert_eq!(web.depends_on.unwrap().len(), 2);
+    /// ```
+    pub fn depends_on_completed<N: Into<Arc<str>>>(mut self, jobs: impl IntoIterator<Item = N>) -> Self {
+        let jobs: Vec<_> = jobs.into_iter().map(Dependency::completed).collect();
+        let before = self.depends_on.take();
+        let is_kept = |one: &&Dependency| !jobs.contains(one);
+        let others: Vec<_> = before.iter().flat_map(|all| all.iter()).filter(is_kept).cloned().collect();
+        self.depends_on = Some(others.into_iter().chain(jobs).collect());
+        self
+    }
+
+    /// What happens at a start when a service that it depends on is gone for good.
+    pub fn on_dependency_gone(self, then: DependencyGone) -> Self {
+        Self { on_dependency_gone: Some(then), ..self }
+    }
+
+    /// Whether the tree counts as ready without this child: see [`health`](field@Self::health).
+    pub fn health(self, health: Health) -> Self {
+        Self { health: Some(health), ..self }
     }
 
     /// How long a message may be in hand: see [`watchdog`](field@Self::watchdog).
@@ -223,6 +273,8 @@ impl Policy {
             readiness: self.readiness.or(outer.readiness),
             start_timeout: self.start_timeout.or(outer.start_timeout),
             depends_on: self.depends_on.or(outer.depends_on),
+            on_dependency_gone: self.on_dependency_gone.or(outer.on_dependency_gone),
+            health: self.health.or(outer.health),
             watchdog: self.watchdog.or(outer.watchdog),
             rules: self.rules.or(outer.rules),
         }

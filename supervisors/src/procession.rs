@@ -1,27 +1,32 @@
 //! Ordered work: boot, group restart and ordered stop are one shape, a row of stops followed by a row of starts.
 //!
 //! Invariants:
-//! 1. Stops go youngest first, starts eldest first, one at a time (OTP rules 8, 33, 55).
+//! 1. Stops go as [`Stops`] says: youngest first and one at a time (OTP rules 33, 55), where nothing else is asked for.
+//!    Starts go eldest first, one at a time (OTP rule 8).
 //! 2. No start before the last stop is confirmed.
 //! 3. A procession that ends the supervisor is the last: it is replaced only by a more forceful end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::action::Action;
 use crate::child::{Held, Standing, State};
 use crate::children::{ChildKey, Children};
 use crate::decide::{Alike, Step};
+use crate::nursery::Nursery;
+use crate::spec::StopOrder;
+use crate::stops::Stops;
 use crate::supervisor::Supervisor;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Procession {
     pub(crate) goal: Goal,
-    /// Still to be stopped; the youngest is at the end.
-    pub(crate) stops: Vec<ChildKey>,
+    pub(crate) stops: Stops,
+    /// More than one child is stopped, or kept down, for it.
+    is_shared: bool,
     /// Still to be started; the eldest is in front.
     pub(crate) starts: VecDeque<ChildKey>,
-    /// The child that the next step waits for.
+    /// The child whose start the next step waits for, or whose stop by order.
     pub(crate) awaiting: Option<ChildKey>,
 }
 
@@ -35,39 +40,54 @@ pub(crate) enum Goal {
 }
 
 impl Procession {
-    fn new(goal: Goal, stops: Vec<ChildKey>, starts: impl IntoIterator<Item = ChildKey>) -> Self {
-        Self { goal, stops, starts: starts.into_iter().collect(), awaiting: None }
+    fn new(goal: Goal, stops: Stops, starts: impl IntoIterator<Item = ChildKey>) -> Self {
+        Self { goal, stops, is_shared: false, starts: starts.into_iter().collect(), awaiting: None }
     }
 
     /// All children from the first (OTP rule 8).
     pub(crate) fn boot(children: &Children) -> Self {
-        Self::new(Goal::Boot, Vec::new(), children.keys())
+        Self::new(Goal::Boot, Stops::default(), children.keys())
     }
 
-    /// The children from `first` on, or all of them, are stopped and started again, those that were down included
+    /// The members of a group, in start order: the children from `first` on, or all of them, those that are down included
     /// (OTP rules 33, 34, 38, 39).
-    pub(crate) fn group(children: &Children, first: Option<ChildKey>) -> Self {
+    pub(crate) fn members(children: &Children, first: Option<ChildKey>) -> Vec<ChildKey> {
         let mut keys: Vec<_> = match first {
             Some(first) => children.keys_from(first).collect(),
             None => children.keys().collect(),
         };
         keys.retain(|key| children.get(*key).is_some_and(|child| !child.is_apart()));
-        Self::new(Goal::GroupRestart, keys.clone(), keys)
+        keys
+    }
+
+    /// These are stopped, and started again unless one of them has a delay to serve.
+    pub(crate) fn group(nursery: &Nursery, members: Vec<ChildKey>, delayed: Option<ChildKey>) -> Self {
+        let together = nursery.flags.stop_order == StopOrder::Together;
+        let is_shared = members.len() > 1;
+        let stopped: Vec<_> = members.iter().copied().filter(|key| Some(*key) != delayed).collect();
+        let stops = Stops::new(&stopped, &nursery.children, &nursery.sound_ties(), together);
+        let starts = if delayed.is_some() { Vec::new() } else { members };
+        Self { is_shared, ..Self::new(Goal::GroupRestart, stops, starts) }
     }
 
     /// These are started: a group whose other members stay as they are.
     pub(crate) fn starts(keys: Vec<ChildKey>) -> Self {
-        Self::new(Goal::GroupRestart, Vec::new(), keys)
+        Self::new(Goal::GroupRestart, Stops::default(), keys)
     }
 
     /// One child that has just been told to start or to stop is waited for.
     pub(crate) fn wait_for(child: ChildKey) -> Self {
-        Self { awaiting: Some(child), ..Self::new(Goal::One, Vec::new(), []) }
+        Self { awaiting: Some(child), ..Self::new(Goal::One, Stops::default(), []) }
     }
 
     /// Everything that lives is stopped, and nothing started.
-    pub(crate) fn end(children: &Children) -> Self {
-        Self::new(Goal::End, children.keys().collect(), [])
+    pub(crate) fn end(nursery: &Nursery) -> Self {
+        let together = nursery.flags.stop_order != StopOrder::OneByOne;
+        // What is killed asks nothing of others any more.
+        let ties = if nursery.is_killing() { BTreeSet::new() } else { nursery.sound_ties() };
+        let members: Vec<_> = nursery.children.keys().collect();
+        let stops = Stops::new(&members, &nursery.children, &ties, together);
+        Self { is_shared: members.len() > 1, ..Self::new(Goal::End, stops, []) }
     }
 }
 
@@ -75,27 +95,43 @@ impl Supervisor {
     /// One step of the procession.
     pub(crate) fn advance(&mut self) -> Step {
         let by_force = self.nursery.is_killing();
+        let departed = std::mem::take(&mut self.nursery.departed);
         let Some(procession) = &mut self.procession else { return Step::Idle };
+        for key in departed {
+            // Those that die before they are told are waited for in vain like the others.
+            if procession.stops.is_left(key) {
+                procession.stops.gone(key);
+                if procession.is_shared {
+                    self.nursery.withdraw(key);
+                }
+            }
+        }
         if let Some(awaited) = procession.awaiting {
             match self.nursery.children.get(awaited).map(|child| child.standing()) {
                 Some(Standing::Starting | Standing::Stopping) => return Step::Waits,
                 Some(_) | None => procession.awaiting = None,
             }
         }
-        if let Some(key) = procession.stops.pop() {
+        if let Some(key) = procession.stops.next() {
             // One that is held only since the group set out has a time of its own.
-            if procession.goal == Goal::GroupRestart && self.nursery.children.held(key).is_some() {
-                return Step::Taken;
-            }
+            let is_apart = procession.goal == Goal::GroupRestart && self.nursery.children.held(key).is_some();
             // A temporary child has no part in a group restart: with or without a process, it is forgotten (OTP rule 33).
-            if self.stop_child(key, by_force)
+            if (is_apart || !self.stop_child(key, by_force))
                 && let Some(procession) = &mut self.procession
             {
-                procession.awaiting = Some(key);
+                procession.stops.gone(key);
             }
             return Step::Taken;
         }
-        // Invariant 2: the stops are used up, and the last of them was awaited above.
+        // Invariant 2.
+        if !procession.stops.is_over() {
+            return Step::Waits;
+        }
+        for key in &procession.starts {
+            if self.nursery.withdrawn.remove(key) {
+                self.nursery.actions.push_back(Action::Readmit(*key));
+            }
+        }
         while let Some(key) = procession.starts.pop_front() {
             if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
                 procession.awaiting = Some(key);
@@ -107,7 +143,7 @@ impl Supervisor {
         match procession.goal {
             Goal::Boot => {
                 self.procession = None;
-                self.nursery.actions.push_back(Action::Up);
+                self.boot_has_gone_through();
             }
             Goal::GroupRestart | Goal::One => self.procession = None,
             Goal::End if self.nursery.be_over() => {}

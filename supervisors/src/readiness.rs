@@ -1,47 +1,274 @@
-//! Who is ready, and who waits for that.
+//! What the start of a child waits for: services that are to be ready, jobs that are to be completed; and what becomes of
+//! the child when one of them is gone.
 //!
 //! Invariants:
-//! 1. A child is started by itself only when every service that it depends on is ready. (An order to
+//! 1. A child is started by itself only when everything that it depends on is there. (An order to
 //!    [revive](crate::Order::Revive) it does not wait.)
 //! 2. A child that waits, for a dependency or for a delay to pass, is started as soon as the last of its dependencies has
 //!    come back, whatever the clock says.
+//! 3. No child, and no order, waits for a service that is gone: it is decided what becomes of it instead.
+//! 4. What is remembered of services that are not in the table is bounded by the names that specs in the table give.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::child::{Ending, Held, Hold, Live, Stage, State};
+use crate::action::{Action, Report};
+use crate::child::{Child, Ending, Held, Hold, Live, Stage, State};
 use crate::children::{Attempt, ChildKey};
+use crate::dependency::{Completion, Condition, Dependency, DependencyGone, Outlook, Prospect};
+use crate::exit::Exit;
 use crate::nursery::Nursery;
+use crate::patience::PATIENCE;
+
+/// What a start waits for. Of several dependencies the hardest counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Need {
+    Met,
+    /// For something that may come.
+    Waits,
+    /// For something that is parked until then.
+    Parked(Duration),
+    /// This one is gone.
+    Gone(Arc<str>),
+}
 
 impl Nursery {
-    /// Whether everybody that the child depends on is ready.
-    pub(crate) fn is_independent(&self, key: ChildKey) -> bool {
-        self.missing(key).next().is_none()
-    }
-
-    /// The services that the child depends on and that are not ready: siblings, or others as the driver tells of them.
+    /// The services that the start of the child has to wait for, or to do without.
     pub(crate) fn missing(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
-        let dependencies = self.children.get(key).map(|child| child.spec.dependencies()).unwrap_or_default();
-        dependencies.iter().filter(|name| !self.ready.contains(*name) && !self.is_sibling_ready(name))
+        let child = self.children.get(key);
+        let goes_on = child.is_some_and(|child| child.spec.when_dependency_is_gone() == DependencyGone::GoOn);
+        self.unmet(key).filter(move |name| !goes_on || self.outlook(name).prospect != Prospect::Gone)
     }
 
-    fn is_sibling_ready(&self, name: &str) -> bool {
-        let Some(child) = self.children.find(name).and_then(|key| self.children.get(key)) else { return false };
-        matches!(&child.state, State::Live(Live { stage: Stage::Ready, ending: Ending::NotTold, .. }))
+    /// The services that the child depends on and that are gone for good.
+    pub(crate) fn lost(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
+        self.unmet(key).filter(|name| self.outlook(name).prospect == Prospect::Gone)
     }
 
-    /// A service elsewhere has become ready, or is not any more.
-    pub(crate) fn set_ready(&mut self, name: &str, is_ready: bool) {
-        if !is_ready {
-            self.ready.remove(name);
-        } else if self.ready.insert(name.into()) {
-            self.wake_dependents(name);
+    fn unmet(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
+        let child = self.children.get(key);
+        let all = child.map(|child| child.spec.dependencies()).unwrap_or_default();
+        let is_met = move |on: &&Dependency| child.is_none_or(|child| self.is_met(key, child, on));
+        all.iter().filter(move |on| !is_met(on)).map(|on| &on.name)
+    }
+
+    /// What is known of a service: a sibling, or another as the driver tells of it.
+    fn outlook(&self, name: &str) -> Outlook {
+        match self.children.find(name).and_then(|key| self.children.get(key)) {
+            Some(sibling) => sibling.outlook(),
+            None => self.elsewhere.get(name).copied().unwrap_or(Prospect::MayCome.into()),
         }
     }
 
-    /// Its spec was replaced: it may wait for nobody any more.
+    fn is_met(&self, key: ChildKey, child: &Child, on: &Dependency) -> bool {
+        let Outlook { prospect, completion } = self.outlook(&on.name);
+        match on.condition {
+            Condition::Completed => completion.is_some(),
+            Condition::Ready if prospect == Prospect::Ready => true,
+            Condition::Ready => {
+                let was_told = !child.has_lived || self.seen.contains(&(key, on.name.clone()));
+                was_told && completion.is_some_and(|completion| completion.was_ready)
+            }
+        }
+    }
+
+    fn need(&self, key: ChildKey) -> Need {
+        let mut need = Need::Met;
+        for name in self.missing(key) {
+            need = match (self.outlook(name).prospect, need) {
+                (Prospect::Gone, _) => return Need::Gone(name.clone()),
+                // One whose time has come is being tried.
+                (Prospect::Parked { until }, Need::Parked(known)) if until > self.now => Need::Parked(until.max(known)),
+                (Prospect::Parked { until }, _) if until > self.now => Need::Parked(until),
+                (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => {
+                    Need::Parked(known)
+                }
+                (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
+            };
+        }
+        need
+    }
+
+    /// Starts it now if everything it depends on is there; otherwise it waits, or does without (invariants 1, 3).
+    pub(crate) fn start_if_able(&mut self, key: ChildKey, held: Held) {
+        match self.need(key) {
+            Need::Met => {
+                let lost: Vec<_> = self.lost(key).cloned().collect();
+                for name in lost {
+                    self.reports.push_back(Report::DependencyGone { child: key, name, then: DependencyGone::GoOn });
+                }
+                self.start(key);
+            }
+            Need::Waits => self.wait(key, held),
+            Need::Parked(until) => {
+                self.reports.push_back(Report::Waiting { child: key });
+                self.block(key, until, held);
+            }
+            Need::Gone(name) => self.be_without(key, &name, held),
+        }
+    }
+
+    fn wait(&mut self, key: ChildKey, held: Held) {
+        let rested = self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_at_rest));
+        self.hold(key, Hold::Dependency, held);
+        if rested {
+            self.actions.push_back(Action::Wait(key));
+        }
+    }
+
+    /// It refuses messages until then, when it is looked at again.
+    fn block(&mut self, key: ChildKey, until: Duration, held: Held) {
+        self.hold(key, Hold::Blocked { until }, held);
+        self.reports.push_back(Report::Parked { child: key, until });
+        self.actions.push_back(Action::Park { child: key, until });
+        self.stir_about(key);
+    }
+
+    /// Invariant 3. An order is refused, whatever the policy says: the one who gave it decides.
+    fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
+        let Some(child) = self.children.get(key) else { return };
+        let is_ordered = child.start_call.is_some();
+        let then = child.spec.when_dependency_is_gone();
+        if !is_ordered {
+            self.reports.push_back(Report::DependencyGone { child: key, name: name.clone(), then });
+        }
+        match then {
+            DependencyGone::Park if !is_ordered => {
+                self.reports.push_back(Report::Waiting { child: key });
+                let until = self.next_look(key);
+                self.block(key, until, held);
+            }
+            DependencyGone::Park | DependencyGone::Fail | DependencyGone::GoOn => self.fail_to_start(key, name),
+        }
+    }
+
+    fn next_look(&mut self, key: ChildKey) -> Duration {
+        let now = self.now;
+        let Some(child) = self.children.get_mut(key) else { return now };
+        let policy = child.spec.policy_rule();
+        now.saturating_add(child.track_mut().next_probe(&policy))
+    }
+
+    /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must not
+    /// keep everything else from its turn.
+    fn fail_to_start(&mut self, key: ChildKey, name: &str) {
+        let attempt = self.children.next_attempt(key);
+        let now = self.now;
+        let Some(child) = self.children.get_mut(key) else { return };
+        let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
+        child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
+        child.is_at_rest = false;
+        self.set_timer(key, Some(now.saturating_add(PATIENCE)));
+    }
+
+    /// The time of a child that is blocked has come.
+    pub(crate) fn look_again(&mut self, key: ChildKey, held: Held) {
+        match self.need(key) {
+            Need::Met => self.wake(key),
+            Need::Waits => self.hold_quietly(key, Hold::Dependency, held),
+            Need::Parked(until) => self.block(key, until, held),
+            Need::Gone(_) => {
+                let until = self.next_look(key);
+                self.block(key, until, held);
+            }
+        }
+    }
+
+    /// What is known of a service elsewhere has changed. Nobody asks about others.
+    pub(crate) fn set_outlook(&mut self, name: &str, outlook: Outlook) {
+        if !self.children.has_dependents(name) {
+            return;
+        }
+        let before = self.elsewhere.insert(name.into(), outlook).unwrap_or(Prospect::MayCome.into());
+        match outlook.completion {
+            None => self.forget_seen(name),
+            Some(completion) if before.completion != outlook.completion => self.has_completed(name, completion),
+            Some(_) => {}
+        }
+        if outlook.prospect == Prospect::Ready && before.prospect != Prospect::Ready {
+            self.wake_dependents(name, Condition::Ready);
+        }
+        if outlook.prospect != before.prospect {
+            self.stir(name);
+        }
+    }
+
+    /// The child's last life ended as it should.
+    pub(crate) fn complete(&mut self, key: ChildKey, completion: Completion) {
+        let Some(child) = self.children.get_mut(key) else { return };
+        child.completion = Some(completion);
+        let name = child.spec.id.clone();
+        self.has_completed(&name, completion);
+    }
+
+    fn has_completed(&mut self, name: &str, completion: Completion) {
+        if completion.was_ready {
+            for key in self.children.dependents(name) {
+                let waits = self.children.get(key).is_some_and(|child| match &child.state {
+                    State::Held(_) => true,
+                    State::Down => !child.is_at_rest,
+                    State::Live(_) => false,
+                });
+                if waits {
+                    self.seen.insert((key, name.into()));
+                }
+            }
+        }
+        self.wake_dependents(name, Condition::Completed);
+        self.stir(name);
+    }
+
+    /// A new attempt begins, or nothing is known any more: what it completed before does not count.
+    pub(crate) fn forget_seen(&mut self, name: &str) {
+        if !self.seen.is_empty() {
+            self.seen.retain(|(_, seen)| **seen != *name);
+        }
+    }
+
+    /// What the child saw while it waited is of no use any more.
+    pub(crate) fn forget_what_it_saw(&mut self, key: ChildKey) {
+        if !self.seen.is_empty() {
+            self.seen.retain(|(seer, _)| *seer != key);
+        }
+    }
+
+    /// Its spec was replaced, or what is known of a service that it depends on has changed.
     pub(crate) fn reconsider(&mut self, key: ChildKey) {
-        if self.children.held(key).is_some_and(|held| held.hold == Hold::Dependency) && self.is_independent(key) {
-            self.wake(key);
+        let Some(held) = self.children.held(key) else { return };
+        let until = match held.hold {
+            Hold::Dependency => None,
+            Hold::Blocked { until } => Some(until),
+            Hold::Queued | Hold::Backoff { .. } | Hold::Parked { .. } => return,
+        };
+        match (self.need(key), until) {
+            (Need::Met, _) => self.wake(key),
+            (Need::Waits, None) => {}
+            (Need::Waits, Some(_)) => self.hold_quietly(key, Hold::Dependency, held),
+            (Need::Parked(at), Some(until)) if at == until => {}
+            (Need::Parked(at), _) => self.block(key, at, held),
+            (Need::Gone(name), None) => self.be_without(key, &name, held),
+            (Need::Gone(name), Some(_)) => {
+                let is_refused = self.children.get(key).is_some_and(|child| {
+                    child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
+                });
+                // It looks again when its time comes.
+                if is_refused {
+                    self.be_without(key, &name, held);
+                }
+            }
+        }
+    }
+
+    /// What is known of this service has changed: those that wait for it, and for nothing else, are decided about.
+    pub(crate) fn stir(&mut self, name: &str) {
+        if !self.is_ending() && self.children.has_dependents(name) {
+            self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
+        }
+    }
+
+    pub(crate) fn stir_about(&mut self, key: ChildKey) {
+        if let Some(name) = self.children.get(key).map(|child| child.spec.id.clone()) {
+            self.stir(&name);
         }
     }
 
@@ -62,19 +289,30 @@ impl Nursery {
         // The time for the start has been kept.
         self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
-            self.wake_dependents(&id);
+            self.wake_dependents(&id, Condition::Ready);
         }
     }
 
     /// Invariant 2.
-    fn wake_dependents(&mut self, name: &str) {
+    fn wake_dependents(&mut self, name: &str, condition: Condition) {
         for key in self.children.dependents(name) {
-            let is_waiting = match self.children.get(key).map(|child| &child.state) {
-                Some(State::Held(Held { hold, .. })) => *hold != Hold::Queued,
-                Some(State::Live(_) | State::Down) | None => false,
+            let Some(child) = self.children.get(key) else { continue };
+            let is_waiting = match &child.state {
+                State::Held(Held { hold, .. }) => *hold != Hold::Queued,
+                State::Live(_) | State::Down => false,
             };
-            if is_waiting && self.is_independent(key) {
+            let asks = child.spec.dependencies().iter().any(|on| *on.name == *name && on.condition == condition);
+            if is_waiting && asks && self.need(key) == Need::Met {
                 self.wake(key);
+            }
+        }
+    }
+
+    /// Invariant 4: a spec that named others has gone or was replaced, or a child that others name.
+    pub(crate) fn remember_only_what_is_named(&mut self, named: &[Dependency]) {
+        for Dependency { name, .. } in named {
+            if !self.children.has_dependents(name) {
+                self.elsewhere.remove(name);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
 use crate::policy::{Policy, PolicyError};
 
@@ -44,10 +45,10 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped (OTP rules 47 to 49).
+/// How a child is stopped (OTP rules 47 to 49), and how long one may take that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Killed at once, without being asked.
+    /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
     Kill,
     /// Asked; killed when it is still there after this time. Zero still lets the child see the request.
     After(Duration),
@@ -101,6 +102,19 @@ pub enum BudgetClock {
     WithoutStops,
 }
 
+/// How many children a static supervisor stops at a time. Whatever it says, a child is stopped before those that it
+/// depends on, where they are stopped in the same operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StopOrder {
+    /// One, the youngest first (OTP rules 33, 55).
+    #[default]
+    OneByOne,
+    /// All of them when the supervisor ends, and one in group restarts.
+    TogetherAtEnd,
+    /// All of them, at the end and in group restarts.
+    Together,
+}
+
 /// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
 /// seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +125,8 @@ pub struct Flags {
     pub intensity: Intensity,
     /// When a significant child's end ends the supervisor.
     pub auto_shutdown: AutoShutdown,
+    /// How many children are stopped at a time.
+    pub stop_order: StopOrder,
 }
 
 impl From<Strategy> for Flags {
@@ -226,9 +242,14 @@ impl ChildSpec {
         self.policy.as_deref().cloned().unwrap_or_default()
     }
 
-    /// The names of the services that have to be ready before it is started.
-    pub fn dependencies(&self) -> &[Arc<str>] {
+    /// The services that have to be ready, and the jobs that have to be completed, before it is started.
+    pub fn dependencies(&self) -> &[Dependency] {
         self.policy.as_ref().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
+    }
+
+    /// What becomes of it at a start when one of those is gone for good.
+    pub fn when_dependency_is_gone(&self) -> DependencyGone {
+        self.policy.as_ref().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
     }
 
     /// How long a message may be in hand, where somebody watches that.
@@ -276,6 +297,8 @@ pub enum SpecError {
     PermanentSignificant(Arc<str>),
     /// A dynamic supervisor that may have no children.
     ZeroChildren,
+    /// These services wait for each other in a circle.
+    DependencyCycle(Vec<Arc<str>>),
     /// The policy of this child makes no sense.
     Policy(Arc<str>, PolicyError),
 }
@@ -289,6 +312,11 @@ impl fmt::Display for SpecError {
                 write!(f, "`{id}` is significant, and its supervisor never shuts down by itself")
             }
             Self::ZeroChildren => f.write_str("a dynamic supervisor may have no children at all"),
+            Self::DependencyCycle(paths) => {
+                f.write_str("services depend on each other in a circle: ")?;
+                paths.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+                f.write_str(paths.first().map_or("", |first| first))
+            }
             Self::PermanentSignificant(id) => write!(f, "`{id}` is significant and permanent, which cannot both be"),
             Self::Policy(id, error) => write!(f, "the policy of `{id}`: {error}"),
         }

@@ -6,12 +6,13 @@
 //! 2. The budget is charged before anything is stopped or started (OTP rule 20), one unit for each unexpected exit that
 //!    calls for a restart and for each retry of a failed one (OTP rules 22, 23).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Child, Held, Hold, Standing, State};
+use crate::child::{Child, Held, Hold, Stage, Standing, State};
 use crate::children::ChildKey;
-use crate::decide::{Decide, Step};
+use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::management::Done;
@@ -27,6 +28,9 @@ use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 pub struct Supervisor {
     pub(crate) nursery: Nursery,
     pub(crate) procession: Option<Procession>,
+    /// Children whose first start a rule lets be tried again after the boot has gone through: it is complete when they are
+    /// up, parked, at rest, or wait for others. `None`: it is complete.
+    pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
 impl Machine for Supervisor {}
@@ -42,21 +46,37 @@ impl Decide for Supervisor {
 
     /// Invariant 1.
     fn work(&mut self) -> Step {
-        self.advance()
+        match self.advance() {
+            Step::Idle => self.complete_boot(),
+            step @ (Step::Waits | Step::Taken) => step,
+        }
     }
 
     fn end(&mut self, exit: Exit, by_force: bool) {
         self.nursery.begin_to_end(exit, by_force);
-        self.procession = Some(Procession::end(&self.nursery.children));
+        let mut procession = Procession::end(&self.nursery);
+        let members: Vec<_> = self.nursery.children.keys().collect();
+        if by_force {
+            let stopping: BTreeSet<_> = members.iter().copied().filter(|key| self.is_stopping(*key)).collect();
+            procession.stops.begin_with(&stopping);
+            for key in stopping.into_iter().rev() {
+                self.stop_child(key, true);
+            }
+        }
+        self.procession = Some(procession);
+        self.withdraw_dead(&members);
     }
 
     /// A temporary child's spec is forgotten, the others keep theirs (OTP rules 10, 17).
     fn rest(&mut self, key: ChildKey) {
+        self.nursery.withdrawn.remove(&key);
         let Some(child) = self.nursery.children.get_mut(key) else { return };
         if child.is_temporary() {
             self.nursery.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
             self.nursery.actions.push_back(Action::Rest(key));
+            self.nursery.forget_what_it_saw(key);
+            self.nursery.stir_about(key);
         }
     }
 
@@ -80,21 +100,21 @@ impl Decide for Supervisor {
             Strategy::OneForAll => None,
             Strategy::RestForOne => Some(key),
         };
-        let mut group = Procession::group(children, first);
-        let served = group.stops.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
+        let members = Procession::members(children, first);
+        let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
         let until = served.unwrap_or_default().max(self.nursery.now.saturating_add(delay));
         // Who is held now is started with the group.
-        for &key in &group.stops {
+        for &key in &members {
             if self.nursery.children.held(key).is_some() {
                 self.nursery.vacate(key);
             }
         }
-        if until > self.nursery.now {
-            group.stops.retain(|other| *other != key);
-            group.starts.clear();
+        self.withdraw_dead(&members);
+        let delayed = (until > self.nursery.now).then_some(key);
+        if delayed.is_some() {
             self.nursery.hold(key, Hold::Backoff { until }, held);
         }
-        self.procession = Some(group);
+        self.procession = Some(Procession::group(&self.nursery, members, delayed));
     }
 
     /// OTP rules 30, 31, 36, 40.
@@ -103,7 +123,7 @@ impl Decide for Supervisor {
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
         if held.scope.under(self.nursery.flags.strategy) != Strategy::OneForOne
-            && !self.is_booting()
+            && !self.is_going_through_boot()
             && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key))
         {
             self.procession = None;
@@ -113,7 +133,8 @@ impl Decide for Supervisor {
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError> {
         let Some(key) = self.find(&spec.id) else { return Ok(()) };
         match self.standing(key) {
-            Some(Standing::Up | Standing::Stopping) => Err(OrderError::AlreadyStarted(key)),
+            Some(Standing::Up) => Err(OrderError::AlreadyStarted(key)),
+            Some(Standing::Stopping) => Err(OrderError::Stopping),
             Some(Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting)
             | None => Err(OrderError::AlreadyPresent),
         }
@@ -131,8 +152,8 @@ impl Decide for Supervisor {
         }
     }
 
-    fn is_booting(&self) -> bool {
-        self.procession.as_ref().is_some_and(|procession| procession.goal == Goal::Boot)
+    fn is_booting(&self, key: ChildKey) -> bool {
+        self.is_going_through_boot() || self.boot.as_ref().is_some_and(|retried| retried.contains(&key))
     }
 
     fn wait_in_order(&mut self, key: ChildKey) {
@@ -179,7 +200,52 @@ impl Supervisor {
             nursery.children.push(spec);
         }
         let boot = Procession::boot(&nursery.children);
-        Ok(Self { nursery, procession: Some(boot) })
+        Ok(Self { nursery, procession: Some(boot), boot: Some(Vec::new()) })
+    }
+
+    fn is_going_through_boot(&self) -> bool {
+        self.procession.as_ref().is_some_and(|procession| procession.goal == Goal::Boot)
+    }
+
+    /// Every child has been started once. Those that are to be tried again have yet to come up.
+    pub(crate) fn boot_has_gone_through(&mut self) {
+        let keys: Vec<_> = self.nursery.children.keys().collect();
+        self.boot = Some(keys.into_iter().filter(|&key| self.is_to_come_up(key)).collect());
+    }
+
+    fn complete_boot(&mut self) -> Step {
+        let Some(mut retried) = self.boot.take() else { return Step::Idle };
+        if self.nursery.is_ending() {
+            return Step::Idle;
+        }
+        retried.retain(|&key| self.is_to_come_up(key));
+        if retried.is_empty() {
+            self.nursery.actions.push_back(Action::Up);
+            return Step::Taken;
+        }
+        self.boot = Some(retried);
+        Step::Idle
+    }
+
+    /// Its first start failed, and is or will be tried again.
+    fn is_to_come_up(&self, key: ChildKey) -> bool {
+        let Some(child) = self.nursery.children.get(key).filter(|child| !child.has_lived) else { return false };
+        match &child.state {
+            State::Held(held) => matches!(held.hold, Hold::Queued | Hold::Backoff { .. }),
+            State::Live(live) => matches!(live.stage, Stage::Starting),
+            State::Down => false,
+        }
+    }
+
+    /// Those of a group that have no process already are waited for by nobody in it, whenever their turn comes.
+    fn withdraw_dead(&mut self, members: &[ChildKey]) {
+        if members.len() > 1 {
+            members.iter().for_each(|&key| self.nursery.withdraw(key));
+        }
+    }
+
+    fn is_stopping(&self, key: ChildKey) -> bool {
+        self.standing(key) == Some(Standing::Stopping)
     }
 
     /// The members of a group that were stopped for it, and whom no child that is still held will start.

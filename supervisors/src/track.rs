@@ -46,7 +46,7 @@ pub(crate) struct Track {
     pub(crate) died: Account,
     /// For those that never were, where the policy sets them apart.
     pub(crate) unready: Account,
-    /// The probes of a child that is parked.
+    /// The probes of a child that is parked, or blocked because a service that it depends on is gone.
     pub(crate) probes: Steps,
     /// It is parked, or lives on probation after that.
     pub(crate) is_half_open: bool,
@@ -104,6 +104,13 @@ impl Track {
             Some(GiveUp::Escalate) | None => GiveUp::probes(Duration::from_secs(30)),
         };
         draw(&mut self.probes, &probes, &mut self.chance)
+    }
+
+    /// A start begins. Times at which it was looked whether a dependency is back are no failures.
+    pub(crate) fn forget_looks(&mut self) {
+        if !self.is_half_open {
+            self.probes = Steps::default();
+        }
     }
 
     /// A success: every curve begins anew. A child that was on probation has its budget back too.

@@ -34,6 +34,8 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// Services that it waits for.
     pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
     /// It was put away because its budget was gone, and is parked or on probation.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
@@ -51,6 +53,18 @@ pub struct Left {
     pub within: Duration,
     /// The child's own, and not the one it shares with its siblings.
     pub is_own: bool,
+}
+
+/// Why a supervisor ended itself over a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GiveUpReason {
+    /// The budget that the restart would have been charged to is used up.
+    Budget(Left),
+    /// A rule of the child's policy escalates: its place in the list, from 0.
+    Rule(usize),
+    /// The child was significant and is not restarted (OTP rules 74 to 76).
+    Significant,
 }
 
 impl Why {
@@ -86,6 +100,7 @@ impl Why {
             budget: left.map(|(left, restarts_max, within)| Left { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
             waits_for: if held.is_some() { nursery.missing(key).cloned().collect() } else { Vec::new() },
+            lost: nursery.lost(key).cloned().collect(),
             is_half_open,
             reset_after: policy.reset_time().or(nursery.budget.period()),
         })

@@ -109,7 +109,7 @@ fn an_order_waits_with_the_child_and_is_answered_once() {
         tree.start_child("web").restart("web").expect(["refuse 2 already_present", "refuse 3 restarting"]);
         tree.elsewhere("x", true).expect(["start web"]).started("web").expect(["answer 1 started web"]);
         tree.terminate("web").stops(["web"]).expect(["rest web", "answer 4 done"]).elsewhere("x", false);
-        tree.restart("web").expect([]).elsewhere("x", true).starts(["web"]).expect(["answer 5 started web"]);
+        tree.restart("web").expect(["wait web"]).elsewhere("x", true).starts(["web"]).expect(["answer 5 started web"]);
         tree.owes_no_answer();
     }
 }

@@ -4,7 +4,7 @@
 //! 2. No start before its delay is over, unless by an order about that child, or because somebody became ready.
 //! 3. Every order is answered exactly once, and before the supervisor has ended.
 //! 4. It never goes silent: who is retrying or parked has a time, who waits has something missing, and who is down rests,
-//!    or belongs to a group whose start is still to come.
+//!    or belongs to a group whose start is still to come. None waits for a service that is gone.
 //! 5. It ends by the passing of time alone, after its last child, and wants nothing afterwards.
 
 mod common;
@@ -15,9 +15,10 @@ use std::time::Duration;
 use common::MS;
 use common::dice::Dice;
 use regrow_supervisors::{
-    Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, Call, ChildKey, ChildSpec, DynamicSupervisor, Exit,
-    Flags, GiveUp, Hang, Intensity, Jitter, Machine, NotReady, On, Order, OrderError, Policy, Readiness, Report,
-    Restart, Rule, Shutdown, Standing, Strategy, Supervisor, Then,
+    Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, Call, ChildKey, ChildSpec, Completion, Dependency,
+    DependencyGone, DynamicSupervisor, Exit, Flags, GiveUp, Hang, Intensity, Jitter, Machine, NotReady, On, Order,
+    OrderError, Outlook, Policy, Prospect, Readiness, Report, Restart, Rule, Shutdown, Standing, Strategy, Supervisor,
+    Then,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -86,7 +87,17 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         // Elders only: a circle would wait for ever.
         let elders = NAMES.iter().copied().filter(|elder| *elder < name);
         let names: Vec<_> = elders.chain(["x", "y"]).filter(|_| dice.one_in(3)).collect();
-        policy = policy.depends_on(names);
+        let condition = |name: &str, dice: &mut Dice| match dice.one_in(3) {
+            true => Dependency::completed(name),
+            false => Dependency::ready(name),
+        };
+        policy = policy.depends_on(names.into_iter().map(|name| condition(name, dice)).collect::<Vec<_>>());
+        policy = policy.on_dependency_gone(dice.pick(&[
+            DependencyGone::Park,
+            DependencyGone::Park,
+            DependencyGone::Fail,
+            DependencyGone::GoOn,
+        ]));
     }
     for _ in 0..dice.below(3) {
         let on = [On::Normal, On::Killed, On::Failed, On::StartFailed, On::NotReady, On::Hung];
@@ -180,6 +191,7 @@ impl Walk {
             }
             Stage::Starting if self.dice.one_in(15) => {
                 self.lives.remove(&attempt);
+                self.became_ready(attempt);
                 self.machine.handle_ignored(attempt, self.now);
             }
             Stage::Starting => {
@@ -221,6 +233,9 @@ impl Walk {
 
     fn ends(&mut self, attempt: Attempt, exit: Exit) {
         self.lives.remove(&attempt);
+        if matches!(exit, Exit::Normal) {
+            self.became_ready(attempt);
+        }
         self.machine.handle_exit(attempt, exit, self.now);
     }
 
@@ -233,7 +248,8 @@ impl Walk {
 
     fn wake(&mut self, name: &str) {
         let dependents = self.machine.children();
-        let dependents = dependents.iter().filter(|(_, spec, ..)| spec.dependencies().iter().any(|id| **id == *name));
+        let dependents =
+            dependents.iter().filter(|(_, spec, ..)| spec.dependencies().iter().any(|on| *on.name == *name));
         // Its group comes along.
         if dependents.count() > 0 {
             self.delays.clear();
@@ -241,10 +257,21 @@ impl Walk {
     }
 
     fn elsewhere(&mut self) {
-        let (name, is_ready) = (self.dice.pick(&["x", "y"]), !self.dice.one_in(3));
-        self.note(format!("{name} ready: {is_ready}"));
+        let name = self.dice.pick(&["x", "y"]);
+        let until = self.now + self.dice.pick(&[MS, 200 * MS]);
+        let prospect = self.dice.pick(&[
+            Prospect::Ready,
+            Prospect::Ready,
+            Prospect::MayCome,
+            Prospect::Parked { until },
+            Prospect::Gone,
+        ]);
+        let ended =
+            self.dice.pick(&[None, Some(Completion { was_ready: true }), Some(Completion { was_ready: false })]);
+        let completion = ended.filter(|_| prospect != Prospect::Ready);
+        self.note(format!("{name}: {prospect:?} {completion:?}"));
         self.wake(name);
-        self.machine.handle_dependency(name, is_ready, self.now);
+        self.machine.handle_outlook(name, Outlook { prospect, completion }, self.now);
     }
 
     fn due(&mut self) {
@@ -281,6 +308,8 @@ impl Walk {
         self.calls += 1;
         let is_hasty = matches!(order, Order::RestartChild(_) | Order::Revive(_));
         self.hasty.extend(is_hasty.then_some((Call(self.calls), name)));
+        // One that depends on nobody any more is started.
+        self.hasty.extend(matches!(order, Order::Adjust(_)).then_some((Call(self.calls), "")));
         self.note(format!("order {} {}", self.calls, format!("{order:?}").chars().take(60).collect::<String>()));
         self.unanswered.insert(Call(self.calls));
         self.machine.order(Call(self.calls), order, self.now);
@@ -344,8 +373,31 @@ impl Walk {
                 assert!(self.unanswered.is_empty(), "it ends and owes {:?}", self.unanswered);
                 self.has_ended = true;
             }
-            Action::Abandon(_) | Action::Adopt { .. } | Action::Up => {}
+            Action::Wait(key) => drop(self.resting.remove(key)),
+            Action::Abandon(_)
+            | Action::Adopt { .. }
+            | Action::Up
+            | Action::Dismiss(_)
+            | Action::Withdraw(_)
+            | Action::Readmit(_) => {}
         }
+    }
+
+    /// A start that never began, because a service that it depends on is gone.
+    fn is_about_to_fail(&self) -> bool {
+        let is_stillborn = |standing, attempt: Option<Attempt>| {
+            standing == Standing::Starting && attempt.is_some_and(|attempt| !self.lives.contains_key(&attempt))
+        };
+        self.machine.children().into_iter().any(|(_, _, standing, attempt)| is_stillborn(standing, attempt))
+    }
+
+    /// A child fails at each start because a service is gone: with it, or with its group, the tree never comes to rest.
+    fn fails_for_ever(&self) -> bool {
+        let is_failing = |key, spec: &ChildSpec| {
+            spec.when_dependency_is_gone() == DependencyGone::Fail
+                && self.machine.why(key, self.now).is_some_and(|why| !why.lost.is_empty())
+        };
+        self.is_about_to_fail() || self.machine.children().into_iter().any(|(key, spec, ..)| is_failing(key, spec))
     }
 
     /// Whoever moves arrives, and nothing else happens.
@@ -364,6 +416,10 @@ impl Walk {
                     self.note(format!("{attempt:?} is gone"));
                     self.ends(attempt, Exit::Killed);
                 }
+                None if self.is_about_to_fail() => {
+                    self.now += MS;
+                    self.machine.handle_timeout(self.now);
+                }
                 None => break,
             }
             self.poll();
@@ -372,6 +428,9 @@ impl Walk {
 
     /// Invariant 4.
     fn is_not_silent(&mut self) {
+        if self.fails_for_ever() {
+            return;
+        }
         let lines: Vec<_> = self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
         let is_paused = lines.iter().any(|(_, standing)| *standing == Standing::Retrying);
         for (key, standing) in lines {
@@ -381,7 +440,11 @@ impl Walk {
                     let due = self.machine.poll_timeout();
                     assert!(why.next_try.is_some_and(|at| due.is_some_and(|due| due <= at)), "{key:?} has no time");
                 }
-                Standing::Waiting => assert!(!why.waits_for.is_empty(), "{key:?} waits for nothing"),
+                Standing::Waiting => {
+                    assert!(!why.waits_for.is_empty(), "{key:?} waits for nothing");
+                    let waits_for_the_dead = why.lost.iter().any(|lost| why.waits_for.contains(lost));
+                    assert!(!waits_for_the_dead, "{key:?} waits for what will not come");
+                }
                 Standing::Down => {
                     assert!(is_paused || self.resting.contains(&key), "{key:?} was left behind");
                 }
@@ -395,12 +458,21 @@ impl Walk {
     fn recovers(&mut self) {
         for name in ["x", "y"] {
             self.wake(name);
-            self.machine.handle_dependency(name, true, self.now);
+            let completion = Some(Completion { was_ready: true });
+            self.machine.handle_outlook(name, Outlook { prospect: Prospect::Ready, completion }, self.now);
         }
         self.settle();
         for _ in 0..100 {
-            let is_held = |standing| matches!(standing, Standing::Retrying | Standing::Parked);
-            if !self.machine.children().into_iter().any(|(_, _, standing, _)| is_held(standing)) {
+            if self.fails_for_ever() {
+                return;
+            }
+            let is_held = |key, standing| match standing {
+                Standing::Retrying => true,
+                // What depends on the dead is not started, and neither is what depends on that.
+                Standing::Parked => self.machine.why(key, self.now).is_some_and(|why| why.waits_for.is_empty()),
+                _ => false,
+            };
+            if !self.machine.children().into_iter().any(|(key, _, standing, _)| is_held(key, standing)) {
                 return;
             }
             let said: Vec<_> = self.lives.keys().copied().collect();

@@ -8,12 +8,25 @@ use common::world::{Deed, Menu, World};
 use common::{MS, permanent};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
-use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, Strategy};
+use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, StopOrder, Strategy};
 
-const EVERYTHING: Menu = Menu { periods_max: u8::MAX, kills_by_others: true, abandon: true, ghosts: true, hurry: true };
+const EVERYTHING: Menu =
+    Menu { periods_max: u8::MAX, kills_by_others: true, leaves: true, abandon: true, ghosts: true, hurry: true };
 
 fn strategies() -> impl Generator<Value = Strategy> {
     prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)]
+}
+
+/// An order of stopping, and pairs of places that go in no circle: of the seven places, shuffled, each depends on some of
+/// those behind it.
+fn orders() -> impl Generator<Value = (StopOrder, Vec<(usize, usize)>)> {
+    let order = prop_oneof![Just(StopOrder::OneByOne), Just(StopOrder::TogetherAtEnd), Just(StopOrder::Together)];
+    let places = Just((0..7).collect::<Vec<usize>>()).prop_shuffle();
+    let pairs = prop::collection::vec((0..7_usize, 0..7_usize), 0..6);
+    (order, places, pairs).prop_map(|(order, places, pairs)| {
+        let forward = pairs.into_iter().filter(|(a, b)| a < b);
+        (order, forward.map(|(a, b)| (places[a], places[b])).collect())
+    })
 }
 
 fn children() -> impl Generator<Value = Vec<ChildSpec>> {
@@ -49,6 +62,7 @@ impl Step {
             Deed::Stop | Deed::Kill | Deed::Abandon => self.whim < 1,
             Deed::Ignored(_) => self.whim < 5,
             Deed::StartFailed(_) | Deed::Ended(_) | Deed::KillUnderWay(_) | Deed::Period => self.whim < 40,
+            Deed::Leaving(_) | Deed::Remains(_) => self.whim < 20,
             Deed::Started(_) | Deed::Killed(_) | Deed::Stopped(_) | Deed::Due | Deed::Ghost(_) => true,
         }
     }
@@ -79,9 +93,11 @@ fn live(world: &mut World, steps: &[Step]) {
 proptest! {
     #[test]
     fn no_promise_is_broken_in_a_long_life(
-        strategy in strategies(), restarts_max in 0..40_u32, children in children(), steps in steps(),
+        strategy in strategies(), (stop_order, ties) in orders(), restarts_max in 0..40_u32,
+        children in children(), steps in steps(),
     ) {
-        let mut world = World::new(strategy, restarts_max, children);
+        let there: Vec<_> = ties.into_iter().filter(|(a, b)| a.max(b) < &children.len()).collect();
+        let mut world = World::stopping(stop_order, &there, strategy, restarts_max, children);
         live(&mut world, &steps);
         world.clone().settle();
         if world.is_bounded() {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use common::world::{Menu, World};
 use common::{MS, permanent};
-use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, Strategy};
+use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, StopOrder, Strategy};
 
 const RESTARTS: [Restart; 3] = [Restart::Permanent, Restart::Transient, Restart::Temporary];
 
@@ -46,7 +46,32 @@ struct Walk {
     strategy: Strategy,
     menu: Menu,
     until: Until,
+    /// In which order children are stopped, and which depends on which.
+    orders: &'static [Order],
 }
+
+type Order = (StopOrder, &'static [(usize, usize)]);
+
+const OTP: &[Order] = &[(StopOrder::OneByOne, &[])];
+
+/// Two children: the elder depends on the younger, or on nothing.
+const PAIRS: &[Order] = &[
+    (StopOrder::OneByOne, &[(0, 1)]),
+    (StopOrder::TogetherAtEnd, &[]),
+    (StopOrder::TogetherAtEnd, &[(0, 1)]),
+    (StopOrder::Together, &[]),
+    (StopOrder::Together, &[(0, 1)]),
+];
+
+/// Three children: chains either way, a fork, a join.
+const TRIPLES: &[Order] = &[
+    (StopOrder::OneByOne, &[(0, 1), (1, 2)]),
+    (StopOrder::OneByOne, &[(0, 2)]),
+    (StopOrder::TogetherAtEnd, &[(0, 2), (1, 2)]),
+    (StopOrder::Together, &[(0, 1), (0, 2)]),
+    (StopOrder::Together, &[(1, 0), (0, 2)]),
+    (StopOrder::Together, &[]),
+];
 
 impl Walk {
     /// Visits every world of every tree with every budget.
@@ -55,11 +80,14 @@ impl Walk {
         let mut worlds = 0;
         for tree in trees {
             for restarts_max in budgets.clone() {
-                worlds += self.explore(World::new(self.strategy, restarts_max, tree.clone()));
+                for &(stop_order, ties) in self.orders {
+                    let world = World::stopping(stop_order, ties, self.strategy, restarts_max, tree.clone());
+                    worlds += self.explore(world);
+                }
             }
         }
-        let Self { strategy, until, .. } = self;
-        println!("{strategy}, {name}, {until:?}: {worlds} worlds in {:.1?}", begun.elapsed());
+        let Self { strategy, until, orders, .. } = self;
+        println!("{strategy}, {name}, {until:?}, {} orders: {worlds} worlds in {:.1?}", orders.len(), begun.elapsed());
     }
 
     fn explore(&self, mut first: World) -> usize {
@@ -91,17 +119,46 @@ impl Walk {
     }
 }
 
-const PLAIN: Menu = Menu { hurry: false, periods_max: 0, kills_by_others: false, abandon: false, ghosts: false };
+const PLAIN: Menu =
+    Menu { hurry: false, periods_max: 0, kills_by_others: false, leaves: false, abandon: false, ghosts: false };
 const HURRIED: Menu = Menu { hurry: true, periods_max: 1, ..PLAIN };
 const EVERYTHING: Menu = Menu { kills_by_others: true, abandon: true, ..HURRIED };
+const SLOW: Menu = Menu { kills_by_others: true, leaves: true, ..PLAIN };
 
 fn explore_all(strategy: Strategy) {
-    let walk = |menu, until| Walk { strategy, menu, until };
+    let walk = |menu, until| Walk { strategy, menu, until, orders: OTP };
     walk(EVERYTHING, Until::TheEnd).through("1 child, everything", trees(1), 0..2);
     walk(PLAIN, Until::TheEnd).through("2 children", trees(2), 0..2);
     walk(EVERYTHING, Until::Deeds(3)).through("2 children, everything", trees(2), 0..3);
     walk(PLAIN, Until::TheEnd).through("3 permanent children", permanent_tree(3), 0..2);
     walk(HURRIED, Until::Deeds(3)).through("3 children, hurried", trees(3), 1..2);
+}
+
+/// DESIGN 5 and 6, beyond OTP: other orders of stopping, and lives that are slow to leave.
+fn explore_orders(strategy: Strategy) {
+    let walk = |menu, until, orders| Walk { strategy, menu, until, orders };
+    walk(SLOW, Until::TheEnd, OTP).through("1 child, slow to leave", trees(1), 0..2);
+    walk(SLOW, Until::Deeds(4), OTP).through("2 children, slow to leave", permanent_tree(2), 1..2);
+    walk(PLAIN, Until::TheEnd, PAIRS).through("2 children", permanent_tree(2), 0..2);
+    walk(PLAIN, Until::Deeds(5), PAIRS).through("2 children", trees(2), 1..2);
+    walk(EVERYTHING, Until::Deeds(3), PAIRS).through("2 children, everything", permanent_tree(2), 1..2);
+    walk(PLAIN, Until::Deeds(6), TRIPLES).through("3 permanent children", permanent_tree(3), 1..2);
+    walk(SLOW, Until::Deeds(3), TRIPLES).through("3 permanent children, slow to leave", permanent_tree(3), 1..2);
+}
+
+#[test]
+fn whatever_the_order_of_stopping_one_for_one_keeps_its_promises() {
+    explore_orders(Strategy::OneForOne);
+}
+
+#[test]
+fn whatever_the_order_of_stopping_one_for_all_keeps_its_promises() {
+    explore_orders(Strategy::OneForAll);
+}
+
+#[test]
+fn whatever_the_order_of_stopping_rest_for_one_keeps_its_promises() {
+    explore_orders(Strategy::RestForOne);
 }
 
 #[test]
@@ -124,7 +181,7 @@ fn rest_for_one_keeps_its_promises_in_every_small_world() {
 #[ignore = "millions of worlds, minutes"]
 fn larger_worlds() {
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
-        let walk = |menu, until| Walk { strategy, menu, until };
+        let walk = |menu, until| Walk { strategy, menu, until, orders: OTP };
         walk(EVERYTHING, Until::TheEnd).through("2 children, everything", trees(2), 0..2);
         walk(HURRIED, Until::TheEnd).through("2 children, hurried", trees(2), 0..3);
         walk(PLAIN, Until::TheEnd).through("3 children", trees(3), 0..2);

@@ -191,3 +191,38 @@ fn nothing_comes_after_the_end() {
     tree.stop().stops(["db"]).expect(["end shutdown"]);
     tree.stop().kill().abandon().after(60_000).expect([]).tells([]).waits_for_no_time();
 }
+
+// Found by a bounded shutdown that took four abandon times: each elder waited for its turn to be killed.
+#[test]
+fn to_kill_at_once_waits_for_no_turn() {
+    let deaf = permanent("web").abandon(Abandon::After(50 * MS));
+    let mut tree = Script::new(OneForOne, [permanent("db"), permanent("cache"), deaf]);
+    tree.stop().expect(["stop web"]).kill_at_once().expect(["kill web", "kill cache", "kill db"]);
+    tree.is_killed("cache").is_killed("db").expect([]).after(50).expect(["abandon web", "end killed"]);
+    tree.tells(["abandoned web"]).waits_for_no_time();
+}
+
+// A kill in order is hurried on, and nobody is killed twice.
+#[test]
+fn to_kill_at_once_overtakes_a_kill_in_order() {
+    let mut tree = Script::new(OneForOne, ["db", "cache", "web"]);
+    tree.kill().expect(["kill web"]).kill_at_once().expect(["kill cache", "kill db"]).kill_at_once().expect([]);
+    tree.is_killed("db").is_killed("web").expect([]).is_killed("cache").expect(["end killed"]);
+    tree.kill_at_once().expect([]);
+}
+
+// Those that died when they were killed are no part of what is abandoned.
+#[test]
+fn after_a_kill_at_once_only_the_deaf_are_abandoned() {
+    let deaf = permanent("web").abandon(Abandon::Never);
+    let mut tree = Script::new(OneForOne, [permanent("db"), permanent("cache"), deaf]);
+    tree.kill_at_once().ignore_actions().is_killed("cache").is_killed("db");
+    tree.abandon().expect(["abandon web", "end killed"]).tells(["abandoned web"]);
+}
+
+#[test]
+fn to_kill_at_once_during_boot_ends_the_start() {
+    let mut tree = Script::unbooted(OneForOne, ["db", "web", "log"]);
+    tree.starts(["db"]).expect(["start web"]).kill_at_once().expect(["kill web", "kill db"]);
+    tree.is_killed("db").start_fails("web").expect(["end killed"]).tells([]);
+}

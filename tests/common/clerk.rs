@@ -90,7 +90,7 @@ pub(crate) fn hang(exit: &Exit) -> &Hang {
 /// The hang that a call ended by.
 pub(crate) fn hung<T: std::fmt::Debug>(outcome: Result<T, CallError<Task>>) -> Hang {
     match outcome {
-        Err(CallError::Crashed(exit)) => hang(&exit).clone(),
+        Err(CallError::Crashed { exit, .. }) => hang(&exit).clone(),
         outcome => panic!("it did not hang: {outcome:?}"),
     }
 }

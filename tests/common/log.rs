@@ -8,8 +8,9 @@ use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
-/// What is logged on this thread, as `LEVEL message key=value key=value`.
+/// What is logged on this thread, as `LEVEL message key=value key=value`, and the spans around it if there are any.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -49,14 +50,17 @@ impl Log {
 
 struct ToThread;
 
-impl<S: tracing::Subscriber> Layer<S> for ToThread {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if !event.metadata().target().starts_with("regrow") {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToThread {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() != "regrow" {
             return;
         }
         let mut line = Line::default();
         event.record(&mut line);
-        let line = format!("{} {}{}", event.metadata().level(), line.message, line.fields);
+        let mut line = format!("{} {}{}", event.metadata().level(), line.message, line.fields);
+        for span in context.event_scope(event).into_iter().flatten() {
+            line += &format!(" in {}", span.name());
+        }
         LISTENING.with_borrow(|log| {
             if let Some(Log(lines)) = log {
                 lines.borrow_mut().push(line);

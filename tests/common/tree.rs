@@ -287,6 +287,12 @@ impl Gate {
         soon("somebody at the gate", reached).await;
     }
 
+    /// Whether something is blocked at it. To be asked now and then by a task that must not wait in the queue of the worker
+    /// which is blocked here.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.0.0.lock().unwrap().reached
+    }
+
     pub(crate) fn open(&self) {
         let (passage, opened) = &*self.0;
         passage.lock().unwrap().is_open = true;

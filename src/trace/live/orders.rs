@@ -234,6 +234,7 @@ impl Order {
             ManageError::NotFound { .. } => "not_found".into(),
             ManageError::Running { .. } => "running".into(),
             ManageError::Restarting { .. } => "restarting".into(),
+            ManageError::Stopping { .. } => "stopping".into(),
             ManageError::Failed { exit, .. } => format::exit(exit),
             ManageError::Refused(StartError::BadSignificance { is_permanent: true, .. }) => {
                 "bad_combination([restart(permanent),significant(true)])".into()

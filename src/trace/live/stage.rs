@@ -232,10 +232,13 @@ impl Watch for Witness {
             Report::ShutdownError { exit, .. } => ("shutdown_error", format::exit(exit)),
             Report::GaveUp { .. } => ("shutdown", "reached_max_restart_intensity".into()),
             Report::Abandoned { .. }
+            | Report::SignificantEnded { .. }
             | Report::Delayed { .. }
             | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
             | Report::Parked { .. }
-            | Report::Overdue { .. } => return,
+            | Report::Overdue { .. }
+            | Report::Overran { .. } => return,
         };
         let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
         let line = format!("report {id} {kind} {} {why}", template_of(child));

@@ -122,7 +122,11 @@ impl Node {
                     Action::Abandon(attempt) => drop(self.bodies.remove(&attempt)),
                     Action::Rest(_)
                     | Action::Forget(_)
+                    | Action::Dismiss(_)
+                    | Action::Withdraw(_)
+                    | Action::Readmit(_)
                     | Action::Park { .. }
+                    | Action::Wait(_)
                     | Action::Adopt { .. }
                     | Action::Answer { .. } => {}
                     Action::Up => {

@@ -346,7 +346,10 @@ impl<M: Machine + Clone> Office<M> {
                     *stage = Stage::Killed;
                 }
             }
-            Action::Park { .. } => panic!("no policy says so"),
+            Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
+            // It may have ended between the decision and its performance.
+            Action::Dismiss(key) => assert!(!self.resting.contains(key), "dismissed while it rests"),
+            Action::Withdraw(_) | Action::Readmit(_) => {}
             Action::Abandon(attempt) => {
                 assert_eq!(self.abandoned.remove(attempt), Some(Stage::Killed), "abandoned before a kill");
             }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags, Hang,
-    Intensity, Machine, Order, OrderError, Report, Standing, Strategy, Supervisor, Why,
+    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags,
+    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Outlook, Report, Standing, Strategy, Supervisor, Why,
 };
 
 use super::{IntoSpec, MS};
@@ -24,6 +24,9 @@ pub(crate) struct Script {
     /// What was done and is not yet expected.
     done: Vec<String>,
     told: Vec<String>,
+    gave_up: Option<(String, String, GiveUpReason)>,
+    /// Whose callers are refused, and are not any more.
+    refusals: Vec<String>,
     calls: u64,
     answered: BTreeSet<Call>,
 }
@@ -77,6 +80,8 @@ impl Script {
             attempts: Vec::new(),
             done: Vec::new(),
             told: Vec::new(),
+            gave_up: None,
+            refusals: Vec::new(),
             calls: 0,
             answered: BTreeSet::new(),
         }
@@ -134,6 +139,29 @@ impl Script {
         self
     }
 
+    /// It begins to end by itself.
+    pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
+        self.machine.handle_leaving(self.attempt(name), exit, self.now);
+        self
+    }
+
+    /// It has ended, but for work that has been killed and does not end.
+    pub(crate) fn lingers(&mut self, name: &str, exit: Exit) -> &mut Self {
+        self.machine.handle_remains(self.attempt(name), exit, self.now);
+        self
+    }
+
+    /// Something below the first of a pair depends on something below the second. These circles come of it.
+    #[track_caller]
+    pub(crate) fn ties<const N: usize>(&mut self, pairs: &[(&str, &str)], circles: [&str; N]) -> &mut Self {
+        let key = |name| self.machine.find(name).expect("a child of this name");
+        let pairs = pairs.iter().map(|&(a, b)| (key(a), key(b))).collect();
+        let found = self.machine.set_stop_order(pairs);
+        let told = |circle: &Vec<_>| circle.iter().map(|key| self.names[key].as_str()).collect::<Vec<_>>().join(" ");
+        assert_eq!(found.iter().map(told).collect::<Vec<_>>(), circles, "circles");
+        self
+    }
+
     pub(crate) fn ready(&mut self, name: &str) -> &mut Self {
         self.machine.handle_ready(self.attempt(name), self.now);
         self
@@ -152,6 +180,12 @@ impl Script {
     /// A service elsewhere is ready, or is not any more.
     pub(crate) fn elsewhere(&mut self, name: &str, is_ready: bool) -> &mut Self {
         self.machine.handle_dependency(name, is_ready, self.now);
+        self
+    }
+
+    /// What is known of a service elsewhere.
+    pub(crate) fn outlook(&mut self, name: &str, outlook: impl Into<Outlook>) -> &mut Self {
+        self.machine.handle_outlook(name, outlook.into(), self.now);
         self
     }
 
@@ -212,6 +246,11 @@ impl Script {
 
     pub(crate) fn kill(&mut self) -> &mut Self {
         self.machine.kill(self.now);
+        self
+    }
+
+    pub(crate) fn kill_at_once(&mut self) -> &mut Self {
+        self.machine.kill_at_once(self.now);
         self
     }
 
@@ -283,6 +322,26 @@ impl Script {
         self
     }
 
+    /// Whatever was told so far is not the point.
+    pub(crate) fn tells_whatever(&mut self) -> &mut Self {
+        self.poll();
+        self.told.clear();
+        self
+    }
+
+    pub(crate) fn is_starting(&self, name: &str) -> bool {
+        self.machine.find(name).and_then(|key| self.machine.standing(key)) == Some(Standing::Starting)
+    }
+
+    /// Exactly these are the children whose callers are refused, or no longer, since the last time that it was asked.
+    #[track_caller]
+    pub(crate) fn refuses<const N: usize>(&mut self, refusals: [&str; N]) -> &mut Self {
+        self.poll();
+        assert_eq!(self.refusals, refusals, "refusals");
+        self.refusals.clear();
+        self
+    }
+
     /// Whatever was done so far is not the point.
     pub(crate) fn ignore_actions(&mut self) -> &mut Self {
         self.poll();
@@ -348,6 +407,13 @@ impl Script {
         self
     }
 
+    /// The child that it gave up on, the end of that child, and the reason.
+    #[track_caller]
+    pub(crate) fn gave_up(&mut self) -> (String, String, GiveUpReason) {
+        self.poll();
+        self.gave_up.take().expect("it gave up")
+    }
+
     fn poll(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match &action {
@@ -360,9 +426,16 @@ impl Script {
                 _ => {}
             }
             let words = self.words(&action);
-            self.done.push(words);
+            match action {
+                // What is said to callers meanwhile is a story of its own.
+                Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => self.refusals.push(words),
+                _ => self.done.push(words),
+            }
         }
         while let Some(report) = self.machine.poll_report() {
+            if let Report::GaveUp { child, exit, reason } = &report {
+                self.gave_up = Some((self.names[child].clone(), exit.to_string(), *reason));
+            }
             let words = self.report_words(&report);
             self.told.push(words);
         }
@@ -390,7 +463,11 @@ impl Script {
             Action::Abandon(attempt) => format!("abandon {}", name(&attempt.child())),
             Action::Rest(key) => format!("rest {}", name(key)),
             Action::Park { child, until } => format!("park {} until {until:?}", name(child)),
+            Action::Wait(key) => format!("wait {}", name(key)),
             Action::Forget(key) => format!("forget {}", name(key)),
+            Action::Dismiss(key) => format!("dismiss {}", name(key)),
+            Action::Withdraw(key) => format!("withdraw {}", name(key)),
+            Action::Readmit(key) => format!("readmit {}", name(key)),
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
             Action::Adopt { child, .. } => format!("adopt {}", name(child)),
@@ -405,6 +482,7 @@ impl Script {
                 OrderError::NotFound => format!("refuse {call} not_found"),
                 OrderError::Running => format!("refuse {call} running"),
                 OrderError::Restarting => format!("refuse {call} restarting"),
+                OrderError::Stopping => format!("refuse {call} stopping"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
                 OrderError::WrongKind => format!("refuse {call} dynamic"),
@@ -421,11 +499,17 @@ impl Script {
             Report::ChildTerminated { child, exit } => format!("child_terminated {} {exit}", name(child)),
             Report::StartError { child, exit } => format!("start_error {} {exit}", name(child)),
             Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
-            Report::GaveUp { child } => format!("gave_up {}", name(child)),
+            Report::GaveUp { child, .. } => format!("gave_up {}", name(child)),
+            Report::SignificantEnded { child, is_last: true, .. } => format!("last_significant_ended {}", name(child)),
+            Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
             Report::Waiting { child } => format!("waiting {}", name(child)),
+            Report::DependencyGone { child, name: gone, then } => {
+                format!("{} is without {gone}: {then:?}", name(child))
+            }
             Report::Parked { child, until } => format!("parked {} until {until:?}", name(child)),
+            Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }

@@ -5,10 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, Strategy, Supervisor};
+use regrow_supervisors::{
+    Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StopOrder, Strategy, Supervisor,
+};
 
 use super::MS;
-use super::model::{Model, Phase, Told, asked};
+use super::model::{Model, Phase, Told, asked, leaves};
 
 /// One thing that may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub(crate) enum Deed {
     Killed(Attempt),
     Stopped(Attempt),
     KillUnderWay(Attempt),
+    /// It begins to end by itself, and takes its time.
+    Leaving(Attempt),
+    /// It has ended, and what it leaves behind has not.
+    Remains(Attempt),
     /// Time passes until the machine wants to be woken.
     Due,
     /// A whole window of the budget passes.
@@ -35,6 +41,8 @@ pub(crate) enum Deed {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Menu {
     pub(crate) kills_by_others: bool,
+    /// A life may be slow to end that ends by itself, and leave something behind.
+    pub(crate) leaves: bool,
     pub(crate) periods_max: u8,
     pub(crate) abandon: bool,
     pub(crate) ghosts: bool,
@@ -56,14 +64,29 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Self {
+        Self::stopping(StopOrder::OneByOne, &[], strategy, restarts_max, specs)
+    }
+
+    /// Its children are stopped in this order, and something below the first of each of these pairs, by place, depends on
+    /// something below the second.
+    pub(crate) fn stopping(
+        stop_order: StopOrder,
+        ties: &[(usize, usize)],
+        strategy: Strategy,
+        restarts_max: u32,
+        specs: impl IntoIterator<Item = ChildSpec>,
+    ) -> Self {
         let period = 1000 * MS;
-        let machine = Supervisor::new(
-            Flags { strategy, intensity: Intensity::new(restarts_max, period), ..Flags::default() },
+        let mut machine = Supervisor::new(
+            Flags { strategy, intensity: Intensity::new(restarts_max, period), stop_order, ..Flags::default() },
             specs,
         )
         .expect("good specs");
+        let keys: Vec<_> = machine.children().into_iter().map(|(key, ..)| key).collect();
+        let ties: Vec<_> = ties.iter().map(|&(a, b)| (keys[a], keys[b])).collect();
+        assert!(machine.set_stop_order(ties.clone()).is_empty(), "a circle");
         let specs = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.clone())).collect();
-        let model = Model::new(strategy, (restarts_max, period), &specs);
+        let model = Model::new(strategy, (stop_order, ties.into_iter().collect()), (restarts_max, period), &specs);
         let mut world =
             Self { machine, model, period, periods: 0, is_hurried: false, gone: Vec::new(), trail: Vec::new() };
         world.poll();
@@ -108,8 +131,14 @@ impl World {
                 (Told::ToStop, _) => deeds.push(Deed::Stopped(attempt)),
                 (Told::Killed, _) => deeds.push(Deed::Killed(attempt)),
             }
-            if menu.kills_by_others && life.told == Told::Nothing && !life.killed_by_others {
+            if menu.kills_by_others && life.told != Told::Killed && !life.killed_by_others {
                 deeds.push(Deed::KillUnderWay(attempt));
+            }
+            if menu.leaves && !life.killed_by_others && !life.is_leaving && life.told == Told::Nothing {
+                deeds.push(Deed::Leaving(attempt));
+            }
+            if menu.leaves && !life.killed_by_others && life.told != Told::Killed {
+                deeds.push(Deed::Remains(attempt));
             }
         }
         if self.machine.poll_timeout().is_some() {
@@ -215,6 +244,14 @@ impl World {
                 machine.handle_kill_under_way(attempt, now);
                 model.lives.entry(attempt).and_modify(|life| life.killed_by_others = true);
             }
+            Deed::Leaving(attempt) => {
+                machine.handle_leaving(attempt, leaves(), now);
+                model.lives.entry(attempt).and_modify(|life| life.is_leaving = true);
+            }
+            Deed::Remains(attempt) => {
+                machine.handle_remains(attempt, leaves(), now);
+                model.lives.entry(attempt).and_modify(|life| life.killed_by_others = true);
+            }
             Deed::Due => {
                 model.now = machine.poll_timeout().map_or(now, |due| due.max(now));
                 machine.handle_timeout(model.now);
@@ -243,6 +280,8 @@ impl World {
                 machine.handle_started(attempt, now);
                 machine.handle_ignored(attempt, now);
                 machine.handle_kill_under_way(attempt, now);
+                machine.handle_leaving(attempt, Exit::Killed, now);
+                machine.handle_remains(attempt, Exit::Killed, now);
                 machine.handle_start_failed(attempt, Exit::Killed, now);
                 machine.handle_exit(attempt, Exit::Killed, now);
                 assert_eq!(before, format!("{machine:?}"), "a late fact has an effect");

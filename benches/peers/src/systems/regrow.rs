@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, ensure};
 use regrow::{
-    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Overflow, Reply, Service, ServiceChild,
+    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Reply, Service, ServiceChild,
     Supervisor, Tree,
 };
 
@@ -65,8 +65,6 @@ fn describe<const LIGHT: bool>(number: usize, gate: Arc<Gate>) -> ServiceChild<M
         gate.up();
         async { Ok(Counter { count: 0, life }) }
     });
-    // A call to a full mailbox shall wait for room, as it does with the other systems.
-    let child = child.overflow(Overflow::Wait);
     if LIGHT { child.light() } else { child }
 }
 

@@ -19,13 +19,21 @@ impl Model {
             Action::Rest(key) => {
                 self.on_rest(*key);
                 assert!(self.specs[key].restart != Restart::Temporary, "a temporary child is kept");
+                self.withdrawn.remove(key);
                 self.resting.insert(*key);
             }
             Action::Forget(key) => {
                 self.on_rest(*key);
+                self.withdrawn.remove(key);
                 let rules = self.specs.remove(key);
                 assert!(rules.is_some_and(|rules| rules.restart == Restart::Temporary), "forgotten");
             }
+            Action::Dismiss(_) => panic!("no order says so"),
+            Action::Withdraw(key) => {
+                assert!(!self.is_live(*key), "refused while it lives");
+                assert!(self.withdrawn.insert(*key), "refused twice");
+            }
+            Action::Readmit(key) => assert!(self.withdrawn.remove(key), "never refused"),
             Action::Up => {
                 let Phase::Boot { started } = &self.phase else { panic!("up outside of boot") };
                 assert!(self.specs.keys().all(|key| started.contains(key)), "up with a child never started");
@@ -33,7 +41,7 @@ impl Model {
             }
             Action::End(exit) => self.on_end(exit),
             Action::Adopt { .. } | Action::Answer { .. } => panic!("nobody gave an order"),
-            Action::Park { .. } => panic!("no policy says so"),
+            Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
         }
     }
 
@@ -92,12 +100,15 @@ impl Model {
         }
         self.newest = attempt.number();
         self.resting.remove(&key);
+        self.withdrawn.remove(&key);
         self.lives.insert(
             attempt,
             Life {
                 starting: true,
                 told: Told::Nothing,
                 killed_by_others: false,
+                is_leaving: false,
+                is_overrun: false,
                 issued: self.now,
                 is_awaited: !self.lives.values().any(|life| life.starting && life.is_slow),
                 is_slow: false,
@@ -108,7 +119,10 @@ impl Model {
     fn on_tell(&mut self, attempt: Attempt, word: Told) {
         self.abandoned.entry(attempt).and_modify(|told| *told = word);
         // It may have ended between the decision and its performance.
-        let Some(life) = self.lives.get(&attempt) else { return };
+        let Some(life) = self.lives.get_mut(&attempt) else { return };
+        if word == Told::Killed && std::mem::take(&mut life.is_overrun) {
+            return;
+        }
         match (life.told, word) {
             (Told::Nothing, _) => {
                 self.on_first_tell(attempt.child());
@@ -122,10 +136,14 @@ impl Model {
     }
 
     pub(super) fn on_first_tell(&mut self, key: ChildKey) {
-        assert!(self.told().next().is_none(), "two stops at once");
-        assert!(self.lives.keys().all(|life| life.child() <= key), "stopped before a younger one");
         if self.phase == Phase::Idle {
             self.take_retry_or_stop();
+        }
+        assert!(!self.is_blocked(key), "stopped before one that depends on it");
+        if !self.is_together() {
+            assert!(self.told().next().is_none(), "two stops at once");
+            let is_passed_over = |life: &Attempt| life.child() > key && !self.is_blocked(life.child());
+            assert!(!self.lives.keys().any(is_passed_over), "stopped before a younger one");
         }
         match &self.phase {
             Phase::Group { first, started } => {

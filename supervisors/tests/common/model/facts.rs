@@ -2,7 +2,7 @@
 
 use regrow_supervisors::{Attempt, ChildKey, Report, Restart, Strategy};
 
-use super::{Life, Model, Phase, Told, Why};
+use super::{Life, Model, Phase, Told, Why, leaves};
 use crate::common::MS;
 use crate::common::mailbox::Mail;
 
@@ -88,7 +88,7 @@ impl Model {
                 }
                 Phase::Ending(_) | Phase::Ended => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
             },
-            Report::GaveUp { child } => {
+            Report::GaveUp { child, .. } => {
                 if !self.over {
                     assert_eq!(self.mailbox.next(&self.retrying), Some(Mail::Retry(*child)), "gave up for nothing");
                     self.charge();
@@ -97,8 +97,19 @@ impl Model {
                 self.end(Why::GaveUp);
             }
             Report::ShutdownError { .. } => assert!(!self.is_killed(), "a killed supervisor tells nothing"),
-            Report::Delayed { .. } | Report::Waiting { .. } | Report::Parked { .. } | Report::Overdue { .. } => {
+            Report::SignificantEnded { child, .. } => panic!("{child:?} is not significant"),
+            Report::Delayed { .. }
+            | Report::Waiting { .. }
+            | Report::DependencyGone { .. }
+            | Report::Parked { .. }
+            | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
+            }
+            Report::Overran { attempt, exit } => {
+                assert_eq!(exit.to_string(), leaves().to_string(), "the exit stays what it was");
+                let life = self.lives.get_mut(attempt).expect("overran without a life");
+                assert!(life.is_leaving && life.told == Told::Nothing && !life.killed_by_others, "it does not leave");
+                (life.is_overrun, life.killed_by_others) = (true, true);
             }
             Report::Abandoned { attempt } => {
                 let life = self.lives.get(attempt).expect("abandoned without a life");

@@ -2,7 +2,8 @@
 //!
 //! It knows the OTP rules as promises, not as a mechanism: it cannot say what comes next, only that what came was wrong.
 //!
-//! 1. Never two lives of one child; nobody is killed twice; stops go youngest first, one at a time.
+//! 1. Never two lives of one child; nobody is killed twice; a child is told to stop when all that depend on it are gone,
+//!    the youngest of those first and one at a time, or all of those at once.
 //! 2. A group stops before it starts, starts eldest first, and leaves nobody out (OTP rules 33 to 40).
 //! 3. Exits, retries and the order to stop are taken in the order in which they came, and none during ordered work
 //!    (OTP rules 13, 31, 46, 56, 72).
@@ -10,7 +11,9 @@
 //!    the window holds more than are forgiven (OTP rules 20 to 27).
 //! 5. Whoever is to end ends for the right reason, after the last child, and is silent for ever.
 //! 6. A supervisor that waits waits for somebody, and one that rests has left nobody behind.
-//! 7. Under one_for_one a start that is less than a millisecond old holds back what is in the mailbox, unless another was
+//! 7. While a group stops or a supervisor ends, calls to every member without a life are refused, and to no child when
+//!    nothing is under way.
+//! 8. Under one_for_one a start that is less than a millisecond old holds back what is in the mailbox, unless another was
 //!    known to be slow when it was ordered; nothing else holds anything back, and nothing slips past it.
 
 mod actions;
@@ -19,7 +22,9 @@ mod facts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, Attempt, ChildKey, ChildSpec, Exit, Restart, Shutdown, Standing, Strategy};
+use regrow_supervisors::{
+    Abandon, Attempt, ChildKey, ChildSpec, Exit, Restart, Shutdown, Standing, StopOrder, Strategy,
+};
 
 use super::MS;
 use super::mailbox::Mailbox;
@@ -30,6 +35,10 @@ pub(crate) struct Life {
     pub(crate) starting: bool,
     pub(crate) told: Told,
     pub(crate) killed_by_others: bool,
+    /// It ends by itself, and is slow to do it.
+    pub(crate) is_leaving: bool,
+    /// Too slow: it is to be killed.
+    is_overrun: bool,
     /// When its start was ordered.
     issued: Duration,
     /// No start was known to be slow then, so that others wait a moment for this one.
@@ -89,6 +98,10 @@ pub(crate) enum Why {
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     strategy: Strategy,
+    stop_order: StopOrder,
+    /// Who depends on whom, directly or through others.
+    ties: BTreeSet<(ChildKey, ChildKey)>,
+    withdrawn: BTreeSet<ChildKey>,
     budget: (u32, Duration),
     /// The specs that are not forgotten.
     specs: BTreeMap<ChildKey, Rules>,
@@ -116,12 +129,31 @@ pub(crate) fn asked() -> Exit {
     Exit::ShutdownWith("asked".into())
 }
 
+/// What an attempt that leaves by itself ends with.
+pub(crate) fn leaves() -> Exit {
+    Exit::failed("leaves")
+}
+
 impl Model {
-    pub(crate) fn new(strategy: Strategy, budget: (u32, Duration), specs: &BTreeMap<ChildKey, ChildSpec>) -> Self {
+    pub(crate) fn new(
+        strategy: Strategy,
+        (stop_order, ties): (StopOrder, BTreeSet<(ChildKey, ChildKey)>),
+        budget: (u32, Duration),
+        specs: &BTreeMap<ChildKey, ChildSpec>,
+    ) -> Self {
+        let mut ties = ties;
+        for &middle in specs.keys() {
+            let ways: Vec<_> = ties.iter().copied().filter(|(_, to)| *to == middle).collect();
+            let on: Vec<_> = ties.iter().copied().filter(|(from, _)| *from == middle).collect();
+            ties.extend(ways.iter().flat_map(|(from, _)| on.iter().map(|(_, to)| (*from, *to))));
+        }
         let has_limits =
             |spec: &ChildSpec| spec.shutdown_rule() != Shutdown::Wait && spec.abandon_rule() != Abandon::Never;
         Self {
             strategy,
+            stop_order,
+            ties,
+            withdrawn: BTreeSet::new(),
             budget,
             is_bounded: specs.values().all(has_limits),
             specs: specs.iter().map(|(&key, spec)| (key, Rules::of(spec))).collect(),
@@ -156,10 +188,15 @@ impl Model {
         self.lives.keys().any(|life| life.child() == key)
     }
 
-    /// Promise 7.
+    /// Promise 8.
     fn patient_until(&self) -> Option<Duration> {
         let may_prove_prompt = |life: &&Life| {
-            life.starting && life.told == Told::Nothing && !life.killed_by_others && life.is_awaited && !life.is_slow
+            life.starting
+                && life.told == Told::Nothing
+                && !life.killed_by_others
+                && !life.is_leaving
+                && life.is_awaited
+                && !life.is_slow
         };
         match (self.strategy, &self.phase) {
             (Strategy::OneForOne, Phase::Idle) => {
@@ -190,7 +227,7 @@ impl Model {
     pub(crate) fn on_poll(&mut self) {
         if self.patient_until().is_some_and(|until| self.now >= until) {
             for life in self.lives.values_mut() {
-                life.is_slow |= life.starting && life.is_awaited && !life.killed_by_others;
+                life.is_slow |= life.starting && life.is_awaited && !life.killed_by_others && !life.is_leaving;
             }
         }
     }
@@ -208,9 +245,9 @@ impl Model {
         let is_silently_told = |(attempt, life): &(&Attempt, &Life)| {
             life.killed_by_others && life.told == Told::Nothing && standings[&attempt.child()] == Standing::Stopping
         };
-        if let Some(attempt) = self.lives.iter().find(is_silently_told).map(|(&attempt, _)| attempt) {
-            self.on_silent_tell(attempt);
-        }
+        let silent: Vec<_> = self.lives.iter().filter(is_silently_told).map(|(&attempt, _)| attempt).collect();
+        silent.into_iter().rev().for_each(|attempt| self.on_silent_tell(attempt));
+        self.check_stops();
         for (attempt, life) in &self.lives {
             let standing = match (life.told, life.starting) {
                 (Told::ToStop | Told::Killed, _) => Standing::Stopping,
@@ -237,8 +274,50 @@ impl Model {
             }
             Phase::Ended => assert_eq!(next, None, "it wants to be woken after the end"),
         }
-        let is_to_go = |life: &Life| life.told != Told::Nothing || life.killed_by_others;
+        let is_to_go = |life: &Life| life.told != Told::Nothing || life.killed_by_others || life.is_leaving;
         let waits = self.lives.values().any(is_to_go) || self.is_told_to_end() && self.phase != Phase::Ended;
         assert!(!waits || !self.is_bounded || next.is_some(), "it may wait for ever");
+    }
+
+    /// All members may be told at once.
+    fn is_together(&self) -> bool {
+        match self.phase {
+            Phase::Group { .. } => self.stop_order == StopOrder::Together,
+            Phase::Ending(_) => self.stop_order != StopOrder::OneByOne,
+            Phase::Boot { .. } | Phase::Idle | Phase::Ended => false,
+        }
+    }
+
+    /// The children that are stopped now. None while they are started again.
+    fn is_to_stop(&self, key: ChildKey) -> bool {
+        match &self.phase {
+            Phase::Group { first, started } => started.is_empty() && first.is_none_or(|first| key >= first),
+            Phase::Ending(_) => true,
+            Phase::Boot { .. } | Phase::Idle | Phase::Ended => false,
+        }
+    }
+
+    /// Something that depends on it is still there, and to be stopped with it.
+    fn is_blocked(&self, key: ChildKey) -> bool {
+        let blocks = |life: &Attempt| self.ties.contains(&(life.child(), key)) && self.is_to_stop(life.child());
+        !self.is_killed() && self.lives.keys().any(blocks)
+    }
+
+    fn check_stops(&self) {
+        if self.is_together() {
+            for (attempt, life) in &self.lives {
+                let is_due = self.is_to_stop(attempt.child()) && !self.is_blocked(attempt.child());
+                assert!(!is_due || life.told != Told::Nothing, "{attempt:?} is kept waiting");
+            }
+        }
+        if self.phase == Phase::Idle {
+            assert!(self.withdrawn.is_empty(), "calls are refused, and nothing is under way");
+        }
+        let members = self.specs.keys().filter(|key| self.is_to_stop(**key)).count();
+        let is_refused = |key: &ChildKey| self.withdrawn.contains(key) || self.resting.contains(key);
+        for key in self.specs.keys().filter(|key| self.is_to_stop(**key) && !self.is_live(**key)) {
+            assert!(members < 2 || self.is_killed() || is_refused(key), "{key:?} may be waited for");
+        }
+        assert!(self.withdrawn.iter().all(|key| !self.is_live(*key)), "refused while it lives");
     }
 }

@@ -1,0 +1,55 @@
+//! A payment gateway, simulated: it is slow, declines some charges, and loses its connection now and then.
+//!
+//! The service stands for the client of the gateway. Charges run side by side as linked tasks, which end with the life that
+//! started them. A charge carries the number of its order: to ask for the same one twice charges once, as real gateways
+//! promise for an idempotency key.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use regrow::{Child, Context, Reply, Service, ServiceChild};
+
+use crate::options::Options;
+
+/// Charges the customer of an order. The answer is whether the money came.
+pub struct Charge {
+    pub order: i64,
+    pub cents: u32,
+    pub reply: Reply<bool>,
+}
+
+struct Gateway {
+    dice: fastrand::Rng,
+    latency: Duration,
+    failures: f64,
+}
+
+pub fn child(options: &Options) -> ServiceChild<Charge> {
+    let (seed, latency, failures) = (options.seed, options.gateway_latency, options.gateway_failures);
+    Child::service("gateway", move |ctx| async move {
+        // Each life has other luck, and the same in each run.
+        let dice = fastrand::Rng::with_seed(seed.wrapping_add(ctx.generation()));
+        Ok(Gateway { dice, latency, failures })
+    })
+}
+
+impl Service for Gateway {
+    type Msg = Charge;
+
+    async fn handle(&mut self, charge: Charge, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        // A twentieth of the failures are a lost connection, and take all charges that are under way with them.
+        if self.dice.f64() < self.failures / 20.0 {
+            bail!("the gateway closed the connection at order {}", charge.order);
+        }
+        let is_lost = self.dice.f64() < self.failures;
+        let time = self.latency.mul_f64(0.5 + self.dice.f64());
+        ctx.spawn(async move {
+            tokio::time::sleep(time).await;
+            // A lost answer is a reply that is dropped: the caller learns of it at once.
+            if !is_lost {
+                charge.reply.send(charge.cents < 1_000_000);
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! A small web backend: orders come in over HTTP, are kept in SQLite, and are paid for through a gateway that fails.
+//!
+//! ```text
+//! cargo run --manifest-path examples/orders/Cargo.toml -- --listen 127.0.0.1:8080
+//! curl -s localhost:8080/orders -H 'content-type: application/json' -d '{"customer": "ada", "cents": 1200}'
+//! curl -s localhost:8080/orders/1; curl -s localhost:8080/readyz; curl -s localhost:8080/tree
+//! ```
+//!
+//! # What to look for
+//!
+//! * A service that is slow, full or away costs its callers time, or an honest answer, and not their lives (`worker.rs`).
+//! * What may be missed is sent with `cast`, and its refusal handled (`mailer.rs`). What is needed is asked with `call`,
+//!   which waits for room. `?` in a factory is for what this life is useless without.
+//! * A crash is a fresh start: a new connection, a new state. What has to last is in the database.
+//! * SIGTERM stops the tree from the outside in, so that requests which were taken are answered (`tree.rs`).
+//!
+//! # How it ends
+//!
+//! | end | status | last line of standard error |
+//! |---|---|---|
+//! | SIGTERM or Ctrl-C, and all stopped within their times | 0 | the log |
+//! | the same, and the limit was reached: what was left is killed | 1 | which children were killed |
+//! | the root gave up, for example because the port is taken | 1 | on which child, and why |
+//! | options that make no sense | 2 | which |
+//!
+//! # Layout
+//!
+//! | file | one idea |
+//! |---|---|
+//! | `tree.rs` | the supervision tree: what lives beside what, and in which order it stops |
+//! | `order.rs` | an order, and why one is not taken |
+//! | `database.rs` | SQLite on a thread of its own |
+//! | `gateway.rs` | a payment gateway that is slow, declines, and loses its connection |
+//! | `worker.rs` | one customer's orders, one after the other |
+//! | `mailer.rs` | a peer that nothing depends on |
+//! | `http.rs` | the web server, as a child like any other |
+//! | `chaos.rs` | an experiment on the running program |
+//! | `options.rs` | the command line |
+
+mod chaos;
+mod database;
+mod gateway;
+mod http;
+mod mailer;
+mod options;
+mod order;
+mod tree;
+mod worker;
+
+use std::io::stderr;
+
+use regrow::RunError;
+
+use crate::options::Options;
+
+#[tokio::main]
+async fn main() -> Result<(), RunError> {
+    tracing_subscriber::fmt().with_writer(stderr).with_ansi(false).init();
+    let options = Options::from_command_line();
+    let tree = tree::describe(&options).start().await.map_err(RunError::Start)?;
+    tokio::select! {
+        // An error if the end was not wanted: the process then exits with status 1, and the reason is its last line.
+        ended = tree.run_until_signal().drain(options.drain).within(options.limit) => ended.map(|_| ()),
+        never = chaos::run(&tree, options.chaos) => match never {},
+    }
+}

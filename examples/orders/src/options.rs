@@ -1,0 +1,78 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::exit;
+use std::str::FromStr;
+use std::time::Duration;
+
+const HELP: &str = "orders: a small web backend on regrow
+
+  --listen ADDRESS         where to listen [127.0.0.1:8080]
+  --database FILE          the SQLite file [orders.db]
+  --workers N              how many customers are served side by side [8]
+  --limit SECONDS          the time from SIGTERM to the end [25]
+  --drain SECONDS          how long to serve on after SIGTERM, not ready any more [0]
+  --gateway-latency MS     the mean time of a charge [20]
+  --gateway-failures SHARE the share of charges that fail, 0 to 1 [0.1]
+  --seed N                 of the gateway's luck [1]
+  --chaos mailbox-full     for one second, a second from now, the database has no room
+";
+
+pub struct Options {
+    pub listen: String,
+    pub database: PathBuf,
+    pub workers: usize,
+    pub limit: Duration,
+    pub drain: Duration,
+    pub gateway_latency: Duration,
+    pub gateway_failures: f64,
+    pub seed: u64,
+    pub chaos: bool,
+}
+
+impl Options {
+    /// Ends the process with status 2 if they make no sense.
+    pub fn from_command_line() -> Self {
+        let mut options = Self {
+            listen: "127.0.0.1:8080".into(),
+            database: "orders.db".into(),
+            workers: 8,
+            limit: Duration::from_secs(25),
+            drain: Duration::ZERO,
+            gateway_latency: Duration::from_millis(20),
+            gateway_failures: 0.1,
+            seed: 1,
+            chaos: false,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(name) = words.next() {
+            if name == "--help" {
+                print!("{HELP}");
+                exit(0);
+            }
+            let value = words.next().unwrap_or_else(|| refuse(&name, "it needs a value"));
+            match name.as_str() {
+                "--listen" => options.listen = value,
+                "--database" => options.database = value.into(),
+                "--workers" => options.workers = parse(&name, &value),
+                "--limit" => options.limit = Duration::from_secs(parse(&name, &value)),
+                "--drain" => options.drain = Duration::from_secs(parse(&name, &value)),
+                "--gateway-latency" => options.gateway_latency = Duration::from_millis(parse(&name, &value)),
+                "--gateway-failures" => options.gateway_failures = parse(&name, &value),
+                "--seed" => options.seed = parse(&name, &value),
+                "--chaos" if value == "mailbox-full" => options.chaos = true,
+                _ => refuse(&name, "there is no such option: see --help"),
+            }
+        }
+        options
+    }
+}
+
+fn parse<T: FromStr>(name: &str, value: &str) -> T {
+    value.parse().unwrap_or_else(|_| refuse(name, &format!("`{value}` makes no sense")))
+}
+
+fn refuse(name: &str, why: &str) -> ! {
+    eprintln!("orders: {name}: {why}");
+    exit(2)
+}

@@ -1,0 +1,131 @@
+//! The end of a tree: what was ordered, and what went wrong on the way.
+//!
+//! Invariant: names are noted from the order to shut down on, or from the moment at which the root begins to end. What
+//! happened before that belongs to a tree that ran.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::sync::Notify;
+
+use crate::gave_up::GaveUp;
+use crate::shutdown::StopFailure;
+use crate::sync::lock;
+
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// The tree was told to end, or ends: readiness is off.
+    is_draining: AtomicBool,
+    /// The invariant.
+    is_noting: AtomicBool,
+    /// The limit of a bounded shutdown is reached: a supervisor that is killed kills all its children at once.
+    is_hurried: AtomicBool,
+    /// The root is ending: nothing that ends now comes back.
+    is_ending: AtomicBool,
+    /// Rung when the root begins to end.
+    pub(crate) begins: Arc<Notify>,
+    notes: Mutex<Notes>,
+}
+
+/// What is known of the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
+    pub(crate) failed: Vec<StopFailure>,
+    pub(crate) killed: Vec<Arc<str>>,
+    pub(crate) unasked: Vec<Arc<str>>,
+    pub(crate) abandoned: Vec<Arc<str>>,
+    /// When the root began to end, and when it was over.
+    pub(crate) began: Option<Duration>,
+    pub(crate) over: Option<Duration>,
+}
+
+impl Ending {
+    pub(crate) fn begin_to_drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// A shutdown is ordered.
+    pub(crate) fn begin_to_note(&self) {
+        self.begin_to_drain();
+        self.is_noting.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_noting(&self) -> bool {
+        self.is_noting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.is_hurried.load(Ordering::Acquire)
+    }
+
+    /// The root is ending from now on; `false` if that is known.
+    pub(crate) fn begin(&self, now: Duration) -> bool {
+        self.begin_to_note();
+        let is_new = !self.is_ending.swap(true, Ordering::AcqRel);
+        if is_new {
+            lock(&self.notes).began = Some(now);
+        }
+        is_new
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_over(&self, now: Duration) {
+        lock(&self.notes).over.get_or_insert(now);
+    }
+
+    pub(crate) fn notes(&self) -> Notes {
+        lock(&self.notes).clone()
+    }
+
+    /// The root gave up.
+    pub(crate) fn gave_up(&self, gave_up: Arc<GaveUp>) {
+        lock(&self.notes).gave_up.get_or_insert(gave_up);
+    }
+
+    pub(crate) fn root_gave_up(&self) -> Option<Arc<GaveUp>> {
+        lock(&self.notes).gave_up.clone()
+    }
+
+    /// A child was asked to stop and had to be killed.
+    pub(crate) fn killed(&self, path: &Arc<str>) {
+        self.note(|notes| notes.killed.push(path.clone()));
+    }
+
+    /// A child was killed before its turn to be asked came.
+    pub(crate) fn killed_unasked(&self, path: &Arc<str>) {
+        self.note(|notes| notes.unasked.push(path.clone()));
+    }
+
+    pub(crate) fn abandoned(&self, path: &Arc<str>) {
+        self.note(|notes| notes.abandoned.push(path.clone()));
+    }
+
+    /// A child ended by a fault of its own. What was abandoned counts as killed, and is named as abandoned.
+    pub(crate) fn failed(&self, path: &Arc<str>, exit: &Exit) {
+        self.note(|notes| {
+            if !(matches!(exit, Exit::Killed) && notes.abandoned.contains(path)) {
+                notes.failed.push(StopFailure { path: path.clone(), exit: exit.clone() });
+            }
+        });
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Notes)) {
+        if self.is_noting() {
+            note(&mut lock(&self.notes));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A supervisor that ended itself over a child: which, why, and what led to it further down.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::{Exit, GiveUpReason, Left};
+
+/// A supervisor that ended itself over one of its children.
+///
+/// Such an end reads `shutdown` to the supervisor above (OTP rule 28). This is what tells it from an ordered one. It is part
+/// of [`ShutdownReport`](crate::ShutdownReport), [`EventKind::GaveUp`](crate::EventKind::GaveUp) and [`Why`](crate::Why).
+///
+/// ```
+/// use regrow::testing::{Journal, ProbeMsg};
+/// use regrow::Supervisor;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let tree = Supervisor::one_for_one("app").intensity(0, Duration::from_secs(5)).child(Journal::new().probe("http"));
+/// let tree = tree.start().await?;
+/// tree.lookup::<ProbeMsg>("app/http")?.cast(ProbeMsg::Fail("port taken"))?;
+///
+/// let end = tree.wait().await;
+/// assert!(!end.is_clean());
+/// let gave_up = end.gave_up.expect("its budget forgave no restart");
+/// assert_eq!((&*gave_up.child, gave_up.exit.kind()), ("app/http", "failed"));
+/// let text = "gave up on `app/http`: failed: port taken (the budget of 0 restarts in 5s is used up)";
+/// assert_eq!(gave_up.to_string(), text);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GaveUp {
+    /// The path of the supervisor.
+    pub supervisor: Arc<str>,
+    /// The path of the child that it gave up on.
+    pub child: Arc<str>,
+    /// How that child had ended. A supervisor that gave up ended as [`Exit::Shutdown`]: see [`cause`](Self::cause).
+    pub exit: Exit,
+    /// What forbade one more restart.
+    pub reason: GiveUpReason,
+    /// The same of the child, if that is a supervisor that gave up itself.
+    pub cause: Option<Arc<Self>>,
+}
+
+impl GaveUp {
+    /// The innermost one: the supervisor whose child was no supervisor that gave up, and with it the exit where the
+    /// failure began.
+    pub fn innermost(&self) -> &Self {
+        let mut innermost = self;
+        while let Some(cause) = &innermost.cause {
+            innermost = cause;
+        }
+        innermost
+    }
+
+    /// The link of the chain that is about this child.
+    pub(crate) fn on(self: &Arc<Self>, child: &str) -> Option<Arc<Self>> {
+        let mut link = Some(self);
+        while let Some(here) = link {
+            if *here.child == *child {
+                return Some(here.clone());
+            }
+            link = here.cause.as_ref();
+        }
+        None
+    }
+
+    /// The link of the chain that is about what this supervisor did.
+    pub(crate) fn by(self: &Arc<Self>, supervisor: &str) -> Option<Arc<Self>> {
+        let mut link = Some(self);
+        while let Some(here) = link {
+            if *here.supervisor == *supervisor {
+                return Some(here.clone());
+            }
+            link = here.cause.as_ref();
+        }
+        None
+    }
+
+    /// The exit and the reason, as they follow the child's name.
+    pub(crate) fn say_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.exit)?;
+        match self.reason {
+            GiveUpReason::Budget(Left { restarts_max, within, is_own, .. }) => {
+                let (whose, s) = (if is_own { "its own" } else { "the" }, if restarts_max == 1 { "" } else { "s" });
+                write!(f, "{whose} budget of {restarts_max} restart{s} in {within:?} is used up")?;
+            }
+            GiveUpReason::Rule(place) => write!(f, "rule {} escalates", place + 1)?,
+            // A significant child, and the enum may grow.
+            _ => f.write_str("it is significant")?,
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut link = self;
+        let verb = |link: &Self| match link.reason {
+            GiveUpReason::Significant => "ended with",
+            _ => "gave up on",
+        };
+        write!(f, "{} `{}`", verb(link), link.child)?;
+        while let Some(cause) = &link.cause {
+            link = cause;
+            write!(f, ", which {} `{}`", verb(link), link.child)?;
+        }
+        f.write_str(": ")?;
+        link.say_why(f)
+    }
+}

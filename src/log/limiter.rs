@@ -1,0 +1,233 @@
+//! How many lines a child may write, and what is counted instead.
+//!
+//! Each child has a quota per level, and per reason of its dead letters: lines that only a detailed log wants take nothing
+//! from those that every log wants. What is above the quota is counted, and the count is due one period after the first
+//! line of the window.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::time::Instant;
+use tracing::Level;
+
+use crate::time::later;
+
+/// Lines of one topic per child and [`PERIOD`].
+const LINES_MAX: u32 = 5;
+
+/// What a window lasts, and how long a count is held back at most.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
+
+/// What lines are about that share a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    Events(Level),
+    /// Dead letters that died of this.
+    Letters(Level, &'static str),
+}
+
+/// Lines that were held back.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) path: Arc<str>,
+    pub(super) topic: Topic,
+    pub(super) lines: u64,
+    /// How many of them told of an exit.
+    pub(super) exits: u64,
+    pub(super) last_exit: Option<Exit>,
+}
+
+/// Whether a line may be written.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Yes, and this is to be told before.
+    Write(Option<Held>),
+    /// No. `is_first`: nothing was held back until now, and the report has to be started.
+    HoldBack { is_first: bool },
+}
+
+#[derive(Debug)]
+struct Window {
+    topic: Topic,
+    since: Instant,
+    lines: u32,
+    held: Option<Box<Held>>,
+}
+
+impl Window {
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= PERIOD
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    children: HashMap<Arc<str>, Vec<Window>>,
+    /// So many children had windows after the last time that old ones were cleared away.
+    kept: usize,
+    is_reporting: bool,
+    is_over: bool,
+}
+
+impl Limiter {
+    pub(super) fn admit(
+        &mut self,
+        path: &Arc<str>,
+        topic: Topic,
+        exit: Option<&Exit>,
+        now: Instant,
+        can_report: bool,
+    ) -> Verdict {
+        self.clear(now);
+        let windows = self.children.entry(path.clone()).or_default();
+        let window = match windows.iter().position(|window| window.topic == topic) {
+            Some(place) => &mut windows[place],
+            None => {
+                windows.push(Window { topic, since: now, lines: 0, held: None });
+                windows.last_mut().expect("it was pushed")
+            }
+        };
+        let mut before = None;
+        if window.is_over(now) {
+            (window.since, window.lines) = (now, 0);
+            before = window.held.take();
+        }
+        if window.lines < LINES_MAX || self.is_over || !can_report {
+            window.lines = window.lines.saturating_add(1);
+            return Verdict::Write(before.map(|held| *held));
+        }
+        let held = window
+            .held
+            .get_or_insert_with(|| Box::new(Held { path: path.clone(), topic, lines: 0, exits: 0, last_exit: None }));
+        held.lines += 1;
+        if let Some(exit) = exit {
+            held.exits += 1;
+            held.last_exit = Some(exit.clone());
+        }
+        Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
+    }
+
+    /// What was held back about the child, which keeps its windows.
+    pub(super) fn take_held(&mut self, path: &str) -> Vec<Held> {
+        let windows = self.children.get_mut(path);
+        sorted(windows.into_iter().flatten().filter_map(|window| window.held.take()))
+    }
+
+    /// Nothing is remembered of the child; what was held back about it.
+    pub(super) fn forget(&mut self, path: &str) -> Vec<Held> {
+        let windows = self.children.remove(path);
+        sorted(windows.into_iter().flatten().filter_map(|window| window.held))
+    }
+
+    /// What is to be told now, and when to look again. `None`: nothing is held back, and the report ends.
+    pub(super) fn due(&mut self, now: Instant) -> (Vec<Held>, Option<Instant>) {
+        let (mut told, mut next) = (Vec::new(), None::<Instant>);
+        self.children.retain(|_, windows| {
+            windows.retain_mut(|window| {
+                if window.is_over(now) {
+                    told.extend(window.held.take());
+                    return false;
+                }
+                if window.held.is_some() {
+                    let due = later(window.since, PERIOD);
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                }
+                true
+            });
+            !windows.is_empty()
+        });
+        self.is_reporting = next.is_some();
+        (sorted(told.into_iter()), next)
+    }
+
+    /// The report is dropped; what it would have told.
+    pub(super) fn reporter_ends(&mut self) -> Vec<Held> {
+        if std::mem::take(&mut self.is_reporting) { self.take_all() } else { Vec::new() }
+    }
+
+    /// Nothing is held back from now on.
+    pub(super) fn end(&mut self) -> Vec<Held> {
+        self.is_over = true;
+        self.take_all()
+    }
+
+    fn take_all(&mut self) -> Vec<Held> {
+        let children = std::mem::take(&mut self.children);
+        sorted(children.into_values().flatten().filter_map(|window| window.held))
+    }
+
+    /// Drops windows that are over and hold nothing back, whenever there are twice as many as the last time. The end of a
+    /// child may reach the log under the name of its supervisor only.
+    fn clear(&mut self, now: Instant) {
+        if self.children.len() < (2 * self.kept).max(64) {
+            return;
+        }
+        self.children.retain(|_, windows| {
+            windows.retain(|window| !window.is_over(now) || window.held.is_some());
+            !windows.is_empty()
+        });
+        self.kept = self.children.len();
+        self.children.shrink_to(2 * self.kept);
+    }
+}
+
+fn sorted(held: impl Iterator<Item = Box<Held>>) -> Vec<Held> {
+    let mut held: Vec<_> = held.map(|held| *held).collect();
+    held.sort_by(|a, b| (&a.path, a.topic).cmp(&(&b.path, b.topic)));
+    held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WARN: Topic = Topic::Events(Level::WARN);
+
+    fn is_written(limiter: &mut Limiter, path: &Arc<str>, topic: Topic, at: Instant) -> bool {
+        matches!(limiter.admit(path, topic, Some(&Exit::Killed), at, true), Verdict::Write(_))
+    }
+
+    #[test]
+    fn a_crash_loop_writes_few_lines_and_counts_the_others() {
+        let (mut limiter, path, now) = (Limiter::default(), Arc::<str>::from("app/x"), Instant::now());
+        let written = (0..1000).filter(|_| is_written(&mut limiter, &path, WARN, now)).count();
+        assert_eq!(written, 5);
+        assert!(is_written(&mut limiter, &path, Topic::Events(Level::INFO), now), "each level has a quota");
+        let (told, next) = limiter.due(now);
+        assert!(told.is_empty() && next == Some(now + PERIOD));
+        let (told, next) = limiter.due(now + PERIOD);
+        assert!(matches!(&told[..], [Held { lines: 995, exits: 995, .. }]) && next.is_none());
+    }
+
+    #[test]
+    fn the_count_comes_before_the_line_that_follows_it() {
+        let (mut limiter, path, now) = (Limiter::default(), Arc::<str>::from("app/x"), Instant::now());
+        (0..7).for_each(|_| drop(limiter.admit(&path, WARN, None, now, true)));
+        let verdict = limiter.admit(&path, WARN, None, now + PERIOD, true);
+        assert!(matches!(verdict, Verdict::Write(Some(Held { lines: 2, .. }))), "{verdict:?}");
+    }
+
+    #[test]
+    fn nothing_is_held_back_if_nothing_could_tell_it_later() {
+        let (mut limiter, path, now) = (Limiter::default(), Arc::<str>::from("app/x"), Instant::now());
+        for _ in 0..20 {
+            assert!(matches!(limiter.admit(&path, WARN, None, now, false), Verdict::Write(None)));
+        }
+        limiter.end();
+        assert!(is_written(&mut limiter, &path, WARN, now));
+    }
+
+    #[test]
+    fn children_that_come_and_go_without_a_word_leave_nothing_behind() {
+        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        for number in 0..100_000 {
+            let path = format!("app/pool/{number}").into();
+            is_written(&mut limiter, &path, WARN, now + number * Duration::from_millis(100));
+        }
+        assert!(limiter.children.len() < 200 && limiter.children.capacity() < 1000, "{}", limiter.children.len());
+        limiter.forget("app/pool/99999");
+        assert!(!limiter.children.contains_key("app/pool/99999"));
+    }
+}

@@ -1,0 +1,275 @@
+//! The lines about children and dead letters: level, message and fields. `lines.md` is the list for users.
+
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tracing::Level;
+
+use crate::dead::{DeadReason, Notice};
+use crate::event::{Event, EventKind, Outage};
+use crate::log::backtraces::Backtraces;
+use crate::log::limiter::{Held, Topic};
+use crate::log::line;
+
+/// How much an event matters.
+pub(crate) fn level(kind: &EventKind) -> Level {
+    match kind {
+        EventKind::Started { outage: None, .. } | EventKind::Gone => Level::DEBUG,
+        EventKind::Exited { exit } if !exit.is_abnormal() => Level::DEBUG,
+        EventKind::Started { outage: Some(_), .. }
+        | EventKind::Ignored
+        | EventKind::Down
+        | EventKind::Delayed { .. }
+        | EventKind::Waiting => Level::INFO,
+        EventKind::StartFailed { .. }
+        | EventKind::Exited { .. }
+        | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
+        | EventKind::DependencyGone { .. }
+        | EventKind::ShutdownError { .. } => Level::WARN,
+        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
+            Level::ERROR
+        }
+    }
+}
+
+/// Whether it changes what an operator must do: then it is always written.
+pub(super) fn is_urgent(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Parked { .. }
+        | EventKind::GaveUp { .. }
+        | EventKind::Overdue { .. }
+        | EventKind::Overran { .. }
+        | EventKind::DependencyGone { .. }
+        | EventKind::Abandoned
+        | EventKind::Blocks { .. }
+        | EventKind::ShutdownError { .. }
+        | EventKind::Down
+        | EventKind::Ignored => true,
+        EventKind::Started { .. }
+        | EventKind::StartFailed { .. }
+        | EventKind::Exited { .. }
+        | EventKind::Delayed { .. }
+        | EventKind::Waiting
+        | EventKind::Gone => false,
+    }
+}
+
+/// The exit that an event tells of.
+pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
+    match kind {
+        EventKind::StartFailed { exit }
+        | EventKind::Exited { exit }
+        | EventKind::ShutdownError { exit }
+        | EventKind::Overdue { exit }
+        | EventKind::Overran { exit } => Some(exit),
+        EventKind::Started { .. }
+        | EventKind::Ignored
+        | EventKind::Abandoned
+        | EventKind::Delayed { .. }
+        | EventKind::Waiting
+        | EventKind::DependencyGone { .. }
+        | EventKind::Parked { .. }
+        | EventKind::Blocks { .. }
+        | EventKind::Down
+        | EventKind::Gone
+        | EventKind::GaveUp { .. } => None,
+    }
+}
+
+pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
+    let Event { path, generation, kind } = event;
+    match kind {
+        EventKind::Started { info, outage: None } => {
+            line!(DEBUG, { path = %path, generation, info = info.as_deref() }, "child started");
+        }
+        EventKind::Started { info, outage: Some(Outage { time, attempts }) } => {
+            let (info, down_ms) = (info.as_deref(), millis(*time));
+            line!(INFO, { path = %path, generation, info, down_ms, attempts }, "child is back");
+        }
+        EventKind::StartFailed { exit } if level == Level::DEBUG => {
+            line!(
+                DEBUG,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child failed to start"
+            );
+        }
+        EventKind::StartFailed { exit } => {
+            let backtrace = backtraces.take(exit);
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
+                "child failed to start"
+            );
+        }
+        EventKind::Ignored => line!(INFO, { path = %path, generation }, "child is not wanted"),
+        EventKind::Exited { exit } if level == Level::WARN => {
+            let backtrace = backtraces.take(exit);
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
+                "child exited"
+            );
+        }
+        EventKind::Exited { exit } => {
+            line!(DEBUG, { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit }, "child exited");
+        }
+        EventKind::ShutdownError { exit } => {
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child did not stop as asked"
+            );
+        }
+        EventKind::Abandoned => {
+            line!(ERROR, { path = %path, generation }, "child did not end after a kill and was abandoned");
+        }
+        EventKind::Delayed { delay } => {
+            line!(INFO, { path = %path, generation, delay_ms = millis(*delay) }, "child is restarted later");
+        }
+        EventKind::Waiting => {
+            line!(INFO, { path = %path, generation }, "child waits for services that it depends on");
+        }
+        EventKind::Parked { probe_in } => {
+            let probe_in_ms = millis(*probe_in);
+            line!(ERROR, { path = %path, generation, probe_in_ms }, "child is parked");
+        }
+        EventKind::Overdue { exit } => {
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child takes too long and is killed"
+            );
+        }
+        EventKind::Overran { exit } => {
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                "child was leaving, overran its shutdown time and is killed"
+            );
+        }
+        EventKind::DependencyGone { dependency, then } => {
+            line!(
+                WARN,
+                { path = %path, generation, dependency = %dependency, then = ?then },
+                "a service that the child depends on is gone"
+            );
+        }
+        EventKind::Blocks { time } => {
+            let blocked_ms = millis(*time);
+            line!(ERROR, { path = %path, generation, blocked_ms }, "child blocks its thread and does not yield");
+        }
+        EventKind::Down => line!(INFO, { path = %path, generation }, "child is down"),
+        EventKind::Gone => line!(DEBUG, { path = %path, generation }, "child is gone"),
+        EventKind::GaveUp { why } => {
+            let exit = &why.innermost().exit;
+            line!(
+                ERROR,
+                {
+                    path = %path,
+                    generation,
+                    child = %why.child,
+                    exit.kind = %exit.kind(),
+                    exit.text = %exit,
+                    why = %why,
+                },
+                "supervisor gave up"
+            );
+        }
+    }
+}
+
+/// How much it matters that a message died. `is_over`: the tree is ending, which no mailbox outlives.
+pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
+    match reason {
+        DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
+        DeadReason::Gone => Level::DEBUG,
+        _ if is_over => Level::DEBUG,
+        // Asked for, each time it happens.
+        DeadReason::DroppedOnRestart | DeadReason::Chaos => Level::INFO,
+        DeadReason::DroppedOldest | DeadReason::DroppedNewest | DeadReason::Parked | DeadReason::Down => Level::WARN,
+    }
+}
+
+/// Whether it is always written: a message that ends every incarnation is a bug, in it or in the service.
+pub(super) fn is_urgent_letter(reason: &DeadReason) -> bool {
+    matches!(reason, DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. })
+}
+
+pub(super) fn write_letter(letter: &Notice, level: Level) {
+    let Notice { path, generation, message_type, label, attempt, reason } = letter;
+    let exit = match reason {
+        DeadReason::Poison { exit } => Some(exit),
+        DeadReason::PeerUnavailable { exit } => Some(&**exit),
+        _ => None,
+    };
+    macro_rules! letter {
+        ($level:ident) => {
+            line!(
+                $level,
+                {
+                    path = %path,
+                    generation,
+                    reason = %reason.kind(),
+                    message_type = %message_type,
+                    label = label.map(display),
+                    attempt,
+                    exit.kind = exit.map(Exit::kind).map(display),
+                    exit.text = exit.map(display),
+                },
+                "message became a dead letter"
+            )
+        };
+    }
+    match level {
+        Level::ERROR => letter!(ERROR),
+        Level::WARN => letter!(WARN),
+        Level::INFO => letter!(INFO),
+        Level::DEBUG => letter!(DEBUG),
+        Level::TRACE => letter!(TRACE),
+    }
+}
+
+pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
+    let Held { path, topic, lines, exits, last_exit } = held;
+    let last_exit = last_exit.as_ref();
+    let backtrace = last_exit.and_then(|exit| backtraces.take(exit));
+    macro_rules! events {
+        ($level:ident) => {
+            line!(
+                $level,
+                {
+                    path = %path,
+                    held_back = lines,
+                    exits = (*exits > 0).then_some(exits),
+                    exit.kind = last_exit.map(Exit::kind).map(display),
+                    exit.text = last_exit.map(display),
+                    backtrace,
+                },
+                "lines about this child were held back"
+            )
+        };
+    }
+    macro_rules! letters {
+        ($level:ident, $reason:ident) => {
+            line!($level, { path = %path, held_back = lines, reason = %$reason }, "lines about dead letters were held back")
+        };
+    }
+    match *topic {
+        Topic::Events(Level::ERROR) => events!(ERROR),
+        Topic::Events(Level::WARN) => events!(WARN),
+        Topic::Events(Level::INFO) => events!(INFO),
+        Topic::Events(Level::DEBUG) => events!(DEBUG),
+        Topic::Events(Level::TRACE) => events!(TRACE),
+        Topic::Letters(Level::ERROR, reason) => letters!(ERROR, reason),
+        Topic::Letters(Level::WARN, reason) => letters!(WARN, reason),
+        Topic::Letters(Level::INFO, reason) => letters!(INFO, reason),
+        Topic::Letters(Level::DEBUG, reason) => letters!(DEBUG, reason),
+        Topic::Letters(Level::TRACE, reason) => letters!(TRACE, reason),
+    }
+}
+
+/// As a number, which is what a query can compare.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

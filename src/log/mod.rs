@@ -1,0 +1,246 @@
+//! The log lines of a tree: the same target and the same keys everywhere, and few lines in a crash loop.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `lines.rs` | the lines about children and dead letters: level, message and fields |
+//! | `limiter.rs` | how many of them are written, and what is counted instead |
+//! | `backtraces.rs` | each place of a panic has its backtrace in the log once |
+//! | `lines.md` | what users read about the lines; a section of the crate's documentation |
+//!
+//! Invariants:
+//! 1. A line is written without a span around it: supervisors run in ractor's actors, whose spans say nothing to a reader.
+//! 2. A line that nothing listens for costs no quota. A line that changes what an operator must do is never held back.
+//! 3. What is held back is counted in the log within [`limiter::PERIOD`], also when the tree or its runtime ends before.
+//! 4. No line is written under a lock: subscribers are code of the user's.
+
+mod backtraces;
+mod limiter;
+mod lines;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{Dispatch, Level, dispatcher};
+
+use crate::dead::{DeadReason, Notice};
+use crate::event::{Event, EventKind};
+use crate::sync::lock;
+pub(crate) use backtraces::Backtraces;
+use limiter::{Held, Limiter, Topic, Verdict};
+pub(crate) use lines::{level, millis};
+
+/// The target of every line.
+pub(crate) const TARGET: &str = "regrow";
+
+/// Writes one line (invariant 1): `line!(WARN, { path = %path, generation }, "child exited")`.
+macro_rules! line {
+    ($level:ident, { $($fields:tt)* }, $($message:tt)+) => {
+        $crate::log::without_spans(|| {
+            tracing::event!(
+                target: $crate::log::TARGET,
+                parent: None::<tracing::Id>,
+                tracing::Level::$level,
+                { $($fields)* },
+                $($message)+
+            )
+        })
+    };
+}
+pub(crate) use line;
+
+/// More spans around a line than this stay there: a subscriber that never leaves one must not hold the tree.
+const SPANS_MAX: usize = 32;
+
+/// Leaves all spans that this thread is in, writes, and enters them again. A line without a parent is not enough: formats
+/// such as JSON add the span that the thread is in.
+pub(crate) fn without_spans<R>(write: impl FnOnce() -> R) -> R {
+    struct Left(Dispatch, Vec<tracing::Id>);
+    impl Drop for Left {
+        fn drop(&mut self) {
+            let Self(dispatch, spans) = self;
+            spans.drain(..).rev().for_each(|span| dispatch.enter(&span));
+        }
+    }
+    // A clone: the subscriber asks for the dispatcher itself while a span is left.
+    let mut left = Left(dispatcher::get_default(Clone::clone), Vec::new());
+    while left.1.len() < SPANS_MAX
+        && let Some((span, _)) = left.0.current_span().into_inner()
+    {
+        left.0.exit(&span);
+        left.1.push(span);
+    }
+    write()
+}
+
+/// Whether warnings were listened for when this was last looked at.
+static IS_LISTENED_TO: AtomicBool = AtomicBool::new(false);
+
+/// Whether the log tells of panics. For the panic hook, which must not ask the subscriber.
+pub(crate) fn is_listened_to() -> bool {
+    IS_LISTENED_TO.load(Ordering::Relaxed)
+}
+
+/// Whether a line of this level about a child is listened for, by any layer of the subscriber.
+pub(crate) fn is_enabled(level: Level) -> bool {
+    match level {
+        Level::ERROR => tracing::event_enabled!(target: TARGET, Level::ERROR, path, generation),
+        Level::WARN => {
+            let is_enabled = tracing::event_enabled!(target: TARGET, Level::WARN, path, generation);
+            IS_LISTENED_TO.store(is_enabled, Ordering::Relaxed);
+            is_enabled
+        }
+        Level::INFO => tracing::event_enabled!(target: TARGET, Level::INFO, path, generation),
+        Level::DEBUG => tracing::event_enabled!(target: TARGET, Level::DEBUG, path, generation),
+        Level::TRACE => tracing::event_enabled!(target: TARGET, Level::TRACE, path, generation),
+    }
+}
+
+/// The log of one tree.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    limiter: Mutex<Limiter>,
+    /// The report that was started last.
+    report: Mutex<Option<AbortHandle>>,
+    backtraces: Backtraces,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        // For the panic hook.
+        is_enabled(Level::WARN);
+        Self::default()
+    }
+
+    /// Writes the line of an event, or counts it.
+    pub(crate) fn event(&self, event: &Event, level: Level) {
+        let Event { path, kind, .. } = event;
+        let is_last = matches!(kind, EventKind::Gone);
+        if is_last || lines::is_urgent(kind) {
+            // What was held back before this belongs before it.
+            let held = if is_last { lock(&self.shared.limiter).forget(path) } else { self.shared.take_held(path) };
+            self.shared.tell_held(held);
+        } else if !self.admit(path, Topic::Events(level), lines::exit(kind)) {
+            return;
+        }
+        lines::write(event, level, &self.shared.backtraces);
+    }
+
+    /// Whether one more line of this level may be written that belongs to what has this path. One that may not is counted.
+    pub(crate) fn has_room(&self, path: &Arc<str>, level: Level) -> bool {
+        is_enabled(level) && self.admit(path, Topic::Events(level), None)
+    }
+
+    /// The child is gone: nothing is remembered of it.
+    pub(crate) fn forget(&self, path: &str) {
+        let held = lock(&self.shared.limiter).forget(path);
+        self.shared.tell_held(held);
+    }
+
+    /// The level at which a dead letter is listened for. `is_over`: the tree is ending, and leaves letters behind as it must.
+    pub(crate) fn wants_letter(reason: &DeadReason, is_over: bool) -> Option<Level> {
+        Some(lines::level_of_letter(reason, is_over)).filter(|level| is_enabled(*level))
+    }
+
+    /// Writes the line of a dead letter, or counts it.
+    pub(crate) fn letter(&self, letter: &Notice, level: Level) {
+        let topic = Topic::Letters(level, letter.reason.kind());
+        if lines::is_urgent_letter(&letter.reason) || self.admit(&letter.path, topic, None) {
+            lines::write_letter(letter, level);
+        }
+    }
+
+    /// The root is up, and all below it that it waits for.
+    pub(crate) fn tree_is_up(&self, path: &str, time: Duration) {
+        line!(INFO, { path = %path, start_ms = millis(time) }, "tree is up");
+    }
+
+    /// The root has ended. An error tells more where the end was not wanted.
+    pub(crate) fn tree_ended(&self, path: &str, exit: &Exit, was_up: bool) {
+        if exit.is_abnormal() {
+            line!(WARN, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
+        } else {
+            line!(INFO, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
+        }
+    }
+
+    /// The tree is over: nothing is held back any more.
+    pub(crate) fn end(&self) {
+        let held = lock(&self.shared.limiter).end();
+        self.shared.tell_held(held);
+        let report = lock(&self.shared.report).take();
+        if let Some(report) = report {
+            report.abort();
+        }
+    }
+
+    /// Whether the line may be written. One that may not is counted, and the count is written in time.
+    fn admit(&self, path: &Arc<str>, topic: Topic, exit: Option<&Exit>) -> bool {
+        let runtime = Handle::try_current().ok();
+        let verdict = lock(&self.shared.limiter).admit(path, topic, exit, Instant::now(), runtime.is_some());
+        match verdict {
+            Verdict::Write(held) => {
+                self.shared.tell_held(held.into_iter().collect());
+                true
+            }
+            Verdict::HoldBack { is_first } => {
+                if let (true, Some(runtime)) = (is_first, runtime) {
+                    let report = runtime.spawn(report(Reporting(Arc::downgrade(&self.shared))));
+                    *lock(&self.shared.report) = Some(report.abort_handle());
+                }
+                false
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn take_held(&self, path: &str) -> Vec<Held> {
+        lock(&self.limiter).take_held(path)
+    }
+
+    fn tell_held(&self, held: Vec<Held>) {
+        for held in held {
+            lines::write_held(&held, &self.backtraces);
+        }
+    }
+}
+
+/// Tells what was held back when its time has come. Runs only while something is held back.
+async fn report(mut reporting: Reporting) {
+    loop {
+        let due = {
+            let Some(shared) = reporting.0.upgrade() else { return };
+            let (held, due) = lock(&shared.limiter).due(Instant::now());
+            shared.tell_held(held);
+            due
+        };
+        let Some(due) = due else {
+            // Another report may run by now, and tells what is held back from now on.
+            reporting.0 = Weak::new();
+            return;
+        };
+        tokio::time::sleep_until(due).await;
+    }
+}
+
+/// Invariant 3: a task that the runtime drops tells what is left.
+struct Reporting(Weak<Shared>);
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            let held = lock(&shared.limiter).reporter_ends();
+            shared.tell_held(held);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a service depends on, as a file says it.
+
+use std::sync::Arc;
+
+use regrow_supervisors::{Condition, Dependency};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use toml::de::DeValue;
+
+use crate::policy::reader::{Reader, Value};
+use crate::policy::said::Leaf;
+use crate::policy::texts::read_text;
+
+const EXPECTED: &str = "the name of a service, or { completed = \"NAME\" } for a job";
+
+/// Services that have to be ready, and jobs that have to be completed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Needs(pub(crate) Arc<[Dependency]>);
+
+impl Leaf for Needs {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        let values = reader.list(value, "a list such as [\"db\", { completed = \"migrate\" }]")?;
+        let needs: Vec<_> = values.into_iter().map(|value| read_one(value, reader)).collect();
+        Some(Self(needs.into_iter().collect::<Option<_>>()?))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        let name = json_schema!({ "type": "string", "minLength": 1 });
+        json_schema!({ "type": "array", "items": { "anyOf": [
+            { "type": "string", "minLength": 1, "description": "a service that has to be ready" },
+            {
+                "type": "object",
+                "properties": { "completed": name },
+                "required": ["completed"],
+                "additionalProperties": false,
+                "description": "a job that has to have ended normally",
+            },
+            {
+                "type": "object",
+                "properties": { "ready": name },
+                "required": ["ready"],
+                "additionalProperties": false,
+                "description": "a service that has to be ready",
+            },
+        ] } })
+    }
+}
+
+fn read_one(value: &Value<'_>, reader: &mut Reader) -> Option<Dependency> {
+    let DeValue::Table(_) = value.get_ref() else {
+        return Some(Dependency::ready(read_text(value, reader, EXPECTED)?));
+    };
+    let entries = reader.table(value, EXPECTED)?;
+    let [(key, name)] = entries[..] else {
+        return reader.refuse(value, "not one condition", EXPECTED);
+    };
+    let condition = match &**key.get_ref() {
+        "ready" => Condition::Ready,
+        "completed" => Condition::Completed,
+        _ => {
+            reader.unknown(key, "condition of a dependency", &["completed", "ready"], None);
+            return None;
+        }
+    };
+    Some(Dependency { name: read_text(name, reader, "the name of a service")?, condition })
+}

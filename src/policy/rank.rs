@@ -1,0 +1,134 @@
+//! Ranks: of what is said about one field, the special wins over the general, and among equals the later layer.
+
+use std::fmt;
+
+use regrow_supervisors::Policy;
+
+use crate::layer::{Coded, Named};
+
+/// How special something is that is said about a child. The later one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// The library's own value, where nothing is said.
+    Library,
+    /// For every service of the tree.
+    Defaults,
+    /// For the children of one supervisor.
+    Children,
+    /// For the child itself, by its path or in its description.
+    Child,
+}
+
+/// Where something is said. Within a class, the later one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum By {
+    /// In code.
+    Code,
+    /// In a policy file.
+    File,
+    /// In the environment.
+    Environment,
+}
+
+/// The rank of a value: the greater one wins, and between equals the one that stands further down.
+///
+/// ```
+/// use regrow::policy::{By, Class, Rank};
+///
+/// let file_defaults = Rank { class: Class::Defaults, by: By::File };
+/// let child_in_code = Rank { class: Class::Child, by: By::Code };
+/// assert!(child_in_code > file_defaults);
+/// assert_eq!(child_in_code.to_string(), "child, code");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank {
+    /// How special it is.
+    pub class: Class,
+    /// Where it is said.
+    pub by: By,
+}
+
+impl Rank {
+    pub(crate) const LIBRARY: Self = Self { class: Class::Library, by: By::Code };
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Library => "library",
+            Self::Defaults => "defaults",
+            Self::Children => "children",
+            Self::Child => "child",
+        })
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Code => "code",
+            Self::File => "file",
+            Self::Environment => "environment",
+        })
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.class {
+            Class::Library => self.class.fmt(f),
+            class => write!(f, "{class}, {}", self.by),
+        }
+    }
+}
+
+/// The most special class in which the code says this field of a child.
+pub(crate) fn class_in_code(coded: &Coded, field: &str) -> Option<Class> {
+    [Class::Child, Class::Children, Class::Defaults].into_iter().find(|&class| is_in_code(coded, class, field))
+}
+
+/// Whether the code says this field, in exactly this class.
+pub(crate) fn is_in_code(coded: &Coded, class: Class, field: &str) -> bool {
+    let policy = |policy: Option<&Policy>| policy.is_some_and(|policy| is_in_policy(policy, field));
+    match class {
+        Class::Library => false,
+        Class::Defaults => policy(coded.defaults.tree.as_deref()),
+        Class::Children => policy(coded.defaults.siblings.as_deref()),
+        Class::Child => is_named(coded.named, field) || is_in_policy(&coded.own.spec.policy_rule(), field),
+    }
+}
+
+/// A curve, a budget, or what is said about lives that never became ready is one value in code: it says all of its fields.
+fn is_in_policy(policy: &Policy, field: &str) -> bool {
+    match field.split_once('.').map_or(field, |(group, _)| group) {
+        "delay" | "factor" | "max_delay" | "jitter" => policy.backoff.is_some(),
+        "max_restarts" | "within" => policy.budget.is_some(),
+        "reset_after" => policy.reset_after.is_some(),
+        "reset_on_ready" => policy.reset_on_ready.is_some(),
+        "reset_after_messages" => policy.reset_after_messages.is_some(),
+        "start_timeout" => policy.start_timeout.is_some(),
+        "ready" => policy.readiness.is_some(),
+        "depends_on" => policy.depends_on.is_some(),
+        "on_dependency_gone" => policy.on_dependency_gone.is_some(),
+        "health" => policy.health.is_some(),
+        "watchdog" => policy.watchdog.is_some(),
+        "on_give_up" => policy.on_give_up.is_some(),
+        "not_ready" => policy.not_ready.is_some(),
+        "rules" => policy.rules.is_some(),
+        _ => false,
+    }
+}
+
+fn is_named(named: Named, field: &str) -> bool {
+    match field {
+        "restart" => named.restart,
+        "shutdown_timeout" => named.shutdown,
+        "mailbox.capacity" => named.capacity,
+        "mailbox.overflow" => named.overflow,
+        "mailbox.on_restart" => named.on_restart,
+        "mailbox.room_wait" => named.room_wait,
+        _ => false,
+    }
+}

@@ -1,0 +1,257 @@
+//! Whether a tree is ready: which children count, which of those are not ready, and why.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Bound;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use regrow_supervisors::Health;
+use tokio::sync::Notify;
+
+use crate::dependencies::below;
+use crate::directory::Listed;
+use crate::error::Refusal;
+use crate::handle::Handle;
+use crate::slot::status::{State, Status};
+use crate::sync::lock;
+use crate::tree::{Directory, Tree};
+use crate::why::Why;
+use crate::world::World;
+
+/// The paths of the children that count.
+#[derive(Default)]
+pub(crate) struct Required {
+    paths: Mutex<BTreeSet<Arc<str>>>,
+    /// Rung when one more counts, or one less.
+    changed: Notify,
+}
+
+impl Required {
+    pub(crate) fn set(&self, path: &Arc<str>, health: Health) {
+        let has_changed = match health {
+            Health::Required => lock(&self.paths).insert(path.clone()),
+            Health::Optional => lock(&self.paths).remove(path),
+        };
+        if has_changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        lock(&self.paths).contains(path)
+    }
+
+    /// What has this path is forgotten, and everything below it.
+    pub(crate) fn forget(&self, path: &str) {
+        let has_changed = {
+            let mut paths = lock(&self.paths);
+            let before = paths.len();
+            let (first, last) = below(path);
+            let below = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let below: Vec<_> = paths.range::<str, _>(below).cloned().collect();
+            paths.remove(path);
+            for path in &below {
+                paths.remove(path);
+            }
+            paths.len() < before
+        };
+        if has_changed {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+impl World {
+    /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
+    fn missing(&self) -> Vec<(Arc<str>, Listed, Status)> {
+        let paths: Vec<_> = lock(&self.required.paths).iter().cloned().collect();
+        let listed = paths.into_iter().filter_map(|path| Some((self.directory.get(&path)?, path)));
+        let seen = listed.map(|(listed, path)| (path, listed.slot.status(), listed));
+        let is_missed = |listed: &Listed, status: Status| match status.state {
+            State::Down => listed.slot.completion().is_none(),
+            State::Waiting | State::Starting | State::Up | State::Restarting | State::Parked { .. } | State::Gone => {
+                !status.ready
+            }
+        };
+        seen.filter(|(_, status, listed)| is_missed(listed, *status)).map(|(path, seen, it)| (path, it, seen)).collect()
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_ending() && self.missing().is_empty()
+    }
+
+    /// Until all that count are ready (`true`), or one of them will not come by itself.
+    async fn readiness(&self) -> bool {
+        loop {
+            // Before anything is looked at: whatever changes after that is heard.
+            let mut ending = pin!(self.ending.begins.notified());
+            let mut changed = pin!(self.required.changed.notified());
+            ending.as_mut().enable();
+            changed.as_mut().enable();
+            let missing = self.missing();
+            let is_over = self.is_ending() || missing.iter().any(|(_, _, status)| is_gone(status.state));
+            let Some((_, listed, seen)) = missing.first().filter(|_| !is_over) else { return !is_over };
+            let mut status = listed.slot.watch();
+            if *status.borrow_and_update() == *seen {
+                tokio::select! {
+                    _ = status.changed() => {}
+                    () = ending => {}
+                    () = changed => {}
+                }
+            }
+        }
+    }
+
+    async fn missing_and_why(self: &Arc<Self>) -> Vec<Unready> {
+        let mut unready = Vec::new();
+        for (path, _, status) in self.missing() {
+            let why = self.why(&path).await.unwrap_or_else(|_| Why::unknown(path.clone(), status));
+            unready.push(Unready { path, status, why });
+        }
+        unready
+    }
+}
+
+fn is_gone(state: State) -> bool {
+    match state {
+        State::Down | State::Gone => true,
+        State::Waiting | State::Starting | State::Up | State::Restarting | State::Parked { .. } => false,
+    }
+}
+
+impl Tree {
+    /// Waits until everything that is required is ready: see [`Policy::health`](field@crate::Policy::health). Without a word about
+    /// that, the services of static and partitioned supervisors are required, and tasks and the children of dynamic
+    /// supervisors are not.
+    ///
+    /// [`start`](crate::Supervisor::start) returns when the boot is complete. Services that
+    /// [say themselves](crate::Readiness::WhenSaid) when they are ready, and those that wait for others, may not be ready
+    /// then. A service that ended normally, or is not wanted, is not waited for.
+    ///
+    /// ```
+    /// use regrow::{Child, Health, Policy, Readiness, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let http = Child::task("http", |ctx| async move {
+    ///     let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    ///     ctx.ready();
+    ///     ctx.stopping().await;
+    ///     Ok(())
+    /// });
+    /// let http = http.policy(Policy::default().readiness(Readiness::WhenSaid).health(Health::Required));
+    /// let tree = Supervisor::one_for_one("app").child(http).start().await?;
+    /// tree.ready(Duration::from_secs(5)).await?;
+    /// assert!(tree.directory().is_ready());
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// With all that are not ready, and why: when `limit` has passed, or as soon as one of them is down or gone, because
+    /// only an order brings it back, or the tree ends.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time enabled.
+    pub async fn ready(&self, limit: Duration) -> Result<(), ReadyError> {
+        let is_late = match tokio::time::timeout(limit, self.world.readiness()).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(_) => Some(limit),
+        };
+        Err(ReadyError { limit: is_late, missing: self.world.missing_and_why().await })
+    }
+}
+
+impl Directory {
+    /// Whether everything that is required is ready now, and the tree is not ending: for a readiness probe. See
+    /// [`Tree::ready`].
+    pub fn is_ready(&self) -> bool {
+        self.world().is_ready()
+    }
+
+    /// The paths of those that are required and not ready now.
+    pub fn not_ready(&self) -> Vec<Arc<str>> {
+        self.world().missing().into_iter().map(|(path, ..)| path).collect()
+    }
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Waits until the service is ready. It waits through starts, delays and restarts, without a time limit.
+    ///
+    /// # Errors
+    ///
+    /// When the service refuses messages: it is parked, down or gone. A parked one is worth another try at the time that
+    /// the error names.
+    pub async fn wait_ready(&self) -> Result<(), NotReadyError> {
+        let mut watch = self.watch();
+        loop {
+            let status = *watch.borrow_and_update();
+            if let Some(refusal) = status.state.refusal() {
+                return Err(NotReadyError { path: self.path(), refusal });
+            }
+            if status.state == State::Up && status.ready {
+                return Ok(());
+            }
+            if watch.changed().await.is_err() {
+                return Err(NotReadyError { path: self.path(), refusal: Refusal::Gone });
+            }
+        }
+    }
+}
+
+/// A tree is not ready: what [`Tree::ready`] ends with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReadyError {
+    /// The time limit that has passed; none if one of the missing services will not come by itself, or the tree ends.
+    pub limit: Option<Duration>,
+    /// All that are required and not ready.
+    pub missing: Vec<Unready>,
+}
+
+/// A service that is required and not ready.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Unready {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Where it stands.
+    pub status: Status,
+    /// Why, in words when it is displayed.
+    pub why: Why,
+}
+
+impl fmt::Display for ReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.limit {
+            Some(limit) => write!(f, "not ready after {limit:?}:")?,
+            None if self.missing.is_empty() => return f.write_str("not ready: the tree is ending"),
+            None => f.write_str("not ready, and not without an order:")?,
+        }
+        self.missing.iter().try_for_each(|unready| write!(f, " {}", unready.why))
+    }
+}
+
+impl std::error::Error for ReadyError {}
+
+/// A service that is not ready and refuses messages: what [`Handle::wait_ready`] ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotReadyError {
+    /// The service.
+    pub path: Arc<str>,
+    /// Why it refuses.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for NotReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not ready: {}", self.path, self.refusal)
+    }
+}
+
+impl std::error::Error for NotReadyError {}

@@ -1,0 +1,188 @@
+//! The time limit of a wait for room: tokio's timers in a runtime, and the clock on the wall elsewhere.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use tokio::time::{Instant as Moment, Sleep};
+
+use crate::background::keep_on_thread;
+use crate::log::line;
+use crate::room::LONG;
+use crate::runtime;
+use crate::sync::lock;
+use crate::time::later;
+
+/// When circles are looked for once more: an answer may be waited for that was not when this wait began.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What it is time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ring {
+    Look,
+    IsLong,
+    IsOver,
+}
+
+pub(super) struct Alarm {
+    clock: Clock,
+    limit: Option<Duration>,
+    /// Rings next, after this time.
+    next: Option<(Ring, Duration)>,
+}
+
+enum Clock {
+    Tokio {
+        begun: Moment,
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
+    /// The thread that waits looks itself.
+    Wall {
+        begun: Instant,
+    },
+    /// A thread of its own looks, for an executor that is not tokio's.
+    Sleeper {
+        begun: Instant,
+        sleeper: Option<Sleeper>,
+    },
+}
+
+impl Alarm {
+    pub(super) fn new(limit: Option<Duration>, is_blocking: bool) -> Self {
+        let clock = if is_blocking {
+            Clock::Wall { begun: Instant::now() }
+        } else if runtime::check().is_ok() {
+            Clock::Tokio { begun: Moment::now(), sleep: None }
+        } else {
+            Clock::Sleeper { begun: Instant::now(), sleeper: None }
+        };
+        Self { clock, limit, next: next(None, limit) }
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// When a thread that waits should look.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match (&self.clock, self.next) {
+            (Clock::Wall { begun }, Some((_, after))) => begun.checked_add(after),
+            _ => None,
+        }
+    }
+
+    /// Ready with each ring, one after the other.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ring> {
+        let Some((ring, after)) = self.next else { return Poll::Pending };
+        let rings = match &mut self.clock {
+            Clock::Tokio { begun, sleep } => {
+                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
+                let due = later(*begun, after);
+                if sleep.deadline() != due {
+                    sleep.as_mut().reset(due);
+                }
+                sleep.as_mut().poll(cx).is_ready()
+            }
+            Clock::Wall { begun } => begun.elapsed() >= after,
+            Clock::Sleeper { begun, sleeper } => {
+                let rings = begun.elapsed() >= after;
+                if !rings && let Some(due) = begun.checked_add(after) {
+                    sleeper.get_or_insert_with(Sleeper::new).wake_at(due, cx.waker());
+                }
+                rings
+            }
+        };
+        if !rings {
+            return Poll::Pending;
+        }
+        self.next = next(Some(ring), self.limit);
+        Poll::Ready(ring)
+    }
+}
+
+/// What rings after this ring, and when.
+fn next(before: Option<Ring>, limit: Option<Duration>) -> Option<(Ring, Duration)> {
+    let is_before_limit = |after: Duration| limit.is_none_or(|limit| after < limit);
+    let over = limit.map(|limit| (Ring::IsOver, limit));
+    match before {
+        None if is_before_limit(LOOK) => Some((Ring::Look, LOOK)),
+        None | Some(Ring::Look) if is_before_limit(LONG) => Some((Ring::IsLong, LONG)),
+        None | Some(Ring::Look | Ring::IsLong) => over,
+        Some(Ring::IsOver) => None,
+    }
+}
+
+/// A thread that sleeps for a future, and wakes it. It ends with the wait.
+struct Sleeper {
+    order: Arc<Mutex<Order>>,
+    thread: Option<Thread>,
+}
+
+#[derive(Default)]
+struct Order {
+    due: Option<(Instant, Waker)>,
+    is_over: bool,
+}
+
+impl Sleeper {
+    fn new() -> Self {
+        let order = Arc::new(Mutex::new(Order::default()));
+        let orders = order.clone();
+        let spawned = thread::Builder::new().name("regrow-room".into()).spawn(move || {
+            keep_on_thread("the thread that ends waits for room", || sleep(&orders));
+        });
+        match spawned {
+            Ok(thread) => Self { order, thread: Some(thread.thread().clone()) },
+            Err(error) => {
+                line!(ERROR, { error = %error }, "no thread could be started: a wait for room outside of tokio has no limit");
+                Self { order, thread: None }
+            }
+        }
+    }
+
+    fn wake_at(&self, due: Instant, waker: &Waker) {
+        let before = lock(&self.order).due.replace((due, waker.clone()));
+        drop(before);
+        self.unpark();
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        lock(&self.order).is_over = true;
+        self.unpark();
+    }
+}
+
+fn sleep(orders: &Mutex<Order>) {
+    loop {
+        let mut order = orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if order.is_over {
+            return;
+        }
+        let left = order.due.as_ref().map(|(due, _)| due.saturating_duration_since(Instant::now()));
+        match left {
+            Some(Duration::ZERO) => {
+                let due = order.due.take();
+                drop(order);
+                due.into_iter().for_each(|(_, waker)| waker.wake());
+            }
+            Some(left) => {
+                drop(order);
+                thread::park_timeout(left);
+            }
+            None => {
+                drop(order);
+                thread::park();
+            }
+        }
+    }
+}

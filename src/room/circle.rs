@@ -1,0 +1,117 @@
+//! Which incarnation waits for room where, and the circles that would close.
+//!
+//! An incarnation that waits for room in a mailbox goes on when the incarnation that lives there takes a message, which it
+//! does when it goes on itself. So waits lead from incarnation to incarnation. One that leads back to where it began would
+//! never end: it is refused before it stands.
+//!
+//! Only a wait is noted, so this costs nothing when there is room. The last step of a circle may also be an answer: the
+//! incarnation that is waited for awaits a call that is queued or in hand where the sender lives. Other circles through
+//! answers are not seen; their waits for room have a limit.
+//!
+//! Invariant: no lock of a slot is taken under that of a list of rooms, and nothing is dropped under it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use crate::current;
+use crate::port::Port;
+use crate::slot::AnySlot;
+use crate::sync::lock;
+
+/// The mailboxes in which one incarnation waits for room.
+#[derive(Default)]
+pub(crate) struct Rooms(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    waits: Vec<RoomWait>,
+    /// Counts those that there ever were.
+    number: u64,
+}
+
+/// One wait for room.
+#[derive(Clone)]
+pub(crate) struct RoomWait {
+    number: u64,
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) since: Instant,
+}
+
+impl Rooms {
+    fn enter(&self, slot: Arc<dyn AnySlot>) -> u64 {
+        let mut list = lock(&self.0);
+        list.number += 1;
+        let number = list.number;
+        list.waits.push(RoomWait { number, slot, since: Instant::now() });
+        number
+    }
+
+    fn leave(&self, number: u64) {
+        let left = {
+            let mut list = lock(&self.0);
+            let at = list.waits.iter().position(|wait| wait.number == number);
+            at.map(|at| list.waits.remove(at))
+        };
+        drop(left);
+    }
+
+    /// Where it waits, oldest first.
+    pub(crate) fn waits(&self) -> Vec<RoomWait> {
+        lock(&self.0).waits.clone()
+    }
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rooms").field("waits", &lock(&self.0).waits.len()).finish()
+    }
+}
+
+/// A wait for room that is noted. Dropping it is the end of it.
+pub(super) struct Entry {
+    port: Arc<Port>,
+    slot: Arc<dyn AnySlot>,
+    number: u64,
+}
+
+impl Entry {
+    pub(super) fn new(port: Arc<Port>, slot: Arc<dyn AnySlot>) -> Self {
+        let number = port.rooms_or_new().enter(slot.clone());
+        Self { port, slot, number }
+    }
+
+    /// Whether the code that runs is that of the incarnation that it was noted for.
+    pub(super) fn is_of_caller(&self) -> bool {
+        current::is(|port| std::ptr::eq(port, &*self.port))
+    }
+
+    /// The path of the one that waits.
+    pub(super) fn path(&self) -> Option<Arc<str>> {
+        self.port.home().map(|home| home.path())
+    }
+
+    /// Whether the incarnation that is waited for waits for this one: for room, over any number of others, and the last of
+    /// them maybe for an answer.
+    pub(super) fn closes_circle(&self) -> bool {
+        let (mut seen, mut next) = (Vec::<Arc<Port>>::new(), vec![self.slot.clone()]);
+        while let Some(slot) = next.pop() {
+            let Some(tenant) = slot.life().tenant() else { continue };
+            if Arc::ptr_eq(&tenant, &self.port) {
+                return true;
+            }
+            if !seen.iter().any(|known| Arc::ptr_eq(known, &tenant)) {
+                next.extend(tenant.room_waits().into_iter().map(|wait| wait.slot));
+                seen.push(tenant);
+            }
+        }
+        self.port.home().is_some_and(|home| home.owes_answer_to(&seen))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.port.rooms_or_new().leave(self.number);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a mailbox refuses beside what its state does: everything while its service is terminated, and waits of some callers
+//! while its group is stopped.
+//!
+//! Invariant: only calls that can be given back as *never ran* are ended; everything else that is queued stays so.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::current;
+use crate::error::Refusal;
+use crate::slot::Slot;
+use crate::slot::queue::{Back, Envelope, Shed};
+use crate::sync::lock;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Bar {
+    /// Its service is terminated by an order.
+    Dismissed,
+    /// Its service was stopped together with others below this supervisor.
+    Withdrawn(Arc<str>),
+}
+
+impl<M> Back<M> {
+    /// Why a message is refused; `waits`: its sender would wait, for an answer or for room.
+    pub(crate) fn refusal(&self, waits: bool) -> Option<Refusal> {
+        let refusal = self.state.refusal();
+        if self.bar.is_none() || refusal.is_some() {
+            return refusal;
+        }
+        self.barred(waits)
+    }
+
+    #[cold]
+    fn barred(&self, waits: bool) -> Option<Refusal> {
+        match self.bar.as_ref()? {
+            Bar::Dismissed => Some(Refusal::Stopping),
+            Bar::Withdrawn(supervisor) => {
+                let is_below = waits && current::caller(|port| port.is_below(supervisor)) == Some(true);
+                is_below.then_some(Refusal::StoppedWithGroup)
+            }
+        }
+    }
+
+    /// Takes out the calls of these callers.
+    fn hand_back_all(
+        &mut self,
+        queue: VecDeque<Envelope<M>>,
+        is_one: impl Fn(usize) -> bool,
+        shed: &mut Vec<Shed<M>>,
+    ) -> VecDeque<Envelope<M>> {
+        let mut kept = VecDeque::with_capacity(queue.len());
+        for envelope in queue {
+            if !is_one(caller(&envelope)) {
+                kept.push_back(envelope);
+                continue;
+            }
+            match self.hand_back(envelope) {
+                Ok(handed_back) => shed.push(handed_back),
+                Err(envelope) => kept.push_back(envelope),
+            }
+        }
+        kept
+    }
+}
+
+fn caller<M>(envelope: &Envelope<M>) -> usize {
+    envelope.call.as_ref().map_or(0, |call| call.caller())
+}
+
+impl<M: Send + 'static> Slot<M> {
+    pub(super) fn set_bar(&self, bar: Option<Bar>) {
+        let mut freed = self.freed();
+        let before = {
+            let mut front = lock(&self.front);
+            let mut back = lock(&self.back);
+            if let Some(Bar::Dismissed) = bar {
+                self.refuse_line(&mut front, Refusal::Stopping, &mut freed);
+            }
+            std::mem::replace(&mut back.bar, bar)
+        };
+        drop(before);
+        freed.tell();
+    }
+
+    /// Refuses waits from below `supervisor`, and ends calls from there that are queued. `is_below` knows the numbers of the
+    /// supervisors there; it is asked without a lock.
+    pub(super) fn withdraw_from(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
+        // First, so that no such call comes behind the look at the queue.
+        self.set_bar(Some(Bar::Withdrawn(supervisor.clone())));
+        let mut callers: Vec<_> = {
+            let front = lock(&self.front);
+            let back = lock(&self.back);
+            let queued = front.batch.iter().chain(&back.queue).map(caller);
+            queued.chain(front.line.callers()).filter(|caller| *caller != 0).collect()
+        };
+        callers.retain(|caller| is_below(*caller));
+        if callers.is_empty() {
+            return;
+        }
+        let (mut shed, mut freed) = (Vec::new(), self.freed());
+        {
+            let mut front = lock(&self.front);
+            let mut back = lock(&self.back);
+            let is_one = |caller: usize| callers.contains(&caller);
+            let mut batch = std::mem::take(&mut front.batch);
+            // One that has begun to run before is not given back.
+            let begun = if front.tries.have_begun() { batch.pop_front() } else { None };
+            front.batch = back.hand_back_all(batch, is_one, &mut shed);
+            if let Some(begun) = begun {
+                front.batch.push_front(begun);
+            }
+            let queue = std::mem::take(&mut back.queue);
+            back.queue = back.hand_back_all(queue, is_one, &mut shed);
+            self.front_len.store(front.batch.len(), Ordering::Release);
+            self.refuse_in_line(&mut front, is_one, Refusal::StoppedWithGroup, &mut freed);
+            self.let_in(&mut front, &mut back, &mut freed);
+        }
+        self.settle(shed);
+        freed.tell();
+    }
+}

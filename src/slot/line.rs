@@ -1,0 +1,290 @@
+//! The senders that wait for room in a mailbox: one behind the other, each with its message.
+//!
+//! The mailbox takes the message of the first in line as soon as a place is free, in the same hold of the locks in which it
+//! becomes free. So nothing that comes later gets that place, and a sender that stops waiting has either still its message,
+//! or has none: there is no promise that could be lost with it.
+//!
+//! Invariants:
+//! 1. Whenever the lock of the back is held, a mailbox with a line has no room, also by the count of `Slot::front_len`.
+//! 2. A line stands only in a state in which the mailbox takes messages. One that is left refuses all of it.
+//! 3. Order of locking: front, back, place. No waker runs and nothing of the user's is dropped under any of them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::current;
+use crate::error::Refusal;
+use crate::port::Port;
+use crate::slot::Slot;
+use crate::slot::queue::{Back, Envelope, Front};
+use crate::sync::lock;
+
+/// A sender's place in the line.
+pub(crate) struct Place<M> {
+    standing: Mutex<Standing<M>>,
+    /// The number of the supervisor of the incarnation that waits; 0 where none does.
+    caller: usize,
+}
+
+enum Standing<M> {
+    Waits(Envelope<M>, Waker),
+    /// The mailbox has taken the message.
+    LetIn,
+    Refused(Refusal, Envelope<M>),
+    /// The sender has taken its message back, or knows what became of it.
+    Left,
+}
+
+/// How a sender stands that waits for room.
+pub(crate) enum Look<M> {
+    Waits,
+    LetIn,
+    Refused(Refusal, Envelope<M>),
+}
+
+impl<M> Place<M> {
+    /// How it stands. `waker` is called when that changes.
+    pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
+        let mut standing = lock(&self.standing);
+        if let Standing::Waits(_, known) = &mut *standing {
+            let before = (!known.will_wake(waker)).then(|| std::mem::replace(known, waker.clone()));
+            drop(standing);
+            drop(before);
+            return Look::Waits;
+        }
+        match std::mem::replace(&mut *standing, Standing::Left) {
+            Standing::LetIn => Look::LetIn,
+            Standing::Refused(refusal, envelope) => Look::Refused(refusal, envelope),
+            Standing::Waits(..) | Standing::Left => unreachable!("a sender that knows its outcome does not look again"),
+        }
+    }
+
+    /// Takes the message; `None` if the sender has left.
+    fn let_in(&self) -> Option<(Envelope<M>, Waker)> {
+        self.take(Standing::LetIn)
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Option<Waker> {
+        let mut standing = lock(&self.standing);
+        match std::mem::replace(&mut *standing, Standing::Left) {
+            Standing::Waits(envelope, waker) => {
+                *standing = Standing::Refused(refusal, envelope);
+                Some(waker)
+            }
+            other => {
+                *standing = other;
+                None
+            }
+        }
+    }
+
+    fn take(&self, then: Standing<M>) -> Option<(Envelope<M>, Waker)> {
+        let mut standing = lock(&self.standing);
+        match std::mem::replace(&mut *standing, then) {
+            Standing::Waits(envelope, waker) => Some((envelope, waker)),
+            other => {
+                let unused = std::mem::replace(&mut *standing, other);
+                debug_assert!(!matches!(unused, Standing::Waits(..) | Standing::Refused(..)), "it holds no message");
+                None
+            }
+        }
+    }
+}
+
+/// The line: made by the first sender that waits, and gone with the last.
+pub(crate) struct Line<M>(Option<Box<Queue<M>>>);
+
+struct Queue<M> {
+    places: VecDeque<Arc<Place<M>>>,
+    /// How many of them the senders have left. They are taken out when they are many.
+    left: usize,
+    /// When the log was last told of senders that have no path.
+    told: Option<Instant>,
+}
+
+impl<M> Line<M> {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The callers that stand in it.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().flat_map(|queue| queue.places.iter().map(|place| place.caller))
+    }
+
+    /// How many wait.
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.places.len() - queue.left)
+    }
+
+    fn push(&mut self, place: Arc<Place<M>>) {
+        let queue = self.0.get_or_insert_with(|| Box::new(Queue { places: VecDeque::new(), left: 0, told: None }));
+        queue.places.push_back(place);
+    }
+
+    /// The message of the first sender that still waits.
+    fn first(&mut self) -> Option<(Envelope<M>, Waker)> {
+        let queue = self.0.as_mut()?;
+        let mut first = None;
+        while first.is_none()
+            && let Some(place) = queue.places.pop_front()
+        {
+            first = place.let_in();
+            queue.left -= usize::from(first.is_none());
+        }
+        self.close_up();
+        first
+    }
+
+    /// One has left.
+    fn note_left(&mut self) {
+        let Some(queue) = &mut self.0 else { return };
+        queue.left += 1;
+        if queue.left > queue.places.len() / 2 {
+            queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
+            queue.left = 0;
+        }
+        self.close_up();
+    }
+
+    fn close_up(&mut self) {
+        if self.0.as_ref().is_some_and(|queue| queue.places.len() == queue.left) {
+            self.0 = None;
+        }
+    }
+}
+
+/// Senders that have been let in or refused, and are to be woken when no lock is held.
+///
+/// A pump that is busy wakes them when it next lets others have a turn.
+#[derive(Default)]
+pub(crate) struct Freed {
+    wakers: Vec<Waker>,
+    /// The incarnation that sleeps, and has mail now.
+    port: Option<Arc<Port>>,
+}
+
+impl Freed {
+    pub(crate) fn tell(&mut self) {
+        if !self.wakers.is_empty() {
+            self.wakers.drain(..).for_each(Waker::wake);
+        }
+        if let Some(port) = self.port.take() {
+            port.wake();
+        }
+    }
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+/// What became of a sender that came to the end of the line.
+pub(crate) enum Joined<M> {
+    Waits(Arc<Place<M>>),
+    /// There was room after all.
+    Accepted,
+    Refused(Refusal, Envelope<M>),
+}
+
+impl<M: Send + 'static> Slot<M> {
+    /// Stands in line for room, or is let in at once.
+    pub(crate) fn join_line(&self, envelope: Envelope<M>, waker: &Waker) -> Joined<M> {
+        let waker = waker.clone();
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        if let Some(refusal) = back.refusal(true) {
+            return Joined::Refused(refusal, envelope);
+        }
+        if back.has_room(front.batch.len()) {
+            let port = back.accept(envelope);
+            drop((back, front));
+            if let Some(port) = port {
+                port.wake();
+            }
+            return Joined::Accepted;
+        }
+        let (standing, caller) = (Mutex::new(Standing::Waits(envelope, waker)), current::supervisor());
+        let place = Arc::new(Place { standing, caller });
+        front.line.push(place.clone());
+        Joined::Waits(place)
+    }
+
+    /// Takes the message back, unless the mailbox has taken it or its sender has been refused.
+    pub(crate) fn leave_line(&self, place: &Place<M>) -> Option<Envelope<M>> {
+        let taken = {
+            let mut front = lock(&self.front);
+            let taken = place.take(Standing::Left);
+            if taken.is_some() {
+                front.line.note_left();
+            }
+            taken
+        };
+        taken.map(|(envelope, _waker)| envelope)
+    }
+
+    /// How many senders wait for room.
+    pub(crate) fn waiting_for_room(&self) -> usize {
+        lock(&self.front).line.len()
+    }
+
+    /// Whether the log is to be told of a sender that has no path: once in so long for all of them.
+    pub(crate) fn is_to_be_told(&self, pause: Duration) -> bool {
+        let (now, mut front) = (Instant::now(), lock(&self.front));
+        let Some(queue) = &mut front.line.0 else { return true };
+        let is_due = queue.told.is_none_or(|told| now.saturating_duration_since(told) >= pause);
+        if is_due {
+            queue.told = Some(now);
+        }
+        is_due
+    }
+
+    /// Lets in as many as there is room for (invariant 1).
+    pub(super) fn let_in(&self, front: &mut Front<M>, back: &mut Back<M>, freed: &mut Freed) {
+        while !front.line.is_empty() && back.has_room(front.batch.len()) {
+            let Some((envelope, waker)) = front.line.first() else { return };
+            freed.wakers.push(waker);
+            if let Some(port) = back.accept(envelope) {
+                freed.port = Some(port);
+            }
+        }
+    }
+
+    /// Refuses all that stand in line (invariant 2).
+    pub(super) fn refuse_line(&self, front: &mut Front<M>, refusal: Refusal, freed: &mut Freed) {
+        if let Some(queue) = front.line.0.take() {
+            freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
+        }
+    }
+
+    /// Refuses those that stand in line for these callers.
+    pub(super) fn refuse_in_line(
+        &self,
+        front: &mut Front<M>,
+        is_one: impl Fn(usize) -> bool,
+        refusal: Refusal,
+        freed: &mut Freed,
+    ) {
+        let Some(queue) = &mut front.line.0 else { return };
+        let refused = queue.places.iter().filter(|place| is_one(place.caller));
+        freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
+        queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
+        queue.left = 0;
+        front.line.close_up();
+    }
+
+    /// To be told of places that become free.
+    pub(crate) fn freed(&self) -> Freed {
+        Freed::default()
+    }
+}

@@ -1,0 +1,191 @@
+//! Which child of a supervisor is stopped before which, because something below the one depends on something below the other.
+//!
+//! Invariant: a dependency of one service on another counts at one supervisor, at which their paths part. Two children that
+//! depend on each other themselves are known to the machine by their specs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::log::line;
+use crate::supervisor::driver::Driver;
+use crate::sync::lock;
+
+/// The dependencies of a tree, as they are in force.
+#[derive(Debug, Default)]
+pub(crate) struct StopOrder {
+    said: Mutex<Said>,
+    /// Counts the changes of what a supervisor has to heed; 0: nothing was ever said.
+    changes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    /// Path to the paths that it depends on.
+    dependencies: HashMap<Arc<str>, Vec<Arc<str>>>,
+    /// Supervisor to pairs of its children, each with the number of dependencies behind it.
+    pairs: HashMap<Box<str>, BTreeMap<Pair, usize>>,
+}
+
+/// The names of a child, and of one that is stopped after it.
+pub(crate) type Pair = (Box<str>, Box<str>);
+
+impl StopOrder {
+    /// Takes these paths for those that the service at `path` depends on.
+    pub(crate) fn set(&self, path: &Arc<str>, dependencies: Vec<Arc<str>>) {
+        if dependencies.is_empty() && self.changes.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut said = lock(&self.said);
+        let before = said.dependencies.get(path).cloned().unwrap_or_default();
+        if before == dependencies {
+            return;
+        }
+        for dependency in &dependencies {
+            said.add(path, dependency);
+        }
+        for dependency in &before {
+            said.take_back(path, dependency);
+        }
+        if dependencies.is_empty() {
+            said.dependencies.remove(path);
+        } else {
+            said.dependencies.insert(path.clone(), dependencies);
+        }
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Nothing has this path any more.
+    pub(crate) fn forget(&self, path: &Arc<str>) {
+        self.set(path, Vec::new());
+    }
+
+    /// A number that grows with each change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Which children of this supervisor are stopped before which.
+    pub(crate) fn pairs(&self, supervisor: &str) -> Vec<Pair> {
+        lock(&self.said).pairs.get(supervisor).map(|pairs| pairs.keys().cloned().collect()).unwrap_or_default()
+    }
+}
+
+impl Said {
+    fn add(&mut self, dependent: &str, dependency: &str) {
+        if let Some((supervisor, pair)) = parting(dependent, dependency) {
+            *self.pairs.entry(supervisor.into()).or_default().entry(pair).or_default() += 1;
+        }
+    }
+
+    fn take_back(&mut self, dependent: &str, dependency: &str) {
+        let Some((supervisor, pair)) = parting(dependent, dependency) else { return };
+        let Some(pairs) = self.pairs.get_mut(supervisor) else { return };
+        if let Some(count) = pairs.get_mut(&pair) {
+            *count -= 1;
+            if *count == 0 {
+                pairs.remove(&pair);
+            }
+        }
+        if pairs.is_empty() {
+            self.pairs.remove(supervisor);
+        }
+    }
+}
+
+/// The supervisor at which two paths part, and the names of its children that lead there. `None` for two siblings, which
+/// their supervisor knows by itself, and where one path is below the other.
+fn parting<'a>(a: &'a str, b: &str) -> Option<(&'a str, Pair)> {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let end = a.as_bytes()[..same].iter().rposition(|byte| *byte == b'/')?;
+    let (a_rest, b_rest) = (&a[end + 1..], &b[end + 1..]);
+    let first = |rest: &str| rest.split('/').next().unwrap_or_default().into();
+    let (a_first, b_first): Pair = (first(a_rest), first(b_rest));
+    let are_siblings = *a_first == *a_rest && *b_first == *b_rest;
+    (a_first != b_first && !are_siblings).then_some((&a[..end], (a_first, b_first)))
+}
+
+/// What a driver has told its machine.
+#[derive(Debug, Default)]
+pub(crate) struct Heeded {
+    changes: u64,
+    pairs: Vec<Pair>,
+    circles: Vec<String>,
+}
+
+impl Driver {
+    /// Tells the machine which children are stopped before which, where that has changed. To be called before it is told
+    /// anything that it might stop children for.
+    pub(crate) fn heed_stop_order(&mut self) {
+        let changes = self.world.stop_order.changes();
+        if changes == self.heeded.changes {
+            return;
+        }
+        self.heeded.changes = changes;
+        let pairs = self.world.stop_order.pairs(&self.plan.path);
+        if pairs == self.heeded.pairs {
+            return;
+        }
+        let key = |name: &str| self.machine.find(name);
+        let known = pairs.iter().filter_map(|(a, b)| Some((key(a)?, key(b)?))).collect();
+        let circles = self.machine.set_stop_order(known);
+        self.heeded.pairs = pairs;
+        let names = |circle: &Vec<_>| {
+            let names = circle.iter().chain(circle.first()).filter_map(|key| Some(self.machine.spec(*key)?.id()));
+            names.collect::<Vec<_>>().join(" -> ")
+        };
+        let circles: Vec<_> = circles.iter().map(names).collect();
+        for circle in circles.iter().filter(|circle| !self.heeded.circles.contains(circle)) {
+            line!(
+                WARN,
+                { path = %self.plan.path, circle },
+                "services below these children depend on each other in a circle: the children are stopped in the reverse \
+                 of their start order"
+            );
+        }
+        self.heeded.circles = circles;
+    }
+
+    /// A name may mean another child than before.
+    pub(crate) fn heed_stop_order_anew(&mut self) {
+        if !self.heeded.pairs.is_empty() {
+            (self.heeded.changes, self.heeded.pairs) = (0, Vec::new());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parted(a: &str, b: &str) -> Option<String> {
+        parting(a, b).map(|(supervisor, (a, b))| format!("{supervisor}: {a} before {b}"))
+    }
+
+    #[test]
+    fn a_dependency_counts_where_the_paths_part() {
+        assert_eq!(parted("app/a/x", "app/b/y").as_deref(), Some("app: a before b"));
+        assert_eq!(parted("app/web", "app/b/y/z").as_deref(), Some("app: web before b"));
+        assert_eq!(parted("app/a/b/x", "app/a/bb").as_deref(), Some("app/a: b before bb"));
+        assert_eq!(parted("app/é/x", "app/è").as_deref(), Some("app: é before è"));
+        for (a, b) in [("app/a", "app/b"), ("app/a/x", "app/a"), ("app/a", "app/a/x"), ("app/a", "app/a")] {
+            assert_eq!(parted(a, b), None, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_pair_holds_as_long_as_one_dependency_is_behind_it() {
+        let order = StopOrder::default();
+        let (x, y): (Arc<str>, Arc<str>) = ("app/a/x".into(), "app/a/y".into());
+        order.set(&x, vec!["app/b".into()]);
+        order.set(&y, vec!["app/b".into(), "app/a/x".into()]);
+        assert_eq!(order.pairs("app"), [("a".into(), "b".into())]);
+        assert!(order.pairs("app/a").is_empty(), "siblings know each other");
+        order.forget(&x);
+        assert_eq!(order.pairs("app").len(), 1);
+        order.set(&y, vec!["app/c/z".into()]);
+        assert_eq!(order.pairs("app"), [("a".into(), "c".into())]);
+        order.forget(&y);
+        assert!(order.pairs("app").is_empty());
+    }
+}

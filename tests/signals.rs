@@ -125,10 +125,10 @@ mod tests {
     fn the_story_from_the_signal_to_the_end_is_told_at_info() {
         let mut program = Program::run("slow");
         program.says("ready").signal("TERM").exits(0).said(&[
-            "INFO regrow::until_signal: signal received path=shop signal=\"SIGTERM\"",
-            "INFO regrow::until_signal: stopping path=shop children=2",
+            "INFO regrow: signal received path=shop signal=\"SIGTERM\"",
+            "INFO regrow: stopping path=shop children=2",
             "child took long to stop path=shop/slow",
-            "INFO regrow::until_signal: tree ended path=shop exit.kind=\"shutdown\"",
+            "INFO regrow: tree ended path=shop exit.kind=\"shutdown\"",
             "report: ended (shutdown) after 1.",
         ]);
         program.never_said("took long to stop path=shop/quick");
@@ -138,14 +138,14 @@ mod tests {
     fn a_stop_in_which_a_child_had_to_be_killed_is_no_error_but_not_clean() {
         let mut program = Program::run("unclean");
         program.says("ready").signal("TERM").exits(0);
-        program.said(&["WARN regrow::until_signal: tree ended, but not as asked"]);
+        program.said(&["WARN regrow: tree ended, but not as asked"]);
         program.said(&["clean: false; report: ended (shutdown) after"]);
         assert!(program.last().ends_with("; killed: shop/hangs"), "{:#?}", program.heard);
     }
 
     fn a_stop_that_reaches_its_limit_kills_and_exits_with_status_1() {
         let mut program = Program::run("limited");
-        program.says("ready").signal("TERM").exits(1).said(&["WARN regrow::until_signal: the limit is reached"]);
+        program.says("ready").signal("TERM").exits(1).said(&["WARN regrow: the limit is reached"]);
         assert!(program.last().starts_with("Error: the tree `shop` ended (killed) after "), "{:#?}", program.heard);
         assert!(program.last().ends_with("; killed: shop/hangs; killed before it was asked: shop/elder"));
     }
@@ -181,9 +181,9 @@ mod tests {
     fn a_drain_turns_readiness_off_and_serves_on_before_the_stop() {
         let mut program = Program::run("drains");
         program.says("serving: ready").signal("TERM").exits(0);
-        program.said(&["draining: readiness is off", "serving: not ready", "until_signal: stopping", "tree ended"]);
+        program.said(&["draining: readiness is off", "serving: not ready", "regrow: stopping", "tree ended"]);
         let drained = program.heard.iter().position(|line| line.contains("draining: readiness")).unwrap();
-        let stopping = program.heard.iter().position(|line| line.contains("until_signal: stopping")).unwrap();
+        let stopping = program.heard.iter().position(|line| line.contains("regrow: stopping")).unwrap();
         assert!(stopping > drained + 3, "it served on: {:#?}", program.heard);
     }
 

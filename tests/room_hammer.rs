@@ -65,7 +65,7 @@ async fn fire(handle: Handle<Shot>, sender: u64, mut rng: Rng) {
             }
             6 => drop(handle.call(ask).await),
             _ => match handle.send(Shot::Note(sender, number)).await.map_err(|error| error.refusal()) {
-                Ok(()) | Err(Refusal::Down | Refusal::Gone | Refusal::Full) => {}
+                Ok(()) | Err(Refusal::Stopping | Refusal::Down | Refusal::Gone | Refusal::Full) => {}
                 Err(refusal) => panic!("{refusal}"),
             },
         }
@@ -76,7 +76,7 @@ async fn fire(handle: Handle<Shot>, sender: u64, mut rng: Rng) {
 async fn trouble(tree: Arc<Tree>, handle: Handle<Shot>, is_over: Arc<AtomicBool>, mut rng: Rng) {
     let app = tree.supervisor("app").unwrap();
     while !is_over.load(Ordering::Relaxed) {
-        match rng.u8(..6) {
+        match rng.u8(..24) {
             0 => drop(handle.kill()),
             1 => {
                 app.terminate_child("target").await.unwrap();

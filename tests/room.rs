@@ -120,16 +120,16 @@ async fn a_cast_that_drops_the_oldest_makes_its_own_place_and_takes_none_from_th
 }
 
 #[tokio::test]
-async fn senders_in_line_are_refused_with_their_messages_when_the_service_goes_down() {
+async fn senders_in_line_are_refused_with_their_messages_when_the_service_is_terminated() {
     let (tree, handle, _held) = full(worker("worker").shutdown(Shutdown::Kill)).await;
     let mut send = Box::pin(handle.send(parcel(1)));
     let mut call = handle.call(|reply| answers(reply, 1));
     assert!(is_waiting(&mut send).await && is_waiting(&mut call).await);
     soon(tree.supervisor("app").unwrap().terminate_child("worker")).await.unwrap();
     let error = soon(send).await.unwrap_err();
-    assert!(error.refusal() == Refusal::Down && matches!(error.into_message(), Job::Keep(_)));
+    assert!(error.refusal() == Refusal::Stopping && matches!(error.into_message(), Job::Keep(_)));
     let error = soon(call).await.unwrap_err();
-    assert!(matches!(&error, CallError::Refused(error) if error.refusal() == Refusal::Down), "{error:?}");
+    assert!(matches!(&error, CallError::Refused(error) if error.refusal() == Refusal::Stopping), "{error:?}");
     assert!(error.into_message().is_some());
 }
 

@@ -44,10 +44,14 @@ impl Service for Target {
 }
 
 /// Sends its numbers in order, in ways drawn by chance, and awaits each before the next.
-async fn fire(handle: Handle<Shot>, sender: u64, mut rng: Rng) {
+async fn fire(handle: Handle<Shot>, sender: u64, is_terminated: Arc<AtomicBool>, mut rng: Rng) {
     for number in 0..EACH {
         // Else they would have fired all they have while it is down.
         drop(handle.watch().wait_for(|status| status.state != State::Down).await);
+        // Most wait until it takes messages again, and some try meanwhile.
+        while is_terminated.load(Ordering::Relaxed) && rng.u8(..64) != 0 {
+            tokio::task::yield_now().await;
+        }
         let ask = move |reply| Shot::Ask(sender, number, reply);
         match rng.u8(..8) {
             0 => drop(handle.cast(Shot::Note(sender, number))),
@@ -65,7 +69,7 @@ async fn fire(handle: Handle<Shot>, sender: u64, mut rng: Rng) {
             }
             6 => drop(handle.call(ask).await),
             _ => match handle.send(Shot::Note(sender, number)).await.map_err(|error| error.refusal()) {
-                Ok(()) | Err(Refusal::Down | Refusal::Gone | Refusal::Full) => {}
+                Ok(()) | Err(Refusal::Stopping | Refusal::Down | Refusal::Gone | Refusal::Full) => {}
                 Err(refusal) => panic!("{refusal}"),
             },
         }
@@ -73,18 +77,26 @@ async fn fire(handle: Handle<Shot>, sender: u64, mut rng: Rng) {
 }
 
 /// Kills the service, terminates it and brings it back, until it is told that it is enough.
-async fn trouble(tree: Arc<Tree>, handle: Handle<Shot>, is_over: Arc<AtomicBool>, mut rng: Rng) {
+async fn trouble(
+    tree: Arc<Tree>,
+    handle: Handle<Shot>,
+    is_terminated: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
+    mut rng: Rng,
+) {
     let app = tree.supervisor("app").unwrap();
     while !is_over.load(Ordering::Relaxed) {
-        match rng.u8(..6) {
+        match rng.u8(..24) {
             0 => drop(handle.kill()),
             1 => {
+                is_terminated.store(true, Ordering::Relaxed);
                 app.terminate_child("target").await.unwrap();
                 tokio::task::yield_now().await;
                 match app.restart_child("target").await {
                     Ok(_) | Err(ManageError::Running { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
+                is_terminated.store(false, Ordering::Relaxed);
             }
             _ => tokio::task::yield_now().await,
         }
@@ -104,11 +116,12 @@ async fn nothing_is_lost_overtaken_or_left_waiting_whatever_senders_and_the_serv
         let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).start().await.unwrap();
         let handle: Handle<Shot> = tree.lookup("app/target").unwrap();
         let tree = Arc::new(tree);
-        let is_over = Arc::new(AtomicBool::new(false));
-        let trouble = tokio::spawn(trouble(tree.clone(), handle.clone(), is_over.clone(), rng.fork()));
+        let (is_terminated, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let trouble =
+            tokio::spawn(trouble(tree.clone(), handle.clone(), is_terminated.clone(), is_over.clone(), rng.fork()));
         let mut senders = JoinSet::new();
         for sender in 0..SENDERS {
-            senders.spawn(fire(handle.clone(), sender, rng.fork()));
+            senders.spawn(fire(handle.clone(), sender, is_terminated.clone(), rng.fork()));
         }
         let all = async { while senders.join_next().await.is_some_and(|sender| sender.is_ok()) {} };
         tokio::time::timeout(Duration::from_secs(60), all).await.unwrap_or_else(|_| panic!("seed {seed} hangs"));

@@ -54,7 +54,7 @@ async fn the_log_tells_of_a_long_wait_once_and_of_a_short_one_not_at_all() {
     tokio::time::sleep(Duration::from_millis(1400)).await;
     assert_eq!(said(), [""; 0]);
     tokio::time::sleep(SEC).await;
-    let line = "WARN waits for room in the mailbox of a peer path=app/a peer=app/b waiting=1 waited_ms=1000";
+    let line = "WARN child waits for room in the mailbox of a peer path=app/a peer=app/b waiting=1 waited_ms=1000";
     assert_eq!(said(), [line]);
     tokio::time::sleep(10 * SEC).await;
     assert_eq!(said(), [""; 0]);

@@ -1,13 +1,12 @@
 //! Whether a tree is ready: which children count, which of those are not ready, and why.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow_supervisors::Health;
 use tokio::sync::Notify;
 
 use crate::dependencies::below;
@@ -20,27 +19,58 @@ use crate::tree::{Directory, Tree};
 use crate::why::Why;
 use crate::world::World;
 
-/// The paths of the children that count.
+/// Why a child counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Its policy says so.
+    BySaying,
+    /// Nothing is said of it: it does if its supervisor does.
+    WithItsSupervisor,
+}
+
+/// The paths of the children that may count.
 #[derive(Default)]
 pub(crate) struct Required {
-    paths: Mutex<BTreeSet<Arc<str>>>,
-    /// Rung when one more counts, or one less.
+    paths: Mutex<BTreeMap<Arc<str>, Counts>>,
+    /// Rung when one more counts, or one less, and when one goes down.
     changed: Notify,
 }
 
 impl Required {
-    pub(crate) fn set(&self, path: &Arc<str>, health: Health) {
-        let has_changed = match health {
-            Health::Required => lock(&self.paths).insert(path.clone()),
-            Health::Optional => lock(&self.paths).remove(path),
+    pub(crate) fn set(&self, path: &Arc<str>, counts: Option<Counts>) {
+        let before = match counts {
+            Some(counts) => lock(&self.paths).insert(path.clone(), counts),
+            None => lock(&self.paths).remove(path),
         };
-        if has_changed {
+        if before != counts {
             self.changed.notify_waiters();
         }
     }
 
-    pub(crate) fn contains(&self, path: &str) -> bool {
-        lock(&self.paths).contains(path)
+    /// A child is down: those that wait for all to be ready look again.
+    pub(crate) fn ring(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
+    fn all(&self) -> Vec<Arc<str>> {
+        let paths = lock(&self.paths);
+        let counts = |path: &str| {
+            let mut path = path;
+            loop {
+                match paths.get(path) {
+                    None => return false,
+                    Some(Counts::BySaying) => return true,
+                    Some(Counts::WithItsSupervisor) => {}
+                }
+                match path.rsplit_once('/') {
+                    Some((above, _)) if above.contains('/') => path = above,
+                    // The root counts.
+                    Some(_) | None => return true,
+                }
+            }
+        };
+        paths.keys().filter(|path| counts(path)).cloned().collect()
     }
 
     /// What has this path is forgotten, and everything below it.
@@ -50,7 +80,7 @@ impl Required {
             let before = paths.len();
             let (first, last) = below(path);
             let below = (Bound::Included(&*first), Bound::Excluded(&*last));
-            let below: Vec<_> = paths.range::<str, _>(below).cloned().collect();
+            let below: Vec<_> = paths.range::<str, _>(below).map(|(path, _)| path.clone()).collect();
             paths.remove(path);
             for path in &below {
                 paths.remove(path);
@@ -66,8 +96,7 @@ impl Required {
 impl World {
     /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
     fn missing(&self) -> Vec<(Arc<str>, Listed, Status)> {
-        let paths: Vec<_> = lock(&self.required.paths).iter().cloned().collect();
-        let listed = paths.into_iter().filter_map(|path| Some((self.directory.get(&path)?, path)));
+        let listed = self.required.all().into_iter().filter_map(|path| Some((self.directory.get(&path)?, path)));
         let seen = listed.map(|(listed, path)| (path, listed.slot.status(), listed));
         let is_missed = |listed: &Listed, status: Status| match status.state {
             State::Down => listed.slot.completion().is_none(),

@@ -90,8 +90,11 @@ impl Tree {
 
     /// Kills everything that is left, at all levels at once.
     pub(crate) fn kill_all(&self) {
-        self.world.kill_all(self.path());
+        self.world.ending.begin_to_note();
+        self.world.ending.hurry();
+        // The root is told first, so that it takes no end below it for one that calls for a restart.
         self.facts.push(Fact::Kill);
+        self.world.kill_all(self.path());
     }
 
     pub(crate) async fn ended(&self) -> Exit {

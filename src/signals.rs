@@ -9,12 +9,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::log::line;
 use crate::sync::lock;
+
+/// The same signal within this time is the same request: wrappers such as `timeout` signal their child, and then the group
+/// that it is in.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// Signals that end the process; this one ends it without waiting.
 const LAST: u32 = 3;
@@ -124,6 +128,7 @@ async fn hear(sender: &watch::Sender<Received>, base: &AtomicU32, ready: mpsc::S
     if ready.send(Ok(())).is_err() {
         return;
     }
+    let mut counted = None;
     loop {
         #[cfg(unix)]
         let signal = tokio::select! {
@@ -136,11 +141,36 @@ async fn hear(sender: &watch::Sender<Received>, base: &AtomicU32, ready: mpsc::S
             Some(()) => INTERRUPT,
             None => return,
         };
+        let now = Instant::now();
+        if is_echo(counted, signal, now) {
+            continue;
+        }
+        counted = Some((signal, now));
         let count = sender.borrow().count + 1;
         sender.send_replace(Received { count, latest: signal });
         // Invariant 2.
         if count - base.load(Ordering::Acquire) >= LAST {
             exit(signal);
         }
+    }
+}
+
+/// Whether the signal belongs to the one that was counted last.
+fn is_echo(counted: Option<(Signal, Instant)>, signal: Signal, now: Instant) -> bool {
+    counted.is_some_and(|(before, at)| before == signal && now.saturating_duration_since(at) < ECHO)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    // Found by a user with `timeout 10 app`: the second TERM, 0.2 ms after the first, killed what was about to stop.
+    #[test]
+    fn a_signal_that_comes_twice_at_once_is_one_and_another_or_a_later_one_counts() {
+        let at = Instant::now();
+        let is = |signal, after| is_echo(Some((TERMINATE, at)), signal, at + after);
+        assert!(is(TERMINATE, Duration::ZERO) && is(TERMINATE, Duration::from_millis(99)));
+        assert!(!is(TERMINATE, ECHO) && !is(INTERRUPT, Duration::ZERO));
+        assert!(!is_echo(None, TERMINATE, at));
     }
 }

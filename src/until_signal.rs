@@ -59,6 +59,7 @@ impl Tree {
 /// | second | everything that is left is killed at once, unasked if the drain goes on; what a kill does not end within a second is abandoned |
 /// | third | ends the process with the status 128 plus the number of the signal, whatever it does, and also after this has returned |
 ///
+/// The same signal again within 100 ms counts as one: wrappers such as `timeout` send it to a process and then to its group.
 /// Signals are heard by a thread of their own, also while every thread of the runtime is blocked. The story from the signal
 /// to the end is logged at INFO.
 ///

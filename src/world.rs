@@ -193,9 +193,8 @@ impl World {
 
     /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
     pub(crate) fn kill_all(&self, root: &str) {
-        self.ending.begin_to_note();
-        self.ending.hurry();
-        for (_, listed) in self.directory.under(root) {
+        // A supervisor before those below it, for the same reason.
+        for (_, listed) in self.directory.under(root).into_iter().rev() {
             if let Some(Control::Supervisor(facts)) = listed.slot.control() {
                 facts.push(Fact::Kill);
             }

@@ -225,6 +225,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn wait(&self) {
         {
             let mut back = lock(&self.back);
+            back.bar = None;
             if back.state == State::Down {
                 back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
             }

@@ -23,6 +23,7 @@ use crate::event::EventKind;
 use crate::gave_up::GaveUp;
 use crate::layer::Group;
 use crate::log;
+use crate::readiness::Counts;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::configure;
@@ -117,8 +118,12 @@ impl Driver {
         };
         self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(|on| full(&on.name)).collect());
         let policy = spec.policy_rule();
-        let health = policy.health.unwrap_or_else(|| self.usual_health(entry.kind));
-        self.world.required.set(&entry.path, health);
+        let counts = match policy.health {
+            Some(Health::Required) => Some(Counts::BySaying),
+            Some(Health::Optional) => None,
+            None => self.usual_counts(entry.kind),
+        };
+        self.world.required.set(&entry.path, counts);
         if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }
@@ -135,16 +140,10 @@ impl Driver {
         self.machine.set_chance(key, chance);
     }
 
-    /// Whether a child counts where nothing is said of that: services and supervisors do, unless this supervisor does not.
-    fn usual_health(&self, kind: Kind) -> Health {
-        let is_optional = match kind {
-            Kind::Task => true,
-            Kind::Service | Kind::Thread | Kind::Actor | Kind::Supervisor | Kind::Dynamic | Kind::Partitioned => {
-                let is_dynamic = matches!(self.plan.shape, Shape::Dynamic(_));
-                is_dynamic || !(self.parent.is_tree() || self.world.required.contains(&self.plan.path))
-            }
-        };
-        if is_optional { Health::Optional } else { Health::Required }
+    /// Whether a child counts if nothing is said of that: services and supervisors do, below a supervisor that does.
+    fn usual_counts(&self, kind: Kind) -> Option<Counts> {
+        let is_optional = kind == Kind::Task || matches!(self.plan.shape, Shape::Dynamic(_));
+        (!is_optional).then_some(Counts::WithItsSupervisor)
     }
 
     /// The paths of those that a child depends on.
@@ -410,6 +409,7 @@ impl Driver {
                 self.tell(child, EventKind::Down);
                 if let Some(entry) = self.children.get(&child) {
                     self.world.directory.close(&entry.path, State::Down);
+                    self.world.required.ring();
                 }
             }
             Action::Park { child, until } => {

@@ -38,6 +38,10 @@ pub trait Decide {
     fn is_booting(&self, _: ChildKey) -> bool {
         false
     }
+    /// The boot is not complete: a supervisor that gives up has failed to boot, whichever child it gives up on.
+    fn is_not_up_yet(&self) -> bool {
+        false
+    }
     /// What this child does holds up the others, where their order matters.
     fn wait_in_order(&mut self, _: ChildKey) {}
     /// A child whose group was to be started with it is parked: they are started without it.
@@ -122,7 +126,7 @@ pub(crate) trait Alike: Decide {
             Verdict::Restart(held, delay) => self.restart(key, delay, held),
             Verdict::Park => self.nursery_mut().park(key),
             // An end as `shutdown` would look like one that was ordered.
-            Verdict::GiveUp(_) if self.is_booting(key) => {
+            Verdict::GiveUp(_) if self.is_not_up_yet() => {
                 let cause = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
                 self.fail_boot(key, cause);
             }

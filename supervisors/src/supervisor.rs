@@ -156,6 +156,10 @@ impl Decide for Supervisor {
         self.is_going_through_boot() || self.boot.as_ref().is_some_and(|retried| retried.contains(&key))
     }
 
+    fn is_not_up_yet(&self) -> bool {
+        self.boot.is_some()
+    }
+
     fn wait_in_order(&mut self, key: ChildKey) {
         if self.nursery.flags.strategy != Strategy::OneForOne {
             self.procession = Some(Procession::wait_for(key));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow::{Child, Context, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor, TaskContext};
+use regrow::{Child, Context, Intensity, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor, TaskContext};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -125,6 +125,14 @@ async fn serve(mode: &str) -> Result<(), RunError> {
         "blocked" => (shop.child(blocked()), None, Duration::ZERO),
         "drains" => (shop.child(http()), None, 200 * MS),
         "drains-long" => (shop.child(http()), None, 50_000 * MS),
+        "drains-nested" => {
+            let budget = || Intensity::new(50, 1000 * MS);
+            let names = ["a", "b", "c", "d"];
+            let nested = |name: &str| {
+                Supervisor::one_for_one(name).budget(budget()).children(names.map(|name| talker(name, Some(MS))))
+            };
+            (shop.budget(budget()).child(nested("one")).child(nested("two")).child(http()), None, 50_000 * MS)
+        }
         "drains-beyond" => (shop.child(http()), Some(400 * MS), 50_000 * MS),
         "longest" => (shop.child(http()), Some(Duration::MAX), Duration::MAX),
         "shortest" => (shop.child(http()), Some(Duration::ZERO), Duration::ZERO),

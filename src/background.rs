@@ -11,7 +11,7 @@ use regrow_supervisors::Panic;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::current;
-use crate::log::line;
+use crate::log::{line, one_line};
 
 /// How long after a panic the work begins again. Time for others, if it panics each time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
 }
 
 fn tell(what: &'static str, panic: &Panic) {
-    line!(ERROR, { task = what, panic.text = %panic }, "a task of the runtime panicked, which is a bug of regrow: it begins again");
+    line!(ERROR, { task = what, panic.text = %one_line(panic) }, "a task of the runtime panicked, which is a bug of regrow: it begins again");
 }
 
 /// The text of a panic that has ended one of these tasks.

@@ -17,7 +17,7 @@ use regrow_supervisors::{Exit, Panic};
 
 use crate::call::Fate;
 use crate::hook;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::port::Port;
 
 thread_local! {
@@ -173,7 +173,7 @@ fn settle_all(exit: Option<&Exit>) {
 /// Drops a value of the user's; a panic in its destructor is told in the log and goes no further.
 pub(crate) fn drop_quietly(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
-        line!(ERROR, { path = %path, dropped = %what, panic.text = %panic }, "a destructor panicked");
+        line!(ERROR, { path = %path, dropped = %what, panic.text = %one_line(&panic) }, "a destructor panicked");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
-use crate::log::line;
+use crate::log::{line, millis, one_line};
 use crate::run_error::RunError;
 use crate::shutdown::{Bounds, LAST_PART, ShutdownReport, UncleanEnd};
 use crate::signals::{Signal, Signals};
@@ -245,19 +245,15 @@ fn verdict(report: ShutdownReport) -> Result<ShutdownReport, RunError> {
     let (path, took_ms) = (&report.path, millis(report.took));
     let (kind, text) = (report.exit.kind(), &report.exit);
     if report.is_clean() {
-        line!(INFO, { path = %path, exit.kind = kind, exit.text = %text, took_ms }, "tree ended");
+        line!(INFO, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms }, "tree ended");
         return Ok(report);
     }
     if report.was_wanted() {
-        line!(WARN, { path = %path, exit.kind = kind, exit.text = %text, took_ms, report = %report }, "tree ended, but not as asked");
+        line!(WARN, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, but not as asked");
         return Ok(report);
     }
-    line!(ERROR, { path = %path, exit.kind = kind, exit.text = %text, took_ms, report = %report }, "tree ended, and should not have");
+    line!(ERROR, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, and should not have");
     Err(RunError::Ended(UncleanEnd::new(report)))
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl<'a> IntoFuture for RunUntilSignal<'a> {

@@ -13,7 +13,7 @@ use crate::dependencies::InForce;
 use crate::directory::{Directory, Facet, Kind, LookupError};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
-use crate::log::{self, Log};
+use crate::log::{self, Aside, Log};
 use crate::port::Port;
 use crate::readiness::Required;
 use crate::rulebook::Rulebook;
@@ -233,16 +233,17 @@ impl World {
     /// Tells subscribers and the log.
     pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
         let level = log::level(&kind);
-        self.tell_at(level, path, generation, kind);
+        self.tell_at(level, path, generation, kind, || Aside::Nothing);
     }
 
-    /// As [`tell`](Self::tell), with another level in the log.
+    /// As [`tell`](Self::tell), with another level in the log, and more of it there.
     pub(crate) fn tell_at(
         &self,
         level: tracing::Level,
         path: &Arc<str>,
         generation: impl FnOnce() -> u64,
         kind: EventKind,
+        aside: impl FnOnce() -> Aside,
     ) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
@@ -257,7 +258,7 @@ impl World {
         }
         let event = Event { path: path.clone(), generation: generation(), kind };
         if is_logged {
-            self.log.event(&event, level);
+            self.log.event(&event, level, &aside());
         }
         if let Some(sender) = sender {
             // An error means that nobody listens any more.

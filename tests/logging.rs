@@ -59,7 +59,7 @@ async fn every_event_is_a_log_line_with_the_same_keys() {
     hears(&mut tree.events(), "app/rests#1 is down").await;
     let lines = [
         "DEBUG child exited path=app/rests generation=1 exit.kind=normal exit.text=normal",
-        "INFO child is down path=app/rests generation=1",
+        "INFO child is down path=app/rests generation=1 exit.kind=normal exit.text=normal",
     ];
     assert_eq!(log.take(), lines);
 
@@ -103,6 +103,7 @@ async fn a_crash_loop_writes_few_lines_and_its_count_within_a_second() {
     tokio::time::sleep(SEC).await;
     tokio::task::yield_now().await;
     let lines = [
+        "INFO child is back path=app/a generation=1001 down_ms=0 attempts=1",
         "INFO lines about this child were held back path=app/a held_back=995",
         "WARN lines about this child were held back path=app/a held_back=995 exits=995 \
          exit.kind=failed exit.text=failed: again",

@@ -4,7 +4,7 @@
 
 use crate::chaos::experiment::Probe;
 use crate::chaos::looks::ask;
-use crate::log::line;
+use crate::log::{line, one_line};
 
 pub(super) struct Rollbacks(Vec<Probe>);
 
@@ -25,7 +25,7 @@ async fn undo(rollbacks: Vec<Probe>) -> Vec<(String, Option<String>)> {
     for Probe { name, look, .. } in rollbacks {
         let failure = ask(&look).await.err();
         if let Some(why) = &failure {
-            line!(ERROR, { rollback = %name, error = %why }, "the rollback of an experiment failed");
+            line!(ERROR, { rollback = %one_line(&name), error = %one_line(why) }, "the rollback of an experiment failed");
         }
         results.push((format!("rollback: {name}"), failure));
     }

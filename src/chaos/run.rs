@@ -11,7 +11,7 @@ use crate::chaos::fault::Fault;
 use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::Report;
 use crate::chaos::script::Script;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::tree::Tree;
 
 /// Experiments on a running tree.
@@ -96,7 +96,7 @@ impl Announced {
     fn new(path: &str, experiment: &Experiment, script: &Script) -> Self {
         let (path, experiment) = (path.to_owned(), experiment.title.to_string());
         let faults = script.lines.len();
-        line!(WARN, { path = %path, experiment = %experiment, faults }, "an experiment begins: it injects faults");
+        line!(WARN, { path = %path, experiment = %one_line(&experiment), faults }, "an experiment begins: it injects faults");
         Self { path, experiment }
     }
 }
@@ -104,6 +104,6 @@ impl Announced {
 impl Drop for Announced {
     fn drop(&mut self) {
         let Self { path, experiment } = self;
-        line!(WARN, { path = %path, experiment = %experiment }, "the experiment is over");
+        line!(WARN, { path = %path, experiment = %one_line(experiment) }, "the experiment is over");
     }
 }

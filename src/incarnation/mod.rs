@@ -23,7 +23,7 @@ use regrow_supervisors::{Abandon, Exit, Panic};
 
 use crate::context::Inner;
 use crate::current;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::port::{Port, Waiting};
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
@@ -356,7 +356,7 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
         line!(
             ERROR,
-            { path = %path, exit.kind = %exit.kind(), exit.text = %exit, panic.text = %panic },
+            { path = %path, exit.kind = %exit.kind(), exit.text = %one_line(&exit), panic.text = %one_line(&panic) },
             "code of a child panicked after its exit was known"
         );
         exit

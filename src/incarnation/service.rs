@@ -15,7 +15,7 @@ use regrow_supervisors::{Exit, Panic};
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next};
@@ -88,7 +88,7 @@ async fn run<S: Service>(
                 let error = format_args!("{error:#}");
                 line!(
                     ERROR,
-                    { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, error = %error },
+                    { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(&exit), error = %one_line(&error) },
                     "the stop hook failed after a failure"
                 );
             }

@@ -8,7 +8,7 @@ use regrow_supervisors::Exit;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::current;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::port::Port;
 use crate::sync::lock;
 
@@ -104,7 +104,7 @@ impl<F> Drop for Linked<F> {
         drop(entered);
         if let Err(panic) = dropped {
             let path = &self.path;
-            line!(ERROR, { path = %path, panic.text = %panic }, "a linked task panicked while it was dropped");
+            line!(ERROR, { path = %path, panic.text = %one_line(&panic) }, "a linked task panicked while it was dropped");
         }
     }
 }

@@ -12,6 +12,8 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 use tracing::Level;
 
+use crate::event::Event;
+use crate::log::Aside;
 use crate::time::later;
 
 /// Lines of one topic per child and [`PERIOD`].
@@ -28,6 +30,16 @@ pub(super) enum Topic {
     Letters(Level, &'static str),
 }
 
+/// What the limiter has to know of a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tale<'a> {
+    /// It tells of this exit.
+    Exit(&'a Exit),
+    /// The child is up after an outage.
+    Return(&'a Event, &'a Aside),
+    Other,
+}
+
 /// Lines that were held back.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -37,6 +49,8 @@ pub(super) struct Held {
     /// How many of them told of an exit.
     pub(super) exits: u64,
     pub(super) last_exit: Option<Exit>,
+    /// The last return of the child's, if it has not failed since. It is written after the counts.
+    pub(super) last_return: Option<Box<(Event, Aside)>>,
 }
 
 /// Whether a line may be written.
@@ -46,6 +60,12 @@ pub(super) enum Verdict {
     Write(Option<Held>),
     /// No. `is_first`: nothing was held back until now, and the report has to be started.
     HoldBack { is_first: bool },
+}
+
+impl Held {
+    fn new(path: &Arc<str>, topic: Topic) -> Self {
+        Self { path: path.clone(), topic, lines: 0, exits: 0, last_exit: None, last_return: None }
+    }
 }
 
 #[derive(Debug)]
@@ -76,12 +96,16 @@ impl Limiter {
         &mut self,
         path: &Arc<str>,
         topic: Topic,
-        exit: Option<&Exit>,
+        tale: Tale<'_>,
         now: Instant,
         can_report: bool,
     ) -> Verdict {
         self.clear(now);
         let windows = self.children.entry(path.clone()).or_default();
+        // An end that is no failure is no new outage either: the return stays to be told.
+        if matches!(tale, Tale::Exit(_)) && topic != Topic::Events(Level::DEBUG) {
+            windows.iter_mut().filter_map(|window| window.held.as_mut()).for_each(|held| held.last_return = None);
+        }
         let window = match windows.iter().position(|window| window.topic == topic) {
             Some(place) => &mut windows[place],
             None => {
@@ -98,13 +122,15 @@ impl Limiter {
             window.lines = window.lines.saturating_add(1);
             return Verdict::Write(before.map(|held| *held));
         }
-        let held = window
-            .held
-            .get_or_insert_with(|| Box::new(Held { path: path.clone(), topic, lines: 0, exits: 0, last_exit: None }));
+        let held = window.held.get_or_insert_with(|| Box::new(Held::new(path, topic)));
         held.lines += 1;
-        if let Some(exit) = exit {
-            held.exits += 1;
-            held.last_exit = Some(exit.clone());
+        match tale {
+            Tale::Exit(exit) => {
+                held.exits += 1;
+                held.last_exit = Some(exit.clone());
+            }
+            Tale::Return(event, aside) => held.last_return = Some(Box::new((event.clone(), aside.clone()))),
+            Tale::Other => {}
         }
         Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
     }
@@ -125,10 +151,16 @@ impl Limiter {
     pub(super) fn due(&mut self, now: Instant) -> (Vec<Held>, Option<Instant>) {
         let (mut told, mut next) = (Vec::new(), None::<Instant>);
         self.children.retain(|_, windows| {
+            // No count comes after the return.
+            let has_return = |window: &Window| window.held.as_ref().is_some_and(|held| held.last_return.is_some());
+            let is_return_due = windows.iter().any(|window| window.is_over(now) && has_return(window));
             windows.retain_mut(|window| {
                 if window.is_over(now) {
                     told.extend(window.held.take());
                     return false;
+                }
+                if is_return_due {
+                    told.extend(window.held.take());
                 }
                 if window.held.is_some() {
                     let due = later(window.since, PERIOD);
@@ -186,7 +218,7 @@ mod tests {
     const WARN: Topic = Topic::Events(Level::WARN);
 
     fn is_written(limiter: &mut Limiter, path: &Arc<str>, topic: Topic, at: Instant) -> bool {
-        matches!(limiter.admit(path, topic, Some(&Exit::Killed), at, true), Verdict::Write(_))
+        matches!(limiter.admit(path, topic, Tale::Exit(&Exit::Killed), at, true), Verdict::Write(_))
     }
 
     #[test]
@@ -204,8 +236,8 @@ mod tests {
     #[test]
     fn the_count_comes_before_the_line_that_follows_it() {
         let (mut limiter, path, now) = (Limiter::default(), Arc::<str>::from("app/x"), Instant::now());
-        (0..7).for_each(|_| drop(limiter.admit(&path, WARN, None, now, true)));
-        let verdict = limiter.admit(&path, WARN, None, now + PERIOD, true);
+        (0..7).for_each(|_| drop(limiter.admit(&path, WARN, Tale::Other, now, true)));
+        let verdict = limiter.admit(&path, WARN, Tale::Other, now + PERIOD, true);
         assert!(matches!(verdict, Verdict::Write(Some(Held { lines: 2, .. }))), "{verdict:?}");
     }
 
@@ -213,7 +245,7 @@ mod tests {
     fn nothing_is_held_back_if_nothing_could_tell_it_later() {
         let (mut limiter, path, now) = (Limiter::default(), Arc::<str>::from("app/x"), Instant::now());
         for _ in 0..20 {
-            assert!(matches!(limiter.admit(&path, WARN, None, now, false), Verdict::Write(None)));
+            assert!(matches!(limiter.admit(&path, WARN, Tale::Other, now, false), Verdict::Write(None)));
         }
         limiter.end();
         assert!(is_written(&mut limiter, &path, WARN, now));

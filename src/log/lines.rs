@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use regrow_supervisors::Exit;
 use tracing::Level;
+use tracing::field::display;
 
 use crate::dead::{DeadReason, Notice};
 use crate::event::{Event, EventKind, Outage};
 use crate::log::backtraces::Backtraces;
 use crate::log::limiter::{Held, Topic};
-use crate::log::line;
+use crate::log::{Aside, line, one_line};
 
 /// How much an event matters.
 pub(crate) fn level(kind: &EventKind) -> Level {
@@ -77,20 +78,21 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
     }
 }
 
-pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
+pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Backtraces) {
     let Event { path, generation, kind } = event;
     match kind {
         EventKind::Started { info, outage: None } => {
-            line!(DEBUG, { path = %path, generation, info = info.as_deref() }, "child started");
+            let (info, ready) = (info.as_deref().map(one_line).map(display), aside.ready());
+            line!(DEBUG, { path = %path, generation, info, ready }, "child started");
         }
         EventKind::Started { info, outage: Some(Outage { time, attempts }) } => {
-            let (info, down_ms) = (info.as_deref(), millis(*time));
-            line!(INFO, { path = %path, generation, info, down_ms, attempts }, "child is back");
+            let (info, down_ms) = (info.as_deref().map(one_line).map(display), millis(*time));
+            line!(INFO, { path = %path, generation, info, down_ms, attempts, ready = aside.ready() }, "child is back");
         }
         EventKind::StartFailed { exit } if level == Level::DEBUG => {
             line!(
                 DEBUG,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child failed to start"
             );
         }
@@ -98,7 +100,7 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
             let backtrace = backtraces.take(exit);
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), backtrace },
                 "child failed to start"
             );
         }
@@ -107,17 +109,17 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
             let backtrace = backtraces.take(exit);
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit, backtrace },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), backtrace },
                 "child exited"
             );
         }
         EventKind::Exited { exit } => {
-            line!(DEBUG, { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit }, "child exited");
+            line!(DEBUG, { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) }, "child exited");
         }
         EventKind::ShutdownError { exit } => {
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child did not stop as asked"
             );
         }
@@ -128,23 +130,28 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
             line!(INFO, { path = %path, generation, delay_ms = millis(*delay) }, "child is restarted later");
         }
         EventKind::Waiting => {
-            line!(INFO, { path = %path, generation }, "child waits for services that it depends on");
+            let services = aside.services().map(display);
+            line!(INFO, { path = %path, generation, services }, "child waits for services that it depends on");
         }
         EventKind::Parked { probe_in } => {
-            let probe_in_ms = millis(*probe_in);
-            line!(ERROR, { path = %path, generation, probe_in_ms }, "child is parked");
+            let (probe_in_ms, dependency) = (millis(*probe_in), aside.services().map(display));
+            if level == Level::WARN {
+                line!(WARN, { path = %path, generation, probe_in_ms, dependency }, "child is parked");
+            } else {
+                line!(ERROR, { path = %path, generation, probe_in_ms, dependency }, "child is parked");
+            }
         }
         EventKind::Overdue { exit } => {
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child takes too long and is killed"
             );
         }
         EventKind::Overran { exit } => {
             line!(
                 WARN,
-                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %exit },
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child was leaving, overran its shutdown time and is killed"
             );
         }
@@ -159,7 +166,15 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
             let blocked_ms = millis(*time);
             line!(ERROR, { path = %path, generation, blocked_ms }, "child blocks its thread and does not yield");
         }
-        EventKind::Down => line!(INFO, { path = %path, generation }, "child is down"),
+        EventKind::Down => {
+            let exit = aside.exit();
+            let (kind, text) = (exit.map(Exit::kind).map(display), exit.map(one_line).map(display));
+            if level == Level::WARN {
+                line!(WARN, { path = %path, generation, exit.kind = kind, exit.text = text }, "child is down");
+            } else {
+                line!(INFO, { path = %path, generation, exit.kind = kind, exit.text = text }, "child is down");
+            }
+        }
         EventKind::Gone => line!(DEBUG, { path = %path, generation }, "child is gone"),
         EventKind::GaveUp { why } => {
             let exit = &why.innermost().exit;
@@ -170,8 +185,8 @@ pub(super) fn write(event: &Event, level: Level, backtraces: &Backtraces) {
                     generation,
                     child = %why.child,
                     exit.kind = %exit.kind(),
-                    exit.text = %exit,
-                    why = %why,
+                    exit.text = %one_line(exit),
+                    why = %one_line(why),
                 },
                 "supervisor gave up"
             );
@@ -212,10 +227,10 @@ pub(super) fn write_letter(letter: &Notice, level: Level) {
                     generation,
                     reason = %reason.kind(),
                     message_type = %message_type,
-                    label = label.map(display),
+                    label = label.map(one_line).map(display),
                     attempt,
                     exit.kind = exit.map(Exit::kind).map(display),
-                    exit.text = exit.map(display),
+                    exit.text = exit.map(one_line).map(display),
                 },
                 "message became a dead letter"
             )
@@ -231,7 +246,7 @@ pub(super) fn write_letter(letter: &Notice, level: Level) {
 }
 
 pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
-    let Held { path, topic, lines, exits, last_exit } = held;
+    let Held { path, topic, lines, exits, last_exit, last_return: _ } = held;
     let last_exit = last_exit.as_ref();
     let backtrace = last_exit.and_then(|exit| backtraces.take(exit));
     macro_rules! events {
@@ -243,7 +258,7 @@ pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
                     held_back = lines,
                     exits = (*exits > 0).then_some(exits),
                     exit.kind = last_exit.map(Exit::kind).map(display),
-                    exit.text = last_exit.map(display),
+                    exit.text = last_exit.map(one_line).map(display),
                     backtrace,
                 },
                 "lines about this child were held back"
@@ -269,7 +284,8 @@ pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
     }
 }
 
-/// As a number, which is what a query can compare.
+/// As a number, which is what a query can compare: the nearest one.
 pub(crate) fn millis(time: Duration) -> u64 {
+    let time = time.saturating_add(Duration::from_micros(500));
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lines.rs` | the lines about children and dead letters: level, message and fields |
 //! | `limiter.rs` | how many of them are written, and what is counted instead |
+//! | `one_line.rs` | texts of the user's in a line |
 //! | `backtraces.rs` | each place of a panic has its backtrace in the log once |
 //! | `lines.md` | what users read about the lines; a section of the crate's documentation |
 //!
@@ -11,11 +12,13 @@
 //! 1. A line is written without a span around it: supervisors run in ractor's actors, whose spans say nothing to a reader.
 //! 2. A line that nothing listens for costs no quota. A line that changes what an operator must do is never held back.
 //! 3. What is held back is counted in the log within [`limiter::PERIOD`], also when the tree or its runtime ends before.
-//! 4. No line is written under a lock: subscribers are code of the user's.
+//! 4. Of the returns that are held back, the last one is written with the count, unless the child is up no more.
+//! 5. No line is written under a lock: subscribers are code of the user's.
 
 mod backtraces;
 mod limiter;
 mod lines;
+mod one_line;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -31,8 +34,9 @@ use crate::dead::{DeadReason, Notice};
 use crate::event::{Event, EventKind};
 use crate::sync::lock;
 pub(crate) use backtraces::Backtraces;
-use limiter::{Held, Limiter, Topic, Verdict};
+use limiter::{Held, Limiter, Tale, Topic, Verdict};
 pub(crate) use lines::{level, millis};
+pub(crate) use one_line::one_line;
 
 /// The target of every line.
 pub(crate) const TARGET: &str = "regrow";
@@ -100,6 +104,33 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     }
 }
 
+/// What the log says of an event and subscribers do not hear.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Aside {
+    #[default]
+    Nothing,
+    /// It is up, and has yet to say that it is ready.
+    Unready,
+    /// How its latest life ended.
+    Ended(Arc<Exit>),
+    /// The services that it waits for, or is parked for, by their full paths.
+    Services(Vec<Arc<str>>),
+}
+
+impl Aside {
+    fn ready(&self) -> Option<bool> {
+        matches!(self, Self::Unready).then_some(false)
+    }
+
+    fn exit(&self) -> Option<&Exit> {
+        if let Self::Ended(exit) = self { Some(exit) } else { None }
+    }
+
+    fn services(&self) -> Option<String> {
+        if let Self::Services(services) = self { Some(services.join(", ")) } else { None }
+    }
+}
+
 /// The log of one tree.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -122,28 +153,40 @@ impl Log {
     }
 
     /// Writes the line of an event, or counts it.
-    pub(crate) fn event(&self, event: &Event, level: Level) {
+    pub(crate) fn event(&self, event: &Event, level: Level, aside: &Aside) {
         let Event { path, kind, .. } = event;
         let is_last = matches!(kind, EventKind::Gone);
         if is_last || lines::is_urgent(kind) {
             // What was held back before this belongs before it.
             let held = if is_last { lock(&self.shared.limiter).forget(path) } else { self.shared.take_held(path) };
-            self.shared.tell_held(held);
-        } else if !self.admit(path, Topic::Events(level), lines::exit(kind)) {
-            return;
+            if matches!(kind, EventKind::Blocks { .. }) {
+                self.shared.tell_held(&held);
+            } else {
+                // It is up no more.
+                self.shared.count_held(&held);
+            }
+        } else {
+            let tale = match (kind, lines::exit(kind)) {
+                (EventKind::Started { outage: Some(_), .. }, _) => Tale::Return(event, aside),
+                (_, Some(exit)) => Tale::Exit(exit),
+                (_, None) => Tale::Other,
+            };
+            if !self.admit(path, Topic::Events(level), tale) {
+                return;
+            }
         }
-        lines::write(event, level, &self.shared.backtraces);
+        lines::write(event, level, aside, &self.shared.backtraces);
     }
 
     /// Whether one more line of this level may be written that belongs to what has this path. One that may not is counted.
     pub(crate) fn has_room(&self, path: &Arc<str>, level: Level) -> bool {
-        is_enabled(level) && self.admit(path, Topic::Events(level), None)
+        is_enabled(level) && self.admit(path, Topic::Events(level), Tale::Other)
     }
 
     /// The child is gone: nothing is remembered of it.
     pub(crate) fn forget(&self, path: &str) {
         let held = lock(&self.shared.limiter).forget(path);
-        self.shared.tell_held(held);
+        self.shared.count_held(&held);
     }
 
     /// The level at which a dead letter is listened for. `is_over`: the tree is ending, and leaves letters behind as it must.
@@ -154,7 +197,7 @@ impl Log {
     /// Writes the line of a dead letter, or counts it.
     pub(crate) fn letter(&self, letter: &Notice, level: Level) {
         let topic = Topic::Letters(level, letter.reason.kind());
-        if lines::is_urgent_letter(&letter.reason) || self.admit(&letter.path, topic, None) {
+        if lines::is_urgent_letter(&letter.reason) || self.admit(&letter.path, topic, Tale::Other) {
             lines::write_letter(letter, level);
         }
     }
@@ -167,16 +210,16 @@ impl Log {
     /// The root has ended. An error tells more where the end was not wanted.
     pub(crate) fn tree_ended(&self, path: &str, exit: &Exit, was_up: bool) {
         if exit.is_abnormal() {
-            line!(WARN, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
+            line!(WARN, { path = %path, exit.kind = %exit.kind(), exit.text = %one_line(exit), was_up }, "tree is over");
         } else {
-            line!(INFO, { path = %path, exit.kind = %exit.kind(), exit.text = %exit, was_up }, "tree is over");
+            line!(INFO, { path = %path, exit.kind = %exit.kind(), exit.text = %one_line(exit), was_up }, "tree is over");
         }
     }
 
     /// The tree is over: nothing is held back any more.
     pub(crate) fn end(&self) {
         let held = lock(&self.shared.limiter).end();
-        self.shared.tell_held(held);
+        self.shared.tell_held(&held);
         let report = lock(&self.shared.report).take();
         if let Some(report) = report {
             report.abort();
@@ -184,12 +227,12 @@ impl Log {
     }
 
     /// Whether the line may be written. One that may not is counted, and the count is written in time.
-    fn admit(&self, path: &Arc<str>, topic: Topic, exit: Option<&Exit>) -> bool {
+    fn admit(&self, path: &Arc<str>, topic: Topic, tale: Tale<'_>) -> bool {
         let runtime = Handle::try_current().ok();
-        let verdict = lock(&self.shared.limiter).admit(path, topic, exit, Instant::now(), runtime.is_some());
+        let verdict = lock(&self.shared.limiter).admit(path, topic, tale, Instant::now(), runtime.is_some());
         match verdict {
             Verdict::Write(held) => {
-                self.shared.tell_held(held.into_iter().collect());
+                self.shared.tell_held(held.as_slice());
                 true
             }
             Verdict::HoldBack { is_first } => {
@@ -208,9 +251,17 @@ impl Shared {
         lock(&self.limiter).take_held(path)
     }
 
-    fn tell_held(&self, held: Vec<Held>) {
+    fn count_held(&self, held: &[Held]) {
         for held in held {
-            lines::write_held(&held, &self.backtraces);
+            lines::write_held(held, &self.backtraces);
+        }
+    }
+
+    /// The counts, and which of the children have come back after all.
+    fn tell_held(&self, held: &[Held]) {
+        self.count_held(held);
+        for (event, aside) in held.iter().filter_map(|held| held.last_return.as_deref()) {
+            lines::write(event, level(&event.kind), aside, &self.backtraces);
         }
     }
 }
@@ -221,7 +272,7 @@ async fn report(mut reporting: Reporting) {
         let due = {
             let Some(shared) = reporting.0.upgrade() else { return };
             let (held, due) = lock(&shared.limiter).due(Instant::now());
-            shared.tell_held(held);
+            shared.tell_held(&held);
             due
         };
         let Some(due) = due else {
@@ -240,7 +291,7 @@ impl Drop for Reporting {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             let held = lock(&shared.limiter).reporter_ends();
-            shared.tell_held(held);
+            shared.tell_held(&held);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tracing::field::display;
 
 use crate::apply::{Applied, Change};
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::policy::follow::ReloadError;
 use crate::policy::problem::Problem;
 
@@ -21,12 +21,12 @@ pub(crate) fn changes(applied: &Applied) {
             let count = alike.entry((*field, before, after)).or_default();
             *count += 1;
             if *count <= ALIKE_MAX {
-                line!(INFO, { path = %path, field = %field, from = %before, to = %after, in_force = %in_force }, "policy changed");
+                line!(INFO, { path = %path, field = %field, from = %one_line(before), to = %one_line(after), in_force = %in_force }, "policy changed");
             }
         }
         for ((field, from, to), count) in alike {
             if let Some(more) = count.checked_sub(ALIKE_MAX).filter(|more| *more > 0) {
-                line!(INFO, { field = %field, from = %from, to = %to, in_force = %in_force, more }, "policy changed for more children");
+                line!(INFO, { field = %field, from = %one_line(from), to = %one_line(to), in_force = %in_force, more }, "policy changed for more children");
             }
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn answer(file: &Path, answer: &Result<Applied, ReloadError>) {
     match answer {
         Ok(Applied { live, at_next_start, not_running: _, warnings }) => {
             let (live, at_next_start, warnings) = (live.len(), at_next_start.len(), warnings.len());
-            line!(INFO, { file = %file, live, at_next_start, warnings }, "policy file applied");
+            line!(INFO, { file = %one_line(&file), live, at_next_start, warnings }, "policy file applied");
         }
         Err(ReloadError::File(errors)) => {
             for problem in errors.problems() {
@@ -100,13 +100,13 @@ impl<'a> Said<'a> {
 
     fn warn(&self, followed: Option<&str>) {
         let Self { file, line, column, text, advice } = *self;
-        let (file, advice) = (file.or(followed).map(display), advice.map(display));
-        line!(WARN, { file, line, column, text = %text, advice }, "policy file warns");
+        let (file, advice) = (file.or(followed).map(one_line).map(display), advice.map(one_line).map(display));
+        line!(WARN, { file, line, column, text = %one_line(text), advice }, "policy file warns");
     }
 
     fn refuse(&self, followed: &str) {
         let Self { file, line, column, text, advice } = *self;
-        let (file, advice) = (file.unwrap_or(followed), advice.map(display));
-        line!(ERROR, { file = %file, line, column, text = %text, advice }, "policy file refused: nothing has changed");
+        let (file, advice) = (file.unwrap_or(followed), advice.map(one_line).map(display));
+        line!(ERROR, { file = %one_line(file), line, column, text = %one_line(text), advice }, "policy file refused: nothing has changed");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Instant as Moment, Sleep};
 
 use crate::background::keep_on_thread;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::room::LONG;
 use crate::runtime;
 use crate::sync::lock;
@@ -136,7 +136,7 @@ impl Sleeper {
         match spawned {
             Ok(thread) => Self { order, thread: Some(thread.thread().clone()) },
             Err(error) => {
-                line!(ERROR, { error = %error }, "no thread could be started: a wait for room outside of tokio has no limit");
+                line!(ERROR, { error = %one_line(&error) }, "no thread could be started: a wait for room outside of tokio has no limit");
                 Self { order, thread: None }
             }
         }

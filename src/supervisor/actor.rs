@@ -5,7 +5,7 @@ use regrow_supervisors::Panic;
 
 use crate::background::caught;
 use crate::incarnation::give_way;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 
 /// How often a supervisor looks for more to do before ractor's own events get their turn.
@@ -59,7 +59,7 @@ impl Driver {
     /// Its code has panicked. The driver is dropped then, and its supervisor is told why.
     fn broken_by(&mut self, panic: Panic) -> ActorProcessingErr {
         let path = &self.plan.path;
-        line!(ERROR, { path = %path, panic.text = %panic }, "a supervisor panicked, which is a bug of regrow: it ends with its children");
+        line!(ERROR, { path = %path, panic.text = %one_line(&panic) }, "a supervisor panicked, which is a bug of regrow: it ends with its children");
         let error = panic.to_string().into();
         self.panic = Some(panic);
         error

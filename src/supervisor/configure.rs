@@ -10,7 +10,7 @@ use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
 use tracing::Level;
 
 use crate::layer::{Coded, Defaults, Group};
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Own;
 use crate::supervisor::lookout::resolved;
@@ -49,7 +49,7 @@ impl Driver {
                     let path = &planned.path;
                     // Many children of a dynamic supervisor may come under the same mistake.
                     if self.world.log.has_room(&self.plan.path, Level::ERROR) {
-                        line!(ERROR, { path = %path, error = %error }, "the policy file makes no sense here: what the code says stands");
+                        line!(ERROR, { path = %path, error = %one_line(&error) }, "the policy file makes no sense here: what the code says stands");
                     }
                     None
                 }

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::ActorRef;
 use regrow_supervisors::{
     Action, Attempt, ByChild, Call, ChildKey, ChildSpec, Completion, Exit, Health, Machine, Outlook, Panic, Policy,
-    Prospect, Report, Standing,
+    Prospect, Readiness, Report, Standing,
 };
 use tokio::task::AbortHandle;
 use tracing::Level;
@@ -22,7 +23,7 @@ use crate::directory::Kind;
 use crate::event::EventKind;
 use crate::gave_up::GaveUp;
 use crate::layer::Group;
-use crate::log;
+use crate::log::{self, Aside};
 use crate::readiness::Counts;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
@@ -53,9 +54,11 @@ pub(crate) struct Driver {
     admitted: Vec<Attempt>,
     lookout: Lookout,
     pub(crate) heeded: Heeded,
-    timer: Option<(std::time::Duration, AbortHandle)>,
+    timer: Option<(Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
     spare: VecDeque<Fact>,
+    /// The time of the facts that were taken last.
+    now: Duration,
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<Call, Pending>,
     pub(super) orders_given: u64,
@@ -90,6 +93,7 @@ impl Driver {
             heeded: Heeded::default(),
             timer: None,
             spare: VecDeque::new(),
+            now: Duration::ZERO,
             orders: HashMap::new(),
             orders_given: 0,
             panic: None,
@@ -162,6 +166,7 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
+        self.now = now;
         self.heed_stop_order();
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
@@ -195,7 +200,7 @@ impl Driver {
         is_over
     }
 
-    fn hand_over(&mut self, fact: Fact, now: std::time::Duration) {
+    fn hand_over(&mut self, fact: Fact, now: Duration) {
         match fact {
             Fact::Started { attempt, .. } => self.machine.handle_started(attempt, now),
             Fact::Ready(attempt) => self.machine.handle_ready(attempt, now),
@@ -251,7 +256,7 @@ impl Driver {
     }
 
     /// How many messages a life has handled, where that counts.
-    fn tell_progress(&mut self, attempt: Attempt, now: std::time::Duration) {
+    fn tell_progress(&mut self, attempt: Attempt, now: Duration) {
         let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.policy_rule().reset_after_messages);
         if let (Some(_), Some(entry)) = (asked, self.children.get(&attempt.child())) {
             let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before);
@@ -286,9 +291,13 @@ impl Driver {
         let mut is_as_ordered = false;
         // Whatever it came to, the start is over.
         entry.ticket = None;
+        entry.has_failed = false;
+        let mut is_unready = false;
         if let EventKind::Started { info, outage } = &mut kind {
             entry.info.clone_from(info);
             *outage = entry.slot.rose();
+            let says_so = |spec: &ChildSpec| spec.policy_rule().readiness == Some(Readiness::WhenSaid);
+            is_unready = !entry.slot.status().ready && self.machine.spec(attempt.child()).is_some_and(says_so);
         }
         if let Some(exit) = exit {
             let is_start = matches!(fact, Fact::StartFailed { .. });
@@ -296,7 +305,7 @@ impl Driver {
             if !is_as_ordered && (exit.is_abnormal() || is_start) {
                 entry.slot.fell(is_start);
             }
-            entry.last_exit = Some(Arc::new(exit.clone()));
+            entry.ended(exit.clone());
             entry.control = None;
             if self.world.is_ending() {
                 entry.slot.close(State::Gone);
@@ -311,7 +320,8 @@ impl Driver {
             _ => entry.generation(),
         };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
-        self.world.tell_at(level, &entry.path, generation, kind);
+        let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
+        self.world.tell_at(level, &entry.path, generation, kind, aside);
     }
 
     fn report(&mut self, report: Report) {
@@ -335,6 +345,7 @@ impl Driver {
             let name = self.children.get(child).map_or(String::new(), |entry| name(entry));
             watch.reported(&report, &name, self.machine.is_ending());
         }
+        let mut services = Vec::new();
         let (child, kind) = match report {
             // The facts behind these two were told as they came, and the third is where it is done.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
@@ -345,11 +356,15 @@ impl Driver {
                 (child, EventKind::ShutdownError { exit })
             }
             Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
-            Report::Waiting { child } => (child, EventKind::Waiting),
+            Report::Waiting { child, services: names } => {
+                services = names;
+                (child, EventKind::Waiting)
+            }
             Report::DependencyGone { child, name, then } => {
                 (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
             }
-            Report::Parked { child, until } => {
+            Report::Parked { child, until, services: names } => {
+                services = names;
                 if let Some(entry) = self.children.get(&child) {
                     entry.slot.fell(false);
                 }
@@ -358,11 +373,21 @@ impl Driver {
             Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
-        self.tell(child, kind);
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
+        // What is to be mended is the dependency, which has lines of its own.
+        let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
+        let level = if is_for_others { Level::WARN } else { log::level(&kind) };
+        let aside = || match &services[..] {
+            [] => Aside::Nothing,
+            names => Aside::Services(names.iter().map(|name| path_of(&self.plan.path, name)).collect()),
+        };
+        self.world.tell_at(level, &entry.path, || entry.generation(), kind, aside);
     }
 
-    fn time_until(&self, until: std::time::Duration) -> std::time::Duration {
-        until.saturating_sub(self.world.now())
+    /// As it was planned, and not what is left of it by now.
+    fn time_until(&self, until: Duration) -> Duration {
+        until.saturating_sub(self.now)
     }
 
     fn tell(&self, child: ChildKey, kind: EventKind) {
@@ -406,8 +431,10 @@ impl Driver {
                 }
             }
             Action::Rest(child) => {
-                self.tell(child, EventKind::Down);
                 if let Some(entry) = self.children.get(&child) {
+                    let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
+                    let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
+                    self.world.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
                     self.world.directory.close(&entry.path, State::Down);
                     self.world.required.ring();
                 }

@@ -8,7 +8,7 @@ use regrow_supervisors::{Attempt, ChildKey, Exit, GiveUpReason, Shutdown};
 
 use crate::event::EventKind;
 use crate::gave_up::GaveUp;
-use crate::log::line;
+use crate::log::{line, millis};
 use crate::supervisor::driver::Driver;
 
 /// A child that takes longer to stop is worth a line while the tree ends.
@@ -24,7 +24,7 @@ impl Driver {
             Some(asked_at) => {
                 let took = self.world.now().saturating_sub(asked_at);
                 if took >= LONG {
-                    let (path, took_ms) = (&entry.path, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+                    let (path, took_ms) = (&entry.path, millis(took));
                     line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");
                 }
                 // When the limit of the tree is reached, supervisors only waited for their children.

@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
+    /// Its latest attempt failed, unasked, and nothing has been done about that yet.
+    pub(crate) has_failed: bool,
     /// If its last life ended as that of a supervisor that gave up: on which child, and why.
     pub(crate) gave_up: Option<Arc<GaveUp>>,
     /// What the factory said of the present incarnation.
@@ -82,6 +84,7 @@ impl Entry {
             make: planned.make.clone(),
             control: None,
             last_exit: None,
+            has_failed: false,
             info: None,
             kind: planned.kind,
             drain: planned.drain,
@@ -120,6 +123,12 @@ impl Entry {
             (false, true) => self.blame.is_none() && matches!(exit, Exit::Killed),
             (false, false) => false,
         }
+    }
+
+    /// Remembers how the present attempt ended.
+    pub(crate) fn ended(&mut self, exit: Exit) {
+        self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);
+        self.last_exit = Some(Arc::new(exit));
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -1,8 +1,6 @@
 //! Starting children and giving them up: how an attempt that the machine has ordered becomes a life, through the gates that
 //! stand before it.
 
-use std::sync::Arc;
-
 use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
@@ -119,7 +117,7 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // It may never end its start, and others wait for its place.
         entry.ticket = None;
-        entry.last_exit = Some(Arc::new(entry.verdict(Exit::Killed)));
+        entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
         entry.gave_up = None;
         if entry.asked_at.is_some() && !entry.kind.is_supervisor() {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::background::keep_on_thread;
 use crate::event::EventKind;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::watchdog::Who;
 use crate::world::World;
 
@@ -35,7 +35,7 @@ pub(super) fn start(world: Weak<World>) -> Option<Thread> {
     {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
-            line!(ERROR, { error = %error }, "no thread could be started to find code that blocks");
+            line!(ERROR, { error = %one_line(&error) }, "no thread could be started to find code that blocks");
             None
         }
     }

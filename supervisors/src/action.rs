@@ -116,6 +116,8 @@ pub enum Report {
     Waiting {
         /// Which child.
         child: ChildKey,
+        /// The services, as the child's spec names them.
+        services: Vec<Arc<str>>,
     },
     /// At its start, a service that it depends on was gone for good.
     DependencyGone {
@@ -133,6 +135,8 @@ pub enum Report {
         child: ChildKey,
         /// When.
         until: Duration,
+        /// The services that are gone or parked, as the child's spec names them. None where its budget is gone.
+        services: Vec<Arc<str>>,
     },
     /// A child is killed because of this: its start took too long, or it hung.
     Overdue {

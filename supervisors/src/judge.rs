@@ -164,7 +164,7 @@ impl Nursery {
         track.is_half_open = true;
         let until = now.saturating_add(track.next_probe(&policy));
         self.hold(key, Hold::Parked { until }, Held::ALONE);
-        self.reports.push_back(Report::Parked { child: key, until });
+        self.reports.push_back(Report::Parked { child: key, until, services: Vec::new() });
         self.actions.push_back(Action::Park { child: key, until });
         self.stir_about(key);
     }

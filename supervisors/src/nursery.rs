@@ -129,7 +129,7 @@ impl Nursery {
         match hold {
             Hold::Queued => self.inbox.push_back(Event::Retry(key)),
             Hold::Backoff { until } => self.reports.push_back(Report::Delayed { child: key, until }),
-            Hold::Dependency => self.reports.push_back(Report::Waiting { child: key }),
+            Hold::Dependency => self.report_wait(key),
             Hold::Parked { .. } | Hold::Blocked { .. } => {}
         }
         self.hold_quietly(key, hold, held);

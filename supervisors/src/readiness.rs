@@ -101,7 +101,7 @@ impl Nursery {
             }
             Need::Waits => self.wait(key, held),
             Need::Parked(until) => {
-                self.reports.push_back(Report::Waiting { child: key });
+                self.report_wait(key);
                 self.block(key, until, held);
             }
             Need::Gone(name) => self.be_without(key, &name, held),
@@ -116,10 +116,18 @@ impl Nursery {
         }
     }
 
+    pub(crate) fn report_wait(&mut self, key: ChildKey) {
+        let services = self.missing(key).cloned().collect();
+        self.reports.push_back(Report::Waiting { child: key, services });
+    }
+
     /// It refuses messages until then, when it is looked at again.
     fn block(&mut self, key: ChildKey, until: Duration, held: Held) {
         self.hold(key, Hold::Blocked { until }, held);
-        self.reports.push_back(Report::Parked { child: key, until });
+        let prospect = |name: &&Arc<str>| self.outlook(name).prospect;
+        let is_away = |name: &&Arc<str>| matches!(prospect(name), Prospect::Gone | Prospect::Parked { .. });
+        let services = self.missing(key).filter(is_away).cloned().collect();
+        self.reports.push_back(Report::Parked { child: key, until, services });
         self.actions.push_back(Action::Park { child: key, until });
         self.stir_about(key);
     }
@@ -134,7 +142,7 @@ impl Nursery {
         }
         match then {
             DependencyGone::Park if !is_ordered => {
-                self.reports.push_back(Report::Waiting { child: key });
+                self.report_wait(key);
                 let until = self.next_look(key);
                 self.block(key, until, held);
             }

@@ -504,11 +504,11 @@ impl Script {
             Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
-            Report::Waiting { child } => format!("waiting {}", name(child)),
+            Report::Waiting { child, .. } => format!("waiting {}", name(child)),
             Report::DependencyGone { child, name: gone, then } => {
                 format!("{} is without {gone}: {then:?}", name(child))
             }
-            Report::Parked { child, until } => format!("parked {} until {until:?}", name(child)),
+            Report::Parked { child, until, .. } => format!("parked {} until {until:?}", name(child)),
             Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }

@@ -146,12 +146,14 @@ async fn a_wait_for_a_dependent_goes_on_as_soon_as_what_it_was_parked_for_is_bac
 // Found by a new user: the log of a tree that ended was full of services that were parked for what stopped before them.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_parked_for_what_ends_with_its_supervisor() {
-    for is_root in [true, false] {
+    for (is_root, gives_up) in [(true, true), (true, false), (false, true), (false, false)] {
         let (journal, says) = (Journal::new(), Policy::default().readiness(Readiness::WhenSaid));
         let waits = |name: &str| on(&journal, name, Policy::default().depends_on(["db"]));
         // Its end is that of the supervisor, and they wait for it.
-        let db = journal.probe("db").restart(Restart::Temporary).significant().policy(says);
-        let shop = calm("shop")
+        let db = journal.probe("db").policy(says);
+        let db = if gives_up { db } else { db.restart(Restart::Temporary).significant() };
+        let shop = Supervisor::one_for_one("shop").budget(Intensity::new(0, SEC));
+        let shop = shop
             .auto_shutdown(AutoShutdown::AnySignificant)
             .child(db)
             .child(waits("near"))

@@ -118,16 +118,33 @@ async fn what_depends_on_the_dead_refuses_at_once_and_comes_back_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_a_dependent_goes_on_as_soon_as_what_it_was_parked_for_is_back() {
     let journal = Journal::new();
+    struct Slow;
+    impl Service for Slow {
+        type Msg = ();
+        async fn handle(&mut self, (): (), _: &mut Context<Self>) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+    // Its start takes a while, and it refuses messages until it is up.
+    let slow = |name: &str| {
+        Child::service(name, |_| async {
+            sleep(SEC).await;
+            Ok(Slow)
+        })
+    };
     let on_db = || Policy::default().depends_on(["db"]);
     let tree = calm("app")
         .child(journal.probe("db").restart(Restart::Transient))
-        .child(on(&journal, "near", on_db()))
-        .child(calm("sub").child(on(&journal, "far", on_db())))
+        .child(slow("near").policy(on_db()))
+        .child(calm("sub").child(slow("far").policy(on_db())))
         .start()
         .await
         .unwrap();
     let app = tree.supervisor("app").unwrap();
-    let dependents = ["app/near", "app/sub/far"].map(|path| probe(&tree, path));
+    let dependents = ["app/near", "app/sub/far"].map(|path| tree.lookup::<()>(path).unwrap());
+    for dependent in &dependents {
+        dependent.wait_ready().await.unwrap();
+    }
     app.terminate_child("db").await.unwrap();
     for dependent in &dependents {
         dependent.kill().unwrap();

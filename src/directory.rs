@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
 
+use crate::context::NoMessages;
 use crate::dependencies::below;
 use crate::handle::Handle;
 use crate::slot::accounting::Accounting;
@@ -285,6 +286,20 @@ impl Directory {
         }
     }
 
+    /// As `find`, for names from outside of the tree: the error names a path that may have been meant.
+    pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        self.find(path).map_err(|error| match (error, self.longer(path)) {
+            (LookupError::NotFound { path }, Some(meant)) => LookupError::NotFullPath { path, meant },
+            (error, _) => error,
+        })
+    }
+
+    /// The first path that ends with this one.
+    fn longer(&self, path: &str) -> Option<Arc<str>> {
+        let is_longer = |candidate: &&Arc<str>| candidate.strip_suffix(path).is_some_and(|scope| scope.ends_with('/'));
+        self.read().keys().filter(is_longer).min().cloned()
+    }
+
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
     pub(crate) fn resolve<M: Send + 'static>(&self, scope: &str, name: &str) -> Result<Handle<M>, LookupError> {
         self.find(&self.full_path(scope, name))
@@ -342,6 +357,13 @@ pub enum LookupError {
         /// What was asked for.
         path: Arc<str>,
     },
+    /// Nothing has this path. The name was looked up in the tree, where names are full paths, and this path ends with it.
+    NotFullPath {
+        /// What was asked for.
+        path: Arc<str>,
+        /// What may have been meant: the first such path.
+        meant: Arc<str>,
+    },
     /// The service takes other messages.
     WrongType {
         /// What was asked for.
@@ -380,6 +402,12 @@ impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
+            Self::NotFullPath { path, meant } => {
+                write!(f, "nothing is named `{path}` in this tree; did you mean `{meant}`? names are full paths here")
+            }
+            Self::WrongType { path, found, asked: _ } if *found == std::any::type_name::<NoMessages>() => {
+                write!(f, "`{path}` is a supervisor or a task, and takes no messages")
+            }
             Self::WrongKind { path, found, asked } => {
                 let article = |kind: &Kind| if *kind == Kind::Actor { "an" } else { "a" };
                 write!(f, "`{path}` is {} {found}, not {} {asked}", article(found), article(asked))

@@ -65,7 +65,8 @@ pub enum Refusal {
     Stopping,
     /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group has not
     /// been started again. Refused are a call, and a wait for room, from code below the same supervisor: the group may be
-    /// waiting for that code. Other senders are not concerned.
+    /// waiting for that code. Other senders are not concerned. At the end of the whole tree the service is
+    /// [`Gone`](Self::Gone) instead, and refuses every message.
     StoppedWithGroup,
     /// A service called itself, or waited for room in its own mailbox. It could never be answered.
     ToItself,

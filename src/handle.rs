@@ -16,6 +16,7 @@ use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
 use crate::watchdog::Wait;
 use crate::why::Why;
+use crate::world::World;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///
@@ -268,6 +269,16 @@ impl<M: Send + 'static> Handle<M> {
     /// [`Gone`](crate::State::Gone): then the receiver's waits end with an error.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.slot.watch()
+    }
+
+    /// Why a wait for the service is refused now.
+    pub(crate) fn refusal_of_waits(&self) -> Option<Refusal> {
+        self.slot.refusal_of_waits()
+    }
+
+    /// The tree that the service is listed in, while that is there.
+    pub(crate) fn world(&self) -> Option<Arc<World>> {
+        self.slot.world()
     }
 
     /// The path of the service, `"(not in a tree)"` while it has none.

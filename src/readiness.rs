@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use regrow_supervisors::Standing;
 use tokio::sync::Notify;
 
 use crate::dependencies::below;
@@ -14,6 +15,7 @@ use crate::directory::Listed;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{State, Status};
+use crate::supervisor::lookout::path_of;
 use crate::sync::lock;
 use crate::tree::{Directory, Tree};
 use crate::why::Why;
@@ -213,21 +215,44 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// # Errors
     ///
-    /// When the service refuses messages: it is parked, down or gone. A parked one is worth another try at the time that
-    /// the error names.
+    /// When the service refuses messages: it is parked, down or gone, or an order has told it to stop. A parked one is worth
+    /// another try at the time that the error names. One that is being tried, or was parked for a service that has come
+    /// back, is waited for. Code that may not wait for the service now gets
+    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup).
     pub async fn wait_ready(&self) -> Result<(), NotReadyError> {
         let mut watch = self.watch();
         loop {
             let status = *watch.borrow_and_update();
-            if let Some(refusal) = status.state.refusal() {
-                return Err(NotReadyError { path: self.path(), refusal });
-            }
-            if status.state == State::Up && status.ready {
-                return Ok(());
+            match self.refusal_of_waits() {
+                None if status.state == State::Up && status.ready => return Ok(()),
+                None => {}
+                Some(Refusal::Parked { .. }) if self.is_to_come().await => {}
+                // It changed while its supervisor was asked.
+                Some(refusal @ Refusal::Parked { .. }) if self.refusal_of_waits() != Some(refusal) => continue,
+                Some(refusal) => return Err(NotReadyError { path: self.path(), refusal }),
             }
             if watch.changed().await.is_err() {
                 return Err(NotReadyError { path: self.path(), refusal: Refusal::Gone });
             }
+        }
+    }
+
+    /// Whether a service that is parked is on its way all the same: it is tried, or what it was parked for is there again.
+    async fn is_to_come(&self) -> bool {
+        let (Some(world), Why { standing: Some(standing), waits_for, path, .. }) = (self.world(), self.why().await)
+        else {
+            return false;
+        };
+        let Some((scope, _)) = path.rsplit_once('/') else { return false };
+        let may_come = |name: &Arc<str>| {
+            let listed = world.directory.get(&path_of(scope, name));
+            listed.is_some_and(|listed| listed.slot.status().state.refusal().is_none())
+        };
+        match standing {
+            Standing::Retrying | Standing::Waiting | Standing::Starting | Standing::Up => true,
+            // Its supervisor is about to hear of them.
+            Standing::Parked => !waits_for.is_empty() && waits_for.iter().all(may_come),
+            Standing::Stopping | Standing::Down => false,
         }
     }
 }
@@ -250,10 +275,11 @@ pub struct Unready {
     pub path: Arc<str>,
     /// Where it stands.
     pub status: Status,
-    /// Why, in words when it is displayed.
+    /// Why: a paragraph when it is displayed, one line with `{:#}`.
     pub why: Why,
 }
 
+/// One line for each service; [`Unready::why`] tells more.
 impl fmt::Display for ReadyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.limit {
@@ -261,7 +287,7 @@ impl fmt::Display for ReadyError {
             None if self.missing.is_empty() => return f.write_str("not ready: the tree is ending"),
             None => f.write_str("not ready, and not without an order:")?,
         }
-        self.missing.iter().try_for_each(|unready| write!(f, " {}", unready.why))
+        self.missing.iter().try_for_each(|unready| write!(f, "\n  {:#}", unready.why))
     }
 }
 

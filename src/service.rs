@@ -97,6 +97,8 @@ pub trait Service: Sized + Send + 'static {
     ///
     /// While a group stops, the hook may call what it depends on, which stops later. A member that has stopped already refuses
     /// the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast` waits for its next incarnation.
+    /// At the end of the whole tree there is no next one: a member that has stopped is [`Gone`](crate::State::Gone), and
+    /// refuses a cast as well.
     ///
     /// # Errors
     ///

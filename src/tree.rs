@@ -144,9 +144,10 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// When there is no such service, or it takes other messages. If there is a path that ends with this one, the error
+    /// names it.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.world.directory.find(path)
+        self.world.directory.find_full(path)
     }
 
     /// The supervisor with this full path, to be managed.
@@ -294,9 +295,10 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// When there is no such service, or it takes other messages. If there is a path that ends with this one, the error
+    /// names it.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.world.directory.find(path)
+        self.world.directory.find_full(path)
     }
 
     /// Everything that is listed, in the order of the paths. Each line is consistent in itself; the lines are read one

@@ -13,7 +13,8 @@ use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
 use crate::world::World;
 
-/// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed.
+/// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed, and
+/// with `{:#}` as one line: where it stands, what it waits for, and its last end.
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg, until};
@@ -62,6 +63,8 @@ pub struct Why {
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good: its next start has to do without them.
     pub lost: Vec<Arc<str>>,
+    /// It is down because an order terminated it.
+    pub was_terminated: bool,
     /// It is parked, or on probation after that.
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
@@ -91,6 +94,7 @@ impl Why {
             waits_for_room: None,
             waits_for: Vec::new(),
             lost: Vec::new(),
+            was_terminated: false,
             is_half_open: false,
             reset_after: None,
             supervisor: None,
@@ -111,6 +115,7 @@ impl Why {
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
             lost: why.lost,
+            was_terminated: why.was_terminated,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
             ..Self::unknown(path, status)
@@ -169,6 +174,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.path)?;
         self.say_where(f)?;
+        if f.alternate() {
+            return self.exit.as_ref().map_or(Ok(()), |exit| write!(f, " Last end: {exit}."));
+        }
         self.say_what_led_here(f)?;
         self.say_who_gave_up(f)?;
         self.say_what_is_left(f)
@@ -196,6 +204,9 @@ impl Why {
             (Some(Standing::Down), _) if state == State::Restarting => {
                 f.write_str("is stopped, and is started again together with its group.")
             }
+            (Some(Standing::Down), _) if self.was_terminated => {
+                f.write_str("is down: an order stopped it, and only an order or a restart of its group brings it back.")
+            }
             (Some(Standing::Down), _) => {
                 f.write_str("is down: only an order or a restart of its group brings it back.")
             }
@@ -216,9 +227,11 @@ impl Why {
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(exit) = &self.exit else {
-            return if self.standing.is_some() { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
+            let is_untouched = self.standing.is_some() && !self.was_terminated;
+            return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
         };
         let what = match self.phase {
+            _ if self.was_terminated => "Before that, a life of it ended",
             Some(On::StartFailed) => "Its last start failed",
             Some(On::NotReady) => "Its last life ended before it was ready",
             Some(_) | None => "Its last life ended",

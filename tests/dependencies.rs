@@ -6,12 +6,12 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use common::{MS, SEC, probe, up};
+use common::{MS, SEC, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{
-    Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Intensity, ManageError,
-    On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State, Supervisor, TaskChild,
-    Then, Tree,
+    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Intensity,
+    ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State, Supervisor,
+    TaskChild, Then, Tree,
 };
 use tokio::time::sleep;
 
@@ -112,6 +112,87 @@ async fn what_depends_on_the_dead_refuses_at_once_and_comes_back_with_it() {
         up(&tree, path, generation + 1).await;
     }
     tree.shutdown().await;
+}
+
+// Found by a new user: the wait failed for another 29 seconds, on a service that was being started.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_dependent_goes_on_as_soon_as_what_it_was_parked_for_is_back() {
+    let journal = Journal::new();
+    struct Slow;
+    impl Service for Slow {
+        type Msg = ();
+        async fn handle(&mut self, (): (), _: &mut Context<Self>) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+    // Its start takes a while, and it refuses messages until it is up.
+    let slow = |name: &str| {
+        Child::service(name, |_| async {
+            sleep(SEC).await;
+            Ok(Slow)
+        })
+    };
+    let on_db = || Policy::default().depends_on(["db"]);
+    let tree = calm("app")
+        .child(journal.probe("db").restart(Restart::Transient))
+        .child(slow("near").policy(on_db()))
+        .child(calm("sub").child(slow("far").policy(on_db())))
+        .start()
+        .await
+        .unwrap();
+    let app = tree.supervisor("app").unwrap();
+    let dependents = ["app/near", "app/sub/far"].map(|path| tree.lookup::<()>(path).unwrap());
+    for dependent in &dependents {
+        dependent.wait_ready().await.unwrap();
+    }
+    app.terminate_child("db").await.unwrap();
+    for dependent in &dependents {
+        dependent.kill().unwrap();
+        until(dependent.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+        let refusal = dependent.wait_ready().await.unwrap_err().refusal;
+        assert!(matches!(refusal, Refusal::Parked { .. }), "what it depends on is gone: {refusal}");
+    }
+    app.restart_child("db").await.unwrap();
+    for dependent in &dependents {
+        soon("the dependent", dependent.wait_ready()).await.unwrap();
+        assert_eq!(dependent.generation(), 2);
+    }
+    tree.shutdown().await;
+}
+
+// Found by a new user: the log of a tree that ended was full of services that were parked for what stopped before them.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_parked_for_what_ends_with_its_supervisor() {
+    for (is_root, gives_up) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (journal, says) = (Journal::new(), Policy::default().readiness(Readiness::WhenSaid));
+        let waits = |name: &str| on(&journal, name, Policy::default().depends_on(["db"]));
+        // Its end is that of the supervisor, and they wait for it.
+        let db = journal.probe("db").policy(says);
+        let db = if gives_up { db } else { db.restart(Restart::Temporary).significant() };
+        let shop = Supervisor::one_for_one("shop").budget(Intensity::new(0, SEC));
+        let shop = shop
+            .auto_shutdown(AutoShutdown::AnySignificant)
+            .child(db)
+            .child(waits("near"))
+            .child(calm("sub").child(waits("far")));
+        let top = if is_root { shop } else { calm("app").child(shop.restart(Restart::Temporary)) };
+        let tree = top.start().await.unwrap();
+        let path = if is_root { "shop" } else { "app/shop" };
+        let (mut events, directory) = (tree.events(), tree.directory());
+        let far = directory.watch(&format!("{path}/sub/far")).unwrap();
+        tree.kill(&format!("{path}/db")).unwrap();
+        soon("the end of all", until(far, |status| status.state == State::Gone)).await;
+        tree.shutdown().await;
+        let mut heard = Vec::new();
+        while let Some(Ok(event)) = events.next().await {
+            assert!(
+                !matches!(event.kind, EventKind::DependencyGone { .. } | EventKind::Parked { .. }),
+                "{event} after {heard:?}"
+            );
+            heard.push(event.to_string());
+        }
+        assert!(heard.iter().any(|event| event.contains("db")), "{heard:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,10 +65,15 @@ async fn everything_is_listed_with_its_kind_its_status_and_its_messages() {
 async fn a_lookup_that_finds_nothing_says_what_was_asked_for() {
     let journal = Journal::new();
     let tree = Supervisor::one_for_one("app").child(journal.probe("a")).start().await.unwrap();
-    for path in ["a", "/app/a", "app/", "app/a/", "app//a", "", "app/b"] {
+    for path in ["/app/a", "app/", "app/a/", "app//a", "", "app/b"] {
         let error = tree.lookup::<ProbeMsg>(path).unwrap_err();
         assert_eq!(error, LookupError::NotFound { path: path.into() });
         assert_eq!(error.to_string(), format!("nothing is named `{path}` in this tree"));
+    }
+    for error in [tree.lookup::<ProbeMsg>("a").unwrap_err(), tree.directory().lookup::<ProbeMsg>("a").unwrap_err()] {
+        assert_eq!(error, LookupError::NotFullPath { path: "a".into(), meant: "app/a".into() });
+        let said = "nothing is named `a` in this tree; did you mean `app/a`? names are full paths here";
+        assert_eq!(error.to_string(), said);
     }
     tree.shutdown().await;
 }
@@ -84,7 +89,9 @@ async fn a_lookup_with_the_wrong_messages_names_both_types() {
         error.to_string(),
         "`app/a` takes messages of type `regrow::testing::ProbeMsg`, not `alloc::string::String`"
     );
-    assert!(matches!(tree.lookup::<ProbeMsg>("app"), Err(LookupError::WrongType { .. })), "a supervisor takes none");
+    let error = tree.lookup::<ProbeMsg>("app").unwrap_err();
+    assert!(matches!(error, LookupError::WrongType { .. }), "a supervisor takes none");
+    assert_eq!(error.to_string(), "`app` is a supervisor or a task, and takes no messages");
     tree.shutdown().await;
 }
 

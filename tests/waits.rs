@@ -3,6 +3,7 @@
 #[path = "common/tree.rs"]
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{MS, SEC, probe, soon, up};
@@ -11,6 +12,7 @@ use regrow::{
     CallError, Child, Context, DynamicSupervisor, GiveUp, Handle, Health, Intensity, Overflow, Policy, Readiness,
     Refusal, Reply, Restart, Service, State, Supervisor,
 };
+use tokio::sync::Notify;
 
 fn says() -> Policy {
     Policy::default().readiness(Readiness::WhenSaid)
@@ -48,8 +50,13 @@ async fn a_tree_is_ready_when_all_that_are_required_are() {
     assert_eq!((error.limit, error.missing.len()), (Some(SEC), 3));
     assert_eq!(&*error.missing[0].path, "app/http");
     let text = error.to_string();
-    assert!(text.starts_with("not ready after 1s: `app/http` is up in generation 1, but has not said"), "{text}");
-    assert!(text.contains("`app/web` is not started. It waits for `http`."), "{text}");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(
+        lines[..2],
+        ["not ready after 1s:", "  `app/http` is up in generation 1, but has not said that it is ready."]
+    );
+    assert_eq!(lines[3], "  `app/web` is not started. It waits for `http`.");
 
     tree.ready(Duration::MAX).await.unwrap();
     assert!(tree.directory().is_ready());
@@ -76,6 +83,13 @@ async fn what_is_down_is_not_waited_for_unless_it_ended_as_it_should() {
     tree.supervisor("app").unwrap().terminate_child("a").await.unwrap();
     let error = soon("an answer", tree.ready(3600 * SEC)).await.unwrap_err();
     assert_eq!((error.limit, &*error.missing[0].path), (None, "app/a"));
+    assert_eq!(
+        error.to_string(),
+        "not ready, and not without an order:\n  `app/a` is down: an order stopped it, and only an order or a restart of \
+         its group brings it back."
+    );
+    let why = error.missing[0].why.to_string();
+    assert!(error.missing[0].why.was_terminated && !why.contains("Nothing has gone wrong"), "{why}");
     let waits = tree.ready(3600 * SEC);
     tree.shutdown().await;
     assert!(waits.await.is_err(), "the tree is over");
@@ -103,6 +117,59 @@ async fn a_wait_for_one_service_ends_when_it_refuses() {
     assert_eq!((error.refusal, &*error.path), (Refusal::Gone, "app/once"));
     tree.shutdown().await;
     assert_eq!(web.wait_ready().await.unwrap_err().refusal, Refusal::Gone);
+}
+
+struct Reluctant {
+    told: Arc<Notify>,
+}
+
+impl Service for Reluctant {
+    type Msg = ();
+    async fn handle(&mut self, (): (), ctx: &mut Context<Self>) -> anyhow::Result<()> {
+        ctx.ready();
+        Ok(())
+    }
+    async fn stopped(&mut self, _: &mut Context<Self>) -> anyhow::Result<()> {
+        self.told.notify_one();
+        tokio::time::sleep(SEC).await;
+        Ok(())
+    }
+}
+
+// Found by a new user: the wait said that all is well while `cast` was told of the termination.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_one_that_is_terminated_ends_as_a_cast_does_also_if_it_began_before() {
+    let told = Arc::new(Notify::new());
+    for is_ready in [true, false] {
+        let tells = told.clone();
+        let made = move |_: Context<Reluctant>| {
+            let told = tells.clone();
+            async move { Ok(Reluctant { told }) }
+        };
+        let child = Child::service("a", made).policy(says());
+        let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+        let (a, app) = (tree.lookup::<()>("app/a").unwrap(), tree.supervisor("app").unwrap());
+        if is_ready {
+            a.cast(()).unwrap();
+            a.wait_ready().await.unwrap();
+        }
+        let waiter = a.clone();
+        let before = tokio::spawn(async move { if is_ready { Ok(()) } else { waiter.wait_ready().await } });
+        tokio::task::yield_now().await;
+        let order = tokio::spawn(async move { app.terminate_child("a").await });
+        soon("the stop hook", told.notified()).await;
+        assert_eq!(a.cast(()).unwrap_err().refusal(), Refusal::Stopping);
+        assert_eq!(a.wait_ready().await.unwrap_err().refusal, Refusal::Stopping);
+        if let Err(error) = soon("the wait that began before", before).await.unwrap() {
+            assert_eq!(error.refusal, Refusal::Stopping);
+        } else {
+            assert!(is_ready);
+        }
+        assert!(!order.is_finished(), "all of that while it stops");
+        order.await.unwrap().unwrap();
+        assert_eq!(a.wait_ready().await.unwrap_err().refusal, Refusal::Down);
+        tree.shutdown().await;
+    }
 }
 
 // Found by reading: who followed a status, or waited for an order to stop, did so for ever.

@@ -69,6 +69,11 @@ fn caller<M>(envelope: &Envelope<M>) -> usize {
 }
 
 impl<M: Send + 'static> Slot<M> {
+    /// Why a wait of the code that asks is refused now.
+    pub(crate) fn refusal_of_waits(&self) -> Option<Refusal> {
+        lock(&self.back).refusal(true)
+    }
+
     pub(super) fn set_bar(&self, bar: Option<Bar>) {
         let mut freed = self.freed();
         let before = {
@@ -81,6 +86,8 @@ impl<M: Send + 'static> Slot<M> {
         };
         drop(before);
         freed.tell();
+        // The status is the same, but those that wait for it may be refused from now on.
+        self.publish();
     }
 
     /// Refuses waits from below `supervisor`, and ends calls from there that are queued. `is_below` knows the numbers of the

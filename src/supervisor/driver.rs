@@ -32,7 +32,7 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::gates::Gates;
-use crate::supervisor::lookout::{Lookout, path_of};
+use crate::supervisor::lookout::{self, Lookout, path_of};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
@@ -185,8 +185,11 @@ impl Driver {
                 self.blame(&report);
                 self.report(report);
             }
-            if self.parent.is_tree() && self.machine.is_ending() {
-                self.world.begin_to_end();
+            if self.machine.is_ending() {
+                self.facts.begin_to_end();
+                if self.parent.is_tree() {
+                    self.world.begin_to_end();
+                }
             }
             match action {
                 Some(action) => is_over |= self.perform(action, myself).await,
@@ -208,7 +211,10 @@ impl Driver {
                 self.machine.handle_in_line(attempt, false, now);
                 self.admitted.push(attempt);
             }
-            Fact::Dependency { name, outlook } => self.machine.handle_outlook(&name, outlook, now),
+            Fact::Dependency { name, outlook } if self.is_news(outlook) => {
+                self.machine.handle_outlook(&name, outlook, now);
+            }
+            Fact::Dependency { .. } => {}
             Fact::Ignored(attempt) => {
                 let is_starting = self.machine.standing(attempt.child()) == Some(Standing::Starting);
                 if is_starting && self.machine.attempt(attempt.child()) == Some(attempt) {
@@ -245,6 +251,16 @@ impl Driver {
             }
             Fact::Order(order) => self.order(*order, now),
             Fact::Ending { .. } | Fact::Tick => {}
+        }
+    }
+
+    /// What stops because the tree ends, or a supervisor above, is not missed: those that depend on it stop as well.
+    fn is_news(&self, outlook: Outlook) -> bool {
+        match outlook.prospect {
+            Prospect::Ready | Prospect::MayCome => true,
+            Prospect::Gone | Prospect::Parked { .. } => {
+                !self.world.is_ending() && !lookout::is_within_an_end(&self.world, &self.plan.path)
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not held still.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ractor::ActorRef;
@@ -79,6 +80,7 @@ pub(crate) struct Facts {
     watchdog: Arc<Watchdog>,
     /// The supervisor.
     path: Arc<str>,
+    is_ending: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +94,16 @@ struct Queue {
 
 impl Facts {
     pub(crate) fn new(watchdog: Arc<Watchdog>, path: &Arc<str>) -> Self {
-        Self { queue: Mutex::default(), watchdog, path: path.clone() }
+        Self { queue: Mutex::default(), watchdog, path: path.clone(), is_ending: AtomicBool::new(false) }
+    }
+
+    /// The supervisor ends from now on.
+    pub(crate) fn begin_to_end(&self) {
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
     /// The path of the supervisor.

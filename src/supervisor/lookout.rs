@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 
 use crate::background::keep;
 use crate::log::line;
-use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
+use crate::slot::{AnySlot, Control};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::world::World;
 
@@ -57,6 +57,15 @@ pub(crate) fn resolved(world: &World, scope: &str, spec: ChildSpec) -> ChildSpec
     let mut policy = spec.policy_rule();
     policy.depends_on = Some(dependencies);
     spec.policy(policy)
+}
+
+/// Whether the supervisor with this path, or one above it, is ending.
+pub(super) fn is_within_an_end(world: &World, path: &str) -> bool {
+    let is_ending = |path: &str| match world.directory.get(path).and_then(|listed| listed.slot.control()) {
+        Some(Control::Supervisor(facts)) => facts.is_ending(),
+        Some(Control::Port(_)) | None => false,
+    };
+    std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above)).any(is_ending)
 }
 
 impl Lookout {

@@ -179,6 +179,8 @@ pub(crate) struct Child {
     pub(crate) track: Option<Box<Track>>,
     /// It is down until somebody orders otherwise, and not only until its group is started.
     pub(crate) is_at_rest: bool,
+    /// An order ended its last life, or its wait for one. Nothing is decided by it.
+    pub(crate) was_terminated: bool,
     /// When something is due: the next rung of the ladder, the end of a delay, of a start that takes too long.
     pub(crate) deadline: Option<Duration>,
     /// Who ordered its start and waits for it.
@@ -196,8 +198,9 @@ pub(crate) struct Child {
 /// Only what a decision may come to depend on: two machines with one future look alike.
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion } =
-            self;
+        let Self {
+            spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion, ..
+        } = self;
         let track = track.as_ref().filter(|_| spec.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
         let seen = (spec, state, track, is_at_rest, deadline, start_call, stop_calls, place);
@@ -209,8 +212,20 @@ impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
         let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
-        let (stop_calls, has_lived, completion) = (Vec::new(), false, None);
-        Self { spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion }
+        let (stop_calls, has_lived, completion, was_terminated) = (Vec::new(), false, None, false);
+        Self {
+            spec,
+            state,
+            track,
+            is_at_rest,
+            was_terminated,
+            deadline,
+            start_call,
+            stop_calls,
+            place,
+            has_lived,
+            completion,
+        }
     }
 
     pub(crate) fn attempt(&self) -> Option<Attempt> {

@@ -99,9 +99,12 @@ pub(crate) trait Alike: Decide {
                 self.nursery_mut().report_exit(key, &ended.exit);
                 let exit = ended.exit.clone();
                 let verdict = self.nursery_mut().judge(key, ended);
+                let is_last = verdict == Verdict::Rest && is_significant && self.nursery().is_last_significant();
+                // Those that depend on it are stopped: nothing else becomes of them.
+                self.nursery_mut().is_to_end = is_last;
                 self.follow(key, verdict);
+                self.nursery_mut().is_to_end = false;
                 if verdict == Verdict::Rest && is_significant {
-                    let is_last = self.nursery().is_last_significant();
                     self.nursery_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
                     if is_last {
                         self.end(Exit::Shutdown, false);

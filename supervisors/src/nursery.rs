@@ -48,6 +48,8 @@ pub struct Nursery {
     pub(crate) awaited: Option<(Attempt, Duration)>,
     /// How many have proved slow and are still going on.
     pub(crate) slow: usize,
+    /// The end of the child that is decided about is that of the supervisor.
+    pub(crate) is_to_end: bool,
 }
 
 /// How far the supervisor itself is.
@@ -195,7 +197,7 @@ impl Nursery {
         let attempt = self.children.next_attempt(key);
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Live(Live::new(attempt, self.now));
-        (child.is_at_rest, child.completion) = (false, None);
+        (child.is_at_rest, child.was_terminated, child.completion) = (false, false, None);
         if let Some(track) = &mut child.track {
             track.forget_looks();
         }

@@ -165,7 +165,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return };
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
         child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
-        child.is_at_rest = false;
+        (child.is_at_rest, child.was_terminated) = (false, false);
         self.set_timer(key, Some(now.saturating_add(PATIENCE)));
     }
 
@@ -269,7 +269,7 @@ impl Nursery {
 
     /// What is known of this service has changed: those that wait for it, and for nothing else, are decided about.
     pub(crate) fn stir(&mut self, name: &str) {
-        if !self.is_ending() && self.children.has_dependents(name) {
+        if !self.is_ending() && !self.is_to_end && self.children.has_dependents(name) {
             self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
         }
     }

@@ -82,6 +82,9 @@ impl Decide for Supervisor {
 
     /// OTP rules 33, 61. A supervisor that ends keeps its specs: should it be started again, all are.
     fn gone(&mut self, key: ChildKey, was_ordered: bool) {
+        if let Some(child) = self.nursery.children.get_mut(key) {
+            child.was_terminated = was_ordered;
+        }
         let is_temporary = self.nursery.children.get(key).is_some_and(Child::is_temporary);
         if (is_temporary || was_ordered) && !self.nursery.is_ending() {
             self.rest(key);

@@ -18,6 +18,8 @@ pub struct Why {
     pub standing: Standing,
     /// Up, and ready too.
     pub is_ready: bool,
+    /// It is down because an order terminated it.
+    pub was_terminated: bool,
     /// The end that led here; none if nothing ever went wrong.
     pub exit: Option<Exit>,
     /// What that end is beside its exit: a start that failed, a life that was never ready.
@@ -92,6 +94,7 @@ impl Why {
         Some(Self {
             standing: child.standing(),
             is_ready: matches!(&child.state, State::Live(Live { stage: Stage::Ready, .. })),
+            was_terminated: child.is_at_rest && child.was_terminated,
             phase: cause.as_ref().and_then(|cause| cause.phase),
             ended_at: cause.as_ref().map(|cause| cause.at),
             rule: cause.as_ref().and_then(|cause| Some((cause.rule?, rules.get(cause.rule?)?.then))),

@@ -377,3 +377,17 @@ fn a_kill_answers_everybody() {
     tree.read().abandon();
     tree.ignore_actions().owes_no_answer();
 }
+
+#[test]
+fn what_an_order_has_terminated_is_known_until_it_is_started() {
+    let mut tree = Script::new(OneForOne, ["a", "b"]);
+    let is_terminated = |tree: &Script| tree.why("a").was_terminated;
+    tree.terminate("a").expect(["stop a"]);
+    assert!(!is_terminated(&tree), "it is being stopped");
+    tree.stopped("a").ignore_actions();
+    assert!(is_terminated(&tree));
+    tree.restart("a").ignore_actions();
+    assert!(!is_terminated(&tree));
+    tree.started("a").ignore_actions().fails("a").ignore_actions();
+    assert!(!is_terminated(&tree), "no order has ended it this time");
+}

@@ -5,8 +5,8 @@ mod common;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
-    Adjustment, Backoff, ChildSpec, Completion, Dependency, DependencyGone, Exit, GiveUp, Intensity, On, Outlook,
-    Policy, Prospect, Readiness, Rule, Standing, Then,
+    Adjustment, AutoShutdown, Backoff, ChildSpec, Completion, Dependency, DependencyGone, Exit, Flags, GiveUp,
+    Intensity, On, Outlook, Policy, Prospect, Readiness, Rule, Standing, Then,
 };
 
 fn needs(name: &str, on: impl IntoIterator<Item = Dependency>) -> ChildSpec {
@@ -33,6 +33,17 @@ fn a_job_is_waited_for_until_it_has_ended_normally_and_counts_from_then_on() {
         tree.ends("job").ignore_actions().started("web").stands("web", UP);
         // Long after that, and after its spec is forgotten.
         tree.after(1000).fails("web").starts(["web"]).after(1000).fails("web").starts(["web"]);
+    }
+}
+
+#[test]
+fn what_waits_for_a_child_whose_end_is_that_of_the_supervisor_is_not_parked() {
+    let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::default() };
+    for (db, done) in [(transient("db"), "rest db"), (temporary("db"), "forget db")] {
+        let db = db.significant(true).policy(Policy::default().readiness(Readiness::WhenSaid));
+        let mut tree = Script::flagged(flags, [db, on_db(DependencyGone::Park)]);
+        tree.starts(["db"]).expect(["up"]).stands("web", WAITING);
+        tree.exits("db", Exit::Shutdown).expect([done, "end shutdown"]);
     }
 }
 

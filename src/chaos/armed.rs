@@ -28,6 +28,7 @@ impl Armed {
         }
         let armed = Self { world, full: Mutex::default() };
         armed.tally_all(true);
+        armed.tell_of_tenants();
         Ok(armed)
     }
 
@@ -74,6 +75,17 @@ impl Armed {
 
     fn tally_all(&self, is_tallied: bool) {
         self.world.directory.for_each(|listed| listed.slot.set_tallied(is_tallied));
+    }
+
+    /// The incarnations that were there before.
+    fn tell_of_tenants(&self) {
+        let mut tenants = Vec::new();
+        self.world.directory.for_each(|listed| {
+            tenants.extend(listed.slot.life().tenant().map(|port| (listed.slot.path(), Arc::downgrade(&port))));
+        });
+        for (path, port) in tenants {
+            self.world.infirmary.tell(Told::MovesIn { path, port });
+        }
     }
 
     /// What became of calls until now.

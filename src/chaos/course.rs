@@ -14,8 +14,9 @@ use crate::chaos::armed::Armed;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
+use crate::chaos::judge::Judge;
 use crate::chaos::looks::{Claims, look};
-use crate::chaos::observer::{Occurrence, keep_looking, observe};
+use crate::chaos::observer::{Occurrence, Witnesses, keep_looking, observe};
 use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
@@ -55,6 +56,7 @@ pub(super) struct Course<'a> {
     claims: Arc<Mutex<Claims>>,
     /// Rung when a look has found a claim that does not hold.
     broken: Arc<Notify>,
+    judge: Arc<Mutex<Judge>>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
     /// The lines of the script that follow events, by their places.
@@ -86,6 +88,7 @@ impl<'a> Course<'a> {
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
             broken: Arc::default(),
+            judge: Arc::new(Mutex::new(Judge::new(is_virtual, tree.world.moment(Duration::ZERO)))),
             is_virtual,
             agenda: BTreeMap::new(),
             followers: lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect(),
@@ -103,7 +106,7 @@ impl<'a> Course<'a> {
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
         let mut observer = JoinSet::new();
-        observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
+        observer.spawn(observe(self.tree.events(), suffered, self.witnesses(), happened));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(Instant::now() + stabilise).await;
         let entries = self.directory.entries();
@@ -119,13 +122,7 @@ impl<'a> Course<'a> {
         if stopped.is_none() {
             self.plan(begun);
             let mut looking = JoinSet::new();
-            looking.spawn(keep_looking(
-                self.claims.clone(),
-                self.book.clone(),
-                self.directory.clone(),
-                self.broken.clone(),
-                self.experiment.look_every,
-            ));
+            looking.spawn(keep_looking(self.witnesses(), self.directory.clone(), self.experiment.look_every));
             // What was before is not followed.
             while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(begun + duration, &mut triggers).await;
@@ -143,8 +140,15 @@ impl<'a> Course<'a> {
         }
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
+        lock(&self.judge).look();
+        self.witnesses().ask_judge();
         drop(observer);
         self.report(duration, steady, stopped).await
+    }
+
+    fn witnesses(&self) -> Witnesses {
+        let Self { claims, book, judge, broken, .. } = self;
+        Witnesses { claims: claims.clone(), book: book.clone(), judge: judge.clone(), broken: broken.clone() }
     }
 
     fn plan(&mut self, begun: Instant) {
@@ -309,6 +313,7 @@ impl<'a> Course<'a> {
             self.later(Instant::now() + lasts, Todo::Heal { number, victims });
         }
         if let (true, Fault::ClockJump(by)) = (is_hit, fault) {
+            lock(&self.judge).jump(by);
             tokio::time::advance(by).await;
         }
     }

@@ -98,13 +98,14 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct Claims {
     everybody_up: bool,
+    supervision: bool,
     restarts_max: Option<u64>,
     availability: Option<f64>,
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { everybody_up: true, restarts_max: None, availability: None }
+        Self { everybody_up: true, supervision: true, restarts_max: None, availability: None }
     }
 }
 
@@ -228,8 +229,8 @@ impl File {
         }
         (experiment.at_once_max, experiment.stop_when_broken) = (self.at_once, self.stop_when_broken);
         experiment.escalations_max = self.stop_after_escalations;
-        let Claims { everybody_up, restarts_max, availability } = self.hypothesis;
-        experiment.hypothesis.everybody_up = everybody_up;
+        let Claims { everybody_up, supervision, restarts_max, availability } = self.hypothesis;
+        (experiment.hypothesis.everybody_up, experiment.hypothesis.supervision) = (everybody_up, supervision);
         experiment.hypothesis.restarts_max = restarts_max;
         experiment.hypothesis.availability_min = availability;
         for (number, fault) in self.faults.into_iter().enumerate() {

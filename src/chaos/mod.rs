@@ -68,6 +68,7 @@ mod figures;
 mod file;
 mod html;
 mod json;
+mod judge;
 mod log;
 mod looks;
 mod observer;
@@ -83,6 +84,7 @@ mod soak;
 pub(crate) mod suffering;
 mod summary;
 pub(crate) mod tally;
+pub(crate) mod testimony;
 mod text;
 
 pub use experiment::Experiment;

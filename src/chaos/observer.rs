@@ -7,7 +7,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chaos::book::Book;
 use crate::chaos::fault::Trigger;
-use crate::chaos::looks::{Claims, look};
+use crate::chaos::judge::Judge;
+use crate::chaos::looks::{Claims, ask_judge, look};
 use crate::chaos::seam::Told;
 use crate::event::Event;
 use crate::sync::lock;
@@ -20,18 +21,33 @@ pub(super) struct Occurrence {
     pub(super) generation: u64,
 }
 
-pub(super) async fn keep_looking(
-    claims: Arc<Mutex<Claims>>,
-    book: Arc<Mutex<Book>>,
-    directory: Directory,
-    broken: Arc<Notify>,
-    every: Duration,
-) {
+/// All that looks on has these.
+#[derive(Clone)]
+pub(super) struct Witnesses {
+    pub(super) claims: Arc<Mutex<Claims>>,
+    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) judge: Arc<Mutex<Judge>>,
+    /// Rung when a claim was found that does not hold.
+    pub(super) broken: Arc<Notify>,
+}
+
+impl Witnesses {
+    /// Passes on what the judge has found.
+    pub(super) fn ask_judge(&self) {
+        if ask_judge(&self.judge, &self.claims, &self.book) {
+            self.broken.notify_one();
+        }
+    }
+}
+
+pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        look(&claims, &book, &directory, false).await;
-        if lock(&claims).is_broken() {
-            broken.notify_one();
+        lock(&witnesses.judge).look();
+        witnesses.ask_judge();
+        look(&witnesses.claims, &witnesses.book, &directory, false).await;
+        if lock(&witnesses.claims).is_broken() {
+            witnesses.broken.notify_one();
         }
     }
 }
@@ -40,15 +56,19 @@ pub(super) async fn keep_looking(
 pub(super) async fn observe(
     mut events: crate::Events,
     mut suffered: mpsc::UnboundedReceiver<Told>,
-    book: Arc<Mutex<Book>>,
+    witnesses: Witnesses,
     happened: mpsc::UnboundedSender<Occurrence>,
 ) {
     // Nobody listens any more when the run is over.
     let pass_on = |occurrence| drop(happened.send(occurrence));
+    let book = witnesses.book.clone();
     let hear = |told: Told| {
         lock(&book).hear(&told);
         if let Told::Starting { path } = told {
             pass_on(Occurrence { trigger: Trigger::Starting, path, generation: 0 });
+        } else {
+            lock(&witnesses.judge).hear(told);
+            witnesses.ask_judge();
         }
     };
     loop {

@@ -13,8 +13,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -22,6 +22,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chaos::fault::{Fault, Times};
 use crate::chaos::tally::Tally;
+use crate::chaos::testimony::Testimony;
+use crate::port::Port;
 use crate::slot::{AnySlot, Control};
 use crate::sync::lock;
 
@@ -29,6 +31,8 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Infirmary {
     is_armed: AtomicBool,
+    /// Counts experiments, so that supervisors notice a new one.
+    experiments: AtomicU64,
     /// In order: what is done to all of them is done in the same order each time.
     patients: Mutex<BTreeMap<Arc<str>, Arc<Patient>>>,
     tally: Mutex<Option<Arc<Tally>>>,
@@ -44,6 +48,12 @@ pub(crate) enum Told {
     Strikes { number: usize, path: Arc<str>, generation: Option<u64>, is_last: bool },
     /// The incarnation has survived that.
     Passes { number: usize, path: Arc<str> },
+    /// A supervisor was told something, or does something.
+    Testimony(Testimony),
+    /// An incarnation moves into its slot.
+    MovesIn { path: Arc<str>, port: Weak<Port> },
+    /// Nothing of this incarnation is left.
+    MovesOut { path: Arc<str>, port: Weak<Port> },
 }
 
 /// A service that something ails.
@@ -81,8 +91,14 @@ impl Infirmary {
         if is_first {
             *lock(&self.tally) = Some(Arc::default());
             *lock(&self.told) = Some(told);
+            self.experiments.fetch_add(1, Ordering::AcqRel);
         }
         is_first
+    }
+
+    /// The number of the experiment that is going on; zero for none.
+    pub(crate) fn armed(&self) -> u64 {
+        if self.is_armed() { self.experiments.load(Ordering::Acquire) } else { 0 }
     }
 
     pub(crate) fn is_armed(&self) -> bool {
@@ -94,7 +110,7 @@ impl Infirmary {
         lock(&self.tally).clone()
     }
 
-    pub(super) fn tell(&self, what: Told) {
+    pub(crate) fn tell(&self, what: Told) {
         if let Some(told) = &*lock(&self.told) {
             // The run may be over.
             let _ = told.send(what);

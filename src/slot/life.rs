@@ -8,6 +8,8 @@ use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
 use crate::call::Answer;
+#[cfg(feature = "chaos")]
+use crate::chaos::seam::Told;
 use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
@@ -113,6 +115,16 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
+    /// For the judge of an experiment, if one is going on.
+    #[cfg(feature = "chaos")]
+    fn tell_of(&self, port: &Arc<Port>, what: impl FnOnce(Arc<str>, std::sync::Weak<Port>) -> Told) {
+        if let Some(world) = self.world()
+            && world.infirmary.is_armed()
+        {
+            world.infirmary.tell(what(self.path(), Arc::downgrade(port)));
+        }
+    }
+
     /// How many messages wait.
     pub(crate) fn queued(&self) -> usize {
         let front = lock(&self.front);
@@ -207,6 +219,8 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         };
         self.settle(shed);
         self.publish();
+        #[cfg(feature = "chaos")]
+        self.tell_of(port, |path, port| Told::MovesIn { path, port });
         true
     }
 
@@ -250,6 +264,9 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn end(&self, port: &Arc<Port>, exit: &Exit) {
+        // Before the next one can move in.
+        #[cfg(feature = "chaos")]
+        self.tell_of(port, |path, port| Told::MovesOut { path, port });
         self.move_out(port, exit, Way::Ended);
     }
 

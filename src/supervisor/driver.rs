@@ -26,6 +26,7 @@ use crate::supervisor::lookout::Lookout;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
+use crate::supervisor::testify::{Oath, Saying};
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -33,7 +34,7 @@ pub(crate) struct Driver {
     pub(super) plan: Arc<Plan>,
     pub(super) facts: Arc<Facts>,
     pub(super) world: Arc<World>,
-    parent: Parent,
+    pub(super) parent: Parent,
     pub(super) children: ByChild<Box<Entry>>,
     /// What is in force about all of them.
     pub(super) group: Group,
@@ -48,6 +49,7 @@ pub(crate) struct Driver {
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<Call, Pending>,
     pub(super) orders_given: u64,
+    pub(super) oath: Oath,
 }
 
 impl Driver {
@@ -72,6 +74,7 @@ impl Driver {
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
+            oath: Oath::default(),
         };
         let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
@@ -106,9 +109,11 @@ impl Driver {
             return false;
         }
         let now = self.world.now();
+        self.testify(&Saying::Begin, now);
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
+            self.testify(&Saying::Fact(&fact), now);
             self.hand_over(fact, now);
         }
         self.spare = facts;
@@ -121,13 +126,18 @@ impl Driver {
             let action = self.machine.poll_action();
             while let Some(report) = self.machine.poll_report() {
                 self.blame(&report);
+                self.testify(&Saying::Report(&report), now);
                 self.report(report);
             }
             match action {
-                Some(action) => is_over |= self.perform(action, myself).await,
+                Some(action) => {
+                    self.testify(&Saying::Deed(&action), now);
+                    is_over |= self.perform(action, myself).await;
+                }
                 None => break,
             }
         }
+        self.testify(&Saying::Done, now);
         if self.parent.is_tree() && self.machine.is_ending() {
             self.world.begin_to_end();
         }
@@ -321,6 +331,7 @@ impl Driver {
 
     /// Invariant 3.
     fn end(&mut self, exit: Exit) {
+        self.testify(&Saying::Over, self.world.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.facts.close();
         self.orders.clear();

@@ -21,6 +21,11 @@ pub(crate) mod partitioned;
 pub(crate) mod plan;
 pub(crate) mod recipe;
 pub(crate) mod terms;
+#[cfg(feature = "chaos")]
+mod testify;
+#[cfg(not(feature = "chaos"))]
+#[path = "mute.rs"]
+mod testify;
 pub(crate) mod watch;
 
 use std::fmt;

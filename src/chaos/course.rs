@@ -358,7 +358,9 @@ impl<'a> Course<'a> {
         let mut services = lock(&self.book).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
             let why = self.tree.why(&service.path).await;
-            service.budget = why.ok().and_then(|why| why.budget).map(BudgetRecord::from);
+            // The restarts of one that is parked, or on probation, are not charged.
+            service.budget =
+                why.ok().filter(|why| !why.is_half_open).and_then(|why| why.budget).map(BudgetRecord::from);
         }
         let mut book = lock(&self.book);
         let totals = Totals { calls: self.armed.outcomes(), ..book.totals(&services) };
@@ -377,6 +379,7 @@ impl<'a> Course<'a> {
             stabilised_after,
             stopped,
             verdicts: claims.verdicts.clone(),
+            replay: self.experiment.replay.clone(),
             faults,
             services,
             totals,

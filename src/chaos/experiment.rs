@@ -45,6 +45,8 @@ pub struct Experiment {
     pub(crate) rollbacks: Vec<Probe>,
     pub(crate) stop_when_broken: bool,
     pub(crate) escalations_max: Option<u32>,
+    /// The command that carries it out again, without the seed.
+    pub(crate) replay: Option<String>,
 }
 
 /// A script has a line for each time that a fault strikes.
@@ -102,6 +104,7 @@ impl Experiment {
             rollbacks: Vec::new(),
             stop_when_broken: false,
             escalations_max: None,
+            replay: None,
         }
     }
 

@@ -61,13 +61,16 @@ impl Experiment {
     /// As for [`parse`](Self::parse), and when it cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ExperimentFileError> {
         let mut text = String::new();
+        let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(ExperimentFileError::Unreadable)?;
         // Whatever it says of its size.
         let bytes = file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(ExperimentFileError::Unreadable)?;
         if bytes as u64 > BYTES_MAX {
             return Err(ExperimentFileError::TooLarge);
         }
-        Self::parse(&text)
+        let mut experiment = Self::parse(&text)?;
+        experiment.replay = Some(format!("regrow chaos replay {}", path.display()));
+        Ok(experiment)
     }
 }
 

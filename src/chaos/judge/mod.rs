@@ -102,19 +102,6 @@ impl Judge {
     }
 
     fn listen(&mut self, Testimony { supervisor, life, at, seen }: Testimony) {
-        if std::env::var_os("JUDGE_LOG").is_some() {
-            use std::io::Write;
-            let _ = writeln!(
-                std::fs::OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(std::env::var("JUDGE_LOG").unwrap())
-                    .unwrap(),
-                "{:?} {} {:?}",
-                at,
-                supervisor,
-                seen
-            );
         let mut found = Vec::new();
         match seen {
             // Another life of the supervisor begins with its roll, and so does what the judge knows of it.
@@ -137,15 +124,6 @@ impl Judge {
                 }
             }
         }
-        if std::env::var_os("JUDGE_LOG").is_some() {
-            for f in &found {
-                use std::io::Write;
-                let _ = writeln!(
-                    std::fs::OpenOptions::new().append(true).open(std::env::var("JUDGE_LOG").unwrap()).unwrap(),
-                    "VIOLATION {:?}",
-                    f
-                );
-            }
         self.keep(found);
     }
 

@@ -219,12 +219,18 @@ fn without_a_bug_the_scenes_hold_and_repeat_themselves() {
 }
 
 #[test]
-#[ignore = "a minute on two cores"]
+#[ignore = "minutes on two cores"]
 fn without_a_bug_five_hundred_seeds_hold() {
-    for (name, simulation) in scenes() {
-        let found = simulation.explore(0, 500);
-        assert!(found.failures.is_empty() && found.errors.is_empty(), "{name}: {found:#?}");
-    }
+    let failed: Vec<_> = scenes()
+        .into_iter()
+        .flat_map(|(name, simulation)| {
+            let found = simulation.explore(0, 500);
+            let errors = found.errors.into_iter().map(|(seed, error)| (seed, error.to_string()));
+            let failures = found.failures.into_iter().map(|failure| (failure.seed, failure.evidence));
+            errors.chain(failures).map(move |(seed, what)| format!("{name}, seed {seed}: {what}")).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 /// For `.ci/drill`, in a tree in which a bug was planted. The two scenes take turns.

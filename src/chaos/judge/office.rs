@@ -286,6 +286,7 @@ impl Office {
             // Those that were to be started with it are started without it.
             What::Waits | What::Parked(_) | What::Rests if self.last_busy < at => {
                 self.last_busy = at;
+                self.release(path, at);
                 self.hear_of(path, what, at, found);
             }
             What::Delayed(delay) => self.delayed(path, delay, at, found),
@@ -330,6 +331,7 @@ impl Office {
         self.is_its_turn(path, at, found);
         self.charge(path, at, found);
         self.leaves_none_running(path, at, found);
+        self.release(path, at);
         let number = self.number;
         let Some(child) = self.children.get_mut(path) else { return };
         (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
@@ -345,6 +347,20 @@ impl Office {
             is_foreign: false,
             by_order,
         });
+    }
+
+    /// The group of this one goes on from now: those whose ends it has swallowed are started with it, whatever their delays.
+    pub(super) fn release(&mut self, path: &str, at: Duration) {
+        let Some(child) = self.children.get(path) else { return };
+        let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };
+        for other in &self.pending {
+            let Some(member) = self.children.get_mut(other).filter(|member| reaches(scope, place, member.place)) else {
+                continue;
+            };
+            if let Some(call) = member.call.as_mut().filter(|call| call.is_covered) {
+                call.earliest = call.earliest.min(at);
+            }
+        }
     }
 
     fn stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {

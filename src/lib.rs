@@ -122,14 +122,14 @@
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out |
+//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; what it says to an experiment (`testify.rs`; `mute.rs` without chaos) |
 //! | `directory.rs`, `tree.rs`, `shutdown.rs`, `world.rs` | path to slot; a running tree, and its end; what all of a tree share |
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log.rs` | what subscribers see; the log lines |
 //! | `current.rs` | whose code a thread runs, and what its last panic said |
 //! | `dependencies.rs`, `rulebook.rs`, `why.rs` | who waits for whom; what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
-//! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports |
+//! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::chaos::fault::Fault;
 use crate::chaos::refusal::ExperimentError;
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::world::World;
@@ -21,8 +22,12 @@ pub(super) struct Armed {
 
 impl Armed {
     /// What strikes is told.
-    pub(super) fn new(world: Arc<World>, told: mpsc::UnboundedSender<Told>) -> Result<Self, ExperimentError> {
-        if !world.infirmary.arm(told) {
+    pub(super) fn new(
+        world: Arc<World>,
+        told: mpsc::UnboundedSender<Told>,
+        said: mpsc::UnboundedSender<Said>,
+    ) -> Result<Self, ExperimentError> {
+        if !world.infirmary.arm(told, said) {
             let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
@@ -84,7 +89,7 @@ impl Armed {
             tenants.extend(listed.slot.life().tenant().map(|port| (listed.slot.path(), Arc::downgrade(&port))));
         });
         for (path, port) in tenants {
-            self.world.infirmary.tell(Told::MovesIn { path, port });
+            self.world.infirmary.say(Said::MovesIn { path, port });
         }
     }
 

@@ -155,7 +155,7 @@ impl Book {
     /// What somebody who suffers tells.
     pub(super) fn hear(&mut self, told: &Told) {
         match told {
-            Told::Starting { .. } | Told::Testimony(_) | Told::MovesIn { .. } | Told::MovesOut { .. } => {}
+            Told::Starting { .. } => {}
             Told::Strikes { number, path, generation, is_last } => {
                 self.strikes(*number, path, *generation, *is_last);
             }

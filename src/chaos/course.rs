@@ -16,11 +16,12 @@ use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
 use crate::chaos::judge::Judge;
 use crate::chaos::looks::{Claims, look};
-use crate::chaos::observer::{Occurrence, Witnesses, keep_looking, observe};
+use crate::chaos::observer::{Occurrence, Witnesses, keep_judging, keep_looking, observe};
 use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
 use crate::sync::lock;
@@ -101,12 +102,17 @@ impl<'a> Course<'a> {
     }
 
     /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
-    pub(super) async fn run(mut self, suffered: mpsc::UnboundedReceiver<Told>) -> Report {
+    pub(super) async fn run(
+        mut self,
+        suffered: mpsc::UnboundedReceiver<Told>,
+        said: mpsc::UnboundedReceiver<Said>,
+    ) -> Report {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
         let mut observer = JoinSet::new();
-        observer.spawn(observe(self.tree.events(), suffered, self.witnesses(), happened));
+        observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
+        observer.spawn(keep_judging(said, self.witnesses(), self.is_virtual));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(Instant::now() + stabilise).await;
         let entries = self.directory.entries();

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::chaos::book::Book;
 use crate::chaos::fault::Trigger;
 use crate::chaos::judge::Judge;
 use crate::chaos::looks::{Claims, ask_judge, look};
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::event::Event;
 use crate::sync::lock;
 use crate::tree::Directory;
@@ -52,23 +54,45 @@ pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, eve
     }
 }
 
+/// In a task of its own: what is said to the judge must not hold up the events, of which only so many wait.
+pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Said>, witnesses: Witnesses, is_virtual: bool) {
+    let mut next = Instant::now() + PULSE;
+    loop {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(next), if !is_virtual => {
+                // A runtime that comes late to this comes late to restarts, and several times to a single one.
+                let late = next.elapsed();
+                if late > PULSE / 10 {
+                    lock(&witnesses.judge).jump(late * 10);
+                }
+                next = Instant::now() + PULSE;
+            }
+            heard = said.recv() => {
+                let Some(heard) = heard else { return };
+                lock(&witnesses.judge).hear(heard);
+                witnesses.ask_judge();
+            }
+        }
+    }
+}
+
+/// How often a live runtime is asked whether it is late.
+const PULSE: Duration = Duration::from_millis(100);
+
 /// What is told by those who suffer comes first: it was told before what came of it.
 pub(super) async fn observe(
     mut events: crate::Events,
     mut suffered: mpsc::UnboundedReceiver<Told>,
-    witnesses: Witnesses,
+    book: Arc<Mutex<Book>>,
     happened: mpsc::UnboundedSender<Occurrence>,
 ) {
     // Nobody listens any more when the run is over.
     let pass_on = |occurrence| drop(happened.send(occurrence));
-    let book = witnesses.book.clone();
     let hear = |told: Told| {
         lock(&book).hear(&told);
         if let Told::Starting { path } = told {
             pass_on(Occurrence { trigger: Trigger::Starting, path, generation: 0 });
-        } else {
-            lock(&witnesses.judge).hear(told);
-            witnesses.ask_judge();
         }
     };
     loop {

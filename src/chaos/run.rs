@@ -79,7 +79,8 @@ impl<'a> Chaos<'a> {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
         let (tell, told) = mpsc::unbounded_channel();
-        let armed = Armed::new(self.tree.world.clone(), tell)?;
-        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told).await)
+        let (say, said) = mpsc::unbounded_channel();
+        let armed = Armed::new(self.tree.world.clone(), tell, say)?;
+        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told, said).await)
     }
 }

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -22,8 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chaos::fault::{Fault, Times};
 use crate::chaos::tally::Tally;
-use crate::chaos::testimony::Testimony;
-use crate::port::Port;
+use crate::chaos::testimony::Said;
 use crate::slot::{AnySlot, Control};
 use crate::sync::lock;
 
@@ -37,6 +36,7 @@ pub(crate) struct Infirmary {
     patients: Mutex<BTreeMap<Arc<str>, Arc<Patient>>>,
     tally: Mutex<Option<Arc<Tally>>>,
     told: Mutex<Option<mpsc::UnboundedSender<Told>>>,
+    said: Mutex<Option<mpsc::UnboundedSender<Said>>>,
 }
 
 /// What the experiment is told of by those who suffer.
@@ -48,12 +48,6 @@ pub(crate) enum Told {
     Strikes { number: usize, path: Arc<str>, generation: Option<u64>, is_last: bool },
     /// The incarnation has survived that.
     Passes { number: usize, path: Arc<str> },
-    /// A supervisor was told something, or does something.
-    Testimony(Testimony),
-    /// An incarnation moves into its slot.
-    MovesIn { path: Arc<str>, port: Weak<Port> },
-    /// Nothing of this incarnation is left.
-    MovesOut { path: Arc<str>, port: Weak<Port> },
 }
 
 /// A service that something ails.
@@ -86,11 +80,12 @@ pub(super) struct Blow {
 
 impl Infirmary {
     /// `false` when another experiment is going on.
-    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<Told>) -> bool {
+    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<Told>, said: mpsc::UnboundedSender<Said>) -> bool {
         let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
         if is_first {
             *lock(&self.tally) = Some(Arc::default());
             *lock(&self.told) = Some(told);
+            *lock(&self.said) = Some(said);
             self.experiments.fetch_add(1, Ordering::AcqRel);
         }
         is_first
@@ -110,10 +105,20 @@ impl Infirmary {
         lock(&self.tally).clone()
     }
 
-    pub(crate) fn tell(&self, what: Told) {
-        if let Some(told) = &*lock(&self.told) {
+    pub(super) fn tell(&self, what: Told) {
+        let told = lock(&self.told).clone();
+        if let Some(told) = told {
             // The run may be over.
             let _ = told.send(what);
+        }
+    }
+
+    /// Says something to the judge.
+    pub(crate) fn say(&self, what: Said) {
+        let said = lock(&self.said).clone();
+        if let Some(said) = said {
+            // The run may be over.
+            let _ = said.send(what);
         }
     }
 
@@ -129,6 +134,7 @@ impl Infirmary {
     pub(crate) fn disarm(&self) {
         *lock(&self.tally) = None;
         *lock(&self.told) = None;
+        *lock(&self.said) = None;
         self.is_armed.store(false, Ordering::Release);
     }
 

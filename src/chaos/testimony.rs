@@ -3,10 +3,23 @@
 //! The driver of a supervisor says these things while an experiment is armed (`supervisor/testify.rs`). They are data: what
 //! ought to have happened is the judge's own business.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, Strategy};
+
+use crate::port::Port;
+
+/// What is said to the judge.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A supervisor was told something, or does something.
+    Testimony(Testimony),
+    /// An incarnation moves into its slot.
+    MovesIn { path: Arc<str>, port: Weak<Port> },
+    /// Nothing of this incarnation is left.
+    MovesOut { path: Arc<str>, port: Weak<Port> },
+}
 
 /// One thing that a supervisor was told, or does.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
-use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
@@ -117,11 +117,11 @@ impl<M: Send + 'static> Slot<M> {
 
     /// For the judge of an experiment, if one is going on.
     #[cfg(feature = "chaos")]
-    fn tell_of(&self, port: &Arc<Port>, what: impl FnOnce(Arc<str>, std::sync::Weak<Port>) -> Told) {
+    fn tell_of(&self, port: &Arc<Port>, what: impl FnOnce(Arc<str>, std::sync::Weak<Port>) -> Said) {
         if let Some(world) = self.world()
             && world.infirmary.is_armed()
         {
-            world.infirmary.tell(what(self.path(), Arc::downgrade(port)));
+            world.infirmary.say(what(self.path(), Arc::downgrade(port)));
         }
     }
 
@@ -220,7 +220,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         self.settle(shed);
         self.publish();
         #[cfg(feature = "chaos")]
-        self.tell_of(port, |path, port| Told::MovesIn { path, port });
+        self.tell_of(port, |path, port| Said::MovesIn { path, port });
         true
     }
 
@@ -266,7 +266,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     fn end(&self, port: &Arc<Port>, exit: &Exit) {
         // Before the next one can move in.
         #[cfg(feature = "chaos")]
-        self.tell_of(port, |path, port| Told::MovesOut { path, port });
+        self.tell_of(port, |path, port| Said::MovesOut { path, port });
         self.move_out(port, exit, Way::Ended);
     }
 

@@ -9,8 +9,7 @@ use regrow_supervisors::{
     Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, Strategy,
 };
 
-use crate::chaos::seam::Told;
-use crate::chaos::testimony::{Enrolled, Roll, Seen, Testimony, What};
+use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::facts::Fact;
@@ -158,7 +157,7 @@ impl Driver {
     fn say(&self, at: Duration, seen: Seen) {
         let life = Arc::as_ptr(&self.facts).addr();
         let supervisor = self.plan.path.clone();
-        self.world.infirmary.tell(Told::Testimony(Testimony { supervisor, life, at, seen }));
+        self.world.infirmary.say(Said::Testimony(Testimony { supervisor, life, at, seen }));
     }
 
     fn roll(&self, now: Duration) -> Seen {

@@ -35,7 +35,8 @@ impl Office {
         units.add(from, now, is_exact);
         if is_exact && spent >= restarts_max as usize {
             let evidence = format!(
-                "{path} is restarted once more: {spent} restarts are spent of the {}",
+                "{path} is restarted once more: {} of the {}",
+                spent_are(spent),
                 whose(self.is_own(path, call.phase), limits)
             );
             self.find(found, Claim::Budget, at, evidence);
@@ -124,7 +125,7 @@ impl Office {
             None => "its restarts are not limited".to_owned(),
             Some((limits, _, period)) => {
                 let spent = self.counted(path, phase, period, at);
-                format!("{spent} restarts are spent of the {}", whose(self.is_own(path, phase), limits))
+                format!("{} of the {}", spent_are(spent), whose(self.is_own(path, phase), limits))
             }
         }
     }
@@ -154,6 +155,10 @@ impl Office {
     fn is_clock_unsure(&self) -> bool {
         self.is_clock_unsure && self.clock == regrow_supervisors::BudgetClock::WithoutStops
     }
+}
+
+fn spent_are(spent: usize) -> String {
+    if spent == 1 { "1 restart is spent".to_owned() } else { format!("{spent} restarts are spent") }
 }
 
 fn whose(is_own: bool, limits: Intensity) -> String {

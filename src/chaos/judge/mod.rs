@@ -33,8 +33,7 @@ use tokio::time::Instant;
 
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::office::Office;
-use crate::chaos::seam::Told;
-use crate::chaos::testimony::{Seen, Testimony};
+use crate::chaos::testimony::{Said, Seen, Testimony};
 
 /// What is claimed of every tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,20 +83,19 @@ pub(super) struct Judge {
 impl Judge {
     /// Real time passes while code runs; virtual time does not.
     pub(super) fn new(is_virtual: bool, epoch: Instant) -> Self {
-        let margin = Duration::from_millis(if is_virtual { 50 } else { 3000 });
+        let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
         Self { offices: HashMap::new(), census: Census::default(), margin, epoch, violations: Vec::new() }
     }
 
-    /// What supervisors and incarnations say. The rest is no business of the judge's.
-    pub(super) fn hear(&mut self, told: Told) {
-        match told {
-            Told::Testimony(testimony) => self.listen(testimony),
-            Told::MovesIn { path, port } => {
+    /// What supervisors and incarnations say.
+    pub(super) fn hear(&mut self, said: Said) {
+        match said {
+            Said::Testimony(testimony) => self.listen(testimony),
+            Said::MovesIn { path, port } => {
                 let found = self.census.moves_in(&path, port, self.epoch.elapsed());
                 self.keep(found);
             }
-            Told::MovesOut { path, port } => self.census.moves_out(&path, &port),
-            Told::Starting { .. } | Told::Strikes { .. } | Told::Passes { .. } => {}
+            Said::MovesOut { path, port } => self.census.moves_out(&path, &port),
         }
     }
 

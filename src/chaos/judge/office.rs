@@ -269,8 +269,14 @@ impl Office {
                 }
             }
             What::Abandon => {
+                let was_killed =
+                    child.life.as_ref().is_none_or(|life| life.is_told || life.is_doomed || life.is_foreign);
                 // Why it was killed is not said: a rule may know better.
                 let has_rules = child.spec.policy_rule().rules.is_some();
+                if !was_killed && !self.is_at_once {
+                    let evidence = format!("{path} is cut off, and was never told to stop: it has a shutdown time");
+                    self.find(found, Claim::Order, at, evidence);
+                }
                 self.ended(path, &Exit::Killed, at);
                 if let Some(call) = self.children.get_mut(path).and_then(|child| child.call.as_mut()) {
                     call.is_loose |= has_rules;

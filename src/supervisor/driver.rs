@@ -26,7 +26,9 @@ use crate::supervisor::lookout::Lookout;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
-use crate::supervisor::testify::{Oath, Saying};
+#[cfg(feature = "chaos")]
+use crate::supervisor::testify::Oath;
+use crate::supervisor::testify::Saying;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -49,6 +51,7 @@ pub(crate) struct Driver {
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<Call, Pending>,
     pub(super) orders_given: u64,
+    #[cfg(feature = "chaos")]
     pub(super) oath: Oath,
 }
 
@@ -74,6 +77,7 @@ impl Driver {
             spare: VecDeque::new(),
             orders: HashMap::new(),
             orders_given: 0,
+            #[cfg(feature = "chaos")]
             oath: Oath::default(),
         };
         let (specs, coded): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();

@@ -7,10 +7,6 @@ use regrow_supervisors::{Action, Report};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::facts::Fact;
 
-/// Nothing is remembered of a witness that cannot come.
-#[derive(Debug, Default)]
-pub(crate) struct Oath;
-
 /// What would be said.
 #[allow(dead_code, reason = "nothing listens")]
 pub(super) enum Saying<'a> {

@@ -25,7 +25,7 @@ mod order;
 mod radius;
 mod reading;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub(super) struct Violation {
 
 #[derive(Debug)]
 pub(super) struct Judge {
-    offices: HashMap<Arc<str>, Office>,
+    offices: BTreeMap<Arc<str>, Office>,
     census: Census,
     /// How late a restart may be.
     margin: Duration,
@@ -84,7 +84,7 @@ impl Judge {
     /// Real time passes while code runs; virtual time does not.
     pub(super) fn new(is_virtual: bool, epoch: Instant) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
-        Self { offices: HashMap::new(), census: Census::default(), margin, epoch, violations: Vec::new() }
+        Self { offices: BTreeMap::new(), census: Census::default(), margin, epoch, violations: Vec::new() }
     }
 
     /// What supervisors and incarnations say.
@@ -104,9 +104,9 @@ impl Judge {
         match seen {
             // Another life of the supervisor begins with its roll, and so does what the judge knows of it.
             Seen::Roll(roll) => match self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                Some(office) => office.enrol_again(*roll, at),
+                Some(office) => office.enrol_again(&roll, at),
                 None => {
-                    let office = Office::open(supervisor.clone(), life, *roll, at, self.margin);
+                    let office = Office::open(supervisor.clone(), life, &roll, at, self.margin);
                     self.offices.insert(supervisor, office);
                 }
             },
@@ -130,9 +130,7 @@ impl Judge {
         let at = self.epoch.elapsed();
         let mut found = Vec::new();
         // In order of their paths: the first violation is the same in every run.
-        let mut offices: Vec<_> = self.offices.iter_mut().collect();
-        offices.sort_by(|(one, _), (other, _)| one.cmp(other));
-        offices.into_iter().for_each(|(_, office)| office.look(at, &mut found));
+        self.offices.values_mut().for_each(|office| office.look(at, &mut found));
         self.keep(found);
     }
 

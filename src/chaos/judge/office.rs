@@ -54,7 +54,7 @@ pub(super) struct Office {
 }
 
 impl Office {
-    pub(super) fn open(path: Arc<str>, life: usize, roll: Roll, at: Duration, margin: Duration) -> Self {
+    pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {
         let mut office = Self {
             path,
             life,
@@ -145,7 +145,7 @@ impl Office {
     }
 
     /// After an order: specs, places and limits may be others.
-    pub(super) fn enrol_again(&mut self, roll: Roll, at: Duration) {
+    pub(super) fn enrol_again(&mut self, roll: &Roll, at: Duration) {
         self.is_clock_unsure |= self.clock != roll.clock;
         (self.strategy, self.auto_shutdown) = (roll.strategy, roll.auto_shutdown);
         (self.intensity, self.clock) = (roll.intensity, roll.clock);

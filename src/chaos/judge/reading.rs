@@ -186,14 +186,17 @@ mod tests {
     #[test]
     fn delays_are_read_from_the_curve_and_its_jitter() {
         let curve = Backoff::new(50 * MS).factor(3.0).max_delay(400 * MS);
-        assert_eq!(delays(&curve, Steps { least: 0, most: 1 }, 0 * MS), (50 * MS, 150 * MS));
-        assert_eq!(delays(&curve, Steps::exactly(1000), 0 * MS), (400 * MS, 400 * MS));
-        assert_eq!(delays(&curve.clone().jitter(Jitter::Full), Steps::exactly(1), 0 * MS), (0 * MS, 150 * MS));
+        assert_eq!(delays(&curve, Steps { least: 0, most: 1 }, Duration::ZERO), (50 * MS, 150 * MS));
+        assert_eq!(delays(&curve, Steps::exactly(1000), Duration::ZERO), (400 * MS, 400 * MS));
+        assert_eq!(
+            delays(&curve.clone().jitter(Jitter::Full), Steps::exactly(1), Duration::ZERO),
+            (Duration::ZERO, 150 * MS)
+        );
         let spread = curve.jitter(Jitter::Decorrelated);
         assert_eq!(delays(&spread, Steps::exactly(7), 70 * MS), (50 * MS, 210 * MS));
         let list = Backoff::listed([3 * MS, MS, 7 * MS]);
-        assert_eq!(delays(&list, Steps { least: 0, most: 1 }, 0 * MS), (MS, 3 * MS));
-        assert_eq!(delays(&list, Steps::exactly(9), 0 * MS), (7 * MS, 7 * MS));
+        assert_eq!(delays(&list, Steps { least: 0, most: 1 }, Duration::ZERO), (MS, 3 * MS));
+        assert_eq!(delays(&list, Steps::exactly(9), Duration::ZERO), (7 * MS, 7 * MS));
     }
 
     #[test]

@@ -259,15 +259,24 @@ impl Why {
         if self.standing.is_none() {
             return Ok(());
         }
+        let is_parked = self.standing == Some(Standing::Parked);
+        let by_rule = matches!(self.rule, Some((_, Then::Park)));
         match self.budget {
+            // Its restarts are not charged until a life has lasted: what is left of a budget says nothing.
+            Some(Left { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
+                let whose = if is_own { "Its own budget" } else { "The budget that it shares with its siblings" };
+                let restarts = if restarts_max == 1 { "restart" } else { "restarts" };
+                write!(f, " {whose} of {restarts_max} {restarts} in {within:?} was used up.")?;
+            }
+            _ if self.is_half_open => {}
             Some(Left { left, restarts_max, within, is_own }) => {
                 let whose = if is_own { "its own budget" } else { "the budget that it shares with its siblings" };
                 write!(f, " Of {whose}, {left} of {restarts_max} restarts in {within:?} are left.")?;
             }
             None => f.write_str(" Its restarts are not limited.")?,
         }
-        if self.is_half_open && self.standing != Some(Standing::Parked) {
-            f.write_str(" It is on probation: should it fail again, it is parked for longer.")?;
+        if self.is_half_open && !is_parked {
+            f.write_str(" It is on probation: should it fail again, it is parked for longer, whatever its budget.")?;
         }
         match self.reset_after {
             Some(time) if self.steps > 0 || self.is_half_open => {

@@ -1,8 +1,10 @@
-//! The drill: one scene in which the bugs of peers would show, if we had them. `.ci/drill` plants them one at a time
+//! The drill: two scenes in which the bugs of peers would show, if we had them: one for messages, one for supervision. `.ci/drill` plants them one at a time
 //! (`tests/planted/*.patch`) and has this file look for each.
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/firm.rs"]
+mod firm;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -205,41 +207,66 @@ async fn work(caller: u64, directory: regrow::Directory, seed: u64, notes: Arc<N
 }
 
 #[test]
-fn without_a_bug_the_scene_holds_and_repeats_itself() {
-    let simulation = scene();
-    for seed in 0..3 {
-        let report = simulation.check_repeatable(seed).unwrap();
-        assert!(report.passed(), "seed {seed}: {:?} {:#?}", report.stopped, report.verdicts);
+fn without_a_bug_the_scenes_hold_and_repeat_themselves() {
+    for (name, simulation) in scenes() {
+        for seed in 0..3 {
+            let report = simulation.check_repeatable(seed).unwrap();
+            assert!(report.passed(), "{name}, seed {seed}: {:?} {:#?}", report.stopped, report.verdicts);
+        }
+        let found = simulation.explore(3, 5);
+        assert!(found.failures.is_empty() && found.errors.is_empty(), "{name}: {found:#?}");
     }
-    let found = simulation.explore(3, 5);
-    assert!(found.failures.is_empty() && found.errors.is_empty(), "{found:#?}");
 }
 
-/// For `.ci/drill`, in a tree in which a bug was planted.
+#[test]
+#[ignore = "minutes on two cores"]
+fn without_a_bug_five_hundred_seeds_hold() {
+    let failed: Vec<_> = scenes()
+        .into_iter()
+        .flat_map(|(name, simulation)| {
+            let found = simulation.explore(0, 500);
+            let errors = found.errors.into_iter().map(|(seed, error)| (seed, error.to_string()));
+            let failures = found.failures.into_iter().map(|failure| (failure.seed, failure.evidence));
+            errors.chain(failures).map(move |(seed, what)| format!("{name}, seed {seed}: {what}")).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// For `.ci/drill`, in a tree in which a bug was planted. The two scenes take turns.
 #[test]
 #[ignore = "there is nothing to be found in a tree without a planted bug"]
 fn the_planted_bug_is_found_and_shrunk() {
-    let simulation = scene();
-    let found = simulation.explore_until(0, 500, 1);
-    let failure =
-        found.failures.first().unwrap_or_else(|| panic!("not found in {} seeds: {:?}", found.seeds, found.errors));
-    let shrunk = simulation.shrink(failure).unwrap();
-    let faults: Vec<_> = shrunk
-        .failure
-        .script
-        .lines
-        .iter()
-        .map(|line| format!("{} at {}", line.fault, line.victims.join(", ")))
-        .collect();
-    println!(
-        "FOUND | seed {} of {} tried | {} faults -> {} in {} runs | {} | {}: {}",
-        failure.seed,
-        found.seeds,
-        shrunk.before,
-        faults.len(),
-        shrunk.runs,
-        faults.join("; "),
-        failure.what,
-        failure.evidence,
-    );
+    const SEEDS: u64 = 500;
+    const TURN: u64 = 20;
+    let scenes = scenes();
+    let mut errors = Vec::new();
+    for first in (0..SEEDS).step_by(TURN as usize) {
+        for (name, simulation) in &scenes {
+            let found = simulation.explore_until(first, TURN, 1);
+            errors.extend(found.errors);
+            let Some(failure) = found.failures.first() else { continue };
+            let shrunk = simulation.shrink(failure).unwrap();
+            let lines = &shrunk.failure.script.lines;
+            let faults: Vec<_> =
+                lines.iter().map(|line| format!("{} at {}", line.fault, line.victims.join(", "))).collect();
+            println!(
+                "FOUND | {name}, seed {} of {} tried | {} faults -> {} in {} runs | {} | {}: {}",
+                failure.seed,
+                first + found.seeds,
+                shrunk.before,
+                faults.len(),
+                shrunk.runs,
+                faults.join("; "),
+                failure.what,
+                shrunk.failure.evidence,
+            );
+            return;
+        }
+    }
+    panic!("not found in {SEEDS} seeds: {errors:?}");
+}
+
+fn scenes() -> [(&'static str, Simulation); 2] {
+    [("messages", scene()), ("supervision", firm::firm())]
 }

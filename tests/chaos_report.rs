@@ -24,7 +24,7 @@ fn messages(accepted: u64) -> Value {
 fn empty() -> Value {
     json!({
         "title": "", "version": "", "seed": 0, "is_virtual": true, "duration": 0.0, "stabilised_after": null,
-        "stopped": null, "verdicts": [], "faults": [], "services": [], "log": [],
+        "stopped": null, "replay": null, "verdicts": [], "faults": [], "services": [], "log": [],
         "totals": { "faults": [], "missed": 0, "unstruck": 0, "restarts": 0, "escalations": 0, "parked": 0, "abandoned": 0,
             "recovery_p50": null, "recovery_p99": null, "recovery_max": null,
             "detection_p50": null, "detection_p99": null, "detection_max": null,
@@ -46,6 +46,7 @@ fn small() -> Value {
     value["duration"] = json!(10.0);
     value["stabilised_after"] = json!(0.25);
     value["stopped"] = json!(NASTY);
+    value["replay"] = json!("regrow chaos replay falling.toml");
     value["verdicts"] = json!([
         { "hypothesis": "the books balance", "held": true, "broken_at": null, "evidence": null },
         { "hypothesis": NASTY, "held": false, "broken_at": 4.2, "evidence": NASTY },
@@ -262,9 +263,10 @@ fn a_flood_of_faults_stays_a_page() {
 #[test]
 fn the_terminal_is_told_in_a_hundred_columns_and_not_steered() {
     let told = report(large(500, 2_000, 1)).to_string();
-    assert!(told.starts_with("BROKEN  trees fall") && told.contains("regrow chaos replay FILE --seed 1"));
+    assert!(told.starts_with("BROKEN  trees fall") && told.contains("run the simulation again with seed 1\n"));
     let widest = told.lines().max_by_key(|line| line.chars().count()).unwrap();
     assert!(widest.chars().count() <= 120, "{widest}");
+    assert!(report(small()).to_string().contains("  regrow chaos replay falling.toml --seed 18446744073709551615\n"));
     let told = report(small()).to_string();
     assert!(!told.contains('\u{1b}') && told.contains("\\u{1b}[31m"));
 }

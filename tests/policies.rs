@@ -128,10 +128,15 @@ async fn a_parked_service_refuses_with_the_message_and_comes_back_on_its_own() {
     assert!(books.is_balanced() && books.dead_lettered == 1, "the cast that waited: {books}");
     assert_eq!(probe(&tree, "app/b").generation(), 2, "siblings are untouched");
 
+    // A person who tried the tree out found "5 of 5 restarts are left" here.
+    let why = a.why().await.to_string();
+    assert!(why.contains("Its own budget of ") && why.contains(" was used up.") && !why.contains("left"), "{why}");
+
     let begun = Instant::now();
     up(&tree, "app/a", 3).await;
     assert_eq!(begun.elapsed(), 10 * SEC);
-    assert!(a.why().await.to_string().contains("on probation"));
+    let why = a.why().await.to_string();
+    assert!(why.contains("on probation") && !why.contains("left"), "{why}");
     // On probation: parked again, for twice as long.
     a.kill().unwrap();
     hears(&mut events, "app/a#3 is parked, and tried again in 20.0s").await;

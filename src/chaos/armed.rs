@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::chaos::fault::Fault;
 use crate::chaos::refusal::ExperimentError;
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::world::World;
@@ -21,13 +22,18 @@ pub(super) struct Armed {
 
 impl Armed {
     /// What strikes is told.
-    pub(super) fn new(world: Arc<World>, told: mpsc::UnboundedSender<Told>) -> Result<Self, ExperimentError> {
-        if !world.infirmary.arm(told) {
+    pub(super) fn new(
+        world: Arc<World>,
+        told: mpsc::UnboundedSender<Told>,
+        said: mpsc::UnboundedSender<Said>,
+    ) -> Result<Self, ExperimentError> {
+        if !world.infirmary.arm(told, said) {
             let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
         let armed = Self { world, full: Mutex::default() };
         armed.tally_all(true);
+        armed.tell_of_tenants();
         Ok(armed)
     }
 
@@ -74,6 +80,17 @@ impl Armed {
 
     fn tally_all(&self, is_tallied: bool) {
         self.world.directory.for_each(|listed| listed.slot.set_tallied(is_tallied));
+    }
+
+    /// The incarnations that were there before.
+    fn tell_of_tenants(&self) {
+        let mut tenants = Vec::new();
+        self.world.directory.for_each(|listed| {
+            tenants.extend(listed.slot.life().tenant().map(|port| (listed.slot.path(), Arc::downgrade(&port))));
+        });
+        for (path, port) in tenants {
+            self.world.infirmary.say(Said::MovesIn { path, port });
+        }
     }
 
     /// What became of calls until now.

@@ -105,11 +105,13 @@ impl AtWork {
 
     /// An incarnation has ended, or a start failed.
     pub(super) fn ended(&mut self, path: &Arc<str>, generation: u64, at: f64, totals: &mut Totals) {
+        let is_it = |(struck, of): &(Arc<str>, Option<u64>)| struck == path && of.is_none_or(|of| of == generation);
+        let is_struck = self.open.values().any(|open| open.struck.iter().any(is_it));
         for (number, open) in &mut self.open {
             let Some(fault) = self.faults.get_mut(number) else { continue };
             let before = open.struck.len();
             // Invariant 1.
-            open.struck.retain(|(struck, of)| struck != path || of.is_some_and(|of| of != generation));
+            open.struck.retain(|struck| !is_it(struck));
             if open.struck.len() < before {
                 open.down.push(path.clone());
                 if fault.detected_after.is_none() {
@@ -117,7 +119,8 @@ impl AtWork {
                     fault.detected_after = Some(after);
                     longest(&mut totals.detection_max, after);
                 }
-            } else if (!open.struck.is_empty() || !open.down.is_empty())
+            } else if !is_struck
+                && (!open.struck.is_empty() || !open.down.is_empty())
                 && fault.siblings_touched.len() < SIBLINGS_MAX
                 && !fault.targets.iter().chain(&fault.siblings_touched).any(|other| **other == **path)
             {

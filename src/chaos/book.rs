@@ -44,8 +44,12 @@ struct Service {
     unavailable: f64,
     recoveries: Vec<f64>,
     before: Accounting,
-    /// When it was first seen.
+    /// Its time begins: the run did, or its first life.
     since: f64,
+    /// It came during the run, and its spec is forgotten: its time is over.
+    gone: Option<f64>,
+    /// It was not there at the beginning.
+    is_late: bool,
 }
 
 impl Book {
@@ -170,19 +174,24 @@ impl Book {
                 self.ended(event, at, "abandoned");
             }
             EventKind::Parked { .. } => {
-                self.totals.parked += 1;
                 let service = self.service(&event.path);
-                service.parked += 1;
-                // A probe that failed parks it again, without a break.
+                // A probe that failed lengthens the spell.
                 if service.parked_spells.last().is_none_or(|(_, to)| to.is_some()) {
+                    service.parked += 1;
                     keep(&mut service.parked_spells, (at, None));
+                    self.totals.parked += 1;
                 }
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
             EventKind::StartFailed { .. } => {
                 self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
             }
-            EventKind::Down | EventKind::Gone | EventKind::Ignored => self.at_work.stays_down(&event.path),
+            EventKind::Down | EventKind::Gone | EventKind::Ignored => {
+                self.at_work.stays_down(&event.path);
+                if let (EventKind::Gone, Some(service)) = (&event.kind, self.services.get_mut(&event.path)) {
+                    service.gone = service.is_late.then_some(at);
+                }
+            }
             EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
             | EventKind::Waiting
@@ -195,25 +204,39 @@ impl Book {
 
     fn service(&mut self, path: &Arc<str>) -> &mut Service {
         let since = self.now();
-        self.services.entry(path.clone()).or_insert_with(|| Service { since, ..Service::default() })
+        let late = || Service { since, down_since: Some(since), is_late: true, ..Service::default() };
+        self.services.entry(path.clone()).or_insert_with(late)
     }
 
     fn started(&mut self, event: &Event, at: f64) {
-        self.totals.restarts += 1;
+        // The first start of all is no restart, however late it comes.
+        let is_restart = event.generation > 1;
+        self.totals.restarts += u64::from(is_restart);
         let service = self.service(&event.path);
         // Another one under the same name: its books begin with it.
         if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
             service.before = Accounting::default();
         }
-        service.restarts += 1;
+        // While it was gone, it was not missed.
+        if let Some(gone) = service.gone.take() {
+            service.unavailable += service.down_since.take().map_or(0.0, |since| gone - since);
+            service.since += at - gone;
+        }
+        // One that came late is counted from its first life on.
+        if service.is_late && service.lives.is_empty() {
+            (service.since, service.down_since) = (at, None);
+        }
+        service.restarts += u64::from(is_restart);
         keep(&mut service.lives, Life { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
         }
         if let Some(since) = service.down_since.take() {
             service.unavailable += at - since;
-            keep(&mut service.recoveries, round(at - since));
-            longest(&mut self.totals.recovery_max, round(at - since));
+            if is_restart {
+                keep(&mut service.recoveries, round(at - since));
+                longest(&mut self.totals.recovery_max, round(at - since));
+            }
         }
         self.at_work.started(&event.path, at);
     }
@@ -233,7 +256,8 @@ impl Book {
         let now = self.now();
         let after: HashMap<_, _> = entries.iter().map(|entry| (&entry.path, entry.accounting)).collect();
         let record = |(path, service): (&Arc<str>, &Service)| {
-            let going_on = service.down_since.map_or(0.0, |since| now - since);
+            let end = service.gone.unwrap_or(now);
+            let going_on = service.down_since.map_or(0.0, |since| end - since);
             let unavailable = round(service.unavailable + going_on);
             ServiceRecord {
                 path: path.to_string(),
@@ -242,7 +266,7 @@ impl Book {
                 parked: service.parked,
                 parked_spells: service.parked_spells.clone(),
                 unavailable,
-                availability: if now > service.since { round(1.0 - unavailable / (now - service.since)) } else { 1.0 },
+                availability: if end > service.since { round(1.0 - unavailable / (end - service.since)) } else { 1.0 },
                 recoveries: service.recoveries.clone(),
                 budget: None,
                 messages: after

@@ -128,7 +128,8 @@ where
         command: Command,
     }
     let start: Start = Arc::new(move |seed| Box::pin(start(seed)));
-    run(<Arguments as clap::Parser>::parse().command, |name| match name {
+    let program = std::env::args().next().unwrap_or_default();
+    run(<Arguments as clap::Parser>::parse().command, &program, |name| match name {
         None => Ok(start.clone()),
         Some(name) => anyhow::bail!("--tree {name}: this program has one tree, its own"),
     })
@@ -136,7 +137,7 @@ where
 
 /// For the demo trees.
 pub fn main_with_demos(command: Command) -> ExitCode {
-    run(command, |name| {
+    run(command, "regrow chaos", |name| {
         let name = name.unwrap_or("shop");
         anyhow::ensure!(demo::TREES.contains(&name), "there is no demo tree `{name}`: {}", demo::TREES.join(", "));
         let name: Arc<str> = name.into();
@@ -147,19 +148,24 @@ pub fn main_with_demos(command: Command) -> ExitCode {
     })
 }
 
-fn run(command: Command, find: impl Fn(Option<&str>) -> anyhow::Result<Start>) -> ExitCode {
-    let tree = |which: Which| find(which.tree.as_deref());
+fn run(command: Command, program: &str, find: impl Fn(Option<&str>) -> anyhow::Result<Start>) -> ExitCode {
+    let tree = |which: &Which| find(which.tree.as_deref());
+    // What a report says of how to see the same again.
+    let again = |file: &Path, which: &Which| {
+        let tree = which.tree.as_ref().map_or(String::new(), |tree| format!(" --tree {tree}"));
+        format!("{program} replay {}{tree}", file.display())
+    };
     let done = match command {
-        Command::Run { file, is_virtual, seed, tree: which, output } => tree(which)
+        Command::Run { file, is_virtual, seed, tree: which, output } => tree(&which)
             .and_then(|start| run_file(&file, is_virtual, seed, start))
-            .and_then(|report| output.write(&report)),
-        Command::Replay { file, seed, tree: which, output } => {
-            tree(which).and_then(|start| replay(&file, seed, start)).and_then(|report| output.write(&report))
-        }
+            .and_then(|report| output.write(Report { replay: Some(again(&file, &which)), ..report })),
+        Command::Replay { file, seed, tree: which, output } => tree(&which)
+            .and_then(|start| replay(&file, seed, start))
+            .and_then(|report| output.write(Report { replay: Some(again(&file, &which)), ..report })),
         Command::Explore { file, seeds, from, tree: which } => {
-            tree(which).and_then(|start| explore(&file, from, seeds, start))
+            tree(&which).and_then(|start| explore(&file, from, seeds, start))
         }
-        Command::Check { files, tree: which } => tree(which).and_then(|start| {
+        Command::Check { files, tree: which } => tree(&which).and_then(|start| {
             let are_good = check(&files, &start);
             if are_good { Ok(true) } else { Err(anyhow::anyhow!("not every experiment can be carried out")) }
         }),
@@ -271,9 +277,10 @@ fn say(text: &str) {
 
 impl Output {
     /// Prints it, and writes what was asked for. Whether everything held.
-    fn write(&self, report: &Report) -> anyhow::Result<bool> {
+    #[allow(clippy::needless_pass_by_value, reason = "made for this")]
+    fn write(&self, report: Report) -> anyhow::Result<bool> {
         say(&report.to_string());
-        self.save(report)?;
+        self.save(&report)?;
         Ok(report.passed())
     }
 

@@ -15,12 +15,14 @@ use crate::chaos::armed::Armed;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
+use crate::chaos::judge::Judge;
 use crate::chaos::looks::{Claims, look};
-use crate::chaos::observer::{Occurrence, keep_looking, observe};
+use crate::chaos::observer::{Occurrence, Witnesses, keep_judging, keep_looking, observe};
 use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{At, Line, Script};
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
 use crate::sync::lock;
@@ -57,6 +59,7 @@ pub(super) struct Course<'a> {
     claims: Arc<Mutex<Claims>>,
     /// Rung when a look has found a claim that does not hold.
     broken: Arc<Notify>,
+    judge: Arc<Mutex<Judge>>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
     /// The lines of the script that follow events, by their places.
@@ -88,6 +91,7 @@ impl<'a> Course<'a> {
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
             broken: Arc::default(),
+            judge: Arc::new(Mutex::new(Judge::new(is_virtual, tree.world.moment(Duration::ZERO)))),
             is_virtual,
             agenda: BTreeMap::new(),
             followers: lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect(),
@@ -100,12 +104,17 @@ impl<'a> Course<'a> {
     }
 
     /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
-    pub(super) async fn run(mut self, suffered: mpsc::UnboundedReceiver<Told>) -> Report {
+    pub(super) async fn run(
+        mut self,
+        suffered: mpsc::UnboundedReceiver<Told>,
+        said: mpsc::UnboundedReceiver<Said>,
+    ) -> Report {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
         let mut observer = JoinSet::new();
         observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
+        observer.spawn(keep_judging(said, self.witnesses(), self.is_virtual));
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
@@ -121,13 +130,7 @@ impl<'a> Course<'a> {
         if stopped.is_none() {
             self.plan(begun);
             let mut looking = JoinSet::new();
-            looking.spawn(keep_looking(
-                self.claims.clone(),
-                self.book.clone(),
-                self.directory.clone(),
-                self.broken.clone(),
-                self.experiment.look_every,
-            ));
+            looking.spawn(keep_looking(self.witnesses(), self.directory.clone(), self.experiment.look_every));
             // What was before is not followed.
             while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(later(begun, duration), &mut triggers).await;
@@ -152,8 +155,15 @@ impl<'a> Course<'a> {
         if let Some(text) = panic_of(&mut observer) {
             stopped = Some(format!("what notes the events panicked: {text}"));
         }
+        lock(&self.judge).look();
+        self.witnesses().ask_judge();
         drop(observer);
         self.report(duration, steady, stopped).await
+    }
+
+    fn witnesses(&self) -> Witnesses {
+        let Self { claims, book, judge, broken, .. } = self;
+        Witnesses { claims: claims.clone(), book: book.clone(), judge: judge.clone(), broken: broken.clone() }
     }
 
     fn plan(&mut self, begun: Instant) {
@@ -324,6 +334,7 @@ impl<'a> Course<'a> {
             self.later(later(Instant::now(), lasts), Todo::Heal { number, victims });
         }
         if let (true, Fault::ClockJump(by)) = (is_hit, fault) {
+            lock(&self.judge).jump(by);
             tokio::time::advance(by).await;
         }
     }
@@ -368,7 +379,9 @@ impl<'a> Course<'a> {
         let mut services = lock(&self.book).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
             let why = self.tree.why(&service.path).await;
-            service.budget = why.ok().and_then(|why| why.budget).map(BudgetRecord::from);
+            // The restarts of one that is parked, or on probation, are not charged.
+            service.budget =
+                why.ok().filter(|why| !why.is_half_open).and_then(|why| why.budget).map(BudgetRecord::from);
         }
         let mut book = lock(&self.book);
         let totals = Totals { calls: self.armed.outcomes(), ..book.totals(&services) };
@@ -387,6 +400,7 @@ impl<'a> Course<'a> {
             stabilised_after,
             stopped,
             verdicts: claims.verdicts.clone(),
+            replay: self.experiment.replay.clone(),
             faults,
             services,
             totals,

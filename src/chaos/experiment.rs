@@ -45,6 +45,8 @@ pub struct Experiment {
     pub(crate) rollbacks: Vec<Probe>,
     pub(crate) stop_when_broken: bool,
     pub(crate) escalations_max: Option<u32>,
+    /// The command that carries it out again, without the seed.
+    pub(crate) replay: Option<String>,
 }
 
 /// A script has a line for each time that a fault strikes.
@@ -63,6 +65,7 @@ pub(crate) struct Planned {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hypothesis {
     pub(crate) everybody_up: bool,
+    pub(crate) supervision: bool,
     pub(crate) restarts_max: Option<u64>,
     pub(crate) availability_min: Option<f64>,
 }
@@ -79,8 +82,8 @@ pub(crate) struct Probe {
 pub(crate) type Look = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
 
 impl Experiment {
-    /// An experiment of ten seconds that does nothing yet. Its seed is 0; the law of the books is claimed, and that
-    /// everybody is up before and after.
+    /// An experiment of ten seconds that does nothing yet. Its seed is 0. It claims that the books of mailboxes balance,
+    /// that supervision does what strategies and policies say, and that all targets are up before and after.
     pub fn new(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -91,11 +94,17 @@ impl Experiment {
             at_once_max: None,
             stabilise: Duration::from_secs(30),
             look_every: Duration::from_secs(1),
-            hypothesis: Hypothesis { everybody_up: true, restarts_max: None, availability_min: None },
+            hypothesis: Hypothesis {
+                everybody_up: true,
+                supervision: true,
+                restarts_max: None,
+                availability_min: None,
+            },
             probes: Vec::new(),
             rollbacks: Vec::new(),
             stop_when_broken: false,
             escalations_max: None,
+            replay: None,
         }
     }
 
@@ -185,6 +194,15 @@ impl Experiment {
     /// Does not claim that every target is up before and after.
     pub fn somebody_may_be_down(mut self) -> Self {
         self.hypothesis.everybody_up = false;
+        self
+    }
+
+    /// Does not claim that supervision does what strategies and policies say.
+    ///
+    /// Otherwise five claims are made of every tree: restarts touch only those that they may touch, children stop and
+    /// start in their order, delays and budgets are kept, and no service lives twice.
+    pub fn supervision_is_not_judged(mut self) -> Self {
+        self.hypothesis.supervision = false;
         self
     }
 

@@ -61,13 +61,16 @@ impl Experiment {
     /// As for [`parse`](Self::parse), and when it cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ExperimentFileError> {
         let mut text = String::new();
+        let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(ExperimentFileError::Unreadable)?;
         // Whatever it says of its size.
         let bytes = file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(ExperimentFileError::Unreadable)?;
         if bytes as u64 > BYTES_MAX {
             return Err(ExperimentFileError::TooLarge);
         }
-        Self::parse(&text)
+        let mut experiment = Self::parse(&text)?;
+        experiment.replay = Some(format!("regrow chaos replay {}", path.display()));
+        Ok(experiment)
     }
 }
 
@@ -98,13 +101,14 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct Claims {
     everybody_up: bool,
+    supervision: bool,
     restarts_max: Option<u64>,
     availability: Option<f64>,
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { everybody_up: true, restarts_max: None, availability: None }
+        Self { everybody_up: true, supervision: true, restarts_max: None, availability: None }
     }
 }
 
@@ -228,8 +232,8 @@ impl File {
         }
         (experiment.at_once_max, experiment.stop_when_broken) = (self.at_once, self.stop_when_broken);
         experiment.escalations_max = self.stop_after_escalations;
-        let Claims { everybody_up, restarts_max, availability } = self.hypothesis;
-        experiment.hypothesis.everybody_up = everybody_up;
+        let Claims { everybody_up, supervision, restarts_max, availability } = self.hypothesis;
+        (experiment.hypothesis.everybody_up, experiment.hypothesis.supervision) = (everybody_up, supervision);
         experiment.hypothesis.restarts_max = restarts_max;
         experiment.hypothesis.availability_min = availability;
         for (number, fault) in self.faults.into_iter().enumerate() {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
+use crate::chaos::judge::{Claim, Judge, Violation};
 use crate::chaos::report::{ServiceRecord, Verdict};
 use crate::directory::{Entry, Kind};
 use crate::slot::status::State;
@@ -30,6 +31,8 @@ impl Claims {
         let Experiment { hypothesis, probes, .. } = experiment;
         let mut claims = Vec::new();
         claims.push(LAW.to_owned());
+        let of_supervision = Claim::ALL.into_iter().filter(|_| hypothesis.supervision);
+        claims.extend(of_supervision.map(|claim| claim.text().to_owned()));
         claims.extend(hypothesis.everybody_up.then(|| UP.to_owned()));
         claims.extend(probes.iter().map(|probe| probe.name.to_string()));
         let held = |hypothesis| Verdict { hypothesis, held: true, broken_at: None, evidence: None };
@@ -94,6 +97,19 @@ impl Claims {
     pub(super) fn add(&mut self, hypothesis: String, evidence: Option<String>) {
         self.verdicts.push(Verdict { hypothesis, held: evidence.is_none(), broken_at: None, evidence });
     }
+}
+
+/// What the judge has found since this was last asked. Whether there was anything.
+pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, book: &Mutex<Book>) -> bool {
+    let found = lock(judge).violations();
+    let begun = lock(book).begun();
+    let mut claims = lock(claims);
+    for (at, Violation { claim, evidence, .. }) in &found {
+        // What was before the beginning has a negative time.
+        let at = seconds(at.saturating_duration_since(begun)) - seconds(begun.saturating_duration_since(*at));
+        claims.break_claim(claim.text(), at, evidence.clone());
+    }
+    !found.is_empty()
 }
 
 /// Asks every probe. One that panics, or takes too long, says that its claim does not hold.

@@ -1,8 +1,9 @@
 //! Chaos: experiments on trees, in real and in virtual time, that can be replayed, shrunk and believed.
 //!
 //! An [`Experiment`] says whom faults may hit (nobody, unless named as a target), which [`Fault`]s strike [`When`], and what
-//! is claimed all the while: that the books of every mailbox balance, that everybody is up before and after, and whatever
-//! [probes](Experiment::probe) look at. It is made in Rust or [read](Experiment::read) from a file.
+//! is claimed all the while: that the books of every mailbox balance, that supervision does what strategies and policies say,
+//! that everybody is up before and after, and whatever [probes](Experiment::probe) look at. It is made in Rust or
+//! [read](Experiment::read) from a file.
 //!
 //! * [`Chaos::run`] carries it out on a running tree, live. When it ends, or its future is dropped, nothing is left armed.
 //! * A [`Simulation`] carries it out in virtual time: the same tree on one thread under a paused clock. One seed tells one
@@ -29,6 +30,24 @@
 //! assert!(simulation.explore(0, 20).failures.is_empty());
 //! ```
 //!
+//! # What is claimed of supervision
+//!
+//! Five claims are made of every tree, unless an experiment [does without](Experiment::supervision_is_not_judged). A claim that
+//! does not hold names the path, the first moment, and the rule that was broken.
+//!
+//! * **Radius.** A child is stopped or started only if its end, its group, an order or the end of its supervisor calls for it;
+//!   with one child its whole group is restarted.
+//! * **Order.** Children start eldest first, one after the other, and stop youngest first; one that depends on a sibling stops
+//!   before it.
+//! * **Delay.** No start comes before the least delay that the policy allows for that end, and none after the greatest and a
+//!   margin: 50 ms in virtual time, 10 s live and more on a runtime that is late. Waiting for dependencies, and for others of an ordered group, is no delay.
+//! * **Budget.** A supervisor gives up, and a child is parked, at the restart that is one more than the budget forgives.
+//! * **Alive.** No incarnation moves into a service while the one before still lives there.
+//!
+//! What is judged is told by the supervisors while an experiment is armed; what ought to have happened is read from specs and
+//! policies, and from nothing that decided it. What is not certain is not held against a tree: what was before the experiment,
+//! an end that a group restart may have swallowed, a policy that an order has just replaced.
+//!
 //! # What is repeatable, and what is not
 //!
 //! In virtual time everything that regrow does follows from the seed. What a service does of its own accord has to as well:
@@ -50,6 +69,7 @@
 //! | `run.rs`, `course.rs`, `armed.rs`, `rollback.rs` | carrying it out: what is due when, what is at work, what is undone |
 //! | `observer.rs`, `book.rs`, `at_work.rs`, `log.rs`, `tally.rs` | what happened: to whom, because of what, line by line, to calls |
 //! | `looks.rs` | whether the claims hold |
+//! | `testimony.rs`, `judge/` | what supervisors say of themselves; whether that is what specs and policies say |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
 //! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
@@ -68,6 +88,7 @@ mod figures;
 mod file;
 mod html;
 mod json;
+mod judge;
 mod log;
 mod looks;
 mod observer;
@@ -83,6 +104,7 @@ mod soak;
 pub(crate) mod suffering;
 mod summary;
 pub(crate) mod tally;
+pub(crate) mod testimony;
 mod text;
 
 pub use experiment::Experiment;

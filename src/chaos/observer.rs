@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::chaos::book::Book;
 use crate::chaos::fault::Trigger;
-use crate::chaos::looks::{Claims, look};
+use crate::chaos::judge::Judge;
+use crate::chaos::looks::{Claims, ask_judge, look};
 use crate::chaos::seam::Told;
+use crate::chaos::testimony::Said;
 use crate::event::Event;
 use crate::sync::lock;
 use crate::tree::Directory;
@@ -20,21 +23,62 @@ pub(super) struct Occurrence {
     pub(super) generation: u64,
 }
 
-pub(super) async fn keep_looking(
-    claims: Arc<Mutex<Claims>>,
-    book: Arc<Mutex<Book>>,
-    directory: Directory,
-    broken: Arc<Notify>,
-    every: Duration,
-) {
-    loop {
-        tokio::time::sleep(every).await;
-        look(&claims, &book, &directory, false).await;
-        if lock(&claims).is_broken() {
-            broken.notify_one();
+/// All that looks on has these.
+#[derive(Clone)]
+pub(super) struct Witnesses {
+    pub(super) claims: Arc<Mutex<Claims>>,
+    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) judge: Arc<Mutex<Judge>>,
+    /// Rung when a claim was found that does not hold.
+    pub(super) broken: Arc<Notify>,
+}
+
+impl Witnesses {
+    /// Passes on what the judge has found.
+    pub(super) fn ask_judge(&self) {
+        if ask_judge(&self.judge, &self.claims, &self.book) {
+            self.broken.notify_one();
         }
     }
 }
+
+pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        lock(&witnesses.judge).look();
+        witnesses.ask_judge();
+        look(&witnesses.claims, &witnesses.book, &directory, false).await;
+        if lock(&witnesses.claims).is_broken() {
+            witnesses.broken.notify_one();
+        }
+    }
+}
+
+/// In a task of its own: what is said to the judge must not hold up the events, of which only so many wait.
+pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Said>, witnesses: Witnesses, is_virtual: bool) {
+    let mut next = Instant::now() + PULSE;
+    loop {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(next), if !is_virtual => {
+                // A runtime that comes late to this comes late to restarts, and several times to a single one.
+                let late = next.elapsed();
+                if late > PULSE / 10 {
+                    lock(&witnesses.judge).jump(late * 10);
+                }
+                next = Instant::now() + PULSE;
+            }
+            heard = said.recv() => {
+                let Some(heard) = heard else { return };
+                lock(&witnesses.judge).hear(heard);
+                witnesses.ask_judge();
+            }
+        }
+    }
+}
+
+/// How often a live runtime is asked whether it is late.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// What is told by those who suffer comes first: it was told before what came of it.
 pub(super) async fn observe(

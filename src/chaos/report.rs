@@ -34,6 +34,10 @@ pub struct Report {
     pub services: Vec<ServiceRecord>,
     /// All of it taken together.
     pub totals: Totals,
+    /// The command that shows the same again when `--seed` follows it. None for an experiment that was made in code, for
+    /// which no command is known.
+    #[serde(default)]
+    pub replay: Option<String>,
     /// Everything that happened, in order: the log that two runs of one seed have in common. Of more than twenty thousand
     /// lines the first are kept, and a digest of the rest.
     pub log: Vec<LogLine>,
@@ -87,7 +91,8 @@ pub struct FaultRecord {
     /// How long it took from the last strike until everybody who went down of it was up again; none where nobody went, or
     /// not all came.
     pub recovered_after: Option<f64>,
-    /// Others that ended after the strike, and before everybody was up again who went down of it. At most ten are named.
+    /// Others that ended after the strike, and before all that went down of it were up again. Those that another fault has
+    /// ended are not among them. At most ten are named.
     pub siblings_touched: Vec<String>,
 }
 
@@ -99,20 +104,22 @@ pub struct ServiceRecord {
     pub path: String,
     /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
     pub lives: Vec<Life>,
-    /// How often it came up after the beginning. Of many lives, recoveries and spells a hundred to two hundred of the latest
+    /// How often it came up again after the beginning. The first start of a child that came later is none. Of many lives, recoveries and spells a hundred to two hundred of the latest
     /// are kept.
     pub restarts: u64,
-    /// How often it was parked.
+    /// How often it was parked. A probe that failed lengthens the time, and is not counted.
     pub parked: u32,
     /// From when to when it was parked each time. One without end was still going on.
     pub parked_spells: Vec<(f64, Option<f64>)>,
-    /// Seconds in which it was not up, from its first start on.
+    /// Seconds in which it was not up. For a child that came during the run they count from its first start until its spec
+    /// is forgotten; if it never started, from its first attempt.
     pub unavailable: f64,
-    /// The share of the time in which it was up.
+    /// The share of that time in which it was up.
     pub availability: f64,
     /// How long it took each time from an end until it was up again.
     pub recoveries: Vec<f64>,
-    /// What was left of its restart budget at the end, where it has one and came up again during the run.
+    /// What was left of its restart budget at the end, if it has one and came up again during the run. None for a child that
+    /// is parked or on probation: its restarts are not charged.
     pub budget: Option<BudgetRecord>,
     /// Its mailbox: accepted, handled, crashed, returned, dead-lettered, and left in it.
     pub messages: Messages,
@@ -181,11 +188,11 @@ pub struct Totals {
     /// Faults that waited for a message, or a start, which never came.
     #[serde(default)]
     pub unstruck: u32,
-    /// Incarnations that came up after the beginning.
+    /// How often children came up again after the beginning. First starts are none.
     pub restarts: u64,
-    /// Supervisors that gave up.
+    /// How often supervisors gave up.
     pub escalations: u32,
-    /// Services that were parked.
+    /// How often children were parked.
     pub parked: u32,
     /// Incarnations that were abandoned.
     pub abandoned: u32,

@@ -80,9 +80,10 @@ impl<'a> Chaos<'a> {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
         let (tell, told) = mpsc::unbounded_channel();
-        let armed = Armed::new(self.tree.world.clone(), tell)?;
+        let (say, said) = mpsc::unbounded_channel();
+        let armed = Armed::new(self.tree.world.clone(), tell, say)?;
         let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
-        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told).await)
+        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told, said).await)
     }
 }
 

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::chaos::fault::{Fault, Times};
 use crate::chaos::tally::Tally;
+use crate::chaos::testimony::Said;
 use crate::slot::{AnySlot, Control};
 use crate::sync::lock;
 
@@ -29,10 +30,13 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Infirmary {
     is_armed: AtomicBool,
+    /// Counts experiments, so that supervisors notice a new one.
+    experiments: AtomicU64,
     /// In order: what is done to all of them is done in the same order each time.
     patients: Mutex<BTreeMap<Arc<str>, Arc<Patient>>>,
     tally: Mutex<Option<Arc<Tally>>>,
     told: Mutex<Option<mpsc::UnboundedSender<Told>>>,
+    said: Mutex<Option<mpsc::UnboundedSender<Said>>>,
 }
 
 /// What the experiment is told of by those who suffer.
@@ -76,13 +80,20 @@ pub(super) struct Blow {
 
 impl Infirmary {
     /// `false` when another experiment is going on.
-    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<Told>) -> bool {
+    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<Told>, said: mpsc::UnboundedSender<Said>) -> bool {
         let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
         if is_first {
             *lock(&self.tally) = Some(Arc::default());
             *lock(&self.told) = Some(told);
+            *lock(&self.said) = Some(said);
+            self.experiments.fetch_add(1, Ordering::AcqRel);
         }
         is_first
+    }
+
+    /// The number of the experiment that is going on; zero for none.
+    pub(crate) fn armed(&self) -> u64 {
+        if self.is_armed() { self.experiments.load(Ordering::Acquire) } else { 0 }
     }
 
     pub(crate) fn is_armed(&self) -> bool {
@@ -95,9 +106,19 @@ impl Infirmary {
     }
 
     pub(super) fn tell(&self, what: Told) {
-        if let Some(told) = &*lock(&self.told) {
+        let told = lock(&self.told).clone();
+        if let Some(told) = told {
             // The run may be over.
             let _ = told.send(what);
+        }
+    }
+
+    /// Says something to the judge.
+    pub(crate) fn say(&self, what: Said) {
+        let said = lock(&self.said).clone();
+        if let Some(said) = said {
+            // The run may be over.
+            let _ = said.send(what);
         }
     }
 
@@ -113,6 +134,7 @@ impl Infirmary {
     pub(crate) fn disarm(&self) {
         *lock(&self.tally) = None;
         *lock(&self.told) = None;
+        *lock(&self.said) = None;
         self.is_armed.store(false, Ordering::Release);
     }
 

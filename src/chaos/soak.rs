@@ -114,7 +114,8 @@ pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     let full_tasks = tree.directory().entries().len() + 20;
     let chaos = Chaos::new(&tree);
     let (report, warm_memory) = tokio::join!(chaos.run(experiment(duration, seed)), warm);
-    let report = report?;
+    let mut report = report?;
+    report.replay = Some(format!("regrow chaos soak --minutes {:?}", duration.as_secs_f64() / 60.0));
     let (end_memory, end_tasks) = (memory(), alive());
     let shutdown = tree.shutdown_within(Duration::from_secs(30)).await.to_string();
     let calls = settled(&work, alive).await;

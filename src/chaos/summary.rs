@@ -99,9 +99,21 @@ pub(super) fn unavailable(report: &Report) -> f64 {
     report.services.iter().map(|service| service.unavailable).sum()
 }
 
-/// How to see the same again.
-pub(super) fn replay(report: &Report) -> String {
-    format!("regrow chaos replay FILE --seed {}", report.seed)
+/// How to see the same again: a command, if there is one, or words.
+pub(super) enum Replay {
+    Command(String),
+    Words(String),
+}
+
+pub(super) fn replay(report: &Report) -> Replay {
+    let seed = report.seed;
+    match (&report.replay, report.is_virtual) {
+        (Some(command), _) => Replay::Command(format!("{command} --seed {seed}")),
+        (None, true) => Replay::Words(format!("run the simulation again with seed {seed}")),
+        (None, false) => {
+            Replay::Words(format!("run the experiment again with seed {seed}: the same faults at the same times"))
+        }
+    }
 }
 
 /// On which clock, for how long, and how it came to rest.

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{count, many, moment, share, tail, time, time_or_dash};
 use super::report::{Report, Verdict};
-use super::summary::{budget, by_kind, circumstances, replay, touched, unavailable};
+use super::summary::{Replay, budget, by_kind, circumstances, replay, touched, unavailable};
 
 /// With more services than this, the worst have to do.
 const SERVICES_SHOWN: usize = 12;
@@ -29,7 +29,8 @@ impl Display for Report {
         faults(f, self)?;
         services(f, self)?;
         writeln!(f, "\nregrow {}, seed {}; to see it again:", plain(&self.version), self.seed)?;
-        writeln!(f, "  {}", replay(self))
+        let (Replay::Command(how) | Replay::Words(how)) = replay(self);
+        writeln!(f, "  {}", plain(&how))
     }
 }
 

@@ -8,6 +8,8 @@ use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
 use crate::call::Answer;
+#[cfg(feature = "chaos")]
+use crate::chaos::testimony::Said;
 use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
@@ -112,6 +114,16 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
+    /// For the judge of an experiment, if one is going on.
+    #[cfg(feature = "chaos")]
+    fn tell_of(&self, port: &Arc<Port>, what: impl FnOnce(Arc<str>, std::sync::Weak<Port>) -> Said) {
+        if let Some(world) = self.world()
+            && world.infirmary.is_armed()
+        {
+            world.infirmary.say(what(self.path(), Arc::downgrade(port)));
+        }
+    }
+
     /// How many messages wait.
     pub(crate) fn queued(&self) -> usize {
         let front = lock(&self.front);
@@ -187,6 +199,8 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         self.settle(shed);
         freed.tell();
         self.publish();
+        #[cfg(feature = "chaos")]
+        self.tell_of(port, |path, port| Said::MovesIn { path, port });
         true
     }
 
@@ -230,6 +244,9 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn end(&self, port: &Arc<Port>, exit: &Exit) {
+        // Before the next one can move in.
+        #[cfg(feature = "chaos")]
+        self.tell_of(port, |path, port| Said::MovesOut { path, port });
         self.move_out(port, exit, Way::Ended);
     }
 

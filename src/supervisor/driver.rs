@@ -37,6 +37,9 @@ use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
 use crate::supervisor::stop_order::Heeded;
+#[cfg(feature = "chaos")]
+use crate::supervisor::testify::Oath;
+use crate::supervisor::testify::Saying;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -70,6 +73,8 @@ pub(crate) struct Driver {
     pub(super) significant_fault: Option<Arc<GaveUp>>,
     /// It is being killed, and its children with it.
     pub(super) is_killed: bool,
+    #[cfg(feature = "chaos")]
+    pub(super) oath: Oath,
 }
 
 impl Driver {
@@ -100,6 +105,8 @@ impl Driver {
             gave_up: None,
             significant_fault: None,
             is_killed: false,
+            #[cfg(feature = "chaos")]
+            oath: Oath::default(),
         };
         let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
         driver.machine = plan.machine(specs);
@@ -168,9 +175,11 @@ impl Driver {
         let now = self.world.now();
         self.now = now;
         self.heed_stop_order();
+        self.testify(&Saying::Begin, now);
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
+            self.testify(&Saying::Fact(&fact), now);
             self.hand_over(fact, now);
         }
         self.spare = facts;
@@ -183,6 +192,7 @@ impl Driver {
             let action = self.machine.poll_action();
             while let Some(report) = self.machine.poll_report() {
                 self.blame(&report);
+                self.testify(&Saying::Report(&report), now);
                 self.report(report);
             }
             if self.machine.is_ending() {
@@ -192,10 +202,14 @@ impl Driver {
                 }
             }
             match action {
-                Some(action) => is_over |= self.perform(action, myself).await,
+                Some(action) => {
+                    self.testify(&Saying::Deed(&action), now);
+                    is_over |= self.perform(action, myself).await;
+                }
                 None => break,
             }
         }
+        self.testify(&Saying::Done, now);
         self.set_timer();
         if let Some(watch) = &self.plan.watch {
             watch.worked(self.machine.poll_timeout().filter(|_| !is_over));
@@ -506,6 +520,7 @@ impl Driver {
 
     /// Invariant 3.
     fn end(&mut self, exit: Exit) {
+        self.testify(&Saying::Over, self.world.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.facts.close();
         self.orders.clear();

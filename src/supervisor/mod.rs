@@ -24,6 +24,11 @@ pub(crate) mod recipe;
 mod refusing;
 pub(crate) mod stop_order;
 pub(crate) mod terms;
+#[cfg(feature = "chaos")]
+mod testify;
+#[cfg(not(feature = "chaos"))]
+#[path = "mute.rs"]
+mod testify;
 pub(crate) mod watch;
 
 use std::fmt;

@@ -70,7 +70,7 @@ impl Exit {
     }
 
     /// Whether it is an error whose type is registered under this name.
-    pub(crate) fn is_error_named(&self, name: &str) -> bool {
+    pub fn is_error_named(&self, name: &str) -> bool {
         match self {
             Self::Failed(failure) => failure.names.iter().any(|known| **known == *name),
             _ => false,

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
 use crate::chaos::report::Report;
-use crate::chaos::summary::{circumstances, replay, unavailable};
+use crate::chaos::summary::{Replay, circumstances, replay, unavailable};
 
 pub(super) fn headline(report: &Report) -> Markup {
     let broken = report.verdicts.iter().filter(|verdict| !verdict.held).count();
@@ -19,7 +19,15 @@ pub(super) fn headline(report: &Report) -> Markup {
         @if let Some(why) = &report.stopped {
             p class="stopped" { strong { "Stopped before its time: " } (why) }
         }
-        p class="quiet" { "seed " strong { (report.seed) } ", regrow " (report.version) ", replay: " code { (replay(report)) } }
+        p class="quiet" { "seed " strong { (report.seed) } ", regrow " (report.version) ", to see it again: " (again(report)) }
+    }
+}
+
+/// How to see the same again.
+pub(super) fn again(report: &Report) -> Markup {
+    match replay(report) {
+        Replay::Command(command) => html! { code { (command) } },
+        Replay::Words(words) => html! { (words) },
     }
 }
 

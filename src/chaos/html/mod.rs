@@ -20,7 +20,6 @@ mod timeline;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chaos::report::Report;
-use crate::chaos::summary::replay;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -77,7 +76,7 @@ fn body(report: &Report) -> Markup {
             section class="long" { h2 { "Faults, one by one" } (tables::faults(report)) }
             section class="long" { h2 { "Log" } (tables::log(report)) }
         }
-        footer { "To see it again: " code { (replay(report)) } " with the experiment's file, and regrow " (report.version) "." }
+        footer { "To see it again: " (head::again(report)) ", with regrow " (report.version) "." }
     }
 }
 

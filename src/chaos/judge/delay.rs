@@ -1,0 +1,252 @@
+//! Delays: no start before the least that the policy allows for that end, and none after the greatest and a margin.
+//!
+//! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an ordered
+//! group start or stop is nobody's delay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{Intensity, Strategy};
+
+use crate::chaos::judge::child::{Call, Held, Life};
+use crate::chaos::judge::office::{Office, reaches};
+use crate::chaos::judge::reading::{self, Phase, Steps, Tri};
+use crate::chaos::judge::{Claim, Violation};
+
+/// Delays are multiplied out in floating point.
+const ROUNDING: Duration = Duration::from_micros(1);
+
+impl Office {
+    /// What the policy says of when, and what becomes of the curve.
+    pub(super) fn schedule(&mut self, path: &Arc<str>, call: &mut Call, life: &Life, shared: Intensity) {
+        let Some(child) = self.children.get_mut(path) else { return };
+        let policy = child.spec.policy_rule();
+        let success = {
+            let long = reading::success_after(&policy, shared);
+            let lived = call.at.saturating_sub(life.ready_at.unwrap_or(call.at));
+            let has_lasted = policy.reset_on_ready == Some(true) || long.is_some_and(|long| lived >= long);
+            match call.phase {
+                Phase::Died if has_lasted => Tri::Yes,
+                _ if policy.reset_after_messages.is_some() => Tri::Maybe,
+                Phase::Died if life.is_foreign => Tri::Maybe,
+                Phase::Died | Phase::NotReady | Phase::StartFailed => Tri::No,
+            }
+        };
+        let is_certain = call.is_certain();
+        match success {
+            Tri::Yes if is_certain => child.track.succeed(),
+            Tri::Yes | Tri::Maybe => child.track.blur(),
+            Tri::No => {}
+        }
+        if !call.restarts() {
+            return;
+        }
+        call.is_probation = match child.track.half_open() {
+            Tri::Yes if !is_certain => Tri::Maybe,
+            known => known,
+        };
+        let Some(backoff) = reading::backoff(&policy, call.phase).filter(|_| call.is_probation != Tri::Yes) else {
+            return;
+        };
+        let is_apart = reading::is_apart(call.phase)
+            && policy.not_ready.as_ref().is_some_and(|not_ready| not_ready.backoff.is_some());
+        let account = child.account(is_apart);
+        let (least, most) = reading::delays(backoff, account.steps, account.before);
+        account.steps.take(is_certain && call.is_probation == Tri::No);
+        account.before = if is_certain { most } else { account.before.max(most) };
+        (call.earliest, call.most) = (call.at.saturating_add(least), most);
+    }
+
+    /// A restart is put off.
+    pub(super) fn delayed(&mut self, path: &Arc<str>, delay: Duration, at: Duration, found: &mut Vec<Violation>) {
+        let margin = self.margin;
+        let served = self.served(path).map(|by| by.saturating_sub(at + margin));
+        let Some(call) = self.call_mut(path) else { return };
+        let least = call.earliest.saturating_sub(call.at);
+        let (most, is_exact) = (call.most, call.is_certain() && call.is_probation == Tri::No);
+        // A group is started when none in it has a delay to serve any more.
+        let most = served.map_or(most, |served| most.max(served));
+        let longest = if call.is_covered { most.max(delay) } else { most };
+        call.was_put_off = true;
+        call.by = call.by.map(|_| at.saturating_add(longest).saturating_add(margin));
+        let is_early = delay + ROUNDING < least;
+        if is_exact && (is_early || delay > longest + ROUNDING) {
+            let evidence = format!("{path} is put off for {delay:.3?}: its policy says {}", between(least, most));
+            self.find(found, Claim::Delay, at, evidence);
+        }
+        if self.call(path).is_some_and(|call| call.phase != Phase::StartFailed) {
+            self.charge(path, at, found);
+        }
+    }
+
+    /// By when the last of its group that has a delay to serve has served it.
+    pub(super) fn served(&self, path: &str) -> Option<Duration> {
+        let child = self.children.get(path)?;
+        let call = child.call.as_ref()?;
+        let in_group = self.pending.iter().filter_map(|other| self.children.get(other));
+        let in_group = in_group.filter(|other| reaches(call.scope, child.place, other.place));
+        in_group.filter_map(|other| Some(other.call.as_ref()?.by.unwrap_or(Duration::MAX))).max()
+    }
+
+    pub(super) fn waits(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        self.charge(path, at, found);
+        if let Some(child) = self.children.get_mut(path) {
+            (child.held, child.stopped_for) = (Held::Waits, None);
+            if let Some(call) = &mut child.call {
+                (call.scope, call.by) = (reading::Scope::Alone, None);
+            }
+        }
+    }
+
+    pub(super) fn is_time(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get(path) else { return };
+        if child.is_ordered || self.is_booting || child.held == Held::Waits && child.call.is_none() {
+            return;
+        }
+        let of = |caller: &Arc<str>| {
+            let call = self.call(caller)?;
+            Some((if call.is_loose { Duration::ZERO } else { call.earliest }, call.at, caller.clone()))
+        };
+        let own = child.call.as_ref().filter(|call| call.restarts()).and_then(|_| of(path));
+        let is_covered = child.call.as_ref().is_none_or(|call| call.is_covered);
+        let others = self.callers(path).into_iter().filter(|_| is_covered).filter_map(|caller| of(&caller));
+        let first = others.chain(own).min();
+        let (from, ended, whose) = match (child.held, first) {
+            (Held::Parked { from, .. }, _) => (from, None, "it is parked".to_owned()),
+            (_, Some((from, ended, caller))) => (from, Some(ended), format!("{caller} ended at {ended:.3?}")),
+            (_, None) => return,
+        };
+        if at + ROUNDING < from {
+            let wait = ended.map_or(String::new(), |ended| {
+                format!(", and its policy puts that off for {:.3?} at least", from - ended)
+            });
+            let evidence = format!("{path} is started {:.3?} too early: {whose}{wait}", from.saturating_sub(at));
+            self.find(found, Claim::Delay, at, evidence);
+        }
+    }
+
+    /// A service has become ready: those that depend on it wait no longer.
+    pub(super) fn wake(&mut self, name: &str, at: Duration) {
+        for path in &self.pending {
+            let Some(child) = self.children.get_mut(path) else { continue };
+            if !child.spec.dependencies().iter().any(|dependency| *dependency.name == *name) {
+                continue;
+            }
+            if let Some(call) = &mut child.call {
+                call.earliest = call.earliest.min(at);
+            }
+            if let Held::Parked { from, .. } = &mut child.held {
+                *from = at.min(*from);
+            }
+        }
+    }
+
+    /// What was to come by now, and has not.
+    pub(super) fn look(&mut self, at: Duration, found: &mut Vec<Violation>) {
+        let is_ordered = self.strategy != Strategy::OneForOne || self.had_group;
+        if self.is_booting || !self.is_settled || (is_ordered && !self.busy.is_empty()) {
+            self.last_busy = at;
+        }
+        if self.may_end || self.is_ending || self.pending.is_empty() {
+            return;
+        }
+        let mut late = Vec::new();
+        for path in &self.pending {
+            let Some(child) = self.children.get(path) else { continue };
+            let by = match (&child.call, child.held) {
+                (Some(Call { by: Some(by), most, was_put_off, .. }), _) => {
+                    let again = if *was_put_off { Duration::ZERO } else { *most };
+                    (*by).max(self.last_busy.saturating_add(again).saturating_add(self.margin))
+                }
+                (None, Held::Parked { by, .. }) => by.max(self.last_busy.saturating_add(self.margin)),
+                (Some(_) | None, _) => continue,
+            };
+            // The group of another may have taken it over.
+            let others = self.callers(path);
+            let taken_over = others.iter().filter_map(|caller| self.call(caller)?.by.or(Some(Duration::MAX))).max();
+            let by = taken_over.map_or(by, |other| other.saturating_add(self.margin).max(by));
+            if at > by {
+                late.push((path.clone(), by));
+            }
+        }
+        for (path, by) in late {
+            let Some(child) = self.children.get_mut(&path) else { continue };
+            let rule = match &mut child.call {
+                Some(call) => {
+                    call.by = None;
+                    let most = call.most;
+                    format!("it ended at {:.3?}, and its policy allows a delay of {most:.3?} at most", call.at)
+                }
+                None => {
+                    child.held = Held::Parked { from: Duration::ZERO, by: Duration::MAX };
+                    "its probe was to come".to_owned()
+                }
+            };
+            self.find(found, Claim::Delay, by, format!("{path} was not started: {rule}"));
+        }
+    }
+
+    /// Nothing can be done in so much time.
+    pub(super) fn put_off(&mut self, by: Duration) {
+        self.last_busy = self.last_busy.saturating_add(by);
+        for path in &self.pending {
+            let Some(child) = self.children.get_mut(path) else { continue };
+            if let Some(Call { by: Some(due), .. }) = &mut child.call {
+                *due = due.saturating_add(by);
+            }
+            if let Held::Parked { by: due, .. } = &mut child.held {
+                *due = due.saturating_add(by);
+            }
+        }
+    }
+
+    /// The probe of a child that is parked now.
+    pub(super) fn probe(
+        &mut self,
+        path: &Arc<str>,
+        probe_in: Duration,
+        at: Duration,
+        is_certain: bool,
+        found: &mut Vec<Violation>,
+    ) {
+        let margin = self.margin;
+        let Some(child) = self.children.get_mut(path) else { return };
+        let backoff = reading::probes(&child.spec.policy_rule());
+        let steps = child.track.probes;
+        let (least, most) = reading::delays(&backoff, steps, child.track.probe_before);
+        child.track.probes.take(is_certain);
+        child.track.probe_before = child.track.probe_before.max(most);
+        child.held =
+            Held::Parked { from: at.saturating_add(least), by: at.saturating_add(most).saturating_add(margin) };
+        if is_certain && (probe_in + ROUNDING < least || probe_in > most + ROUNDING) {
+            let evidence = format!("{path} is parked for {probe_in:.3?}: its policy says {}", between(least, most));
+            self.find(found, Claim::Delay, at, evidence);
+        }
+    }
+}
+
+fn between(least: Duration, most: Duration) -> String {
+    if least == most { format!("{least:.3?}") } else { format!("between {least:.3?} and {most:.3?}") }
+}
+
+impl crate::chaos::judge::child::Track {
+    /// Every curve begins anew, and a child that was on probation has its budget back.
+    fn succeed(&mut self) {
+        match self.half_open() {
+            Tri::Yes => {
+                self.died.units.clear();
+                self.unready.units.clear();
+            }
+            Tri::Maybe => {
+                self.died.units.blur();
+                self.unready.units.blur();
+            }
+            Tri::No => {}
+        }
+        self.is_half_open = None;
+        for account in [&mut self.died, &mut self.unready] {
+            (account.steps, account.before) = (Steps::exactly(0), Duration::ZERO);
+        }
+        (self.probes, self.probe_before) = (Steps::exactly(0), Duration::ZERO);
+    }
+}

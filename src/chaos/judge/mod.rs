@@ -1,0 +1,150 @@
+//! The judge of supervision: whether supervisors do what their strategies and policies say, and nothing else.
+//!
+//! It reads what supervisors were told and what they did (`testimony.rs`), and knows the words of specs and policies. It has
+//! its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for itself.
+//!
+//! Invariants:
+//! 1. What is not certain is not held against anybody: an end that a group restart may have swallowed, a policy that was
+//!    replaced, what was before the judge came.
+//! 2. Of each claim the first violation is kept: later ones may only follow from it.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `office.rs` | one life of a supervisor: what was said of it, in order |
+//! | `child.rs` | a child, and what is expected of it |
+//! | `reading.rs` | what a spec and a policy say about one end |
+//! | `radius.rs`, `order.rs`, `delay.rs`, `budget.rs` | the claims about supervisors |
+//! | `census.rs` | the claim about services: none lives twice |
+
+mod budget;
+mod census;
+mod child;
+mod delay;
+mod office;
+mod order;
+mod radius;
+mod reading;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chaos::judge::census::Census;
+use crate::chaos::judge::office::Office;
+use crate::chaos::testimony::{Said, Seen, Testimony};
+
+/// What is claimed of every tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Radius,
+    Order,
+    Delay,
+    Budget,
+    Alive,
+}
+
+impl Claim {
+    pub(super) const ALL: [Self; 5] = [Self::Radius, Self::Order, Self::Delay, Self::Budget, Self::Alive];
+
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Radius => "only those restart that strategies, rules and orders name",
+            Self::Order => "children stop and start in their order",
+            Self::Delay => "every restart comes within the delays of its policy",
+            Self::Budget => "supervisors give up, and children are parked, when the budget is gone and not before",
+            Self::Alive => "no service lives twice at the same time",
+        }
+    }
+}
+
+/// A claim that did not hold.
+#[derive(Debug, Clone)]
+pub(super) struct Violation {
+    pub(super) claim: Claim,
+    /// On the clock of the tree.
+    pub(super) at: Duration,
+    /// The path, what happened to it, and the rule that it breaks.
+    pub(super) evidence: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Judge {
+    offices: BTreeMap<Arc<str>, Office>,
+    census: Census,
+    /// How late a restart may be.
+    margin: Duration,
+    /// The zero of the tree's clock.
+    epoch: Instant,
+    violations: Vec<Violation>,
+}
+
+impl Judge {
+    /// Real time passes while code runs; virtual time does not.
+    pub(super) fn new(is_virtual: bool, epoch: Instant) -> Self {
+        let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
+        Self { offices: BTreeMap::new(), census: Census::default(), margin, epoch, violations: Vec::new() }
+    }
+
+    /// What supervisors and incarnations say.
+    pub(super) fn hear(&mut self, said: Said) {
+        match said {
+            Said::Testimony(testimony) => self.listen(testimony),
+            Said::MovesIn { path, port } => {
+                let found = self.census.moves_in(&path, port, self.epoch.elapsed());
+                self.keep(found);
+            }
+            Said::MovesOut { path, port } => self.census.moves_out(&path, &port),
+        }
+    }
+
+    fn listen(&mut self, Testimony { supervisor, life, at, seen }: Testimony) {
+        let mut found = Vec::new();
+        match seen {
+            // Another life of the supervisor begins with its roll, and so does what the judge knows of it.
+            Seen::Roll(roll) => match self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
+                Some(office) => office.enrol_again(&roll, at),
+                None => {
+                    let office = Office::open(supervisor.clone(), life, &roll, at, self.margin);
+                    self.offices.insert(supervisor, office);
+                }
+            },
+            Seen::Over => {
+                if self.offices.get(&supervisor).is_some_and(|office| office.life == life) {
+                    self.offices.remove(&supervisor);
+                }
+            }
+            seen => {
+                if let Some(office) = self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
+                    office.look(at, &mut found);
+                    office.hear(at, seen, &mut found);
+                }
+            }
+        }
+        self.keep(found);
+    }
+
+    /// So late it is: what was to come by now is missing.
+    pub(super) fn look(&mut self) {
+        let at = self.epoch.elapsed();
+        let mut found = Vec::new();
+        // In order of their paths: the first violation is the same in every run.
+        self.offices.values_mut().for_each(|office| office.look(at, &mut found));
+        self.keep(found);
+    }
+
+    /// The clock is about to jump: nothing could be done in that time.
+    pub(super) fn jump(&mut self, by: Duration) {
+        self.offices.values_mut().for_each(|office| office.put_off(by));
+    }
+
+    /// What has been found since this was last asked, and when.
+    pub(super) fn violations(&mut self) -> Vec<(Instant, Violation)> {
+        std::mem::take(&mut self.violations).into_iter().map(|found| (self.epoch + found.at, found)).collect()
+    }
+
+    fn keep(&mut self, found: impl IntoIterator<Item = Violation>) {
+        self.violations.extend(found);
+    }
+}

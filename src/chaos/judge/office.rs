@@ -1,0 +1,479 @@
+//! One life of a supervisor, as the judge follows it: what was said of it, in order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Standing, Strategy};
+
+use crate::chaos::judge::child::{Call, Child, Held, Life, Units};
+use crate::chaos::judge::reading::{Phase, Scope, Steps, Tri};
+use crate::chaos::judge::{Claim, Violation};
+use crate::chaos::testimony::{Enrolled, Roll, Seen, What};
+
+#[derive(Debug)]
+pub(super) struct Office {
+    pub(super) path: Arc<str>,
+    pub(super) life: usize,
+    pub(super) strategy: Strategy,
+    pub(super) auto_shutdown: AutoShutdown,
+    pub(super) intensity: Intensity,
+    pub(super) clock: BudgetClock,
+    pub(super) is_together: bool,
+    pub(super) is_dynamic: bool,
+    pub(super) children: HashMap<Arc<str>, Child>,
+    /// By place, in start order.
+    pub(super) order: BTreeMap<u64, Arc<str>>,
+    places: u64,
+    /// Those that are being started or stopped.
+    pub(super) busy: BTreeSet<Arc<str>>,
+    /// Those of which something is to come: a call, or a probe.
+    pub(super) pending: BTreeSet<Arc<str>>,
+    pub(super) is_booting: bool,
+    /// It was told to end, or may end by itself.
+    pub(super) may_end: bool,
+    pub(super) is_ending: bool,
+    pub(super) is_killed: bool,
+    pub(super) is_at_once: bool,
+    /// What was before the judge came, or before an order about all children, is over. Nothing is found before that.
+    pub(super) is_settled: bool,
+    pub(super) shared: Units,
+    /// How many children are being stopped, and since when; and the time that this took before.
+    stops: usize,
+    stops_since: Duration,
+    left_out: Duration,
+    /// A stop may have begun that nothing was said of.
+    pub(super) is_clock_unsure: bool,
+    /// Counts what was said.
+    pub(super) number: u64,
+    pub(super) last_busy: Duration,
+    /// Some rule has restarted all children.
+    pub(super) had_group: bool,
+    orders: HashMap<u64, Option<Arc<str>>>,
+    pub(super) margin: Duration,
+}
+
+impl Office {
+    pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {
+        let mut office = Self {
+            path,
+            life,
+            strategy: roll.strategy,
+            auto_shutdown: roll.auto_shutdown,
+            intensity: roll.intensity,
+            clock: roll.clock,
+            is_together: roll.is_together,
+            is_dynamic: roll.is_dynamic,
+            children: HashMap::new(),
+            order: BTreeMap::new(),
+            places: 0,
+            busy: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            is_booting: roll.is_booting,
+            may_end: false,
+            is_ending: false,
+            is_killed: false,
+            is_at_once: false,
+            is_settled: roll.is_booting,
+            shared: Units::default(),
+            stops: 0,
+            stops_since: Duration::ZERO,
+            left_out: Duration::ZERO,
+            is_clock_unsure: false,
+            number: 0,
+            last_busy: at,
+            had_group: false,
+            orders: HashMap::new(),
+            margin,
+        };
+        let mut shared = 0;
+        for enrolled in &roll.children {
+            office.enrol(enrolled, at);
+            if let Some(left) = enrolled.left.filter(|left| !left.is_own) {
+                shared = shared.max(left.restarts_max - left.left);
+            }
+        }
+        (0..shared).for_each(|_| office.shared.add(at, at, false));
+        office.settle();
+        office
+    }
+
+    fn enrol(&mut self, enrolled: &Enrolled, at: Duration) {
+        let Enrolled { path, spec, standing, attempt, is_ready, .. } = enrolled;
+        let mut child = Child::new(spec.clone(), self.next_place(path));
+        let life = |is_up, is_told| Life {
+            attempt: *attempt,
+            number: 0,
+            is_up,
+            // Since when is not known.
+            ready_at: is_ready.then_some(at),
+            is_told,
+            is_doomed: false,
+            is_foreign: true,
+            by_order: false,
+        };
+        // Of what is not up yet, nothing is known for certain.
+        self.is_settled &= !matches!(standing, Standing::Retrying | Standing::Starting | Standing::Stopping);
+        match standing {
+            Standing::Down if self.is_booting && attempt.is_none() => {
+                child.may_start = true;
+                child.stopped_for = Some(None);
+            }
+            Standing::Down | Standing::Retrying => child.may_start = true,
+            Standing::Waiting => child.held = Held::Waits,
+            Standing::Parked => child.held = Held::Parked { from: at, by: Duration::MAX },
+            Standing::Starting => child.life = Some(life(false, false)),
+            Standing::Up => child.life = Some(life(true, false)),
+            Standing::Stopping => child.life = Some(life(true, true)),
+        }
+        for account in [false, true] {
+            let account = child.account(account);
+            account.steps = Steps { least: 0, most: enrolled.steps };
+            account.before = Duration::MAX;
+            if let Some(left) = enrolled.left.filter(|left| left.is_own) {
+                (left.left..left.restarts_max).for_each(|_| account.units.add(at, at, false));
+            }
+        }
+        child.track.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.track.died.steps };
+        child.track.probes.most = if enrolled.is_half_open { 64 } else { 0 };
+        child.track.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
+        if enrolled.steps == 0 && !enrolled.is_half_open {
+            (child.track.died.before, child.track.unready.before) = (Duration::ZERO, Duration::ZERO);
+        }
+        self.children.insert(path.clone(), child);
+        self.note(path);
+    }
+
+    /// After an order: specs, places and limits may be others.
+    pub(super) fn enrol_again(&mut self, roll: &Roll, at: Duration) {
+        self.is_clock_unsure |= self.clock != roll.clock;
+        (self.strategy, self.auto_shutdown) = (roll.strategy, roll.auto_shutdown);
+        (self.intensity, self.clock) = (roll.intensity, roll.clock);
+        self.order.clear();
+        let listed: BTreeSet<_> = roll.children.iter().map(|enrolled| enrolled.path.clone()).collect();
+        self.children.retain(|path, _| listed.contains(path));
+        self.pending.retain(|path| listed.contains(path));
+        self.busy.retain(|path| listed.contains(path));
+        for enrolled in &roll.children {
+            if self.children.contains_key(&enrolled.path) {
+                let place = self.next_place(&enrolled.path);
+                if let Some(child) = self.children.get_mut(&enrolled.path) {
+                    (child.spec, child.place) = (enrolled.spec.clone(), place);
+                }
+            } else {
+                self.enrol(enrolled, at);
+            }
+        }
+    }
+
+    fn next_place(&mut self, path: &Arc<str>) -> u64 {
+        self.places += 1;
+        self.order.insert(self.places, path.clone());
+        self.places
+    }
+
+    pub(super) fn hear(&mut self, at: Duration, seen: Seen, found: &mut Vec<Violation>) {
+        self.number += 1;
+        match seen {
+            Seen::Child { path, what } => {
+                self.hear_of(&path, what, at, found);
+                self.note(&path);
+            }
+            Seen::IsReady { name } => self.wake(&name, at),
+            Seen::Ordered { call, path } => self.ordered(call, path),
+            Seen::Answered { call } => {
+                if let Some(Some(path)) = self.orders.remove(&call)
+                    && let Some(child) = self.children.get_mut(&path)
+                {
+                    child.orders = child.orders.saturating_sub(1);
+                }
+            }
+            Seen::ToEnd { by_force, at_once } => {
+                self.may_end = true;
+                self.is_killed |= by_force;
+                self.is_at_once |= at_once;
+            }
+            Seen::Up => self.is_booting = false,
+            Seen::Roll(_) | Seen::Over => {}
+        }
+        self.settle();
+    }
+
+    fn ordered(&mut self, call: u64, path: Option<Arc<str>>) {
+        match &path {
+            Some(path) => {
+                if let Some(child) = self.children.get_mut(path) {
+                    child.orders += 1;
+                    loosen(child);
+                }
+            }
+            None => {
+                self.is_settled = false;
+                self.children.values_mut().for_each(loosen);
+                self.shared.blur();
+            }
+        }
+        self.orders.insert(call, path);
+    }
+
+    /// Whether what is not known is over.
+    fn settle(&mut self) {
+        if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {
+            return;
+        }
+        let is_settled = |path: &Arc<str>| self.children.get(path).is_none_or(Child::is_settled);
+        self.is_settled = self.pending.iter().all(is_settled);
+    }
+
+    fn hear_of(&mut self, path: &Arc<str>, what: What, at: Duration, found: &mut Vec<Violation>) {
+        if let What::Adopted(spec) = what {
+            return self.adopted(path, *spec);
+        }
+        let Some(child) = self.children.get_mut(path) else { return };
+        let says_ready = child.says_ready();
+        match what {
+            What::Adopted(_) => {}
+            What::Started(attempt) => {
+                let Some(life) = &mut child.life else { return };
+                if life.attempt != Some(attempt) {
+                    let others = life.attempt;
+                    if !life.is_foreign {
+                        let rule = format!("its attempt {} still lives", others.unwrap_or_default());
+                        self.find(found, Claim::Alive, at, format!("{path} came up in attempt {attempt}: {rule}"));
+                    }
+                } else if !life.is_up {
+                    life.is_up = true;
+                    life.ready_at = (!says_ready).then_some(at);
+                    if !says_ready && !life.is_told {
+                        self.wake(name_of(path), at);
+                    }
+                }
+            }
+            What::Ready(attempt) => {
+                let Some(life) = child.life.as_mut().filter(|life| life.attempt == Some(attempt)) else { return };
+                if life.is_up && life.ready_at.is_none() {
+                    life.ready_at = Some(at);
+                    self.wake(name_of(path), at);
+                }
+            }
+            What::Ignored(attempt) => {
+                if child.life.as_ref().is_some_and(|life| life.attempt == Some(attempt)) {
+                    let was_told = child.life.take().is_some_and(|life| life.is_told);
+                    (child.call, child.held, child.stopped_for) = (None, Held::Rests, None);
+                    self.stop_is_over(was_told, at);
+                }
+            }
+            What::StartFailed(attempt, exit) | What::Ended(attempt, exit) => {
+                if child.life.as_ref().is_some_and(|life| life.attempt == Some(attempt)) {
+                    self.ended(path, &exit, at);
+                }
+            }
+            What::Abandon => {
+                let was_killed =
+                    child.life.as_ref().is_none_or(|life| life.is_told || life.is_doomed || life.is_foreign);
+                // Why it was killed is not said: a rule may know better.
+                let has_rules = child.spec.policy_rule().rules.is_some();
+                if !was_killed && !self.is_at_once {
+                    let evidence = format!("{path} is cut off, and was never told to stop: it has a shutdown time");
+                    self.find(found, Claim::Order, at, evidence);
+                }
+                self.ended(path, &Exit::Killed, at);
+                if let Some(call) = self.children.get_mut(path).and_then(|child| child.call.as_mut()) {
+                    call.is_loose |= has_rules;
+                }
+            }
+            What::KillUnderWay | What::Overdue => {
+                if let Some(life) = &mut child.life {
+                    life.is_doomed |= !life.is_told;
+                }
+            }
+            What::Start(attempt) => self.start(path, attempt, at, found),
+            What::Ask | What::Kill => self.stop(path, at, found),
+            // Those that were to be started with it are started without it.
+            What::Waits | What::Parked(_) | What::Rests if self.last_busy < at => {
+                self.last_busy = at;
+                self.release(path, at);
+                self.hear_of(path, what, at, found);
+            }
+            What::Delayed(delay) => self.delayed(path, delay, at, found),
+            What::Waits => self.waits(path, at, found),
+            What::Parked(probe_in) => self.parked(path, probe_in, at, found),
+            What::Rests => self.rests(path, at, found),
+            What::Forgotten => {
+                self.rests(path, at, found);
+                if let Some(child) = self.children.remove(path) {
+                    self.order.remove(&child.place);
+                }
+                self.pending.remove(path);
+                self.busy.remove(path);
+            }
+            What::GaveUp => self.gave_up(path, at, found),
+        }
+    }
+
+    fn adopted(&mut self, path: &Arc<str>, spec: ChildSpec) {
+        if let Some(child) = self.children.get_mut(path) {
+            child.spec = spec;
+            return;
+        }
+        let mut child = Child::new(spec, self.next_place(path));
+        (child.may_start, child.is_ordered) = (true, true);
+        child.orders = self.orders.values().flatten().filter(|ordered| *ordered == path).count() as u32;
+        self.children.insert(path.clone(), child);
+    }
+
+    /// The life is over.
+    fn ended(&mut self, path: &Arc<str>, exit: &Exit, at: Duration) {
+        let Some(life) = self.children.get_mut(path).and_then(|child| child.life.take()) else { return };
+        self.stop_is_over(life.is_told, at);
+        if !life.is_told && !self.is_ending {
+            self.unexpected(path, &life, exit, at);
+        }
+    }
+
+    fn start(&mut self, path: &Arc<str>, attempt: u64, at: Duration, found: &mut Vec<Violation>) {
+        self.may_start(path, attempt, at, found);
+        self.is_time(path, at, found);
+        self.is_its_turn(path, at, found);
+        self.charge(path, at, found);
+        self.leaves_none_running(path, at, found);
+        self.release(path, at);
+        let number = self.number;
+        let Some(child) = self.children.get_mut(path) else { return };
+        (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
+        let by_order = child.is_ordered;
+        child.is_ordered &= child.orders > 0;
+        child.life = Some(Life {
+            attempt: Some(attempt),
+            number,
+            is_up: false,
+            ready_at: None,
+            is_told: false,
+            is_doomed: false,
+            is_foreign: false,
+            by_order,
+        });
+    }
+
+    /// The group of this one goes on from now: those whose ends it has swallowed are started with it, whatever their delays.
+    pub(super) fn release(&mut self, path: &str, at: Duration) {
+        let Some(child) = self.children.get(path) else { return };
+        let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };
+        for other in &self.pending {
+            let Some(member) = self.children.get_mut(other).filter(|member| reaches(scope, place, member.place)) else {
+                continue;
+            };
+            if let Some(call) = member.call.as_mut().filter(|call| call.is_covered) {
+                call.earliest = call.earliest.min(at);
+            }
+        }
+    }
+
+    fn stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        // One that is killed for another reason ends by itself.
+        let is_new = |life: &Life| !life.is_told && !life.is_doomed;
+        if !self.children.get(path).and_then(|child| child.life.as_ref()).is_some_and(is_new) {
+            return;
+        }
+        self.may_stop(path, at, found);
+        if self.stops == 0 {
+            self.stops_since = at;
+        }
+        self.stops += 1;
+        if let Some(life) = self.children.get_mut(path).and_then(|child| child.life.as_mut()) {
+            life.is_told = true;
+        }
+    }
+
+    fn stop_is_over(&mut self, was_told: bool, at: Duration) {
+        if was_told && self.stops > 0 {
+            self.stops -= 1;
+            if self.stops == 0 {
+                self.left_out += at.saturating_sub(self.stops_since);
+            }
+        }
+    }
+
+    /// The time on the clock of the budget.
+    pub(super) fn budget_time(&self, at: Duration) -> Duration {
+        match self.clock {
+            BudgetClock::All => at,
+            BudgetClock::WithoutStops => {
+                let going_on = if self.stops > 0 { at.saturating_sub(self.stops_since) } else { Duration::ZERO };
+                at.saturating_sub(self.left_out + going_on)
+            }
+        }
+    }
+
+    /// Those whose restart takes this one along: it is in their group.
+    pub(super) fn callers(&self, path: &str) -> Vec<Arc<str>> {
+        let Some(place) = self.children.get(path).map(|child| child.place) else { return Vec::new() };
+        let takes_along = |other: &&Arc<str>| {
+            let Some(child) = self.children.get(*other).filter(|_| ***other != *path) else { return false };
+            child.call.as_ref().is_some_and(|call| call.restarts() && reaches(call.scope, child.place, place))
+        };
+        self.pending.iter().filter(takes_along).cloned().collect()
+    }
+
+    pub(super) fn call(&self, path: &str) -> Option<&Call> {
+        self.children.get(path)?.call.as_ref()
+    }
+
+    pub(super) fn call_mut(&mut self, path: &str) -> Option<&mut Call> {
+        self.children.get_mut(path)?.call.as_mut()
+    }
+
+    /// Keeps the tables of who is busy, and of whom something is to come.
+    pub(super) fn note(&mut self, path: &Arc<str>) {
+        let (is_busy, is_pending) = self.children.get(path).map_or((false, false), |child| {
+            let is_parked = matches!(child.held, Held::Parked { .. });
+            (child.is_starting() || child.is_stopping(), child.call.is_some() || is_parked)
+        });
+        for (table, is_in) in [(&mut self.busy, is_busy), (&mut self.pending, is_pending)] {
+            if is_in {
+                table.insert(path.clone());
+            } else {
+                table.remove(path);
+            }
+        }
+    }
+
+    pub(super) fn find(&self, found: &mut Vec<Violation>, claim: Claim, at: Duration, evidence: String) {
+        if self.is_settled {
+            found.push(Violation { claim, at, evidence });
+        }
+    }
+}
+
+fn loosen(child: &mut Child) {
+    child.is_ordered = true;
+    child.may_start = true;
+    if let Some(call) = &mut child.call {
+        (call.is_loose, call.by) = (true, None);
+    }
+    if let Held::Parked { from, by } = &mut child.held {
+        (*from, *by) = (Duration::ZERO, Duration::MAX);
+    }
+    child.track.blur();
+}
+
+/// Whether the group of one with this place includes another.
+pub(super) fn reaches(scope: Scope, from: u64, to: u64) -> bool {
+    match scope {
+        Scope::Alone => false,
+        Scope::Rest => to > from,
+        Scope::All => to != from,
+    }
+}
+
+pub(super) fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+pub(super) fn phase_of(life: &Life) -> Phase {
+    match (life.is_up, life.ready_at) {
+        (false, _) => Phase::StartFailed,
+        (true, None) => Phase::NotReady,
+        (true, Some(_)) => Phase::Died,
+    }
+}

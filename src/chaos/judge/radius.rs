@@ -1,0 +1,215 @@
+//! The blast radius: a child is stopped or started only if an end, its group, an order or the end of its supervisor calls for
+//! it; and with one that is restarted, its whole group is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{AutoShutdown, Exit, Restart, Then};
+
+use crate::chaos::judge::child::{Call, Held, Life};
+use crate::chaos::judge::office::{Office, phase_of, reaches};
+use crate::chaos::judge::reading::{self, Phase, Scope, Tri};
+use crate::chaos::judge::{Claim, Violation};
+
+impl Office {
+    /// A child ended that was not told to: what is to come of it.
+    pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
+        let phase = phase_of(life);
+        let (intensity, budget_at) = (self.intensity, self.budget_time(at));
+        let Some(child) = self.children.get(path) else { return };
+        let (place, is_ordered) = (child.place, child.is_ordered || life.by_order);
+        let (then, counts, is_by_rule) = reading::verdict(&child.spec, exit, phase);
+        self.may_end |= child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
+        if phase == Phase::StartFailed && self.is_booting {
+            // It ends the boot, unless a rule has thought of it.
+            self.may_end = true;
+            if !is_by_rule {
+                return;
+            }
+        }
+        let scope = reading::scope(then, self.strategy, self.is_dynamic);
+        self.had_group |= scope == Scope::All;
+        // Those that stop this one for their group before its end is looked at have swallowed that.
+        let callers = self.callers(path);
+        let may_be_swallowed = !callers.is_empty();
+        if may_be_swallowed && phase != Phase::StartFailed {
+            // It may have been told to stop with nothing said of it.
+            self.is_clock_unsure = true;
+        }
+        let is_loose = !self.is_settled || self.is_booting || is_ordered;
+        let mut call = Call {
+            number: self.number,
+            at,
+            budget_at,
+            phase,
+            then,
+            counts,
+            scope,
+            may_be_swallowed,
+            is_covered: may_be_swallowed,
+            is_loose,
+            is_charged: false,
+            was_put_off: false,
+            is_probation: Tri::No,
+            earliest: at,
+            most: Duration::ZERO,
+            by: None,
+        };
+        self.schedule(path, &mut call, life, intensity);
+        let longest = callers.iter().filter_map(|caller| self.call(caller)?.by).max();
+        call.by = match then {
+            _ if is_loose => None,
+            Then::Stop => None,
+            Then::Restart | Then::RestartGroup | Then::Park | Then::Escalate => {
+                let by = at.saturating_add(call.most).saturating_add(self.margin);
+                Some(longest.map_or(by, |longest| longest.saturating_add(self.margin).max(by)))
+            }
+        };
+        let restarts = call.restarts();
+        let Some(child) = self.children.get_mut(path) else { return };
+        child.call = Some(call);
+        child.held = Held::No;
+        if let (Some(served), margin) = (self.served(path), self.margin)
+            && let Some(by) = self.call_mut(path).and_then(|call| call.by.as_mut())
+        {
+            *by = served.saturating_add(margin).max(*by);
+        }
+        if !restarts || scope == Scope::Alone {
+            return;
+        }
+        let members: Vec<_> = self.order.iter().filter(|(other, _)| reaches(scope, place, **other)).collect();
+        for (_, member) in members {
+            if let Some(member) = self.children.get_mut(member) {
+                member.may_start = true;
+                if let Some(other) = member.call.as_mut().filter(|other| other.restarts()) {
+                    other.is_covered = true;
+                    // Its retry may be taken over before it is charged.
+                    other.may_be_swallowed |= other.phase == Phase::StartFailed && !other.is_charged;
+                }
+            }
+        }
+    }
+
+    pub(super) fn may_start(&self, path: &Arc<str>, attempt: u64, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get(path) else { return };
+        if let Some(life) = child.life.as_ref().filter(|life| !life.is_foreign) {
+            let other = life.attempt.unwrap_or_default();
+            let evidence = format!("{path} is started in attempt {attempt} while attempt {other} still lives");
+            self.find(found, Claim::Alive, at, evidence);
+            return;
+        }
+        if self.is_ending {
+            let evidence = format!("{path} is started although {} is ending", self.path);
+            return self.find(found, Claim::Radius, at, evidence);
+        }
+        let is_called = child.call.as_ref().is_some_and(|call| call.restarts() || call.is_loose);
+        let is_held = matches!(child.held, Held::Waits | Held::Parked { .. });
+        if !is_called && !is_held && !child.may_start && !child.is_ordered {
+            let why = match &child.call {
+                Some(call) => format!("its end calls for `{}`", call.then.word()),
+                None => format!("nothing called for that, for {} restarts {}", self.strategy, self.who(path)),
+            };
+            self.find(found, Claim::Radius, at, format!("{path} is started: {why}"));
+        }
+    }
+
+    pub(super) fn may_stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get(path) else { return };
+        if self.is_ending {
+            return self.stops_in_turn(path, at, found);
+        }
+        if child.is_ordered && !self.may_end {
+            return;
+        }
+        let callers = self.callers(path);
+        if !callers.is_empty() {
+            let of = if let [only] = &*callers { Some(only.clone()) } else { None };
+            match &of {
+                Some(only) if !self.may_end => self.charge(only, at, found),
+                Some(_) | None => {
+                    for caller in &callers {
+                        if let Some(call) = self.call_mut(caller) {
+                            call.is_covered = true;
+                            call.may_be_swallowed |= self_may_be(call);
+                        }
+                    }
+                }
+            }
+            let of = of.and_then(|caller| Some((self.call(&caller)?.number, caller)));
+            if let Some(child) = self.children.get_mut(path) {
+                (child.stopped_for, child.may_start) = (Some(of), true);
+            }
+        } else if self.may_end {
+            self.is_ending = true;
+        } else {
+            let evidence = format!(
+                "{path} is told to stop: nothing called for that, for {} restarts {}",
+                self.strategy,
+                self.who(path)
+            );
+            self.find(found, Claim::Radius, at, evidence);
+        }
+        self.stops_in_turn(path, at, found);
+    }
+
+    /// With a child its whole group is restarted.
+    pub(super) fn leaves_none_running(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let Some(child) = self.children.get(path) else { return };
+        let Some(call) = child.call.as_ref().filter(|call| call.is_certain() && call.restarts()) else { return };
+        if child.is_ordered || self.is_booting {
+            return;
+        }
+        for (place, other) in &self.order {
+            let Some(sibling) = self.children.get(other).filter(|_| reaches(call.scope, child.place, *place)) else {
+                continue;
+            };
+            if sibling.life.as_ref().is_some_and(|life| life.number < call.number) && !sibling.is_ordered {
+                let rule = match call.scope {
+                    Scope::All => "all children are restarted with it",
+                    Scope::Rest | Scope::Alone => "those behind it are restarted with it",
+                };
+                let evidence = format!("{path} is started and {other} was left running: {rule}");
+                return self.find(found, Claim::Radius, at, evidence);
+            }
+        }
+    }
+
+    pub(super) fn rests(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        let is_over = self.may_end || self.is_ending || self.is_booting;
+        let Some(child) = self.children.get_mut(path) else { return };
+        let call = child.call.take();
+        let is_free = is_over || child.is_ordered || child.spec.restart_type() == Restart::Temporary;
+        // One that depends on what is gone for good may rest for that.
+        let is_free = is_free || !child.spec.dependencies().is_empty();
+        (child.held, child.stopped_for) = (Held::Rests, None);
+        if let Some(call) =
+            call.filter(|call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No)
+        {
+            let evidence = format!("{path} is not started again: its end calls for `{}`", call.then.word());
+            self.find(found, Claim::Radius, at, evidence);
+        }
+    }
+
+    /// Whom the ends that are known of concern.
+    fn who(&self, path: &str) -> String {
+        let ended: Vec<_> =
+            self.pending.iter().filter(|other| ***other != *path && self.call(other).is_some()).collect();
+        match (&*ended, self.strategy) {
+            ([], _) => "children that ended, and none has".to_owned(),
+            (ended, strategy) => {
+                let names: Vec<_> = ended.iter().map(|path| path.to_string()).collect();
+                let with = match strategy {
+                    regrow_supervisors::Strategy::OneForOne => "alone",
+                    regrow_supervisors::Strategy::RestForOne => "and those behind it",
+                    regrow_supervisors::Strategy::OneForAll => "and all others",
+                };
+                format!("{} {with}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// Which of several groups is stopped is not known: neither is which end was charged.
+fn self_may_be(call: &Call) -> bool {
+    !call.is_charged && call.phase == Phase::StartFailed
+}

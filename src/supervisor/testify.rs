@@ -1,0 +1,215 @@
+//! A driver says what it was told and what it does, while an experiment is armed that judges it.
+//!
+//! Invariant: nothing here decides anything, and without an armed experiment nothing is done but to look at one number.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{
+    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, Strategy,
+};
+
+use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
+use crate::supervisor::description::Shape;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::facts::Fact;
+
+/// What a driver remembers of its witness.
+#[derive(Debug, Default)]
+pub(crate) struct Oath {
+    /// The experiment before which it has introduced itself; zero for none.
+    sworn: u64,
+    /// Orders may have changed what was said of its children.
+    is_stale: bool,
+    /// Flags that came with an order, in place of those of the plan.
+    flags: Option<Flags>,
+    /// There were orders about the supervisor as a whole.
+    is_ordered: bool,
+    /// A budget that came with an order.
+    intensity: Option<Intensity>,
+}
+
+/// What is to be said.
+pub(super) enum Saying<'a> {
+    /// Before anything that happened is looked at.
+    Begin,
+    Fact(&'a Fact),
+    Report(&'a Report),
+    Deed(&'a Action),
+    /// All that had happened has been dealt with.
+    Done,
+    Over,
+}
+
+impl Driver {
+    pub(super) fn testify(&mut self, saying: &Saying<'_>, now: Duration) {
+        let armed = self.world.infirmary.armed();
+        if armed == 0 {
+            self.oath.sworn = 0;
+            return;
+        }
+        match saying {
+            Saying::Begin if self.oath.sworn != armed => {
+                self.oath.sworn = armed;
+                self.say(now, self.roll(now));
+            }
+            Saying::Begin => {}
+            // It began when nothing was armed, and has not been asked for anything since.
+            _ if self.oath.sworn != armed => {}
+            Saying::Fact(fact) => self.testify_fact(fact, now),
+            Saying::Report(report) => {
+                if let Some((child, what)) = reported(report, now) {
+                    self.say_of(child, what, now);
+                }
+            }
+            Saying::Deed(action) => self.testify_deed(action, now),
+            Saying::Done if std::mem::take(&mut self.oath.is_stale) => self.say(now, self.roll(now)),
+            Saying::Done => {}
+            Saying::Over => self.say(now, Seen::Over),
+        }
+    }
+
+    fn testify_fact(&mut self, fact: &Fact, now: Duration) {
+        let named = |exit: &Exit| self.world.rulebook.named(exit.clone());
+        let number = |attempt: &Attempt| attempt.number();
+        let (attempt, what) = match fact {
+            Fact::Started { attempt, .. } => (attempt, What::Started(number(attempt))),
+            Fact::Ready(attempt) => (attempt, What::Ready(number(attempt))),
+            Fact::Ignored(attempt) => (attempt, What::Ignored(number(attempt))),
+            Fact::StartFailed { attempt, exit } => (attempt, What::StartFailed(number(attempt), named(exit))),
+            Fact::Ended { attempt, exit } => (attempt, What::Ended(number(attempt), named(exit))),
+            Fact::KillUnderWay(attempt) => (attempt, What::KillUnderWay),
+            // Whatever is said of it: those that wait for it may be started now, or go on without it.
+            Fact::Dependency { name, .. } => return self.say(now, Seen::IsReady { name: name.clone() }),
+            Fact::Stop(_) => return self.say(now, Seen::ToEnd { by_force: false, at_once: false }),
+            Fact::Kill => return self.say(now, Seen::ToEnd { by_force: true, at_once: false }),
+            Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
+            Fact::Order(ordered) => {
+                let id = match &ordered.order {
+                    Order::Read => return,
+                    Order::StartChild(spec) => Some(spec.id()),
+                    Order::TerminateChild(id)
+                    | Order::RestartChild(id)
+                    | Order::DeleteChild(id)
+                    | Order::Revive(id) => Some(&**id),
+                    Order::Reconfigure(flags, _) => {
+                        (self.oath.flags, self.oath.intensity) = (Some(*flags), Some(flags.intensity));
+                        None
+                    }
+                    Order::Limit { intensity, .. } => {
+                        self.oath.intensity = Some(*intensity);
+                        None
+                    }
+                    Order::Adjust(adjustment) => {
+                        self.oath.intensity = adjustment.intensity.or(self.oath.intensity);
+                        None
+                    }
+                };
+                let path = id.map(|id| Arc::from(format!("{}/{id}", self.plan.path)));
+                self.oath.is_stale |= path.is_none();
+                self.oath.is_ordered |= path.is_none();
+                // The number that it gets when it is handed over.
+                return self.say(now, Seen::Ordered { call: self.orders_given + 1, path });
+            }
+            Fact::Admitted(_)
+            | Fact::Hung { .. }
+            | Fact::Ending { .. }
+            | Fact::Leaving { .. }
+            | Fact::Remains { .. }
+            | Fact::Tick => return,
+        };
+        self.say_of(attempt.child(), what, now);
+    }
+
+    fn testify_deed(&mut self, action: &Action, now: Duration) {
+        let (child, what) = match action {
+            Action::Start(attempt) => (attempt.child(), What::Start(attempt.number())),
+            Action::Ask(attempt) => (attempt.child(), What::Ask),
+            Action::Kill(attempt) => (attempt.child(), What::Kill),
+            Action::Rest(child) => (*child, What::Rests),
+            Action::Forget(child) => (*child, What::Forgotten),
+            // Told when it has been carried out: before that the driver does not know the child.
+            Action::Adopt { child, .. } => {
+                self.oath.is_stale |= !matches!(self.plan.shape, Shape::Dynamic(_));
+                let spec = self.machine.spec(*child).cloned();
+                let adopted = spec.map(|spec| {
+                    let path = Arc::from(format!("{}/{}", self.plan.path, spec.id()));
+                    Seen::Child { path, what: What::Adopted(Box::new(spec)) }
+                });
+                return adopted.into_iter().for_each(|seen| self.say(now, seen));
+            }
+            Action::Answer { call: Call(call), .. } => {
+                self.oath.is_stale |= self.oath.is_ordered;
+                return self.say(now, Seen::Answered { call: *call });
+            }
+            Action::Up => return self.say(now, Seen::Up),
+            // A report says it in its place.
+            Action::Abandon(_) | Action::Park { .. } | Action::End(_) => return,
+            // Of mailboxes.
+            Action::Wait(_) | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => return,
+        };
+        self.say_of(child, what, now);
+    }
+
+    fn say_of(&self, child: ChildKey, what: What, now: Duration) {
+        if let Some(entry) = self.children.get(&child) {
+            self.say(now, Seen::Child { path: entry.path.clone(), what });
+        }
+    }
+
+    fn say(&self, at: Duration, seen: Seen) {
+        let life = Arc::as_ptr(&self.facts).addr();
+        let supervisor = self.plan.path.clone();
+        self.world.infirmary.say(Said::Testimony(Testimony { supervisor, life, at, seen }));
+    }
+
+    fn roll(&self, now: Duration) -> Seen {
+        let (flags, is_together, is_dynamic) = match &self.plan.shape {
+            Shape::Static(flags) => (*flags, false, false),
+            Shape::Partitioned { flags, .. } => (*flags, true, false),
+            Shape::Dynamic(_) => (Strategy::OneForOne.into(), true, true),
+        };
+        let flags = self.oath.flags.unwrap_or(flags);
+        // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
+        let intensity = match self.oath.intensity {
+            Some(_) if self.world.rulebook.layer().is_some() => Intensity::unlimited(),
+            ordered => ordered.unwrap_or(self.group.intensity),
+        };
+        let enrol = |(key, spec, standing, attempt): (ChildKey, &ChildSpec, _, Option<Attempt>)| {
+            let why = self.machine.why(key, now);
+            Enrolled {
+                path: format!("{}/{}", self.plan.path, spec.id()).into(),
+                spec: spec.clone(),
+                standing,
+                is_ready: why.as_ref().is_some_and(|why| why.is_ready),
+                attempt: attempt.map(Attempt::number),
+                steps: why.as_ref().map_or(0, |why| why.steps),
+                left: why.as_ref().and_then(|why| why.budget),
+                is_half_open: why.is_some_and(|why| why.is_half_open),
+            }
+        };
+        Seen::Roll(Box::new(Roll {
+            strategy: flags.strategy,
+            auto_shutdown: if is_dynamic { AutoShutdown::Never } else { flags.auto_shutdown },
+            intensity,
+            clock: self.group.budget_clock,
+            is_together,
+            is_dynamic,
+            is_booting: !self.parent.was_up(),
+            children: self.machine.children().into_iter().map(enrol).collect(),
+        }))
+    }
+}
+
+fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
+    Some(match report {
+        Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
+        Report::Waiting { child } => (*child, What::Waits),
+        Report::Parked { child, until } => (*child, What::Parked(until.saturating_sub(now))),
+        Report::GaveUp { child, .. } => (*child, What::GaveUp),
+        Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
+        Report::Abandoned { attempt } => (attempt.child(), What::Abandon),
+        Report::ChildTerminated { .. } | Report::StartError { .. } | Report::ShutdownError { .. } => return None,
+        Report::DependencyGone { .. } | Report::SignificantEnded { .. } => return None,
+    })
+}

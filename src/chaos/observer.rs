@@ -14,6 +14,7 @@ use crate::chaos::seam::Told;
 use crate::chaos::testimony::Said;
 use crate::event::Event;
 use crate::sync::lock;
+use crate::time::{later, part};
 use crate::tree::Directory;
 
 /// Something that faults may follow.
@@ -56,17 +57,17 @@ pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, eve
 
 /// In a task of its own: what is said to the judge must not hold up the events, of which only so many wait.
 pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Said>, witnesses: Witnesses, is_virtual: bool) {
-    let mut next = Instant::now() + PULSE;
+    let mut next = later(Instant::now(), PULSE);
     loop {
         tokio::select! {
             biased;
             () = tokio::time::sleep_until(next), if !is_virtual => {
                 // A runtime that comes late to this comes late to restarts, and several times to a single one.
                 let late = next.elapsed();
-                if late > PULSE / 10 {
-                    lock(&witnesses.judge).jump(late * 10);
+                if late > part(PULSE, 10) {
+                    lock(&witnesses.judge).jump(late.saturating_mul(10));
                 }
-                next = Instant::now() + PULSE;
+                next = later(Instant::now(), PULSE);
             }
             heard = said.recv() => {
                 let Some(heard) = heard else { return };

@@ -204,8 +204,8 @@ impl Driver {
 fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
     Some(match report {
         Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
-        Report::Waiting { child } => (*child, What::Waits),
-        Report::Parked { child, until } => (*child, What::Parked(until.saturating_sub(now))),
+        Report::Waiting { child, .. } => (*child, What::Waits),
+        Report::Parked { child, until, .. } => (*child, What::Parked(until.saturating_sub(now))),
         Report::GaveUp { child, .. } => (*child, What::GaveUp),
         Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
         Report::Abandoned { attempt } => (attempt.child(), What::Abandon),

@@ -60,7 +60,7 @@ impl Office {
     /// A restart is put off.
     pub(super) fn delayed(&mut self, path: &Arc<str>, delay: Duration, at: Duration, found: &mut Vec<Violation>) {
         let margin = self.margin;
-        let served = self.served(path).map(|by| by.saturating_sub(at + margin));
+        let served = self.served(path).map(|by| by.saturating_sub(at.saturating_add(margin)));
         let Some(call) = self.call_mut(path) else { return };
         let least = call.earliest.saturating_sub(call.at);
         let (most, is_exact) = (call.most, call.is_certain() && call.is_probation == Tri::No);
@@ -69,8 +69,8 @@ impl Office {
         let longest = if call.is_covered { most.max(delay) } else { most };
         call.was_put_off = true;
         call.by = call.by.map(|_| at.saturating_add(longest).saturating_add(margin));
-        let is_early = delay + ROUNDING < least;
-        if is_exact && (is_early || delay > longest + ROUNDING) {
+        let is_early = delay.saturating_add(ROUNDING) < least;
+        if is_exact && (is_early || delay > longest.saturating_add(ROUNDING)) {
             let evidence = format!("{path} is put off for {delay:.3?}: its policy says {}", between(least, most));
             self.find(found, Claim::Delay, at, evidence);
         }
@@ -116,9 +116,9 @@ impl Office {
             (_, Some((from, ended, caller))) => (from, Some(ended), format!("{caller} ended at {ended:.3?}")),
             (_, None) => return,
         };
-        if at + ROUNDING < from {
+        if at.saturating_add(ROUNDING) < from {
             let wait = ended.map_or(String::new(), |ended| {
-                format!(", and its policy puts that off for {:.3?} at least", from - ended)
+                format!(", and its policy puts that off for {:.3?} at least", from.saturating_sub(ended))
             });
             let evidence = format!("{path} is started {:.3?} too early: {whose}{wait}", from.saturating_sub(at));
             self.find(found, Claim::Delay, at, evidence);
@@ -218,7 +218,7 @@ impl Office {
         child.track.probe_before = child.track.probe_before.max(most);
         child.held =
             Held::Parked { from: at.saturating_add(least), by: at.saturating_add(most).saturating_add(margin) };
-        if is_certain && (probe_in + ROUNDING < least || probe_in > most + ROUNDING) {
+        if is_certain && (probe_in.saturating_add(ROUNDING) < least || probe_in > most.saturating_add(ROUNDING)) {
             let evidence = format!("{path} is parked for {probe_in:.3?}: its policy says {}", between(least, most));
             self.find(found, Claim::Delay, at, evidence);
         }

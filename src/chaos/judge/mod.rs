@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::office::Office;
 use crate::chaos::testimony::{Said, Seen, Testimony};
+use crate::time::later;
 
 /// What is claimed of every tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +142,7 @@ impl Judge {
 
     /// What has been found since this was last asked, and when.
     pub(super) fn violations(&mut self) -> Vec<(Instant, Violation)> {
-        std::mem::take(&mut self.violations).into_iter().map(|found| (self.epoch + found.at, found)).collect()
+        std::mem::take(&mut self.violations).into_iter().map(|found| (later(self.epoch, found.at), found)).collect()
     }
 
     fn keep(&mut self, found: impl IntoIterator<Item = Violation>) {

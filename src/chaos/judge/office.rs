@@ -389,7 +389,7 @@ impl Office {
         if was_told && self.stops > 0 {
             self.stops -= 1;
             if self.stops == 0 {
-                self.left_out += at.saturating_sub(self.stops_since);
+                self.left_out = self.left_out.saturating_add(at.saturating_sub(self.stops_since));
             }
         }
     }
@@ -400,7 +400,7 @@ impl Office {
             BudgetClock::All => at,
             BudgetClock::WithoutStops => {
                 let going_on = if self.stops > 0 { at.saturating_sub(self.stops_since) } else { Duration::ZERO };
-                at.saturating_sub(self.left_out + going_on)
+                at.saturating_sub(self.left_out.saturating_add(going_on))
             }
         }
     }

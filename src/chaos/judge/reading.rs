@@ -174,7 +174,7 @@ fn grown(backoff: &Backoff, steps: u32) -> Duration {
         }
         delay *= factor;
     }
-    Duration::from_secs_f64(delay.min(cap))
+    Duration::try_from_secs_f64(delay.min(cap)).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]

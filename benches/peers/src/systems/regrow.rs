@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, ensure};
 use regrow::{
-    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Reply, Service, ServiceChild,
-    Supervisor, Tree,
+    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Reply, Service, ServiceChild, Supervisor, Tree,
 };
 
 use crate::gate::{Gate, Life};

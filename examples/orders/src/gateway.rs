@@ -42,7 +42,7 @@ impl Service for Gateway {
             bail!("the gateway closed the connection at order {}", charge.order);
         }
         let is_lost = self.dice.f64() < self.failures;
-        let time = self.latency.mul_f64(0.5 + self.dice.f64());
+        let time = self.latency * self.dice.u32(50..150) / 100;
         ctx.spawn(async move {
             tokio::time::sleep(time).await;
             // A lost answer is a reply that is dropped: the caller learns of it at once.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::chaos::report::Report;
+use crate::chaos::report::{Report, Verdict};
 use crate::chaos::script::{At, Line, Script};
 use crate::chaos::simulation::{Simulation, SimulationError};
 use crate::sync::lock;
@@ -124,7 +124,10 @@ impl Simulation {
 impl Report {
     /// The first thing that failed, and what was seen.
     pub(crate) fn failure(&self) -> Option<(String, String)> {
-        let broken = self.verdicts.iter().find(|verdict| !verdict.held);
+        let broken = self.verdicts.iter().filter(|verdict| !verdict.held);
+        // What was seen only at the end is told last.
+        let at = |verdict: &&Verdict| verdict.broken_at.unwrap_or(f64::INFINITY);
+        let broken = broken.min_by(|one, other| at(one).total_cmp(&at(other)));
         let broken = broken.map(|verdict| (verdict.hypothesis.clone(), verdict.evidence.clone().unwrap_or_default()));
         broken.or_else(|| self.stopped.clone().map(|why| (why.clone(), why)))
     }

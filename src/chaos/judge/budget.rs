@@ -17,6 +17,10 @@ impl Office {
         let now = self.budget_time(at);
         let Some(call) = self.call_mut(path).filter(|call| call.restarts() && !call.is_charged) else { return };
         call.is_charged = true;
+        if call.is_probation == Tri::Yes {
+            // Nothing is said of when.
+            call.by = None;
+        }
         let call = call.clone();
         let is_certain = call.is_certain() && !call.is_covered;
         if call.is_probation == Tri::Yes && is_certain {

@@ -127,7 +127,9 @@ impl Supervisor {
         if !procession.stops.is_over() {
             return Step::Waits;
         }
-        for key in &procession.starts {
+        // Once: this is looked at again for each of the starts, which may be many.
+        let withdrawn = if self.nursery.withdrawn.is_empty() { None } else { Some(&procession.starts) };
+        for key in withdrawn.into_iter().flatten() {
             if self.nursery.withdrawn.remove(key) {
                 self.nursery.actions.push_back(Action::Readmit(*key));
             }

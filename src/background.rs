@@ -3,7 +3,7 @@
 //!
 //! Invariant: none of them ends by a panic that nobody is told of. It is an error in the log, and the work begins again.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let kept = async move {
-        while let Err(panic) = caught(make()).await {
+        while let Err(panic) = caught(pin!(make())).await {
             tell(what, &panic);
             tokio::time::sleep(PAUSE).await;
         }
@@ -38,14 +38,13 @@ pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
     }
 }
 
-/// The output of the future, or its panic.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match current::catch_own(|| future.as_mut().poll(cx)) {
+/// The output of the future, or its panic. The future is pinned by the caller: it would be kept twice otherwise, and what
+/// is awaited inside of ractor is moved at each message.
+pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
+    std::future::poll_fn(move |cx| match current::catch_own(|| Pin::new(&mut future).poll(cx)) {
         Ok(polled) => polled.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
-    .await
 }
 
 fn tell(what: &'static str, panic: &Panic) {
@@ -86,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_comes_back_with_its_text_and_place() {
         hook::install();
-        let panic = caught(async { panic!("a bug") }).await.map(|()| unreachable!()).unwrap_err();
+        let panic = caught(pin!(async { panic!("a bug") })).await.map(|()| unreachable!()).unwrap_err();
         assert_eq!(&*panic.message, "a bug");
         assert!(panic.location.is_some_and(|place| place.contains("background.rs")));
     }

@@ -4,6 +4,7 @@
 //! What the law, the capacity and *never ran* say ends at that hand-over: the actor has a mailbox of its own, which dies
 //! with it.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
@@ -81,7 +82,8 @@ where
         let (actor, arguments) = build();
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
-    let (actor, actor_gone) = match until_stopped(&inner, caught(spawn)).await {
+    let spawned = until_stopped(&inner, caught(pin!(spawn))).await;
+    let (actor, actor_gone) = match spawned {
         None if inner.port.is_told_to_stop() => return End::Exit(Exit::Shutdown),
         None => return End::Exit(Exit::Killed),
         Some(Ok(Ok(spawned))) => spawned,

@@ -6,7 +6,7 @@
 //!    that is always busy would starve its thread and never see a kill (PITFALLS 16).
 //! 3. The state is dropped here, by us, outside of any unwinding, whatever ended the life.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -35,7 +35,8 @@ where
     Fut: Future<Output = anyhow::Result<S>>,
 {
     let ctx = Context::new(inner);
-    let made = match until_stopped(ctx.inner(), caught(make(&ctx, &*factory))).await {
+    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, &*factory)))).await;
+    let made = match made {
         None => return End::Exit(Exit::Shutdown),
         Some(made) => made,
     };
@@ -80,7 +81,8 @@ async fn run<S: Service>(
             give_way().await;
         }
         let had_chosen = ctx.inner().port.is_leaving();
-        match caught(service.stopped(&mut ctx)).await {
+        let stopped = caught(pin!(service.stopped(&mut ctx))).await;
+        match stopped {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
             Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
             Ok(Err(error)) if exit.is_abnormal() => {
@@ -198,7 +200,8 @@ async fn pump<S: Service>(
                 inner.repeat(&redelivery, &message);
             }
             freed.tell();
-            match Box::pin(caught(inner.suffer_message(message))).await {
+            let suffered = caught(Box::pin(inner.suffer_message(message))).await;
+            match suffered {
                 Ok(Ok(message)) => message,
                 Ok(Err(error)) => return failure(error),
                 Err(panic) => return Exit::Panicked(panic),
@@ -206,9 +209,10 @@ async fn pump<S: Service>(
         } else {
             message
         };
-        let mut handling = pin!(caught(service.handle(message, ctx)));
+        let handling = pin!(service.handle(message, ctx));
+        let mut handling = caught(handling);
         let handled = std::future::poll_fn(|cx| {
-            let handled = handling.as_mut().poll(cx);
+            let handled = Pin::new(&mut handling).poll(cx);
             if handled.is_pending() {
                 freed.tell();
             }
@@ -242,24 +246,24 @@ fn signal<M>(inner: &Inner<M>) -> Exit {
 }
 
 /// Polls `future` until it is done or the port wants an end, the future first (invariant 1).
-pub(crate) async fn until_stopped<M, F: Future>(inner: &Inner<M>, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+pub(crate) fn until_stopped<M, F: Future + Unpin>(
+    inner: &Inner<M>,
+    mut future: F,
+) -> impl Future<Output = Option<F::Output>> {
+    std::future::poll_fn(move |cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending if inner.port.is_told_to_stop() || inner.port.is_killed() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
-    .await
 }
 
-/// Polls user code and catches its panic. To be polled in a [`Life`](crate::incarnation::Life), under its mark.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match current::catch_within(|| future.as_mut().poll(cx)) {
+/// Polls user code and catches its panic. To be polled in a [`Life`](crate::incarnation::Life), under its mark. The future is
+/// pinned by the caller: an `async fn` that pins its argument holds it twice, and each idle child would pay for that.
+pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
+    std::future::poll_fn(move |cx| match current::catch_within(|| Pin::new(&mut future).poll(cx)) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
-    .await
 }
 
 /// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).

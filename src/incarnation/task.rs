@@ -1,6 +1,6 @@
 //! The life of a task: a future, up from its first poll.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -20,8 +20,9 @@ where
     give_way().await;
     let ctx = TaskContext::new(inner.clone());
     let port = inner.port.clone();
-    let mut future = pin!(caught(async { work(ctx).await }));
-    let done = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+    let future = pin!(async { work(ctx).await });
+    let mut future = caught(future);
+    let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         // A plain process dies of `shutdown`; one that listens ends in its own way.
         Poll::Pending if port.is_told_to_stop() && !port.is_listening() => Poll::Ready(None),

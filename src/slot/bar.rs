@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::current;
 use crate::error::Refusal;
 use crate::slot::Slot;
-use crate::slot::queue::{Back, Envelope, Shed};
+use crate::slot::queue::{Back, Envelope, Front, Shed};
 use crate::sync::lock;
 
 #[derive(Debug, Clone)]
@@ -75,32 +75,36 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     pub(super) fn set_bar(&self, bar: Option<Bar>) {
+        self.bar(bar, |_, _| ());
+    }
+
+    /// Sets the bar, and looks at what is there in the same hold of the locks.
+    fn bar<T>(&self, bar: Option<Bar>, look: impl FnOnce(&Front<M>, &Back<M>) -> T) -> T {
         let mut freed = self.freed();
-        let before = {
+        let (seen, before) = {
             let mut front = lock(&self.front);
             let mut back = lock(&self.back);
             if let Some(Bar::Dismissed) = bar {
                 self.refuse_line(&mut front, Refusal::Stopping, &mut freed);
             }
-            std::mem::replace(&mut back.bar, bar)
+            let before = std::mem::replace(&mut back.bar, bar);
+            (look(&front, &back), before)
         };
         drop(before);
         freed.tell();
         // The status is the same, but those that wait for it may be refused from now on.
         self.publish();
+        seen
     }
 
     /// Refuses waits from below `supervisor`, and ends calls from there that are queued. `is_below` knows the numbers of the
     /// supervisors there; it is asked without a lock.
     pub(super) fn withdraw_from(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
-        // First, so that no such call comes behind the look at the queue.
-        self.set_bar(Some(Bar::Withdrawn(supervisor.clone())));
-        let mut callers: Vec<_> = {
-            let front = lock(&self.front);
-            let back = lock(&self.back);
+        // No such call comes behind the look at the queue.
+        let mut callers: Vec<_> = self.bar(Some(Bar::Withdrawn(supervisor.clone())), |front, back| {
             let queued = front.batch.iter().chain(&back.queue).map(caller);
             queued.chain(front.line.callers()).filter(|caller| *caller != 0).collect()
-        };
+        });
         callers.retain(|caller| is_below(*caller));
         if callers.is_empty() {
             return;

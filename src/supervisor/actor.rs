@@ -1,5 +1,7 @@
 //! The ractor actor that a driver runs in. ractor brings the wake-ups and the links; what happened is in the facts.
 
+use std::pin::pin;
+
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Panic;
 
@@ -26,7 +28,7 @@ impl Actor for SupervisorActor {
 
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
-            let driven = caught(driver.drive(&myself)).await;
+            let driven = caught(pin!(driver.drive(&myself))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);
                 return Ok(());

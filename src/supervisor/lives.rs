@@ -52,7 +52,7 @@ impl Driver {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
                         let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
-                        actor::launch(driver, Some(myself.get_cell())).await;
+                        Box::pin(actor::launch(driver, Some(myself.get_cell()))).await;
                         return;
                     }
                     Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
@@ -109,7 +109,8 @@ impl Driver {
         if is_light {
             tokio::spawn(life);
         } else {
-            incarnation::actor::launch(life, myself.get_cell()).await;
+            // Boxed, as what a supervisor awaits is moved by ractor at each of its messages, and most are no starts.
+            Box::pin(incarnation::actor::launch(life, myself.get_cell())).await;
         }
     }
 

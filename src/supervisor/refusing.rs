@@ -25,23 +25,23 @@ impl Driver {
         }
         let below = OnceCell::new();
         let is_below = |supervisor: usize| below.get_or_init(|| self.numbers_below()).contains(&supervisor);
-        for slot in self.slots_of(child) {
-            slot.withdraw(&self.plan.path, &is_below);
-        }
+        self.each_slot_of(child, |slot| slot.withdraw(&self.plan.path, &is_below));
     }
 
     /// The group of a child that was withdrawn is started.
     pub(super) fn readmit(&self, child: ChildKey) {
-        self.slots_of(child).iter().for_each(|slot| slot.readmit());
+        self.each_slot_of(child, |slot| slot.readmit());
     }
 
-    /// The slots of a child and of everything below it.
-    fn slots_of(&self, child: ChildKey) -> Vec<Arc<dyn AnySlot>> {
-        let Some(entry) = self.children.get(&child) else { return Vec::new() };
-        if !entry.kind.is_supervisor() {
-            return vec![entry.slot.clone()];
+    /// The slot of a child, or those of everything below it.
+    fn each_slot_of(&self, child: ChildKey, what: impl Fn(&dyn AnySlot)) {
+        match self.children.get(&child) {
+            Some(entry) if entry.kind.is_supervisor() => {
+                self.world.directory.under(&entry.path).iter().for_each(|(_, listed)| what(&*listed.slot));
+            }
+            Some(entry) => what(&*entry.slot),
+            None => {}
         }
-        self.world.directory.under(&entry.path).into_iter().map(|(_, listed)| listed.slot).collect()
     }
 
     /// The numbers of this supervisor and of those below it.

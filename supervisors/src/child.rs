@@ -179,6 +179,8 @@ pub(crate) struct Child {
     pub(crate) track: Option<Box<Track>>,
     /// It is down until somebody orders otherwise, and not only until its group is started.
     pub(crate) is_at_rest: bool,
+    /// Calls to it are refused below this supervisor, until its group is started.
+    pub(crate) is_withdrawn: bool,
     /// An order ended its last life, or its wait for one. Nothing is decided by it.
     pub(crate) was_terminated: bool,
     /// When something is due: the next rung of the ladder, the end of a delay, of a start that takes too long.
@@ -199,12 +201,23 @@ pub(crate) struct Child {
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            spec, state, track, is_at_rest, deadline, start_call, stop_calls, place, has_lived, completion, ..
+            spec,
+            state,
+            track,
+            is_at_rest,
+            is_withdrawn,
+            deadline,
+            start_call,
+            stop_calls,
+            place,
+            has_lived,
+            completion,
+            ..
         } = self;
         let track = track.as_ref().filter(|_| spec.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
         let seen = (spec, state, track, is_at_rest, deadline, start_call, stop_calls, place);
-        f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).finish()
+        f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).field(is_withdrawn).finish()
     }
 }
 
@@ -218,6 +231,7 @@ impl Child {
             state,
             track,
             is_at_rest,
+            is_withdrawn: false,
             was_terminated,
             deadline,
             start_call,

@@ -42,8 +42,6 @@ pub struct Nursery {
     pub(crate) ties: BTreeSet<Tie>,
     /// Children whose lives have ended: news for the operation that stops them.
     pub(crate) departed: Vec<ChildKey>,
-    /// Calls to these are refused below this supervisor, until their group is started.
-    pub(crate) withdrawn: BTreeSet<ChildKey>,
     /// The start or stop that is given time to prove prompt, and since when.
     pub(crate) awaited: Option<(Attempt, Duration)>,
     /// How many have proved slow and are still going on.
@@ -201,7 +199,7 @@ impl Nursery {
         if let Some(track) = &mut child.track {
             track.forget_looks();
         }
-        self.withdrawn.remove(&key);
+        child.is_withdrawn = false;
         let limit = child.start_timeout();
         let name = child.spec.id.clone();
         self.arm(key, limit);
@@ -248,7 +246,6 @@ impl Nursery {
     /// Its spec is forgotten.
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
-        self.withdrawn.remove(&key);
         let Some(child) = self.children.remove(key) else { return };
         self.actions.push_back(Action::Forget(key));
         self.forget_what_it_saw(key);
@@ -277,9 +274,18 @@ impl Nursery {
 
     /// Nothing below this supervisor may wait for this child now.
     pub(crate) fn withdraw(&mut self, key: ChildKey) {
-        let is_down = self.children.get(key).is_some_and(|child| child.has_no_process() && !child.is_at_rest);
-        if is_down && !self.is_killing() && self.withdrawn.insert(key) {
+        let by_force = self.is_killing();
+        let Some(child) = self.children.get_mut(key) else { return };
+        let is_down = child.has_no_process() && !child.is_at_rest;
+        if is_down && !by_force && !std::mem::replace(&mut child.is_withdrawn, true) {
             self.actions.push_back(Action::Withdraw(key));
+        }
+    }
+
+    /// It may be waited for again.
+    pub(crate) fn readmit(&mut self, key: ChildKey) {
+        if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_withdrawn)) {
+            self.actions.push_back(Action::Readmit(key));
         }
     }
 

@@ -9,7 +9,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::child::{Held, Standing, State};
 use crate::children::{ChildKey, Children};
 use crate::decide::{Alike, Step};
@@ -24,6 +23,8 @@ pub(crate) struct Procession {
     pub(crate) stops: Stops,
     /// More than one child is stopped, or kept down, for it.
     is_shared: bool,
+    /// The stops are over, and those that are started may be waited for again.
+    is_readmitted: bool,
     /// Still to be started; the eldest is in front.
     pub(crate) starts: VecDeque<ChildKey>,
     /// The child whose start the next step waits for, or whose stop by order.
@@ -41,7 +42,14 @@ pub(crate) enum Goal {
 
 impl Procession {
     fn new(goal: Goal, stops: Stops, starts: impl IntoIterator<Item = ChildKey>) -> Self {
-        Self { goal, stops, is_shared: false, starts: starts.into_iter().collect(), awaiting: None }
+        Self {
+            goal,
+            stops,
+            is_shared: false,
+            is_readmitted: false,
+            starts: starts.into_iter().collect(),
+            awaiting: None,
+        }
     }
 
     /// All children from the first (OTP rule 8).
@@ -127,12 +135,9 @@ impl Supervisor {
         if !procession.stops.is_over() {
             return Step::Waits;
         }
-        // Once: this is looked at again for each of the starts, which may be many.
-        let withdrawn = if self.nursery.withdrawn.is_empty() { None } else { Some(&procession.starts) };
-        for key in withdrawn.into_iter().flatten() {
-            if self.nursery.withdrawn.remove(key) {
-                self.nursery.actions.push_back(Action::Readmit(*key));
-            }
+        // Once: this is passed again for each of the starts, which may be many.
+        if !std::mem::replace(&mut procession.is_readmitted, true) {
+            procession.starts.iter().for_each(|key| self.nursery.readmit(*key));
         }
         while let Some(key) = procession.starts.pop_front() {
             if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {

@@ -17,17 +17,24 @@ pub(crate) struct Stops {
     /// All that may go go at once.
     together: bool,
     /// The members that are not gone yet.
-    left: BTreeSet<ChildKey>,
+    left: BTreeMap<ChildKey, Turn>,
     /// Those that may be told, by their place; the youngest is the last.
     ready: BTreeMap<usize, ChildKey>,
-    /// Told, and not gone yet.
-    told: BTreeSet<ChildKey>,
-    /// Members that have no process although they were not told: their turn still comes, and nothing waits for it.
-    dead: BTreeSet<ChildKey>,
+    /// How many are told, and not gone yet.
+    told: usize,
     /// Members that still wait for their dependents, and others through which dependents reach them.
     blocked: BTreeMap<ChildKey, Blocked>,
     /// The dependencies of those that are not gone yet.
     ties: BTreeMap<ChildKey, Vec<ChildKey>>,
+}
+
+/// How far a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Comes,
+    /// It has no process although it was not told: its turn still comes, and nothing waits for it.
+    Dead,
+    Told,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,21 +48,25 @@ struct Blocked {
 impl Stops {
     /// `members` in start order. `ties` go in no circle.
     pub(crate) fn new(members: &[ChildKey], children: &Children, ties: &BTreeSet<Tie>, together: bool) -> Self {
-        let mut stops = Self { together, left: members.iter().copied().collect(), ..Self::default() };
-        let is_dead = |key: &ChildKey| children.get(*key).is_none_or(Child::has_no_process);
-        stops.dead = members.iter().copied().filter(is_dead).collect();
+        let is_dead = |key: ChildKey| children.get(key).is_none_or(Child::has_no_process);
+        let turn = |key: ChildKey| if is_dead(key) { Turn::Dead } else { Turn::Comes };
+        let left = members.iter().map(|&key| (key, turn(key))).collect();
+        let mut stops = Self { together, left, ..Self::default() };
         for &(dependent, dependency) in ties {
             stops.ties.entry(dependent).or_default().push(dependency);
             stops.blocked.entry(dependency).or_default().dependents += 1;
         }
-        for (place, member) in members.iter().enumerate() {
-            match stops.blocked.get_mut(member) {
-                Some(blocked) => blocked.place = Some(place),
-                None => drop(stops.ready.insert(place, *member)),
+        let mut is_free = |place: usize, member: &ChildKey| match stops.blocked.get_mut(member) {
+            Some(blocked) => {
+                blocked.place = Some(place);
+                false
             }
-        }
+            None => true,
+        };
+        let ready = members.iter().copied().enumerate().filter(|(place, member)| is_free(*place, member));
+        stops.ready = ready.collect();
         // A dependent that is no member, or not there, keeps nothing waiting.
-        let waits = |key: &&ChildKey| stops.left.contains(key) && !stops.dead.contains(key);
+        let waits = |key: &&ChildKey| stops.left.get(key) == Some(&Turn::Comes);
         let free = stops.ties.keys().filter(|key| !waits(key) && !stops.blocked.contains_key(key));
         for key in free.copied().collect::<Vec<_>>() {
             stops.let_go(key);
@@ -65,33 +76,47 @@ impl Stops {
 
     /// The next one to be told, if one may be told now. It counts as told.
     pub(crate) fn next(&mut self) -> Option<ChildKey> {
-        if !self.together && !self.told.is_empty() {
+        if !self.together && self.told > 0 {
             return None;
         }
         let (_, key) = self.ready.pop_last()?;
-        self.told.insert(key);
+        self.tell(key);
         Some(key)
     }
 
     /// These go before all others: what stops already is to be killed.
     pub(crate) fn begin_with(&mut self, keys: &BTreeSet<ChildKey>) {
         self.ready.retain(|_, key| !keys.contains(key));
-        self.told.extend(keys);
+        keys.iter().for_each(|key| self.tell(*key));
+    }
+
+    fn tell(&mut self, key: ChildKey) {
+        if self.left.insert(key, Turn::Told) != Some(Turn::Told) {
+            self.told += 1;
+        }
     }
 
     /// The child is gone. If it was not told, its turn still comes.
     pub(crate) fn gone(&mut self, key: ChildKey) {
-        if self.told.remove(&key) {
-            self.left.remove(&key);
-            self.let_go(key);
-        } else if self.left.contains(&key) && self.dead.insert(key) && !self.blocked.contains_key(&key) {
-            self.let_go(key);
+        match self.left.get_mut(&key) {
+            Some(Turn::Told) => {
+                self.left.remove(&key);
+                self.told -= 1;
+                self.let_go(key);
+            }
+            Some(turn @ Turn::Comes) => {
+                *turn = Turn::Dead;
+                if !self.blocked.contains_key(&key) {
+                    self.let_go(key);
+                }
+            }
+            Some(Turn::Dead) | None => {}
         }
     }
 
     /// Whether it is one of those that are stopped, and its turn is not over.
     pub(crate) fn is_left(&self, key: ChildKey) -> bool {
-        self.left.contains(&key)
+        self.left.contains_key(&key)
     }
 
     /// Whether all are gone.
@@ -101,6 +126,9 @@ impl Stops {
 
     /// What it depends on waits for it no longer.
     fn let_go(&mut self, key: ChildKey) {
+        if self.ties.is_empty() {
+            return;
+        }
         let mut gone = vec![key];
         while let Some(key) = gone.pop() {
             for dependency in self.ties.remove(&key).unwrap_or_default() {
@@ -112,7 +140,7 @@ impl Stops {
                 match self.blocked.remove(&dependency).and_then(|blocked| blocked.place) {
                     Some(place) => {
                         self.ready.insert(place, dependency);
-                        if self.dead.contains(&dependency) {
+                        if self.left.get(&dependency) == Some(&Turn::Dead) {
                             gone.push(dependency);
                         }
                     }

@@ -69,8 +69,8 @@ impl Decide for Supervisor {
 
     /// A temporary child's spec is forgotten, the others keep theirs (OTP rules 10, 17).
     fn rest(&mut self, key: ChildKey) {
-        self.nursery.withdrawn.remove(&key);
         let Some(child) = self.nursery.children.get_mut(key) else { return };
+        child.is_withdrawn = false;
         if child.is_temporary() {
             self.nursery.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {

@@ -84,16 +84,17 @@ impl Nursery {
         Some(None)
     }
 
-    /// Somebody outside has killed this attempt. One that was asked to stop goes up to the rung of the killed; one that was
-    /// killed before has its deadline.
-    pub(crate) fn kill_under_way(&mut self, attempt: Attempt) {
+    /// A kill of this attempt has come from outside. One that was asked to stop goes up to the rung of the killed; one that
+    /// was killed before has its deadline. `false`: that, or the attempt is over.
+    pub(crate) fn kill_under_way(&mut self, attempt: Attempt) -> bool {
         let ending = match self.ending(attempt) {
             Some(Ending::NotTold | Ending::Leaving) => Ending::KilledByOthers,
             Some(Ending::Asked) => Ending::Killed,
-            Some(Ending::KilledByOthers | Ending::Killed) | None => return,
+            Some(Ending::KilledByOthers | Ending::Killed) | None => return false,
         };
         self.come_to(attempt.child(), ending);
         self.arm_abandon(attempt.child());
+        true
     }
 
     /// The attempt is ending by itself, as `exit`: it has its shutdown time for that.
@@ -115,14 +116,9 @@ impl Nursery {
 
     /// The attempt has ended as `exit`, and what is left of it has been killed and does not end.
     pub(crate) fn remains(&mut self, attempt: Attempt, exit: Exit) {
-        let ending = match self.ending(attempt) {
-            Some(Ending::NotTold | Ending::Leaving) => Ending::KilledByOthers,
-            Some(Ending::Asked) => Ending::Killed,
-            Some(Ending::KilledByOthers | Ending::Killed) | None => return,
-        };
-        self.come_to(attempt.child(), ending);
-        self.arm_abandon(attempt.child());
-        self.set_cause(attempt, exit);
+        if self.kill_under_way(attempt) {
+            self.set_cause(attempt, exit);
+        }
     }
 
     /// The time to leave is over. The exit stays what it was to be.

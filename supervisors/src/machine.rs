@@ -135,7 +135,7 @@ pub trait Machine: Decide + fmt::Debug {
     /// Somebody outside the tree of supervisors has killed this attempt. Its exit will be an unexpected one; should it
     /// not come in time, the attempt is abandoned and counts as killed.
     fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
-        let _ = self.at(now).kill_under_way(attempt);
+        self.at(now).kill_under_way(attempt);
     }
 
     /// The attempt is ending by itself, as `exit`, and code of its own still runs for that (a stop hook, destructors). It has

@@ -125,6 +125,35 @@ async fn a_factory_a_task_and_a_thread_cannot_wait_for_their_own_end() {
     assert_eq!(callers, ["app/factory", "app/task", "app/thread"]);
 }
 
+/// Found by asking for the siblings of the fault above: the boot waited for the factory, and the factory for the boot.
+#[tokio::test]
+async fn a_factory_cannot_wait_for_an_order_that_waits_for_its_own_boot() {
+    for strategy in [regrow::Strategy::OneForOne, regrow::Strategy::RestForOne] {
+        let (told, mut tell) = mpsc::unbounded_channel();
+        let factory = Child::service_with("factory", told, |told, ctx: Context<Worker>| async move {
+            let above = ctx.supervisor()?;
+            above.which_children().await?;
+            let answers = (above.start_child(worker("other")).await, above.restart_child("elder").await);
+            told.send((answers.0, answers.1, above.terminate_child("elder").await))?;
+            Ok(Worker::default())
+        });
+        let tree = forgiving(strategy).child(worker("elder")).child(factory);
+        let tree = soon(tree.start()).await.unwrap();
+        let (start, restart, terminate) = soon(tell.recv()).await.unwrap();
+        let said = start.as_ref().unwrap_err().to_string();
+        assert_eq!(said, "`app` boots, and waits for `app/factory`, whose factory cannot wait for it: order it later");
+        for error in [start.unwrap_err(), restart.unwrap_err(), terminate.unwrap_err()] {
+            assert!(matches!(error, ManageError::Booting { .. }), "{error}");
+        }
+        // A later life of it may wait, when no other start does.
+        if strategy == regrow::Strategy::OneForOne {
+            tree.kill("app/factory").unwrap();
+            let (start, restart, terminate) = soon(tell.recv()).await.unwrap();
+            assert!(start.is_ok() && matches!(restart, Err(ManageError::Running { .. })) && terminate.is_ok());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_child_of_a_dynamic_supervisor_cannot_wait_for_its_own_end() {
     let (tree, _) = nested().await;

@@ -16,6 +16,7 @@ use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::lookup::LookupError;
 use crate::port::Port;
+use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 #[cfg(feature = "policy")]
 use crate::supervisor::adopting::Configuration;
@@ -319,6 +320,9 @@ impl SupervisorHandle {
             }
             Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) | Order::Read => None,
         };
+        if matches!(order, Order::StartChild(_) | Order::TerminateChild(_) | Order::RestartChild(_)) {
+            self.refuse_own_boot()?;
+        }
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result| {
             // Who gave the order may have stopped waiting for it.
@@ -329,6 +333,16 @@ impl SupervisorHandle {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.error(error, about.as_deref().unwrap_or_default())),
             Err(_) => Err(self.over()),
+        }
+    }
+
+    /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
+    fn refuse_own_boot(&self) -> Result<(), ManageError> {
+        let is_booting = self.slot.status().state == State::Starting;
+        let is_starting = || current::caller(|port| !port.is_up()) == Some(true);
+        match self.caller_within().filter(|_| is_booting && is_starting()) {
+            Some(caller) => Err(ManageError::Booting { path: self.path.clone(), caller }),
+            None => Ok(()),
         }
     }
 

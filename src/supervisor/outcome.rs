@@ -155,6 +155,14 @@ pub enum ManageError {
         /// The child whose code gave the order.
         caller: Arc<str>,
     },
+    /// The supervisor is booting, serves orders about children when that is done, and waits for the factory that gave this one.
+    /// Nothing was done. Give the order when the child is up, or from a task that is not linked to it (`tokio::spawn`).
+    Booting {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The child whose factory gave the order.
+        caller: Arc<str>,
+    },
     /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
     NotRunning {
         /// The supervisor.
@@ -195,6 +203,9 @@ impl fmt::Display for ManageError {
             }
             Self::ToItself { path, caller } => {
                 write!(f, "`{caller}` would end with `{path}`, and cannot wait for that: give the order from outside")
+            }
+            Self::Booting { path, caller } => {
+                write!(f, "`{path}` boots, and waits for `{caller}`, whose factory cannot wait for it: order it later")
             }
             Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
         }

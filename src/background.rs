@@ -1,7 +1,7 @@
 //! Tasks and threads of the runtime's own: the timer of a supervisor, what watches dependencies, the watchdog, what follows a
 //! policy file. No supervisor looks after them, so this does.
 //!
-//! Invariant: none of them ends by a panic that nobody is told of. It is an error in the log, and the work begins again.
+//! Invariant: none of them ends by a panic without a word. The panic is an error in the log, and the work begins again.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;

@@ -9,9 +9,9 @@ use regrow_supervisors::Exit;
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::directory::LookupError;
 use crate::error::Refusal;
 use crate::handle::Handle;
+use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::room::Limit;
 use crate::slot::life::Tenancy;
@@ -75,11 +75,15 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        self.world.dynamic(&self.world.directory.full_path(&self.scope, name))
+        let directory = &self.world.directory;
+        let found = self.world.dynamic(&directory.full_path(&self.scope, name));
+        found.map_err(|error| directory.in_scope(&self.scope, name, error))
     }
 
     fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
-        self.world.partitions(&self.world.directory.full_path(&self.scope, name))
+        let directory = &self.world.directory;
+        let found = self.world.partitions(&directory.full_path(&self.scope, name));
+        found.map_err(|error| directory.in_scope(&self.scope, name, error))
     }
 }
 

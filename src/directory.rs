@@ -8,15 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
 
-use crate::context::NoMessages;
 use crate::dependencies::below;
 use crate::handle::Handle;
+use crate::lookup::{LookupError, slip};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::Pool;
 use crate::supervisor::partitioned::AnyRing;
 use crate::sync::lock;
+
+/// In a directory of more paths than this, no name is looked for that may have been meant.
+const SIMILAR_MAX: usize = 10_000;
 
 /// What kind of child a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -278,19 +281,26 @@ impl Directory {
     }
 
     pub(crate) fn find<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        let listed = self.get(path).ok_or_else(|| LookupError::NotFound { path: path.into() })?;
+        let listed = self.get(path).ok_or_else(|| LookupError::not_found(self, path))?;
         let found = listed.slot.message_type();
+        let kind = listed.kind;
         match listed.slot.as_any().downcast::<Slot<M>>() {
             Ok(slot) => Ok(Handle::new(slot)),
+            Err(_) if kind.is_supervisor() || kind == Kind::Task => {
+                Err(LookupError::TakesNoMessages { path: path.into(), found: kind })
+            }
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
     }
 
     /// As `find`, for names from outside of the tree: the error names a path that may have been meant.
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.find(path).map_err(|error| match (error, self.longer(path)) {
-            (LookupError::NotFound { path }, Some(meant)) => LookupError::NotFullPath { path, meant },
-            (error, _) => error,
+        self.find(path).map_err(|error| {
+            let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
+            match self.longer(path).filter(|_| is_unknown) {
+                Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
+                None => error,
+            }
         })
     }
 
@@ -302,7 +312,35 @@ impl Directory {
 
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
     pub(crate) fn resolve<M: Send + 'static>(&self, scope: &str, name: &str) -> Result<Handle<M>, LookupError> {
-        self.find(&self.full_path(scope, name))
+        self.find(&self.full_path(scope, name)).map_err(|error| self.in_scope(scope, name, error))
+    }
+
+    /// The error of a name that was looked up from below the supervisor `scope`, and that is no full path.
+    pub(crate) fn in_scope(&self, scope: &str, name: &str, error: LookupError) -> LookupError {
+        if !matches!(error, LookupError::NotFound { .. }) || name.starts_with('/') {
+            return error;
+        }
+        let mut scopes = std::iter::successors(Some(scope), |scope| scope.rsplit_once('/').map(|(above, _)| above))
+            .map(|scope| LookupError::not_found(self, &format!("{scope}/{name}")).of(name))
+            .peekable();
+        let nearest = scopes.peek().cloned();
+        let guess = scopes.find(|error| matches!(error, LookupError::NoChild { meant: Some(_), .. }));
+        guess.or(nearest).unwrap_or(error)
+    }
+
+    /// The child of a supervisor whose name is most like this one, if one is like it.
+    pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
+        let name_below = |path: &str| -> Option<usize> {
+            let child = path.strip_prefix(supervisor)?.strip_prefix('/')?;
+            if child.contains('/') { None } else { slip(child, name) }
+        };
+        let paths = self.read();
+        // For a person who reads the error: not worth a search among very many.
+        if paths.len() > SIMILAR_MAX {
+            return None;
+        }
+        let similar = paths.keys().filter_map(|path| Some((name_below(path)?, path)));
+        similar.min().map(|(_, path)| path.clone())
     }
 
     /// The path that `name` means as seen from below the supervisor `scope`.
@@ -317,10 +355,21 @@ impl Directory {
 
     /// Everything, in the order of the paths.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let listed: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.clone())).collect();
-        let mut entries: Vec<_> = listed.into_iter().map(|(path, listed)| listed.entry(path)).collect();
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        entries
+        self.entries_where(|_, _| true)
+    }
+
+    /// What passes the filter, in the order of the paths. The filter is asked without a lock.
+    pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, Kind) -> bool) -> Vec<Entry> {
+        let mut paths: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.kind)).collect();
+        paths.retain(|(path, kind)| filter(path, *kind));
+        paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        paths.into_iter().filter_map(|(path, _)| self.entry(&path)).collect()
+    }
+
+    /// What has this path and what is below it, in the order of the paths.
+    pub(crate) fn entries_below(&self, path: &str) -> Vec<Entry> {
+        let leaves_first = self.under(path).into_iter();
+        leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Listed>> {
@@ -347,80 +396,3 @@ pub(crate) fn full_path(scope: &str, name: &str, exists: impl Fn(&str) -> bool) 
     }
     name.into()
 }
-
-/// Why a look-up found no handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LookupError {
-    /// Nothing has this path.
-    NotFound {
-        /// What was asked for.
-        path: Arc<str>,
-    },
-    /// Nothing has this path. The name was looked up in the tree, where names are full paths, and this path ends with it.
-    NotFullPath {
-        /// What was asked for.
-        path: Arc<str>,
-        /// What may have been meant: the first such path.
-        meant: Arc<str>,
-    },
-    /// The service takes other messages.
-    WrongType {
-        /// What was asked for.
-        path: Arc<str>,
-        /// The messages it takes.
-        found: &'static str,
-        /// The messages of the handle that was asked for.
-        asked: &'static str,
-    },
-    /// What has this path is something else.
-    WrongKind {
-        /// What was asked for.
-        path: Arc<str>,
-        /// What it is.
-        found: Kind,
-        /// What was asked for.
-        asked: Kind,
-    },
-    /// The dynamic supervisor has no template.
-    NoTemplate {
-        /// The supervisor.
-        path: Arc<str>,
-    },
-    /// The dynamic supervisor's template takes other values.
-    WrongTemplate {
-        /// The supervisor.
-        path: Arc<str>,
-        /// The values that it takes.
-        found: &'static str,
-        /// The values that it was asked to take.
-        asked: &'static str,
-    },
-}
-
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
-            Self::NotFullPath { path, meant } => {
-                write!(f, "nothing is named `{path}` in this tree; did you mean `{meant}`? names are full paths here")
-            }
-            Self::WrongType { path, found, asked: _ } if *found == std::any::type_name::<NoMessages>() => {
-                write!(f, "`{path}` is a supervisor or a task, and takes no messages")
-            }
-            Self::WrongKind { path, found, asked } => {
-                let article = |kind: &Kind| if *kind == Kind::Actor { "an" } else { "a" };
-                write!(f, "`{path}` is {} {found}, not {} {asked}", article(found), article(asked))
-            }
-            Self::NoTemplate { path } => write!(f, "`{path}` has no template: start its children by their specs"),
-            Self::WrongTemplate { path, found, asked } => {
-                write!(f, "the template of `{path}` takes values of type `{found}`, not `{asked}`")
-            }
-            Self::WrongType { path, found, asked } => {
-                write!(f, "`{path}` takes messages of type `{found}`, not `{asked}`")
-            }
-        }
-    }
-}
-
-impl std::error::Error for LookupError {}

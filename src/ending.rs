@@ -42,6 +42,16 @@ pub(crate) struct Notes {
     pub(crate) over: Option<Duration>,
 }
 
+impl Notes {
+    /// What was abandoned is named as that alone.
+    fn add_killed(&mut self, path: &Arc<str>, is_unasked: bool) {
+        if !self.abandoned.contains(path) {
+            let names = if is_unasked { &mut self.unasked } else { &mut self.killed };
+            names.push(path.clone());
+        }
+    }
+}
+
 impl Ending {
     pub(crate) fn begin_to_drain(&self) {
         self.is_draining.store(true, Ordering::Release);
@@ -100,18 +110,22 @@ impl Ending {
         lock(&self.notes).gave_up.clone()
     }
 
-    /// A child was asked to stop and had to be killed.
+    /// A child was asked to stop, and a kill ended it.
     pub(crate) fn killed(&self, path: &Arc<str>) {
-        self.note(|notes| notes.killed.push(path.clone()));
+        self.note(|notes| notes.add_killed(path, false));
     }
 
     /// A child was killed before its turn to be asked came.
     pub(crate) fn killed_unasked(&self, path: &Arc<str>) {
-        self.note(|notes| notes.unasked.push(path.clone()));
+        self.note(|notes| notes.add_killed(path, true));
     }
 
     pub(crate) fn abandoned(&self, path: &Arc<str>) {
-        self.note(|notes| notes.abandoned.push(path.clone()));
+        self.note(|notes| {
+            notes.killed.retain(|killed| killed != path);
+            notes.unasked.retain(|killed| killed != path);
+            notes.abandoned.push(path.clone());
+        });
     }
 
     /// A child ended by a fault of its own. What was abandoned counts as killed, and is named as abandoned.

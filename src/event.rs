@@ -1,12 +1,16 @@
 //! What subscribers see.
 
 use std::fmt;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use futures_core::Stream;
 use regrow_supervisors::{DependencyGone, Exit};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::coop;
 
 use crate::gave_up::GaveUp;
 
@@ -146,12 +150,17 @@ impl fmt::Display for Event {
     }
 }
 
-/// A stream of the tree's events from the moment it was asked for, bounded: a subscriber that falls behind loses the
+/// A [`Stream`] of the tree's events from the moment it was asked for, bounded: a subscriber that falls behind loses the
 /// oldest ones and is told how many.
-#[derive(Debug)]
 pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+    /// `None` while an event is waited for.
+    receiver: Option<broadcast::Receiver<Event>>,
+    /// Kept here, so that no event is lost if the subscriber stops waiting. The lock lets the stream be shared between
+    /// threads, and is never taken.
+    wait: Option<Mutex<Wait>>,
 }
+
+type Wait = Pin<Box<dyn Future<Output = (Result<Event, RecvError>, broadcast::Receiver<Event>)> + Send>>;
 
 /// Events that a slow subscriber lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,20 +179,17 @@ impl std::error::Error for Missed {}
 
 impl Events {
     pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
-        Self { receiver }
+        Self { receiver: Some(receiver), wait: None }
     }
 
-    /// The next event; `None` when the tree is over and all its events have been seen.
+    /// The next event; `None` when the tree is over and all its events have been seen. No event is lost if the future is
+    /// dropped.
     ///
     /// # Errors
     ///
     /// When events were lost since the last one. The stream goes on behind the gap.
     pub async fn next(&mut self) -> Option<Result<Event, Missed>> {
-        match self.receiver.recv().await {
-            Ok(event) => Some(Ok(event)),
-            Err(RecvError::Lagged(count)) => Some(Err(Missed(count))),
-            Err(RecvError::Closed) => None,
-        }
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// The next event if there is one now.
@@ -192,10 +198,55 @@ impl Events {
     ///
     /// As for [`next`](Self::next).
     pub fn try_next(&mut self) -> Option<Result<Event, Missed>> {
-        match self.receiver.try_recv() {
-            Ok(event) => Some(Ok(event)),
-            Err(TryRecvError::Lagged(count)) => Some(Err(Missed(count))),
-            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        match self.poll_event(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(event) => event,
+            Poll::Pending => None,
         }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Missed>>> {
+        if let Some(receiver) = &mut self.receiver {
+            match receiver.try_recv() {
+                Ok(event) => return Poll::Ready(Some(Ok(event))),
+                Err(TryRecvError::Lagged(count)) => return Poll::Ready(Some(Err(Missed(count)))),
+                Err(TryRecvError::Closed) => return Poll::Ready(None),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        let begin = |mut receiver: broadcast::Receiver<Event>| -> Mutex<Wait> {
+            Mutex::new(Box::pin(coop::unconstrained(async move { (receiver.recv().await, receiver) })))
+        };
+        if self.wait.is_none() {
+            self.wait = self.receiver.take().map(begin);
+        }
+        let Some(wait) = &mut self.wait else { unreachable!("what does not wait has the receiver") };
+        let wait = wait.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (event, receiver) = ready!(wait.as_mut().poll(cx));
+        (self.receiver, self.wait) = (Some(receiver), None);
+        Poll::Ready(match event {
+            Ok(event) => Some(Ok(event)),
+            Err(RecvError::Lagged(count)) => Some(Err(Missed(count))),
+            Err(RecvError::Closed) => None,
+        })
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event, Missed>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // A subscriber of a busy tree lets other tasks have their turn.
+        let turn = ready!(coop::poll_proceed(cx));
+        let event = self.poll_event(cx);
+        if event.is_ready() {
+            turn.made_progress();
+        }
+        event
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
     }
 }

@@ -168,7 +168,7 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `directory.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; why a look-up finds nothing; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
@@ -214,6 +214,7 @@ mod hook;
 mod incarnation;
 mod layer;
 mod log;
+mod lookup;
 mod mailbox;
 mod name;
 #[cfg(feature = "policy")]
@@ -260,15 +261,16 @@ pub use regrow_supervisors::{
 #[cfg(feature = "policy")]
 pub use apply::{Applied, ApplyError, Change};
 pub use call::{Call, Reply};
-pub use child::{Child, ServiceChild, TaskChild};
+pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
 pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
-pub use directory::{Entry, Kind, LookupError};
+pub use directory::{Entry, Kind};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Missed, Outage};
 pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
+pub use lookup::LookupError;
 pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
 pub use name::{NAME_MAX, NESTING_MAX, NameError};
 pub use readiness::{NotReadyError, ReadyError, Unready};

@@ -11,6 +11,7 @@ use crate::ending::Notes;
 use crate::gave_up::GaveUp;
 use crate::log::line;
 use crate::supervisor::facts::Fact;
+use crate::supervisor::manage::caller_within;
 use crate::supervisor::parent::Root;
 use crate::time::{later, part};
 use crate::tree::Tree;
@@ -39,7 +40,14 @@ impl Tree {
     /// Bounded by the children's shutdown times, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait) or
     /// [`Abandon::Never`](crate::Abandon::Never); see [`shutdown_within`](Self::shutdown_within). Calling it again, or at
     /// the same time, waits for the same end.
+    ///
+    /// Code of a service in the tree, or of a task linked to it, cannot wait for this: the order is refused, the tree goes on,
+    /// and the report says so at once ([`refused`](ShutdownReport::refused)). Order it from outside, or end the root with
+    /// [`SupervisorHandle::stop`](crate::SupervisorHandle::stop), which does not wait.
     pub async fn shutdown(&self) -> ShutdownReport {
+        if let Some(refusal) = self.refusal() {
+            return refusal;
+        }
         let begun = Instant::now();
         self.order_stop();
         self.report(begun).await
@@ -49,8 +57,11 @@ impl Tree {
     ///
     /// The last quarter of the limit, and one second of it at most, is kept for the worst case. Then everything that is left
     /// is killed at once, at all levels and in no order. What has not ended at the end of the limit is abandoned, and named
-    /// in the report. A limit of more than a century counts as a century.
+    /// in the report. A limit of more than a century counts as a century. Refused as [`shutdown`](Self::shutdown) is.
     pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
+        if let Some(refusal) = self.refusal() {
+            return refusal;
+        }
         let begun = Instant::now();
         self.order_stop();
         let Bounds { kill_at, abandon_at } = Bounds::new(begun, limit);
@@ -67,12 +78,11 @@ impl Tree {
 
     /// Waits for the end of the tree, and says how it came: by a shutdown, by the root's giving up, or by a kill.
     ///
-    /// [`took`](ShutdownReport::took) is the time from the moment at which the root began to end.
+    /// [`took`](ShutdownReport::took) is the time from the moment at which the root began to end. Code of a service in the tree
+    /// never sees it: it has ended before.
     pub async fn wait(&self) -> ShutdownReport {
         let exit = self.ended().await;
-        let notes = self.world.ending.notes();
-        let took = notes.over.zip(notes.began).map(|(over, began)| over.saturating_sub(began));
-        self.reported(exit, notes, took.unwrap_or_default())
+        ShutdownReport::new(self.path().into(), exit, self.world.ending.notes())
     }
 
     /// Whether the tree was told to end, or is ending without that: from the first signal of `run_until_signal`, or the order
@@ -81,6 +91,15 @@ impl Tree {
     /// A readiness probe answers *not ready* then. See also [`Directory::is_draining`](crate::Directory::is_draining).
     pub fn is_draining(&self) -> bool {
         self.world.ending.is_draining()
+    }
+
+    /// The report for code of the tree itself, which would wait for its own end.
+    fn refusal(&self) -> Option<ShutdownReport> {
+        let caller = caller_within(&self.world, self.path())?;
+        let path = self.path();
+        line!(ERROR, { path = %path, caller = %caller }, "shutdown refused: a service of the tree cannot wait for its own end");
+        let exit = Exit::failed(format!("`{caller}` would end with the tree, and cannot wait for that"));
+        Some(ShutdownReport { refused: Some(caller), ..ShutdownReport::new(path.into(), exit, Notes::default()) })
     }
 
     pub(crate) fn order_stop(&self) {
@@ -117,12 +136,8 @@ impl Tree {
 
     pub(crate) async fn report(&self, begun: Instant) -> ShutdownReport {
         let exit = self.ended().await;
-        self.reported(exit, self.world.ending.notes(), begun.elapsed())
-    }
-
-    fn reported(&self, exit: Exit, notes: Notes, took: Duration) -> ShutdownReport {
-        let Notes { gave_up, failed, killed, unasked, abandoned, .. } = notes;
-        ShutdownReport { path: self.path().into(), exit, gave_up, failed, killed, unasked, abandoned, took }
+        let report = ShutdownReport::new(self.path().into(), exit, self.world.ending.notes());
+        ShutdownReport { took: begun.elapsed(), ..report }
     }
 }
 
@@ -149,13 +164,16 @@ pub struct ShutdownReport {
     pub gave_up: Option<Arc<GaveUp>>,
     /// Children that ended by a fault of their own while the tree stopped: a failure, a panic, a kill from outside.
     pub failed: Vec<StopFailure>,
-    /// Children that were asked to stop and had to be killed, in that order.
+    /// Children that were asked to stop, had to be killed, and ended by that; in that order.
     pub killed: Vec<Arc<str>>,
-    /// Children that were killed before it was their turn to be asked: the tree was killed, or its limit was reached. Their
-    /// stop hooks did not run.
+    /// Children that were killed before it was their turn to be asked, and ended by that: the tree was killed, or its limit
+    /// was reached. Their stop hooks did not run.
     pub unasked: Vec<Arc<str>>,
-    /// Children that a kill did not end, and that were left behind.
+    /// Children that a kill did not end, and that were left behind. They are named here and nowhere else.
     pub abandoned: Vec<Arc<str>>,
+    /// The service whose code ordered the shutdown and would have waited for its own end: the order was refused, the tree goes
+    /// on, and the rest of the report says nothing.
+    pub refused: Option<Arc<str>>,
     /// From the order to the end.
     pub took: Duration,
 }
@@ -171,6 +189,13 @@ pub struct StopFailure {
 }
 
 impl ShutdownReport {
+    /// It took the time from the moment at which the root began to end.
+    pub(crate) fn new(path: Arc<str>, exit: Exit, notes: Notes) -> Self {
+        let Notes { gave_up, failed, killed, unasked, abandoned, began, over } = notes;
+        let took = over.zip(began).map(|(over, began)| over.saturating_sub(began)).unwrap_or_default();
+        Self { path, exit, gave_up, failed, killed, unasked, abandoned, refused: None, took }
+    }
+
     /// Whether the end was wanted, and every child stopped as asked.
     ///
     /// It was not if the root gave up or was killed, and if a child failed, panicked, was killed or was abandoned while the
@@ -184,7 +209,9 @@ impl ShutdownReport {
     /// Whether the root ended because it was asked to, or because its work was done: it neither gave up nor was killed, nor
     /// failed to boot. Some of its children may have ended badly: see [`is_clean`](Self::is_clean).
     pub fn was_wanted(&self) -> bool {
-        self.gave_up.is_none() && matches!(self.exit, Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_))
+        self.gave_up.is_none()
+            && self.refused.is_none()
+            && matches!(self.exit, Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_))
     }
 
     /// The report, or an error if the end was not [clean](Self::is_clean): for a `main` that exits non-zero then.
@@ -207,6 +234,9 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(caller) = &self.refused {
+            return write!(f, "goes on: `{caller}` would end with it, and cannot wait for that");
+        }
         if let Some(gave_up) = &self.gave_up {
             write!(f, "{gave_up}; ")?;
         }

@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use crate::current;
 use crate::dead::DeadLetters;
 use crate::dependencies::Graph;
-use crate::directory::{Entry, Kind, LookupError};
+use crate::directory::{Entry, Kind};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::hook;
 use crate::incarnation::failure;
 use crate::log::line;
+use crate::lookup::LookupError;
 use crate::rulebook::Rulebook;
 use crate::runtime;
 use crate::service::Ignore;
@@ -144,8 +145,8 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages. If there is a path that ends with this one, the error
-    /// names it.
+    /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
+    /// may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.world.directory.find_full(path)
     }
@@ -295,8 +296,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages. If there is a path that ends with this one, the error
-    /// names it.
+    /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
+    /// may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.world.directory.find_full(path)
     }
@@ -305,6 +306,26 @@ impl Directory {
     /// after the other.
     pub fn entries(&self) -> Vec<Entry> {
         self.world.directory.entries()
+    }
+
+    /// Those that pass the filter, in the order of the paths. Nothing else is read, and nothing else is sorted.
+    ///
+    /// ```
+    /// # use regrow::{Kind, State, Supervisor, testing::Journal};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// # let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await?;
+    /// let services = tree.directory().entries_where(|_path, kind| kind == Kind::Service);
+    /// assert_eq!(&*services[0].path, "app/a");
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn entries_where(&self, filter: impl FnMut(&str, Kind) -> bool) -> Vec<Entry> {
+        self.world.directory.entries_where(filter)
+    }
+
+    /// What has this path and everything below it, in the order of the paths. Nothing else is read, and nothing else is
+    /// sorted.
+    pub fn entries_below(&self, path: &str) -> Vec<Entry> {
+        self.world.directory.entries_below(path)
     }
 
     /// The line of one path.

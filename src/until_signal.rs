@@ -245,14 +245,14 @@ fn verdict(report: ShutdownReport) -> Result<ShutdownReport, RunError> {
     let (path, took_ms) = (&report.path, millis(report.took));
     let (kind, text) = (report.exit.kind(), &report.exit);
     if report.is_clean() {
-        line!(INFO, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms }, "tree ended");
+        line!(INFO, { path = %path, exit.kind = %kind, exit.text = %one_line(text), took_ms }, "tree ended");
         return Ok(report);
     }
     if report.was_wanted() {
-        line!(WARN, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, but not as asked");
+        line!(WARN, { path = %path, exit.kind = %kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, but not as asked");
         return Ok(report);
     }
-    line!(ERROR, { path = %path, exit.kind = kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, and should not have");
+    line!(ERROR, { path = %path, exit.kind = %kind, exit.text = %one_line(text), took_ms, report = %one_line(&report) }, "tree ended, and should not have");
     Err(RunError::Ended(UncleanEnd::new(report)))
 }
 

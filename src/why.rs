@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
 
-use crate::directory::LookupError;
 use crate::gave_up::GaveUp;
+use crate::lookup::LookupError;
 use crate::room::LONG;
 use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
@@ -125,14 +125,14 @@ impl Why {
 
 impl World {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
-        let not_found = || LookupError::NotFound { path: path.into() };
+        let not_found = || LookupError::not_found(&self.directory, path);
         let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
         let known = self.why_by_its_supervisor(path, slot.status()).await?;
         Ok(Why { waits_for_room: room_wait(&*slot), ..known })
     }
 
     async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: Status) -> Result<Why, LookupError> {
-        let not_found = || LookupError::NotFound { path: path.into() };
+        let not_found = || LookupError::not_found(&self.directory, path);
         let Some((scope, name)) = path.rsplit_once('/') else {
             return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
         };

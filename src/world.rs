@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use crate::call::Fate;
 use crate::dead::{DeadReason, Graves};
 use crate::dependencies::InForce;
-use crate::directory::{Directory, Facet, Kind, LookupError};
+use crate::directory::{Directory, Facet, Kind};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
+use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::readiness::Required;
 use crate::rulebook::Rulebook;
@@ -115,7 +116,7 @@ impl World {
     }
 
     fn any_supervisor(self: &Arc<Self>, path: &str, asked: Kind) -> Result<(SupervisorHandle, Facet), LookupError> {
-        let listed = self.directory.get(path).ok_or_else(|| LookupError::NotFound { path: path.into() })?;
+        let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
         if listed.kind != asked {
             return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
         }

@@ -220,6 +220,32 @@ async fn without_its_dependency_one_goes_on_and_one_fails_if_that_is_said() {
     tree.shutdown().await;
 }
 
+/// Found by reading: without a delay, and with a budget that never ends it, the start failed again each millisecond.
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_without_its_dependency_and_may_do_so_for_ever_is_not_tried_all_the_time() {
+    let journal = Journal::new();
+    let fails = Policy::default().depends_on(["db"]).on_dependency_gone(DependencyGone::Fail);
+    let tree = Supervisor::one_for_one("app")
+        .budget(Intensity::unlimited())
+        .child(journal.probe("db").restart(Restart::Transient))
+        .child(on(&journal, "fails", fails))
+        .start();
+    let tree = tree.await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    app.terminate_child("db").await.unwrap();
+    let mut events = tree.events();
+    probe(&tree, "app/fails").kill().unwrap();
+    sleep(SEC).await;
+    let mut starts = 0;
+    while let Some(event) = events.try_next() {
+        starts += u32::from(matches!(event.unwrap().kind, EventKind::DependencyGone { .. }));
+    }
+    assert!((5..=12).contains(&starts), "{starts} starts failed within a second");
+    app.restart_child("db").await.unwrap();
+    up(&tree, "app/fails", 2).await;
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn dependents_of_what_is_parked_are_parked_as_long_near_and_far() {
     let journal = Journal::new();

@@ -97,13 +97,22 @@ async fn a_supervisor_of_another_kind_says_what_it_is() {
         assert!(matches!(error, LookupError::WrongKind { .. }), "{error:?}");
         error.to_string()
     };
-    assert_eq!(said(tree.dynamic("app/sup").unwrap_err()), "`app/sup` is a supervisor, not a dynamic supervisor");
-    assert_eq!(said(tree.supervisor("app/pool").unwrap_err()), "`app/pool` is a dynamic supervisor, not a supervisor");
-    assert_eq!(said(tree.dynamic("app/sup/a").unwrap_err()), "`app/sup/a` is a service, not a dynamic supervisor");
+    assert_eq!(
+        said(tree.dynamic("app/sup").unwrap_err()),
+        "`app/sup` is a supervisor, not a dynamic supervisor: find it with `supervisor`"
+    );
+    assert_eq!(
+        said(tree.supervisor("app/pool").unwrap_err()),
+        "`app/pool` is a dynamic supervisor, not a supervisor: find it with `dynamic`"
+    );
+    assert_eq!(
+        said(tree.dynamic("app/sup/a").unwrap_err()),
+        "`app/sup/a` is a service, not a dynamic supervisor: find it with `lookup`"
+    );
     let error = said(tree.partitions::<ProbeMsg>("app/pool").unwrap_err());
-    assert_eq!(error, "`app/pool` is a dynamic supervisor, not a partitioned supervisor");
+    assert_eq!(error, "`app/pool` is a dynamic supervisor, not a partitioned supervisor: find it with `dynamic`");
     let none = tree.dynamic("app/nothing").unwrap_err();
-    assert!(matches!(&none, LookupError::NotFound { path } if &**path == "app/nothing"), "{none:?}");
+    assert!(matches!(&none, LookupError::NoChild { path, .. } if &**path == "app/nothing"), "{none:?}");
     tree.shutdown().await;
 }
 

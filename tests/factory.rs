@@ -122,7 +122,8 @@ async fn a_name_is_looked_up_beside_then_above_then_as_a_full_path() {
     assert_eq!(finds("/app/beside").await.unwrap(), "app/beside");
     assert_eq!(finds("worker").await.unwrap(), "app/shop/worker", "itself");
     assert_eq!(finds("/beside").await.unwrap_err(), "nothing is named `beside` in this tree");
-    assert_eq!(finds("below").await.unwrap_err(), "nothing is named `below` in this tree");
+    let nowhere = "nothing is named `below` in this tree: `app/shop` has no child `below`";
+    assert_eq!(finds("below").await.unwrap_err(), nowhere);
 }
 
 #[tokio::test]

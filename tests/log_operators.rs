@@ -56,7 +56,7 @@ async fn a_text_of_the_users_stays_in_its_line() {
     let lines = log.take();
     assert!(lines.iter().all(|line| !line.contains(char::is_control)), "{lines:#?}");
     let told = lines.iter().filter(|line| line.contains(r"failed: a\nb \u{1b}[31mred"));
-    assert_eq!(told.count(), 2, "the exit and the end of the supervisor: {lines:#?}");
+    assert_eq!(told.count(), 3, "the exit, and the ends of the supervisor and of the tree: {lines:#?}");
 }
 
 // A job that was done read like one that a rule had put down for good.

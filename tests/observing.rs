@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Gate, probe, stands, up};
+use common::{Gate, SEC, probe, stands, up};
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
 use regrow::{Child, Context, Handle, Inbox, Intensity, Kind, LookupError, Restart, State, Supervisor};
@@ -65,10 +65,18 @@ async fn everything_is_listed_with_its_kind_its_status_and_its_messages() {
 async fn a_lookup_that_finds_nothing_says_what_was_asked_for() {
     let journal = Journal::new();
     let tree = Supervisor::one_for_one("app").child(journal.probe("a")).start().await.unwrap();
-    for path in ["/app/a", "app/", "app/a/", "app//a", "", "app/b"] {
+    for (path, why) in [
+        ("/app/a", ""),
+        ("", ""),
+        ("shop", ""),
+        ("app/", ": `app` has no child ``"),
+        ("app//a", ": `app` has no child ``"),
+        ("app/b", ": `app` has no child `b`"),
+        ("app/a/", ": `app/a` is a service, and has no children"),
+        ("app/a/b/c", ": `app/a` is a service, and has no children"),
+    ] {
         let error = tree.lookup::<ProbeMsg>(path).unwrap_err();
-        assert_eq!(error, LookupError::NotFound { path: path.into() });
-        assert_eq!(error.to_string(), format!("nothing is named `{path}` in this tree"));
+        assert_eq!(error.to_string(), format!("nothing is named `{path}` in this tree{why}"));
     }
     for error in [tree.lookup::<ProbeMsg>("a").unwrap_err(), tree.directory().lookup::<ProbeMsg>("a").unwrap_err()] {
         assert_eq!(error, LookupError::NotFullPath { path: "a".into(), meant: "app/a".into() });
@@ -90,8 +98,8 @@ async fn a_lookup_with_the_wrong_messages_names_both_types() {
         "`app/a` takes messages of type `regrow::testing::ProbeMsg`, not `alloc::string::String`"
     );
     let error = tree.lookup::<ProbeMsg>("app").unwrap_err();
-    assert!(matches!(error, LookupError::WrongType { .. }), "a supervisor takes none");
-    assert_eq!(error.to_string(), "`app` is a supervisor or a task, and takes no messages");
+    assert!(matches!(error, LookupError::TakesNoMessages { found: Kind::Supervisor, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "`app` is a supervisor, and takes no messages: find it with `supervisor`");
     tree.shutdown().await;
 }
 
@@ -128,10 +136,20 @@ async fn a_service_finds_the_nearest_of_that_name() {
     }
     for name in ["nobody", "/x", "/sub/x", ""] {
         let error = found_from(&tree, "app/sub/deep/me", name).await.unwrap_err();
-        assert!(matches!(error, LookupError::NotFound { .. }), "{name}: {error}");
+        let is_relative = !name.starts_with('/');
+        assert!(is_relative || !matches!(error, LookupError::NotFullPath { .. }), "{name}: {error}");
+        assert!(error.to_string().starts_with("nothing is named `"), "{name}: {error}");
     }
+    let error = found_from(&tree, "app/sub/deep/me", "mee").await.unwrap_err();
+    let said =
+        "nothing is named `mee` in this tree: `app/sub/deep` has no child `mee`; did you mean `app/sub/deep/me`?";
+    assert_eq!(error.to_string(), said);
+    // Further up.
+    let error = found_from(&tree, "app/sub/deep/me", "subb/x").await.unwrap_err();
+    let said = "nothing is named `subb/x` in this tree: `app` has no child `subb`; did you mean `app/sub`?";
+    assert_eq!(error.to_string(), said);
     let error = found_from(&tree, "app/sub/deep/me", "deep").await.unwrap_err();
-    assert!(matches!(error, LookupError::WrongType { .. }), "{error}");
+    assert!(matches!(error, LookupError::TakesNoMessages { .. }), "{error}");
     tree.shutdown().await;
 }
 
@@ -196,4 +214,33 @@ async fn a_watch_sees_where_a_child_stands_and_its_supervisor_too() {
         assert_eq!(status.generation, 1);
     }
     tree.shutdown().await;
+}
+
+/// The next item, as a function that knows nothing but `Stream` takes it.
+async fn next_of<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|cx| std::pin::Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_a_stream_and_none_is_lost_by_one_who_stops_waiting() {
+    let journal = Journal::new();
+    let tree = Supervisor::one_for_one("app").intensity(9, SEC).child(journal.probe("a")).start().await.unwrap();
+    let mut events = tree.events();
+    assert!(events.try_next().is_none());
+    // It waits, and stops waiting.
+    assert!(tokio::time::timeout(SEC, next_of(&mut events)).await.is_err());
+    assert!(tokio::time::timeout(SEC, events.next()).await.is_err());
+    assert!(events.try_next().is_none());
+    tree.kill("app/a").unwrap();
+    up(&tree, "app/a", 2).await;
+    let exited = events.try_next().unwrap().unwrap();
+    assert_eq!(exited.to_string(), "app/a#1 exited: killed");
+    assert_eq!(next_of(&mut events).await.unwrap().unwrap().to_string(), "app/a#2 started");
+    tree.shutdown().await;
+    let mut last = None;
+    while let Some(event) = next_of(&mut events).await {
+        last = Some(event.unwrap().to_string());
+    }
+    assert_eq!(last.as_deref(), Some("app/a#2 exited: shutdown"));
+    assert!(events.next().await.is_none() && events.try_next().is_none());
 }

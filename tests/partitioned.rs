@@ -144,9 +144,12 @@ async fn a_look_up_with_the_wrong_type_or_of_something_else_says_so() {
     assert!(matches!(&error, LookupError::WrongType { path, .. } if &**path == "app/cache"), "{error:?}");
     assert_eq!(error.to_string(), "`app/cache` takes messages of type `regrow::testing::ProbeMsg`, not `u32`");
     let error = tree.partitions::<ProbeMsg>("app").unwrap_err();
-    assert_eq!(error.to_string(), "`app` is a supervisor, not a partitioned supervisor");
+    assert_eq!(error.to_string(), "`app` is a supervisor, not a partitioned supervisor: find it with `supervisor`");
     let error = tree.supervisor("app/cache").unwrap_err();
-    assert_eq!(error.to_string(), "`app/cache` is a partitioned supervisor, not a supervisor");
+    assert_eq!(
+        error.to_string(),
+        "`app/cache` is a partitioned supervisor, not a supervisor: find it with `partitions`"
+    );
     assert!(matches!(tree.partitions::<ProbeMsg>("cache"), Err(LookupError::NotFound { .. })));
     tree.shutdown().await;
 }

@@ -91,9 +91,23 @@ async fn a_file_that_is_replaced_by_deleting_it_first_is_not_told_of_as_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_empty_and_stays_so_is_meant() {
+async fn a_file_that_is_empty_and_stays_so_is_refused() {
     let mut case = following(TEXT).await;
-    fs::write(&case.file, "").unwrap();
+    for empty in ["", "  \n\n"] {
+        fs::write(&case.file, empty).unwrap();
+        case.is_silent_for(1900 * MS).await;
+        let answers = case.answers(SEC).await;
+        assert!(answers.len() == 1 && answers[0].contains("is empty, and the policies in force stay"), "{answers:#?}");
+        fs::write(&case.file, TEXT).unwrap();
+        assert_eq!(case.answers(3 * SEC).await, ["nothing has changed\n"]);
+    }
+    case.tree.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_in_which_a_comment_is_left_takes_every_policy_back() {
+    let mut case = following(TEXT).await;
+    fs::write(&case.file, "# none\n").unwrap();
     case.is_silent_for(1900 * MS).await;
     let answers = case.answers(SEC).await;
     assert!(answers.len() == 1 && answers[0].contains("`app/a` delay: 1ms, "), "{answers:#?}");

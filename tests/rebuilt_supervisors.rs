@@ -101,7 +101,7 @@ async fn children_that_vanish_are_gone_and_new_ones_are_there() {
     soon("the call", waiting).await.unwrap_err();
     let paths: Vec<_> = tree.directory().entries().into_iter().map(|entry| entry.path).collect();
     assert_eq!(paths.iter().map(|path| &**path).collect::<Vec<_>>(), ["app", "app/sub", "app/sub/c"]);
-    assert!(matches!(tree.lookup::<ProbeMsg>("app/sub/a"), Err(LookupError::NotFound { .. })));
+    assert!(matches!(tree.lookup::<ProbeMsg>("app/sub/a"), Err(LookupError::NoChild { .. })));
 
     // One that comes back after it was gone is another one: the old handle does not know it.
     tree.kill("app/sub").unwrap();

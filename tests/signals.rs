@@ -128,7 +128,7 @@ mod tests {
             "INFO regrow: signal received path=shop signal=\"SIGTERM\"",
             "INFO regrow: stopping path=shop children=2",
             "child took long to stop path=shop/slow",
-            "INFO regrow: tree ended path=shop exit.kind=\"shutdown\"",
+            "INFO regrow: tree ended path=shop exit.kind=shutdown",
             "report: ended (shutdown) after 1.",
         ]);
         program.never_said("took long to stop path=shop/quick");

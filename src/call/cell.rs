@@ -44,7 +44,7 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Answers the call. `false` when nobody waits any more: the caller is gone, its time was up, a copy of this has
+    /// Answers the call. `false` if no caller waits any more: the caller is gone, its time was up, a copy of this has
     /// answered before, or this incarnation was abandoned and may not answer.
     pub fn send(mut self, value: T) -> bool {
         if current::is(|port| port.is_fenced()) {
@@ -58,7 +58,7 @@ impl<T> Reply<T> {
         self.cell.as_ref().map(|cell| (cell.erase)(cell.clone()))
     }
 
-    /// Whether somebody still waits for the answer. Long work can be left undone when not.
+    /// Whether a caller still waits for the answer. Long work can be left undone if none does.
     pub fn is_wanted(&self) -> bool {
         self.cell.as_ref().is_some_and(|cell| {
             let state = lock(&cell.state);
@@ -97,7 +97,7 @@ impl<T> Drop for Reply<T> {
                     state.reply_dropped = true;
                     return;
                 }
-                // It has been handed on already, to somebody quicker than the handler.
+                // The reply has been handed on already, to a service that was quicker than the handler.
                 _ => {}
             }
         }
@@ -105,7 +105,7 @@ impl<T> Drop for Reply<T> {
             Some(exit) => {
                 cell.settle(Outcome::Crashed(exit));
             }
-            // Whoever has it now may be about to crash, and drop it because of that.
+            // The code that has the reply now may be about to crash, and drop it because of that.
             None if current::adopt(|| (cell.erase)(cell.clone())) => {}
             None => {
                 cell.settle(Outcome::Unanswered);
@@ -145,7 +145,7 @@ pub(crate) trait Fate: Send + Sync {
     fn reserve_return(&self) -> bool;
     /// The number of the supervisor of the incarnation that calls; 0 where it is none.
     fn caller(&self) -> usize;
-    /// The message left the mailbox, is nobody's call any more, and never ran. Told without a lock.
+    /// The message left the mailbox, belongs to no call any more, and never ran. Told without a lock.
     fn shed(&self) {}
     /// Whether an answer is still waited for.
     fn is_open(&self) -> bool;
@@ -164,7 +164,7 @@ struct Cell<T> {
     state: Mutex<State<T>>,
     /// `QUEUED`, `DEFERRED`, or the address of the port of the incarnation that has it in hand, and outlives that.
     stage: AtomicUsize,
-    /// An outcome is there, or nobody waits for one: nothing is left to be decided. Set under the lock.
+    /// An outcome is there, or no caller waits for one: nothing is left to be decided. Set under the lock.
     is_settled: AtomicBool,
     /// See [`Fate::caller`].
     caller: usize,
@@ -186,7 +186,7 @@ struct State<T> {
 }
 
 /// The address of no port.
-const NOBODY: usize = 0;
+const NO_PORT: usize = 0;
 
 const QUEUED: usize = 0;
 /// The handler is done and the reply is still somewhere.
@@ -215,7 +215,7 @@ impl<T: Send + 'static> Cell<T> {
             crashed_before: None,
             reply_dropped: false,
             caller_gone: false,
-            awaited_by: NOBODY,
+            awaited_by: NO_PORT,
             outcome: None,
             waker: None,
         };
@@ -226,7 +226,7 @@ impl<T: Send + 'static> Cell<T> {
 }
 
 impl<T> Cell<T> {
-    /// Invariant 1. `false` when it came too late, or nobody waits.
+    /// Invariant 1. `false` if it came too late, or no caller waits.
     fn settle(&self, outcome: Outcome<T>) -> bool {
         let (waker, refused) = {
             let mut state = lock(&self.state);
@@ -363,7 +363,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
         let mut state = lock(&self.cell.state);
         if let None | Some(Outcome::Returning) = state.outcome {
-            state.awaited_by = current::lent(|port| address(port)).unwrap_or(NOBODY);
+            state.awaited_by = current::lent(|port| address(port)).unwrap_or(NO_PORT);
             let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
             let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
             drop(state);

@@ -1,5 +1,6 @@
 //! How each kind of child is described.
 
+mod function;
 mod service;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
 use crate::supervisor::recipe::SupervisorRecipe;
+pub use function::{ServiceFn, TaskFn};
 pub use service::{ServiceChild, TaskChild};
 
 /// A child of a [`Supervisor`], of any kind. The functions here describe one; [`Supervisor::child`] takes it.
@@ -115,6 +117,31 @@ impl Child {
         Self::service(name, move |ctx| factory(captured.clone(), ctx))
     }
 
+    /// As [`service`](Self::service), with a plain `async fn` for a factory: it may take no context, and its error may be of
+    /// any type that converts into `anyhow::Error`.
+    ///
+    /// A closure needs the types of its argument and of its error spelled out here, so closures belong in
+    /// [`service`](Self::service), which knows them: `|ctx| async { Ok(Cache::open(ctx).await?) }`.
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, Service};
+    /// # use std::{fs::File, io};
+    /// struct Journal { file: File }
+    /// # impl Service for Journal { type Msg = String; async fn handle(&mut self, _: String, _: &mut Context<Self>) -> anyhow::Result<()> { Ok(()) } }
+    ///
+    /// async fn open() -> io::Result<Journal> {
+    ///     Ok(Journal { file: File::create("journal.txt")? })
+    /// }
+    ///
+    /// let journal = Child::service_fn("journal", open);
+    /// ```
+    pub fn service_fn<S, Args>(name: impl Into<Arc<str>>, factory: impl ServiceFn<S, Args>) -> ServiceChild<S::Msg>
+    where
+        S: Service,
+    {
+        Self::service(name, move |ctx| factory.build(ctx))
+    }
+
     /// A task: a future that takes no messages. It is up at once, ended normally when the future returns `Ok`, and
     /// transient unless told otherwise.
     ///
@@ -131,6 +158,42 @@ impl Child {
             birth.live(OnKill::Drop, Box::pin(body))
         });
         TaskChild { child: child.restart_by_default(Restart::Transient) }
+    }
+
+    /// As [`task`](Self::task), with a value that each life is given a clone of.
+    ///
+    /// ```
+    /// # use regrow::Child;
+    /// # #[derive(Clone)] struct Api; impl Api { async fn poll(&self) -> anyhow::Result<()> { Ok(()) } }
+    /// # let api = Api;
+    /// let poller = Child::task_with("poller", api, |api, _ctx| async move { api.poll().await });
+    /// ```
+    pub fn task_with<C, F, Fut>(name: impl Into<Arc<str>>, captured: C, work: F) -> TaskChild
+    where
+        C: Clone + Send + Sync + 'static,
+        F: Fn(C, TaskContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        Self::task(name, move |ctx| work(captured.clone(), ctx))
+    }
+
+    /// As [`task`](Self::task), with a plain `async fn`: it may take no context, and may return nothing, or an error of any
+    /// type that converts into `anyhow::Error`.
+    ///
+    /// A closure needs the types of its argument and of its error spelled out here, so closures belong in
+    /// [`task`](Self::task), which knows them: `|ctx| async { Ok(sweep(ctx).await?) }`.
+    ///
+    /// ```
+    /// # use regrow::Child;
+    /// # use std::io;
+    /// async fn sweep() -> io::Result<()> {
+    ///     std::fs::remove_dir_all("cache")
+    /// }
+    ///
+    /// let sweeper = Child::task_fn("sweeper", sweep);
+    /// ```
+    pub fn task_fn<Args>(name: impl Into<Arc<str>>, work: impl TaskFn<Args>) -> TaskChild {
+        Self::task(name, move |ctx| work.run(ctx))
     }
 
     /// A service that owns an OS thread and iterates its mailbox; `work` runs anew for every incarnation.
@@ -159,6 +222,28 @@ impl Child {
             let body = thread::live(inner.clone(), work.clone(), redelivery);
             birth.live(OnKill::Tell, Box::pin(body))
         })
+    }
+
+    /// As [`thread`](Self::thread), with a value that each life is given a clone of.
+    ///
+    /// ```
+    /// # use regrow::{Child, Inbox};
+    /// # let salt = String::new();
+    /// let hasher = Child::thread_with("hasher", salt, |salt, inbox: Inbox<Vec<u8>>| {
+    ///     for block in inbox {
+    ///         // long, blocking work
+    ///         # drop((&salt, block));
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn thread_with<M, C, F>(name: impl Into<Arc<str>>, captured: C, work: F) -> ServiceChild<M>
+    where
+        M: Send + 'static,
+        C: Clone + Send + Sync + 'static,
+        F: Fn(C, Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        Self::thread(name, move |inbox| work(captured.clone(), inbox))
     }
 
     /// Any `ractor::Actor`, built by `build` for every incarnation and reached through a [`Handle`](crate::Handle) like

@@ -209,8 +209,11 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
-    /// threads and actors end without it.
+    /// Before a planned stop, what is queued at the moment of the order is still handled, within the shutdown time. A service
+    /// only; threads and actors end without it.
+    ///
+    /// What comes after the order is refused ([`Stopping`](crate::Refusal::Stopping)) if nothing starts the service again by
+    /// itself: it is terminated, or the tree ends. In any other stop, as that of a group, it waits for the next incarnation.
     pub fn drain(mut self) -> Self {
         self.drain = true;
         self

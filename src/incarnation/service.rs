@@ -18,7 +18,7 @@ use crate::incarnation::{End, failure, give_way, worst};
 use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
-use crate::slot::life::{Heed, Next};
+use crate::slot::life::{Heed, Next, Tenancy};
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
@@ -115,8 +115,8 @@ async fn pump<S: Service>(
     redelivery: Option<Redelivery<S::Msg>>,
 ) -> Exit {
     let inner = ctx.inner().clone();
-    // How many messages are still to be handled once a stop was asked for.
-    let mut last_ones = None;
+    // A stop was asked for, and what was queued then is still to be handled.
+    let mut is_draining = false;
     let mut in_a_row = 0;
     // Before it goes to sleep it looks once more, after everybody else: whoever it has just answered may have more, and
     // then nobody has to wake it.
@@ -126,7 +126,7 @@ async fn pump<S: Service>(
     #[cfg(feature = "chaos")]
     let (mut is_known, mut repeats) = (false, false);
     loop {
-        let heed = if last_ones.is_some() { Heed::Force } else { Heed::Everything };
+        let heed = if is_draining { Heed::Force } else { Heed::Everything };
         #[cfg(feature = "chaos")]
         let heed = if is_known && heed == Heed::Everything { Heed::Orders } else { heed };
         let next = std::future::poll_fn(|cx| {
@@ -140,7 +140,7 @@ async fn pump<S: Service>(
                 return Poll::Pending;
             }
             match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
-                Poll::Pending if last_ones.is_some() => Poll::Ready(None),
+                Poll::Pending if is_draining => Poll::Ready(None),
                 Poll::Pending if !rest => {
                     rest = true;
                     in_a_row = 0;
@@ -167,14 +167,13 @@ async fn pump<S: Service>(
                 continue;
             }
             Some(Next::Signal) => match signal(&inner) {
-                Exit::Shutdown if drain && last_ones.is_none() => {
-                    last_ones = Some(inner.slot.queued());
+                Exit::Shutdown if drain && !is_draining => {
+                    is_draining = true;
+                    // The supervisor has done so with its order. Here for orders that come another way.
+                    inner.slot.begin_to_drain(&inner.port);
                     #[cfg(feature = "chaos")]
                     {
                         (is_known, repeats) = (false, false);
-                    }
-                    if last_ones == Some(0) {
-                        return Exit::Shutdown;
                     }
                     continue;
                 }
@@ -222,13 +221,6 @@ async fn pump<S: Service>(
             Ok(Ok(())) => current::settle_orphans(None),
             Ok(Err(error)) => return failure(error),
             Err(panic) => return Exit::Panicked(panic),
-        }
-        if let Some(left) = &mut last_ones {
-            *left -= 1;
-            if *left == 0 {
-                inner.slot.finish(&inner.port);
-                return Exit::Shutdown;
-            }
         }
     }
 }

@@ -24,14 +24,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use regrow_supervisors::Exit;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{Dispatch, Level, dispatcher};
 
+use regrow_supervisors::Exit;
+
 use crate::dead::{DeadReason, Notice};
 use crate::event::{Event, EventKind};
+use crate::shutdown::ShutdownReport;
 use crate::sync::lock;
 pub(crate) use backtraces::Backtraces;
 use limiter::{Held, Limiter, Tale, Topic, Verdict};
@@ -207,12 +209,13 @@ impl Log {
         line!(INFO, { path = %path, start_ms = millis(time) }, "tree is up");
     }
 
-    /// The root has ended. An error tells more where the end was not wanted.
-    pub(crate) fn tree_ended(&self, path: &str, exit: &Exit, was_up: bool) {
-        if exit.is_abnormal() {
-            line!(WARN, { path = %path, exit.kind = %exit.kind(), exit.text = %one_line(exit), was_up }, "tree is over");
+    /// The root has ended. An end that was not clean is a warning, which says how the tree ended.
+    pub(crate) fn tree_ended(&self, report: &ShutdownReport, was_up: bool) {
+        let (path, kind, text) = (&report.path, report.exit.kind(), one_line(&report.exit));
+        if report.is_clean() {
+            line!(INFO, { path = %path, exit.kind = %kind, exit.text = %text, was_up }, "tree is over");
         } else {
-            line!(INFO, { path = %path, exit.kind = %exit.kind(), exit.text = %one_line(exit), was_up }, "tree is over");
+            line!(WARN, { path = %path, exit.kind = %kind, exit.text = %text, was_up, report = %one_line(report) }, "tree is over");
         }
     }
 

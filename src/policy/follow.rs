@@ -119,7 +119,8 @@ impl Tree {
     /// there for `look_every`, and for 250 ms at least; one that looks as if a writer had been interrupted (no setting at
     /// all, cut off, within a line) for 2 s. Replacing the file by renaming another one is never seen half done.
     ///
-    /// A text that is refused, a file that is missing, and one that does not answer change nothing; the next text counts. The
+    /// A text that is refused, a file that is missing, and one that does not answer change nothing; the next text counts. An
+    /// empty file is refused as well while policies are in force: to take all of them back, leave a comment in the file. The
     /// file is read and checked off the runtime's threads, and a file system that hangs holds up none of them. Only regular
     /// files can be followed; symbolic links are, at each look.
     ///
@@ -236,7 +237,10 @@ fn in_force(world: &Weak<World>) -> Option<bool> {
 /// Checks and applies what was seen. None when the tree is over.
 async fn take(world: &Weak<World>, path: &Path, seen: Seen) -> Option<Result<Applied, ReloadError>> {
     let name: Arc<str> = path.display().to_string().into();
+    let is_something_in_force = in_force(world)?;
     let read = spawn_blocking(move || match seen {
+        // Left by a writer that was interrupted, or by a disk that is full. What is meant to say nothing can say so.
+        Seen::Bytes(bytes) if is_something_in_force && bytes.trim_ascii().is_empty() => Err(Policies::emptied(&name)),
         Seen::Bytes(bytes) => Policies::parse_bytes(&bytes, name).and_then(|policies| policies.with_environment()),
         Seen::Unreadable(why) => Err(Policies::unreadable(&name, &why)),
     });

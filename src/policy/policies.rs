@@ -86,6 +86,13 @@ impl Policies {
         PolicyFileErrors::new(vec![Problem::whole(format!("cannot read {name}: {}", lower(why)))])
     }
 
+    /// The answer to a file in which nothing is left.
+    pub(crate) fn emptied(name: &str) -> PolicyFileErrors {
+        let problem = Problem::whole(format!("{name} is empty, and the policies in force stay"));
+        let advice = "write the file again; to take every policy back, leave a comment in it";
+        PolicyFileErrors::new(vec![problem.help(advice)])
+    }
+
     /// With what these variables of an environment say: of each [class](crate::policy::Class) the last layer. Only `REGROW_POLICY` and
     /// `REGROW_DEFAULTS_FIELD` are looked at.
     ///

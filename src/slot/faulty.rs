@@ -56,7 +56,7 @@ impl<M: Send + 'static> Slot<M> {
         let mut front = lock(&self.front);
         // One that is redelivered keeps its place, and a copy: they are known by that.
         if front.is_owned_by(port) && !front.tries.have_begun() && !front.copy_waits {
-            if front.batch.len() < 2 {
+            if front.batch.len() < 2 && !front.is_draining {
                 let mut back = lock(&self.back);
                 let queue = std::mem::take(&mut back.queue);
                 front.batch.extend(queue);

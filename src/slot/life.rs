@@ -59,7 +59,7 @@ impl<M: Send + 'static> Slot<M> {
         let next = if is_heeded || !front.is_owned_by(port) {
             Poll::Ready(Next::Signal)
         } else {
-            if front.batch.is_empty() {
+            if front.batch.is_empty() && !front.is_draining {
                 let mut back = lock(&self.back);
                 std::mem::swap(&mut front.batch, &mut back.queue);
                 back.idle = rest && front.batch.is_empty();
@@ -123,12 +123,6 @@ impl<M: Send + 'static> Slot<M> {
             world.infirmary.say(what(self.path(), Arc::downgrade(port)));
         }
     }
-
-    /// How many messages wait.
-    pub(crate) fn queued(&self) -> usize {
-        let front = lock(&self.front);
-        front.batch.len() + lock(&self.back).queue.len()
-    }
 }
 
 /// The part of a tenancy that does not depend on the type of message.
@@ -139,6 +133,8 @@ pub(crate) trait Tenancy: Send + Sync {
     fn vacant(&self) -> &Notify;
     /// Who lives here.
     fn tenant(&self) -> Option<Arc<Port>>;
+    /// The incarnation is being stopped: what is queued now is what it still handles. Only the first call counts.
+    fn begin_to_drain(&self, port: &Arc<Port>);
     /// The incarnation is up: its generation.
     fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64;
     /// The incarnation is ready; `false` when it is not the present one, or is not up.
@@ -174,6 +170,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             front.owner = Some(port.clone());
             let mut back = lock(&self.back);
             back.attempts += 1;
+            front.is_draining = false;
             back.bar = None;
             back.completion = None;
             back.control = Some(Control::Port(port.clone()));
@@ -210,6 +207,17 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
 
     fn tenant(&self) -> Option<Arc<Port>> {
         lock(&self.front).owner.clone()
+    }
+
+    fn begin_to_drain(&self, port: &Arc<Port>) {
+        let mut front = lock(&self.front);
+        if !front.is_owned_by(port) || front.is_draining {
+            return;
+        }
+        front.is_draining = true;
+        let mut back = lock(&self.back);
+        front.batch.append(&mut back.queue);
+        self.front_len.store(front.batch.len(), Ordering::Release);
     }
 
     fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64 {

@@ -47,6 +47,8 @@ pub(crate) struct Front<M> {
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
     pub(crate) deferred: Vec<Weak<dyn Fate>>,
+    /// The batch is what a stop leaves to be handled: no later message joins it.
+    pub(crate) is_draining: bool,
     /// Senders that found no room, and wait for it.
     pub(crate) line: Line<M>,
     /// At the head, or behind what is redelivered, is a copy that chaos made.
@@ -107,6 +109,7 @@ impl<M> Front<M> {
             tries: Tries::default(),
             owner: None,
             deferred: Vec::new(),
+            is_draining: false,
             line: Line::new(),
             #[cfg(feature = "chaos")]
             copy_waits: false,

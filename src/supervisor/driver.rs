@@ -25,6 +25,7 @@ use crate::gave_up::GaveUp;
 use crate::layer::Group;
 use crate::log::{self, Aside};
 use crate::readiness::Counts;
+use crate::shutdown::ShutdownReport;
 use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::configure;
@@ -438,6 +439,8 @@ impl Driver {
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
                     entry.asked_at = Some(self.world.now());
+                    // Before the order: what comes behind it is not part of the drain.
+                    entry.begin_to_drain(self.world.is_ending());
                     match &entry.control {
                         Some(control) => control.stop(&Exit::Shutdown),
                         None => self.leave_line(attempt, Exit::Shutdown),
@@ -537,7 +540,8 @@ impl Driver {
         }
         if self.parent.is_tree() {
             self.world.end();
-            self.world.log.tree_ended(&self.plan.path, &exit, self.parent.was_up());
+            let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.world.ending.notes());
+            self.world.log.tree_ended(&report, self.parent.was_up());
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

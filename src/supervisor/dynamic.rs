@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use regrow_supervisors::{ChildSpec, Exit, Intensity};
 
 use crate::child::Child;
-use crate::directory::LookupError;
 use crate::handle::Handle;
+use crate::lookup::LookupError;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
@@ -272,7 +272,8 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), a supervisor that is not running, or [`ToItself`](ManageError::ToItself) if code of
+    /// the child, or of one below it, waits for this. Nothing is stopped then.
     pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
         self.handle.terminate_child(name).await
     }

@@ -125,6 +125,16 @@ impl Entry {
         }
     }
 
+    /// The present incarnation is about to be told to stop: if it drains, what it still handles is fixed here, and with
+    /// `is_for_good` its mailbox refuses what comes after.
+    pub(crate) fn begin_to_drain(&self, is_for_good: bool) {
+        let Some(port) = self.control.as_ref().and_then(Control::port).filter(|_| self.drain) else { return };
+        if is_for_good {
+            self.slot.dismiss();
+        }
+        self.slot.life().begin_to_drain(port);
+    }
+
     /// Remembers how the present attempt ended.
     pub(crate) fn ended(&mut self, exit: Exit) {
         self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);

@@ -121,9 +121,6 @@ impl Driver {
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
         entry.gave_up = None;
-        if entry.asked_at.is_some() && !entry.kind.is_supervisor() {
-            self.world.ending.killed(&entry.path);
-        }
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
             Some(Control::Port(port)) => {

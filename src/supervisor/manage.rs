@@ -10,10 +10,13 @@ use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Order, OrderE
 use tokio::sync::oneshot;
 
 use crate::child::Child;
+use crate::current;
 use crate::dependencies::Graph;
-use crate::directory::LookupError;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
+use crate::lookup::LookupError;
+use crate::port::Port;
+use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 #[cfg(feature = "policy")]
 use crate::supervisor::adopting::Configuration;
@@ -53,7 +56,8 @@ impl fmt::Debug for Ordered {
 /// A running supervisor, to be managed. Like any handle it is valid for ever and about the present incarnation.
 ///
 /// Orders are served in the order in which they and the exits of children come (OTP rule 72). A service may manage its
-/// own supervisor: nothing waits inside a supervisor, so nothing deadlocks.
+/// own supervisor: nothing waits inside a supervisor. An order by which the service would wait for its own end is refused
+/// ([`ManageError::ToItself`]).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -180,8 +184,10 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
+    /// [`NotFound`](ManageError::NotFound), a supervisor that is not running, or [`ToItself`](ManageError::ToItself) if code of
+    /// the child, or of one below it, waits for this: it would wait for its own end. Nothing is stopped then.
     pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
+        self.refuse_own_end(name)?;
         self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
     }
 
@@ -314,6 +320,9 @@ impl SupervisorHandle {
             }
             Order::Reconfigure(..) | Order::Limit { .. } | Order::Adjust(_) | Order::Read => None,
         };
+        if matches!(order, Order::StartChild(_) | Order::TerminateChild(_) | Order::RestartChild(_)) {
+            self.refuse_own_boot()?;
+        }
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result| {
             // Who gave the order may have stopped waiting for it.
@@ -324,6 +333,30 @@ impl SupervisorHandle {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.error(error, about.as_deref().unwrap_or_default())),
             Err(_) => Err(self.over()),
+        }
+    }
+
+    /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
+    fn refuse_own_boot(&self) -> Result<(), ManageError> {
+        let is_booting = self.slot.status().state == State::Starting;
+        let is_starting = || current::caller(|port| !port.is_up()) == Some(true);
+        match self.caller_within().filter(|_| is_booting && is_starting()) {
+            Some(caller) => Err(ManageError::Booting { path: self.path.clone(), caller }),
+            None => Ok(()),
+        }
+    }
+
+    /// The path of the incarnation whose code is about to wait, if that is below this supervisor.
+    pub(crate) fn caller_within(&self) -> Option<Arc<str>> {
+        caller_within(&self.world, &self.path)
+    }
+
+    /// Refuses an order that ends this child if code of its incarnation, or of one below it, is about to wait for that.
+    fn refuse_own_end(&self, name: &str) -> Result<(), ManageError> {
+        let path = self.child_path(name);
+        match caller_within(&self.world, &path) {
+            Some(caller) => Err(ManageError::ToItself { path, caller }),
+            None => Ok(()),
         }
     }
 
@@ -362,6 +395,15 @@ impl SupervisorHandle {
             _ => ManageError::WrongKind { path: self.path.clone() },
         }
     }
+}
+
+/// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
+pub(crate) fn caller_within(world: &Arc<World>, path: &str) -> Option<Arc<str>> {
+    let home = current::caller(Port::home).flatten()?;
+    let is_here = home.world().is_some_and(|other| Arc::ptr_eq(&other, world));
+    let caller = home.path();
+    let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    (is_here && is_within).then_some(caller)
 }
 
 impl fmt::Debug for SupervisorHandle {

@@ -145,6 +145,24 @@ pub enum ManageError {
         /// The values that it was given.
         asked: &'static str,
     },
+    /// The order would end the code that waits for it: a child was to be terminated from inside itself, or from below it.
+    /// Nothing was done. A service ends itself with [`Context::stop`](crate::Context::stop) or
+    /// [`exit`](crate::Context::exit); any other order can be given from a task that is not linked to an incarnation
+    /// (`tokio::spawn`).
+    ToItself {
+        /// What was to end.
+        path: Arc<str>,
+        /// The child whose code gave the order.
+        caller: Arc<str>,
+    },
+    /// The supervisor is booting, serves orders about children when that is done, and waits for the factory that gave this one.
+    /// Nothing was done. Give the order when the child is up, or from a task that is not linked to it (`tokio::spawn`).
+    Booting {
+        /// The supervisor.
+        path: Arc<str>,
+        /// The child whose factory gave the order.
+        caller: Arc<str>,
+    },
     /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
     NotRunning {
         /// The supervisor.
@@ -176,6 +194,18 @@ impl fmt::Display for ManageError {
             Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions"),
             Self::WrongTemplate { path, asked } => {
                 write!(f, "`{path}` has no template for values of type `{asked}` any more")
+            }
+            Self::ToItself { path, caller } if path == caller => {
+                write!(
+                    f,
+                    "`{path}` cannot wait for its own end: stop it with `ctx.stop()`, or give the order from outside"
+                )
+            }
+            Self::ToItself { path, caller } => {
+                write!(f, "`{caller}` would end with `{path}`, and cannot wait for that: give the order from outside")
+            }
+            Self::Booting { path, caller } => {
+                write!(f, "`{path}` boots, and waits for `{caller}`, whose factory cannot wait for it: order it later")
             }
             Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
         }

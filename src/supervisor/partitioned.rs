@@ -272,7 +272,8 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// # Errors
     ///
-    /// Zero partitions, more than [`PARTITIONS_MAX`], a new partition that does not start or is not wanted (those before it stay), or a supervisor that
+    /// Zero partitions, more than [`PARTITIONS_MAX`], [`ToItself`](ManageError::ToItself) if code of a partition that is to go
+    /// waits for this (nothing is changed then), a new partition that does not start or is not wanted (those before it stay), or a supervisor that
     /// is not running. [`len`](Self::len) tells how far it has come.
     ///
     /// # Panics
@@ -285,6 +286,7 @@ impl<M: Send + 'static> Partitions<M> {
         if partitions > PARTITIONS_MAX {
             return Err(StartError::TooManyPartitions { path: self.path().into(), partitions }.into());
         }
+        self.refuse_own_end(partitions)?;
         let ring = self.clone();
         match tokio::spawn(async move { ring.resize_to(partitions).await }).await {
             Ok(result) => result,
@@ -293,6 +295,17 @@ impl<M: Send + 'static> Partitions<M> {
                 Err(_) => Err(ManageError::NotRunning { path: self.path().into() }),
             },
         }
+    }
+
+    /// Refuses to wait to code of a partition that is to go, or that goes already because of another call.
+    fn refuse_own_end(&self, partitions: usize) -> Result<(), ManageError> {
+        let Some(caller) = self.handle.caller_within() else { return Ok(()) };
+        let name = caller.strip_prefix(self.path()).and_then(|rest| rest.strip_prefix('/'));
+        let number = name.and_then(|name| name.parse::<usize>().ok());
+        if number.is_some_and(|number| number < partitions.min(self.len())) {
+            return Ok(());
+        }
+        Err(ManageError::ToItself { path: caller.clone(), caller })
     }
 
     async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {

@@ -179,6 +179,12 @@ impl Policy {
         Self { reset_on_ready: Some(true), ..self }
     }
 
+    /// Readiness alone makes no life a success, whatever is said further out: the opposite of
+    /// [`reset_on_ready`](Self::reset_on_ready).
+    pub fn reset_only_after_time(self) -> Self {
+        Self { reset_on_ready: Some(false), ..self }
+    }
+
     /// A life that handled so many messages is a success, and the delays begin anew.
     pub fn reset_after_messages(self, messages: u64) -> Self {
         Self { reset_after_messages: Some(messages), ..self }
@@ -348,3 +354,60 @@ impl fmt::Display for PolicyError {
 }
 
 impl std::error::Error for PolicyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::Then;
+
+    /// A field that is added has to be named here, and to be set by a method of its own.
+    #[test]
+    fn each_field_can_be_set_in_a_chain() {
+        let time = Duration::from_secs(1);
+        let budget = Intensity::new(1, time);
+        let Policy {
+            backoff,
+            reset_after,
+            reset_on_ready,
+            reset_after_messages,
+            budget: own,
+            on_give_up,
+            not_ready,
+            readiness,
+            start_timeout,
+            depends_on,
+            on_dependency_gone,
+            health,
+            watchdog,
+            rules,
+        } = Policy::default()
+            .backoff(Backoff::new(time))
+            .reset_after(time)
+            .reset_on_ready()
+            .reset_after_messages(7)
+            .budget(budget)
+            .on_give_up(GiveUp::park(time))
+            .not_ready(NotReady::default().budget(budget).backoff(Backoff::new(time)))
+            .readiness(Readiness::WhenSaid)
+            .start_timeout(time)
+            .depends_on(["db"])
+            .on_dependency_gone(DependencyGone::GoOn)
+            .health(Health::Optional)
+            .watchdog(time)
+            .rule(Rule::new(Then::Stop));
+        assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
+        assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
+        let NotReady { budget: own, backoff } = not_ready.unwrap();
+        assert_eq!((own, backoff), (Some(budget), Some(Backoff::new(time))));
+        assert_eq!((readiness, start_timeout), (Some(Readiness::WhenSaid), Some(time)));
+        assert_eq!(depends_on.as_deref(), Some(&["db".into()][..]));
+        assert_eq!((on_dependency_gone, health), (Some(DependencyGone::GoOn), Some(Health::Optional)));
+        assert_eq!((watchdog, rules.as_deref()), (Some(time), Some(&[Rule::new(Then::Stop)][..])));
+    }
+
+    #[test]
+    fn a_switch_that_is_on_further_out_can_be_turned_off() {
+        let outer = Policy::default().reset_on_ready();
+        assert_eq!(Policy::default().reset_only_after_time().or(&outer).reset_on_ready, Some(false));
+    }
+}

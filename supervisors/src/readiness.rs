@@ -20,6 +20,9 @@ use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::patience::PATIENCE;
 
+/// How long an attempt takes to fail whose dependency is gone, if the one before it failed for the same reason.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What a start waits for. Of several dependencies the hardest counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Need {
@@ -158,15 +161,18 @@ impl Nursery {
     }
 
     /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must not
-    /// keep everything else from its turn.
+    /// keep everything else from its turn. If the attempt before failed for the same reason, this one takes longer: with
+    /// neither a delay nor a budget that ends it, the supervisor would do nothing else.
     fn fail_to_start(&mut self, key: ChildKey, name: &str) {
         let attempt = self.children.next_attempt(key);
         let now = self.now;
-        let Some(child) = self.children.get_mut(key) else { return };
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
+        let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
+        let Some(child) = self.children.get_mut(key) else { return };
+        let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PATIENCE };
         child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
         (child.is_at_rest, child.was_terminated) = (false, false);
-        self.set_timer(key, Some(now.saturating_add(PATIENCE)));
+        self.set_timer(key, Some(now.saturating_add(pause)));
     }
 
     /// The time of a child that is blocked has come.

@@ -423,7 +423,7 @@ impl Office {
         self.children.get_mut(path)?.call.as_mut()
     }
 
-    /// Keeps the tables of who is busy, and of whom something is to come.
+    /// Keeps two tables: the children that start or stop, and those of which a start or a probe is to come.
     pub(super) fn note(&mut self, path: &Arc<str>) {
         let (is_busy, is_pending) = self.children.get(path).map_or((false, false), |child| {
             let is_parked = matches!(child.held, Held::Parked { .. });

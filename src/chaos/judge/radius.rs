@@ -107,7 +107,7 @@ impl Office {
         if !is_called && !is_held && !child.may_start && !child.is_ordered {
             let why = match &child.call {
                 Some(call) => format!("its end calls for `{}`", call.then.word()),
-                None => format!("nothing called for that, for {} restarts {}", self.strategy, self.who(path)),
+                None => format!("nothing called for that, for {} restarts {}", self.strategy, self.concerned(path)),
             };
             self.find(found, Claim::Radius, at, format!("{path} is started: {why}"));
         }
@@ -145,7 +145,7 @@ impl Office {
             let evidence = format!(
                 "{path} is told to stop: nothing called for that, for {} restarts {}",
                 self.strategy,
-                self.who(path)
+                self.concerned(path)
             );
             self.find(found, Claim::Radius, at, evidence);
         }
@@ -190,8 +190,8 @@ impl Office {
         }
     }
 
-    /// Whom the ends that are known of concern.
-    fn who(&self, path: &str) -> String {
+    /// The children that the known ends concern, in words.
+    fn concerned(&self, path: &str) -> String {
         let ended: Vec<_> =
             self.pending.iter().filter(|other| ***other != *path && self.call(other).is_some()).collect();
         match (&*ended, self.strategy) {

@@ -305,6 +305,16 @@ impl Directory {
         self.find(&self.full_path(scope, name))
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
+        let listed = self.read().len();
+        let awaited = lock(&self.awaited);
+        [
+            ("directory", listed),
+            ("directory: awaited paths", awaited.paths.len()),
+            ("directory: completed jobs", awaited.completed.len()),
+        ]
+    }
+
     /// The path that `name` means as seen from below the supervisor `scope`.
     pub(crate) fn full_path(&self, scope: &str, name: &str) -> String {
         full_path(scope, name, |path| self.is_known(path))

@@ -182,7 +182,7 @@
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
-//! | `testing.rs` | a kit for tests of your own trees |
+//! | `testing.rs`, `tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
 
 // An operator on a time panics when it overflows: `time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -233,6 +233,7 @@ mod signals;
 mod slot;
 mod supervisor;
 mod sync;
+mod tables;
 pub mod testing;
 mod time;
 #[cfg(feature = "trace")]

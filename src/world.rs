@@ -230,6 +230,11 @@ impl World {
         open.extend(calls.into_iter().filter(is_open));
     }
 
+    /// How many calls are noted whose incarnation has ended.
+    pub(crate) fn open_calls(&self) -> usize {
+        lock(&self.open_calls).len()
+    }
+
     /// Tells subscribers and the log.
     pub(crate) fn tell(&self, path: &Arc<str>, generation: impl FnOnce() -> u64, kind: EventKind) {
         let level = log::level(&kind);

@@ -135,6 +135,11 @@ impl Limiter {
         Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
     }
 
+    /// How many children have windows.
+    pub(super) fn len(&self) -> usize {
+        self.children.len()
+    }
+
     /// What was held back about the child, which keeps its windows.
     pub(super) fn take_held(&mut self, path: &str) -> Vec<Held> {
         let windows = self.children.get_mut(path);

@@ -55,7 +55,7 @@ pub(crate) struct Driver {
     pub(super) gates: Gates,
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
-    lookout: Lookout,
+    pub(super) lookout: Lookout,
     pub(crate) heeded: Heeded,
     timer: Option<(Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.

@@ -57,6 +57,14 @@ impl Gates {
         let_in.into_iter().for_each(|(number, entrant)| entrant.go_on(number, door));
     }
 
+    /// How many starts are inside, or in line, at the innermost.
+    pub(crate) fn len(&self) -> usize {
+        self.0.last().map_or(0, |door| {
+            let state = lock(&door.state);
+            state.gate.inside() + state.in_line.len().max(state.gate.waiting())
+        })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -96,6 +96,10 @@ impl Lookout {
         self.by_child.contains_key(&child)
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
+        [("lookout: watched", self.watched.len()), ("lookout: children", self.by_child.len())]
+    }
+
     /// The child is forgotten.
     pub(crate) fn unwatch(&mut self, child: ChildKey) {
         if let Some(names) = self.by_child.remove(&child) {

@@ -121,6 +121,16 @@ impl Driver {
         count
     }
 
+    /// The sizes of its own tables, and of its machine's.
+    pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
+        let mut tables = self.machine.tables();
+        tables.extend(self.lookout.tables());
+        tables.push(("driver: children", self.children.len()));
+        tables.push(("driver: orders", self.orders.len()));
+        tables.push(("gates", self.gates.len()));
+        tables
+    }
+
     /// The spec of the child of this name.
     pub(crate) fn spec(&self, name: &str) -> Option<ChildSpec> {
         self.machine.spec(self.machine.find(name)?).cloned()

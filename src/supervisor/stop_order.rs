@@ -65,6 +65,11 @@ impl StopOrder {
         self.changes.load(Ordering::Acquire)
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
+        let said = lock(&self.said);
+        [("stop order: dependencies", said.dependencies.len()), ("stop order: pairs", said.pairs.len())]
+    }
+
     /// Which children of this supervisor are stopped before which.
     pub(crate) fn pairs(&self, supervisor: &str) -> Vec<Pair> {
         lock(&self.said).pairs.get(supervisor).map(|pairs| pairs.keys().cloned().collect()).unwrap_or_default()

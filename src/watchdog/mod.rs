@@ -143,6 +143,11 @@ impl Watchdog {
         waiters.into_iter().filter(|port| port.vigil().is_some_and(Vigil::is_waiting)).collect()
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
+        let watched = lock(&self.register).watched.len();
+        [("watchdog: watched", watched), ("watchdog: waiters", lock(&self.waiters).len())]
+    }
+
     /// The tree is over.
     pub(crate) fn end(&self) {
         self.is_on.store(false, Ordering::Relaxed);

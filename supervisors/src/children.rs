@@ -166,6 +166,15 @@ impl Children {
         self.places
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 4] {
+        [
+            ("machine: children", self.table.len()),
+            ("machine: start order", self.order.len()),
+            ("machine: names", self.ids.len()),
+            ("machine: dependents", self.dependents.len()),
+        ]
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

@@ -303,6 +303,12 @@ pub trait Machine: Decide + fmt::Debug {
         self.nursery().children.get(child)?.attempt()
     }
 
+    /// How many entries each table has that lives as long as the supervisor: for tests that look for leaks.
+    #[doc(hidden)]
+    fn tables(&self) -> Vec<(&'static str, usize)> {
+        self.nursery().tables()
+    }
+
     /// The children in start order, where each stands, and its present attempt if it has one.
     fn children(&self) -> Vec<(ChildKey, &ChildSpec, Standing, Option<Attempt>)> {
         let children = self.nursery().children.iter();

@@ -192,6 +192,24 @@ impl Directory {
         }
     }
 
+    /// Of the jobs below this path only these are described from now on. The others are remembered while a spec names them.
+    pub(crate) fn describe_no_more(&self, path: &str, is_described: impl Fn(&str) -> bool) {
+        let mut awaited = lock(&self.awaited);
+        let Awaited { paths, completed } = &mut *awaited;
+        let (first, last) = below(path);
+        let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+        let mut dropped = Vec::new();
+        for (job, remembered) in completed.range_mut::<str, _>(range).filter(|(job, _)| !is_described(job)) {
+            remembered.is_described = false;
+            if !paths.contains_key(job) {
+                dropped.push(job.clone());
+            }
+        }
+        for job in &dropped {
+            completed.remove(job);
+        }
+    }
+
     /// Whether the job of this path, which is not listed any more, was done.
     pub(crate) fn completion(&self, path: &str) -> Option<Completion> {
         lock(&self.awaited).completed.get(path).map(|remembered| remembered.completion)

@@ -17,6 +17,7 @@ use crate::log::{self, Aside, Log};
 use crate::port::Port;
 use crate::readiness::Required;
 use crate::rulebook::Rulebook;
+use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
@@ -131,11 +132,16 @@ impl World {
         later(self.epoch, at)
     }
 
-    /// The spec of what has this path is forgotten.
+    /// What has this path is gone, and all below it. The one place that knows what is remembered of a path: whatever takes
+    /// a path out of the directory does it through this.
     pub(crate) fn forget(&self, path: &str) {
         self.in_force.forget(path);
         self.required.forget(path);
+        self.stop_order.forget(path);
         self.directory.forget_below(path);
+        self.directory.close(path, State::Gone);
+        // Last: what is closed may leave letters behind, which the log tells.
+        self.log.forget(path);
     }
 
     /// When this is, as the machines count it.

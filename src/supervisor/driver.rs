@@ -484,12 +484,10 @@ impl Driver {
                 self.tell(child, EventKind::Gone);
                 self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
-                    self.world.stop_order.forget(&entry.path);
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
                     }
                     self.world.forget(&entry.path);
-                    self.world.directory.close(&entry.path, State::Gone);
                 }
                 self.heed_stop_order_anew();
                 // What many left behind is given back.
@@ -527,10 +525,7 @@ impl Driver {
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
-            self.world.stop_order.forget(&entry.path);
             self.world.forget(&entry.path);
-            self.world.directory.close(&entry.path, State::Gone);
-            self.world.log.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());

@@ -196,7 +196,7 @@ impl Stage {
         if round % 4 == 0 {
             self.shift().await;
         }
-        if round % 50 == 0 {
+        if round % 100 == 0 {
             self.policies(round).await;
         }
     }

@@ -17,6 +17,7 @@ use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::Pool;
 use crate::supervisor::partitioned::AnyRing;
 use crate::sync::lock;
+use crate::thrift;
 
 /// What kind of child a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,6 +157,7 @@ impl Directory {
         awaiting.watchers -= 1;
         if awaiting.watchers == 0 {
             awaited.paths.remove(path);
+            thrift::give_back(&mut awaited.paths);
             // What is remembered is bounded by the paths that specs name.
             if awaited.completed.get(path).is_some_and(|remembered| !remembered.is_described) {
                 awaited.completed.remove(path);
@@ -224,11 +226,7 @@ impl Directory {
         let gone = {
             let mut paths = self.write();
             let gone = paths.remove(path);
-            // What many left behind is given back.
-            if paths.len() < paths.capacity() / 8 {
-                let room = 2 * paths.len();
-                paths.shrink_to(room);
-            }
+            thrift::give_back(&mut paths);
             gone
         };
         drop(gone);

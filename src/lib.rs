@@ -174,6 +174,7 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
+//! | `thrift.rs` | room that many left behind is given back |
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
@@ -235,6 +236,7 @@ mod supervisor;
 mod sync;
 mod tables;
 pub mod testing;
+mod thrift;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;

@@ -100,6 +100,9 @@ impl Journal {
         inner.lines.push(format!("end {label}"));
         if let Some(alive) = inner.alive.get_mut(name) {
             *alive -= 1;
+            if *alive == 0 {
+                inner.alive.remove(name);
+            }
         }
     }
 }

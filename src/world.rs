@@ -25,6 +25,7 @@ use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
 use crate::sync::lock;
+use crate::thrift;
 use crate::time::later;
 use crate::watchdog::Watchdog;
 
@@ -228,12 +229,10 @@ impl World {
 
     /// An incarnation has ended whose calls these were, and their replies are still somewhere.
     pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
-        let is_open = |call: &Weak<dyn Fate>| call.strong_count() > 0;
         let mut open = lock(&self.open_calls);
-        if open.len() + calls.len() > open.capacity() {
-            open.retain(is_open);
+        for call in calls.into_iter().filter(|call| call.strong_count() > 0) {
+            thrift::remember(&mut open, call);
         }
-        open.extend(calls.into_iter().filter(is_open));
     }
 
     /// How many calls are noted whose incarnation has ended.
@@ -287,6 +286,7 @@ impl World {
         let generation = slot.status().generation;
         let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));
         if is_new {
+            self.watchdog.watch_no_more(path, port);
             self.ending.abandoned(path);
             self.tell(path, || generation, EventKind::Abandoned);
             port.wake();

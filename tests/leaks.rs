@@ -28,7 +28,11 @@ struct Measured {
 
 async fn measured(tree: &Tree) -> Measured {
     let tables = tables(tree).await;
-    Measured { bytes: MEMORY.current_usage(), tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(), tables }
+    Measured {
+        bytes: MEMORY.current_usage(),
+        tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        tables,
+    }
 }
 
 /// What there is when nothing is under way any more: the same twice in a row, or what it is after a few seconds.
@@ -68,7 +72,8 @@ fn allowed(name: &str) -> usize {
 
 fn print(when: &str, Measured { bytes, tasks, tables }: &Measured) {
     println!("{when}: {} lives, {bytes} bytes, {tasks} tasks", lives());
-    let filled: Vec<_> = tables.iter().filter(|(_, size)| **size > 0).map(|(name, size)| format!("{name} {size}")).collect();
+    let filled: Vec<_> =
+        tables.iter().filter(|(_, size)| **size > 0).map(|(name, size)| format!("{name} {size}")).collect();
     println!("    {}", filled.join(", "));
 }
 

@@ -40,6 +40,7 @@ use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
 use crate::supervisor::testify::Oath;
 use crate::supervisor::testify::Saying;
+use crate::thrift;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -176,12 +177,14 @@ impl Driver {
         self.now = now;
         self.heed_stop_order();
         self.testify(&Saying::Begin, now);
+        let many = facts.len();
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
             self.testify(&Saying::Fact(&fact), now);
             self.hand_over(fact, now);
         }
+        thrift::give_back_queue(&mut facts, many);
         self.spare = facts;
         for attempt in std::mem::take(&mut self.admitted) {
             self.admit(attempt, myself).await;
@@ -457,6 +460,7 @@ impl Driver {
                     if result.is_err() {
                         self.give_back(pending.claims);
                     }
+                    thrift::give_back(&mut self.orders);
                     (pending.finish)(self, result);
                 }
             }
@@ -490,10 +494,7 @@ impl Driver {
                     self.world.forget(&entry.path);
                 }
                 self.heed_stop_order_anew();
-                // What many left behind is given back.
-                if self.children.len() < self.children.capacity() / 8 {
-                    self.children.shrink_to(2 * self.children.len());
-                }
+                thrift::give_back(&mut self.children);
             }
             Action::Dismiss(child) => self.dismiss(child),
             Action::Withdraw(child) => self.withdraw(child),
@@ -521,7 +522,9 @@ impl Driver {
         self.testify(&Saying::Over, self.world.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.facts.close();
-        self.orders.clear();
+        for (_, pending) in std::mem::take(&mut self.orders) {
+            self.give_back(pending.claims);
+        }
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {

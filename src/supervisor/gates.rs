@@ -14,6 +14,7 @@ use regrow_supervisors::{Attempt, Gate};
 
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
+use crate::thrift;
 
 /// The gates above a child, outermost first.
 #[derive(Clone, Default)]
@@ -120,6 +121,7 @@ impl Drop for Ticket {
             let next = {
                 let mut state = lock(&door.state);
                 state.in_line.remove(&self.number);
+                thrift::give_back(&mut state.in_line);
                 let next = state.gate.leave(&self.number);
                 next.and_then(|number| Some((number, state.in_line.remove(&number)?)))
             };

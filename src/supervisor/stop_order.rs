@@ -12,6 +12,7 @@ use crate::dependencies::below;
 use crate::log::line;
 use crate::supervisor::driver::Driver;
 use crate::sync::lock;
+use crate::thrift;
 
 /// The dependencies of a tree, as they are in force.
 #[derive(Debug, Default)]
@@ -113,6 +114,7 @@ impl Said {
         }
         if pairs.is_empty() {
             self.pairs.remove(supervisor);
+            thrift::give_back(&mut self.pairs);
         }
     }
 }

@@ -155,6 +155,9 @@ impl Children {
                 dependents.retain(|dependent| *dependent != key);
                 if dependents.is_empty() {
                     self.dependents.remove(name);
+                    if self.dependents.len() < self.dependents.capacity() / 8 {
+                        self.dependents.shrink_to(2 * self.dependents.len());
+                    }
                 }
             }
         }

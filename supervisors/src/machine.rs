@@ -244,7 +244,10 @@ pub trait Machine: Decide + fmt::Debug {
                 Step::Waits => return self.nursery_mut().actions.pop_front(),
                 Step::Idle if self.nursery_mut().is_patient() => return None,
                 Step::Idle => {
-                    let event = self.nursery_mut().inbox.pop_front()?;
+                    let Some(event) = self.nursery_mut().inbox.pop_front() else {
+                        self.nursery_mut().give_back_room();
+                        return None;
+                    };
                     self.take(event);
                 }
             }

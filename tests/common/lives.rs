@@ -10,8 +10,8 @@ use regrow::policy::Policies;
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::{
     Backoff, Child, Context, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox, Intensity, ManageError,
-    NoMessages, Overflow, Partitioned, Partitions, Policy, Readiness, Reply, Restart, Service, ServiceChild,
-    State, Supervisor, SupervisorHandle, TaskContext, Tree,
+    NoMessages, Overflow, Partitioned, Partitions, Policy, Readiness, Reply, Restart, Service, ServiceChild, State,
+    Supervisor, SupervisorHandle, TaskContext, Tree,
 };
 
 const MS: Duration = Duration::from_millis(1);

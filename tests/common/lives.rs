@@ -9,9 +9,9 @@ use regrow::chaos::{Chaos, Experiment, Fault, When};
 use regrow::policy::Policies;
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::{
-    Backoff, Child, Context, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox, Intensity, ManageError,
-    NoMessages, Overflow, Partitioned, Partitions, Policy, Readiness, Reply, Restart, Service, ServiceChild, State,
-    Supervisor, SupervisorHandle, TaskContext, Tree,
+    Abandon, Backoff, Child, Context, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox, Intensity,
+    ManageError, NoMessages, Overflow, Partitioned, Partitions, Policy, Readiness, Reply, Restart, Service,
+    ServiceChild, Shutdown, State, Supervisor, SupervisorHandle, TaskContext, Tree,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -38,6 +38,9 @@ pub(crate) enum Msg {
     Drop(Reply<u64>),
     /// Forwards the call to this service.
     Forward(Handle<Msg>, Reply<u64>),
+    /// Asks this service, and answers with what it says.
+    Through(Handle<Msg>, Reply<u64>),
+    Hang,
     Ready,
     Timers,
     Panic,
@@ -59,6 +62,8 @@ impl Service for One {
             Msg::Keep(reply) => self.kept.push(reply),
             Msg::Drop(reply) => drop(reply),
             Msg::Forward(to, reply) => reply.forward(&to, Msg::Ask)?,
+            Msg::Through(to, reply) => drop(reply.send(to.call(Msg::Ask).await?)),
+            Msg::Hang => std::future::pending().await,
             Msg::Ready => ctx.ready(),
             Msg::Timers => {
                 ctx.takes(HOUR);
@@ -189,6 +194,7 @@ impl Stage {
             self.services(round).await;
             self.others(round).await;
             self.refused(round).await;
+            self.crowd(round).await;
             self.subtrees(round).await;
         };
         tokio::join!(pool, self.desk(round), self.mail());
@@ -198,6 +204,7 @@ impl Stage {
         }
         if round % 100 == 0 {
             self.policies(round).await;
+            self.abandoned(round).await;
         }
     }
 
@@ -299,6 +306,45 @@ impl Stage {
         }
         start.abort();
         self.pool.terminate_child(&name).await.unwrap();
+    }
+
+    /// Senders that wait for room: let in, given up by themselves, and refused; and services that wait for each other.
+    async fn crowd(&self, round: u64) {
+        let name = self.up(one(format!("crowded-{round}")).capacity(1).policy(patient().watchdog(HOUR))).await;
+        let handle: Handle<Msg> = self.pool.lookup(&name).unwrap();
+        handle.cast(Msg::Hang).unwrap();
+        let mut senders = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let handle = handle.clone();
+            senders.spawn(async move { drop(handle.send(Msg::Nothing).await) });
+        }
+        let asks =
+            one(format!("asks-{round}")).policy(patient().watchdog(HOUR)).shutdown(Shutdown::After(Duration::ZERO));
+        let asks: Handle<Msg> = self.pool.lookup(&self.up(asks).await).unwrap();
+        let waits = asks.call(|reply| Msg::Through(handle.clone(), reply));
+        while asks.accounting().in_hand == 0 {
+            tokio::task::yield_now().await;
+        }
+        senders.abort_all();
+        self.pool.terminate_child(asks.path().rsplit('/').next().expect("a name")).await.unwrap();
+        waits.await.unwrap_err();
+        handle.kill().unwrap();
+        self.pool.terminate_child(&name).await.unwrap();
+    }
+
+    /// A thread that does not end when it is told to, and is cut off.
+    async fn abandoned(&self, round: u64) {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let stubborn = Child::thread(format!("stubborn-{round}"), move |_: Inbox<Msg>| {
+            lives_one_more();
+            let _ = held.lock().map(|held| held.recv());
+            Ok(())
+        });
+        let stubborn = stubborn.shutdown(Shutdown::After(MS)).abandon(Abandon::After(MS)).restart(Restart::Temporary);
+        let name = self.up(stubborn.policy(patient().watchdog(HOUR))).await;
+        self.pool.terminate_child(&name).await.unwrap();
+        drop(release);
     }
 
     /// Subtrees of each kind, whose services depend on each other across their branches.

@@ -4,15 +4,19 @@
 //! A sample is part of the tests. `.ci/long leaks` runs the full figure: `REGROW_LIVES` says how many lives.
 
 #[path = "common/lives.rs"]
-mod common;
+mod lives;
+#[path = "common/stage.rs"]
+mod stage;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Stage, a_tree, lives};
+use lives::lives;
 use peak_alloc::PeakAlloc;
 use regrow::Tree;
 use regrow::testing::tables;
+use stage::{Stage, a_tree};
 
 /// Counts the bytes that are in use. Tests that measure them run one after the other.
 #[global_allocator]
@@ -82,7 +86,7 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     let wanted: u64 = std::env::var("REGROW_LIVES").map_or(4_000, |lives| lives.parse().unwrap());
     tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(std::io::sink).init();
     quiet_panics();
-    let mut stage = Stage::new().await;
+    let stage = Stage::new().await;
     let mut events = stage.tree.events();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let mut round = 0;
@@ -92,7 +96,7 @@ async fn lives_of_every_kind_leave_nothing_behind() {
         round += 1;
     }
     a_tree().await;
-    stage.experiment(round * 1000).await;
+    stage.experiment(u64::MAX / 2 + round * 10).await;
     let before = settled(&stage.tree).await;
     print("before", &before);
     let begun = Instant::now();
@@ -100,11 +104,9 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     while lives() < wanted {
         stage.round(round).await;
         round += 1;
-        if round % 20 == 0 {
-            a_tree().await;
-        }
+        a_tree().await;
         if begun.elapsed() > Duration::from_secs(20) * experiments {
-            stage.experiment(round * 1000).await;
+            stage.experiment(u64::MAX / 2 + round * 10).await;
             experiments += 1;
         }
     }
@@ -117,5 +119,5 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     assert!(after.tasks <= before.tasks + 4, "{} tasks, and {} before", after.tasks, before.tasks);
     let grown = after.bytes.saturating_sub(before.bytes);
     assert!(grown < 64 * 1024, "{grown} bytes more than before");
-    stage.tree.shutdown().await;
+    Arc::into_inner(stage).expect("all hands are done").tree.shutdown().await;
 }

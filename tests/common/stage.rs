@@ -85,7 +85,7 @@ impl Stage {
         self.ring.resize(1 + (round % 3) as usize).await.unwrap();
         self.ring.resize(1).await.unwrap();
         self.shift().await;
-        if round % 50 == 0 {
+        if round.is_multiple_of(50) {
             self.policies(round).await;
             self.abandoned(round).await;
         }

@@ -1,4 +1,4 @@
-//! What is forgotten leaves no entry in any table: one test for each leak that was found.
+//! What is forgotten leaves no entry in any table.
 
 #[path = "common/tree.rs"]
 mod common;
@@ -106,7 +106,8 @@ async fn a_child_that_has_ended_is_watched_no_more() {
     tree.shutdown().await;
 }
 
-// Found by reading: a mailbox remembered as many calls whose replies were kept as there ever were at once.
+// A promise that held: of calls whose replies are kept, no more are remembered than twice those that are open. (The list used to
+// keep the length that it had at its fullest, which `src/thrift.rs` tests.)
 #[tokio::test]
 async fn calls_that_nobody_waits_for_are_not_remembered() {
     let journal = Journal::new();
@@ -124,7 +125,8 @@ async fn calls_that_nobody_waits_for_are_not_remembered() {
     tree.shutdown().await;
 }
 
-// Found by reading: a start that was refused because of a circle counted as an order that is not answered.
+// A promise that held in all tables of a tree. (The judge of an experiment took a start that was refused because of a circle
+// for an order without an answer: found by reading.)
 #[tokio::test]
 async fn what_is_refused_leaves_nothing() {
     let journal = Journal::new();

@@ -146,6 +146,11 @@ impl InForce {
         lock(&self.0).put(edges);
     }
 
+    /// How many paths depend on others.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).0.len()
+    }
+
     /// What has this path is forgotten, and everything below it.
     pub(crate) fn forget(&self, path: &str) {
         let mut graph = lock(&self.0);

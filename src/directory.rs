@@ -17,6 +17,7 @@ use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::Pool;
 use crate::supervisor::partitioned::AnyRing;
 use crate::sync::lock;
+use crate::thrift;
 
 /// In a directory of more paths than this, no name is looked for that may have been meant.
 const SIMILAR_MAX: usize = 10_000;
@@ -159,6 +160,7 @@ impl Directory {
         awaiting.watchers -= 1;
         if awaiting.watchers == 0 {
             awaited.paths.remove(path);
+            thrift::give_back(&mut awaited.paths);
             // What is remembered is bounded by the paths that specs name.
             if awaited.completed.get(path).is_some_and(|remembered| !remembered.is_described) {
                 awaited.completed.remove(path);
@@ -195,6 +197,24 @@ impl Directory {
         }
     }
 
+    /// Of the jobs below this path only these are described from now on. The others are remembered while a spec names them.
+    pub(crate) fn describe_no_more(&self, path: &str, is_described: impl Fn(&str) -> bool) {
+        let mut awaited = lock(&self.awaited);
+        let Awaited { paths, completed } = &mut *awaited;
+        let (first, last) = below(path);
+        let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+        let mut dropped = Vec::new();
+        for (job, remembered) in completed.range_mut::<str, _>(range).filter(|(job, _)| !is_described(job)) {
+            remembered.is_described = false;
+            if !paths.contains_key(job) {
+                dropped.push(job.clone());
+            }
+        }
+        for job in &dropped {
+            completed.remove(job);
+        }
+    }
+
     /// Whether the job of this path, which is not listed any more, was done.
     pub(crate) fn completion(&self, path: &str) -> Option<Completion> {
         lock(&self.awaited).completed.get(path).map(|remembered| remembered.completion)
@@ -209,11 +229,7 @@ impl Directory {
         let gone = {
             let mut paths = self.write();
             let gone = paths.remove(path);
-            // What many left behind is given back.
-            if paths.len() < paths.capacity() / 8 {
-                let room = 2 * paths.len();
-                paths.shrink_to(room);
-            }
+            thrift::give_back(&mut paths);
             gone
         };
         drop(gone);
@@ -341,6 +357,16 @@ impl Directory {
         }
         let similar = paths.keys().filter_map(|path| Some((name_below(path)?, path)));
         similar.min().map(|(_, path)| path.clone())
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
+        let listed = self.read().len();
+        let awaited = lock(&self.awaited);
+        [
+            ("directory", listed),
+            ("directory: awaited paths", awaited.paths.len()),
+            ("directory: completed jobs", awaited.completed.len()),
+        ]
     }
 
     /// The path that `name` means as seen from below the supervisor `scope`.

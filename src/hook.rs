@@ -57,6 +57,11 @@ pub(crate) fn install() {
     });
 }
 
+/// At how many places panics were printed.
+pub(crate) fn places() -> usize {
+    lock(&PRINTED).len()
+}
+
 /// Whether both are the same function. A wrong `false` costs no more than repeated backtraces on stderr.
 #[allow(ambiguous_wide_pointer_comparisons, reason = "one function has one vtable here: the standard library makes it")]
 fn is_same(a: &Hook, b: &Hook) -> bool {

@@ -174,6 +174,7 @@
 //! | `watchdog/` | who hangs: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
+//! | `thrift.rs` | room that many left behind is given back |
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
@@ -182,7 +183,7 @@
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
-//! | `testing.rs` | a kit for tests of your own trees |
+//! | `testing.rs`, `tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
 
 // An operator on a time panics when it overflows: `time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -234,7 +235,9 @@ mod signals;
 mod slot;
 mod supervisor;
 mod sync;
+mod tables;
 pub mod testing;
+mod thrift;
 mod time;
 #[cfg(feature = "trace")]
 pub mod trace;

@@ -75,6 +75,11 @@ impl Required {
         paths.keys().filter(|path| counts(path)).cloned().collect()
     }
 
+    /// How many paths may count.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.paths).len()
+    }
+
     /// What has this path is forgotten, and everything below it.
     pub(crate) fn forget(&self, path: &str) {
         let has_changed = {

@@ -33,6 +33,7 @@ use crate::event::{Event, Events};
 use crate::service::Service;
 use crate::slot::status::Status;
 use crate::sync::lock;
+use crate::tree::Tree;
 
 /// What probes did, in order, and how many of each are alive.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +100,9 @@ impl Journal {
         inner.lines.push(format!("end {label}"));
         if let Some(alive) = inner.alive.get_mut(name) {
             *alive -= 1;
+            if *alive == 0 {
+                inner.alive.remove(name);
+            }
         }
     }
 }
@@ -231,6 +235,13 @@ pub async fn until(mut watch: watch::Receiver<Status>, test: impl FnMut(&Status)
     // Copied out first: a guard that lives on would make this future one that is not `Send`.
     let status = watch.wait_for(test).await.ok().map(|status| *status);
     status.unwrap_or_else(|| panic!("the service is {}, and what is waited for will not come", *watch.borrow()))
+}
+
+/// How many entries each table has that lives as long as the tree or the process, by its name. Those of supervisors are
+/// added up. For the project's own tests of leaks: names come and go with the tables.
+#[doc(hidden)]
+pub async fn tables(tree: &Tree) -> BTreeMap<&'static str, usize> {
+    tree.world.tables().await
 }
 
 /// Waits for an event that satisfies `test`, and returns it; `None` when the tree ends before one comes.

@@ -18,6 +18,7 @@ use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::readiness::Required;
 use crate::rulebook::Rulebook;
+use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
@@ -25,6 +26,7 @@ use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
 use crate::sync::lock;
+use crate::thrift;
 use crate::time::later;
 use crate::watchdog::Watchdog;
 
@@ -132,11 +134,16 @@ impl World {
         later(self.epoch, at)
     }
 
-    /// The spec of what has this path is forgotten.
+    /// What has this path is gone, and all below it. The one place that knows what is remembered of a path: whatever takes
+    /// a path out of the directory does it through this.
     pub(crate) fn forget(&self, path: &str) {
         self.in_force.forget(path);
         self.required.forget(path);
+        self.stop_order.forget(path);
         self.directory.forget_below(path);
+        self.directory.close(path, State::Gone);
+        // Last: what is closed may leave letters behind, which the log tells.
+        self.log.forget(path);
     }
 
     /// When this is, as the machines count it.
@@ -223,12 +230,15 @@ impl World {
 
     /// An incarnation has ended whose calls these were, and their replies are still somewhere.
     pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
-        let is_open = |call: &Weak<dyn Fate>| call.strong_count() > 0;
         let mut open = lock(&self.open_calls);
-        if open.len() + calls.len() > open.capacity() {
-            open.retain(is_open);
+        for call in calls.into_iter().filter(|call| call.strong_count() > 0) {
+            thrift::remember(&mut open, call);
         }
-        open.extend(calls.into_iter().filter(is_open));
+    }
+
+    /// How many calls are noted whose incarnation has ended.
+    pub(crate) fn open_calls(&self) -> usize {
+        lock(&self.open_calls).len()
     }
 
     /// Tells subscribers and the log.
@@ -277,6 +287,7 @@ impl World {
         let generation = slot.status().generation;
         let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));
         if is_new {
+            self.watchdog.watch_no_more(path, port);
             self.ending.abandoned(path);
             self.tell(path, || generation, EventKind::Abandoned);
             port.wake();

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it stays small, however long the run. Everything is counted; of single things the latest are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use crate::slot::status::State;
 /// Lives, recoveries and spells of parking of one service.
 const LATEST_MAX: usize = 200;
 
+/// Services that came and went during the run.
+const GONE_MAX: usize = 10_000;
+
 #[derive(Debug)]
 pub(super) struct Book {
     begun: Instant,
@@ -31,6 +34,8 @@ pub(super) struct Book {
     /// Events that were not seen.
     missed_events: u64,
     services: BTreeMap<Arc<str>, Service>,
+    /// Those that came during the run and are gone, in that order. Some may have come again.
+    gone: VecDeque<Arc<str>>,
     pub(super) totals: Totals,
 }
 
@@ -62,6 +67,7 @@ impl Book {
             injected: 0,
             missed_events: 0,
             services: BTreeMap::new(),
+            gone: VecDeque::new(),
             totals: Totals::default(),
         }
     }
@@ -188,8 +194,8 @@ impl Book {
             }
             EventKind::Down | EventKind::Gone | EventKind::Ignored => {
                 self.at_work.stays_down(&event.path);
-                if let (EventKind::Gone, Some(service)) = (&event.kind, self.services.get_mut(&event.path)) {
-                    service.gone = service.is_late.then_some(at);
+                if matches!(event.kind, EventKind::Gone) {
+                    self.gone(&event.path, at);
                 }
             }
             EventKind::ShutdownError { .. }
@@ -199,6 +205,19 @@ impl Book {
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
             | EventKind::Blocks { .. } => {}
+        }
+    }
+
+    /// One that came late is over. Of many the latest are kept.
+    fn gone(&mut self, path: &Arc<str>, at: f64) {
+        let Some(service) = self.services.get_mut(path).filter(|service| service.is_late) else { return };
+        service.gone = Some(at);
+        self.gone.push_back(path.clone());
+        if self.gone.len() > GONE_MAX
+            && let Some(oldest) = self.gone.pop_front()
+            && self.services.get(&oldest).is_some_and(|service| service.gone.is_some())
+        {
+            self.services.remove(&oldest);
         }
     }
 
@@ -361,4 +380,23 @@ pub(super) fn seconds(time: Duration) -> f64 {
 /// To the microsecond, so that what is written is what was meant.
 pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Found by reading, with the list of all tables: the book kept each service that there ever was.
+    #[test]
+    fn of_services_that_came_and_went_the_latest_are_kept() {
+        let mut book = Book::open();
+        for number in 0..GONE_MAX + 500 {
+            let path: Arc<str> = format!("app/pool/{number}").into();
+            for kind in [EventKind::Started { info: None, outage: None }, EventKind::Gone] {
+                book.note(&Event { path: path.clone(), generation: 1, kind });
+            }
+        }
+        assert_eq!((book.services.len(), book.gone.len()), (GONE_MAX, GONE_MAX));
+        assert!(!book.services.contains_key("app/pool/499") && book.services.contains_key("app/pool/500"));
+    }
 }

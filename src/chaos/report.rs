@@ -30,7 +30,7 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// What was injected, in order. Of more than ten thousand the latest are kept.
     pub faults: Vec<FaultRecord>,
-    /// What became of each child, by path.
+    /// What became of each child, by path. Of children that came and went during the run, the latest ten thousand are kept.
     pub services: Vec<ServiceRecord>,
     /// All of it taken together.
     pub totals: Totals,

@@ -131,6 +131,11 @@ impl Infirmary {
         }
     }
 
+    /// How many are remembered that something ails, or ailed.
+    pub(crate) fn patients(&self) -> usize {
+        lock(&self.patients).len()
+    }
+
     pub(crate) fn disarm(&self) {
         *lock(&self.tally) = None;
         *lock(&self.told) = None;

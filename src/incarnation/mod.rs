@@ -296,6 +296,9 @@ impl Life {
         if std::mem::replace(&mut self.told, true) || self.port.is_fenced() {
             return;
         }
+        if self.port.vigil().is_some() {
+            self.port.watchdog().watch_no_more(&self.slot.path(), &self.port);
+        }
         let end = self.end.take().map_or(End::Exit(Exit::Killed), |end| *end);
         let attempt = self.port.attempt();
         let fact = match end {

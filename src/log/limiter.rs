@@ -4,7 +4,8 @@
 //! from those that every log wants. What is above the quota is counted, and the count is due one period after the first
 //! line of the window.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 use tracing::Level;
 
+use crate::dependencies::below;
 use crate::event::Event;
 use crate::log::Aside;
 use crate::time::later;
@@ -84,7 +86,8 @@ impl Window {
 
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    children: HashMap<Arc<str>, Vec<Window>>,
+    /// In order: what is below a path is forgotten with it.
+    children: BTreeMap<Arc<str>, Vec<Window>>,
     /// So many children had windows after the last time that old ones were cleared away.
     kept: usize,
     is_reporting: bool,
@@ -135,16 +138,25 @@ impl Limiter {
         Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
     }
 
+    /// How many children have windows.
+    pub(super) fn len(&self) -> usize {
+        self.children.len()
+    }
+
     /// What was held back about the child, which keeps its windows.
     pub(super) fn take_held(&mut self, path: &str) -> Vec<Held> {
         let windows = self.children.get_mut(path);
         sorted(windows.into_iter().flatten().filter_map(|window| window.held.take()))
     }
 
-    /// Nothing is remembered of the child; what was held back about it.
+    /// Nothing is remembered of the child, and of all below it; what was held back about them.
     pub(super) fn forget(&mut self, path: &str) -> Vec<Held> {
-        let windows = self.children.remove(path);
-        sorted(windows.into_iter().flatten().filter_map(|window| window.held))
+        let (first, last) = below(path);
+        let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+        let paths: Vec<_> = self.children.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
+        let below = paths.iter().filter_map(|path| self.children.remove(path)).collect::<Vec<_>>();
+        let windows = below.into_iter().chain(self.children.remove(path));
+        sorted(windows.flatten().filter_map(|window| window.held))
     }
 
     /// What is to be told now, and when to look again. `None`: nothing is held back, and the report ends.
@@ -201,7 +213,6 @@ impl Limiter {
             !windows.is_empty()
         });
         self.kept = self.children.len();
-        self.children.shrink_to(2 * self.kept);
     }
 }
 
@@ -258,8 +269,11 @@ mod tests {
             let path = format!("app/pool/{number}").into();
             is_written(&mut limiter, &path, WARN, now + number * Duration::from_millis(100));
         }
-        assert!(limiter.children.len() < 200 && limiter.children.capacity() < 1000, "{}", limiter.children.len());
+        assert!(limiter.children.len() < 200, "{}", limiter.children.len());
         limiter.forget("app/pool/99999");
         assert!(!limiter.children.contains_key("app/pool/99999"));
+        is_written(&mut limiter, &"app/pools".into(), WARN, now);
+        limiter.forget("app/pool");
+        assert_eq!(limiter.children.len(), 1, "nothing below it, and nothing beside it");
     }
 }

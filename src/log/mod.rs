@@ -229,6 +229,11 @@ impl Log {
         }
     }
 
+    /// How many children the limiter remembers.
+    pub(crate) fn limited(&self) -> usize {
+        lock(&self.shared.limiter).len()
+    }
+
     /// Whether the line may be written. One that may not is counted, and the count is written in time.
     fn admit(&self, path: &Arc<str>, topic: Topic, tale: Tale<'_>) -> bool {
         let runtime = Handle::try_current().ok();

@@ -269,6 +269,10 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
                 call.fenced(exit);
             }
         }
+        #[cfg(feature = "chaos")]
+        if is_first {
+            self.tell_of(port, |path, port| Said::MovesOut { path, port });
+        }
         self.move_out(port, exit, Way::CutOff);
         is_first
     }

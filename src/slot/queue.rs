@@ -24,6 +24,7 @@ use crate::slot::bar::Bar;
 use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
+use crate::thrift;
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
@@ -140,10 +141,7 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        if self.deferred.len() == self.deferred.capacity() {
-            self.deferred.retain(|call| call.strong_count() > 0);
-        }
-        self.deferred.push(Arc::downgrade(call));
+        thrift::remember(&mut self.deferred, Arc::downgrade(call));
     }
 }
 

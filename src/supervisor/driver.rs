@@ -41,6 +41,7 @@ use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
 use crate::supervisor::testify::Oath;
 use crate::supervisor::testify::Saying;
+use crate::thrift;
 use crate::world::World;
 
 pub(crate) struct Driver {
@@ -56,7 +57,7 @@ pub(crate) struct Driver {
     pub(super) gates: Gates,
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
-    lookout: Lookout,
+    pub(super) lookout: Lookout,
     pub(crate) heeded: Heeded,
     timer: Option<(Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
@@ -177,12 +178,14 @@ impl Driver {
         self.now = now;
         self.heed_stop_order();
         self.testify(&Saying::Begin, now);
+        let many = facts.len();
         for mut fact in facts.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
             self.testify(&Saying::Fact(&fact), now);
             self.hand_over(fact, now);
         }
+        thrift::give_back_queue(&mut facts, many);
         self.spare = facts;
         for attempt in std::mem::take(&mut self.admitted) {
             self.admit(attempt, myself).await;
@@ -460,6 +463,7 @@ impl Driver {
                     if result.is_err() {
                         self.give_back(pending.claims);
                     }
+                    thrift::give_back(&mut self.orders);
                     (pending.finish)(self, result);
                 }
             }
@@ -487,18 +491,13 @@ impl Driver {
                 self.tell(child, EventKind::Gone);
                 self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
-                    self.world.stop_order.forget(&entry.path);
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
                     }
                     self.world.forget(&entry.path);
-                    self.world.directory.close(&entry.path, State::Gone);
                 }
                 self.heed_stop_order_anew();
-                // What many left behind is given back.
-                if self.children.len() < self.children.capacity() / 8 {
-                    self.children.shrink_to(2 * self.children.len());
-                }
+                thrift::give_back(&mut self.children);
             }
             Action::Dismiss(child) => self.dismiss(child),
             Action::Withdraw(child) => self.withdraw(child),
@@ -526,14 +525,13 @@ impl Driver {
         self.testify(&Saying::Over, self.world.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.facts.close();
-        self.orders.clear();
+        for (_, pending) in std::mem::take(&mut self.orders) {
+            self.give_back(pending.claims);
+        }
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
-            self.world.stop_order.forget(&entry.path);
             self.world.forget(&entry.path);
-            self.world.directory.close(&entry.path, State::Gone);
-            self.world.log.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());

@@ -14,6 +14,7 @@ use regrow_supervisors::{Attempt, Gate};
 
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
+use crate::thrift;
 
 /// The gates above a child, outermost first.
 #[derive(Clone, Default)]
@@ -55,6 +56,14 @@ impl Gates {
             let_in.into_iter().filter_map(|number| Some((number, state.in_line.remove(&number)?))).collect()
         };
         let_in.into_iter().for_each(|(number, entrant)| entrant.go_on(number, door));
+    }
+
+    /// How many starts are inside, or in line, at the innermost.
+    pub(crate) fn len(&self) -> usize {
+        self.0.last().map_or(0, |door| {
+            let state = lock(&door.state);
+            state.gate.inside() + state.in_line.len().max(state.gate.waiting())
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -112,6 +121,7 @@ impl Drop for Ticket {
             let next = {
                 let mut state = lock(&door.state);
                 state.in_line.remove(&self.number);
+                thrift::give_back(&mut state.in_line);
                 let next = state.gate.leave(&self.number);
                 next.and_then(|number| Some((number, state.in_line.remove(&number)?)))
             };

@@ -15,6 +15,7 @@ use crate::log::line;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::facts::{Fact, Facts};
+use crate::thrift;
 use crate::world::World;
 
 /// The services that children depend on, by the name under which the machine knows them.
@@ -96,9 +97,14 @@ impl Lookout {
         self.by_child.contains_key(&child)
     }
 
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
+        [("lookout: watched", self.watched.len()), ("lookout: children", self.by_child.len())]
+    }
+
     /// The child is forgotten.
     pub(crate) fn unwatch(&mut self, child: ChildKey) {
         if let Some(names) = self.by_child.remove(&child) {
+            thrift::give_back(&mut self.by_child);
             self.let_go(names);
         }
     }
@@ -109,6 +115,7 @@ impl Lookout {
             watch.dependents -= 1;
             if watch.dependents == 0 {
                 self.watched.remove(&name);
+                thrift::give_back(&mut self.watched);
             }
         }
     }

@@ -239,6 +239,11 @@ impl SupervisorHandle {
         self.order(Order::Read, Vec::new(), |driver, _| driver.count()).await
     }
 
+    /// The sizes of its tables, for tests that look for leaks.
+    pub(crate) async fn tables(&self) -> Result<Vec<(&'static str, usize)>, ManageError> {
+        self.order(Order::Read, Vec::new(), |driver, _| driver.tables()).await
+    }
+
     /// The spec of a child (OTP rule 64).
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
+use regrow_supervisors::{Action, Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
@@ -14,6 +14,7 @@ use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
 use crate::supervisor::plan::{Make, Planned};
+use crate::supervisor::testify::Saying;
 
 impl Driver {
     /// Hands an order to the machine. It is answered by an action.
@@ -24,7 +25,10 @@ impl Driver {
         let edges = self.edges(&order, &planned);
         let claims = edges.iter().map(|(path, _)| path.clone()).collect();
         if let Err(cycle) = self.world.in_force.take(edges) {
-            return finish(self, Err(OrderError::Refused(SpecError::DependencyCycle(cycle))));
+            let error = OrderError::Refused(SpecError::DependencyCycle(cycle));
+            // The machine has not heard of it, and will not answer.
+            self.testify(&Saying::Deed(&Action::Answer { call, result: Err(error.clone()) }), now);
+            return finish(self, Err(error));
         }
         self.orders.insert(call, Pending { planned, claims, finish });
         self.machine.order(call, order, now);
@@ -119,6 +123,16 @@ impl Driver {
             count.workers += usize::from(!is_supervisor);
         }
         count
+    }
+
+    /// The sizes of its own tables, and of its machine's.
+    pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
+        let mut tables = self.machine.tables();
+        tables.extend(self.lookout.tables());
+        tables.push(("driver: children", self.children.len()));
+        tables.push(("driver: orders", self.orders.len()));
+        tables.push(("gates", self.gates.len()));
+        tables
     }
 
     /// The spec of the child of this name.

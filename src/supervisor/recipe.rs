@@ -1,5 +1,6 @@
 //! How a nested supervisor gets its plan at each of its starts: the one it has, or one made anew.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use crate::child::Recipe;
@@ -78,12 +79,15 @@ impl SupervisorRecipe {
         plan.check_redelivery(world.rulebook.defaults())?;
         let kept = plan.slots();
         for (path, listed) in known {
-            if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
-                world.directory.remove(&path);
-                world.stop_order.forget(&path);
-                listed.slot.close(crate::slot::status::State::Gone);
+            // One that is below another has gone with it.
+            let is_listed = world.directory.get(&path).is_some_and(|now| Arc::ptr_eq(&now.slot, &listed.slot));
+            if is_listed && !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
+                world.forget(&path);
             }
         }
+        let mut described = HashSet::new();
+        plan.for_each(&mut |plan| described.extend(plan.children.iter().map(|child| child.path.clone())));
+        world.directory.describe_no_more(&plan.path, |job| described.contains(job));
         *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };
         Ok(plan)
     }

@@ -42,6 +42,7 @@ use crate::background;
 use crate::port::Port;
 use crate::slot::AnySlot;
 use crate::sync::lock;
+use crate::thrift;
 use crate::world::World;
 pub(crate) use vigil::Vigil;
 pub(crate) use wait::Wait;
@@ -113,6 +114,19 @@ impl Watchdog {
         self.bell.notify_one();
     }
 
+    /// The incarnation is over, or was cut off. The task and the thread are not told: the next child may come at once.
+    pub(crate) fn watch_no_more(&self, path: &str, port: &Arc<Port>) {
+        if port.vigil().and_then(Vigil::limit).is_none() {
+            return;
+        }
+        let over = {
+            let mut register = lock(&self.register);
+            let is_watched = register.watched.get(path).is_some_and(|watched| watched.is_about(port));
+            is_watched.then(|| register.watched.remove(path))
+        };
+        drop(over);
+    }
+
     /// Everybody who is watched. `None`: nobody, and whoever asks is to end, for another one is started when it is time.
     fn watched(&self, who: Who) -> Option<Vec<Arc<Watched>>> {
         let mut register = lock(&self.register);
@@ -130,17 +144,18 @@ impl Watchdog {
 
     /// This incarnation waits for another one, for the first time.
     fn remember_waiter(&self, port: &Arc<Port>) {
-        let mut waiters = lock(&self.waiters);
-        if waiters.len() == waiters.capacity() {
-            waiters.retain(|waiter| waiter.strong_count() > 0);
-        }
-        waiters.push(Arc::downgrade(port));
+        thrift::remember(&mut lock(&self.waiters), Arc::downgrade(port));
     }
 
     /// Those who wait for others now.
     fn waiters(&self) -> Vec<Arc<Port>> {
         let waiters: Vec<_> = lock(&self.waiters).iter().filter_map(Weak::upgrade).collect();
         waiters.into_iter().filter(|port| port.vigil().is_some_and(Vigil::is_waiting)).collect()
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
+        let watched = lock(&self.register).watched.len();
+        [("watchdog: watched", watched), ("watchdog: waiters", lock(&self.waiters).len())]
     }
 
     /// The tree is over.

@@ -155,6 +155,9 @@ impl Children {
                 dependents.retain(|dependent| *dependent != key);
                 if dependents.is_empty() {
                     self.dependents.remove(name);
+                    if self.dependents.len() < self.dependents.capacity() / 8 {
+                        self.dependents.shrink_to(2 * self.dependents.len());
+                    }
                 }
             }
         }
@@ -164,6 +167,15 @@ impl Children {
         self.places += 1;
         self.order.insert(self.places, key);
         self.places
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 4] {
+        [
+            ("machine: children", self.table.len()),
+            ("machine: start order", self.order.len()),
+            ("machine: names", self.ids.len()),
+            ("machine: dependents", self.dependents.len()),
+        ]
     }
 
     pub(crate) fn len(&self) -> usize {

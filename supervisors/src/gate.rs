@@ -49,6 +49,10 @@ impl<T: Clone + Eq + Hash> Gate<T> {
             return None;
         }
         let next = if self.inside.len() < self.starts_max { self.line.pop_front() } else { None };
+        // A line that was long once does not stay so.
+        if self.line.len() < self.line.capacity() / 8 {
+            self.line.shrink_to(2 * self.line.len());
+        }
         self.inside.extend(next.clone());
         next
     }

@@ -244,7 +244,10 @@ pub trait Machine: Decide + fmt::Debug {
                 Step::Waits => return self.nursery_mut().actions.pop_front(),
                 Step::Idle if self.nursery_mut().is_patient() => return None,
                 Step::Idle => {
-                    let event = self.nursery_mut().inbox.pop_front()?;
+                    let Some(event) = self.nursery_mut().inbox.pop_front() else {
+                        self.nursery_mut().give_back_room();
+                        return None;
+                    };
                     self.take(event);
                 }
             }
@@ -301,6 +304,12 @@ pub trait Machine: Decide + fmt::Debug {
     /// The present attempt of a child, if it has one.
     fn attempt(&self, child: ChildKey) -> Option<Attempt> {
         self.nursery().children.get(child)?.attempt()
+    }
+
+    /// How many entries each table has that lives as long as the supervisor: for tests that look for leaks.
+    #[doc(hidden)]
+    fn tables(&self) -> Vec<(&'static str, usize)> {
+        self.nursery().tables()
     }
 
     /// The children in start order, where each stands, and its present attempt if it has one.

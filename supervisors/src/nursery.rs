@@ -258,6 +258,36 @@ impl Nursery {
         }
     }
 
+    /// Nothing is left to do: the queues of a busy moment do not stay as large as they were.
+    pub(crate) fn give_back_room(&mut self) {
+        const ROOMY: usize = 256;
+        fn give_back<T>(queue: &mut VecDeque<T>) {
+            if queue.is_empty() && queue.capacity() > ROOMY {
+                *queue = VecDeque::new();
+            }
+        }
+        give_back(&mut self.actions);
+        give_back(&mut self.reports);
+        give_back(&mut self.inbox);
+    }
+
+    /// The sizes of its tables. The queues among them are empty whenever nothing is under way.
+    pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
+        let mut tables = vec![
+            ("machine: actions", self.actions.len()),
+            ("machine: reports", self.reports.len()),
+            ("machine: inbox", self.inbox.len()),
+            ("machine: services elsewhere", self.elsewhere.len()),
+            ("machine: services seen", self.seen.len()),
+            ("machine: timers", self.timers.len()),
+            ("machine: stop order", self.ties.len()),
+            ("machine: departed", self.departed.len()),
+            ("machine: withdrawn", self.withdrawn.len()),
+        ];
+        tables.extend(self.children.tables());
+        tables
+    }
+
     /// Every pair of children of which the first depends on the second.
     pub(crate) fn all_ties(&self) -> BTreeSet<Tie> {
         let said = self.ties.iter().copied();

@@ -205,6 +205,17 @@ impl Port {
         self.home.get()?.upgrade()
     }
 
+    /// The number of the message that it has in hand.
+    pub(crate) fn message_in_hand(&self) -> Option<u64> {
+        let (message, owner) = self.home()?.in_hand()?;
+        std::ptr::eq(&*owner, self).then_some(message)
+    }
+
+    /// Whether it is a thread, whose waits a stop ends.
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.has(INTERRUPTIBLE)
+    }
+
     /// Its blocking waits end when it is told to stop: it is a thread.
     pub(crate) fn set_interruptible(&self) {
         self.signals.fetch_or(INTERRUPTIBLE, Ordering::AcqRel);

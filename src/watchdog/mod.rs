@@ -43,8 +43,9 @@ use crate::port::Port;
 use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::world::World;
+pub(crate) use circle::Stuck;
 pub(crate) use vigil::Vigil;
-pub(crate) use wait::Wait;
+pub(crate) use wait::{Standing, Wait, What};
 use watched::Watched;
 
 /// The watchdog of one tree.
@@ -82,12 +83,17 @@ impl Watchdog {
         path: &Arc<str>,
         slot: &Arc<dyn AnySlot>,
         port: &Arc<Port>,
+        work: Work,
         limit: Option<Duration>,
     ) {
         if limit.is_none() && !self.is_on() {
             return;
         }
-        port.vigil_or_new().set_limit(limit);
+        let vigil = port.vigil_or_new();
+        if work == Work::SignsOfLife {
+            vigil.set_has_heartbeat();
+        }
+        vigil.set_limit(limit);
         let mut register = lock(&self.register);
         if register.is_over {
             return;
@@ -163,6 +169,31 @@ impl fmt::Debug for Watchdog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watchdog").field("is_on", &self.is_on).finish_non_exhaustive()
     }
+}
+
+/// A pause between two looks may be late by so much: timers are not more exact.
+const LATE: Duration = Duration::from_millis(2);
+
+/// The time that counts for nobody because the watchdog itself was late: the process was paused, the clock jumped, the machine
+/// or the runtime is overloaded. In that time nobody could do anything. If it was late by more than the pause itself, nothing
+/// is known of the pause either: when it began, the process may have been stopped.
+fn lost_by(pause: Duration, late: Duration) -> Duration {
+    if late <= LATE {
+        Duration::ZERO
+    } else if late <= pause {
+        late
+    } else {
+        pause.saturating_add(late)
+    }
+}
+
+/// What an incarnation is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The message in hand.
+    Messages,
+    /// What a task says itself.
+    SignsOfLife,
 }
 
 /// Who looks.

@@ -23,6 +23,19 @@ struct Stage {
     facts: Arc<Facts>,
 }
 
+/// Its life: each wake is a turn.
+struct Turns(Weak<Port>);
+
+impl std::task::Wake for Turns {
+    fn wake(self: Arc<Self>) {
+        if let Some(port) = self.0.upgrade() {
+            let vigil = port.vigil_or_new();
+            vigil.begin_poll();
+            vigil.end_poll();
+        }
+    }
+}
+
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
@@ -31,6 +44,7 @@ fn busy() -> Stage {
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, tracing::Span::none(), facts.clone()));
     assert!(slot.claim(&port));
+    port.register(crate::port::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&port))).into());
     slot.push(1, None, IfFull::Refuse);
     assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
     Stage { world, slot, port, facts }
@@ -38,7 +52,7 @@ fn busy() -> Stage {
 
 impl Stage {
     fn limit(&self, limit: Option<Duration>) {
-        self.world.watchdog.watch(&self.world, &"app/child".into(), &self.slot, &self.port, limit);
+        self.world.watchdog.watch(&self.world, &"app/child".into(), &self.slot, &self.port, Work::Messages, limit);
     }
 
     fn hangs(&self) -> usize {

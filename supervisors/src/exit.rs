@@ -33,7 +33,8 @@ pub enum Exit {
     Failed(Failure),
     /// It panicked.
     Panicked(Panic),
-    /// It worked on one message for longer than its watchdog allows, and was killed for it.
+    /// It worked on one message for longer than its watchdog allows, or was a task that did not say in time that it is alive,
+    /// and was killed for it.
     Hung(Hang),
 }
 
@@ -194,14 +195,17 @@ impl fmt::Display for Panic {
     }
 }
 
-/// A message that took too long, and what was known of it when the watchdog acted.
+/// A message that took too long, or a task that was silent for too long, and what was known of it when the watchdog acted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Hang {
     /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
     pub time: Duration,
-    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand.
+    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand, and
+    /// `its work` of a task.
     pub message: Arc<str>,
+    /// It is a task, which has no messages: it has not said that it is alive for that time.
+    pub is_silence: bool,
     /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
     /// there is one in a circle, and seldom otherwise.
     pub waiting_for: Option<Arc<str>>,
@@ -212,18 +216,29 @@ pub struct Hang {
 impl Hang {
     /// A message that took so long.
     pub fn new(time: Duration, message: impl Into<Arc<str>>) -> Self {
-        Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
+        Self { time, message: message.into(), is_silence: false, waiting_for: None, cycle: Arc::default() }
+    }
+
+    /// A task that has not said for so long that it is alive.
+    pub fn silence(time: Duration) -> Self {
+        Self { is_silence: true, ..Self::new(time, "its work") }
     }
 }
 
 impl fmt::Display for Hang {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(first) = self.cycle.first() {
-            write!(f, "`{}` waits in a circle: ", self.message)?;
+            match self.is_silence {
+                true => f.write_str("it waits in a circle: "),
+                false => write!(f, "`{}` waits in a circle: ", self.message),
+            }?;
             self.cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
             return f.write_str(first);
         }
-        write!(f, "`{}` in hand for {:.1?}", self.message, self.time)?;
+        match self.is_silence {
+            true => write!(f, "no sign of life for {:.1?}", self.time),
+            false => write!(f, "`{}` in hand for {:.1?}", self.message, self.time),
+        }?;
         match &self.waiting_for {
             Some(path) => write!(f, ", waiting for `{path}`"),
             None => Ok(()),

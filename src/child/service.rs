@@ -25,6 +25,7 @@ pub struct ServiceChild<M: Send + 'static> {
     light: Option<bool>,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
+    is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
     label: Option<Label<M>>,
     conceive: Arc<TypedConceive<M>>,
@@ -47,6 +48,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             light: None,
             settings: Settings::default(),
             mailbox: None,
+            is_given_in_vain: false,
             redelivery: None,
             label: None,
             conceive: Arc::new(conceive),
@@ -205,7 +207,7 @@ impl<M: Send + 'static> ServiceChild<M> {
     }
 
     pub(crate) fn without_mailbox(mut self) -> Self {
-        self.mailbox = None;
+        self.is_given_in_vain = self.mailbox.take().is_some();
         self
     }
 
@@ -246,6 +248,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
                 slot: Reserved::new(slot),
                 settings: child.settings,
                 is_given,
+                is_given_in_vain: child.is_given_in_vain,
                 redeliveries: redelivery.map_or(0, |redelivery| redelivery.times),
                 conceive: Arc::new(move |birth| conceive(birth, redelivery)),
             }),

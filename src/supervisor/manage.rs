@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::child::Child;
 use crate::dependencies::Graph;
 use crate::directory::LookupError;
+use crate::effect;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::slot::{AnySlot, Control};
@@ -128,6 +129,7 @@ impl SupervisorHandle {
             Make::Supervisor(recipe) => {
                 let (plan, tree) = (recipe.plan(), self.world.rulebook.defaults());
                 plan.check_redelivery(tree)?;
+                effect::check_error_types(&plan, &self.world.rulebook)?;
                 Graph::of(&plan, tree, None, exists)?.check()
             }
         }

@@ -58,6 +58,8 @@ pub enum Jitter {
 pub struct Backoff {
     shape: Shape,
     jitter: Jitter,
+    /// What was said about the growth of a list, which has none.
+    idle: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,26 +72,28 @@ impl Backoff {
     /// Doubles from `first` up to thirty seconds (or to `first`, where that is longer), without jitter.
     pub fn new(first: Duration) -> Self {
         let max = first.max(Duration::from_secs(30));
-        Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None }
+        Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None, idle: None }
     }
 
     /// These delays, one after the other; the last one repeats.
     pub fn listed(delays: impl Into<Arc<[Duration]>>) -> Self {
-        Self { shape: Shape::Listed(delays.into()), jitter: Jitter::None }
+        Self { shape: Shape::Listed(delays.into()), jitter: Jitter::None, idle: None }
     }
 
-    /// By how much each delay is longer than the one before: 1 or more. A list has no factor.
+    /// By how much each delay is longer than the one before: 1 or more. Of a list it is refused when it is checked.
     pub fn factor(mut self, by: f64) -> Self {
-        if let Shape::Growing { factor, .. } = &mut self.shape {
-            *factor = by;
+        match &mut self.shape {
+            Shape::Growing { factor, .. } => *factor = by,
+            Shape::Listed(_) => self.idle = Some("factor"),
         }
         self
     }
 
-    /// The cap: no delay is longer. A list has none but its own.
+    /// The cap: no delay is longer. Of a list it is refused when it is checked.
     pub fn max_delay(mut self, cap: Duration) -> Self {
-        if let Shape::Growing { max, .. } = &mut self.shape {
-            *max = cap;
+        match &mut self.shape {
+            Shape::Growing { max, .. } => *max = cap,
+            Shape::Listed(_) => self.idle = Some("max_delay"),
         }
         self
     }
@@ -150,6 +154,9 @@ impl Backoff {
     ///
     /// With what does not.
     pub fn check(&self) -> Result<(), BackoffError> {
+        if let Some(setting) = self.idle {
+            return Err(BackoffError::NoGrowth(setting));
+        }
         match &self.shape {
             Shape::Listed(delays) if delays.is_empty() => Err(BackoffError::EmptyList),
             Shape::Listed(delays) => match delays.iter().find(|delay| **delay > LONGEST) {
@@ -236,6 +243,8 @@ impl Steps {
 pub enum BackoffError {
     /// A list without delays.
     EmptyList,
+    /// This was said of a list of delays, which does not grow.
+    NoGrowth(&'static str),
     /// A factor below 1, above 1000, or none at all.
     Factor(f64),
     /// The cap is shorter than the first delay.
@@ -253,6 +262,7 @@ impl fmt::Display for BackoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptyList => f.write_str("the list of delays is empty"),
+            Self::NoGrowth(setting) => write!(f, "`{setting}` has no effect on a list of delays: leave it out"),
             Self::Factor(factor) => write!(f, "the factor {factor} is not between 1 and 1000"),
             Self::CapBelowFirst { first, max } => {
                 write!(f, "the longest delay, {max:?}, is shorter than the first, {first:?}")

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use regrow::{
-    Child, Context, Intensity, Policy, Reply, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor, TaskContext,
+    Child, Context, Intensity, Policy, Reply, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor,
+    TaskContext,
 };
 
 const MS: Duration = Duration::from_millis(1);

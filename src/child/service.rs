@@ -174,8 +174,8 @@ impl<M: Send + 'static> ServiceChild<M> {
     ///   forgives. Delays and rules are not taken into account.
     ///
     /// For a [`Child::service`](crate::Child::service) and a [`Child::thread`](crate::Child::thread), where it is the message last taken from the iterator. A
-    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of our reach, and is not
-    /// redelivered.
+    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of reach, so the
+    /// start is [refused](crate::StartError::NoEffect).
     pub fn redeliver(mut self, times: u32) -> Self
     where
         M: Clone,
@@ -211,8 +211,9 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. A service only;
-    /// threads and actors end without it.
+    /// Before a planned stop, what is queued at that moment is still handled, within the shutdown time. For a
+    /// [`Child::service`](crate::Child::service) only. The start of a thread or an actor with it is
+    /// [refused](crate::StartError::NoEffect), and so is one with [`Shutdown::Kill`], which leaves no time for it.
     pub fn drain(mut self) -> Self {
         self.drain = true;
         self

@@ -21,22 +21,23 @@ pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Pr
             let matched = || children.iter().copied().filter(|(path, _)| pattern.is_match(path));
             for (field, place) in places(said) {
                 let idle: Vec<_> = matched().filter(|(_, kind)| why_idle(*kind, &field).is_some()).collect();
-                warnings.extend(warning(&field, place, &idle));
+                warnings.extend(warning(&format!("path.{:?}", pattern.text()), &field, place, &idle));
             }
         }
         for (pattern, said) in &document.supervisors {
             let matched = || children.iter().copied().filter(|(path, _)| pattern.is_match(path));
             let leaves: Vec<_> = matched().filter(|(_, kind)| !kind.is_supervisor()).collect();
             let shared = places(said).into_iter().filter(|(field, _)| !field.starts_with("defaults."));
-            warnings.extend(shared.filter_map(|(field, place)| childless(&field, place, &leaves)));
+            let table = format!("supervisor.{:?}", pattern.text());
+            warnings.extend(shared.filter_map(|(field, place)| childless(&table, &field, place, &leaves)));
             let below = children
                 .iter()
                 .copied()
                 .filter(|(path, _)| path.rsplit_once('/').is_some_and(|(supervisor, _)| pattern.is_match(supervisor)));
-            warnings.extend(defaults(&said.defaults, &below.collect::<Vec<_>>()));
+            warnings.extend(defaults(&format!("{table}.defaults"), &said.defaults, &below.collect::<Vec<_>>()));
         }
         let services: Vec<_> = children.iter().copied().filter(|(_, kind)| !kind.is_supervisor()).collect();
-        warnings.extend(defaults(&document.defaults, &services));
+        warnings.extend(defaults("defaults", &document.defaults, &services));
     }
     warnings
 }
@@ -48,29 +49,30 @@ fn places(said: &impl Group) -> Vec<(String, Place)> {
 }
 
 /// What no child has a use for. Without children nothing is known.
-fn defaults(said: &ChildFields, children: &[Child<'_>]) -> Vec<Problem> {
+fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Problem> {
     let is_for_none = |field: &str| children.iter().all(|(_, kind)| is_left_out(*kind, field));
     let idle = places(said).into_iter().filter(|(field, _)| is_for_none(field));
-    idle.filter_map(|(field, place)| warning(&field, place, children)).collect()
+    idle.filter_map(|(field, place)| warning(table, &field, place, children)).collect()
 }
 
-fn warning(field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
-    let (path, kind) = idle.first()?;
-    let why =
-        why_idle(*kind, field).unwrap_or("a task gives signs of life if it is written for that: say it for its path");
-    Some(Problem::warning(place, format!("`{field}` has no effect on {}", named(path, *kind, idle.len()))).label(why))
+fn warning(table: &str, field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
+    let (_, kind) = idle.first()?;
+    let why = why_idle(*kind, field)
+        .unwrap_or("a task has to be written to give signs of life: say it in a table for its path");
+    told(table, field, place, idle, why)
 }
 
-fn childless(field: &str, place: Place, leaves: &[Child<'_>]) -> Option<Problem> {
-    let (path, kind) = leaves.first()?;
-    let what = format!("`{field}` has no effect on {}", named(path, *kind, leaves.len()));
-    Some(Problem::warning(place, what).label("it is about the children of a supervisor, and this has none"))
+fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Option<Problem> {
+    told(table, field, place, leaves, "it is about the children of a supervisor, and this has none")
 }
 
-fn named(path: &str, kind: Kind, all: usize) -> String {
-    let article = if kind == Kind::Actor { "an" } else { "a" };
-    match all.saturating_sub(1) {
-        0 => format!("`{path}`, {article} {kind}"),
-        others => format!("`{path}`, {article} {kind}, and {others} more"),
-    }
+fn told(table: &str, field: &str, place: Place, children: &[Child<'_>], why: &str) -> Option<Problem> {
+    let (path, kind) = children.first()?;
+    let article = if *kind == Kind::Actor { "an" } else { "a" };
+    let others = match children.len().saturating_sub(1) {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    let what = format!("[{table}]: `{field}` has no effect on `{path}`, {article} {kind}{others}: {why}");
+    Some(Problem::warning(place, what))
 }

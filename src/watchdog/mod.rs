@@ -1,4 +1,9 @@
-//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs.
+//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs. So
+//! does a task that has not said for so long that it is alive.
+//!
+//! It tells the truth, or nothing: it counts only the time in which the incarnation could have worked. Waits count as waits if
+//! they are awaited now (`wait.rs`); a look that came late counts for nobody ([`lost_by`]); an incarnation that is near its
+//! limit must have had its turn (`watched.rs`); a circle is looked at once more when it is acted upon (`circle.rs`).
 //!
 //! It costs nothing per message. What is looked at is kept by the mailbox anyway: how many messages are done, and whether one
 //! is in hand. If neither has changed between two looks, it is the same message. A look comes eight times per limit, so a
@@ -8,7 +13,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `vigil.rs` | what an incarnation lets the watchdog see |
-//! | `wait.rs` | time that does not count: waiting for others |
+//! | `wait.rs` | time that does not count: waiting for others, if it is awaited |
 //! | `watched.rs` | who is watched, and when a message has been in hand for too long |
 //! | `sampler.rs` | the task that looks, in the time of the runtime |
 //! | `circle.rs` | services that wait for each other |

@@ -137,8 +137,13 @@ impl Vigil {
         lock(&self.waits).is_any_open()
     }
 
+    /// Whose answer it waits for, and since when.
+    pub(crate) fn waits_for_answer(&self) -> Option<(Arc<str>, Instant)> {
+        lock(&self.waits).on_answer()
+    }
+
     /// Whom it waits for, and since when.
-    pub(crate) fn waits_for(&self) -> Option<(Arc<str>, Instant)> {
+    pub(super) fn waits_for(&self) -> Option<(Arc<str>, Instant)> {
         lock(&self.waits).on()
     }
 

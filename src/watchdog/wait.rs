@@ -134,6 +134,12 @@ impl Waits {
         self.open.first().map(|open| (open.on.slot.path(), open.since))
     }
 
+    /// Whose answer it waits for, and since when: of several the first.
+    pub(super) fn on_answer(&self) -> Option<(Arc<str>, Instant)> {
+        let answer = |open: &&Open| matches!(open.on.what, What::Answer(_)) && !open.on.is_over();
+        self.open.iter().find(answer).map(|open| (open.on.slot.path(), open.since))
+    }
+
     /// The waits, if all of them could keep it waiting for ever: one that has a limit ends, one whose outcome is there is
     /// over, and a reply that was put off or handed on may come from anywhere. None if one of them may not be awaited.
     pub(super) fn endless(&self) -> Option<Endless> {

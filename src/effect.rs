@@ -5,7 +5,7 @@
 //!
 //! Fields have the names of policy files.
 
-use regrow_supervisors::{Policy, Readiness, Shutdown};
+use regrow_supervisors::{BudgetClock, Policy, Readiness, Shutdown};
 
 use crate::child::{Child, Recipe};
 use crate::directory::Kind;
@@ -13,6 +13,7 @@ use crate::rulebook::Rulebook;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::Plan;
+use crate::supervisor::terms::Terms;
 
 /// A setting without effect, and why it has none.
 pub(crate) type Idle = (&'static str, &'static str);
@@ -86,6 +87,17 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
         false => "it is for the whole tree: say it for the root",
     };
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
+}
+
+/// The first setting by which a new description of a supervisor that runs would change nothing. `now` is in force.
+pub(crate) fn of_reconfiguration(new: &Terms, now: &Terms) -> Option<Idle> {
+    let said = [
+        ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
+        ("budget_clock", new.budget_clock != BudgetClock::default() && new.budget_clock != now.budget_clock),
+        ("max_starting", new.starts_max.is_some() && new.starts_max != now.starts_max),
+    ];
+    let why = "only flags, limits, templates and children can be changed while it runs";
+    said.into_iter().find(|(_, is_other)| *is_other).map(|(setting, _)| (setting, why))
 }
 
 /// Checks a subtree that comes while the tree runs: its rules know errors by the names that the tree was started with.

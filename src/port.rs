@@ -193,7 +193,7 @@ impl Port {
 
     /// The mailboxes in which it waits for room now.
     pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
-        self.rooms.get().map(|rooms| rooms.waits()).unwrap_or_default()
+        self.rooms.get().map(|rooms| rooms.waits(self.message_in_hand())).unwrap_or_default()
     }
 
     pub(crate) fn set_home(&self, slot: &Arc<dyn AnySlot>) {

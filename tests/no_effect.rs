@@ -138,6 +138,22 @@ async fn what_comes_later_is_looked_at_in_the_same_way() {
 }
 
 #[tokio::test]
+async fn what_a_new_description_cannot_change_about_a_supervisor_that_runs_is_refused() {
+    let described = || Supervisor::one_for_one("app").defaults(watchdog()).child(DynamicSupervisor::new("pool"));
+    let tree = described().start().await.unwrap();
+    let (app, pool) = (tree.supervisor("app").unwrap(), tree.dynamic("app/pool").unwrap());
+    app.reconfigure(described()).await.unwrap();
+    let refused = app.reconfigure(described().defaults(Policy::default().watchdog(9 * SEC))).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "`defaults` has no effect on `app`: only flags, limits, templates and children can be changed while it runs"
+    );
+    let refused = pool.reconfigure(DynamicSupervisor::new("pool").max_starting(3)).await;
+    assert!(refused.unwrap_err().to_string().starts_with("`max_starting` has no effect on `app/pool`"));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_curve_with_a_list_of_delays_has_no_growth() {
     let list = || Backoff::listed([SEC, 2 * SEC]);
     for (backoff, setting) in [(list().factor(3.0), "factor"), (list().max_delay(9 * SEC), "max_delay")] {
@@ -202,6 +218,8 @@ mod in_files {
             ready = "when_said"
             [supervisor."app/thread"]
             max_restarts = 3
+            [path.app]
+            delay = "1s"
             [supervisor.app.defaults]
             reset_after_messages = 9
         "#;
@@ -212,6 +230,7 @@ mod in_files {
             "[path.\"app/*\"]: `mailbox.capacity` has no effect on `app/nested`, a supervisor, and 1 more: ",
             "[path.\"app/*\"]: `mailbox.overflow` has no effect on `app/nested`, a supervisor, and 1 more: ",
             "[path.\"app/actor\"]: `ready` has no effect on `app/actor`, an actor: an actor has no context",
+            "[path.\"app\"]: `delay` has no effect on `app`, a supervisor: it is about a child, and no supervisor is above",
             "[supervisor.\"app/thread\"]: `max_restarts` has no effect on `app/thread`, a thread: it is about",
         ];
         assert_eq!(told.len(), starts.len(), "{told:#?}");

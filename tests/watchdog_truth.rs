@@ -265,6 +265,41 @@ async fn a_send_that_is_kept_is_no_wait() {
     tree.shutdown().await;
 }
 
+// The same for the circles that are refused at once: a keeps a send to b, and does not wait for room there any more.
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_kept_closes_no_circle_for_others() {
+    let small = |name| clerk::clerk(name).capacity(1).wait_for_room_unlimited();
+    let tree = Supervisor::one_for_one("app").child(small("a")).child(small("b")).start().await.unwrap();
+    let (a, b) = (find(&tree, "a"), find(&tree, "b"));
+    type Sent = Pin<Box<dyn Future<Output = Result<(), SendError<Task>>> + Send>>;
+    let kept: Arc<Mutex<Option<Sent>>> = Arc::default();
+    let (keep, to_b) = (kept.clone(), b.clone());
+    b.cast(takes("long", SEC)).unwrap();
+    sleep(MS).await;
+    b.cast(takes("fills the mailbox", MS)).unwrap();
+    let keeps = asks(&a, "keeps", async move |_| {
+        let mut sent: Sent = Box::pin(async move { to_b.send(takes("short", MS)).await });
+        awaits_for(&mut sent, 10 * MS).await;
+        *keep.lock().unwrap() = Some(sent);
+        Ok(())
+    });
+    keeps.await.unwrap();
+    // b has this one in hand when it wants room with a, whose kept send stands in the line of b's mailbox.
+    let (asks_a, sent) = (a.clone(), tokio::sync::oneshot::channel());
+    let sends = does("sends", async move |_| {
+        let outcome = asks_a.send(takes("finds no room", MS)).await;
+        drop(sent.0.send(outcome.map_err(|error| error.to_string())));
+        Ok(())
+    });
+    drop(b.send(sends).await);
+    a.cast(takes("long", 10 * SEC)).unwrap();
+    sleep(MS).await;
+    a.cast(takes("fills the mailbox", MS)).unwrap();
+    assert_eq!(soon("the outcome", sent.1).await.unwrap(), Ok(()));
+    drop(kept.lock().unwrap().take());
+    tree.shutdown().await;
+}
+
 // A worker that blocks keeps the task that it woke last, and no other worker can take it (PITFALLS 21): that one got no turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_service_that_gets_no_turn_does_not_hang() {

@@ -33,10 +33,7 @@ async fn a_full_service_says_how_full_it_is_and_how_many_wait_for_room() {
     let known = tree.why("app/a").await.unwrap();
     assert_eq!((known.queued, known.capacity, known.senders_waiting), (3, Some(3), 2));
     let said = known.to_string();
-    assert!(
-        said.contains(" Its mailbox is full: 3 of 3 messages wait in it, and 2 senders wait for room."),
-        "{said}"
-    );
+    assert!(said.contains(" Its mailbox is full: 3 of 3 messages wait in it, and 2 senders wait for room."), "{said}");
     senders.iter().for_each(tokio::task::JoinHandle::abort);
     tree.shutdown().await;
 }

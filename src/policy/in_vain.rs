@@ -19,7 +19,15 @@ pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Pr
     for document in documents {
         for (pattern, said) in &document.paths {
             let matched = || children.iter().copied().filter(|(path, _)| pattern.is_match(path));
+            // A root is no child.
+            let is_about_roots = matched().next().is_some() && matched().all(|(path, _)| !path.contains('/'));
             for (field, place) in places(said) {
+                if is_about_roots {
+                    let roots: Vec<_> = matched().collect();
+                    let why = "it is about a child, and no supervisor is above a root";
+                    warnings.extend(told(&format!("path.{:?}", pattern.text()), &field, place, &roots, why));
+                    continue;
+                }
                 let idle: Vec<_> = matched().filter(|(_, kind)| why_idle(*kind, &field).is_some()).collect();
                 warnings.extend(warning(&format!("path.{:?}", pattern.text()), &field, place, &idle));
             }

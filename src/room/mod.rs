@@ -120,7 +120,9 @@ impl<M: Send + 'static> ForRoom<M> {
         if let Some(wait) = &mut self.wait {
             wait.goes_on(is_limited, waker);
         }
-        if self.entry.as_ref().is_none_or(|entry| !entry.is_of_caller()) {
+        if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
+            entry.goes_on();
+        } else {
             self.entry = None;
             if let Some(port) = current::lent(Arc::clone) {
                 let slot: Arc<dyn AnySlot> = self.slot.clone();

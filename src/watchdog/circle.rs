@@ -50,6 +50,12 @@ pub(crate) struct Stuck {
 }
 
 impl Stuck {
+    #[cfg(test)]
+    pub(super) fn new(port: &Arc<Port>) -> Option<Self> {
+        let numbers = lock(&port.vigil()?.waits).endless()?.numbers;
+        Some(Self { port: port.clone(), numbers })
+    }
+
     /// Whether it waits as it did, for the same and for nothing else.
     pub(crate) fn is_still(&self) -> bool {
         let waits = |vigil: &Vigil| lock(&vigil.waits).endless();

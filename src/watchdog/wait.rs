@@ -59,7 +59,7 @@ struct Asked {
 
 /// What is waited for: an answer of this service, or room in its mailbox.
 #[derive(Clone)]
-struct On {
+pub(super) struct On {
     slot: Arc<dyn AnySlot>,
     what: What,
 }
@@ -78,6 +78,10 @@ pub(crate) trait Standing: Send + Sync {
 }
 
 impl On {
+    pub(super) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
+        Self { slot, what }
+    }
+
     /// The outcome is there, though the waiter may not have had its turn since.
     fn is_over(&self) -> bool {
         match &self.what {
@@ -195,7 +199,7 @@ impl Waits {
     }
 
     /// One of them was polled, and goes on. `false` if it is not open, or has another waker now.
-    fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
+    pub(super) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
         open.is_awaited |= open.asked.take().is_some();
         open.waker.will_wake(waker)
@@ -206,7 +210,14 @@ impl Waits {
         open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
     }
 
-    fn open(&mut self, on: On, is_limited: bool, message: Option<u64>, waker: Arc<Waker>, now: Instant) -> u64 {
+    pub(super) fn open(
+        &mut self,
+        on: On,
+        is_limited: bool,
+        message: Option<u64>,
+        waker: Arc<Waker>,
+        now: Instant,
+    ) -> u64 {
         self.number += 1;
         self.since.get_or_insert(now);
         let number = self.number;
@@ -246,7 +257,7 @@ impl Wait {
     /// `None` unless code of a service runs here, in a tree in which somebody is watched.
     pub(crate) fn of_caller(slot: &Arc<impl AnySlot + 'static>, what: impl FnOnce() -> What) -> Option<Box<Self>> {
         let port = current::lent(|port| port.watchdog().is_on().then(|| port.clone())).flatten()?;
-        let on = On { slot: slot.clone(), what: what() };
+        let on = On::new(slot.clone(), what());
         Some(Box::new(Self { port, on, number: None }))
     }
 

@@ -131,7 +131,10 @@ impl Watched {
         }
         eye.due = Some(next);
         if who == Who::Sampler {
+            // It calls wakers: not under a lock. Nothing but this task looks through this eye.
+            drop(eye);
             vigil.ask_waits(&port, now, pause, limit);
+            eye = lock(self.eye(who));
         }
         let verdict = eye.judge(who, (&*slot, &port, vigil), limit, now, lost);
         let next = match verdict {

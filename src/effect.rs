@@ -5,7 +5,7 @@
 //!
 //! Fields have the names of policy files.
 
-use regrow_supervisors::{BudgetClock, Policy, Readiness, Shutdown};
+use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
 
 use crate::child::{Child, Recipe};
 use crate::directory::Kind;
@@ -75,8 +75,9 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
     let (spec, terms) = (&description.spec, &description.terms);
     let said = match is_root {
         true => [
-            ("restart", terms.named.restart),
-            ("shutdown", terms.named.shutdown),
+            // The usual ones do no harm.
+            ("restart", spec.restart_type() != Restart::Permanent),
+            ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
             ("significant", spec.is_significant()),
             ("policy", spec.policy_rule() != Policy::default()),
         ],

@@ -58,33 +58,36 @@ pub enum Jitter {
 pub struct Backoff {
     shape: Shape,
     jitter: Jitter,
-    /// What was said about the growth of a list, which has none.
-    idle: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
-    Growing { first: Duration, factor: f64, max: Duration },
-    Listed(Arc<[Duration]>),
+    Growing {
+        first: Duration,
+        factor: f64,
+        max: Duration,
+    },
+    /// The second is what was said about its growth in vain.
+    Listed(Arc<[Duration]>, Option<&'static str>),
 }
 
 impl Backoff {
     /// Doubles from `first` up to thirty seconds (or to `first`, where that is longer), without jitter.
     pub fn new(first: Duration) -> Self {
         let max = first.max(Duration::from_secs(30));
-        Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None, idle: None }
+        Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None }
     }
 
     /// These delays, one after the other; the last one repeats.
     pub fn listed(delays: impl Into<Arc<[Duration]>>) -> Self {
-        Self { shape: Shape::Listed(delays.into()), jitter: Jitter::None, idle: None }
+        Self { shape: Shape::Listed(delays.into(), None), jitter: Jitter::None }
     }
 
     /// By how much each delay is longer than the one before: 1 or more. Of a list it is refused when it is checked.
     pub fn factor(mut self, by: f64) -> Self {
         match &mut self.shape {
             Shape::Growing { factor, .. } => *factor = by,
-            Shape::Listed(_) => self.idle = Some("factor"),
+            Shape::Listed(_, idle) => *idle = Some("factor"),
         }
         self
     }
@@ -93,7 +96,7 @@ impl Backoff {
     pub fn max_delay(mut self, cap: Duration) -> Self {
         match &mut self.shape {
             Shape::Growing { max, .. } => *max = cap,
-            Shape::Listed(_) => self.idle = Some("max_delay"),
+            Shape::Listed(_, idle) => *idle = Some("max_delay"),
         }
         self
     }
@@ -107,7 +110,7 @@ impl Backoff {
     pub fn list(&self) -> Option<&[Duration]> {
         match &self.shape {
             Shape::Growing { .. } => None,
-            Shape::Listed(delays) => Some(delays),
+            Shape::Listed(delays, _) => Some(delays),
         }
     }
 
@@ -115,7 +118,7 @@ impl Backoff {
     pub fn growth(&self) -> Option<(Duration, f64, Duration)> {
         match &self.shape {
             Shape::Growing { first, factor, max } => Some((*first, *factor, *max)),
-            Shape::Listed(_) => None,
+            Shape::Listed(..) => None,
         }
     }
 
@@ -133,7 +136,7 @@ impl Backoff {
                 let delay = Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max);
                 if first.is_zero() { Duration::ZERO } else { delay }
             }
-            Shape::Listed(delays) => {
+            Shape::Listed(delays, _) => {
                 let last = delays.len().saturating_sub(1);
                 delays.get(last.min(step as usize)).copied().unwrap_or_default()
             }
@@ -144,7 +147,7 @@ impl Backoff {
     pub fn longest(&self) -> Duration {
         match &self.shape {
             Shape::Growing { max, .. } => *max,
-            Shape::Listed(delays) => delays.iter().copied().max().unwrap_or_default(),
+            Shape::Listed(delays, _) => delays.iter().copied().max().unwrap_or_default(),
         }
     }
 
@@ -154,12 +157,10 @@ impl Backoff {
     ///
     /// With what does not.
     pub fn check(&self) -> Result<(), BackoffError> {
-        if let Some(setting) = self.idle {
-            return Err(BackoffError::NoGrowth(setting));
-        }
         match &self.shape {
-            Shape::Listed(delays) if delays.is_empty() => Err(BackoffError::EmptyList),
-            Shape::Listed(delays) => match delays.iter().find(|delay| **delay > LONGEST) {
+            Shape::Listed(_, Some(setting)) => Err(BackoffError::NoGrowth(setting)),
+            Shape::Listed(delays, _) if delays.is_empty() => Err(BackoffError::EmptyList),
+            Shape::Listed(delays, _) => match delays.iter().find(|delay| **delay > LONGEST) {
                 Some(&delay) => Err(BackoffError::TooLong(delay)),
                 None => Ok(()),
             },

@@ -202,10 +202,8 @@ pub struct Hang {
     /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
     pub time: Duration,
     /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand, and
-    /// `its work` of a task.
+    /// `no sign of life` of a task, which has no messages and has not said that it is alive.
     pub message: Arc<str>,
-    /// It is a task, which has no messages: it has not said that it is alive for that time.
-    pub is_silence: bool,
     /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
     /// there is one in a circle, and seldom otherwise.
     pub waiting_for: Option<Arc<str>>,
@@ -213,30 +211,38 @@ pub struct Hang {
     pub cycle: Arc<[Arc<str>]>,
 }
 
+/// What is said of a task in place of a message.
+const SILENCE: &str = "no sign of life";
+
 impl Hang {
     /// A message that took so long.
     pub fn new(time: Duration, message: impl Into<Arc<str>>) -> Self {
-        Self { time, message: message.into(), is_silence: false, waiting_for: None, cycle: Arc::default() }
+        Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
     }
 
     /// A task that has not said for so long that it is alive.
     pub fn silence(time: Duration) -> Self {
-        Self { is_silence: true, ..Self::new(time, "its work") }
+        Self::new(time, SILENCE)
+    }
+
+    /// Whether it is a task that has not said that it is alive.
+    pub fn is_silence(&self) -> bool {
+        *self.message == *SILENCE
     }
 }
 
 impl fmt::Display for Hang {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(first) = self.cycle.first() {
-            match self.is_silence {
+            match self.is_silence() {
                 true => f.write_str("it waits in a circle: "),
                 false => write!(f, "`{}` waits in a circle: ", self.message),
             }?;
             self.cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
             return f.write_str(first);
         }
-        match self.is_silence {
-            true => write!(f, "no sign of life for {:.1?}", self.time),
+        match self.is_silence() {
+            true => write!(f, "{SILENCE} for {:.1?}", self.time),
             false => write!(f, "`{}` in hand for {:.1?}", self.message, self.time),
         }?;
         match &self.waiting_for {

@@ -117,7 +117,8 @@ impl Stage {
     }
 
     fn is_polled(&self, number: u64) {
-        assert!(lock(&self.port.vigil_or_new().waits).goes_on(number, std::task::Waker::noop()));
+        // Whether its waker is the same does not matter here.
+        let _ = lock(&self.port.vigil_or_new().waits).goes_on(number, std::task::Waker::noop());
         self.polls();
     }
 

@@ -7,7 +7,7 @@
 //! 3. Nothing is started, stopped or forgotten for a change: budgets keep their history, delays and probes their time.
 //! 4. A change that has begun is made whole, also when nobody waits for it any more.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -133,14 +133,14 @@ impl World {
 
     /// Invariant 1.
     async fn check(self: &Arc<Self>, layer: &dyn Layer, applied: &mut Applied) -> Result<(), ApplyError> {
-        let (mut problems, mut paths, mut said) = (Vec::new(), HashSet::new(), Vec::new());
+        let (mut problems, mut kinds, mut said) = (Vec::new(), HashMap::new(), Vec::new());
         for supervisor in self.supervisors() {
             let Ok(configurations) = supervisor.configurations().await else {
                 applied.not_running.push(supervisor.path().into());
                 continue;
             };
             for Configuration { path, coded, .. } in configurations {
-                paths.insert(path.clone());
+                kinds.entry(path.clone()).or_insert(coded.own.kind);
                 match layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
                     Ok(wanted) => said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec)),
                     Err(found) => problems.extend(found),
@@ -153,7 +153,8 @@ impl World {
             problems.extend(graph.add(&scope, &path, spec.dependencies(), exists).err().map(|error| error.to_string()));
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
-        let listed: Vec<_> = paths.iter().map(|path| &**path).collect();
+        let mut listed: Vec<_> = kinds.iter().map(|(path, kind)| (&**path, *kind)).collect();
+        listed.sort_unstable_by_key(|(path, _)| *path);
         let empty = self.empty_pools();
         let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
         applied.warnings = layer.warnings(&listed, &empty);
@@ -204,7 +205,7 @@ impl World {
     pub(crate) fn warn_of_policies(&self) {
         let Some(layer) = self.rulebook.layer() else { return };
         let (entries, empty) = (self.directory.entries(), self.empty_pools());
-        let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();
+        let paths: Vec<_> = entries.iter().map(|entry| (&*entry.path, entry.kind)).collect();
         let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
         log::warnings(&layer.warnings(&paths, &empty));
     }
@@ -256,7 +257,7 @@ fn differences(before: &Configured, after: &Configured) -> Vec<(When, &'static s
 
 /// Every field in the words of policy files, and when a change of it counts. The same fields for the same kind of child.
 fn told(configured: &Configured) -> Vec<(When, &'static str, String)> {
-    let Configured { spec, mailbox, group, is_supervisor: _ } = configured;
+    let Configured { spec, mailbox, group, kind: _ } = configured;
     let policy: Policy = spec.policy_rule();
     let mut all = vec![
         (When::Now, "restart", words::word(spec.restart_type()).into()),

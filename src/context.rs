@@ -14,8 +14,8 @@ use crate::handle::Handle;
 use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::room::Limit;
+use crate::slot::Slot;
 use crate::slot::life::Tenancy;
-use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
@@ -57,8 +57,17 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     pub(crate) fn takes(&self, time: Duration) {
-        if let (Some(vigil), Some((message, _))) = (self.port.vigil(), self.slot.in_hand()) {
-            vigil.grant(message, time);
+        if let Some(vigil) = self.port.vigil()
+            && let Some(work) = vigil.work(&*self.slot, &self.port)
+        {
+            vigil.grant(work, time);
+        }
+    }
+
+    /// A task says that it is alive.
+    fn alive(&self) {
+        if let Some(vigil) = self.port.vigil() {
+            vigil.beat();
         }
     }
 
@@ -381,6 +390,37 @@ impl TaskContext {
     /// Says that this task is ready: see [`Context::ready`].
     pub fn ready(&self) {
         self.inner.ready();
+    }
+
+    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages whose time could be
+    /// looked at: with a watchdog it hangs if it has not said this for longer than the limit allows, and is killed.
+    ///
+    /// The time begins when the task does, and again each time that this is said. Time inside the runtime's own `call` and
+    /// `send` does not count. Without a watchdog it does nothing. It costs one atomic addition.
+    ///
+    /// ```
+    /// use regrow::{Child, Policy, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// # async fn poll_the_meter() -> anyhow::Result<()> { Ok(()) }
+    /// let poller = Child::task("poller", |ctx| async move {
+    ///     loop {
+    ///         ctx.alive();
+    ///         poll_the_meter().await?; // may take 30 s, and no longer
+    ///         tokio::time::sleep(Duration::from_secs(10)).await;
+    ///     }
+    /// });
+    /// let poller = poller.policy(Policy::default().watchdog(Duration::from_secs(40)));
+    /// # let _ = Supervisor::one_for_one("app").child(poller);
+    /// ```
+    pub fn alive(&self) {
+        self.inner.alive();
+    }
+
+    /// Tells the [watchdog](crate::Policy::watchdog) that the next sign of life may come so much later: only after this time
+    /// does the limit begin to count. [`alive`](Self::alive) ends it. Without a watchdog it does nothing.
+    pub fn takes(&self, time: Duration) {
+        self.inner.takes(time);
     }
 
     /// Completes when the supervisor asks the task to stop, or when this incarnation is over and the future is elsewhere.

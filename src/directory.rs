@@ -253,6 +253,11 @@ impl Directory {
         found
     }
 
+    /// The mailboxes of all, in no order.
+    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        self.read().values().map(|listed| listed.slot.clone()).collect()
+    }
+
     /// Puts a child and everything below it into a state in which nothing is accepted.
     pub(crate) fn close(&self, path: &str, state: State) {
         let here = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()));

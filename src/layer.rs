@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, ChildSpec, Intensity, Policy};
 
+use crate::directory::Kind;
+use crate::effect;
 use crate::mailbox;
 
 /// All that can be set about the child with one path, as the code or a layer over it has it.
@@ -19,8 +21,8 @@ pub(crate) struct Configured {
     pub(crate) mailbox: Option<mailbox::Settings>,
     /// Of a supervisor, where its children as a whole are asked about.
     pub(crate) group: Option<Group>,
-    /// What is said of every service is not said of it.
-    pub(crate) is_supervisor: bool,
+    /// What has an effect on it, and whether what is said of every service is said of it.
+    pub(crate) kind: Kind,
 }
 
 /// What a supervisor may be told about its children as a whole.
@@ -68,7 +70,7 @@ impl Coded {
     /// A supervisor, where its children as a whole are asked about.
     pub(crate) fn of_group(name: &str, group: Group) -> Self {
         let spec = ChildSpec::supervisor(name);
-        let own = Configured { spec, mailbox: None, group: Some(group), is_supervisor: true };
+        let own = Configured { spec, mailbox: None, group: Some(group), kind: Kind::Supervisor };
         Self { own, named: Named::default(), defaults: Defaults::default() }
     }
 
@@ -76,7 +78,7 @@ impl Coded {
     pub(crate) fn whole(&self) -> Configured {
         let mut whole = self.own.clone();
         if !self.defaults.is_silent() {
-            let policy = self.defaults.complete(whole.spec.policy_rule());
+            let policy = self.defaults.complete(whole.kind, whole.spec.policy_rule());
             whole.spec = whole.spec.policy(policy);
         }
         whole
@@ -89,9 +91,10 @@ impl Defaults {
         self.tree.is_none() && self.siblings.is_none()
     }
 
-    /// The policy, with what it leaves open: the special first.
-    pub(crate) fn complete(&self, policy: Policy) -> Policy {
-        [&self.siblings, &self.tree].into_iter().flatten().fold(policy, |policy, defaults| policy.or(defaults))
+    /// The policy, with what it leaves open: the special first. What is not for this kind of child is left out.
+    pub(crate) fn complete(&self, kind: Kind, policy: Policy) -> Policy {
+        let all = [&self.siblings, &self.tree].into_iter().flatten();
+        all.fold(policy, |policy, defaults| policy.or(&effect::inherited(kind, defaults)))
     }
 }
 
@@ -106,10 +109,10 @@ pub(crate) trait Layer: Send + Sync + fmt::Debug {
         Ok(self.apply(path, coded))
     }
 
-    /// What it says that means nothing in a tree with these paths, and with supervisors that have no children yet.
+    /// What it says that means nothing in a tree with these children, and with supervisors that have no children yet.
     #[cfg(feature = "policy")]
-    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
-        let _ = (paths, empty);
+    fn warnings(&self, children: &[(&str, Kind)], empty: &[&str]) -> Vec<String> {
+        let _ = (children, empty);
         Vec::new()
     }
 }

@@ -178,6 +178,7 @@
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
+//! | `effect.rs` | which settings have an effect on which kind of child |
 //! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
 //! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -206,6 +207,7 @@ mod current;
 mod dead;
 mod dependencies;
 mod directory;
+mod effect;
 mod ending;
 mod error;
 mod event;

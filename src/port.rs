@@ -193,7 +193,7 @@ impl Port {
 
     /// The mailboxes in which it waits for room now.
     pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
-        self.rooms.get().map(|rooms| rooms.waits()).unwrap_or_default()
+        self.rooms.get().map(|rooms| rooms.waits(self.message_in_hand())).unwrap_or_default()
     }
 
     pub(crate) fn set_home(&self, slot: &Arc<dyn AnySlot>) {
@@ -203,6 +203,17 @@ impl Port {
 
     pub(crate) fn home(&self) -> Option<Arc<dyn AnySlot>> {
         self.home.get()?.upgrade()
+    }
+
+    /// The number of the message that it has in hand.
+    pub(crate) fn message_in_hand(&self) -> Option<u64> {
+        let (message, owner) = self.home()?.in_hand()?;
+        std::ptr::eq(&*owner, self).then_some(message)
+    }
+
+    /// Whether it is a thread, whose waits a stop ends.
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.has(INTERRUPTIBLE)
     }
 
     /// Its blocking waits end when it is told to stop: it is a thread.

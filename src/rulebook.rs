@@ -38,6 +38,11 @@ impl Rulebook {
         self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether rules know a type of error by this name.
+    pub(crate) fn knows(&self, error: &str) -> bool {
+        self.error_types.iter().any(|known| *known.name == *error)
+    }
+
     pub(crate) fn defaults(&self) -> Option<&Arc<Policy>> {
         self.defaults.as_ref()
     }

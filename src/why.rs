@@ -1,16 +1,19 @@
 //! Why a child stands where it does: one plain paragraph, and the same as data.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
 
+use crate::context::NoMessages;
 use crate::gave_up::GaveUp;
 use crate::lookup::LookupError;
 use crate::room::LONG;
 use crate::slot::AnySlot;
 use crate::slot::status::{State, Status};
+use crate::watchdog::Vigil;
 use crate::world::World;
 
 /// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed, and
@@ -59,7 +62,17 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
     pub waits_for_room: Option<(Arc<str>, Duration)>,
-    /// Services that it waits for. A leading slash marks a full path.
+    /// The service whose answer its code awaits, and for how long, if that is known: only a tree in which a child has a
+    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited may
+    /// look like a wait. An answer that was put off or handed on is not seen.
+    pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
+    /// How many messages wait in its mailbox.
+    pub queued: usize,
+    /// How many may; none if any number may, and for a child without a mailbox.
+    pub capacity: Option<usize>,
+    /// How many senders wait for room in its mailbox.
+    pub senders_waiting: usize,
+    /// Services that it waits for before its start. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good: its next start has to do without them.
     pub lost: Vec<Arc<str>>,
@@ -92,6 +105,10 @@ impl Why {
             budget: None,
             next_try: None,
             waits_for_room: None,
+            waits_for_answer: None,
+            queued: 0,
+            capacity: None,
+            senders_waiting: 0,
             waits_for: Vec::new(),
             lost: Vec::new(),
             was_terminated: false,
@@ -128,7 +145,34 @@ impl World {
         let not_found = || LookupError::not_found(&self.directory, path);
         let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
         let known = self.why_by_its_supervisor(path, slot.status()).await?;
-        Ok(Why { waits_for_room: room_wait(&*slot), ..known })
+        let capacity = Some(slot.settings().capacity).filter(|capacity| *capacity != usize::MAX);
+        Ok(Why {
+            waits_for_room: room_wait(&*slot),
+            waits_for_answer: self.answer_wait(&*slot),
+            queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
+            capacity,
+            senders_waiting: slot.waiting_for_room(),
+            ..known
+        })
+    }
+
+    /// The service whose answer the incarnation awaits that lives there. The watchdog knows it; without one every mailbox is
+    /// asked whether it has a call of its.
+    fn answer_wait(&self, slot: &dyn AnySlot) -> Option<(Arc<str>, Option<Duration>)> {
+        let tenant = slot.life().tenant()?;
+        // One that has nothing to do waits for nothing, whatever it keeps.
+        let has_work = slot.in_hand().is_some() || !tenant.is_up() || slot.message_type() == type_name::<NoMessages>();
+        if !has_work {
+            return None;
+        }
+        if let Some((peer, since)) = tenant.vigil().and_then(Vigil::waits_for_answer) {
+            return Some((peer, Some(since.elapsed())));
+        }
+        if self.watchdog.is_on() {
+            return None;
+        }
+        let tenant = [tenant];
+        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&tenant)).map(|slot| (slot.path(), None))
     }
 
     async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: Status) -> Result<Why, LookupError> {
@@ -215,13 +259,35 @@ impl Why {
         if !self.waits_for.is_empty() {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
         }
+        match &self.waits_for_answer {
+            Some((peer, Some(waited))) => write!(f, " It awaits an answer of `{peer}` for {waited:.1?}.")?,
+            Some((peer, None)) => write!(f, " It awaits an answer of `{peer}`.")?,
+            None => {}
+        }
         if let Some((peer, waited)) = &self.waits_for_room {
             write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
         }
+        self.say_how_full(f)?;
         match self.lost.len() {
             0 => Ok(()),
             1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
             _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+        }
+    }
+
+    fn say_how_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.queued, self.capacity) {
+            (0, _) => return Ok(()),
+            (queued, Some(capacity)) if queued >= capacity => {
+                write!(f, " Its mailbox is full: {queued} of {capacity} messages wait in it")?;
+            }
+            (queued, Some(capacity)) => write!(f, " {queued} of {capacity} messages wait in its mailbox")?,
+            (queued, None) => write!(f, " {queued} messages wait in its mailbox")?,
+        }
+        match self.senders_waiting {
+            0 => f.write_str("."),
+            1 => f.write_str(", and a sender waits for room."),
+            senders => write!(f, ", and {senders} senders wait for room."),
         }
     }
 

@@ -219,14 +219,15 @@ async fn partitions_keep_their_handles_when_the_description_above_is_made_anew()
 
 #[tokio::test]
 
-async fn a_mailbox_that_the_factory_brings_along_does_not_matter() {
+async fn a_mailbox_that_the_factory_brings_along_is_refused() {
     let journal = Journal::new();
-    let of = journal.clone();
-    let cache = Partitioned::new("cache", 2, move |_| of.probe("p").mailbox(mailbox().0));
-    let (tree, cache) = app(cache).await;
-    tree.kill("app/cache").unwrap();
-    up(&tree, "app/cache", 2).await;
-    let handles = cache.handles();
-    assert!(handles.iter().all(|handle| handle.status().state != State::Gone), "{handles:?}");
-    tree.shutdown().await;
+    let (given, handle) = mailbox();
+    let given = std::sync::Mutex::new(Some(given));
+    let cache = Partitioned::new("cache", 2, move |_| match given.lock().unwrap().take() {
+        Some(given) => journal.probe("p").mailbox(given),
+        None => journal.probe("p"),
+    });
+    let refused = Supervisor::one_for_one("app").child(cache).start().await.unwrap_err();
+    assert!(matches!(refused, StartError::NoEffect { setting: "mailbox", .. }), "{refused}");
+    assert_eq!(handle.status().state, State::Gone, "its handle is told");
 }

@@ -220,6 +220,22 @@ mod tests {
         program.never_said("ready");
     }
 
+    // Found with Ctrl-Z: a handler of 0.4 s, with a limit of 1 s, was killed when the process went on after 3 s.
+    fn a_process_that_is_paused_is_not_taken_for_a_service_that_hangs() {
+        for mode in ["paused-blocking", "paused-awaiting"] {
+            for after in [50, 130, 220] {
+                let mut program = Program::run(mode);
+                program.says("working");
+                std::thread::sleep(SEC * after / 1000);
+                program.signal("STOP");
+                std::thread::sleep(SEC * 2);
+                program.signal("CONT").says("outcome Ok(())").signal("TERM").exits(0);
+                program.never_said("takes too long");
+                program.never_said("blocked");
+            }
+        }
+    }
+
     macro_rules! all {
         ($($test:ident),* $(,)?) => { [$((stringify!($test), $test as fn())),*] };
     }
@@ -245,6 +261,7 @@ mod tests {
             a_second_signal_during_the_drain_starts_nothing_again_and_names_each_child_once,
             a_drain_is_part_of_the_limit,
             a_signal_during_the_start_stops_in_order_what_is_up,
+            a_process_that_is_paused_is_not_taken_for_a_service_that_hangs,
         ];
         for (name, test) in tests {
             if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {

@@ -105,7 +105,7 @@ impl<M: Send + 'static, T> Future for Call<M, T> {
         let is_limited = self.limit.is_some();
         if let Some(wait) = &mut self.wait {
             match polled {
-                Poll::Pending => wait.goes_on(is_limited),
+                Poll::Pending => wait.goes_on(is_limited, cx.waker()),
                 Poll::Ready(_) => self.wait = None,
             }
         }

@@ -63,6 +63,8 @@ pub(crate) struct Leaf {
     pub(crate) settings: Settings,
     /// The slot was made by the user, and must be used.
     pub(crate) is_given: bool,
+    /// A mailbox was given, and is not used.
+    pub(crate) is_given_in_vain: bool,
     /// How often a message in hand is put back.
     pub(crate) redeliveries: u32,
     pub(crate) conceive: Conceive,

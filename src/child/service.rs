@@ -25,6 +25,7 @@ pub struct ServiceChild<M: Send + 'static> {
     light: Option<bool>,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
+    is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
     label: Option<Label<M>>,
     conceive: Arc<TypedConceive<M>>,
@@ -47,6 +48,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             light: None,
             settings: Settings::default(),
             mailbox: None,
+            is_given_in_vain: false,
             redelivery: None,
             label: None,
             conceive: Arc::new(conceive),
@@ -172,8 +174,8 @@ impl<M: Send + 'static> ServiceChild<M> {
     ///   forgives. Delays and rules are not taken into account.
     ///
     /// For a [`Child::service`](crate::Child::service) and a [`Child::thread`](crate::Child::thread), where it is the message last taken from the iterator. A
-    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of our reach, and is not
-    /// redelivered.
+    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of reach, so the
+    /// start is [refused](crate::StartError::NoEffect).
     pub fn redeliver(mut self, times: u32) -> Self
     where
         M: Clone,
@@ -205,12 +207,13 @@ impl<M: Send + 'static> ServiceChild<M> {
     }
 
     pub(crate) fn without_mailbox(mut self) -> Self {
-        self.mailbox = None;
+        self.is_given_in_vain = self.mailbox.take().is_some();
         self
     }
 
-    /// Before a planned stop, what is queued at the moment of the order is still handled, within the shutdown time. A service
-    /// only; threads and actors end without it.
+    /// Before a planned stop, what is queued at the moment of the order is still handled, within the shutdown time. For a
+    /// [`Child::service`](crate::Child::service) only. The start of a thread or an actor with it is
+    /// [refused](crate::StartError::NoEffect), and so is one with [`Shutdown::Kill`], which leaves no time for it.
     ///
     /// What comes after the order is refused ([`Stopping`](crate::Refusal::Stopping)) if nothing starts the service again by
     /// itself: it is terminated, or the tree ends. In any other stop, as that of a group, it waits for the next incarnation.
@@ -249,6 +252,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
                 slot: Reserved::new(slot),
                 settings: child.settings,
                 is_given,
+                is_given_in_vain: child.is_given_in_vain,
                 redeliveries: redelivery.map_or(0, |redelivery| redelivery.times),
                 conceive: Arc::new(move |birth| conceive(birth, redelivery)),
             }),

@@ -61,6 +61,11 @@ impl<M: Send + 'static> Inbox<M> {
         self.inner.last_exit.as_deref()
     }
 
+    /// Says that this incarnation is ready to work, as [`Context::ready`](crate::Context::ready) does.
+    pub fn ready(&self) {
+        self.inner.ready();
+    }
+
     /// Tells the watchdog that the message in hand will take so long from now on, as
     /// [`Context::takes`](crate::Context::takes) does.
     pub fn takes(&self, time: Duration) {

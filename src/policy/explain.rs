@@ -5,6 +5,7 @@ use std::fmt;
 use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
+use crate::directory::Kind;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::Settings;
 use crate::policy::durations::time;
@@ -122,7 +123,7 @@ fn in_code(path: &str, coded: &Coded, field: &str, value: &str) -> (Rank, String
     // What is shared has no other sign than that it is not the library's.
     let shared = || {
         let is_library = |shown: &Shown| *shown == (field, value.to_owned());
-        let library = shown(&library_defaults(path, coded.own.is_supervisor).own);
+        let library = shown(&library_defaults(path, coded.own.kind).own);
         (field.starts_with("children.") && !library.iter().any(is_library)).then_some(Class::Children)
     };
     match class_in_code(coded, field).or_else(shared) {
@@ -144,14 +145,14 @@ impl fmt::Display for Explanation {
 }
 
 /// What is in force where neither code nor file say anything.
-pub(crate) fn library_defaults(path: &str, is_supervisor: bool) -> Coded {
+pub(crate) fn library_defaults(path: &str, kind: Kind) -> Coded {
     let id = path.rsplit('/').next().unwrap_or(path);
-    if is_supervisor {
+    if kind.is_supervisor() {
         let group = Group { intensity: Intensity::default(), budget_clock: BudgetClock::All, starts_max: None };
         return Coded::of_group(id, group);
     }
     let mailbox = Some(Settings::default());
-    let own = Configured { spec: ChildSpec::new(id), mailbox, group: None, is_supervisor };
+    let own = Configured { spec: ChildSpec::new(id), mailbox, group: None, kind };
     Coded { own, named: Named::default(), defaults: Defaults::default() }
 }
 

@@ -6,6 +6,7 @@
 
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
+use crate::effect;
 use crate::layer::{Coded, Configured, Group};
 use crate::mailbox;
 use crate::policy::curve::Curve;
@@ -21,7 +22,7 @@ pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> Ch
     let supervisor = path.rsplit_once('/').map(|(supervisor, _)| supervisor);
     let mut fields = ChildFields::default();
     // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
-    if !coded.own.is_supervisor {
+    if !coded.own.kind.is_supervisor() {
         documents.iter().for_each(|document| fields.layer(&document.defaults, Class::Defaults));
     }
     fields.forget_fields("", &|field| is_in_code(coded, Class::Children, field));
@@ -30,12 +31,16 @@ pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> Ch
             fields.layer(&said.defaults, Class::Children);
         }
     }
-    fields.forget_fields("", &|field| is_in_code(coded, Class::Child, field));
+    fields.forget_fields("", &|field| {
+        is_in_code(coded, Class::Child, field) || effect::is_left_out(coded.own.kind, field)
+    });
     for (pattern, said) in documents.iter().flat_map(|document| &document.paths) {
         if pattern.is_match(path) {
             fields.layer(said, Class::Child);
         }
     }
+    // What is said about a path in vain is warned of, and does nothing.
+    fields.forget_fields("", &|field| effect::why_idle(coded.own.kind, field).is_some());
     fields
 }
 
@@ -64,7 +69,7 @@ pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>,
         (Some(coded), Some(said)) => Some(group_over(said, coded)),
         (coded, _) => coded,
     };
-    Configured { spec, mailbox, group, is_supervisor: coded.is_supervisor }
+    Configured { spec, mailbox, group, kind: coded.kind }
 }
 
 fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {

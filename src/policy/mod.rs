@@ -79,7 +79,7 @@
 //! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
 //! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
-//! | `watchdog` | `"10s"`, `"off"` | no limit |
+//! | `watchdog` | `"10s"`, `"off"`; of a task only in `[path.GLOB]` | no limit |
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
 //! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
 //!
@@ -97,7 +97,7 @@
 //! | `fields.rs` | every field there is |
 //! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `needs.rs`, `pattern.rs` | the values of fields |
 //! | `curve.rs` | delays, put together from several layers |
-//! | `document.rs`, `checks.rs` | a source as a whole, and what does not fit together in it |
+//! | `document.rs`, `checks.rs`, `in_vain.rs` | a source as a whole; what does not fit together in it; what has no effect on what it is said for |
 //! | `rank.rs`, `layering.rs` | what wins over what; what all of it comes to for one path |
 //! | `reading.rs`, `settling.rs`, `follow.rs` | a file that may hang; a text that may not be whole yet; a file that is applied whenever it changes |
 //! | `log.rs` | what came of a file that is followed, in the log |
@@ -113,6 +113,7 @@ mod explain;
 mod fields;
 mod follow;
 mod give_up;
+mod in_vain;
 mod layering;
 pub(crate) mod log;
 mod needs;

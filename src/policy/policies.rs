@@ -17,7 +17,7 @@ use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::reader::nearest;
 use crate::policy::reading::{self, LONGEST_FILE};
 use crate::policy::source::{Place, Source};
-use crate::policy::{checks, environment};
+use crate::policy::{checks, environment, in_vain};
 
 /// What a policy file and the environment say about the services of a tree. Clones are cheap.
 ///
@@ -138,8 +138,8 @@ impl Policies {
     ///
     /// Without a `kind` it is taken for a supervisor if a `[supervisor]` table names it in full, and for a service if not.
     pub fn explain(&self, path: &str, kind: Option<Kind>) -> Explanation {
-        let is_supervisor = kind.map_or_else(|| self.is_named_supervisor(path), Kind::is_supervisor);
-        self.explain_over(path, &explain::library_defaults(path, is_supervisor))
+        let guess = || if self.is_named_supervisor(path) { Kind::Supervisor } else { Kind::Service };
+        self.explain_over(path, &explain::library_defaults(path, kind.unwrap_or_else(guess)))
     }
 
     /// The same over what the code says.
@@ -219,8 +219,10 @@ impl Layer for Policies {
         self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
-    fn warnings(&self, paths: &[&str], empty: &[&str]) -> Vec<String> {
-        self.warnings.iter().chain(&self.unmatched_but_below(paths, empty)).map(ToString::to_string).collect()
+    fn warnings(&self, children: &[(&str, Kind)], empty: &[&str]) -> Vec<String> {
+        let paths: Vec<_> = children.iter().map(|(path, _)| *path).collect();
+        let (unmatched, idle) = (self.unmatched_but_below(&paths, empty), in_vain::warnings(&self.documents, children));
+        self.warnings.iter().chain(&unmatched).chain(&idle).map(ToString::to_string).collect()
     }
 }
 

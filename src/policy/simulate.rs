@@ -11,6 +11,7 @@ use regrow_supervisors::{
     Report, Strategy, Supervisor, Why,
 };
 
+use crate::directory::Kind;
 use crate::policy::Policies;
 use crate::policy::durations::time;
 use crate::policy::explain::library_defaults;
@@ -64,10 +65,11 @@ impl Simulation {
 ///
 /// When the layers come to nothing valid for this path.
 pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> Result<Simulation, PolicyFileErrors> {
-    let coded = library_defaults(path, false);
+    let coded = library_defaults(path, Kind::Service);
     let configured = policies.verdict(path, &coded).map_err(PolicyFileErrors::new)?;
     let supervisor = path.rsplit_once('/').map_or("", |(supervisor, _)| supervisor);
-    let above = policies.verdict(supervisor, &library_defaults(supervisor, true)).map_err(PolicyFileErrors::new)?;
+    let above =
+        policies.verdict(supervisor, &library_defaults(supervisor, Kind::Supervisor)).map_err(PolicyFileErrors::new)?;
     let group = above.group.unwrap_or_else(|| unreachable!("a supervisor's defaults have a group"));
     let flags = Flags { intensity: group.intensity, ..Flags::from(Strategy::OneForOne) };
     let spec = configured.spec;

@@ -7,6 +7,7 @@ use regrow_supervisors::{
     Backoff, DependencyGone, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart, Rule, Then,
 };
 
+use crate::directory::Kind;
 use crate::layer::{Coded, Configured, Layer, Named};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -21,14 +22,14 @@ fn policies(text: &str) -> Policies {
 
 /// A service as the code says it.
 fn coded(policy: Policy) -> Coded {
-    let mut coded = library_defaults("shop/till", false);
+    let mut coded = library_defaults("shop/till", Kind::Service);
     coded.own.spec = coded.own.spec.policy(policy);
     coded
 }
 
 /// One whose policy the root says, for every service.
 fn coded_for_all(policy: Policy) -> Coded {
-    let mut coded = library_defaults("shop/till", false);
+    let mut coded = library_defaults("shop/till", Kind::Service);
     coded.defaults.tree = Some(Arc::new(policy));
     coded
 }
@@ -91,7 +92,7 @@ fn a_significant_child_cannot_be_made_permanent() {
 fn a_supervisor_takes_what_its_children_share_and_no_mailbox() {
     let text =
         "[supervisor.shop]\nmax_starting = 4\nwithin = \"1m\"\n[path.shop]\nmailbox = 3\nrestart = \"transient\"\n";
-    let layered = policies(text).verdict("shop", &library_defaults("shop", true)).expect("valid");
+    let layered = policies(text).verdict("shop", &library_defaults("shop", Kind::Supervisor)).expect("valid");
     let group = layered.group.expect("it is a supervisor");
     assert_eq!((group.starts_max, group.intensity), (Some(4), Intensity::new(1, 60 * SEC)));
     assert_eq!((layered.mailbox, layered.spec.restart_type()), (None, Restart::Transient));

@@ -37,15 +37,23 @@ pub(crate) struct RoomWait {
     number: u64,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) since: Instant,
+    /// The message in hand when it was last polled.
+    message: Option<u64>,
 }
 
 impl Rooms {
-    fn enter(&self, slot: Arc<dyn AnySlot>) -> u64 {
+    fn enter(&self, slot: Arc<dyn AnySlot>, message: Option<u64>) -> u64 {
         let mut list = lock(&self.0);
         list.number += 1;
         let number = list.number;
-        list.waits.push(RoomWait { number, slot, since: Instant::now() });
+        list.waits.push(RoomWait { number, slot, since: Instant::now(), message });
         number
+    }
+
+    fn goes_on(&self, number: u64, message: Option<u64>) {
+        if let Some(wait) = lock(&self.0).waits.iter_mut().find(|wait| wait.number == number) {
+            wait.message = message;
+        }
     }
 
     fn leave(&self, number: u64) {
@@ -57,9 +65,10 @@ impl Rooms {
         drop(left);
     }
 
-    /// Where it waits, oldest first.
-    pub(crate) fn waits(&self) -> Vec<RoomWait> {
-        lock(&self.0).waits.clone()
+    /// Where it waits while it has this message in hand, oldest first. A send that was begun for another message and has not
+    /// been polled since is kept, and not awaited.
+    pub(crate) fn waits(&self, message: Option<u64>) -> Vec<RoomWait> {
+        lock(&self.0).waits.iter().filter(|wait| wait.message == message).cloned().collect()
     }
 }
 
@@ -78,8 +87,13 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(port: Arc<Port>, slot: Arc<dyn AnySlot>) -> Self {
-        let number = port.rooms_or_new().enter(slot.clone());
+        let number = port.rooms_or_new().enter(slot.clone(), port.message_in_hand());
         Self { port, slot, number }
+    }
+
+    /// It was polled, and its sender waits on.
+    pub(super) fn goes_on(&self) {
+        self.port.rooms_or_new().goes_on(self.number, self.port.message_in_hand());
     }
 
     /// Whether the code that runs is that of the incarnation that it was noted for.

@@ -27,7 +27,7 @@ use crate::log::{line, millis};
 use crate::slot::line::{Joined, Look, Place};
 use crate::slot::queue::Envelope;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::Wait;
+use crate::watchdog::{Wait, What};
 use alarm::Alarm;
 use circle::Entry;
 pub(crate) use circle::{RoomWait, Rooms};
@@ -101,24 +101,28 @@ impl<M: Send + 'static> ForRoom<M> {
         match self.slot.join_line(envelope, cx.waker()) {
             Joined::Accepted => return Poll::Ready(Ok(())),
             Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
-            Joined::Waits(place) => self.stage = Stage::InLine(place),
+            Joined::Waits(place) => {
+                self.wait = Wait::of_caller(&self.slot, || What::Room(place.clone()));
+                self.stage = Stage::InLine(place);
+            }
         }
         let limit = match self.limit {
             Limit::OfMailbox => self.slot.settings().room_wait,
             Limit::None => None,
         };
         self.alarm = Some(Alarm::new(limit, self.is_blocking));
-        self.wait = Wait::of_caller(&self.slot, None);
         Poll::Pending
     }
 
     /// Notes which incarnation waits, if its code does.
-    fn goes_on(&mut self, mut is_to_look: bool) -> Poll<Result<(), Refused<M>>> {
+    fn goes_on(&mut self, mut is_to_look: bool, waker: &Waker) -> Poll<Result<(), Refused<M>>> {
         let is_limited = self.alarm.as_ref().is_some_and(Alarm::is_limited);
         if let Some(wait) = &mut self.wait {
-            wait.goes_on(is_limited);
+            wait.goes_on(is_limited, waker);
         }
-        if self.entry.as_ref().is_none_or(|entry| !entry.is_of_caller()) {
+        if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
+            entry.goes_on();
+        } else {
             self.entry = None;
             if let Some(port) = current::lent(Arc::clone) {
                 let slot: Arc<dyn AnySlot> = self.slot.clone();
@@ -139,7 +143,7 @@ impl<M: Send + 'static> ForRoom<M> {
             let Poll::Ready(rings) = alarm.poll(cx) else { return Poll::Pending };
             match rings {
                 alarm::Ring::Look => {
-                    if let Poll::Ready(outcome) = self.goes_on(true) {
+                    if let Poll::Ready(outcome) = self.goes_on(true, cx.waker()) {
                         return Poll::Ready(outcome);
                     }
                 }
@@ -147,7 +151,7 @@ impl<M: Send + 'static> ForRoom<M> {
                     if std::mem::take(&mut self.is_news) {
                         self.tell();
                     }
-                    if let Poll::Ready(outcome) = self.goes_on(true) {
+                    if let Poll::Ready(outcome) = self.goes_on(true, cx.waker()) {
                         return Poll::Ready(outcome);
                     }
                 }
@@ -240,7 +244,7 @@ impl<M: Send + 'static> Future for ForRoom<M> {
             }
             Stage::Done => panic!("a wait for room was polled after it had completed"),
         }
-        if let Poll::Ready(outcome) = this.goes_on(false) {
+        if let Poll::Ready(outcome) = this.goes_on(false, cx.waker()) {
             return Poll::Ready(outcome);
         }
         this.poll_alarm(cx)

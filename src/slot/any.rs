@@ -34,6 +34,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn status(&self) -> Status;
     fn watch(&self) -> watch::Receiver<Status>;
     fn accounting(&self) -> Accounting;
+    /// How many senders wait for room.
+    fn waiting_for_room(&self) -> usize;
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
     fn close(&self, state: State);
@@ -142,6 +144,10 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             attempts: back.attempts,
             redelivered: front.redelivered,
         }
+    }
+
+    fn waiting_for_room(&self) -> usize {
+        self.waiting_for_room()
     }
 
     fn in_hand(&self) -> Option<(u64, Arc<Port>)> {

@@ -22,6 +22,7 @@ use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Back, Envelope, Front};
 use crate::sync::lock;
+use crate::watchdog;
 
 /// A sender's place in the line.
 pub(crate) struct Place<M> {
@@ -92,6 +93,12 @@ impl<M> Place<M> {
                 None
             }
         }
+    }
+}
+
+impl<M: Send> watchdog::Standing for Place<M> {
+    fn is_waiting(&self) -> bool {
+        matches!(*lock(&self.standing), Standing::Waits(..))
     }
 }
 

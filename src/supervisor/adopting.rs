@@ -46,7 +46,7 @@ impl Driver {
             let spec = self.machine.spec(key)?.clone();
             let is_supervisor = entry.kind.is_supervisor();
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
-            let now = Configured { spec, mailbox, group: None, is_supervisor };
+            let now = Configured { spec, mailbox, group: None, kind: entry.kind };
             // A supervisor tells of its children as a whole itself.
             let own = Configured { group: None, ..entry.own.get(&now) };
             let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };

@@ -138,7 +138,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// As a child: which of its exits call for a restart. Default: permanent. Giving up is a clean exit, so a
+            /// As a child: which of its exits call for a restart; refused for a root. Default: permanent. Giving up is a clean exit, so a
             /// transient supervisor that gave up stays down (OTP rule 99).
             pub fn restart(mut self, restart: regrow_supervisors::Restart) -> Self {
                 self.base.spec = self.base.spec.restart(restart);
@@ -146,7 +146,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// As a child: how it is stopped. Default: asked, and waited for without limit, since its children have
+            /// As a child: how it is stopped; refused for a root. Default: asked, and waited for without limit, since its children have
             /// limits of their own. When a limit passes, its subtree is killed, youngest first.
             pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
                 self.base.spec = self.base.spec.shutdown(shutdown);
@@ -155,7 +155,7 @@ macro_rules! supervisor_settings {
             }
 
             /// As a child: what happens when it ends, beyond its restart type: see
-            /// [`ServiceChild::policy`](crate::ServiceChild::policy).
+            /// [`ServiceChild::policy`](crate::ServiceChild::policy). Refused for a root.
             pub fn policy(mut self, policy: regrow_supervisors::Policy) -> Self {
                 self.base.spec = self.base.spec.policy(policy);
                 self
@@ -188,7 +188,8 @@ macro_rules! supervisor_settings {
             }
 
             /// Gives a type of error a name by which [rules](crate::Rule::error) of the whole tree know it. An error is of
-            /// that type if it is one or was caused by one.
+            /// that type if it is one or was caused by one. For a tree that is to be started: a subtree that is added later can
+            /// bring no name along, and is refused.
             pub fn error_type<E>(mut self, name: impl Into<std::sync::Arc<str>>) -> Self
             where
                 E: std::error::Error + Send + Sync + 'static,
@@ -197,7 +198,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// Restart policies from a file, over what the code says. As a root; see [`Tree::apply`](crate::Tree::apply) for
+            /// Restart policies from a file, over what the code says. As a root, refused elsewhere; see [`Tree::apply`](crate::Tree::apply) for
             /// a tree that runs.
             #[cfg(feature = "policy")]
             pub fn policies(mut self, policies: &crate::policy::Policies) -> Self {
@@ -205,7 +206,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root. Each child has a
+            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root, refused elsewhere. Each child has a
             /// source of its own, made from the seed and its path. Default: a seed that nobody knows.
             pub fn seed(mut self, seed: u64) -> Self {
                 self.base.terms.seed = Some(seed);
@@ -213,7 +214,7 @@ macro_rules! supervisor_settings {
             }
 
             /// As a child: its end may end the supervisor above, as that one's
-            /// [`AutoShutdown`](crate::AutoShutdown) says.
+            /// [`AutoShutdown`](crate::AutoShutdown) says. Refused for a root.
             pub fn significant(mut self) -> Self {
                 self.base.spec = self.base.spec.significant(true);
                 self

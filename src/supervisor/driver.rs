@@ -257,7 +257,7 @@ impl Driver {
                 self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
             }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
-            Fact::Hung { attempt, message, hang } => self.hung(attempt, message, hang, now),
+            Fact::Hung { attempt, seen, hang } => self.hung(attempt, &seen, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => {
                 self.is_killed = true;

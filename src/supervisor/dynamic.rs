@@ -251,8 +251,10 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// Limits that make no sense, which changes nothing, or a supervisor that is not running.
+    /// Limits that make no sense, or `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// ([`NoEffect`](StartError::NoEffect)), which changes nothing; or a supervisor that is not running.
     pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
+        self.handle.check_reconfiguration(&new.base.terms).await?;
         let limits = Limits { intensity: new.base.intensity, children_max: new.children_max };
         let (pool, template) = (self.pool.clone(), new.pool.template());
         let then = move || pool.configure(|configuration| *configuration = Configuration { limits, template });

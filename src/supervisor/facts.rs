@@ -15,7 +15,7 @@ use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 use crate::gave_up::GaveUp;
 use crate::supervisor::manage::Ordered;
 use crate::sync::lock;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Stuck, Watchdog};
 
 /// What a supervisor is told.
 #[derive(Debug)]
@@ -59,10 +59,10 @@ pub(crate) enum Fact {
         exit: Exit,
     },
     KillUnderWay(Attempt),
-    /// It works on this message for too long, or waits in a circle.
+    /// It takes too long, or waits in a circle.
     Hung {
         attempt: Attempt,
-        message: Option<u64>,
+        seen: Overdue,
         hang: Hang,
     },
     Stop(Exit),
@@ -71,6 +71,15 @@ pub(crate) enum Fact {
     Order(Box<Ordered>),
     /// A deadline of the machine may have passed.
     Tick,
+}
+
+/// What the watchdog has seen. When its word arrives, that may be over.
+#[derive(Debug)]
+pub(crate) enum Overdue {
+    /// This message is in hand for too long, or a task has not said that it is alive since it said so for this time.
+    Work(u64),
+    /// These wait for each other.
+    Circle(Vec<Stuck>),
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,5 @@
 //! Children that take too long: a driver has them watched, looks twice at what it is told, and remembers why it kills them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
@@ -8,25 +7,33 @@ use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 use crate::directory::Kind;
 use crate::slot::Control;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::facts::{Fact, Overdue};
+use crate::watchdog::{Stuck, Work};
 
 impl Driver {
     /// Has the child's present incarnation watched, as its policy says now. To be called at its start, and when the policy
-    /// has changed. Tasks and supervisors have no messages, and plain actors have theirs elsewhere.
+    /// has changed. Supervisors have no messages, and plain actors have theirs elsewhere: `watched.rs` of the plan refuses it.
     pub(super) fn watch(&self, child: ChildKey) {
         let (Some(entry), Some(spec)) = (self.children.get(&child), self.machine.spec(child)) else { return };
-        if let (Kind::Service | Kind::Thread, Some(Control::Port(port))) = (entry.kind, &entry.control) {
-            self.world.watchdog.watch(&self.world, &entry.path, &entry.slot, port, spec.watchdog_limit());
+        let work = match entry.kind {
+            Kind::Service | Kind::Thread => Work::Messages,
+            Kind::Task => Work::SignsOfLife,
+            Kind::Actor | Kind::Supervisor | Kind::Dynamic | Kind::Partitioned => return,
+        };
+        if let Some(Control::Port(port)) = &entry.control {
+            self.world.watchdog.watch(&self.world, &entry.path, &entry.slot, port, work, spec.watchdog_limit());
         }
     }
 
     /// The watchdog says that it hangs. By now it may have come back, or be ending already.
-    pub(super) fn hung(&mut self, attempt: Attempt, message: Option<u64>, hang: Hang, now: Duration) {
+    pub(super) fn hung(&mut self, attempt: Attempt, seen: &Overdue, hang: Hang, now: Duration) {
         let Some(entry) = self.children.get(&attempt.child()) else { return };
         let Some(port) = entry.control.as_ref().and_then(Control::port) else { return };
-        let is_in_hand =
-            |message| entry.slot.in_hand().is_some_and(|(now, owner)| now == message && Arc::ptr_eq(&owner, port));
-        if port.attempt() == attempt && !port.is_over() && message.is_none_or(is_in_hand) {
+        let is_so = match seen {
+            Overdue::Work(work) => port.vigil().and_then(|vigil| vigil.work(&*entry.slot, port)) == Some(*work),
+            Overdue::Circle(all) => all.iter().all(Stuck::is_still),
+        };
+        if port.attempt() == attempt && !port.is_over() && is_so {
             self.machine.handle_hung(attempt, hang, now);
         }
     }

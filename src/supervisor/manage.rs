@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::child::Child;
 use crate::current;
 use crate::dependencies::Graph;
+use crate::effect;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::lookup::LookupError;
@@ -26,6 +27,7 @@ use crate::supervisor::dynamic::Limits;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
+use crate::supervisor::terms::Terms;
 use crate::supervisor::{StartError, Supervisor};
 use crate::world::World;
 
@@ -132,6 +134,7 @@ impl SupervisorHandle {
             Make::Supervisor(recipe) => {
                 let (plan, tree) = (recipe.plan(), self.world.rulebook.defaults());
                 plan.check_redelivery(tree)?;
+                effect::check_error_types(&plan, &self.world.rulebook)?;
                 Graph::of(&plan, tree, None, exists)?.check()
             }
         }
@@ -261,7 +264,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// A description that makes no sense, which changes nothing, or a supervisor that is not running.
+    /// A description that makes no sense, or whose `defaults`, `budget_clock` or `max_starting` differ from those in force
+    /// ([`NoEffect`](StartError::NoEffect): a new start of the supervisor would be needed for them), which changes nothing, or a supervisor that is not running.
     pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
         self.reconfigure_and(new, || ()).await
     }
@@ -277,8 +281,22 @@ impl SupervisorHandle {
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
         plan.check_redelivery(self.world.rulebook.defaults())?;
+        self.check_reconfiguration(&plan.terms).await?;
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
         self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await
+    }
+
+    /// What a description cannot change about a supervisor that runs is refused where it is another than that one's.
+    pub(crate) async fn check_reconfiguration(&self, new: &Terms) -> Result<(), ManageError> {
+        // Most say nothing of it, and their order is the first and only one: it has its place among the exits (OTP rule 72).
+        if effect::of_reconfiguration(new, &Terms::default()).is_none() {
+            return Ok(());
+        }
+        let now = self.order(Order::Read, Vec::new(), |driver, _| driver.plan.terms.clone()).await?;
+        match effect::of_reconfiguration(new, &now) {
+            None => Ok(()),
+            Some((setting, why)) => Err(StartError::NoEffect { path: self.path.clone(), setting, why }.into()),
+        }
     }
 
     /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. For its own

@@ -214,6 +214,15 @@ pub enum StartError {
         /// How many restarts its budget forgives.
         restarts_max: u32,
     },
+    /// A setting that has no effect on the child that it is said for: on this kind of child, or beside another setting.
+    NoEffect {
+        /// The child.
+        path: Arc<str>,
+        /// The setting.
+        setting: &'static str,
+        /// Why it has no effect.
+        why: &'static str,
+    },
     /// A restart budget whose window has no length.
     ZeroPeriod {
         /// The supervisor.
@@ -318,6 +327,7 @@ impl fmt::Display for StartError {
                 "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} restarts: one \
                  message could use it up"
             ),
+            Self::NoEffect { path, setting, why } => write!(f, "`{setting}` has no effect on `{path}`: {why}"),
             Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero"),
             Self::BadSignificance { path, is_permanent: true } => {
                 write!(f, "`{path}` is significant and permanent, which cannot both be")

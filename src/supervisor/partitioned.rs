@@ -118,7 +118,7 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
     }
 }
 
-/// A partition. Neither the name nor the mailbox that it may bring along matters.
+/// A partition. The name that it brings along does not matter; a mailbox is refused.
 fn child<M: Send + 'static>(make: &Make<M>, index: usize) -> ServiceChild<M> {
     make(index).named(index.to_string()).without_mailbox()
 }
@@ -143,9 +143,10 @@ impl<M: Send + 'static> Ring<M> {
 }
 
 impl<M: Send + 'static> Partitioned<M> {
-    /// `partitions` children, made by `make` from their numbers, from 0; the names and mailboxes they bring along do not
-    /// matter. No partitions at all, and more than [`PARTITIONS_MAX`], are refused when the tree starts. One that ignores its start rests, and its keys are
-    /// refused.
+    /// `partitions` children, made by `make` from their numbers, from 0; the names that they bring along do not matter. No
+    /// partitions at all, more than [`PARTITIONS_MAX`], and partitions with a
+    /// [mailbox of their own](ServiceChild::mailbox) are refused when the tree starts. One that ignores its start rests, and
+    /// its keys are refused.
     pub fn new(
         name: impl Into<Arc<str>>,
         partitions: usize,

@@ -11,6 +11,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::{Facet, Kind, Listed};
+use crate::effect;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
 use crate::name;
@@ -175,6 +176,7 @@ struct Begun {
 
 impl Begun {
     fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
+        let idle = effect::of_supervisor(&description, scope.is_empty());
         let Description { spec, shape, mut children, init, watch, terms } = description;
         let name = spec.id();
         name::check(name).map_err(|why| StartError::InvalidName {
@@ -183,6 +185,9 @@ impl Begun {
             why,
         })?;
         let path: Arc<str> = if scope.is_empty() { name.into() } else { format!("{scope}/{name}").into() };
+        if let Some((setting, why)) = idle {
+            return Err(StartError::NoEffect { path, setting, why });
+        }
         let before = known.get(&path);
         let shape = shape.following(before.map(|listed| &listed.facet));
         if let Shape::Partitioned { ring, .. } = &shape {
@@ -228,6 +233,7 @@ enum Made {
 
 impl Rough {
     fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<(Self, Made), StartError> {
+        let idle = effect::of_child(&child);
         let Child { spec, named, kind, drain, light, recipe } = child;
         let name = spec.id();
         name::check(name).map_err(|why| StartError::InvalidName {
@@ -238,6 +244,9 @@ impl Rough {
         let path: Arc<str> = format!("{scope}/{name}").into();
         if name::depth(&path) > name::NESTING_MAX {
             return Err(StartError::TooDeep { path });
+        }
+        if let Some((setting, why)) = idle {
+            return Err(StartError::NoEffect { path, setting, why });
         }
         let made = match recipe {
             Recipe::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
@@ -301,8 +310,7 @@ impl Planned {
             Make::Life(_) => None,
             Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        let is_supervisor = self.is_supervisor();
-        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, is_supervisor };
+        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, kind: self.kind };
         Coded { own, named: self.named, defaults }
     }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::background::keep_on_thread;
 use crate::event::EventKind;
 use crate::log::{line, one_line};
-use crate::watchdog::Who;
+use crate::watchdog::{Who, lost_by};
 use crate::world::World;
 
 /// The shortest pause between two looks.
@@ -44,22 +44,27 @@ pub(super) fn start(world: Weak<World>) -> Option<Thread> {
 fn run(world: &Weak<World>, runtime: &Handle) {
     // For its clock.
     let _entered = runtime.enter();
+    let mut lost = Duration::ZERO;
     loop {
-        let next = match world.upgrade().and_then(|world| look(&world)) {
+        let next = match world.upgrade().and_then(|world| look(&world, lost)) {
             None => return,
             Some(next) => next,
         };
-        park_timeout(next.saturating_duration_since(Instant::now()).max(PAUSE_MIN));
+        let wanted = next.saturating_duration_since(Instant::now()).max(PAUSE_MIN);
+        let began = std::time::Instant::now();
+        park_timeout(wanted);
+        // A thread has only the system to wait for: the process was paused, or the machine is overloaded.
+        lost = lost.saturating_add(lost_by(wanted, began.elapsed().saturating_sub(wanted)));
     }
 }
 
 /// Looks, and says when to look again; `None` when there is nobody to look at.
-fn look(world: &World) -> Option<Instant> {
+fn look(world: &World, lost: Duration) -> Option<Instant> {
     let watched = world.watchdog.watched(Who::Thread)?;
     let now = Instant::now();
     let mut next = None;
     for watched in watched {
-        let (finding, again) = watched.look(Who::Thread, now, Duration::ZERO);
+        let (finding, again) = watched.look(Who::Thread, now, lost);
         next = next.into_iter().chain(again).min();
         if let Some(finding) = finding {
             let (path, generation) = (finding.slot.path(), finding.slot.status().generation);

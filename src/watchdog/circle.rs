@@ -7,6 +7,9 @@
 //! Not seen from here is a time limit that is put around a call from outside. So a circle counts only when it has stood for
 //! as long as a limit of the watchdog: a shorter limit around a call is then never taken for none.
 //!
+//! A wait counts only if it is awaited now (`wait.rs`), and its outcome is not there yet. The supervisor that is told looks
+//! once more.
+//!
 //! One is enough to break a circle: the one that closed it, which is the one that began to wait last. Those who are
 //! watched themselves come before those who are not.
 
@@ -19,19 +22,45 @@ use tokio::time::Instant;
 
 use crate::port::Port;
 use crate::slot::AnySlot;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::facts::{Fact, Overdue};
 use crate::sync::lock;
-use crate::watchdog::{Vigil, watched};
+use crate::time::part;
+use crate::watchdog::Vigil;
+use crate::watchdog::wait::Endless;
+use crate::watchdog::watched::LOOKS;
 
 /// Somebody who waits without a limit.
 struct Waiter {
     port: Arc<Port>,
+    /// Its waits.
+    numbers: Vec<u64>,
     /// Whom it waits for.
     on: Vec<Arc<dyn AnySlot>>,
     /// Since when it has waited for all of them.
     since: Instant,
     /// Those among the waiters that it waits for.
     leads_to: Vec<usize>,
+}
+
+/// The waits of one who was found to be stuck. What is done about a circle is done later, and looks whether it still is one.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    port: Arc<Port>,
+    numbers: Vec<u64>,
+}
+
+impl Stuck {
+    #[cfg(test)]
+    pub(super) fn new(port: &Arc<Port>) -> Option<Self> {
+        let numbers = lock(&port.vigil()?.waits).endless()?.numbers;
+        Some(Self { port: port.clone(), numbers })
+    }
+
+    /// Whether it waits as it did, for the same and for nothing else.
+    pub(crate) fn is_still(&self) -> bool {
+        let waits = |vigil: &Vigil| lock(&vigil.waits).endless();
+        !self.port.is_over() && self.port.vigil().and_then(waits).is_some_and(|now| now.numbers == self.numbers)
+    }
 }
 
 /// One member of a circle.
@@ -48,20 +77,26 @@ impl Member<'_> {
 
 /// Tells of every circle. `shortest` is the shortest limit in the tree, for circles in which nobody is watched.
 pub(super) fn look(ports: Vec<Arc<Port>>, now: Instant, shortest: Duration) {
+    let pause = part(shortest, LOOKS);
+    for port in &ports {
+        if let Some(vigil) = port.vigil() {
+            vigil.ask_waits(port, now, pause, shortest);
+        }
+    }
     let waiters = waiters(ports);
     for circle in circles(&waiters) {
         let stood = circle.iter().map(|member| now.saturating_duration_since(member.waiter.since)).min();
         let limit = circle.iter().filter_map(Member::limit).min().unwrap_or(shortest);
         if let Some(stood) = stood.filter(|stood| *stood >= limit) {
-            tell(&circle, stood);
+            tell(&waiters, &circle, stood);
         }
     }
 }
 
 fn waiters(ports: Vec<Arc<Port>>) -> Vec<Waiter> {
     let endless = |port: Arc<Port>| {
-        let (on, since) = lock(&port.vigil()?.waits).endless()?;
-        Some(Waiter { port, on, since, leads_to: Vec::new() })
+        let Endless { numbers, on, since } = lock(&port.vigil()?.waits).endless()?;
+        Some(Waiter { port, numbers, on, since, leads_to: Vec::new() })
     };
     let mut waiters: Vec<_> = ports.into_iter().filter_map(endless).collect();
     let address = |port: &Arc<Port>| Arc::as_ptr(port).addr();
@@ -112,18 +147,33 @@ fn stuck(waiters: &[Waiter]) -> Vec<bool> {
     is_stuck
 }
 
-fn tell(circle: &[Member<'_>], stood: Duration) {
+/// All whose waits make one of these stuck: those that it waits for, and those that they wait for.
+fn behind(waiters: &[Waiter], circle: &[Member<'_>]) -> Vec<Stuck> {
+    let mut is_behind = vec![false; waiters.len()];
+    let mut next: Vec<_> = (0..waiters.len())
+        .filter(|at| circle.iter().any(|member| std::ptr::eq(member.waiter, &waiters[*at])))
+        .collect();
+    while let Some(at) = next.pop() {
+        if !std::mem::replace(&mut is_behind[at], true) {
+            next.extend(&waiters[at].leads_to);
+        }
+    }
+    let all = waiters.iter().zip(is_behind).filter(|(_, is_behind)| *is_behind);
+    all.map(|(waiter, _)| Stuck { port: waiter.port.clone(), numbers: waiter.numbers.clone() }).collect()
+}
+
+fn tell(waiters: &[Waiter], circle: &[Member<'_>], stood: Duration) {
     let is_watched = |member: &Member<'_>| member.limit().is_some();
     let last = circle.iter().enumerate().max_by_key(|(_, member)| (is_watched(member), member.waiter.since));
     let Some((at, last)) = last else { return };
     let port = &last.waiter.port;
-    let message = match (last.slot.in_hand(), port.vigil(), port.is_up()) {
-        (Some(_), Some(vigil), _) => watched::name(last.slot, vigil),
-        (_, _, false) => "its start",
-        (_, _, true) => "its end",
+    let mut hang = match (last.slot.in_hand(), port.vigil(), port.is_up()) {
+        (Some(_), Some(vigil), _) => vigil.hang(&**last.slot, stood),
+        (_, _, false) => Hang::new(stood, "its start"),
+        (_, _, true) => Hang::new(stood, "its end"),
     };
-    let mut hang = Hang::new(stood, message);
     hang.cycle = circle[at..].iter().chain(&circle[..at]).map(|member| member.slot.path()).collect();
     hang.waiting_for = hang.cycle.get(1).or(hang.cycle.first()).cloned();
-    port.tell(Fact::Hung { attempt: port.attempt(), message: None, hang });
+    let seen = Overdue::Circle(behind(waiters, circle));
+    port.tell(Fact::Hung { attempt: port.attempt(), seen, hang });
 }

@@ -1,4 +1,9 @@
-//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs.
+//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs. So
+//! does a task that has not said for so long that it is alive.
+//!
+//! It tells the truth, or nothing: it counts only the time in which the incarnation could have worked. Waits count as waits if
+//! they are awaited now (`wait.rs`); a look that came late counts for nobody ([`lost_by`]); an incarnation that is near its
+//! limit must have had its turn (`watched.rs`); a circle is looked at once more when it is acted upon (`circle.rs`).
 //!
 //! It costs nothing per message. What is looked at is kept by the mailbox anyway: how many messages are done, and whether one
 //! is in hand. If neither has changed between two looks, it is the same message. A look comes eight times per limit, so a
@@ -8,7 +13,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `vigil.rs` | what an incarnation lets the watchdog see |
-//! | `wait.rs` | time that does not count: waiting for others |
+//! | `wait.rs` | time that does not count: waiting for others, if it is awaited |
 //! | `watched.rs` | who is watched, and when a message has been in hand for too long |
 //! | `sampler.rs` | the task that looks, in the time of the runtime |
 //! | `circle.rs` | services that wait for each other |
@@ -44,8 +49,9 @@ use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::thrift;
 use crate::world::World;
+pub(crate) use circle::Stuck;
 pub(crate) use vigil::Vigil;
-pub(crate) use wait::Wait;
+pub(crate) use wait::{Standing, Wait, What};
 use watched::Watched;
 
 /// The watchdog of one tree.
@@ -83,12 +89,17 @@ impl Watchdog {
         path: &Arc<str>,
         slot: &Arc<dyn AnySlot>,
         port: &Arc<Port>,
+        work: Work,
         limit: Option<Duration>,
     ) {
         if limit.is_none() && !self.is_on() {
             return;
         }
-        port.vigil_or_new().set_limit(limit);
+        let vigil = port.vigil_or_new();
+        if work == Work::SignsOfLife {
+            vigil.set_has_heartbeat();
+        }
+        vigil.set_limit(limit);
         let mut register = lock(&self.register);
         if register.is_over {
             return;
@@ -178,6 +189,31 @@ impl fmt::Debug for Watchdog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watchdog").field("is_on", &self.is_on).finish_non_exhaustive()
     }
+}
+
+/// A pause between two looks may be late by so much: timers are not more exact.
+const LATE: Duration = Duration::from_millis(2);
+
+/// The time that counts for nobody because the watchdog itself was late: the process was paused, the clock jumped, the machine
+/// or the runtime is overloaded. In that time nobody could do anything. If it was late by more than the pause itself, nothing
+/// is known of the pause either: when it began, the process may have been stopped.
+fn lost_by(pause: Duration, late: Duration) -> Duration {
+    if late <= LATE {
+        Duration::ZERO
+    } else if late <= pause {
+        late
+    } else {
+        pause.saturating_add(late)
+    }
+}
+
+/// What an incarnation is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The message in hand.
+    Messages,
+    /// What a task says itself.
+    SignsOfLife,
 }
 
 /// Who looks.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::watchdog::{Watchdog, Who, circle};
+use crate::watchdog::{Watchdog, Who, circle, lost_by};
 use crate::world::World;
 
 /// Looks until nobody is watched any more.
@@ -20,15 +20,12 @@ pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
                 Some(next) => next,
             },
         };
-        let pause = next.saturating_duration_since(Instant::now());
+        let wanted = next.saturating_duration_since(Instant::now());
         let began = std::time::Instant::now();
         let _ = timeout_at(next, bell.notified()).await;
-        // Somebody has blocked the runtime. In that time nobody could do anything, and it counts for nobody. (Time that a
-        // test has jumped over counts: by the clock on the wall it was short.)
-        let late = Instant::now().saturating_duration_since(next).min(began.elapsed().saturating_sub(pause));
-        if late > pause {
-            lost = lost.saturating_add(late);
-        }
+        // (Time that a test has jumped over counts: by the clock on the wall it was short.)
+        let late = Instant::now().saturating_duration_since(next).min(began.elapsed().saturating_sub(wanted));
+        lost = lost.saturating_add(lost_by(wanted, late));
     }
 }
 

@@ -23,6 +23,19 @@ struct Stage {
     facts: Arc<Facts>,
 }
 
+/// Its life: each wake is a turn.
+struct Turns(Weak<Port>);
+
+impl std::task::Wake for Turns {
+    fn wake(self: Arc<Self>) {
+        if let Some(port) = self.0.upgrade() {
+            let vigil = port.vigil_or_new();
+            vigil.begin_poll();
+            vigil.end_poll();
+        }
+    }
+}
+
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
@@ -31,6 +44,7 @@ fn busy() -> Stage {
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, tracing::Span::none(), facts.clone()));
     assert!(slot.claim(&port));
+    port.register(crate::port::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&port))).into());
     slot.push(1, None, IfFull::Refuse);
     assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
     Stage { world, slot, port, facts }
@@ -38,7 +52,7 @@ fn busy() -> Stage {
 
 impl Stage {
     fn limit(&self, limit: Option<Duration>) {
-        self.world.watchdog.watch(&self.world, &"app/child".into(), &self.slot, &self.port, limit);
+        self.world.watchdog.watch(&self.world, &"app/child".into(), &self.slot, &self.port, Work::Messages, limit);
     }
 
     fn hangs(&self) -> usize {
@@ -73,5 +87,102 @@ async fn a_limit_that_is_taken_away_is_none() {
     stage.limit(Some(10 * SEC));
     sleep(13 * SEC).await;
     assert_eq!(stage.hangs(), 1);
+    stage.world.end();
+}
+
+struct Waiting(AtomicBool);
+
+impl Standing for Waiting {
+    fn is_waiting(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Stage {
+    /// Waits for room, as the message in hand.
+    fn waits(&self, place: &Arc<Waiting>) -> u64 {
+        let on = wait::On::new(self.slot.clone(), What::Room(place.clone()));
+        let (message, waker) = (self.port.message_in_hand(), Arc::new(std::task::Waker::noop().clone()));
+        lock(&self.port.vigil_or_new().waits).open(on, false, message, waker, tokio::time::Instant::now())
+    }
+
+    fn polls(&self) {
+        let vigil = self.port.vigil_or_new();
+        vigil.begin_poll();
+        vigil.end_poll();
+    }
+
+    fn asks(&self) {
+        self.port.vigil_or_new().ask_waits(&self.port, tokio::time::Instant::now(), Duration::ZERO, SEC);
+    }
+
+    fn is_polled(&self, number: u64) {
+        // Whether its waker is the same does not matter here.
+        let _ = lock(&self.port.vigil_or_new().waits).goes_on(number, std::task::Waker::noop());
+        self.polls();
+    }
+
+    fn waited(&self) -> Duration {
+        self.port.vigil_or_new().waited(tokio::time::Instant::now())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_asked_for_in_vain_was_over_when_it_was_asked_for() {
+    let stage = busy();
+    let number = stage.waits(&Arc::new(Waiting(AtomicBool::new(true))));
+    sleep(SEC).await;
+    stage.asks();
+    stage.is_polled(number);
+    sleep(SEC).await;
+    stage.asks();
+    sleep(SEC).await;
+    assert_eq!(stage.waited(), 3 * SEC, "it has not had its turn");
+    stage.polls();
+    stage.asks();
+    assert_eq!(stage.waited(), 3 * SEC, "one poll may end early, by tokio's budget");
+    stage.polls();
+    sleep(SEC).await;
+    stage.asks();
+    assert_eq!(stage.waited(), 2 * SEC);
+    stage.world.end();
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_overlap_are_counted_once_though_one_of_them_is_kept() {
+    let stage = busy();
+    let place = Arc::new(Waiting(AtomicBool::new(true)));
+    let _kept = stage.waits(&place);
+    sleep(SEC).await;
+    stage.asks();
+    sleep(2 * SEC).await;
+    let awaited = stage.waits(&place);
+    for _ in 0..2 {
+        stage.is_polled(awaited);
+    }
+    sleep(SEC).await;
+    stage.asks();
+    assert_eq!(stage.waited(), 2 * SEC, "two seconds between them were no wait");
+    stage.world.end();
+}
+
+// A word of the watchdog may be late: the supervisor looks once more.
+#[tokio::test(start_paused = true)]
+async fn one_that_was_stuck_is_not_any_more_when_its_wait_is_over_or_another_one() {
+    let stage = busy();
+    let place = Arc::new(Waiting(AtomicBool::new(true)));
+    let number = stage.waits(&place);
+    stage.asks();
+    stage.is_polled(number);
+    let stuck = Stuck::new(&stage.port).expect("it waits, and is awaited");
+    assert!(stuck.is_still());
+    place.0.store(false, Ordering::Relaxed);
+    assert!(!stuck.is_still(), "it was let in, and has not had its turn since");
+    place.0.store(true, Ordering::Relaxed);
+    let other = stage.waits(&place);
+    stage.asks();
+    stage.is_polled(number);
+    stage.is_polled(other);
+    assert!(!stuck.is_still(), "it waits for something else too");
     stage.world.end();
 }

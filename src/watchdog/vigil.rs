@@ -5,12 +5,15 @@
 //!
 //! Invariant: the counter of polls is written by whoever polls the incarnation, which is one at a time.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
+use crate::port::Port;
+use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::watchdog::wait::Waits;
 
@@ -24,6 +27,10 @@ pub(crate) struct Vigil {
     label_key: AtomicUsize,
     label: Mutex<Option<&'static str>>,
     grant: Mutex<Option<Grant>>,
+    /// Its own signs of life are its work: it is a task, and has no messages.
+    has_heartbeat: AtomicBool,
+    /// Counts the signs of life of a task.
+    beats: AtomicU64,
     pub(super) waits: Mutex<Waits>,
 }
 
@@ -57,9 +64,40 @@ impl Vigil {
         self.begin_poll();
     }
 
+    /// The counter of its polls: odd while one is under way.
+    pub(super) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
     /// The number of the poll that is under way.
     pub(super) fn poll_under_way(&self) -> Option<u64> {
-        Some(self.polls.load(Ordering::Relaxed)).filter(|polls| polls % 2 == 1)
+        Some(self.polls()).filter(|polls| polls % 2 == 1)
+    }
+
+    /// It is a task, and has no messages: its signs of life are looked at.
+    pub(super) fn set_has_heartbeat(&self) {
+        self.has_heartbeat.store(true, Ordering::Relaxed);
+    }
+
+    /// A sign of life.
+    pub(crate) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of the work that is under way: the message in hand, or the last sign of life of a task.
+    pub(crate) fn work(&self, slot: &dyn AnySlot, port: &Port) -> Option<u64> {
+        if !self.has_messages() {
+            return port.is_up().then(|| self.beats.load(Ordering::Relaxed));
+        }
+        slot.in_hand().filter(|(_, owner)| std::ptr::eq(&**owner, port)).map(|(message, _)| message)
+    }
+
+    /// How too long a time is told.
+    pub(super) fn hang(&self, slot: &dyn AnySlot, time: Duration) -> Hang {
+        match self.has_messages() {
+            false => Hang::silence(time),
+            true => Hang::new(time, self.label().unwrap_or_else(|| slot.message_type())),
+        }
     }
 
     /// What the service calls the message that it is about to handle.
@@ -71,13 +109,16 @@ impl Vigil {
         }
     }
 
-    pub(super) fn label(&self) -> Option<&'static str> {
+    fn label(&self) -> Option<&'static str> {
         *lock(&self.label)
     }
 
     /// This message will take so long from now on, waits for others left out.
     pub(crate) fn grant(&self, message: u64, time: Duration) {
         let at = Instant::now();
+        let in_hand = self.has_messages().then_some(message);
+        let rest = lock(&self.waits).leave_behind(in_hand, at);
+        rest.settle();
         let waited = lock(&self.waits).waited(at);
         *lock(&self.grant) = Some(Grant { message, at, waited, time });
     }
@@ -94,5 +135,29 @@ impl Vigil {
 
     pub(super) fn is_waiting(&self) -> bool {
         lock(&self.waits).is_any_open()
+    }
+
+    /// Whose answer it waits for, and since when.
+    pub(crate) fn waits_for_answer(&self) -> Option<(Arc<str>, Instant)> {
+        lock(&self.waits).on_answer()
+    }
+
+    /// Whom it waits for, and since when.
+    pub(super) fn waits_for(&self) -> Option<(Arc<str>, Instant)> {
+        lock(&self.waits).on()
+    }
+
+    fn has_messages(&self) -> bool {
+        !self.has_heartbeat.load(Ordering::Relaxed)
+    }
+
+    /// Ends the waits that are none any more, and asks for the others: see `wait.rs`.
+    pub(super) fn ask_waits(&self, port: &Port, now: Instant, pause: Duration, patience: Duration) {
+        let message = port.message_in_hand();
+        let polls = (!port.is_interruptible()).then(|| self.polls());
+        let rest = lock(&self.waits).leave_behind(message, now);
+        rest.settle();
+        let rest = lock(&self.waits).ask(polls, now, pause, patience);
+        rest.settle();
     }
 }

@@ -1,10 +1,18 @@
 //! Time that does not count: in which the handler of a service waits for another one, inside a `call` or a `send`.
 //!
+//! A future that is kept and not polled waits for nothing, and nothing tells its end. So an open wait is asked for: the
+//! watchdog wakes its waker, and code that awaits it polls it then. Such a wake does no harm; a future must bear one.
+//!
 //! Invariants:
 //! 1. A wait is open while code of the incarnation that began it is in it. What is moved to a task is that task's affair.
 //! 2. Waits that overlap (`join!`, `select!`) count once: time is waited while at least one is open.
+//! 3. A wait belongs to the message in which it was last polled. It is none for the messages after that.
+//! 4. A wait that was not polled in two whole polls of its incarnation, after it was asked for, is kept and not awaited. It
+//!    ended when it was first asked for in vain: up to a look late, and never early.
+//! 5. No waker is called, cloned or dropped under the lock of the waits, and no service or call is dropped under it.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,6 +33,8 @@ pub(super) struct Waits {
     since: Option<Instant>,
     /// The time of those that are over.
     total: Duration,
+    /// When they were last asked for.
+    asked_at: Option<Instant>,
 }
 
 struct Open {
@@ -32,13 +42,85 @@ struct Open {
     since: Instant,
     on: On,
     is_limited: bool,
+    /// The message in hand when it was last polled.
+    message: Option<u64>,
+    waker: Arc<Waker>,
+    /// It was asked for, and has not been polled since.
+    asked: Option<Asked>,
+    /// It was polled when it was last asked for.
+    is_awaited: bool,
+}
+
+struct Asked {
+    at: Instant,
+    /// The counter of polls at that moment.
+    polls: u64,
 }
 
 /// What is waited for: an answer of this service, or room in its mailbox.
 #[derive(Clone)]
-struct On {
+pub(super) struct On {
     slot: Arc<dyn AnySlot>,
-    call: Option<Arc<dyn Fate>>,
+    what: What,
+}
+
+/// What a wait waits for, as far as it can be looked at from outside.
+#[derive(Clone)]
+pub(crate) enum What {
+    Answer(Arc<dyn Fate>),
+    Room(Arc<dyn Standing>),
+}
+
+/// A sender's place in a line.
+pub(crate) trait Standing: Send + Sync {
+    /// It still waits: it was neither let in nor refused.
+    fn is_waiting(&self) -> bool;
+}
+
+impl On {
+    pub(super) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
+        Self { slot, what }
+    }
+
+    /// The outcome is there, though the waiter may not have had its turn since.
+    fn is_over(&self) -> bool {
+        match &self.what {
+            What::Answer(call) => !call.is_open(),
+            What::Room(place) => !place.is_waiting(),
+        }
+    }
+
+    /// The answer may come from anywhere.
+    fn is_elsewhere(&self) -> bool {
+        match &self.what {
+            What::Answer(call) => call.is_elsewhere(),
+            What::Room(_) => false,
+        }
+    }
+}
+
+/// Waits that could all last for ever.
+pub(super) struct Endless {
+    /// Which they are.
+    pub(super) numbers: Vec<u64>,
+    /// The services that are waited for.
+    pub(super) on: Vec<Arc<dyn AnySlot>>,
+    /// Since when all of them are waited for.
+    pub(super) since: Instant,
+}
+
+/// What is left of a look at the waits: to be done, or to be dropped, without the lock (invariant 5).
+#[must_use]
+#[derive(Default)]
+pub(super) struct Rest {
+    wake: Vec<Arc<Waker>>,
+    _ended: Vec<Open>,
+}
+
+impl Rest {
+    pub(super) fn settle(self) {
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
+    }
 }
 
 impl Waits {
@@ -51,38 +133,115 @@ impl Waits {
         !self.open.is_empty()
     }
 
-    /// Whom it waits for: the first that it still waits for.
-    pub(super) fn on(&self) -> Option<Arc<str>> {
-        self.open.first().map(|open| open.on.slot.path())
+    /// Whom it waits for: the first that it still waits for, and since when.
+    pub(super) fn on(&self) -> Option<(Arc<str>, Instant)> {
+        self.open.first().map(|open| (open.on.slot.path(), open.since))
     }
 
-    /// The services that it waits for, and since when it has waited for all of them; `None` unless all of them could keep
-    /// it waiting for ever: a wait that has a limit ends, and a reply that was put off or handed on may come from anywhere.
-    pub(super) fn endless(&self) -> Option<(Vec<Arc<dyn AnySlot>>, Instant)> {
-        let ends = |open: &Open| open.is_limited || open.on.call.as_ref().is_some_and(|call| call.is_elsewhere());
+    /// Whose answer it waits for, and since when: of several the first.
+    pub(super) fn on_answer(&self) -> Option<(Arc<str>, Instant)> {
+        let answer = |open: &&Open| matches!(open.on.what, What::Answer(_)) && !open.on.is_over();
+        self.open.iter().find(answer).map(|open| (open.on.slot.path(), open.since))
+    }
+
+    /// The waits, if all of them could keep it waiting for ever: one that has a limit ends, one whose outcome is there is
+    /// over, and a reply that was put off or handed on may come from anywhere. None if one of them may not be awaited.
+    pub(super) fn endless(&self) -> Option<Endless> {
+        let ends = |open: &Open| open.is_limited || !open.is_awaited || open.on.is_over() || open.on.is_elsewhere();
         if self.open.iter().any(ends) {
             return None;
         }
-        let newest = self.open.iter().map(|open| open.since).max()?;
-        Some((self.open.iter().map(|open| open.on.slot.clone()).collect(), newest))
+        Some(Endless {
+            numbers: self.open.iter().map(|open| open.number).collect(),
+            on: self.open.iter().map(|open| open.on.slot.clone()).collect(),
+            since: self.open.iter().map(|open| open.since).max()?,
+        })
     }
 
-    fn open(&mut self, on: On, is_limited: bool, now: Instant) -> u64 {
+    /// Ends those that were left behind by another message (invariant 3).
+    pub(super) fn leave_behind(&mut self, message: Option<u64>, now: Instant) -> Rest {
+        if self.open.iter().all(|open| open.message == message) {
+            return Rest::default();
+        }
+        let ended = self.open.extract_if(.., |open| open.message != message).collect();
+        self.count_until(now);
+        Rest { wake: Vec::new(), _ended: ended }
+    }
+
+    /// Ends those that are kept and not awaited, and asks for the others, unless that was less than `pause` ago. `polls` is
+    /// the counter of polls of the incarnation; `None` for a thread, which has none: it is given `patience`.
+    pub(super) fn ask(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
+        let is_kept = |open: &Open| {
+            open.asked.as_ref().is_some_and(|asked| match polls {
+                // A poll that was under way does not count.
+                Some(polls) => polls.wrapping_sub(asked.polls.wrapping_add(asked.polls & 1)) >= 4,
+                None => now.saturating_duration_since(asked.at) >= patience,
+            })
+        };
+        let mut rest = Rest::default();
+        while let Some(at) = self.open.iter().position(is_kept) {
+            let ended = self.open.remove(at);
+            let asked_at = ended.asked.as_ref().map_or(now, |asked| asked.at);
+            rest._ended.push(ended);
+            // Invariant 4.
+            self.count_until(asked_at);
+        }
+        if self.asked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
+            return rest;
+        }
+        self.asked_at = Some(now);
+        for open in &mut self.open {
+            open.is_awaited &= open.asked.is_none();
+            open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
+            rest.wake.push(open.waker.clone());
+        }
+        rest
+    }
+
+    /// One of them was polled, and goes on. `false` if it is not open, or has another waker now.
+    pub(super) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
+        let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
+        open.is_awaited |= open.asked.take().is_some();
+        open.waker.will_wake(waker)
+    }
+
+    fn set_waker(&mut self, number: u64, waker: &mut Arc<Waker>) -> bool {
+        let open = self.open.iter_mut().find(|open| open.number == number);
+        open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
+    }
+
+    pub(super) fn open(
+        &mut self,
+        on: On,
+        is_limited: bool,
+        message: Option<u64>,
+        waker: Arc<Waker>,
+        now: Instant,
+    ) -> u64 {
         self.number += 1;
         self.since.get_or_insert(now);
-        self.open.push(Open { number: self.number, since: now, on, is_limited });
-        self.number
+        let number = self.number;
+        let open = Open { number, since: now, on, is_limited, message, waker, asked: None, is_awaited: false };
+        self.open.push(open);
+        number
     }
 
     fn close(&mut self, number: u64, now: Instant) -> Option<Open> {
         let at = self.open.iter().position(|open| open.number == number)?;
         let closed = self.open.remove(at);
-        if self.open.is_empty()
-            && let Some(since) = self.since.take()
-        {
-            self.total = self.total.saturating_add(now.saturating_duration_since(since));
-        }
+        self.count_until(now);
         Some(closed)
+    }
+
+    /// One of them was over at that moment: what was waited until then is counted, unless others went on (invariant 2).
+    fn count_until(&mut self, end: Instant) {
+        let next = self.open.iter().map(|open| open.since).min();
+        if let Some(since) = self.since
+            && next.is_none_or(|next| next > end)
+        {
+            self.total = self.total.saturating_add(end.saturating_duration_since(since));
+            self.since = next;
+        }
     }
 }
 
@@ -96,27 +255,37 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// `None` unless code of a service runs here, in a tree in which somebody is watched.
-    pub(crate) fn of_caller(slot: &Arc<impl AnySlot + 'static>, call: Option<&Arc<dyn Fate>>) -> Option<Box<Self>> {
+    pub(crate) fn of_caller(slot: &Arc<impl AnySlot + 'static>, what: impl FnOnce() -> What) -> Option<Box<Self>> {
         let port = current::lent(|port| port.watchdog().is_on().then(|| port.clone())).flatten()?;
-        let on = On { slot: slot.clone(), call: call.cloned() };
+        let on = On::new(slot.clone(), what());
         Some(Box::new(Self { port, on, number: None }))
     }
 
-    /// It has to wait.
-    pub(crate) fn goes_on(&mut self, is_limited: bool) {
+    /// It was polled with this waker, and has to wait.
+    pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker) {
         // Invariant 1.
-        let is_its_own = current::is(|port| std::ptr::eq(port, &*self.port));
-        match (is_its_own, self.number) {
-            (true, None) => {
-                let now = Instant::now();
-                let number = lock(&self.port.vigil_or_new().waits).open(self.on.clone(), is_limited, now);
-                self.number = Some(number);
-                if number == 1 {
-                    self.port.watchdog().remember_waiter(&self.port);
-                }
+        if !current::is(|port| std::ptr::eq(port, &*self.port)) {
+            return self.ends();
+        }
+        let message = self.port.message_in_hand();
+        let (vigil, now) = (self.port.vigil_or_new(), Instant::now());
+        let rest = lock(&vigil.waits).leave_behind(message, now);
+        rest.settle();
+        if let Some(number) = self.number {
+            if lock(&vigil.waits).goes_on(number, waker) {
+                return;
             }
-            (false, Some(_)) => self.ends(),
-            (true, Some(_)) | (false, None) => {}
+            let mut other = Arc::new(waker.clone());
+            if lock(&vigil.waits).set_waker(number, &mut other) {
+                return;
+            }
+        }
+        // It was not open yet, or was found to be kept.
+        let (on, waker) = (self.on.clone(), Arc::new(waker.clone()));
+        let number = lock(&vigil.waits).open(on, is_limited, message, waker, now);
+        self.number = Some(number);
+        if number == 1 {
+            self.port.watchdog().remember_waiter(&self.port);
         }
     }
 

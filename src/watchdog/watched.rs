@@ -2,8 +2,10 @@
 //!
 //! Invariants:
 //! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more, waits for others
-//!    left out.
+//!    left out, and the time in which the watchdog itself was late.
 //! 2. Each of the two who look has an eye of its own, and they do not disturb each other.
+//! 3. Near its limit an incarnation is woken. If it has not had its turn by the next look, the runtime is overloaded, or a
+//!    blocked thread keeps it: that is not its fault, and its time begins again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -14,13 +16,13 @@ use tokio::time::Instant;
 
 use crate::port::Port;
 use crate::slot::AnySlot;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::facts::{Fact, Overdue};
 use crate::sync::lock;
 use crate::time::{later, part};
 use crate::watchdog::{Vigil, Who};
 
 /// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
-const LOOKS: u32 = 8;
+pub(super) const LOOKS: u32 = 8;
 /// The shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
@@ -46,6 +48,10 @@ struct Seen {
     since: Instant,
     /// How long the incarnation had waited for others by then.
     waited: Duration,
+    /// The time in which the watchdog was late, until then.
+    lost: Duration,
+    /// The counter of its polls when it was woken near its limit.
+    woken: Option<u64>,
     is_told: bool,
 }
 
@@ -69,8 +75,8 @@ pub(super) struct Finding {
 impl Finding {
     /// Tells the supervisor.
     pub(super) fn tell(self) {
-        let (attempt, message) = (self.port.attempt(), Some(self.message));
-        self.port.tell(Fact::Hung { attempt, message, hang: self.hang });
+        let (attempt, seen) = (self.port.attempt(), Overdue::Work(self.message));
+        self.port.tell(Fact::Hung { attempt, seen, hang: self.hang });
     }
 }
 
@@ -124,30 +130,58 @@ impl Watched {
             return (None, Some(due));
         }
         eye.due = Some(next);
-        let found = eye.judge(who, (&slot, &port, vigil), limit, now, lost);
+        if who == Who::Sampler {
+            // It calls wakers: not under a lock. Nothing but this task looks through this eye.
+            drop(eye);
+            vigil.ask_waits(&port, now, pause, limit);
+            eye = lock(self.eye(who));
+        }
+        let verdict = eye.judge(who, (&*slot, &port, vigil), limit, now, lost);
+        let next = match verdict {
+            Verdict::MustHaveItsTurn { is_late: true } => {
+                let soon = later(now, PAUSE_MIN);
+                eye.due = Some(soon);
+                soon
+            }
+            Verdict::InTime | Verdict::MustHaveItsTurn { is_late: false } | Verdict::Hangs(..) => next,
+        };
         drop(eye);
-        let found = found.map(|(message, hang)| Finding { slot, port, message, hang });
-        (found, Some(next))
+        match verdict {
+            Verdict::InTime => (None, Some(next)),
+            Verdict::MustHaveItsTurn { .. } => {
+                port.wake();
+                (None, Some(next))
+            }
+            Verdict::Hangs(message, hang) => (Some(Finding { slot, port, message, hang }), Some(next)),
+        }
     }
+}
+
+enum Verdict {
+    InTime,
+    /// It is to be woken (invariant 3). `is_late`: its limit is over already.
+    MustHaveItsTurn {
+        is_late: bool,
+    },
+    Hangs(u64, Hang),
 }
 
 impl Eye {
     fn judge(
         &mut self,
         who: Who,
-        (slot, port, vigil): (&Arc<dyn AnySlot>, &Arc<Port>, &Vigil),
+        (slot, port, vigil): (&dyn AnySlot, &Port, &Vigil),
         limit: Duration,
         now: Instant,
         lost: Duration,
-    ) -> Option<(u64, Hang)> {
+    ) -> Verdict {
         let poll = match who {
             Who::Sampler => Some(None),
             Who::Thread => vigil.poll_under_way().map(Some),
         };
-        let in_hand = slot.in_hand().filter(|(_, owner)| Arc::ptr_eq(owner, port));
-        let (Some((message, _)), Some(poll)) = (in_hand, poll) else {
+        let (Some(message), Some(poll)) = (vigil.work(slot, port), poll) else {
             self.seen = None;
-            return None;
+            return Verdict::InTime;
         };
         let (grant, waited) = (vigil.granted(message), vigil.waited(now));
         let sight = Sight { message, poll, granted_at: grant.map(|grant| grant.at) };
@@ -155,24 +189,38 @@ impl Eye {
             Some(seen) => seen,
             None => {
                 let (since, waited) = grant.map_or((now, waited), |grant| (grant.at, grant.waited));
-                Seen { sight, since: since.checked_sub(lost).unwrap_or(since), waited, is_told: false }
+                Seen { sight, since, waited, lost, woken: None, is_told: false }
             }
         };
         let seen = self.seen.insert(seen);
         // Invariant 1.
-        let elapsed = now.saturating_duration_since(later(seen.since, lost));
+        let elapsed = now.saturating_duration_since(seen.since).saturating_sub(lost.saturating_sub(seen.lost));
         let counted = elapsed.saturating_sub(waited.saturating_sub(seen.waited));
         let limit = limit.saturating_add(grant.map_or(Duration::ZERO, |grant| grant.time));
-        if counted < limit || std::mem::replace(&mut seen.is_told, true) {
-            return None;
+        if seen.is_told {
+            return Verdict::InTime;
         }
-        let mut hang = Hang::new(counted, name(slot, vigil));
-        hang.waiting_for = lock(&vigil.waits).on();
-        Some((message, hang))
+        // Invariant 3. The other one looks at a poll that is under way, and the system gives a thread its turns.
+        if who == Who::Sampler && !port.is_interruptible() {
+            let polls = vigil.polls();
+            match seen.woken {
+                None if counted.saturating_add(part(limit, LOOKS / 2)) >= limit => {
+                    seen.woken = Some(polls);
+                    return Verdict::MustHaveItsTurn { is_late: counted >= limit };
+                }
+                Some(woken) if woken == polls && polls % 2 == 0 => {
+                    (seen.since, seen.waited, seen.lost, seen.woken) = (now, waited, lost, None);
+                    return Verdict::InTime;
+                }
+                Some(_) | None => {}
+            }
+        }
+        if counted < limit {
+            return Verdict::InTime;
+        }
+        seen.is_told = true;
+        let mut hang = vigil.hang(slot, counted);
+        hang.waiting_for = vigil.waits_for().map(|(path, _)| path);
+        Verdict::Hangs(message, hang)
     }
-}
-
-/// The label of the message in hand, or its type.
-pub(super) fn name(slot: &Arc<dyn AnySlot>, vigil: &Vigil) -> &'static str {
-    vigil.label().unwrap_or_else(|| slot.message_type())
 }

@@ -62,8 +62,13 @@ pub struct Backoff {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
-    Growing { first: Duration, factor: f64, max: Duration },
-    Listed(Arc<[Duration]>),
+    Growing {
+        first: Duration,
+        factor: f64,
+        max: Duration,
+    },
+    /// The second is what was said about its growth in vain.
+    Listed(Arc<[Duration]>, Option<&'static str>),
 }
 
 impl Backoff {
@@ -75,21 +80,23 @@ impl Backoff {
 
     /// These delays, one after the other; the last one repeats.
     pub fn listed(delays: impl Into<Arc<[Duration]>>) -> Self {
-        Self { shape: Shape::Listed(delays.into()), jitter: Jitter::None }
+        Self { shape: Shape::Listed(delays.into(), None), jitter: Jitter::None }
     }
 
-    /// By how much each delay is longer than the one before: 1 or more. A list has no factor.
+    /// By how much each delay is longer than the one before: 1 or more. Of a list it is refused when it is checked.
     pub fn factor(mut self, by: f64) -> Self {
-        if let Shape::Growing { factor, .. } = &mut self.shape {
-            *factor = by;
+        match &mut self.shape {
+            Shape::Growing { factor, .. } => *factor = by,
+            Shape::Listed(_, idle) => *idle = Some("factor"),
         }
         self
     }
 
-    /// The cap: no delay is longer. A list has none but its own.
+    /// The cap: no delay is longer. Of a list it is refused when it is checked.
     pub fn max_delay(mut self, cap: Duration) -> Self {
-        if let Shape::Growing { max, .. } = &mut self.shape {
-            *max = cap;
+        match &mut self.shape {
+            Shape::Growing { max, .. } => *max = cap,
+            Shape::Listed(_, idle) => *idle = Some("max_delay"),
         }
         self
     }
@@ -103,7 +110,7 @@ impl Backoff {
     pub fn list(&self) -> Option<&[Duration]> {
         match &self.shape {
             Shape::Growing { .. } => None,
-            Shape::Listed(delays) => Some(delays),
+            Shape::Listed(delays, _) => Some(delays),
         }
     }
 
@@ -111,7 +118,7 @@ impl Backoff {
     pub fn growth(&self) -> Option<(Duration, f64, Duration)> {
         match &self.shape {
             Shape::Growing { first, factor, max } => Some((*first, *factor, *max)),
-            Shape::Listed(_) => None,
+            Shape::Listed(..) => None,
         }
     }
 
@@ -129,7 +136,7 @@ impl Backoff {
                 let delay = Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max);
                 if first.is_zero() { Duration::ZERO } else { delay }
             }
-            Shape::Listed(delays) => {
+            Shape::Listed(delays, _) => {
                 let last = delays.len().saturating_sub(1);
                 delays.get(last.min(step as usize)).copied().unwrap_or_default()
             }
@@ -140,7 +147,7 @@ impl Backoff {
     pub fn longest(&self) -> Duration {
         match &self.shape {
             Shape::Growing { max, .. } => *max,
-            Shape::Listed(delays) => delays.iter().copied().max().unwrap_or_default(),
+            Shape::Listed(delays, _) => delays.iter().copied().max().unwrap_or_default(),
         }
     }
 
@@ -151,8 +158,9 @@ impl Backoff {
     /// With what does not.
     pub fn check(&self) -> Result<(), BackoffError> {
         match &self.shape {
-            Shape::Listed(delays) if delays.is_empty() => Err(BackoffError::EmptyList),
-            Shape::Listed(delays) => match delays.iter().find(|delay| **delay > LONGEST) {
+            Shape::Listed(_, Some(setting)) => Err(BackoffError::NoGrowth(setting)),
+            Shape::Listed(delays, _) if delays.is_empty() => Err(BackoffError::EmptyList),
+            Shape::Listed(delays, _) => match delays.iter().find(|delay| **delay > LONGEST) {
                 Some(&delay) => Err(BackoffError::TooLong(delay)),
                 None => Ok(()),
             },
@@ -236,6 +244,8 @@ impl Steps {
 pub enum BackoffError {
     /// A list without delays.
     EmptyList,
+    /// This was said of a list of delays, which does not grow.
+    NoGrowth(&'static str),
     /// A factor below 1, above 1000, or none at all.
     Factor(f64),
     /// The cap is shorter than the first delay.
@@ -253,6 +263,7 @@ impl fmt::Display for BackoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptyList => f.write_str("the list of delays is empty"),
+            Self::NoGrowth(setting) => write!(f, "`{setting}` has no effect on a list of delays: leave it out"),
             Self::Factor(factor) => write!(f, "the factor {factor} is not between 1 and 1000"),
             Self::CapBelowFirst { first, max } => {
                 write!(f, "the longest delay, {max:?}, is shorter than the first, {first:?}")

@@ -33,7 +33,8 @@ pub enum Exit {
     Failed(Failure),
     /// It panicked.
     Panicked(Panic),
-    /// It worked on one message for longer than its watchdog allows, and was killed for it.
+    /// It worked on one message for longer than its watchdog allows, or was a task that did not say in time that it is alive,
+    /// and was killed for it.
     Hung(Hang),
 }
 
@@ -194,13 +195,14 @@ impl fmt::Display for Panic {
     }
 }
 
-/// A message that took too long, and what was known of it when the watchdog acted.
+/// A message that took too long, or a task that was silent for too long, and what was known of it when the watchdog acted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Hang {
     /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
     pub time: Duration,
-    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand.
+    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand, and
+    /// `no sign of life` of a task, which has no messages and has not said that it is alive.
     pub message: Arc<str>,
     /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
     /// there is one in a circle, and seldom otherwise.
@@ -209,21 +211,40 @@ pub struct Hang {
     pub cycle: Arc<[Arc<str>]>,
 }
 
+/// What is said of a task in place of a message.
+const SILENCE: &str = "no sign of life";
+
 impl Hang {
     /// A message that took so long.
     pub fn new(time: Duration, message: impl Into<Arc<str>>) -> Self {
         Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
+    }
+
+    /// A task that has not said for so long that it is alive.
+    pub fn silence(time: Duration) -> Self {
+        Self::new(time, SILENCE)
+    }
+
+    /// Whether it is a task that has not said that it is alive.
+    pub fn is_silence(&self) -> bool {
+        *self.message == *SILENCE
     }
 }
 
 impl fmt::Display for Hang {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(first) = self.cycle.first() {
-            write!(f, "`{}` waits in a circle: ", self.message)?;
+            match self.is_silence() {
+                true => f.write_str("it waits in a circle: "),
+                false => write!(f, "`{}` waits in a circle: ", self.message),
+            }?;
             self.cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
             return f.write_str(first);
         }
-        write!(f, "`{}` in hand for {:.1?}", self.message, self.time)?;
+        match self.is_silence() {
+            true => write!(f, "{SILENCE} for {:.1?}", self.time),
+            false => write!(f, "`{}` in hand for {:.1?}", self.message, self.time),
+        }?;
         match &self.waiting_for {
             Some(path) => write!(f, ", waiting for `{path}`"),
             None => Ok(()),

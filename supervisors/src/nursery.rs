@@ -282,7 +282,6 @@ impl Nursery {
             ("machine: timers", self.timers.len()),
             ("machine: stop order", self.ties.len()),
             ("machine: departed", self.departed.len()),
-            ("machine: withdrawn", self.withdrawn.len()),
         ];
         tables.extend(self.children.tables());
         tables

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use regrow::{Child, Context, Intensity, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor, TaskContext};
+use regrow::{
+    Child, Context, Intensity, Policy, Reply, Restart, RunError, Service, ServiceChild, Shutdown, Supervisor,
+    TaskContext,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -88,6 +91,34 @@ fn blocked() -> Child {
     Child::task("blocked", block).into()
 }
 
+/// Works on one message for 400 ms in all, and may take a second: it blocks its thread, or awaits timers.
+struct Worker {
+    blocks: bool,
+}
+
+impl Service for Worker {
+    type Msg = Reply<()>;
+
+    async fn handle(&mut self, reply: Reply<()>, _: &mut Context<Self>) -> anyhow::Result<()> {
+        say("working");
+        for _ in 0..200 {
+            if self.blocks { std::thread::sleep(2 * MS) } else { tokio::time::sleep(2 * MS).await }
+        }
+        reply.send(());
+        Ok(())
+    }
+}
+
+fn worker(blocks: bool) -> [Child; 2] {
+    let worker = Child::service("worker", move |_| async move { Ok(Worker { blocks }) });
+    let asks = |ctx: TaskContext| async move {
+        let done = ctx.lookup::<Reply<()>>("worker")?.call(|reply| reply).await;
+        say(&format!("outcome {done:?}"));
+        std::future::pending().await
+    };
+    [worker.policy(Policy::default().watchdog(1000 * MS)).into(), Child::task("customer", asks).into()]
+}
+
 pub(crate) fn run(mode: &str) -> Result<(), RunError> {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).without_time();
     log.with_max_level(tracing::Level::INFO).init();
@@ -121,6 +152,8 @@ async fn serve(mode: &str) -> Result<(), RunError> {
             let elder = talker("elder", Some(MS));
             (shop.child(elder).child(hangs.shutdown(Shutdown::Wait)), Some(400 * MS), Duration::ZERO)
         }
+        "paused-blocking" => (shop.children(worker(true)), None, Duration::ZERO),
+        "paused-awaiting" => (shop.children(worker(false)), None, Duration::ZERO),
         "hangs" => (shop.child(hangs.shutdown(Shutdown::Wait)), None, Duration::ZERO),
         "blocked" => (shop.child(blocked()), None, Duration::ZERO),
         "drains" => (shop.child(http()), None, 200 * MS),

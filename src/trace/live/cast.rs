@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::Exit;
+use regrow_supervisors::{ChildSpec, Exit};
 use tokio::time::Instant;
 
 use crate::child::{Child, ServiceChild};
@@ -146,7 +146,11 @@ pub(super) fn description(
         None => pool(stage, epoch, &path, name, sup).restart(restart).shutdown(shutdown).watched_by(witness).into(),
     };
     let (stage, inits) = (stage.clone(), sup.clone());
-    description.spec = description.spec.significant(def.significant);
+    description.spec = match scope.is_empty() {
+        // A root is nobody's child: there these say nothing, in OTP too.
+        true => ChildSpec::supervisor(name),
+        false => description.spec.significant(def.significant),
+    };
     description.init = Some(Arc::new(move || begin(&stage, &id, &path, &inits, failure.as_deref())));
     description
 }

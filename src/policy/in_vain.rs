@@ -1,0 +1,86 @@
+//! What a file says in vain about the children of a tree: fields without effect on the kind of child that a pattern matches.
+//!
+//! A table for one pattern is held to its word for each child. Defaults are for many kinds: they are told of only if none of
+//! the children has a use for a field.
+
+use crate::directory::Kind;
+use crate::effect::{is_left_out, why_idle};
+use crate::policy::document::Document;
+use crate::policy::fields::ChildFields;
+use crate::policy::problem::Problem;
+use crate::policy::said::Group;
+use crate::policy::source::Place;
+
+type Child<'a> = (&'a str, Kind);
+
+/// Each field that has no effect, with its place, the first child that it is said for in vain, and the reason.
+pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    for document in documents {
+        for (pattern, said) in &document.paths {
+            let matched = || children.iter().copied().filter(|(path, _)| pattern.is_match(path));
+            // A root is no child.
+            let is_about_roots = matched().next().is_some() && matched().all(|(path, _)| !path.contains('/'));
+            for (field, place) in places(said) {
+                if is_about_roots {
+                    let roots: Vec<_> = matched().collect();
+                    let why = "it is about a child, and no supervisor is above a root";
+                    warnings.extend(told(&format!("path.{:?}", pattern.text()), &field, place, &roots, why));
+                    continue;
+                }
+                let idle: Vec<_> = matched().filter(|(_, kind)| why_idle(*kind, &field).is_some()).collect();
+                warnings.extend(warning(&format!("path.{:?}", pattern.text()), &field, place, &idle));
+            }
+        }
+        for (pattern, said) in &document.supervisors {
+            let matched = || children.iter().copied().filter(|(path, _)| pattern.is_match(path));
+            let leaves: Vec<_> = matched().filter(|(_, kind)| !kind.is_supervisor()).collect();
+            let shared = places(said).into_iter().filter(|(field, _)| !field.starts_with("defaults."));
+            let table = format!("supervisor.{:?}", pattern.text());
+            warnings.extend(shared.filter_map(|(field, place)| childless(&table, &field, place, &leaves)));
+            let below = children
+                .iter()
+                .copied()
+                .filter(|(path, _)| path.rsplit_once('/').is_some_and(|(supervisor, _)| pattern.is_match(supervisor)));
+            warnings.extend(defaults(&format!("{table}.defaults"), &said.defaults, &below.collect::<Vec<_>>()));
+        }
+        let services: Vec<_> = children.iter().copied().filter(|(_, kind)| !kind.is_supervisor()).collect();
+        warnings.extend(defaults("defaults", &document.defaults, &services));
+    }
+    warnings
+}
+
+fn places(said: &impl Group) -> Vec<(String, Place)> {
+    let mut places = Vec::new();
+    said.field_places("", &mut places);
+    places.into_iter().map(|(field, place, _)| (field, place)).collect()
+}
+
+/// What no child has a use for. Without children nothing is known.
+fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Problem> {
+    let is_for_none = |field: &str| children.iter().all(|(_, kind)| is_left_out(*kind, field));
+    let idle = places(said).into_iter().filter(|(field, _)| is_for_none(field));
+    idle.filter_map(|(field, place)| warning(table, &field, place, children)).collect()
+}
+
+fn warning(table: &str, field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
+    let (_, kind) = idle.first()?;
+    let why = why_idle(*kind, field)
+        .unwrap_or("a task has to be written to give signs of life: say it in a table for its path");
+    told(table, field, place, idle, why)
+}
+
+fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Option<Problem> {
+    told(table, field, place, leaves, "it is about the children of a supervisor, and this has none")
+}
+
+fn told(table: &str, field: &str, place: Place, children: &[Child<'_>], why: &str) -> Option<Problem> {
+    let (path, kind) = children.first()?;
+    let article = if *kind == Kind::Actor { "an" } else { "a" };
+    let others = match children.len().saturating_sub(1) {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    let what = format!("[{table}]: `{field}` has no effect on `{path}`, {article} {kind}{others}: {why}");
+    Some(Problem::warning(place, what))
+}

@@ -105,7 +105,7 @@ fn a_start_that_fails_alone_does_not_call_off_the_group_of_a_rule() {
 // Found by reading: who parks when its turn comes had a group waiting for it, which stayed down for ever.
 #[test]
 fn a_group_whose_holder_is_parked_is_started_without_it() {
-    let none = regrow_supervisors::Intensity::new(1, 5000 * MS);
+    let none = Intensity::new(1, 5000 * MS);
     let policy = Policy::default().budget(none).on_give_up(GiveUp::park(1000 * MS));
     let mut tree = Script::new(OneForAll, [permanent("db"), permanent("cache").policy(policy), permanent("web")]);
     tree.fails("cache").stops(["web", "db"]).starts(["db"]).expect(["start cache"]).start_fails("cache");

@@ -230,3 +230,57 @@ impl Children {
         Attempt { child, number: self.attempts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    #[test]
+    fn what_many_children_left_behind_is_given_back() {
+        let mut children = Children::default();
+        let keys: Vec<_> = (0..1000).map(|number| children.push(ChildSpec::new(number.to_string()))).collect();
+        let room = |children: &Children| (children.table.capacity(), children.ids.capacity());
+        keys[..700].iter().for_each(|&key| drop(children.remove(key)));
+        let (table, ids) = room(&children);
+        assert!(table >= 1000 && ids >= 1000, "{table} and {ids} places: that many may come back");
+        keys[700..990].iter().for_each(|&key| drop(children.remove(key)));
+        let (table, ids) = room(&children);
+        assert!(table < 100 && ids < 100, "{table} and {ids} places for ten");
+        assert!(table >= 20 && ids >= 20, "{table} and {ids} places: some may come");
+        assert!(keys[990..].iter().all(|&key| children.get(key).is_some()));
+    }
+
+    #[test]
+    fn a_child_that_is_gone_or_has_another_spec_depends_on_nothing_it_depended_on() {
+        let needs = |name: &str, on: &[&str]| {
+            ChildSpec::new(name.to_owned()).policy(crate::Policy::default().depends_on(on.iter().copied()))
+        };
+        let mut children = Children::default();
+        let (db, web) = (children.push(ChildSpec::new("db")), children.push(needs("web", &["db", "cache"])));
+        let shop = children.push(needs("shop", &["db"]));
+        assert_eq!((children.dependents("db"), children.dependents("cache")), (vec![web, shop], vec![web]));
+        assert_eq!(children.ties().collect::<Vec<_>>(), [(web, db), (shop, db)]);
+        children.respec(web, needs("web", &["mail"]));
+        assert_eq!((children.dependents("db"), children.dependents("mail")), (vec![shop], vec![web]));
+        assert!(!children.has_dependents("cache"));
+        children.remove(shop);
+        assert!(!children.has_dependents("db") && children.has_dependents("mail"));
+        children.remove(web);
+        assert!(!children.has_dependents("mail") && children.ties().next().is_none());
+    }
+
+    #[test]
+    fn keys_that_follow_each_other_are_spread_over_a_table() {
+        let hasher = BuildHasherDefault::<KeyHasher>::default();
+        let hashes: HashSet<_> = (0..10_000).map(|key| hasher.hash_one(ChildKey(key)) & 0xFFFF).collect();
+        // So many of 65,536 places are taken if each key takes one by chance.
+        assert!((9000..9600).contains(&hashes.len()) || hashes.len() == 10_000, "{}", hashes.len());
+        // Attempts are keys too, of two numbers.
+        let pairs: HashSet<_> =
+            (0..100_u64).flat_map(|a| (0..100_u64).map(move |b| (a, b))).map(|pair| hasher.hash_one(pair)).collect();
+        assert_eq!(pairs.len(), 10_000);
+    }
+}

@@ -171,7 +171,6 @@ pub(crate) trait Alike: Decide {
         let verdict = self.nursery_mut().judge(key, live.ended(exit.clone(), now));
         match verdict {
             // OTP rule 11, unless a rule has thought of it.
-            Verdict::GiveUp(_) if self.is_booting(key) => self.fail_boot(key, exit),
             Verdict::Restart(..) if self.is_booting(key) && !self.nursery().is_by_rule(key) => {
                 self.fail_boot(key, exit)
             }

@@ -281,11 +281,6 @@ pub trait Machine: Decide + fmt::Debug {
         Some(self.nursery().children.get(child)?.outlook())
     }
 
-    /// Whether a child depends on the service of this name.
-    fn has_dependents(&self, name: &str) -> bool {
-        self.nursery().children.has_dependents(name)
-    }
-
     /// The spec of a child, while the supervisor has one.
     fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
         Some(&self.nursery().children.get(child)?.spec)

@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Script, permanent, temporary, transient};
-use regrow_supervisors::Standing;
 use regrow_supervisors::Strategy::OneForOne;
+use regrow_supervisors::{Action, Exit, Flags, Intensity, Machine, Standing, Supervisor};
 
 // OTP rule 29.
 #[test]
@@ -49,6 +51,30 @@ fn an_exit_that_came_before_the_failure_is_served_before_the_retry() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
     tree.fails("db").expect(["start db"]);
     tree.fails("web").start_fails("db").starts(["web", "db"]);
+}
+
+// OTP rule 31, for a driver with a mailbox of its own: it takes the retry out, and brings it back when its turn comes.
+#[test]
+fn a_driver_that_keeps_the_mailbox_itself_is_handed_the_retry() {
+    let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
+    let machine: &mut dyn Machine = &mut Supervisor::new(flags, [permanent("db")]).expect("good specs");
+    let start = |machine: &mut dyn Machine| match machine.poll_action() {
+        Some(Action::Start(attempt)) => attempt,
+        other => panic!("{other:?}"),
+    };
+    let now = Duration::ZERO;
+    let first = start(machine);
+    machine.handle_started(first, now);
+    assert!(matches!(machine.poll_action(), Some(Action::Up)));
+    machine.handle_exit(first, Exit::Killed, now);
+    assert_eq!(machine.take_retry(), None, "what waits is an exit");
+    let second = start(machine);
+    machine.handle_start_failed(second, Exit::Killed, now);
+    let retry = machine.take_retry();
+    assert_eq!((retry, machine.take_retry()), (Some(first.child()), None));
+    assert!(machine.poll_action().is_none(), "nothing is done before it is brought back");
+    machine.retry(first.child());
+    assert_eq!(start(machine).child(), first.child());
 }
 
 // DESIGN 6: a supervisor never awaits a child. OTP itself would wait (rule 69).

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Backoff, ChildSpec, GiveUp, On, Policy, Rule, Standing, Then};
+use regrow_supervisors::{Backoff, ChildSpec, GiveUp, Intensity, On, Policy, Rule, Standing, Then};
 
 fn slow(name: &str, ms: u32) -> ChildSpec {
     permanent(name).policy(Policy::default().backoff(Backoff::new(ms * MS)))
@@ -105,7 +105,7 @@ fn a_start_that_fails_alone_does_not_call_off_the_group_of_a_rule() {
 // Found by reading: who parks when its turn comes had a group waiting for it, which stayed down for ever.
 #[test]
 fn a_group_whose_holder_is_parked_is_started_without_it() {
-    let none = regrow_supervisors::Intensity::new(1, 5000 * MS);
+    let none = Intensity::new(1, 5000 * MS);
     let policy = Policy::default().budget(none).on_give_up(GiveUp::park(1000 * MS));
     let mut tree = Script::new(OneForAll, [permanent("db"), permanent("cache").policy(policy), permanent("web")]);
     tree.fails("cache").stops(["web", "db"]).starts(["db"]).expect(["start cache"]).start_fails("cache");
@@ -121,4 +121,19 @@ fn the_start_of_one_that_waited_is_ordered_work() {
     tree.starts(["db"]).expect(["up"]).elsewhere("x", true).expect(["start web"]);
     tree.fails("db").after(100).expect([]).start_fails("web");
     tree.after(99).expect([]).after(1).starts(["db", "web"]);
+}
+
+// Found by a mutant: a rule about the group was kept for a child that has none, and its revival waited for a turn.
+#[test]
+fn in_a_dynamic_supervisor_a_child_has_no_group_whatever_its_rule_says() {
+    let rule = Rule::new(Then::RestartGroup);
+    let spec = permanent("db").policy(Policy::default().rule(rule).backoff(Backoff::new(1000 * MS)));
+    let mut tree = Script::dynamic(Intensity::new(9, 5000 * MS), None);
+    tree.start_child(spec).expect(["adopt db", "start db"]).started("db").expect(["answer 1 started db"]);
+    tree.start_child("web").expect(["adopt web", "start web"]).started("web").expect(["answer 2 started web"]);
+    tree.fails("db").expect([]).revive("db").fails("web").expect(["answer 3 done", "start db"]).started("db");
+    tree.expect(["start web"]).started("web");
+    // The same if a start failed.
+    tree.fails("db").expect([]).after(1000).expect(["start db"]).start_fails("db").expect([]);
+    tree.revive("db").fails("web").expect(["answer 4 done", "start db"]).started("db").expect(["start web"]);
 }

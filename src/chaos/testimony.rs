@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, Strategy};
+use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, StopOrder, Strategy};
 
 use crate::port::Port;
 
@@ -95,8 +95,8 @@ pub(crate) struct Roll {
     pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) intensity: Intensity,
     pub(crate) clock: BudgetClock,
-    /// It stops its children all at once.
-    pub(crate) is_together: bool,
+    /// How many children it stops at a time.
+    pub(crate) stop_order: StopOrder,
     /// Children come and go; they have no order, and no group.
     pub(crate) is_dynamic: bool,
     /// It has not come up yet.

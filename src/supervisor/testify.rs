@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, Strategy,
+    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, StopOrder,
 };
 
 use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
@@ -82,7 +82,10 @@ impl Driver {
             // Whatever is said of it: those that wait for it may be started now, or go on without it.
             Fact::Dependency { name, .. } => return self.say(now, Seen::IsReady { name: name.clone() }),
             Fact::Stop(_) => return self.say(now, Seen::ToEnd { by_force: false, at_once: false }),
-            Fact::Kill => return self.say(now, Seen::ToEnd { by_force: true, at_once: false }),
+            Fact::Kill => {
+                let at_once = self.world.ending.is_hurried();
+                return self.say(now, Seen::ToEnd { by_force: true, at_once });
+            }
             Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
             Fact::Order(ordered) => {
                 let id = match &ordered.order {
@@ -164,10 +167,9 @@ impl Driver {
     }
 
     fn roll(&self, now: Duration) -> Seen {
-        let (flags, is_together, is_dynamic) = match &self.plan.shape {
-            Shape::Static(flags) => (*flags, false, false),
-            Shape::Partitioned { flags, .. } => (*flags, true, false),
-            Shape::Dynamic(_) => (Strategy::OneForOne.into(), true, true),
+        let (flags, is_dynamic) = match &self.plan.shape {
+            Shape::Static(flags) | Shape::Partitioned { flags, .. } => (*flags, false),
+            Shape::Dynamic(_) => (Flags { stop_order: StopOrder::TogetherAtEnd, ..Flags::default() }, true),
         };
         let flags = self.oath.flags.unwrap_or(flags);
         // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
@@ -193,7 +195,7 @@ impl Driver {
             auto_shutdown: if is_dynamic { AutoShutdown::Never } else { flags.auto_shutdown },
             intensity,
             clock: self.group.budget_clock,
-            is_together,
+            stop_order: flags.stop_order,
             is_dynamic,
             is_booting: !self.parent.was_up(),
             children: self.machine.children().into_iter().map(enrol).collect(),

@@ -15,7 +15,7 @@ impl Office {
     /// A child ended that was not told to: what is to come of it.
     pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
         let phase = phase_of(life);
-        let (intensity, budget_at) = (self.intensity, self.budget_time(at));
+        let (intensity, budget_at) = (self.intensity, self.clock.read(at));
         let Some(child) = self.children.get(path) else { return };
         let (place, is_ordered) = (child.place, child.is_ordered || life.by_order);
         let (then, counts, is_by_rule) = reading::verdict(&child.spec, exit, phase);
@@ -34,7 +34,7 @@ impl Office {
         let may_be_swallowed = !callers.is_empty();
         if may_be_swallowed && phase != Phase::StartFailed {
             // It may have been told to stop with nothing said of it.
-            self.is_clock_unsure = true;
+            self.clock.doubt();
         }
         let is_loose = !self.is_settled || self.is_booting || is_ordered;
         let mut call = Call {

@@ -80,6 +80,10 @@ pub(crate) enum What {
     Waits,
     /// It is put away, and tried again after this time.
     Parked(Duration),
+    /// It is put away because a service that it depends on is gone or parked.
+    Blocked,
+    /// A service that it depends on is gone, and its start fails for that before it begins.
+    Missed,
     /// It is not restarted.
     Rests,
     /// Its spec is forgotten.
@@ -101,6 +105,8 @@ pub(crate) struct Roll {
     pub(crate) is_dynamic: bool,
     /// It has not come up yet.
     pub(crate) is_booting: bool,
+    pub(crate) is_ending: bool,
+    pub(crate) is_killed: bool,
     pub(crate) children: Vec<Enrolled>,
 }
 

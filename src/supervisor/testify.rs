@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, StopOrder,
+    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, DependencyGone, Exit, Flags, Intensity, Order, Report,
+    StopOrder,
 };
 
 use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
@@ -198,6 +199,8 @@ impl Driver {
             stop_order: flags.stop_order,
             is_dynamic,
             is_booting: !self.parent.was_up(),
+            is_ending: self.machine.is_ending(),
+            is_killed: self.is_killed,
             children: self.machine.children().into_iter().map(enrol).collect(),
         }))
     }
@@ -207,7 +210,11 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
     Some(match report {
         Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
         Report::Waiting { child, .. } => (*child, What::Waits),
-        Report::Parked { child, until, .. } => (*child, What::Parked(until.saturating_sub(now))),
+        Report::Parked { child, until, services } if services.is_empty() => {
+            (*child, What::Parked(until.saturating_sub(now)))
+        }
+        Report::Parked { child, .. } => (*child, What::Blocked),
+        Report::DependencyGone { child, then: DependencyGone::Fail, .. } => (*child, What::Missed),
         Report::GaveUp { child, .. } => (*child, What::GaveUp),
         Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
         Report::Abandoned { attempt } => (attempt.child(), What::Abandon),

@@ -34,6 +34,10 @@ impl Clock {
         self.has_doubt && self.kind == BudgetClock::WithoutStops
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stops > 0
+    }
+
     pub(super) fn stop_begins(&mut self, at: Duration) {
         if self.stops == 0 {
             self.since = at;

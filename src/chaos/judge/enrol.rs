@@ -32,12 +32,13 @@ impl Office {
             busy: BTreeSet::new(),
             pending: BTreeSet::new(),
             is_booting: roll.is_booting,
-            may_end: false,
-            is_ending: false,
-            is_killed: false,
+            may_end: roll.is_ending,
+            is_ending: roll.is_ending,
+            is_killed: roll.is_killed,
             is_at_once: false,
             is_settled: roll.is_booting,
             shared: Units::default(),
+            heard_at: at,
             number: 0,
             last_busy: at,
             had_group: false,
@@ -82,7 +83,11 @@ impl Office {
             Standing::Parked => child.held = Held::Parked { from: at, by: Duration::MAX },
             Standing::Starting => child.life = Some(life(false, false)),
             Standing::Up => child.life = Some(life(true, false)),
-            Standing::Stopping => child.life = Some(life(true, true)),
+            Standing::Stopping => {
+                // Its group may be on the way.
+                child.life = Some(life(true, true));
+                child.may_start = true;
+            }
         }
         for account in [false, true] {
             let account = child.account(account);

@@ -129,9 +129,7 @@ impl Judge {
             }
             seen => {
                 if let Some(office) = self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                    if office.ties_of != self.needs.changes {
-                        (office.ties, office.ties_of) = (self.needs.among(&supervisor), self.needs.changes);
-                    }
+                    office.tie(&self.needs, at);
                     office.look(at, &mut found);
                     office.hear(at, seen, &mut found);
                 }
@@ -144,6 +142,8 @@ impl Judge {
     fn learn(&mut self, supervisor: &str, seen: &Seen) {
         match seen {
             Seen::Roll(roll) => {
+                // Children that came by order end with the life of their supervisor.
+                self.needs.keep(supervisor, &roll.children.iter().map(|child| &*child.path).collect());
                 roll.children.iter().for_each(|child| self.needs.read(supervisor, &child.path, &child.spec));
             }
             Seen::Child { path, what: What::Adopted(spec) } => self.needs.read(supervisor, path, spec),

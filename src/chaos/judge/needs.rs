@@ -31,6 +31,16 @@ impl Needs {
         self.changes += u64::from(before.unwrap_or_default() != on);
     }
 
+    /// Of what is not among these children of a supervisor, nothing is left.
+    pub(super) fn keep(&mut self, supervisor: &str, children: &BTreeSet<&str>) {
+        let before = self.of.len();
+        self.of.retain(|path, _| match path.rsplit_once('/') {
+            Some((above, _)) if above == supervisor => children.contains(&**path),
+            Some(_) | None => true,
+        });
+        self.changes += u64::from(self.of.len() != before);
+    }
+
     pub(super) fn forget(&mut self, path: &str) {
         self.changes += u64::from(self.of.remove(path).is_some());
     }

@@ -44,6 +44,7 @@ pub(super) struct Office {
     /// What was before the judge came, or before an order about all children, is over. Nothing is found before that.
     pub(super) is_settled: bool,
     pub(super) shared: Units,
+    pub(super) heard_at: Duration,
     /// Counts what was said.
     pub(super) number: u64,
     pub(super) last_busy: Duration,
@@ -56,6 +57,11 @@ pub(super) struct Office {
 impl Office {
     pub(super) fn hear(&mut self, at: Duration, seen: Seen, found: &mut Vec<Violation>) {
         self.number += 1;
+        // What is done at one moment belongs together: what stops one after the other is never at rest in between.
+        if at > self.heard_at {
+            self.heard_at = at;
+            self.settle();
+        }
         match seen {
             Seen::Child { path, what } => {
                 self.hear_of(&path, what, at, found);
@@ -78,7 +84,6 @@ impl Office {
             Seen::Up => self.is_booting = false,
             Seen::Roll(_) | Seen::Over => {}
         }
-        self.settle();
     }
 
     fn hear_of(&mut self, path: &Arc<str>, what: What, at: Duration, found: &mut Vec<Violation>) {
@@ -148,7 +153,7 @@ impl Office {
             What::Start(attempt) => self.start(path, attempt, at, found),
             What::Ask | What::Kill => self.stop(path, at, found),
             // Those that were to be started with it are started without it.
-            What::Waits | What::Parked(_) | What::Rests if self.last_busy < at => {
+            What::Waits | What::Parked(_) | What::Blocked | What::Rests if self.last_busy < at => {
                 self.last_busy = at;
                 self.release(path, at);
                 self.hear_of(path, what, at, found);
@@ -156,6 +161,8 @@ impl Office {
             What::Delayed(delay) => self.delayed(path, delay, at, found),
             What::Waits => self.waits(path, at, found),
             What::Parked(probe_in) => self.parked(path, probe_in, at, found),
+            What::Blocked => self.blocked(path, at, found),
+            What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {
                 self.rests(path, at, found);
@@ -192,26 +199,19 @@ impl Office {
         (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
-        child.life = Some(Life {
-            attempt: Some(attempt),
-            number,
-            is_up: false,
-            ready_at: None,
-            is_told: false,
-            is_doomed: false,
-            is_foreign: false,
-            by_order,
-        });
+        child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 
-    /// The group of this one goes on from now: those whose ends it has swallowed are started with it, whatever their delays.
+    /// The group of this one goes on from now: those that are down are started with it, also those that were started before
+    /// in vain; and those whose ends it has swallowed, whatever their delays.
     pub(super) fn release(&mut self, path: &str, at: Duration) {
         let Some(child) = self.children.get(path) else { return };
         let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };
-        for other in &self.pending {
-            let Some(member) = self.children.get_mut(other).filter(|member| reaches(scope, place, member.place)) else {
-                continue;
-            };
+        if scope == Scope::Alone {
+            return;
+        }
+        for member in self.children.values_mut().filter(|member| reaches(scope, place, member.place)) {
+            member.may_start |= member.life.is_none();
             if let Some(call) = member.call.as_mut().filter(|call| call.is_covered) {
                 call.earliest = call.earliest.min(at);
             }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use regrow_supervisors::{StopOrder, Strategy};
 
 use crate::chaos::judge::child::Held;
+use crate::chaos::judge::needs::Needs;
 use crate::chaos::judge::office::{Office, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
 impl Office {
     /// At boot, and when a group is started.
     pub(super) fn is_its_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        let Some(child) = self.children.get(path).filter(|_| !self.is_dynamic) else { return };
+        // An order starts it before its group is.
+        let Some(child) = self.children.get(path).filter(|child| !self.is_dynamic && !child.is_ordered) else { return };
         let Some(stopped_for) = &child.stopped_for else { return };
         for (place, other) in &self.order {
             let Some(sibling) = self.children.get(other).filter(|_| other != path) else { continue };
@@ -37,6 +39,14 @@ impl Office {
                 );
                 return self.find(found, Claim::Order, at, evidence);
             }
+        }
+    }
+
+    /// What is stopped together keeps to the order that held when it began.
+    pub(super) fn tie(&mut self, needs: &Needs, at: Duration) {
+        let goes_on = at == self.heard_at || self.clock.is_stopping();
+        if self.ties_of == 0 || (self.ties_of != needs.changes && !goes_on) {
+            (self.ties, self.ties_of) = (needs.among(&self.path), needs.changes);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, Exit, Restart, Then};
+use regrow_supervisors::{AutoShutdown, Exit, Restart, Rule, Then};
 
 use crate::chaos::judge::child::{Call, Held, Life};
 use crate::chaos::judge::office::{Office, phase_of, reaches};
@@ -19,7 +19,6 @@ impl Office {
         let Some(child) = self.children.get(path) else { return };
         let (place, is_ordered) = (child.place, child.is_ordered || life.by_order);
         let (then, counts, is_by_rule) = reading::verdict(&child.spec, exit, phase);
-        self.may_end |= child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
         if phase == Phase::StartFailed && self.is_booting {
             // It ends the boot, unless a rule has thought of it.
             self.may_end = true;
@@ -37,6 +36,8 @@ impl Office {
             self.clock.doubt();
         }
         let is_loose = !self.is_settled || self.is_booting || is_ordered;
+        let is_significant = child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
+        self.may_end |= is_significant && (then == Then::Stop || is_loose);
         let mut call = Call {
             number: self.number,
             at,
@@ -90,6 +91,24 @@ impl Office {
         }
     }
 
+    /// An attempt that is over before it begins counts as one that failed.
+    pub(super) fn missed(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        self.charge(path, at, found);
+        let number = self.number;
+        let Some(child) = self.children.get_mut(path) else { return };
+        let by_order = child.is_ordered;
+        child.is_ordered &= child.orders > 0;
+        (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
+        // What its end says is not known here.
+        let is_by_text = |rule: &Rule| rule.text.is_some();
+        let is_loose = child.spec.policy_rule().rules.is_some_and(|rules| rules.iter().any(is_by_text));
+        let exit = Exit::failed("a service that it depends on is gone");
+        self.unexpected(path, &Life { by_order, ..Life::begun(None, number) }, &exit, at);
+        if let Some(call) = self.call_mut(path) {
+            call.is_loose |= is_loose;
+        }
+    }
+
     pub(super) fn may_start(&self, path: &Arc<str>, attempt: u64, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
         if let Some(life) = child.life.as_ref().filter(|life| !life.is_foreign) {
@@ -118,7 +137,7 @@ impl Office {
         if self.is_ending {
             return self.stops_in_turn(path, at, found);
         }
-        if child.is_ordered && !self.may_end {
+        if child.is_ordered {
             return;
         }
         let callers = self.callers(path);
@@ -136,8 +155,9 @@ impl Office {
                 }
             }
             let of = of.and_then(|caller| Some((self.call(&caller)?.number, caller)));
+            let number = self.number;
             if let Some(child) = self.children.get_mut(path) {
-                (child.stopped_for, child.may_start) = (Some(of), true);
+                (child.stopped_for, child.stopped_at, child.may_start) = (Some(of), number, true);
             }
         } else if self.may_end {
             self.is_ending = true;
@@ -148,6 +168,9 @@ impl Office {
                 self.who(path)
             );
             self.find(found, Claim::Radius, at, evidence);
+            if let Some(child) = self.children.get_mut(path) {
+                (child.stopped_for, child.may_start) = (Some(None), true);
+            }
         }
         self.stops_in_turn(path, at, found);
     }
@@ -175,7 +198,9 @@ impl Office {
     }
 
     pub(super) fn rests(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        let is_over = self.may_end || self.is_ending || self.is_booting;
+        // With a child that is terminated those rest that were to be started with it.
+        let has_orders = self.children.values().any(|child| child.is_ordered);
+        let is_over = self.may_end || self.is_ending || self.is_booting || has_orders;
         let Some(child) = self.children.get_mut(path) else { return };
         let call = child.call.take();
         let is_free = is_over || child.is_ordered || child.spec.restart_type() == Restart::Temporary;

@@ -19,6 +19,8 @@ pub(super) struct Child {
     pub(super) call: Option<Call>,
     /// Something called for its start: the boot, its group, an order.
     pub(super) may_start: bool,
+    /// The restart of one that has been forgotten takes it along.
+    pub(super) may_stop: bool,
     /// An order about it is being carried out, or was since its last start.
     pub(super) is_ordered: bool,
     pub(super) orders: u32,
@@ -202,6 +204,7 @@ impl Child {
             held: Held::No,
             call: None,
             may_start: false,
+            may_stop: false,
             is_ordered: false,
             orders: 0,
             stopped_for: None,

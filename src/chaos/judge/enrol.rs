@@ -163,6 +163,23 @@ impl Office {
         self.orders.insert(call, path);
     }
 
+    /// It was carried out between these two: what was said of a child in between may be forgotten.
+    pub(super) fn answered(&mut self, call: u64) {
+        match self.orders.remove(&call) {
+            Some(Some(path)) => {
+                if let Some(child) = self.children.get_mut(&path) {
+                    child.orders = child.orders.saturating_sub(1);
+                    child.track.blur();
+                }
+            }
+            Some(None) => {
+                self.children.values_mut().for_each(|child| child.track.blur());
+                self.shared.blur();
+            }
+            None => {}
+        }
+    }
+
     /// Whether what is not known is over.
     pub(super) fn settle(&mut self) {
         if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {

@@ -69,13 +69,7 @@ impl Office {
             }
             Seen::IsReady { name } => self.wake(&name, at),
             Seen::Ordered { call, path } => self.ordered(call, path),
-            Seen::Answered { call } => {
-                if let Some(Some(path)) = self.orders.remove(&call)
-                    && let Some(child) = self.children.get_mut(&path)
-                {
-                    child.orders = child.orders.saturating_sub(1);
-                }
-            }
+            Seen::Answered { call } => self.answered(call),
             Seen::ToEnd { by_force, at_once } => {
                 self.may_end = true;
                 self.is_killed |= by_force;
@@ -165,6 +159,7 @@ impl Office {
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {
+                self.leave_group(path);
                 self.rests(path, at, found);
                 if let Some(child) = self.children.remove(path) {
                     self.order.remove(&child.place);
@@ -196,7 +191,8 @@ impl Office {
         self.release(path, at);
         let number = self.number;
         let Some(child) = self.children.get_mut(path) else { return };
-        (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
+        (child.call, child.held, child.stopped_for) = (None, Held::No, None);
+        (child.may_start, child.may_stop) = (false, false);
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
         child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });

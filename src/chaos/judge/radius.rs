@@ -82,6 +82,10 @@ impl Office {
         for (_, member) in members {
             if let Some(member) = self.children.get_mut(member) {
                 member.may_start = true;
+                if let Some(of) = &mut member.stopped_for {
+                    // For which end it is started is not known.
+                    *of = None;
+                }
                 if let Some(other) = member.call.as_mut().filter(|other| other.restarts()) {
                     other.is_covered = true;
                     // Its retry may be taken over before it is charged.
@@ -161,6 +165,11 @@ impl Office {
             }
         } else if self.may_end {
             self.is_ending = true;
+        } else if child.may_stop {
+            let number = self.number;
+            if let Some(child) = self.children.get_mut(path) {
+                (child.stopped_for, child.stopped_at, child.may_start) = (Some(None), number, true);
+            }
         } else {
             let evidence = format!(
                 "{path} is told to stop: nothing called for that, for {} restarts {}",
@@ -173,6 +182,16 @@ impl Office {
             }
         }
         self.stops_in_turn(path, at, found);
+    }
+
+    /// A temporary child has no part in the restart of its group, even if that is for its own sake: it is forgotten first.
+    pub(super) fn leave_group(&mut self, path: &Arc<str>) {
+        let Some(child) = self.children.get(path) else { return };
+        let Some(call) = child.call.as_ref().filter(|call| call.restarts()) else { return };
+        let (scope, place) = (call.scope, child.place);
+        for member in self.children.values_mut().filter(|member| reaches(scope, place, member.place)) {
+            (member.may_stop, member.may_start) = (member.life.is_some(), true);
+        }
     }
 
     /// With a child its whole group is restarted.

@@ -23,7 +23,7 @@ struct Habits {
     is_ignored: bool,
     /// It says that it is ready, this long after its start.
     ready_in: Option<Duration>,
-    /// It ends by itself, normally or not.
+    /// It ends unasked, normally or not.
     ends_in: Option<(Duration, bool)>,
     stops_in: Duration,
 }

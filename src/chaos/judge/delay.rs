@@ -1,7 +1,7 @@
 //! Delays: no start before the least that the policy allows for that end, and none after the greatest and a margin.
 //!
 //! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an ordered
-//! group start or stop is nobody's delay.
+//! group start or stop is no part of any delay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,7 +250,7 @@ impl Track {
         (least, most)
     }
 
-    /// Every curve begins anew, and a child that was on probation has its budget back.
+    /// Every curve begins at its start again, and a child that was on probation has its budget back.
     fn succeed(&mut self) {
         match self.half_open() {
             Tri::Yes => {

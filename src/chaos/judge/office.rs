@@ -36,7 +36,7 @@ pub(super) struct Office {
     /// Those of which something is to come: a call, or a probe.
     pub(super) pending: BTreeSet<Arc<str>>,
     pub(super) is_booting: bool,
-    /// It was told to end, or may end by itself.
+    /// It was told to end, or may end for its own reasons.
     pub(super) may_end: bool,
     pub(super) is_ending: bool,
     pub(super) is_killed: bool,
@@ -215,7 +215,7 @@ impl Office {
     }
 
     fn stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        // One that is killed for another reason ends by itself.
+        // One that is killed for another reason ends unasked.
         let is_new = |life: &Life| !life.is_told && !life.is_doomed;
         if !self.children.get(path).and_then(|child| child.life.as_ref()).is_some_and(is_new) {
             return;
@@ -245,7 +245,7 @@ impl Office {
         self.children.get_mut(path)?.call.as_mut()
     }
 
-    /// Keeps the tables of who is busy, and of whom something is to come.
+    /// Keeps the tables of the children that are busy, and of those of which something is to come.
     pub(super) fn note(&mut self, path: &Arc<str>) {
         let (is_busy, is_pending) = self.children.get(path).map_or((false, false), |child| {
             let is_parked = matches!(child.held, Held::Parked { .. });

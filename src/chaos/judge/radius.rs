@@ -234,7 +234,7 @@ impl Office {
         }
     }
 
-    /// Whom the ends that are known of concern.
+    /// Names the children whose ends are known, and the children that they concern.
     fn who(&self, path: &str) -> String {
         let ended: Vec<_> =
             self.pending.iter().filter(|other| ***other != *path && self.call(other).is_some()).collect();

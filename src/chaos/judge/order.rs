@@ -17,6 +17,8 @@ impl Office {
         // An order starts it before its group is.
         let Some(child) = self.children.get(path).filter(|child| !self.is_dynamic && !child.is_ordered) else { return };
         let Some(stopped_for) = &child.stopped_for else { return };
+        // If several ends take it along, it may be started for one whose group does not reach all of its elders.
+        let is_unsure = stopped_for.is_none() && !self.is_booting;
         for (place, other) in &self.order {
             let Some(sibling) = self.children.get(other).filter(|_| other != path) else { continue };
             if sibling.is_ordered {
@@ -26,7 +28,7 @@ impl Office {
             let is_first = stopped_for.as_ref().is_some_and(|(number, caller)| {
                 caller == other && sibling.call.as_ref().is_some_and(|call| call.number == *number)
             });
-            let is_left_out = sibling.stopped_for.is_some() && sibling.call.is_none();
+            let is_left_out = !is_unsure && sibling.stopped_for.is_some() && sibling.call.is_none();
             if is_elder && sibling.life.is_none() && sibling.held == Held::No && (is_first || is_left_out) {
                 let evidence = format!("{path} is started before its elder {other}: groups start in start order");
                 return self.find(found, Claim::Order, at, evidence);

@@ -189,6 +189,9 @@ impl Office {
         let Some(child) = self.children.get(path) else { return };
         let Some(call) = child.call.as_ref().filter(|call| call.restarts()) else { return };
         let (scope, place) = (call.scope, child.place);
+        if scope == Scope::Alone {
+            return;
+        }
         for member in self.children.values_mut().filter(|member| reaches(scope, place, member.place)) {
             (member.may_stop, member.may_start) = (member.life.is_some(), true);
         }
@@ -217,18 +220,17 @@ impl Office {
     }
 
     pub(super) fn rests(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        // With a child that is terminated those rest that were to be started with it.
-        let has_orders = self.children.values().any(|child| child.is_ordered);
-        let is_over = self.may_end || self.is_ending || self.is_booting || has_orders;
+        let is_over = self.may_end || self.is_ending || self.is_booting;
         let Some(child) = self.children.get_mut(path) else { return };
         let call = child.call.take();
         let is_free = is_over || child.is_ordered || child.spec.restart_type() == Restart::Temporary;
         // One that depends on what is gone for good may rest for that.
         let is_free = is_free || !child.spec.dependencies().is_empty();
         (child.held, child.stopped_for) = (Held::Rests, None);
-        if let Some(call) =
-            call.filter(|call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No)
-        {
+        let is_due = |call: &Call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No;
+        let Some(call) = call.filter(is_due) else { return };
+        // With a child that is terminated those rest that were to be started with it.
+        if !self.children.values().any(|child| child.is_ordered) {
             let evidence = format!("{path} is not started again: its end calls for `{}`", call.then.word());
             self.find(found, Claim::Radius, at, evidence);
         }

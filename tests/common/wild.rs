@@ -163,7 +163,8 @@ impl Draw {
         let shutdown = self.one_of(&[Shutdown::Kill, Shutdown::After(40 * MS), Shutdown::After(SEC), Shutdown::Wait]);
         let restart = self.one_of(&[Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary]);
         self.known.push(format!("{above}/{name}"));
-        worker(name, habits).policy(policy).shutdown(shutdown).restart(restart)
+        let service = worker(name, habits).policy(policy).shutdown(shutdown).restart(restart);
+        if self.one_in(6) { service.drain() } else { service }
     }
 
     fn supervisor(&mut self, above: &str, name: &str, depth: u32) -> Supervisor {

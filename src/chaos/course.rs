@@ -91,7 +91,11 @@ impl<'a> Course<'a> {
             book: Arc::new(Mutex::new(Book::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
             broken: Arc::default(),
-            judge: Arc::new(Mutex::new(Judge::new(is_virtual, tree.world.moment(Duration::ZERO)))),
+            judge: Arc::new(Mutex::new(Judge::new(
+                is_virtual,
+                tree.world.moment(Duration::ZERO),
+                tree.world.stop_order.dependencies(),
+            ))),
             is_virtual,
             agenda: BTreeMap::new(),
             followers: lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect(),

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, Strategy};
+use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, StopOrder, Strategy};
 
 use crate::port::Port;
 
@@ -80,6 +80,10 @@ pub(crate) enum What {
     Waits,
     /// It is put away, and tried again after this time.
     Parked(Duration),
+    /// It is put away because a service that it depends on is gone or parked.
+    Blocked,
+    /// A service that it depends on is gone, and its start fails for that before it begins.
+    Missed,
     /// It is not restarted.
     Rests,
     /// Its spec is forgotten.
@@ -95,12 +99,14 @@ pub(crate) struct Roll {
     pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) intensity: Intensity,
     pub(crate) clock: BudgetClock,
-    /// It stops its children all at once.
-    pub(crate) is_together: bool,
+    /// How many children it stops at a time.
+    pub(crate) stop_order: StopOrder,
     /// Children come and go; they have no order, and no group.
     pub(crate) is_dynamic: bool,
     /// It has not come up yet.
     pub(crate) is_booting: bool,
+    pub(crate) is_ending: bool,
+    pub(crate) is_killed: bool,
     pub(crate) children: Vec<Enrolled>,
 }
 

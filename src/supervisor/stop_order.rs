@@ -60,6 +60,12 @@ impl StopOrder {
         }
     }
 
+    /// Paths, and the paths that each depends on.
+    #[cfg(feature = "chaos")]
+    pub(crate) fn dependencies(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        lock(&self.said).dependencies.iter().map(|(path, on)| (path.clone(), on.clone())).collect()
+    }
+
     /// A number that grows with each change.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, Exit, Flags, Intensity, Order, Report, Strategy,
+    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, DependencyGone, Exit, Flags, Intensity, Order, Report,
+    StopOrder,
 };
 
 use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
@@ -82,7 +83,10 @@ impl Driver {
             // Whatever is said of it: those that wait for it may be started now, or go on without it.
             Fact::Dependency { name, .. } => return self.say(now, Seen::IsReady { name: name.clone() }),
             Fact::Stop(_) => return self.say(now, Seen::ToEnd { by_force: false, at_once: false }),
-            Fact::Kill => return self.say(now, Seen::ToEnd { by_force: true, at_once: false }),
+            Fact::Kill => {
+                let at_once = self.world.ending.is_hurried();
+                return self.say(now, Seen::ToEnd { by_force: true, at_once });
+            }
             Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
             Fact::Order(ordered) => {
                 let id = match &ordered.order {
@@ -164,10 +168,9 @@ impl Driver {
     }
 
     fn roll(&self, now: Duration) -> Seen {
-        let (flags, is_together, is_dynamic) = match &self.plan.shape {
-            Shape::Static(flags) => (*flags, false, false),
-            Shape::Partitioned { flags, .. } => (*flags, true, false),
-            Shape::Dynamic(_) => (Strategy::OneForOne.into(), true, true),
+        let (flags, is_dynamic) = match &self.plan.shape {
+            Shape::Static(flags) | Shape::Partitioned { flags, .. } => (*flags, false),
+            Shape::Dynamic(_) => (Flags { stop_order: StopOrder::TogetherAtEnd, ..Flags::default() }, true),
         };
         let flags = self.oath.flags.unwrap_or(flags);
         // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
@@ -193,9 +196,11 @@ impl Driver {
             auto_shutdown: if is_dynamic { AutoShutdown::Never } else { flags.auto_shutdown },
             intensity,
             clock: self.group.budget_clock,
-            is_together,
+            stop_order: flags.stop_order,
             is_dynamic,
             is_booting: !self.parent.was_up(),
+            is_ending: self.machine.is_ending(),
+            is_killed: self.is_killed,
             children: self.machine.children().into_iter().map(enrol).collect(),
         }))
     }
@@ -205,7 +210,11 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
     Some(match report {
         Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
         Report::Waiting { child, .. } => (*child, What::Waits),
-        Report::Parked { child, until, .. } => (*child, What::Parked(until.saturating_sub(now))),
+        Report::Parked { child, until, services } if services.is_empty() => {
+            (*child, What::Parked(until.saturating_sub(now)))
+        }
+        Report::Parked { child, .. } => (*child, What::Blocked),
+        Report::DependencyGone { child, then: DependencyGone::Fail, .. } => (*child, What::Missed),
         Report::GaveUp { child, .. } => (*child, What::GaveUp),
         Report::Overdue { attempt, .. } | Report::Overran { attempt, .. } => (attempt.child(), What::Overdue),
         Report::Abandoned { attempt } => (attempt.child(), What::Abandon),

@@ -62,6 +62,17 @@ pub(crate) fn firm() -> Simulation {
                     .budget_clock(BudgetClock::WithoutStops)
                     .children(["guard", "dog"].map(probe)),
             )
+            // The ship is the elder, and stops first all the same: its captain depends on the pilot in the port.
+            .child(
+                Supervisor::one_for_all("dock")
+                    .budget(unlimited())
+                    .child(
+                        Supervisor::one_for_one("ship")
+                            .child(probe("captain").policy(Policy::default().depends_on(["/firm/dock/port/pilot"]))),
+                    )
+                    .child(Supervisor::one_for_one("port").child(probe("pilot")))
+                    .child(probe("gate")),
+            )
             .child(temps)
             .start()
             .await?;
@@ -84,6 +95,7 @@ pub(crate) fn firm() -> Simulation {
             .fault(Fault::Kill, "firm/desks/till", When::Rate(0.6))
             .fault(Fault::Kill, "firm/desks/bell", When::Every(SEC))
             .fault(Fault::Kill, "firm/night/*", When::Rate(0.8))
+            .fault(Fault::Kill, "firm/dock/gate", When::Rate(0.4))
             .fault(Fault::Kill, "firm/temps/*", When::Rate(1.5));
         Ok(Scene::new(tree, experiment))
     })

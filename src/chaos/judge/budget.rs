@@ -14,7 +14,7 @@ use crate::chaos::judge::{Claim, Violation};
 impl Office {
     /// The restart goes on: it was charged, and forgiven.
     pub(super) fn charge(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        let now = self.budget_time(at);
+        let now = self.clock.read(at);
         let Some(call) = self.call_mut(path).filter(|call| call.restarts() && !call.is_charged) else { return };
         call.is_charged = true;
         if call.is_probation == Tri::Yes {
@@ -31,7 +31,7 @@ impl Office {
             return;
         }
         let Some((limits, restarts_max, period)) = self.limits(path, call.phase) else { return };
-        let is_exact = is_certain && call.is_probation == Tri::No && !self.is_clock_unsure();
+        let is_exact = is_certain && call.is_probation == Tri::No && !self.clock.is_unsure();
         let units = self.units(path, call.phase);
         let (spent, _) = units.count(period, now);
         // When the restart was charged is known to lie between these.
@@ -108,7 +108,7 @@ impl Office {
             return false;
         }
         let Some((_, restarts_max, period)) = self.limits(path, call.phase) else { return false };
-        self.is_clock_unsure() || self.counted(path, call.phase, period, at) >= restarts_max as usize
+        self.clock.is_unsure() || self.counted(path, call.phase, period, at) >= restarts_max as usize
     }
 
     fn counted(&mut self, path: &Arc<str>, phase: Phase, period: Duration, at: Duration) -> usize {
@@ -120,7 +120,7 @@ impl Office {
                     .is_some_and(|call| call.restarts() && !call.is_charged && !self.is_own(other, call.phase))
         };
         let open = if self.is_own(path, phase) { 0 } else { self.pending.iter().filter(is_open).count() };
-        let now = self.budget_time(at);
+        let now = self.clock.read(at);
         self.units(path, phase).count(period, now).1 + open
     }
 
@@ -154,10 +154,6 @@ impl Office {
             Some(child) if is_own => &mut child.account(is_apart).units,
             Some(_) | None => &mut self.shared,
         }
-    }
-
-    fn is_clock_unsure(&self) -> bool {
-        self.is_clock_unsure && self.clock == regrow_supervisors::BudgetClock::WithoutStops
     }
 }
 

@@ -19,11 +19,15 @@ pub(super) struct Child {
     pub(super) call: Option<Call>,
     /// Something called for its start: the boot, its group, an order.
     pub(super) may_start: bool,
+    /// The restart of one that has been forgotten takes it along.
+    pub(super) may_stop: bool,
     /// An order about it is being carried out, or was since its last start.
     pub(super) is_ordered: bool,
     pub(super) orders: u32,
     /// It was stopped with its group, or is part of the boot; for this end, by its number and its path, if for one alone.
     pub(super) stopped_for: Option<Option<(u64, Arc<str>)>>,
+    /// When that was, counted in testimonies.
+    pub(super) stopped_at: u64,
     pub(super) track: Track,
 }
 
@@ -117,6 +121,20 @@ pub(super) struct Life {
 }
 
 impl Life {
+    /// It is being started.
+    pub(super) fn begun(attempt: Option<u64>, number: u64) -> Self {
+        Self {
+            attempt,
+            number,
+            is_up: false,
+            ready_at: None,
+            is_told: false,
+            is_doomed: false,
+            is_foreign: false,
+            by_order: false,
+        }
+    }
+
     pub(super) fn is_starting(&self) -> bool {
         !self.is_up && !self.is_told
     }
@@ -186,9 +204,11 @@ impl Child {
             held: Held::No,
             call: None,
             may_start: false,
+            may_stop: false,
             is_ordered: false,
             orders: 0,
             stopped_for: None,
+            stopped_at: u64::MAX,
             track: Track::default(),
         }
     }

@@ -1,14 +1,14 @@
 //! Delays: no start before the least that the policy allows for that end, and none after the greatest and a margin.
 //!
 //! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an ordered
-//! group start or stop counts for no delay.
+//! group start or stop is no part of any delay.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Intensity, Strategy};
+use regrow_supervisors::{ChildSpec, Intensity, Strategy};
 
-use crate::chaos::judge::child::{Call, Held, Life};
+use crate::chaos::judge::child::{Call, Held, Life, Track};
 use crate::chaos::judge::office::{Office, reaches};
 use crate::chaos::judge::reading::{self, Phase, Steps, Tri};
 use crate::chaos::judge::{Claim, Violation};
@@ -67,9 +67,10 @@ impl Office {
         // A group is started when none in it has a delay to serve any more.
         let most = served.map_or(most, |served| most.max(served));
         let longest = if call.is_covered { most.max(delay) } else { most };
-        call.was_put_off = true;
+        // The rest of a delay, or of that of another in its group.
+        let is_once_more = std::mem::replace(&mut call.was_put_off, true);
         call.by = call.by.map(|_| at.saturating_add(longest).saturating_add(margin));
-        let is_early = delay.saturating_add(ROUNDING) < least;
+        let is_early = !is_once_more && delay.saturating_add(ROUNDING) < least;
         if is_exact && (is_early || delay > longest.saturating_add(ROUNDING)) {
             let evidence = format!("{path} is put off for {delay:.3?}: its policy says {}", between(least, most));
             self.find(found, Claim::Delay, at, evidence);
@@ -98,6 +99,17 @@ impl Office {
         }
     }
 
+    /// Until what it depends on is back, or until it is looked whether that is: nothing is claimed of when.
+    pub(super) fn blocked(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        self.charge(path, at, found);
+        if let Some(child) = self.children.get_mut(path) {
+            (child.call, child.stopped_for) = (None, None);
+            child.held = Held::Parked { from: Duration::ZERO, by: Duration::MAX };
+            // A look may be a step on the curve of its probes.
+            child.track.take_probe(&child.spec, false);
+        }
+    }
+
     pub(super) fn is_time(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
         if child.is_ordered || self.is_booting || child.held == Held::Waits && child.call.is_none() {
@@ -105,7 +117,10 @@ impl Office {
         }
         let of = |caller: &Arc<str>| {
             let call = self.call(caller)?;
-            Some((if call.is_loose { Duration::ZERO } else { call.earliest }, call.at, caller.clone()))
+            // One that ended when the group had been stopped already takes it over only later.
+            let is_later = child.stopped_for.is_some() && call.number > child.stopped_at;
+            let earliest = if call.is_loose { Duration::ZERO } else { call.earliest };
+            (caller == path || !is_later).then(|| (earliest, call.at, caller.clone()))
         };
         let own = child.call.as_ref().filter(|call| call.restarts()).and_then(|_| of(path));
         let is_covered = child.call.as_ref().is_none_or(|call| call.is_covered);
@@ -211,11 +226,7 @@ impl Office {
     ) {
         let margin = self.margin;
         let Some(child) = self.children.get_mut(path) else { return };
-        let backoff = reading::probes(&child.spec.policy_rule());
-        let steps = child.track.probes;
-        let (least, most) = reading::delays(&backoff, steps, child.track.probe_before);
-        child.track.probes.take(is_certain);
-        child.track.probe_before = child.track.probe_before.max(most);
+        let (least, most) = child.track.take_probe(&child.spec, is_certain);
         child.held =
             Held::Parked { from: at.saturating_add(least), by: at.saturating_add(most).saturating_add(margin) };
         if is_certain && (probe_in.saturating_add(ROUNDING) < least || probe_in > most.saturating_add(ROUNDING)) {
@@ -229,8 +240,17 @@ fn between(least: Duration, most: Duration) -> String {
     if least == most { format!("{least:.3?}") } else { format!("between {least:.3?} and {most:.3?}") }
 }
 
-impl crate::chaos::judge::child::Track {
-    /// Every curve begins anew, and a child that was on probation has its budget back.
+impl Track {
+    /// The least and the greatest time until the next probe.
+    fn take_probe(&mut self, spec: &ChildSpec, is_certain: bool) -> (Duration, Duration) {
+        let backoff = reading::probes(&spec.policy_rule());
+        let (least, most) = reading::delays(&backoff, self.probes, self.probe_before);
+        self.probes.take(is_certain);
+        self.probe_before = self.probe_before.max(most);
+        (least, most)
+    }
+
+    /// Every curve begins at its start again, and a child that was on probation has its budget back.
     fn succeed(&mut self) {
         match self.half_open() {
             Tri::Yes => {

@@ -4,22 +4,28 @@
 //! its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for itself.
 //!
 //! Invariants:
-//! 1. What is not certain is no violation: an end that a group restart may have swallowed, a policy that was
+//! 1. What is not certain is not held against a supervisor: an end that a group restart may have swallowed, a policy that was
 //!    replaced, what was before the judge came.
 //! 2. Of each claim the first violation is kept: later ones may only follow from it.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `office.rs` | one life of a supervisor: what was said of it, in order |
+//! | `enrol.rs` | what the judge learns of it from its roll, and from orders |
 //! | `child.rs` | a child, and what is expected of it |
 //! | `reading.rs` | what a spec and a policy say about one end |
+//! | `needs.rs` | which services depend on which, and which children stop before which for that |
+//! | `clock.rs` | the clock of a budget |
 //! | `radius.rs`, `order.rs`, `delay.rs`, `budget.rs` | the claims about supervisors |
 //! | `census.rs` | the claim about services: none lives twice |
 
 mod budget;
 mod census;
 mod child;
+mod clock;
 mod delay;
+mod enrol;
+mod needs;
 mod office;
 mod order;
 mod radius;
@@ -32,8 +38,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::chaos::judge::census::Census;
+use crate::chaos::judge::needs::Needs;
 use crate::chaos::judge::office::Office;
-use crate::chaos::testimony::{Said, Seen, Testimony};
+use crate::chaos::testimony::{Said, Seen, Testimony, What};
 use crate::time::later;
 
 /// What is claimed of every tree.
@@ -74,6 +81,7 @@ pub(super) struct Violation {
 pub(super) struct Judge {
     offices: BTreeMap<Arc<str>, Office>,
     census: Census,
+    needs: Needs,
     /// How late a restart may be.
     margin: Duration,
     /// The zero of the tree's clock.
@@ -82,10 +90,12 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Real time passes while code runs; virtual time does not.
-    pub(super) fn new(is_virtual: bool, epoch: Instant) -> Self {
+    /// Real time passes while code runs; virtual time does not. `needs`: services, and those that they depend on, before any
+    /// supervisor has said a word.
+    pub(super) fn new(is_virtual: bool, epoch: Instant, needs: Vec<(Arc<str>, Vec<Arc<str>>)>) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
-        Self { offices: BTreeMap::new(), census: Census::default(), margin, epoch, violations: Vec::new() }
+        let (offices, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
+        Self { offices, census, needs: Needs::new(needs), margin, epoch, violations }
     }
 
     /// What supervisors and incarnations say.
@@ -102,6 +112,7 @@ impl Judge {
 
     fn listen(&mut self, Testimony { supervisor, life, at, seen }: Testimony) {
         let mut found = Vec::new();
+        self.learn(&supervisor, &seen);
         match seen {
             // Another life of the supervisor begins with its roll, and so does what the judge knows of it.
             Seen::Roll(roll) => match self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
@@ -118,12 +129,33 @@ impl Judge {
             }
             seen => {
                 if let Some(office) = self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
+                    office.tie(&self.needs, at);
                     office.look(at, &mut found);
                     office.hear(at, seen, &mut found);
                 }
             }
         }
         self.keep(found);
+    }
+
+    /// What is said of dependencies.
+    fn learn(&mut self, supervisor: &str, seen: &Seen) {
+        match seen {
+            Seen::Roll(roll) => {
+                // Children that came by order end with the life of their supervisor.
+                self.needs.keep(supervisor, &roll.children.iter().map(|child| &*child.path).collect());
+                roll.children.iter().for_each(|child| self.needs.read(supervisor, &child.path, &child.spec));
+            }
+            Seen::Child { path, what: What::Adopted(spec) } => self.needs.read(supervisor, path, spec),
+            Seen::Child { path, what: What::Forgotten } => self.needs.forget(path),
+            Seen::Child { .. }
+            | Seen::IsReady { .. }
+            | Seen::Ordered { .. }
+            | Seen::Answered { .. }
+            | Seen::ToEnd { .. }
+            | Seen::Up
+            | Seen::Over => {}
+        }
     }
 
     /// So late it is: what was to come by now is missing.

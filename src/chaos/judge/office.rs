@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Standing, Strategy};
+use regrow_supervisors::{AutoShutdown, Exit, Intensity, StopOrder, Strategy};
 
 use crate::chaos::judge::child::{Call, Child, Held, Life, Units};
-use crate::chaos::judge::reading::{Phase, Scope, Steps, Tri};
+use crate::chaos::judge::clock::Clock;
+use crate::chaos::judge::needs::Ties;
+use crate::chaos::judge::reading::{Phase, Scope};
 use crate::chaos::judge::{Claim, Violation};
-use crate::chaos::testimony::{Enrolled, Roll, Seen, What};
+use crate::chaos::testimony::{Seen, What};
 
 #[derive(Debug)]
 pub(super) struct Office {
@@ -18,19 +20,23 @@ pub(super) struct Office {
     pub(super) strategy: Strategy,
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) intensity: Intensity,
-    pub(super) clock: BudgetClock,
-    pub(super) is_together: bool,
+    pub(super) clock: Clock,
+    pub(super) stop_order: StopOrder,
+    /// In which order dependencies have children stop.
+    pub(super) ties: Ties,
+    /// The state of the needs that these were taken from.
+    pub(super) ties_of: u64,
     pub(super) is_dynamic: bool,
     pub(super) children: HashMap<Arc<str>, Child>,
     /// By place, in start order.
     pub(super) order: BTreeMap<u64, Arc<str>>,
-    places: u64,
+    pub(super) places: u64,
     /// Those that are being started or stopped.
     pub(super) busy: BTreeSet<Arc<str>>,
     /// Those of which something is to come: a call, or a probe.
     pub(super) pending: BTreeSet<Arc<str>>,
     pub(super) is_booting: bool,
-    /// It was told to end, or may end by itself.
+    /// It was told to end, or may end for its own reasons.
     pub(super) may_end: bool,
     pub(super) is_ending: bool,
     pub(super) is_killed: bool,
@@ -38,142 +44,24 @@ pub(super) struct Office {
     /// What was before the judge came, or before an order about all children, is over. Nothing is found before that.
     pub(super) is_settled: bool,
     pub(super) shared: Units,
-    /// How many children are being stopped, and since when; and the time that this took before.
-    stops: usize,
-    stops_since: Duration,
-    left_out: Duration,
-    /// A stop may have begun that nothing was said of.
-    pub(super) is_clock_unsure: bool,
+    pub(super) heard_at: Duration,
     /// Counts what was said.
     pub(super) number: u64,
     pub(super) last_busy: Duration,
     /// Some rule has restarted all children.
     pub(super) had_group: bool,
-    orders: HashMap<u64, Option<Arc<str>>>,
+    pub(super) orders: HashMap<u64, Option<Arc<str>>>,
     pub(super) margin: Duration,
 }
 
 impl Office {
-    pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {
-        let mut office = Self {
-            path,
-            life,
-            strategy: roll.strategy,
-            auto_shutdown: roll.auto_shutdown,
-            intensity: roll.intensity,
-            clock: roll.clock,
-            is_together: roll.is_together,
-            is_dynamic: roll.is_dynamic,
-            children: HashMap::new(),
-            order: BTreeMap::new(),
-            places: 0,
-            busy: BTreeSet::new(),
-            pending: BTreeSet::new(),
-            is_booting: roll.is_booting,
-            may_end: false,
-            is_ending: false,
-            is_killed: false,
-            is_at_once: false,
-            is_settled: roll.is_booting,
-            shared: Units::default(),
-            stops: 0,
-            stops_since: Duration::ZERO,
-            left_out: Duration::ZERO,
-            is_clock_unsure: false,
-            number: 0,
-            last_busy: at,
-            had_group: false,
-            orders: HashMap::new(),
-            margin,
-        };
-        let mut shared = 0;
-        for enrolled in &roll.children {
-            office.enrol(enrolled, at);
-            if let Some(left) = enrolled.left.filter(|left| !left.is_own) {
-                shared = shared.max(left.restarts_max - left.left);
-            }
-        }
-        (0..shared).for_each(|_| office.shared.add(at, at, false));
-        office.settle();
-        office
-    }
-
-    fn enrol(&mut self, enrolled: &Enrolled, at: Duration) {
-        let Enrolled { path, spec, standing, attempt, is_ready, .. } = enrolled;
-        let mut child = Child::new(spec.clone(), self.next_place(path));
-        let life = |is_up, is_told| Life {
-            attempt: *attempt,
-            number: 0,
-            is_up,
-            // Since when is not known.
-            ready_at: is_ready.then_some(at),
-            is_told,
-            is_doomed: false,
-            is_foreign: true,
-            by_order: false,
-        };
-        // Of what is not up yet, nothing is known for certain.
-        self.is_settled &= !matches!(standing, Standing::Retrying | Standing::Starting | Standing::Stopping);
-        match standing {
-            Standing::Down if self.is_booting && attempt.is_none() => {
-                child.may_start = true;
-                child.stopped_for = Some(None);
-            }
-            Standing::Down | Standing::Retrying => child.may_start = true,
-            Standing::Waiting => child.held = Held::Waits,
-            Standing::Parked => child.held = Held::Parked { from: at, by: Duration::MAX },
-            Standing::Starting => child.life = Some(life(false, false)),
-            Standing::Up => child.life = Some(life(true, false)),
-            Standing::Stopping => child.life = Some(life(true, true)),
-        }
-        for account in [false, true] {
-            let account = child.account(account);
-            account.steps = Steps { least: 0, most: enrolled.steps };
-            account.before = Duration::MAX;
-            if let Some(left) = enrolled.left.filter(|left| left.is_own) {
-                (left.left..left.restarts_max).for_each(|_| account.units.add(at, at, false));
-            }
-        }
-        child.track.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.track.died.steps };
-        child.track.probes.most = if enrolled.is_half_open { 64 } else { 0 };
-        child.track.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
-        if enrolled.steps == 0 && !enrolled.is_half_open {
-            (child.track.died.before, child.track.unready.before) = (Duration::ZERO, Duration::ZERO);
-        }
-        self.children.insert(path.clone(), child);
-        self.note(path);
-    }
-
-    /// After an order: specs, places and limits may be others.
-    pub(super) fn enrol_again(&mut self, roll: &Roll, at: Duration) {
-        self.is_clock_unsure |= self.clock != roll.clock;
-        (self.strategy, self.auto_shutdown) = (roll.strategy, roll.auto_shutdown);
-        (self.intensity, self.clock) = (roll.intensity, roll.clock);
-        self.order.clear();
-        let listed: BTreeSet<_> = roll.children.iter().map(|enrolled| enrolled.path.clone()).collect();
-        self.children.retain(|path, _| listed.contains(path));
-        self.pending.retain(|path| listed.contains(path));
-        self.busy.retain(|path| listed.contains(path));
-        for enrolled in &roll.children {
-            if self.children.contains_key(&enrolled.path) {
-                let place = self.next_place(&enrolled.path);
-                if let Some(child) = self.children.get_mut(&enrolled.path) {
-                    (child.spec, child.place) = (enrolled.spec.clone(), place);
-                }
-            } else {
-                self.enrol(enrolled, at);
-            }
-        }
-    }
-
-    fn next_place(&mut self, path: &Arc<str>) -> u64 {
-        self.places += 1;
-        self.order.insert(self.places, path.clone());
-        self.places
-    }
-
     pub(super) fn hear(&mut self, at: Duration, seen: Seen, found: &mut Vec<Violation>) {
         self.number += 1;
+        // What is done at one moment belongs together: what stops one after the other is never at rest in between.
+        if at > self.heard_at {
+            self.heard_at = at;
+            self.settle();
+        }
         match seen {
             Seen::Child { path, what } => {
                 self.hear_of(&path, what, at, found);
@@ -181,13 +69,7 @@ impl Office {
             }
             Seen::IsReady { name } => self.wake(&name, at),
             Seen::Ordered { call, path } => self.ordered(call, path),
-            Seen::Answered { call } => {
-                if let Some(Some(path)) = self.orders.remove(&call)
-                    && let Some(child) = self.children.get_mut(&path)
-                {
-                    child.orders = child.orders.saturating_sub(1);
-                }
-            }
+            Seen::Answered { call } => self.answered(call),
             Seen::ToEnd { by_force, at_once } => {
                 self.may_end = true;
                 self.is_killed |= by_force;
@@ -196,33 +78,6 @@ impl Office {
             Seen::Up => self.is_booting = false,
             Seen::Roll(_) | Seen::Over => {}
         }
-        self.settle();
-    }
-
-    fn ordered(&mut self, call: u64, path: Option<Arc<str>>) {
-        match &path {
-            Some(path) => {
-                if let Some(child) = self.children.get_mut(path) {
-                    child.orders += 1;
-                    loosen(child);
-                }
-            }
-            None => {
-                self.is_settled = false;
-                self.children.values_mut().for_each(loosen);
-                self.shared.blur();
-            }
-        }
-        self.orders.insert(call, path);
-    }
-
-    /// Whether what is not known is over.
-    fn settle(&mut self) {
-        if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {
-            return;
-        }
-        let is_settled = |path: &Arc<str>| self.children.get(path).is_none_or(Child::is_settled);
-        self.is_settled = self.pending.iter().all(is_settled);
     }
 
     fn hear_of(&mut self, path: &Arc<str>, what: What, at: Duration, found: &mut Vec<Violation>) {
@@ -260,7 +115,9 @@ impl Office {
                 if child.life.as_ref().is_some_and(|life| life.attempt == Some(attempt)) {
                     let was_told = child.life.take().is_some_and(|life| life.is_told);
                     (child.call, child.held, child.stopped_for) = (None, Held::Rests, None);
-                    self.stop_is_over(was_told, at);
+                    if was_told {
+                        self.clock.stop_is_over(at);
+                    }
                 }
             }
             What::StartFailed(attempt, exit) | What::Ended(attempt, exit) => {
@@ -290,7 +147,7 @@ impl Office {
             What::Start(attempt) => self.start(path, attempt, at, found),
             What::Ask | What::Kill => self.stop(path, at, found),
             // Those that were to be started with it are started without it.
-            What::Waits | What::Parked(_) | What::Rests if self.last_busy < at => {
+            What::Waits | What::Parked(_) | What::Blocked | What::Rests if self.last_busy < at => {
                 self.last_busy = at;
                 self.release(path, at);
                 self.hear_of(path, what, at, found);
@@ -298,8 +155,11 @@ impl Office {
             What::Delayed(delay) => self.delayed(path, delay, at, found),
             What::Waits => self.waits(path, at, found),
             What::Parked(probe_in) => self.parked(path, probe_in, at, found),
+            What::Blocked => self.blocked(path, at, found),
+            What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {
+                self.leave_group(path);
                 self.rests(path, at, found);
                 if let Some(child) = self.children.remove(path) {
                     self.order.remove(&child.place);
@@ -311,21 +171,12 @@ impl Office {
         }
     }
 
-    fn adopted(&mut self, path: &Arc<str>, spec: ChildSpec) {
-        if let Some(child) = self.children.get_mut(path) {
-            child.spec = spec;
-            return;
-        }
-        let mut child = Child::new(spec, self.next_place(path));
-        (child.may_start, child.is_ordered) = (true, true);
-        child.orders = self.orders.values().flatten().filter(|ordered| *ordered == path).count() as u32;
-        self.children.insert(path.clone(), child);
-    }
-
     /// The life is over.
     fn ended(&mut self, path: &Arc<str>, exit: &Exit, at: Duration) {
         let Some(life) = self.children.get_mut(path).and_then(|child| child.life.take()) else { return };
-        self.stop_is_over(life.is_told, at);
+        if life.is_told {
+            self.clock.stop_is_over(at);
+        }
         if !life.is_told && !self.is_ending {
             self.unexpected(path, &life, exit, at);
         }
@@ -340,29 +191,23 @@ impl Office {
         self.release(path, at);
         let number = self.number;
         let Some(child) = self.children.get_mut(path) else { return };
-        (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
+        (child.call, child.held, child.stopped_for) = (None, Held::No, None);
+        (child.may_start, child.may_stop) = (false, false);
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
-        child.life = Some(Life {
-            attempt: Some(attempt),
-            number,
-            is_up: false,
-            ready_at: None,
-            is_told: false,
-            is_doomed: false,
-            is_foreign: false,
-            by_order,
-        });
+        child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 
-    /// The group of this one goes on from now: those whose ends it has swallowed are started with it, whatever their delays.
+    /// The group of this one goes on from now: those that are down are started with it, also those that were started before
+    /// in vain; and those whose ends it has swallowed, whatever their delays.
     pub(super) fn release(&mut self, path: &str, at: Duration) {
         let Some(child) = self.children.get(path) else { return };
         let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };
-        for other in &self.pending {
-            let Some(member) = self.children.get_mut(other).filter(|member| reaches(scope, place, member.place)) else {
-                continue;
-            };
+        if scope == Scope::Alone {
+            return;
+        }
+        for member in self.children.values_mut().filter(|member| reaches(scope, place, member.place)) {
+            member.may_start |= member.life.is_none();
             if let Some(call) = member.call.as_mut().filter(|call| call.is_covered) {
                 call.earliest = call.earliest.min(at);
             }
@@ -370,38 +215,15 @@ impl Office {
     }
 
     fn stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        // One that is killed for another reason ends by itself.
+        // One that is killed for another reason ends unasked.
         let is_new = |life: &Life| !life.is_told && !life.is_doomed;
         if !self.children.get(path).and_then(|child| child.life.as_ref()).is_some_and(is_new) {
             return;
         }
         self.may_stop(path, at, found);
-        if self.stops == 0 {
-            self.stops_since = at;
-        }
-        self.stops += 1;
+        self.clock.stop_begins(at);
         if let Some(life) = self.children.get_mut(path).and_then(|child| child.life.as_mut()) {
             life.is_told = true;
-        }
-    }
-
-    fn stop_is_over(&mut self, was_told: bool, at: Duration) {
-        if was_told && self.stops > 0 {
-            self.stops -= 1;
-            if self.stops == 0 {
-                self.left_out = self.left_out.saturating_add(at.saturating_sub(self.stops_since));
-            }
-        }
-    }
-
-    /// The time on the clock of the budget.
-    pub(super) fn budget_time(&self, at: Duration) -> Duration {
-        match self.clock {
-            BudgetClock::All => at,
-            BudgetClock::WithoutStops => {
-                let going_on = if self.stops > 0 { at.saturating_sub(self.stops_since) } else { Duration::ZERO };
-                at.saturating_sub(self.left_out.saturating_add(going_on))
-            }
         }
     }
 
@@ -423,7 +245,7 @@ impl Office {
         self.children.get_mut(path)?.call.as_mut()
     }
 
-    /// Keeps two tables: the children that start or stop, and those of which a start or a probe is to come.
+    /// Keeps the tables of the children that are busy, and of those of which something is to come.
     pub(super) fn note(&mut self, path: &Arc<str>) {
         let (is_busy, is_pending) = self.children.get(path).map_or((false, false), |child| {
             let is_parked = matches!(child.held, Held::Parked { .. });
@@ -443,18 +265,6 @@ impl Office {
             found.push(Violation { claim, at, evidence });
         }
     }
-}
-
-fn loosen(child: &mut Child) {
-    child.is_ordered = true;
-    child.may_start = true;
-    if let Some(call) = &mut child.call {
-        (call.is_loose, call.by) = (true, None);
-    }
-    if let Held::Parked { from, by } = &mut child.held {
-        (*from, *by) = (Duration::ZERO, Duration::MAX);
-    }
-    child.track.blur();
 }
 
 /// Whether the group of one with this place includes another.

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::Strategy;
+use regrow_supervisors::{StopOrder, Strategy};
 
 use crate::chaos::judge::child::Held;
-use crate::chaos::judge::office::Office;
+use crate::chaos::judge::needs::Needs;
+use crate::chaos::judge::office::{Office, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
 impl Office {
     /// At boot, and when a group is started.
     pub(super) fn is_its_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        let Some(child) = self.children.get(path).filter(|_| !self.is_dynamic) else { return };
+        // An order starts it before its group is.
+        let Some(child) = self.children.get(path).filter(|child| !self.is_dynamic && !child.is_ordered) else { return };
         let Some(stopped_for) = &child.stopped_for else { return };
+        // If several ends take it along, it may be started for one whose group does not reach all of its elders.
+        let is_unsure = stopped_for.is_none() && !self.is_booting;
         for (place, other) in &self.order {
             let Some(sibling) = self.children.get(other).filter(|_| other != path) else { continue };
             if sibling.is_ordered {
@@ -24,7 +28,7 @@ impl Office {
             let is_first = stopped_for.as_ref().is_some_and(|(number, caller)| {
                 caller == other && sibling.call.as_ref().is_some_and(|call| call.number == *number)
             });
-            let is_left_out = sibling.stopped_for.is_some() && sibling.call.is_none();
+            let is_left_out = !is_unsure && sibling.stopped_for.is_some() && sibling.call.is_none();
             if is_elder && sibling.life.is_none() && sibling.held == Held::No && (is_first || is_left_out) {
                 let evidence = format!("{path} is started before its elder {other}: groups start in start order");
                 return self.find(found, Claim::Order, at, evidence);
@@ -40,64 +44,66 @@ impl Office {
         }
     }
 
+    /// What is stopped together keeps to the order that held when it began.
+    pub(super) fn tie(&mut self, needs: &Needs, at: Duration) {
+        let goes_on = at == self.heard_at || self.clock.is_stopping();
+        if self.ties_of == 0 || (self.ties_of != needs.changes && !goes_on) {
+            (self.ties, self.ties_of) = (needs.among(&self.path), needs.changes);
+        }
+    }
+
     /// When a group, or the supervisor, is stopped.
     pub(super) fn stops_in_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        if self.is_together || self.is_at_once || self.is_dynamic {
+        if self.is_at_once {
             return;
         }
         let Some(child) = self.children.get(path) else { return };
-        let is_tied = self.children.values().any(|child| !child.spec.dependencies().is_empty());
+        let callers = if self.is_ending { Vec::new() } else { self.callers(path) };
         for (place, other) in &self.order {
             let Some(sibling) = self.children.get(other).filter(|_| other != path) else { continue };
             if sibling.life.is_none() || sibling.is_ordered {
                 continue;
             }
-            let (needs, is_needed) = match is_tied {
-                true => (self.depends(path, other), self.depends(other, path)),
-                false => (false, false),
-            };
-            let rule = match (needs, is_needed) {
-                // A circle has no order, and one that is killed need not be mourned.
-                (true, true) => continue,
+            let rule = match (self.ties.holds(path, other), self.ties.holds(other, path)) {
+                // One that is killed need not be mourned.
                 (false, true) if self.is_killed => continue,
+                // One that stays keeps nothing waiting.
+                (false, true) if !self.is_ending && !self.is_taken_along(other, *place, &callers) => continue,
                 (false, true) => "it depends on it, and dependents stop first",
                 (true, false) => continue,
-                (false, false) if *place < child.place => continue,
-                (false, false) if is_tied && (self.is_moved(path) || self.is_moved(other)) => continue,
-                (false, false) => "it was started later, and the youngest stop first",
+                (_, _) if self.stops_together() || *place < child.place => continue,
+                (_, _) if self.is_moved(path) || self.is_moved(other) => continue,
+                (_, _) => "it was started later, and the youngest stop first",
             };
             let evidence = format!("{path} is told to stop while {other} still lives: {rule}");
             return self.find(found, Claim::Order, at, evidence);
         }
     }
 
-    /// Whether a child depends on a sibling, over others or not.
-    fn depends(&self, path: &str, on: &str) -> bool {
-        let mut seen = Vec::new();
-        let mut next = self.dependencies(path);
-        while let Some(dependency) = next.pop() {
-            if &*dependency == on {
-                return true;
-            }
-            if !seen.contains(&dependency) {
-                next.extend(self.dependencies(&dependency));
-                seen.push(dependency);
-            }
+    /// Whether what is stopped now is stopped all at once, or may be: an end and a group restart that come together cannot
+    /// be told apart.
+    fn stops_together(&self) -> bool {
+        match self.stop_order {
+            StopOrder::OneByOne => false,
+            StopOrder::TogetherAtEnd => self.is_ending || self.may_end,
+            StopOrder::Together => true,
         }
-        false
     }
 
-    fn dependencies(&self, path: &str) -> Vec<Arc<str>> {
-        let names = self.children.get(path).map(|child| child.spec.dependencies()).unwrap_or_default();
-        let siblings = names.iter().map(|on| &on.name).filter(|name| !name.starts_with('/'));
-        siblings.map(|name| format!("{}/{name}", self.path).into()).collect()
+    /// Whether it is one of these, or is restarted with one of them.
+    fn is_taken_along(&self, path: &Arc<str>, place: u64, callers: &[Arc<str>]) -> bool {
+        callers.iter().any(|caller| {
+            let call = self.children.get(caller).and_then(|child| Some((child.place, child.call.as_ref()?.scope)));
+            caller == path || call.is_some_and(|(from, scope)| reaches(scope, from, place))
+        })
     }
 
     /// A dependency moves it out of its place: it depends on a younger sibling, or an elder one depends on it.
     fn is_moved(&self, path: &str) -> bool {
-        let Some(child) = self.children.get(path) else { return false };
+        let Some(child) = self.children.get(path).filter(|_| !self.ties.are_none()) else { return false };
         self.order.iter().any(|(place, other)| {
-            (*place > child.place && self.depends(path, other)) || (*place < child.place && self.depends(other, path))
+            (*place > child.place && self.ties.holds(path, other))
+                || (*place < child.place && self.ties.holds(other, path))
         })
     }
 }

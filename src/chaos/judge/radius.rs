@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, Exit, Restart, Then};
+use regrow_supervisors::{AutoShutdown, Exit, Restart, Rule, Then};
 
 use crate::chaos::judge::child::{Call, Held, Life};
 use crate::chaos::judge::office::{Office, phase_of, reaches};
@@ -15,11 +15,10 @@ impl Office {
     /// A child ended that was not told to: what is to come of it.
     pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
         let phase = phase_of(life);
-        let (intensity, budget_at) = (self.intensity, self.budget_time(at));
+        let (intensity, budget_at) = (self.intensity, self.clock.read(at));
         let Some(child) = self.children.get(path) else { return };
         let (place, is_ordered) = (child.place, child.is_ordered || life.by_order);
         let (then, counts, is_by_rule) = reading::verdict(&child.spec, exit, phase);
-        self.may_end |= child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
         if phase == Phase::StartFailed && self.is_booting {
             // It ends the boot, unless a rule has thought of it.
             self.may_end = true;
@@ -34,9 +33,11 @@ impl Office {
         let may_be_swallowed = !callers.is_empty();
         if may_be_swallowed && phase != Phase::StartFailed {
             // It may have been told to stop with nothing said of it.
-            self.is_clock_unsure = true;
+            self.clock.doubt();
         }
         let is_loose = !self.is_settled || self.is_booting || is_ordered;
+        let is_significant = child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
+        self.may_end |= is_significant && (then == Then::Stop || is_loose);
         let mut call = Call {
             number: self.number,
             at,
@@ -81,12 +82,34 @@ impl Office {
         for (_, member) in members {
             if let Some(member) = self.children.get_mut(member) {
                 member.may_start = true;
+                if let Some(of) = &mut member.stopped_for {
+                    // For which end it is started is not known.
+                    *of = None;
+                }
                 if let Some(other) = member.call.as_mut().filter(|other| other.restarts()) {
                     other.is_covered = true;
                     // Its retry may be taken over before it is charged.
                     other.may_be_swallowed |= other.phase == Phase::StartFailed && !other.is_charged;
                 }
             }
+        }
+    }
+
+    /// An attempt that is over before it begins counts as one that failed.
+    pub(super) fn missed(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
+        self.charge(path, at, found);
+        let number = self.number;
+        let Some(child) = self.children.get_mut(path) else { return };
+        let by_order = child.is_ordered;
+        child.is_ordered &= child.orders > 0;
+        (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
+        // What its end says is not known here.
+        let is_by_text = |rule: &Rule| rule.text.is_some();
+        let is_loose = child.spec.policy_rule().rules.is_some_and(|rules| rules.iter().any(is_by_text));
+        let exit = Exit::failed("a service that it depends on is gone");
+        self.unexpected(path, &Life { by_order, ..Life::begun(None, number) }, &exit, at);
+        if let Some(call) = self.call_mut(path) {
+            call.is_loose |= is_loose;
         }
     }
 
@@ -118,7 +141,7 @@ impl Office {
         if self.is_ending {
             return self.stops_in_turn(path, at, found);
         }
-        if child.is_ordered && !self.may_end {
+        if child.is_ordered {
             return;
         }
         let callers = self.callers(path);
@@ -136,11 +159,17 @@ impl Office {
                 }
             }
             let of = of.and_then(|caller| Some((self.call(&caller)?.number, caller)));
+            let number = self.number;
             if let Some(child) = self.children.get_mut(path) {
-                (child.stopped_for, child.may_start) = (Some(of), true);
+                (child.stopped_for, child.stopped_at, child.may_start) = (Some(of), number, true);
             }
         } else if self.may_end {
             self.is_ending = true;
+        } else if child.may_stop {
+            let number = self.number;
+            if let Some(child) = self.children.get_mut(path) {
+                (child.stopped_for, child.stopped_at, child.may_start) = (Some(None), number, true);
+            }
         } else {
             let evidence = format!(
                 "{path} is told to stop: nothing called for that, for {} restarts {}",
@@ -148,8 +177,24 @@ impl Office {
                 self.concerned(path)
             );
             self.find(found, Claim::Radius, at, evidence);
+            if let Some(child) = self.children.get_mut(path) {
+                (child.stopped_for, child.may_start) = (Some(None), true);
+            }
         }
         self.stops_in_turn(path, at, found);
+    }
+
+    /// A temporary child has no part in the restart of its group, even if that is for its own sake: it is forgotten first.
+    pub(super) fn leave_group(&mut self, path: &Arc<str>) {
+        let Some(child) = self.children.get(path) else { return };
+        let Some(call) = child.call.as_ref().filter(|call| call.restarts()) else { return };
+        let (scope, place) = (call.scope, child.place);
+        if scope == Scope::Alone {
+            return;
+        }
+        for member in self.children.values_mut().filter(|member| reaches(scope, place, member.place)) {
+            (member.may_stop, member.may_start) = (member.life.is_some(), true);
+        }
     }
 
     /// With a child its whole group is restarted.
@@ -182,15 +227,16 @@ impl Office {
         // One that depends on what is gone for good may rest for that.
         let is_free = is_free || !child.spec.dependencies().is_empty();
         (child.held, child.stopped_for) = (Held::Rests, None);
-        if let Some(call) =
-            call.filter(|call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No)
-        {
+        let is_due = |call: &Call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No;
+        let Some(call) = call.filter(is_due) else { return };
+        // With a child that is terminated those rest that were to be started with it.
+        if !self.children.values().any(|child| child.is_ordered) {
             let evidence = format!("{path} is not started again: its end calls for `{}`", call.then.word());
             self.find(found, Claim::Radius, at, evidence);
         }
     }
 
-    /// The children that the known ends concern, in words.
+    /// Names the children whose ends are known, and the children that they concern.
     fn concerned(&self, path: &str) -> String {
         let ended: Vec<_> =
             self.pending.iter().filter(|other| ***other != *path && self.call(other).is_some()).collect();

@@ -1,0 +1,1 @@
+//! Nothing: the drill is a test.

@@ -420,12 +420,6 @@ impl Driver {
         until.saturating_sub(self.now)
     }
 
-    fn tell(&self, child: ChildKey, kind: EventKind) {
-        if let Some(entry) = self.children.get(&child) {
-            self.world.tell(&entry.path, || entry.generation(), kind);
-        }
-    }
-
     async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
         // The log tells an end that was ordered from one that was not.
         if let Action::Kill(attempt) = &action
@@ -481,7 +475,6 @@ impl Driver {
                 None => {}
             },
             Action::Forget(child) => {
-                self.tell(child, EventKind::Gone);
                 self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
                     self.world.stop_order.forget(&entry.path);
@@ -490,6 +483,8 @@ impl Driver {
                     }
                     self.world.forget(&entry.path);
                     self.world.directory.close(&entry.path, State::Gone);
+                    // Last: a subscriber that looks it up does not find it.
+                    self.world.tell(&entry.path, || entry.generation(), EventKind::Gone);
                 }
                 self.heed_stop_order_anew();
                 // What many left behind is given back.

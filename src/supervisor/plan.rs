@@ -158,9 +158,10 @@ impl Plan {
 
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
     pub(crate) fn list(&self, world: &Arc<World>) {
-        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         self.slot.set_world(world);
+        // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
+        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         for child in &self.children {
             child.list(world);
         }
@@ -315,11 +316,9 @@ impl Planned {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().set_world(world);
                 self.slot().reopen();
-                // Once more: what was closed is open now.
-                world.directory.ring(&self.path);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }

@@ -79,8 +79,9 @@ impl SupervisorRecipe {
         let kept = plan.slots();
         for (path, listed) in known {
             if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
-                world.directory.remove(&path);
+                world.directory.remove(&path, &listed.slot);
                 world.stop_order.forget(&path);
+                world.forget(&path);
                 listed.slot.close(crate::slot::status::State::Gone);
             }
         }

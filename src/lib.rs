@@ -183,6 +183,7 @@
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs` | a kit for tests of your own trees |
+//! | `walk/`, `turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
 
 // An operator on a time panics when it overflows: `time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -238,9 +239,13 @@ mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+#[cfg(test)]
+mod turns;
 mod unavailable;
 #[cfg(feature = "signal")]
 mod until_signal;
+#[cfg(all(test, feature = "chaos", feature = "policy"))]
+mod walk;
 mod watchdog;
 mod why;
 mod world;

@@ -8,6 +8,7 @@ use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, 
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
+use crate::slot::status::State;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::path_of;
@@ -77,6 +78,10 @@ impl Driver {
             Occupied(mut known) => known.get_mut().replan(&planned, own),
             Vacant(new) => {
                 new.insert(Entry::new(&planned, true, own));
+                // It is added, and only an order starts it: it takes no messages until then.
+                if self.machine.standing(child) == Some(Standing::Down) {
+                    self.world.directory.close(&planned.path, State::Down);
+                }
             }
         }
         self.heed_stop_order_anew();

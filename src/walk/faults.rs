@@ -1,0 +1,1 @@
+//! What the walk has found: a short history for each.

@@ -244,7 +244,7 @@ mod turns;
 mod unavailable;
 #[cfg(feature = "signal")]
 mod until_signal;
-#[cfg(all(test, feature = "chaos", feature = "policy"))]
+#[cfg(all(test, feature = "chaos", feature = "policy", feature = "trace"))]
 mod walk;
 mod watchdog;
 mod why;

@@ -108,7 +108,8 @@ impl Driver {
             #[cfg(feature = "chaos")]
             oath: Oath::default(),
         };
-        let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
+        let (specs, own): (Vec<_>, Vec<_>) =
+            plan.children.iter().map(|planned| driver.configured_to_start(planned)).unzip();
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
@@ -135,10 +136,11 @@ impl Driver {
             None => self.usual_counts(entry.kind),
         };
         self.world.required.set(&entry.path, counts);
+        // Also where it depends on nothing any more.
+        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
         if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }
-        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
         for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
             // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
             let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));

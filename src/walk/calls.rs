@@ -99,7 +99,8 @@ impl Call {
         }
     }
 
-    pub(super) async fn give(self, tree: &Tree, shape: Shape, event: Event, stage: &Stage) {
+    /// `is_only`: no other order is given meanwhile.
+    pub(super) async fn give(self, tree: &Tree, shape: Shape, event: Event, stage: &Stage, is_only: bool) {
         let [_, name, youngest] = shape.names();
         let target = &*shape.target();
         let Some(sup) = tree.world.supervisor_of(SUP) else { return };
@@ -120,7 +121,7 @@ impl Call {
                 let standing = stands.iter().find(|child| *child.name == *name).map(|child| child.standing);
                 let is_alone = matches!(shape, Shape::OneForOne | Shape::Dynamic | Shape::Nested);
                 let is_down = matches!(standing, None | Some(Standing::Down));
-                if ended.is_ok() && is_alone && life() == before && !is_down {
+                if ended.is_ok() && is_only && is_alone && life() == before && !is_down {
                     stage.fault(format!("terminated, and it is {standing:?}"));
                 }
             }
@@ -132,7 +133,7 @@ impl Call {
             Self::TerminateAndDelete => {
                 let _ = sup.terminate_child(name).await;
                 let deleted = sup.delete_child(name).await;
-                if deleted.is_ok() && life() == before && tree.directory().entry(target).is_some() {
+                if deleted.is_ok() && is_only && life() == before && tree.directory().entry(target).is_some() {
                     stage.fault("deleted, and it is listed".into());
                 }
             }

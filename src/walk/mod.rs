@@ -63,6 +63,12 @@ impl Pair {
         let callers: Vec<_> =
             ["app/dep".into(), shape.leaf()].iter().map(|path| caller(&tree, path, &mut dice)).collect();
         let (first, second) = (moment(&mut dice), moment(&mut dice));
+        // The first seed takes the pair alone, others bring one more of each.
+        let more = (seed > 0).then(|| {
+            let calls: Vec<_> = CALLS.into_iter().filter(|call| call.fits(shape)).collect();
+            (calls[dice.usize(0..calls.len())], EVENTS[dice.usize(0..EVENTS.len())])
+        });
+        let (third, fourth) = (moment(&mut dice), moment(&mut dice));
         let happening = tokio::spawn({
             let (tree, stage) = (tree.clone(), stage.clone());
             async move {
@@ -74,7 +80,17 @@ impl Pair {
             let (tree, stage) = (tree.clone(), stage.clone());
             async move {
                 pass(second).await;
-                call.give(&tree, shape, event, &stage).await;
+                call.give(&tree, shape, event, &stage, more.is_none()).await;
+            }
+        });
+        let beside = tokio::spawn({
+            let (tree, stage) = (tree.clone(), stage.clone());
+            async move {
+                let Some((call, event)) = more else { return };
+                pass(third).await;
+                call.give(&tree, shape, event, &stage, false).await;
+                pass(fourth).await;
+                event.happen(&tree, shape, &stage).await;
             }
         });
         tokio::time::sleep(LONG / 10).await;
@@ -86,7 +102,7 @@ impl Pair {
             let healed = views::agree(&tree, stage).await;
             healed.into_iter().for_each(|fault| stage.fault(format!("when all is well: {fault}")));
         }
-        for (what, task) in [("the event", happening), ("the order", given)] {
+        for (what, task) in [("the event", happening), ("the order", given), ("what is beside them", beside)] {
             if tokio::time::timeout(LONG, task).await.is_err() {
                 stage.fault(format!("{what} is not over when everything is well"));
             }

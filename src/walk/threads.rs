@@ -49,21 +49,33 @@ fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicB
 
 async fn walk(shape: Shape, event: Event, call: Call, dice: &mut Rng) -> Vec<String> {
     let stage = Stage::default();
-    let tree = Arc::new(shape.plant(&stage, event).await);
+    // It takes its time to begin again.
+    let is_again = AtomicBool::new(false);
+    let init = move || {
+        if is_again.swap(true, Ordering::AcqRel) {
+            std::thread::sleep(Duration::from_millis(4));
+        }
+        Ok(())
+    };
+    let tree = Arc::new(shape.plant_with(&stage, event, init).await);
     let is_done = Arc::new(AtomicBool::new(false));
     let looking = std::thread::spawn({
         let (directory, stage, is_done) = (tree.directory(), stage.clone(), is_done.clone());
         move || look_up(&directory, shape, &stage, &is_done)
     });
     let (first, second) = (dice.u32(0..200), dice.u32(0..200));
+    let late = dice.bool().then(|| Duration::from_micros(dice.u64(0..5000)));
     let (one, two) = ((tree.clone(), stage.clone()), (tree.clone(), stage.clone()));
     let happening = tokio::spawn(async move {
         spin(first).await;
         event.happen(&one.0, shape, &one.1).await;
     });
     let given = tokio::spawn(async move {
-        spin(second).await;
-        call.give(&two.0, shape, event, &two.1).await;
+        match late {
+            Some(late) => tokio::time::sleep(late).await,
+            None => spin(second).await,
+        }
+        call.give(&two.0, shape, event, &two.1, true).await;
     });
     for (what, task) in [("the event", happening), ("the order", given)] {
         if tokio::time::timeout(LIMIT, task).await.is_err() {

@@ -68,18 +68,28 @@ impl Shape {
     }
 
     pub(super) async fn plant(self, stage: &Stage, event: Event) -> Tree {
+        self.plant_with(stage, event, || Ok(())).await
+    }
+
+    /// `init` is called at each start of the supervisor.
+    pub(super) async fn plant_with(
+        self,
+        stage: &Stage,
+        event: Event,
+        init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
+    ) -> Tree {
         let mid = Supervisor::one_for_one("mid").budget(Intensity::unlimited());
         let mid = match self {
-            Self::Dynamic => mid.child(DynamicSupervisor::new("sup").budget(budget(event))),
+            Self::Dynamic => mid.child(DynamicSupervisor::new("sup").budget(budget(event)).init(init)),
             Self::Partitioned => {
                 let stage = stage.clone();
                 let make = move |index: usize| match index {
                     1 => named(&stage, "p", event),
                     _ => actor(&stage, "p"),
                 };
-                mid.child(Partitioned::new("sup", 3, make).budget(budget(event)))
+                mid.child(Partitioned::new("sup", 3, make).budget(budget(event)).init(init))
             }
-            _ => mid.child(self.described(stage, event)),
+            _ => mid.child(self.described(stage, event).init(init)),
         };
         let app = Supervisor::one_for_one("app").budget(Intensity::unlimited()).seed(1);
         let tree = app.child(actor(stage, "dep")).child(mid).start().await.expect("it boots");

@@ -215,7 +215,10 @@ fn after_every_pair_of_call_and_event_all_views_agree_and_nothing_is_left() {
             println!("{}", pair.name());
         }
         walked += 1;
-        found.extend(pair.walk().into_iter().map(|fault| format!("{}: {fault}", pair.name())));
+        for fault in pair.walk() {
+            println!("{}: {fault}", pair.name());
+            found.push(format!("{}: {fault}", pair.name()));
+        }
     }
     println!("{walked} pairs, {} faults", found.len());
     assert!(found.is_empty(), "{} faults in {walked} pairs:\n{}", found.len(), found[..found.len().min(60)].join("\n"));

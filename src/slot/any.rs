@@ -215,7 +215,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         {
             let mut back = lock(&self.back);
             back.bar = None;
-            if matches!(back.state, State::Down | State::Gone) {
+            // A life of its supervisor begins, which knows nothing of the one before.
+            if matches!(back.state, State::Down | State::Parked { .. } | State::Gone) {
                 back.state = State::Restarting;
             }
         }

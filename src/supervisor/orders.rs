@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
+use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, Prospect, SpecError, Standing, Why};
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
@@ -72,17 +72,24 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        planned.list(&self.world);
+        // An order that starts it opens its mailbox; one that describes it leaves it as it is.
+        let is_started = self.machine.standing(child) != Some(Standing::Down);
+        let is_known = self.children.contains_key(&child);
+        if is_started && !is_known {
+            planned.list(&self.world)
+        } else {
+            planned.list_closed(&self.world)
+        }
         let (_, own) = self.configured(&planned);
         match self.children.entry(child) {
             Occupied(mut known) => known.get_mut().replan(&planned, own),
             Vacant(new) => {
                 new.insert(Entry::new(&planned, true, own));
-                // It is added, and only an order starts it: it takes no messages until then.
-                if self.machine.standing(child) == Some(Standing::Down) {
-                    self.world.directory.close(&planned.path, State::Down);
-                }
             }
+        }
+        let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
+        if is_at_rest {
+            self.world.directory.close(&planned.path, State::Down);
         }
         self.heed_stop_order_anew();
         self.prepare(child);

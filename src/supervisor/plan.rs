@@ -162,9 +162,14 @@ impl Plan {
         // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
         world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
-        for child in &self.children {
-            child.list(world);
-        }
+        self.children.iter().for_each(|child| child.list(world));
+    }
+
+    /// Lists the supervisor and everything below it as they are: none of it is started yet.
+    fn list_closed(&self, world: &Arc<World>) {
+        self.slot.set_world(world);
+        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        self.children.iter().for_each(|child| child.list_closed(world));
     }
 }
 
@@ -321,6 +326,19 @@ impl Planned {
                 world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
+        }
+    }
+
+    /// Lists the child and everything below it as they are: it is another description of a child that is there, or nobody has
+    /// ordered a start.
+    pub(crate) fn list_closed(&self, world: &Arc<World>) {
+        self.slot.set_listed();
+        match &self.make {
+            Make::Life(_) => {
+                self.slot().set_world(world);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+            }
+            Make::Supervisor(recipe) => recipe.plan().list_closed(world),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow_supervisors::Shutdown;
+use regrow_supervisors::{Restart, Shutdown};
 
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
@@ -24,9 +24,27 @@ pub(super) enum Start {
     Slow,
 }
 
+/// How the child that everything is about is described, besides what the event needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Variety {
+    pub(super) restart: Restart,
+    pub(super) is_actor: bool,
+    /// One start at a time.
+    pub(super) has_gate: bool,
+    pub(super) drains: bool,
+}
+
+impl Variety {
+    /// The first seed has what is usual.
+    pub(super) fn of(seed: u64) -> Self {
+        let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][(seed % 3) as usize];
+        Self { restart, is_actor: seed % 2 == 1, has_gate: seed % 4 == 3, drains: seed % 5 == 2 }
+    }
+}
+
 /// What the actors of one tree share.
 #[derive(Clone, Default)]
-pub(super) struct Stage(Arc<Mutex<State>>);
+pub(super) struct Stage(Arc<Mutex<State>>, pub(super) Variety);
 
 #[derive(Default)]
 struct State {
@@ -37,6 +55,10 @@ struct State {
 }
 
 impl Stage {
+    pub(super) fn new(variety: Variety) -> Self {
+        Self(Arc::default(), variety)
+    }
+
     /// The starts of this path go so from now on; the last for ever.
     pub(super) fn plan(&self, path: &str, starts: &[Start]) {
         lock(&self.0).plans.insert(path.into(), starts.to_vec());

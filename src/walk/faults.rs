@@ -157,3 +157,53 @@ async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     assert!(restarting.await.unwrap().is_err());
     tree.shutdown().await;
 }
+
+// Found by the walk: to describe a child that rests anew opened its mailbox, and nobody was about to start it.
+#[tokio::test(start_paused = true)]
+async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
+    let journal = Journal::new();
+    let described = || {
+        let sub = Supervisor::one_for_one("sub").child(journal.probe("x"));
+        Supervisor::one_for_one("app").child(journal.probe("a")).child(sub)
+    };
+    let tree = described().start().await.unwrap();
+    let app = tree.supervisor("app").unwrap();
+    for name in ["a", "sub"] {
+        app.terminate_child(name).await.unwrap();
+    }
+    app.reconfigure(described()).await.unwrap();
+    for path in ["app/a", "app/sub/x"] {
+        let handle = tree.lookup::<ProbeMsg>(path).unwrap();
+        assert_eq!(handle.status().state, State::Down, "{path}");
+        assert!(handle.cast(ProbeMsg::Note(1)).is_err());
+    }
+    for name in ["a", "sub"] {
+        app.restart_child(name).await.unwrap();
+    }
+    tree.lookup::<ProbeMsg>("app/sub/x").unwrap().cast(ProbeMsg::Note(1)).unwrap();
+    tree.shutdown().await;
+}
+
+// Found by the walk: its supervisor began anew and had it wait, and to its handles it was parked since the life before.
+#[tokio::test(start_paused = true)]
+async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew() {
+    let journal = Journal::new();
+    let db = journal.probe("db").policy(Policy::default().readiness(crate::Readiness::WhenSaid));
+    let parks = Policy::default().budget(Intensity::new(0, Duration::from_secs(1)));
+    let parks = parks.on_give_up(crate::GiveUp::park(Duration::from_secs(60))).depends_on(["/app/db"]);
+    let sub = Supervisor::one_for_one("sub").child(journal.probe("web").policy(parks));
+    let app = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(db).child(sub);
+    let tree = app.start().await.unwrap();
+    let (db, web) = ["app/db", "app/sub/web"].map(|path| tree.lookup::<ProbeMsg>(path).unwrap()).into();
+    db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
+    until(web.watch(), |status| status.state == State::Up).await;
+    web.cast(ProbeMsg::Panic("boom")).unwrap();
+    until(web.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    db.kill().unwrap();
+    until(db.watch(), |status| status.generation == 2).await;
+    tree.kill("app/sub").unwrap();
+    until(tree.directory().watch("app/sub").unwrap(), |status| status.generation == 2).await;
+    let standing = tree.supervisor("app/sub").unwrap().which_children().await.unwrap()[0].standing;
+    assert_eq!((standing, web.status().state), (Standing::Waiting, State::Restarting));
+    tree.shutdown().await;
+}

@@ -3,7 +3,7 @@
 //! is healed, and they agree again; then it is shut down, and nothing is left.
 //!
 //! `cargo test --lib walk::` takes each pair once. `REGROW_SEEDS=500` takes each with so many seeds;
-//! `REGROW_WALK=Partitioned/SupervisorIsKilled/Shrink/3` takes one.
+//! `REGROW_WALK=Partitioned/SupervisorIsKilled/Shrink/3` takes one, and `REGROW_WALK_TELL=1` tells what happens in it.
 
 mod actors;
 mod calls;
@@ -20,7 +20,7 @@ use fastrand::Rng;
 
 use crate::slot::status::State;
 use crate::{Tree, turns};
-use actors::{Msg, SEC, Stage};
+use actors::{Msg, SEC, Stage, Variety};
 use calls::{CALLS, Call};
 use events::{EVENTS, Event};
 use trees::{SHAPES, Shape, handle};
@@ -47,7 +47,7 @@ impl Pair {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         turns::seed(Some(self.seed.wrapping_mul(0x9E37_79B9).wrapping_add(self.event as u64 * 64 + self.call as u64)));
-        let stage = Stage::default();
+        let stage = Stage::new(Variety::of(self.seed));
         let ended = runtime.block_on(async { tokio::time::timeout(20 * LONG, self.history(&stage)).await });
         if ended.is_err() {
             stage.fault("it never ends".into());
@@ -69,6 +69,19 @@ impl Pair {
             (calls[dice.usize(0..calls.len())], EVENTS[dice.usize(0..EVENTS.len())])
         });
         let (third, fourth) = (moment(&mut dice), moment(&mut dice));
+        if std::env::var_os("REGROW_WALK_TELL").is_some() {
+            println!("beside: {more:?}; {first:?} {second:?} {third:?} {fourth:?}");
+            let mut events = tree.events();
+            tokio::spawn(async move {
+                while let Some(event) = events.next().await {
+                    println!(
+                        "{:?} {}",
+                        tokio::time::Instant::now(),
+                        event.map_or_else(|_| "...".into(), |event| event.to_string())
+                    );
+                }
+            });
+        }
         let happening = tokio::spawn({
             let (tree, stage) = (tree.clone(), stage.clone());
             async move {
@@ -211,9 +224,6 @@ fn after_every_pair_of_call_and_event_all_views_agree_and_nothing_is_left() {
     let seeds = std::env::var("REGROW_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1);
     let (mut walked, mut found) = (0, Vec::new());
     for pair in pairs(0..seeds).filter(|pair| only.as_ref().is_none_or(|only| pair.name().starts_with(only.as_str()))) {
-        if std::env::var_os("REGROW_WALK_TELL").is_some() {
-            println!("{}", pair.name());
-        }
         walked += 1;
         for fault in pair.walk() {
             println!("{}: {fault}", pair.name());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::slot::status::State;
-use crate::walk::actors::{Msg, Stage};
+use crate::walk::actors::{Msg, Stage, Variety};
 use crate::walk::calls::{CALLS, Call};
 use crate::walk::events::Event;
 use crate::walk::trees::{SHAPES, SUP, Shape};
@@ -48,7 +48,7 @@ fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicB
 }
 
 async fn walk(shape: Shape, event: Event, call: Call, dice: &mut Rng) -> Vec<String> {
-    let stage = Stage::default();
+    let stage = Stage::new(Variety::of(dice.u64(0..12)));
     // It takes its time to begin again.
     let is_again = AtomicBool::new(false);
     let init = move || {

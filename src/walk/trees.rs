@@ -2,7 +2,7 @@
 
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Policy, Strategy};
 
-use crate::walk::actors::{Msg, SEC, Stage, actor};
+use crate::walk::actors::{Msg, SEC, Stage, Variety, actor};
 use crate::walk::events::Event;
 use crate::{DynamicSupervisor, Handle, Partitioned, ServiceChild, Supervisor, Tree};
 
@@ -60,6 +60,7 @@ impl Shape {
         let sup = match self {
             Self::Nested => {
                 let inner = Supervisor::one_for_one("b").budget(Intensity::new(0, SEC)).policy(policy(event));
+                let inner = inner.restart(stage.1.restart);
                 sup.child(inner.child(actor(stage, "x")))
             }
             _ => sup.child(middle),
@@ -79,6 +80,7 @@ impl Shape {
         init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
     ) -> Tree {
         let mid = Supervisor::one_for_one("mid").budget(Intensity::unlimited());
+        let mid = if stage.1.has_gate { mid.max_starting(1) } else { mid };
         let mid = match self {
             Self::Dynamic => mid.child(DynamicSupervisor::new("sup").budget(budget(event)).init(init)),
             Self::Partitioned => {
@@ -109,7 +111,10 @@ fn budget(event: Event) -> Intensity {
 
 /// A child with the policy that the event needs.
 pub(super) fn named(stage: &Stage, name: &str, event: Event) -> ServiceChild<Msg> {
-    actor(stage, name).policy(policy(event))
+    let Variety { restart, is_actor, has_gate: _, drains } = stage.1;
+    let child = actor(stage, name).policy(policy(event)).restart(restart);
+    let child = if is_actor { child.as_actor() } else { child };
+    if drains { child.drain() } else { child }
 }
 
 fn policy(event: Event) -> Policy {

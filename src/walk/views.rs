@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use regrow_supervisors::Standing;
+use regrow_supervisors::{Restart, Standing};
 
-use crate::Tree;
 use crate::directory::{Facet, Kind};
 use crate::slot::status::State;
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
+use crate::{ChildInfo, Tree};
 
 /// Compares all views, and tells where they differ.
 pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
@@ -33,7 +33,7 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
             faults.push(format!("`{path}` lives, and is not listed"));
         }
     }
-    ring_agrees(tree, &mut faults).await;
+    ring_agrees(tree, stage, &mut faults).await;
     faults
 }
 
@@ -105,18 +105,23 @@ fn goes_with(standing: Standing, state: State) -> bool {
 }
 
 /// Each partition that keys are mapped to is a child, and the other way round.
-async fn ring_agrees(tree: &Tree, faults: &mut Vec<String>) {
+async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     let Some(listed) = tree.world.directory.get(SUP) else { return };
     let Facet::Ring(_) = &listed.facet else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
-    let names: BTreeSet<_> = children.iter().map(|child| child.name.to_string()).collect();
+    // A new one is given keys when it is up.
+    let is_coming = |child: &ChildInfo| child.generation == 0;
+    let names: BTreeSet<_> =
+        children.iter().filter(|child| !is_coming(child)).map(|child| child.name.to_string()).collect();
     let wanted: BTreeSet<_> = (0..partitions.len()).map(|index| index.to_string()).collect();
-    if names != wanted {
+    // One that is temporary is forgotten when it ends, and its keys are refused.
+    let may_end = stage.1.restart == Restart::Temporary;
+    if names != wanted && !(may_end && names.is_subset(&wanted)) {
         faults.push(format!("keys are mapped to {wanted:?}, and there are {names:?}"));
     }
     for handle in partitions.handles() {
-        if handle.status().state == State::Gone {
+        if handle.status().state == State::Gone && !may_end {
             faults.push(format!("keys are mapped to `{}`, which is gone", handle.path()));
         }
     }

@@ -75,10 +75,14 @@ impl Driver {
         // An order that starts it opens its mailbox; one that describes it leaves it as it is.
         let is_started = self.machine.standing(child) != Some(Standing::Down);
         let is_known = self.children.contains_key(&child);
-        if is_started && !is_known {
-            planned.list(&self.world)
-        } else {
-            planned.list_closed(&self.world)
+        match &planned.make {
+            // Its next life lists what is below it then.
+            Make::Supervisor(recipe) if is_known => {
+                planned.keep_slots();
+                recipe.replace();
+            }
+            Make::Supervisor(_) | Make::Life(_) if is_started && !is_known => planned.list(&self.world),
+            Make::Supervisor(_) | Make::Life(_) => planned.list_closed(&self.world),
         }
         let (_, own) = self.configured(&planned);
         match self.children.entry(child) {

@@ -329,6 +329,14 @@ impl Planned {
         }
     }
 
+    /// It describes a supervisor anew: the slots of supervisors there are those that are listed, and not this plan's to close.
+    pub(crate) fn keep_slots(&self) {
+        if let Make::Supervisor(recipe) = &self.make {
+            self.slot.set_listed();
+            recipe.plan().children.iter().for_each(Self::keep_slots);
+        }
+    }
+
     /// Lists the child and everything below it as they are: it is another description of a child that is there, or nobody has
     /// ordered a start.
     pub(crate) fn list_closed(&self, world: &Arc<World>) {

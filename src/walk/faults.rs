@@ -207,3 +207,25 @@ async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew()
     assert_eq!((standing, web.status().state), (Standing::Waiting, State::Restarting));
     tree.shutdown().await;
 }
+
+// Found by reading: the directory had the new children before there was a life that knew them, and the old ones for ever.
+#[tokio::test(start_paused = true)]
+async fn what_is_below_a_supervisor_that_is_described_anew_is_listed_when_it_begins_anew() {
+    let journal = Journal::new();
+    let described = |below: &str| {
+        let sub = Supervisor::one_for_one("sub").child(journal.probe(below));
+        Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub)
+    };
+    let tree = described("x").start().await.unwrap();
+    let listed = || {
+        let entries = tree.directory().entries();
+        entries.iter().filter_map(|entry| entry.path.strip_prefix("app/sub/")).collect::<Vec<_>>().join(" ")
+    };
+    let x = tree.lookup::<ProbeMsg>("app/sub/x").unwrap();
+    tree.supervisor("app").unwrap().reconfigure(described("y")).await.unwrap();
+    assert_eq!((listed(), x.status().state), ("x".into(), State::Up));
+    tree.kill("app/sub").unwrap();
+    until(tree.directory().watch("app/sub").unwrap(), |status| status.generation == 2).await;
+    assert_eq!((listed(), x.status().state), ("y".into(), State::Gone));
+    tree.shutdown().await;
+}

@@ -72,17 +72,15 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        // An order that starts it opens its mailbox; one that describes it leaves it as it is.
-        let is_started = self.machine.standing(child) != Some(Standing::Down);
-        let is_known = self.children.contains_key(&child);
-        match &planned.make {
+        match (self.children.contains_key(&child), &planned.make) {
+            (false, _) => planned.list(&self.world),
+            // Another description leaves its mailbox as it is.
+            (true, Make::Life(_)) => planned.list_closed(&self.world),
             // Its next life lists what is below it then.
-            Make::Supervisor(recipe) if is_known => {
+            (true, Make::Supervisor(recipe)) => {
                 planned.keep_slots();
                 recipe.replace();
             }
-            Make::Supervisor(_) | Make::Life(_) if is_started && !is_known => planned.list(&self.world),
-            Make::Supervisor(_) | Make::Life(_) => planned.list_closed(&self.world),
         }
         let (_, own) = self.configured(&planned);
         match self.children.entry(child) {

@@ -164,13 +164,6 @@ impl Plan {
         world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         self.children.iter().for_each(|child| child.list(world));
     }
-
-    /// Lists the supervisor and everything below it as they are: none of it is started yet.
-    fn list_closed(&self, world: &Arc<World>) {
-        self.slot.set_world(world);
-        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
-        self.children.iter().for_each(|child| child.list_closed(world));
-    }
 }
 
 /// A plan whose children are being planned.
@@ -337,17 +330,11 @@ impl Planned {
         }
     }
 
-    /// Lists the child and everything below it as they are: it is another description of a child that is there, or nobody has
-    /// ordered a start.
+    /// Lists a child that is there under another description, as it is.
     pub(crate) fn list_closed(&self, world: &Arc<World>) {
         self.slot.set_listed();
-        match &self.make {
-            Make::Life(_) => {
-                self.slot().set_world(world);
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
-            }
-            Make::Supervisor(recipe) => recipe.plan().list_closed(world),
-        }
+        self.slot().set_world(world);
+        world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

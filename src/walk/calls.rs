@@ -177,10 +177,11 @@ impl Call {
             Self::TreeReady => drop(tree.ready(SEC).await),
             Self::Grow => resized(tree, stage, 5).await,
             Self::Shrink => resized(tree, stage, 1).await,
-            Self::TerminateSupervisor => match mid {
-                Some(mid) => drop(mid.terminate_child("sup").await),
-                None => {}
-            },
+            Self::TerminateSupervisor => {
+                if let Some(mid) = mid {
+                    let _ = mid.terminate_child("sup").await;
+                }
+            }
             Self::TerminateAndRestartSupervisor => {
                 if let Some(mid) = mid {
                     let _ = mid.terminate_child("sup").await;

@@ -200,7 +200,7 @@ fn be_quiet() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some("walk") {
+            if info.payload().downcast_ref::<&str>() != Some(&"walk") {
                 before(info);
             }
         }));

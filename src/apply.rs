@@ -17,8 +17,9 @@ use crate::dependencies::Graph;
 use crate::directory::Kind;
 use crate::layer::{Configured, Group, Layer};
 use crate::policy::{log, phrases, words};
+use crate::supervisor::StartError;
 use crate::supervisor::adopting::{Configuration, Wanted};
-use crate::supervisor::lookout::resolved;
+use crate::supervisor::lookout::{path_of, resolved};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::world::World;
 
@@ -153,6 +154,15 @@ impl World {
             problems.extend(graph.add(&scope, &path, spec.dependencies(), exists).err().map(|error| error.to_string()));
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
+        if problems.is_empty() {
+            // Taken for in force at once, beside what orders have brought since the children were asked for: an order and this
+            // cannot close a circle together.
+            let edges = kinds.keys().map(|path| (path.clone(), graph.on(path))).collect();
+            if let Err(cycle) = self.in_force.take(edges) {
+                problems.push(StartError::DependencyCycle { cycle }.to_string());
+            }
+            self.in_force.keep_only(kinds.keys(), |path| self.directory.is_known(path));
+        }
         let mut listed: Vec<_> = kinds.iter().map(|(path, kind)| (&**path, *kind)).collect();
         listed.sort_unstable_by_key(|(path, _)| *path);
         let empty = self.empty_pools();
@@ -172,6 +182,13 @@ impl World {
         // One that came after the check, and for which this makes no sense, keeps what it has.
         let mut wanted = layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
         wanted.spec = resolved(self, scope, wanted.spec);
+        let needs = wanted.spec.dependencies().iter().map(|on| path_of(scope, &on.name)).collect();
+        // One that came after the check, and with which a circle would be closed.
+        if wanted.spec.dependencies() != now.spec.dependencies()
+            && self.in_force.take(vec![(path.clone(), needs)]).is_err()
+        {
+            return None;
+        }
         if now.group.is_some() {
             // As a child it is its parent's.
             wanted = Configured { group: wanted.group, ..now.clone() };

@@ -73,6 +73,12 @@ impl Graph {
         self.cycle(self.0.keys()).map_or(Ok(()), |cycle| Err(StartError::DependencyCycle { cycle }))
     }
 
+    /// What this one depends on.
+    #[cfg(feature = "policy")]
+    pub(crate) fn on(&self, path: &str) -> Vec<Arc<str>> {
+        self.0.get(path).cloned().unwrap_or_default()
+    }
+
     /// The edges, to be taken for in force.
     pub(crate) fn into_edges(self) -> impl Iterator<Item = Edges> {
         self.0.into_iter()
@@ -138,6 +144,14 @@ impl InForce {
                 before.into_iter().rev().for_each(|edges| drop(graph.put(edges)));
                 Err(cycle)
             }
+        }
+    }
+
+    /// Forgets those of these paths that are not known any more: they went while they were looked at.
+    #[cfg(feature = "policy")]
+    pub(crate) fn keep_only<'a>(&self, paths: impl Iterator<Item = &'a Arc<str>>, is_known: impl Fn(&str) -> bool) {
+        for path in paths.filter(|path| !is_known(path)) {
+            lock(&self.0).0.remove(path);
         }
     }
 

@@ -138,7 +138,7 @@ impl Directory {
     }
 
     /// Tells those that look at the path to look again.
-    pub(crate) fn ring(&self, path: &str) {
+    fn ring(&self, path: &str) {
         if let Some(awaiting) = lock(&self.awaited).paths.get(path) {
             awaiting.arrival.notify_waiters();
         }
@@ -225,9 +225,13 @@ impl Directory {
         self.read().contains_key(path) || self.completion(path).is_some()
     }
 
-    pub(crate) fn remove(&self, path: &str) {
+    /// Takes this slot out, unless the path means another one by now.
+    pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         let gone = {
             let mut paths = self.write();
+            if !paths.get(path).is_some_and(|listed| Arc::ptr_eq(&listed.slot, slot)) {
+                return;
+            }
             let gone = paths.remove(path);
             thrift::give_back(&mut paths);
             gone
@@ -267,10 +271,11 @@ impl Directory {
             Some(_) | None => self.under(path),
         };
         for (path, listed) in listed {
-            listed.slot.close(state);
+            // Before it is seen to be gone, so that a look-up never finds what is.
             if state == State::Gone {
-                self.remove(&path);
+                self.remove(&path, &listed.slot);
             }
+            listed.slot.close(state);
         }
     }
 

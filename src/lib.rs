@@ -185,6 +185,7 @@
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs`, `tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
+//! | `walk/`, `turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
 
 // An operator on a time panics when it overflows: `time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -244,9 +245,13 @@ mod time;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod tree;
+#[cfg(test)]
+mod turns;
 mod unavailable;
 #[cfg(feature = "signal")]
 mod until_signal;
+#[cfg(all(test, feature = "chaos", feature = "policy", feature = "trace"))]
+mod walk;
 mod watchdog;
 mod why;
 mod world;

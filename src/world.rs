@@ -134,16 +134,28 @@ impl World {
         later(self.epoch, at)
     }
 
-    /// What has this path is gone, and all below it. The one place that knows what is remembered of a path: whatever takes
-    /// a path out of the directory does it through this.
+    /// What has this path is gone, and all below it. This and [`Self::forget_slot`] are the places that know what is remembered
+    /// of a path: whatever takes a path out of the directory does it through them.
     pub(crate) fn forget(&self, path: &str) {
+        self.forget_said(path);
+        self.directory.close(path, State::Gone);
+        // Last: what is closed may leave letters behind, which the log tells.
+        self.log.forget(path);
+    }
+
+    /// The same for one slot that has had this path: another may have it by now.
+    pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
+        self.forget_said(path);
+        self.directory.remove(path, slot);
+        slot.close(State::Gone);
+        self.log.forget(path);
+    }
+
+    fn forget_said(&self, path: &str) {
         self.in_force.forget(path);
         self.required.forget(path);
         self.stop_order.forget(path);
         self.directory.forget_below(path);
-        self.directory.close(path, State::Gone);
-        // Last: what is closed may leave letters behind, which the log tells.
-        self.log.forget(path);
     }
 
     /// When this is, as the machines count it.

@@ -12,10 +12,10 @@ use common::{Inert, MS, probe, soon, up};
 use pools::{app, hang, paths, pool};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::testing::{Journal, ProbeMsg, until};
+use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{
-    Child, Context, DynamicSupervisor, Exit, Intensity, LookupError, ManageError, Outcome, Restart, Standing, State,
-    Supervisor,
+    Child, Context, DynamicSupervisor, EventKind, Exit, Intensity, LookupError, ManageError, Outcome, Restart,
+    Standing, State, Supervisor,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -262,5 +262,25 @@ async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
         new.start_child(number).await.unwrap();
     }
     assert!(matches!(new.start_child(4).await, Err(ManageError::MaxChildren { .. })));
+    tree.shutdown().await;
+}
+
+// Found by looking up, on several threads, what a status or an event had just said to be gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_seen_to_be_gone_is_not_found() {
+    let (tree, pool) = app(pool().budget(Intensity::unlimited())).await;
+    let journal = Journal::new();
+    for _ in 0..100 {
+        for by_event in [false, true] {
+            pool.start_child(journal.probe("a").restart(Restart::Temporary)).await.unwrap();
+            let (a, mut events) = (probe(&tree, "app/pool/a"), tree.events());
+            a.kill().unwrap();
+            match by_event {
+                true => drop(until_event(&mut events, |event| matches!(event.kind, EventKind::Gone)).await),
+                false => drop(until(a.watch(), |status| status.state == State::Gone).await),
+            }
+            assert!(matches!(tree.lookup::<ProbeMsg>("app/pool/a"), Err(LookupError::NotFound { .. })));
+        }
+    }
     tree.shutdown().await;
 }

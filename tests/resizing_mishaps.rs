@@ -7,9 +7,10 @@ mod partitions;
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::Poll;
 
-use common::{in_hand, soon, up};
+use common::{Gate, in_hand, soon, up};
 use partitions::{app, cache, cache_of, is_gone, names};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{Child, Context, ManageError, Partitions, Restart, State, ignore};
@@ -86,6 +87,34 @@ async fn a_resize_that_a_restart_interrupts_leaves_no_dead_partition() {
     assert!(matches!(result, Ok(()) | Err(ManageError::NotRunning { .. })), "{result:?}");
     assert_eq!(names(&tree).len(), cache.len(), "as many as it says");
     assert!(!cache.handles().iter().any(is_gone));
+    tree.shutdown().await;
+}
+
+// Found by a loop of kills and resizes: the partition had left the ring before the order was refused, and came back without keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resize_while_the_supervisor_comes_back_leaves_no_partition_without_keys() {
+    let (gate, starts) = (Gate::default(), AtomicU32::new(0));
+    let _opener = gate.opener();
+    let init = {
+        let gate = gate.clone();
+        move || {
+            if starts.fetch_add(1, SeqCst) > 0 {
+                gate.pass();
+            }
+            Ok(())
+        }
+    };
+    let (tree, cache) = app(cache(&Journal::new(), 3).init(init)).await;
+    tree.kill("app/cache").unwrap();
+    gate.reached().await;
+    let refused = cache.resize(1).await;
+    assert!(matches!(refused, Err(ManageError::NotRunning { .. })), "{refused:?}");
+    gate.open();
+    up(&tree, "app/cache", 2).await;
+    assert_eq!((cache.len(), names(&tree).len()), (3, 3));
+    cache.resize(5).await.unwrap();
+    cache.resize(1).await.unwrap();
+    assert_eq!((cache.len(), names(&tree).len()), (1, 1));
     tree.shutdown().await;
 }
 

@@ -61,7 +61,7 @@ pub(crate) trait AnySlot: Send + Sync {
     fn rose(&self) -> Option<Outage>;
     /// The tree runs again what it had put away.
     fn reopen(&self);
-    /// It rested, and is to be started as soon as what it depends on is there: it takes messages again.
+    /// It rested or was parked, and is to be started as soon as it can be: it takes messages again.
     fn wait(&self);
     /// The last life ended as it should.
     fn complete(&self, completion: Completion);
@@ -221,7 +221,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         {
             let mut back = lock(&self.back);
             back.bar = None;
-            if matches!(back.state, State::Down | State::Gone) {
+            // A life of its supervisor begins, which knows nothing of the one before.
+            if matches!(back.state, State::Down | State::Parked { .. } | State::Gone) {
                 back.state = State::Restarting;
             }
         }
@@ -232,7 +233,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         {
             let mut back = lock(&self.back);
             back.bar = None;
-            if back.state == State::Down {
+            if matches!(back.state, State::Down | State::Parked { .. }) {
                 back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
             }
         }

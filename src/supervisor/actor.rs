@@ -28,6 +28,8 @@ impl Actor for SupervisorActor {
 
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
+            #[cfg(test)]
+            crate::turns::delay().await;
             let driven = caught(pin!(driver.drive(&myself))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);

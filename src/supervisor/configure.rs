@@ -11,6 +11,7 @@ use tracing::Level;
 
 use crate::layer::{Coded, Defaults, Group};
 use crate::log::{line, one_line};
+use crate::supervisor::StartError;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Own;
 use crate::supervisor::lookout::resolved;
@@ -39,12 +40,32 @@ pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
 impl Driver {
     /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
     pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Own) {
+        self.configured_if(planned, |_| true)
+    }
+
+    /// The same for a child that the supervisor begins with. The layer was put there while it did not run: dependencies that
+    /// close a circle now are not taken from it.
+    pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Own) {
+        self.configured_if(planned, |spec| {
+            let needs = self.needs(&resolved(&self.world, &self.plan.path, spec.clone()));
+            match self.world.in_force.take(vec![(planned.path.clone(), needs)]) {
+                Ok(()) => true,
+                Err(cycle) => {
+                    let (path, error) = (&planned.path, StartError::DependencyCycle { cycle });
+                    line!(ERROR, { path = %path, error = %one_line(&error) }, "the policy file makes no sense here: what the code says stands");
+                    false
+                }
+            }
+        })
+    }
+
+    fn configured_if(&self, planned: &Planned, makes_sense: impl Fn(&ChildSpec) -> bool) -> (ChildSpec, Own) {
         let coded = planned.coded(self.defaults(planned.is_supervisor()));
         let whole = coded.whole();
         let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));
         let checked = layered.filter(|layered| *layered != whole).and_then(|layered| {
             match self.plan.shape.check([&layered.spec]) {
-                Ok(()) => Some(layered),
+                Ok(()) => makes_sense(&layered.spec).then_some(layered),
                 Err(error) => {
                     let path = &planned.path;
                     // Many children of a dynamic supervisor may come under the same mistake.

@@ -110,7 +110,8 @@ impl Driver {
             #[cfg(feature = "chaos")]
             oath: Oath::default(),
         };
-        let (specs, own): (Vec<_>, Vec<_>) = plan.children.iter().map(|planned| driver.configured(planned)).unzip();
+        let (specs, own): (Vec<_>, Vec<_>) =
+            plan.children.iter().map(|planned| driver.configured_to_start(planned)).unzip();
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
@@ -137,10 +138,11 @@ impl Driver {
             None => self.usual_counts(entry.kind),
         };
         self.world.required.set(&entry.path, counts);
+        // Also where it depends on nothing any more.
+        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
         if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }
-        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
         for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
             // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
             let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));
@@ -424,12 +426,6 @@ impl Driver {
         until.saturating_sub(self.now)
     }
 
-    fn tell(&self, child: ChildKey, kind: EventKind) {
-        if let Some(entry) = self.children.get(&child) {
-            self.world.tell(&entry.path, || entry.generation(), kind);
-        }
-    }
-
     async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
         // The log tells an end that was ordered from one that was not.
         if let Action::Kill(attempt) = &action
@@ -488,13 +484,15 @@ impl Driver {
                 None => {}
             },
             Action::Forget(child) => {
-                self.tell(child, EventKind::Gone);
                 self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
                     }
                     self.world.forget(&entry.path);
+                    // Last: a subscriber that looks it up does not find it.
+                    self.world.tell(&entry.path, || entry.generation(), EventKind::Gone);
+                    self.world.log.forget(&entry.path);
                 }
                 self.heed_stop_order_anew();
                 thrift::give_back(&mut self.children);

@@ -119,10 +119,19 @@ impl SupervisorHandle {
     /// that [`Failed`](ManageError::Failed), or a supervisor
     /// that is not running: nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
+        self.start_child_and(child, |_| ()).await
+    }
+
+    /// `then` runs in the supervisor, at the moment of the answer.
+    pub(crate) async fn start_child_and(
+        &self,
+        child: impl Into<Child>,
+        then: impl FnOnce(&Outcome) + Send + 'static,
+    ) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
         self.check_dependencies(&planned)?;
         let order = Order::StartChild(planned.spec.clone());
-        self.start(order, vec![planned]).await
+        self.start(order, vec![planned], then).await
     }
 
     /// What a new child depends on has to be there.
@@ -202,7 +211,7 @@ impl SupervisorHandle {
     /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
     /// [`Restarting`](ManageError::Restarting), [`Failed`](ManageError::Failed), or a supervisor that is not running.
     pub async fn restart_child(&self, name: &str) -> Result<Outcome, ManageError> {
-        self.start(Order::RestartChild(name.into()), Vec::new()).await
+        self.start(Order::RestartChild(name.into()), Vec::new(), |_| ()).await
     }
 
     /// Forgets a child that is down (OTP rule 63): its handles say `Gone`.
@@ -230,7 +239,15 @@ impl SupervisorHandle {
         &self,
         then: impl FnOnce(Vec<ChildInfo>) -> T + Send + 'static,
     ) -> Result<T, ManageError> {
-        self.order(Order::Read, Vec::new(), |driver, _| then(driver.survey())).await
+        self.read_in(|driver| then(driver.survey())).await
+    }
+
+    /// `then` runs in the supervisor, when the turn of the order has come.
+    pub(crate) async fn read_in<T: Send + 'static>(
+        &self,
+        then: impl FnOnce(&mut Driver) -> T + Send + 'static,
+    ) -> Result<T, ManageError> {
+        self.order(Order::Read, Vec::new(), |driver, _| then(driver)).await
     }
 
     /// How many children there are (OTP rule 67). Answered at once, also while a start hangs.
@@ -309,14 +326,23 @@ impl SupervisorHandle {
         self.push(Fact::Stop(exit))
     }
 
-    async fn start(&self, order: Order, planned: Vec<Planned>) -> Result<Outcome, ManageError> {
+    async fn start(
+        &self,
+        order: Order,
+        planned: Vec<Planned>,
+        then: impl FnOnce(&Outcome) + Send + 'static,
+    ) -> Result<Outcome, ManageError> {
         if planned.iter().any(|planned| planned.redeliveries > 0) {
             let (defaults, shared) = self.order(Order::Read, Vec::new(), |driver, _| driver.budget()).await?;
             planned.iter().try_for_each(|planned| planned.check_redelivery(&defaults, shared))?;
         }
-        self.order(order, planned, |driver, answer| match answer {
-            Answer::Started(attempt) => driver.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
-            Answer::Ignored | Answer::Done => Outcome::Ignored,
+        self.order(order, planned, |driver, answer| {
+            let outcome = match answer {
+                Answer::Started(attempt) => driver.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
+                Answer::Ignored | Answer::Done => Outcome::Ignored,
+            };
+            then(&outcome);
+            outcome
         })
         .await
     }

@@ -4,10 +4,13 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
+use regrow_supervisors::{
+    Action, Attempt, Call, ChildKey, ChildSpec, Order, OrderError, Prospect, SpecError, Standing, Why,
+};
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
+use crate::slot::status::State;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::path_of;
@@ -75,13 +78,26 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        planned.list(&self.world);
+        match (self.children.contains_key(&child), &planned.make) {
+            (false, _) => planned.list(&self.world),
+            // Another description leaves its mailbox as it is.
+            (true, Make::Life(_)) => planned.list_closed(&self.world),
+            // Its next life lists what is below it then.
+            (true, Make::Supervisor(recipe)) => {
+                planned.keep_slots();
+                recipe.replace();
+            }
+        }
         let (_, own) = self.configured(&planned);
         match self.children.entry(child) {
             Occupied(mut known) => known.get_mut().replan(&planned, own),
             Vacant(new) => {
                 new.insert(Entry::new(&planned, true, own));
             }
+        }
+        let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
+        if is_at_rest {
+            self.world.directory.close(&planned.path, State::Down);
         }
         self.heed_stop_order_anew();
         self.prepare(child);

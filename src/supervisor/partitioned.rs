@@ -4,6 +4,8 @@
 //! 1. While the number of partitions stays the same, so does the partition of a key; when it changes, only the keys move
 //!    that must (jump consistent hashing, Lamping and Veach 2014).
 //! 2. Keys are mapped to the partitions that the supervisor began with, and to later ones once they have been up.
+//! 3. The ring changes only in the supervisor's own task, while it runs. A life that begins is planned after the one
+//!    before it has ended, so that its children are exactly the partitions of the ring.
 
 use std::any::Any;
 use std::fmt;
@@ -16,9 +18,9 @@ use tokio::sync::Mutex;
 use crate::child::{Child, ServiceChild};
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
-use crate::slot::status::State::Gone;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
 use crate::tree::Tree;
@@ -311,15 +313,35 @@ impl<M: Send + 'static> Partitions<M> {
 
     async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {
         let _one_at_a_time = self.ring.resizing.lock().await;
+        self.clear_away().await?;
         for index in self.len()..partitions {
             self.add(index).await?;
         }
-        for index in (partitions..self.len()).rev() {
-            // Before it ends, so that nobody is sent there in vain. Should the supervisor end first, its next life begins
-            // without it.
-            let leaving = self.ring.write().handles.pop();
+        while self.len() > partitions {
+            // Before it ends, so that no key is mapped to it in vain. If the supervisor ends first, its next life begins
+            // without it (invariant 3).
+            let ring = self.ring.clone();
+            let leave = move |_: &mut Driver| {
+                let mut state = ring.write();
+                let leaving = state.handles.pop();
+                let index = state.handles.len();
+                drop(state);
+                drop(leaving);
+                index
+            };
+            let index = self.handle.read_in(leave).await?;
             self.remove(&index.to_string()).await?;
-            drop(leaving);
+        }
+        Ok(())
+    }
+
+    /// Ends partitions that no key is mapped to: a resize before this one was refused, or broken off, half way.
+    async fn clear_away(&self) -> Result<(), ManageError> {
+        let children = self.which_children().await?;
+        let len = self.len();
+        let is_left_over = |name: &str| name.parse::<usize>().is_ok_and(|index| index >= len);
+        for child in children.iter().rev().filter(|child| is_left_over(&child.name)) {
+            self.remove(&child.name).await?;
         }
         Ok(())
     }
@@ -328,15 +350,16 @@ impl<M: Send + 'static> Partitions<M> {
         let make = self.ring.read().make.clone();
         let (child, handle) = new_child(&make, index);
         let name = index.to_string();
-        if let Outcome::Ignored = self.handle.start_child(child).await? {
+        let ring = self.ring.clone();
+        let join = move |outcome: &Outcome| {
+            if let Outcome::Up(_) = outcome {
+                ring.write().handles.push(handle);
+            }
+        };
+        if let Outcome::Ignored = self.handle.start_child_and(child, join).await? {
             self.remove(&name).await?;
             return Err(ManageError::NotWanted { path: format!("{}/{name}", self.path()).into() });
         }
-        if handle.status().state == Gone {
-            // The supervisor has ended meanwhile, and its next life will not know this one.
-            return Err(ManageError::NotRunning { path: self.path().into() });
-        }
-        self.ring.write().handles.push(handle);
         Ok(())
     }
 

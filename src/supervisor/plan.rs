@@ -159,12 +159,11 @@ impl Plan {
 
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
     pub(crate) fn list(&self, world: &Arc<World>) {
-        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         self.slot.set_world(world);
+        // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
-        for child in &self.children {
-            child.list(world);
-        }
+        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        self.children.iter().for_each(|child| child.list(world));
     }
 }
 
@@ -323,14 +322,27 @@ impl Planned {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
                 self.slot().set_world(world);
                 self.slot().reopen();
-                // Once more: what was closed is open now.
-                world.directory.ring(&self.path);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }
+    }
+
+    /// It describes a supervisor anew: the slots of supervisors there are those that are listed, and not this plan's to close.
+    pub(crate) fn keep_slots(&self) {
+        if let Make::Supervisor(recipe) = &self.make {
+            self.slot.set_listed();
+            recipe.plan().children.iter().for_each(Self::keep_slots);
+        }
+    }
+
+    /// Lists a child that is there under another description, as it is.
+    pub(crate) fn list_closed(&self, world: &Arc<World>) {
+        self.slot.set_listed();
+        self.slot().set_world(world);
+        world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

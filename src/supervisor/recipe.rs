@@ -1,9 +1,11 @@
 //! How a nested supervisor gets its plan at each of its starts: the one it has, or one made anew.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::child::Recipe;
+use crate::directory::Listed;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
@@ -15,6 +17,8 @@ pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;
 pub(crate) struct SupervisorRecipe {
     state: Mutex<State>,
     build: Option<Build>,
+    /// It describes a child anew that was there.
+    replaces: AtomicBool,
 }
 
 enum State {
@@ -31,7 +35,12 @@ enum State {
 impl SupervisorRecipe {
     /// `build` describes it for every start but the first.
     pub(crate) fn new(first: Description, build: Option<Build>) -> Self {
-        Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build }
+        Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build, replaces: AtomicBool::new(false) }
+    }
+
+    /// It describes a child anew that is there, from its next start on.
+    pub(crate) fn replace(&self) {
+        self.replaces.store(true, Ordering::Relaxed);
     }
 
     /// To be used before it is planned.
@@ -63,34 +72,34 @@ impl SupervisorRecipe {
 
     /// The plan for one more start. Children of the plan before that are not in the new one are gone.
     pub(crate) fn next_plan(&self, world: &World) -> Result<Arc<Plan>, StartError> {
-        let (scope, before) = match &mut *lock(&self.state) {
-            State::Planned { scope, plan, is_used } => {
-                let is_first = !std::mem::replace(is_used, true);
-                if is_first || self.build.is_none() {
-                    return Ok(plan.clone());
-                }
-                (scope.clone(), plan.clone())
-            }
+        let (scope, before, is_first) = match &mut *lock(&self.state) {
+            State::Planned { scope, plan, is_used } => (scope.clone(), plan.clone(), !std::mem::replace(is_used, true)),
             State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
         };
-        let Some(build) = &self.build else { return Ok(before) };
+        if is_first && self.replaces.load(Ordering::Relaxed) {
+            forget_others(world, world.directory.under(&before.path), &before);
+        }
+        let Some(build) = self.build.as_ref().filter(|_| !is_first) else { return Ok(before) };
         let known: Known = world.directory.under(&before.path).into_iter().collect();
         let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
         plan.check_redelivery(world.rulebook.defaults())?;
-        let kept = plan.slots();
-        for (path, listed) in known {
-            // One that is below another has gone with it.
-            let is_listed = world.directory.get(&path).is_some_and(|now| Arc::ptr_eq(&now.slot, &listed.slot));
-            if is_listed && !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
-                world.forget(&path);
-            }
-        }
-        let mut described = HashSet::new();
-        plan.for_each(&mut |plan| described.extend(plan.children.iter().map(|child| child.path.clone())));
-        world.directory.describe_no_more(&plan.path, |job| described.contains(job));
+        forget_others(world, known, &plan);
         *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };
         Ok(plan)
     }
+}
+
+/// What an earlier plan had listed, and this one does not have, is gone.
+fn forget_others(world: &World, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
+    let kept = plan.slots();
+    for (path, listed) in known {
+        if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
+            world.forget_slot(&path, &listed.slot);
+        }
+    }
+    let mut described = HashSet::new();
+    plan.for_each(&mut |plan| described.extend(plan.children.iter().map(|child| child.path.clone())));
+    world.directory.describe_no_more(&plan.path, |job| described.contains(job));
 }
 
 /// One level after the other, however many: a description that is too deep to be planned is not too deep to be dropped.

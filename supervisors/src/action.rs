@@ -44,7 +44,8 @@ pub enum Action {
         /// When it is tried.
         until: Duration,
     },
-    /// The child rested, and now waits for services that it depends on: its mailbox takes messages again.
+    /// The child rested or was parked, and now waits for services that it depends on or for its next try: its mailbox takes
+    /// messages again.
     Wait(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),

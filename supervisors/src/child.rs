@@ -181,6 +181,8 @@ pub(crate) struct Child {
     pub(crate) is_at_rest: bool,
     /// Calls to it are refused below this supervisor, until its group is started.
     pub(crate) is_withdrawn: bool,
+    /// It was parked, and has not been up or opened since: its mailbox refuses what it is sent.
+    pub(crate) is_closed: bool,
     /// An order ended its last life, or its wait for one. Nothing is decided by it.
     pub(crate) was_terminated: bool,
     /// When something is due: the next rung of the ladder, the end of a delay, of a start that takes too long.
@@ -206,6 +208,7 @@ impl fmt::Debug for Child {
             track,
             is_at_rest,
             is_withdrawn,
+            is_closed,
             deadline,
             start_call,
             stop_calls,
@@ -216,7 +219,7 @@ impl fmt::Debug for Child {
         } = self;
         let track = track.as_ref().filter(|_| spec.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
-        let seen = (spec, state, track, is_at_rest, deadline, start_call, stop_calls, place);
+        let seen = (spec, state, track, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
         f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).field(is_withdrawn).finish()
     }
 }
@@ -225,13 +228,14 @@ impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
         let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
-        let (stop_calls, has_lived, completion, was_terminated) = (Vec::new(), false, None, false);
+        let (stop_calls, has_lived, completion, was_terminated, is_closed) = (Vec::new(), false, None, false, false);
         Self {
             spec,
             state,
             track,
             is_at_rest,
             is_withdrawn: false,
+            is_closed,
             was_terminated,
             deadline,
             start_call,

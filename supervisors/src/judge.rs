@@ -166,6 +166,7 @@ impl Nursery {
         self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.reports.push_back(Report::Parked { child: key, until, services: Vec::new() });
         self.actions.push_back(Action::Park { child: key, until });
+        self.shut(key);
         self.stir_about(key);
     }
 

@@ -139,6 +139,8 @@ impl Nursery {
     pub(crate) fn hold_quietly(&mut self, key: ChildKey, hold: Hold, held: Held) {
         let Some(child) = self.children.get_mut(key) else { return };
         child.state = State::Held(Held { hold, ..held });
+        // It does not rest any more: its mailbox is closed until it is opened.
+        child.is_closed |= std::mem::take(&mut child.is_at_rest);
         self.set_timer(key, hold.until());
         match hold {
             Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
@@ -176,6 +178,7 @@ impl Nursery {
     pub(crate) fn start_after(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if !delay.is_zero() {
             self.hold(key, Hold::Backoff { until: self.now.saturating_add(delay) }, held);
+            self.open(key);
         } else {
             self.start_if_able(key, held);
         }
@@ -185,6 +188,7 @@ impl Nursery {
     pub(crate) fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if delay.is_zero() {
             self.hold(key, Hold::Queued, held);
+            self.open(key);
         } else {
             self.start_after(key, delay, held);
         }
@@ -217,7 +221,7 @@ impl Nursery {
         live.stage = Stage::Up;
         self.slow -= usize::from(std::mem::take(&mut live.is_slow));
         if let Some(child) = self.children.get_mut(key) {
-            child.has_lived = true;
+            (child.has_lived, child.is_closed) = (true, false);
         }
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.answer(call, Ok(Answer::Started(attempt)));

@@ -112,9 +112,26 @@ impl Nursery {
     }
 
     fn wait(&mut self, key: ChildKey, held: Held) {
-        let rested = self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_at_rest));
         self.hold(key, Hold::Dependency, held);
-        if rested {
+        self.open(key);
+    }
+
+    /// It waits for what may come, and does not refuse messages any more.
+    fn wait_quietly(&mut self, key: ChildKey, held: Held) {
+        self.hold_quietly(key, Hold::Dependency, held);
+        self.open(key);
+    }
+
+    /// Its mailbox is closed.
+    pub(crate) fn shut(&mut self, key: ChildKey) {
+        if let Some(child) = self.children.get_mut(key) {
+            child.is_closed = true;
+        }
+    }
+
+    /// It is to be started later, and takes messages until then.
+    pub(crate) fn open(&mut self, key: ChildKey) {
+        if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_closed)) {
             self.actions.push_back(Action::Wait(key));
         }
     }
@@ -132,6 +149,7 @@ impl Nursery {
         let services = self.missing(key).filter(is_away).cloned().collect();
         self.reports.push_back(Report::Parked { child: key, until, services });
         self.actions.push_back(Action::Park { child: key, until });
+        self.shut(key);
         self.stir_about(key);
     }
 
@@ -179,7 +197,7 @@ impl Nursery {
     pub(crate) fn look_again(&mut self, key: ChildKey, held: Held) {
         match self.need(key) {
             Need::Met => self.wake(key),
-            Need::Waits => self.hold_quietly(key, Hold::Dependency, held),
+            Need::Waits => self.wait_quietly(key, held),
             Need::Parked(until) => self.block(key, until, held),
             Need::Gone(_) => {
                 let until = self.next_look(key);
@@ -257,7 +275,7 @@ impl Nursery {
         match (self.need(key), until) {
             (Need::Met, _) => self.wake(key),
             (Need::Waits, None) => {}
-            (Need::Waits, Some(_)) => self.hold_quietly(key, Hold::Dependency, held),
+            (Need::Waits, Some(_)) => self.wait_quietly(key, held),
             (Need::Parked(at), Some(until)) if at == until => {}
             (Need::Parked(at), _) => self.block(key, at, held),
             (Need::Gone(name), None) => self.be_without(key, &name, held),

@@ -116,6 +116,7 @@ impl Decide for Supervisor {
         let delayed = (until > self.nursery.now).then_some(key);
         if delayed.is_some() {
             self.nursery.hold(key, Hold::Backoff { until }, held);
+            self.nursery.open(key);
         }
         self.procession = Some(Procession::group(&self.nursery, members, delayed));
     }

@@ -130,7 +130,8 @@ fn what_depends_on_the_dead_is_parked_looks_again_and_comes_back_with_it() {
         assert_eq!(tree.why("web").lost, ["db".into()]);
         // It looks ever later, and nothing is charged for that.
         tree.after(30_000).expect(["park web until 90s"]).after(60_000).expect(["park web until 210s"]);
-        tree.restart("db").expect(["start db"]).stands("web", WAITING);
+        // Its mailbox takes messages again, as that of everything that waits does.
+        tree.restart("db").expect(["start db", "wait web"]).stands("web", WAITING);
         tree.started("db").ignore_actions().started("web").stands("web", UP);
         assert!(!tree.why("web").is_half_open, "it is not on probation");
     }
@@ -143,7 +144,8 @@ fn one_that_waits_when_its_dependency_goes_is_decided_about_then() {
     tree.stopped("db").ignore_actions().stands("web", PARKED);
     // The same for one that is deleted and comes again.
     tree.delete("db").expect(["forget db", "answer 2 done"]);
-    tree.start_child("db").expect(["adopt db", "start db"]).started("db").ignore_actions().started("web");
+    tree.start_child("db").expect(["adopt db", "start db", "wait web"]).started("db").ignore_actions();
+    tree.started("web");
 }
 
 #[test]
@@ -180,9 +182,10 @@ fn a_parked_dependency_is_waited_for_and_its_dependents_are_parked_as_long() {
         tree.fails("db").expect(["park db until 5s"]).fails("web").expect(["park web until 5s"]);
         tree.fails("far").expect(["park far until 5s"]);
         // The probe fails.
-        tree.after(5_000).expect(["start db"]).stands("web", WAITING).start_fails("db");
+        tree.after(5_000).expect(["wait far", "wait web", "start db"]).stands("web", WAITING).start_fails("db");
         tree.expect(["park db until 15s", "park web until 15s", "park far until 15s"]);
-        tree.after(10_000).starts(["db", "web", "far"]);
+        tree.after(10_000).expect(["wait far", "wait web", "start db"]);
+        tree.started("db").starts(["web"]).started("web").starts(["far"]);
     }
 }
 
@@ -212,7 +215,7 @@ fn what_is_known_of_services_elsewhere_counts_as_for_siblings() {
     tree.expect(["up"]).elsewhere("x", true).expect([]).stands("web", WAITING);
     tree.outlook("x", Prospect::Parked { until: 700 * MS }).expect(["park web until 700ms"]);
     tree.outlook("x", Prospect::Parked { until: 900 * MS }).expect(["park web until 900ms"]);
-    tree.outlook("x", Prospect::MayCome).stands("web", WAITING);
+    tree.outlook("x", Prospect::MayCome).expect(["wait web"]).stands("web", WAITING);
     tree.outlook("x", Prospect::Gone).expect(["park web until 30s"]);
     tree.outlook("x", job(Prospect::Gone, false)).starts(["web"]);
     tree.outlook("x", Prospect::MayCome).fails("web").expect([]).stands("web", WAITING);

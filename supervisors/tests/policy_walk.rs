@@ -362,7 +362,10 @@ impl Walk {
                     self.delays.clear();
                 }
             }
-            Action::Park { child, until } => drop(self.delays.insert(*child, *until)),
+            Action::Park { child, until } => {
+                self.resting.remove(child);
+                self.delays.insert(*child, *until);
+            }
             Action::Rest(child) => {
                 self.delays.remove(child);
                 self.resting.insert(*child);

@@ -1,0 +1,128 @@
+//! What holds of a tree at rest: what a supervisor says of its children, what the directory lists, what handles say, who lives.
+
+use std::collections::BTreeSet;
+
+use regrow_supervisors::{Restart, Standing};
+
+use crate::directory::{Facet, Kind};
+use crate::slot::status::State;
+use crate::walk::actors::Stage;
+use crate::walk::trees::SUP;
+use crate::{ChildInfo, Tree};
+
+/// Compares all views, and tells where they differ.
+pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
+    let mut faults = Vec::new();
+    let directory = tree.directory();
+    for entry in directory.entries() {
+        if !entry.accounting.is_balanced() {
+            faults.push(format!("the books of `{}` do not balance", entry.path));
+        }
+        if entry.status.state == State::Gone {
+            faults.push(format!("`{}` is listed and gone", entry.path));
+        }
+        if entry.kind == Kind::Service {
+            lives_as_listed(tree, stage, &mut faults, &entry.path, entry.status.state);
+        }
+        if entry.kind.is_supervisor() {
+            supervisor_agrees(tree, &mut faults, &entry.path, entry.status.state).await;
+        }
+    }
+    for path in stage.all_alive() {
+        if directory.entry(&path).is_none() {
+            faults.push(format!("`{path}` lives, and is not listed"));
+        }
+    }
+    ring_agrees(tree, stage, &mut faults).await;
+    faults
+}
+
+fn lives_as_listed(tree: &Tree, stage: &Stage, faults: &mut Vec<String>, path: &str, state: State) {
+    let has_control = tree.world.directory.get(path).is_some_and(|listed| listed.slot.control().is_some());
+    let alive = stage.alive(path);
+    if (state == State::Up) != (alive == 1) {
+        faults.push(format!("`{path}` is {state}, and {alive} live"));
+    }
+    let is_there = matches!(state, State::Up | State::Starting);
+    if has_control != is_there && !matches!(state, State::Parked { .. }) {
+        faults.push(format!("`{path}` is {state}, with an incarnation: {has_control}"));
+    }
+}
+
+async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, state: State) {
+    let directory = tree.directory();
+    let below = |child: &str| child.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+    let entries = directory.entries();
+    let listed: BTreeSet<_> = entries.iter().filter_map(|entry| below(&entry.path)).collect();
+    let Some(supervisor) = tree.world.supervisor_of(path) else { return };
+    let Ok(children) = supervisor.which_children().await else {
+        if matches!(state, State::Up) {
+            faults.push(format!("`{path}` is up, and does not answer"));
+        }
+        for name in listed {
+            let child = directory.status(&format!("{path}/{name}")).map(|status| status.state);
+            let is_closed = |state| matches!(state, State::Down | State::Parked { .. });
+            if child.is_some_and(|child| is_closed(state) != is_closed(child) && child != State::Down) {
+                faults.push(format!("`{path}` is {state}, and `{name}` below it {child:?}"));
+            }
+        }
+        return;
+    };
+    let known: BTreeSet<_> = children.iter().map(|child| child.name.to_string()).collect();
+    let direct: BTreeSet<_> = listed.into_iter().filter(|name| !name.contains('/')).collect();
+    if known != direct {
+        faults.push(format!("`{path}` knows {known:?}, and the directory {direct:?}"));
+    }
+    // A group is being started: its members have no process yet, and take messages.
+    let is_moving = |standing| !matches!(standing, Standing::Up | Standing::Down | Standing::Parked);
+    let is_group_moving = children.iter().any(|child| is_moving(child.standing));
+    for child in children {
+        let Some(status) = directory.status(&child.path) else { continue };
+        let is_in_line = child.standing == Standing::Down && is_group_moving && status.state.refusal().is_none();
+        if !goes_with(child.standing, status.state) && !is_in_line {
+            faults.push(format!("`{}` is {:?} to its supervisor, and {}", child.path, child.standing, status.state));
+        }
+        if child.generation != status.generation {
+            faults.push(format!("`{}` has two generations", child.path));
+        }
+        let why = tree.why(&child.path).await.map(|why| why.to_string());
+        if why.is_err() {
+            faults.push(format!("`{}`: {why:?}", child.path));
+        }
+    }
+}
+
+fn goes_with(standing: Standing, state: State) -> bool {
+    match standing {
+        Standing::Down => state == State::Down,
+        Standing::Retrying | Standing::Waiting => matches!(state, State::Waiting | State::Restarting),
+        Standing::Parked => matches!(state, State::Parked { .. }),
+        // A probe lets nothing in before it is up.
+        Standing::Starting => !matches!(state, State::Up | State::Down | State::Gone),
+        Standing::Up => state == State::Up,
+        Standing::Stopping => !matches!(state, State::Down | State::Gone),
+    }
+}
+
+/// Each partition that keys are mapped to is a child, and the other way round.
+async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
+    let Some(listed) = tree.world.directory.get(SUP) else { return };
+    let Facet::Ring(_) = &listed.facet else { return };
+    let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
+    let Ok(children) = partitions.which_children().await else { return };
+    // A new one is given keys when it is up.
+    let is_coming = |child: &ChildInfo| child.generation == 0;
+    let names: BTreeSet<_> =
+        children.iter().filter(|child| !is_coming(child)).map(|child| child.name.to_string()).collect();
+    let wanted: BTreeSet<_> = (0..partitions.len()).map(|index| index.to_string()).collect();
+    // One that is temporary is forgotten when it ends, and its keys are refused.
+    let may_end = stage.1.restart == Restart::Temporary;
+    if names != wanted && !(may_end && names.is_subset(&wanted)) {
+        faults.push(format!("keys are mapped to {wanted:?}, and there are {names:?}"));
+    }
+    for handle in partitions.handles() {
+        if handle.status().state == State::Gone && !may_end {
+            faults.push(format!("keys are mapped to `{}`, which is gone", handle.path()));
+        }
+    }
+}

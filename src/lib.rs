@@ -175,6 +175,7 @@
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
+//! | `sweep.rs` | where values of the user's are dropped that a supervisor finds |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
 //! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
@@ -232,6 +233,7 @@ mod shutdown;
 mod signals;
 mod slot;
 mod supervisor;
+mod sweep;
 mod sync;
 pub mod testing;
 mod time;

@@ -38,11 +38,12 @@ impl Tree {
     ///
     /// Bounded by the children's shutdown times, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait) or
     /// [`Abandon::Never`](crate::Abandon::Never); see [`shutdown_within`](Self::shutdown_within). Calling it again, or at
-    /// the same time, waits for the same end.
+    /// the same time, waits for the same end. Messages that were left in mailboxes are dropped in tasks of their own; their
+    /// destructors are waited for, for one second at most.
     pub async fn shutdown(&self) -> ShutdownReport {
         let begun = Instant::now();
         self.order_stop();
-        self.report(begun).await
+        self.report(begun, None).await
     }
 
     /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say.
@@ -62,7 +63,7 @@ impl Tree {
         if !self.has_ended_by(abandon_at).await {
             self.facts.push(Fact::Abandon);
         }
-        self.report(begun).await
+        self.report(begun, abandon_at).await
     }
 
     /// Waits for the end of the tree, and says how it came: by a shutdown, by the root's giving up, or by a kill.
@@ -115,9 +116,15 @@ impl Tree {
         }
     }
 
-    pub(crate) async fn report(&self, begun: Instant) -> ShutdownReport {
+    /// Waits for the end, and until then for the destructors of what was left behind.
+    pub(crate) async fn report(&self, begun: Instant, until: Option<Instant>) -> ShutdownReport {
         let exit = self.ended().await;
-        self.reported(exit, self.world.ending.notes(), begun.elapsed())
+        let took = begun.elapsed();
+        let patience = later(Instant::now(), LAST_PART);
+        let until = until.map_or(patience, |until| until.min(patience));
+        // What still runs then runs on, and is nothing of the tree's.
+        let _ = tokio::time::timeout_at(until, self.world.sweeps.are_done()).await;
+        self.reported(exit, self.world.ending.notes(), took)
     }
 
     fn reported(&self, exit: Exit, notes: Notes, took: Duration) -> ShutdownReport {

@@ -23,6 +23,7 @@ use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
+use crate::sweep::Sweeps;
 use crate::sync::lock;
 use crate::time::later;
 use crate::watchdog::Watchdog;
@@ -46,6 +47,7 @@ pub(crate) struct World {
     open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) stop_order: StopOrder,
+    pub(crate) sweeps: Arc<Sweeps>,
 }
 
 /// Where events go.
@@ -83,6 +85,7 @@ impl World {
             open_calls: Mutex::default(),
             watchdog: Arc::default(),
             stop_order: StopOrder::default(),
+            sweeps: Arc::default(),
         })
     }
 

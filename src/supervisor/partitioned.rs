@@ -21,6 +21,7 @@ use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
+use crate::sweep::Kept;
 use crate::tree::Tree;
 
 /// The most partitions that a [`Partitioned`] supervisor may have.
@@ -151,7 +152,8 @@ impl<M: Send + 'static> Partitioned<M> {
         partitions: usize,
         make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
     ) -> Self {
-        Self { base: Base::new(name), partitions, make: Arc::new(make) }
+        let make = Kept::new(make);
+        Self { base: Base::new(name), partitions, make: Arc::new(move |index| make(index)) }
     }
 
     /// Starts a tree that consists of this supervisor.

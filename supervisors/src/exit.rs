@@ -105,12 +105,26 @@ impl fmt::Display for Exit {
     }
 }
 
+/// The error, and what drops it when the last clone is gone.
+struct Cause {
+    error: Option<Box<dyn Any + Send + Sync>>,
+    dropped_by: fn(Box<dyn Any + Send + Sync>),
+}
+
+impl Drop for Cause {
+    fn drop(&mut self) {
+        if let Some(error) = self.error.take() {
+            (self.dropped_by)(error);
+        }
+    }
+}
+
 /// An error that ended a life: its text, and the error itself for those who want to look closer.
 #[derive(Clone)]
 #[must_use]
 pub struct Failure {
     message: Arc<str>,
-    cause: Option<Arc<dyn Any + Send + Sync>>,
+    cause: Option<Arc<Cause>>,
     /// The registered names of its type.
     names: Arc<[Arc<str>]>,
 }
@@ -123,6 +137,17 @@ impl Failure {
 
     /// A failure that keeps the error it came from.
     pub fn with_cause(message: impl Into<Arc<str>>, cause: impl Any + Send + Sync) -> Self {
+        Self::with_cause_dropped_by(message, cause, drop)
+    }
+
+    /// As [`with_cause`](Self::with_cause). `dropped_by` is given the error when the last clone of this is dropped, wherever
+    /// that is.
+    pub fn with_cause_dropped_by(
+        message: impl Into<Arc<str>>,
+        cause: impl Any + Send + Sync,
+        dropped_by: fn(Box<dyn Any + Send + Sync>),
+    ) -> Self {
+        let cause = Cause { error: Some(Box::new(cause)), dropped_by };
         Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
     }
 
@@ -138,7 +163,7 @@ impl Failure {
 
     /// The error itself, when it is a `T`. The runtime keeps the `anyhow::Error` that a service returned.
     pub fn cause<T: Any>(&self) -> Option<&T> {
-        self.cause.as_ref()?.downcast_ref()
+        self.cause.as_ref()?.error.as_ref()?.downcast_ref()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::context::NoMessages;
 use crate::dependencies::below;
 use crate::handle::Handle;
+use crate::paths::Paths;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Slot};
@@ -100,9 +101,12 @@ impl Listed {
     }
 }
 
+/// How many lines of a list are read in one hold of the lock.
+const PORTION: usize = 256;
+
 #[derive(Default)]
 pub(crate) struct Directory {
-    paths: RwLock<HashMap<Arc<str>, Listed>>,
+    paths: RwLock<Paths<Listed>>,
     awaited: Mutex<Awaited>,
 }
 
@@ -128,7 +132,7 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
-        let before = self.write().insert(path.clone(), Listed { kind, slot, facet });
+        let before = self.write().insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
     }
@@ -199,46 +203,28 @@ impl Directory {
 
     /// Whether a service has this path, or a job that is done had it.
     pub(crate) fn is_known(&self, path: &str) -> bool {
-        self.read().contains_key(path) || self.completion(path).is_some()
+        self.read().contains(path) || self.completion(path).is_some()
     }
 
     pub(crate) fn remove(&self, path: &str) {
-        let gone = {
-            let mut paths = self.write();
-            let gone = paths.remove(path);
-            // What many left behind is given back.
-            if paths.len() < paths.capacity() / 8 {
-                let room = 2 * paths.len();
-                paths.shrink_to(room);
-            }
-            gone
-        };
+        let gone = self.write().remove(path);
         drop(gone);
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Listed> {
-        self.read().get(path).cloned()
+        self.read().get(path).map(|(_, listed)| listed.clone())
     }
 
     /// Everything at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
-        let is_under =
-            |candidate: &str| candidate.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let mut found: Vec<_> = self
-            .read()
-            .iter()
-            .filter(|(candidate, _)| is_under(candidate))
-            .map(|(path, listed)| (path.clone(), listed.clone()))
-            .collect();
-        found.sort_by(|(a, _), (b, _)| b.cmp(a));
-        found
+        self.read().under(path).into_iter().map(owned).collect()
     }
 
     /// Puts a child and everything below it into a state in which nothing is accepted.
     pub(crate) fn close(&self, path: &str, state: State) {
-        let here = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()));
+        let here = self.read().get(path).map(owned);
         let listed = match here {
-            // Only a supervisor has anybody below it, and looking for them means looking at everybody.
+            // Only a supervisor has anything below it.
             Some((path, listed)) if !listed.kind.is_supervisor() => vec![(path, listed)],
             Some(_) | None => self.under(path),
         };
@@ -255,24 +241,21 @@ impl Directory {
         self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
     }
 
-    /// In no order, under the lock.
-    #[cfg(feature = "chaos")]
-    pub(crate) fn for_each(&self, f: impl FnMut(&Listed)) {
-        self.read().values().for_each(f);
+    /// The slots of all that is listed, in no order.
+    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        self.read().iter().map(|(_, listed)| listed.slot.clone()).collect()
     }
 
     /// Closes the slots in which nobody lives.
     pub(crate) fn close_vacant(&self) {
-        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
-        for slot in slots.into_iter().filter(|slot| slot.control().is_none()) {
+        for slot in self.slots().into_iter().filter(|slot| slot.control().is_none()) {
             slot.close(State::Gone);
         }
     }
 
     /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
     pub(crate) fn close_all(&self) {
-        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
-        for slot in slots {
+        for slot in self.slots() {
             slot.close(State::Gone);
         }
     }
@@ -288,16 +271,10 @@ impl Directory {
 
     /// As `find`, for names from outside of the tree: the error names a path that may have been meant.
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.find(path).map_err(|error| match (error, self.longer(path)) {
+        self.find(path).map_err(|error| match (error, self.read().longer(path)) {
             (LookupError::NotFound { path }, Some(meant)) => LookupError::NotFullPath { path, meant },
             (error, _) => error,
         })
-    }
-
-    /// The first path that ends with this one.
-    fn longer(&self, path: &str) -> Option<Arc<str>> {
-        let is_longer = |candidate: &&Arc<str>| candidate.strip_suffix(path).is_some_and(|scope| scope.ends_with('/'));
-        self.read().keys().filter(is_longer).min().cloned()
     }
 
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
@@ -311,25 +288,36 @@ impl Directory {
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
-        let (path, listed) = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()))?;
+        let (path, listed) = self.read().get(path).map(owned)?;
         Some(listed.entry(path))
     }
 
-    /// Everything, in the order of the paths.
+    /// Everything, in the order of the paths. What comes or goes meanwhile does not wait for all of it.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let listed: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.clone())).collect();
-        let mut entries: Vec<_> = listed.into_iter().map(|(path, listed)| listed.entry(path)).collect();
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut paths: Vec<_> = self.read().iter().map(|(path, _)| path.clone()).collect();
+        paths.sort_unstable();
+        let mut entries = Vec::with_capacity(paths.len());
+        for portion in paths.chunks(PORTION) {
+            let listed: Vec<_> = {
+                let paths = self.read();
+                portion.iter().filter_map(|path| paths.get(path).map(owned)).collect()
+            };
+            entries.extend(listed.into_iter().map(|(path, listed)| listed.entry(path)));
+        }
         entries
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Listed>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Paths<Listed>> {
         self.paths.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Arc<str>, Listed>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Paths<Listed>> {
         self.paths.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn owned((path, listed): (&Arc<str>, &Listed)) -> (Arc<str>, Listed) {
+    (path.clone(), listed.clone())
 }
 
 /// The path that `name` means as seen from below the supervisor `scope`, among those that exist.

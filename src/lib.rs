@@ -168,7 +168,7 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `directory.rs`, `tree.rs`, `world.rs` | path to slot; a running tree; what all of a tree share |
+//! | `directory.rs`, `paths.rs`, `tree.rs`, `world.rs` | path to slot; which paths are below which; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
@@ -217,6 +217,7 @@ mod layer;
 mod log;
 mod mailbox;
 mod name;
+mod paths;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Order, OrderError, SpecError, Standing, Why};
+use regrow_supervisors::{Attempt, Call, ChildKey, ChildSpec, Counts, Order, OrderError, SpecError, Standing, Why};
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
@@ -14,6 +14,9 @@ use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
 use crate::supervisor::plan::{Make, Planned};
+
+/// How many children are listed in one turn of a supervisor.
+const PORTION: usize = 256;
 
 impl Driver {
     /// Hands an order to the machine. It is answered by an action.
@@ -73,31 +76,33 @@ impl Driver {
         let planned = pending.planned.swap_remove(at);
         planned.list(&self.world);
         let (_, own) = self.configured(&planned);
-        match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, own),
+        let before = match self.children.entry(child) {
+            Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
             Vacant(new) => {
                 new.insert(Entry::new(&planned, true, own));
+                false
             }
-        }
+        };
+        self.supervisors += usize::from(planned.is_supervisor());
+        self.supervisors -= usize::from(before);
         self.heed_stop_order_anew();
         self.prepare(child);
     }
 
-    /// Where each child stands, in start order.
-    pub(crate) fn survey(&self) -> Vec<ChildInfo> {
-        let children = self.machine.children();
-        let line = |(key, spec, standing, _): &(ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
-            let entry = self.children.get(key)?;
-            Some(ChildInfo {
-                name: spec.id().into(),
-                path: entry.path.clone(),
-                kind: entry.kind,
-                standing: *standing,
-                generation: entry.generation(),
-                spec: (*spec).clone(),
-            })
+    /// Where the children stand from this place on, in start order: a portion, and the place of the next.
+    pub(crate) fn portion(&self, first: u64) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
+        self.survey(first, PORTION)
+    }
+
+    /// As [`portion`](Self::portion), so many at most.
+    pub(crate) fn survey(&self, first: u64, max: usize) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
+        let (children, next) = self.machine.children_from(first, max);
+        let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
+            let entry = self.children.get(&key)?;
+            let (name, path, kind) = (spec.id().into(), entry.path.clone(), entry.kind);
+            Some((key, ChildInfo { name, path, kind, standing, generation: entry.generation(), spec: spec.clone() }))
         };
-        children.iter().filter_map(line).collect()
+        (children.into_iter().filter_map(line).collect(), next)
     }
 
     /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
@@ -110,15 +115,8 @@ impl Driver {
 
     /// How many children there are.
     pub(crate) fn count(&self) -> ChildCount {
-        let mut count = ChildCount { specs: 0, active: 0, supervisors: 0, workers: 0 };
-        for (key, _, standing, _) in self.machine.children() {
-            let is_supervisor = self.children.get(&key).is_some_and(|entry| entry.kind.is_supervisor());
-            count.specs += 1;
-            count.active += usize::from(matches!(standing, Standing::Up | Standing::Stopping));
-            count.supervisors += usize::from(is_supervisor);
-            count.workers += usize::from(!is_supervisor);
-        }
-        count
+        let Counts { specs, active, .. } = self.machine.counts();
+        ChildCount { specs, active, supervisors: self.supervisors, workers: specs.saturating_sub(self.supervisors) }
     }
 
     /// The spec of the child of this name.

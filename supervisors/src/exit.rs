@@ -137,18 +137,17 @@ impl Failure {
 
     /// A failure that keeps the error it came from.
     pub fn with_cause(message: impl Into<Arc<str>>, cause: impl Any + Send + Sync) -> Self {
-        Self::with_cause_dropped_by(message, cause, drop)
+        let cause = Cause { error: Some(Box::new(cause)), dropped_by: drop };
+        Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
     }
 
-    /// As [`with_cause`](Self::with_cause). `dropped_by` is given the error when the last clone of this is dropped, wherever
-    /// that is.
-    pub fn with_cause_dropped_by(
-        message: impl Into<Arc<str>>,
-        cause: impl Any + Send + Sync,
-        dropped_by: fn(Box<dyn Any + Send + Sync>),
-    ) -> Self {
-        let cause = Cause { error: Some(Box::new(cause)), dropped_by };
-        Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
+    /// Gives the error to `dropped_by` when the last clone of this is dropped, wherever that is. Without effect if this is a
+    /// clone, or has been cloned.
+    pub fn dropped_by(mut self, dropped_by: fn(Box<dyn Any + Send + Sync>)) -> Self {
+        if let Some(cause) = self.cause.as_mut().and_then(Arc::get_mut) {
+            cause.dropped_by = dropped_by;
+        }
+        self
     }
 
     /// The names under which the type of the error is registered, for [rules](crate::Rule::error).

@@ -312,7 +312,13 @@ impl Port {
     }
 
     pub(crate) fn leave(&self, exit: Exit) {
-        lock(&self.extras().chosen).get_or_insert(exit);
+        let extras = self.extras();
+        let unused = {
+            let mut chosen = lock(&extras.chosen);
+            if chosen.is_none() { chosen.replace(exit) } else { Some(exit) }
+        };
+        // It may hold an error of the user's.
+        drop(unused);
         self.signal(LEAVE);
     }
 

@@ -367,11 +367,18 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
+/// The exit, whose error is dropped under no lock, and in no task but one of its own.
+pub(crate) fn kept(exit: Exit) -> Exit {
+    match exit {
+        Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| sweep::drop_elsewhere(error, "an error"))),
+        other => other,
+    }
+}
+
 /// What a failing service's error becomes.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
-    let exit =
-        Exit::Failed(Failure::with_cause_dropped_by(text, error, |error| sweep::drop_elsewhere(error, "an error")));
+    let exit = kept(Exit::Failed(Failure::with_cause(text, error)));
     // Replies that it dropped on its way out were not dropped by a live service.
     current::settle_orphans(Some(&exit));
     exit

@@ -186,6 +186,10 @@ impl<T: Send + 'static> Kept<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(Some(value))
     }
+
+    pub(crate) fn get(&self) -> &T {
+        self
+    }
 }
 
 impl<T: Send + 'static> Deref for Kept<T> {

@@ -193,7 +193,7 @@ impl Child {
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let build = Kept::new(build);
-        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build()))));
+        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build.get()()))));
         Child { spec, named, kind, drain: false, light: None, recipe }
     }
 

@@ -97,7 +97,7 @@ pub(super) struct Limiter {
 #[derive(Debug, Default)]
 pub(super) struct Unused {
     exits: Vec<Exit>,
-    returns: Vec<Box<(Event, Aside)>>,
+    returns: Vec<(Event, Aside)>,
 }
 
 impl Limiter {
@@ -114,7 +114,7 @@ impl Limiter {
         // An end that is no failure is no new outage either: the return stays to be told.
         if matches!(tale, Tale::Exit(_)) && topic != Topic::Events(Level::DEBUG) {
             let held = windows.iter_mut().filter_map(|window| window.held.as_mut());
-            self.unused.returns.extend(held.filter_map(|held| held.last_return.take()));
+            self.unused.returns.extend(held.filter_map(|held| held.last_return.take()).map(|last| *last));
         }
         let window = match windows.iter().position(|window| window.topic == topic) {
             Some(place) => &mut windows[place],
@@ -140,7 +140,8 @@ impl Limiter {
                 self.unused.exits.extend(held.last_exit.replace(exit.clone()));
             }
             Tale::Return(event, aside) => {
-                self.unused.returns.extend(held.last_return.replace(Box::new((event.clone(), aside.clone()))));
+                let before = held.last_return.replace(Box::new((event.clone(), aside.clone())));
+                self.unused.returns.extend(before.map(|last| *last));
             }
             Tale::Other => {}
         }

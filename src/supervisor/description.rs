@@ -227,7 +227,7 @@ macro_rules! supervisor_settings {
             /// [`Child::supervisor`](crate::Child::supervisor).
             pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
                 let init = crate::sweep::Kept::new(init);
-                self.base.init = Some(std::sync::Arc::new(move || init()));
+                self.base.init = Some(std::sync::Arc::new(move || init.get()()));
                 self
             }
 

@@ -143,7 +143,7 @@ impl DynamicSupervisor {
         C: Into<Child>,
     {
         let make = Kept::new(make);
-        let make: Make<A> = Box::new(move |arguments| make(arguments).into());
+        let make: Make<A> = Box::new(move |arguments| make.get()(arguments).into());
         let made = Made { make: Arc::new(make), arguments: std::any::type_name::<A>() };
         self.pool.configure(|configuration| configuration.template = Some(made));
         self

@@ -156,7 +156,7 @@ impl<M: Send + 'static> Partitioned<M> {
         make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
     ) -> Self {
         let make = Kept::new(make);
-        Self { base: Base::new(name), partitions, make: Arc::new(move |index| make(index)) }
+        Self { base: Base::new(name), partitions, make: Arc::new(move |index| make.get()(index)) }
     }
 
     /// Starts a tree that consists of this supervisor.

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::error::Refusal;
 use crate::handle::Handle;
+use crate::incarnation;
 use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::room::Limit;
@@ -197,7 +198,7 @@ impl<S: crate::Service> Context<S> {
     /// start it again. The first of several is the one that counts; in the [stop hook](crate::Service::stopped) it
     /// replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
-        self.inner.port.leave(exit);
+        self.inner.port.leave(incarnation::kept(exit));
     }
 
     /// Says that this incarnation is ready to work, where its policy says that it

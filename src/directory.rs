@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::dependencies::below;
 use crate::handle::Handle;
 use crate::lookup::{LookupError, slip};
+use crate::paths::Paths;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Slot};
@@ -104,9 +105,12 @@ impl Listed {
     }
 }
 
+/// How many lines of a list are read in one hold of the lock.
+const PORTION: usize = 256;
+
 #[derive(Default)]
 pub(crate) struct Directory {
-    paths: RwLock<HashMap<Arc<str>, Listed>>,
+    paths: RwLock<Paths<Listed>>,
     awaited: Mutex<Awaited>,
 }
 
@@ -132,7 +136,7 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
-        let before = self.write().insert(path.clone(), Listed { kind, slot, facet });
+        let before = self.write().insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
     }
@@ -222,51 +226,35 @@ impl Directory {
 
     /// Whether a service has this path, or a job that is done had it.
     pub(crate) fn is_known(&self, path: &str) -> bool {
-        self.read().contains_key(path) || self.completion(path).is_some()
+        self.read().contains(path) || self.completion(path).is_some()
     }
 
     /// Takes this slot out, unless the path means another one by now.
     pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         let gone = {
             let mut paths = self.write();
-            if !paths.get(path).is_some_and(|listed| Arc::ptr_eq(&listed.slot, slot)) {
+            if !paths.get(path).is_some_and(|(_, listed)| Arc::ptr_eq(&listed.slot, slot)) {
                 return;
             }
-            let gone = paths.remove(path);
-            thrift::give_back(&mut paths);
-            gone
+            paths.remove(path)
         };
         drop(gone);
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Listed> {
-        self.read().get(path).cloned()
+        self.read().get(path).map(|(_, listed)| listed.clone())
     }
 
     /// Everything at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
-        let is_under =
-            |candidate: &str| candidate.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let mut found: Vec<_> = self
-            .read()
-            .iter()
-            .filter(|(candidate, _)| is_under(candidate))
-            .map(|(path, listed)| (path.clone(), listed.clone()))
-            .collect();
-        found.sort_by(|(a, _), (b, _)| b.cmp(a));
-        found
-    }
-
-    /// The mailboxes of all, in no order.
-    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
-        self.read().values().map(|listed| listed.slot.clone()).collect()
+        self.read().under(path).into_iter().map(owned).collect()
     }
 
     /// Puts a child and everything below it into a state in which nothing is accepted.
     pub(crate) fn close(&self, path: &str, state: State) {
-        let here = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()));
+        let here = self.read().get(path).map(owned);
         let listed = match here {
-            // Only a supervisor has anybody below it, and looking for them means looking at everybody.
+            // Only a supervisor has anything below it.
             Some((path, listed)) if !listed.kind.is_supervisor() => vec![(path, listed)],
             Some(_) | None => self.under(path),
         };
@@ -284,24 +272,21 @@ impl Directory {
         self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
     }
 
-    /// In no order, under the lock.
-    #[cfg(feature = "chaos")]
-    pub(crate) fn for_each(&self, f: impl FnMut(&Listed)) {
-        self.read().values().for_each(f);
+    /// The slots of all that is listed, in no order.
+    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        self.read().iter().map(|(_, listed)| listed.slot.clone()).collect()
     }
 
     /// Closes the slots in which nobody lives.
     pub(crate) fn close_vacant(&self) {
-        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
-        for slot in slots.into_iter().filter(|slot| slot.control().is_none()) {
+        for slot in self.slots().into_iter().filter(|slot| slot.control().is_none()) {
             slot.close(State::Gone);
         }
     }
 
     /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
     pub(crate) fn close_all(&self) {
-        let slots: Vec<_> = self.read().values().map(|listed| listed.slot.clone()).collect();
-        for slot in slots {
+        for slot in self.slots() {
             slot.close(State::Gone);
         }
     }
@@ -323,17 +308,11 @@ impl Directory {
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.find(path).map_err(|error| {
             let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
-            match self.longer(path).filter(|_| is_unknown) {
+            match self.read().longer(path).filter(|_| is_unknown) {
                 Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
                 None => error,
             }
         })
-    }
-
-    /// The first path that ends with this one.
-    fn longer(&self, path: &str) -> Option<Arc<str>> {
-        let is_longer = |candidate: &&Arc<str>| candidate.strip_suffix(path).is_some_and(|scope| scope.ends_with('/'));
-        self.read().keys().filter(is_longer).min().cloned()
     }
 
     /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
@@ -356,17 +335,15 @@ impl Directory {
 
     /// The child of a supervisor whose name is most like this one, if one is like it.
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
-        let name_below = |path: &str| -> Option<usize> {
-            let child = path.strip_prefix(supervisor)?.strip_prefix('/')?;
-            if child.contains('/') { None } else { slip(child, name) }
-        };
         let paths = self.read();
+        let below = paths.just_below(supervisor);
         // For a person who reads the error: not worth a search among very many.
-        if paths.len() > SIMILAR_MAX {
+        if below.len() > SIMILAR_MAX {
             return None;
         }
-        let similar = paths.keys().filter_map(|path| Some((name_below(path)?, path)));
-        similar.min().map(|(_, path)| path.clone())
+        let slip_of = |path: &Arc<str>| slip(path.rsplit_once('/')?.1, name);
+        let listed = below.iter().filter(|path| paths.contains(path));
+        listed.filter_map(|path| Some((slip_of(path)?, path))).min().map(|(_, path)| path.clone())
     }
 
     pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
@@ -385,11 +362,11 @@ impl Directory {
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
-        let (path, listed) = self.read().get_key_value(path).map(|(path, listed)| (path.clone(), listed.clone()))?;
+        let (path, listed) = self.read().get(path).map(owned)?;
         Some(listed.entry(path))
     }
 
-    /// Everything, in the order of the paths.
+    /// Everything, in the order of the paths. What comes or goes meanwhile does not wait for all of it.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.entries_where(|_, _| true)
     }
@@ -399,7 +376,15 @@ impl Directory {
         let mut paths: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.kind)).collect();
         paths.retain(|(path, kind)| filter(path, *kind));
         paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        paths.into_iter().filter_map(|(path, _)| self.entry(&path)).collect()
+        let mut entries = Vec::with_capacity(paths.len());
+        for portion in paths.chunks(PORTION) {
+            let listed: Vec<_> = {
+                let paths = self.read();
+                portion.iter().filter_map(|(path, _)| paths.get(path).map(owned)).collect()
+            };
+            entries.extend(listed.into_iter().map(|(path, listed)| listed.entry(path)));
+        }
+        entries
     }
 
     /// What has this path and what is below it, in the order of the paths.
@@ -408,13 +393,17 @@ impl Directory {
         leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Listed>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Paths<Listed>> {
         self.paths.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Arc<str>, Listed>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Paths<Listed>> {
         self.paths.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn owned((path, listed): (&Arc<str>, &Listed)) -> (Arc<str>, Listed) {
+    (path.clone(), listed.clone())
 }
 
 /// The path that `name` means as seen from below the supervisor `scope`, among those that exist.

@@ -168,7 +168,7 @@
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `directory.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; why a look-up finds nothing; a running tree; what all of a tree share |
+//! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | who hangs: sampled, and never per message |
@@ -176,6 +176,7 @@
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
 //! | `thrift.rs` | room that many left behind is given back |
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
+//! | `sweep.rs` | where values of the user's are dropped that a supervisor finds |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
 //! | `effect.rs` | which settings have an effect on which kind of child |
@@ -221,6 +222,7 @@ mod log;
 mod lookup;
 mod mailbox;
 mod name;
+mod paths;
 #[cfg(feature = "policy")]
 pub mod policy;
 mod port;
@@ -237,6 +239,7 @@ mod shutdown;
 mod signals;
 mod slot;
 mod supervisor;
+mod sweep;
 mod sync;
 mod tables;
 pub mod testing;

@@ -241,7 +241,9 @@ impl Port {
             Waiting::Life => 0,
             Waiting::Consumer => 1,
         };
-        let before = lock(&self.wakers)[place].replace(waker.clone());
+        // Cloned and dropped without the lock: both may run code of another's.
+        let waker = waker.clone();
+        let before = lock(&self.wakers)[place].replace(waker);
         drop(before);
     }
 
@@ -321,7 +323,13 @@ impl Port {
     }
 
     pub(crate) fn leave(&self, exit: Exit) {
-        lock(&self.extras().chosen).get_or_insert(exit);
+        let extras = self.extras();
+        let unused = {
+            let mut chosen = lock(&extras.chosen);
+            if chosen.is_none() { chosen.replace(exit) } else { Some(exit) }
+        };
+        // It may hold an error of the user's.
+        drop(unused);
         self.signal(LEAVE);
     }
 
@@ -357,6 +365,13 @@ impl Port {
         self.extras().tasks.spawn(self, path, future)
     }
 
+    /// The future of the linked task of this number has been dropped.
+    pub(crate) fn unlink(&self, number: u64) {
+        if let Some(extras) = self.extras_if_any() {
+            extras.tasks.ended(number);
+        }
+    }
+
     /// Aborts the linked tasks. None can be started any more.
     pub(crate) fn close(&self, exit: &Exit) {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
@@ -377,7 +392,7 @@ impl Port {
     }
 
     /// Ready when the last linked task has been dropped.
-    pub(crate) fn poll_tasks_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_tasks_gone(&self, cx: &Context<'_>) -> Poll<()> {
         self.extras_if_any().map_or(Poll::Ready(()), |extras| extras.tasks.poll_gone(cx))
     }
 

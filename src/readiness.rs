@@ -56,7 +56,8 @@ impl Required {
 
     /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
     fn all(&self) -> Vec<Arc<str>> {
-        let paths = lock(&self.paths);
+        // A copy, so that no child that comes or goes waits for the walk.
+        let paths = lock(&self.paths).clone();
         let counts = |path: &str| {
             let mut path = path;
             loop {
@@ -128,13 +129,19 @@ impl World {
             changed.as_mut().enable();
             let missing = self.missing();
             let is_over = self.is_ending() || missing.iter().any(|(_, _, status)| is_gone(status.state));
-            let Some((_, listed, seen)) = missing.first().filter(|_| !is_over) else { return !is_over };
-            let mut status = listed.slot.watch();
-            if *status.borrow_and_update() == *seen {
+            if is_over || missing.is_empty() {
+                return !is_over;
+            }
+            // One after the other: all are looked at once more when the last of them is ready, and when one goes down.
+            for (_, listed, seen) in missing {
+                let mut status = listed.slot.watch();
+                if *status.borrow_and_update() != seen {
+                    continue;
+                }
                 tokio::select! {
                     _ = status.changed() => {}
-                    () = ending => {}
-                    () = changed => {}
+                    () = &mut ending => break,
+                    () = &mut changed => break,
                 }
             }
         }

@@ -39,7 +39,8 @@ impl Tree {
     ///
     /// Bounded by the children's shutdown times, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait) or
     /// [`Abandon::Never`](crate::Abandon::Never); see [`shutdown_within`](Self::shutdown_within). Calling it again, or at
-    /// the same time, waits for the same end.
+    /// the same time, waits for the same end. Messages that were left in mailboxes are dropped in tasks of their own; their
+    /// destructors are waited for, for one second at most.
     ///
     /// Code of a service in the tree, or of a task linked to it, cannot wait for this: the order is refused, the tree goes on,
     /// and the report says so at once ([`refused`](ShutdownReport::refused)). Order it from outside, or end the root with
@@ -50,7 +51,7 @@ impl Tree {
         }
         let begun = Instant::now();
         self.order_stop();
-        self.report(begun).await
+        self.report(begun, None).await
     }
 
     /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say.
@@ -73,7 +74,7 @@ impl Tree {
         if !self.has_ended_by(abandon_at).await {
             self.facts.push(Fact::Abandon);
         }
-        self.report(begun).await
+        self.report(begun, abandon_at).await
     }
 
     /// Waits for the end of the tree, and says how it came: by a shutdown, by the root's giving up, or by a kill.
@@ -134,10 +135,16 @@ impl Tree {
         }
     }
 
-    pub(crate) async fn report(&self, begun: Instant) -> ShutdownReport {
+    /// Waits for the end, and until then for the destructors of what was left behind.
+    pub(crate) async fn report(&self, begun: Instant, until: Option<Instant>) -> ShutdownReport {
         let exit = self.ended().await;
+        let took = begun.elapsed();
+        let patience = later(Instant::now(), LAST_PART);
+        let until = until.map_or(patience, |until| until.min(patience));
+        // What still runs then runs on, and is nothing of the tree's.
+        let _ = tokio::time::timeout_at(until, self.world.sweeps.are_done()).await;
         let report = ShutdownReport::new(self.path().into(), exit, self.world.ending.notes());
-        ShutdownReport { took: begun.elapsed(), ..report }
+        ShutdownReport { took, ..report }
     }
 }
 

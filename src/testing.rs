@@ -67,7 +67,8 @@ impl Journal {
 
     /// Adds a line.
     pub fn write(&self, line: impl Into<String>) {
-        lock(&self.inner).lines.push(line.into());
+        let line = line.into();
+        lock(&self.inner).lines.push(line);
     }
 
     /// All lines so far.

@@ -218,7 +218,7 @@ impl Run<'_> {
         if !tree.has_ended() {
             self.kill(second, bounds).await;
         }
-        tree.report(begun).await
+        tree.report(begun, bounds.abandon_at).await
     }
 
     async fn kill(self, second: Option<Signal>, bounds: Bounds) {

@@ -1,5 +1,6 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -21,10 +22,11 @@ use crate::rulebook::Rulebook;
 use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
+use crate::sweep::Sweeps;
 use crate::sync::lock;
 use crate::thrift;
 use crate::time::later;
@@ -49,6 +51,9 @@ pub(crate) struct World {
     open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) stop_order: StopOrder,
+    pub(crate) sweeps: Arc<Sweeps>,
+    /// The paths of the supervisors that live, by their numbers.
+    supervisors: Mutex<HashMap<usize, Arc<str>>>,
 }
 
 /// Where events go.
@@ -86,6 +91,8 @@ impl World {
             open_calls: Mutex::default(),
             watchdog: Arc::default(),
             stop_order: StopOrder::default(),
+            sweeps: Arc::default(),
+            supervisors: Mutex::default(),
         })
     }
 
@@ -123,6 +130,24 @@ impl World {
             return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
         }
         Ok((SupervisorHandle::new(path.into(), listed.slot, self.clone()), listed.facet))
+    }
+
+    /// A supervisor lives from now on.
+    pub(crate) fn supervisor_begins(&self, facts: &Facts, path: &Arc<str>) {
+        lock(&self.supervisors).insert(facts.number(), path.clone());
+    }
+
+    /// A supervisor is over.
+    pub(crate) fn supervisor_ends(&self, facts: &Facts) {
+        let path = lock(&self.supervisors).remove(&facts.number());
+        drop(path);
+    }
+
+    /// Whether the supervisor of this number is the one at `path`, or below it.
+    pub(crate) fn is_supervisor_below(&self, number: usize, path: &str) -> bool {
+        let supervisors = lock(&self.supervisors);
+        let rest = supervisors.get(&number).and_then(|found| found.strip_prefix(path));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The time as the machines count it.

@@ -347,7 +347,11 @@ impl<T: Send> Fate for Cell<T> {
 pub(crate) fn pair<M, T: Send + 'static>() -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
     let cell = Cell::new();
     let fate: Arc<dyn Fate> = cell.clone();
-    (Reply { cell: Some(cell.clone()) }, fate, Waiting { cell, is_done: false, message: std::marker::PhantomData })
+    (
+        Reply { cell: Some(cell.clone()) },
+        fate,
+        Waiting { cell, is_done: false, is_polled: false, message: std::marker::PhantomData },
+    )
 }
 
 /// The caller's end.
@@ -355,21 +359,33 @@ pub(crate) struct Waiting<M, T> {
     cell: Arc<Cell<T>>,
     /// The outcome was taken.
     is_done: bool,
+    is_polled: bool,
     message: std::marker::PhantomData<fn() -> M>,
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
-        let mut state = lock(&self.cell.state);
-        if let None | Some(Outcome::Returning) = state.outcome {
+        // A waker is cloned without the lock: that may be code of another's. The first poll seldom finds an outcome.
+        let mut waker = if self.is_polled { None } else { Some(cx.waker().clone()) };
+        self.is_polled = true;
+        let mut state = loop {
+            let mut state = lock(&self.cell.state);
+            if !matches!(state.outcome, None | Some(Outcome::Returning)) {
+                break state;
+            }
             state.awaited_by = current::lent(|port| address(port)).unwrap_or(NO_PORT);
-            let same = state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-            let before = if same { None } else { state.waker.replace(cx.waker().clone()) };
+            let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
+            if let (false, None) = (is_known, &waker) {
+                drop(state);
+                waker = Some(cx.waker().clone());
+                continue;
+            }
+            let before = if is_known { waker } else { std::mem::replace(&mut state.waker, waker) };
             drop(state);
             drop(before);
             return Poll::Pending;
-        }
+        };
         let outcome = state.outcome.replace(Outcome::Taken);
         drop(state);
         self.is_done = true;

@@ -79,17 +79,15 @@ impl Armed {
     }
 
     fn tally_all(&self, is_tallied: bool) {
-        self.world.directory.for_each(|listed| listed.slot.set_tallied(is_tallied));
+        self.world.directory.slots().iter().for_each(|slot| slot.set_tallied(is_tallied));
     }
 
     /// The incarnations that were there before.
     fn tell_of_tenants(&self) {
-        let mut tenants = Vec::new();
-        self.world.directory.for_each(|listed| {
-            tenants.extend(listed.slot.life().tenant().map(|port| (listed.slot.path(), Arc::downgrade(&port))));
-        });
-        for (path, port) in tenants {
-            self.world.infirmary.say(Said::MovesIn { path, port });
+        for slot in self.world.directory.slots() {
+            if let Some(port) = slot.life().tenant() {
+                self.world.infirmary.say(Said::MovesIn { path: slot.path(), port: Arc::downgrade(&port) });
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
 use crate::supervisor::recipe::SupervisorRecipe;
+use crate::sweep::Kept;
 pub use function::{ServiceFn, TaskFn};
 pub use service::{ServiceChild, TaskChild};
 
@@ -90,7 +91,7 @@ impl Child {
         F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
     {
-        let factory = Arc::new(factory);
+        let factory = Arc::new(Kept::new(factory));
         ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
             let inner = birth.inner::<S::Msg>();
             let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
@@ -153,7 +154,7 @@ impl Child {
         F: Fn(TaskContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let work = Arc::new(work);
+        let work = Arc::new(Kept::new(work));
         let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
             let inner = birth.inner::<NoMessages>();
             let body = task::live(inner.clone(), work.clone());
@@ -218,7 +219,7 @@ impl Child {
         M: Send + 'static,
         F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
     {
-        let work = Arc::new(work);
+        let work = Arc::new(Kept::new(work));
         ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
             let inner = birth.inner::<M>();
             let body = thread::live(inner.clone(), work.clone(), redelivery);
@@ -259,7 +260,7 @@ impl Child {
         A: Actor,
         F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     {
-        let build = Arc::new(build);
+        let build = Arc::new(Kept::new(build));
         ServiceChild::new(name, Kind::Actor, move |birth, _| {
             let inner = birth.inner::<A::Msg>();
             let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
@@ -278,7 +279,8 @@ impl Child {
     /// A supervisor whose description is made anew at each of its starts but the first.
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
-        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(build))));
+        let build = Kept::new(build);
+        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build.get()()))));
         Child { spec, named, kind, drain: false, light: None, recipe }
     }
 

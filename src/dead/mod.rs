@@ -20,7 +20,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
-use crate::current;
+use crate::sweep;
 use crate::sync::lock;
 use crate::world::World;
 pub(crate) use graves::Graves;
@@ -308,7 +308,7 @@ impl Drop for Lent<'_> {
 impl Drop for Body {
     fn drop(&mut self) {
         if let Some(message) = self.swap(Content::Taken) {
-            current::drop_quietly(message, &self.path, "a dead letter");
+            sweep::drop_quietly(message, &self.path, "a dead letter");
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::life::{Heed, Next};
+use crate::sweep::Kept;
 use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
@@ -67,7 +68,7 @@ fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     }
 }
 
-pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, build: Arc<F>, supervisor: ActorCell) -> End
+pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, build: Arc<Kept<F>>, supervisor: ActorCell) -> End
 where
     A: Actor,
     F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,

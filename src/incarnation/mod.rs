@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use regrow_supervisors::{Abandon, Exit, Panic};
+use regrow_supervisors::{Abandon, Exit, Failure, Panic};
 
 use crate::context::Inner;
 use crate::current;
@@ -28,6 +28,7 @@ use crate::port::{Port, Waiting};
 use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::facts::Fact;
+use crate::sweep;
 use crate::world::World;
 
 /// How a body ends.
@@ -321,8 +322,9 @@ impl Drop for Life {
         if self.told {
             return;
         }
-        // A thread or a foreign actor would live on without its body: it is told to end, and waited for.
-        let is_told = self.end.is_none() && self.on_kill == OnKill::Tell;
+        // A thread or a foreign actor would live on without its body: it is told to end, and waited for. A supervisor that
+        // ractor has given this to drops no state of the user's.
+        let is_told = self.end.is_none() && (self.on_kill == OnKill::Tell || sweep::is_turn());
         if !is_told {
             self.tear_down_killed();
         }
@@ -368,10 +370,18 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
+/// The exit, whose error is dropped under no lock, and in no task but one of its own.
+pub(crate) fn kept(exit: Exit) -> Exit {
+    match exit {
+        Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| sweep::drop_elsewhere(error, "an error"))),
+        other => other,
+    }
+}
+
 /// What a failing service's error becomes.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
-    let exit = Exit::Failed(regrow_supervisors::Failure::with_cause(text, error));
+    let exit = kept(Exit::Failed(Failure::with_cause(text, error)));
     // Replies that it dropped on its way out were not dropped by a live service.
     current::settle_orphans(Some(&exit));
     exit

@@ -19,23 +19,24 @@ use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next, Tenancy};
+use crate::sweep::Kept;
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
 
 pub(crate) async fn live<S, F, Fut>(
     inner: Arc<Inner<S::Msg>>,
-    factory: Arc<F>,
+    factory: Arc<Kept<F>>,
     drain: bool,
     redelivery: Option<Redelivery<S::Msg>>,
 ) -> End
 where
     S: Service,
-    F: Fn(Context<S>) -> Fut,
+    F: Fn(Context<S>) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<S>>,
 {
     let ctx = Context::new(inner);
-    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, &*factory)))).await;
+    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, &**factory)))).await;
     let made = match made {
         None => return End::Exit(Exit::Shutdown),
         Some(made) => made,
@@ -280,7 +281,7 @@ impl<S> Owned<S> {
 impl<S> Drop for Owned<S> {
     fn drop(&mut self) {
         if let Some(state) = self.state.take() {
-            current::drop_quietly(state, &self.path, "the state");
+            current::drop_here(state, &self.path, "the state");
         }
     }
 }

@@ -10,10 +10,11 @@ use crate::context::{Inner, NoMessages, TaskContext};
 use crate::incarnation::service::caught;
 use crate::incarnation::{End, failure, give_way};
 use crate::service::Ignore;
+use crate::sweep::Kept;
 
-pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, work: Arc<F>) -> End
+pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, work: Arc<Kept<F>>) -> End
 where
-    F: Fn(TaskContext) -> Fut,
+    F: Fn(TaskContext) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>>,
 {
     inner.up();

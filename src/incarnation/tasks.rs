@@ -1,11 +1,17 @@
 //! The tasks that are linked to an incarnation: they end with it, and their panic ends it.
+//!
+//! Invariants:
+//! 1. A linked task is in the list from before it is spawned until its future has been dropped.
+//! 2. A future of the user's is never dropped, and a task never spawned or aborted, under the lock of the list: a runtime
+//!    that goes away drops futures where they are spawned, and their destructors may spawn more.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::Exit;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
 use crate::current;
 use crate::log::{line, one_line};
@@ -14,9 +20,27 @@ use crate::sync::lock;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    set: Mutex<Option<JoinSet<()>>>,
+    list: Mutex<List>,
     /// How the incarnation ended.
     end: OnceLock<Exit>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    /// By number; `None` for a task that is being spawned.
+    tasks: BTreeMap<u64, Option<AbortHandle>>,
+    /// The number of the latest.
+    number: u64,
+    /// Called when the last task is gone.
+    waker: Option<Waker>,
+}
+
+impl List {
+    fn enter(&mut self) -> u64 {
+        self.number += 1;
+        self.tasks.insert(self.number, None);
+        self.number
+    }
 }
 
 impl Tasks {
@@ -27,25 +51,35 @@ impl Tasks {
         path: Arc<str>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
-        let linked = Linked { future: Some(Box::pin(future)), port: port.clone(), path, mark: Some(port.clone()) };
-        let mut set = lock(&self.set);
-        if port.is_over() {
-            drop(set);
-            drop(linked);
-            return None;
+        // Looked at under the lock: a close that comes later finds the task in the list.
+        let number = {
+            let mut list = lock(&self.list);
+            if port.is_over() { None } else { Some(list.enter()) }
+        };
+        let future = Some(Box::pin(future));
+        let linked = Linked { future, port: port.clone(), path, mark: Some(port.clone()), number };
+        number?;
+        // Invariant 2.
+        let task = tokio::spawn(linked).abort_handle();
+        let is_over = {
+            let mut list = lock(&self.list);
+            if let Some(place) = number.and_then(|number| list.tasks.get_mut(&number)) {
+                *place = Some(task.clone());
+            }
+            port.is_over()
+        };
+        // The close may have come before there was anything to abort.
+        if is_over {
+            task.abort();
         }
-        let set = set.get_or_insert_default();
-        // What has finished is forgotten, so that a service that starts one per message does not grow.
-        while set.try_join_next().is_some() {}
-        Some(set.spawn(linked))
+        Some(task)
     }
 
     /// Aborts them all. The port is over already, and lets none start any more.
     pub(crate) fn close(&self, exit: &Exit) {
         let _ = self.end.set(exit.clone());
-        if let Some(set) = &mut *lock(&self.set) {
-            set.abort_all();
-        }
+        let tasks: Vec<_> = lock(&self.list).tasks.values().flatten().cloned().collect();
+        tasks.iter().for_each(AbortHandle::abort);
     }
 
     pub(crate) fn end(&self) -> Option<&Exit> {
@@ -53,19 +87,30 @@ impl Tasks {
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        lock(&self.set).as_ref().is_none_or(JoinSet::is_empty)
+        lock(&self.list).tasks.is_empty()
     }
 
     /// Ready when the last has been dropped.
-    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut set = lock(&self.set);
-        let Some(set) = &mut *set else { return Poll::Ready(()) };
-        loop {
-            match set.poll_join_next(cx) {
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Ready(Some(_)) => {}
-                Poll::Pending => return Poll::Pending,
-            }
+    pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let (before, is_gone) = {
+            let mut list = lock(&self.list);
+            (list.waker.replace(waker), list.tasks.is_empty())
+        };
+        drop(before);
+        if is_gone { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The future of this task has been dropped.
+    pub(crate) fn ended(&self, number: u64) {
+        let (task, waker) = {
+            let mut list = lock(&self.list);
+            let task = list.tasks.remove(&number);
+            (task, if list.tasks.is_empty() { list.waker.take() } else { None })
+        };
+        drop(task);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -77,6 +122,8 @@ struct Linked<F> {
     path: Arc<str>,
     /// The port once more, lent to what asks whose code is running.
     mark: Option<Arc<Port>>,
+    /// Its number in the list, if it was let in.
+    number: Option<u64>,
 }
 
 impl<F: Future<Output = ()>> Future for Linked<F> {
@@ -105,6 +152,9 @@ impl<F> Drop for Linked<F> {
         if let Err(panic) = dropped {
             let path = &self.path;
             line!(ERROR, { path = %path, panic.text = %one_line(&panic) }, "a linked task panicked while it was dropped");
+        }
+        if let Some(number) = self.number {
+            self.port.unlink(number);
         }
     }
 }

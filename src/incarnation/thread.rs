@@ -22,6 +22,7 @@ use crate::name;
 use crate::port::Waiting;
 use crate::redelivery::Redelivery;
 use crate::slot::life::{Heed, Next};
+use crate::sweep::Kept;
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///
@@ -111,7 +112,7 @@ impl<M> fmt::Debug for Inbox<M> {
     }
 }
 
-pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<F>, redelivery: Option<Redelivery<M>>) -> End
+pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<Kept<F>>, redelivery: Option<Redelivery<M>>) -> End
 where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
@@ -123,7 +124,7 @@ where
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
         let _span = on_thread.port.span().enter();
-        let exit = run(&on_thread, &*work, redelivery);
+        let exit = run(&on_thread, &**work, redelivery);
         drop(work);
         // Nobody listens to a thread that was abandoned.
         let _ = ended.send(exit);

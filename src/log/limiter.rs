@@ -92,6 +92,15 @@ pub(super) struct Limiter {
     kept: usize,
     is_reporting: bool,
     is_over: bool,
+    /// What is not told any more. It may hold errors of the user's, which are not dropped under the lock.
+    unused: Unused,
+}
+
+/// What is not told any more.
+#[derive(Debug, Default)]
+pub(super) struct Unused {
+    exits: Vec<Exit>,
+    returns: Vec<(Event, Aside)>,
 }
 
 impl Limiter {
@@ -107,7 +116,8 @@ impl Limiter {
         let windows = self.children.entry(path.clone()).or_default();
         // An end that is no failure is no new outage either: the return stays to be told.
         if matches!(tale, Tale::Exit(_)) && topic != Topic::Events(Level::DEBUG) {
-            windows.iter_mut().filter_map(|window| window.held.as_mut()).for_each(|held| held.last_return = None);
+            let held = windows.iter_mut().filter_map(|window| window.held.as_mut());
+            self.unused.returns.extend(held.filter_map(|held| held.last_return.take()).map(|last| *last));
         }
         let window = match windows.iter().position(|window| window.topic == topic) {
             Some(place) => &mut windows[place],
@@ -130,9 +140,12 @@ impl Limiter {
         match tale {
             Tale::Exit(exit) => {
                 held.exits += 1;
-                held.last_exit = Some(exit.clone());
+                self.unused.exits.extend(held.last_exit.replace(exit.clone()));
             }
-            Tale::Return(event, aside) => held.last_return = Some(Box::new((event.clone(), aside.clone()))),
+            Tale::Return(event, aside) => {
+                let before = held.last_return.replace(Box::new((event.clone(), aside.clone())));
+                self.unused.returns.extend(before.map(|last| *last));
+            }
             Tale::Other => {}
         }
         Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
@@ -141,6 +154,11 @@ impl Limiter {
     /// How many children have windows.
     pub(super) fn len(&self) -> usize {
         self.children.len()
+    }
+
+    /// To be dropped without the lock.
+    pub(super) fn take_unused(&mut self) -> Unused {
+        std::mem::take(&mut self.unused)
     }
 
     /// What was held back about the child, which keeps its windows.

@@ -237,7 +237,12 @@ impl Log {
     /// Whether the line may be written. One that may not is counted, and the count is written in time.
     fn admit(&self, path: &Arc<str>, topic: Topic, tale: Tale<'_>) -> bool {
         let runtime = Handle::try_current().ok();
-        let verdict = lock(&self.shared.limiter).admit(path, topic, tale, Instant::now(), runtime.is_some());
+        let (verdict, unused) = {
+            let mut limiter = lock(&self.shared.limiter);
+            let verdict = limiter.admit(path, topic, tale, Instant::now(), runtime.is_some());
+            (verdict, limiter.take_unused())
+        };
+        drop(unused);
         match verdict {
             Verdict::Write(held) => {
                 self.shared.tell_held(held.as_slice());

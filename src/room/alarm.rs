@@ -143,7 +143,8 @@ impl Sleeper {
     }
 
     fn wake_at(&self, due: Instant, waker: &Waker) {
-        let before = lock(&self.order).due.replace((due, waker.clone()));
+        let waker = waker.clone();
+        let before = lock(&self.order).due.replace((due, waker));
         drop(before);
         self.unpark();
     }

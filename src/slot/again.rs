@@ -12,12 +12,12 @@ use std::sync::atomic::Ordering;
 
 use regrow_supervisors::Exit;
 
-use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Envelope, InHand};
+use crate::sweep;
 use crate::sync::lock;
 use crate::unavailable;
 
@@ -112,7 +112,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         // It was fenced meanwhile, and what it has in hand is lost.
         if spare.is_some() {
-            current::drop_quietly(spare, &self.path(), "the copy of a message");
+            sweep::drop_quietly(spare, &self.path(), "the copy of a message");
         }
     }
 

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
 use crate::chaos::testimony::Said;
-use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::port::Port;
@@ -20,6 +19,7 @@ use crate::slot::queue::{Envelope, InHand};
 use crate::slot::status::State;
 use crate::slot::{Control, Slot};
 use crate::supervisor::facts::Facts;
+use crate::sweep;
 use crate::sync::lock;
 
 /// What a pump finds when it asks for more.
@@ -105,7 +105,7 @@ impl<M: Send + 'static> Slot<M> {
         let Some(InHand { call, spare, .. }) = done else { return };
         // First, so that a reply in it is not mistaken for one that lives on.
         if let Some(spare) = spare {
-            current::drop_quietly(spare, &self.path(), "the copy of a message");
+            sweep::drop_quietly(spare, &self.path(), "the copy of a message");
         }
         if let Some(call) = call
             && call.handled() == Answer::Deferred

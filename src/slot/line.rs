@@ -50,9 +50,11 @@ pub(crate) enum Look<M> {
 impl<M> Place<M> {
     /// How it stands. `waker` is called when that changes.
     pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
+        // Cloned without the lock: that may be code of another's.
+        let waker = waker.clone();
         let mut standing = lock(&self.standing);
         if let Standing::Waits(_, known) = &mut *standing {
-            let before = (!known.will_wake(waker)).then(|| std::mem::replace(known, waker.clone()));
+            let before = std::mem::replace(known, waker);
             drop(standing);
             drop(before);
             return Look::Waits;

@@ -52,6 +52,7 @@ use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::port::Port;
 use crate::supervisor::facts::{Fact, Facts};
+use crate::sweep;
 use crate::sync::lock;
 use crate::world::World;
 use again::Tries;
@@ -297,11 +298,11 @@ impl<M: Send + 'static> Slot<M> {
     /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
     fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
         let Some(world) = self.world() else {
-            return current::drop_quietly(message, &self.path(), "a message");
+            return sweep::drop_quietly(message, &self.path(), "a message");
         };
         let (graves, level) = (world.graves(), world.wants_letter(&reason));
         if graves.is_none() && level.is_none() {
-            return current::drop_quietly(message, &self.path(), "a message");
+            return sweep::drop_quietly(message, &self.path(), "a message");
         }
         // A label that panics is none.
         let label = self.label.get().and_then(|label| current::catch(|| label(&message)).unwrap_or(None));
@@ -312,7 +313,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         match graves {
             Some(graves) => graves.bury(notice, message, &world),
-            None => current::drop_quietly(message, &notice.path, "a message"),
+            None => sweep::drop_quietly(message, &notice.path, "a message"),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::slot::bar::Bar;
 use crate::slot::line::Line;
 use crate::slot::status::{State, Status};
 use crate::slot::{Control, Slot};
+use crate::sweep;
 use crate::thrift;
 
 pub(crate) struct Envelope<M> {
@@ -250,7 +251,7 @@ impl<M: Send + 'static> Shed<M> {
         match call {
             Some(call) if returned => {
                 let unwanted = call.give_back(Box::new(message));
-                current::drop_quietly(unwanted, &slot.path(), "a message");
+                sweep::drop_quietly(unwanted, &slot.path(), "a message");
                 return;
             }
             Some(call) if tries.have_begun() => call.given_up(),

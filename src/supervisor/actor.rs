@@ -9,6 +9,7 @@ use crate::background::caught;
 use crate::incarnation::give_way;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
+use crate::sweep;
 
 /// How often a supervisor looks for more to do before ractor's own events get their turn.
 const ROUNDS_MAX: u32 = 64;
@@ -30,7 +31,8 @@ impl Actor for SupervisorActor {
         for _ in 0..ROUNDS_MAX {
             #[cfg(test)]
             crate::turns::delay().await;
-            let driven = caught(pin!(driver.drive(&myself))).await;
+            let sweeps = driver.world.sweeps.clone();
+            let driven = sweep::turns(&sweeps, caught(pin!(driver.drive(&myself)))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);
                 return Ok(());
@@ -52,9 +54,10 @@ impl Actor for SupervisorActor {
         &self,
         _myself: ActorRef<()>,
         event: SupervisionEvent,
-        _driver: &mut Driver,
+        driver: &mut Driver,
     ) -> Result<(), ActorProcessingErr> {
-        drop(event);
+        // A driver comes in the event of a supervisor that has ended, and with it all that its children were made of.
+        sweep::turn(&driver.world.sweeps, || drop(event));
         Ok(())
     }
 }

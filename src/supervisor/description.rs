@@ -227,7 +227,8 @@ macro_rules! supervisor_settings {
             /// 10). Where the children themselves depend on the moment, see
             /// [`Child::supervisor`](crate::Child::supervisor).
             pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
-                self.base.init = Some(std::sync::Arc::new(init));
+                let init = crate::sweep::Kept::new(init);
+                self.base.init = Some(std::sync::Arc::new(move || init.get()()));
                 self
             }
 

@@ -51,6 +51,8 @@ pub(crate) struct Driver {
     pub(super) world: Arc<World>,
     pub(super) parent: Parent,
     pub(super) children: ByChild<Box<Entry>>,
+    /// How many of them are supervisors.
+    pub(super) supervisors: usize,
     /// What is in force about all of them.
     pub(super) group: Group,
     /// What a start has to pass.
@@ -85,6 +87,7 @@ impl Driver {
         let facts = Arc::new(Facts::new(world.watchdog.clone(), &plan.path));
         plan.list(&world);
         plan.slot.life().supervise(&facts, Supervision::Begins);
+        world.supervisor_begins(&facts, &plan.path);
         let group = configure::group(&world, plan, plan.group());
         let mut driver = Self {
             machine: plan.machine(Vec::new()),
@@ -95,6 +98,7 @@ impl Driver {
             world,
             parent: Parent::new(link),
             children: ByChild::default(),
+            supervisors: 0,
             admitted: Vec::new(),
             lookout: Lookout::default(),
             heeded: Heeded::default(),
@@ -117,6 +121,7 @@ impl Driver {
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
         for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
             driver.children.insert(key, Entry::new(planned, false, own));
+            driver.supervisors += usize::from(planned.is_supervisor());
             driver.prepare(key);
         }
         driver.heed_stop_order();
@@ -486,6 +491,7 @@ impl Driver {
             Action::Forget(child) => {
                 self.lookout.unwatch(child);
                 if let Some(entry) = self.children.remove(&child) {
+                    self.supervisors -= usize::from(entry.kind.is_supervisor());
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
                     }
@@ -522,6 +528,7 @@ impl Driver {
     fn end(&mut self, exit: Exit) {
         self.testify(&Saying::Over, self.world.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
+        self.world.supervisor_ends(&self.facts);
         self.facts.close();
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);

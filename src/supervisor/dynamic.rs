@@ -15,6 +15,7 @@ use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
+use crate::sweep::Kept;
 use crate::tree::Tree;
 
 /// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP section 12),
@@ -141,7 +142,8 @@ impl DynamicSupervisor {
         A: 'static,
         C: Into<Child>,
     {
-        let make: Make<A> = Box::new(move |arguments| make(arguments).into());
+        let make = Kept::new(make);
+        let make: Make<A> = Box::new(move |arguments| make.get()(arguments).into());
         let made = Made { make: Arc::new(make), arguments: std::any::type_name::<A>() };
         self.pool.configure(|configuration| configuration.template = Some(made));
         self

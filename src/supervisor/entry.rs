@@ -101,12 +101,14 @@ impl Entry {
         })
     }
 
-    /// It is to be made in another way from its next start on.
-    pub(crate) fn replan(&mut self, planned: &Planned, own: Own) {
+    /// It is to be made in another way from its next start on. What kind it was.
+    pub(crate) fn replan(&mut self, planned: &Planned, own: Own) -> Kind {
+        let before = self.kind;
         (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
         (self.kind, self.drain, self.light) = (kind, drain, light);
+        before
     }
 
     /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor

@@ -118,13 +118,15 @@ impl Drop for Ticket {
         self.is_off.store(true, Ordering::Release);
         // Innermost first: who is let in there has passed the gates further out.
         for door in self.gates.0.iter().rev() {
-            let next = {
+            let (left, next) = {
                 let mut state = lock(&door.state);
-                state.in_line.remove(&self.number);
+                let left = state.in_line.remove(&self.number);
                 thrift::give_back(&mut state.in_line);
                 let next = state.gate.leave(&self.number);
-                next.and_then(|number| Some((number, state.in_line.remove(&number)?)))
+                (left, next.and_then(|number| Some((number, state.in_line.remove(&number)?))))
             };
+            // It may hold the last of a supervisor's queue.
+            drop(left);
             if let Some((number, entrant)) = next {
                 entrant.go_on(number, door);
             }

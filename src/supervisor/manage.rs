@@ -1,5 +1,6 @@
 //! Managing a running supervisor: OTP's calls, as methods with typed answers.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::dependencies::Graph;
 use crate::effect;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
+use crate::incarnation;
 use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::slot::status::State;
@@ -227,19 +229,32 @@ impl SupervisorHandle {
     /// The children in start order, and where each stands (OTP rule 65, which has them reversed). Answered at once, also
     /// while a start hangs: it waits a millisecond for one that may prove prompt.
     ///
+    /// The list is of one moment for up to 256 children. A longer one is read in portions of 256, and between two of them the
+    /// supervisor does what else there is to do: a child that comes or goes meanwhile may be in the list or not.
+    ///
     /// # Errors
     ///
     /// A supervisor that is not running.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
-        self.read_and(|children| children).await
+        let (mut all, mut seen, mut first) = (Vec::new(), HashSet::new(), Some(0));
+        while let Some(place) = first {
+            let (portion, next) = self.order(Order::Read, Vec::new(), move |driver, _| driver.portion(place)).await?;
+            // One that was moved to the end meanwhile comes twice.
+            let is_one = first == Some(0) && next.is_none();
+            all.extend(portion.into_iter().filter(|(key, _)| is_one || seen.insert(*key)).map(|(_, child)| child));
+            first = next;
+        }
+        Ok(all)
     }
 
-    /// `then` runs in the supervisor, at the moment of the answer.
+    /// All children, whatever their number. `then` runs in the supervisor, at the moment of the answer.
+    #[cfg(feature = "trace")]
     pub(crate) async fn read_and<T: Send + 'static>(
         &self,
         then: impl FnOnce(Vec<ChildInfo>) -> T + Send + 'static,
     ) -> Result<T, ManageError> {
-        self.read_in(|driver| then(driver.survey())).await
+        let infos = |driver: &Driver| driver.survey(0, usize::MAX).0.into_iter().map(|(_, child)| child).collect();
+        self.read_in(move |driver| then(infos(driver))).await
     }
 
     /// `then` runs in the supervisor, when the turn of the order has come.
@@ -323,7 +338,7 @@ impl SupervisorHandle {
     ///
     /// A supervisor that is not running.
     pub fn stop(&self, exit: Exit) -> Result<(), ManageError> {
-        self.push(Fact::Stop(exit))
+        self.push(Fact::Stop(incarnation::kept(exit)))
     }
 
     async fn start(

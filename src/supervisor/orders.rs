@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, Call, ChildKey, ChildSpec, Order, OrderError, Prospect, SpecError, Standing, Why,
+    Action, Attempt, Call, ChildKey, ChildSpec, Counts, Order, OrderError, Prospect, SpecError, Standing, Why,
 };
 
 use crate::dependencies::{Edges, Graph};
@@ -18,6 +18,9 @@ use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testify::Saying;
+
+/// How many children are listed in one turn of a supervisor.
+const PORTION: usize = 256;
 
 impl Driver {
     /// Hands an order to the machine. It is answered by an action.
@@ -89,12 +92,15 @@ impl Driver {
             }
         }
         let (_, own) = self.configured(&planned);
-        match self.children.entry(child) {
-            Occupied(mut known) => known.get_mut().replan(&planned, own),
+        let before = match self.children.entry(child) {
+            Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
             Vacant(new) => {
                 new.insert(Entry::new(&planned, true, own));
+                false
             }
-        }
+        };
+        self.supervisors += usize::from(planned.is_supervisor());
+        self.supervisors -= usize::from(before);
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
             self.world.directory.close(&planned.path, State::Down);
@@ -103,21 +109,20 @@ impl Driver {
         self.prepare(child);
     }
 
-    /// Where each child stands, in start order.
-    pub(crate) fn survey(&self) -> Vec<ChildInfo> {
-        let children = self.machine.children();
-        let line = |(key, spec, standing, _): &(ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
-            let entry = self.children.get(key)?;
-            Some(ChildInfo {
-                name: spec.id().into(),
-                path: entry.path.clone(),
-                kind: entry.kind,
-                standing: *standing,
-                generation: entry.generation(),
-                spec: (*spec).clone(),
-            })
+    /// Where the children stand from this place on, in start order: a portion, and the place of the next.
+    pub(crate) fn portion(&self, first: u64) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
+        self.survey(first, PORTION)
+    }
+
+    /// As [`portion`](Self::portion), so many at most.
+    pub(crate) fn survey(&self, first: u64, max: usize) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
+        let (children, next) = self.machine.children_from(first, max);
+        let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
+            let entry = self.children.get(&key)?;
+            let (name, path, kind) = (spec.id().into(), entry.path.clone(), entry.kind);
+            Some((key, ChildInfo { name, path, kind, standing, generation: entry.generation(), spec: spec.clone() }))
         };
-        children.iter().filter_map(line).collect()
+        (children.into_iter().filter_map(line).collect(), next)
     }
 
     /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
@@ -130,15 +135,8 @@ impl Driver {
 
     /// How many children there are.
     pub(crate) fn count(&self) -> ChildCount {
-        let mut count = ChildCount { specs: 0, active: 0, supervisors: 0, workers: 0 };
-        for (key, _, standing, _) in self.machine.children() {
-            let is_supervisor = self.children.get(&key).is_some_and(|entry| entry.kind.is_supervisor());
-            count.specs += 1;
-            count.active += usize::from(matches!(standing, Standing::Up | Standing::Stopping));
-            count.supervisors += usize::from(is_supervisor);
-            count.workers += usize::from(!is_supervisor);
-        }
-        count
+        let Counts { specs, active, .. } = self.machine.counts();
+        ChildCount { specs, active, supervisors: self.supervisors, workers: specs.saturating_sub(self.supervisors) }
     }
 
     /// The sizes of its own tables, and of its machine's.

@@ -23,6 +23,7 @@ use crate::supervisor::description::{Base, Description, Shape, supervisor_settin
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
+use crate::sweep::Kept;
 use crate::tree::Tree;
 
 /// The most partitions that a [`Partitioned`] supervisor may have.
@@ -103,7 +104,8 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
         };
         if wanted > 0 {
             let (children, handles) = (0..wanted).map(|index| new_child(&make, index)).unzip::<_, _, Vec<_>, Vec<_>>();
-            self.write().handles = handles;
+            let before = std::mem::replace(&mut self.write().handles, handles);
+            drop(before);
             return children.into_iter().map(Into::into).collect();
         }
         // At a restart of the supervisor the slots are found again by their names.
@@ -114,7 +116,9 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
         let Ok(described) = new.clone().as_any().downcast::<Self>() else { return new };
         if !Arc::ptr_eq(&self, &described) {
             let make = described.read().make.clone();
-            self.write().make = make;
+            // What makes partitions is the user's, and dropped without the lock.
+            let before = std::mem::replace(&mut self.write().make, make);
+            drop(before);
         }
         self
     }
@@ -154,7 +158,8 @@ impl<M: Send + 'static> Partitioned<M> {
         partitions: usize,
         make: impl Fn(usize) -> ServiceChild<M> + Send + Sync + 'static,
     ) -> Self {
-        Self { base: Base::new(name), partitions, make: Arc::new(make) }
+        let make = Kept::new(make);
+        Self { base: Base::new(name), partitions, make: Arc::new(move |index| make.get()(index)) }
     }
 
     /// Starts a tree that consists of this supervisor.
@@ -235,13 +240,15 @@ impl<M: Send + 'static> Partitions<M> {
     /// It depends on the key's [`Hash`] and on the number of partitions and on nothing else. Mind that `5_i32` and
     /// `5_usize` are different keys, and that the hash may be another one in the next version of Rust: do not write it down.
     pub fn partition_of<K: Hash + ?Sized>(&self, key: &K) -> usize {
-        partition_of(key, self.len())
+        partition_of(hash(key), self.len())
     }
 
     /// The service that this key belongs to.
     pub fn handle_for<K: Hash + ?Sized>(&self, key: &K) -> Handle<M> {
+        // Code of the user's, and so without the lock.
+        let hash = hash(key);
         let state = self.ring.read();
-        state.handles[partition_of(key, state.handles.len())].clone()
+        state.handles[partition_of(hash, state.handles.len())].clone()
     }
 
     /// The service with this number.
@@ -387,15 +394,15 @@ impl<M: Send + 'static> fmt::Debug for Partitions<M> {
     }
 }
 
-fn partition_of<K: Hash + ?Sized>(key: &K, partitions: usize) -> usize {
+fn hash<K: Hash + ?Sized>(key: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
-    jump(hasher.finish(), partitions)
+    hasher.finish()
 }
 
-/// Jump consistent hashing: the last of the jumps that stays below `buckets`. A key's jumps do not depend on `buckets`
+/// The partition of a key of this hash. Jump consistent hashing: the last of the jumps that stays below `buckets`. A key's jumps do not depend on `buckets`
 /// (invariant 1).
-fn jump(mut key: u64, buckets: usize) -> usize {
+fn partition_of(mut key: u64, buckets: usize) -> usize {
     let (mut bucket, mut next) = (0, 0);
     while next < buckets {
         bucket = next;
@@ -416,7 +423,7 @@ mod tests {
         let keys = 100_000usize;
         for buckets in 1..20 {
             let moved = (0..keys).filter(|key| {
-                let (before, after) = (partition_of(key, buckets), partition_of(key, buckets + 1));
+                let (before, after) = (partition_of(hash(key), buckets), partition_of(hash(key), buckets + 1));
                 assert!(before == after || after == buckets, "{key}: {before} -> {after} of {}", buckets + 1);
                 before != after
             });

@@ -60,7 +60,13 @@ impl SupervisorRecipe {
 
     /// Its first plan, below this scope.
     pub(crate) fn set_first(&self, scope: &str, plan: Plan) {
-        *lock(&self.state) = State::Planned { scope: scope.into(), plan: Arc::new(plan), is_used: false };
+        self.set(State::Planned { scope: scope.into(), plan: Arc::new(plan), is_used: false });
+    }
+
+    /// What was there before is dropped without the lock: it holds values of the user's.
+    fn set(&self, state: State) {
+        let before = std::mem::replace(&mut *lock(&self.state), state);
+        drop(before);
     }
 
     pub(crate) fn plan(&self) -> Arc<Plan> {
@@ -84,7 +90,7 @@ impl SupervisorRecipe {
         let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
         plan.check_redelivery(world.rulebook.defaults())?;
         forget_others(world, known, &plan);
-        *lock(&self.state) = State::Planned { scope, plan: plan.clone(), is_used: true };
+        self.set(State::Planned { scope, plan: plan.clone(), is_used: true });
         Ok(plan)
     }
 }

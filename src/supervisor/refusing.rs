@@ -1,12 +1,8 @@
 //! Children that are not there for some callers, or for all: what a machine says of that becomes what their mailboxes refuse.
 
-use std::cell::OnceCell;
-use std::collections::HashSet;
-use std::sync::Arc;
-
 use regrow_supervisors::ChildKey;
 
-use crate::slot::{AnySlot, Control};
+use crate::slot::AnySlot;
 use crate::supervisor::driver::Driver;
 
 impl Driver {
@@ -23,8 +19,7 @@ impl Driver {
         if self.world.is_ending() {
             return;
         }
-        let below = OnceCell::new();
-        let is_below = |supervisor: usize| below.get_or_init(|| self.numbers_below()).contains(&supervisor);
+        let is_below = |supervisor: usize| self.world.is_supervisor_below(supervisor, &self.plan.path);
         self.each_slot_of(child, |slot| slot.withdraw(&self.plan.path, &is_below));
     }
 
@@ -42,15 +37,5 @@ impl Driver {
             Some(entry) => what(&*entry.slot),
             None => {}
         }
-    }
-
-    /// The numbers of this supervisor and of those below it.
-    fn numbers_below(&self) -> HashSet<usize> {
-        let under = self.world.directory.under(&self.plan.path);
-        let number = |slot: Arc<dyn AnySlot>| match slot.control()? {
-            Control::Supervisor(facts) => Some(facts.number()),
-            Control::Port(_) => None,
-        };
-        under.into_iter().filter_map(|(_, listed)| number(listed.slot)).chain([self.facts.number()]).collect()
     }
 }

@@ -3,14 +3,14 @@
 //! Invariants:
 //! 1. Places grow: iterating by place is iterating in start order, and a child added later comes behind (OTP rule 42).
 //! 2. A key is never reused, and neither is an attempt's number.
-//! 3. No look-up scans the table.
+//! 3. No look-up scans the table, and no count: counts are kept. What changes where a child stands goes through `change`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::child::{Child, Held, Live, State};
+use crate::child::{Child, Held, Live, Standing, State};
 use crate::circles::Tie;
 use crate::dependency::Dependency;
 use crate::spec::ChildSpec;
@@ -62,6 +62,42 @@ impl Attempt {
     }
 }
 
+/// How many children there are, of which kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Those that have a spec.
+    pub specs: usize,
+    /// Those that are up, or are being stopped.
+    pub active: usize,
+    /// Significant ones that are not down.
+    pub(crate) significant: usize,
+}
+
+impl Counts {
+    /// What one child counts for.
+    fn of(child: &Child) -> Self {
+        let standing = child.standing();
+        Self {
+            specs: 1,
+            active: usize::from(matches!(standing, Standing::Up | Standing::Stopping)),
+            significant: usize::from(child.spec.significant && standing != Standing::Down),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.specs += other.specs;
+        self.active += other.active;
+        self.significant += other.significant;
+    }
+
+    fn take_away(&mut self, other: Self) {
+        self.specs -= other.specs;
+        self.active -= other.active;
+        self.significant -= other.significant;
+    }
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct Children {
     /// Boxed, because a large table is half empty.
@@ -69,7 +105,8 @@ pub(crate) struct Children {
     order: BTreeMap<u64, ChildKey>,
     ids: HashMap<Arc<str>, ChildKey>,
     /// Who depends on whom, by the name of whom.
-    dependents: HashMap<Arc<str>, Vec<ChildKey>>,
+    dependents: HashMap<Arc<str>, BTreeSet<ChildKey>>,
+    counts: Counts,
     keys: u64,
     places: u64,
     attempts: u64,
@@ -78,7 +115,7 @@ pub(crate) struct Children {
 /// In start order, so that two machines with one history look alike.
 impl fmt::Debug for Children {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { table: _, order: _, ids: _, dependents: _, keys, places, attempts } = self;
+        let Self { table: _, order: _, ids: _, dependents: _, counts: _, keys, places, attempts } = self;
         let children: Vec<_> = self.iter().collect();
         let mut children_seen = f.debug_struct("Children");
         children_seen.field("children", &children).field("keys", keys).field("places", places);
@@ -93,13 +130,16 @@ impl Children {
         self.keys += 1;
         let place = self.next_place(key);
         self.ids.insert(spec.id.clone(), key);
-        self.table.insert(key, Box::new(Child::new(spec, place)));
+        let child = Child::new(spec, place);
+        self.counts.add(Counts::of(&child));
+        self.table.insert(key, Box::new(child));
         self.note_dependencies(key);
         key
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Box<Child>> {
         let child = self.table.remove(&key)?;
+        self.counts.take_away(Counts::of(&child));
         self.order.remove(&child.place);
         self.ids.remove(&child.spec.id);
         self.forget_dependencies(key, &child.spec);
@@ -121,7 +161,7 @@ impl Children {
 
     /// Gives a child a new spec, and hands out the one before. Its name stays.
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) -> Option<ChildSpec> {
-        let before = std::mem::replace(&mut self.get_mut(key)?.spec, spec);
+        let before = self.change(key, |child| std::mem::replace(&mut child.spec, spec))?;
         self.forget_dependencies(key, &before);
         self.note_dependencies(key);
         Some(before)
@@ -129,7 +169,7 @@ impl Children {
 
     /// Who depends on the service of this name.
     pub(crate) fn dependents(&self, name: &str) -> Vec<ChildKey> {
-        self.dependents.get(name).cloned().unwrap_or_default()
+        self.dependents.get(name).into_iter().flatten().copied().collect()
     }
 
     /// Who depends on which sibling.
@@ -145,14 +185,14 @@ impl Children {
 
     fn note_dependencies(&mut self, key: ChildKey) {
         for on in self.table.get(&key).map(|child| child.spec.dependencies()).unwrap_or_default() {
-            self.dependents.entry(on.name.clone()).or_default().push(key);
+            self.dependents.entry(on.name.clone()).or_default().insert(key);
         }
     }
 
     fn forget_dependencies(&mut self, key: ChildKey, spec: &ChildSpec) {
         for Dependency { name, .. } in spec.dependencies() {
             if let Some(dependents) = self.dependents.get_mut(name) {
-                dependents.retain(|dependent| *dependent != key);
+                dependents.remove(&key);
                 if dependents.is_empty() {
                     self.dependents.remove(name);
                     if self.dependents.len() < self.dependents.capacity() / 8 {
@@ -176,6 +216,21 @@ impl Children {
             ("machine: names", self.ids.len()),
             ("machine: dependents", self.dependents.len()),
         ]
+    }
+
+    /// Changes where a child stands, or its spec (invariant 3).
+    pub(crate) fn change<T>(&mut self, key: ChildKey, change: impl FnOnce(&mut Child) -> T) -> Option<T> {
+        let child = self.table.get_mut(&key)?;
+        let before = Counts::of(child);
+        let changed = change(child);
+        self.counts.add(Counts::of(child));
+        self.counts.take_away(before);
+        Some(changed)
+    }
+
+    /// How many there are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -223,6 +278,11 @@ impl Children {
     /// In start order.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
         self.order.values().filter_map(|&key| Some((key, self.get(key)?)))
+    }
+
+    /// In start order, from this place on.
+    pub(crate) fn iter_from(&self, first: u64) -> impl Iterator<Item = (ChildKey, &Child)> {
+        self.order.range(first..).filter_map(|(_, &key)| Some((key, self.get(key)?)))
     }
 
     pub(crate) fn next_attempt(&mut self, child: ChildKey) -> Attempt {

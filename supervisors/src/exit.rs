@@ -106,12 +106,26 @@ impl fmt::Display for Exit {
     }
 }
 
+/// The error, and what drops it when the last clone is gone.
+struct Cause {
+    error: Option<Box<dyn Any + Send + Sync>>,
+    dropped_by: fn(Box<dyn Any + Send + Sync>),
+}
+
+impl Drop for Cause {
+    fn drop(&mut self) {
+        if let Some(error) = self.error.take() {
+            (self.dropped_by)(error);
+        }
+    }
+}
+
 /// An error that ended a life: its text, and the error itself for those who want to look closer.
 #[derive(Clone)]
 #[must_use]
 pub struct Failure {
     message: Arc<str>,
-    cause: Option<Arc<dyn Any + Send + Sync>>,
+    cause: Option<Arc<Cause>>,
     /// The registered names of its type.
     names: Arc<[Arc<str>]>,
 }
@@ -124,7 +138,17 @@ impl Failure {
 
     /// A failure that keeps the error it came from.
     pub fn with_cause(message: impl Into<Arc<str>>, cause: impl Any + Send + Sync) -> Self {
+        let cause = Cause { error: Some(Box::new(cause)), dropped_by: drop };
         Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
+    }
+
+    /// Gives the error to `dropped_by` when the last clone of this is dropped, wherever that is. Without effect if this is a
+    /// clone, or has been cloned.
+    pub fn dropped_by(mut self, dropped_by: fn(Box<dyn Any + Send + Sync>)) -> Self {
+        if let Some(cause) = self.cause.as_mut().and_then(Arc::get_mut) {
+            cause.dropped_by = dropped_by;
+        }
+        self
     }
 
     /// The names under which the type of the error is registered, for [rules](crate::Rule::error).
@@ -139,7 +163,7 @@ impl Failure {
 
     /// The error itself, when it is a `T`. The runtime keeps the `anyhow::Error` that a service returned.
     pub fn cause<T: Any>(&self) -> Option<&T> {
-        self.cause.as_ref()?.downcast_ref()
+        self.cause.as_ref()?.error.as_ref()?.downcast_ref()
     }
 }
 

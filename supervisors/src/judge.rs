@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Held, Hold, Scope, Standing};
+use crate::child::{Held, Hold, Scope};
 use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::nursery::Nursery;
@@ -187,11 +187,10 @@ impl Nursery {
 
     /// Whether the end of a significant child just now ends the supervisor (OTP rules 74 to 76).
     pub(crate) fn is_last_significant(&self) -> bool {
-        let is_left = |child: &Child| child.spec.significant && child.standing() != Standing::Down;
         match self.flags.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => !self.children.iter().any(|(_, child)| is_left(child)),
+            AutoShutdown::AllSignificant => self.children.counts().significant == 0,
         }
     }
 }

@@ -193,18 +193,21 @@ impl Nursery {
     }
 
     fn come_to(&mut self, key: ChildKey, ending: Ending) -> Option<Attempt> {
-        let State::Live(live) = &mut self.children.get_mut(key)?.state else { return None };
-        let was_told = live.is_told();
-        if live.ending == Ending::Leaving {
-            // How it wanted to end does not matter any more.
-            live.cause = None;
-        }
-        live.ending = ending;
-        if live.is_told() && !was_told {
+        let (attempt, is_news) = self.children.change(key, |child| {
+            let State::Live(live) = &mut child.state else { return None };
+            let was_told = live.is_told();
+            if live.ending == Ending::Leaving {
+                // How it wanted to end does not matter any more.
+                live.cause = None;
+            }
+            live.ending = ending;
+            Some((live.attempt, live.is_told() && !was_told))
+        })??;
+        if is_news {
             self.stops += 1;
             self.stops_since.get_or_insert(self.now);
         }
-        Some(live.attempt)
+        Some(attempt)
     }
 
     /// One child less is being stopped.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::backoff::Chance;
 use crate::child::{Ending, Live, Stage, Standing};
-use crate::children::{Attempt, ChildKey};
+use crate::children::{Attempt, ChildKey, Counts};
 use crate::circles::circles;
 use crate::decide::{Alike, Decide, Step};
 use crate::dependency::{Completion, Outlook, Prospect};
@@ -21,6 +21,9 @@ use crate::nursery::{Event, Phase};
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{BudgetClock, ChildSpec};
 use crate::why::Why;
+
+/// A child, its spec, where it stands, and its present attempt if it has one.
+pub type Line<'a> = (ChildKey, &'a ChildSpec, Standing, Option<Attempt>);
 
 /// A supervisor as its driver sees it: facts in, actions out.
 ///
@@ -307,9 +310,22 @@ pub trait Machine: Decide + fmt::Debug {
         self.nursery().tables()
     }
 
+    /// How many children there are. It is kept, and not counted.
+    fn counts(&self) -> Counts {
+        self.nursery().children.counts()
+    }
+
     /// The children in start order, where each stands, and its present attempt if it has one.
-    fn children(&self) -> Vec<(ChildKey, &ChildSpec, Standing, Option<Attempt>)> {
-        let children = self.nursery().children.iter();
-        children.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect()
+    fn children(&self) -> Vec<Line<'_>> {
+        self.children_from(0, usize::MAX).0
+    }
+
+    /// As [`children`](Self::children), from a place on and so many at most; and the place of the one behind them, if there is
+    /// one. The first place is 0.
+    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>) {
+        let mut children = self.nursery().children.iter_from(first);
+        let portion = children.by_ref().take(max);
+        let lines = portion.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect();
+        (lines, children.next().map(|(_, child)| child.place))
     }
 }

@@ -137,10 +137,14 @@ impl Nursery {
 
     /// As `hold`, where the reports know of it already.
     pub(crate) fn hold_quietly(&mut self, key: ChildKey, hold: Hold, held: Held) {
-        let Some(child) = self.children.get_mut(key) else { return };
-        child.state = State::Held(Held { hold, ..held });
-        // It does not rest any more: its mailbox is closed until it is opened.
-        child.is_closed |= std::mem::take(&mut child.is_at_rest);
+        let changed = self.children.change(key, |child| {
+            child.state = State::Held(Held { hold, ..held });
+            // It does not rest any more: its mailbox is closed until it is opened.
+            child.is_closed |= std::mem::take(&mut child.is_at_rest);
+        });
+        if changed.is_none() {
+            return;
+        }
         self.set_timer(key, hold.until());
         match hold {
             Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
@@ -163,6 +167,8 @@ impl Nursery {
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
         if let Some(before) = self.children.respec(key, spec) {
             self.remember_only_what_is_named(before.dependencies());
+            let now = self.children.get(key).map(|child| child.spec.dependencies().to_vec()).unwrap_or_default();
+            self.forget_seen_by(key, |name| !now.iter().any(|on| *on.name == *name));
         }
     }
 
@@ -197,8 +203,9 @@ impl Nursery {
     /// Begins an attempt.
     pub(crate) fn start(&mut self, key: ChildKey) {
         let attempt = self.children.next_attempt(key);
+        let now = self.now;
+        self.children.change(key, |child| child.state = State::Live(Live::new(attempt, now)));
         let Some(child) = self.children.get_mut(key) else { return };
-        child.state = State::Live(Live::new(attempt, self.now));
         (child.is_at_rest, child.was_terminated, child.completion) = (false, false, None);
         if let Some(track) = &mut child.track {
             track.forget_looks();
@@ -218,11 +225,13 @@ impl Nursery {
     pub(crate) fn started(&mut self, attempt: Attempt) {
         let key = attempt.child();
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
-        live.stage = Stage::Up;
         self.slow -= usize::from(std::mem::take(&mut live.is_slow));
-        if let Some(child) = self.children.get_mut(key) {
+        self.children.change(key, |child| {
             (child.has_lived, child.is_closed) = (true, false);
-        }
+            if let State::Live(live) = &mut child.state {
+                live.stage = Stage::Up;
+            }
+        });
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.answer(call, Ok(Answer::Started(attempt)));
         }
@@ -234,7 +243,7 @@ impl Nursery {
     /// The child has no process any more, and none is to come.
     pub(crate) fn vacate(&mut self, key: ChildKey) -> Option<Live> {
         self.set_timer(key, None);
-        match std::mem::replace(&mut self.children.get_mut(key)?.state, State::Down) {
+        match self.children.change(key, |child| std::mem::replace(&mut child.state, State::Down))? {
             State::Live(live) => {
                 self.slow -= usize::from(live.is_slow);
                 self.departed.push(key);

@@ -186,10 +186,13 @@ impl Nursery {
         let now = self.now;
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
         let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
-        let Some(child) = self.children.get_mut(key) else { return };
-        let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PATIENCE };
-        child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
-        (child.is_at_rest, child.was_terminated) = (false, false);
+        let changed = self.children.change(key, |child| {
+            let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PATIENCE };
+            child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
+            (child.is_at_rest, child.was_terminated) = (false, false);
+            pause
+        });
+        let Some(pause) = changed else { return };
         self.set_timer(key, Some(now.saturating_add(pause)));
     }
 
@@ -253,14 +256,25 @@ impl Nursery {
     /// A new attempt begins, or nothing is known any more: what it completed before does not count.
     pub(crate) fn forget_seen(&mut self, name: &str) {
         if !self.seen.is_empty() {
-            self.seen.retain(|(_, seen)| **seen != *name);
+            for key in self.children.dependents(name) {
+                self.seen.remove(&(key, name.into()));
+            }
         }
     }
 
     /// What the child saw while it waited is of no use any more.
     pub(crate) fn forget_what_it_saw(&mut self, key: ChildKey) {
+        self.forget_seen_by(key, |_| true);
+    }
+
+    /// As [`forget_what_it_saw`](Self::forget_what_it_saw), of the services of which `test` says so.
+    pub(crate) fn forget_seen_by(&mut self, key: ChildKey, test: impl Fn(&str) -> bool) {
         if !self.seen.is_empty() {
-            self.seen.retain(|(seer, _)| *seer != key);
+            let by_it = self.seen.range((key, Arc::from(""))..).take_while(|(seer, _)| *seer == key);
+            let forgotten: Vec<_> = by_it.filter(|(_, name)| test(name)).cloned().collect();
+            for seen in &forgotten {
+                self.seen.remove(seen);
+            }
         }
     }
 

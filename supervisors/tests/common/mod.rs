@@ -22,7 +22,7 @@ pub(crate) mod world;
 
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Restart};
+use regrow_supervisors::{ChildSpec, Machine, Restart, Standing};
 
 pub(crate) use script::Script;
 
@@ -42,6 +42,13 @@ impl IntoSpec for ChildSpec {
     fn into_spec(self) -> ChildSpec {
         self
     }
+}
+
+/// The counts that are kept are those that a count finds.
+pub(crate) fn check_counts(machine: &impl Machine) {
+    let (children, counts) = (machine.children(), machine.counts());
+    let active = children.iter().filter(|(_, _, standing, _)| matches!(standing, Standing::Up | Standing::Stopping));
+    assert_eq!((counts.specs, counts.active), (children.len(), active.count()), "{machine:?}");
 }
 
 pub(crate) fn permanent(name: &str) -> ChildSpec {

@@ -294,6 +294,7 @@ impl<M: Machine + Clone> Office<M> {
         self.read_reports();
         self.is_hurried = false;
         assert!(self.abandoned.is_empty(), "abandoned and not cut off");
+        super::check_counts(&self.machine);
         let standings = self.machine.children();
         for attempt in self.lives.keys() {
             let is_known = standings.iter().any(|(.., present)| *present == Some(*attempt));

@@ -309,6 +309,7 @@ impl World {
         }
         self.read_reports();
         self.is_hurried = false;
+        super::check_counts(&self.machine);
         let standings: BTreeMap<_, _> =
             self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
         self.model.on_polled(&standings, self.machine.poll_timeout());

@@ -279,7 +279,7 @@ async fn what_is_seen_to_be_gone_is_not_found() {
                 true => drop(until_event(&mut events, |event| matches!(event.kind, EventKind::Gone)).await),
                 false => drop(until(a.watch(), |status| status.state == State::Gone).await),
             }
-            assert!(matches!(tree.lookup::<ProbeMsg>("app/pool/a"), Err(LookupError::NotFound { .. })));
+            assert!(matches!(tree.lookup::<ProbeMsg>("app/pool/a"), Err(LookupError::NoChild { .. })));
         }
     }
     tree.shutdown().await;

@@ -11,6 +11,9 @@ use crate::chaos::judge::office::{Office, phase_of, reaches};
 use crate::chaos::judge::reading::{self, Phase, Scope, Tri};
 use crate::chaos::judge::{Claim, Violation};
 
+/// How long a start takes to fail at most whose dependency is gone.
+const MISS: Duration = Duration::from_millis(100);
+
 impl Office {
     /// A child ended that was not told to: what is to come of it.
     pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
@@ -110,6 +113,7 @@ impl Office {
         self.unexpected(path, &Life { by_order, ..Life::begun(None, number) }, &exit, at);
         if let Some(call) = self.call_mut(path) {
             call.is_loose |= is_loose;
+            call.by = call.by.map(|by| by.saturating_add(MISS));
         }
     }
 

@@ -151,6 +151,7 @@ impl Model {
         let is_member = |key| first.is_none_or(|first| key >= first);
         self.retrying.retain(|&key| !is_member(key));
         self.mailbox.consume_exits(is_member);
+        self.tie();
         self.phase = Phase::Group { first, started: Vec::new() };
     }
 }

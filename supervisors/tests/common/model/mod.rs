@@ -99,7 +99,9 @@ pub(crate) enum Why {
 pub(crate) struct Model {
     strategy: Strategy,
     stop_order: StopOrder,
-    /// Who depends on whom, directly or through others.
+    /// Which child depends on which.
+    said: BTreeSet<(ChildKey, ChildKey)>,
+    /// The same, directly or through others that are there: as it was when the operation under way began.
     ties: BTreeSet<(ChildKey, ChildKey)>,
     withdrawn: BTreeSet<ChildKey>,
     budget: (u32, Duration),
@@ -141,18 +143,13 @@ impl Model {
         budget: (u32, Duration),
         specs: &BTreeMap<ChildKey, ChildSpec>,
     ) -> Self {
-        let mut ties = ties;
-        for &middle in specs.keys() {
-            let ways: Vec<_> = ties.iter().copied().filter(|(_, to)| *to == middle).collect();
-            let on: Vec<_> = ties.iter().copied().filter(|(from, _)| *from == middle).collect();
-            ties.extend(ways.iter().flat_map(|(from, _)| on.iter().map(|(_, to)| (*from, *to))));
-        }
         let has_limits =
             |spec: &ChildSpec| spec.shutdown_rule() != Shutdown::Wait && spec.abandon_rule() != Abandon::Never;
         Self {
             strategy,
             stop_order,
-            ties,
+            said: ties,
+            ties: BTreeSet::new(),
             withdrawn: BTreeSet::new(),
             budget,
             is_bounded: specs.values().all(has_limits),
@@ -214,7 +211,19 @@ impl Model {
         self.lives.values().filter(|life| life.told != Told::Nothing)
     }
 
+    /// An operation begins.
+    fn tie(&mut self) {
+        self.ties = self.said.clone();
+        self.ties.retain(|(a, b)| self.specs.contains_key(a) && self.specs.contains_key(b));
+        for middle in self.specs.keys() {
+            let ways: Vec<_> = self.ties.iter().copied().filter(|(_, to)| to == middle).collect();
+            let on: Vec<_> = self.ties.iter().copied().filter(|(from, _)| from == middle).collect();
+            self.ties.extend(ways.iter().flat_map(|(from, _)| on.iter().map(|(_, to)| (*from, *to))));
+        }
+    }
+
     fn end(&mut self, why: Why) {
+        self.tie();
         self.phase = Phase::Ending(why);
         self.mailbox.clear();
         self.over = false;

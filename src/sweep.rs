@@ -14,7 +14,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -120,8 +120,11 @@ pub(crate) fn turn<R>(sweeps: &Arc<Sweeps>, code: impl FnOnce() -> R) -> R {
     struct Turn(Option<Aside>);
     impl Drop for Turn {
         fn drop(&mut self) {
-            let aside = ASIDE.replace(self.0.take());
-            aside.into_iter().flat_map(|aside| aside.lots).for_each(Lot::hand_over);
+            let Some(aside) = ASIDE.replace(self.0.take()) else { return };
+            // Most turns find nothing.
+            if !aside.lots.is_empty() {
+                aside.lots.into_iter().for_each(Lot::hand_over);
+            }
         }
     }
     let aside = Aside { sweeps: sweeps.clone(), lots: Vec::new() };
@@ -130,9 +133,8 @@ pub(crate) fn turn<R>(sweeps: &Arc<Sweeps>, code: impl FnOnce() -> R) -> R {
 }
 
 /// Polls code of a supervisor's: each poll is a [`turn`].
-pub(crate) async fn turns<F: Future>(sweeps: &Arc<Sweeps>, future: F) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|cx| turn(sweeps, || future.as_mut().poll(cx))).await
+pub(crate) fn turns<F: Future + Unpin>(sweeps: Arc<Sweeps>, mut future: F) -> impl Future<Output = F::Output> {
+    poll_fn(move |cx| turn(&sweeps, || Pin::new(&mut future).poll(cx)))
 }
 
 /// Whether a supervisor is at work on this thread.

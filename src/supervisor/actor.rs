@@ -32,7 +32,7 @@ impl Actor for SupervisorActor {
             #[cfg(test)]
             crate::turns::delay().await;
             let sweeps = driver.world.sweeps.clone();
-            let driven = sweep::turns(&sweeps, caught(pin!(driver.drive(&myself)))).await;
+            let driven = sweep::turns(sweeps, caught(pin!(driver.drive(&myself)))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);
                 return Ok(());

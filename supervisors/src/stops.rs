@@ -16,12 +16,14 @@ use crate::circles::Tie;
 pub(crate) struct Stops {
     /// All that may go go at once.
     together: bool,
-    /// The members that are not gone yet.
-    left: BTreeMap<ChildKey, Turn>,
-    /// Those that may be told, by their place; the youngest is the last.
-    ready: BTreeMap<usize, ChildKey>,
-    /// How many are told, and not gone yet.
+    /// The members, by key.
+    members: Vec<(ChildKey, Turn)>,
+    /// How many of them are not gone yet.
+    left: usize,
+    /// How many of these are told.
     told: usize,
+    /// Those that may be told, by their place; the youngest is the last.
+    ready: Vec<(usize, ChildKey)>,
     /// Members that still wait for their dependents, and others through which dependents reach them.
     blocked: BTreeMap<ChildKey, Blocked>,
     /// The dependencies of those that are not gone yet.
@@ -35,6 +37,7 @@ enum Turn {
     /// It has no process although it was not told: its turn still comes, and nothing waits for it.
     Dead,
     Told,
+    Gone,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,8 +53,9 @@ impl Stops {
     pub(crate) fn new(members: &[ChildKey], children: &Children, ties: &BTreeSet<Tie>, together: bool) -> Self {
         let is_dead = |key: ChildKey| children.get(key).is_none_or(Child::has_no_process);
         let turn = |key: ChildKey| if is_dead(key) { Turn::Dead } else { Turn::Comes };
-        let left = members.iter().map(|&key| (key, turn(key))).collect();
-        let mut stops = Self { together, left, ..Self::default() };
+        let mut turns: Vec<_> = members.iter().map(|&key| (key, turn(key))).collect();
+        turns.sort_unstable_by_key(|(key, _)| *key);
+        let mut stops = Self { together, left: turns.len(), members: turns, ..Self::default() };
         for &(dependent, dependency) in ties {
             stops.ties.entry(dependent).or_default().push(dependency);
             stops.blocked.entry(dependency).or_default().dependents += 1;
@@ -66,7 +70,7 @@ impl Stops {
         let ready = members.iter().copied().enumerate().filter(|(place, member)| is_free(*place, member));
         stops.ready = ready.collect();
         // A dependent that is no member, or not there, keeps nothing waiting.
-        let waits = |key: &&ChildKey| stops.left.get(key) == Some(&Turn::Comes);
+        let waits = |key: &&ChildKey| stops.turn(**key) == Some(Turn::Comes);
         let free = stops.ties.keys().filter(|key| !waits(key) && !stops.blocked.contains_key(key));
         for key in free.copied().collect::<Vec<_>>() {
             stops.let_go(key);
@@ -79,29 +83,31 @@ impl Stops {
         if !self.together && self.told > 0 {
             return None;
         }
-        let (_, key) = self.ready.pop_last()?;
+        let (_, key) = self.ready.pop()?;
         self.tell(key);
         Some(key)
     }
 
     /// These go before all others: what stops already is to be killed.
     pub(crate) fn begin_with(&mut self, keys: &BTreeSet<ChildKey>) {
-        self.ready.retain(|_, key| !keys.contains(key));
+        self.ready.retain(|(_, key)| !keys.contains(key));
         keys.iter().for_each(|key| self.tell(*key));
     }
 
     fn tell(&mut self, key: ChildKey) {
-        if self.left.insert(key, Turn::Told) != Some(Turn::Told) {
+        if let Some(turn @ (Turn::Comes | Turn::Dead)) = self.turn_mut(key) {
+            *turn = Turn::Told;
             self.told += 1;
         }
     }
 
     /// The child is gone. If it was not told, its turn still comes.
     pub(crate) fn gone(&mut self, key: ChildKey) {
-        match self.left.get_mut(&key) {
-            Some(Turn::Told) => {
-                self.left.remove(&key);
+        match self.turn_mut(key) {
+            Some(turn @ Turn::Told) => {
+                *turn = Turn::Gone;
                 self.told -= 1;
+                self.left -= 1;
                 self.let_go(key);
             }
             Some(turn @ Turn::Comes) => {
@@ -110,18 +116,28 @@ impl Stops {
                     self.let_go(key);
                 }
             }
-            Some(Turn::Dead) | None => {}
+            Some(Turn::Dead | Turn::Gone) | None => {}
         }
+    }
+
+    fn turn(&self, key: ChildKey) -> Option<Turn> {
+        let place = self.members.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(self.members[place].1)
+    }
+
+    fn turn_mut(&mut self, key: ChildKey) -> Option<&mut Turn> {
+        let place = self.members.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&mut self.members[place].1)
     }
 
     /// Whether it is one of those that are stopped, and its turn is not over.
     pub(crate) fn is_left(&self, key: ChildKey) -> bool {
-        self.left.contains_key(&key)
+        self.turn(key).is_some_and(|turn| turn != Turn::Gone)
     }
 
     /// Whether all are gone.
     pub(crate) fn is_over(&self) -> bool {
-        self.left.is_empty()
+        self.left == 0
     }
 
     /// What it depends on waits for it no longer.
@@ -139,8 +155,9 @@ impl Stops {
                 }
                 match self.blocked.remove(&dependency).and_then(|blocked| blocked.place) {
                     Some(place) => {
-                        self.ready.insert(place, dependency);
-                        if self.left.get(&dependency) == Some(&Turn::Dead) {
+                        let at = self.ready.partition_point(|(other, _)| *other < place);
+                        self.ready.insert(at, (place, dependency));
+                        if self.turn(dependency) == Some(Turn::Dead) {
                             gone.push(dependency);
                         }
                     }

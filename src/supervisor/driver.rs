@@ -257,8 +257,11 @@ impl Driver {
                     self.completed(attempt.child(), completion);
                 }
             }
+            Fact::Chosen { attempt, exit } => self.dismiss_last_life(attempt, &self.world.rulebook.named(exit)),
             Fact::Leaving { attempt, exit } => {
-                self.machine.handle_leaving(attempt, self.world.rulebook.named(exit), now);
+                let exit = self.world.rulebook.named(exit);
+                self.dismiss_last_life(attempt, &exit);
+                self.machine.handle_leaving(attempt, exit, now);
             }
             Fact::Remains { attempt, exit } => {
                 self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
@@ -318,6 +321,7 @@ impl Driver {
             Fact::Ready(_)
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
+            | Fact::Chosen { .. }
             | Fact::Leaving { .. }
             | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
@@ -396,8 +400,12 @@ impl Driver {
                 self.note_fault(child, &exit);
                 (child, EventKind::ShutdownError { exit })
             }
-            Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
+            Report::Delayed { child, until } => {
+                self.take_back_dismissal(child);
+                (child, EventKind::Delayed { delay: self.time_until(until) })
+            }
             Report::Waiting { child, services: names } => {
+                self.take_back_dismissal(child);
                 services = names;
                 (child, EventKind::Waiting)
             }

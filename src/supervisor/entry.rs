@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     /// What the factory said of the present incarnation.
     pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
+    /// It was a supervisor before it was described anew, and has not been started since.
+    pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) own: Own,
@@ -87,6 +89,7 @@ impl Entry {
             has_failed: false,
             info: None,
             kind: planned.kind,
+            was_supervisor: false,
             drain: planned.drain,
             light: planned.light,
             own,
@@ -104,6 +107,7 @@ impl Entry {
     /// It is to be made in another way from its next start on. What kind it was.
     pub(crate) fn replan(&mut self, planned: &Planned, own: Own) -> Kind {
         let before = self.kind;
+        self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
         (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, light, .. } = *planned;
         (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());

@@ -5,7 +5,7 @@ mod common;
 
 use common::{probe, up};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Intensity, ManageError, Policy, ServiceChild, StartError, State, Supervisor, Tree};
+use regrow::{Child, Intensity, ManageError, Policy, ServiceChild, StartError, State, Supervisor, TaskContext, Tree};
 
 fn calm(name: &str) -> Supervisor {
     Supervisor::one_for_one(name).budget(Intensity::unlimited())
@@ -112,4 +112,38 @@ async fn nothing_is_below_a_service_that_was_a_supervisor() {
     app.restart_child("c").await.unwrap();
     assert_eq!(paths(&tree), ["app", "app/c", "app/c/y"]);
     assert!(tree.shutdown().await.is_clean());
+}
+
+// Found by a search with random orders: after the end of the tree, mail was queued in a mailbox that no child had any more.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_no_description_names_any_more_closes_with_the_last_life_in_it() {
+    let job = || Child::task("a", |ctx: TaskContext| async move { Ok(ctx.stopping().await) });
+    for is_running in [true, false] {
+        for into_a_tree in [true, false] {
+            let journal = Journal::new();
+            let tree = calm("app").child(journal.probe("a")).start().await.unwrap();
+            let (app, a) = (tree.supervisor("app").unwrap(), probe(&tree, "app/a"));
+            if !is_running {
+                app.terminate_child("a").await.unwrap();
+            }
+            let new = if into_a_tree { calm("app").child(calm("a")) } else { calm("app").child(job()) };
+            app.reconfigure(new).await.unwrap();
+            // A mailbox that is described, and described otherwise before a life has moved in.
+            app.reconfigure(calm("app").child(journal.probe("a"))).await.unwrap();
+            let between = probe(&tree, "app/a");
+            let new = if into_a_tree { calm("app").child(calm("a")) } else { calm("app").child(job()) };
+            app.reconfigure(new).await.unwrap();
+            if is_running {
+                assert_eq!(a.status().state, State::Up);
+                app.terminate_child("a").await.unwrap();
+            }
+            app.restart_child("a").await.unwrap();
+            for handle in [&a, &between] {
+                assert_eq!(handle.status().state, State::Gone, "running: {is_running}, into a tree: {into_a_tree}");
+                assert!(handle.cast(ProbeMsg::Hang).is_err());
+            }
+            assert!(tree.lookup::<ProbeMsg>("app/a").is_err());
+            tree.shutdown().await;
+        }
+    }
 }

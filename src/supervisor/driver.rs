@@ -352,6 +352,7 @@ impl Driver {
             }
             entry.ended(exit.clone());
             entry.control = None;
+            entry.close_outdated();
             if self.world.is_ending() {
                 entry.slot.close(State::Gone);
             }
@@ -498,7 +499,8 @@ impl Driver {
             },
             Action::Forget(child) => {
                 self.lookout.unwatch(child);
-                if let Some(entry) = self.children.remove(&child) {
+                if let Some(mut entry) = self.children.remove(&child) {
+                    entry.close_outdated();
                     self.supervisors -= usize::from(entry.kind.is_supervisor());
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
@@ -538,6 +540,7 @@ impl Driver {
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.world.supervisor_ends(&self.facts);
         self.facts.close();
+        self.children.values_mut().for_each(|entry| entry.close_outdated());
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);
         }

@@ -117,7 +117,12 @@ async fn nothing_is_below_a_service_that_was_a_supervisor() {
 // Found by a search with random orders: after the end of the tree, mail was queued in a mailbox that no child had any more.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_no_description_names_any_more_closes_with_the_last_life_in_it() {
-    let job = || Child::task("a", |ctx: TaskContext| async move { Ok(ctx.stopping().await) });
+    let job = || {
+        Child::task("a", |ctx: TaskContext| async move {
+            ctx.stopping().await;
+            Ok(())
+        })
+    };
     for is_running in [true, false] {
         for into_a_tree in [true, false] {
             let journal = Journal::new();

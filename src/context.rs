@@ -190,6 +190,9 @@ impl<S: crate::Service> Context<S> {
 
     /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
     /// again; a transient one rests.
+    ///
+    /// If nothing starts it again by itself then, its mailbox refuses what comes from now on
+    /// ([`Stopping`](crate::Refusal::Stopping)), as soon as the supervisor knows; what is queued is shed at the end.
     pub fn stop(&self) {
         self.exit(Exit::Normal);
     }

@@ -252,13 +252,8 @@ impl Directory {
 
     /// Puts a child and everything below it into a state in which nothing is accepted.
     pub(crate) fn close(&self, path: &str, state: State) {
-        let here = self.read().get(path).map(owned);
-        let listed = match here {
-            // Only a supervisor has anything below it.
-            Some((path, listed)) if !listed.kind.is_supervisor() => vec![(path, listed)],
-            Some(_) | None => self.under(path),
-        };
-        for (path, listed) in listed {
+        // Also of what is no supervisor: it may have been one before it was described anew.
+        for (path, listed) in self.under(path) {
             // Before it is seen to be gone, so that a look-up never finds what is.
             if state == State::Gone {
                 self.remove(&path, &listed.slot);

@@ -61,7 +61,7 @@ pub enum Refusal {
     Down,
     /// The service's spec was deleted, or its tree is over.
     Gone,
-    /// An order has told the service to stop, and nothing starts it again by itself.
+    /// An order has told the service to stop, or it ends because it wants to, and nothing starts it again by itself.
     Stopping,
     /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group has not
     /// been started again. Refused are a call, and a wait for room, from code below the same supervisor: the group may be
@@ -103,7 +103,7 @@ impl fmt::Display for Refusal {
             }
             Self::Down => f.write_str("it is down"),
             Self::Gone => f.write_str("it is gone for good"),
-            Self::Stopping => f.write_str("it is being terminated"),
+            Self::Stopping => f.write_str("it is stopping"),
             Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
             Self::ToItself => f.write_str("a service cannot wait for itself"),
             Self::Circle => {

@@ -324,13 +324,18 @@ impl Port {
 
     pub(crate) fn leave(&self, exit: Exit) {
         let extras = self.extras();
+        let told = exit.clone();
         let unused = {
             let mut chosen = lock(&extras.chosen);
             if chosen.is_none() { chosen.replace(exit) } else { Some(exit) }
         };
+        let is_first = unused.is_none();
         // It may hold an error of the user's.
         drop(unused);
         self.signal(LEAVE);
+        if is_first && !self.has(STOP | KILL | OVER) {
+            self.facts.push(Fact::Chosen { attempt: self.attempt, exit: told });
+        }
     }
 
     /// The exit that it has chosen for itself.

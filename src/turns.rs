@@ -49,6 +49,7 @@ fn source(fact: &Fact) -> Source<'_> {
         | Fact::StartFailed { attempt, .. }
         | Fact::Ended { attempt, .. }
         | Fact::Ending { attempt, .. }
+        | Fact::Chosen { attempt, .. }
         | Fact::Leaving { attempt, .. }
         | Fact::Remains { attempt, .. }
         | Fact::KillUnderWay(attempt)

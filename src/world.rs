@@ -176,6 +176,13 @@ impl World {
         self.log.forget(path);
     }
 
+    /// What has this path is no supervisor any more: nothing is below it.
+    pub(crate) fn forget_below(&self, path: &str) {
+        for (below, listed) in self.directory.under(path).into_iter().filter(|(below, _)| **below != *path) {
+            self.forget_slot(&below, &listed.slot);
+        }
+    }
+
     fn forget_said(&self, path: &str) {
         self.in_force.forget(path);
         self.required.forget(path);

@@ -230,7 +230,7 @@ async fn a_service_that_is_terminated_refuses_from_the_moment_at_which_it_is_tol
     soon("the stop hook", is_asked.recv()).await;
     let refused = a.cast(run(|_| async { Ok(()) })).unwrap_err();
     assert_eq!(refused.refusal(), Refusal::Stopping);
-    assert_eq!(refused.to_string(), "`app/a` refused the message `Msg`: it is being terminated");
+    assert_eq!(refused.to_string(), "`app/a` refused the message `Msg`: it is stopping");
     drop(stop);
     soon("the termination", terminated).await.unwrap().unwrap();
     assert_eq!(a.status().state, State::Down);

@@ -41,6 +41,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn close(&self, state: State);
     /// Accepts nothing more until it is started again.
     fn dismiss(&self);
+    /// Takes that back.
+    fn take_back_dismissal(&self);
     /// Refuses what waits for it from below this supervisor, and ends calls from there that are queued, as never ran.
     /// `is_below` knows the numbers of the supervisors there.
     fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool);
@@ -162,6 +164,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn dismiss(&self) {
         self.set_bar(Some(Bar::Dismissed));
+    }
+
+    fn take_back_dismissal(&self) {
+        let is_dismissed = matches!(lock(&self.back).bar, Some(Bar::Dismissed));
+        // Only its supervisor sets bars, and that is what calls this.
+        if is_dismissed {
+            self.set_bar(None);
+        }
     }
 
     fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {

@@ -15,7 +15,7 @@ use crate::sync::lock;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Bar {
-    /// Its service is terminated by an order.
+    /// Its service is terminated by an order, or has chosen its end, and nothing starts it again by itself.
     Dismissed,
     /// Its service was stopped together with others below this supervisor.
     Withdrawn(Arc<str>),

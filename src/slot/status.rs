@@ -11,7 +11,7 @@ use crate::error::Refusal;
 /// | state | `cast`, `send` | `call` |
 /// |---|---|---|
 /// | `Waiting`, `Starting`, `Up`, `Restarting` | queued | queued |
-/// | one of them, and told to stop by an order | refused, message back | refused, message back |
+/// | one of them, and told to stop by an order, or about to end in a way in which nothing starts it again | refused, message back | refused, message back |
 /// | `Restarting`, stopped with its group, which has not been started again | queued; a wait for room from below the same supervisor is refused | from below the same supervisor refused, message back; from elsewhere queued |
 /// | `Parked` | refused, message back | refused, message back |
 /// | `Down` | refused, message back | refused, message back |

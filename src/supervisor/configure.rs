@@ -4,6 +4,8 @@
 //! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
 //! the tree as it was then; what has come since gets what the code says, and an error in the log.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
@@ -14,8 +16,8 @@ use crate::log::{line, one_line};
 use crate::supervisor::StartError;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Own;
-use crate::supervisor::lookout::resolved;
-use crate::supervisor::plan::{Plan, Planned};
+use crate::supervisor::lookout::{resolved, resolved_among};
+use crate::supervisor::plan::{Make, Plan, Planned};
 use crate::world::World;
 
 /// The least time from a kill until a child is abandoned: one that yields needs a turn of the scheduler to end. (As
@@ -37,16 +39,28 @@ pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }
 
+/// The paths that an order brings, if it brings more than one child: none depends on what is below itself.
+pub(super) fn paths_of(planned: &[Planned]) -> HashSet<Arc<str>> {
+    let mut paths = HashSet::new();
+    for planned in planned.iter().filter(|_| planned.len() > 1) {
+        paths.insert(planned.path.clone());
+        if let Make::Supervisor(recipe) = &planned.make {
+            recipe.plan().for_each(&mut |plan| paths.extend(plan.children.iter().map(|child| child.path.clone())));
+        }
+    }
+    paths
+}
+
 impl Driver {
     /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
     pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Own) {
-        self.configured_if(planned, |_| true)
+        self.configured_if(planned, &HashSet::new(), |_| true)
     }
 
     /// The same for a child that the supervisor begins with. The layer was put there while it did not run: dependencies that
     /// close a circle now are not taken from it.
     pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Own) {
-        self.configured_if(planned, |spec| {
+        self.configured_if(planned, &HashSet::new(), |spec| {
             let needs = self.needs(&resolved(&self.world, &self.plan.path, spec.clone()));
             match self.world.in_force.take(vec![(planned.path.clone(), needs)]) {
                 Ok(()) => true,
@@ -59,7 +73,13 @@ impl Driver {
         })
     }
 
-    fn configured_if(&self, planned: &Planned, makes_sense: impl Fn(&ChildSpec) -> bool) -> (ChildSpec, Own) {
+    /// `coming`: paths that are not listed yet, and come together with this child.
+    fn configured_if(
+        &self,
+        planned: &Planned,
+        coming: &HashSet<Arc<str>>,
+        makes_sense: impl Fn(&ChildSpec) -> bool,
+    ) -> (ChildSpec, Own) {
         let coded = planned.coded(self.defaults(planned.is_supervisor()));
         let whole = coded.whole();
         let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));
@@ -81,7 +101,8 @@ impl Driver {
         if let Some(settings) = in_force.mailbox.filter(|settings| planned.slot().settings() != *settings) {
             planned.slot().configure(settings);
         }
-        (with_a_turn(resolved(&self.world, &self.plan.path, in_force.spec)), own)
+        let exists = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
+        (with_a_turn(resolved_among(&self.plan.path, in_force.spec, exists)), own)
     }
 
     /// What is said for children that leave something open.
@@ -96,8 +117,10 @@ impl Driver {
 
     /// The order, with what is in force in place of what the code says.
     pub(super) fn configured_order(&self, order: Order, planned: &[Planned]) -> Order {
+        // New children may depend on each other.
+        let coming = paths_of(planned);
         let of = |driver: &Self, spec: ChildSpec| match planned.iter().find(|planned| planned.spec.id() == spec.id()) {
-            Some(planned) => driver.configured(planned).0,
+            Some(planned) => driver.configured_if(planned, &coming, |_| true).0,
             None => spec,
         };
         match order {

@@ -257,8 +257,11 @@ impl Driver {
                     self.completed(attempt.child(), completion);
                 }
             }
+            Fact::Chosen { attempt, exit } => self.dismiss_last_life(attempt, &self.world.rulebook.named(exit)),
             Fact::Leaving { attempt, exit } => {
-                self.machine.handle_leaving(attempt, self.world.rulebook.named(exit), now);
+                let exit = self.world.rulebook.named(exit);
+                self.dismiss_last_life(attempt, &exit);
+                self.machine.handle_leaving(attempt, exit, now);
             }
             Fact::Remains { attempt, exit } => {
                 self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
@@ -318,6 +321,7 @@ impl Driver {
             Fact::Ready(_)
             | Fact::Admitted(_)
             | Fact::Dependency { .. }
+            | Fact::Chosen { .. }
             | Fact::Leaving { .. }
             | Fact::Remains { .. }
             | Fact::KillUnderWay(_)
@@ -348,6 +352,7 @@ impl Driver {
             }
             entry.ended(exit.clone());
             entry.control = None;
+            entry.close_outdated();
             if self.world.is_ending() {
                 entry.slot.close(State::Gone);
             }
@@ -396,8 +401,12 @@ impl Driver {
                 self.note_fault(child, &exit);
                 (child, EventKind::ShutdownError { exit })
             }
-            Report::Delayed { child, until } => (child, EventKind::Delayed { delay: self.time_until(until) }),
+            Report::Delayed { child, until } => {
+                self.take_back_dismissal(child);
+                (child, EventKind::Delayed { delay: self.time_until(until) })
+            }
             Report::Waiting { child, services: names } => {
+                self.take_back_dismissal(child);
                 services = names;
                 (child, EventKind::Waiting)
             }
@@ -490,7 +499,8 @@ impl Driver {
             },
             Action::Forget(child) => {
                 self.lookout.unwatch(child);
-                if let Some(entry) = self.children.remove(&child) {
+                if let Some(mut entry) = self.children.remove(&child) {
+                    entry.close_outdated();
                     self.supervisors -= usize::from(entry.kind.is_supervisor());
                     if let Some(completion) = entry.slot.completion() {
                         self.world.directory.remember(&entry.path, completion, !entry.is_added);
@@ -530,6 +540,7 @@ impl Driver {
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
         self.world.supervisor_ends(&self.facts);
         self.facts.close();
+        self.children.values_mut().for_each(|entry| entry.close_outdated());
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);
         }

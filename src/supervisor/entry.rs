@@ -8,6 +8,7 @@ use regrow_supervisors::{Exit, Policy};
 use crate::directory::Kind;
 use crate::gave_up::GaveUp;
 use crate::layer::{Configured, Named};
+use crate::slot::status::State;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
@@ -17,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) path: Arc<str>,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) make: Make,
+    /// The slot in which a life still lives that began under another description, and that is nobody's after it.
+    outdated: Option<Arc<dyn AnySlot>>,
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
@@ -27,6 +30,8 @@ pub(crate) struct Entry {
     /// What the factory said of the present incarnation.
     pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
+    /// It was a supervisor before it was described anew, and has not been started since.
+    pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
     pub(crate) light: bool,
     pub(crate) own: Own,
@@ -82,11 +87,13 @@ impl Entry {
             path: planned.path.clone(),
             slot: planned.slot().clone(),
             make: planned.make.clone(),
+            outdated: None,
             control: None,
             last_exit: None,
             has_failed: false,
             info: None,
             kind: planned.kind,
+            was_supervisor: false,
             drain: planned.drain,
             light: planned.light,
             own,
@@ -104,11 +111,26 @@ impl Entry {
     /// It is to be made in another way from its next start on. What kind it was.
     pub(crate) fn replan(&mut self, planned: &Planned, own: Own) -> Kind {
         let before = self.kind;
+        self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
         (self.own, self.named) = (own, planned.named);
         let Planned { kind, drain, light, .. } = *planned;
-        (self.slot, self.make) = (planned.slot().clone(), planned.make.clone());
+        let slot = std::mem::replace(&mut self.slot, planned.slot().clone());
+        self.make = planned.make.clone();
+        if !Arc::ptr_eq(&slot, &self.slot) {
+            match slot.control() {
+                Some(_) => self.outdated = Some(slot),
+                None => slot.close(State::Gone),
+            }
+        }
         (self.kind, self.drain, self.light) = (kind, drain, light);
         before
+    }
+
+    /// No life of before it was described anew is left.
+    pub(crate) fn close_outdated(&mut self) {
+        if let Some(slot) = self.outdated.take() {
+            slot.close(State::Gone);
+        }
     }
 
     /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor

@@ -48,6 +48,11 @@ pub(crate) enum Fact {
         attempt: Attempt,
         gave_up: Option<Arc<GaveUp>>,
     },
+    /// It will end by itself, as `exit`, when it is done with the message in hand.
+    Chosen {
+        attempt: Attempt,
+        exit: Exit,
+    },
     /// It ends by itself, as `exit`, and code of its own still runs for that.
     Leaving {
         attempt: Attempt,

@@ -31,6 +31,10 @@ impl Driver {
         (entry.asked_at, entry.was_killed) = (None, false);
         (entry.control, entry.blame) = (None, None);
         self.world.directory.begins(&entry.path);
+        entry.close_outdated();
+        if std::mem::take(&mut entry.was_supervisor) {
+            self.world.forget_below(&entry.path);
+        }
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {

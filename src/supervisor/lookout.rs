@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::background::keep;
+use crate::directory::full_path;
 use crate::log::line;
 use crate::slot::status::{State, Status};
 use crate::slot::{AnySlot, Control};
@@ -35,8 +36,8 @@ struct Watch {
 
 /// The name by which a machine of the supervisor `scope` knows the service that its child calls `name`: its id where it is
 /// a sibling, its full path behind a slash elsewhere.
-pub(crate) fn known_as(world: &World, scope: &str, name: &str) -> Arc<str> {
-    let path = world.directory.full_path(scope, name);
+fn known_as(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> Arc<str> {
+    let path = full_path(scope, name, exists);
     match path.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/')) {
         Some(sibling) if !sibling.contains('/') => sibling.into(),
         Some(_) | None => format!("/{path}").into(),
@@ -50,10 +51,15 @@ pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
 
 /// The spec, with the names of services in `depends_on` as the machine knows them.
 pub(crate) fn resolved(world: &World, scope: &str, spec: ChildSpec) -> ChildSpec {
+    resolved_among(scope, spec, |path| world.directory.is_known(path))
+}
+
+/// As [`resolved`], where `exists` knows the paths.
+pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str) -> bool) -> ChildSpec {
     if spec.dependencies().is_empty() {
         return spec;
     }
-    let known = |on: &Dependency| Dependency { name: known_as(world, scope, &on.name), condition: on.condition };
+    let known = |on: &Dependency| Dependency { name: known_as(scope, &on.name, &exists), condition: on.condition };
     let dependencies = spec.dependencies().iter().map(known).collect();
     let mut policy = spec.policy_rule();
     policy.depends_on = Some(dependencies);

@@ -142,13 +142,16 @@ impl SupervisorHandle {
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),
-            Make::Supervisor(recipe) => {
-                let (plan, tree) = (recipe.plan(), self.world.rulebook.defaults());
-                plan.check_redelivery(tree)?;
-                effect::check_error_types(&plan, &self.world.rulebook)?;
-                Graph::of(&plan, tree, None, exists)?.check()
-            }
+            Make::Supervisor(recipe) => self.check_plan(&recipe.plan()),
         }
+    }
+
+    /// What is below a planned supervisor makes sense here.
+    fn check_plan(&self, plan: &Plan) -> Result<(), StartError> {
+        let tree = self.world.rulebook.defaults();
+        plan.check_redelivery(tree)?;
+        effect::check_error_types(plan, &self.world.rulebook)?;
+        Graph::of(plan, tree, None, |path| self.world.directory.is_known(path))?.check()
     }
 
     /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on; its record is
@@ -312,7 +315,7 @@ impl SupervisorHandle {
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
-        plan.check_redelivery(self.world.rulebook.defaults())?;
+        self.check_plan(&plan)?;
         self.check_reconfiguration(&plan.terms).await?;
         let specs = plan.children.iter().map(|child| child.spec.clone()).collect();
         self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await

@@ -11,6 +11,7 @@ use regrow_supervisors::{
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
 use crate::slot::status::State;
+use crate::supervisor::configure::paths_of;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::path_of;
@@ -55,7 +56,8 @@ impl Driver {
         };
         let own = specs.iter().map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
         let (tree, layer) = (self.world.rulebook.defaults(), self.world.rulebook.layer());
-        let is_known = |path: &str| self.world.directory.is_known(path);
+        let coming = paths_of(planned);
+        let is_known = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
         let below = planned.iter().filter_map(|planned| match &planned.make {
             Make::Supervisor(recipe) => Graph::of(&recipe.plan(), tree, layer.as_deref(), is_known).ok(),
             Make::Life(_) => None,

@@ -200,7 +200,8 @@ impl Begun {
         }
         // The machine's own checks, before any slot is touched.
         shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
-        let slot = before.map_or_else(
+        // What was a service has a mailbox, in which messages would wait for nothing.
+        let slot = before.filter(|listed| listed.kind.is_supervisor()).map_or_else(
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
             |listed| listed.slot.clone(),
         );

@@ -1,6 +1,6 @@
 //! Children that are not there for some callers, or for all: what a machine says of that becomes what their mailboxes refuse.
 
-use regrow_supervisors::ChildKey;
+use regrow_supervisors::{Attempt, ChildKey, Exit};
 
 use crate::slot::AnySlot;
 use crate::supervisor::driver::Driver;
@@ -10,6 +10,21 @@ impl Driver {
     pub(super) fn dismiss(&self, child: ChildKey) {
         if let Some(entry) = self.children.get(&child).filter(|entry| !entry.kind.is_supervisor()) {
             entry.slot.dismiss();
+        }
+    }
+
+    /// One that is about to end, and that nothing starts again by itself then, accepts nothing more either: it would not be
+    /// handled.
+    pub(super) fn dismiss_last_life(&self, attempt: Attempt, exit: &Exit) {
+        if self.machine.is_last_life(attempt, exit) {
+            self.dismiss(attempt.child());
+        }
+    }
+
+    /// It ended otherwise than it wanted to, and is to be started again.
+    pub(super) fn take_back_dismissal(&self, child: ChildKey) {
+        if let Some(entry) = self.children.get(&child).filter(|entry| !entry.kind.is_supervisor()) {
+            entry.slot.take_back_dismissal();
         }
     }
 

@@ -118,6 +118,7 @@ impl Driver {
             Fact::Admitted(_)
             | Fact::Hung { .. }
             | Fact::Ending { .. }
+            | Fact::Chosen { .. }
             | Fact::Leaving { .. }
             | Fact::Remains { .. }
             | Fact::Tick => return,

@@ -9,13 +9,13 @@
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Held, Hold, Scope};
-use crate::children::ChildKey;
+use crate::child::{Held, Hold, Scope, Stage, State};
+use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{On, Then};
-use crate::spec::{AutoShutdown, BudgetClock, Restart};
+use crate::spec::{AutoShutdown, BudgetClock, ChildSpec, Restart};
 use crate::track::{Cause, Ended};
 use crate::why::{GiveUpReason, Left};
 
@@ -35,29 +35,55 @@ pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: O
     ready_for.is_some_and(|lived| policy.reset_on_ready == Some(true) || long.is_some_and(|time| lived >= time))
 }
 
+/// What the spec says of an end.
+struct Said {
+    then: Then,
+    /// The place of the rule that says so, if one does.
+    rule: Option<usize>,
+    counts: bool,
+}
+
+fn said(spec: &ChildSpec, exit: &Exit, phase: Option<On>) -> Said {
+    let is_start = phase == Some(On::StartFailed);
+    let by_type = match spec.restart {
+        // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
+        Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => Then::Restart,
+        // OTP rules 14 to 16.
+        Restart::Permanent => Then::Restart,
+        Restart::Transient if exit.is_abnormal() => Then::Restart,
+        Restart::Transient | Restart::Temporary => Then::Stop,
+    };
+    let rules = spec.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
+    let is_bound = spec.restart != Restart::Temporary;
+    match rules.iter().position(|rule| is_bound && rule.matches(exit, phase)) {
+        Some(rule) => Said { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
+        None => Said { then: by_type, rule: None, counts: true },
+    }
+}
+
 impl Nursery {
+    /// Whether nothing starts the child again by itself, should this attempt, which is up, end as `exit`.
+    pub(crate) fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
+        let Some(child) = self.children.get(attempt.child()) else { return false };
+        let State::Live(live) = &child.state else { return false };
+        let phase = match live.stage {
+            Stage::Up => Some(On::NotReady),
+            Stage::Ready => None,
+            Stage::Starting | Stage::Dead(_) => return false,
+        };
+        live.attempt == attempt && !live.is_told() && said(&child.spec, exit, phase).then == Then::Stop
+    }
+
     /// Judges an end.
     pub(crate) fn judge(&mut self, key: ChildKey, ended: Ended) -> Verdict {
         let now = self.now;
         let Some(child) = self.children.get_mut(key) else { return Verdict::Rest };
         let is_start = ended.phase == Some(On::StartFailed);
-        let by_type = match child.spec.restart {
-            // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
-            Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => Then::Restart,
-            // OTP rules 14 to 16.
-            Restart::Permanent => Then::Restart,
-            Restart::Transient if ended.exit.is_abnormal() => Then::Restart,
-            Restart::Transient | Restart::Temporary => Then::Stop,
-        };
+        let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.policy.clone() else {
             child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
-            return self.sentence(key, (by_type, None), true, Duration::ZERO, is_start);
+            return self.sentence(key, (then, rule), counts, Duration::ZERO, is_start);
         };
-        let rules = policy.rules.as_deref().unwrap_or_default();
-        let is_bound = child.spec.restart != Restart::Temporary;
-        let rule = rules.iter().position(|rule| is_bound && rule.matches(&ended.exit, ended.phase));
-        let (then, counts) = rule.map_or((by_type, true), |rule| (rules[rule].then, rules[rule].counts));
-
         let was_ready = !matches!(ended.phase, Some(On::StartFailed | On::NotReady));
         let ready_for = if was_ready { Some(ended.lived) } else { None };
         let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);

@@ -147,6 +147,12 @@ pub trait Machine: Decide + fmt::Debug {
         self.at(now).leaving(attempt, exit);
     }
 
+    /// Whether nothing starts the child again by itself, should this attempt, which is up, end as `exit`. An order can, and
+    /// it may still end otherwise.
+    fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
+        self.nursery().is_last_life(attempt, exit)
+    }
+
     /// The attempt has ended as `exit`, but for what cannot be waited for without limit: work of its own that has been
     /// killed. Should that not end in time, the attempt is abandoned, and has ended as `exit`.
     fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {

@@ -308,7 +308,12 @@ impl Directory {
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.find(path).map_err(|error| {
             let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
-            match self.read().longer(path).filter(|_| is_unknown) {
+            let meant = || match path.strip_prefix('/') {
+                // As a dependency is written.
+                Some(path) => self.get(path).map(|_| path.into()),
+                None => self.read().longer(path),
+            };
+            match is_unknown.then(meant).flatten() {
                 Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
                 None => error,
             }

@@ -19,10 +19,13 @@ mod orders;
 pub(crate) mod outcome;
 pub(crate) mod parent;
 pub(crate) mod partitioned;
+mod performing;
 pub(crate) mod plan;
+mod preparing;
 pub(crate) mod recipe;
 mod refusing;
 pub(crate) mod stop_order;
+mod telling;
 pub(crate) mod terms;
 #[cfg(feature = "chaos")]
 mod testify;

@@ -121,7 +121,7 @@ fn method(kind: Kind) -> Option<&'static str> {
     }
 }
 
-fn article(kind: Kind) -> &'static str {
+pub(crate) fn article(kind: Kind) -> &'static str {
     if kind == Kind::Actor { "an" } else { "a" }
 }
 

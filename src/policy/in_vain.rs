@@ -5,6 +5,7 @@
 
 use crate::directory::Kind;
 use crate::effect::{is_left_out, why_idle};
+use crate::lookup::article;
 use crate::policy::document::Document;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
@@ -76,7 +77,7 @@ fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Op
 
 fn told(table: &str, field: &str, place: Place, children: &[Child<'_>], why: &str) -> Option<Problem> {
     let (path, kind) = children.first()?;
-    let article = if *kind == Kind::Actor { "an" } else { "a" };
+    let article = article(*kind);
     let others = match children.len().saturating_sub(1) {
         0 => String::new(),
         others => format!(", and {others} more"),

@@ -155,8 +155,8 @@ impl World {
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
         if problems.is_empty() {
-            // Taken for in force at once, beside what orders have brought since the children were asked for: an order and this
-            // cannot close a circle together.
+            // Counts as in force at once, beside what orders have brought since the children were asked for. So an
+            // order and this change cannot close a circle together.
             let edges = kinds.keys().map(|path| (path.clone(), graph.on(path))).collect();
             if let Err(cycle) = self.in_force.take(edges) {
                 problems.push(StartError::DependencyCycle { cycle }.to_string());

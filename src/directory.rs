@@ -342,7 +342,7 @@ impl Directory {
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
         let paths = self.read();
         let below = paths.just_below(supervisor);
-        // For a person who reads the error: not worth a search among very many.
+        // The name is a hint for the reader of an error, and not worth a search among very many.
         if below.len() > SIMILAR_MAX {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Which settings have an effect on which kind of child.
 //!
-//! A setting without effect is refused if the code says it of that child alone, and the log warns if a policy file says it of
-//! a path. Defaults are for children of many kinds: what has no effect on one of them is left out there.
+//! A setting without effect is refused if the code says it of that child alone. If a policy file says it of a path, the
+//! log warns. Defaults are for children of many kinds: what has no effect on one of them is left out there.
 //!
 //! Fields have the names of policy files.
 
@@ -38,8 +38,8 @@ pub(crate) fn why_idle(kind: Kind, field: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and would kill
-/// one whose code knows nothing of that: it is for the task itself to say.
+/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
+/// would kill one whose code gives none. So only the policy of the task itself sets it.
 pub(crate) fn is_left_out(kind: Kind, field: &str) -> bool {
     why_idle(kind, field).is_some() || (kind == Kind::Task && field == "watchdog")
 }

@@ -62,9 +62,9 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
     pub waits_for_room: Option<(Arc<str>, Duration)>,
-    /// The service whose answer its code awaits, and for how long, if that is known: only a tree in which a child has a
-    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited may
-    /// look like a wait. An answer that was put off or handed on is not seen.
+    /// The service whose answer its code awaits, and for how long, if that is known. Only a tree in which a child has a
+    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited
+    /// may look like a wait. An answer that was put off or handed on is not seen.
     pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
     /// How many messages wait in its mailbox.
     pub queued: usize,

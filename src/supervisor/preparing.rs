@@ -1,5 +1,5 @@
-//! What a child's policy needs from outside of the machine: its dependencies are watched, its place in the order of stops and
-//! in the readiness of the tree is noted.
+//! What a child's policy needs from outside of the machine. Its dependencies are watched; its place in the order of
+//! stops, and in the readiness of the tree, is noted.
 
 use std::sync::Arc;
 

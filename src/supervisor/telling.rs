@@ -125,7 +125,7 @@ impl Driver {
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
-        // What is to be mended is the dependency, which has lines of its own.
+        // What is to be mended is the dependency, which has its own lines.
         let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
         let level = if is_for_others { Level::WARN } else { log::level(&kind) };
         let aside = || match &services[..] {

@@ -73,19 +73,21 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
 /// The first setting of a supervisor that has no effect where it stands: some are for a root, and some for a child.
 pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<Idle> {
     let (spec, terms) = (&description.spec, &description.terms);
-    let said = match is_root {
-        true => [
-            // The usual ones do no harm.
-            ("restart", spec.restart_type() != Restart::Permanent),
-            ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
-            ("significant", spec.is_significant()),
-            ("policy", spec.policy_rule() != Policy::default()),
-        ],
-        false => [("policies", terms.layer.is_some()), ("seed", terms.seed.is_some()), ("", false), ("", false)],
-    };
-    let why = match is_root {
-        true => "it is for a supervisor below another one, and no supervisor is above a root",
-        false => "it is for the whole tree: say it for the root",
+    let (said, why) = match is_root {
+        true => (
+            vec![
+                // The usual ones do no harm.
+                ("restart", spec.restart_type() != Restart::Permanent),
+                ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
+                ("significant", spec.is_significant()),
+                ("policy", spec.policy_rule() != Policy::default()),
+            ],
+            "it is for a supervisor below another one, and no supervisor is above a root: leave it out",
+        ),
+        false => (
+            vec![("policies", terms.layer.is_some()), ("seed", terms.seed.is_some())],
+            "it is for the whole tree: say it for the root",
+        ),
     };
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
 }

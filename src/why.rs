@@ -82,7 +82,7 @@ pub struct Why {
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
     pub reset_after: Option<Duration>,
-    /// The supervisor that does not run, and has to first.
+    /// The supervisor, if it does not run: it has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
     /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
     pub gave_up: Option<Arc<GaveUp>>,
@@ -231,6 +231,10 @@ impl Why {
     fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Status { state, generation, ready } = self.status;
         if let Some(supervisor) = &self.supervisor {
+            // A child is gone, and still listed, only if the tree ends.
+            if state == State::Gone {
+                return write!(f, "is {state}: its supervisor `{supervisor}` has ended with the tree.");
+            }
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
         match (self.standing, self.next_try) {

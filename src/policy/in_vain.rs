@@ -25,7 +25,7 @@ pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Pr
             for (field, place) in places(said) {
                 if is_about_roots {
                     let roots: Vec<_> = matched().collect();
-                    let why = "it is about a child, and no supervisor is above a root";
+                    let why = "it is about a child, and no supervisor is above a root: leave it out";
                     warnings.extend(told(&format!("path.{:?}", pattern.text()), &field, place, &roots, why));
                     continue;
                 }

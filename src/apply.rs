@@ -155,8 +155,8 @@ impl World {
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
         if problems.is_empty() {
-            // Taken for in force at once, beside what orders have brought since the children were asked for: an order and this
-            // cannot close a circle together.
+            // Counts as in force at once, beside what orders have brought since the children were asked for. So an
+            // order and this change cannot close a circle together.
             let edges = kinds.keys().map(|path| (path.clone(), graph.on(path))).collect();
             if let Err(cycle) = self.in_force.take(edges) {
                 problems.push(StartError::DependencyCycle { cycle }.to_string());
@@ -254,13 +254,13 @@ fn sensible(path: &str, wanted: Configured) -> Result<Configured, Vec<String>> {
         problems.push(format!("the restart policy of `{path}` makes no sense: {error}"));
     }
     if wanted.spec.is_significant() && wanted.spec.restart_type() == Restart::Permanent {
-        problems.push(format!("`{path}` is significant and permanent, which cannot both be"));
+        problems.push(StartError::BadSignificance { path: path.into(), is_permanent: true }.to_string());
     }
     if wanted.mailbox.is_some_and(|mailbox| mailbox.capacity == 0) {
-        problems.push(format!("the mailbox of `{path}` has capacity zero"));
+        problems.push(StartError::ZeroCapacity { path: path.into() }.to_string());
     }
     if wanted.group.and_then(|group| group.intensity.period()).is_some_and(|period| period.is_zero()) {
-        problems.push(format!("the restart budget of `{path}` has a period of zero"));
+        problems.push(StartError::ZeroPeriod { path: path.into() }.to_string());
     }
     if problems.is_empty() { Ok(wanted) } else { Err(problems) }
 }

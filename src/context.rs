@@ -396,8 +396,8 @@ impl TaskContext {
         self.inner.ready();
     }
 
-    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages whose time could be
-    /// looked at: with a watchdog it hangs if it has not said this for longer than the limit allows, and is killed.
+    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages whose time could
+    /// be measured. With a watchdog it hangs if it has not said this for longer than the limit, and is killed.
     ///
     /// The time begins when the task does, and again each time that this is said. Time inside the runtime's own `call` and
     /// `send` does not count. Without a watchdog it does nothing. It costs one atomic addition.

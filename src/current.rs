@@ -170,8 +170,8 @@ fn settle_all(exit: Option<&Exit>) {
     }
 }
 
-/// Drops a value of the user's, here and now; a panic in its destructor is told in the log and goes no further. See also
-/// [`sweep::drop_quietly`](crate::sweep::drop_quietly).
+/// Drops a value of the user's, here and now. A panic in its destructor becomes a log line and goes no further. See
+/// also [`sweep::drop_quietly`](crate::sweep::drop_quietly).
 pub(crate) fn drop_here(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
         line!(ERROR, { path = %path, dropped = %what, panic.text = %one_line(&panic) }, "a destructor panicked");

@@ -303,7 +303,12 @@ impl Directory {
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.find(path).map_err(|error| {
             let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
-            match self.read().longer(path).filter(|_| is_unknown) {
+            let meant = || match path.strip_prefix('/') {
+                // As a dependency is written.
+                Some(path) => self.get(path).map(|_| path.into()),
+                None => self.read().longer(path),
+            };
+            match is_unknown.then(meant).flatten() {
                 Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
                 None => error,
             }
@@ -332,7 +337,7 @@ impl Directory {
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
         let paths = self.read();
         let below = paths.just_below(supervisor);
-        // For a person who reads the error: not worth a search among very many.
+        // The name is a hint for the reader of an error, and not worth a search among very many.
         if below.len() > SIMILAR_MAX {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Which settings have an effect on which kind of child.
 //!
-//! A setting without effect is refused if the code says it of that child alone, and the log warns if a policy file says it of
-//! a path. Defaults are for children of many kinds: what has no effect on one of them is left out there.
+//! A setting without effect is refused if the code says it of that child alone. If a policy file says it of a path, the
+//! log warns. Defaults are for children of many kinds: what has no effect on one of them is left out there.
 //!
 //! Fields have the names of policy files.
 
@@ -38,8 +38,8 @@ pub(crate) fn why_idle(kind: Kind, field: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and would kill
-/// one whose code knows nothing of that: it is for the task itself to say.
+/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
+/// would kill one whose code gives none. So only the policy of the task itself sets it.
 pub(crate) fn is_left_out(kind: Kind, field: &str) -> bool {
     why_idle(kind, field).is_some() || (kind == Kind::Task && field == "watchdog")
 }
@@ -73,19 +73,21 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
 /// The first setting of a supervisor that has no effect where it stands: some are for a root, and some for a child.
 pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<Idle> {
     let (spec, terms) = (&description.spec, &description.terms);
-    let said = match is_root {
-        true => [
-            // The usual ones do no harm.
-            ("restart", spec.restart_type() != Restart::Permanent),
-            ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
-            ("significant", spec.is_significant()),
-            ("policy", spec.policy_rule() != Policy::default()),
-        ],
-        false => [("policies", terms.layer.is_some()), ("seed", terms.seed.is_some()), ("", false), ("", false)],
-    };
-    let why = match is_root {
-        true => "it is for a supervisor below another one, and no supervisor is above a root",
-        false => "it is for the whole tree: say it for the root",
+    let (said, why) = match is_root {
+        true => (
+            vec![
+                // The usual ones do no harm.
+                ("restart", spec.restart_type() != Restart::Permanent),
+                ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
+                ("significant", spec.is_significant()),
+                ("policy", spec.policy_rule() != Policy::default()),
+            ],
+            "it is for a supervisor below another one, and no supervisor is above a root: leave it out",
+        ),
+        false => (
+            vec![("policies", terms.layer.is_some()), ("seed", terms.seed.is_some())],
+            "it is for the whole tree: say it for the root",
+        ),
     };
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
 }

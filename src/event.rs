@@ -150,8 +150,8 @@ impl fmt::Display for Event {
     }
 }
 
-/// A [`Stream`] of the tree's events from the moment it was asked for, bounded: a subscriber that falls behind loses the
-/// oldest ones and is told how many.
+/// A bounded [`Stream`] of the tree's events, from the moment it was asked for. A subscriber that falls behind loses
+/// the oldest ones, and learns how many.
 pub struct Events {
     /// `None` while an event is waited for.
     receiver: Option<broadcast::Receiver<Event>>,

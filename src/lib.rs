@@ -167,16 +167,17 @@
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `stop_order.rs`: who is stopped before whom, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
+//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
 //! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
-//! | `watchdog/` | who hangs: sampled, and never per message |
+//! | `watchdog/` | services and tasks that hang: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
-//! | `thrift.rs` | room that many left behind is given back |
+//! | `thrift.rs` | tables and queues that were full once become small again |
+//! | `blocking.rs`, `sync.rs` | waiting for a future on a thread without a runtime; locks that outlive a panic |
 //! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
-//! | `sweep.rs` | where values of the user's are dropped that a supervisor finds |
+//! | `sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
 //! | `effect.rs` | which settings have an effect on which kind of child |

@@ -14,7 +14,8 @@ pub enum LookupError {
         /// What was asked for.
         path: Arc<str>,
     },
-    /// Nothing has this path. The name was looked up in the tree, where names are full paths, and this path ends with it.
+    /// Nothing has this path. The tree looks full paths up, which begin with the name of the root. This one is the end of a path,
+    /// or has a slash before it.
     NotFullPath {
         /// What was asked for.
         path: Arc<str>,
@@ -120,7 +121,7 @@ fn method(kind: Kind) -> Option<&'static str> {
     }
 }
 
-fn article(kind: Kind) -> &'static str {
+pub(crate) fn article(kind: Kind) -> &'static str {
     if kind == Kind::Actor { "an" } else { "a" }
 }
 
@@ -129,7 +130,7 @@ impl fmt::Display for LookupError {
         match self {
             Self::NotFound { path } => write!(f, "nothing is named `{path}` in this tree"),
             Self::NotFullPath { path, meant } => {
-                write!(f, "nothing is named `{path}` in this tree; did you mean `{meant}`? names are full paths here")
+                write!(f, "nothing is named `{path}` in this tree; did you mean `{meant}`? a path begins with the root")
             }
             Self::NoChild { path, supervisor, name, meant } => {
                 write!(f, "nothing is named `{path}` in this tree: `{supervisor}` has no child `{name}`")?;

@@ -42,9 +42,9 @@ impl Tree {
     /// the same time, waits for the same end. Messages that were left in mailboxes are dropped in tasks of their own; their
     /// destructors are waited for, for one second at most.
     ///
-    /// Code of a service in the tree, or of a task linked to it, cannot wait for this: the order is refused, the tree goes on,
-    /// and the report says so at once ([`refused`](ShutdownReport::refused)). Order it from outside, or end the root with
-    /// [`SupervisorHandle::stop`](crate::SupervisorHandle::stop), which does not wait.
+    /// Code of a service in the tree, or of a task linked to it, cannot wait for this. The order is refused, and the
+    /// tree goes on. The report comes at once, and says so in [`refused`](ShutdownReport::refused). Order it from
+    /// outside, or end the root with [`SupervisorHandle::stop`](crate::SupervisorHandle::stop), which does not wait.
     pub async fn shutdown(&self) -> ShutdownReport {
         if let Some(refusal) = self.refusal() {
             return refusal;
@@ -178,8 +178,8 @@ pub struct ShutdownReport {
     pub unasked: Vec<Arc<str>>,
     /// Children that a kill did not end, and that were left behind. They are named here and nowhere else.
     pub abandoned: Vec<Arc<str>>,
-    /// The service whose code ordered the shutdown and would have waited for its own end: the order was refused, the tree goes
-    /// on, and the rest of the report says nothing.
+    /// The service whose code ordered the shutdown, and would have waited for its own end. The order was refused and
+    /// the tree goes on. The rest of the report says nothing then.
     pub refused: Option<Arc<str>>,
     /// From the order to the end.
     pub took: Duration,

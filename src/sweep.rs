@@ -1,8 +1,8 @@
 //! Dropping what belongs to the user where a destructor that is slow, blocks or panics holds up nothing else.
 //!
-//! A supervisor finds such values when a child of its is gone: messages that are left in a mailbox, what a factory has
-//! captured, the error of the last life. It drops none of them itself. What it finds in one turn is laid aside, and dropped
-//! in tasks: one for what each child leaves behind.
+//! A supervisor finds such values when a child is gone: messages in a mailbox, captures of a factory, the
+//! error of the last life. It drops none of them itself. What it finds in one turn is laid aside, and dropped in tasks:
+//! one for what each child leaves behind.
 //!
 //! Invariants:
 //! 1. While code of a supervisor runs, what goes through [`drop_quietly`] and [`Kept`] is laid aside, under whatever lock.
@@ -162,8 +162,8 @@ fn lay_aside<T: Send + 'static>(value: T, path: Option<&Arc<str>>, what: &'stati
     value
 }
 
-/// Drops a value of the user's that the child at `path` has left: here, or later where a supervisor is at work. A panic in
-/// its destructor is told in the log and goes no further.
+/// Drops a value of the user's that the child at `path` has left: here, or later where a supervisor is at work. A panic
+/// in its destructor becomes a log line and goes no further.
 pub(crate) fn drop_quietly<T: Send + 'static>(value: T, path: &Arc<str>, what: &'static str) {
     if std::mem::needs_drop::<T>()
         && let Some(value) = lay_aside(value, Some(path), what)

@@ -1,4 +1,5 @@
-//! Room that many left behind is given back: a table is as large as what is in it, and not as what was in it at its fullest.
+//! Shrinks tables and queues that were full once. Their size follows what is in them now, and not what was in them at
+//! their fullest.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -22,7 +23,7 @@ pub(crate) fn give_back_queue<T>(queue: &mut VecDeque<T>, held: usize) {
     }
 }
 
-/// Adds to a list of things that others own. Those that are gone are dropped when the list is full, so that it is at most
+/// Adds to a list of things that others own. Those that are gone are dropped when the list is full. So it is at most
 /// twice as long as what there was at that time.
 pub(crate) fn remember<T: ?Sized>(list: &mut Vec<Weak<T>>, new: Weak<T>) {
     if list.len() == list.capacity() {

@@ -308,7 +308,8 @@ impl Directory {
         self.world.directory.entries()
     }
 
-    /// Those that pass the filter, in the order of the paths. Nothing else is read, and nothing else is sorted.
+    /// Returns the lines of the children that pass the filter, in the order of the paths. The status and the books of the
+    /// others are not read. The filter runs in the calling thread, under no lock.
     ///
     /// ```
     /// # use regrow::{Kind, State, Supervisor, testing::Journal};
@@ -322,8 +323,8 @@ impl Directory {
         self.world.directory.entries_where(filter)
     }
 
-    /// What has this path and everything below it, in the order of the paths. Nothing else is read, and nothing else is
-    /// sorted.
+    /// Returns the lines of this path and of everything below it, in the order of the paths. Nothing else is looked at. The
+    /// list is empty if nothing has this path.
     pub fn entries_below(&self, path: &str) -> Vec<Entry> {
         self.world.directory.entries_below(path)
     }

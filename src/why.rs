@@ -62,9 +62,9 @@ pub struct Why {
     pub next_try: Option<Duration>,
     /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
     pub waits_for_room: Option<(Arc<str>, Duration)>,
-    /// The service whose answer its code awaits, and for how long, if that is known: only a tree in which a child has a
-    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited may
-    /// look like a wait. An answer that was put off or handed on is not seen.
+    /// The service whose answer its code awaits, and for how long, if that is known. Only a tree in which a child has a
+    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited
+    /// may look like a wait. An answer that was put off or handed on is not seen.
     pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
     /// How many messages wait in its mailbox.
     pub queued: usize,
@@ -82,7 +82,7 @@ pub struct Why {
     pub is_half_open: bool,
     /// How long a life has to be ready for the curve to begin anew.
     pub reset_after: Option<Duration>,
-    /// The supervisor that does not run, and has to first.
+    /// The supervisor, if it does not run: it has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
     /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
     pub gave_up: Option<Arc<GaveUp>>,
@@ -231,6 +231,10 @@ impl Why {
     fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Status { state, generation, ready } = self.status;
         if let Some(supervisor) = &self.supervisor {
+            // A child is gone, and still listed, only if the tree ends.
+            if state == State::Gone {
+                return write!(f, "is {state}: its supervisor `{supervisor}` has ended with the tree.");
+            }
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
         match (self.standing, self.next_try) {

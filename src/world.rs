@@ -159,8 +159,8 @@ impl World {
         later(self.epoch, at)
     }
 
-    /// What has this path is gone, and all below it. This and [`Self::forget_slot`] are the places that know what is remembered
-    /// of a path: whatever takes a path out of the directory does it through them.
+    /// What has this path is gone, and all below it. Only this and [`Self::forget_slot`] know what is remembered of a
+    /// path. Every path leaves the directory through them.
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
         self.directory.close(path, State::Gone);

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use common::{Census, Inert, MS, SEC, Starts, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, StartError, State, Supervisor};
+use regrow::{
+    AutoShutdown, Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, StartError, State, Supervisor,
+};
 use regrow::{ignore, mailbox};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
@@ -39,9 +41,9 @@ async fn a_description_that_makes_no_sense_starts_nothing_and_names_the_culprit(
     let twins = || sub("sub").child(inert("b", &starts));
     let empty = || sub("sub").child(inert("c", &starts).capacity(0));
     let cases = [
-        (app("app").child(inert("a", &starts)), "two children are named `app/a`"),
-        (app("app").child(sub("a")), "two children are named `app/a`"),
-        (app("app").child(twins()), "two children are named `app/sub/b`"),
+        (app("app").child(inert("a", &starts)), "two children are named `app/a`: rename one"),
+        (app("app").child(sub("a")), "two children are named `app/a`: rename one"),
+        (app("app").child(twins()), "two children are named `app/sub/b`: rename one"),
         (app(""), "the root's name `` is empty: choose another"),
         (app("a/b"), "the root's name `a/b` contains a slash, which separates the names of a path: choose another"),
         (app("app").child(inert("", &starts)), "a child of `app` has the name ``, which is empty: choose another"),
@@ -57,19 +59,33 @@ async fn a_description_that_makes_no_sense_starts_nothing_and_names_the_culprit(
             app("app").child(sub("sub").child(inert("x/", &starts))),
             "a child of `app/sub` has the name `x/`, which contains a slash, which separates the names of a path: choose another",
         ),
-        (app("app").child(inert("c", &starts).capacity(0)), "the mailbox of `app/c` has capacity zero"),
-        (app("app").child(empty()), "the mailbox of `app/sub/c` has capacity zero"),
-        (app("app").intensity(1, Duration::ZERO), "the restart budget of `app` has a period of zero"),
+        (
+            app("app").child(inert("c", &starts).capacity(0)),
+            "the mailbox of `app/c` has capacity zero: give it one or more",
+        ),
+        (app("app").child(empty()), "the mailbox of `app/sub/c` has capacity zero: give it one or more"),
+        (
+            app("app").child(inert("c", &starts).significant()),
+            "`app/c` is significant, and its supervisor has no automatic shutdown: set `auto_shutdown` there",
+        ),
+        (
+            app("app").auto_shutdown(AutoShutdown::AnySignificant).child(inert("c", &starts).significant()),
+            "`app/c` is significant and permanent, which cannot both be: make it transient or temporary",
+        ),
+        (
+            app("app").intensity(1, Duration::ZERO),
+            "the restart budget of `app` has a period of zero: give it a longer one",
+        ),
         (
             app("app").child(sub("sub").intensity(9, Duration::ZERO)),
-            "the restart budget of `app/sub` has a period of zero",
+            "the restart budget of `app/sub` has a period of zero: give it a longer one",
         ),
         (
             app("app").child(Child::supervisor("sub", {
                 let starts = starts.clone();
                 move || Supervisor::one_for_one("?").child(inert("b", &starts)).child(inert("b", &starts))
             })),
-            "two children are named `app/sub/b`",
+            "two children are named `app/sub/b`: rename one",
         ),
     ];
     for (tree, says) in cases {

@@ -211,7 +211,10 @@ async fn a_pool_that_may_have_no_children_is_refused_by_its_path() {
         (none().start().await.unwrap_err(), "pool"),
     ] {
         assert!(matches!(&error, StartError::ZeroChildren { path: p } if &**p == path), "{error:?}");
-        assert_eq!(error.to_string(), format!("the dynamic supervisor `{path}` may have no children at all"));
+        assert_eq!(
+            error.to_string(),
+            format!("the dynamic supervisor `{path}` may have no children at all: raise `max_children`")
+        );
     }
     let error = pool().intensity(1, Duration::ZERO).start().await.unwrap_err();
     assert!(matches!(&error, StartError::ZeroPeriod { path } if &**path == "pool"), "{error:?}");

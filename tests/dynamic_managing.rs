@@ -238,7 +238,10 @@ async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
     old.start_child("a".into()).await.unwrap();
 
     let senseless = pool.reconfigure(DynamicSupervisor::new("any").max_children(0)).await.unwrap_err();
-    assert_eq!(senseless.to_string(), "the dynamic supervisor `app/pool` may have no children at all");
+    assert_eq!(
+        senseless.to_string(),
+        "the dynamic supervisor `app/pool` may have no children at all: raise `max_children`"
+    );
     old.start_child("b".into()).await.unwrap();
 
     let by_number = move |number: u64| journal.probe(&format!("n{number}"));

@@ -53,7 +53,10 @@ async fn a_root_that_gave_up_is_told_from_one_that_was_asked_to_stop() {
     assert!(why.to_string().ends_with(&format!("It {text}.")), "{why}");
     let why = tree.why("app/http").await.unwrap();
     assert!(why.to_string().contains(&format!("gave up on it: failed: {TAKEN}")), "{why}");
-    assert!(tree.why("app/db").await.unwrap().given_up.is_none(), "it was not the one");
+    let why = tree.why("app/db").await.unwrap();
+    assert!(why.given_up.is_none(), "it was not the one");
+    // Found by a first reader: nothing can start the supervisor of a tree that is over, and the text advised that.
+    assert_eq!(why.to_string(), "`app/db` is gone: its supervisor `app` has ended with the tree.");
 }
 
 // The failure climbs, and the report leads to where it began.

@@ -213,7 +213,10 @@ async fn the_largest_and_the_smallest_counts_work_or_are_refused() {
         let journal = journal.clone();
         Partitioned::new("ring", partitions, move |_| journal.probe("?"))
     };
-    assert_eq!(refused(app().child(ring(0))).await, "the partitioned supervisor `app/ring` has no partitions");
+    assert_eq!(
+        refused(app().child(ring(0))).await,
+        "the partitioned supervisor `app/ring` has no partitions: give it one or more"
+    );
     let many = format!("`app/ring` would have {} partitions: no more than 1000000 are possible", usize::MAX);
     assert_eq!(refused(app().child(ring(usize::MAX))).await, many);
     assert!(refused(app().child(journal.probe("a").capacity(0))).await.contains("capacity zero"));

@@ -66,7 +66,8 @@ async fn a_lookup_that_leads_nowhere_says_where_the_way_ends() {
         ("zoo/feed/prices", ": `zoo` has no child `feed`; did you mean `zoo/feeds`?"),
         ("zoo/ledger/prices", ": `zoo/ledger` is a service, and has no children"),
         ("zoo/nothing/like/it", ": `zoo` has no child `nothing`"),
-        ("ledger", "; did you mean `zoo/ledger`? names are full paths here"),
+        ("ledger", "; did you mean `zoo/ledger`? a path begins with the root"),
+        ("/zoo/ledger", "; did you mean `zoo/ledger`? a path begins with the root"),
         ("park/ledger", ""),
     ] {
         let error = tree.lookup::<ProbeMsg>(path).unwrap_err();

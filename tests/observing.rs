@@ -66,7 +66,7 @@ async fn a_lookup_that_finds_nothing_says_what_was_asked_for() {
     let journal = Journal::new();
     let tree = Supervisor::one_for_one("app").child(journal.probe("a")).start().await.unwrap();
     for (path, why) in [
-        ("/app/a", ""),
+        ("/app/a", "; did you mean `app/a`? a path begins with the root"),
         ("", ""),
         ("shop", ""),
         ("app/", ": `app` has no child ``"),
@@ -80,7 +80,7 @@ async fn a_lookup_that_finds_nothing_says_what_was_asked_for() {
     }
     for error in [tree.lookup::<ProbeMsg>("a").unwrap_err(), tree.directory().lookup::<ProbeMsg>("a").unwrap_err()] {
         assert_eq!(error, LookupError::NotFullPath { path: "a".into(), meant: "app/a".into() });
-        let said = "nothing is named `a` in this tree; did you mean `app/a`? names are full paths here";
+        let said = "nothing is named `a` in this tree; did you mean `app/a`? a path begins with the root";
         assert_eq!(error.to_string(), said);
     }
     tree.shutdown().await;

@@ -331,7 +331,7 @@ async fn a_capacity_of_zero_is_refused_by_its_path() {
     let inner = Supervisor::one_for_one("inner").child(worker("worker").capacity(0));
     let error = soon(forgiving(Strategy::OneForOne).child(inner).start()).await.unwrap_err();
     assert!(matches!(&error, StartError::ZeroCapacity { path } if &**path == "app/inner/worker"), "{error:?}");
-    assert_eq!(error.to_string(), "the mailbox of `app/inner/worker` has capacity zero");
+    assert_eq!(error.to_string(), "the mailbox of `app/inner/worker` has capacity zero: give it one or more");
 }
 
 #[tokio::test]

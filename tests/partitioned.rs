@@ -128,11 +128,11 @@ async fn no_partitions_are_refused_by_their_path() {
     let journal = Journal::new();
     let error = Supervisor::one_for_one("app").child(cache(&journal, 0)).start().await.unwrap_err();
     assert!(matches!(&error, StartError::ZeroPartitions { path } if &**path == "app/cache"), "{error:?}");
-    assert_eq!(error.to_string(), "the partitioned supervisor `app/cache` has no partitions");
+    assert_eq!(error.to_string(), "the partitioned supervisor `app/cache` has no partitions: give it one or more");
 
     let tree = Supervisor::one_for_one("app").start().await.unwrap();
     let error = tree.supervisor("app").unwrap().start_child(cache(&journal, 0)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the partitioned supervisor `app/cache` has no partitions");
+    assert_eq!(error.to_string(), "the partitioned supervisor `app/cache` has no partitions: give it one or more");
     assert!(tree.partitions::<ProbeMsg>("app/cache").is_err());
     tree.shutdown().await;
 }

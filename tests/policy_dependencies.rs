@@ -77,14 +77,18 @@ async fn what_depends_on_nobody_or_on_itself_is_refused_before_anything_starts()
     let journal = Journal::new();
     let on = |name: &str, others: &[&str]| journal.probe(name).policy(Policy::default().depends_on(others.to_vec()));
     let error = Supervisor::one_for_one("app").child(on("a", &["nobody"])).start().await.unwrap_err();
-    assert_eq!(error.to_string(), "`app/a` depends on `nobody`, which is nowhere in the tree");
+    assert_eq!(
+        error.to_string(),
+        "`app/a` depends on `nobody`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+    );
 
     let circle = Supervisor::one_for_one("app")
         .child(on("a", &["b"]))
         .child(Supervisor::one_for_one("sub").child(on("b", &["c"])).child(on("c", &["/app/a"])))
         .child(on("b", &["sub/b"]));
     let error = circle.start().await.unwrap_err();
-    let text = "services depend on each other in a circle: app/a -> app/b -> app/sub/b -> app/sub/c -> app/a";
+    let text = "services depend on each other in a circle: app/a -> app/b -> app/sub/b -> app/sub/c -> app/a; leave \
+                one of these dependencies out";
     assert_eq!(error.to_string(), text);
     let error = Supervisor::one_for_one("app").child(on("a", &["a"])).start().await.unwrap_err();
     assert!(matches!(error, StartError::DependencyCycle { .. }));

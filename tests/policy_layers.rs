@@ -221,6 +221,16 @@ fn globs_that_match_nothing_in_the_tree_are_named() {
         ]
     );
     assert!(warnings.iter().all(|warning| !warning.is_error()));
+
+    // Found by a first reader: a name alone is how code finds its neighbours, and a file needs the full path.
+    let names =
+        Policies::parse("[path.w1]\ndelay = \"1s\"\n[supervisor.till]\nmax_restarts = 3\n", "policy.toml").unwrap();
+    let told: Vec<_> =
+        names.unmatched(&paths).iter().map(|it| (it.message().to_owned(), it.advice().map(str::to_owned))).collect();
+    let line = |table: &str, meant: &str| {
+        (format!("[{table}] matches nothing in the tree"), Some(format!("did you mean \"{meant}\"?")))
+    };
+    assert_eq!(told, [line("supervisor.\"till\"", "shop/till"), line("path.\"w1\"", "shop/worker/w1")]);
 }
 
 #[test]

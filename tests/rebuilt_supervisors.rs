@@ -149,8 +149,8 @@ async fn a_description_that_makes_no_sense_or_panics_is_a_failed_start() {
     assert_eq!(
         failures[..2],
         [
-            "app/sub#1 failed to start: failed: two children are named `app/sub/a`",
-            "app/sub#1 failed to start: failed: the restart budget of `app/sub` has a period of zero",
+            "app/sub#1 failed to start: failed: two children are named `app/sub/a`: rename one",
+            "app/sub#1 failed to start: failed: the restart budget of `app/sub` has a period of zero: give it a longer one",
         ]
     );
     let start = "app/sub#1 failed to start: panicked: no description at tests/rebuilt_supervisors.rs:";

@@ -99,7 +99,7 @@ async fn to_no_partitions_is_refused_and_changes_nothing() {
     let (tree, cache) = app(cache(&Journal::new(), 2)).await;
     let error = cache.resize(0).await.unwrap_err();
     assert!(matches!(error, ManageError::ZeroPartitions { .. }), "{error:?}");
-    assert_eq!(error.to_string(), "`app/cache` cannot be left without partitions");
+    assert_eq!(error.to_string(), "`app/cache` cannot be left without partitions: keep one at least");
     assert_eq!(cache.len(), 2);
     assert_eq!(generation(&cache.handle_for("key")).await, 1);
     tree.shutdown().await;

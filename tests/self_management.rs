@@ -141,7 +141,10 @@ async fn a_factory_cannot_wait_for_an_order_that_waits_for_its_own_boot() {
         let tree = soon(tree.start()).await.unwrap();
         let (start, restart, terminate) = soon(tell.recv()).await.unwrap();
         let said = start.as_ref().unwrap_err().to_string();
-        assert_eq!(said, "`app` boots, and waits for `app/factory`, whose factory cannot wait for it: order it later");
+        assert_eq!(
+            said,
+            "`app` boots, and waits for the factory of `app/factory`: give the order when `app/factory` is up, or from outside"
+        );
         for error in [start.unwrap_err(), restart.unwrap_err(), terminate.unwrap_err()] {
             assert!(matches!(error, ManageError::Booting { .. }), "{error}");
         }

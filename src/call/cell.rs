@@ -44,8 +44,8 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Answers the call. `false` if no caller waits any more: the caller is gone, its time was up, a copy of this has
-    /// answered before, or this incarnation was abandoned and may not answer.
+    /// Answers the call. `false` if no caller waits any more: it is gone, its time was up, or a copy of this has
+    /// answered before. Also `false` if this incarnation was abandoned and may not answer.
     pub fn send(mut self, value: T) -> bool {
         if current::is(|port| port.is_fenced()) {
             return false;

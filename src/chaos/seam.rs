@@ -131,7 +131,7 @@ impl Infirmary {
         }
     }
 
-    /// How many are remembered that something ails, or ailed.
+    /// Number of services that are remembered because a fault holds them, or did.
     pub(crate) fn patients(&self) -> usize {
         lock(&self.patients).len()
     }

@@ -120,11 +120,11 @@ impl Child {
         Self::service(name, move |ctx| factory(captured.clone(), ctx))
     }
 
-    /// As [`service`](Self::service), with a plain `async fn` for a factory: it may take no context, and its error may be of
-    /// any type that converts into `anyhow::Error`.
+    /// As [`service`](Self::service), with a plain `async fn` for a factory. It may take the context or nothing. Its
+    /// error may be of any type that converts into `anyhow::Error`.
     ///
-    /// A closure needs the types of its argument and of its error spelled out here, so closures belong in
-    /// [`service`](Self::service), which knows them: `|ctx| async { Ok(Cache::open(ctx).await?) }`.
+    /// A closure would need the types of its argument and of its error spelled out here. [`service`](Self::service)
+    /// knows them, so closures belong there: `|ctx| async { Ok(Cache::open(ctx).await?) }`.
     ///
     /// ```
     /// # use regrow::{Child, Context, Service};
@@ -180,11 +180,11 @@ impl Child {
         Self::task(name, move |ctx| work(captured.clone(), ctx))
     }
 
-    /// As [`task`](Self::task), with a plain `async fn`: it may take no context, and may return nothing, or an error of any
-    /// type that converts into `anyhow::Error`.
+    /// As [`task`](Self::task), with a plain `async fn`. It may take the context or nothing. It may return nothing, or
+    /// an error of any type that converts into `anyhow::Error`.
     ///
-    /// A closure needs the types of its argument and of its error spelled out here, so closures belong in
-    /// [`task`](Self::task), which knows them: `|ctx| async { Ok(sweep(ctx).await?) }`.
+    /// A closure would need the types of its argument and of its error spelled out here. [`task`](Self::task) knows
+    /// them, so closures belong there: `|ctx| async { Ok(sweep(ctx).await?) }`.
     ///
     /// ```
     /// # use regrow::Child;

@@ -215,8 +215,9 @@ impl<M: Send + 'static> ServiceChild<M> {
     /// [`Child::service`](crate::Child::service) only. The start of a thread or an actor with it is
     /// [refused](crate::StartError::NoEffect), and so is one with [`Shutdown::Kill`], which leaves no time for it.
     ///
-    /// What comes after the order is refused ([`Stopping`](crate::Refusal::Stopping)) if nothing starts the service again by
-    /// itself: it is terminated, or the tree ends. In any other stop, as that of a group, it waits for the next incarnation.
+    /// If the service is terminated, or the tree ends, a message that comes after the order is refused
+    /// ([`Stopping`](crate::Refusal::Stopping)). In any other stop, as that of a group, it waits for the next
+    /// incarnation. What the shutdown time cuts off stays in the mailbox, as after any other end.
     pub fn drain(mut self) -> Self {
         self.drain = true;
         self

@@ -322,8 +322,8 @@ impl Drop for Life {
         if self.told {
             return;
         }
-        // A thread or a foreign actor would live on without its body: it is told to end, and waited for. A supervisor that
-        // ractor has given this to drops no state of the user's.
+        // A thread or a foreign actor would live on without its body: the life orders its end, and waits for it. A
+        // supervisor that ractor has given this to drops no state of the user's.
         let is_told = self.end.is_none() && (self.on_kill == OnKill::Tell || sweep::is_turn());
         if !is_told {
             self.tear_down_killed();
@@ -370,7 +370,7 @@ pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
-/// The exit, whose error is dropped under no lock, and in no task but one of its own.
+/// The exit. Its error is dropped in a separate task, and under no lock.
 pub(crate) fn kept(exit: Exit) -> Exit {
     match exit {
         Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| sweep::drop_elsewhere(error, "an error"))),

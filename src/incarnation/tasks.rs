@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! 1. A linked task is in the list from before it is spawned until its future has been dropped.
-//! 2. A future of the user's is never dropped, and a task never spawned or aborted, under the lock of the list: a runtime
-//!    that goes away drops futures where they are spawned, and their destructors may spawn more.
+//! 2. A future of the user's is never dropped, and a task never spawned or aborted, under the lock of the list. A
+//!    runtime that goes away drops futures where they are spawned, and their destructors may spawn more.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -126,6 +126,7 @@ fn cycles(needs: &Needs<'_>, order: &[&str], problems: &mut Vec<Problem>) {
                             note(problems, || {
                                 Problem::error(place.clone(), "these services wait for each other in a circle")
                                     .label(format!("{} -> `{to}`", names.join(" -> ")))
+                                    .help("leave one of these dependencies out")
                             });
                         }
                     } else if let (Some((known, _)), false) = (needs.get_key_value(to), done.contains_key(to)) {

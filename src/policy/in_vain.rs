@@ -5,6 +5,7 @@
 
 use crate::directory::Kind;
 use crate::effect::{is_left_out, why_idle};
+use crate::lookup::article;
 use crate::policy::document::Document;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
@@ -24,7 +25,7 @@ pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Pr
             for (field, place) in places(said) {
                 if is_about_roots {
                     let roots: Vec<_> = matched().collect();
-                    let why = "it is about a child, and no supervisor is above a root";
+                    let why = "it is about a child, and no supervisor is above a root: leave it out";
                     warnings.extend(told(&format!("path.{:?}", pattern.text()), &field, place, &roots, why));
                     continue;
                 }
@@ -76,7 +77,7 @@ fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Op
 
 fn told(table: &str, field: &str, place: Place, children: &[Child<'_>], why: &str) -> Option<Problem> {
     let (path, kind) = children.first()?;
-    let article = if *kind == Kind::Actor { "an" } else { "a" };
+    let article = article(*kind);
     let others = match children.len().saturating_sub(1) {
         0 => String::new(),
         others => format!(", and {others} more"),

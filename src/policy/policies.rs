@@ -158,19 +158,23 @@ impl Policies {
 
     /// The same without what may mean a child of one of the `empty` supervisors, whose children are yet to come.
     fn unmatched_but_below<P: AsRef<str>>(&self, paths: &[P], empty: &[&str]) -> Vec<Problem> {
-        let is_idle = |pattern: &&Pattern| {
+        let is_idle = |pattern: &Pattern| {
             !paths.iter().any(|path| pattern.is_match(path.as_ref()))
                 && !empty.iter().any(|supervisor| pattern.may_match_below(supervisor))
         };
         let mut warnings = Vec::new();
         for document in self.documents.iter() {
-            let patterns = document.supervisors.iter().map(|(pattern, _)| pattern);
-            for pattern in patterns.chain(document.paths.iter().map(|(pattern, _)| pattern)).filter(is_idle) {
+            let supervisors = document.supervisors.iter().map(|(pattern, _)| ("supervisor", pattern));
+            let children = document.paths.iter().map(|(pattern, _)| ("path", pattern));
+            for (table, pattern) in supervisors.chain(children).filter(|(_, pattern)| is_idle(pattern)) {
                 // Of as many names, since a star stands for a whole one.
                 let depth = |path: &str| path.split('/').count();
                 let alike = paths.iter().map(AsRef::as_ref).filter(|path| depth(path) == depth(pattern.text()));
-                let near = nearest(pattern.text(), alike);
-                let problem = Problem::warning(pattern.place.clone(), "this matches nothing in the tree");
+                // The name alone, as code in the tree finds its neighbours by it.
+                let is_end = |path: &&str| path.strip_suffix(pattern.text()).is_some_and(|rest| rest.ends_with('/'));
+                let near = nearest(pattern.text(), alike).or_else(|| paths.iter().map(AsRef::as_ref).find(is_end));
+                let what = format!("[{table}.{:?}] matches nothing in the tree", pattern.text());
+                let problem = Problem::warning(pattern.place.clone(), what);
                 warnings.push(problem.maybe_help(near.map(|near| format!("did you mean \"{near}\"?"))));
             }
         }

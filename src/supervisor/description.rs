@@ -206,8 +206,8 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root, refused elsewhere. Each child has a
-            /// source of its own, made from the seed and its path. Default: a seed that nobody knows.
+            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root, refused
+            /// elsewhere. Each child has its own source, made from the seed and its path. Default: a random seed.
             pub fn seed(mut self, seed: u64) -> Self {
                 self.base.terms.seed = Some(seed);
                 self

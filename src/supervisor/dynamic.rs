@@ -253,8 +253,8 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// Limits that make no sense, or `defaults`, `budget_clock` or `max_starting` that differ from those in force
-    /// ([`NoEffect`](StartError::NoEffect)), which changes nothing; or a supervisor that is not running.
+    /// Limits that make no sense. `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// ([`NoEffect`](StartError::NoEffect)). A supervisor that is not running. Nothing is changed then.
     pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
         self.handle.check_reconfiguration(&new.base.terms).await?;
         let limits = Limits { intensity: new.base.intensity, children_max: new.children_max };

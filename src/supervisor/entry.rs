@@ -149,7 +149,7 @@ impl Entry {
         }
     }
 
-    /// The present incarnation is about to be told to stop: if it drains, what it still handles is fixed here, and with
+    /// Called before the present incarnation is asked to stop. If it drains, what it still handles is fixed here. With
     /// `is_for_good` its mailbox refuses what comes after.
     pub(crate) fn begin_to_drain(&self, is_for_good: bool) {
         let Some(port) = self.control.as_ref().and_then(Control::port).filter(|_| self.drain) else { return };

@@ -201,8 +201,9 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), a supervisor that is not running, or [`ToItself`](ManageError::ToItself) if code of
-    /// the child, or of one below it, waits for this: it would wait for its own end. Nothing is stopped then.
+    /// [`NotFound`](ManageError::NotFound); [`NotRunning`](ManageError::NotRunning) if the supervisor does not run;
+    /// [`ToItself`](ManageError::ToItself) if code of the child, or of one below it, would wait for its own end.
+    /// Nothing is stopped then.
     pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
         self.refuse_own_end(name)?;
         self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
@@ -232,8 +233,8 @@ impl SupervisorHandle {
     /// The children in start order, and where each stands (OTP rule 65, which has them reversed). Answered at once, also
     /// while a start hangs: it waits a millisecond for one that may prove prompt.
     ///
-    /// The list is of one moment for up to 256 children. A longer one is read in portions of 256, and between two of them the
-    /// supervisor does what else there is to do: a child that comes or goes meanwhile may be in the list or not.
+    /// The list is of one moment for up to 256 children. A longer one is read in portions of 256. Between two of them
+    /// the supervisor does its other work: a child that comes or goes meanwhile may be in the list or not.
     ///
     /// # Errors
     ///
@@ -299,8 +300,9 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// A description that makes no sense, or whose `defaults`, `budget_clock` or `max_starting` differ from those in force
-    /// ([`NoEffect`](StartError::NoEffect): a new start of the supervisor would be needed for them), which changes nothing, or a supervisor that is not running.
+    /// A description that makes no sense. `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// ([`NoEffect`](StartError::NoEffect)): they need a new start of the supervisor. A supervisor that is not running.
+    /// Nothing is changed then.
     pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
         self.reconfigure_and(new, || ()).await
     }

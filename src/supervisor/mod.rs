@@ -19,10 +19,13 @@ mod orders;
 pub(crate) mod outcome;
 pub(crate) mod parent;
 pub(crate) mod partitioned;
+mod performing;
 pub(crate) mod plan;
+mod preparing;
 pub(crate) mod recipe;
 mod refusing;
 pub(crate) mod stop_order;
+mod telling;
 pub(crate) mod terms;
 #[cfg(feature = "chaos")]
 mod testify;
@@ -320,34 +323,39 @@ impl fmt::Display for StartError {
             Self::TooDeep { path } => {
                 write!(f, "supervisors are nested more than {} deep, at `{path}`: put them side by side", name::NESTING_MAX)
             }
-            Self::DuplicateName { path } => write!(f, "two children are named `{path}`"),
-            Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero"),
+            Self::DuplicateName { path } => write!(f, "two children are named `{path}`: rename one"),
+            Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero: give it one or more"),
             Self::TooManyRedeliveries { path, redeliveries, restarts_max } => write!(
                 f,
-                "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} restarts: one \
-                 message could use it up"
+                "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} {}: redeliver less \
+                 often, or forgive more",
+                if *restarts_max == 1 { "restart" } else { "restarts" }
             ),
             Self::NoEffect { path, setting, why } => write!(f, "`{setting}` has no effect on `{path}`: {why}"),
-            Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero"),
+            Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero: give it a longer one"),
             Self::BadSignificance { path, is_permanent: true } => {
-                write!(f, "`{path}` is significant and permanent, which cannot both be")
+                write!(f, "`{path}` is significant and permanent, which cannot both be: make it transient or temporary")
             }
             Self::BadSignificance { path, is_permanent: false } => {
-                write!(f, "`{path}` is significant, and its supervisor never shuts down by itself")
+                write!(f, "`{path}` is significant, and its supervisor has no automatic shutdown: set `auto_shutdown` there")
             }
-            Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all"),
-            Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions"),
+            Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all: raise `max_children`"),
+            Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions: give it one or more"),
             Self::TooManyPartitions { path, partitions } => {
                 write!(f, "`{path}` would have {partitions} partitions: no more than {PARTITIONS_MAX} are possible")
             }
             Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
             Self::UnknownDependency { path, name } => {
-                write!(f, "`{path}` depends on `{name}`, which is nowhere in the tree")
+                write!(
+                    f,
+                    "`{path}` depends on `{name}`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+                )
             }
             Self::DependencyCycle { cycle } => {
                 f.write_str("services depend on each other in a circle: ")?;
                 cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
-                f.write_str(cycle.first().map_or("", |first| first))
+                f.write_str(cycle.first().map_or("", |first| first))?;
+                f.write_str("; leave one of these dependencies out")
             }
             Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
             Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),

@@ -116,7 +116,7 @@ impl Driver {
         self.survey(first, PORTION)
     }
 
-    /// As [`portion`](Self::portion), so many at most.
+    /// As [`portion`](Self::portion), with a limit on the number of children.
     pub(crate) fn survey(&self, first: u64, max: usize) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
         let (children, next) = self.machine.children_from(first, max);
         let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
@@ -141,7 +141,7 @@ impl Driver {
         ChildCount { specs, active, supervisors: self.supervisors, workers: specs.saturating_sub(self.supervisors) }
     }
 
-    /// The sizes of its own tables, and of its machine's.
+    /// Sizes of the driver's tables, and of its machine's.
     pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
         let mut tables = self.machine.tables();
         tables.extend(self.lookout.tables());

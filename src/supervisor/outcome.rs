@@ -181,17 +181,21 @@ impl fmt::Display for ManageError {
         match self {
             Self::Refused(error) => error.fmt(f),
             Self::AlreadyStarted { path } => write!(f, "`{path}` is running"),
-            Self::AlreadyPresent { path } => write!(f, "`{path}` is there already, down or being restarted"),
+            Self::AlreadyPresent { path } => {
+                write!(f, "`{path}` is there already, down or being restarted: restart it, or delete it first")
+            }
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
             Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
             Self::Down { path } => write!(f, "`{path}` is down: restart it by order"),
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
-            Self::MaxChildren { path } => write!(f, "`{path}` has as many children as it may have"),
+            Self::MaxChildren { path } => {
+                write!(f, "`{path}` has as many children as it may have: end one first, or raise `max_children`")
+            }
             Self::WrongKind { path } => write!(f, "`{path}` is a supervisor of another kind by now: look it up again"),
             Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
-            Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions"),
+            Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions: keep one at least"),
             Self::WrongTemplate { path, asked } => {
                 write!(f, "`{path}` has no template for values of type `{asked}` any more")
             }
@@ -205,7 +209,10 @@ impl fmt::Display for ManageError {
                 write!(f, "`{caller}` would end with `{path}`, and cannot wait for that: give the order from outside")
             }
             Self::Booting { path, caller } => {
-                write!(f, "`{path}` boots, and waits for `{caller}`, whose factory cannot wait for it: order it later")
+                write!(
+                    f,
+                    "`{path}` boots, and waits for the factory of `{caller}`: give the order when `{caller}` is up, or from outside"
+                )
             }
             Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
         }

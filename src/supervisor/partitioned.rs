@@ -282,9 +282,10 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// # Errors
     ///
-    /// Zero partitions, more than [`PARTITIONS_MAX`], [`ToItself`](ManageError::ToItself) if code of a partition that is to go
-    /// waits for this (nothing is changed then), a new partition that does not start or is not wanted (those before it stay), or a supervisor that
-    /// is not running. [`len`](Self::len) tells how far it has come.
+    /// Nothing is changed for zero partitions, more than [`PARTITIONS_MAX`], and [`ToItself`](ManageError::ToItself):
+    /// code of a partition that is to go would wait for its own end. If a new partition does not start, or is not
+    /// wanted, those before it stay. [`NotRunning`](ManageError::NotRunning) if the supervisor does not run.
+    /// [`len`](Self::len) tells how far it has come.
     ///
     /// # Panics
     ///

@@ -331,7 +331,8 @@ impl Planned {
         }
     }
 
-    /// It describes a supervisor anew: the slots of supervisors there are those that are listed, and not this plan's to close.
+    /// It describes a supervisor that was there: the slots of supervisors in it are the listed ones, and not this
+    /// plan's to close.
     pub(crate) fn keep_slots(&self) {
         if let Make::Supervisor(recipe) = &self.make {
             self.slot.set_listed();

@@ -17,7 +17,7 @@ pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;
 pub(crate) struct SupervisorRecipe {
     state: Mutex<State>,
     build: Option<Build>,
-    /// It describes a child anew that was there.
+    /// It is another description of a child that was there.
     replaces: AtomicBool,
 }
 
@@ -38,7 +38,7 @@ impl SupervisorRecipe {
         Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build, replaces: AtomicBool::new(false) }
     }
 
-    /// It describes a child anew that is there, from its next start on.
+    /// It is another description of a child that is there, from its next start on.
     pub(crate) fn replace(&self) {
         self.replaces.store(true, Ordering::Relaxed);
     }

@@ -102,7 +102,7 @@ pub(super) enum Msg {
     Fail,
     Leave,
     Hang,
-    /// From now on its stop takes so long.
+    /// How long its stop takes from now on.
     StopsIn(Duration),
     Ping(Reply<u64>),
 }

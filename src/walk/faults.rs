@@ -74,7 +74,7 @@ async fn policies_for_a_supervisor_that_does_not_run_close_no_circle_when_it_doe
     tree.shutdown().await;
 }
 
-// Found by reading: a child without any policy of its own kept what a policy file had said once.
+// Found by reading: a child without a policy in code kept what a policy file had said once.
 #[tokio::test(start_paused = true)]
 async fn a_dependency_that_policies_took_back_closes_no_circle() {
     let journal = Journal::new();
@@ -88,7 +88,8 @@ async fn a_dependency_that_policies_took_back_closes_no_circle() {
     tree.shutdown().await;
 }
 
-// Found by the walk, at its first pair: it was at rest to its supervisor, and its mailbox took what nobody would handle.
+// Found by the walk, at its first pair: it was at rest to its supervisor, and its mailbox took messages that no life
+// would handle.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_reconfigure_adds_takes_no_message_before_it_is_started() {
     let journal = Journal::new();
@@ -134,7 +135,8 @@ async fn a_parked_child_that_is_due_and_waits_takes_messages() {
     tree.shutdown().await;
 }
 
-// Found by the model of the machines: it counted as at rest still, so that nobody was told that it is.
+// Found by the model of the machines: it counted as at rest still, so that its dependents did not learn that it may
+// come.
 #[tokio::test(start_paused = true)]
 async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     let journal = Journal::new();
@@ -158,7 +160,7 @@ async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     tree.shutdown().await;
 }
 
-// Found by the walk: to describe a child that rests anew opened its mailbox, and nobody was about to start it.
+// Found by the walk: another description of a child that rests opened its mailbox, and no start was on its way.
 #[tokio::test(start_paused = true)]
 async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
     let journal = Journal::new();
@@ -184,7 +186,8 @@ async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
     tree.shutdown().await;
 }
 
-// Found by the walk: its supervisor began anew and had it wait, and to its handles it was parked since the life before.
+// Found by the walk: the next life of its supervisor had it wait, and to its handles it was parked since the life
+// before.
 #[tokio::test(start_paused = true)]
 async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew() {
     let journal = Journal::new();

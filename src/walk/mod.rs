@@ -1,8 +1,8 @@
-//! The walk: every management call beside every event of a life, on every kind of supervisor, under the paused clock and with
-//! facts in an order drawn from a seed. After each pair the tree comes to rest, and all views of it agree; then what is broken
-//! is healed, and they agree again; then it is shut down, and nothing is left.
+//! The walk: every management call beside every event of a life, on every kind of supervisor. The clock is paused, and
+//! a seed draws the order of facts. After each pair the tree comes to rest, and all views of it agree. What is broken
+//! is healed, and they agree again. Then the tree is shut down, and nothing is left.
 //!
-//! `cargo test --lib walk::` takes each pair once. `REGROW_SEEDS=500` takes each with so many seeds;
+//! `cargo test --lib walk::` takes each pair once. `REGROW_SEEDS=500` takes each with 500 seeds.
 //! `REGROW_WALK=Partitioned/SupervisorIsKilled/Shrink/3` takes one, and `REGROW_WALK_TELL=1` tells what happens in it.
 
 mod actors;

@@ -1,5 +1,5 @@
-//! The walk on several threads, in real time: what only happens when a supervisor, its children and those that look at it run
-//! beside each other.
+//! The walk on several threads, in real time. It finds what only happens when a supervisor, its children and its
+//! observers run beside each other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

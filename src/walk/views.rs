@@ -1,4 +1,5 @@
-//! What holds of a tree at rest: what a supervisor says of its children, what the directory lists, what handles say, who lives.
+//! What holds of a tree at rest: what a supervisor says of its children, what the directory lists, what handles say,
+//! which children live.
 
 use std::collections::BTreeSet;
 

@@ -7,8 +7,8 @@
 //! Not seen from here is a time limit that is put around a call from outside. So a circle counts only when it has stood for
 //! as long as a limit of the watchdog: a shorter limit around a call is then never taken for none.
 //!
-//! A wait counts only if it is awaited now (`wait.rs`), and its outcome is not there yet. The supervisor that is told looks
-//! once more.
+//! A wait counts only if it is awaited now (`wait.rs`), and its outcome is not there yet. The supervisor looks once
+//! more before it acts.
 //!
 //! One is enough to break a circle: the one that closed it, which is the one that began to wait last. Those who are
 //! watched themselves come before those who are not.
@@ -42,7 +42,8 @@ struct Waiter {
     leads_to: Vec<usize>,
 }
 
-/// The waits of one who was found to be stuck. What is done about a circle is done later, and looks whether it still is one.
+/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
+/// it still is one.
 #[derive(Debug)]
 pub(crate) struct Stuck {
     port: Arc<Port>,

@@ -1,9 +1,10 @@
-//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service hangs. So
-//! does a task that has not said for so long that it is alive.
+//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service
+//! hangs. So does a task that has given no sign of life in that time.
 //!
-//! It tells the truth, or nothing: it counts only the time in which the incarnation could have worked. Waits count as waits if
-//! they are awaited now (`wait.rs`); a look that came late counts for nobody ([`lost_by`]); an incarnation that is near its
-//! limit must have had its turn (`watched.rs`); a circle is looked at once more when it is acted upon (`circle.rs`).
+//! It tells the truth, or nothing: it counts only the time in which the incarnation could have worked. Waits count as
+//! waits if they are awaited now (`wait.rs`). The time of a look that came late is left out ([`lost_by`]). An
+//! incarnation that is near its limit must have had its turn (`watched.rs`). A circle is looked at once more when it is
+//! acted upon (`circle.rs`).
 //!
 //! It costs nothing per message. What is looked at is kept by the mailbox anyway: how many messages are done, and whether one
 //! is in hand. If neither has changed between two looks, it is the same message. A look comes eight times per limit, so a
@@ -194,9 +195,9 @@ impl fmt::Debug for Watchdog {
 /// A pause between two looks may be late by so much: timers are not more exact.
 const LATE: Duration = Duration::from_millis(2);
 
-/// The time that counts for nobody because the watchdog itself was late: the process was paused, the clock jumped, the machine
-/// or the runtime is overloaded. In that time nobody could do anything. If it was late by more than the pause itself, nothing
-/// is known of the pause either: when it began, the process may have been stopped.
+/// The time that is left out because the watchdog was late: the process was paused, the clock jumped, the machine or
+/// the runtime is overloaded. In that time no code could run. If the watchdog was late by more than the pause itself,
+/// the pause is left out too: the process may have been stopped meanwhile.
 fn lost_by(pause: Duration, late: Duration) -> Duration {
     if late <= LATE {
         Duration::ZERO

@@ -92,7 +92,7 @@ impl Vigil {
         slot.in_hand().filter(|(_, owner)| std::ptr::eq(&**owner, port)).map(|(message, _)| message)
     }
 
-    /// How too long a time is told.
+    /// What is said of a time that is too long.
     pub(super) fn hang(&self, slot: &dyn AnySlot, time: Duration) -> Hang {
         match self.has_messages() {
             false => Hang::silence(time),
@@ -142,7 +142,7 @@ impl Vigil {
         lock(&self.waits).on_answer()
     }
 
-    /// Whom it waits for, and since when.
+    /// The services that it waits for, and since when.
     pub(super) fn waits_for(&self) -> Option<(Arc<str>, Instant)> {
         lock(&self.waits).on()
     }

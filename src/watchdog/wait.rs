@@ -133,7 +133,7 @@ impl Waits {
         !self.open.is_empty()
     }
 
-    /// Whom it waits for: the first that it still waits for, and since when.
+    /// The first service that it still waits for, and since when.
     pub(super) fn on(&self) -> Option<(Arc<str>, Instant)> {
         self.open.first().map(|open| (open.on.slot.path(), open.since))
     }
@@ -144,8 +144,9 @@ impl Waits {
         self.open.iter().find(answer).map(|open| (open.on.slot.path(), open.since))
     }
 
-    /// The waits, if all of them could keep it waiting for ever: one that has a limit ends, one whose outcome is there is
-    /// over, and a reply that was put off or handed on may come from anywhere. None if one of them may not be awaited.
+    /// The waits, if all of them could keep it waiting for ever. A wait that has a limit ends, and one whose outcome is
+    /// there is over. A reply that was put off or handed on may come from anywhere. None if one of them may not be
+    /// awaited.
     pub(super) fn endless(&self) -> Option<Endless> {
         let ends = |open: &Open| open.is_limited || !open.is_awaited || open.on.is_over() || open.on.is_elsewhere();
         if self.open.iter().any(ends) {

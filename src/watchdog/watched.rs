@@ -1,11 +1,11 @@
 //! Who is watched, and when a message has been in hand for too long.
 //!
 //! Invariants:
-//! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more, waits for others
-//!    left out, and the time in which the watchdog itself was late.
+//! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more. Left out are
+//!    waits for others, and the time in which the watchdog itself was late.
 //! 2. Each of the two who look has an eye of its own, and they do not disturb each other.
-//! 3. Near its limit an incarnation is woken. If it has not had its turn by the next look, the runtime is overloaded, or a
-//!    blocked thread keeps it: that is not its fault, and its time begins again.
+//! 3. Near its limit an incarnation is woken. If it has not had its turn by the next look, the runtime is overloaded,
+//!    or a blocked thread keeps it. That is not its fault: its time begins again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};

@@ -336,7 +336,7 @@ mod tests {
     fn keys_that_follow_each_other_are_spread_over_a_table() {
         let hasher = BuildHasherDefault::<KeyHasher>::default();
         let hashes: HashSet<_> = (0..10_000).map(|key| hasher.hash_one(ChildKey(key)) & 0xFFFF).collect();
-        // So many of 65,536 places are taken if each key takes one by chance.
+        // About 9,300 of 65,536 places are taken if each key takes one by chance.
         assert!((9000..9600).contains(&hashes.len()) || hashes.len() == 10_000, "{}", hashes.len());
         // Attempts are keys too, of two numbers.
         let pairs: HashSet<_> =

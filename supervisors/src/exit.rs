@@ -33,8 +33,7 @@ pub enum Exit {
     Failed(Failure),
     /// It panicked.
     Panicked(Panic),
-    /// It worked on one message for longer than its watchdog allows, or was a task that did not say in time that it is alive,
-    /// and was killed for it.
+    /// Its watchdog killed it: it worked on one message for too long, or was a task that gave no sign of life.
     Hung(Hang),
 }
 
@@ -225,8 +224,8 @@ impl fmt::Display for Panic {
 pub struct Hang {
     /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
     pub time: Duration,
-    /// Its label, where the service gives it one, or its type. `its start` or `its end` where no message is in hand, and
-    /// `no sign of life` of a task, which has no messages and has not said that it is alive.
+    /// Its label, where the service gives it one, or its type. `its start` or `its end` if no message is in hand.
+    /// `no sign of life` for a task, which has no messages.
     pub message: Arc<str>,
     /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
     /// there is one in a circle, and seldom otherwise.
@@ -244,7 +243,7 @@ impl Hang {
         Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
     }
 
-    /// A task that has not said for so long that it is alive.
+    /// A task that has given no sign of life for this time.
     pub fn silence(time: Duration) -> Self {
         Self::new(time, SILENCE)
     }

@@ -326,8 +326,8 @@ pub trait Machine: Decide + fmt::Debug {
         self.children_from(0, usize::MAX).0
     }
 
-    /// As [`children`](Self::children), from a place on and so many at most; and the place of the one behind them, if there is
-    /// one. The first place is 0.
+    /// As [`children`](Self::children), from a place on, and at most this many. With the place of the next child, if
+    /// there is one. The first place is 0.
     fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>) {
         let mut children = self.nursery().children.iter_from(first);
         let portion = children.by_ref().take(max);

@@ -96,17 +96,17 @@ pub struct Policy {
     /// It is late by at most a quarter of the limit, and never early. What is measured is the time of the runtime's clock in
     /// which the service could have worked. This does not count:
     ///
-    /// * The time in which its handler awaits the runtime's own `call` or `send`, unless services wait for each other in a
-    ///   circle for so long. A call or a send that is kept and not awaited is no wait: that is found out up to two eighths of
-    ///   the limit later.
+    /// * The time in which its handler awaits the runtime's own `call` or `send`. But services that wait for each other
+    ///   in a circle for as long as the limit hang. A call or a send that is kept and not awaited is no wait. That is
+    ///   found out up to a quarter of the limit later.
     /// * The time in which the watchdog itself was late: the process was paused, the clock jumped, the runtime or the machine is
     ///   overloaded. A pause that is shorter than an eighth of the limit is not noticed.
     /// * The time before its turn. Near its limit a service is woken; if the runtime does not poll it within an eighth of the
     ///   limit, its time begins again. So a runtime that never finds the time for that is one in which nothing hangs.
     ///
-    /// A task has no messages. It hangs if it has not said for so long that it is alive (`alive` of its context), and only its
-    /// own policy sets such a limit: defaults are left out. On a `ractor` actor and on a supervisor it has no effect, and is
-    /// refused.
+    /// A task has no messages. It hangs if it gives no sign of life (`alive` of its context) within the limit. Only its
+    /// own policy sets such a limit: defaults are left out. On a `ractor` actor and on a supervisor it has no effect,
+    /// and is refused.
     pub watchdog: Option<Duration>,
     /// What to do about ends of a certain kind. The first rule that matches wins.
     ///
@@ -372,7 +372,7 @@ mod tests {
     use super::*;
     use crate::rule::Then;
 
-    /// A field that is added has to be named here, and to be set by a method of its own.
+    /// A field that is added has to be named here, and needs a method that sets it.
     #[test]
     fn each_field_can_be_set_in_a_chain() {
         let time = Duration::from_secs(1);

@@ -178,9 +178,9 @@ impl Nursery {
         now.saturating_add(child.track_mut().next_probe(&policy))
     }
 
-    /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must not
-    /// keep everything else from its turn. If the attempt before failed for the same reason, this one takes longer: with
-    /// neither a delay nor a budget that ends it, the supervisor would do nothing else.
+    /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must
+    /// not keep everything else from its turn. If the attempt before failed for the same reason, this one takes longer.
+    /// With neither a delay nor a budget that ends it, the supervisor would do nothing else.
     fn fail_to_start(&mut self, key: ChildKey, name: &str) {
         let attempt = self.children.next_attempt(key);
         let now = self.now;

@@ -4,8 +4,8 @@
 //! its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for itself.
 //!
 //! Invariants:
-//! 1. What is not certain is not held against a supervisor: an end that a group restart may have swallowed, a policy that was
-//!    replaced, what was before the judge came.
+//! 1. What is not certain is not held against a supervisor. Examples are an end that a group restart may have
+//!    swallowed, a policy that was replaced, and the time before the judge came.
 //! 2. Of each claim the first violation is kept: later ones may only follow from it.
 //!
 //! | file | idea |

@@ -198,8 +198,8 @@ impl Office {
         child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 
-    /// The group of this one goes on from now: those that are down are started with it, also those that were started before
-    /// in vain; and those whose ends it has swallowed, whatever their delays.
+    /// The group of this child goes on from now. Members that are down are started with it, also those that were
+    /// started in vain before. So are those whose ends the group has swallowed, whatever their delays.
     pub(super) fn release(&mut self, path: &str, at: Duration) {
         let Some(child) = self.children.get(path) else { return };
         let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };

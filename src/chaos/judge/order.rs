@@ -80,8 +80,8 @@ impl Office {
         }
     }
 
-    /// Whether what is stopped now is stopped all at once, or may be: an end and a group restart that come together cannot
-    /// be told apart.
+    /// Whether what is stopped now is, or may be, stopped all at once. An end and a group restart that come together
+    /// cannot be told apart.
     fn stops_together(&self) -> bool {
         match self.stop_order {
             StopOrder::OneByOne => false,

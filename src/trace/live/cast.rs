@@ -147,7 +147,7 @@ pub(super) fn description(
     };
     let (stage, inits) = (stage.clone(), sup.clone());
     description.spec = match scope.is_empty() {
-        // A root is nobody's child: there these say nothing, in OTP too.
+        // A root is no child: these settings say nothing there, in OTP too.
         true => ChildSpec::supervisor(name),
         false => description.spec.significant(def.significant),
     };

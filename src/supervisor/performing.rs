@@ -1,0 +1,137 @@
+//! What the machine has decided is done: each action, and the end of the supervisor as the last one.
+
+use ractor::ActorRef;
+use regrow_supervisors::{Action, Exit};
+use tracing::Level;
+
+use crate::event::EventKind;
+use crate::log::{self, Aside};
+use crate::shutdown::ShutdownReport;
+use crate::slot::life::Supervision;
+use crate::slot::status::State;
+use crate::supervisor::description::Shape;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::testify::Saying;
+use crate::thrift;
+
+impl Driver {
+    pub(super) async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+        // The log tells an end that was ordered from one that was not.
+        if let Action::Kill(attempt) = &action
+            && let Some(entry) = self.children.get_mut(&attempt.child())
+        {
+            entry.was_killed = true;
+        }
+        match action {
+            Action::Start(attempt) => self.start(attempt, myself).await,
+            Action::Ask(attempt) => {
+                if let Some(entry) = self.children.get_mut(&attempt.child()) {
+                    entry.asked_at = Some(self.world.now());
+                    // Before the order: what comes behind it is not part of the drain.
+                    entry.begin_to_drain(self.world.is_ending());
+                    match &entry.control {
+                        Some(control) => control.stop(&Exit::Shutdown),
+                        None => self.leave_line(attempt, Exit::Shutdown),
+                    }
+                }
+            }
+            Action::Kill(attempt) => {
+                match self.children.get(&attempt.child()).and_then(|entry| entry.control.as_ref()) {
+                    Some(control) => control.kill(),
+                    None => self.leave_line(attempt, Exit::Killed),
+                }
+            }
+            Action::Abandon(attempt) => self.abandon(attempt),
+            Action::Adopt { call, child } => self.adopt(call, child),
+            Action::Answer { call, result } => {
+                if let Some(pending) = self.orders.remove(&call) {
+                    if result.is_err() {
+                        self.give_back(pending.claims);
+                    }
+                    thrift::give_back(&mut self.orders);
+                    (pending.finish)(self, result);
+                }
+            }
+            Action::Rest(child) => {
+                if let Some(entry) = self.children.get(&child) {
+                    let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
+                    let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
+                    self.world.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
+                    self.world.directory.close(&entry.path, State::Down);
+                    self.world.required.ring();
+                }
+            }
+            Action::Park { child, until } => {
+                if let Some(entry) = self.children.get(&child) {
+                    let until = self.world.moment(until).into_std();
+                    self.world.directory.close(&entry.path, State::Parked { until });
+                }
+            }
+            Action::Wait(child) => match self.children.get(&child) {
+                Some(entry) if entry.kind.is_supervisor() => self.world.directory.open(&entry.path),
+                Some(entry) => entry.slot.wait(),
+                None => {}
+            },
+            Action::Forget(child) => {
+                self.lookout.unwatch(child);
+                if let Some(mut entry) = self.children.remove(&child) {
+                    entry.close_outdated();
+                    self.supervisors -= usize::from(entry.kind.is_supervisor());
+                    if let Some(completion) = entry.slot.completion() {
+                        self.world.directory.remember(&entry.path, completion, !entry.is_added);
+                    }
+                    self.world.forget(&entry.path);
+                    // Last: a subscriber that looks it up does not find it.
+                    self.world.tell(&entry.path, || entry.generation(), EventKind::Gone);
+                    self.world.log.forget(&entry.path);
+                }
+                self.heed_stop_order_anew();
+                thrift::give_back(&mut self.children);
+            }
+            Action::Dismiss(child) => self.dismiss(child),
+            Action::Withdraw(child) => self.withdraw(child),
+            Action::Readmit(child) => self.readmit(child),
+            Action::Up => {
+                if let Some(watch) = &self.plan.watch {
+                    watch.up();
+                }
+                self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
+                if self.parent.is_tree() {
+                    self.world.log.tree_is_up(&self.plan.path, self.world.now());
+                }
+                self.parent.tell_up(self.plan.slot.status().generation);
+            }
+            Action::End(exit) => {
+                self.end(exit);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Invariant 3 of `driver.rs`.
+    pub(super) fn end(&mut self, exit: Exit) {
+        self.testify(&Saying::Over, self.world.now());
+        self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
+        self.world.supervisor_ends(&self.facts);
+        self.facts.close();
+        self.children.values_mut().for_each(|entry| entry.close_outdated());
+        for (_, pending) in std::mem::take(&mut self.orders) {
+            self.give_back(pending.claims);
+        }
+        // A partitioned supervisor begins again with what it was resized to.
+        let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
+        for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
+            self.world.forget(&entry.path);
+        }
+        if let Some(watch) = &self.plan.watch {
+            watch.ended(&exit, self.parent.was_up());
+        }
+        if self.parent.is_tree() {
+            self.world.end();
+            let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.world.ending.notes());
+            self.world.log.tree_ended(&report, self.parent.was_up());
+        }
+        self.parent.tell_end(exit, self.gave_up.clone());
+    }
+}

@@ -1,0 +1,57 @@
+//! What a child's policy needs from outside of the machine. Its dependencies are watched; its place in the order of
+//! stops, and in the readiness of the tree, is noted.
+
+use std::sync::Arc;
+
+use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Policy, Prospect};
+
+use crate::directory::Kind;
+use crate::readiness::Counts;
+use crate::supervisor::description::Shape;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::lookout::path_of;
+
+impl Driver {
+    /// Whatever a child's policy needs from outside of the machine.
+    pub(super) fn prepare(&mut self, key: ChildKey) {
+        let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
+        let full = |name: &Arc<str>| match name.strip_prefix('/') {
+            Some(path) => path.into(),
+            None => format!("{}/{name}", self.plan.path).into(),
+        };
+        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(|on| full(&on.name)).collect());
+        let policy = spec.policy_rule();
+        let counts = match policy.health {
+            Some(Health::Required) => Some(Counts::BySaying),
+            Some(Health::Optional) => None,
+            None => self.usual_counts(entry.kind),
+        };
+        self.world.required.set(&entry.path, counts);
+        // Also where it depends on nothing any more.
+        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
+        if policy == Policy::default() && !self.lookout.knows(key) {
+            return;
+        }
+        for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
+            // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
+            let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));
+            if self.machine.find(&name).is_none() {
+                let outlook = Outlook { prospect: Prospect::Gone, completion };
+                self.machine.handle_outlook(&name, outlook, self.world.now());
+            }
+        }
+        let chance = self.world.rulebook.chance(&entry.path);
+        self.machine.set_chance(key, chance);
+    }
+
+    /// Whether a child counts if nothing is said of that: services and supervisors do, below a supervisor that does.
+    fn usual_counts(&self, kind: Kind) -> Option<Counts> {
+        let is_optional = kind == Kind::Task || matches!(self.plan.shape, Shape::Dynamic(_));
+        (!is_optional).then_some(Counts::WithItsSupervisor)
+    }
+
+    /// The paths of those that a child depends on.
+    pub(super) fn needs(&self, spec: &ChildSpec) -> Vec<Arc<str>> {
+        spec.dependencies().iter().map(|on| path_of(&self.plan.path, &on.name)).collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! What a driver tells of its children, in events and in the log: the facts as they come, and what the machine reports.
+
+use std::time::Duration;
+
+use regrow_supervisors::{ChildSpec, Readiness, Report};
+use tracing::Level;
+
+use crate::event::EventKind;
+use crate::log::{self, Aside};
+use crate::slot::status::State;
+use crate::supervisor::driver::Driver;
+use crate::supervisor::entry::Entry;
+use crate::supervisor::facts::Fact;
+use crate::supervisor::lookout::path_of;
+
+impl Driver {
+    /// Remembers and tells what a fact says of a child.
+    pub(super) fn note(&mut self, fact: &Fact) {
+        let (attempt, exit, mut kind) = match fact {
+            Fact::Started { attempt, info, .. } => {
+                (attempt, None, EventKind::Started { info: info.clone(), outage: None })
+            }
+            Fact::Ignored(attempt) => (attempt, None, EventKind::Ignored),
+            Fact::StartFailed { attempt, exit } => (attempt, Some(exit), EventKind::StartFailed { exit: exit.clone() }),
+            Fact::Ended { attempt, exit } => (attempt, Some(exit), EventKind::Exited { exit: exit.clone() }),
+            Fact::Ending { attempt, gave_up } => return self.note_gave_up(*attempt, gave_up.as_ref()),
+            Fact::Ready(_)
+            | Fact::Admitted(_)
+            | Fact::Dependency { .. }
+            | Fact::Chosen { .. }
+            | Fact::Leaving { .. }
+            | Fact::Remains { .. }
+            | Fact::KillUnderWay(_)
+            | Fact::Hung { .. }
+            | Fact::Stop(_)
+            | Fact::Kill
+            | Fact::Abandon
+            | Fact::Order(_)
+            | Fact::Tick => return,
+        };
+        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+        let mut is_as_ordered = false;
+        // Whatever it came to, the start is over.
+        entry.ticket = None;
+        entry.has_failed = false;
+        let mut is_unready = false;
+        if let EventKind::Started { info, outage } = &mut kind {
+            entry.info.clone_from(info);
+            *outage = entry.slot.rose();
+            let says_so = |spec: &ChildSpec| spec.policy_rule().readiness == Some(Readiness::WhenSaid);
+            is_unready = !entry.slot.status().ready && self.machine.spec(attempt.child()).is_some_and(says_so);
+        }
+        if let Some(exit) = exit {
+            let is_start = matches!(fact, Fact::StartFailed { .. });
+            is_as_ordered = entry.ends_as_ordered(exit);
+            if !is_as_ordered && (exit.is_abnormal() || is_start) {
+                entry.slot.fell(is_start);
+            }
+            entry.ended(exit.clone());
+            entry.control = None;
+            entry.close_outdated();
+            if self.world.is_ending() {
+                entry.slot.close(State::Gone);
+            }
+            if self.world.ending.is_noting() {
+                self.note_end(attempt.child(), exit);
+            }
+        }
+        let Some(entry) = self.children.get(&attempt.child()) else { return };
+        let generation = || match fact {
+            Fact::Started { generation, .. } => *generation,
+            _ => entry.generation(),
+        };
+        let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
+        let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
+        self.world.tell_at(level, &entry.path, generation, kind, aside);
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        if let Report::SignificantEnded { child, exit, is_last } = report {
+            return self.significant_ended(child, exit, is_last);
+        }
+        if let Report::GaveUp { child, exit, reason } = &report
+            && let Some(why) = self.link(*child, exit.clone(), *reason)
+        {
+            self.give_up(why);
+        }
+        if let Some(watch) = &self.plan.watch {
+            let (Report::ChildTerminated { child, .. }
+            | Report::StartError { child, .. }
+            | Report::ShutdownError { child, .. }
+            | Report::GaveUp { child, .. }) = &report
+            else {
+                return;
+            };
+            let name = |entry: &Entry| entry.path.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+            let name = self.children.get(child).map_or(String::new(), |entry| name(entry));
+            watch.reported(&report, &name, self.machine.is_ending());
+        }
+        let mut services = Vec::new();
+        let (child, kind) = match report {
+            // The facts behind these two were told as they came, and the third is where it is done.
+            Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
+            // Told above.
+            Report::GaveUp { .. } | Report::SignificantEnded { .. } => return,
+            Report::ShutdownError { child, exit } => {
+                self.note_fault(child, &exit);
+                (child, EventKind::ShutdownError { exit })
+            }
+            Report::Delayed { child, until } => {
+                self.take_back_dismissal(child);
+                (child, EventKind::Delayed { delay: self.time_until(until) })
+            }
+            Report::Waiting { child, services: names } => {
+                self.take_back_dismissal(child);
+                services = names;
+                (child, EventKind::Waiting)
+            }
+            Report::DependencyGone { child, name, then } => {
+                (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
+            }
+            Report::Parked { child, until, services: names } => {
+                services = names;
+                if let Some(entry) = self.children.get(&child) {
+                    entry.slot.fell(false);
+                }
+                (child, EventKind::Parked { probe_in: self.time_until(until) })
+            }
+            Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
+            Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
+        };
+        let Some(entry) = self.children.get_mut(&child) else { return };
+        entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
+        // What is to be mended is the dependency, which has its own lines.
+        let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
+        let level = if is_for_others { Level::WARN } else { log::level(&kind) };
+        let aside = || match &services[..] {
+            [] => Aside::Nothing,
+            names => Aside::Services(names.iter().map(|name| path_of(&self.plan.path, name)).collect()),
+        };
+        self.world.tell_at(level, &entry.path, || entry.generation(), kind, aside);
+    }
+
+    /// As it was planned, and not what is left of it by now.
+    fn time_until(&self, until: Duration) -> Duration {
+        until.saturating_sub(self.now)
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use common::{MS, SEC, probe, soon, up};
-use regrow::testing::{Journal, ProbeMsg, until, until_event};
+use regrow::testing::{Journal, ProbeMsg, tables, until, until_event};
 use regrow::{
     AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Intensity,
     ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State, Supervisor,
@@ -351,6 +351,20 @@ async fn what_is_watched_for_children_that_are_gone_is_watched_no_more() {
         before.get_or_insert_with(tasks);
     }
     assert!(tasks() <= before.unwrap() + 5, "{} tasks, and {before:?} after the first round", tasks());
+    tree.shutdown().await;
+}
+
+// Found by mutants: only a child that is gone was known to let go of what it depended on.
+#[tokio::test]
+async fn what_a_reconfigured_child_depends_on_no_more_is_watched_no_more() {
+    let journal = Journal::new();
+    let sub = |policy| calm("sub").child(on(&journal, "b", policy));
+    let needs = Policy::default().depends_on(["/app/a"]);
+    let tree = calm("app").child(journal.probe("a")).child(sub(needs)).start().await.unwrap();
+    assert_eq!(tables(&tree).await["lookout: children"], 1);
+    tree.supervisor("app/sub").unwrap().reconfigure(sub(Policy::default())).await.unwrap();
+    assert_eq!(tables(&tree).await["lookout: children"], 0);
+    assert_eq!(tables(&tree).await["lookout: watched"], 0);
     tree.shutdown().await;
 }
 

@@ -4,14 +4,15 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::task::Poll;
 
 use common::{MS, SEC, probe, soon, up};
-use regrow::testing::{Journal, ProbeMsg, tables, until, until_event};
+use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
-    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Intensity,
-    ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State, Supervisor,
-    TaskChild, Then, Tree,
+    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Ignore,
+    Intensity, ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State,
+    Supervisor, TaskChild, Then, Tree,
 };
 use tokio::time::sleep;
 
@@ -365,6 +366,34 @@ async fn what_a_reconfigured_child_depends_on_no_more_is_watched_no_more() {
     tree.supervisor("app/sub").unwrap().reconfigure(sub(Policy::default())).await.unwrap();
     assert_eq!(tables(&tree).await["lookout: children"], 0);
     assert_eq!(tables(&tree).await["lookout: watched"], 0);
+    tree.shutdown().await;
+}
+
+// Found by mutants: any start that said so counted as done.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_ordered_to_stop_and_then_says_that_it_is_not_wanted_is_not_done() {
+    let (journal, is_over) = (Journal::new(), Arc::new(AtomicBool::new(false)));
+    let tree = calm("app").child(calm("sub")).start().await.unwrap();
+    let (app, sub) = (tree.supervisor("app").unwrap(), tree.supervisor("app/sub").unwrap());
+    let seen = is_over.clone();
+    let starting = Child::service_with("job", seen, |is_over, _: Context<Probe>| async move {
+        // It is looked at anew with the order to stop.
+        std::future::poll_fn(|_| if is_over.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }).await;
+        Err(Ignore.into())
+    });
+    let start = tokio::spawn({
+        let app = app.clone();
+        async move { app.start_child(starting).await.map(drop) }
+    });
+    sleep(SEC).await;
+    let after = on(&journal, "after", Policy::default().depends_on_completed(["/app/job"]));
+    let waits = tokio::spawn(async move { sub.start_child(after).await.map(drop) });
+    sleep(SEC).await;
+    is_over.store(true, SeqCst);
+    app.terminate_child("job").await.unwrap();
+    sleep(60 * SEC).await;
+    assert_eq!(journal.lines(), [""; 0]);
+    drop((start, waits));
     tree.shutdown().await;
 }
 

@@ -96,6 +96,23 @@ async fn a_reply_in_a_free_task_can_be_answered_after_the_crash() {
     assert_eq!(soon(call).await.unwrap(), 42);
 }
 
+// Found by mutants: no test printed one.
+#[tokio::test]
+async fn a_message_that_has_a_reply_can_be_printed() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is printed")]
+    struct Ask(Reply<String>);
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let said = soon(handle.call(|reply: Reply<String>| {
+        run(async move |_| {
+            let said = format!("{:?}", Ask(reply.clone()));
+            reply.send(said);
+            Ok(())
+        })
+    }));
+    assert_eq!(said.await.unwrap(), "Ask(Reply { .. })");
+}
+
 // Found by mutants: the first copy to be dropped could tell the caller that no answer would come, and no test noticed.
 #[tokio::test]
 async fn a_call_is_unanswered_only_when_the_last_copy_of_its_reply_is_dropped() {

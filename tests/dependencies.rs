@@ -3,11 +3,11 @@
 #[path = "common/tree.rs"]
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use common::{MS, SEC, probe, soon, up};
+use common::{Inert, MS, SEC, probe, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
     AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Ignore,
@@ -65,6 +65,18 @@ async fn a_job_is_done_once_for_dependents_near_and_far_also_after_it_is_forgott
 }
 
 // Found by the case t03a: what was ready for a moment only was missed where it was watched from afar.
+// Found by mutants: in each test a dependent waited for the job already.
+#[tokio::test(start_paused = true)]
+async fn a_described_job_that_is_done_and_forgotten_counts_for_dependents_that_nobody_knew_of() {
+    let journal = Journal::new();
+    let tree = calm("app").child(job("migrate").restart(Restart::Temporary)).start().await.unwrap();
+    sleep(60 * SEC).await;
+    let after = Policy::default().depends_on_completed(["migrate"]);
+    tree.supervisor("app").unwrap().start_child(on(&journal, "late", after)).await.unwrap();
+    up(&tree, "app/late", 1).await;
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_short_readiness_is_not_missed_elsewhere() {
     let journal = Journal::new();
@@ -425,4 +437,27 @@ async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and
     let budget = Supervisor::one_for_one("app").intensity(3, 60 * SEC).child(flaky("a", u32::MAX));
     let error = budget.start().await.unwrap_err();
     assert_eq!(error.to_string(), "`app` did not start: child `a` failed to start: failed: no");
+}
+
+// Found by mutants: no test had a context of a life that is over.
+#[tokio::test]
+async fn a_life_that_is_over_cannot_say_that_the_next_one_is_ready() {
+    let lives = Arc::new(Mutex::new(Vec::new()));
+    let seen = lives.clone();
+    let child = Child::service("a", move |ctx: Context<Inert>| {
+        seen.lock().unwrap().push(ctx);
+        async { Ok(Inert) }
+    });
+    let child = child.policy(Policy::default().readiness(Readiness::WhenSaid));
+    let tree = calm("app").child(child).start().await.unwrap();
+    tree.kill("app/a").unwrap();
+    up(&tree, "app/a", 2).await;
+    let a = tree.lookup::<()>("app/a").unwrap();
+    let is_ready = || a.status().ready;
+    let lives = std::mem::take(&mut *lives.lock().unwrap());
+    lives[0].ready();
+    assert!(!is_ready());
+    lives[1].ready();
+    assert!(is_ready());
+    tree.shutdown().await;
 }

@@ -439,7 +439,7 @@ async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and
     assert_eq!(error.to_string(), "`app` did not start: child `a` failed to start: failed: no");
 }
 
-// Found by mutants: no test had a context of a life that is over.
+// A promise that held: no test had a context of a life that is over.
 #[tokio::test]
 async fn a_life_that_is_over_cannot_say_that_the_next_one_is_ready() {
     let lives = Arc::new(Mutex::new(Vec::new()));

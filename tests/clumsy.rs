@@ -21,6 +21,8 @@ enum Where {
     Drop,
     /// In a destructor of a local of the handler, which is hung.
     Local,
+    /// In that, and then in the destructor of the state.
+    LocalAndDrop,
 }
 
 struct Bomb;
@@ -36,7 +38,7 @@ impl Service for Clumsy {
 
     async fn handle(&mut self, place: Where, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
         self.0 = Some(place);
-        if place == Where::Local {
+        if matches!(place, Where::Local | Where::LocalAndDrop) {
             let _bomb = Bomb;
             std::future::pending::<()>().await;
         }
@@ -53,7 +55,7 @@ impl Service for Clumsy {
 
 impl Drop for Clumsy {
     fn drop(&mut self) {
-        if self.0 == Some(Where::Drop) {
+        if matches!(self.0, Some(Where::Drop | Where::LocalAndDrop)) {
             panic!("the drop is clumsy");
         }
     }
@@ -114,6 +116,22 @@ async fn a_panic_in_a_destructor_during_a_kill_hurts_nobody_and_is_logged_by_nam
     let exits: Vec<_> =
         heard_to_the_end(&mut events).await.into_iter().filter(|line| line.contains("exited")).collect();
     assert_eq!(exits[..2], ["app/clumsy#1 exited: killed", "app/clumsy#2 exited: killed"]);
+}
+
+// Found by mutants: two panics at once abort the process, and no test had two.
+#[tokio::test]
+async fn a_kill_during_which_a_local_and_then_the_state_panic_does_not_abort_the_process() {
+    let (log, _listening) = Log::listen();
+    let tree = Supervisor::one_for_one("app").child(clumsy()).start().await.unwrap();
+    let handle = tree.lookup::<Where>("app/clumsy").unwrap();
+    told(&handle, Where::LocalAndDrop).await;
+    handle.kill().unwrap();
+    up(&tree, "app/clumsy", 2).await;
+    let lines = log.take();
+    for says in ["a bomb went off", "the drop is clumsy"] {
+        assert!(lines.iter().any(|line| line.contains("app/clumsy") && line.contains(says)), "{says}: {lines:#?}");
+    }
+    tree.shutdown().await;
 }
 
 #[tokio::test]

@@ -3,15 +3,16 @@
 #[path = "common/tree.rs"]
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
-use common::{MS, SEC, probe, soon, up};
-use regrow::testing::{Journal, ProbeMsg, until, until_event};
+use common::{Inert, MS, SEC, probe, soon, up};
+use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
-    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Intensity,
-    ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State, Supervisor,
-    TaskChild, Then, Tree,
+    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Ignore,
+    Intensity, ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State,
+    Supervisor, TaskChild, Then, Tree,
 };
 use tokio::time::sleep;
 
@@ -64,6 +65,18 @@ async fn a_job_is_done_once_for_dependents_near_and_far_also_after_it_is_forgott
 }
 
 // Found by the case t03a: what was ready for a moment only was missed where it was watched from afar.
+// Found by mutants: in each test a dependent waited for the job already.
+#[tokio::test(start_paused = true)]
+async fn a_described_job_that_is_done_and_forgotten_counts_for_dependents_that_nobody_knew_of() {
+    let journal = Journal::new();
+    let tree = calm("app").child(job("migrate").restart(Restart::Temporary)).start().await.unwrap();
+    sleep(60 * SEC).await;
+    let after = Policy::default().depends_on_completed(["migrate"]);
+    tree.supervisor("app").unwrap().start_child(on(&journal, "late", after)).await.unwrap();
+    up(&tree, "app/late", 1).await;
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_short_readiness_is_not_missed_elsewhere() {
     let journal = Journal::new();
@@ -354,6 +367,48 @@ async fn what_is_watched_for_children_that_are_gone_is_watched_no_more() {
     tree.shutdown().await;
 }
 
+// Found by mutants: only a child that is gone was known to let go of what it depended on.
+#[tokio::test]
+async fn what_a_reconfigured_child_depends_on_no_more_is_watched_no_more() {
+    let journal = Journal::new();
+    let sub = |policy| calm("sub").child(on(&journal, "b", policy));
+    let needs = Policy::default().depends_on(["/app/a"]);
+    let tree = calm("app").child(journal.probe("a")).child(sub(needs)).start().await.unwrap();
+    assert_eq!(tables(&tree).await["lookout: children"], 1);
+    tree.supervisor("app/sub").unwrap().reconfigure(sub(Policy::default())).await.unwrap();
+    assert_eq!(tables(&tree).await["lookout: children"], 0);
+    assert_eq!(tables(&tree).await["lookout: watched"], 0);
+    tree.shutdown().await;
+}
+
+// Found by mutants: any start that said so counted as done.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_ordered_to_stop_and_then_says_that_it_is_not_wanted_is_not_done() {
+    let (journal, is_over) = (Journal::new(), Arc::new(AtomicBool::new(false)));
+    let tree = calm("app").child(calm("sub")).start().await.unwrap();
+    let (app, sub) = (tree.supervisor("app").unwrap(), tree.supervisor("app/sub").unwrap());
+    let seen = is_over.clone();
+    let starting = Child::service_with("job", seen, |is_over, _: Context<Probe>| async move {
+        // It is looked at anew with the order to stop.
+        std::future::poll_fn(|_| if is_over.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }).await;
+        Err(Ignore.into())
+    });
+    let start = tokio::spawn({
+        let app = app.clone();
+        async move { app.start_child(starting).await.map(drop) }
+    });
+    sleep(SEC).await;
+    let after = on(&journal, "after", Policy::default().depends_on_completed(["/app/job"]));
+    let waits = tokio::spawn(async move { sub.start_child(after).await.map(drop) });
+    sleep(SEC).await;
+    is_over.store(true, SeqCst);
+    app.terminate_child("job").await.unwrap();
+    sleep(60 * SEC).await;
+    assert_eq!(journal.lines(), [""; 0]);
+    drop((start, waits));
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and_an_order_is_not_tried_again() {
     let journal = Journal::new();
@@ -382,4 +437,27 @@ async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and
     let budget = Supervisor::one_for_one("app").intensity(3, 60 * SEC).child(flaky("a", u32::MAX));
     let error = budget.start().await.unwrap_err();
     assert_eq!(error.to_string(), "`app` did not start: child `a` failed to start: failed: no");
+}
+
+// A promise that held: no test had a context of a life that is over.
+#[tokio::test]
+async fn a_life_that_is_over_cannot_say_that_the_next_one_is_ready() {
+    let lives = Arc::new(Mutex::new(Vec::new()));
+    let seen = lives.clone();
+    let child = Child::service("a", move |ctx: Context<Inert>| {
+        seen.lock().unwrap().push(ctx);
+        async { Ok(Inert) }
+    });
+    let child = child.policy(Policy::default().readiness(Readiness::WhenSaid));
+    let tree = calm("app").child(child).start().await.unwrap();
+    tree.kill("app/a").unwrap();
+    up(&tree, "app/a", 2).await;
+    let a = tree.lookup::<()>("app/a").unwrap();
+    let is_ready = || a.status().ready;
+    let lives = std::mem::take(&mut *lives.lock().unwrap());
+    lives[0].ready();
+    assert!(!is_ready());
+    lives[1].ready();
+    assert!(is_ready());
+    tree.shutdown().await;
 }

@@ -3,6 +3,9 @@
 #[path = "common/tree.rs"]
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 
 use common::{Inert, MS, SEC, Slow, Starts, heard, hears, in_hand, probe, soon, stands, up};
@@ -249,4 +252,26 @@ async fn a_service_can_kill_its_own_supervisor() {
     up(&tree, "app/sub", 2).await;
     assert_eq!(journal.alive_max(), 1);
     tree.shutdown().await;
+}
+
+// Found by mutants: a request to stop that was seen long ago could give the body one more turn after the kill.
+#[tokio::test(start_paused = true)]
+async fn code_that_has_seen_the_request_to_stop_does_not_run_again_after_the_kill() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let seen = turns.clone();
+    let task = Child::task("task", move |ctx| {
+        let turns = seen.clone();
+        async move {
+            ctx.stopping().await;
+            std::future::poll_fn(|_| {
+                turns.fetch_add(1, SeqCst);
+                Poll::<()>::Pending
+            })
+            .await;
+            Ok(())
+        }
+    });
+    let tree = Supervisor::one_for_one("app").child(task.shutdown(Shutdown::After(SEC))).start().await.unwrap();
+    tree.shutdown().await;
+    assert_eq!(turns.load(SeqCst), 1, "asked once, and killed after a second");
 }

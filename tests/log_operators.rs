@@ -6,7 +6,7 @@ mod log;
 #[path = "common/tree.rs"]
 mod common;
 
-use common::{MS, SEC, hears, hears_of, probe, soon, up};
+use common::{Inert, MS, SEC, hears, hears_of, probe, soon, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{Backoff, Child, GiveUp, Intensity, On, Policy, Readiness, Rule, State, Supervisor, Then, Tree};
@@ -141,6 +141,22 @@ async fn a_child_that_is_back_and_has_yet_to_say_that_it_is_ready_is_told_as_suc
     tree.kill("app/a").unwrap();
     up(&tree, "app/a", 2).await;
     hears_nothing_more(&log, "INFO child is back path=app/a generation=2 down_ms=0 attempts=1 ready=false").await;
+    tree.shutdown().await;
+}
+
+// Found by mutants: one that had said so was told as one that had not.
+#[tokio::test]
+async fn a_child_that_is_back_and_has_said_in_its_factory_that_it_is_ready_is_just_back() {
+    let (log, _listening) = Log::listen();
+    let says = Policy::default().readiness(Readiness::WhenSaid);
+    let child = Child::service("a", |ctx: regrow::Context<Inert>| async move {
+        ctx.ready();
+        Ok(Inert)
+    });
+    let tree = Supervisor::one_for_one("app").child(child.policy(says)).start().await.unwrap();
+    tree.kill("app/a").unwrap();
+    up(&tree, "app/a", 2).await;
+    hears_nothing_more(&log, "INFO child is back path=app/a generation=2 down_ms=0 attempts=1").await;
     tree.shutdown().await;
 }
 

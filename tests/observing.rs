@@ -8,7 +8,9 @@ use std::time::Duration;
 use common::{Gate, SEC, probe, stands, up};
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
-use regrow::{Child, Context, Handle, Inbox, Intensity, Kind, LookupError, Restart, State, Supervisor};
+use regrow::{
+    Child, Context, EventKind, Handle, Inbox, Intensity, Kind, LookupError, Restart, Shutdown, State, Supervisor,
+};
 
 struct Nothing;
 
@@ -243,4 +245,28 @@ async fn events_are_a_stream_and_none_is_lost_by_one_who_stops_waiting() {
     }
     assert_eq!(last.as_deref(), Some("app/a#2 exited: shutdown"));
     assert!(events.next().await.is_none() && events.try_next().is_none());
+}
+
+// Found by mutants: an outage could begin with any end, and no test noticed.
+#[tokio::test]
+async fn an_outage_begins_with_a_failure_and_not_with_an_end_that_was_ordered_or_normal() {
+    let journal = Journal::new();
+    let child = journal.probe("a").restart(Restart::Permanent).shutdown(Shutdown::Kill);
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).start().await.unwrap();
+    let (mut events, app) = (tree.events(), tree.supervisor("app").unwrap());
+    let mut was_out = async || {
+        loop {
+            if let EventKind::Started { outage, .. } = events.next().await.unwrap().unwrap().kind {
+                return outage.is_some();
+            }
+        }
+    };
+    app.terminate_child("a").await.unwrap();
+    app.restart_child("a").await.unwrap();
+    assert!(!was_out().await, "killed as ordered");
+    probe(&tree, "app/a").cast(ProbeMsg::Stop).unwrap();
+    assert!(!was_out().await, "a normal end");
+    tree.kill("app/a").unwrap();
+    assert!(was_out().await, "a kill that was no order");
+    tree.shutdown().await;
 }

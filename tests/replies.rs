@@ -96,6 +96,44 @@ async fn a_reply_in_a_free_task_can_be_answered_after_the_crash() {
     assert_eq!(soon(call).await.unwrap(), 42);
 }
 
+// Found by mutants: no test printed one.
+#[tokio::test]
+async fn a_message_that_has_a_reply_can_be_printed() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is printed")]
+    struct Ask(Reply<String>);
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let said = soon(handle.call(|reply: Reply<String>| {
+        run(async move |_| {
+            let said = format!("{:?}", Ask(reply.clone()));
+            reply.send(said);
+            Ok(())
+        })
+    }));
+    assert_eq!(said.await.unwrap(), "Ask(Reply { .. })");
+}
+
+// Found by mutants: the first copy to be dropped could tell the caller that no answer would come, and no test noticed.
+#[tokio::test]
+async fn a_call_is_unanswered_only_when_the_last_copy_of_its_reply_is_dropped() {
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let (give, given) = oneshot::channel();
+    let call = handle.call(|reply: Reply<u64>| {
+        run(async move |_| {
+            let _ = give.send((reply.clone(), reply.clone(), reply));
+            Ok(())
+        })
+    });
+    let call = tokio::spawn(call);
+    let (first, second, last) = soon(given).await.unwrap();
+    caught_up(&handle).await;
+    drop(first);
+    assert!(last.is_wanted());
+    drop(last);
+    assert!(second.send(42));
+    assert_eq!(soon(call).await.unwrap().unwrap(), 42);
+}
+
 #[tokio::test]
 async fn a_forwarded_reply_is_answered_by_the_other_service() {
     let (_tree, front, back) = front_and_back().await;

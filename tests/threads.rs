@@ -84,6 +84,23 @@ async fn a_thread_can_end_in_every_way_and_tells_which() {
     assert_eq!(census.alive_max(), 1);
 }
 
+// Found by mutants: no test printed one.
+#[tokio::test]
+async fn an_inbox_is_printed_with_its_generation() {
+    let child = Child::thread("thread", |mut inbox: Inbox<Reply<String>>| {
+        let said = format!("{inbox:?}");
+        inbox.next().map(|reply| reply.send(said));
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+    let thread = tree.lookup::<Reply<String>>("app/thread").unwrap();
+    for generation in 1..=2 {
+        let said = thread.call(|reply| reply).await.unwrap();
+        assert_eq!(said, format!("Inbox {{ generation: {generation}, .. }}"));
+    }
+    tree.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_thread_that_has_finished_rests_when_it_is_transient() {
     let census = Census::default();

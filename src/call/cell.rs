@@ -137,7 +137,8 @@ pub(crate) trait Fate: Send + Sync {
     /// The handler did not come back, and a copy of the message waits in the mailbox again. What was known of an earlier
     /// time comes back, to be dropped without a lock.
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>>;
-    /// The message has run without success, and will not run again.
+    /// The message left the mailbox: it has run without success and will not run again, or it never ran and its caller does
+    /// not take it back. Told without a lock.
     fn given_up(&self);
     /// Whether code of this incarnation waits for the answer.
     fn is_awaited_by(&self, port: &Port) -> bool;
@@ -145,8 +146,6 @@ pub(crate) trait Fate: Send + Sync {
     fn reserve_return(&self) -> bool;
     /// The number of the supervisor of the incarnation that calls; 0 where it is none.
     fn caller(&self) -> usize;
-    /// The message left the mailbox, belongs to no call any more, and never ran. Told without a lock.
-    fn shed(&self) {}
     /// Whether an answer is still waited for.
     fn is_open(&self) -> bool;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.

@@ -104,10 +104,6 @@ impl Fate for HandedOn {
         false
     }
 
-    fn shed(&self) {
-        self.0.orphaned(None);
-    }
-
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
         Some(message)
     }

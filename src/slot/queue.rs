@@ -254,8 +254,7 @@ impl<M: Send + 'static> Shed<M> {
                 sweep::drop_quietly(unwanted, &slot.path(), "a message");
                 return;
             }
-            Some(call) if tries.have_begun() => call.given_up(),
-            Some(call) => call.shed(),
+            Some(call) => call.given_up(),
             None => {}
         }
         slot.bury(message, tries, reason, generation);

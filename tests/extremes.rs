@@ -51,9 +51,11 @@ async fn with_no_time_to_be_abandoned_code_that_yields_is_not() {
     let tree = app().child(journal.probe("a").abandon(Abandon::After(Duration::ZERO))).start().await.unwrap();
     let a = probe(&tree, "app/a");
     let mut events = tree.events();
-    for _ in 0..100 {
+    for generation in 1..=100 {
         a.kill().unwrap();
-        soon("the next life", a.call(ProbeMsg::Generation)).await.unwrap();
+        // A message may still be handled by the life that is killed at this moment, on the other thread.
+        soon("the next life", testing::until(a.watch(), |status| status.generation > generation)).await;
+        soon("an answer", a.call(ProbeMsg::Generation)).await.unwrap();
     }
     while let Some(event) = events.try_next() {
         assert!(!matches!(event, Ok(Event { kind: EventKind::Abandoned, .. })), "it had its turn");

@@ -46,15 +46,16 @@ fn run(world: &Weak<World>, runtime: &Handle) {
     let _entered = runtime.enter();
     let mut lost = Duration::ZERO;
     loop {
+        // Read first: the process may be stopped in the middle of the look.
+        let (wall, began) = (std::time::Instant::now(), Instant::now());
         let next = match world.upgrade().and_then(|world| look(&world, lost)) {
             None => return,
             Some(next) => next,
         };
-        let wanted = next.saturating_duration_since(Instant::now()).max(PAUSE_MIN);
-        let began = std::time::Instant::now();
-        park_timeout(wanted);
+        let wanted = next.saturating_duration_since(began).max(PAUSE_MIN);
+        park_timeout(wanted.saturating_sub(wall.elapsed()).max(PAUSE_MIN));
         // A thread has only the system to wait for: the process was paused, or the machine is overloaded.
-        lost = lost.saturating_add(lost_by(wanted, began.elapsed().saturating_sub(wanted)));
+        lost = lost.saturating_add(lost_by(wanted, wall.elapsed().saturating_sub(wanted)));
     }
 }
 

@@ -13,6 +13,8 @@ use crate::world::World;
 pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
     let mut lost = Duration::ZERO;
     loop {
+        // Read first: the process may be stopped in the middle of the look.
+        let (wall, began) = (std::time::Instant::now(), Instant::now());
         let next = match world.upgrade() {
             None => return,
             Some(world) => match world.watchdog.sample(lost) {
@@ -20,11 +22,10 @@ pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
                 Some(next) => next,
             },
         };
-        let wanted = next.saturating_duration_since(Instant::now());
-        let began = std::time::Instant::now();
+        let wanted = next.saturating_duration_since(began);
         let _ = timeout_at(next, bell.notified()).await;
         // (Time that a test has jumped over counts: by the clock on the wall it was short.)
-        let late = Instant::now().saturating_duration_since(next).min(began.elapsed().saturating_sub(wanted));
+        let late = Instant::now().saturating_duration_since(next).min(wall.elapsed().saturating_sub(wanted));
         lost = lost.saturating_add(lost_by(wanted, late));
     }
 }

@@ -1,5 +1,5 @@
-//! The drill: two scenes in which the bugs of peers would show, if we had them: one for messages, one for supervision. `.ci/drill` plants them one at a time
-//! (`tests/planted/*.patch`) and has this file look for each.
+//! The drill: scenes in which the bugs of peers would show, if we had them: one for messages, one for supervision, one for
+//! dependencies. `.ci/drill` plants the bugs one at a time (`tests/planted/*.patch`) and has this file look for each.
 
 #[path = "common/tree.rs"]
 mod common;
@@ -233,7 +233,7 @@ fn without_a_bug_five_hundred_seeds_hold() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// For `.ci/drill`, in a tree in which a bug was planted. The two scenes take turns.
+/// For `.ci/drill`, in a tree in which a bug was planted. The scenes take turns.
 #[test]
 #[ignore = "there is nothing to be found in a tree without a planted bug"]
 fn the_planted_bug_is_found_and_shrunk() {
@@ -267,6 +267,6 @@ fn the_planted_bug_is_found_and_shrunk() {
     panic!("not found in {SEEDS} seeds: {errors:?}");
 }
 
-fn scenes() -> [(&'static str, Simulation); 2] {
-    [("messages", scene()), ("supervision", firm::firm())]
+fn scenes() -> [(&'static str, Simulation); 3] {
+    [("messages", scene()), ("supervision", firm::firm()), ("dependencies", firm::ferry())]
 }

@@ -1,5 +1,6 @@
 //! A tree in which the bugs of supervision would show: every strategy, with delays, budgets that are used up, and children
-//! that are parked. Nothing but the built-in claims is claimed of it.
+//! that are parked. And a small one in which a child often dies while what it depends on starts. Nothing but the built-in
+//! claims is claimed of them.
 
 use std::time::Duration;
 
@@ -97,6 +98,26 @@ pub(crate) fn firm() -> Simulation {
             .fault(Fault::Kill, "firm/night/*", When::Rate(0.8))
             .fault(Fault::Kill, "firm/dock/gate", When::Rate(0.4))
             .fault(Fault::Kill, "firm/temps/*", When::Rate(1.5));
+        Ok(Scene::new(tree, experiment))
+    })
+}
+
+pub(crate) fn ferry() -> Simulation {
+    Simulation::new(|seed| async move {
+        let journal = Journal::new();
+        let tree = Supervisor::one_for_one("ferry")
+            .seed(seed)
+            .budget(Intensity::unlimited())
+            .child(journal.probe("tide").policy(Policy::default().backoff(Backoff::new(200 * MS))))
+            .child(journal.probe("boat").policy(Policy::default().depends_on(["tide"])))
+            .start()
+            .await?;
+        let experiment = Experiment::new("the ferry")
+            .duration(4 * SEC)
+            .stabilise_within(30 * SEC)
+            .target("ferry/*")
+            .fault(Fault::Kill, "ferry/tide", When::Rate(1.0))
+            .fault(Fault::Kill, "ferry/boat", When::Rate(2.0));
         Ok(Scene::new(tree, experiment))
     })
 }

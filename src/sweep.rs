@@ -13,7 +13,6 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -190,14 +189,6 @@ impl<T: Send + 'static> Kept<T> {
     }
 
     pub(crate) fn get(&self) -> &T {
-        self
-    }
-}
-
-impl<T: Send + 'static> Deref for Kept<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
         self.0.as_ref().expect("it is there until it is dropped")
     }
 }

@@ -80,7 +80,7 @@ where
     // Whatever drops this body takes the actor along.
     let _leash = Leash(warden.get_cell());
     let spawn = async {
-        let (actor, arguments) = build();
+        let (actor, arguments) = build.get()();
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
     let spawned = until_stopped(&inner, caught(pin!(spawn))).await;

@@ -36,7 +36,7 @@ where
     Fut: Future<Output = anyhow::Result<S>>,
 {
     let ctx = Context::new(inner);
-    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, &**factory)))).await;
+    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, factory.get())))).await;
     let made = match made {
         None => return End::Exit(Exit::Shutdown),
         Some(made) => made,

@@ -21,7 +21,7 @@ where
     give_way().await;
     let ctx = TaskContext::new(inner.clone());
     let port = inner.port.clone();
-    let future = pin!(async { work(ctx).await });
+    let future = pin!(async { work.get()(ctx).await });
     let mut future = caught(future);
     let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),

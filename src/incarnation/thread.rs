@@ -124,7 +124,7 @@ where
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
         let _span = on_thread.port.span().enter();
-        let exit = run(&on_thread, &**work, redelivery);
+        let exit = run(&on_thread, work.get(), redelivery);
         drop(work);
         // Nobody listens to a thread that was abandoned.
         let _ = ended.send(exit);

@@ -54,7 +54,7 @@ pub(super) fn paths_of(planned: &[Planned]) -> HashSet<Arc<str>> {
 impl Driver {
     /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
     pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Own) {
-        self.configured_if(planned, &HashSet::new(), |_| true)
+        self.configured_if(planned, &HashSet::new(), |_| Ok(()))
     }
 
     /// The same for a child that the supervisor begins with. The layer was put there while it did not run: dependencies that
@@ -62,14 +62,8 @@ impl Driver {
     pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Own) {
         self.configured_if(planned, &HashSet::new(), |spec| {
             let needs = self.needs(&resolved(&self.world, &self.plan.path, spec.clone()));
-            match self.world.in_force.take(vec![(planned.path.clone(), needs)]) {
-                Ok(()) => true,
-                Err(cycle) => {
-                    let (path, error) = (&planned.path, StartError::DependencyCycle { cycle });
-                    line!(ERROR, { path = %path, error = %one_line(&error) }, "the policy file makes no sense here: what the code says stands");
-                    false
-                }
-            }
+            let taken = self.world.in_force.take(vec![(planned.path.clone(), needs)]);
+            taken.map_err(|cycle| StartError::DependencyCycle { cycle }.to_string())
         })
     }
 
@@ -78,14 +72,15 @@ impl Driver {
         &self,
         planned: &Planned,
         coming: &HashSet<Arc<str>>,
-        makes_sense: impl Fn(&ChildSpec) -> bool,
+        makes_sense: impl Fn(&ChildSpec) -> Result<(), String>,
     ) -> (ChildSpec, Own) {
         let coded = planned.coded(self.defaults(planned.is_supervisor()));
         let whole = coded.whole();
         let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));
         let checked = layered.filter(|layered| *layered != whole).and_then(|layered| {
-            match self.plan.shape.check([&layered.spec]) {
-                Ok(()) => makes_sense(&layered.spec).then_some(layered),
+            let checked = self.plan.shape.check([&layered.spec]).map_err(|error| error.to_string());
+            match checked.and_then(|()| makes_sense(&layered.spec)) {
+                Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
                     // Many children of a dynamic supervisor may come under the same mistake.
@@ -120,7 +115,7 @@ impl Driver {
         // New children may depend on each other.
         let coming = paths_of(planned);
         let of = |driver: &Self, spec: ChildSpec| match planned.iter().find(|planned| planned.spec.id() == spec.id()) {
-            Some(planned) => driver.configured_if(planned, &coming, |_| true).0,
+            Some(planned) => driver.configured_if(planned, &coming, |_| Ok(())).0,
             None => spec,
         };
         match order {

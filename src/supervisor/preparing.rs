@@ -15,11 +15,8 @@ impl Driver {
     /// Whatever a child's policy needs from outside of the machine.
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
-        let full = |name: &Arc<str>| match name.strip_prefix('/') {
-            Some(path) => path.into(),
-            None => format!("{}/{name}", self.plan.path).into(),
-        };
-        self.world.stop_order.set(&entry.path, spec.dependencies().iter().map(|on| full(&on.name)).collect());
+        let needs = self.needs(spec);
+        self.world.stop_order.set(&entry.path, needs.clone());
         let policy = spec.policy_rule();
         let counts = match policy.health {
             Some(Health::Required) => Some(Counts::BySaying),
@@ -28,7 +25,7 @@ impl Driver {
         };
         self.world.required.set(&entry.path, counts);
         // Also where it depends on nothing any more.
-        self.world.in_force.set((entry.path.clone(), self.needs(spec)));
+        self.world.in_force.set((entry.path.clone(), needs));
         if policy == Policy::default() && !self.lookout.knows(key) {
             return;
         }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::child::{Child, Held, Live, Standing, State};
@@ -143,11 +143,8 @@ impl Children {
         self.order.remove(&child.place);
         self.ids.remove(&child.spec.id);
         self.forget_dependencies(key, &child.spec);
-        // What many left behind is given back.
-        if self.table.len() < self.table.capacity() / 8 {
-            self.table.shrink_to(2 * self.table.len());
-            self.ids.shrink_to(2 * self.ids.len());
-        }
+        give_back(&mut self.table);
+        give_back(&mut self.ids);
         Some(child)
     }
 
@@ -195,9 +192,7 @@ impl Children {
                 dependents.remove(&key);
                 if dependents.is_empty() {
                     self.dependents.remove(name);
-                    if self.dependents.len() < self.dependents.capacity() / 8 {
-                        self.dependents.shrink_to(2 * self.dependents.len());
-                    }
+                    give_back(&mut self.dependents);
                 }
             }
         }
@@ -288,6 +283,13 @@ impl Children {
     pub(crate) fn next_attempt(&mut self, child: ChildKey) -> Attempt {
         self.attempts += 1;
         Attempt { child, number: self.attempts }
+    }
+}
+
+/// What many left behind is given back.
+fn give_back<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
+    if table.len() < table.capacity() / 8 {
+        table.shrink_to(2 * table.len());
     }
 }
 

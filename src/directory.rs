@@ -114,7 +114,7 @@ pub(crate) struct Directory {
     awaited: Mutex<Awaited>,
 }
 
-/// Paths that dependents elsewhere, or the ones who wait for readiness, look at; and jobs that are done and forgotten.
+/// Paths that dependents elsewhere, and waits for readiness, look at; and jobs that are done and forgotten.
 #[derive(Default)]
 struct Awaited {
     paths: HashMap<Arc<str>, Awaiting>,

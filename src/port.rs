@@ -280,7 +280,7 @@ impl Port {
         }
     }
 
-    /// Completes when the supervisor has asked it to stop, whoever waits for it; or when it is over.
+    /// Completes when the supervisor has asked it to stop, for each wait; or when it is over.
     pub(crate) async fn told_to_stop(&self) {
         let extras = self.extras();
         let mut stopped = pin!(extras.stopped.notified());

@@ -326,7 +326,7 @@ impl World {
         Log::wants_letter(reason, self.ending.is_noting())
     }
 
-    /// Fences an incarnation that does not end, and tells who it is, once. Whether that was now.
+    /// Fences an incarnation that does not end, and names it, once. Whether that was now.
     pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) -> bool {
         let generation = slot.status().generation;
         let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));

@@ -10,19 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use clerk::{Clerk, LIMIT, Task, asks, does, hung, takes, watched};
+use clerk::{Clerk, LIMIT, Task, asks, does, find, hung, takes, tree, watched};
 use common::{Gate, MS, SEC, heard, soon, up};
-use regrow::{Call, CallError, Child, Context, Handle, Intensity, Policy, Reply, SendError, Service, Supervisor, Tree};
+use regrow::{Call, CallError, Child, Context, Handle, Intensity, Policy, Reply, SendError, Service, Supervisor};
 use tokio::time::{Instant, sleep};
-
-async fn tree(names: &[&str]) -> Tree {
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited());
-    names.iter().fold(tree, |tree, name| tree.child(watched(name))).start().await.unwrap()
-}
-
-fn find(tree: &Tree, name: &str) -> Handle<Task> {
-    tree.lookup(&format!("app/{name}")).unwrap()
-}
 
 /// A call that nothing will answer while the test runs: what it is sent to takes so long, and says so.
 fn call_that_lasts(to: &Handle<Task>) -> Call<Task, ()> {

@@ -6,19 +6,10 @@ mod clerk;
 #[path = "common/tree.rs"]
 mod common;
 
-use clerk::{Clerk, LIMIT, Task, asks, clerk, does, hang, hung, takes, watched};
+use clerk::{Clerk, LIMIT, Task, asks, clerk, does, find, hang, hung, takes, tree, watched};
 use common::{MS, SEC, hears_of, soon, up};
 use regrow::{CallError, Child, Context, Handle, Intensity, Supervisor, Tree};
 use tokio::time::{Instant, sleep};
-
-async fn tree(names: &[&str]) -> Tree {
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited());
-    names.iter().fold(tree, |tree, name| tree.child(watched(name))).start().await.unwrap()
-}
-
-fn find(tree: &Tree, name: &str) -> Handle<Task> {
-    tree.lookup(&format!("app/{name}")).unwrap()
-}
 
 /// Takes long, and says so.
 async fn long(ctx: Context<Clerk>) -> anyhow::Result<()> {

@@ -112,7 +112,7 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`Followed::next`], and nobody has to listen: the log tells the same, with a
+    /// changed. Each text is answered once by [`Followed::next`], and need not be asked for: the log tells the same, with a
     /// line for each setting that changed, each warning and each reason for a refusal.
     ///
     /// The file is read every `look_every` (at most every 10 ms), and its text alone matters, not its time or size. A change counts when it was

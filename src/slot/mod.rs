@@ -115,7 +115,7 @@ pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    /// While somebody follows the status. A service that is gone closes it.
+    /// There while the status is followed. A service that is gone closes it.
     watch: Mutex<Option<watch::Sender<Status>>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,

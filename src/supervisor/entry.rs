@@ -18,7 +18,7 @@ pub(crate) struct Entry {
     pub(crate) path: Arc<str>,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) make: Make,
-    /// The slot in which a life still lives that began under another description, and that is nobody's after it.
+    /// The slot in which a life still lives that began under another description, and that no child has after it.
     outdated: Option<Arc<dyn AnySlot>>,
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,

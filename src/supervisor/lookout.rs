@@ -149,7 +149,7 @@ impl Drop for Watch {
     }
 }
 
-/// Tells what can be expected of the service that is known by this name, whoever it is: one that is gone may come again.
+/// Tells what can be expected of the service that is known by this name, or will be: one that is gone may come again.
 async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc<Notify>) {
     let path = known.trim_start_matches('/');
     let mut told = None;

@@ -65,7 +65,7 @@ impl Driver {
         own.chain(below.flat_map(Graph::into_edges)).filter(|(_, on)| !on.is_empty()).collect()
     }
 
-    /// An order came to nothing: what it was to bring depends on nobody, and what is there on the same as before.
+    /// An order came to nothing: what it was to bring depends on nothing, and what is there on the same as before.
     pub(super) fn give_back(&self, claims: Vec<Arc<str>>) {
         for path in claims {
             let own = path.strip_prefix(&*self.plan.path).and_then(|rest| rest.strip_prefix('/'));

@@ -148,7 +148,7 @@ impl Nursery {
         self.set_timer(key, hold.until());
         match hold {
             Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
-            // Those that depend on it hear of it after everybody else.
+            // Those that depend on it hear of it after all others.
             Hold::Parked { .. } | Hold::Blocked { .. } => {}
         }
     }

@@ -153,7 +153,7 @@ impl Nursery {
         self.stir_about(key);
     }
 
-    /// Invariant 3. An order is refused, whatever the policy says: the one who gave it decides.
+    /// Invariant 3. An order is refused, whatever the policy says: its sender decides.
     fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
         let Some(child) = self.children.get(key) else { return };
         let is_ordered = child.start_call.is_some();
@@ -209,7 +209,7 @@ impl Nursery {
         }
     }
 
-    /// What is known of a service elsewhere has changed. Nobody asks about others.
+    /// What is known of a service elsewhere has changed. Services that no child depends on are passed over.
     pub(crate) fn set_outlook(&mut self, name: &str, outlook: Outlook) {
         if !self.children.has_dependents(name) {
             return;

@@ -245,7 +245,7 @@ impl Supervisor {
         }
     }
 
-    /// Those of a group that have no process already are waited for by nobody in it, whenever their turn comes.
+    /// Those of a group that have no process already are waited for by no other of it, whenever their turn comes.
     fn withdraw_dead(&mut self, members: &[ChildKey]) {
         if members.len() > 1 {
             members.iter().for_each(|&key| self.nursery.withdraw(key));

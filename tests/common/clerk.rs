@@ -4,7 +4,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use regrow::{CallError, Child, Context, Exit, Handle, Hang, Policy, Service, ServiceChild};
+use regrow::{
+    CallError, Child, Context, Exit, Handle, Hang, Intensity, Policy, Service, ServiceChild, Supervisor, Tree,
+};
 
 /// A message may be in hand for so long; a quarter more is the error that is allowed.
 pub(crate) const LIMIT: Duration = Duration::from_millis(800);
@@ -93,4 +95,14 @@ pub(crate) fn hung<T: std::fmt::Debug>(outcome: Result<T, CallError<Task>>) -> H
         Err(CallError::Crashed { exit, .. }) => hang(&exit).clone(),
         outcome => panic!("it did not hang: {outcome:?}"),
     }
+}
+
+/// A tree `app` of clerks that are watched.
+pub(crate) async fn tree(names: &[&str]) -> Tree {
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+    names.iter().fold(tree, |tree, name| tree.child(watched(name))).start().await.unwrap()
+}
+
+pub(crate) fn find(tree: &Tree, name: &str) -> Handle<Task> {
+    tree.lookup(&format!("app/{name}")).unwrap()
 }

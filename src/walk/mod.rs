@@ -151,7 +151,8 @@ async fn heal(tree: &Tree) {
     let app = tree.supervisor("app").expect("the root");
     let _ = app.restart_child("dep").await;
     for entry in tree.directory().entries() {
-        if matches!(entry.status.state, State::Starting) {
+        // The probe of a parked child is a start, too.
+        if matches!(entry.status.state, State::Starting | State::Parked { .. }) {
             let _ = tree.kill(&entry.path);
         }
     }

@@ -165,7 +165,7 @@
 //! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
 //! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
-//! | `incarnation/` | the seam: one life of a child; a file per kind |
+//! | `incarnation/` | the seam: one life of a child; a file per kind; `actor.rs`: the ractor actor around a life, for a child that asks for one |
 //! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
 //! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |

@@ -21,6 +21,7 @@ struct Counter {
 pub enum Msg {
     Count,
     Ask(Reply<Answer>),
+    Relay(Box<(Handle<Msg>, u64, Reply<u64>)>),
     Panic,
 }
 
@@ -32,6 +33,14 @@ impl Service for Counter {
             Msg::Count => self.count += 1,
             Msg::Ask(reply) => {
                 reply.send(Answer { count: self.count, life: self.life.number });
+            }
+            Msg::Relay(relay) => {
+                let (to, calls, reply) = *relay;
+                let mut life = 0;
+                for _ in 0..calls {
+                    life = to.call(Msg::Ask).await?.life;
+                }
+                reply.send(life);
             }
             Msg::Panic => panic!("{DELIBERATE}"),
         }
@@ -128,5 +137,8 @@ impl Peer for Handle<Msg> {
 
     async fn panic(&self) -> Result<()> {
         Ok(self.send(Msg::Panic).await?)
+    }
+    async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
+        Ok(Handle::call(self, |reply| Msg::Relay(Box::new((to, calls, reply)))).await?)
     }
 }

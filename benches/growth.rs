@@ -1,7 +1,7 @@
 //! What things cost as a tree grows: `cargo bench --bench growth [-- --max N]` prints the table of `benches/README.md`.
 //!
-//! Light services below one static one_for_one supervisor, on a runtime with one thread; memory is what the allocator has
-//! given out.
+//! Services in bare tasks, and in ractor actors, below one static one_for_one supervisor, on a runtime with one thread;
+//! memory is what the allocator has given out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -75,25 +75,25 @@ fn main() -> anyhow::Result<()> {
         table.column_mut(column).expect("it has a header").set_cell_alignment(CellAlignment::Right);
     }
     for services in [100, 10_000, 1_000_000].into_iter().filter(|&services| services <= arguments.max) {
-        for light in [true, false] {
-            table.add_row(runtime.block_on(measure(services, light))?);
+        for is_actor in [false, true] {
+            table.add_row(runtime.block_on(measure(services, is_actor))?);
         }
     }
     println!("{table}");
     Ok(())
 }
 
-fn child(index: usize, light: bool) -> ServiceChild<Msg> {
+fn child(index: usize, is_actor: bool) -> ServiceChild<Msg> {
     let child = Child::service(index.to_string(), |_| async { Ok(Counter(0)) });
-    if light { child.light() } else { child }
+    if is_actor { child.as_actor() } else { child }
 }
 
-async fn measure(services: usize, light: bool) -> anyhow::Result<[String; 10]> {
+async fn measure(services: usize, is_actor: bool) -> anyhow::Result<[String; 10]> {
     let before = MEMORY.current_usage();
     let begun = Instant::now();
     let tree = Supervisor::one_for_one("app")
         .budget(Intensity::unlimited())
-        .children((0..services).map(|index| child(index, light)))
+        .children((0..services).map(|index| child(index, is_actor)))
         .start()
         .await?;
     let start = begun.elapsed();
@@ -115,7 +115,7 @@ async fn measure(services: usize, light: bool) -> anyhow::Result<[String; 10]> {
     let stop = stop(tree).await?;
     Ok([
         services.to_string(),
-        if light { "light" } else { "actor" }.into(),
+        if is_actor { "actor" } else { "task" }.into(),
         micros(start, services),
         memory.to_string(),
         nanos(cast, picks),

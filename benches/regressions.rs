@@ -75,12 +75,12 @@ enum Watched {
 
 const WATCHED: [Watched; 4] = [Watched::No, Watched::NoButATimer, Watched::Yes, Watched::ByLabel];
 
-/// A tree with one counter, in a ractor actor or in a bare task.
-fn counter(light: bool) -> (Runtime, Tree, Handle<Msg>) {
-    watched_counter(light, Watched::No)
+/// A tree with one counter, in a bare task or in a ractor actor.
+fn counter(is_actor: bool) -> (Runtime, Tree, Handle<Msg>) {
+    watched_counter(is_actor, Watched::No)
 }
 
-fn watched_counter(light: bool, watched: Watched) -> (Runtime, Tree, Handle<Msg>) {
+fn watched_counter(is_actor: bool, watched: Watched) -> (Runtime, Tree, Handle<Msg>) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let policy = Policy::default().watchdog(Duration::from_millis(100));
     let child = match watched {
@@ -91,7 +91,7 @@ fn watched_counter(light: bool, watched: Watched) -> (Runtime, Tree, Handle<Msg>
     if let Watched::NoButATimer = watched {
         runtime.spawn(async { tokio::time::sleep(Duration::from_secs(3600)).await });
     }
-    let child = if light { child.light() } else { child };
+    let child = if is_actor { child.as_actor() } else { child };
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child);
     let tree = runtime.block_on(tree.start()).expect("it starts");
     let counter = tree.lookup("app/counter").expect("it is there");
@@ -100,8 +100,8 @@ fn watched_counter(light: bool, watched: Watched) -> (Runtime, Tree, Handle<Msg>
 
 /// A thousand casts and the call that sees them handled.
 #[divan::bench(args = KINDS)]
-fn cast(bencher: Bencher<'_, '_>, light: bool) {
-    let (runtime, _tree, counter) = counter(light);
+fn cast(bencher: Bencher<'_, '_>, is_actor: bool) {
+    let (runtime, _tree, counter) = counter(is_actor);
     bencher.counter(ItemsCount::new(1000u32)).bench_local(|| {
         for _ in 0..1000 {
             counter.cast(Msg::Add).expect("room for 1024");
@@ -111,8 +111,8 @@ fn cast(bencher: Bencher<'_, '_>, light: bool) {
 }
 
 #[divan::bench(args = KINDS)]
-fn call(bencher: Bencher<'_, '_>, light: bool) {
-    let (runtime, _tree, counter) = counter(light);
+fn call(bencher: Bencher<'_, '_>, is_actor: bool) {
+    let (runtime, _tree, counter) = counter(is_actor);
     bencher.counter(ItemsCount::new(100u32)).bench_local(|| {
         runtime.block_on(async {
             for _ in 0..100 {
@@ -125,7 +125,7 @@ fn call(bencher: Bencher<'_, '_>, light: bool) {
 /// The same, with and without a watchdog: what it costs per message.
 #[divan::bench(args = WATCHED)]
 fn cast_watched(bencher: Bencher<'_, '_>, watched: Watched) {
-    let (runtime, _tree, counter) = watched_counter(true, watched);
+    let (runtime, _tree, counter) = watched_counter(false, watched);
     bencher.counter(ItemsCount::new(1000u32)).bench_local(|| {
         for _ in 0..1000 {
             counter.cast(Msg::Add).expect("room for 1024");
@@ -136,7 +136,7 @@ fn cast_watched(bencher: Bencher<'_, '_>, watched: Watched) {
 
 #[divan::bench(args = WATCHED)]
 fn call_watched(bencher: Bencher<'_, '_>, watched: Watched) {
-    let (runtime, _tree, counter) = watched_counter(true, watched);
+    let (runtime, _tree, counter) = watched_counter(false, watched);
     bencher.counter(ItemsCount::new(100u32)).bench_local(|| {
         runtime.block_on(async {
             for _ in 0..100 {
@@ -148,8 +148,8 @@ fn call_watched(bencher: Bencher<'_, '_>, watched: Watched) {
 
 /// A kill and the next reply.
 #[divan::bench(args = KINDS)]
-fn restart(bencher: Bencher<'_, '_>, light: bool) {
-    let (runtime, _tree, counter) = counter(light);
+fn restart(bencher: Bencher<'_, '_>, is_actor: bool) {
+    let (runtime, _tree, counter) = counter(is_actor);
     bencher.bench_local(|| {
         runtime.block_on(async {
             counter.kill().expect("it runs");
@@ -161,7 +161,7 @@ fn restart(bencher: Bencher<'_, '_>, light: bool) {
 
 #[divan::bench]
 fn look_up(bencher: Bencher<'_, '_>) {
-    let (_runtime, tree, _) = counter(true);
+    let (_runtime, tree, _) = counter(false);
     bencher.bench_local(|| tree.lookup::<Msg>("app/counter").expect("it is there"));
 }
 

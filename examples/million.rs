@@ -31,7 +31,7 @@ struct Arguments {
     /// How many threads work on it; 1 is a runtime of one thread.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: u16,
-    /// Each lives in a ractor actor instead of a bare task, which is the default here.
+    /// Each lives in a ractor actor instead of a bare task.
     #[arg(long)]
     actors: bool,
 }

@@ -1,7 +1,11 @@
 //! Parts of a tree killed through ractor, which DESIGN forbids and which happens all the same: nobody lives twice, nobody
 //! is left behind, and the tree still works.
 //!
-//! ractor takes the children's supervisor away first, kills them in no order and waits for none (PITFALLS 7, 15).
+//! ractor takes the children's supervisor away first, kills them in no order and waits for none (PITFALLS 7, 15). Those that
+//! live in bare tasks it does not know: the supervisor kills them when ractor drops it.
+
+#[path = "common/kinds.rs"]
+mod kinds;
 
 #[path = "common/tree.rs"]
 mod common;
@@ -11,10 +15,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::{Census, MS, Resident, hears, in_hand, probe, soon, stands, up};
+use kinds::{HOMES, Home};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, State, Supervisor, Tree,
+    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, State, Supervisor,
+    TaskChild, Tree,
 };
 
 /// A ractor actor, which knows its own cell, and by that its supervisor's.
@@ -78,16 +84,15 @@ fn slow(name: &str, census: &Census) -> ServiceChild<()> {
 }
 
 /// A task that is slow to go.
-fn task(name: &str, census: &Census) -> Child {
+fn task(name: &str, census: &Census) -> TaskChild {
     let census = census.clone();
-    let task = Child::task(name, move |_| {
+    Child::task(name, move |_| {
         let owned = (Linger(5 * MS), census.enter());
         async move {
             let _owned = owned;
             std::future::pending().await
         }
-    });
-    task.into()
+    })
 }
 
 async fn spied(tree: &Tree, path: &str) -> ActorCell {
@@ -102,18 +107,18 @@ async fn spied(tree: &Tree, path: &str) -> ActorCell {
     }
 }
 
-async fn kill_a_supervisor_again_and_again() {
+async fn kill_a_supervisor_again_and_again(home: Home) {
     let journal = Journal::new();
     let [states, deep, tasks, spies] = [(); 4].map(|()| Census::default());
     let spy = spies.clone();
-    let below = Supervisor::one_for_one("below").budget(Intensity::unlimited()).child(slow("deep", &deep));
+    let below = Supervisor::one_for_one("below").budget(Intensity::unlimited()).child(home.of(slow("deep", &deep)));
     let sub = Supervisor::one_for_one("sub")
         .budget(Intensity::unlimited())
-        .child(journal.probe("a"))
-        .child(slow("slow", &states))
-        .child(below.child(journal.probe("b")))
-        .child(task("task", &tasks))
-        .child(Child::actor("spy", move || (Spy(spy.clone()), ())));
+        .child(home.of(journal.probe("a")))
+        .child(home.of(slow("slow", &states)))
+        .child(below.child(home.of(journal.probe("b"))))
+        .child(home.of_task(task("task", &tasks)))
+        .child(home.of(Child::actor("spy", move || (Spy(spy.clone()), ()))));
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub).start().await.unwrap();
     let directory = tree.directory();
     for generation in 2..30 {
@@ -138,59 +143,61 @@ async fn kill_a_supervisor_again_and_again() {
 
 #[tokio::test]
 async fn a_killed_supervisor_comes_back_and_nobody_lives_twice() {
-    kill_a_supervisor_again_and_again().await;
+    for home in HOMES {
+        kill_a_supervisor_again_and_again(home).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_supervisor_comes_back_and_nobody_lives_twice_on_two_threads() {
-    kill_a_supervisor_again_and_again().await;
+    for home in HOMES {
+        kill_a_supervisor_again_and_again(home).await;
+    }
 }
 
 // A thread cannot be dropped: its next life waits until it has returned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_thread_is_waited_for() {
-    let census = Census::default();
-    let (tell, told) = mpsc::channel::<()>();
-    let told = Arc::new(std::sync::Mutex::new(told));
-    let counted = census.clone();
-    let thread = Child::thread("thread", move |inbox: Inbox<()>| {
-        let _resident = counted.enter();
-        for () in inbox {
-            told.lock().unwrap().recv()?;
+    for home in HOMES {
+        let census = Census::default();
+        let (tell, told) = mpsc::channel::<()>();
+        let told = Arc::new(std::sync::Mutex::new(told));
+        let counted = census.clone();
+        let thread = Child::thread("thread", move |inbox: Inbox<()>| {
+            let _resident = counted.enter();
+            for () in inbox {
+                told.lock().unwrap().recv()?;
+            }
+            Ok(())
+        });
+        let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(home.of(thread));
+        let spy = Child::actor("spy", || (Spy(Census::default()), ()));
+        let tree =
+            Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub.child(spy)).start().await.unwrap();
+        let thread: Handle<()> = tree.lookup("app/sub/thread").unwrap();
+        thread.cast(()).unwrap();
+        in_hand(&thread).await;
+        let mut events = tree.events();
+        spied(&tree, "app/sub/spy").await.kill();
+        hears(&mut events, "app/sub#1 exited: killed").await;
+        stands(&tree, "app/sub", State::Starting).await;
+        // The thread is let go when its successor has had every chance.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
         }
-        Ok(())
-    });
-    let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(thread);
-    let spy = Child::actor("spy", || (Spy(Census::default()), ()));
-    let tree =
-        Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub.child(spy)).start().await.unwrap();
-    let thread: Handle<()> = tree.lookup("app/sub/thread").unwrap();
-    thread.cast(()).unwrap();
-    in_hand(&thread).await;
-    let mut events = tree.events();
-    spied(&tree, "app/sub/spy").await.kill();
-    hears(&mut events, "app/sub#1 exited: killed").await;
-    stands(&tree, "app/sub", State::Starting).await;
-    // The thread is let go when its successor has had every chance.
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
+        tell.send(()).unwrap();
+        up(&tree, "app/sub/thread", 2).await;
+        assert_eq!(census.alive_max(), 1);
+        soon("the end", tree.shutdown()).await;
+        assert_eq!(census.alive(), 0);
     }
-    tell.send(()).unwrap();
-    up(&tree, "app/sub/thread", 2).await;
-    assert_eq!(census.alive_max(), 1);
-    soon("the end", tree.shutdown()).await;
-    assert_eq!(census.alive(), 0);
 }
 
 #[tokio::test]
 async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
-    // What lives in bare tasks has no cells.
-    if std::env::var_os("REGROW_LIGHT").is_some() {
-        return;
-    }
     let journal = Journal::new();
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a"));
-    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).child(journal.probe("b"));
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a").as_actor());
+    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).child(journal.probe("b").as_actor());
     let tree = tree.start().await.unwrap();
     for generation in 2..10 {
         let children = spied(&tree, "app/spy").await.get_children();
@@ -207,12 +214,20 @@ async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
 // Whoever is hit in whatever stage: in its factory, coming up, being replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_kills_mixes_up_no_two_lives() {
+    for home in HOMES {
+        storm(home).await;
+    }
+}
+
+async fn storm(home: Home) {
     let journal = Journal::new();
     let census = Census::default();
-    let deep = Supervisor::one_for_all("deep").budget(Intensity::unlimited()).child(journal.probe("b"));
-    let sub = Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(journal.probe("a")).child(deep);
-    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub).child(slow("slow", &census));
-    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
+    let deep = Supervisor::one_for_all("deep").budget(Intensity::unlimited()).child(home.of(journal.probe("b")));
+    let sub =
+        Supervisor::one_for_one("sub").budget(Intensity::unlimited()).child(home.of(journal.probe("a"))).child(deep);
+    let tree =
+        Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(sub).child(home.of(slow("slow", &census)));
+    let tree = tree.child(home.of(Child::actor("spy", || (Spy(Census::default()), ())))).start().await.unwrap();
     for round in 0..100 {
         let root = spied(&tree, "app/spy").await;
         for cell in root.get_children() {
@@ -241,23 +256,25 @@ async fn a_storm_of_kills_mixes_up_no_two_lives() {
 
 #[tokio::test]
 async fn a_killed_root_ends_the_tree() {
-    let journal = Journal::new();
-    let sub = Supervisor::one_for_one("sub").child(journal.probe("b"));
-    let tree = Supervisor::one_for_one("app").child(journal.probe("a")).child(sub);
-    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
-    let (a, b) = (probe(&tree, "app/a"), probe(&tree, "app/sub/b"));
-    let call = b.call(ProbeMsg::Keep);
-    spied(&tree, "app/spy").await.kill();
-    assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "killed");
-    soon("the call", call).await.unwrap_err();
-    for handle in [a, b] {
-        assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
-    }
-    let ended = |name: &str| journal.lines().contains(&format!("end {name}#1"));
-    soon("the last one", async {
-        while !(ended("a") && ended("b")) {
-            tokio::task::yield_now().await;
+    for home in HOMES {
+        let journal = Journal::new();
+        let sub = Supervisor::one_for_one("sub").child(home.of(journal.probe("b")));
+        let tree = Supervisor::one_for_one("app").child(home.of(journal.probe("a"))).child(sub);
+        let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
+        let (a, b) = (probe(&tree, "app/a"), probe(&tree, "app/sub/b"));
+        let call = b.call(ProbeMsg::Keep);
+        spied(&tree, "app/spy").await.kill();
+        assert_eq!(soon("the end", tree.wait()).await.exit.kind(), "killed");
+        soon("the call", call).await.unwrap_err();
+        for handle in [a, b] {
+            assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
         }
-    })
-    .await;
+        let ended = |name: &str| journal.lines().contains(&format!("end {name}#1"));
+        soon("the last one", async {
+            while !(ended("a") && ended("b")) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }

@@ -1,9 +1,13 @@
 //! What a log reads like: a crash loop, a park and a return, as text and as JSON; and the spans around what a child says.
 
+#[path = "common/kinds.rs"]
+mod kinds;
+
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use kinds::Home;
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{Backoff, Child, Context, GiveUp, Inbox, Intensity, Policy, Service, State, Supervisor, Tree};
 use serde_json::Value;
@@ -185,7 +189,7 @@ fn heard() -> &'static Spans {
 #[tokio::test]
 async fn all_code_of_an_incarnation_runs_in_its_span_and_in_no_other() {
     heard();
-    for (root, light) in [("light", true), ("actors", false)] {
+    for (root, home) in [("tasks", Home::Task), ("actors", Home::Actor)] {
         let service = Child::service("s", |_| async {
             tracing::info!("in the factory");
             Ok(Talker)
@@ -199,8 +203,8 @@ async fn all_code_of_an_incarnation_runs_in_its_span_and_in_no_other() {
             ctx.spawn(async { tracing::info!("in a task's linked task") });
             std::future::pending().await
         });
-        let service = if light { service.light() } else { service.as_actor() };
-        let tree = Supervisor::one_for_one(root).child(service).child(thread).child(task);
+        let tree = Supervisor::one_for_one(root);
+        let tree = tree.child(home.of(service)).child(home.of(thread)).child(home.of_task(task));
         let tree = tree.start().instrument(tracing::info_span!("caller")).await.unwrap();
         tree.lookup::<()>(&format!("{root}/t")).unwrap().send(()).await.unwrap();
         tree.lookup::<()>(&format!("{root}/s")).unwrap().send(()).await.unwrap();

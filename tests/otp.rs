@@ -58,10 +58,10 @@ fn compare(name: &str, got: &str, want: &str) -> Result<(), String> {
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Machine,
-    /// Workers are ractor actors.
-    Live,
     /// Workers are bare tasks.
-    Light,
+    Live,
+    /// Workers are ractor actors.
+    Actors,
 }
 
 impl Mode {
@@ -69,7 +69,7 @@ impl Mode {
         match self {
             Self::Machine => play_on_machine(scenario),
             Self::Live => play_live(scenario, false).expect("a runtime"),
-            Self::Light => play_live(scenario, true).expect("a runtime"),
+            Self::Actors => play_live(scenario, true).expect("a runtime"),
         }
     }
 
@@ -112,7 +112,7 @@ fn every_scenario_tells_otps_story_or_the_one_that_is_written_down() {
 
 #[test]
 fn every_scenario_tells_the_same_story_live() {
-    for mode in [Mode::Live, Mode::Light] {
+    for mode in [Mode::Live, Mode::Actors] {
         let why = "a deviation is a decision: write it down in DEVIATIONS.md";
         assert_eq!(play_all("scenarios", mode), (43, 7), "{why}");
         assert_eq!(play_all("more", mode), (105, 7), "{why}");
@@ -133,7 +133,7 @@ fn what_rust_cannot_say_is_refused_by_its_line() {
 fn three_hundred_random_scenarios_tell_otps_story() {
     let files = scenarios("random");
     assert!(files.len() >= 300, "{} scenarios", files.len());
-    for mode in [Mode::Machine, Mode::Live, Mode::Light] {
+    for mode in [Mode::Machine, Mode::Live, Mode::Actors] {
         let different = files.iter().filter_map(|file| {
             let scenario = Scenario::parse(&read(file)).unwrap_or_else(|refused| panic!("{}: {refused}", stem(file)));
             compare(stem(file), &mode.play(&scenario), &read(&file.with_extension("trace"))).err()

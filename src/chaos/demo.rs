@@ -184,7 +184,7 @@ async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
         let trees = (0..30).map(|tree| {
             let peer = if tree == 0 { None } else { Some("tree-0") };
             let child = Clerk::child(format!("tree-{tree}"), peer, work);
-            if tree % 2 == 0 { child.light() } else { child }
+            if tree % 2 == 0 { child } else { child.as_actor() }
         });
         supervisor.budget(Intensity::unlimited()).defaults(patient()).children(trees)
     });

@@ -40,6 +40,9 @@ pub use service::{ServiceChild, TaskChild};
 /// is queued through restarts. The message in hand is lost with its incarnation, unless
 /// [redelivery](ServiceChild::redeliver) is asked for.
 ///
+/// A life runs in a bare tokio task, one of a supervisor in a ractor actor. A child that ractor's own tools are to see asks
+/// for one too, with [`as_actor`](ServiceChild::as_actor).
+///
 /// A name is unique among its siblings and has no slash in it; [`NameError`](crate::NameError) lists what else is refused. No
 /// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.
 pub struct Child {
@@ -47,8 +50,8 @@ pub struct Child {
     pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) drain: bool,
-    /// In a bare task or in an actor; `None` leaves it to the supervisor.
-    pub(crate) light: Option<bool>,
+    /// Its lives run in ractor actors, and not in bare tasks.
+    pub(crate) is_actor: bool,
     pub(crate) recipe: Recipe,
 }
 
@@ -281,7 +284,7 @@ impl Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let build = Kept::new(build);
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build.get()()))));
-        Child { spec, named, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, is_actor: false, recipe }
     }
 
     /// Gives it another name.
@@ -311,7 +314,7 @@ impl From<Description> for Child {
     fn from(description: Description) -> Self {
         let (spec, named, kind) = (description.spec.clone(), description.terms.named, description.shape.kind());
         let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
-        Child { spec, named, kind, drain: false, light: None, recipe }
+        Child { spec, named, kind, drain: false, is_actor: false, recipe }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct ServiceChild<M: Send + 'static> {
     named: Named,
     kind: Kind,
     drain: bool,
-    light: Option<bool>,
+    is_actor: bool,
     settings: Settings,
     mailbox: Option<Mailbox<M>>,
     is_given_in_vain: bool,
@@ -45,7 +45,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             named: Named::default(),
             kind,
             drain: false,
-            light: None,
+            is_actor: false,
             settings: Settings::default(),
             mailbox: None,
             is_given_in_vain: false,
@@ -184,20 +184,37 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Lets it live in a bare tokio task instead of a ractor actor: everything here is the same, for a quarter of the memory
-    /// and half of the time. ractor's own tools do not see it. (The thread of a [`Child::thread`](crate::Child::thread) and
-    /// the actor of a [`Child::actor`](crate::Child::actor) are what they are; it is what looks after them that is light.)
-    /// The default below a
-    /// [`DynamicSupervisor`](crate::DynamicSupervisor), where children are many.
-    pub fn light(mut self) -> Self {
-        self.light = Some(true);
-        self
-    }
-
-    /// Lets it live in a ractor actor, linked under its supervisor, so that ractor's own tools see it. The default below
-    /// a [`Supervisor`](crate::Supervisor).
+    /// Runs each life in a ractor actor, linked under the actor of its supervisor. Default: a bare tokio task.
+    ///
+    /// For programs that look at their actors through ractor. With it, and not without it:
+    ///
+    /// * the child is in `ActorCell::get_children` of its supervisor's actor, and in what tools draw from that;
+    /// * ractor tells of its start and end in `SupervisionEvent`s, which monitors receive too (ractor's feature `monitors`);
+    /// * it has an `ActorId`: `registry::where_is_pid`, `get_all_pids` and the pid lifecycle events know it (ractor's feature
+    ///   `cluster`);
+    /// * `ActorCell::kill` and `stop` on its cell end it, which counts as a kill; a kill of its supervisor's actor reaches it
+    ///   through ractor's tree. A bare task ends in that case too: the dropped supervisor kills it;
+    /// * ractor's span `Actor`, with the actor's id, is around it. regrow's span `incarnation`, with path and generation, is
+    ///   around its code either way.
+    ///
+    /// All else is the same: mailbox, handles, restarts, ends, events, the order of a stop. The actor has no name and takes no
+    /// messages: they go through the [`Handle`](crate::Handle). It costs four times the memory of a bare task, and a restart
+    /// twice the time. The thread of a [`Child::thread`](crate::Child::thread) and the actor of a
+    /// [`Child::actor`](crate::Child::actor) are what they are: this is about the life around them.
+    ///
+    /// ```
+    /// use regrow::Supervisor;
+    /// use regrow::testing::Journal;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let journal = Journal::new();
+    /// let tree = Supervisor::one_for_one("app").child(journal.probe("db").as_actor()).start().await?;
+    /// # tree.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_actor(mut self) -> Self {
-        self.light = Some(false);
+        self.is_actor = true;
         self
     }
 
@@ -248,7 +265,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             named: child.named,
             kind: child.kind,
             drain: child.drain,
-            light: child.light,
+            is_actor: child.is_actor,
             recipe: Recipe::Leaf(Leaf {
                 slot: Reserved::new(slot),
                 settings: child.settings,
@@ -306,13 +323,7 @@ impl TaskChild {
         self
     }
 
-    /// Lets it live in a bare tokio task instead of a ractor actor: see [`ServiceChild::light`].
-    pub fn light(mut self) -> Self {
-        self.child = self.child.light();
-        self
-    }
-
-    /// Lets it live in a ractor actor: see [`ServiceChild::as_actor`].
+    /// Runs each life in a ractor actor: see [`ServiceChild::as_actor`].
     pub fn as_actor(mut self) -> Self {
         self.child = self.child.as_actor();
         self

@@ -11,8 +11,11 @@ pub(crate) struct Trace {
     /// Play them on the live runtime instead, under a paused clock.
     #[arg(long)]
     live: bool,
-    /// With `--live`: workers are bare tasks instead of ractor actors.
+    /// With `--live`: workers are ractor actors instead of bare tasks.
     #[arg(long, requires = "live")]
+    actor: bool,
+    /// With `--live`: workers are bare tasks, as they are anyway.
+    #[arg(long, requires = "live", conflicts_with = "actor", hide = true)]
     light: bool,
     /// Scenario files. With several, a line `# NAME` comes before each trace.
     #[arg(required = true)]
@@ -20,8 +23,8 @@ pub(crate) struct Trace {
 }
 
 /// Whether all went well.
-pub(crate) fn run(Trace { live, light, files }: &Trace) -> bool {
-    let play = |scenario: &Scenario| if *live { play_live(scenario, *light) } else { Ok(play_on_machine(scenario)) };
+pub(crate) fn run(Trace { live, actor, light: _, files }: &Trace) -> bool {
+    let play = |scenario: &Scenario| if *live { play_live(scenario, *actor) } else { Ok(play_on_machine(scenario)) };
     let mut all_good = true;
     let mut out = std::io::stdout().lock();
     for file in files {
@@ -49,4 +52,28 @@ fn headline(file: &Path) -> String {
 fn trace(file: &Path, play: &dyn Fn(&Scenario) -> std::io::Result<String>) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file)?;
     Ok(play(&Scenario::parse(&text)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Trace;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        trace: Trace,
+    }
+
+    #[test]
+    fn light_is_accepted_and_changes_nothing() {
+        let parse = |flags: &[&str]| Command::try_parse_from([&["trace"], flags, &["a.scn"]].concat());
+        let is_actor = |flags: &[&str]| parse(flags).map(|command| command.trace.actor).ok();
+        assert_eq!(is_actor(&["--live"]), Some(false));
+        assert_eq!(is_actor(&["--live", "--light"]), Some(false));
+        assert_eq!(is_actor(&["--live", "--actor"]), Some(true));
+        assert_eq!(is_actor(&["--live", "--light", "--actor"]), None);
+        assert_eq!(is_actor(&["--actor"]), None);
+    }
 }

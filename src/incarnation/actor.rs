@@ -1,5 +1,5 @@
-//! The ractor actor that a life runs in: one type for every kind of child, linked under its supervisor, so that ractor's
-//! tools see the tree.
+//! The ractor actor around the life of a child that asks for one: one type for each kind of child, linked under its
+//! supervisor, so that ractor's tools see it.
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 
@@ -30,7 +30,8 @@ impl Actor for Incarnation {
 /// Starts the life in an actor linked under `supervisor`. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(life: Life, supervisor: ActorCell) {
     // A refusal means that the supervisor is being stopped: the life is dropped, and tells its end.
-    if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, Box::new(life), supervisor).await {
+    if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, Box::new(life.after_supervisor()), supervisor).await
+    {
         let _ = actor.send_message(());
     }
 }

@@ -57,8 +57,6 @@ pub(crate) struct Birth {
     pub(crate) scope: Arc<str>,
     pub(crate) last_exit: Option<Arc<Exit>>,
     pub(crate) drain: bool,
-    /// In a bare task.
-    pub(crate) light: bool,
     pub(crate) abandon: Abandon,
     /// The supervisor, for what links itself to it.
     pub(crate) cell: ractor::ActorCell,
@@ -96,8 +94,7 @@ impl Birth {
             end: None,
             waker: None,
             told: false,
-            // A bare task is spawned by its supervisor, who goes on before it runs.
-            door: if self.light { Door::Outside } else { Door::OutsideAndWoken },
+            door: Door::Outside,
             knows_stop: false,
             is_rest: false,
         }
@@ -151,9 +148,10 @@ pub(crate) async fn give_way() {
 /// Where a life stands at its slot's door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
-    /// ractor has just told the supervisor of the new actor: others first, see [`give_way`].
-    OutsideAndWoken,
+    /// In a bare task. Its supervisor has spawned it, and goes on before it runs.
     Outside,
+    /// In a ractor actor. ractor has just woken the supervisor, which is next: see [`give_way`].
+    OutsideAndWoken,
     Inside,
 }
 
@@ -204,6 +202,12 @@ impl Future for Life {
 }
 
 impl Life {
+    /// Lets the supervisor have its turn before the life moves in, as the task that starts it has woken the supervisor.
+    pub(crate) fn after_supervisor(mut self) -> Self {
+        self.door = Door::OutsideAndWoken;
+        self
+    }
+
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
         let is_asked = self.port.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);

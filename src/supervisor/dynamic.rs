@@ -25,8 +25,7 @@ use crate::tree::Tree;
 /// that others [depend on](crate::Policy::depends_on) is told when they are gone. A child that has finished leaves nothing behind; one that is started again keeps its path
 /// and its handles. When the supervisor itself is restarted it begins without children (OTP rule 100).
 ///
-/// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered). The direct ones live in bare
-/// tasks unless they ask for more: see [`ServiceChild::light`](crate::ServiceChild::light).
+/// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -104,9 +103,7 @@ impl Pool {
     }
 
     /// The child as it will be in the pool.
-    fn admit(&self, mut child: Child) -> Child {
-        // Measured: a quarter of the memory, half of the time, the same semantics (`benches/README.md`).
-        child.light.get_or_insert(true);
+    fn admit(&self, child: Child) -> Child {
         if self.is_numbered.load(Ordering::Relaxed) {
             child.named((self.number.fetch_add(1, Ordering::Relaxed) + 1).to_string())
         } else {

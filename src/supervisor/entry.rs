@@ -33,7 +33,7 @@ pub(crate) struct Entry {
     /// It was a supervisor before it was described anew, and has not been started since.
     pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
-    pub(crate) light: bool,
+    pub(crate) is_actor: bool,
     pub(crate) own: Own,
     pub(crate) named: Named,
     /// When the present attempt was asked to stop.
@@ -95,7 +95,7 @@ impl Entry {
             kind: planned.kind,
             was_supervisor: false,
             drain: planned.drain,
-            light: planned.light,
+            is_actor: planned.is_actor,
             own,
             named: planned.named,
             asked_at: None,
@@ -113,7 +113,7 @@ impl Entry {
         let before = self.kind;
         self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
         (self.own, self.named) = (own, planned.named);
-        let Planned { kind, drain, light, .. } = *planned;
+        let Planned { kind, drain, is_actor, .. } = *planned;
         let slot = std::mem::replace(&mut self.slot, planned.slot().clone());
         self.make = planned.make.clone();
         if !Arc::ptr_eq(&slot, &self.slot) {
@@ -122,7 +122,7 @@ impl Entry {
                 None => slot.close(State::Gone),
             }
         }
-        (self.kind, self.drain, self.light) = (kind, drain, light);
+        (self.kind, self.drain, self.is_actor) = (kind, drain, is_actor);
         before
     }
 

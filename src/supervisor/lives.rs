@@ -104,17 +104,16 @@ impl Driver {
             scope: self.plan.path.clone(),
             last_exit: entry.last_exit.clone(),
             drain: entry.drain,
-            light: entry.light,
             abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
             cell: myself.get_cell(),
         });
-        let is_light = entry.light;
+        let is_actor = entry.is_actor;
         self.watch(attempt.child());
-        if is_light {
-            tokio::spawn(life);
-        } else {
+        if is_actor {
             // Boxed, as what a supervisor awaits is moved by ractor at each of its messages, and most are no starts.
             Box::pin(incarnation::actor::launch(life, myself.get_cell())).await;
+        } else {
+            tokio::spawn(life);
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Planned {
     pub(crate) path: Arc<str>,
     slot: Arc<Reserved>,
     pub(crate) drain: bool,
-    pub(crate) light: bool,
+    pub(crate) is_actor: bool,
     /// Of the mailbox of a child that is not a supervisor.
     pub(crate) settings: Option<Settings>,
     /// How often a message in hand is put back.
@@ -222,7 +222,7 @@ struct Rough {
     kind: Kind,
     path: Arc<str>,
     drain: bool,
-    light: bool,
+    is_actor: bool,
 }
 
 /// What a life of the child is made of.
@@ -234,7 +234,7 @@ enum Made {
 impl Rough {
     fn new(child: Child, scope: &Arc<str>, known: &Known) -> Result<(Self, Made), StartError> {
         let idle = effect::of_child(&child);
-        let Child { spec, named, kind, drain, light, recipe } = child;
+        let Child { spec, named, kind, drain, is_actor, recipe } = child;
         let name = spec.id();
         name::check(name).map_err(|why| StartError::InvalidName {
             supervisor: scope.clone(),
@@ -267,7 +267,7 @@ impl Rough {
             }
             Recipe::Supervisor(recipe) => Made::Supervisor(recipe),
         };
-        Ok((Self { spec, named, kind, path, drain, light: light.unwrap_or(false) || is_all_light() }, made))
+        Ok((Self { spec, named, kind, path, drain, is_actor: is_actor || are_all_actors() }, made))
     }
 
     fn leaf(self, leaf: Leaf) -> Planned {
@@ -281,8 +281,19 @@ impl Rough {
     }
 
     fn planned(self, slot: Reserved, make: Make) -> Planned {
-        let Self { spec, named, kind, path, drain, light } = self;
-        Planned { spec, named, kind, path, slot: Arc::new(slot), drain, light, settings: None, redeliveries: 0, make }
+        let Self { spec, named, kind, path, drain, is_actor } = self;
+        Planned {
+            spec,
+            named,
+            kind,
+            path,
+            slot: Arc::new(slot),
+            drain,
+            is_actor,
+            settings: None,
+            redeliveries: 0,
+            make,
+        }
     }
 }
 
@@ -352,11 +363,12 @@ impl Planned {
     }
 }
 
-/// For the test suite, which is run for both: with `REGROW_LIGHT` in the environment every child is light.
-fn is_all_light() -> bool {
+/// For the test suite, which runs in both kinds: with `REGROW_ACTORS` in the environment each child is a ractor actor.
+fn are_all_actors() -> bool {
     #[cfg(feature = "trace")]
     {
-        static ALL: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os("REGROW_LIGHT").is_some());
+        static ALL: std::sync::LazyLock<bool> =
+            std::sync::LazyLock::new(|| std::env::var_os("REGROW_ACTORS").is_some());
         *ALL
     }
     #[cfg(not(feature = "trace"))]

@@ -96,7 +96,7 @@ impl Stage {
         up.path.rsplit('/').next().expect("a name").to_owned()
     }
 
-    /// Services, light ones and actors, that are asked, killed, dropped in the middle of a call, and end in each way.
+    /// Services, in bare tasks and in ractor actors, that are asked, killed, dropped in the middle of a call, and end in each way.
     async fn services(&self, round: u64) {
         for (number, end) in [Msg::Panic, Msg::Fail, Msg::Stop].into_iter().enumerate() {
             let name = format!("service-{round}-{number}");
@@ -108,7 +108,7 @@ impl Stage {
                 .readiness(Readiness::WhenSaid)
                 .depends_on(["/soak/anchor"]);
             let child = one(name.clone()).policy(policy).restart(Restart::Transient).redeliver(1).capacity(4);
-            let child = if number == 1 { child.as_actor() } else { child.light() };
+            let child = if number == 1 { child.as_actor() } else { child };
             let name = self.up(child).await;
             let handle: Handle<Msg> = self.pool.lookup(&name).unwrap();
             let mut watch = handle.watch();
@@ -142,7 +142,7 @@ impl Stage {
     async fn others(&self, round: u64) {
         let [task, thread_name, actor, first, second] =
             ["task", "thread", "actor", "job", "after"].map(|kind| format!("{kind}-{round}"));
-        self.up(endless(&task).light()).await;
+        self.up(endless(&task)).await;
         self.up(thread(&thread_name).policy(Policy::default().watchdog(HOUR))).await;
         self.up(Child::actor(actor.clone(), || (Plain, ()))).await;
         for name in [&thread_name, &actor] {

@@ -48,8 +48,8 @@ pub fn main(text: &str) -> ExitCode {
 fn run(job: Job) -> Result<Outcome> {
     match (job.system, job.mode) {
         (SystemName::Regrow | SystemName::RegrowChaos, _) => on_tokio::<Regrow<false, false>>(job),
-        (SystemName::RegrowLight, _) => on_tokio::<Regrow<true, false>>(job),
-        (SystemName::RegrowLightDynamic, _) => on_tokio::<Regrow<true, true>>(job),
+        (SystemName::RegrowActor, _) => on_tokio::<Regrow<true, false>>(job),
+        (SystemName::RegrowDynamic, _) => on_tokio::<Regrow<false, true>>(job),
         (SystemName::TokioBounded, _) => on_tokio::<Tokio<true>>(job),
         (SystemName::TokioUnbounded, _) => on_tokio::<Tokio<false>>(job),
         (SystemName::Ractor | SystemName::RactorSpans, _) => on_tokio::<Ractor>(job),

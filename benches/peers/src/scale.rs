@@ -56,7 +56,7 @@ impl Scale {
     fn big(self, system: SystemName) -> usize {
         use SystemName::*;
         let is_large = match system {
-            Regrow | RegrowChaos | RegrowLight | RegrowLightDynamic | TokioBounded | TokioUnbounded | Erlang
+            Regrow | RegrowChaos | RegrowActor | RegrowDynamic | TokioBounded | TokioUnbounded | Erlang
             | ErlangDynamic => true,
             Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => false,
         };

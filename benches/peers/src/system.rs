@@ -18,10 +18,10 @@ pub enum SystemName {
     Regrow,
     /// With the feature `chaos`, and nothing armed.
     RegrowChaos,
-    /// Its children are bare tokio tasks.
-    RegrowLight,
-    /// The same under a dynamic supervisor, to which children are added one by one.
-    RegrowLightDynamic,
+    /// Its children are ractor actors.
+    RegrowActor,
+    /// Under a dynamic supervisor, to which children are added one by one.
+    RegrowDynamic,
     TokioBounded,
     TokioUnbounded,
     Ractor,
@@ -41,14 +41,14 @@ impl SystemName {
     pub fn can(self, workload: Workload) -> bool {
         use Workload::*;
         match self {
-            Self::Regrow | Self::RegrowLight | Self::Ractor | Self::Kameo | Self::Erlang => true,
+            Self::Regrow | Self::RegrowActor | Self::Ractor | Self::Kameo | Self::Erlang => true,
             Self::RegrowChaos => matches!(workload, Cast | Call | Call64 | Panic | Kill | Restarts | Bytes),
             Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
             Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
             Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
             // Its children are ractor actors: it differs in what a supervisor does.
             Self::RactorSupervisor => !matches!(workload, Cast | Call | Call64 | CastName),
-            Self::RegrowLightDynamic | Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
+            Self::RegrowDynamic | Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
         }
     }
 

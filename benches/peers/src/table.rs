@@ -98,7 +98,7 @@ fn targets(summaries: &[Summary]) -> String {
 
 fn growth(summaries: &[Summary]) -> String {
     let mut table = table(["target", "ratio", ""]);
-    for system in [SystemName::Regrow, SystemName::RegrowLight] {
+    for system in [SystemName::Regrow, SystemName::RegrowActor] {
         let mut ratios = Vec::new();
         let mut is_met = true;
         for mode in [Mode::St, Mode::Mt] {

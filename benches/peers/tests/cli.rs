@@ -27,7 +27,7 @@ fn sizes_of_nothing_are_refused() {
 #[test]
 fn an_unknown_workload_is_told_which_there_are() {
     refuses(&["--only", "nonsense"], "cast, call, call-64, cast-name, panic, kill, restarts");
-    refuses(&["--system", "nonsense"], "regrow-light");
+    refuses(&["--system", "nonsense"], "regrow-actor");
 }
 
 #[test]

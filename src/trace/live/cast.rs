@@ -102,7 +102,7 @@ pub(super) fn child(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, 
     match &def.body {
         Body::Worker(worker) => {
             let child = with_spec(stage, def, worker).named(name);
-            if stage.is_light { child.light() } else { child.as_actor() }.into()
+            if stage.are_actors { child.as_actor() } else { child }.into()
         }
         Body::Supervisor(sup) => description(stage, epoch, scope, def, sup, name).into(),
     }

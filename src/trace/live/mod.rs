@@ -26,7 +26,7 @@ use crate::tree::Tree;
 use quiet::Quiet;
 use stage::{Stage, template_of};
 
-/// Plays `scenario` on the live runtime and returns its trace. The workers are ractor actors, or bare tasks if `is_light`.
+/// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if `as_actors`.
 ///
 /// # Errors
 ///
@@ -35,9 +35,9 @@ use stage::{Stage, template_of};
 /// # Panics
 ///
 /// Inside of a tokio runtime: it has one of its own.
-pub fn play(scenario: &Scenario, is_light: bool) -> std::io::Result<String> {
+pub fn play(scenario: &Scenario, as_actors: bool) -> std::io::Result<String> {
     let (runtime, quiet) = Quiet::runtime()?;
-    let stage = Stage::new(scenario.clone(), is_light);
+    let stage = Stage::new(scenario.clone(), as_actors);
     let epoch = runtime.block_on(async { Instant::now() });
     let live = Live { runtime, quiet, stage, epoch, tree: None, refused: None, calls: 0 };
     Ok(Player::play(live, scenario))

@@ -20,7 +20,7 @@ use crate::trace::teller::Teller;
 
 pub(super) struct Stage {
     pub(super) scenario: Scenario,
-    pub(super) is_light: bool,
+    pub(super) are_actors: bool,
     record: Mutex<Record>,
     /// Signalled at every end of a supervisor.
     pub(super) ended: Notify,
@@ -55,9 +55,9 @@ pub(super) struct Process {
 }
 
 impl Stage {
-    pub(super) fn new(scenario: Scenario, is_light: bool) -> Arc<Self> {
+    pub(super) fn new(scenario: Scenario, are_actors: bool) -> Arc<Self> {
         let record = Record { teller: Teller::new(scenario.templates()), ..Record::default() };
-        Arc::new(Self { scenario, is_light, record: Mutex::new(record), ended: Notify::new() })
+        Arc::new(Self { scenario, are_actors, record: Mutex::new(record), ended: Notify::new() })
     }
 
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {

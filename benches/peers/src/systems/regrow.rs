@@ -1,5 +1,5 @@
-//! regrow: a supervisor, its children services behind handles. `LIGHT` picks the incarnation: a ractor actor, or a bare
-//! tokio task under the same slot; `DYNAMIC` the supervisor: one whose children are added at run time.
+//! regrow: a supervisor, its children services behind handles. `ACTOR` picks what they live in: a ractor actor, or a bare
+//! tokio task; `DYNAMIC` the supervisor: one whose children are added at run time.
 
 use std::sync::{Arc, OnceLock};
 
@@ -48,7 +48,7 @@ impl Service for Counter {
     }
 }
 
-pub struct Regrow<const LIGHT: bool, const DYNAMIC: bool> {
+pub struct Regrow<const ACTOR: bool, const DYNAMIC: bool> {
     tree: Tree,
     directory: Directory,
     prefix: String,
@@ -57,7 +57,7 @@ pub struct Regrow<const LIGHT: bool, const DYNAMIC: bool> {
     handles: OnceLock<Vec<Handle<Msg>>>,
 }
 
-impl<const LIGHT: bool, const DYNAMIC: bool> Regrow<LIGHT, DYNAMIC> {
+impl<const ACTOR: bool, const DYNAMIC: bool> Regrow<ACTOR, DYNAMIC> {
     fn handle(&self, child: usize) -> &Handle<Msg> {
         let look_up = |child| match self.tree.lookup(&format!("{ROOT}/{}", child_name(child))) {
             Ok(handle) => handle,
@@ -67,13 +67,13 @@ impl<const LIGHT: bool, const DYNAMIC: bool> Regrow<LIGHT, DYNAMIC> {
     }
 }
 
-fn describe<const LIGHT: bool>(number: usize, gate: Arc<Gate>) -> ServiceChild<Msg> {
+fn describe<const ACTOR: bool>(number: usize, gate: Arc<Gate>) -> ServiceChild<Msg> {
     let child = Child::service(child_name(number), move |_ctx| {
         let life = gate.life();
         gate.up();
         async { Ok(Counter { count: 0, life }) }
     });
-    if LIGHT { child.light() } else { child }
+    if ACTOR { child.as_actor() } else { child }
 }
 
 async fn start_dynamic(children: impl Iterator<Item = ServiceChild<Msg>>) -> Result<Tree> {
@@ -85,11 +85,11 @@ async fn start_dynamic(children: impl Iterator<Item = ServiceChild<Msg>>) -> Res
     Ok(tree)
 }
 
-impl<const LIGHT: bool, const DYNAMIC: bool> System for Regrow<LIGHT, DYNAMIC> {
+impl<const ACTOR: bool, const DYNAMIC: bool> System for Regrow<ACTOR, DYNAMIC> {
     type Peer = Handle<Msg>;
 
     async fn start(group: Group) -> Result<Self> {
-        let children = (0..group.children).map(|number| describe::<LIGHT>(number, group.gate.clone()));
+        let children = (0..group.children).map(|number| describe::<ACTOR>(number, group.gate.clone()));
         let supervisor = match group.strategy {
             Strategy::OneForOne => Supervisor::one_for_one(ROOT),
             Strategy::OneForAll => Supervisor::one_for_all(ROOT),

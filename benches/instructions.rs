@@ -12,7 +12,7 @@ mod book;
 mod operations;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,28 +38,31 @@ fn main() -> ExitCode {
     }
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
-    let figures = measure_all(|name| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())));
+    // Read first: a file that is no good should be known before the work is done.
+    let is_writing = args.iter().any(|arg| arg == "--write");
+    if is_writing && !wanted.is_empty() {
+        println!("the file is written whole: `--write` goes without a name");
+        return ExitCode::from(2);
+    }
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt"));
-    if args.iter().any(|arg| arg == "--write") {
-        if !wanted.is_empty() {
-            println!("the file is written whole: `--write` goes without a name");
-            return ExitCode::from(2);
-        }
-        return match Book::of_today(figures).write(&path) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                println!("{}: {error}", path.display());
-                ExitCode::FAILURE
-            }
-        };
+    let book = if is_writing { Ok(Book::default()) } else { Book::read(&path) };
+    let book = match book {
+        Ok(book) => book,
+        Err(error) => return failed(&path, &error),
+    };
+    let figures = measure_all(|name| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())));
+    if !is_writing {
+        return book.compare(&figures);
     }
-    match Book::read(&path) {
-        Ok(book) => book.compare(&figures),
-        Err(error) => {
-            println!("{}: {error}", path.display());
-            ExitCode::FAILURE
-        }
+    match Book::of_today(figures).write(&path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&path, &error),
     }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> ExitCode {
+    println!("{}: {error}", path.display());
+    ExitCode::FAILURE
 }
 
 /// All figures, in the order of the operations. Two processes at a time.

@@ -21,6 +21,7 @@ pub(crate) struct Figure {
     pub(crate) each: u64,
 }
 
+#[derive(Default)]
 pub(crate) struct Book {
     /// The compiler and its target.
     by: String,

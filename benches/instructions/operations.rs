@@ -78,9 +78,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             assert!(tree.shutdown().await.is_clean());
         });
     }),
-    counted("start of a child, dynamic", 1_000, |children| {
-        on(dynamic_tree(children), async |_| ());
-    }),
+    counted("start of a child, dynamic", 1_000, |children| on(dynamic_tree(children), async |_| ())),
+    counted("start of a child, start_children", 1_000, |children| on(started_at_once(children), async |_| ())),
     weighed("bytes of an idle child", 1_000, |children| on_a_tree(&vec![Kind::Plain; children], async |_| ())),
     weighed("bytes of an idle child, dynamic", 1_000, |children| on(dynamic_tree(children), async |_| ())),
     weighed("bytes of an idle child, as actor", 1_000, |children| {
@@ -168,6 +167,14 @@ async fn dynamic_tree(children: usize) -> Tree {
     for place in 0..children {
         pool.start_child(counter(place, Kind::Plain)).await.expect("it starts");
     }
+    tree
+}
+
+async fn started_at_once(children: usize) -> Tree {
+    let tree = DynamicSupervisor::new("app").budget(Intensity::unlimited()).start().await.expect("it starts");
+    let pool = tree.dynamic("app").expect("it is dynamic");
+    let started = pool.start_children((0..children).map(|place| counter(place, Kind::Plain))).await;
+    assert!(started.iter().all(Result::is_ok));
     tree
 }
 

@@ -56,8 +56,8 @@ impl Scale {
     fn big(self, system: SystemName) -> usize {
         use SystemName::*;
         let is_large = match system {
-            Regrow | RegrowChaos | RegrowActor | RegrowDynamic | TokioBounded | TokioUnbounded | Erlang
-            | ErlangDynamic => true,
+            Regrow | RegrowChaos | RegrowActor | RegrowDynamic | RegrowStartChildren | RegrowWatched | TokioBounded
+            | TokioUnbounded | Erlang | ErlangDynamic => true,
             Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => false,
         };
         match (is_large, self.is_quick) {

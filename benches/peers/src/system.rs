@@ -22,6 +22,10 @@ pub enum SystemName {
     RegrowActor,
     /// Under a dynamic supervisor, to which children are added one by one.
     RegrowDynamic,
+    /// The same, and they are added all at once.
+    RegrowStartChildren,
+    /// With a watchdog on each child.
+    RegrowWatched,
     TokioBounded,
     TokioUnbounded,
     Ractor,
@@ -40,15 +44,19 @@ impl SystemName {
     /// Whether the system has what the workload asks for, and differs there from its own other flavours.
     pub fn can(self, workload: Workload) -> bool {
         use Workload::*;
+        let is_mail = matches!(workload, Cast | Call | Call64 | Cast64 | Cast64Own | CallInside | CastName);
         match self {
             Self::Regrow | Self::RegrowActor | Self::Ractor | Self::Kameo | Self::Erlang => true,
             Self::RegrowChaos => matches!(workload, Cast | Call | Call64 | Panic | Kill | Restarts | Bytes),
-            Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
-            Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
+            Self::RegrowWatched => matches!(workload, Cast | Call | CallInside),
+            Self::TokioBounded => is_mail || matches!(workload, Bytes | Start),
+            Self::TokioUnbounded => is_mail || matches!(workload, Bytes),
+            Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
             Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
             // Its children are ractor actors: it differs in what a supervisor does.
-            Self::RactorSupervisor => !matches!(workload, Cast | Call | Call64 | CastName),
+            Self::RactorSupervisor => !is_mail,
             Self::RegrowDynamic | Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
+            Self::RegrowStartChildren => matches!(workload, Start),
         }
     }
 

@@ -209,6 +209,6 @@ impl Peer for ActorRef<Counter> {
         Ok(self.tell(Boom).send().await?)
     }
     async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
-        Ok(self.ask(Relay(to, calls)).send().await?)
+        self.ask(Relay(to, calls)).send().await.map_err(|error| anyhow::anyhow!("{error}"))
     }
 }

@@ -22,7 +22,7 @@ pub enum Msg {
 }
 
 /// A child calls another one; its type does not know which flavour that is.
-trait Relay: Send {
+pub trait Relay: Send {
     fn run(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 

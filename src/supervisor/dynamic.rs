@@ -226,6 +226,44 @@ impl DynamicHandle {
         self.handle.start_child(self.pool.admit(child.into())).await
     }
 
+    /// Adds many children and starts them, in their order: what each came to, in that order. None waits for another
+    /// unless it depends on it, and one that fails or is refused keeps none from being started. It takes about two thirds
+    /// of the time of as many [`start_child`](Self::start_child).
+    ///
+    /// Up to 256 starts are under way at a time: `children` is asked for more when half of them are answered, so an
+    /// iterator over a million is never held as a list. Dropping the future starts no more; what is under way is carried
+    /// out. [`max_children`](DynamicSupervisor::max_children) counts as for single starts: those beyond it are refused.
+    ///
+    /// ```
+    /// use regrow::testing::Journal;
+    /// use regrow::{DynamicSupervisor, ManageError};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let journal = Journal::new();
+    /// let tree = DynamicSupervisor::new("sessions").max_children(2).start().await?;
+    /// let sessions = tree.dynamic("sessions")?;
+    ///
+    /// let started = sessions.start_children(["ada", "bob", "eve"].map(|user| journal.probe(user))).await;
+    /// assert!(started[0].is_ok() && started[1].is_ok());
+    /// assert!(matches!(started[2], Err(ManageError::MaxChildren { .. })));
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// For each child what [`start_child`](Self::start_child) says. If the supervisor ends meanwhile, those that have no
+    /// answer yet get [`NotRunning`](ManageError::NotRunning); such a child may have been up for a moment.
+    ///
+    /// # Panics
+    ///
+    /// Where the iterator does. What is under way is carried out then.
+    pub async fn start_children<C: Into<Child>>(
+        &self,
+        children: impl IntoIterator<Item = C>,
+    ) -> Vec<Result<Outcome, ManageError>> {
+        self.handle.start_children(children.into_iter().map(|child| Ok(self.pool.admit(child.into())))).await
+    }
+
     /// The template, by which children are made from values of type `A`.
     ///
     /// # Errors
@@ -341,13 +379,34 @@ impl<A: 'static> Template<A> {
     ///
     /// Where the template itself does, which runs here, in the caller's task. Nothing has been started then.
     pub async fn start_child(&self, arguments: A) -> Result<Outcome, ManageError> {
-        let made = self.supervisor.pool.template();
-        let Some(make) = made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) else {
-            let (path, asked) = (self.supervisor.path().into(), std::any::type_name::<A>());
-            return Err(ManageError::WrongTemplate { path, asked });
-        };
-        let child = make(arguments);
+        let child = self.make(arguments)?;
         self.supervisor.start_child(child).await
+    }
+
+    /// Makes children from `arguments`, adds and starts them: see [`DynamicHandle::start_children`].
+    ///
+    /// # Errors
+    ///
+    /// For each child what [`start_child`](Self::start_child) says.
+    ///
+    /// # Panics
+    ///
+    /// Where the template does, or the iterator. What is under way is carried out then.
+    pub async fn start_children(&self, arguments: impl IntoIterator<Item = A>) -> Vec<Result<Outcome, ManageError>> {
+        let supervisor = &self.supervisor;
+        let made = arguments.into_iter().map(|arguments| Ok(supervisor.pool.admit(self.make(arguments)?)));
+        supervisor.handle.start_children(made).await
+    }
+
+    fn make(&self, arguments: A) -> Result<Child, ManageError> {
+        let made = self.supervisor.pool.template();
+        match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
+            Some(make) => Ok(make(arguments)),
+            None => {
+                let (path, asked) = (self.supervisor.path().into(), std::any::type_name::<A>());
+                Err(ManageError::WrongTemplate { path, asked })
+            }
+        }
     }
 
     /// The supervisor.

@@ -150,6 +150,21 @@ impl Facts {
         wake(actor);
     }
 
+    /// As [`push`](Self::push), for many with one wake-up.
+    pub(crate) fn push_all(&self, facts: Vec<Fact>) {
+        let (actor, late) = {
+            let mut queue = lock(&self.queue);
+            if queue.closed {
+                (None, facts)
+            } else {
+                queue.facts.extend(facts);
+                (queue.wake_up(), Vec::new())
+            }
+        };
+        drop(late);
+        wake(actor);
+    }
+
     /// The supervisor is over: whoever gave an order is told by the loss of it.
     pub(crate) fn close(&self) {
         let left = {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 #[cfg(feature = "policy")]
 use regrow_supervisors::Adjustment;
-use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Order, OrderError};
+use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Intensity, Order, OrderError};
 use tokio::sync::oneshot;
 
 use crate::child::Child;
@@ -17,6 +17,7 @@ use crate::effect;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::incarnation;
+use crate::layer::Defaults;
 use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::slot::status::State;
@@ -26,7 +27,7 @@ use crate::supervisor::adopting::Configuration;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::facts::{Fact, Facts};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
 use crate::supervisor::terms::Terms;
@@ -83,7 +84,7 @@ impl fmt::Debug for Ordered {
 /// ```
 #[derive(Clone)]
 pub struct SupervisorHandle {
-    path: Arc<str>,
+    pub(super) path: Arc<str>,
     slot: Arc<dyn AnySlot>,
     world: Arc<World>,
 }
@@ -131,9 +132,27 @@ impl SupervisorHandle {
         then: impl FnOnce(&Outcome) + Send + 'static,
     ) -> Result<Outcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
-        self.check_dependencies(&planned)?;
+        self.check_new(&planned, &mut None).await?;
         let order = Order::StartChild(planned.spec.clone());
         self.start(order, vec![planned], then).await
+    }
+
+    /// A new child makes sense here: what it depends on is there, and no message of it alone uses up the restarts. The
+    /// supervisor is asked for its `budget` if that is needed and not known.
+    pub(super) async fn check_new(
+        &self,
+        planned: &Planned,
+        budget: &mut Option<(Defaults, Intensity)>,
+    ) -> Result<(), ManageError> {
+        self.check_dependencies(planned)?;
+        if planned.redeliveries == 0 {
+            return Ok(());
+        }
+        let (defaults, shared) = match budget {
+            Some(known) => known,
+            None => budget.insert(self.read_in(|driver| driver.budget()).await?),
+        };
+        Ok(planned.check_redelivery(defaults, *shared)?)
     }
 
     /// What a new child depends on has to be there.
@@ -352,15 +371,8 @@ impl SupervisorHandle {
         planned: Vec<Planned>,
         then: impl FnOnce(&Outcome) + Send + 'static,
     ) -> Result<Outcome, ManageError> {
-        if planned.iter().any(|planned| planned.redeliveries > 0) {
-            let (defaults, shared) = self.order(Order::Read, Vec::new(), |driver, _| driver.budget()).await?;
-            planned.iter().try_for_each(|planned| planned.check_redelivery(&defaults, shared))?;
-        }
         self.order(order, planned, |driver, answer| {
-            let outcome = match answer {
-                Answer::Started(attempt) => driver.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
-                Answer::Ignored | Answer::Done => Outcome::Ignored,
-            };
+            let outcome = driver.outcome(answer);
             then(&outcome);
             outcome
         })
@@ -406,7 +418,7 @@ impl SupervisorHandle {
     }
 
     /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
-    fn refuse_own_boot(&self) -> Result<(), ManageError> {
+    pub(super) fn refuse_own_boot(&self) -> Result<(), ManageError> {
         let is_booting = self.slot.status().state == State::Starting;
         let is_starting = || current::caller(|port| !port.is_up()) == Some(true);
         match self.caller_within().filter(|_| is_booting && is_starting()) {
@@ -430,16 +442,19 @@ impl SupervisorHandle {
     }
 
     fn push(&self, fact: Fact) -> Result<(), ManageError> {
+        self.facts()?.push(fact);
+        Ok(())
+    }
+
+    /// The queue of the supervisor that runs.
+    pub(super) fn facts(&self) -> Result<Arc<Facts>, ManageError> {
         match self.slot.control() {
-            Some(Control::Supervisor(facts)) => {
-                facts.push(fact);
-                Ok(())
-            }
+            Some(Control::Supervisor(facts)) => Ok(facts),
             Some(Control::Port(_)) | None => Err(self.over()),
         }
     }
 
-    fn over(&self) -> ManageError {
+    pub(super) fn over(&self) -> ManageError {
         ManageError::NotRunning { path: self.path.clone() }
     }
 
@@ -447,7 +462,7 @@ impl SupervisorHandle {
         format!("{}/{name}", self.path).into()
     }
 
-    fn error(&self, error: OrderError, name: &str) -> ManageError {
+    pub(super) fn error(&self, error: OrderError, name: &str) -> ManageError {
         let path = self.child_path(name);
         match error {
             OrderError::AlreadyStarted(_) => ManageError::AlreadyStarted { path },

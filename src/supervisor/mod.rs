@@ -15,6 +15,7 @@ mod hangs;
 mod lives;
 pub(crate) mod lookout;
 pub(crate) mod manage;
+mod many;
 mod orders;
 pub(crate) mod outcome;
 pub(crate) mod parent;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, Call, ChildKey, ChildSpec, Counts, Order, OrderError, Prospect, SpecError, Standing, Why,
+    Action, Answer, Attempt, Call, ChildKey, ChildSpec, Counts, Order, OrderError, Prospect, SpecError, Standing, Why,
 };
 
 use crate::dependencies::{Edges, Graph};
@@ -16,7 +16,7 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
-use crate::supervisor::outcome::{ChildCount, ChildInfo, Up};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, Outcome, Up};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testify::Saying;
 
@@ -156,8 +156,16 @@ impl Driver {
         self.machine.spec(self.machine.find(name)?).cloned()
     }
 
+    /// What an ordered start came to.
+    pub(crate) fn outcome(&self, answer: Answer) -> Outcome {
+        match answer {
+            Answer::Started(attempt) => self.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
+            Answer::Ignored | Answer::Done => Outcome::Ignored,
+        }
+    }
+
     /// What came up in this attempt.
-    pub(crate) fn started(&self, attempt: Attempt) -> Option<Up> {
+    fn started(&self, attempt: Attempt) -> Option<Up> {
         let entry = self.children.get(&attempt.child())?;
         Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info.clone() })
     }

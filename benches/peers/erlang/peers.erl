@@ -57,6 +57,24 @@ run("call-64", Kind, Children, Work) ->
         [receive {'DOWN', Ref, process, _, Why} -> equal(caller, normal, Why) end || {_, Ref} <- Callers]
     end),
     [{"call-64", Took / (Each * ?CALLERS), "ns"}];
+run("cast-64", Kind, Children, Work) ->
+    start(Kind, one_for_one, Children),
+    {Took, Each} = produce(fun(_) -> pid(0) end, Work, [0]),
+    {Counted, _} = gen_server:call(pid(0), ask),
+    equal(messages, ?CALLERS * Each, Counted),
+    [{"cast-64", Took / (Each * ?CALLERS), "ns"}];
+run("cast-64-own", Kind, Children, Work) ->
+    start(Kind, one_for_one, Children),
+    Own = lists:seq(0, ?CALLERS - 1),
+    {Took, Each} = produce(fun pid/1, Work, Own),
+    [begin {Counted, _} = gen_server:call(pid(N), ask), equal(messages, Each, Counted) end || N <- Own],
+    [{"cast-64-own", Took / (Each * ?CALLERS), "ns"}];
+run("call-inside", Kind, Children, Work) ->
+    start(Kind, one_for_one, Children),
+    {_, Life} = gen_server:call(pid(1), ask),
+    Life = gen_server:call(pid(0), {relay, pid(1), max(1, Work div 10)}, infinity),
+    {Took, Life} = timed(fun() -> gen_server:call(pid(0), {relay, pid(1), Work}, infinity) end),
+    [{"call-inside", Took / Work, "ns"}];
 run("panic", Kind, _, Work) ->
     recovery("panic", Kind, Work, fun(Pid) -> gen_server:cast(Pid, boom) end);
 run("kill", Kind, _, Work) ->
@@ -81,11 +99,15 @@ run("bytes", Kind, Children, _) ->
     After = resident_bytes(),
     all_answer(Sup, Children),
     [{"bytes", max(0, After - Before) / Children, "B"}];
-run("start", Kind, Children, _) ->
-    {Start, Sup} = timed(fun() -> start(Kind, one_for_one, Children, []) end),
-    all_answer(Sup, Children),
-    {Stop, ok} = timed(fun() -> stop(Sup) end),
-    [{"start", Start / Children / 1000, "us"}, {"stop", Stop / Children / 1000, "us"}];
+run("start", Kind, Children, Trees) ->
+    Times = [begin
+        {Start, Sup} = timed(fun() -> start(Kind, one_for_one, Children, []) end),
+        all_answer(Sup, Children),
+        {Stop, ok} = timed(fun() -> stop(Sup) end),
+        {Start, Stop}
+    end || _ <- lists:seq(1, Trees)],
+    Each = fun(N) -> lists:sum([element(N, Time) || Time <- Times]) / Children / Trees / 1000 end,
+    [{io_lib:format("start-~b", [Children]), Each(1), "us"}, {io_lib:format("stop-~b", [Children]), Each(2), "us"}];
 run("growth", Kind, Children, Work) ->
     start(Kind, one_for_one, Children),
     kill_wave(Children, ?WAVE),
@@ -94,6 +116,16 @@ run("growth", Kind, Children, Work) ->
     Took = now_ns() - Begun,
     equal(starts, Children + ?WAVE + Killed, ups()),
     [{io_lib:format("growth-~b", [Children]), Took / Killed / 1000, "us"}].
+
+%% So many producers at once, each to the server that it is given; until those of Servers have seen all.
+produce(Pid, Work, Servers) ->
+    Each = max(1, Work div ?CALLERS),
+    {Took, _} = timed(fun() ->
+        Producers = [spawn_monitor(fun() -> cast(Pid(N), Each) end) || N <- lists:seq(0, ?CALLERS - 1)],
+        [receive {'DOWN', Ref, process, _, Why} -> equal(producer, normal, Why) end || {_, Ref} <- Producers],
+        [gen_server:call(Pid(N), ask, infinity) || N <- Servers]
+    end),
+    {Took, Each}.
 
 recovery(Name, Kind, Work, Die) ->
     start(Kind, one_for_one, 1, [named]),
@@ -188,6 +220,10 @@ init({child, N}) ->
 
 flags(Strategy) -> #{strategy => Strategy, intensity => 1000000000, period => 1}.
 
+handle_call({relay, Pid, Calls}, _From, State) ->
+    call(Pid, Calls - 1),
+    {_, Life} = gen_server:call(Pid, ask, infinity),
+    {reply, Life, State};
 handle_call(ask, _From, State) -> {reply, State, State}.
 
 handle_cast(count, {Count, Life}) -> {noreply, {Count + 1, Life}};

@@ -9,7 +9,7 @@ use crate::system::{DELIBERATE, System, SystemName};
 use crate::systems::actix::Actix;
 use crate::systems::kameo::Kameo;
 use crate::systems::ractor::Ractor;
-use crate::systems::regrow::Regrow;
+use crate::systems::regrow::{self, Regrow};
 use crate::systems::tokio::Tokio;
 use crate::work;
 use crate::workload::Mode;
@@ -47,9 +47,11 @@ pub fn main(text: &str) -> ExitCode {
 
 fn run(job: Job) -> Result<Outcome> {
     match (job.system, job.mode) {
-        (SystemName::Regrow | SystemName::RegrowChaos, _) => on_tokio::<Regrow<false, false>>(job),
-        (SystemName::RegrowActor, _) => on_tokio::<Regrow<true, false>>(job),
-        (SystemName::RegrowDynamic, _) => on_tokio::<Regrow<false, true>>(job),
+        (SystemName::Regrow | SystemName::RegrowChaos, _) => on_tokio::<Regrow<{ regrow::PLAIN }>>(job),
+        (SystemName::RegrowActor, _) => on_tokio::<Regrow<{ regrow::ACTOR }>>(job),
+        (SystemName::RegrowDynamic, _) => on_tokio::<Regrow<{ regrow::DYNAMIC }>>(job),
+        (SystemName::RegrowStartChildren, _) => on_tokio::<Regrow<{ regrow::START_CHILDREN }>>(job),
+        (SystemName::RegrowWatched, _) => on_tokio::<Regrow<{ regrow::WATCHED }>>(job),
         (SystemName::TokioBounded, _) => on_tokio::<Tokio<true>>(job),
         (SystemName::TokioUnbounded, _) => on_tokio::<Tokio<false>>(job),
         (SystemName::Ractor | SystemName::RactorSpans, _) => on_tokio::<Ractor>(job),

@@ -28,14 +28,20 @@ impl Scale {
             Workload::Call if (system, mode) == (SystemName::Actix, Mode::Mt) => vec![job(1, (calls / 40).max(1))],
             Workload::Call => vec![job(1, (calls / 2).max(1))],
             Workload::Call64 => vec![job(1, calls)],
+            Workload::Cast64 => vec![job(1, messages)],
+            Workload::Cast64Own => vec![job(64, messages)],
+            Workload::CallInside => vec![job(2, (calls / 2).max(1))],
             Workload::CastName => vec![job(1_000, (messages / 2).max(1))],
             Workload::Panic | Workload::Kill => vec![job(1, pick(1_000, 5_000))],
             Workload::Restarts => vec![job(children, pick(children as u64 / 4, children as u64 * 2).max(1))],
             Workload::OneForAll | Workload::RestForOne => vec![job(children, pick(1, 10))],
             Workload::Bytes => vec![job(self.children.unwrap_or(if self.is_quick { 10_000 } else { 100_000 }), 1)],
             Workload::Start => {
-                let size = self.big(system).min(if self.is_quick { 30_000 } else { usize::MAX });
-                vec![job(self.children.unwrap_or(size), 1)]
+                let sizes: &[usize] = if self.is_quick { &[1_000, 30_000] } else { &[1_000, 30_000, 1_000_000] };
+                let largest = self.children.unwrap_or(self.big(system).max(30_000)).max(1_000);
+                // Small trees are over before the clock has ticked: a few of them, one after the other.
+                let trees = |size: usize| (30_000 / size).max(1) as u64;
+                sizes.iter().filter(|size| **size <= largest).map(|size| job(*size, trees(*size))).collect()
             }
             Workload::Growth => {
                 let sizes: &[usize] =
@@ -50,8 +56,8 @@ impl Scale {
     fn big(self, system: SystemName) -> usize {
         use SystemName::*;
         let is_large = match system {
-            Regrow | RegrowChaos | RegrowActor | RegrowDynamic | TokioBounded | TokioUnbounded | Erlang
-            | ErlangDynamic => true,
+            Regrow | RegrowChaos | RegrowActor | RegrowDynamic | RegrowStartChildren | RegrowWatched | TokioBounded
+            | TokioUnbounded | Erlang | ErlangDynamic => true,
             Ractor | RactorSpans | RactorSupervisor | Kameo | KameoUnbounded | Actix => false,
         };
         match (is_large, self.is_quick) {

@@ -22,6 +22,10 @@ pub enum SystemName {
     RegrowActor,
     /// Under a dynamic supervisor, to which children are added one by one.
     RegrowDynamic,
+    /// The same, and they are added all at once.
+    RegrowStartChildren,
+    /// With a watchdog on each child.
+    RegrowWatched,
     TokioBounded,
     TokioUnbounded,
     Ractor,
@@ -40,15 +44,19 @@ impl SystemName {
     /// Whether the system has what the workload asks for, and differs there from its own other flavours.
     pub fn can(self, workload: Workload) -> bool {
         use Workload::*;
+        let is_mail = matches!(workload, Cast | Call | Call64 | Cast64 | Cast64Own | CallInside | CastName);
         match self {
             Self::Regrow | Self::RegrowActor | Self::Ractor | Self::Kameo | Self::Erlang => true,
             Self::RegrowChaos => matches!(workload, Cast | Call | Call64 | Panic | Kill | Restarts | Bytes),
-            Self::TokioBounded => matches!(workload, Cast | Call | Call64 | CastName | Bytes | Start),
-            Self::TokioUnbounded | Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
+            Self::RegrowWatched => matches!(workload, Cast | Call | CallInside),
+            Self::TokioBounded => is_mail || matches!(workload, Bytes | Start),
+            Self::TokioUnbounded => is_mail || matches!(workload, Bytes),
+            Self::Actix => matches!(workload, Cast | Call | Call64 | CastName | Bytes),
             Self::RactorSpans | Self::KameoUnbounded => matches!(workload, Cast | Call | Call64),
             // Its children are ractor actors: it differs in what a supervisor does.
-            Self::RactorSupervisor => !matches!(workload, Cast | Call | Call64 | CastName),
+            Self::RactorSupervisor => !is_mail,
             Self::RegrowDynamic | Self::ErlangDynamic => matches!(workload, Restarts | Bytes | Start | Growth),
+            Self::RegrowStartChildren => matches!(workload, Start),
         }
     }
 
@@ -157,6 +165,12 @@ pub trait Peer: Clone + Send + Sync + 'static {
 
     /// Asks how many have been counted.
     fn call(&self) -> impl Future<Output = Result<Answer>> + Send;
+
+    /// Has the child call `to` so many times, one after another. Returns the life that answered last.
+    fn relay(&self, to: Self, calls: u64) -> impl Future<Output = Result<u64>> + Send {
+        let _ = (to, calls);
+        async { unimplemented_by_system() }
+    }
 
     /// Sends a message that makes the child panic.
     fn panic(&self) -> impl Future<Output = Result<()>> + Send {

@@ -10,7 +10,7 @@ pub struct Target {
     /// The name of the figure.
     pub figure: &'static str,
     pub of: SystemName,
-    /// Compared with the best of these.
+    /// Compared with the best of these; without one the bound is about the figure itself.
     pub to: &'static [SystemName],
     pub bound: Bound,
     pub modes: &'static [Mode],
@@ -41,6 +41,11 @@ const fn at_least(figure: &'static str, of: SystemName, bound: f64, to: &'static
     Target { figure, of, to, bound: Bound::AtLeast(bound), modes: BOTH }
 }
 
+const fn on_st(mut target: Target) -> Target {
+    target.modes = &[Mode::St];
+    target
+}
+
 const fn on_mt(mut target: Target) -> Target {
     target.modes = &[Mode::Mt];
     target
@@ -48,48 +53,27 @@ const fn on_mt(mut target: Target) -> Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    at_most("cast", RegrowActor, 0.7, &[TokioBounded]),
-    at_most("cast", RegrowActor, 0.2, &[Ractor]),
-    at_most("cast", Regrow, 0.7, &[TokioBounded]),
-    at_most("cast", Regrow, 0.2, &[Ractor]),
-    at_most("call", RegrowActor, 1.6, &[TokioBounded, TokioUnbounded]),
-    at_most("call", RegrowActor, 0.6, &[Ractor]),
-    at_most("call", Regrow, 1.6, &[TokioBounded, TokioUnbounded]),
-    at_most("call", Regrow, 0.6, &[Ractor]),
-    on_mt(at_most("call-64", RegrowActor, 1.2, &[TokioBounded, TokioUnbounded])),
-    on_mt(at_most("call-64", RegrowActor, 0.5, &[Ractor])),
-    on_mt(at_most("call-64", Regrow, 1.2, &[TokioBounded, TokioUnbounded])),
-    on_mt(at_most("call-64", Regrow, 0.5, &[Ractor])),
+    on_st(at_most("cast", Regrow, 0.7, &[TokioBounded])),
+    on_st(at_most("cast", Regrow, 0.32, &[Ractor])),
+    on_st(at_most("call", Regrow, 1.35, &[TokioBounded])),
+    on_st(at_most("call", Regrow, 0.87, &[Ractor])),
+    on_st(at_most("call", Regrow, 0.67, &[Kameo])),
+    on_st(at_most("call-64", Regrow, 1.25, &[TokioBounded])),
+    on_st(at_most("call-64", Regrow, 0.82, &[Ractor])),
+    at_most("cast-64", Regrow, 1.1, &[TokioBounded]),
+    on_st(at_most("kill-p50", Regrow, 0.6, &[Kameo])),
+    on_st(at_most("kill-p50", Regrow, 0.6, &[Ractor])),
     at_most("panic-p50", Regrow, 1.0, &[Kameo]),
     at_most("panic-p50", RegrowActor, 1.2, &[Ractor]),
-    at_most("panic-p50", Regrow, 0.2, &[Erlang]),
-    at_most("panic-p50", RegrowActor, 0.2, &[Erlang]),
-    at_most("panic-p99", Regrow, 1.0, &[Kameo]),
-    at_most("panic-p99", RegrowActor, 1.2, &[Ractor]),
-    at_most("panic-p99", Regrow, 0.2, &[Erlang]),
-    at_most("panic-p99", RegrowActor, 0.2, &[Erlang]),
-    at_most("kill-p50", Regrow, 1.0, &[Kameo]),
-    at_most("kill-p50", RegrowActor, 1.2, &[Ractor]),
-    at_most("kill-p50", Regrow, 0.2, &[Erlang]),
-    at_most("kill-p50", RegrowActor, 0.2, &[Erlang]),
-    at_most("kill-p99", Regrow, 1.0, &[Kameo]),
-    at_most("kill-p99", RegrowActor, 1.2, &[Ractor]),
-    at_most("kill-p99", Regrow, 0.2, &[Erlang]),
-    at_most("kill-p99", RegrowActor, 0.2, &[Erlang]),
-    at_least("restarts", Regrow, 1.3, &[Kameo]),
-    at_least("restarts", RegrowActor, 0.9, &[Ractor]),
-    at_least("restarts", Regrow, 20.0, &[Erlang]),
-    at_least("restarts", RegrowActor, 20.0, &[Erlang]),
-    at_most("one-for-all", Regrow, 0.8, SUPERVISED),
-    at_most("one-for-all", RegrowActor, 1.1, &[Ractor]),
-    at_most("rest-for-one", Regrow, 0.8, SUPERVISED),
-    at_most("rest-for-one", RegrowActor, 1.1, &[Ractor]),
-    at_most("bytes", RegrowActor, 1.1, &[Ractor]),
-    at_most("bytes", Regrow, 0.6, &[Erlang]),
-    at_most("start", Regrow, 0.5, &[Erlang]),
-    at_most("start", RegrowDynamic, 0.5, &[ErlangDynamic]),
-    at_most("stop", Regrow, 0.1, &[Erlang]),
-    at_most("stop", RegrowDynamic, 0.1, &[ErlangDynamic]),
+    on_st(at_least("restarts", Regrow, 1.6, SUPERVISED)),
+    at_least("restarts", RegrowActor, 0.7, &[Ractor]),
+    on_st(at_most("one-for-all", Regrow, 0.65, SUPERVISED)),
+    on_st(at_most("rest-for-one", Regrow, 0.65, SUPERVISED)),
+    on_st(at_most("bytes", Regrow, 2_050.0, &[])),
+    on_st(at_most("bytes", RegrowDynamic, 1_850.0, &[])),
+    on_mt(at_most("start-30000", Regrow, 0.55, &[Erlang])),
+    on_mt(at_most("start-30000", RegrowStartChildren, 0.9, &[ErlangDynamic])),
+    at_most("stop-30000", Regrow, 0.75, &[Erlang]),
 ];
 
 /// How flat the cost of a restart must stay, from the smallest tree to the largest.
@@ -106,7 +90,8 @@ impl Target {
             let found = summaries.iter().find(|s| s.workload == self.figure && s.mode == mode && s.system == system);
             found.map(|summary| summary.median)
         };
-        let others = self.to.iter().filter_map(|system| figure(*system));
+        let alone = self.to.is_empty().then_some(1.0);
+        let others = self.to.iter().filter_map(|system| figure(*system)).chain(alone);
         let (best, bound, is_upper) = match self.bound {
             Bound::AtMost(bound) => (others.reduce(f64::min)?, bound, true),
             Bound::AtLeast(bound) => (others.reduce(f64::max)?, bound, false),
@@ -122,6 +107,7 @@ impl Target {
             Bound::AtLeast(bound) => ("at least", bound),
         };
         let to = match self.to {
+            [] => return format!("{} {} {word} {bound}", self.figure, self.of),
             [one] => one.to_string(),
             several => {
                 let names: Vec<_> = several.iter().map(ToString::to_string).collect();
@@ -146,6 +132,14 @@ mod tests {
         let target = at_least("restarts", Regrow, 2.0, &[Ractor, Kameo]);
         let seen = [summary(Regrow, 30.0), summary(Ractor, 10.0), summary(Kameo, 20.0)];
         assert_eq!(target.verdicts(&seen), [Verdict { mode: Mode::St, ratio: 1.5, is_met: false }]);
+    }
+
+    #[test]
+    fn a_target_without_peers_is_about_the_figure_itself() {
+        let target = at_most("restarts", Regrow, 20.0, &[]);
+        assert_eq!(target.text(), "restarts regrow at most 20");
+        let verdict = target.verdicts(&[summary(Regrow, 30.0)]);
+        assert_eq!(verdict, [Verdict { mode: Mode::St, ratio: 30.0, is_met: false }]);
     }
 
     #[test]

@@ -17,6 +17,16 @@ pub enum Workload {
     #[value(name = "call-64")]
     #[serde(rename = "call-64")]
     Call64,
+    /// 64 producers, one consumer: its mailbox is full most of the time.
+    #[value(name = "cast-64")]
+    #[serde(rename = "cast-64")]
+    Cast64,
+    /// 64 producers, each with a consumer of its own.
+    #[value(name = "cast-64-own")]
+    #[serde(rename = "cast-64-own")]
+    Cast64Own,
+    /// A child calls another one, one call after another.
+    CallInside,
     /// As cast, but looked up by name for each message.
     CastName,
     /// From a panic to the next reply.
@@ -54,6 +64,9 @@ impl Workload {
             Self::Cast => "cast, one producer: ns per message",
             Self::Call => "call, one after another: ns",
             Self::Call64 => "call, 64 callers: ns each",
+            Self::Cast64 => "cast, 64 producers to one full mailbox: ns per message",
+            Self::Cast64Own => "cast, 64 producers to 64 services: ns per message",
+            Self::CallInside => "call from one child to another, one after another: ns",
             Self::CastName => "cast through a name, 1,000 named children: ns per message",
             Self::Panic => "panic to next reply: us",
             Self::Kill => "kill to next reply: us",

@@ -49,6 +49,7 @@ impl Actor for Counter {
 
 pub struct Count;
 pub struct Ask;
+pub struct Relay(ActorRef<Counter>, u64);
 pub struct Boom;
 
 #[derive(Reply)]
@@ -67,6 +68,18 @@ impl Message<Ask> for Counter {
 
     async fn handle(&mut self, _: Ask, _: &mut Context<Self, Told>) -> Told {
         Told(Answer { count: self.count, life: self.life.number })
+    }
+}
+
+impl Message<Relay> for Counter {
+    type Reply = Result<u64>;
+
+    async fn handle(&mut self, Relay(to, calls): Relay, _: &mut Context<Self, Result<u64>>) -> Result<u64> {
+        let mut life = 0;
+        for _ in 0..calls {
+            life = to.ask(Ask).send().await?.0.life;
+        }
+        Ok(life)
     }
 }
 
@@ -194,5 +207,8 @@ impl Peer for ActorRef<Counter> {
 
     async fn panic(&self) -> Result<()> {
         Ok(self.tell(Boom).send().await?)
+    }
+    async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
+        self.ask(Relay(to, calls)).send().await.map_err(|error| anyhow::anyhow!("{error}"))
     }
 }

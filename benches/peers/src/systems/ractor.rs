@@ -13,6 +13,7 @@ use crate::system::{Answer, DELIBERATE, Group, Peer, Strategy, System, child_nam
 pub enum Msg {
     Count,
     Ask(RpcReplyPort<Answer>),
+    Relay(Box<(ActorRef<Msg>, u64, RpcReplyPort<u64>)>),
     Panic,
 }
 
@@ -37,6 +38,14 @@ impl Actor for Counter {
         match msg {
             Msg::Count => state.count += 1,
             Msg::Ask(reply) => reply.send(Answer { count: state.count, life: state.life.number })?,
+            Msg::Relay(relay) => {
+                let (to, calls, reply) = *relay;
+                let mut life = 0;
+                for _ in 0..calls {
+                    life = call!(to, Msg::Ask)?.life;
+                }
+                reply.send(life)?;
+            }
             Msg::Panic => panic!("{DELIBERATE}"),
         }
         Ok(())
@@ -211,5 +220,8 @@ impl Peer for ActorRef<Msg> {
 
     async fn panic(&self) -> Result<()> {
         Ok(ActorRef::cast(self, Msg::Panic)?)
+    }
+    async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
+        Ok(call!(self, |reply| Msg::Relay(Box::new((to, calls, reply))))?)
     }
 }

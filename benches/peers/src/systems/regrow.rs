@@ -1,17 +1,32 @@
-//! regrow: a supervisor, its children services behind handles. `ACTOR` picks what they live in: a ractor actor, or a bare
-//! tokio task; `DYNAMIC` the supervisor: one whose children are added at run time.
+//! regrow: a supervisor, its children services behind handles, in several flavours.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use regrow::{
-    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Reply, Service, ServiceChild, Supervisor, Tree,
+    Child, Context, Directory, DynamicSupervisor, Handle, Intensity, Policy, Reply, Service, ServiceChild, Supervisor,
+    Tree,
 };
 
 use crate::gate::{Gate, Life};
 use crate::system::{Answer, DELIBERATE, Group, Peer, Strategy, System, child_name};
 
 const ROOT: &str = "peers";
+
+/// A static supervisor; each child is a bare tokio task.
+pub const PLAIN: u8 = 0;
+/// Each child lives in a ractor actor.
+pub const ACTOR: u8 = 1;
+/// A dynamic supervisor, to which the children are added one by one.
+pub const DYNAMIC: u8 = 2;
+/// The same, to which they are added all at once.
+pub const START_CHILDREN: u8 = 3;
+/// The plain one, with a watchdog on each child.
+pub const WATCHED: u8 = 4;
+
+/// No message of a bench takes so long.
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 struct Counter {
     count: u64,
@@ -21,6 +36,7 @@ struct Counter {
 pub enum Msg {
     Count,
     Ask(Reply<Answer>),
+    Relay(Box<(Handle<Msg>, u64, Reply<u64>)>),
     Panic,
 }
 
@@ -33,13 +49,21 @@ impl Service for Counter {
             Msg::Ask(reply) => {
                 reply.send(Answer { count: self.count, life: self.life.number });
             }
+            Msg::Relay(relay) => {
+                let (to, calls, reply) = *relay;
+                let mut life = 0;
+                for _ in 0..calls {
+                    life = to.call(Msg::Ask).await?.life;
+                }
+                reply.send(life);
+            }
             Msg::Panic => panic!("{DELIBERATE}"),
         }
         Ok(())
     }
 }
 
-pub struct Regrow<const ACTOR: bool, const DYNAMIC: bool> {
+pub struct Regrow<const FLAVOUR: u8> {
     tree: Tree,
     directory: Directory,
     prefix: String,
@@ -48,7 +72,7 @@ pub struct Regrow<const ACTOR: bool, const DYNAMIC: bool> {
     handles: OnceLock<Vec<Handle<Msg>>>,
 }
 
-impl<const ACTOR: bool, const DYNAMIC: bool> Regrow<ACTOR, DYNAMIC> {
+impl<const FLAVOUR: u8> Regrow<FLAVOUR> {
     fn handle(&self, child: usize) -> &Handle<Msg> {
         let look_up = |child| match self.tree.lookup(&format!("{ROOT}/{}", child_name(child))) {
             Ok(handle) => handle,
@@ -58,37 +82,47 @@ impl<const ACTOR: bool, const DYNAMIC: bool> Regrow<ACTOR, DYNAMIC> {
     }
 }
 
-fn describe<const ACTOR: bool>(number: usize, gate: Arc<Gate>) -> ServiceChild<Msg> {
+fn describe<const FLAVOUR: u8>(number: usize, gate: Arc<Gate>) -> ServiceChild<Msg> {
     let child = Child::service(child_name(number), move |_ctx| {
         let life = gate.life();
         gate.up();
         async { Ok(Counter { count: 0, life }) }
     });
-    if ACTOR { child.as_actor() } else { child }
+    match FLAVOUR {
+        ACTOR => child.as_actor(),
+        WATCHED => child.policy(Policy::default().watchdog(WATCHDOG)),
+        _ => child,
+    }
 }
 
-async fn start_dynamic(children: impl Iterator<Item = ServiceChild<Msg>>) -> Result<Tree> {
+async fn start_dynamic(children: impl Iterator<Item = ServiceChild<Msg>>, at_once: bool) -> Result<Tree> {
     let tree = DynamicSupervisor::new(ROOT).budget(Intensity::unlimited()).start().await?;
     let supervisor = tree.dynamic(ROOT)?;
-    for child in children {
-        supervisor.start_child(child).await?;
+    if at_once {
+        for started in supervisor.start_children(children).await {
+            started?;
+        }
+    } else {
+        for child in children {
+            supervisor.start_child(child).await?;
+        }
     }
     Ok(tree)
 }
 
-impl<const ACTOR: bool, const DYNAMIC: bool> System for Regrow<ACTOR, DYNAMIC> {
+impl<const FLAVOUR: u8> System for Regrow<FLAVOUR> {
     type Peer = Handle<Msg>;
 
     async fn start(group: Group) -> Result<Self> {
-        let children = (0..group.children).map(|number| describe::<ACTOR>(number, group.gate.clone()));
+        let children = (0..group.children).map(|number| describe::<FLAVOUR>(number, group.gate.clone()));
         let supervisor = match group.strategy {
             Strategy::OneForOne => Supervisor::one_for_one(ROOT),
             Strategy::OneForAll => Supervisor::one_for_all(ROOT),
             Strategy::RestForOne => Supervisor::rest_for_one(ROOT),
         };
-        let tree = match DYNAMIC {
-            true => start_dynamic(children).await?,
-            false => supervisor.budget(Intensity::unlimited()).children(children).start().await?,
+        let tree = match FLAVOUR {
+            DYNAMIC | START_CHILDREN => start_dynamic(children, FLAVOUR == START_CHILDREN).await?,
+            _ => supervisor.budget(Intensity::unlimited()).children(children).start().await?,
         };
         let directory = tree.directory();
         let prefix = format!("{ROOT}/");
@@ -128,5 +162,8 @@ impl Peer for Handle<Msg> {
 
     async fn panic(&self) -> Result<()> {
         Ok(self.send(Msg::Panic).await?)
+    }
+    async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
+        Ok(Handle::call(self, |reply| Msg::Relay(Box::new((to, calls, reply)))).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! tokio's own channels: a task, a receiver, a counter. No supervision; the limit for everything built on tokio.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result};
@@ -16,6 +17,32 @@ const CAPACITY: usize = 1_024;
 pub enum Msg {
     Count,
     Ask(oneshot::Sender<Answer>),
+    /// Twice boxed, to be no larger than the others.
+    Relay(Box<Box<dyn Relay>>),
+}
+
+/// A child calls another one; its type does not know which flavour that is.
+pub trait Relay: Send {
+    fn run(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+struct Calls<const BOUNDED: bool> {
+    to: Sender<BOUNDED>,
+    calls: u64,
+    done: oneshot::Sender<Result<u64>>,
+}
+
+impl<const BOUNDED: bool> Relay for Calls<BOUNDED> {
+    fn run(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let Self { to, calls, done } = *self;
+            let mut life = Ok(0);
+            for _ in 0..calls {
+                life = to.call().await.map(|answer| answer.life);
+            }
+            drop(done.send(life));
+        })
+    }
 }
 
 #[derive(Clone)]
@@ -89,7 +116,7 @@ fn spawn<const BOUNDED: bool>(group: &Group) -> (Sender<BOUNDED>, JoinHandle<()>
             gate.up();
             let mut count = 0;
             while let Some(msg) = inbox.recv().await {
-                handle(msg, &mut count, &life);
+                handle(msg, &mut count, &life).await;
             }
         });
         (Sender::Bounded(sender), task)
@@ -100,18 +127,19 @@ fn spawn<const BOUNDED: bool>(group: &Group) -> (Sender<BOUNDED>, JoinHandle<()>
             gate.up();
             let mut count = 0;
             while let Some(msg) = inbox.recv().await {
-                handle(msg, &mut count, &life);
+                handle(msg, &mut count, &life).await;
             }
         });
         (Sender::Unbounded(sender), task)
     }
 }
 
-fn handle(msg: Msg, count: &mut u64, life: &Life) {
+async fn handle(msg: Msg, count: &mut u64, life: &Life) {
     match msg {
         Msg::Count => *count += 1,
         // A caller that is gone wants no answer.
         Msg::Ask(reply) => drop(reply.send(Answer { count: *count, life: life.number })),
+        Msg::Relay(relay) => relay.run().await,
     }
 }
 
@@ -124,5 +152,10 @@ impl<const BOUNDED: bool> Peer for Sender<BOUNDED> {
         let (reply, answer) = oneshot::channel();
         self.send(Msg::Ask(reply)).await?;
         Ok(answer.await?)
+    }
+    async fn relay(&self, to: Self, calls: u64) -> Result<u64> {
+        let (done, answer) = oneshot::channel();
+        self.send(Msg::Relay(Box::new(Box::new(Calls { to, calls, done })))).await?;
+        answer.await?
     }
 }

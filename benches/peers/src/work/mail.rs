@@ -8,7 +8,7 @@ use super::{group, start, stop};
 use crate::job::{Figure, Job, Outcome};
 use crate::system::{Peer, Strategy, System, child_name};
 
-/// Callers at a time in `call-64`.
+/// Callers at a time in `call-64`, producers at a time in `cast-64`.
 const CALLERS: u64 = 64;
 
 pub(super) async fn cast<S: System>(job: Job) -> Result<Outcome> {
@@ -85,6 +85,73 @@ pub(super) async fn call_64<S: System>(job: Job) -> Result<Outcome> {
     drop(peer);
     stop(tree, &group).await?;
     Ok(Figure::new("call-64", took.as_nanos() as f64 / (CALLERS * each) as f64, "ns").into())
+}
+
+pub(super) async fn call_inside<S: System>(job: Job) -> Result<Outcome> {
+    let group = group(job, Strategy::OneForOne);
+    let tree: S = start(&group).await?;
+    let (caller, callee) = (tree.peer(0), tree.peer(1));
+    let first = caller.relay(callee.clone(), (job.work / 10).max(1)).await?;
+
+    let begun = Instant::now();
+    let last = caller.relay(callee.clone(), job.work).await?;
+    let took = begun.elapsed();
+
+    ensure!(first == last, "the calls were answered by two lives");
+    ensure!(callee.call().await?.life == last, "the calls were answered by another child");
+    drop((caller, callee));
+    stop(tree, &group).await?;
+    Ok(Figure::new("call-inside", took.as_nanos() as f64 / job.work as f64, "ns").into())
+}
+
+pub(super) async fn cast_64<S: System>(job: Job) -> Result<Outcome> {
+    let group = group(job, Strategy::OneForOne);
+    let tree: S = start(&group).await?;
+    let peer = tree.peer(0);
+    let each = (job.work / CALLERS).max(1);
+    produce::<S>((0..CALLERS).map(|_| peer.clone()).collect(), (each / 10).max(1)).await?;
+
+    let begun = Instant::now();
+    produce::<S>((0..CALLERS).map(|_| peer.clone()).collect(), each).await?;
+    let answer = peer.call().await?;
+    let took = begun.elapsed();
+
+    ensure_counted(answer.count, CALLERS * (each + (each / 10).max(1)))?;
+    drop(peer);
+    stop(tree, &group).await?;
+    Ok(Figure::new("cast-64", took.as_nanos() as f64 / (CALLERS * each) as f64, "ns").into())
+}
+
+pub(super) async fn cast_64_own<S: System>(job: Job) -> Result<Outcome> {
+    let group = group(job, Strategy::OneForOne);
+    let tree: S = start(&group).await?;
+    let peers: Vec<_> = (0..CALLERS as usize).map(|child| tree.peer(child)).collect();
+    let each = (job.work / CALLERS).max(1);
+    produce::<S>(peers.clone(), (each / 10).max(1)).await?;
+
+    let begun = Instant::now();
+    produce::<S>(peers.clone(), each).await?;
+    let mut counts = Vec::new();
+    for peer in &peers {
+        counts.push(peer.call().await?.count);
+    }
+    let took = begun.elapsed();
+
+    for count in counts {
+        ensure_counted(count, each + (each / 10).max(1))?;
+    }
+    drop(peers);
+    stop(tree, &group).await?;
+    Ok(Figure::new("cast-64-own", took.as_nanos() as f64 / (CALLERS * each) as f64, "ns").into())
+}
+
+/// A task for each of the peers sends it so many messages.
+async fn produce<S: System>(peers: Vec<S::Peer>, each: u64) -> Result<()> {
+    let producers: Vec<_> = peers.into_iter().map(|peer| S::spawn(async move { send(&peer, each).await })).collect();
+    for producer in producers {
+        producer.await??;
+    }
+    Ok(())
 }
 
 pub(super) async fn cast_by_name<S: System>(job: Job) -> Result<Outcome> {

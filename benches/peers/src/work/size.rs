@@ -1,6 +1,6 @@
 //! Trees that are big and idle.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -35,18 +35,22 @@ fn resident_bytes() -> Result<u64> {
 }
 
 pub(super) async fn start_and_stop<S: System>(job: Job) -> Result<Outcome> {
-    let group = group(job, Strategy::OneForOne);
-    let each = |begun: Instant| begun.elapsed().as_secs_f64() * 1_000_000.0 / job.children as f64;
+    let (mut started, mut stopped) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..job.work {
+        let group = group(job, Strategy::OneForOne);
+        let begun = Instant::now();
+        let tree: S = start(&group).await?;
+        started += begun.elapsed();
 
-    let begun = Instant::now();
-    let tree: S = start(&group).await?;
-    let started = each(begun);
+        all_answer(&tree, job.children).await?;
 
-    all_answer(&tree, job.children).await?;
-
-    let begun = Instant::now();
-    stop(tree, &group).await?;
-    let stopped = each(begun);
-
-    Ok(vec![Figure::new("start", started, "us"), Figure::new("stop", stopped, "us")].into())
+        let begun = Instant::now();
+        stop(tree, &group).await?;
+        stopped += begun.elapsed();
+    }
+    let figure = |name: &str, took: Duration| {
+        let each = took.as_secs_f64() * 1_000_000.0 / (job.children as u64 * job.work) as f64;
+        Figure::new(format!("{name}-{}", job.children), each, "us")
+    };
+    Ok(vec![figure("start", started), figure("stop", stopped)].into())
 }

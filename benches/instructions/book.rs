@@ -1,0 +1,97 @@
+//! The committed figures, and how those of today differ from them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::{fs, io};
+
+/// In percent: what a figure may differ from the committed one.
+const MARGIN: f64 = 3.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Instructions,
+    Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) unit: Unit,
+    pub(crate) each: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Book {
+    /// The compiler and its target.
+    by: String,
+    figures: Vec<(String, u64)>,
+}
+
+impl Book {
+    pub(crate) fn of_today(figures: Vec<Figure>) -> Self {
+        Self { by: compiler(), figures: figures.into_iter().map(|figure| (figure.name, figure.each)).collect() }
+    }
+
+    /// The file's first line is a comment, the second one names the compiler; then follows a figure a line.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(path)?;
+        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+        let by = lines.next().unwrap_or_default().to_owned();
+        let malformed = |line: &str| io::Error::other(format!("this line has no figure: {line}"));
+        let figure = |line: &str| {
+            let (name, each) = line.rsplit_once(' ').ok_or_else(|| malformed(line))?;
+            Ok((name.trim().to_owned(), each.parse().map_err(|_| malformed(line))?))
+        };
+        Ok(Self { by, figures: lines.map(figure).collect::<io::Result<_>>()? })
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let mut text = String::from("# Written by `cargo bench --bench instructions -- --write`.\n");
+        let _ = writeln!(text, "{}", self.by);
+        for (name, each) in &self.figures {
+            let _ = writeln!(text, "{name:<44} {each:>8}");
+        }
+        print!("{text}");
+        fs::write(path, text)
+    }
+
+    /// Prints today's figures beside the committed ones.
+    pub(crate) fn compare(&self, today: &[Figure]) -> ExitCode {
+        let now = compiler();
+        let is_same = now == self.by;
+        let (mut beyond, mut unknown) = (0, 0);
+        for figure in today {
+            let Some((_, before)) = self.figures.iter().find(|(name, _)| *name == figure.name) else {
+                println!("{:<44} {:>8}  is not in the file", figure.name, figure.each);
+                unknown += 1;
+                continue;
+            };
+            let percent = (figure.each as f64 / *before as f64 - 1.0) * 100.0;
+            let is_beyond = percent.abs() > MARGIN;
+            beyond += usize::from(is_beyond);
+            let mark = if is_beyond { "  <--" } else { "" };
+            println!("{:<44} {:>8}  was {:>8}  {percent:+.1} %{mark}", figure.name, figure.each, before);
+        }
+        if !is_same {
+            println!("nothing is judged: the file is by {}, and this is {now}", self.by);
+            return ExitCode::SUCCESS;
+        }
+        if beyond + unknown == 0 {
+            println!("all are within {MARGIN} % of the committed file");
+            return ExitCode::SUCCESS;
+        }
+        println!(
+            "{beyond} beyond {MARGIN} %, {unknown} unknown. What is meant to change is written with `-- --write` and committed with its reason"
+        );
+        ExitCode::FAILURE
+    }
+}
+
+/// The compiler that is on the path, and what it builds for.
+fn compiler() -> String {
+    let output = Command::new("rustc").arg("-vV").output().map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&output).into_owned();
+    let value = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("?").trim().to_owned();
+    format!("rustc {}, {}", value("release:"), value("host:"))
+}

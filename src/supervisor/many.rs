@@ -1,0 +1,159 @@
+//! Many children started at once: an order for each, handed over in batches, with one wake-up of the supervisor per batch.
+//!
+//! Every order has its own place in the supervisor's queue of facts, so that exits and orders keep their one order (OTP
+//! rule 72). What the orders of a batch share is the wake-up, and the wait for their answers.
+
+use std::sync::{Arc, Mutex};
+
+use regrow_supervisors::{Intensity, Order};
+use tokio::sync::Notify;
+
+use crate::child::Child;
+use crate::incarnation::give_way;
+use crate::layer::Defaults;
+use crate::supervisor::facts::Fact;
+use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
+use crate::supervisor::outcome::{ManageError, Outcome};
+use crate::supervisor::plan::{Known, Planned};
+use crate::sync::lock;
+
+/// How many orders are handed over at a time.
+const BATCH: usize = 128;
+
+/// How many orders are under way at most. A start that hangs holds one of these places, and not the children behind it.
+const UNDER_WAY_MAX: usize = 2 * BATCH;
+
+/// A child, or why there is none.
+type Made = Result<Child, ManageError>;
+
+/// What a child came to.
+type Started = Result<Outcome, ManageError>;
+
+impl SupervisorHandle {
+    /// Starts the children in their order. What each came to, in that order.
+    ///
+    /// If this is dropped before its end, what is under way is carried out, and the other children are not asked for.
+    pub(crate) async fn start_children(&self, mut children: impl Iterator<Item = Made>) -> Vec<Started> {
+        let answers = Arc::new(Answers::default());
+        loop {
+            let batch: Vec<_> = children.by_ref().take(BATCH).collect();
+            let is_last = batch.len() < BATCH;
+            self.hand_over(batch, &answers).await;
+            if is_last {
+                answers.until_under_way(0).await;
+                return self.taken(&answers);
+            }
+            // Children that are all refused take no wait: others have their turn here.
+            give_way().await;
+            answers.until_under_way(UNDER_WAY_MAX - BATCH).await;
+        }
+    }
+
+    async fn hand_over(&self, batch: Vec<Made>, answers: &Arc<Answers>) {
+        let (may_wait, mut budget) = (self.refuse_own_boot(), None);
+        let mut orders = Vec::with_capacity(batch.len());
+        for made in batch {
+            match self.planned(made, &may_wait, &mut budget).await {
+                Ok(planned) => orders.push(self.order_of(planned, answers)),
+                Err(error) => answers.refused(error),
+            }
+        }
+        // A supervisor that is over drops the orders, and that answers them.
+        if let Ok(facts) = self.facts() {
+            facts.push_all(orders);
+        }
+    }
+
+    async fn planned(
+        &self,
+        made: Made,
+        may_wait: &Result<(), ManageError>,
+        budget: &mut Option<(Defaults, Intensity)>,
+    ) -> Result<Planned, ManageError> {
+        may_wait.clone()?;
+        let planned = Planned::new(made?, &self.path, &Known::new())?;
+        self.check_new(&planned, budget).await?;
+        Ok(planned)
+    }
+
+    fn order_of(&self, planned: Planned, answers: &Arc<Answers>) -> Fact {
+        let (order, name) = (Order::StartChild(planned.spec.clone()), planned.path.clone());
+        let (supervisor, place) = (self.clone(), Answers::place(answers));
+        let finish: Finish = Box::new(move |driver, result| {
+            let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
+            place.answer(match result {
+                Ok(answer) => Ok(driver.outcome(answer)),
+                Err(error) => Err(supervisor.error(error, name)),
+            });
+        });
+        Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish }))
+    }
+
+    /// What the children came to. The orders without an answer have been dropped with the supervisor.
+    fn taken(&self, answers: &Answers) -> Vec<Started> {
+        let outcomes = std::mem::take(&mut lock(&answers.asked).outcomes);
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(self.over()))).collect()
+    }
+}
+
+/// The answers to the orders, in the order of the children.
+#[derive(Default)]
+struct Answers {
+    asked: Mutex<Asked>,
+    /// Rung when fewer orders are under way, and may have been waited for.
+    fewer: Notify,
+}
+
+#[derive(Default)]
+struct Asked {
+    outcomes: Vec<Option<Started>>,
+    under_way: usize,
+}
+
+impl Answers {
+    /// The place of the next child, whose order is under way from now on.
+    fn place(answers: &Arc<Self>) -> Place {
+        let mut asked = lock(&answers.asked);
+        asked.outcomes.push(None);
+        asked.under_way += 1;
+        Place { answers: answers.clone(), at: asked.outcomes.len() - 1 }
+    }
+
+    /// The next child is refused, and not ordered.
+    fn refused(&self, error: ManageError) {
+        lock(&self.asked).outcomes.push(Some(Err(error)));
+    }
+
+    /// Waits until no more than so many orders are under way.
+    async fn until_under_way(&self, max: usize) {
+        while lock(&self.asked).under_way > max {
+            self.fewer.notified().await;
+        }
+    }
+}
+
+/// Where the answer to one order goes. Dropping it is the end of the order, answered or not.
+struct Place {
+    answers: Arc<Answers>,
+    at: usize,
+}
+
+impl Place {
+    fn answer(self, outcome: Started) {
+        lock(&self.answers.asked).outcomes[self.at] = Some(outcome);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let under_way = {
+            let mut asked = lock(&self.answers.asked);
+            asked.under_way -= 1;
+            asked.under_way
+        };
+        // The two numbers that are waited for. The permit is kept for a wait that has not begun.
+        if under_way == UNDER_WAY_MAX - BATCH || under_way == 0 {
+            self.answers.fewer.notify_one();
+        }
+    }
+}

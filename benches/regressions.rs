@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench regressions`. Beside other systems: `benches/peers`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use divan::Bencher;
@@ -163,6 +164,24 @@ fn restart(bencher: Bencher<'_, '_>, is_actor: bool) {
 fn look_up(bencher: Bencher<'_, '_>) {
     let (_runtime, tree, _) = counter(false);
     bencher.bench_local(|| tree.lookup::<Msg>("app/counter").expect("it is there"));
+}
+
+/// A thousand look-ups on each thread, of other names on each: what they share is the directory.
+#[divan::bench(threads = [1, 2, 8])]
+fn look_up_beside_others(bencher: Bencher<'_, '_>) {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let children = (0..1024).map(|n| Child::service(n.to_string(), |_| async { Ok(Counter(0)) }));
+    let tree = runtime.block_on(Supervisor::one_for_one("app").children(children).start()).expect("it starts");
+    let directory = tree.directory();
+    bencher.counter(ItemsCount::new(1000u32)).bench(|| {
+        let first = THREAD.with(|thread| thread * 128);
+        for n in 0..1000 {
+            let path = format!("app/{}", (first + n % 128) % 1024);
+            divan::black_box(directory.lookup::<Msg>(&path).expect("it is there"));
+        }
+    });
 }
 
 /// The machine's part of a restart, among so many children.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
@@ -105,12 +105,9 @@ impl Listed {
     }
 }
 
-/// How many lines of a list are read in one hold of the lock.
-const PORTION: usize = 256;
-
 #[derive(Default)]
 pub(crate) struct Directory {
-    paths: RwLock<Paths<Listed>>,
+    paths: Paths<Listed>,
     awaited: Mutex<Awaited>,
 }
 
@@ -136,7 +133,7 @@ struct Remembered {
 
 impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
-        let before = self.write().insert(path, Listed { kind, slot, facet });
+        let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
     }
@@ -226,28 +223,22 @@ impl Directory {
 
     /// Whether a service has this path, or a job that is done had it.
     pub(crate) fn is_known(&self, path: &str) -> bool {
-        self.read().contains(path) || self.completion(path).is_some()
+        self.paths.contains(path) || self.completion(path).is_some()
     }
 
     /// Takes this slot out, unless the path means another one by now.
     pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
-        let gone = {
-            let mut paths = self.write();
-            if !paths.get(path).is_some_and(|(_, listed)| Arc::ptr_eq(&listed.slot, slot)) {
-                return;
-            }
-            paths.remove(path)
-        };
+        let gone = self.paths.remove_if(path, |listed| Arc::ptr_eq(&listed.slot, slot));
         drop(gone);
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Listed> {
-        self.read().get(path).map(|(_, listed)| listed.clone())
+        self.paths.get(path)
     }
 
     /// Everything at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
-        self.read().under(path).into_iter().map(owned).collect()
+        self.paths.under(path)
     }
 
     /// Puts a child and everything below it into a state in which nothing is accepted.
@@ -269,7 +260,7 @@ impl Directory {
 
     /// The slots of all that is listed, in no order.
     pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
-        self.read().iter().map(|(_, listed)| listed.slot.clone()).collect()
+        self.paths.all(|_, listed| listed.slot.clone())
     }
 
     /// Closes the slots in which nobody lives.
@@ -306,7 +297,7 @@ impl Directory {
             let meant = || match path.strip_prefix('/') {
                 // As a dependency is written.
                 Some(path) => self.get(path).map(|_| path.into()),
-                None => self.read().longer(path),
+                None => self.paths.longer(path),
             };
             match is_unknown.then(meant).flatten() {
                 Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
@@ -335,19 +326,14 @@ impl Directory {
 
     /// The child of a supervisor whose name is most like this one, if one is like it.
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
-        let paths = self.read();
-        let below = paths.just_below(supervisor);
         // The name is a hint for the reader of an error, and not worth a search among very many.
-        if below.len() > SIMILAR_MAX {
-            return None;
-        }
+        let below = self.paths.just_below(supervisor, SIMILAR_MAX)?;
         let slip_of = |path: &Arc<str>| slip(path.rsplit_once('/')?.1, name);
-        let listed = below.iter().filter(|path| paths.contains(path));
-        listed.filter_map(|path| Some((slip_of(path)?, path))).min().map(|(_, path)| path.clone())
+        below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)
     }
 
     pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
-        let listed = self.read().len();
+        let listed = self.paths.len();
         let awaited = lock(&self.awaited);
         [
             ("directory", listed),
@@ -362,7 +348,7 @@ impl Directory {
     }
 
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
-        let (path, listed) = self.read().get(path).map(owned)?;
+        let (path, listed) = self.paths.get_listed(path)?;
         Some(listed.entry(path))
     }
 
@@ -373,18 +359,10 @@ impl Directory {
 
     /// What passes the filter, in the order of the paths. The filter is asked without a lock.
     pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, Kind) -> bool) -> Vec<Entry> {
-        let mut paths: Vec<_> = self.read().iter().map(|(path, listed)| (path.clone(), listed.kind)).collect();
+        let mut paths = self.paths.all(|path, listed| (path.clone(), listed.kind));
         paths.retain(|(path, kind)| filter(path, *kind));
         paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let mut entries = Vec::with_capacity(paths.len());
-        for portion in paths.chunks(PORTION) {
-            let listed: Vec<_> = {
-                let paths = self.read();
-                portion.iter().filter_map(|(path, _)| paths.get(path).map(owned)).collect()
-            };
-            entries.extend(listed.into_iter().map(|(path, listed)| listed.entry(path)));
-        }
-        entries
+        paths.into_iter().filter_map(|(path, _)| self.entry(&path)).collect()
     }
 
     /// What has this path and what is below it, in the order of the paths.
@@ -392,18 +370,6 @@ impl Directory {
         let leaves_first = self.under(path).into_iter();
         leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()
     }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Paths<Listed>> {
-        self.paths.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Paths<Listed>> {
-        self.paths.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn owned((path, listed): (&Arc<str>, &Listed)) -> (Arc<str>, Listed) {
-    (path.clone(), listed.clone())
 }
 
 /// The path that `name` means as seen from below the supervisor `scope`, among those that exist.

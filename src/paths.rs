@@ -1,24 +1,41 @@
 //! The paths that are listed, and which of them are below which: a subtree is found without a look at what is elsewhere.
 //!
+//! A look-up of one path takes the lock of one shard and no other, so that look-ups of different names on different cores
+//! share no cache line. Whatever changes which paths there are also holds the lock of the lists, and so does what wants to
+//! see several paths as of one moment.
+//!
 //! Invariants:
 //! 1. Every path that is listed is in the list of what is below the path above it, so that it is found from there.
 //! 2. A path that is removed stays in that list for a while. When half of a list may be stale it is cleared, so that each
 //!    removal pays for a few looks, however many paths there are.
+//! 3. Order of locking: the lists, then a shard, and of those one at a time. What is listed is dropped under neither.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::thrift;
 
+/// A power of two.
+const SHARDS: usize = 16;
+
 /// What is listed, by path.
 pub(crate) struct Paths<T> {
-    listed: HashMap<Arc<str>, T>,
+    shards: [Shard<T>; SHARDS],
     /// By the path above.
-    below: HashMap<Arc<str>, Below>,
+    below: RwLock<Lists>,
+    /// One for all shards: the same hash picks the shard.
+    hasher: RandomState,
     /// How many paths were looked at to find others.
     #[cfg(test)]
     looks: std::sync::atomic::AtomicUsize,
 }
+
+/// On lines of its own.
+#[repr(align(128))]
+struct Shard<T>(RwLock<HashMap<Arc<str>, T, RandomState>>);
+
+type Lists = HashMap<Arc<str>, Below>;
 
 #[derive(Default)]
 struct Below {
@@ -29,9 +46,11 @@ struct Below {
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
+        let hasher = RandomState::new();
         Self {
-            listed: HashMap::new(),
-            below: HashMap::new(),
+            shards: std::array::from_fn(|_| Shard(RwLock::new(HashMap::with_hasher(hasher.clone())))),
+            below: RwLock::default(),
+            hasher,
             #[cfg(test)]
             looks: Default::default(),
         }
@@ -43,30 +62,59 @@ fn above(path: &str) -> Option<&str> {
 }
 
 impl<T> Paths<T> {
+    fn shard(&self, path: &str) -> &RwLock<HashMap<Arc<str>, T>> {
+        // The table of a shard uses the upper and the lowest bits.
+        let place = (self.hasher.hash_one(path) >> 32) as usize % SHARDS;
+        &self.shards[place].0
+    }
+
+    fn read(&self, path: &str) -> RwLockReadGuard<'_, HashMap<Arc<str>, T>> {
+        self.shard(path).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, path: &str) -> RwLockWriteGuard<'_, HashMap<Arc<str>, T>> {
+        self.shard(path).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists(&self) -> RwLockReadGuard<'_, Lists> {
+        self.below.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
+        self.below.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was listed there before.
-    pub(crate) fn insert(&mut self, path: &Arc<str>, what: T) -> Option<T> {
-        let before = self.listed.insert(path.clone(), what);
+    pub(crate) fn insert(&self, path: &Arc<str>, what: T) -> Option<T> {
+        let mut lists = self.lists_to_change();
+        let before = self.write(path).insert(path.clone(), what);
         if let (None, Some(above)) = (&before, above(path)) {
-            match self.below.get_mut(above) {
+            match lists.get_mut(above) {
                 Some(below) => below.paths.push(path.clone()),
-                None => drop(self.below.insert(above.into(), Below { paths: vec![path.clone()], removed: 0 })),
+                None => drop(lists.insert(above.into(), Below { paths: vec![path.clone()], removed: 0 })),
             }
         }
         before
     }
 
-    /// What was listed there.
-    pub(crate) fn remove(&mut self, path: &str) -> Option<T> {
-        let gone = self.listed.remove(path)?;
-        thrift::give_back(&mut self.listed);
-        self.note_removed(path);
-        Some(gone)
+    /// What was listed there, and is taken out if it is as `is_meant` says.
+    pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
+        let mut lists = self.lists_to_change();
+        let gone = {
+            let mut shard = self.write(path);
+            shard.get(path).filter(|what| is_meant(what))?;
+            let gone = shard.remove(path);
+            thrift::give_back(&mut shard);
+            gone
+        };
+        self.note_removed(&mut lists, path);
+        gone
     }
 
     /// Invariant 2.
-    fn note_removed(&mut self, mut path: &str) {
+    fn note_removed(&self, lists: &mut Lists, mut path: &str) {
         while let Some(up) = above(path)
-            && let Some(below) = self.below.get_mut(up)
+            && let Some(below) = lists.get_mut(up)
         {
             below.removed += 1;
             if 2 * below.removed < below.paths.len() {
@@ -77,65 +125,45 @@ impl<T> Paths<T> {
             paths.sort_unstable();
             paths.dedup();
             // What is below one that is gone must still be found.
-            paths.retain(|path| self.listed.contains_key(path) || self.below.contains_key(path));
+            paths.retain(|path| self.contains(path) || lists.contains_key(path));
             if !paths.is_empty() {
                 paths.shrink_to(2 * paths.len());
-                self.below.insert(up.into(), Below { paths, removed: 0 });
+                lists.insert(up.into(), Below { paths, removed: 0 });
                 return;
             }
-            self.below.remove(up);
-            thrift::give_back(&mut self.below);
-            if self.listed.contains_key(up) {
+            lists.remove(up);
+            thrift::give_back(lists);
+            if self.contains(up) {
                 return;
             }
             path = up;
         }
     }
 
-    pub(crate) fn get(&self, path: &str) -> Option<(&Arc<str>, &T)> {
-        self.listed.get_key_value(path)
-    }
-
     pub(crate) fn contains(&self, path: &str) -> bool {
-        self.listed.contains_key(path)
+        self.read(path).contains_key(path)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.listed.len()
+        self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// The paths one level below this one, some of which may not be listed any more.
-    pub(crate) fn just_below(&self, path: &str) -> &[Arc<str>] {
-        self.below.get(path).map_or(&[], |below| &below.paths)
-    }
-
-    /// In no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &T)> {
-        self.listed.iter()
-    }
-
-    /// What is at `path` and below it, leaves first.
-    pub(crate) fn under(&self, path: &str) -> Vec<(&Arc<str>, &T)> {
-        let mut found = Vec::from_iter(self.get(path));
-        let mut left = Vec::from_iter(self.below.get(path));
-        while let Some(Below { paths, .. }) = left.pop() {
-            self.look(paths.len());
-            for path in paths {
-                found.extend(self.get(path));
-                // None for a leaf, which is most of them.
-                left.extend(self.below.get(path));
-            }
-        }
-        found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
-        found.dedup_by(|(a, _), (b, _)| a == b);
-        found
+    /// The paths one level below this one.
+    pub(crate) fn just_below(&self, path: &str, max: usize) -> Option<Vec<Arc<str>>> {
+        let lists = self.lists();
+        let below = lists.get(path).map_or(&[][..], |below| &below.paths);
+        (below.len() <= max).then(|| below.iter().filter(|path| self.contains(path)).cloned().collect())
     }
 
     /// The first path that is `path` below some other one.
     pub(crate) fn longer(&self, path: &str) -> Option<Arc<str>> {
-        self.look(self.below.len());
-        let longer = |above: &Arc<str>| Some(self.get(&format!("{above}/{path}"))?.0);
-        self.below.keys().filter_map(longer).min().cloned()
+        let lists = self.lists();
+        self.look(lists.len());
+        let longer = |above: &Arc<str>| {
+            let longer = format!("{above}/{path}");
+            self.read(&longer).get_key_value(&*longer).map(|(path, _)| path.clone())
+        };
+        lists.keys().filter_map(longer).min()
     }
 
     #[cfg(test)]
@@ -148,6 +176,47 @@ impl<T> Paths<T> {
     fn look(&self, _: usize) {}
 }
 
+impl<T: Clone> Paths<T> {
+    pub(crate) fn get(&self, path: &str) -> Option<T> {
+        self.read(path).get(path).cloned()
+    }
+
+    /// With the path as it is listed.
+    pub(crate) fn get_listed(&self, path: &str) -> Option<(Arc<str>, T)> {
+        self.read(path).get_key_value(path).map(|(path, what)| (path.clone(), what.clone()))
+    }
+
+    /// Everything, in no order.
+    pub(crate) fn all<R>(&self, mut take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
+        let _still = self.lists();
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.iter().map(|(path, what)| take(path, what)));
+        }
+        all
+    }
+
+    /// What is at `path` and below it, leaves first.
+    pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, T)> {
+        let lists = self.lists();
+        let mut found = Vec::from_iter(self.get_listed(path));
+        let mut left = Vec::from_iter(lists.get(path));
+        while let Some(Below { paths, .. }) = left.pop() {
+            self.look(paths.len());
+            for path in paths {
+                found.extend(self.get_listed(path));
+                // None for a leaf, which is most of them.
+                left.extend(lists.get(path));
+            }
+        }
+        drop(lists);
+        found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        found.dedup_by(|(a, _), (b, _)| a == b);
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +225,7 @@ mod tests {
         paths.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    fn insert(paths: &mut Paths<()>, path: &str) {
+    fn insert(paths: &Paths<()>, path: &str) {
         paths.insert(&path.into(), ());
     }
 
@@ -166,30 +235,30 @@ mod tests {
 
     #[test]
     fn what_is_under_a_path_comes_leaves_first_and_once() {
-        let mut paths = Paths::default();
+        let paths = Paths::default();
         for path in ["app", "app/a", "app/a/x", "app/ab", "app/a/x/y", "app/b"] {
-            insert(&mut paths, path);
+            insert(&paths, path);
         }
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y", "app/a/x", "app/a"]);
         assert_eq!(under(&paths, "app").len(), 6);
         // One that came again may be in the list twice.
-        paths.remove("app/b");
-        insert(&mut paths, "app/b");
+        paths.remove_if("app/b", |()| true);
+        insert(&paths, "app/b");
         assert_eq!(under(&paths, "app").len(), 6);
         // What is below one that is gone is still found from above.
-        paths.remove("app/a/x");
-        paths.remove("app/a");
+        paths.remove_if("app/a/x", |()| true);
+        paths.remove_if("app/a", |()| true);
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y"]);
         for path in ["app/b", "app/ab", "app/a/x/y", "app"] {
-            paths.remove(path);
+            paths.remove_if(path, |()| true);
         }
-        assert!(paths.below.is_empty() && paths.listed.is_empty());
+        assert!(paths.lists().is_empty() && paths.len() == 0);
     }
 
     #[test]
     fn a_name_is_found_below_any_path() {
-        let mut paths = Paths::default();
-        ["app", "app/z", "app/z/db", "app/a", "app/a/db"].iter().for_each(|path| insert(&mut paths, path));
+        let paths = Paths::default();
+        ["app", "app/z", "app/z/db", "app/a", "app/a/db"].iter().for_each(|path| insert(&paths, path));
         assert_eq!(paths.longer("db").as_deref(), Some("app/a/db"));
         assert_eq!(paths.longer("z/db").as_deref(), Some("app/z/db"));
         assert_eq!(paths.longer("b"), None);
@@ -199,15 +268,15 @@ mod tests {
     #[test]
     fn subtrees_that_come_and_go_cost_the_same_beside_few_others_and_beside_many() {
         let looks = |others: usize| {
-            let mut paths = Paths::default();
-            (0..others).for_each(|number| insert(&mut paths, &format!("app/pool/{number}")));
+            let paths = Paths::default();
+            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
             let before = looks_of(&paths);
             for number in 0..1000 {
                 let sub = format!("app/sub{number}");
-                insert(&mut paths, &sub);
-                (0..10).for_each(|leaf| insert(&mut paths, &format!("{sub}/{leaf}")));
+                insert(&paths, &sub);
+                (0..10).for_each(|leaf| insert(&paths, &format!("{sub}/{leaf}")));
                 for path in under(&paths, &sub) {
-                    paths.remove(&path);
+                    paths.remove_if(&path, |()| true);
                 }
             }
             looks_of(&paths) - before
@@ -220,10 +289,10 @@ mod tests {
     #[test]
     fn a_removal_costs_a_few_looks_however_many_paths_there_are() {
         for others in [1_000, 100_000] {
-            let mut paths = Paths::default();
-            (0..others).for_each(|number| insert(&mut paths, &format!("app/pool/{number}")));
+            let paths = Paths::default();
+            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
             for number in 0..others {
-                paths.remove(&format!("app/pool/{number}"));
+                paths.remove_if(&format!("app/pool/{number}"), |()| true);
             }
             assert!(looks_of(&paths) < 5 * others, "{}", looks_of(&paths));
         }

@@ -21,8 +21,8 @@ use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next, Tenancy};
 use crate::sweep::Kept;
 
-/// Messages handled in a row before others get their turn.
-const BATCH: u32 = 64;
+/// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
+const BATCH: u32 = 128;
 
 pub(crate) async fn live<S, F, Fut>(
     inner: Arc<Inner<S::Msg>>,

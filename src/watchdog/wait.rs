@@ -294,8 +294,14 @@ impl Wait {
     }
 
     /// It is over, until it is polled again.
+    #[inline]
     pub(crate) fn ends(&mut self) {
-        let Some((port, number)) = self.open.take() else { return };
+        if let Some((port, number)) = self.open.take() {
+            Self::close(&port, number);
+        }
+    }
+
+    fn close(port: &Port, number: u64) {
         let Some(vigil) = port.vigil() else { return };
         let now = Instant::now();
         let closed = lock(&vigil.waits).close(number, now);

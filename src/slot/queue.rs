@@ -7,6 +7,8 @@
 //! 1. Order of locking: front, then back. A sender takes the back alone, or both.
 //! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
 //! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
+//! 4. `Back::front_max` is never less than the length of the batch when the back's lock is held. So while a sender finds
+//!    room by it, it reads nothing that the pump writes for each message.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -39,6 +41,14 @@ pub(crate) struct InHand<M> {
     pub(crate) spare: Option<Box<Spare<M>>>,
 }
 
+impl<M> InHand<M> {
+    /// No caller, and no copy, is concerned when it is handled.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.call.is_none() && self.spare.is_none()
+    }
+}
+
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
     pub(crate) in_hand: Option<InHand<M>>,
@@ -63,6 +73,8 @@ pub(crate) struct Front<M> {
 
 pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
+    /// The length of the batch when both locks were last held to change it. Since then it has only become shorter.
+    pub(crate) front_max: usize,
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
@@ -127,12 +139,23 @@ impl<M> Front<M> {
 
     /// Books what `port` has in hand as handled.
     pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
-        let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
+        if self.is_owned_by(port) { self.finish_own() } else { None }
+    }
+
+    /// Books what the owner has in hand as handled.
+    #[inline]
+    pub(crate) fn finish_own(&mut self) -> Option<InHand<M>> {
+        let done = self.in_hand.take();
         if done.is_some() {
             self.handled += 1;
             self.tries = Tries::default();
         }
         done
+    }
+
+    /// Tells the message in hand from those before and after it.
+    pub(crate) fn number_in_hand(&self) -> u64 {
+        self.handled + self.crashed + self.redelivered
     }
 
     /// What came before of the head of the batch, which leaves it.
@@ -150,6 +173,7 @@ impl<M> Back<M> {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             queue: VecDeque::new(),
+            front_max: 0,
             state: State::Waiting,
             generation: 0,
             is_ready: false,

@@ -95,7 +95,8 @@ pub(crate) struct Listed {
 pub(crate) enum Facet {
     None,
     Pool(Arc<Pool>),
-    Ring(Arc<dyn AnyRing>),
+    /// Boxed: each entry of the directory has room for it.
+    Ring(Box<Arc<dyn AnyRing>>),
 }
 
 impl Listed {
@@ -139,6 +140,11 @@ impl Directory {
         let before = self.write().insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&self, more: usize) {
+        self.write().reserve(more);
     }
 
     /// Tells those that look at the path to look again.

@@ -12,6 +12,7 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
+use crate::child::maker::Maker;
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
@@ -19,37 +20,46 @@ use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next, Tenancy};
-use crate::sweep::Kept;
 
 /// Messages handled in a row before others get their turn.
 const BATCH: u32 = 64;
 
-pub(crate) async fn live<S, F, Fut>(
+/// No `async fn`, which would keep its arguments twice, and each idle child would pay for that.
+pub(crate) fn live<S, F, Fut>(
     inner: Arc<Inner<S::Msg>>,
-    factory: Arc<Kept<F>>,
+    maker: Arc<Maker<F, S::Msg>>,
     drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> End
+) -> impl Future<Output = End> + Send
 where
     S: Service,
-    F: Fn(Context<S>) -> Fut + Send + 'static,
-    Fut: Future<Output = anyhow::Result<S>>,
+    F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = anyhow::Result<S>> + Send,
 {
-    let ctx = Context::new(inner);
-    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, factory.get())))).await;
-    let made = match made {
-        None => return End::Exit(Exit::Shutdown),
-        Some(made) => made,
-    };
-    let state = match made {
-        Ok(Ok(service)) => Owned { state: Some(service), path: ctx.path() },
-        Ok(Err(error)) if error.is::<Ignore>() => return End::Ignored,
-        Ok(Err(error)) => return End::Exit(failure(error)),
-        Err(panic) => return End::Exit(Exit::Panicked(panic)),
-    };
-    ctx.inner().up();
-    give_way().await;
-    End::Exit(run(state, ctx, drain, redelivery).await)
+    let mut owned = Owned { state: None, ctx: Context::new(inner) };
+    async move {
+        match build(&owned.ctx, maker.code()).await {
+            Ok(state) => owned.state = Some(state),
+            Err(end) => return end,
+        }
+        owned.ctx.inner().up();
+        give_way().await;
+        End::Exit(run(&mut owned, drain, maker.redelivery()).await)
+    }
+}
+
+/// Builds the state, or says how the life ends without one.
+async fn build<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
+    ctx: &Context<S>,
+    factory: &impl Fn(Context<S>) -> Fut,
+) -> Result<S, End> {
+    let made = until_stopped(ctx.inner(), caught(pin!(make(ctx, factory)))).await;
+    match made {
+        None => Err(End::Exit(Exit::Shutdown)),
+        Some(Ok(Ok(service))) => Ok(service),
+        Some(Ok(Err(error))) if error.is::<Ignore>() => Err(End::Ignored),
+        Some(Ok(Err(error))) => Err(End::Exit(failure(error))),
+        Some(Err(panic)) => Err(End::Exit(Exit::Panicked(panic))),
+    }
 }
 
 async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
@@ -64,14 +74,9 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     factory(ctx.clone()).await
 }
 
-async fn run<S: Service>(
-    mut state: Owned<S>,
-    mut ctx: Context<S>,
-    drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> Exit {
-    let service = state.get();
-    let mut exit = pump(service, &mut ctx, drain, redelivery).await;
+async fn run<S: Service>(owned: &mut Owned<S>, drain: bool, redelivery: Option<Redelivery<S::Msg>>) -> Exit {
+    let Owned { state: Some(service), ctx } = owned else { unreachable!("the state is there until it is torn down") };
+    let mut exit = pump(service, ctx, drain, redelivery).await;
     #[cfg(feature = "chaos")]
     if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
         Box::pin(ctx.inner().suffer_stop()).await;
@@ -82,7 +87,7 @@ async fn run<S: Service>(
             give_way().await;
         }
         let had_chosen = ctx.inner().port.is_leaving();
-        let stopped = caught(pin!(service.stopped(&mut ctx))).await;
+        let stopped = caught(pin!(service.stopped(ctx))).await;
         match stopped {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
             Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
@@ -103,9 +108,9 @@ async fn run<S: Service>(
     if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
         give_way().await;
     }
-    match state.tear_down(&exit) {
+    match current::tear_down(&exit, owned.state.take()) {
         Ok(()) => exit,
-        Err(panic) => worst(exit, panic, &ctx.path()),
+        Err(panic) => worst(exit, panic, &owned.ctx.path()),
     }
 }
 
@@ -260,28 +265,15 @@ pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = R
 }
 
 /// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).
-struct Owned<S> {
+struct Owned<S: Service> {
     state: Option<S>,
-    path: Arc<str>,
+    ctx: Context<S>,
 }
 
-impl<S> Owned<S> {
-    fn get(&mut self) -> &mut S {
-        match &mut self.state {
-            Some(state) => state,
-            None => unreachable!("the state is there until it is torn down, by value"),
-        }
-    }
-
-    fn tear_down(mut self, exit: &Exit) -> Result<(), Panic> {
-        current::tear_down(exit, self.state.take())
-    }
-}
-
-impl<S> Drop for Owned<S> {
+impl<S: Service> Drop for Owned<S> {
     fn drop(&mut self) {
         if let Some(state) = self.state.take() {
-            current::drop_here(state, &self.path, "the state");
+            current::drop_here(state, &self.ctx.path(), "the state");
         }
     }
 }

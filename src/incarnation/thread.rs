@@ -12,6 +12,7 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::blocking::block_on;
+use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::current;
 use crate::error::Interruption;
@@ -22,7 +23,6 @@ use crate::name;
 use crate::port::Waiting;
 use crate::redelivery::Redelivery;
 use crate::slot::life::{Heed, Next};
-use crate::sweep::Kept;
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///
@@ -112,7 +112,7 @@ impl<M> fmt::Debug for Inbox<M> {
     }
 }
 
-pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<Kept<F>>, redelivery: Option<Redelivery<M>>) -> End
+pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, maker: Arc<Maker<F, M>>) -> End
 where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
@@ -124,8 +124,8 @@ where
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
         let _span = on_thread.port.span().enter();
-        let exit = run(&on_thread, work.get(), redelivery);
-        drop(work);
+        let exit = run(&on_thread, maker.code(), maker.redelivery());
+        drop(maker);
         // Nobody listens to a thread that was abandoned.
         let _ = ended.send(exit);
     });

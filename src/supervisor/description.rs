@@ -94,7 +94,7 @@ impl Shape {
         match self {
             Self::Static(_) => Facet::None,
             Self::Dynamic(pool) => Facet::Pool(pool.clone()),
-            Self::Partitioned { ring, .. } => Facet::Ring(ring.clone()),
+            Self::Partitioned { ring, .. } => Facet::Ring(Box::new(ring.clone())),
         }
     }
 }

@@ -107,6 +107,7 @@ impl Driver {
         };
         let (specs, own): (Vec<_>, Vec<_>) =
             plan.children.iter().map(|planned| driver.configured_to_start(planned)).unzip();
+        driver.children.reserve(specs.len());
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
@@ -249,9 +250,9 @@ impl Driver {
 
     /// How many messages a life has handled, where that counts.
     fn tell_progress(&mut self, attempt: Attempt, now: Duration) {
-        let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.policy_rule().reset_after_messages);
+        let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.own_policy()?.reset_after_messages);
         if let (Some(_), Some(entry)) = (asked, self.children.get(&attempt.child())) {
-            let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before);
+            let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before());
             self.machine.handle_progress(attempt, handled, now);
         }
     }

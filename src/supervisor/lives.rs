@@ -20,8 +20,9 @@ impl Driver {
     /// A start that waits in line is called off.
     pub(super) fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
         if let Some(entry) = self.children.get_mut(&attempt.child())
-            && entry.ticket.take().is_some()
+            && entry.has_ticket()
         {
+            entry.set_ticket(None);
             self.facts.push(Fact::StartFailed { attempt, exit });
         }
     }
@@ -29,7 +30,8 @@ impl Driver {
     pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         (entry.asked_at, entry.was_killed) = (None, false);
-        (entry.control, entry.blame) = (None, None);
+        entry.control = None;
+        entry.set_blame(None);
         self.world.directory.begins(&entry.path);
         entry.close_outdated();
         if std::mem::take(&mut entry.was_supervisor) {
@@ -38,9 +40,9 @@ impl Driver {
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
             Make::Life(_) => {
-                entry.ticket = None;
+                entry.set_ticket(None);
                 self.machine.handle_in_line(attempt, true, self.world.now());
-                entry.ticket = Some(self.gates.enter(&self.facts, attempt));
+                entry.set_ticket(Some(self.gates.enter(&self.facts, attempt)));
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
@@ -64,7 +66,7 @@ impl Driver {
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
                 // What it gave up on in its last life is not why this one does not begin.
-                entry.gave_up = None;
+                entry.set_gave_up(None);
                 self.facts.push(fact);
             }
         }
@@ -73,7 +75,7 @@ impl Driver {
     /// A start that has been let in, unless it was called off meanwhile.
     pub(super) async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
-        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.ticket.is_some()) {
+        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket()) {
             self.launch(attempt, myself).await;
         }
     }
@@ -81,8 +83,9 @@ impl Driver {
     async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         let Make::Life(conceive) = &entry.make else { return };
+        let conceive = conceive.clone();
         let spec = self.machine.spec(attempt.child());
-        let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
+        let policy = spec.and_then(ChildSpec::own_policy);
         let span = tracing::info_span!(
             parent: None,
             "incarnation",
@@ -90,14 +93,14 @@ impl Driver {
             generation = entry.slot.life().generation_to_be(),
         );
         let port = Port::new(attempt, span, self.facts.clone());
-        if policy.readiness == Some(Readiness::WhenSaid) {
+        if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             port.says_ready();
         }
-        if policy.reset_after_messages.is_some() {
-            entry.handled_before = entry.slot.accounting().handled;
+        if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
+            entry.set_handled_before(entry.slot.accounting().handled);
         }
         entry.control = Some(Control::Port(port.clone()));
-        let life = conceive(Birth {
+        let life = conceive.conceive(Birth {
             slot: entry.slot.clone(),
             port,
             world: self.world.clone(),
@@ -121,10 +124,10 @@ impl Driver {
     pub(super) fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // It may never end its start, and others wait for its place.
-        entry.ticket = None;
+        entry.set_ticket(None);
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
-        entry.gave_up = None;
+        entry.set_gave_up(None);
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
             Some(Control::Port(port)) => {

@@ -35,17 +35,16 @@ pub(crate) struct Plan {
     pub(crate) terms: Terms,
 }
 
-#[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
     pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) path: Arc<str>,
-    slot: Arc<Reserved>,
+    slot: Reserved,
     pub(crate) drain: bool,
     pub(crate) light: bool,
-    /// Of the mailbox of a child that is not a supervisor.
-    pub(crate) settings: Option<Settings>,
+    /// Of the mailbox, if they are not the usual ones.
+    settings: Option<Box<Settings>>,
     /// How often a message in hand is put back.
     pub(crate) redeliveries: u32,
     pub(crate) make: Make,
@@ -163,6 +162,7 @@ impl Plan {
         // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
         world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        world.directory.reserve(self.children.len());
         self.children.iter().for_each(|child| child.list(world));
     }
 }
@@ -241,7 +241,7 @@ impl Rough {
             name: name.into(),
             why,
         })?;
-        let path: Arc<str> = format!("{scope}/{name}").into();
+        let path = name::below(scope, name);
         if name::depth(&path) > name::NESTING_MAX {
             return Err(StartError::TooDeep { path });
         }
@@ -272,7 +272,8 @@ impl Rough {
 
     fn leaf(self, leaf: Leaf) -> Planned {
         let Leaf { slot, settings, redeliveries, conceive, .. } = leaf;
-        Planned { settings: Some(settings), redeliveries, ..self.planned(slot, Make::Life(conceive)) }
+        let settings = (settings != Settings::default()).then(|| Box::new(settings));
+        Planned { settings, redeliveries, ..self.planned(slot, Make::Life(conceive)) }
     }
 
     /// Its recipe has been planned.
@@ -282,7 +283,7 @@ impl Rough {
 
     fn planned(self, slot: Reserved, make: Make) -> Planned {
         let Self { spec, named, kind, path, drain, light } = self;
-        Planned { spec, named, kind, path, slot: Arc::new(slot), drain, light, settings: None, redeliveries: 0, make }
+        Planned { spec, named, kind, path, slot, drain, light, settings: None, redeliveries: 0, make }
     }
 }
 
@@ -306,11 +307,11 @@ impl Planned {
 
     /// What the code says about it, where it leaves the rest to these defaults.
     pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
-        let group = match &self.make {
-            Make::Life(_) => None,
-            Make::Supervisor(recipe) => Some(recipe.plan().group()),
+        let (mailbox, group) = match &self.make {
+            Make::Life(_) => (Some(self.settings.as_deref().copied().unwrap_or_default()), None),
+            Make::Supervisor(recipe) => (None, Some(recipe.plan().group())),
         };
-        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, kind: self.kind };
+        let own = Configured { spec: self.spec.clone(), mailbox, group, kind: self.kind };
         Coded { own, named: self.named, defaults }
     }
 

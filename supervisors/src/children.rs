@@ -81,7 +81,7 @@ impl Counts {
         Self {
             specs: 1,
             active: usize::from(matches!(standing, Standing::Up | Standing::Stopping)),
-            significant: usize::from(child.spec.significant && standing != Standing::Down),
+            significant: usize::from(child.spec.terms.significant && standing != Standing::Down),
         }
     }
 
@@ -124,6 +124,12 @@ impl fmt::Debug for Children {
 }
 
 impl Children {
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
+        self.ids.reserve(more);
+    }
+
     /// Appends a child that is down.
     pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
         let key = ChildKey(self.keys);

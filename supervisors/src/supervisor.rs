@@ -204,6 +204,7 @@ impl Supervisor {
         let specs: Vec<_> = specs.into_iter().collect();
         flags.check(&specs)?;
         let mut nursery = Nursery::new(flags);
+        nursery.children.reserve(specs.len());
         for spec in specs {
             nursery.children.push(spec);
         }

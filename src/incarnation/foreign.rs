@@ -68,7 +68,7 @@ fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     }
 }
 
-pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, maker: Arc<Maker<F, A::Msg>>, supervisor: ActorCell) -> End
+pub(crate) async fn live<A, F>(inner: Inner<A::Msg>, maker: Arc<Maker<F, A::Msg>>, supervisor: ActorCell) -> End
 where
     A: Actor,
     F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,

@@ -26,7 +26,7 @@ const BATCH: u32 = 64;
 
 /// No `async fn`, which would keep its arguments twice, and each idle child would pay for that.
 pub(crate) fn live<S, F, Fut>(
-    inner: Arc<Inner<S::Msg>>,
+    inner: Inner<S::Msg>,
     maker: Arc<Maker<F, S::Msg>>,
     drain: bool,
 ) -> impl Future<Output = End> + Send
@@ -35,7 +35,7 @@ where
     F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = anyhow::Result<S>> + Send,
 {
-    let mut owned = Owned { state: None, ctx: Context::new(inner) };
+    let mut owned = Owned { state: None, ctx: Context::new(inner), drain, redelivery: maker.redelivery() };
     async move {
         match build(&owned.ctx, maker.code()).await {
             Ok(state) => owned.state = Some(state),
@@ -43,7 +43,7 @@ where
         }
         owned.ctx.inner().up();
         give_way().await;
-        End::Exit(run(&mut owned, drain, maker.redelivery()).await)
+        End::Exit(run(&mut owned).await)
     }
 }
 
@@ -68,15 +68,15 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
 ) -> anyhow::Result<S> {
     // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
-    if ctx.inner().world.infirmary.is_armed() {
+    if ctx.inner().world().infirmary.is_armed() {
         Box::pin(ctx.inner().suffer_start()).await?;
     }
     factory(ctx.clone()).await
 }
 
-async fn run<S: Service>(owned: &mut Owned<S>, drain: bool, redelivery: Option<Redelivery<S::Msg>>) -> Exit {
-    let Owned { state: Some(service), ctx } = owned else { unreachable!("the state is there until it is torn down") };
-    let mut exit = pump(service, ctx, drain, redelivery).await;
+async fn run<S: Service>(owned: &mut Owned<S>) -> Exit {
+    let mut exit = pump(owned).await;
+    let (service, ctx) = owned.parts();
     #[cfg(feature = "chaos")]
     if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
         Box::pin(ctx.inner().suffer_stop()).await;
@@ -114,12 +114,9 @@ async fn run<S: Service>(owned: &mut Owned<S>, drain: bool, redelivery: Option<R
     }
 }
 
-async fn pump<S: Service>(
-    service: &mut S,
-    ctx: &mut Context<S>,
-    drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> Exit {
+async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
+    let (drain, redelivery) = (owned.drain, owned.redelivery);
+    let (service, ctx) = owned.parts();
     let inner = ctx.inner().clone();
     // A stop was asked for, and what was queued then is still to be handled.
     let mut is_draining = false;
@@ -268,6 +265,17 @@ pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = R
 struct Owned<S: Service> {
     state: Option<S>,
     ctx: Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
+}
+
+impl<S: Service> Owned<S> {
+    fn parts(&mut self) -> (&mut S, &mut Context<S>) {
+        match &mut self.state {
+            Some(state) => (state, &mut self.ctx),
+            None => unreachable!("the state is there until it is torn down"),
+        }
+    }
 }
 
 impl<S: Service> Drop for Owned<S> {

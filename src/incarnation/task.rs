@@ -12,7 +12,7 @@ use crate::incarnation::service::caught;
 use crate::incarnation::{End, failure, give_way};
 use crate::service::Ignore;
 
-pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, maker: Arc<Maker<F, NoMessages>>) -> End
+pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End
 where
     F: Fn(TaskContext) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>>,

@@ -7,7 +7,7 @@ use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 use crate::current;
 use crate::event::EventKind;
 use crate::incarnation::{self, Birth, failure};
-use crate::port::Port;
+use crate::port::{Origin, Port};
 use crate::service::Ignore;
 use crate::slot::Control;
 use crate::supervisor::actor;
@@ -86,13 +86,10 @@ impl Driver {
         let conceive = conceive.clone();
         let spec = self.machine.spec(attempt.child());
         let policy = spec.and_then(ChildSpec::own_policy);
-        let span = tracing::info_span!(
-            parent: None,
-            "incarnation",
-            path = %entry.path,
-            generation = entry.slot.life().generation_to_be(),
-        );
-        let port = Port::new(attempt, span, self.facts.clone());
+        let generation = entry.slot.life().generation_to_be();
+        let span = tracing::info_span!(parent: None, "incarnation", path = %entry.path, generation);
+        let origin = Origin { world: self.world.clone(), generation, last_exit: entry.last_exit.clone() };
+        let port = Port::new(attempt, span, self.facts.clone(), &entry.slot, origin);
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             port.says_ready();
         }
@@ -103,9 +100,6 @@ impl Driver {
         let life = conceive.conceive(Birth {
             slot: entry.slot.clone(),
             port,
-            world: self.world.clone(),
-            scope: self.plan.path.clone(),
-            last_exit: entry.last_exit.clone(),
             drain: entry.drain,
             light: entry.light,
             abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),

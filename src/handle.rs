@@ -14,7 +14,7 @@ use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::{Wait, What};
+use crate::watchdog::Wait;
 use crate::why::Why;
 use crate::world::World;
 
@@ -153,7 +153,6 @@ impl<M: Send + 'static> Handle<M> {
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
         let (reply, fate, waiting) = call::pair::<M, T>();
         let message = message(reply);
-        let wait = Wait::of_caller(&self.slot, || What::Answer(fate.clone()));
         let stage = match self.slot.push(message, Some(fate), if_full) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
@@ -161,7 +160,7 @@ impl<M: Send + 'static> Handle<M> {
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        let call = Call::new(self.slot.clone(), stage).seen_by(wait);
+        let call = Call::new(self.slot.clone(), stage, Wait::of_caller());
         #[cfg(feature = "chaos")]
         let call = call.counted(self.slot.tally());
         call

@@ -239,8 +239,7 @@ impl Port {
 
     /// The number of the message that it has in hand.
     pub(crate) fn message_in_hand(&self) -> Option<u64> {
-        let (message, owner) = self.home()?.in_hand()?;
-        std::ptr::eq(&*owner, self).then_some(message)
+        self.home()?.in_hand_of(self)
     }
 
     /// Whether it is a thread, whose waits a stop ends.

@@ -132,44 +132,34 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         let heed = if is_draining { Heed::Force } else { Heed::Everything };
         #[cfg(feature = "chaos")]
         let heed = if is_known && heed == Heed::Everything { Heed::Orders } else { heed };
-        let next = std::future::poll_fn(|cx| {
-            // Invariant 2.
-            if in_a_row == BATCH {
+        // Invariant 2.
+        if in_a_row == BATCH {
+            in_a_row = 0;
+            // A kill that comes now must not find in hand what is done.
+            inner.slot.finish(&inner.port);
+            freed.tell();
+            pause(true).await;
+        }
+        let next = match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
+            Poll::Ready(next) => next,
+            Poll::Pending if is_draining => return Exit::Shutdown,
+            Poll::Pending => {
                 in_a_row = 0;
-                // A kill that comes now must not find in hand what is done.
-                inner.slot.finish(&inner.port);
                 freed.tell();
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                pause(!std::mem::replace(&mut rest, true)).await;
+                continue;
             }
-            match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
-                Poll::Pending if is_draining => Poll::Ready(None),
-                Poll::Pending if !rest => {
-                    rest = true;
-                    in_a_row = 0;
-                    freed.tell();
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Poll::Pending => {
-                    in_a_row = 0;
-                    freed.tell();
-                    Poll::Pending
-                }
-                Poll::Ready(next) => Poll::Ready(Some(next)),
-            }
-        });
-        let message = match next.await {
-            None => return Exit::Shutdown,
-            Some(Next::Message(message)) => message,
+        };
+        let message = match next {
+            Next::Message(message) => message,
             #[cfg(feature = "chaos")]
-            Some(Next::Signal) if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
+            Next::Signal if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
                 freed.tell();
                 repeats = Box::pin(inner.suffer_mail()).await;
                 is_known = true;
                 continue;
             }
-            Some(Next::Signal) => match signal(&inner) {
+            Next::Signal => match signal(&inner) {
                 Exit::Shutdown if drain && !is_draining => {
                     is_draining = true;
                     // The supervisor has done so with its order. Here for orders that come another way.
@@ -211,14 +201,15 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         } else {
             message
         };
-        let handling = pin!(service.handle(message, ctx));
-        let mut handling = caught(handling);
-        let handled = std::future::poll_fn(|cx| {
-            let handled = Pin::new(&mut handling).poll(cx);
-            if handled.is_pending() {
+        let mut handling = pin!(service.handle(message, ctx));
+        // One future around the user's: each more costs a call per message, and room in every service.
+        let handled = std::future::poll_fn(|cx| match current::catch_within(|| handling.as_mut().poll(cx)) {
+            Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
+            Ok(Poll::Pending) => {
                 freed.tell();
+                Poll::Pending
             }
-            handled
+            Err(panic) => Poll::Ready(Err(panic)),
         });
         match handled.await {
             Ok(Ok(())) => current::settle_orphans(None),
@@ -226,6 +217,22 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             Err(panic) => return Exit::Panicked(panic),
         }
     }
+}
+
+/// Lets other tasks have their turn. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal
+/// wakes it.
+async fn pause(is_busy: bool) {
+    let mut has_paused = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_paused, true) {
+            return Poll::Ready(());
+        }
+        if is_busy {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What the port wants. What it has chosen itself comes first; a stop beats a kill here, where nothing of the user's is running: asked and killed in one breath

@@ -27,7 +27,7 @@ use crate::log::{line, millis};
 use crate::slot::line::{Joined, Look, Place};
 use crate::slot::queue::Envelope;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::{Wait, What};
+use crate::watchdog::{On, Wait, What};
 use alarm::Alarm;
 use circle::Entry;
 pub(crate) use circle::{RoomWait, Rooms};
@@ -46,7 +46,7 @@ pub(crate) struct ForRoom<M: Send + 'static> {
     is_news: bool,
     is_blocking: bool,
     entry: Option<Entry>,
-    wait: Option<Box<Wait>>,
+    wait: Wait,
 }
 
 enum Stage<M> {
@@ -75,14 +75,14 @@ impl<M: Send + 'static> ForRoom<M> {
             is_news: true,
             is_blocking: false,
             entry: None,
-            wait: None,
+            wait: Wait::default(),
         })
     }
 
     fn rest(&mut self) {
         self.alarm = None;
         self.entry = None;
-        self.wait = None;
+        self.wait.ends();
     }
 
     /// Comes to the end of the line.
@@ -102,7 +102,7 @@ impl<M: Send + 'static> ForRoom<M> {
             Joined::Accepted => return Poll::Ready(Ok(())),
             Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
             Joined::Waits(place) => {
-                self.wait = Wait::of_caller(&self.slot, || What::Room(place.clone()));
+                self.wait = Wait::of_caller();
                 self.stage = Stage::InLine(place);
             }
         }
@@ -117,8 +117,11 @@ impl<M: Send + 'static> ForRoom<M> {
     /// Notes which incarnation waits, if its code does.
     fn goes_on(&mut self, mut is_to_look: bool, waker: &Waker) -> Poll<Result<(), Refused<M>>> {
         let is_limited = self.alarm.as_ref().is_some_and(Alarm::is_limited);
-        if let Some(wait) = &mut self.wait {
-            wait.goes_on(is_limited, waker);
+        if self.wait.is_recorded()
+            && let Stage::InLine(place) = &self.stage
+        {
+            let on = || On::new(self.slot.clone(), What::Room(place.clone()));
+            self.wait.goes_on(is_limited, waker, on);
         }
         if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
             entry.goes_on();

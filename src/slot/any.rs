@@ -38,6 +38,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn waiting_for_room(&self) -> usize;
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
+    /// The number of the message that `port` has in hand.
+    fn in_hand_of(&self, port: &Port) -> Option<u64>;
     fn close(&self, state: State);
     /// Accepts nothing more until it is started again.
     fn dismiss(&self);
@@ -155,7 +157,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
         let front = lock(&self.front);
         front.in_hand.as_ref()?;
-        Some((front.handled + front.crashed + front.redelivered, front.owner.clone()?))
+        Some((front.number_in_hand(), front.owner.clone()?))
+    }
+
+    fn in_hand_of(&self, port: &Port) -> Option<u64> {
+        let front = lock(&self.front);
+        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, port));
+        (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
     }
 
     fn close(&self, state: State) {

@@ -15,7 +15,7 @@ use crate::mailbox::OnRestart;
 use crate::port::Port;
 use crate::slot::again::Way;
 use crate::slot::line::Freed;
-use crate::slot::queue::{Envelope, InHand};
+use crate::slot::queue::{Envelope, Front, InHand};
 use crate::slot::status::State;
 use crate::slot::{Control, Slot};
 use crate::supervisor::facts::Facts;
@@ -49,27 +49,21 @@ impl<M: Send + 'static> Slot<M> {
     /// again by itself.
     pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
-        let done = front.finish(port);
+        if !front.is_owned_by(port) {
+            return Poll::Ready(Next::Signal);
+        }
+        let done = front.finish_own();
         let is_heeded = match heed {
             Heed::Everything => port.is_signalled(),
             #[cfg(feature = "chaos")]
             Heed::Orders => port.is_ordered(),
             Heed::Force => port.is_killed() || port.is_fenced(),
         };
-        let next = if is_heeded || !front.is_owned_by(port) {
+        let next = if is_heeded {
             Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() && !front.is_draining {
-                let mut back = lock(&self.back);
-                std::mem::swap(&mut front.batch, &mut back.queue);
-                back.idle = rest && front.batch.is_empty();
-                if back.idle && front.batch.capacity() > ROOMY {
-                    front.batch = Default::default();
-                }
-                if back.idle && back.queue.capacity() > ROOMY {
-                    back.queue = Default::default();
-                }
-                self.front_len.store(front.batch.len(), Ordering::Release);
+                self.turn_over(&mut front, rest);
             }
             match front.batch.pop_front() {
                 None => Poll::Pending,
@@ -95,14 +89,36 @@ impl<M: Send + 'static> Slot<M> {
         next
     }
 
+    /// Makes the batch of what is queued. If that is nothing, and `rest`, the next sender is to wake the pump.
+    fn turn_over(&self, front: &mut Front<M>, rest: bool) {
+        let mut back = lock(&self.back);
+        std::mem::swap(&mut front.batch, &mut back.queue);
+        back.idle = rest && front.batch.is_empty();
+        if back.idle && front.batch.capacity() > ROOMY {
+            front.batch = Default::default();
+        }
+        if back.idle && back.queue.capacity() > ROOMY {
+            back.queue = Default::default();
+        }
+        self.front_len.store(front.batch.len(), Ordering::Release);
+    }
+
     /// Books the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, port: &Arc<Port>) {
         let done = lock(&self.front).finish(port);
         self.settle_handled(done);
     }
 
+    #[inline]
     fn settle_handled(&self, done: Option<InHand<M>>) {
-        let Some(InHand { call, spare, .. }) = done else { return };
+        if let Some(done) = done
+            && !done.is_plain()
+        {
+            self.settle_call(done);
+        }
+    }
+
+    fn settle_call(&self, InHand { call, spare }: InHand<M>) {
         // First, so that a reply in it is not mistaken for one that lives on.
         if let Some(spare) = spare {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");

@@ -39,6 +39,14 @@ pub(crate) struct InHand<M> {
     pub(crate) spare: Option<Box<Spare<M>>>,
 }
 
+impl<M> InHand<M> {
+    /// No caller, and no copy, is concerned when it is handled.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.call.is_none() && self.spare.is_none()
+    }
+}
+
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
     pub(crate) in_hand: Option<InHand<M>>,
@@ -127,12 +135,23 @@ impl<M> Front<M> {
 
     /// Books what `port` has in hand as handled.
     pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
-        let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
+        if self.is_owned_by(port) { self.finish_own() } else { None }
+    }
+
+    /// Books what the owner has in hand as handled.
+    #[inline]
+    pub(crate) fn finish_own(&mut self) -> Option<InHand<M>> {
+        let done = self.in_hand.take();
         if done.is_some() {
             self.handled += 1;
             self.tries = Tries::default();
         }
         done
+    }
+
+    /// Tells the message in hand from those before and after it.
+    pub(crate) fn number_in_hand(&self) -> u64 {
+        self.handled + self.crashed + self.redelivered
     }
 
     /// What came before of the head of the batch, which leaves it.

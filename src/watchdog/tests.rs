@@ -108,8 +108,8 @@ impl Standing for Waiting {
 impl Stage {
     /// Waits for room, as the message in hand.
     fn waits(&self, place: &Arc<Waiting>) -> u64 {
-        let on = wait::On::new(self.slot.clone(), What::Room(place.clone()));
-        let (message, waker) = (self.port.message_in_hand(), Arc::new(std::task::Waker::noop().clone()));
+        let on = On::new(self.slot.clone(), What::Room(place.clone()));
+        let (message, waker) = (self.port.message_in_hand(), std::task::Waker::noop().clone());
         lock(&self.port.vigil_or_new().waits).open(on, false, message, waker, tokio::time::Instant::now())
     }
 

@@ -122,7 +122,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let mut watch = lock(&self.watch);
+        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
         // Looked at under the lock: one that goes after this finds the follower, and closes it.
         let status = self.status();
         if status.state == State::Gone {

@@ -56,7 +56,7 @@ pub(crate) struct Front<M> {
     /// The incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
-    pub(crate) deferred: Vec<Weak<dyn Fate>>,
+    pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
     /// The batch is what a stop leaves to be handled: no later message joins it.
     pub(crate) is_draining: bool,
     /// Senders that found no room, and wait for it.
@@ -118,7 +118,7 @@ impl<M> Front<M> {
             in_hand: None,
             tries: Tries::default(),
             owner: None,
-            deferred: Vec::new(),
+            deferred: None,
             is_draining: false,
             line: Line::new(),
             #[cfg(feature = "chaos")]
@@ -161,7 +161,7 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        thrift::remember(&mut self.deferred, Arc::downgrade(call));
+        thrift::remember(self.deferred.get_or_insert_default(), Arc::downgrade(call));
     }
 }
 

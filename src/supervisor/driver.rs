@@ -27,6 +27,7 @@ use crate::supervisor::gates::Gates;
 use crate::supervisor::lookout::{self, Lookout};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
+use crate::supervisor::performing::Performed;
 use crate::supervisor::plan::Plan;
 use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
@@ -144,7 +145,9 @@ impl Driver {
         thrift::give_back_queue(&mut facts, many);
         self.spare = facts;
         for attempt in std::mem::take(&mut self.admitted) {
-            self.admit(attempt, myself).await;
+            if let Some(spawning) = self.admit(attempt, myself) {
+                spawning.await;
+            }
         }
         self.machine.handle_timeout(now);
         let mut is_over = false;
@@ -155,7 +158,7 @@ impl Driver {
                 self.testify(&Saying::Report(&report), now);
                 self.report(report);
             }
-            if self.machine.is_ending() {
+            if self.machine.is_ending() && !self.facts.is_ending() {
                 self.facts.begin_to_end();
                 if self.parent.is_tree() {
                     self.world.begin_to_end();
@@ -164,7 +167,11 @@ impl Driver {
             match action {
                 Some(action) => {
                     self.testify(&Saying::Deed(&action), now);
-                    is_over |= self.perform(action, myself).await;
+                    match self.perform(action, myself) {
+                        Performed::Done => {}
+                        Performed::Spawns(spawning) => spawning.await,
+                        Performed::Over => is_over = true,
+                    }
                 }
                 None => break,
             }
@@ -259,8 +266,9 @@ impl Driver {
 
     /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.
     fn set_timer(&mut self) {
-        let now = self.world.now();
-        let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(|&at| at > now));
+        // One that has passed since then has left a tick in the queue.
+        let is_set = |&at: &Duration| at > self.now;
+        let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(is_set));
         // One that is early is left to be so: most deadlines pass unneeded, and the next will find it there.
         if due.is_none() || (set.is_some() && set <= due) {
             return;

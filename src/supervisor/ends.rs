@@ -22,7 +22,7 @@ impl Driver {
         let was_killed = matches!(exit, Exit::Killed | Exit::Hung(_));
         match entry.asked_at {
             Some(asked_at) => {
-                let took = self.world.now().saturating_sub(asked_at);
+                let took = self.now.saturating_sub(asked_at);
                 if took >= LONG {
                     let (path, took_ms) = (&entry.path, millis(took));
                     line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");

@@ -190,6 +190,13 @@ impl Entry {
         self.blame().cloned().unwrap_or(exit)
     }
 
+    /// Puts that in place of how it ended by itself.
+    pub(crate) fn amend(&self, exit: &mut Exit) {
+        if let Some(blame) = self.blame() {
+            *exit = blame.clone();
+        }
+    }
+
     /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
     /// stop, and not as the last one.
     pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {

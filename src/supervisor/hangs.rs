@@ -54,7 +54,7 @@ impl Driver {
         if let Fact::StartFailed { attempt, exit } | Fact::Ended { attempt, exit } = fact
             && let Some(entry) = self.children.get(&attempt.child())
         {
-            *exit = entry.verdict(exit.clone());
+            entry.amend(exit);
         }
     }
 }

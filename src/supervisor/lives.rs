@@ -1,6 +1,8 @@
 //! Starting children and giving them up: how an attempt that the machine has ordered becomes a life, through the gates that
 //! stand before it.
 
+use std::pin::Pin;
+
 use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
@@ -16,6 +18,10 @@ use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
+/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed: what a supervisor awaits is moved by
+/// ractor at each of its messages, and most of them start no actor.
+pub(super) type Spawning = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Driver {
     /// A start that waits in line is called off.
     pub(super) fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
@@ -27,8 +33,8 @@ impl Driver {
         }
     }
 
-    pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+    pub(super) fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+        let entry = self.children.get_mut(&attempt.child())?;
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
         entry.set_blame(None);
@@ -38,11 +44,12 @@ impl Driver {
             self.world.forget_below(&entry.path);
         }
         match &entry.make {
-            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
+            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself),
             Make::Life(_) => {
                 entry.set_ticket(None);
                 self.machine.handle_in_line(attempt, true, self.world.now());
                 entry.set_ticket(Some(self.gates.enter(&self.facts, attempt)));
+                None
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
@@ -58,8 +65,7 @@ impl Driver {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
                         let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
-                        Box::pin(actor::launch(driver, Some(myself.get_cell()))).await;
-                        return;
+                        return Some(Box::pin(actor::launch(driver, Some(myself.get_cell()))));
                     }
                     Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
@@ -68,21 +74,21 @@ impl Driver {
                 // What it gave up on in its last life is not why this one does not begin.
                 entry.set_gave_up(None);
                 self.facts.push(fact);
+                None
             }
         }
     }
 
     /// A start that has been let in, unless it was called off meanwhile.
-    pub(super) async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+    pub(super) fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
         let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
-        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket()) {
-            self.launch(attempt, myself).await;
-        }
+        let has_ticket = self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket());
+        if is_wanted && has_ticket { self.launch(attempt, myself) } else { None }
     }
 
-    async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        let Make::Life(conceive) = &entry.make else { return };
+    fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+        let entry = self.children.get_mut(&attempt.child())?;
+        let Make::Life(conceive) = &entry.make else { return None };
         let conceive = conceive.clone();
         let spec = self.machine.spec(attempt.child());
         let policy = spec.and_then(ChildSpec::own_policy);
@@ -109,10 +115,9 @@ impl Driver {
         self.watch(attempt.child());
         if is_light {
             tokio::spawn(life);
-        } else {
-            // Boxed, as what a supervisor awaits is moved by ractor at each of its messages, and most are no starts.
-            Box::pin(incarnation::actor::launch(life, myself.get_cell())).await;
+            return None;
         }
+        Some(Box::pin(incarnation::actor::launch(life, myself.get_cell())))
     }
 
     pub(super) fn abandon(&mut self, attempt: Attempt) {

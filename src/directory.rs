@@ -87,16 +87,13 @@ pub struct Entry {
 pub(crate) struct Listed {
     pub(crate) kind: Kind,
     pub(crate) slot: Arc<dyn AnySlot>,
-    pub(crate) facet: Facet,
+    pub(crate) facet: Option<Arc<Facet>>,
 }
 
 /// What a supervisor's handle needs beside the slot.
-#[derive(Clone)]
 pub(crate) enum Facet {
-    None,
     Pool(Arc<Pool>),
-    /// Boxed: each entry of the directory has room for it.
-    Ring(Box<Arc<dyn AnyRing>>),
+    Ring(Arc<dyn AnyRing>),
 }
 
 impl Listed {
@@ -136,7 +133,7 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Option<Arc<Facet>>) {
         let before = self.write().insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);

@@ -131,7 +131,7 @@ impl<M: Send + 'static> Slot<M> {
             let deferred = front.deferred.take();
             let mut back = lock(&self.back);
             back.vacate();
-            let on_restart = match back.settings.on_restart {
+            let on_restart = match back.settings().on_restart {
                 OnRestart::Keep => None,
                 OnRestart::Drop => Some(DeadReason::DroppedOnRestart),
             };

@@ -201,7 +201,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             }
             back.idle = false;
             let again = back.attempts > 1;
-            if again && back.settings.on_restart == OnRestart::Drop {
+            if again && back.settings().on_restart == OnRestart::Drop {
                 let shed = self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart);
                 self.let_in(&mut front, &mut back, &mut freed);
                 shed

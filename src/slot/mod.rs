@@ -190,7 +190,7 @@ impl<M: Send + 'static> Slot<M> {
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        back.settings = settings;
+        back.configure(settings);
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
     }
@@ -234,7 +234,7 @@ impl<M: Send + 'static> Slot<M> {
             return Push::Accepted;
         }
         let policy = match if_full {
-            IfFull::ObeyPolicy => back.settings.overflow,
+            IfFull::ObeyPolicy => back.settings().overflow,
             IfFull::Refuse => Overflow::Refuse,
         };
         let (port, shed) = match policy {

@@ -10,7 +10,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Facet, Kind, Listed};
+use crate::directory::{Kind, Listed};
 use crate::effect;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
@@ -188,7 +188,7 @@ impl Begun {
             return Err(StartError::NoEffect { path, setting, why });
         }
         let before = known.get(&path);
-        let shape = shape.following(before.map(|listed| &listed.facet));
+        let shape = shape.following(before.and_then(|listed| listed.facet.as_deref()));
         if let Shape::Partitioned { ring, .. } = &shape {
             if ring.wanted() > PARTITIONS_MAX {
                 return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
@@ -326,7 +326,7 @@ impl Planned {
             Make::Life(_) => {
                 self.slot().set_world(world);
                 self.slot().reopen();
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }
@@ -345,7 +345,7 @@ impl Planned {
     pub(crate) fn list_closed(&self, world: &Arc<World>) {
         self.slot.set_listed();
         self.slot().set_world(world);
-        world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+        world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

@@ -56,6 +56,7 @@ pub(crate) struct Front<M> {
     /// The incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
+    #[expect(clippy::box_collection, reason = "few mailboxes have any, and each has room for it")]
     pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
     /// The batch is what a stop leaves to be handled: no later message joins it.
     pub(crate) is_draining: bool,

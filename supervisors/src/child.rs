@@ -190,6 +190,7 @@ pub(crate) struct Child {
     /// Who ordered its start and waits for it.
     pub(crate) start_call: Option<StartCall>,
     /// Who ordered its stop and waits for it.
+    #[expect(clippy::box_collection, reason = "few children have any, and each has room for it")]
     pub(crate) stop_calls: Option<Box<Vec<Call>>>,
     /// Its place in the start order.
     pub(crate) place: u64,

@@ -133,3 +133,17 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
         assert_eq!(handle.accounting().dead_lettered, u64::from(counts));
     }
 }
+
+// The extras in which a wait is noted are made without a lock, perhaps at the moment of the signal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
+    for _ in 0..500 {
+        let slot = Slot::<u64>::new(Settings::default());
+        let port = port(&slot);
+        let stopped = port.clone();
+        let stop = tokio::spawn(async move { stopped.stop() });
+        let told = tokio::time::timeout(Duration::from_secs(30), port.told_to_stop()).await;
+        assert!(told.is_ok(), "the stop was missed");
+        stop.await.unwrap();
+    }
+}

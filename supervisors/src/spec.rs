@@ -363,3 +363,21 @@ impl fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A million ordinary children have one set of terms.
+    #[test]
+    fn specs_share_their_terms_until_one_of_them_is_changed() {
+        let (plain, other) = (ChildSpec::new("a"), ChildSpec::new("b"));
+        assert!(Arc::ptr_eq(&plain.terms, &other.terms));
+        let changed = plain.clone().restart(Restart::Transient);
+        assert_eq!((plain.restart_type(), other.restart_type()), (Restart::Permanent, Restart::Permanent));
+        assert!(Arc::ptr_eq(&changed.terms, &changed.clone().terms));
+        let silent = plain.clone().policy(Policy::default());
+        assert!(Arc::ptr_eq(&plain.terms, &silent.terms), "nothing was said");
+        assert_eq!(changed.restart(Restart::Permanent), plain);
+    }
+}

@@ -8,7 +8,6 @@
 //! 3. A message that has begun to run is never given back to its caller as one that never ran.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use regrow_supervisors::Exit;
 
@@ -156,7 +155,7 @@ impl<M: Send + 'static> Slot<M> {
                             front.batch.push_front(envelope);
                             front.tries = tries;
                             front.redelivered += 1;
-                            self.front_len.store(front.batch.len(), Ordering::Release);
+                            self.note_front(&front, &mut back);
                         }
                     }
                 }

@@ -52,7 +52,8 @@ impl<M: Send + 'static> Slot<M> {
         if !front.is_owned_by(port) {
             return Poll::Ready(Next::Signal);
         }
-        let done = front.finish_own();
+        // Of a plain message nothing is left that is to be dropped, or told, without the lock.
+        let done = front.finish_own().filter(|done| !done.is_plain());
         let is_heeded = match heed {
             Heed::Everything => port.is_signalled(),
             #[cfg(feature = "chaos")]
@@ -73,7 +74,7 @@ impl<M: Send + 'static> Slot<M> {
                     } else {
                         // In one hold, or others might get in before those in line (invariant 1 of the line).
                         let mut back = lock(&self.back);
-                        self.front_len.store(front.batch.len(), Ordering::Release);
+                        self.note_front(&front, &mut back);
                         self.let_in(&mut front, &mut back, freed);
                     }
                     if let Some(call) = &call {
@@ -85,7 +86,9 @@ impl<M: Send + 'static> Slot<M> {
             }
         };
         drop(front);
-        self.settle_handled(done);
+        if let Some(done) = done {
+            self.settle_handled(done);
+        }
         next
     }
 
@@ -100,25 +103,18 @@ impl<M: Send + 'static> Slot<M> {
         if back.idle && back.queue.capacity() > ROOMY {
             back.queue = Default::default();
         }
-        self.front_len.store(front.batch.len(), Ordering::Release);
+        self.note_front(front, &mut back);
     }
 
     /// Books the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, port: &Arc<Port>) {
         let done = lock(&self.front).finish(port);
-        self.settle_handled(done);
-    }
-
-    #[inline]
-    fn settle_handled(&self, done: Option<InHand<M>>) {
-        if let Some(done) = done
-            && !done.is_plain()
-        {
-            self.settle_call(done);
+        if let Some(done) = done {
+            self.settle_handled(done);
         }
     }
 
-    fn settle_call(&self, InHand { call, spare }: InHand<M>) {
+    fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
         // First, so that a reply in it is not mistaken for one that lives on.
         if let Some(spare) = spare {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");
@@ -233,7 +229,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         front.is_draining = true;
         let mut back = lock(&self.back);
         front.batch.append(&mut back.queue);
-        self.front_len.store(front.batch.len(), Ordering::Release);
+        self.note_front(&front, &mut back);
     }
 
     fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64 {

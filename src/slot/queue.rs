@@ -7,6 +7,8 @@
 //! 1. Order of locking: front, then back. A sender takes the back alone, or both.
 //! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
 //! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
+//! 4. `Back::front_max` is never less than the length of the batch when the back's lock is held. So while a sender finds
+//!    room by it, it reads nothing that the pump writes for each message.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -72,6 +74,8 @@ pub(crate) struct Front<M> {
 
 pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
+    /// The length of the batch when both locks were last held to change it. Since then it has only become shorter.
+    pub(crate) front_max: usize,
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
@@ -179,6 +183,7 @@ impl<M> Back<M> {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             queue: VecDeque::new(),
+            front_max: 0,
             state: State::Waiting,
             generation: 0,
             is_ready: false,

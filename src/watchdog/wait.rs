@@ -45,11 +45,36 @@ struct Open {
     /// The message in hand when it was last polled.
     message: Option<u64>,
     /// Called when it is asked for; the poll that follows brings one again.
-    waker: Option<Waker>,
+    waker: Known,
     /// It was asked for, and has not been polled since.
     asked: Option<Asked>,
     /// It was polled when it was last asked for.
     is_awaited: bool,
+}
+
+/// A waker that is called without the lock, maybe at each look. It is shared when it is first called: most never are, and
+/// each wait is spared an allocation.
+enum Known {
+    Own(Waker),
+    Shared(Arc<Waker>),
+}
+
+impl Known {
+    fn will_wake(&self, other: &Waker) -> bool {
+        match self {
+            Self::Own(waker) => waker.will_wake(other),
+            Self::Shared(waker) => waker.will_wake(other),
+        }
+    }
+
+    fn share(&mut self) -> Arc<Waker> {
+        let shared = match std::mem::replace(self, Self::Own(Waker::noop().clone())) {
+            Self::Own(waker) => Arc::new(waker),
+            Self::Shared(waker) => waker,
+        };
+        *self = Self::Shared(shared.clone());
+        shared
+    }
 }
 
 struct Asked {
@@ -112,13 +137,13 @@ pub(super) struct Endless {
 #[must_use]
 #[derive(Default)]
 pub(super) struct Rest {
-    wake: Vec<Waker>,
+    wake: Vec<Arc<Waker>>,
     _ended: Vec<Open>,
 }
 
 impl Rest {
     pub(super) fn settle(self) {
-        self.wake.into_iter().for_each(Waker::wake);
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
 }
 
@@ -193,7 +218,7 @@ impl Waits {
         for open in &mut self.open {
             open.is_awaited &= open.asked.is_none();
             open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
-            rest.wake.extend(open.waker.take());
+            rest.wake.push(open.waker.share());
         }
         rest
     }
@@ -202,10 +227,10 @@ impl Waits {
     pub(super) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
         open.is_awaited |= open.asked.take().is_some();
-        open.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+        open.waker.will_wake(waker)
     }
 
-    fn set_waker(&mut self, number: u64, waker: &mut Option<Waker>) -> bool {
+    fn set_waker(&mut self, number: u64, waker: &mut Known) -> bool {
         let open = self.open.iter_mut().find(|open| open.number == number);
         open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
     }
@@ -214,8 +239,16 @@ impl Waits {
         self.number += 1;
         self.since.get_or_insert(now);
         let number = self.number;
-        let open =
-            Open { number, since: now, on, is_limited, message, waker: Some(waker), asked: None, is_awaited: false };
+        let open = Open {
+            number,
+            since: now,
+            on,
+            is_limited,
+            message,
+            waker: Known::Own(waker),
+            asked: None,
+            is_awaited: false,
+        };
         self.open.push(open);
         number
     }
@@ -274,7 +307,7 @@ impl Wait {
             if lock(&vigil.waits).goes_on(number, waker) {
                 return;
             }
-            let mut other = Some(waker.clone());
+            let mut other = Known::Own(waker.clone());
             if lock(&vigil.waits).set_waker(number, &mut other) {
                 return;
             }
@@ -294,8 +327,14 @@ impl Wait {
     }
 
     /// It is over, until it is polled again.
+    #[inline]
     pub(crate) fn ends(&mut self) {
-        let Some((port, number)) = self.open.take() else { return };
+        if let Some((port, number)) = self.open.take() {
+            Self::close(&port, number);
+        }
+    }
+
+    fn close(port: &Port, number: u64) {
         let Some(vigil) = port.vigil() else { return };
         let now = Instant::now();
         let closed = lock(&vigil.waits).close(number, now);

@@ -43,6 +43,11 @@ fn above(path: &str) -> Option<&str> {
 }
 
 impl<T> Paths<T> {
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.listed.reserve(more);
+    }
+
     /// What was listed there before.
     pub(crate) fn insert(&mut self, path: &Arc<str>, what: T) -> Option<T> {
         let before = self.listed.insert(path.clone(), what);

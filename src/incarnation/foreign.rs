@@ -12,11 +12,11 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
+use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::life::{Heed, Next};
-use crate::sweep::Kept;
 use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
@@ -68,7 +68,7 @@ fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     }
 }
 
-pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, build: Arc<Kept<F>>, supervisor: ActorCell) -> End
+pub(crate) async fn live<A, F>(inner: Inner<A::Msg>, maker: Arc<Maker<F, A::Msg>>, supervisor: ActorCell) -> End
 where
     A: Actor,
     F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
@@ -80,7 +80,7 @@ where
     // Whatever drops this body takes the actor along.
     let _leash = Leash(warden.get_cell());
     let spawn = async {
-        let (actor, arguments) = build.get()();
+        let (actor, arguments) = maker.code()();
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
     let spawned = until_stopped(&inner, caught(pin!(spawn))).await;

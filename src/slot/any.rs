@@ -102,7 +102,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn settings(&self) -> Settings {
-        lock(&self.back).settings
+        lock(&self.back).settings()
     }
 
     fn configure(&self, settings: Settings) {
@@ -122,7 +122,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let mut watch = lock(&self.watch);
+        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
         // Looked at under the lock: one that goes after this finds the follower, and closes it.
         let status = self.status();
         if status.state == State::Gone {
@@ -137,12 +137,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn accounting(&self) -> Accounting {
         let front = lock(&self.front);
         let back = lock(&self.back);
+        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
         Accounting {
             accepted: back.accepted,
             handled: front.handled,
             crashed: front.crashed,
-            returned: back.returned,
-            dead_lettered: back.dead_lettered,
+            returned,
+            dead_lettered,
             queued: (front.batch.len() + back.queue.len()) as u64,
             in_hand: u64::from(front.in_hand.is_some()),
             attempts: back.attempts,
@@ -226,12 +227,12 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn fell(&self, a_start: bool) {
         let mut back = lock(&self.back);
-        let fall = back.fall.get_or_insert_with(|| Box::new(Fall { since: Instant::now(), starts_failed: 0 }));
+        let fall = back.losses().fall.get_or_insert_with(|| Fall { since: Instant::now(), starts_failed: 0 });
         fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
     }
 
     fn rose(&self) -> Option<Outage> {
-        let fall = lock(&self.back).fall.take()?;
+        let fall = lock(&self.back).losses.as_mut()?.fall.take()?;
         Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
     }
 

@@ -197,7 +197,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             }
             back.idle = false;
             let again = back.attempts > 1;
-            if again && back.settings.on_restart == OnRestart::Drop {
+            if again && back.settings().on_restart == OnRestart::Drop {
                 let shed = self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart);
                 self.let_in(&mut front, &mut back, &mut freed);
                 shed
@@ -214,7 +214,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn vacant(&self) -> &Notify {
-        self.vacant.get_or_init(Box::default)
+        &self.bells.get_or_init(Box::default).vacant
     }
 
     fn tenant(&self) -> Option<Arc<Port>> {
@@ -274,9 +274,9 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         let is_first = port.fence();
         let deferred = {
             let mut front = lock(&self.front);
-            if front.is_owned_by(port) { std::mem::take(&mut front.deferred) } else { Vec::new() }
+            if front.is_owned_by(port) { front.deferred.take() } else { None }
         };
-        for call in deferred {
+        for call in deferred.into_iter().flat_map(|deferred| *deferred) {
             if let Some(call) = call.upgrade() {
                 call.fenced(exit);
             }

@@ -120,13 +120,10 @@ pub(crate) struct Slot<M> {
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    /// There while the status is followed. A service that is gone closes it.
-    watch: Mutex<Option<watch::Sender<Status>>>,
+    /// Made by the first that follows the status, or waits for the slot to be free.
+    bells: OnceLock<Box<Bells>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
-    /// Rung when an incarnation moves out. Made by the first that waits for it: whether there is anything to wait for is
-    /// looked at after that, under the lock under which it changes.
-    vacant: OnceLock<Box<Notify>>,
     /// Its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     can_repeat: std::sync::atomic::AtomicBool,
@@ -135,6 +132,18 @@ pub(crate) struct Slot<M> {
     is_tallied: std::sync::atomic::AtomicBool,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
+}
+
+/// What tells others of changes. Few slots need any.
+///
+/// Whether there is anything to wait for is looked at after they were made, under the locks under which it changes, and they
+/// are looked for after a change: one of the two sees the other.
+#[derive(Default)]
+struct Bells {
+    /// There while the status is followed. A service that is gone closes it.
+    watch: Mutex<Option<watch::Sender<Status>>>,
+    /// Rung when an incarnation moves out.
+    vacant: Notify,
 }
 
 /// What became of a message on its way in.
@@ -156,12 +165,11 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             world: OnceLock::new(),
-            watch: Mutex::default(),
+            bells: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
-            vacant: OnceLock::new(),
             #[cfg(feature = "chaos")]
             can_repeat: Default::default(),
             #[cfg(feature = "chaos")]
@@ -186,7 +194,7 @@ impl<M: Send + 'static> Slot<M> {
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        back.settings = settings;
+        back.configure(settings);
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
     }
@@ -230,7 +238,7 @@ impl<M: Send + 'static> Slot<M> {
             return Push::Accepted;
         }
         let policy = match if_full {
-            IfFull::ObeyPolicy => back.settings.overflow,
+            IfFull::ObeyPolicy => back.settings().overflow,
             IfFull::Refuse => Overflow::Refuse,
         };
         let (port, shed) = match policy {
@@ -278,7 +286,7 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == State::Gone {
             // Those that follow it have seen that it is gone. One that is listed again is followed anew.
-            let watch = lock(&self.watch).take();
+            let watch = self.bells.get().map(|bells| lock(&bells.watch).take());
             drop(watch);
         }
     }
@@ -329,7 +337,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Tells the watchers, if there are any. They see the newest status, not each.
     fn publish(&self) {
-        let watch = lock(&self.watch).clone();
+        let Some(bells) = self.bells.get() else { return };
+        let watch = lock(&bells.watch).clone();
         if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }

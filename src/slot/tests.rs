@@ -6,7 +6,10 @@ use super::accounting::Accounting;
 use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
+use crate::port::Origin;
+use crate::rulebook::Rulebook;
 use crate::slot::life::Heed;
+use crate::supervisor::terms::Terms;
 use crate::testing::ProbeMsg;
 
 #[tokio::test]
@@ -46,11 +49,16 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     assert_eq!((books.accepted, books.dead_lettered, books.returned, books.queued), (2, 1, 1, 0));
 }
 
-fn port() -> Arc<Port> {
+fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
+    let home: Arc<dyn AnySlot> = slot.clone();
+    let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
+    let origin = Origin { world, generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");
     let machine = regrow_supervisors::Supervisor::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
-        Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, tracing::Span::none(), Arc::default()),
+        Some(regrow_supervisors::Action::Start(attempt)) => {
+            Port::new(attempt, tracing::Span::none(), Arc::default(), &home, origin)
+        }
         action => panic!("{action:?}"),
     }
 }
@@ -60,7 +68,7 @@ fn port() -> Arc<Port> {
 #[tokio::test]
 async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
-    let (handle, late) = (Handle::new(slot.clone()), port());
+    let (handle, late) = (Handle::new(slot.clone()), port(&slot));
     slot.close_as(State::Gone);
     slot.life().claim(&late);
     assert_eq!(handle.status().state, State::Gone);
@@ -103,7 +111,7 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
         let handle = Handle::new(slot.clone());
         handle.cast(7).unwrap();
         for life in 1..=3 {
-            let port = port();
+            let port = port(&slot);
             assert!(slot.life().claim(&port));
             let next = slot.poll_next(&port, Heed::Everything, true, &mut slot.freed());
             if counts && life == 3 {
@@ -123,5 +131,19 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
             assert!(handle.accounting().is_balanced());
         }
         assert_eq!(handle.accounting().dead_lettered, u64::from(counts));
+    }
+}
+
+// The extras in which a wait is noted are made without a lock, perhaps at the moment of the signal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
+    for _ in 0..500 {
+        let slot = Slot::<u64>::new(Settings::default());
+        let port = port(&slot);
+        let stopped = port.clone();
+        let stop = tokio::spawn(async move { stopped.stop() });
+        let told = tokio::time::timeout(Duration::from_secs(30), port.told_to_stop()).await;
+        assert!(told.is_ok(), "the stop was missed");
+        stop.await.unwrap();
     }
 }

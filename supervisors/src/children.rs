@@ -81,7 +81,7 @@ impl Counts {
         Self {
             specs: 1,
             active: usize::from(matches!(standing, Standing::Up | Standing::Stopping)),
-            significant: usize::from(child.spec.significant && standing != Standing::Down),
+            significant: usize::from(child.spec.terms.significant && standing != Standing::Down),
         }
     }
 
@@ -124,17 +124,35 @@ impl fmt::Debug for Children {
 }
 
 impl Children {
+    /// These children, all down.
+    pub(crate) fn of(specs: Vec<ChildSpec>) -> Self {
+        let mut children = Self::default();
+        children.table.reserve(specs.len());
+        children.ids.reserve(specs.len());
+        let places: Vec<_> = specs.into_iter().map(|spec| children.enter(spec)).collect();
+        // At once, which leaves no gaps in the tree.
+        children.order = places.into_iter().collect();
+        children
+    }
+
     /// Appends a child that is down.
     pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
+        let (place, key) = self.enter(spec);
+        self.order.insert(place, key);
+        key
+    }
+
+    /// Enters a child that is down, everywhere but in the order: its place there, and its key.
+    fn enter(&mut self, spec: ChildSpec) -> (u64, ChildKey) {
         let key = ChildKey(self.keys);
         self.keys += 1;
-        let place = self.next_place(key);
+        self.places += 1;
         self.ids.insert(spec.id.clone(), key);
-        let child = Child::new(spec, place);
+        let child = Child::new(spec, self.places);
         self.counts.add(Counts::of(&child));
         self.table.insert(key, Box::new(child));
         self.note_dependencies(key);
-        key
+        (self.places, key)
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Box<Child>> {

@@ -61,7 +61,7 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
     fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
-        let policy = self.spec(attempt.child()).and_then(|spec| spec.policy.clone());
+        let policy = self.spec(attempt.child()).and_then(|spec| spec.terms.policy.clone());
         let asked = policy.and_then(|policy| policy.reset_after_messages);
         if let Some(live) = self.at(now).children.live_mut(attempt) {
             live.is_proven |= asked.is_some_and(|asked| messages >= asked);

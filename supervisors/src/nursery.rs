@@ -343,7 +343,7 @@ impl Nursery {
     /// An unexpected exit is reported as OTP rule 19 says.
     pub(crate) fn report_exit(&mut self, key: ChildKey, exit: &Exit) {
         let Some(child) = self.children.get(key) else { return };
-        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
+        if child.spec.terms.restart == Restart::Permanent || exit.is_abnormal() {
             self.reports.push_back(Report::ChildTerminated { child: key, exit: exit.clone() });
         }
     }

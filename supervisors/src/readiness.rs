@@ -321,7 +321,7 @@ impl Nursery {
     /// The attempt is ready: it has said so, or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
         let now = self.now;
-        let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.policy.is_some());
+        let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.terms.policy.is_some());
         // Only once, and not when it is being killed for not being ready.
         let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
         else {

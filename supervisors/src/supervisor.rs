@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::child::{Child, Held, Hold, Stage, Standing, State};
-use crate::children::ChildKey;
+use crate::children::{ChildKey, Children};
 use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::machine::Machine;
@@ -204,9 +204,7 @@ impl Supervisor {
         let specs: Vec<_> = specs.into_iter().collect();
         flags.check(&specs)?;
         let mut nursery = Nursery::new(flags);
-        for spec in specs {
-            nursery.children.push(spec);
-        }
+        nursery.children = Children::of(specs);
         let boot = Procession::boot(&nursery.children);
         Ok(Self { nursery, procession: Some(boot), boot: Some(Vec::new()) })
     }

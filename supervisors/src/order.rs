@@ -67,7 +67,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum OrderError {
-    /// A child of this name is running (OTP rule 60).
+    /// A child of this name is running ([OTP rule 60](crate::rules)).
     AlreadyStarted(ChildKey),
     /// A child of this name is down or being restarted (OTP rule 60).
     AlreadyPresent,

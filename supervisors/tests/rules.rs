@@ -54,26 +54,43 @@ fn the_rules_are_numbered_without_a_gap_or_a_duplicate() {
     assert_eq!(numbers, (1..=107).collect::<Vec<_>>());
 }
 
+/// The workspace around this package, which the published package is without.
+fn workspace() -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    workspace.join("supervisors/RULES.md").exists().then_some(workspace)
+}
+
+/// The texts of this package but this one, and of these rooms of the workspace.
+fn texts_of(rooms: &[&str]) -> Vec<(PathBuf, String)> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files =
+        [texts(&package.join("src")), texts(&package.join("tests")), texts(&package.join("RULES.md"))].concat();
+    files.retain(|path| !path.ends_with("tests/rules.rs"));
+    files.extend(workspace().iter().flat_map(|workspace| rooms.iter().flat_map(|room| texts(&workspace.join(room)))));
+    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
 #[test]
 fn every_rule_that_is_cited_is_on_the_page() {
-    let (rules, package) = (BTreeSet::from_iter(rules()), Path::new(env!("CARGO_MANIFEST_DIR")));
-    let mut files = texts(&package.join("src"));
-    files.extend(texts(&package.join("tests")).into_iter().filter(|path| !path.ends_with("tests/rules.rs")));
-    files.push(package.join("RULES.md"));
-    // The rest of the workspace, which the published package is without.
-    let workspace = package.join("..");
-    if workspace.join("supervisors/RULES.md").exists() {
-        let rooms = ["src", "tests", "benches", "examples", "README.md", "CHANGELOG.md"];
-        files.extend(rooms.iter().flat_map(|room| texts(&workspace.join(room))));
-    }
+    let rules = BTreeSet::from_iter(rules());
     let mut citations = 0;
-    for file in files {
-        let numbers = cited(&fs::read_to_string(&file).unwrap());
+    for (path, text) in texts_of(&["src", "tests", "benches", "examples", "README.md", "CHANGELOG.md"]) {
+        let numbers = cited(&text);
         citations += numbers.len();
         let unknown: Vec<_> = numbers.difference(&rules).collect();
-        assert!(unknown.is_empty(), "{} cites rules that are not in RULES.md: {unknown:?}", file.display());
+        assert!(unknown.is_empty(), "{} cites rules that are not in RULES.md: {unknown:?}", path.display());
     }
     assert!(citations > 200, "only {citations} citations were found: the search is blind");
+}
+
+// Found by a review: comments sent the reader to lists that are kept elsewhere, and said no reason.
+#[test]
+fn no_comment_cites_a_list_that_is_not_in_the_repository() {
+    for (path, text) in texts_of(&["tests"]) {
+        for list in ["PITFALLS", "FINDINGS", "DESIGN ", "OTP section"] {
+            assert!(!text.contains(list), "{} cites {list}: give the reason in its place", path.display());
+        }
+    }
 }
 
 #[test]

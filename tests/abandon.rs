@@ -1,6 +1,6 @@
 //! Code that does not yield: after the stop ladder it is abandoned, by name, fenced, and life goes on.
 //!
-//! Real threads and real time: virtual time would run ahead of a blocked thread (PITFALLS 23).
+//! Real threads and real time: a paused clock jumps ahead while a thread is blocked, as tokio does not see the thread.
 
 #[path = "common/tree.rs"]
 mod common;

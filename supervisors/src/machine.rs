@@ -91,7 +91,7 @@ pub trait Machine: Decide + fmt::Debug {
         self.nursery_mut().set_clock(clock);
     }
 
-    /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).
+    /// The attempt decided that the child is not wanted ([OTP rules 10, 30, 81](crate::rules)).
     fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
         match self.at(now).children.live_mut(attempt) {
             Some(Live { stage: Stage::Starting, ending, .. }) => match ending {

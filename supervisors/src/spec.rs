@@ -12,7 +12,7 @@ use crate::policy::{Policy, PolicyError};
 /// Which children are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strategy {
-    /// Only the one that died. Pick it when the children do not depend on each other (OTP rule 29).
+    /// Only the one that died. Pick it when the children do not depend on each other ([OTP rule 29](crate::rules)).
     #[default]
     OneForOne,
     /// All of them, stopped youngest first and started eldest first. Pick it when none can work without the others
@@ -36,7 +36,7 @@ impl fmt::Display for Strategy {
 /// Which unexpected exits call for a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
-    /// Every one, a normal end included (OTP rule 14).
+    /// Every one, a normal end included ([OTP rule 14](crate::rules)).
     #[default]
     Permanent,
     /// Abnormal ones only: killed, failed, panicked (OTP rule 15).
@@ -45,7 +45,7 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped (OTP rules 47 to 49), and how long one may take that ends by itself.
+/// How a child is stopped ([OTP rules 47 to 49](crate::rules)), and how long one may take that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
     /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
@@ -67,7 +67,7 @@ pub enum Abandon {
     Never,
 }
 
-/// When the end of a significant child ends its supervisor (OTP rules 73 to 78).
+/// When the end of a significant child ends its supervisor ([OTP rules 73 to 78](crate::rules)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
     /// Never.
@@ -106,7 +106,7 @@ pub enum BudgetClock {
 /// depends on, where they are stopped in the same operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StopOrder {
-    /// One, the youngest first (OTP rules 33, 55).
+    /// One, the youngest first ([OTP rules 33, 55](crate::rules)).
     #[default]
     OneByOne,
     /// All of them when the supervisor ends, and one in group restarts.
@@ -115,8 +115,8 @@ pub enum StopOrder {
     Together,
 }
 
-/// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
-/// seconds, no automatic shutdown.
+/// What a static supervisor knows of itself ([OTP rule 1](crate::rules)). The default is OTP's: one_for_one, one
+/// restart in five seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
     /// Who is restarted when a child dies.
@@ -220,7 +220,8 @@ impl fmt::Debug for ChildSpec {
 }
 
 impl ChildSpec {
-    /// A permanent worker: five seconds to stop (OTP rule 2), and five more after a kill before it is abandoned.
+    /// A permanent worker: five seconds to stop ([OTP rule 2](crate::rules)), and five more after a kill before it is
+    /// abandoned.
     pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self { id: id.into(), terms: WORKER.clone() }
     }
@@ -322,7 +323,7 @@ impl ChildSpec {
     }
 }
 
-/// Why a set of child specs was refused. Nothing has been started when this is returned (OTP rule 5).
+/// Why a set of child specs was refused. Nothing has been started when this is returned ([OTP rule 5](crate::rules)).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SpecError {

@@ -198,7 +198,8 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// When the specs make no sense together, or with these flags. Nothing has been started then (OTP rule 5).
+    /// When the specs make no sense together, or with these flags. Nothing has been started then
+    /// ([OTP rule 5](crate::rules)).
     pub fn new(flags: impl Into<Flags>, specs: impl IntoIterator<Item = ChildSpec>) -> Result<Self, SpecError> {
         let flags = flags.into();
         let specs: Vec<_> = specs.into_iter().collect();

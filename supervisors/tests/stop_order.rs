@@ -1,5 +1,5 @@
 //! In which order children are stopped together: dependents first, one at a time or at once; and what is said to callers
-//! meanwhile (DESIGN 4 and 5).
+//! meanwhile. A call from below the supervisor must not wait for a child that is down until its group is started again.
 
 mod common;
 

@@ -52,11 +52,12 @@ impl Actor for Warden {
     }
 }
 
-/// The one place that turns ractor's way of telling an end into ours (PITFALLS 1, 2).
+/// The one place that turns ractor's way of telling an end into ours. To ractor a kill is a termination, with `killed`
+/// or `actor_task_cancelled` for its reason. Panics and errors are both failures.
 fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     match event {
         SupervisionEvent::ActorTerminated(_, state, reason) => {
-            // Dropped here, before the end is told: PITFALLS 3.
+            // ractor moves the state of a killed actor into the event. It is dropped here, before the end is told.
             drop(state);
             Some(match reason.as_deref() {
                 Some("killed" | "actor_task_cancelled") => Exit::Killed,
@@ -101,7 +102,7 @@ where
         Poll::Pending
     })
     .await;
-    // ractor tells a panic before it drops the state (PITFALLS 3): the end is the end of the task.
+    // ractor tells a panic before it drops the state: the end of the life is the end of the task.
     let mut over = std::pin::pin!(async {
         let _ = actor_gone.await;
         let _ = gone.await;

@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! 1. The end of a life is told exactly once, by this wrapper and by nobody else, also when the task that runs it is
-//!    dropped before its first poll. (A guard made inside the body would not exist then: FINDINGS 3.)
+//!    dropped before its first poll. (A guard made inside the body would not exist then.)
 //! 2. Body, state and linked tasks are gone before the end is told.
 //! 3. A life that was fenced tells nothing: its supervisor has forgotten it, and the slot belongs to another.
 
@@ -118,8 +118,8 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
 
 /// Lets the task that was woken last have its turn, before code of the user's runs that may block.
 ///
-/// tokio keeps that task for the worker that woke it (PITFALLS 21). After a start it is the supervisor: blocking code
-/// would hold up the one that is to abandon it.
+/// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
+/// supervisor: blocking code would hold up the one that is to abandon it.
 pub(crate) async fn give_way() {
     let mut given = false;
     std::future::poll_fn(|cx| {

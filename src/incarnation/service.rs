@@ -3,7 +3,8 @@
 //! Invariants:
 //! 1. The factory is polled before a stop is looked at: a prompt start is seen as a start (OTP rule 8).
 //! 2. Between two messages the signals are looked at; after [`BATCH`] messages in a row the pump yields, or a service
-//!    that is always busy would starve its thread and never see a kill (PITFALLS 16).
+//!    that is always busy would starve its thread and never see a kill: ractor and tokio look at a kill only when an
+//!    await suspends.
 //! 3. The state is dropped here, by us, outside of any unwinding, whatever ended the life.
 
 use std::pin::{Pin, pin};

@@ -217,7 +217,6 @@ impl Nursery {
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
         self.forget_what_it_saw(key);
-        self.forget_seen(&name);
         self.stir(&name);
     }
 

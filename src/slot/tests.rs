@@ -125,3 +125,51 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
         assert_eq!(handle.accounting().dead_lettered, u64::from(counts));
     }
 }
+
+/// Found by mutants, as what follows.
+#[tokio::test]
+async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (port, late) = (port(), port());
+    slot.life().claim(&port);
+    slot.life().up(&port, false);
+    assert!(!slot.life().ready(&late));
+    assert!(!Handle::new(slot.clone()).status().ready);
+    assert!(slot.life().ready(&port));
+    assert!(Handle::new(slot.clone()).status().ready);
+}
+
+#[tokio::test]
+async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before() {
+    use crate::slot::life::Supervision::{Begins, Ends, IsUp};
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (before, now) = (Arc::default(), Arc::default());
+    slot.life().supervise(&before, Begins);
+    slot.life().supervise(&before, IsUp);
+    slot.life().supervise(&now, Begins);
+    slot.life().supervise(&before, Ends);
+    assert_eq!(slot.status().state, State::Starting);
+    slot.life().supervise(&before, IsUp);
+    assert_eq!((slot.status().state, slot.status().generation), (State::Starting, 1));
+    slot.life().supervise(&now, IsUp);
+    assert_eq!((slot.status().state, slot.status().generation), (State::Up, 2));
+}
+
+#[test]
+fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_half() {
+    use crate::slot::line::Joined;
+    let slot = Slot::<ProbeMsg>::new(Settings { capacity: 0, ..Settings::default() });
+    let envelope = || Envelope { message: ProbeMsg::Note(1), call: None };
+    let join = || match slot.join_line(envelope(), std::task::Waker::noop()) {
+        Joined::Waits(place) => place,
+        Joined::Accepted | Joined::Refused(..) => panic!("there is no room"),
+    };
+    let places: Vec<_> = (0..4).map(|_| join()).collect();
+    let kept = || lock(&slot.front).line.callers().count();
+    for (place, (waiting, kept_then)) in places.iter().zip([(3, 4), (2, 4), (1, 1), (0, 0)]) {
+        assert!(slot.leave_line(place).is_some());
+        assert_eq!((slot.waiting_for_room(), kept()), (waiting, kept_then));
+        assert!(slot.leave_line(place).is_none(), "it has left");
+    }
+    assert!(lock(&slot.front).line.is_empty(), "the line is gone with the last");
+}

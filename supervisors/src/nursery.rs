@@ -361,3 +361,20 @@ impl Nursery {
         self.timers.extend(deadline.map(|deadline| (deadline, key)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_that_were_long_once_give_their_room_back_and_short_ones_keep_it() {
+        let mut nursery = Nursery::new(Flags::default());
+        nursery.actions.reserve_exact(1000);
+        nursery.inbox.reserve_exact(1000);
+        nursery.reports.reserve_exact(256);
+        nursery.give_back_room();
+        let (actions, inbox, reports) =
+            (nursery.actions.capacity(), nursery.inbox.capacity(), nursery.reports.capacity());
+        assert!(actions < 256 && inbox < 256 && reports == 256, "{actions}, {inbox}, {reports}");
+    }
+}

@@ -164,11 +164,14 @@ fn a_probation_is_over_after_a_life_as_long_as_the_period_of_the_budget() {
 }
 
 #[test]
-fn what_a_group_left_behind_waits_for_an_elder_that_will_start_it() {
-    let slow = |name| permanent(name).policy(Policy::default().backoff(Backoff::new(100 * MS)));
-    let mut tree = Script::new(RestForOne, [slow("a"), slow("b"), permanent("c")]);
-    tree.fails("b").stops(["c"]).fails("a").expect([]).terminate("b").expect(["answer 1 done"]);
-    tree.after(99).expect([]).after(1).starts(["a", "b", "c"]);
+fn what_a_group_left_behind_rests_unless_an_elder_will_start_it() {
+    let slow = || permanent("b").policy(Policy::default().backoff(Backoff::new(100 * MS)));
+    let mut tree = Script::new(RestForOne, [permanent("a"), slow(), permanent("c")]);
+    tree.fails("b").stops(["c"]).terminate("b").expect(["rest b", "rest c", "answer 1 done"]);
+    let parks = Policy::default().budget(Intensity::new(0, 1000 * MS)).on_give_up(GiveUp::park(10_000 * MS));
+    let mut tree = Script::new(RestForOne, [slow(), permanent("db").policy(parks), permanent("c")]);
+    tree.fails("db").expect(["park db until 10s"]).fails("b").stops(["c"]);
+    tree.terminate("db").expect(["rest db", "answer 1 done"]).after(100).starts(["b", "c"]);
 }
 
 #[test]

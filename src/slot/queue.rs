@@ -142,7 +142,7 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        thrift::remember(&mut self.deferred, Arc::downgrade(call));
+        thrift::remember(&mut self.deferred, Arc::downgrade(&call.clone().call()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one state that no order of today's public face leads to.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::accounting::Accounting;
@@ -110,7 +111,7 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
                 assert!(next.is_pending(), "it was found to be poison");
                 break;
             }
-            assert!(matches!(next, std::task::Poll::Ready(life::Next::Message(7))));
+            assert!(matches!(next, Poll::Ready(life::Next::Message(7))));
             slot.keep_spare(&port, again::Spare { message: 7, redeliveries_max: 1 });
             if is_hung {
                 port.blame(&hung());
@@ -172,4 +173,45 @@ fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_ha
         assert!(slot.leave_line(place).is_none(), "it has left");
     }
     assert!(lock(&slot.front).line.is_empty(), "the line is gone with the last");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_drained_is_left_at_a_kill() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (handle, port) = (Handle::new(slot.clone()), port());
+    slot.life().claim(&port);
+    slot.life().up(&port, true);
+    handle.cast(ProbeMsg::Note(1)).unwrap();
+    handle.cast(ProbeMsg::Note(2)).unwrap();
+    let mut freed = slot.freed();
+    let mut next = || slot.poll_next(&port, Heed::Force, true, &mut freed);
+    assert!(matches!(next(), Poll::Ready(life::Next::Message(ProbeMsg::Note(1)))));
+    port.kill();
+    assert!(matches!(next(), Poll::Ready(life::Next::Signal)));
+    assert_eq!(handle.accounting().queued, 1);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keeps_it() {
+    let slot = Slot::<ProbeMsg>::new(Settings { capacity: 10_000, ..Settings::default() });
+    let (handle, port) = (Handle::new(slot.clone()), port());
+    slot.life().claim(&port);
+    slot.life().up(&port, true);
+    let mut freed = slot.freed();
+    let mut next = || slot.poll_next(&port, Heed::Everything, true, &mut freed);
+    let kept = || (lock(&slot.front).batch.capacity(), lock(&slot.back).queue.capacity());
+    for (messages, is_kept) in [(1000, false), (100, true)] {
+        // Twice, so that both queues were as long as that.
+        for _ in 0..2 {
+            (0..messages).for_each(|number| handle.cast(ProbeMsg::Note(number)).unwrap());
+            let taken = std::iter::from_fn(|| match next() {
+                Poll::Ready(life::Next::Message(message)) => Some(message),
+                Poll::Ready(life::Next::Signal) | Poll::Pending => None,
+            });
+            assert_eq!(taken.count() as u64, messages);
+        }
+        let (front, back) = kept();
+        assert!(front <= 256 && back <= 256, "{front} and {back} places are kept");
+        assert_eq!(front + back >= 100, is_kept, "{front} and {back} places are kept");
+    }
 }

@@ -36,6 +36,28 @@ async fn a_sender_that_was_let_in_is_woken_when_the_service_dies_of_the_message_
 }
 
 #[tokio::test]
+async fn a_sender_to_a_thread_is_woken_when_there_is_room() {
+    let thread = Child::thread("thread", |inbox: Inbox<std::sync::mpsc::Receiver<()>>| {
+        inbox.for_each(|until| _ = until.recv());
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one("app").child(thread.capacity(1)).start().await.unwrap();
+    let handle = tree.lookup::<std::sync::mpsc::Receiver<()>>("app/thread").unwrap();
+    let [(first, one), (second, two), (third, three)] = std::array::from_fn(|_| std::sync::mpsc::channel());
+    handle.cast(one).unwrap();
+    while handle.accounting().in_hand == 0 {
+        tokio::task::yield_now().await;
+    }
+    handle.cast(two).unwrap();
+    let mut sender = std::pin::pin!(handle.send(three));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(sender.as_mut().poll(cx).is_pending())).await, "it waits for room");
+    drop(first);
+    soon(sender).await.unwrap();
+    drop((second, third));
+    tree.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_no_caller_reads_is_dropped_with_the_call() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let (answer, told) = (Arc::new(()), Arc::new(std::sync::Mutex::new(None)));

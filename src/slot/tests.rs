@@ -138,6 +138,7 @@ async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
     assert!(!Handle::new(slot.clone()).status().ready);
     assert!(slot.life().ready(&port));
     assert!(Handle::new(slot.clone()).status().ready);
+    assert!(!slot.life().ready(&late), "it does not hear that another is");
 }
 
 #[tokio::test]
@@ -154,6 +155,7 @@ async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before()
     assert_eq!((slot.status().state, slot.status().generation), (State::Starting, 1));
     slot.life().supervise(&now, IsUp);
     assert_eq!((slot.status().state, slot.status().generation), (State::Up, 2));
+    assert_eq!(Handle::new(slot).accounting().attempts, 2);
 }
 
 #[test]

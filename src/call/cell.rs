@@ -148,6 +148,8 @@ pub(crate) trait Fate: Send + Sync {
     fn caller(&self) -> usize;
     /// Whether an answer is still waited for.
     fn is_open(&self) -> bool;
+    /// The call itself, which lives as long as its reply. What a mailbox knows of one that was handed on ends before that.
+    fn call(self: Arc<Self>) -> Arc<dyn Fate>;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
@@ -290,6 +292,10 @@ impl<T: Send> Fate for Cell<T> {
 
     fn is_elsewhere(&self) -> bool {
         self.stage.load(Ordering::Acquire) == DEFERRED
+    }
+
+    fn call(self: Arc<Self>) -> Arc<dyn Fate> {
+        (self.erase)(self)
     }
 
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>> {

@@ -175,7 +175,7 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        thrift::remember(self.deferred.get_or_insert_default(), Arc::downgrade(call));
+        thrift::remember(self.deferred.get_or_insert_default(), Arc::downgrade(&call.clone().call()));
     }
 }
 

@@ -334,6 +334,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_leaves_room_for_as_many_as_there_are() {
+        let mut children = Children::default();
+        let keys: Vec<_> = (0..1000).map(|number| children.push(ChildSpec::new(number.to_string()))).collect();
+        let mut before = children.table.capacity();
+        for key in keys {
+            children.remove(key);
+            let now = children.table.capacity();
+            if now < before / 2 {
+                assert!(now >= 2 * children.len(), "{now} places for {}", children.len());
+                before = now;
+            }
+        }
+    }
+
+    #[test]
     fn a_child_that_is_gone_or_has_another_spec_depends_on_nothing_it_depended_on() {
         let needs = |name: &str, on: &[&str]| {
             ChildSpec::new(name.to_owned()).policy(crate::Policy::default().depends_on(on.iter().copied()))
@@ -359,6 +374,11 @@ mod tests {
         // About 9,300 of 65,536 places are taken if each key takes one by chance.
         assert!((9000..9600).contains(&hashes.len()) || hashes.len() == 10_000, "{}", hashes.len());
         // Attempts are keys too, of two numbers.
+        // So are those that differ far up, and texts.
+        let far: HashSet<_> = (0..1000).map(|key| hasher.hash_one(ChildKey(key << 40)) & 0xFFFF).collect();
+        assert!(far.len() > 950, "{}", far.len());
+        let texts: HashSet<_> = (0..1000_u32).map(|text| hasher.hash_one(text.to_string())).collect();
+        assert_eq!(texts.len(), 1000);
         let pairs: HashSet<_> =
             (0..100_u64).flat_map(|a| (0..100_u64).map(move |b| (a, b))).map(|pair| hasher.hash_one(pair)).collect();
         assert_eq!(pairs.len(), 10_000);

@@ -217,7 +217,6 @@ impl Nursery {
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
         self.forget_what_it_saw(key);
-        self.forget_seen(&name);
         self.stir(&name);
     }
 
@@ -360,5 +359,22 @@ impl Nursery {
             self.timers.remove(&(before, key));
         }
         self.timers.extend(deadline.map(|deadline| (deadline, key)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_that_were_long_once_give_their_room_back_and_short_ones_keep_it() {
+        let mut nursery = Nursery::new(Flags::default());
+        nursery.actions.reserve_exact(1000);
+        nursery.inbox.reserve_exact(1000);
+        nursery.reports.reserve_exact(256);
+        nursery.give_back_room();
+        let (actions, inbox, reports) =
+            (nursery.actions.capacity(), nursery.inbox.capacity(), nursery.reports.capacity());
+        assert!(actions < 256 && inbox < 256 && reports == 256, "{actions}, {inbox}, {reports}");
     }
 }

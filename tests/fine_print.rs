@@ -84,7 +84,7 @@ async fn an_answer_that_no_caller_reads_is_dropped_with_the_call() {
 async fn nothing_is_in_hand_while_others_have_their_turn_between_two_batches() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let held = busy(&handle).await;
-    for _ in 0..500 {
+    for _ in 0..1000 {
         handle.cast(idle()).unwrap();
     }
     held.release();

@@ -28,11 +28,26 @@ use crate::world::World;
 pub(crate) struct Inner<M> {
     pub(crate) slot: Arc<Slot<M>>,
     pub(crate) port: Arc<Port>,
-    pub(crate) world: Arc<World>,
-    /// The path of the supervisor.
-    pub(crate) scope: Arc<str>,
-    pub(crate) last_exit: Option<Arc<Exit>>,
-    pub(crate) generation: u64,
+}
+
+impl<M> Clone for Inner<M> {
+    fn clone(&self) -> Self {
+        Self { slot: self.slot.clone(), port: self.port.clone() }
+    }
+}
+
+impl<M> Inner<M> {
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.port.origin().world
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.port.origin().generation
+    }
+
+    pub(crate) fn last_exit(&self) -> Option<&Exit> {
+        self.port.origin().last_exit.as_deref()
+    }
 }
 
 impl<M: Send + 'static> Inner<M> {
@@ -73,27 +88,27 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
-        self.world.directory.resolve(&self.scope, name)
+        self.world().directory.resolve(self.port.scope(), name)
     }
 
     fn directory(&self) -> Directory {
-        Directory { world: self.world.clone() }
+        Directory { world: self.world().clone() }
     }
 
     fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.world.supervisor(&self.scope)
+        self.world().supervisor(self.port.scope())
     }
 
     fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        let directory = &self.world.directory;
-        let found = self.world.dynamic(&directory.full_path(&self.scope, name));
-        found.map_err(|error| directory.in_scope(&self.scope, name, error))
+        let directory = &self.world().directory;
+        let found = self.world().dynamic(&directory.full_path(self.port.scope(), name));
+        found.map_err(|error| directory.in_scope(self.port.scope(), name, error))
     }
 
     fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
-        let directory = &self.world.directory;
-        let found = self.world.partitions(&directory.full_path(&self.scope, name));
-        found.map_err(|error| directory.in_scope(&self.scope, name, error))
+        let directory = &self.world().directory;
+        let found = self.world().partitions(&directory.full_path(self.port.scope(), name));
+        found.map_err(|error| directory.in_scope(self.port.scope(), name, error))
     }
 }
 
@@ -101,16 +116,16 @@ impl<M: Send + 'static> Inner<M> {
 ///
 /// It is about one incarnation: what is spawned or timed through it ends with that incarnation. Clones are cheap.
 pub struct Context<S: crate::Service> {
-    inner: Arc<Inner<S::Msg>>,
+    inner: Inner<S::Msg>,
     service: PhantomData<fn() -> S>,
 }
 
 impl<S: crate::Service> Context<S> {
-    pub(crate) fn new(inner: Arc<Inner<S::Msg>>) -> Self {
+    pub(crate) fn new(inner: Inner<S::Msg>) -> Self {
         Self { inner, service: PhantomData }
     }
 
-    pub(crate) fn inner(&self) -> &Arc<Inner<S::Msg>> {
+    pub(crate) fn inner(&self) -> &Inner<S::Msg> {
         &self.inner
     }
 
@@ -170,7 +185,7 @@ impl<S: crate::Service> Context<S> {
 
     /// The generation of this incarnation; in a factory, the one it will have when it comes up.
     pub fn generation(&self) -> u64 {
-        self.inner.generation
+        self.inner.generation()
     }
 
     /// Counts the attempts of this incarnation's supervisor to start a child, this one included.
@@ -180,7 +195,7 @@ impl<S: crate::Service> Context<S> {
 
     /// How the life or attempt before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_deref()
+        self.inner.last_exit()
     }
 
     /// In a factory: a line about the new incarnation, told with its start, such as the port it listens on.
@@ -323,7 +338,7 @@ impl LinkedTask {
 /// What a task sees of its world.
 #[derive(Clone)]
 pub struct TaskContext {
-    inner: Arc<Inner<NoMessages>>,
+    inner: Inner<NoMessages>,
 }
 
 /// The messages of a child that takes none: a task, a supervisor.
@@ -331,7 +346,7 @@ pub struct TaskContext {
 pub enum NoMessages {}
 
 impl TaskContext {
-    pub(crate) fn new(inner: Arc<Inner<NoMessages>>) -> Self {
+    pub(crate) fn new(inner: Inner<NoMessages>) -> Self {
         Self { inner }
     }
 
@@ -383,12 +398,12 @@ impl TaskContext {
 
     /// The generation of this incarnation.
     pub fn generation(&self) -> u64 {
-        self.inner.generation
+        self.inner.generation()
     }
 
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_deref()
+        self.inner.last_exit()
     }
 
     /// Says that this task is ready: see [`Context::ready`].

@@ -4,8 +4,8 @@
 //! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
 //! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost mark leaves
 //!    none behind.
-//! 3. What a panic says is recorded only under the mark (PITFALLS 19), and where code of the runtime's own is watched; the
-//!    hook that does so is in `hook.rs`.
+//! 3. What a panic says is recorded only under the mark, and where code of the runtime's own is watched. A panic of any
+//!    other code belongs to the user's hook alone. The hook that records is in `hook.rs`.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};

@@ -26,6 +26,9 @@ impl Graph {
         layer: Option<&dyn Layer>,
         outside: impl Fn(&str) -> bool,
     ) -> Result<Self, StartError> {
+        if layer.is_none() && !may_depend(plan, tree) {
+            return Ok(Self::default());
+        }
         let mut paths: HashSet<Arc<str>> = HashSet::new();
         plan.for_each(&mut |plan| {
             paths.insert(plan.path.clone());
@@ -118,9 +121,27 @@ impl Graph {
     }
 }
 
+/// Whether a policy names a dependency of a service of this plan. In most trees none does, and no path is looked up.
+fn may_depend(plan: &Plan, tree: Option<&Arc<Policy>>) -> bool {
+    let says_so = |policy: Option<&Arc<Policy>>| policy.is_some_and(|policy| policy.depends_on.is_some());
+    let mut may_depend = says_so(tree);
+    plan.for_each(&mut |plan| {
+        may_depend |= says_so(plan.terms.defaults.as_ref());
+        may_depend |= plan.children.iter().any(|child| !child.spec.dependencies().is_empty());
+    });
+    may_depend
+}
+
 /// All paths below this one are between these two.
 pub(crate) fn below(path: &str) -> (String, String) {
-    (format!("{path}/"), format!("{path}0"))
+    let with = |end| {
+        let mut bound = String::with_capacity(path.len() + 1);
+        bound.push_str(path);
+        bound.push(end);
+        bound
+    };
+    // The next letter after the slash is a zero.
+    (with('/'), with('0'))
 }
 
 /// A path, and the paths that it depends on.

@@ -87,13 +87,11 @@ pub struct Entry {
 pub(crate) struct Listed {
     pub(crate) kind: Kind,
     pub(crate) slot: Arc<dyn AnySlot>,
-    pub(crate) facet: Facet,
+    pub(crate) facet: Option<Arc<Facet>>,
 }
 
 /// What a supervisor's handle needs beside the slot.
-#[derive(Clone)]
 pub(crate) enum Facet {
-    None,
     Pool(Arc<Pool>),
     Ring(Arc<dyn AnyRing>),
 }
@@ -132,10 +130,15 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Facet) {
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Option<Arc<Facet>>) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&self, more: usize) {
+        self.paths.reserve(more);
     }
 
     /// Tells those that look at the path to look again.

@@ -14,7 +14,7 @@ use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::Status;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::{Wait, What};
+use crate::watchdog::Wait;
 use crate::why::Why;
 use crate::world::World;
 
@@ -106,17 +106,27 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// When it has to wait in a tokio runtime without time enabled.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        self.send_within(message, Limit::OfMailbox).await
+        match self.enter(message, Limit::OfMailbox)? {
+            None => Ok(()),
+            Some(room) => room.await.map_err(|(refusal, message)| self.refused(refusal, message)),
+        }
     }
 
     pub(crate) async fn send_within(&self, message: M, limit: Limit) -> Result<(), SendError<M>> {
-        // Most find room, and need not get ready to wait for it.
-        let refused = match self.slot.push(message, None, IfFull::Refuse) {
-            Push::Accepted => return Ok(()),
-            Push::Refused(Refusal::Full, message, _) => ForRoom::new(&self.slot, message, None, limit).await.err(),
-            Push::Refused(refusal, message, _) => Some((refusal, message)),
-        };
-        refused.map_or(Ok(()), |(refusal, message)| Err(self.refused(refusal, message)))
+        match self.enter(message, limit)? {
+            None => Ok(()),
+            Some(room) => room.await.map_err(|(refusal, message)| self.refused(refusal, message)),
+        }
+    }
+
+    /// Sends the message if there is room, as most find it. Others get ready to wait for it.
+    #[inline]
+    fn enter(&self, message: M, limit: Limit) -> Result<Option<Box<ForRoom<M>>>, SendError<M>> {
+        match self.slot.push(message, None, IfFull::Refuse) {
+            Push::Accepted => Ok(None),
+            Push::Refused(Refusal::Full, message, _) => Ok(Some(ForRoom::new(&self.slot, message, None, limit))),
+            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
+        }
     }
 
     /// Sends the message that `message` makes around a [`Reply`], and waits for the answer. Waits for room as
@@ -153,7 +163,6 @@ impl<M: Send + 'static> Handle<M> {
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
         let (reply, fate, waiting) = call::pair::<M, T>();
         let message = message(reply);
-        let wait = Wait::of_caller(&self.slot, || What::Answer(fate.clone()));
         let stage = match self.slot.push(message, Some(fate), if_full) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
@@ -161,7 +170,7 @@ impl<M: Send + 'static> Handle<M> {
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        let call = Call::new(self.slot.clone(), stage).seen_by(wait);
+        let call = Call::new(self.slot.clone(), stage, Wait::of_caller());
         #[cfg(feature = "chaos")]
         let call = call.counted(self.slot.tally());
         call
@@ -193,17 +202,11 @@ impl<M: Send + 'static> Handle<M> {
     /// or is killed, with the message inside. A thread that has seen the stop (its [`Inbox`](crate::Inbox) has ended,
     /// [`is_cancelled`](crate::Inbox::is_cancelled) has said so, or a wait was interrupted) can wait again, until a kill.
     pub fn blocking_send(&self, message: M) -> Result<(), SendError<M>> {
-        let refused = match self.slot.push(message, None, IfFull::Refuse) {
-            Push::Accepted => return Ok(()),
-            Push::Refused(Refusal::Full, message, _) => {
-                let mut room = ForRoom::new(&self.slot, message, None, Limit::OfMailbox);
-                room.set_blocking();
-                let sent = block_until(&mut room, |room| room.due(), None);
-                sent.unwrap_or_else(|_| room.give_up(Refusal::Interrupted)).err()
-            }
-            Push::Refused(refusal, message, _) => Some((refusal, message)),
-        };
-        refused.map_or(Ok(()), |(refusal, message)| Err(self.refused(refusal, message)))
+        let Some(mut room) = self.enter(message, Limit::OfMailbox)? else { return Ok(()) };
+        room.set_blocking();
+        let sent = block_until(&mut room, |room| room.due(), None);
+        let sent = sent.unwrap_or_else(|_| room.give_up(Refusal::Interrupted));
+        sent.map_err(|(refusal, message)| self.refused(refusal, message))
     }
 
     /// [`call`](Self::call) for code that is not async: blocks the thread until the answer is there. Needs no runtime.

@@ -4,6 +4,7 @@
 //! read there as something else is refused where a supervisor is planned, before anything starts.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest name, in bytes.
 pub const NAME_MAX: usize = 1024;
@@ -51,6 +52,9 @@ pub(crate) fn check(name: &str) -> Result<(), NameError> {
     match name {
         "" => return Err(NameError::Empty),
         "." | ".." => return Err(NameError::Dots),
+        _ if name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') => {
+            return Ok(());
+        }
         _ if name.contains('/') => return Err(NameError::Slash),
         _ if name.len() > NAME_MAX => return Err(NameError::TooLong),
         _ => {}
@@ -86,7 +90,16 @@ pub(crate) fn of_thread(path: &str) -> String {
 
 /// How many names this path has.
 pub(crate) fn depth(path: &str) -> usize {
-    path.split('/').count()
+    1 + path.bytes().filter(|byte| *byte == b'/').count()
+}
+
+/// The path of `name` below `scope`.
+pub(crate) fn below(scope: &str, name: &str) -> Arc<str> {
+    let mut path = String::with_capacity(scope.len() + 1 + name.len());
+    path.push_str(scope);
+    path.push('/');
+    path.push_str(name);
+    path.into()
 }
 
 #[cfg(test)]

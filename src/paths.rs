@@ -11,7 +11,6 @@
 //! 3. Order of locking: the lists, then a shard, and of those one at a time. What is listed is dropped under neither.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::thrift;
@@ -24,8 +23,6 @@ pub(crate) struct Paths<T> {
     shards: [Shard<T>; SHARDS],
     /// By the path above.
     below: RwLock<Lists>,
-    /// One for all shards: the same hash picks the shard.
-    hasher: RandomState,
     /// How many paths were looked at to find others.
     #[cfg(test)]
     looks: std::sync::atomic::AtomicUsize,
@@ -33,7 +30,7 @@ pub(crate) struct Paths<T> {
 
 /// On lines of its own.
 #[repr(align(128))]
-struct Shard<T>(RwLock<HashMap<Arc<str>, T, RandomState>>);
+struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
 type Lists = HashMap<Arc<str>, Below>;
 
@@ -46,11 +43,9 @@ struct Below {
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        let hasher = RandomState::new();
         Self {
-            shards: std::array::from_fn(|_| Shard(RwLock::new(HashMap::with_hasher(hasher.clone())))),
+            shards: std::array::from_fn(|_| Shard(RwLock::default())),
             below: RwLock::default(),
-            hasher,
             #[cfg(test)]
             looks: Default::default(),
         }
@@ -63,9 +58,10 @@ fn above(path: &str) -> Option<&str> {
 
 impl<T> Paths<T> {
     fn shard(&self, path: &str) -> &RwLock<HashMap<Arc<str>, T>> {
-        // The table of a shard uses the upper and the lowest bits.
-        let place = (self.hasher.hash_one(path) >> 32) as usize % SHARDS;
-        &self.shards[place].0
+        // The end of a path tells the children of a supervisor apart. It need not be spread well: paths of one shard share
+        // a lock, and no more.
+        let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
+        &self.shards[end % SHARDS].0
     }
 
     fn read(&self, path: &str) -> RwLockReadGuard<'_, HashMap<Arc<str>, T>> {
@@ -82,6 +78,15 @@ impl<T> Paths<T> {
 
     fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
         self.below.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&self, more: usize) {
+        // A small number is spread unevenly, and a table grows when it is needed.
+        let each = more / SHARDS;
+        for shard in self.shards.iter().filter(|_| each > 0) {
+            shard.0.write().unwrap_or_else(PoisonError::into_inner).reserve(each + each / 16);
+        }
     }
 
     /// What was listed there before.

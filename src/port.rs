@@ -7,18 +7,20 @@
 //! 1. Signals only accumulate. Each is set before the wakers are called, and looked at after a waker was registered, so
 //!    that none is missed.
 //! 2. No waker is called while a slot's lock is held.
-//! 3. What is kept for later under the extras' lock is looked for under it after a signal was set: one of the two sees the
-//!    other.
+//! 3. Extras are there before their maker looks at the signals, and are looked for after a signal was set, with a fence
+//!    between the two on either side: one of the two sees the other.
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tracing::Span;
+use tracing::span::Entered;
 
 use crate::incarnation::tasks::Tasks;
 use crate::room::{RoomWait, Rooms};
@@ -26,6 +28,7 @@ use crate::slot::AnySlot;
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
 use crate::watchdog::{Vigil, Watchdog};
+use crate::world::World;
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;
@@ -73,22 +76,28 @@ pub(crate) enum Waiting {
 
 pub(crate) struct Port {
     attempt: Attempt,
-    /// Around all code of the incarnation's, wherever it runs.
-    span: tracing::Span,
+    /// Around all code of the incarnation's, wherever it runs. None if nothing listens.
+    span: Option<Box<Span>>,
     facts: Arc<Facts>,
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
-    extras: Mutex<Option<Arc<Extras>>>,
-    /// What the watchdog sees, where there is one.
-    vigil: OnceLock<Box<Vigil>>,
-    /// Where it waits for room, if it ever has.
-    rooms: OnceLock<Box<Rooms>>,
+    extras: OnceLock<Box<Extras>>,
     /// The slot that its incarnation is to live in.
-    home: OnceLock<Weak<dyn AnySlot>>,
+    home: Weak<dyn AnySlot>,
+    origin: Origin,
+}
+
+/// What an incarnation knows of its tree and of its own past.
+pub(crate) struct Origin {
+    pub(crate) world: Arc<World>,
+    /// The one that it will have when it is up.
+    pub(crate) generation: u64,
+    /// How the life before ended.
+    pub(crate) last_exit: Option<Arc<Exit>>,
 }
 
 /// What most incarnations never need.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Extras {
     broken: Mutex<Option<Exit>>,
     /// The exit it has chosen.
@@ -100,41 +109,68 @@ struct Extras {
     /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
     stopped: Notify,
     tasks: Tasks,
+    /// What the watchdog sees, where there is one.
+    vigil: OnceLock<Vigil>,
+    /// Where it waits for room, if it ever has.
+    rooms: OnceLock<Rooms>,
 }
 
 impl Port {
-    pub(crate) fn new(attempt: Attempt, span: tracing::Span, facts: Arc<Facts>) -> Arc<Self> {
-        let (signals, wakers) = (AtomicU16::new(0), Mutex::new([None, None]));
+    pub(crate) fn new(
+        attempt: Attempt,
+        span: Span,
+        facts: Arc<Facts>,
+        home: &Arc<dyn AnySlot>,
+        origin: Origin,
+    ) -> Arc<Self> {
         Arc::new(Self {
             attempt,
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
             facts,
-            signals,
-            wakers,
-            extras: Mutex::default(),
-            vigil: OnceLock::new(),
-            rooms: OnceLock::new(),
-            home: OnceLock::new(),
+            signals: AtomicU16::new(0),
+            wakers: Mutex::new([None, None]),
+            extras: OnceLock::new(),
+            home: Arc::downgrade(home),
+            origin,
         })
     }
 
     /// The extras, if there are any. To be called after a signal was set.
-    fn extras_if_any(&self) -> Option<Arc<Extras>> {
-        lock(&self.extras).clone()
+    fn extras_after_signal(&self) -> Option<&Extras> {
+        // Invariant 3.
+        fence(Ordering::SeqCst);
+        self.extras_if_any()
     }
 
-    /// The extras. To be called before signals are looked at: whoever sets one after that finds them (invariant 3).
-    fn extras(&self) -> Arc<Extras> {
-        lock(&self.extras).get_or_insert_default().clone()
+    /// The extras, if there are any that this thread knows of.
+    fn extras_if_any(&self) -> Option<&Extras> {
+        self.extras.get().map(|extras| &**extras)
+    }
+
+    /// The extras. To be called before signals are looked at: code that sets one after that finds them.
+    fn extras(&self) -> &Extras {
+        let extras = self.extras.get_or_init(Box::default);
+        // Invariant 3.
+        fence(Ordering::SeqCst);
+        extras
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
         self.attempt
     }
 
-    /// The span of the incarnation.
-    pub(crate) fn span(&self) -> &tracing::Span {
-        &self.span
+    /// Enters the span of the incarnation.
+    pub(crate) fn enter_span(&self) -> Option<Entered<'_>> {
+        self.span.as_ref().map(|span| span.enter())
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The path of its supervisor.
+    pub(crate) fn scope(&self) -> &str {
+        self.facts.path()
     }
 
     /// Tells its supervisor from all others.
@@ -180,35 +216,30 @@ impl Port {
 
     /// What the watchdog sees of it, if it has ever looked, or will.
     pub(crate) fn vigil(&self) -> Option<&Vigil> {
-        self.vigil.get().map(|vigil| &**vigil)
+        self.extras_if_any()?.vigil.get()
     }
 
     pub(crate) fn vigil_or_new(&self) -> &Vigil {
-        self.vigil.get_or_init(Box::default)
+        self.extras().vigil.get_or_init(Vigil::default)
     }
 
     pub(crate) fn rooms_or_new(&self) -> &Rooms {
-        self.rooms.get_or_init(Box::default)
+        self.extras().rooms.get_or_init(Rooms::default)
     }
 
     /// The mailboxes in which it waits for room now.
     pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
-        self.rooms.get().map(|rooms| rooms.waits(self.message_in_hand())).unwrap_or_default()
-    }
-
-    pub(crate) fn set_home(&self, slot: &Arc<dyn AnySlot>) {
-        // It is born once.
-        let _ = self.home.set(Arc::downgrade(slot));
+        let rooms = self.extras_if_any().and_then(|extras| extras.rooms.get());
+        rooms.map(|rooms| rooms.waits(self.message_in_hand())).unwrap_or_default()
     }
 
     pub(crate) fn home(&self) -> Option<Arc<dyn AnySlot>> {
-        self.home.get()?.upgrade()
+        self.home.upgrade()
     }
 
     /// The number of the message that it has in hand.
     pub(crate) fn message_in_hand(&self) -> Option<u64> {
-        let (message, owner) = self.home()?.in_hand()?;
-        std::ptr::eq(&*owner, self).then_some(message)
+        self.home()?.in_hand_of(self)
     }
 
     /// Whether it is a thread, whose waits a stop ends.
@@ -274,7 +305,7 @@ impl Port {
     /// The supervisor asks it to stop.
     pub(crate) fn stop(&self) {
         if self.signal(STOP)
-            && let Some(extras) = self.extras_if_any()
+            && let Some(extras) = self.extras_after_signal()
         {
             extras.stopped.notify_waiters();
         }
@@ -316,7 +347,7 @@ impl Port {
     /// `false` when it was fenced before.
     pub(crate) fn fence(&self) -> bool {
         let is_first = self.signal(FENCED);
-        if let (true, Some(extras)) = (is_first, self.extras_if_any()) {
+        if is_first && let Some(extras) = self.extras_after_signal() {
             extras.stopped.notify_waiters();
         }
         is_first
@@ -380,7 +411,7 @@ impl Port {
     /// Aborts the linked tasks. None can be started any more.
     pub(crate) fn close(&self, exit: &Exit) {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
-        if let Some(extras) = self.extras_if_any() {
+        if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
             // After that, so that no linked task takes it for an order to stop.
             extras.stopped.notify_waiters();

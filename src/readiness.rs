@@ -85,6 +85,9 @@ impl Required {
     pub(crate) fn forget(&self, path: &str) {
         let has_changed = {
             let mut paths = lock(&self.paths);
+            if paths.is_empty() {
+                return;
+            }
             let before = paths.len();
             let (first, last) = below(path);
             let below = (Bound::Included(&*first), Bound::Excluded(&*last));

@@ -101,18 +101,20 @@ impl World {
     }
 
     pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
-        match self.any_supervisor(path, Kind::Dynamic)? {
-            (handle, Facet::Pool(pool)) => Ok(DynamicHandle::new(handle, pool)),
-            (_, Facet::None | Facet::Ring(_)) => unreachable!("a dynamic supervisor is listed with its pool"),
+        let (handle, facet) = self.any_supervisor(path, Kind::Dynamic)?;
+        match facet.as_deref() {
+            Some(Facet::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
+            Some(Facet::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
         }
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
-        let (handle, Facet::Ring(ring)) = self.any_supervisor(path, Kind::Partitioned)? else {
+        let (handle, facet) = self.any_supervisor(path, Kind::Partitioned)?;
+        let Some(Facet::Ring(ring)) = facet.as_deref() else {
             unreachable!("a partitioned supervisor is listed with its ring")
         };
         let found = ring.message_type();
-        match ring.as_any().downcast() {
+        match ring.clone().as_any().downcast() {
             Ok(ring) => Ok(Partitions::new(handle, ring)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
@@ -124,7 +126,11 @@ impl World {
         Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
     }
 
-    fn any_supervisor(self: &Arc<Self>, path: &str, asked: Kind) -> Result<(SupervisorHandle, Facet), LookupError> {
+    fn any_supervisor(
+        self: &Arc<Self>,
+        path: &str,
+        asked: Kind,
+    ) -> Result<(SupervisorHandle, Option<Arc<Facet>>), LookupError> {
         let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
         if listed.kind != asked {
             return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });

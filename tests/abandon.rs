@@ -1,6 +1,6 @@
 //! Code that does not yield: after the stop ladder it is abandoned, by name, fenced, and life goes on.
 //!
-//! Real threads and real time: virtual time would run ahead of a blocked thread (PITFALLS 23).
+//! Real threads and real time: a paused clock jumps ahead while a thread is blocked, as tokio does not see the thread.
 
 #[path = "common/tree.rs"]
 mod common;
@@ -107,6 +107,45 @@ async fn a_killed_service_that_does_not_yield_is_abandoned_fenced_and_replaced()
     assert!(soon("the end", tree.shutdown()).await.is_clean());
     let books = stuck.accounting();
     assert!(books.is_balanced() && (books.crashed, books.handled) == (1, 3), "{books}");
+}
+
+/// Hands all calls on.
+struct Front(Handle<Msg>, fn(Reply<u64>) -> Msg);
+
+impl Service for Front {
+    type Msg = Reply<u64>;
+
+    async fn handle(&mut self, reply: Reply<u64>, _: &mut Context<Self>) -> anyhow::Result<()> {
+        Ok(reply.forward(&self.0, self.1)?)
+    }
+}
+
+// Found by a mutant that no test noticed: the mailbox forgot the call with the message that it came in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_that_was_handed_on_to_what_is_abandoned_then_ends_at_the_fence() {
+    for (message, is_kept) in [(Msg::Keep as fn(Reply<u64>) -> Msg, true), (Msg::Block, false)] {
+        let gate = Gate::default();
+        let _open = gate.opener();
+        let (child, _told) = blocker("stuck", &gate);
+        let front =
+            Child::service("front", move |ctx: Context<Front>| async move { Ok(Front(ctx.lookup("stuck")?, message)) });
+        let tree = Supervisor::one_for_one("app").child(child).child(front).start().await.unwrap();
+        let (stuck, front) = (tree.lookup::<Msg>("app/stuck").unwrap(), tree.lookup("app/front").unwrap());
+        let handed_on = front.call(|reply: Reply<u64>| reply);
+        while is_kept && stuck.accounting().handled < 1 {
+            tokio::task::yield_now().await;
+        }
+        let running = is_kept.then(|| stuck.call(Msg::Block));
+        gate.reached().await;
+        stuck.kill().unwrap();
+        let error = soon("the call that was handed on", handed_on).await.unwrap_err();
+        assert!(matches!(error, CallError::Crashed { exit: Exit::Killed, .. }), "{error}");
+        if let Some(running) = running {
+            assert_crashed(&soon("the call in hand", running).await);
+        }
+        gate.open();
+        tree.shutdown().await;
+    }
 }
 
 // kameo waits for a hung child for ever.

@@ -225,7 +225,7 @@ impl Service for Blocker {
     }
 }
 
-// Real threads and real time: virtual time would run ahead of a blocked thread (PITFALLS 23).
+// Real threads and real time: a paused clock jumps ahead while a thread is blocked, as tokio does not see the thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_does_not_yield_is_abandoned_fenced_and_replaced() {
     for home in HOMES {
@@ -361,7 +361,8 @@ impl Drop for Blocks {
     }
 }
 
-// The task that was woken last waits for the worker that woke it (PITFALLS 21): that may not be the supervisor.
+// tokio keeps the task that a worker woke last for that worker. If the worker blocks, that task must not be the
+// supervisor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn code_that_blocks_a_thread_holds_up_no_supervisor() {
     let check = async {

@@ -1,8 +1,9 @@
-//! Parts of a tree killed through ractor, which DESIGN forbids and which happens all the same: nobody lives twice, nobody
-//! is left behind, and the tree still works.
+//! Parts of a tree killed through ractor: regrow's docs tell users not to, and it happens all the same. No service
+//! lives twice, none is left behind, and the tree still works.
 //!
-//! ractor takes the children's supervisor away first, kills them in no order and waits for none (PITFALLS 7, 15). Those that
-//! live in bare tasks it does not know: the supervisor kills them when ractor drops it.
+//! ractor takes the children's supervisor away first, kills them in no order and waits for none of them. So no event
+//! tells of their deaths. Those that live in bare tasks it does not know: the supervisor kills them when ractor drops
+//! it.
 
 #[path = "common/kinds.rs"]
 mod kinds;

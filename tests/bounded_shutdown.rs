@@ -16,7 +16,8 @@ fn names(paths: &[Arc<str>]) -> Vec<&str> {
     names
 }
 
-// suture #37: a service hangs, and nobody can say which. Real threads and real time: PITFALLS 23.
+// suture #37: a service hangs, and the report does not say which. Real threads and real time: a paused clock jumps
+// ahead while a thread is blocked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_bounded_shutdown_is_bounded_and_names_who_was_in_its_way() {
     let (gate, journal) = (Gate::default(), Journal::new());

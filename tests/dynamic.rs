@@ -1,4 +1,5 @@
-//! The dynamic supervisor: children that come and go at run time, by spec and from a template (OTP section 13), live.
+//! The dynamic supervisor: children that come and go at run time, by spec and from a template (OTP rules 79 to 91),
+//! live.
 
 #[path = "common/tree.rs"]
 mod common;

@@ -201,6 +201,34 @@ async fn a_start_that_hangs_is_ended_by_a_kill_and_by_a_stop_at_once() {
     assert!(begun.elapsed() <= MS, "{:?}", begun.elapsed());
 }
 
+// Found by mutants that no test noticed.
+#[tokio::test]
+async fn a_start_that_is_cut_short_was_killed_and_leaves_no_actor_behind() {
+    let starts = &[Start::Well, Start::Hang, Start::Hang, Start::Hang];
+    let (tree, counter) = alone(counter(&Census::default(), &Journal::new(), starts)).await;
+    let mut events = tree.events();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(total(&counter).await, 0);
+    let before = tasks();
+    counter.kill().unwrap();
+    for attempts in 2..=4 {
+        while counter.accounting().attempts < attempts {
+            tokio::task::yield_now().await;
+        }
+        stands(&tree, "app/counter", State::Starting).await;
+        counter.kill().unwrap();
+        hears(&mut events, "app/counter#1 failed to start: killed").await;
+    }
+    assert_eq!((total(&counter).await, counter.generation()), (0, 2));
+    let settled = async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the tasks of what was cut short", settled).await;
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_hangs_is_killed_after_its_time_and_its_caller_is_told() {
     let child = counter(&Census::default(), &Journal::new(), &[]).shutdown(Shutdown::After(100 * MS));

@@ -1,7 +1,8 @@
 //! However an end begins, it is bounded: a stop hook by the shutdown time, what a dead incarnation leaves behind by the abandon
 //! time, a kill in the middle of a stop too. Whatever does not end is abandoned by name.
 //!
-//! Real threads and real time where code blocks: virtual time would run ahead of it (PITFALLS 23).
+//! Real threads and real time where code blocks: a paused clock jumps ahead meanwhile, as tokio does not see the
+//! thread.
 
 #[path = "common/tree.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Managing a running supervisor: OTP's calls, live (OTP section 11).
+//! Managing a running supervisor: OTP's calls, live (OTP rules 60 to 72).
 
 #[path = "common/tree.rs"]
 mod common;

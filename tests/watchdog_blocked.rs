@@ -1,6 +1,6 @@
 //! Code that blocks its thread: found by a thread of the watchdog's own, whoever else is starved by it.
 //!
-//! Real threads and real time: virtual time would run ahead of a blocked thread (PITFALLS 23).
+//! Real threads and real time: a paused clock jumps ahead while a thread is blocked, as tokio does not see the thread.
 
 #[path = "common/clerk.rs"]
 mod clerk;
@@ -164,7 +164,7 @@ async fn one_that_says_that_it_takes_long_may_block_for_so_long() {
     tree.shutdown().await;
 }
 
-// PITFALLS 23: the clock stands still, and the thread must not take that for a service that does.
+// The clock stands still during a poll if it is paused: the thread must not take that for a service that blocks.
 #[tokio::test(start_paused = true)]
 async fn under_a_paused_clock_nobody_is_said_to_block() {
     let tree = Supervisor::one_for_one("app").child(watched("clerk", 20 * MS)).start().await.unwrap();

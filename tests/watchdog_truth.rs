@@ -291,7 +291,8 @@ async fn a_send_that_is_kept_closes_no_circle_for_others() {
     tree.shutdown().await;
 }
 
-// A worker that blocks keeps the task that it woke last, and no other worker can take it (PITFALLS 21): that one got no turn.
+// tokio keeps the task that a worker woke last for that worker: if it blocks, no other can take the task. That one got
+// no turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_service_that_gets_no_turn_does_not_hang() {
     let tree = Supervisor::one_for_one("app").child(clerk::clerk("blocker"));

@@ -103,7 +103,7 @@ impl<T> Drop for Reply<T> {
         }
         match current::teardown() {
             Some(exit) => {
-                cell.settle(Outcome::Crashed(exit));
+                cell.settle(Outcome::Crashed(Box::new(exit)));
             }
             // The code that has the reply now may be about to crash, and drop it because of that.
             None if current::adopt(|| (cell.erase)(cell.clone())) => {}
@@ -148,6 +148,8 @@ pub(crate) trait Fate: Send + Sync {
     fn caller(&self) -> usize;
     /// Whether an answer is still waited for.
     fn is_open(&self) -> bool;
+    /// The call itself, which lives as long as its reply. What a mailbox knows of one that was handed on ends before that.
+    fn call(self: Arc<Self>) -> Arc<dyn Fate>;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
@@ -198,7 +200,8 @@ fn address(port: &Port) -> usize {
 
 enum Outcome<T> {
     Replied(T),
-    Crashed(Exit),
+    /// Boxed: it is rare, and each call has room for its outcome.
+    Crashed(Box<Exit>),
     Unanswered,
     /// The message is on its way back.
     Returning,
@@ -274,21 +277,25 @@ impl<T: Send> Fate for Cell<T> {
             state.reply_dropped
         };
         if reply_dropped {
-            self.settle(Outcome::Crashed(exit.clone()));
+            self.settle(Outcome::Crashed(Box::new(exit.clone())));
         }
     }
 
     fn orphaned(&self, exit: Option<&Exit>) {
-        self.settle(exit.cloned().map_or(Outcome::Unanswered, Outcome::Crashed));
+        self.settle(exit.cloned().map_or(Outcome::Unanswered, |exit| Outcome::Crashed(Box::new(exit))));
     }
 
     fn fenced(&self, exit: &Exit) {
         self.stage.store(DEFERRED, Ordering::Release);
-        self.settle(Outcome::Crashed(exit.clone()));
+        self.settle(Outcome::Crashed(Box::new(exit.clone())));
     }
 
     fn is_elsewhere(&self) -> bool {
         self.stage.load(Ordering::Acquire) == DEFERRED
+    }
+
+    fn call(self: Arc<Self>) -> Arc<dyn Fate> {
+        (self.erase)(self)
     }
 
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>> {
@@ -300,7 +307,7 @@ impl<T: Send> Fate for Cell<T> {
     fn given_up(&self) {
         let before = lock(&self.state).crashed_before.take();
         self.stage.store(DEFERRED, Ordering::Release);
-        self.settle(Outcome::Crashed(before.map_or(Exit::Killed, |exit| *exit)));
+        self.settle(Outcome::Crashed(before.unwrap_or_else(|| Box::new(Exit::Killed))));
     }
 
     fn is_awaited_by(&self, port: &Port) -> bool {
@@ -360,6 +367,18 @@ pub(crate) struct Waiting<M, T> {
     is_done: bool,
     is_polled: bool,
     message: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M, T> Waiting<M, T> {
+    /// Whether the outcome was taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// What a mailbox knows of the call.
+    pub(crate) fn fate(&self) -> Arc<dyn Fate> {
+        (self.cell.erase)(self.cell.clone())
+    }
 }
 
 impl<M: Send + 'static, T> Waiting<M, T> {
@@ -430,7 +449,7 @@ impl<T> Outcome<T> {
     fn into_result<M: Send + 'static>(self, slot: &Slot<M>) -> Result<T, CallError<M>> {
         match self {
             Self::Replied(value) => Ok(value),
-            Self::Crashed(exit) => Err(CallError::Crashed { path: slot.path(), exit }),
+            Self::Crashed(exit) => Err(CallError::Crashed { path: slot.path(), exit: *exit }),
             Self::Unanswered => Err(CallError::Unanswered { path: slot.path() }),
             Self::Returned(message) => match message.downcast() {
                 Ok(message) => Err(CallError::NeverRan(Returned::never_ran(slot.path(), *message))),

@@ -82,6 +82,10 @@ impl Fate for HandedOn {
         self.0.is_open()
     }
 
+    fn call(self: Arc<Self>) -> Arc<dyn Fate> {
+        self.0.clone().call()
+    }
+
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>> {
         Some(exit)
     }

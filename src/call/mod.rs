@@ -15,7 +15,7 @@ use crate::chaos::tally::Tally;
 use crate::error::{CallError, Refusal, SendError};
 use crate::room::{Refused, Sending};
 use crate::slot::Slot;
-use crate::watchdog::Wait;
+use crate::watchdog::{On, Wait, What};
 pub use cell::Reply;
 pub(crate) use cell::{Answer, Fate, Waiting, pair};
 
@@ -31,9 +31,15 @@ pub(crate) use cell::{Answer, Fate, Waiting, pair};
 pub struct Call<M, T> {
     slot: Arc<Slot<M>>,
     stage: Progress<M, T>,
-    limit: Option<Pin<Box<tokio::time::Sleep>>>,
     /// What the watchdog is told of it, if it is to be told anything.
-    wait: Option<Box<Wait>>,
+    wait: Wait,
+    extras: Option<Box<Extras>>,
+}
+
+/// What most calls do without.
+#[derive(Default)]
+struct Extras {
+    limit: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Where its outcome is counted while an experiment goes on.
     #[cfg(feature = "chaos")]
     tally: Option<Arc<Tally>>,
@@ -58,28 +64,26 @@ impl<M, T> Progress<M, T> {
     pub(crate) fn sending(room: Box<dyn Sending<M>>, waiting: Waiting<M, T>) -> Self {
         Self::Sending(Box::new(Unsent { room, waiting }))
     }
+
+    fn waiting(&self) -> Option<&Waiting<M, T>> {
+        match self {
+            Self::Sending(unsent) => Some(&unsent.waiting),
+            Self::Sent(waiting) => Some(waiting),
+            Self::Refused(_) | Self::Done => None,
+        }
+    }
 }
 
 impl<M, T> Call<M, T> {
-    pub(crate) fn new(slot: Arc<Slot<M>>, stage: Progress<M, T>) -> Self {
-        Self {
-            slot,
-            stage,
-            limit: None,
-            wait: None,
-            #[cfg(feature = "chaos")]
-            tally: None,
-        }
-    }
-
-    pub(crate) fn seen_by(mut self, wait: Option<Box<Wait>>) -> Self {
-        self.wait = wait;
-        self
+    pub(crate) fn new(slot: Arc<Slot<M>>, stage: Progress<M, T>, wait: Wait) -> Self {
+        Self { slot, stage, wait, extras: None }
     }
 
     #[cfg(feature = "chaos")]
     pub(crate) fn counted(mut self, tally: Option<Arc<Tally>>) -> Self {
-        self.tally = tally;
+        if tally.is_some() {
+            self.extras.get_or_insert_default().tally = tally;
+        }
         self
     }
 
@@ -90,7 +94,7 @@ impl<M, T> Call<M, T> {
     ///
     /// Outside of a tokio runtime with time enabled, as [`tokio::time::sleep`] does.
     pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = Some(Box::pin(tokio::time::sleep(limit)));
+        self.extras.get_or_insert_default().limit = Some(Box::pin(tokio::time::sleep(limit)));
         self
     }
 }
@@ -100,24 +104,46 @@ impl<M, T> Unpin for Call<M, T> {}
 impl<M: Send + 'static, T> Future for Call<M, T> {
     type Output = Result<T, CallError<M>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.poll_outcome(cx);
-        let is_limited = self.limit.is_some();
-        if let Some(wait) = &mut self.wait {
-            match polled {
-                Poll::Pending => wait.goes_on(is_limited, cx.waker()),
-                Poll::Ready(_) => self.wait = None,
+        let this = &mut *self;
+        match &mut this.stage {
+            Progress::Sent(waiting) if this.extras.is_none() && !this.wait.is_recorded() => {
+                waiting.poll(cx, &this.slot)
             }
+            _ => this.poll_with_extras(cx),
         }
-        #[cfg(feature = "chaos")]
-        if let (Poll::Ready(outcome), Some(tally)) = (&polled, &self.tally) {
-            tally.count(outcome);
-        }
-        polled
     }
 }
 
 impl<M: Send + 'static, T> Call<M, T> {
+    #[inline(never)]
+    fn poll_with_extras(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
+        let polled = self.poll_outcome(cx);
+        if self.wait.is_recorded() {
+            let is_limited = self.extras.as_ref().is_some_and(|extras| extras.limit.is_some());
+            let Self { slot, stage, wait, .. } = self;
+            match (&polled, stage.waiting()) {
+                (Poll::Pending, Some(waiting)) => {
+                    wait.goes_on(is_limited, cx.waker(), || On::new(slot.clone(), What::Answer(waiting.fate())));
+                }
+                (Poll::Pending, None) | (Poll::Ready(_), _) => wait.ends(),
+            }
+        }
+        #[cfg(feature = "chaos")]
+        if let Poll::Ready(outcome) = &polled {
+            self.count(outcome);
+        }
+        polled
+    }
+
+    #[cfg(feature = "chaos")]
+    fn count(&self, outcome: &Result<T, CallError<M>>) {
+        if let Some(tally) = self.extras.as_ref().and_then(|extras| extras.tally.as_ref()) {
+            tally.count(outcome);
+        }
+    }
+
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<M>>> {
         let this = self;
         if let Progress::Sending(unsent) = &mut this.stage
@@ -128,7 +154,6 @@ impl<M: Send + 'static, T> Call<M, T> {
         match &mut this.stage {
             Progress::Sent(waiting) => {
                 if let Poll::Ready(result) = waiting.poll(cx, &this.slot) {
-                    this.stage = Progress::Done;
                     return Poll::Ready(result);
                 }
             }
@@ -196,9 +221,7 @@ impl<M: Send + 'static, T> Call<M, T> {
                 Some(error) => {
                     let outcome = Err(error);
                     #[cfg(feature = "chaos")]
-                    if let Some(tally) = &self.tally {
-                        tally.count(&outcome);
-                    }
+                    self.count(&outcome);
                     outcome
                 }
                 // It has only to be picked up.
@@ -218,17 +241,18 @@ impl<M: Send + 'static, T> Call<M, T> {
 
 impl<M, T> Call<M, T> {
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.limit.as_mut().is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
+        let limit = self.extras.as_mut().and_then(|extras| extras.limit.as_mut());
+        limit.is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
     }
 }
 
 impl<M, T> fmt::Debug for Call<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
+        let stage = match &self.stage {
             Progress::Refused(_) => "refused",
             Progress::Sending(..) => "waiting for room",
-            Progress::Sent(_) => "sent",
-            Progress::Done => "done",
+            Progress::Sent(waiting) if !waiting.is_done() => "sent",
+            Progress::Sent(_) | Progress::Done => "done",
         };
         f.debug_struct("Call").field("stage", &stage).finish_non_exhaustive()
     }

@@ -15,19 +15,19 @@ const MS: Duration = Duration::from_millis(1);
 
 impl<M: Send + 'static> Inner<M> {
     fn patient(&self) -> Option<Arc<Patient>> {
-        self.world.infirmary.patient(&self.slot.path())
+        self.world().infirmary.patient(&self.slot.path())
     }
 
     /// Invariant 4 of the seam.
     fn tell(&self, blow: Blow, generation: Option<u64>) {
         let Blow { number, is_last, .. } = blow;
-        self.world.infirmary.tell(Told::Strikes { number, path: self.slot.path(), generation, is_last });
+        self.world().infirmary.tell(Told::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     /// Before the factory, when the incarnation has moved in (invariant 1 of the seam).
     pub(crate) async fn suffer_start(&self) -> anyhow::Result<()> {
         self.slot.set_tallied(true);
-        self.world.infirmary.tell(Told::Starting { path: self.slot.path() });
+        self.world().infirmary.tell(Told::Starting { path: self.slot.path() });
         let Some(patient) = self.patient() else { return Ok(()) };
         patient.change(Some(&*self.slot), |_| ());
         let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
@@ -85,7 +85,7 @@ impl<M: Send + 'static> Inner<M> {
             _ => None,
         };
         if let Some((blow, fault)) = patient.strike(strikes) {
-            self.tell(blow, Some(self.generation));
+            self.tell(blow, Some(self.generation()));
             match fault {
                 Fault::Panic => panic(),
                 Fault::Error => anyhow::bail!("an error that chaos injected"),
@@ -93,7 +93,7 @@ impl<M: Send + 'static> Inner<M> {
                 // Until it is killed, or everybody is healed.
                 _ => patient.until_not(|| true).await,
             }
-            self.world.infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
+            self.world().infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
             // It may be well again (invariant 1 of the seam).
             patient.change(Some(&*self.slot), |_| ());
         }

@@ -1,6 +1,7 @@
 //! How each kind of child is described.
 
 mod function;
+pub(crate) mod maker;
 mod service;
 
 use std::fmt;
@@ -9,10 +10,11 @@ use std::sync::Arc;
 use ractor::Actor;
 use regrow_supervisors::{ChildSpec, Restart};
 
+use crate::child::maker::{Conceives, Maker};
 use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::Kind;
 use crate::incarnation::thread::Inbox;
-use crate::incarnation::{self, Birth, Life, OnKill, foreign, task, thread};
+use crate::incarnation::{self, OnKill, foreign, task, thread};
 use crate::layer::Named;
 use crate::mailbox::{Reserved, Settings};
 use crate::service::Service;
@@ -74,7 +76,7 @@ pub(crate) struct Leaf {
     pub(crate) conceive: Conceive,
 }
 
-pub(crate) type Conceive = Arc<dyn Fn(Birth) -> Life + Send + Sync>;
+pub(crate) type Conceive = Arc<dyn Conceives>;
 
 impl Child {
     /// A service: `factory` builds its state for every incarnation, and that is the whole of a restart.
@@ -94,13 +96,11 @@ impl Child {
         F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
     {
-        let factory = Arc::new(Kept::new(factory));
-        ServiceChild::new(name, Kind::Service, move |birth, redelivery| {
-            let inner = birth.inner::<S::Msg>();
-            let body = incarnation::service::live(inner.clone(), factory.clone(), birth.drain, redelivery);
+        let maker = Maker::new(factory, |maker, birth| {
+            let body = incarnation::service::live(birth.inner::<S::Msg>(), maker, birth.drain);
             birth.live(OnKill::Drop, Box::pin(body))
-        })
-        .label(S::label)
+        });
+        ServiceChild::new(name, Kind::Service, maker).label(S::label)
     }
 
     /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
@@ -157,12 +157,11 @@ impl Child {
         F: Fn(TaskContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let work = Arc::new(Kept::new(work));
-        let child = ServiceChild::new(name, Kind::Task, move |birth, _| {
-            let inner = birth.inner::<NoMessages>();
-            let body = task::live(inner.clone(), work.clone());
+        let maker = Maker::new(work, |maker, birth| {
+            let body = task::live(birth.inner::<NoMessages>(), maker);
             birth.live(OnKill::Drop, Box::pin(body))
         });
+        let child = ServiceChild::new(name, Kind::Task, maker);
         TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
 
@@ -222,12 +221,11 @@ impl Child {
         M: Send + 'static,
         F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
     {
-        let work = Arc::new(Kept::new(work));
-        ServiceChild::new(name, Kind::Thread, move |birth, redelivery| {
-            let inner = birth.inner::<M>();
-            let body = thread::live(inner.clone(), work.clone(), redelivery);
+        let maker = Maker::new(work, |maker, birth| {
+            let body = thread::live(birth.inner::<M>(), maker);
             birth.live(OnKill::Tell, Box::pin(body))
-        })
+        });
+        ServiceChild::new(name, Kind::Thread, maker)
     }
 
     /// As [`thread`](Self::thread), with a value that each life is given a clone of.
@@ -263,12 +261,11 @@ impl Child {
         A: Actor,
         F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     {
-        let build = Arc::new(Kept::new(build));
-        ServiceChild::new(name, Kind::Actor, move |birth, _| {
-            let inner = birth.inner::<A::Msg>();
-            let body = foreign::live(inner.clone(), build.clone(), birth.cell.clone());
+        let maker = Maker::new(build, |maker, birth| {
+            let body = foreign::live::<A, F>(birth.inner::<A::Msg>(), maker, birth.cell.clone());
             birth.live(OnKill::Tell, Box::pin(body))
-        })
+        });
+        ServiceChild::new(name, Kind::Actor, maker)
     }
 
     /// A supervisor whose description is made anew, by `build`, at each of its starts, as OTP calls `init` (OTP rule

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
+use crate::child::maker::Describes;
 use crate::child::{Child, Leaf, Recipe};
 use crate::context::NoMessages;
 use crate::directory::Kind;
-use crate::incarnation::{Birth, Life};
 use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::redelivery::Redelivery;
@@ -28,18 +28,11 @@ pub struct ServiceChild<M: Send + 'static> {
     is_given_in_vain: bool,
     redelivery: Option<Redelivery<M>>,
     label: Option<Label<M>>,
-    conceive: Arc<TypedConceive<M>>,
+    maker: Arc<dyn Describes<M>>,
 }
 
-/// Makes a life that redelivers, or not.
-type TypedConceive<M> = dyn Fn(Birth, Option<Redelivery<M>>) -> Life + Send + Sync;
-
 impl<M: Send + 'static> ServiceChild<M> {
-    pub(super) fn new(
-        name: impl Into<Arc<str>>,
-        kind: Kind,
-        conceive: impl Fn(Birth, Option<Redelivery<M>>) -> Life + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) fn new(name: impl Into<Arc<str>>, kind: Kind, maker: impl Describes<M> + 'static) -> Self {
         Self {
             spec: ChildSpec::new(name),
             named: Named::default(),
@@ -51,7 +44,7 @@ impl<M: Send + 'static> ServiceChild<M> {
             is_given_in_vain: false,
             redelivery: None,
             label: None,
-            conceive: Arc::new(conceive),
+            maker: Arc::new(maker),
         }
     }
 
@@ -244,7 +237,10 @@ impl<M: Send + 'static> ServiceChild<M> {
 impl<M: Send + 'static> From<ServiceChild<M>> for Child {
     fn from(child: ServiceChild<M>) -> Self {
         let is_given = child.mailbox.is_some();
-        let (conceive, redelivery) = (child.conceive, child.redelivery);
+        let (mut conceive, redelivery) = (child.maker, child.redelivery);
+        if let (Some(redelivery), Some(maker)) = (redelivery, Arc::get_mut(&mut conceive)) {
+            maker.redeliver(redelivery);
+        }
         let slot = match child.mailbox {
             Some(mailbox) => {
                 let slot = mailbox.into_slot();
@@ -272,7 +268,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
                 is_given,
                 is_given_in_vain: child.is_given_in_vain,
                 redeliveries: redelivery.map_or(0, |redelivery| redelivery.times),
-                conceive: Arc::new(move |birth| conceive(birth, redelivery)),
+                conceive,
             }),
         }
     }

@@ -12,11 +12,11 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
+use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::life::{Heed, Next};
-use crate::sweep::Kept;
 use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
@@ -52,11 +52,12 @@ impl Actor for Warden {
     }
 }
 
-/// The one place that turns ractor's way of telling an end into ours (PITFALLS 1, 2).
+/// The one place that turns ractor's way of telling an end into ours. To ractor a kill is a termination, with `killed`
+/// or `actor_task_cancelled` for its reason. Panics and errors are both failures.
 fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     match event {
         SupervisionEvent::ActorTerminated(_, state, reason) => {
-            // Dropped here, before the end is told: PITFALLS 3.
+            // ractor moves the state of a killed actor into the event. It is dropped here, before the end is told.
             drop(state);
             Some(match reason.as_deref() {
                 Some("killed" | "actor_task_cancelled") => Exit::Killed,
@@ -68,7 +69,7 @@ fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     }
 }
 
-pub(crate) async fn live<A, F>(inner: Arc<Inner<A::Msg>>, build: Arc<Kept<F>>, supervisor: ActorCell) -> End
+pub(crate) async fn live<A, F>(inner: Inner<A::Msg>, maker: Arc<Maker<F, A::Msg>>, supervisor: ActorCell) -> End
 where
     A: Actor,
     F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
@@ -80,7 +81,7 @@ where
     // Whatever drops this body takes the actor along.
     let _leash = Leash(warden.get_cell());
     let spawn = async {
-        let (actor, arguments) = build.get()();
+        let (actor, arguments) = maker.code()();
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
     let spawned = until_stopped(&inner, caught(pin!(spawn))).await;
@@ -101,7 +102,7 @@ where
         Poll::Pending
     })
     .await;
-    // ractor tells a panic before it drops the state (PITFALLS 3): the end is the end of the task.
+    // ractor tells a panic before it drops the state: the end of the life is the end of the task.
     let mut over = std::pin::pin!(async {
         let _ = actor_gone.await;
         let _ = gone.await;

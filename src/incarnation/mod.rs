@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! 1. The end of a life is told exactly once, by this wrapper and by nobody else, also when the task that runs it is
-//!    dropped before its first poll. (A guard made inside the body would not exist then: FINDINGS 3.)
+//!    dropped before its first poll. (A guard made inside the body would not exist then.)
 //! 2. Body, state and linked tasks are gone before the end is told.
 //! 3. A life that was fenced tells nothing: its supervisor has forgotten it, and the slot belongs to another.
 
@@ -25,11 +25,9 @@ use crate::context::Inner;
 use crate::current;
 use crate::log::{line, one_line};
 use crate::port::{Port, Waiting};
-use crate::slot::life::Tenancy;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::facts::Fact;
 use crate::sweep;
-use crate::world::World;
 
 /// How a body ends.
 pub(crate) enum End {
@@ -53,9 +51,6 @@ pub(crate) enum OnKill {
 pub(crate) struct Birth {
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) port: Arc<Port>,
-    pub(crate) world: Arc<World>,
-    pub(crate) scope: Arc<str>,
-    pub(crate) last_exit: Option<Arc<Exit>>,
     pub(crate) drain: bool,
     pub(crate) abandon: Abandon,
     /// The supervisor, for what links itself to it.
@@ -64,18 +59,11 @@ pub(crate) struct Birth {
 
 impl Birth {
     /// What the incarnation will know, as one whose messages are `M`.
-    pub(crate) fn inner<M: Send + 'static>(&self) -> Arc<Inner<M>> {
+    pub(crate) fn inner<M: Send + 'static>(&self) -> Inner<M> {
         let Ok(slot) = self.slot.clone().as_any().downcast::<Slot<M>>() else {
             unreachable!("the planner gives a child a slot of its own message type")
         };
-        Arc::new(Inner {
-            generation: slot.generation_to_be(),
-            slot,
-            port: self.port.clone(),
-            world: self.world.clone(),
-            scope: self.scope.clone(),
-            last_exit: self.last_exit.clone(),
-        })
+        Inner { slot, port: self.port.clone() }
     }
 
     pub(crate) fn live(&self, on_kill: OnKill, body: Body) -> Life {
@@ -83,7 +71,6 @@ impl Birth {
             Abandon::After(limit) => Some(limit),
             Abandon::Never => None,
         };
-        self.port.set_home(&self.slot);
         Life {
             body: Some(body),
             port: self.port.clone(),
@@ -131,8 +118,8 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
 
 /// Lets the task that was woken last have its turn, before code of the user's runs that may block.
 ///
-/// tokio keeps that task for the worker that woke it (PITFALLS 21). After a start it is the supervisor: blocking code
-/// would hold up the one that is to abandon it.
+/// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
+/// supervisor: blocking code would hold up the one that is to abandon it.
 pub(crate) async fn give_way() {
     let mut given = false;
     std::future::poll_fn(|cx| {
@@ -229,7 +216,7 @@ impl Life {
             return Poll::Pending;
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
-        let entered = self.port.span().enter();
+        let entered = self.port.enter_span();
         let vigil = self.port.vigil();
         vigil.inspect(|vigil| vigil.begin_poll());
         let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
@@ -271,7 +258,7 @@ impl Life {
             End::Exit(exit) => exit.clone(),
         };
         let body = self.body.take();
-        let entered = self.port.span().enter();
+        let entered = self.port.enter_span();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
         drop(entered);
         self.port.close(&exit);

@@ -3,7 +3,8 @@
 //! Invariants:
 //! 1. The factory is polled before a stop is looked at: a prompt start is seen as a start (OTP rule 8).
 //! 2. Between two messages the signals are looked at; after [`BATCH`] messages in a row the pump yields, or a service
-//!    that is always busy would starve its thread and never see a kill (PITFALLS 16).
+//!    that is always busy would starve its thread and never see a kill: ractor and tokio look at a kill only when an
+//!    await suspends.
 //! 3. The state is dropped here, by us, outside of any unwinding, whatever ended the life.
 
 use std::pin::{Pin, pin};
@@ -12,6 +13,7 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
+use crate::child::maker::Maker;
 use crate::context::{Context, Inner};
 use crate::current;
 use crate::incarnation::{End, failure, give_way, worst};
@@ -19,37 +21,46 @@ use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::life::{Heed, Next, Tenancy};
-use crate::sweep::Kept;
 
-/// Messages handled in a row before others get their turn.
-const BATCH: u32 = 64;
+/// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
+const BATCH: u32 = 128;
 
-pub(crate) async fn live<S, F, Fut>(
-    inner: Arc<Inner<S::Msg>>,
-    factory: Arc<Kept<F>>,
+/// No `async fn`, which would keep its arguments twice, and each idle child would pay for that.
+pub(crate) fn live<S, F, Fut>(
+    inner: Inner<S::Msg>,
+    maker: Arc<Maker<F, S::Msg>>,
     drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> End
+) -> impl Future<Output = End> + Send
 where
     S: Service,
-    F: Fn(Context<S>) -> Fut + Send + 'static,
-    Fut: Future<Output = anyhow::Result<S>>,
+    F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = anyhow::Result<S>> + Send,
 {
-    let ctx = Context::new(inner);
-    let made = until_stopped(ctx.inner(), caught(pin!(make(&ctx, factory.get())))).await;
-    let made = match made {
-        None => return End::Exit(Exit::Shutdown),
-        Some(made) => made,
-    };
-    let state = match made {
-        Ok(Ok(service)) => Owned { state: Some(service), path: ctx.path() },
-        Ok(Err(error)) if error.is::<Ignore>() => return End::Ignored,
-        Ok(Err(error)) => return End::Exit(failure(error)),
-        Err(panic) => return End::Exit(Exit::Panicked(panic)),
-    };
-    ctx.inner().up();
-    give_way().await;
-    End::Exit(run(state, ctx, drain, redelivery).await)
+    let mut owned = Owned { state: None, ctx: Context::new(inner), drain, redelivery: maker.redelivery() };
+    async move {
+        match build(&owned.ctx, maker.code()).await {
+            Ok(state) => owned.state = Some(state),
+            Err(end) => return end,
+        }
+        owned.ctx.inner().up();
+        give_way().await;
+        End::Exit(run(&mut owned).await)
+    }
+}
+
+/// Builds the state, or says how the life ends without one.
+async fn build<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
+    ctx: &Context<S>,
+    factory: &impl Fn(Context<S>) -> Fut,
+) -> Result<S, End> {
+    let made = until_stopped(ctx.inner(), caught(pin!(make(ctx, factory)))).await;
+    match made {
+        None => Err(End::Exit(Exit::Shutdown)),
+        Some(Ok(Ok(service))) => Ok(service),
+        Some(Ok(Err(error))) if error.is::<Ignore>() => Err(End::Ignored),
+        Some(Ok(Err(error))) => Err(End::Exit(failure(error))),
+        Some(Err(panic)) => Err(End::Exit(Exit::Panicked(panic))),
+    }
 }
 
 async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
@@ -58,20 +69,15 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
 ) -> anyhow::Result<S> {
     // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
-    if ctx.inner().world.infirmary.is_armed() {
+    if ctx.inner().world().infirmary.is_armed() {
         Box::pin(ctx.inner().suffer_start()).await?;
     }
     factory(ctx.clone()).await
 }
 
-async fn run<S: Service>(
-    mut state: Owned<S>,
-    mut ctx: Context<S>,
-    drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> Exit {
-    let service = state.get();
-    let mut exit = pump(service, &mut ctx, drain, redelivery).await;
+async fn run<S: Service>(owned: &mut Owned<S>) -> Exit {
+    let mut exit = pump(owned).await;
+    let (service, ctx) = owned.parts();
     #[cfg(feature = "chaos")]
     if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
         Box::pin(ctx.inner().suffer_stop()).await;
@@ -82,7 +88,7 @@ async fn run<S: Service>(
             give_way().await;
         }
         let had_chosen = ctx.inner().port.is_leaving();
-        let stopped = caught(pin!(service.stopped(&mut ctx))).await;
+        let stopped = caught(pin!(service.stopped(ctx))).await;
         match stopped {
             Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
             Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
@@ -103,18 +109,18 @@ async fn run<S: Service>(
     if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
         give_way().await;
     }
-    match state.tear_down(&exit) {
+    match current::tear_down(&exit, owned.state.take()) {
         Ok(()) => exit,
-        Err(panic) => worst(exit, panic, &ctx.path()),
+        Err(panic) => worst(exit, panic, &owned.ctx.path()),
     }
 }
 
-async fn pump<S: Service>(
-    service: &mut S,
-    ctx: &mut Context<S>,
-    drain: bool,
-    redelivery: Option<Redelivery<S::Msg>>,
-) -> Exit {
+async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
+    let drain = owned.drain;
+    // By reference, and not copied: that is room in each idle child.
+    let Owned { state: Some(service), ctx, redelivery, .. } = owned else {
+        unreachable!("there is a state to be served")
+    };
     let inner = ctx.inner().clone();
     // A stop was asked for, and what was queued then is still to be handled.
     let mut is_draining = false;
@@ -130,44 +136,34 @@ async fn pump<S: Service>(
         let heed = if is_draining { Heed::Force } else { Heed::Everything };
         #[cfg(feature = "chaos")]
         let heed = if is_known && heed == Heed::Everything { Heed::Orders } else { heed };
-        let next = std::future::poll_fn(|cx| {
-            // Invariant 2.
-            if in_a_row == BATCH {
+        // Invariant 2.
+        if in_a_row == BATCH {
+            in_a_row = 0;
+            // A kill that comes now must not find in hand what is done.
+            inner.slot.finish(&inner.port);
+            freed.tell();
+            pause(true).await;
+        }
+        let next = match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
+            Poll::Ready(next) => next,
+            Poll::Pending if is_draining => return Exit::Shutdown,
+            Poll::Pending => {
                 in_a_row = 0;
-                // A kill that comes now must not find in hand what is done.
-                inner.slot.finish(&inner.port);
                 freed.tell();
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                pause(!std::mem::replace(&mut rest, true)).await;
+                continue;
             }
-            match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
-                Poll::Pending if is_draining => Poll::Ready(None),
-                Poll::Pending if !rest => {
-                    rest = true;
-                    in_a_row = 0;
-                    freed.tell();
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Poll::Pending => {
-                    in_a_row = 0;
-                    freed.tell();
-                    Poll::Pending
-                }
-                Poll::Ready(next) => Poll::Ready(Some(next)),
-            }
-        });
-        let message = match next.await {
-            None => return Exit::Shutdown,
-            Some(Next::Message(message)) => message,
+        };
+        let message = match next {
+            Next::Message(message) => message,
             #[cfg(feature = "chaos")]
-            Some(Next::Signal) if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
+            Next::Signal if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
                 freed.tell();
                 repeats = Box::pin(inner.suffer_mail()).await;
                 is_known = true;
                 continue;
             }
-            Some(Next::Signal) => match signal(&inner) {
+            Next::Signal => match signal(&inner) {
                 Exit::Shutdown if drain && !is_draining => {
                     is_draining = true;
                     // The supervisor has done so with its order. Here for orders that come another way.
@@ -196,7 +192,7 @@ async fn pump<S: Service>(
         }
         #[cfg(feature = "chaos")]
         let message = if std::mem::take(&mut is_known) {
-            if let (Some(redelivery), true) = (redelivery, std::mem::take(&mut repeats)) {
+            if let (Some(redelivery), true) = (*redelivery, std::mem::take(&mut repeats)) {
                 inner.repeat(&redelivery, &message);
             }
             freed.tell();
@@ -209,14 +205,15 @@ async fn pump<S: Service>(
         } else {
             message
         };
-        let handling = pin!(service.handle(message, ctx));
-        let mut handling = caught(handling);
-        let handled = std::future::poll_fn(|cx| {
-            let handled = Pin::new(&mut handling).poll(cx);
-            if handled.is_pending() {
+        let mut handling = pin!(service.handle(message, ctx));
+        // One future around the user's: each more costs a call per message, and room in every service.
+        let handled = std::future::poll_fn(|cx| match current::catch_within(|| handling.as_mut().poll(cx)) {
+            Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
+            Ok(Poll::Pending) => {
                 freed.tell();
+                Poll::Pending
             }
-            handled
+            Err(panic) => Poll::Ready(Err(panic)),
         });
         match handled.await {
             Ok(Ok(())) => current::settle_orphans(None),
@@ -224,6 +221,22 @@ async fn pump<S: Service>(
             Err(panic) => return Exit::Panicked(panic),
         }
     }
+}
+
+/// Lets other tasks have their turn. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal
+/// wakes it.
+async fn pause(is_busy: bool) {
+    let mut has_paused = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_paused, true) {
+            return Poll::Ready(());
+        }
+        if is_busy {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What the port wants. What it has chosen itself comes first; a stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
@@ -260,28 +273,26 @@ pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = R
 }
 
 /// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).
-struct Owned<S> {
+struct Owned<S: Service> {
     state: Option<S>,
-    path: Arc<str>,
+    ctx: Context<S>,
+    drain: bool,
+    redelivery: Option<Redelivery<S::Msg>>,
 }
 
-impl<S> Owned<S> {
-    fn get(&mut self) -> &mut S {
+impl<S: Service> Owned<S> {
+    fn parts(&mut self) -> (&mut S, &mut Context<S>) {
         match &mut self.state {
-            Some(state) => state,
-            None => unreachable!("the state is there until it is torn down, by value"),
+            Some(state) => (state, &mut self.ctx),
+            None => unreachable!("the state is there until it is torn down"),
         }
     }
-
-    fn tear_down(mut self, exit: &Exit) -> Result<(), Panic> {
-        current::tear_down(exit, self.state.take())
-    }
 }
 
-impl<S> Drop for Owned<S> {
+impl<S: Service> Drop for Owned<S> {
     fn drop(&mut self) {
         if let Some(state) = self.state.take() {
-            current::drop_here(state, &self.path, "the state");
+            current::drop_here(state, &self.ctx.path(), "the state");
         }
     }
 }

@@ -6,13 +6,13 @@ use std::task::Poll;
 
 use regrow_supervisors::Exit;
 
+use crate::child::maker::Maker;
 use crate::context::{Inner, NoMessages, TaskContext};
 use crate::incarnation::service::caught;
 use crate::incarnation::{End, failure, give_way};
 use crate::service::Ignore;
-use crate::sweep::Kept;
 
-pub(crate) async fn live<F, Fut>(inner: Arc<Inner<NoMessages>>, work: Arc<Kept<F>>) -> End
+pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End
 where
     F: Fn(TaskContext) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -21,7 +21,7 @@ where
     give_way().await;
     let ctx = TaskContext::new(inner.clone());
     let port = inner.port.clone();
-    let future = pin!(async { work.get()(ctx).await });
+    let future = pin!(async { maker.code()(ctx).await });
     let mut future = caught(future);
     let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),

@@ -131,7 +131,7 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { future: Some(future), port, mark, .. } = &mut *self else { return Poll::Ready(()) };
-        let _span = port.span().enter();
+        let _span = port.enter_span();
         current::run_linked(mark, || future.as_mut().poll(cx)).unwrap_or_else(|panic| {
             port.break_with(Exit::Panicked(panic));
             Poll::Ready(())
@@ -143,7 +143,7 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
 impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();
-        let entered = self.port.span().enter();
+        let entered = self.port.enter_span();
         let dropped = match self.port.end() {
             Some(exit) => current::tear_down(&exit, future),
             None => current::catch(|| drop(future)),

@@ -12,6 +12,7 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::blocking::block_on;
+use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::current;
 use crate::error::Interruption;
@@ -22,13 +23,12 @@ use crate::name;
 use crate::port::Waiting;
 use crate::redelivery::Redelivery;
 use crate::slot::life::{Heed, Next};
-use crate::sweep::Kept;
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///
 /// A message counts as handled when the next one is asked for, or when the thread returns `Ok`.
 pub struct Inbox<M> {
-    inner: Arc<Inner<M>>,
+    inner: Inner<M>,
     redelivery: Option<Redelivery<M>>,
 }
 
@@ -54,12 +54,12 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// The generation of this incarnation.
     pub fn generation(&self) -> u64 {
-        self.inner.generation
+        self.inner.generation()
     }
 
     /// How the life before this one ended; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
-        self.inner.last_exit.as_deref()
+        self.inner.last_exit()
     }
 
     /// Says that this incarnation is ready to work, as [`Context::ready`](crate::Context::ready) does.
@@ -88,7 +88,7 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
 
     fn next(&mut self) -> Option<M> {
         current::settle_orphans(None);
-        let Inner { slot, port, .. } = &*self.inner;
+        let Inner { slot, port, .. } = &self.inner;
         let next = std::future::poll_fn(|cx| {
             port.register(Waiting::Consumer, cx.waker());
             slot.poll_next(port, Heed::Everything, true, &mut slot.freed())
@@ -108,11 +108,11 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
 
 impl<M> fmt::Debug for Inbox<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("generation", &self.inner.generation).finish_non_exhaustive()
+        f.debug_struct("Inbox").field("generation", &self.inner.generation()).finish_non_exhaustive()
     }
 }
 
-pub(crate) async fn live<M, F>(inner: Arc<Inner<M>>, work: Arc<Kept<F>>, redelivery: Option<Redelivery<M>>) -> End
+pub(crate) async fn live<M, F>(inner: Inner<M>, maker: Arc<Maker<F, M>>) -> End
 where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
@@ -123,9 +123,9 @@ where
     let thread = std::thread::Builder::new().name(name::of_thread(&inner.slot.path())).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
-        let _span = on_thread.port.span().enter();
-        let exit = run(&on_thread, work.get(), redelivery);
-        drop(work);
+        let _span = on_thread.port.enter_span();
+        let exit = run(&on_thread, maker.code(), maker.redelivery());
+        drop(maker);
         // Nobody listens to a thread that was abandoned.
         let _ = ended.send(exit);
     });
@@ -137,7 +137,7 @@ where
 }
 
 fn run<M: Send + 'static>(
-    inner: &Arc<Inner<M>>,
+    inner: &Inner<M>,
     work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized),
     redelivery: Option<Redelivery<M>>,
 ) -> Exit {

@@ -61,6 +61,15 @@ impl Alarm {
         Self { clock, limit, next: next(None, limit) }
     }
 
+    /// Of a sender that leans on the timer of another in the same runtime (`slot/timekeeper.rs`).
+    pub(super) fn leaning(limit: Option<Duration>) -> Self {
+        Self { clock: Clock::Tokio { begun: Moment::now(), sleep: None }, limit, next: next(None, limit) }
+    }
+
+    pub(super) fn is_of_runtime(&self) -> bool {
+        matches!(self.clock, Clock::Tokio { .. })
+    }
+
     pub(super) fn is_limited(&self) -> bool {
         self.limit.is_some()
     }
@@ -78,8 +87,8 @@ impl Alarm {
         let Some((ring, after)) = self.next else { return Poll::Pending };
         let rings = match &mut self.clock {
             Clock::Tokio { begun, sleep } => {
-                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
                 let due = later(*begun, after);
+                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
                 if sleep.deadline() != due {
                     sleep.as_mut().reset(due);
                 }
@@ -100,6 +109,11 @@ impl Alarm {
         self.next = next(Some(ring), self.limit);
         Poll::Ready(ring)
     }
+}
+
+/// When a wait with this limit has its first ring.
+pub(super) fn first(limit: Option<Duration>) -> Option<Duration> {
+    next(None, limit).map(|(_, after)| after)
 }
 
 /// What rings after this ring, and when.

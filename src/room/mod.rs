@@ -26,8 +26,9 @@ use crate::error::Refusal;
 use crate::log::{line, millis};
 use crate::slot::line::{Joined, Look, Place};
 use crate::slot::queue::Envelope;
+use crate::slot::timekeeper::{Keeping, Timing};
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::{Wait, What};
+use crate::watchdog::{On, Wait, What};
 use alarm::Alarm;
 use circle::Entry;
 pub(crate) use circle::{RoomWait, Rooms};
@@ -42,11 +43,15 @@ pub(crate) struct ForRoom<M: Send + 'static> {
     /// How long it waits; the mailbox's own limit is looked up when the wait begins.
     limit: Limit,
     alarm: Option<Alarm>,
+    /// It has set no timer of its own yet.
+    leans: bool,
+    /// There while it keeps the time for those behind it.
+    keeping: Option<Keeping<M>>,
     /// Not in the log yet.
     is_news: bool,
     is_blocking: bool,
     entry: Option<Entry>,
-    wait: Option<Box<Wait>>,
+    wait: Wait,
 }
 
 enum Stage<M> {
@@ -72,17 +77,20 @@ impl<M: Send + 'static> ForRoom<M> {
             stage: Stage::Unsent(Envelope { message, call }),
             limit,
             alarm: None,
+            leans: false,
+            keeping: None,
             is_news: true,
             is_blocking: false,
             entry: None,
-            wait: None,
+            wait: Wait::default(),
         })
     }
 
     fn rest(&mut self) {
         self.alarm = None;
+        self.keeping = None;
         self.entry = None;
-        self.wait = None;
+        self.wait.ends();
     }
 
     /// Comes to the end of the line.
@@ -98,27 +106,49 @@ impl<M: Send + 'static> ForRoom<M> {
                 Push::Refused(refusal, message, _) => Err((refusal, message)),
             });
         }
-        match self.slot.join_line(envelope, cx.waker()) {
-            Joined::Accepted => return Poll::Ready(Ok(())),
-            Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
-            Joined::Waits(place) => {
-                self.wait = Wait::of_caller(&self.slot, || What::Room(place.clone()));
-                self.stage = Stage::InLine(place);
-            }
-        }
         let limit = match self.limit {
             Limit::OfMailbox => self.slot.settings().room_wait,
             Limit::None => None,
         };
-        self.alarm = Some(Alarm::new(limit, self.is_blocking));
+        let timing = self.timing(limit);
+        match self.slot.join_line(envelope, cx.waker(), timing) {
+            Joined::Accepted => return Poll::Ready(Ok(())),
+            Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
+            Joined::Waits { place, is_timed: true } => {
+                self.alarm = Some(Alarm::leaning(limit));
+                self.stage = Stage::InLine(place);
+                self.leans = true;
+            }
+            Joined::Waits { place, is_timed: false } => {
+                let alarm = Alarm::new(limit, self.is_blocking);
+                if let Some(timing) = timing.filter(|_| alarm.is_of_runtime()) {
+                    self.keeping = self.slot.keep_time(&place, timing);
+                }
+                self.alarm = Some(alarm);
+                self.stage = Stage::InLine(place);
+            }
+        }
+        self.wait = Wait::of_caller();
         Poll::Pending
+    }
+
+    /// When it would be looked at first, by the clock of which runtime.
+    fn timing(&self, limit: Option<Duration>) -> Option<Timing> {
+        if self.is_blocking {
+            return None;
+        }
+        let runtime = tokio::runtime::Handle::try_current().ok()?.id();
+        Some(Timing { runtime, after: alarm::first(limit)? })
     }
 
     /// Notes which incarnation waits, if its code does.
     fn goes_on(&mut self, mut is_to_look: bool, waker: &Waker) -> Poll<Result<(), Refused<M>>> {
         let is_limited = self.alarm.as_ref().is_some_and(Alarm::is_limited);
-        if let Some(wait) = &mut self.wait {
-            wait.goes_on(is_limited, waker);
+        if self.wait.is_recorded()
+            && let Stage::InLine(place) = &self.stage
+        {
+            let on = || On::new(self.slot.clone(), What::Room(place.clone()));
+            self.wait.goes_on(is_limited, waker, on);
         }
         if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
             entry.goes_on();
@@ -140,7 +170,12 @@ impl<M: Send + 'static> ForRoom<M> {
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<M>>> {
         loop {
             let Some(alarm) = &mut self.alarm else { return Poll::Pending };
-            let Poll::Ready(rings) = alarm.poll(cx) else { return Poll::Pending };
+            let polled = match &self.keeping {
+                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.bell())),
+                None => alarm.poll(cx),
+            };
+            let Poll::Ready(rings) = polled else { return Poll::Pending };
+            self.keeping = None;
             match rings {
                 alarm::Ring::Look => {
                     if let Poll::Ready(outcome) = self.goes_on(true, cx.waker()) {
@@ -232,7 +267,10 @@ impl<M: Send + 'static> Future for ForRoom<M> {
             }
             Stage::InLine(place) => {
                 let outcome = match place.look(cx.waker()) {
-                    Look::Waits => None,
+                    Look::Waits => {
+                        this.leans = false;
+                        None
+                    }
                     Look::LetIn => Some(Ok(())),
                     Look::Refused(refusal, envelope) => Some(Err((refusal, envelope.message))),
                 };
@@ -247,16 +285,16 @@ impl<M: Send + 'static> Future for ForRoom<M> {
         if let Poll::Ready(outcome) = this.goes_on(false, cx.waker()) {
             return Poll::Ready(outcome);
         }
-        this.poll_alarm(cx)
+        if this.leans { Poll::Pending } else { this.poll_alarm(cx) }
     }
 }
 
 impl<M: Send + 'static> Drop for ForRoom<M> {
     fn drop(&mut self) {
-        self.rest();
-        if let Stage::InLine(place) = &self.stage {
+        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::Done) {
+            self.rest();
             // Invariant 1. It is dropped here, where no lock is held.
-            drop(self.slot.leave_line(place));
+            drop(self.slot.leave_line(&place));
         }
     }
 }

@@ -8,7 +8,6 @@
 //! 3. A message that has begun to run is never given back to its caller as one that never ran.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use regrow_supervisors::Exit;
 
@@ -128,10 +127,10 @@ impl<M: Send + 'static> Slot<M> {
                 return;
             }
             let owner = front.owner.take();
-            let deferred = std::mem::take(&mut front.deferred);
+            let deferred = front.deferred.take();
             let mut back = lock(&self.back);
             back.vacate();
-            let on_restart = match back.settings.on_restart {
+            let on_restart = match back.settings().on_restart {
                 OnRestart::Keep => None,
                 OnRestart::Drop => Some(DeadReason::DroppedOnRestart),
             };
@@ -156,7 +155,7 @@ impl<M: Send + 'static> Slot<M> {
                             front.batch.push_front(envelope);
                             front.tries = tries;
                             front.redelivered += 1;
-                            self.front_len.store(front.batch.len(), Ordering::Release);
+                            self.note_front(&front, &mut back);
                         }
                     }
                 }
@@ -175,14 +174,14 @@ impl<M: Send + 'static> Slot<M> {
         }
         self.settle(shed);
         freed.tell();
-        if !deferred.is_empty()
+        if let Some(deferred) = deferred
             && let Some(world) = self.world()
         {
-            world.note_open_calls(deferred);
+            world.note_open_calls(*deferred);
         }
         drop((owner, told_before));
-        if let Some(vacant) = self.vacant.get() {
-            vacant.notify_waiters();
+        if let Some(bells) = self.bells.get() {
+            bells.vacant.notify_waiters();
         }
         self.publish();
     }

@@ -38,6 +38,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn waiting_for_room(&self) -> usize;
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
+    /// The number of the message that `port` has in hand.
+    fn in_hand_of(&self, port: &Port) -> Option<u64>;
     fn close(&self, state: State);
     /// Accepts nothing more until it is started again.
     fn dismiss(&self);
@@ -100,7 +102,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn settings(&self) -> Settings {
-        lock(&self.back).settings
+        lock(&self.back).settings()
     }
 
     fn configure(&self, settings: Settings) {
@@ -120,7 +122,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<Status> {
-        let mut watch = lock(&self.watch);
+        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
         // Looked at under the lock: one that goes after this finds the follower, and closes it.
         let status = self.status();
         if status.state == State::Gone {
@@ -135,12 +137,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn accounting(&self) -> Accounting {
         let front = lock(&self.front);
         let back = lock(&self.back);
+        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
         Accounting {
             accepted: back.accepted,
             handled: front.handled,
             crashed: front.crashed,
-            returned: back.returned,
-            dead_lettered: back.dead_lettered,
+            returned,
+            dead_lettered,
             queued: (front.batch.len() + back.queue.len()) as u64,
             in_hand: u64::from(front.in_hand.is_some()),
             attempts: back.attempts,
@@ -155,7 +158,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
         let front = lock(&self.front);
         front.in_hand.as_ref()?;
-        Some((front.handled + front.crashed + front.redelivered, front.owner.clone()?))
+        Some((front.number_in_hand(), front.owner.clone()?))
+    }
+
+    fn in_hand_of(&self, port: &Port) -> Option<u64> {
+        let front = lock(&self.front);
+        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, port));
+        (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
     }
 
     fn close(&self, state: State) {
@@ -218,12 +227,12 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn fell(&self, a_start: bool) {
         let mut back = lock(&self.back);
-        let fall = back.fall.get_or_insert_with(|| Box::new(Fall { since: Instant::now(), starts_failed: 0 }));
+        let fall = back.losses().fall.get_or_insert_with(|| Fall { since: Instant::now(), starts_failed: 0 });
         fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
     }
 
     fn rose(&self) -> Option<Outage> {
-        let fall = lock(&self.back).fall.take()?;
+        let fall = lock(&self.back).losses.as_mut()?.fall.take()?;
         Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
     }
 

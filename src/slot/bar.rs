@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::current;
 use crate::error::Refusal;
@@ -123,7 +122,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             let queue = std::mem::take(&mut back.queue);
             back.queue = back.hand_back_all(queue, is_one, &mut shed);
-            self.front_len.store(front.batch.len(), Ordering::Release);
+            self.note_front(&front, &mut back);
             self.refuse_in_line(&mut front, is_one, Refusal::StoppedWithGroup, &mut freed);
             self.let_in(&mut front, &mut back, &mut freed);
         }

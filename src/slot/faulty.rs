@@ -43,7 +43,7 @@ impl<M: Send + 'static> Slot<M> {
             let tries = front.take_tries_of_head();
             front.copy_waits &= tries.have_begun();
             let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
-            self.front_len.store(front.batch.len(), Ordering::Release);
+            self.note_front(&front, &mut back);
             let shed = first.map(|first| back.shed(first, tries, DeadReason::Chaos));
             self.let_in(&mut front, &mut back, &mut freed);
             shed
@@ -60,7 +60,7 @@ impl<M: Send + 'static> Slot<M> {
                 let mut back = lock(&self.back);
                 let queue = std::mem::take(&mut back.queue);
                 front.batch.extend(queue);
-                self.front_len.store(front.batch.len(), Ordering::Release);
+                self.note_front(&front, &mut back);
             }
             if front.batch.len() > 1 {
                 front.batch.swap(0, 1);
@@ -81,9 +81,10 @@ impl<M: Send + 'static> Slot<M> {
             let mut front = lock(&self.front);
             if front.is_owned_by(port) {
                 front.batch.push_front(Envelope { message, call: None });
-                self.front_len.store(front.batch.len(), Ordering::Release);
                 front.copy_waits = true;
-                lock(&self.back).accepted += 1;
+                let mut back = lock(&self.back);
+                back.accepted += 1;
+                self.note_front(&front, &mut back);
                 None
             } else {
                 Some(message)

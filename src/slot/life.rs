@@ -15,7 +15,7 @@ use crate::mailbox::OnRestart;
 use crate::port::Port;
 use crate::slot::again::Way;
 use crate::slot::line::Freed;
-use crate::slot::queue::{Envelope, InHand};
+use crate::slot::queue::{Envelope, Front, InHand};
 use crate::slot::status::State;
 use crate::slot::{Control, Slot};
 use crate::supervisor::facts::Facts;
@@ -49,27 +49,22 @@ impl<M: Send + 'static> Slot<M> {
     /// again by itself.
     pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
-        let done = front.finish(port);
+        if !front.is_owned_by(port) {
+            return Poll::Ready(Next::Signal);
+        }
+        // Of a plain message nothing is left that is to be dropped, or told, without the lock.
+        let done = front.finish_own().filter(|done| !done.is_plain());
         let is_heeded = match heed {
             Heed::Everything => port.is_signalled(),
             #[cfg(feature = "chaos")]
             Heed::Orders => port.is_ordered(),
             Heed::Force => port.is_killed() || port.is_fenced(),
         };
-        let next = if is_heeded || !front.is_owned_by(port) {
+        let next = if is_heeded {
             Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() && !front.is_draining {
-                let mut back = lock(&self.back);
-                std::mem::swap(&mut front.batch, &mut back.queue);
-                back.idle = rest && front.batch.is_empty();
-                if back.idle && front.batch.capacity() > ROOMY {
-                    front.batch = Default::default();
-                }
-                if back.idle && back.queue.capacity() > ROOMY {
-                    back.queue = Default::default();
-                }
-                self.front_len.store(front.batch.len(), Ordering::Release);
+                self.turn_over(&mut front, rest);
             }
             match front.batch.pop_front() {
                 None => Poll::Pending,
@@ -79,7 +74,7 @@ impl<M: Send + 'static> Slot<M> {
                     } else {
                         // In one hold, or others might get in before those in line (invariant 1 of the line).
                         let mut back = lock(&self.back);
-                        self.front_len.store(front.batch.len(), Ordering::Release);
+                        self.note_front(&front, &mut back);
                         self.let_in(&mut front, &mut back, freed);
                     }
                     if let Some(call) = &call {
@@ -91,18 +86,35 @@ impl<M: Send + 'static> Slot<M> {
             }
         };
         drop(front);
-        self.settle_handled(done);
+        if let Some(done) = done {
+            self.settle_handled(done);
+        }
         next
+    }
+
+    /// Makes the batch of what is queued. If that is nothing, and `rest`, the next sender is to wake the pump.
+    fn turn_over(&self, front: &mut Front<M>, rest: bool) {
+        let mut back = lock(&self.back);
+        std::mem::swap(&mut front.batch, &mut back.queue);
+        back.idle = rest && front.batch.is_empty();
+        if back.idle && front.batch.capacity() > ROOMY {
+            front.batch = Default::default();
+        }
+        if back.idle && back.queue.capacity() > ROOMY {
+            back.queue = Default::default();
+        }
+        self.note_front(front, &mut back);
     }
 
     /// Books the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, port: &Arc<Port>) {
         let done = lock(&self.front).finish(port);
-        self.settle_handled(done);
+        if let Some(done) = done {
+            self.settle_handled(done);
+        }
     }
 
-    fn settle_handled(&self, done: Option<InHand<M>>) {
-        let Some(InHand { call, spare, .. }) = done else { return };
+    fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
         // First, so that a reply in it is not mistaken for one that lives on.
         if let Some(spare) = spare {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");
@@ -185,7 +197,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             }
             back.idle = false;
             let again = back.attempts > 1;
-            if again && back.settings.on_restart == OnRestart::Drop {
+            if again && back.settings().on_restart == OnRestart::Drop {
                 let shed = self.shed_all(&mut front, &mut back, &DeadReason::DroppedOnRestart);
                 self.let_in(&mut front, &mut back, &mut freed);
                 shed
@@ -202,7 +214,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
     }
 
     fn vacant(&self) -> &Notify {
-        self.vacant.get_or_init(Box::default)
+        &self.bells.get_or_init(Box::default).vacant
     }
 
     fn tenant(&self) -> Option<Arc<Port>> {
@@ -217,7 +229,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         front.is_draining = true;
         let mut back = lock(&self.back);
         front.batch.append(&mut back.queue);
-        self.front_len.store(front.batch.len(), Ordering::Release);
+        self.note_front(&front, &mut back);
     }
 
     fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64 {
@@ -262,9 +274,9 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         let is_first = port.fence();
         let deferred = {
             let mut front = lock(&self.front);
-            if front.is_owned_by(port) { std::mem::take(&mut front.deferred) } else { Vec::new() }
+            if front.is_owned_by(port) { front.deferred.take() } else { None }
         };
-        for call in deferred {
+        for call in deferred.into_iter().flat_map(|deferred| *deferred) {
             if let Some(call) = call.upgrade() {
                 call.fenced(exit);
             }

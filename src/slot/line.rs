@@ -21,6 +21,7 @@ use crate::error::Refusal;
 use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Back, Envelope, Front};
+use crate::slot::timekeeper::{Timekeeper, Timing};
 use crate::sync::lock;
 use crate::watchdog;
 
@@ -31,8 +32,9 @@ pub(crate) struct Place<M> {
     caller: usize,
 }
 
-enum Standing<M> {
-    Waits(Envelope<M>, Waker),
+pub(super) enum Standing<M> {
+    /// Without a waker from when that was called until the sender looks again.
+    Waits(Envelope<M>, Option<Waker>),
     /// The mailbox has taken the message.
     LetIn,
     Refused(Refusal, Envelope<M>),
@@ -50,24 +52,43 @@ pub(crate) enum Look<M> {
 impl<M> Place<M> {
     /// How it stands. `waker` is called when that changes.
     pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
-        // Cloned without the lock: that may be code of another's.
-        let waker = waker.clone();
-        let mut standing = lock(&self.standing);
-        if let Standing::Waits(_, known) = &mut *standing {
-            let before = std::mem::replace(known, waker);
-            drop(standing);
-            drop(before);
-            return Look::Waits;
+        let mut other = None;
+        loop {
+            let mut standing = lock(&self.standing);
+            match &mut *standing {
+                Standing::Waits(_, Some(known)) if known.will_wake(waker) => return Look::Waits,
+                Standing::Waits(_, known) if other.is_some() => {
+                    std::mem::swap(known, &mut other);
+                    return Look::Waits;
+                }
+                // Cloned, and dropped, without the lock: that may be code of another's.
+                Standing::Waits(..) => {
+                    drop(standing);
+                    other = Some(waker.clone());
+                }
+                Standing::LetIn | Standing::Refused(..) | Standing::Left => {
+                    return match std::mem::replace(&mut *standing, Standing::Left) {
+                        Standing::LetIn => Look::LetIn,
+                        Standing::Refused(refusal, envelope) => Look::Refused(refusal, envelope),
+                        Standing::Waits(..) | Standing::Left => {
+                            unreachable!("a sender that knows its outcome does not look again")
+                        }
+                    };
+                }
+            }
         }
-        match std::mem::replace(&mut *standing, Standing::Left) {
-            Standing::LetIn => Look::LetIn,
-            Standing::Refused(refusal, envelope) => Look::Refused(refusal, envelope),
-            Standing::Waits(..) | Standing::Left => unreachable!("a sender that knows its outcome does not look again"),
+    }
+
+    /// The waker of a sender that waits, to be called.
+    pub(super) fn take_waker(&self) -> Option<Waker> {
+        match &mut *lock(&self.standing) {
+            Standing::Waits(_, waker) => waker.take(),
+            Standing::LetIn | Standing::Refused(..) | Standing::Left => None,
         }
     }
 
     /// Takes the message; `None` if the sender has left.
-    fn let_in(&self) -> Option<(Envelope<M>, Waker)> {
+    fn let_in(&self) -> Option<(Envelope<M>, Option<Waker>)> {
         self.take(Standing::LetIn)
     }
 
@@ -76,7 +97,7 @@ impl<M> Place<M> {
         match std::mem::replace(&mut *standing, Standing::Left) {
             Standing::Waits(envelope, waker) => {
                 *standing = Standing::Refused(refusal, envelope);
-                Some(waker)
+                waker
             }
             other => {
                 *standing = other;
@@ -85,7 +106,7 @@ impl<M> Place<M> {
         }
     }
 
-    fn take(&self, then: Standing<M>) -> Option<(Envelope<M>, Waker)> {
+    fn take(&self, then: Standing<M>) -> Option<(Envelope<M>, Option<Waker>)> {
         let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, then) {
             Standing::Waits(envelope, waker) => Some((envelope, waker)),
@@ -105,14 +126,16 @@ impl<M: Send> watchdog::Standing for Place<M> {
 }
 
 /// The line: made by the first sender that waits, and gone with the last.
-pub(crate) struct Line<M>(Option<Box<Queue<M>>>);
+pub(crate) struct Line<M>(pub(super) Option<Box<Queue<M>>>);
 
-struct Queue<M> {
-    places: VecDeque<Arc<Place<M>>>,
+pub(super) struct Queue<M> {
+    pub(super) places: VecDeque<Arc<Place<M>>>,
     /// How many of them the senders have left. They are taken out when they are many.
     left: usize,
     /// When the log was last told of senders that have no path.
     told: Option<Instant>,
+    /// The sender whose timer rings for those behind it, too.
+    pub(super) timekeeper: Option<Timekeeper>,
 }
 
 impl<M> Line<M> {
@@ -135,12 +158,12 @@ impl<M> Line<M> {
     }
 
     fn push(&mut self, place: Arc<Place<M>>) {
-        let queue = self.0.get_or_insert_with(|| Box::new(Queue { places: VecDeque::new(), left: 0, told: None }));
-        queue.places.push_back(place);
+        let new = || Box::new(Queue { places: VecDeque::new(), left: 0, told: None, timekeeper: None });
+        self.0.get_or_insert_with(new).places.push_back(place);
     }
 
     /// The message of the first sender that still waits.
-    fn first(&mut self) -> Option<(Envelope<M>, Waker)> {
+    fn first(&mut self) -> Option<(Envelope<M>, Option<Waker>)> {
         let queue = self.0.as_mut()?;
         let mut first = None;
         while first.is_none()
@@ -200,7 +223,11 @@ impl Drop for Freed {
 
 /// What became of a sender that came to the end of the line.
 pub(crate) enum Joined<M> {
-    Waits(Arc<Place<M>>),
+    Waits {
+        place: Arc<Place<M>>,
+        /// A sender before it keeps the time for it.
+        is_timed: bool,
+    },
     /// There was room after all.
     Accepted,
     Refused(Refusal, Envelope<M>),
@@ -208,7 +235,7 @@ pub(crate) enum Joined<M> {
 
 impl<M: Send + 'static> Slot<M> {
     /// Stands in line for room, or is let in at once.
-    pub(crate) fn join_line(&self, envelope: Envelope<M>, waker: &Waker) -> Joined<M> {
+    pub(crate) fn join_line(&self, envelope: Envelope<M>, waker: &Waker, timing: Option<Timing>) -> Joined<M> {
         let waker = waker.clone();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
@@ -223,10 +250,11 @@ impl<M: Send + 'static> Slot<M> {
             }
             return Joined::Accepted;
         }
-        let (standing, caller) = (Mutex::new(Standing::Waits(envelope, waker)), current::supervisor());
+        let (standing, caller) = (Mutex::new(Standing::Waits(envelope, Some(waker))), current::supervisor());
         let place = Arc::new(Place { standing, caller });
+        let is_timed = front.line.is_timed(timing);
         front.line.push(place.clone());
-        Joined::Waits(place)
+        Joined::Waits { place, is_timed }
     }
 
     /// Takes the message back, unless the mailbox has taken it or its sender has been refused.
@@ -262,7 +290,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(super) fn let_in(&self, front: &mut Front<M>, back: &mut Back<M>, freed: &mut Freed) {
         while !front.line.is_empty() && back.has_room(front.batch.len()) {
             let Some((envelope, waker)) = front.line.first() else { return };
-            freed.wakers.push(waker);
+            freed.wakers.extend(waker);
             if let Some(port) = back.accept(envelope) {
                 freed.port = Some(port);
             }

@@ -38,6 +38,7 @@ pub(crate) mod queue;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timekeeper;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,26 +112,38 @@ impl Control {
 /// What a message is called.
 pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
+/// In this order in memory: what senders write, what is seldom touched, and what the pump writes for each message. So
+/// senders and the pump share no cache line, and no room is spent on that.
+#[repr(C)]
 pub(crate) struct Slot<M> {
+    back: Mutex<Back<M>>,
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    /// There while the status is followed. A service that is gone closes it.
-    watch: Mutex<Option<watch::Sender<Status>>>,
+    /// Made by the first that follows the status, or waits for the slot to be free.
+    bells: OnceLock<Box<Bells>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
-    front: Mutex<Front<M>>,
-    back: Mutex<Back<M>>,
-    front_len: AtomicUsize,
-    /// Rung when an incarnation moves out. Made by the first that waits for it: whether there is anything to wait for is
-    /// looked at after that, under the lock under which it changes.
-    vacant: OnceLock<Box<Notify>>,
     /// Its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     can_repeat: std::sync::atomic::AtomicBool,
     /// An experiment counts what becomes of its calls.
     #[cfg(feature = "chaos")]
     is_tallied: std::sync::atomic::AtomicBool,
+    front_len: AtomicUsize,
+    front: Mutex<Front<M>>,
+}
+
+/// What tells others of changes. Few slots need any.
+///
+/// Whether there is anything to wait for is looked at after they were made, under the locks under which it changes, and they
+/// are looked for after a change: one of the two sees the other.
+#[derive(Default)]
+struct Bells {
+    /// There while the status is followed. A service that is gone closes it.
+    watch: Mutex<Option<watch::Sender<Status>>>,
+    /// Rung when an incarnation moves out.
+    vacant: Notify,
 }
 
 /// What became of a message on its way in.
@@ -152,12 +165,11 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             world: OnceLock::new(),
-            watch: Mutex::default(),
+            bells: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
-            vacant: OnceLock::new(),
             #[cfg(feature = "chaos")]
             can_repeat: Default::default(),
             #[cfg(feature = "chaos")]
@@ -182,7 +194,7 @@ impl<M: Send + 'static> Slot<M> {
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        back.settings = settings;
+        back.configure(settings);
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
     }
@@ -197,7 +209,7 @@ impl<M: Send + 'static> Slot<M> {
             if let Some(refusal) = back.refusal(call.is_some()) {
                 return Push::Refused(refusal, message, call);
             }
-            if back.has_room(self.front_len.load(Ordering::Acquire)) {
+            if back.has_room(back.front_max) || back.has_room(self.front_len.load(Ordering::Acquire)) {
                 let port = back.accept(Envelope { message, call });
                 drop(back);
                 if let Some(port) = port {
@@ -226,7 +238,7 @@ impl<M: Send + 'static> Slot<M> {
             return Push::Accepted;
         }
         let policy = match if_full {
-            IfFull::ObeyPolicy => back.settings.overflow,
+            IfFull::ObeyPolicy => back.settings().overflow,
             IfFull::Refuse => Overflow::Refuse,
         };
         let (port, shed) = match policy {
@@ -235,7 +247,7 @@ impl<M: Send + 'static> Slot<M> {
             Overflow::DropOldest => {
                 let tries = front.take_tries_of_head();
                 let oldest = front.batch.pop_front().or_else(|| back.queue.pop_front());
-                self.front_len.store(front.batch.len(), Ordering::Release);
+                self.note_front(&front, &mut back);
                 let shed = oldest.map(|oldest| back.shed(oldest, tries, DeadReason::DroppedOldest));
                 (back.accept(envelope), shed)
             }
@@ -274,21 +286,27 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == State::Gone {
             // Those that follow it have seen that it is gone. One that is listed again is followed anew.
-            let watch = lock(&self.watch).take();
+            let watch = self.bells.get().map(|bells| lock(&bells.watch).take());
             drop(watch);
         }
     }
 
     fn shed_all(&self, front: &mut Front<M>, back: &mut Back<M>, reason: &DeadReason) -> Vec<Shed<M>> {
-        self.front_len.store(0, Ordering::Release);
         let mut tries = front.take_tries_of_head();
         let batch = std::mem::take(&mut front.batch);
+        self.note_front(front, back);
         let queue = std::mem::take(&mut back.queue);
         batch
             .into_iter()
             .chain(queue)
             .map(|envelope| back.shed(envelope, std::mem::take(&mut tries), reason.clone()))
             .collect()
+    }
+
+    /// The front has changed, and both locks are held (invariants 2 and 4 of the queue).
+    fn note_front(&self, front: &Front<M>, back: &mut Back<M>) {
+        back.front_max = front.batch.len();
+        self.front_len.store(front.batch.len(), Ordering::Release);
     }
 
     fn settle(&self, shed: Vec<Shed<M>>) {
@@ -319,7 +337,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Tells the watchers, if there are any. They see the newest status, not each.
     fn publish(&self) {
-        let watch = lock(&self.watch).clone();
+        let Some(bells) = self.bells.get() else { return };
+        let watch = lock(&bells.watch).clone();
         if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }

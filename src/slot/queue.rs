@@ -7,6 +7,8 @@
 //! 1. Order of locking: front, then back. A sender takes the back alone, or both.
 //! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
 //! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
+//! 4. `Back::front_max` is never less than the length of the batch when the back's lock is held. So while a sender finds
+//!    room by it, it reads nothing that the pump writes for each message.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -39,6 +41,14 @@ pub(crate) struct InHand<M> {
     pub(crate) spare: Option<Box<Spare<M>>>,
 }
 
+impl<M> InHand<M> {
+    /// No caller, and no copy, is concerned when it is handled.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.call.is_none() && self.spare.is_none()
+    }
+}
+
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
     pub(crate) in_hand: Option<InHand<M>>,
@@ -48,7 +58,8 @@ pub(crate) struct Front<M> {
     /// The incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Port>>,
     /// Calls that were handled and whose reply is still somewhere.
-    pub(crate) deferred: Vec<Weak<dyn Fate>>,
+    #[expect(clippy::box_collection, reason = "few mailboxes have any, and each has room for it")]
+    pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
     /// The batch is what a stop leaves to be handled: no later message joins it.
     pub(crate) is_draining: bool,
     /// Senders that found no room, and wait for it.
@@ -63,6 +74,8 @@ pub(crate) struct Front<M> {
 
 pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
+    /// The length of the batch when both locks were last held to change it. Since then it has only become shorter.
+    pub(crate) front_max: usize,
     pub(crate) state: State,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
@@ -73,17 +86,26 @@ pub(crate) struct Back<M> {
     pub(crate) control: Option<Control>,
     /// The pump sleeps and wants to be woken by the next message.
     pub(crate) idle: bool,
-    pub(crate) settings: Settings,
+    /// How many messages may wait.
+    capacity: usize,
+    /// How else it is set up, if not as usual.
+    settings: Option<Box<Settings>>,
     /// What it refuses beside what its state does.
     pub(crate) bar: Option<Bar>,
     /// How many experiments' faults make it full, whatever its settings say.
     #[cfg(feature = "chaos")]
     pub(crate) jams: usize,
     pub(crate) accepted: u64,
+    pub(crate) losses: Option<Box<Losses>>,
+}
+
+/// What few mailboxes have to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
     /// Since when it has not been up because of a failure.
-    pub(crate) fall: Option<Box<Fall>>,
+    pub(crate) fall: Option<Fall>,
 }
 
 /// A failure that is not over yet.
@@ -110,7 +132,7 @@ impl<M> Front<M> {
             in_hand: None,
             tries: Tries::default(),
             owner: None,
-            deferred: Vec::new(),
+            deferred: None,
             is_draining: false,
             line: Line::new(),
             #[cfg(feature = "chaos")]
@@ -127,12 +149,23 @@ impl<M> Front<M> {
 
     /// Books what `port` has in hand as handled.
     pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
-        let done = if self.is_owned_by(port) { self.in_hand.take() } else { None };
+        if self.is_owned_by(port) { self.finish_own() } else { None }
+    }
+
+    /// Books what the owner has in hand as handled.
+    #[inline]
+    pub(crate) fn finish_own(&mut self) -> Option<InHand<M>> {
+        let done = self.in_hand.take();
         if done.is_some() {
             self.handled += 1;
             self.tries = Tries::default();
         }
         done
+    }
+
+    /// Tells the message in hand from those before and after it.
+    pub(crate) fn number_in_hand(&self) -> u64 {
+        self.handled + self.crashed + self.redelivered
     }
 
     /// What came before of the head of the batch, which leaves it.
@@ -142,7 +175,7 @@ impl<M> Front<M> {
 
     /// Remembers a call that may be answered later, for the fence.
     pub(crate) fn defer(&mut self, call: &Arc<dyn Fate>) {
-        thrift::remember(&mut self.deferred, Arc::downgrade(call));
+        thrift::remember(self.deferred.get_or_insert_default(), Arc::downgrade(&call.clone().call()));
     }
 }
 
@@ -150,6 +183,7 @@ impl<M> Back<M> {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             queue: VecDeque::new(),
+            front_max: 0,
             state: State::Waiting,
             generation: 0,
             is_ready: false,
@@ -157,14 +191,13 @@ impl<M> Back<M> {
             attempts: 0,
             control: None,
             idle: false,
-            settings,
+            capacity: settings.capacity,
+            settings: unusual(settings),
             bar: None,
             #[cfg(feature = "chaos")]
             jams: 0,
             accepted: 0,
-            returned: 0,
-            dead_lettered: 0,
-            fall: None,
+            losses: None,
         }
     }
 
@@ -185,7 +218,20 @@ impl<M> Back<M> {
         if self.jams > 0 {
             return 0;
         }
-        self.settings.capacity
+        self.capacity
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let said = self.settings.as_deref().copied().unwrap_or_default();
+        Settings { capacity: self.capacity, ..said }
+    }
+
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        (self.capacity, self.settings) = (settings.capacity, unusual(settings));
+    }
+
+    pub(crate) fn losses(&mut self) -> &mut Losses {
+        self.losses.get_or_insert_default()
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -226,7 +272,7 @@ impl<M> Back<M> {
         if !envelope.call.as_ref().is_some_and(|call| call.reserve_return()) {
             return Err(envelope);
         }
-        self.returned += 1;
+        self.losses().returned += 1;
         let (tries, reason) = (Tries::default(), DeadReason::Down);
         Ok(Shed { envelope, tries, returned: true, reason, generation: self.generation })
     }
@@ -236,12 +282,18 @@ impl<M> Back<M> {
         // One that has run may have had effects, and its caller must not be told that it never ran.
         let returned = !tries.have_begun() && envelope.call.as_ref().is_some_and(|call| call.reserve_return());
         if returned {
-            self.returned += 1;
+            self.losses().returned += 1;
         } else {
-            self.dead_lettered += 1;
+            self.losses().dead_lettered += 1;
         }
         Shed { envelope, tries, returned, reason, generation: self.generation }
     }
+}
+
+/// Settings that are worth a place of their own. The capacity has one anyway.
+fn unusual(settings: Settings) -> Option<Box<Settings>> {
+    let usual = Settings { capacity: settings.capacity, ..Settings::default() };
+    (settings != usual).then(|| Box::new(settings))
 }
 
 impl<M: Send + 'static> Shed<M> {

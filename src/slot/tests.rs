@@ -1,12 +1,16 @@
 //! The one state that no order of today's public face leads to.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::accounting::Accounting;
 use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
+use crate::port::Origin;
+use crate::rulebook::Rulebook;
 use crate::slot::life::Heed;
+use crate::supervisor::terms::Terms;
 use crate::testing::ProbeMsg;
 
 #[tokio::test]
@@ -46,11 +50,16 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     assert_eq!((books.accepted, books.dead_lettered, books.returned, books.queued), (2, 1, 1, 0));
 }
 
-fn port() -> Arc<Port> {
+fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
+    let home: Arc<dyn AnySlot> = slot.clone();
+    let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
+    let origin = Origin { world, generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");
     let machine = regrow_supervisors::Supervisor::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
-        Some(regrow_supervisors::Action::Start(attempt)) => Port::new(attempt, tracing::Span::none(), Arc::default()),
+        Some(regrow_supervisors::Action::Start(attempt)) => {
+            Port::new(attempt, tracing::Span::none(), Arc::default(), &home, origin)
+        }
         action => panic!("{action:?}"),
     }
 }
@@ -60,7 +69,7 @@ fn port() -> Arc<Port> {
 #[tokio::test]
 async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
-    let (handle, late) = (Handle::new(slot.clone()), port());
+    let (handle, late) = (Handle::new(slot.clone()), port(&slot));
     slot.close_as(State::Gone);
     slot.life().claim(&late);
     assert_eq!(handle.status().state, State::Gone);
@@ -103,14 +112,14 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
         let handle = Handle::new(slot.clone());
         handle.cast(7).unwrap();
         for life in 1..=3 {
-            let port = port();
+            let port = port(&slot);
             assert!(slot.life().claim(&port));
             let next = slot.poll_next(&port, Heed::Everything, true, &mut slot.freed());
             if counts && life == 3 {
                 assert!(next.is_pending(), "it was found to be poison");
                 break;
             }
-            assert!(matches!(next, std::task::Poll::Ready(life::Next::Message(7))));
+            assert!(matches!(next, Poll::Ready(life::Next::Message(7))));
             slot.keep_spare(&port, again::Spare { message: 7, redeliveries_max: 1 });
             if is_hung {
                 port.blame(&hung());
@@ -123,5 +132,111 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
             assert!(handle.accounting().is_balanced());
         }
         assert_eq!(handle.accounting().dead_lettered, u64::from(counts));
+    }
+}
+
+// The extras in which a wait is noted are made without a lock, perhaps at the moment of the signal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
+    for _ in 0..500 {
+        let slot = Slot::<u64>::new(Settings::default());
+        let port = port(&slot);
+        let stopped = port.clone();
+        let stop = tokio::spawn(async move { stopped.stop() });
+        let told = tokio::time::timeout(Duration::from_secs(30), port.told_to_stop()).await;
+        assert!(told.is_ok(), "the stop was missed");
+        stop.await.unwrap();
+    }
+}
+
+/// Found by mutants, as what follows.
+#[tokio::test]
+async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (port, late) = (port(&slot), port(&slot));
+    slot.life().claim(&port);
+    slot.life().up(&port, false);
+    assert!(!slot.life().ready(&late));
+    assert!(!Handle::new(slot.clone()).status().ready);
+    assert!(slot.life().ready(&port));
+    assert!(Handle::new(slot.clone()).status().ready);
+    assert!(!slot.life().ready(&late), "it does not hear that another is");
+}
+
+#[tokio::test]
+async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before() {
+    use crate::slot::life::Supervision::{Begins, Ends, IsUp};
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (before, now) = (Arc::default(), Arc::default());
+    slot.life().supervise(&before, Begins);
+    slot.life().supervise(&before, IsUp);
+    slot.life().supervise(&now, Begins);
+    slot.life().supervise(&before, Ends);
+    assert_eq!(slot.status().state, State::Starting);
+    slot.life().supervise(&before, IsUp);
+    assert_eq!((slot.status().state, slot.status().generation), (State::Starting, 1));
+    slot.life().supervise(&now, IsUp);
+    assert_eq!((slot.status().state, slot.status().generation), (State::Up, 2));
+    assert_eq!(Handle::new(slot).accounting().attempts, 2);
+}
+
+#[test]
+fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_half() {
+    use crate::slot::line::Joined;
+    let slot = Slot::<ProbeMsg>::new(Settings { capacity: 0, ..Settings::default() });
+    let envelope = || Envelope { message: ProbeMsg::Note(1), call: None };
+    let join = || match slot.join_line(envelope(), std::task::Waker::noop(), None) {
+        Joined::Waits { place, .. } => place,
+        Joined::Accepted | Joined::Refused(..) => panic!("there is no room"),
+    };
+    let places: Vec<_> = (0..4).map(|_| join()).collect();
+    let kept = || lock(&slot.front).line.callers().count();
+    for (place, (waiting, kept_then)) in places.iter().zip([(3, 4), (2, 4), (1, 1), (0, 0)]) {
+        assert!(slot.leave_line(place).is_some());
+        assert_eq!((slot.waiting_for_room(), kept()), (waiting, kept_then));
+        assert!(slot.leave_line(place).is_none(), "it has left");
+    }
+    assert!(lock(&slot.front).line.is_empty(), "the line is gone with the last");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_drained_is_left_at_a_kill() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let (handle, port) = (Handle::new(slot.clone()), port(&slot));
+    slot.life().claim(&port);
+    slot.life().up(&port, true);
+    handle.cast(ProbeMsg::Note(1)).unwrap();
+    handle.cast(ProbeMsg::Note(2)).unwrap();
+    let mut freed = slot.freed();
+    let mut next = || slot.poll_next(&port, Heed::Force, true, &mut freed);
+    assert!(matches!(next(), Poll::Ready(life::Next::Message(ProbeMsg::Note(1)))));
+    port.kill();
+    assert!(matches!(next(), Poll::Ready(life::Next::Signal)));
+    assert_eq!(handle.accounting().queued, 1);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keeps_it() {
+    let slot = Slot::<ProbeMsg>::new(Settings { capacity: 10_000, ..Settings::default() });
+    let (handle, port) = (Handle::new(slot.clone()), port(&slot));
+    slot.life().claim(&port);
+    slot.life().up(&port, true);
+    let mut freed = slot.freed();
+    let mut next = || slot.poll_next(&port, Heed::Everything, true, &mut freed);
+    let kept = || (lock(&slot.front).batch.capacity(), lock(&slot.back).queue.capacity());
+    for (messages, is_kept) in [(1000, false), (100, true)] {
+        let cast = || (0..messages).for_each(|number| handle.cast(ProbeMsg::Note(number)).unwrap());
+        cast();
+        let mut taken = std::iter::from_fn(|| match next() {
+            Poll::Ready(life::Next::Message(message)) => Some(message),
+            Poll::Ready(life::Next::Signal) | Poll::Pending => None,
+        });
+        // Behind what the pump has taken over, so that both queues are as long as that.
+        assert!(taken.next().is_some());
+        cast();
+        assert_eq!(taken.count() as u64, 2 * messages - 1);
+        let (front, back) = kept();
+        assert!(front <= 256 && back <= 256, "{front} and {back} places are kept");
+        assert_eq!(front + back >= 100, is_kept, "{front} and {back} places are kept");
     }
 }

@@ -48,7 +48,7 @@ impl Driver {
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
             let now = Configured { spec, mailbox, group: None, kind: entry.kind };
             // A supervisor tells of its children as a whole itself.
-            let own = Configured { group: None, ..entry.own.get(&now) };
+            let own = Configured { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
             let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
             Some(Configuration { path: entry.path.clone(), coded, now })
         };

@@ -53,13 +53,13 @@ pub(super) fn paths_of(planned: &[Planned]) -> HashSet<Arc<str>> {
 
 impl Driver {
     /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
-    pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Own) {
+    pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Option<Box<Own>>) {
         self.configured_if(planned, &HashSet::new(), |_| Ok(()))
     }
 
     /// The same for a child that the supervisor begins with. The layer was put there while it did not run: dependencies that
     /// close a circle now are not taken from it.
-    pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Own) {
+    pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Option<Box<Own>>) {
         self.configured_if(planned, &HashSet::new(), |spec| {
             let needs = self.needs(&resolved(&self.world, &self.plan.path, spec.clone()));
             let taken = self.world.in_force.take(vec![(planned.path.clone(), needs)]);
@@ -73,7 +73,7 @@ impl Driver {
         planned: &Planned,
         coming: &HashSet<Arc<str>>,
         makes_sense: impl Fn(&ChildSpec) -> Result<(), String>,
-    ) -> (ChildSpec, Own) {
+    ) -> (ChildSpec, Option<Box<Own>>) {
         let coded = planned.coded(self.defaults(planned.is_supervisor()));
         let whole = coded.whole();
         let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));

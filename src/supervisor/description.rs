@@ -90,11 +90,11 @@ impl Shape {
         }
     }
 
-    pub(crate) fn facet(&self) -> Facet {
+    pub(crate) fn facet(&self) -> Option<Arc<Facet>> {
         match self {
-            Self::Static(_) => Facet::None,
-            Self::Dynamic(pool) => Facet::Pool(pool.clone()),
-            Self::Partitioned { ring, .. } => Facet::Ring(ring.clone()),
+            Self::Static(_) => None,
+            Self::Dynamic(pool) => Some(Arc::new(Facet::Pool(pool.clone()))),
+            Self::Partitioned { ring, .. } => Some(Arc::new(Facet::Ring(ring.clone()))),
         }
     }
 }

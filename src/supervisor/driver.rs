@@ -27,6 +27,7 @@ use crate::supervisor::gates::Gates;
 use crate::supervisor::lookout::{self, Lookout};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
+use crate::supervisor::performing::Performed;
 use crate::supervisor::plan::Plan;
 use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
@@ -107,6 +108,7 @@ impl Driver {
         };
         let (specs, own): (Vec<_>, Vec<_>) =
             plan.children.iter().map(|planned| driver.configured_to_start(planned)).unzip();
+        driver.children.reserve(specs.len());
         driver.machine = plan.machine(specs);
         driver.machine.set_budget(group.intensity, group.budget_clock);
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
@@ -143,7 +145,9 @@ impl Driver {
         thrift::give_back_queue(&mut facts, many);
         self.spare = facts;
         for attempt in std::mem::take(&mut self.admitted) {
-            self.admit(attempt, myself).await;
+            if let Some(spawning) = self.admit(attempt, myself) {
+                spawning.await;
+            }
         }
         self.machine.handle_timeout(now);
         let mut is_over = false;
@@ -154,7 +158,7 @@ impl Driver {
                 self.testify(&Saying::Report(&report), now);
                 self.report(report);
             }
-            if self.machine.is_ending() {
+            if self.machine.is_ending() && !self.facts.is_ending() {
                 self.facts.begin_to_end();
                 if self.parent.is_tree() {
                     self.world.begin_to_end();
@@ -163,7 +167,11 @@ impl Driver {
             match action {
                 Some(action) => {
                     self.testify(&Saying::Deed(&action), now);
-                    is_over |= self.perform(action, myself).await;
+                    match self.perform(action, myself) {
+                        Performed::Done => {}
+                        Performed::Spawns(spawning) => spawning.await,
+                        Performed::Over => is_over = true,
+                    }
                 }
                 None => break,
             }
@@ -249,17 +257,18 @@ impl Driver {
 
     /// How many messages a life has handled, where that counts.
     fn tell_progress(&mut self, attempt: Attempt, now: Duration) {
-        let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.policy_rule().reset_after_messages);
+        let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.own_policy()?.reset_after_messages);
         if let (Some(_), Some(entry)) = (asked, self.children.get(&attempt.child())) {
-            let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before);
+            let handled = entry.slot.accounting().handled.saturating_sub(entry.handled_before());
             self.machine.handle_progress(attempt, handled, now);
         }
     }
 
     /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.
     fn set_timer(&mut self) {
-        let now = self.world.now();
-        let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(|&at| at > now));
+        // One that has passed since then has left a tick in the queue.
+        let is_set = |&at: &Duration| at > self.now;
+        let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(is_set));
         // One that is early is left to be so: most deadlines pass unneeded, and the next will find it there.
         if due.is_none() || (set.is_some() && set <= due) {
             return;

@@ -18,8 +18,8 @@ use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
 use crate::sweep::Kept;
 use crate::tree::Tree;
 
-/// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP section 12),
-/// Elixir's `DynamicSupervisor`.
+/// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP rules 79 to
+/// 91), Elixir's `DynamicSupervisor`.
 ///
 /// Each child is restarted alone, and when the supervisor stops, all are told at once and each has its own time to stop; one
 /// that others [depend on](crate::Policy::depends_on) is told when they are gone. A child that has finished leaves nothing behind; one that is started again keeps its path

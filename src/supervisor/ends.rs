@@ -22,7 +22,7 @@ impl Driver {
         let was_killed = matches!(exit, Exit::Killed | Exit::Hung(_));
         match entry.asked_at {
             Some(asked_at) => {
-                let took = self.world.now().saturating_sub(asked_at);
+                let took = self.now.saturating_sub(asked_at);
                 if took >= LONG {
                     let (path, took_ms) = (&entry.path, millis(took));
                     line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");
@@ -45,7 +45,7 @@ impl Driver {
     /// What a child that is a supervisor says of its end.
     pub(super) fn note_gave_up(&mut self, attempt: Attempt, gave_up: Option<&Arc<GaveUp>>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        entry.gave_up = gave_up.cloned();
+        entry.set_gave_up(gave_up.cloned());
         // The supervisor itself stops as asked: the fault is further down.
         if let Some(fault) = gave_up.map(|gave_up| gave_up.innermost()) {
             self.world.ending.failed(&fault.child, &fault.exit);
@@ -64,7 +64,7 @@ impl Driver {
     /// What is told when the supervisor ends itself over this child.
     pub(super) fn link(&self, child: ChildKey, exit: Exit, reason: GiveUpReason) -> Option<Arc<GaveUp>> {
         let entry = self.children.get(&child)?;
-        let (supervisor, child, cause) = (self.plan.path.clone(), entry.path.clone(), entry.gave_up.clone());
+        let (supervisor, child, cause) = (self.plan.path.clone(), entry.path.clone(), entry.gave_up().cloned());
         Some(Arc::new(GaveUp { supervisor, child, exit, reason, cause }))
     }
 
@@ -81,7 +81,7 @@ impl Driver {
     /// A supervisor whose significant children end by a fault does not end as one whose work is done.
     pub(super) fn significant_ended(&mut self, child: ChildKey, exit: Exit, is_last: bool) {
         let Some(entry) = self.children.get(&child) else { return };
-        let has_fault = exit.is_abnormal() || entry.gave_up.is_some();
+        let has_fault = exit.is_abnormal() || entry.gave_up().is_some();
         // One that was started again by order, and has done its work now, is forgiven.
         let is_forgiven = self.significant_fault.as_ref().is_none_or(|fault| fault.child == entry.path);
         if is_forgiven {

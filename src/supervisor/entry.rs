@@ -18,63 +18,67 @@ pub(crate) struct Entry {
     pub(crate) path: Arc<str>,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) make: Make,
-    /// The slot in which a life still lives that began under another description, and that no child has after it.
-    outdated: Option<Arc<dyn AnySlot>>,
     /// The present attempt, as its supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
     /// Its latest attempt failed, unasked, and nothing has been done about that yet.
     pub(crate) has_failed: bool,
-    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
-    pub(crate) gave_up: Option<Arc<GaveUp>>,
-    /// What the factory said of the present incarnation.
-    pub(crate) info: Option<Arc<str>>,
     pub(crate) kind: Kind,
     /// It was a supervisor before it was described anew, and has not been started since.
     pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
-    pub(crate) own: Own,
+    /// What the code says of it alone; none is what is in force.
+    pub(crate) own: Option<Box<Own>>,
     pub(crate) named: Named,
     /// When the present attempt was asked to stop.
     pub(crate) asked_at: Option<Duration>,
     /// The supervisor has ordered a kill of the present attempt.
     pub(crate) was_killed: bool,
-    /// Its place in the line of starts, while it is starting.
-    pub(crate) ticket: Option<Ticket>,
-    /// What it had handled before its present life.
-    pub(crate) handled_before: u64,
-    /// Why the present attempt is being killed, where that is more than that it is.
-    pub(crate) blame: Option<Exit>,
     /// Added at run time: it is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
+    rare: Option<Box<Rare>>,
 }
 
-/// What the code says of a child alone, beside what is in force for it. Of a million children none needs a copy of its own
-/// as long as no layer is there.
+/// What most children never need.
+#[derive(Default)]
+struct Rare {
+    /// The slot in which a life still lives that began under another description, and that no child has after it.
+    outdated: Option<Arc<dyn AnySlot>>,
+    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
+    gave_up: Option<Arc<GaveUp>>,
+    /// What the factory said of the present incarnation.
+    info: Option<Arc<str>>,
+    /// Its place in the line of starts, while it is starting.
+    ticket: Option<Ticket>,
+    /// What it had handled before its present life, if that counts.
+    handled_before: Option<u64>,
+    /// Why the present attempt is being killed, if there is a reason beyond the order.
+    blame: Option<Exit>,
+}
+
+/// What the code says of a child alone, if that is not what is in force for it. Of a million children none needs a copy of
+/// its own as long as no layer is there.
 #[derive(Debug, Clone)]
 pub(crate) enum Own {
-    /// What is in force.
-    InForce,
-    /// The same without a policy: that is its supervisor's, or the root's.
+    /// What is in force without its policy: that is its supervisor's, or the root's.
     NoPolicy,
     Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Configured>),
 }
 
 impl Own {
-    pub(crate) fn new(own: &Configured, in_force: &Configured) -> Self {
+    pub(crate) fn new(own: &Configured, in_force: &Configured) -> Option<Box<Self>> {
         if own == in_force {
-            return Self::InForce;
+            return None;
         }
         let silent = Configured { spec: in_force.spec.clone().policy(Policy::default()), ..in_force.clone() };
-        if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }
+        Some(Box::new(if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }))
     }
 
     /// Where `now` is in force.
     #[cfg(feature = "policy")]
     pub(crate) fn get(&self, now: &Configured) -> Configured {
         match self {
-            Self::InForce => now.clone(),
             Self::NoPolicy => Configured { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
             Self::Else(own) => Configured::clone(own),
         }
@@ -82,16 +86,14 @@ impl Own {
 }
 
 impl Entry {
-    pub(crate) fn new(planned: &Planned, is_added: bool, own: Own) -> Box<Self> {
+    pub(crate) fn new(planned: &Planned, is_added: bool, own: Option<Box<Own>>) -> Box<Self> {
         Box::new(Self {
             path: planned.path.clone(),
             slot: planned.slot().clone(),
             make: planned.make.clone(),
-            outdated: None,
             control: None,
             last_exit: None,
             has_failed: false,
-            info: None,
             kind: planned.kind,
             was_supervisor: false,
             drain: planned.drain,
@@ -99,17 +101,14 @@ impl Entry {
             own,
             named: planned.named,
             asked_at: None,
-            gave_up: None,
             was_killed: false,
-            ticket: None,
-            handled_before: 0,
-            blame: None,
             is_added,
+            rare: None,
         })
     }
 
     /// It is to be made in another way from its next start on. What kind it was.
-    pub(crate) fn replan(&mut self, planned: &Planned, own: Own) -> Kind {
+    pub(crate) fn replan(&mut self, planned: &Planned, own: Option<Box<Own>>) -> Kind {
         let before = self.kind;
         self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
         (self.own, self.named) = (own, planned.named);
@@ -118,7 +117,7 @@ impl Entry {
         self.make = planned.make.clone();
         if !Arc::ptr_eq(&slot, &self.slot) {
             match slot.control() {
-                Some(_) => self.outdated = Some(slot),
+                Some(_) => self.set(|rare| &mut rare.outdated, Some(slot)),
                 None => slot.close(State::Gone),
             }
         }
@@ -128,15 +127,74 @@ impl Entry {
 
     /// No life of before it was described anew is left.
     pub(crate) fn close_outdated(&mut self) {
-        if let Some(slot) = self.outdated.take() {
+        if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.outdated.take()) {
             slot.close(State::Gone);
         }
+    }
+
+    /// Sets one of those that most children never need.
+    fn set<T>(&mut self, which: impl FnOnce(&mut Rare) -> &mut Option<T>, value: Option<T>) {
+        if value.is_some() || self.rare.is_some() {
+            *which(self.rare.get_or_insert_default()) = value;
+        }
+    }
+
+    /// On which child its last life gave up, and why.
+    pub(crate) fn gave_up(&self) -> Option<&Arc<GaveUp>> {
+        self.rare.as_ref()?.gave_up.as_ref()
+    }
+
+    pub(crate) fn set_gave_up(&mut self, gave_up: Option<Arc<GaveUp>>) {
+        self.set(|rare| &mut rare.gave_up, gave_up);
+    }
+
+    /// What the factory said of the present incarnation.
+    pub(crate) fn info(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.info.as_ref()
+    }
+
+    pub(crate) fn set_info(&mut self, info: Option<Arc<str>>) {
+        self.set(|rare| &mut rare.info, info);
+    }
+
+    /// Whether its start waits in line, or has been let in.
+    pub(crate) fn has_ticket(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.ticket.is_some())
+    }
+
+    pub(crate) fn set_ticket(&mut self, ticket: Option<Ticket>) {
+        self.set(|rare| &mut rare.ticket, ticket);
+    }
+
+    /// What it had handled before its present life, if that was noted.
+    pub(crate) fn handled_before(&self) -> u64 {
+        self.rare.as_ref().and_then(|rare| rare.handled_before).unwrap_or_default()
+    }
+
+    pub(crate) fn set_handled_before(&mut self, handled: u64) {
+        self.set(|rare| &mut rare.handled_before, Some(handled));
+    }
+
+    fn blame(&self) -> Option<&Exit> {
+        self.rare.as_ref()?.blame.as_ref()
+    }
+
+    /// The present attempt is being killed for this reason.
+    pub(crate) fn set_blame(&mut self, exit: Option<Exit>) {
+        self.set(|rare| &mut rare.blame, exit);
     }
 
     /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
-        self.blame.clone().unwrap_or(exit)
+        self.blame().cloned().unwrap_or(exit)
+    }
+
+    /// Puts that in place of how it ended by itself.
+    pub(crate) fn amend(&self, exit: &mut Exit) {
+        if let Some(blame) = self.blame() {
+            *exit = blame.clone();
+        }
     }
 
     /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
@@ -144,7 +202,7 @@ impl Entry {
     pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {
         match (self.asked_at.is_some(), self.was_killed) {
             (true, _) => !exit.is_abnormal(),
-            (false, true) => self.blame.is_none() && matches!(exit, Exit::Killed),
+            (false, true) => self.blame().is_none() && matches!(exit, Exit::Killed),
             (false, false) => false,
         }
     }

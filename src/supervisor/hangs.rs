@@ -45,7 +45,7 @@ impl Driver {
         if let Some(Control::Port(port)) = &entry.control {
             port.blame(exit);
         }
-        entry.blame = Some(exit.clone());
+        entry.set_blame(Some(exit.clone()));
     }
 
     /// A child that was killed for a reason has ended for that reason, whatever it says itself: a supervisor does not know
@@ -54,7 +54,7 @@ impl Driver {
         if let Fact::StartFailed { attempt, exit } | Fact::Ended { attempt, exit } = fact
             && let Some(entry) = self.children.get(&attempt.child())
         {
-            *exit = entry.verdict(exit.clone());
+            entry.amend(exit);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Starting children and giving them up: how an attempt that the machine has ordered becomes a life, through the gates that
 //! stand before it.
 
+use std::pin::Pin;
+
 use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
 use crate::current;
 use crate::event::EventKind;
 use crate::incarnation::{self, Birth, failure};
-use crate::port::Port;
+use crate::port::{Origin, Port};
 use crate::service::Ignore;
 use crate::slot::Control;
 use crate::supervisor::actor;
@@ -16,31 +18,38 @@ use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
+/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed: what a supervisor awaits is moved by
+/// ractor at each of its messages, and most of them start no actor.
+pub(super) type Spawning = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Driver {
     /// A start that waits in line is called off.
     pub(super) fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
         if let Some(entry) = self.children.get_mut(&attempt.child())
-            && entry.ticket.take().is_some()
+            && entry.has_ticket()
         {
+            entry.set_ticket(None);
             self.facts.push(Fact::StartFailed { attempt, exit });
         }
     }
 
-    pub(super) async fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
+    pub(super) fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+        let entry = self.children.get_mut(&attempt.child())?;
         (entry.asked_at, entry.was_killed) = (None, false);
-        (entry.control, entry.blame) = (None, None);
+        entry.control = None;
+        entry.set_blame(None);
         self.world.directory.begins(&entry.path);
         entry.close_outdated();
         if std::mem::take(&mut entry.was_supervisor) {
             self.world.forget_below(&entry.path);
         }
         match &entry.make {
-            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself).await,
+            Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself),
             Make::Life(_) => {
-                entry.ticket = None;
+                entry.set_ticket(None);
                 self.machine.handle_in_line(attempt, true, self.world.now());
-                entry.ticket = Some(self.gates.enter(&self.facts, attempt));
+                entry.set_ticket(Some(self.gates.enter(&self.facts, attempt)));
+                None
             }
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
@@ -56,74 +65,67 @@ impl Driver {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
                         let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
-                        Box::pin(actor::launch(driver, Some(myself.get_cell()))).await;
-                        return;
+                        return Some(Box::pin(actor::launch(driver, Some(myself.get_cell()))));
                     }
                     Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
                 // What it gave up on in its last life is not why this one does not begin.
-                entry.gave_up = None;
+                entry.set_gave_up(None);
                 self.facts.push(fact);
+                None
             }
         }
     }
 
     /// A start that has been let in, unless it was called off meanwhile.
-    pub(super) async fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
+    pub(super) fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
         let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
-        if is_wanted && self.children.get(&attempt.child()).is_some_and(|entry| entry.ticket.is_some()) {
-            self.launch(attempt, myself).await;
-        }
+        let has_ticket = self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket());
+        if is_wanted && has_ticket { self.launch(attempt, myself) } else { None }
     }
 
-    async fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) {
-        let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        let Make::Life(conceive) = &entry.make else { return };
+    fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+        let entry = self.children.get_mut(&attempt.child())?;
+        let Make::Life(conceive) = &entry.make else { return None };
+        let conceive = conceive.clone();
         let spec = self.machine.spec(attempt.child());
-        let policy = spec.map(ChildSpec::policy_rule).unwrap_or_default();
-        let span = tracing::info_span!(
-            parent: None,
-            "incarnation",
-            path = %entry.path,
-            generation = entry.slot.life().generation_to_be(),
-        );
-        let port = Port::new(attempt, span, self.facts.clone());
-        if policy.readiness == Some(Readiness::WhenSaid) {
+        let policy = spec.and_then(ChildSpec::own_policy);
+        let generation = entry.slot.life().generation_to_be();
+        let span = tracing::info_span!(parent: None, "incarnation", path = %entry.path, generation);
+        let origin = Origin { world: self.world.clone(), generation, last_exit: entry.last_exit.clone() };
+        let port = Port::new(attempt, span, self.facts.clone(), &entry.slot, origin);
+        if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             port.says_ready();
         }
-        if policy.reset_after_messages.is_some() {
-            entry.handled_before = entry.slot.accounting().handled;
+        if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
+            entry.set_handled_before(entry.slot.accounting().handled);
         }
         entry.control = Some(Control::Port(port.clone()));
-        let life = conceive(Birth {
+        let life = conceive.conceive(Birth {
             slot: entry.slot.clone(),
             port,
-            world: self.world.clone(),
-            scope: self.plan.path.clone(),
-            last_exit: entry.last_exit.clone(),
             drain: entry.drain,
             abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
             cell: myself.get_cell(),
         });
         let is_actor = entry.is_actor;
         self.watch(attempt.child());
-        if is_actor {
-            // Boxed, as what a supervisor awaits is moved by ractor at each of its messages, and most are no starts.
-            Box::pin(incarnation::actor::launch(life, myself.get_cell())).await;
-        } else {
+        if !is_actor {
             tokio::spawn(life);
+            return None;
         }
+        Some(Box::pin(incarnation::actor::launch(life, myself.get_cell())))
     }
 
     pub(super) fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         // It may never end its start, and others wait for its place.
-        entry.ticket = None;
+        entry.set_ticket(None);
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
-        entry.gave_up = None;
+        entry.set_gave_up(None);
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
             Some(Control::Port(port)) => {

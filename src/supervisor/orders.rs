@@ -131,7 +131,7 @@ impl Driver {
     /// which that is so.
     pub(crate) fn why(&self, name: &str) -> Option<(Why, Option<Arc<GaveUp>>, Duration)> {
         let (now, key) = (self.world.now(), self.machine.find(name)?);
-        let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up.clone());
+        let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
         Some((self.machine.why(key, now)?, gave_up, now))
     }
 
@@ -167,6 +167,6 @@ impl Driver {
     /// What came up in this attempt.
     fn started(&self, attempt: Attempt) -> Option<Up> {
         let entry = self.children.get(&attempt.child())?;
-        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info.clone() })
+        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info().cloned() })
     }
 }

@@ -11,11 +11,21 @@ use crate::slot::life::Supervision;
 use crate::slot::status::State;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
+use crate::supervisor::lives::Spawning;
 use crate::supervisor::testify::Saying;
 use crate::thrift;
 
+/// What came of an action.
+pub(super) enum Performed {
+    Done,
+    /// A ractor actor is to be spawned before anything else is done.
+    Spawns(Spawning),
+    /// The supervisor has ended.
+    Over,
+}
+
 impl Driver {
-    pub(super) async fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> bool {
+    pub(super) fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> Performed {
         // The log tells an end that was ordered from one that was not.
         if let Action::Kill(attempt) = &action
             && let Some(entry) = self.children.get_mut(&attempt.child())
@@ -23,10 +33,10 @@ impl Driver {
             entry.was_killed = true;
         }
         match action {
-            Action::Start(attempt) => self.start(attempt, myself).await,
+            Action::Start(attempt) => return self.start(attempt, myself).map_or(Performed::Done, Performed::Spawns),
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
-                    entry.asked_at = Some(self.world.now());
+                    entry.asked_at = Some(self.now);
                     // Before the order: what comes behind it is not part of the drain.
                     entry.begin_to_drain(self.world.is_ending());
                     match &entry.control {
@@ -103,10 +113,10 @@ impl Driver {
             }
             Action::End(exit) => {
                 self.end(exit);
-                return true;
+                return Performed::Over;
             }
         }
-        false
+        Performed::Done
     }
 
     /// Invariant 3 of `driver.rs`.

@@ -10,7 +10,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Facet, Kind, Listed};
+use crate::directory::{Kind, Listed};
 use crate::effect;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
@@ -35,17 +35,16 @@ pub(crate) struct Plan {
     pub(crate) terms: Terms,
 }
 
-#[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
     pub(crate) named: Named,
     pub(crate) kind: Kind,
     pub(crate) path: Arc<str>,
-    slot: Arc<Reserved>,
+    slot: Reserved,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
-    /// Of the mailbox of a child that is not a supervisor.
-    pub(crate) settings: Option<Settings>,
+    /// Of the mailbox, if they are not the usual ones.
+    settings: Option<Box<Settings>>,
     /// How often a message in hand is put back.
     pub(crate) redeliveries: u32,
     pub(crate) make: Make,
@@ -163,6 +162,7 @@ impl Plan {
         // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
         world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        world.directory.reserve(self.children.len());
         self.children.iter().for_each(|child| child.list(world));
     }
 }
@@ -188,7 +188,7 @@ impl Begun {
             return Err(StartError::NoEffect { path, setting, why });
         }
         let before = known.get(&path);
-        let shape = shape.following(before.map(|listed| &listed.facet));
+        let shape = shape.following(before.and_then(|listed| listed.facet.as_deref()));
         if let Shape::Partitioned { ring, .. } = &shape {
             if ring.wanted() > PARTITIONS_MAX {
                 return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
@@ -241,7 +241,7 @@ impl Rough {
             name: name.into(),
             why,
         })?;
-        let path: Arc<str> = format!("{scope}/{name}").into();
+        let path = name::below(scope, name);
         if name::depth(&path) > name::NESTING_MAX {
             return Err(StartError::TooDeep { path });
         }
@@ -272,7 +272,8 @@ impl Rough {
 
     fn leaf(self, leaf: Leaf) -> Planned {
         let Leaf { slot, settings, redeliveries, conceive, .. } = leaf;
-        Planned { settings: Some(settings), redeliveries, ..self.planned(slot, Make::Life(conceive)) }
+        let settings = (settings != Settings::default()).then(|| Box::new(settings));
+        Planned { settings, redeliveries, ..self.planned(slot, Make::Life(conceive)) }
     }
 
     /// Its recipe has been planned.
@@ -282,18 +283,7 @@ impl Rough {
 
     fn planned(self, slot: Reserved, make: Make) -> Planned {
         let Self { spec, named, kind, path, drain, is_actor } = self;
-        Planned {
-            spec,
-            named,
-            kind,
-            path,
-            slot: Arc::new(slot),
-            drain,
-            is_actor,
-            settings: None,
-            redeliveries: 0,
-            make,
-        }
+        Planned { spec, named, kind, path, slot, drain, is_actor, settings: None, redeliveries: 0, make }
     }
 }
 
@@ -317,11 +307,11 @@ impl Planned {
 
     /// What the code says about it, where it leaves the rest to these defaults.
     pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
-        let group = match &self.make {
-            Make::Life(_) => None,
-            Make::Supervisor(recipe) => Some(recipe.plan().group()),
+        let (mailbox, group) = match &self.make {
+            Make::Life(_) => (Some(self.settings.as_deref().copied().unwrap_or_default()), None),
+            Make::Supervisor(recipe) => (None, Some(recipe.plan().group())),
         };
-        let own = Configured { spec: self.spec.clone(), mailbox: self.settings, group, kind: self.kind };
+        let own = Configured { spec: self.spec.clone(), mailbox, group, kind: self.kind };
         Coded { own, named: self.named, defaults }
     }
 
@@ -336,7 +326,7 @@ impl Planned {
             Make::Life(_) => {
                 self.slot().set_world(world);
                 self.slot().reopen();
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+                world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }
             Make::Supervisor(recipe) => recipe.plan().list(world),
         }
@@ -355,7 +345,7 @@ impl Planned {
     pub(crate) fn list_closed(&self, world: &Arc<World>) {
         self.slot.set_listed();
         self.slot().set_world(world);
-        world.directory.insert(&self.path, self.kind, self.slot().clone(), Facet::None);
+        world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

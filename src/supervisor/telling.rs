@@ -41,13 +41,14 @@ impl Driver {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         let mut is_as_ordered = false;
         // Whatever it came to, the start is over.
-        entry.ticket = None;
+        entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
         if let EventKind::Started { info, outage } = &mut kind {
-            entry.info.clone_from(info);
+            entry.set_info(info.clone());
             *outage = entry.slot.rose();
-            let says_so = |spec: &ChildSpec| spec.policy_rule().readiness == Some(Readiness::WhenSaid);
+            let says_so =
+                |spec: &ChildSpec| spec.own_policy().and_then(|policy| policy.readiness) == Some(Readiness::WhenSaid);
             is_unready = !entry.slot.status().ready && self.machine.spec(attempt.child()).is_some_and(says_so);
         }
         if let Some(exit) = exit {

@@ -161,7 +161,7 @@ impl Scenario {
                 let machine = DynamicSupervisor::new(flags.intensity, None).map_err(refused)?;
                 Ok((Box::new(machine), Some(template.clone())))
             }
-            // Newer than OTP 25: rule 91.
+            // Newer than OTP 25 (OTP rule 91).
             (None, _) => {
                 let auto = sup.auto;
                 Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))

@@ -151,7 +151,7 @@ async fn heal(tree: &Tree) {
     let app = tree.supervisor("app").expect("the root");
     let _ = app.restart_child("dep").await;
     for entry in tree.directory().entries() {
-        // The probe of a parked child is a start, too.
+        // A parked child that is being tried stays listed as parked, and its start may hang too.
         if matches!(entry.status.state, State::Starting | State::Parked { .. }) {
             let _ = tree.kill(&entry.path);
         }

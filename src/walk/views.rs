@@ -108,7 +108,7 @@ fn goes_with(standing: Standing, state: State) -> bool {
 /// Each partition that keys are mapped to is a child, and the other way round.
 async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     let Some(listed) = tree.world.directory.get(SUP) else { return };
-    let Facet::Ring(_) = &listed.facet else { return };
+    let Some(Facet::Ring(_)) = listed.facet.as_deref() else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
     // A new one is given keys when it is up.

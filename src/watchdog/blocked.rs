@@ -4,7 +4,7 @@
 //! It finds a poll of an incarnation that does not come back, with the same message in hand, and says so. What it tells
 //! the supervisor counts only if the message is still in hand when that can act.
 //!
-//! Invariant: it sees nothing under a paused clock (PITFALLS 23). It sleeps by the clock on the wall and judges by the
+//! Invariant: it sees nothing under a paused clock. It sleeps by the clock on the wall and judges by the
 //! runtime's, which stands still while a poll is under way if it is paused: a message in a poll never grows old then.
 
 use std::sync::Weak;

@@ -52,7 +52,7 @@ use crate::thrift;
 use crate::world::World;
 pub(crate) use circle::Stuck;
 pub(crate) use vigil::Vigil;
-pub(crate) use wait::{Standing, Wait, What};
+pub(crate) use wait::{On, Standing, Wait, What};
 use watched::Watched;
 
 /// The watchdog of one tree.

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::mailbox::Settings;
+use crate::port::Origin;
 use crate::rulebook::Rulebook;
 use crate::slot::life::{Heed, Tenancy};
 use crate::slot::{IfFull, Slot};
@@ -36,13 +37,19 @@ impl std::task::Wake for Turns {
     }
 }
 
+fn origin(world: &Arc<World>) -> Origin {
+    Origin { world: world.clone(), generation: 1, last_exit: None }
+}
+
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
     let facts = Arc::new(Facts::new(world.watchdog.clone(), &"app".into()));
     let mut machine = Supervisor::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
-    let (slot, port) = (Slot::<u8>::new(Settings::default()), Port::new(attempt, tracing::Span::none(), facts.clone()));
+    let slot = Slot::<u8>::new(Settings::default());
+    let home: Arc<dyn AnySlot> = slot.clone();
+    let port = Port::new(attempt, tracing::Span::none(), facts.clone(), &home, origin(&world));
     assert!(slot.claim(&port));
     port.register(crate::port::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&port))).into());
     slot.push(1, None, IfFull::Refuse);
@@ -101,8 +108,8 @@ impl Standing for Waiting {
 impl Stage {
     /// Waits for room, as the message in hand.
     fn waits(&self, place: &Arc<Waiting>) -> u64 {
-        let on = wait::On::new(self.slot.clone(), What::Room(place.clone()));
-        let (message, waker) = (self.port.message_in_hand(), Arc::new(std::task::Waker::noop().clone()));
+        let on = On::new(self.slot.clone(), What::Room(place.clone()));
+        let (message, waker) = (self.port.message_in_hand(), std::task::Waker::noop().clone());
         lock(&self.port.vigil_or_new().waits).open(on, false, message, waker, tokio::time::Instant::now())
     }
 

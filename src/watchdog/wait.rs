@@ -44,11 +44,37 @@ struct Open {
     is_limited: bool,
     /// The message in hand when it was last polled.
     message: Option<u64>,
-    waker: Arc<Waker>,
+    /// Called when it is asked for; the poll that follows brings one again.
+    waker: Known,
     /// It was asked for, and has not been polled since.
     asked: Option<Asked>,
     /// It was polled when it was last asked for.
     is_awaited: bool,
+}
+
+/// A waker that is called without the lock, maybe at each look. It is shared when it is first called: most never are, and
+/// each wait is spared an allocation.
+enum Known {
+    Own(Waker),
+    Shared(Arc<Waker>),
+}
+
+impl Known {
+    fn will_wake(&self, other: &Waker) -> bool {
+        match self {
+            Self::Own(waker) => waker.will_wake(other),
+            Self::Shared(waker) => waker.will_wake(other),
+        }
+    }
+
+    fn share(&mut self) -> Arc<Waker> {
+        let shared = match std::mem::replace(self, Self::Own(Waker::noop().clone())) {
+            Self::Own(waker) => Arc::new(waker),
+            Self::Shared(waker) => waker,
+        };
+        *self = Self::Shared(shared.clone());
+        shared
+    }
 }
 
 struct Asked {
@@ -58,14 +84,12 @@ struct Asked {
 }
 
 /// What is waited for: an answer of this service, or room in its mailbox.
-#[derive(Clone)]
-pub(super) struct On {
+pub(crate) struct On {
     slot: Arc<dyn AnySlot>,
     what: What,
 }
 
 /// What a wait waits for, as far as it can be looked at from outside.
-#[derive(Clone)]
 pub(crate) enum What {
     Answer(Arc<dyn Fate>),
     Room(Arc<dyn Standing>),
@@ -78,7 +102,7 @@ pub(crate) trait Standing: Send + Sync {
 }
 
 impl On {
-    pub(super) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
+    pub(crate) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
         Self { slot, what }
     }
 
@@ -194,7 +218,7 @@ impl Waits {
         for open in &mut self.open {
             open.is_awaited &= open.asked.is_none();
             open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
-            rest.wake.push(open.waker.clone());
+            rest.wake.push(open.waker.share());
         }
         rest
     }
@@ -206,23 +230,25 @@ impl Waits {
         open.waker.will_wake(waker)
     }
 
-    fn set_waker(&mut self, number: u64, waker: &mut Arc<Waker>) -> bool {
+    fn set_waker(&mut self, number: u64, waker: &mut Known) -> bool {
         let open = self.open.iter_mut().find(|open| open.number == number);
         open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
     }
 
-    pub(super) fn open(
-        &mut self,
-        on: On,
-        is_limited: bool,
-        message: Option<u64>,
-        waker: Arc<Waker>,
-        now: Instant,
-    ) -> u64 {
+    pub(super) fn open(&mut self, on: On, is_limited: bool, message: Option<u64>, waker: Waker, now: Instant) -> u64 {
         self.number += 1;
         self.since.get_or_insert(now);
         let number = self.number;
-        let open = Open { number, since: now, on, is_limited, message, waker, asked: None, is_awaited: false };
+        let open = Open {
+            number,
+            since: now,
+            on,
+            is_limited,
+            message,
+            waker: Known::Own(waker),
+            asked: None,
+            is_awaited: false,
+        };
         self.open.push(open);
         number
     }
@@ -247,51 +273,69 @@ impl Waits {
 }
 
 /// One wait for another service, of code that may have to wait. Dropping it is the end of it.
+#[derive(Default)]
 pub(crate) struct Wait {
-    port: Arc<Port>,
-    on: On,
-    /// Its number, while it is open.
-    number: Option<u64>,
+    /// The address of the port of the incarnation whose code began it; 0 if it is not recorded.
+    of: usize,
+    /// The port and the number of the wait, while it is open.
+    open: Option<(Arc<Port>, u64)>,
 }
 
 impl Wait {
-    /// `None` unless code of a service runs here, in a tree in which somebody is watched.
-    pub(crate) fn of_caller(slot: &Arc<impl AnySlot + 'static>, what: impl FnOnce() -> What) -> Option<Box<Self>> {
-        let port = current::lent(|port| port.watchdog().is_on().then(|| port.clone())).flatten()?;
-        let on = On::new(slot.clone(), what());
-        Some(Box::new(Self { port, on, number: None }))
+    /// A wait of the code that runs here: recorded if that is code of a service, in a tree in which a child is watched.
+    #[inline]
+    pub(crate) fn of_caller() -> Self {
+        let watched = current::lent(|port| port.watchdog().is_on().then(|| Arc::as_ptr(port).addr()));
+        Self { of: watched.flatten().unwrap_or_default(), open: None }
     }
 
-    /// It was polled with this waker, and has to wait.
-    pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker) {
+    #[inline]
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.of != 0
+    }
+
+    /// It was polled with this waker, and has to wait. `on` says for what.
+    pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> On) {
         // Invariant 1.
-        if !current::is(|port| std::ptr::eq(port, &*self.port)) {
-            return self.ends();
-        }
-        let message = self.port.message_in_hand();
-        let (vigil, now) = (self.port.vigil_or_new(), Instant::now());
-        let rest = lock(&vigil.waits).leave_behind(message, now);
-        rest.settle();
-        if let Some(number) = self.number {
+        let mine = current::lent(|port| (Arc::as_ptr(port).addr() == self.of).then(|| port.clone()));
+        let Some(port) = mine.flatten() else { return self.ends() };
+        let message = port.message_in_hand();
+        let (vigil, now) = (port.vigil_or_new(), Instant::now());
+        if let Some((_, number)) = self.open {
+            let rest = lock(&vigil.waits).leave_behind(message, now);
+            rest.settle();
             if lock(&vigil.waits).goes_on(number, waker) {
                 return;
             }
-            let mut other = Arc::new(waker.clone());
+            let mut other = Known::Own(waker.clone());
             if lock(&vigil.waits).set_waker(number, &mut other) {
                 return;
             }
         }
         // It was not open yet, or was found to be kept.
-        let (on, waker) = (self.on.clone(), Arc::new(waker.clone()));
-        let number = lock(&vigil.waits).open(on, is_limited, message, waker, now);
-        self.number = Some(number);
+        let (on, waker) = (on(), waker.clone());
+        let (number, rest) = {
+            let mut waits = lock(&vigil.waits);
+            let rest = waits.leave_behind(message, now);
+            (waits.open(on, is_limited, message, waker, now), rest)
+        };
+        rest.settle();
         if number == 1 {
-            self.port.watchdog().remember_waiter(&self.port);
+            port.watchdog().remember_waiter(&port);
+        }
+        self.open = Some((port, number));
+    }
+
+    /// It is over, until it is polled again.
+    #[inline]
+    pub(crate) fn ends(&mut self) {
+        if let Some((port, number)) = self.open.take() {
+            Self::close(&port, number);
         }
     }
 
-    fn ends(&mut self) {
-        let (Some(number), Some(vigil)) = (self.number.take(), self.port.vigil()) else { return };
+    fn close(port: &Port, number: u64) {
+        let Some(vigil) = port.vigil() else { return };
         let now = Instant::now();
         let closed = lock(&vigil.waits).close(number, now);
         drop(closed);

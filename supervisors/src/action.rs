@@ -67,7 +67,7 @@ pub enum Action {
 /// One thing that happened, for logs and subscribers. The first four are OTP's supervisor reports.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// A child ended that should not have, or should not have yet (OTP rule 19).
+    /// A child ended that should not have, or should not have yet ([OTP rule 19](crate::rules)).
     ChildTerminated {
         /// Which child.
         child: ChildKey,

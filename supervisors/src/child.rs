@@ -190,7 +190,8 @@ pub(crate) struct Child {
     /// Who ordered its start and waits for it.
     pub(crate) start_call: Option<StartCall>,
     /// Who ordered its stop and waits for it.
-    pub(crate) stop_calls: Vec<Call>,
+    #[expect(clippy::box_collection, reason = "few children have any, and each has room for it")]
+    pub(crate) stop_calls: Option<Box<Vec<Call>>>,
     /// Its place in the start order.
     pub(crate) place: u64,
     /// It was up at least once.
@@ -217,7 +218,7 @@ impl fmt::Debug for Child {
             completion,
             ..
         } = self;
-        let track = track.as_ref().filter(|_| spec.policy.is_some());
+        let track = track.as_ref().filter(|_| spec.terms.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
         let seen = (spec, state, track, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
         f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).field(is_withdrawn).finish()
@@ -228,7 +229,7 @@ impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
         let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
-        let (stop_calls, has_lived, completion, was_terminated, is_closed) = (Vec::new(), false, None, false, false);
+        let (stop_calls, has_lived, completion, was_terminated, is_closed) = (None, false, None, false, false);
         Self {
             spec,
             state,
@@ -286,11 +287,11 @@ impl Child {
     }
 
     pub(crate) fn start_timeout(&self) -> Option<Duration> {
-        self.spec.policy.as_ref()?.start_timeout
+        self.spec.terms.policy.as_ref()?.start_timeout
     }
 
     pub(crate) fn readiness(&self) -> Readiness {
-        self.spec.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
+        self.spec.terms.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
     }
 
     /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
@@ -307,13 +308,13 @@ impl Child {
     pub(crate) fn is_awaited(&self) -> bool {
         match self.standing() {
             Standing::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),
-            Standing::Stopping => !self.stop_calls.is_empty(),
+            Standing::Stopping => self.stop_calls.is_some(),
             Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Up => false,
         }
     }
 
     pub(crate) fn is_temporary(&self) -> bool {
-        self.spec.restart == Restart::Temporary
+        self.spec.terms.restart == Restart::Temporary
     }
 
     pub(crate) fn standing(&self) -> Standing {

@@ -81,7 +81,7 @@ impl Counts {
         Self {
             specs: 1,
             active: usize::from(matches!(standing, Standing::Up | Standing::Stopping)),
-            significant: usize::from(child.spec.significant && standing != Standing::Down),
+            significant: usize::from(child.spec.terms.significant && standing != Standing::Down),
         }
     }
 
@@ -124,17 +124,35 @@ impl fmt::Debug for Children {
 }
 
 impl Children {
+    /// These children, all down.
+    pub(crate) fn of(specs: Vec<ChildSpec>) -> Self {
+        let mut children = Self::default();
+        children.table.reserve(specs.len());
+        children.ids.reserve(specs.len());
+        let places: Vec<_> = specs.into_iter().map(|spec| children.enter(spec)).collect();
+        // At once, which leaves no gaps in the tree.
+        children.order = places.into_iter().collect();
+        children
+    }
+
     /// Appends a child that is down.
     pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
+        let (place, key) = self.enter(spec);
+        self.order.insert(place, key);
+        key
+    }
+
+    /// Enters a child that is down, everywhere but in the order: its place there, and its key.
+    fn enter(&mut self, spec: ChildSpec) -> (u64, ChildKey) {
         let key = ChildKey(self.keys);
         self.keys += 1;
-        let place = self.next_place(key);
+        self.places += 1;
         self.ids.insert(spec.id.clone(), key);
-        let child = Child::new(spec, place);
+        let child = Child::new(spec, self.places);
         self.counts.add(Counts::of(&child));
         self.table.insert(key, Box::new(child));
         self.note_dependencies(key);
-        key
+        (self.places, key)
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Box<Child>> {
@@ -316,6 +334,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_leaves_room_for_as_many_as_there_are() {
+        let mut children = Children::default();
+        let keys: Vec<_> = (0..1000).map(|number| children.push(ChildSpec::new(number.to_string()))).collect();
+        let mut before = children.table.capacity();
+        for key in keys {
+            children.remove(key);
+            let now = children.table.capacity();
+            if now < before / 2 {
+                assert!(now >= 2 * children.len(), "{now} places for {}", children.len());
+                before = now;
+            }
+        }
+    }
+
+    #[test]
     fn a_child_that_is_gone_or_has_another_spec_depends_on_nothing_it_depended_on() {
         let needs = |name: &str, on: &[&str]| {
             ChildSpec::new(name.to_owned()).policy(crate::Policy::default().depends_on(on.iter().copied()))
@@ -341,6 +374,11 @@ mod tests {
         // About 9,300 of 65,536 places are taken if each key takes one by chance.
         assert!((9000..9600).contains(&hashes.len()) || hashes.len() == 10_000, "{}", hashes.len());
         // Attempts are keys too, of two numbers.
+        // So are those that differ far up, and texts.
+        let far: HashSet<_> = (0..1000).map(|key| hasher.hash_one(ChildKey(key << 40)) & 0xFFFF).collect();
+        assert!(far.len() > 950, "{}", far.len());
+        let texts: HashSet<_> = (0..1000_u32).map(|text| hasher.hash_one(text.to_string())).collect();
+        assert_eq!(texts.len(), 1000);
         let pairs: HashSet<_> =
             (0..100_u64).flat_map(|a| (0..100_u64).map(move |b| (a, b))).map(|pair| hasher.hash_one(pair)).collect();
         assert_eq!(pairs.len(), 10_000);

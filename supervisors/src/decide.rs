@@ -95,7 +95,7 @@ pub(crate) trait Alike: Decide {
             Event::Exit(attempt) => {
                 let key = attempt.child();
                 let Some(ended) = self.nursery_mut().take_exit(attempt) else { return };
-                let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.significant);
+                let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.terms.significant);
                 self.nursery_mut().report_exit(key, &ended.exit);
                 let exit = ended.exit.clone();
                 let verdict = self.nursery_mut().judge(key, ended);
@@ -206,9 +206,9 @@ pub(crate) trait Alike: Decide {
             self.nursery_mut().reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
         }
         let child = self.nursery_mut().children.get_mut(key);
-        let stop_calls = child.map(|child| std::mem::take(&mut child.stop_calls)).unwrap_or_default();
-        self.has_gone(key, exit, !stop_calls.is_empty());
-        for call in stop_calls {
+        let stop_calls = child.and_then(|child| child.stop_calls.take());
+        self.has_gone(key, exit, stop_calls.is_some());
+        for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.nursery_mut().answer(call, Ok(Answer::Done));
         }
     }

@@ -19,8 +19,8 @@ pub enum Exit {
     Shutdown,
     /// A shutdown that says more: OTP's `{shutdown, Term}`.
     ShutdownWith(Arc<str>),
-    /// A supervisor that ended because this child could not be started at its boot (OTP rule 11). The causes nest
-    /// (OTP rule 12). Like every shutdown it is a clean exit.
+    /// A supervisor that ended because this child could not be started at its boot ([OTP rule 11](crate::rules)). The
+    /// causes nest (OTP rule 12). Like every shutdown it is a clean exit.
     ChildFailedToStart {
         /// The child's name.
         child: Arc<str>,

@@ -76,3 +76,40 @@ impl<T: Clone + Eq + Hash> Gate<T> {
         self.inside.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_became_narrower_lets_nobody_in_until_there_is_room() {
+        let mut gate = Gate::new(3);
+        assert!((0..3).all(|who| gate.enter(who)));
+        assert!(!gate.enter(3) && !gate.enter(4) && !gate.enter(5));
+        assert_eq!(gate.resize(2), []);
+        assert_eq!((gate.leave(&0), gate.inside()), (None, 2));
+        assert_eq!((gate.leave(&1), gate.inside()), (Some(3), 2));
+        // Wider again: those at the head of the line are let in, and are inside.
+        assert_eq!(gate.resize(9), [4, 5]);
+        assert_eq!((gate.inside(), gate.waiting()), (4, 0));
+    }
+
+    #[test]
+    fn a_line_that_was_long_is_short_again_and_has_room_for_some_more() {
+        let mut gate = Gate::new(1);
+        (0..1000).for_each(|who| _ = gate.enter(who));
+        let long = gate.line.capacity();
+        (0..800).for_each(|who| _ = gate.leave(&who));
+        assert_eq!(gate.line.capacity(), long, "199 may be 1,000 again");
+        let mut capacity = long;
+        for who in 800..999 {
+            gate.leave(&who);
+            if gate.line.capacity() != capacity {
+                assert!(8 * gate.line.len() < capacity, "{} of {capacity} were in use", gate.line.len());
+                capacity = gate.line.capacity();
+                assert_eq!(capacity, 2 * gate.line.len());
+            }
+        }
+        assert!(capacity < 16, "{capacity} places for none");
+    }
+}

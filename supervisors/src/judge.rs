@@ -45,7 +45,7 @@ struct Said {
 
 fn said(spec: &ChildSpec, exit: &Exit, phase: Option<On>) -> Said {
     let is_start = phase == Some(On::StartFailed);
-    let by_type = match spec.restart {
+    let by_type = match spec.terms.restart {
         // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
         Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => Then::Restart,
         // OTP rules 14 to 16.
@@ -53,8 +53,8 @@ fn said(spec: &ChildSpec, exit: &Exit, phase: Option<On>) -> Said {
         Restart::Transient if exit.is_abnormal() => Then::Restart,
         Restart::Transient | Restart::Temporary => Then::Stop,
     };
-    let rules = spec.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
-    let is_bound = spec.restart != Restart::Temporary;
+    let rules = spec.terms.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
+    let is_bound = spec.terms.restart != Restart::Temporary;
     match rules.iter().position(|rule| is_bound && rule.matches(exit, phase)) {
         Some(rule) => Said { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
         None => Said { then: by_type, rule: None, counts: true },
@@ -80,7 +80,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(key) else { return Verdict::Rest };
         let is_start = ended.phase == Some(On::StartFailed);
         let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
-        let Some(policy) = child.spec.policy.clone() else {
+        let Some(policy) = child.spec.terms.policy.clone() else {
             child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.sentence(key, (then, rule), counts, Duration::ZERO, is_start);
         };
@@ -141,7 +141,7 @@ impl Nursery {
     pub(crate) fn charge(&mut self, key: ChildKey) -> Option<Verdict> {
         let now = self.budget_now();
         let child = self.children.get_mut(key)?;
-        let policy = child.spec.policy.clone();
+        let policy = child.spec.terms.policy.clone();
         let (budget, is_own) = match policy.as_ref().and_then(|policy| child.track_mut().own_budget(policy)) {
             Some(own) => (own, true),
             None => (&mut self.budget, false),

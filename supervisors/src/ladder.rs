@@ -37,7 +37,7 @@ impl Nursery {
         if live.is_stillborn {
             return Stop::Dead(Exit::Shutdown);
         }
-        let rule = if by_force { Shutdown::Kill } else { child.spec.shutdown };
+        let rule = if by_force { Shutdown::Kill } else { child.spec.terms.shutdown };
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
             // It is on the last rung already, and its deadline stands.
@@ -103,7 +103,7 @@ impl Nursery {
             return;
         }
         let key = attempt.child();
-        let limit = match self.children.get(key).map(|child| (child.spec.shutdown, child.spec.abandon)) {
+        let limit = match self.children.get(key).map(|child| (child.spec.terms.shutdown, child.spec.terms.abandon)) {
             Some((Shutdown::After(limit), _)) => Some(limit),
             // It is given no time to stop when it is told to, and was not told: it has what a killed one has.
             Some((Shutdown::Kill, Abandon::After(limit))) => Some(limit),
@@ -157,8 +157,8 @@ impl Nursery {
     /// Whether a child that was told to stop may end so without a report (OTP rule 51).
     pub(crate) fn is_expected(&self, key: ChildKey, exit: &Exit) -> bool {
         let Some(child) = self.children.get(key) else { return true };
-        let lasting = child.spec.restart == Restart::Permanent;
-        let by_kill = child.spec.shutdown == Shutdown::Kill;
+        let lasting = child.spec.terms.restart == Restart::Permanent;
+        let by_kill = child.spec.terms.shutdown == Shutdown::Kill;
         match exit {
             Exit::Shutdown => !by_kill || !lasting,
             Exit::Normal | Exit::ShutdownWith(_) | Exit::ChildFailedToStart { .. } => !lasting,
@@ -185,7 +185,7 @@ impl Nursery {
     }
 
     fn arm_abandon(&mut self, key: ChildKey) {
-        let limit = match self.children.get(key).map(|child| child.spec.abandon) {
+        let limit = match self.children.get(key).map(|child| child.spec.terms.abandon) {
             Some(Abandon::After(limit)) => Some(limit),
             Some(Abandon::Never) | None => None,
         };

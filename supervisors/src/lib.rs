@@ -32,14 +32,15 @@
 //!
 //! # Rules
 //!
-//! The semantics are those of Erlang/OTP's `supervisor`. Comments of the form *OTP rule 36* cite the numbered list that
-//! the project keeps of them. Where this crate goes further (a child that cannot be killed is *abandoned*; a killed
-//! supervisor takes its children along in order), the item says so.
+//! The semantics are those of Erlang/OTP's `supervisor`. Comments of the form *OTP rule 36* cite the numbered list in
+//! [`rules`]. Where this crate goes further (a child that cannot be killed is *abandoned*; a killed supervisor takes
+//! its children along in order), the rule and the item say so.
 //!
 //! # Layout
 //!
 //! | file | idea |
 //! |---|---|
+//! | `RULES.md`, as [`rules`] | OTP's rules, by the numbers that comments cite |
 //! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
 //! | `exit.rs` | how a life ended, and whether that is abnormal |
 //! | `intensity.rs` | the restart budget, a sliding window |
@@ -93,6 +94,9 @@ mod supervisor;
 mod time;
 mod track;
 mod why;
+
+#[doc = include_str!("../RULES.md")]
+pub mod rules {}
 
 pub use action::{Action, Report};
 pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};

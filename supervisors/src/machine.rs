@@ -61,7 +61,7 @@ pub trait Machine: Decide + fmt::Debug {
 
     /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
     fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
-        let policy = self.spec(attempt.child()).and_then(|spec| spec.policy.clone());
+        let policy = self.spec(attempt.child()).and_then(|spec| spec.terms.policy.clone());
         let asked = policy.and_then(|policy| policy.reset_after_messages);
         if let Some(live) = self.at(now).children.live_mut(attempt) {
             live.is_proven |= asked.is_some_and(|asked| messages >= asked);
@@ -91,7 +91,7 @@ pub trait Machine: Decide + fmt::Debug {
         self.nursery_mut().set_clock(clock);
     }
 
-    /// The attempt decided that the child is not wanted (OTP rules 10, 30, 81).
+    /// The attempt decided that the child is not wanted ([OTP rules 10, 30, 81](crate::rules)).
     fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
         match self.at(now).children.live_mut(attempt) {
             Some(Live { stage: Stage::Starting, ending, .. }) => match ending {

@@ -65,7 +65,7 @@ pub(crate) trait Manage: Decide {
             State::Live(live) => {
                 let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
                 // Noted first: should it be dead already, it is answered as it is consumed.
-                child.stop_calls.push(call);
+                child.stop_calls.get_or_insert_default().push(call);
                 if is_there {
                     self.nursery_mut().actions.push_back(Action::Dismiss(key));
                 }

@@ -217,7 +217,6 @@ impl Nursery {
         self.actions.push_back(Action::Start(attempt));
         self.wait_for(attempt);
         self.forget_what_it_saw(key);
-        self.forget_seen(&name);
         self.stir(&name);
     }
 
@@ -343,7 +342,7 @@ impl Nursery {
     /// An unexpected exit is reported as OTP rule 19 says.
     pub(crate) fn report_exit(&mut self, key: ChildKey, exit: &Exit) {
         let Some(child) = self.children.get(key) else { return };
-        if child.spec.restart == Restart::Permanent || exit.is_abnormal() {
+        if child.spec.terms.restart == Restart::Permanent || exit.is_abnormal() {
             self.reports.push_back(Report::ChildTerminated { child: key, exit: exit.clone() });
         }
     }
@@ -360,5 +359,22 @@ impl Nursery {
             self.timers.remove(&(before, key));
         }
         self.timers.extend(deadline.map(|deadline| (deadline, key)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_that_were_long_once_give_their_room_back_and_short_ones_keep_it() {
+        let mut nursery = Nursery::new(Flags::default());
+        nursery.actions.reserve_exact(1000);
+        nursery.inbox.reserve_exact(1000);
+        nursery.reports.reserve_exact(256);
+        nursery.give_back_room();
+        let (actions, inbox, reports) =
+            (nursery.actions.capacity(), nursery.inbox.capacity(), nursery.reports.capacity());
+        assert!(actions < 256 && inbox < 256 && reports == 256, "{actions}, {inbox}, {reports}");
     }
 }

@@ -12,8 +12,8 @@ use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Call(pub u64);
 
-/// What a supervisor can be told to do (OTP sections 11 and 13). Orders are answered in the order in which they were
-/// given, exits included (OTP rule 72).
+/// What a supervisor can be told to do ([OTP rules 60 to 72 and 79 to 91](crate::rules)). Orders are answered in the
+/// order in which they were given, exits included (OTP rule 72).
 #[derive(Debug, Clone)]
 pub enum Order {
     /// Append a child and start it (OTP rule 60).
@@ -67,7 +67,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum OrderError {
-    /// A child of this name is running (OTP rule 60).
+    /// A child of this name is running ([OTP rule 60](crate::rules)).
     AlreadyStarted(ChildKey),
     /// A child of this name is down or being restarted (OTP rule 60).
     AlreadyPresent,

@@ -75,14 +75,14 @@ impl Supervisor {
                     self.nursery.actions.push_back(Action::Answer { call, result: Ok(Answer::Done) });
                 }
                 Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
-                    child.stop_calls.push(call);
+                    child.stop_calls.get_or_insert_default().push(call);
                 }
                 Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
                     self.nursery.inbox.push_back(event);
                 }
             }
         }
-        let is_told = !child.stop_calls.is_empty();
+        let is_told = child.stop_calls.is_some();
         if let Some(exit) = end {
             self.end(exit, false);
         } else if is_told {

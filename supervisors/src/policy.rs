@@ -112,7 +112,7 @@ pub struct Policy {
     ///
     /// They cover the ends of lives, the first starts of a boot, and restarts that fail. A boot whose child is to be tried
     /// again is complete when that child is up. Starts by order are not covered: they are answered with their failure
-    /// (OTP rules 60, 62).
+    /// ([OTP rules 60, 62](crate::rules)).
     pub rules: Option<Arc<[Rule]>>,
 }
 
@@ -129,7 +129,7 @@ pub enum Readiness {
 /// What happens when a restart would be one more than the budget forgives.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum GiveUp {
-    /// The supervisor stops its children and ends: the failure climbs (OTP rule 28).
+    /// The supervisor stops its children and ends: the failure climbs ([OTP rule 28](crate::rules)).
     #[default]
     Escalate,
     /// The child alone is put away and tried again on this schedule, once each time. A life that lasts until the curve

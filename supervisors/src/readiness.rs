@@ -80,12 +80,10 @@ impl Nursery {
         for name in self.missing(key) {
             need = match (self.outlook(name).prospect, need) {
                 (Prospect::Gone, _) => return Need::Gone(name.clone()),
+                (Prospect::Parked { until }, Need::Parked(known)) => Need::Parked(until.max(known)),
                 // One whose time has come is being tried.
-                (Prospect::Parked { until }, Need::Parked(known)) if until > self.now => Need::Parked(until.max(known)),
                 (Prospect::Parked { until }, _) if until > self.now => Need::Parked(until),
-                (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => {
-                    Need::Parked(known)
-                }
+                (Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => Need::Parked(known),
                 (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
             };
         }
@@ -215,10 +213,8 @@ impl Nursery {
             return;
         }
         let before = self.elsewhere.insert(name.into(), outlook).unwrap_or(Prospect::MayCome.into());
-        match outlook.completion {
-            None => self.forget_seen(name),
-            Some(completion) if before.completion != outlook.completion => self.has_completed(name, completion),
-            Some(_) => {}
+        if let Some(completion) = outlook.completion.filter(|_| before.completion != outlook.completion) {
+            self.has_completed(name, completion);
         }
         if outlook.prospect == Prospect::Ready && before.prospect != Prospect::Ready {
             self.wake_dependents(name, Condition::Ready);
@@ -251,15 +247,6 @@ impl Nursery {
         }
         self.wake_dependents(name, Condition::Completed);
         self.stir(name);
-    }
-
-    /// A new attempt begins, or nothing is known any more: what it completed before does not count.
-    pub(crate) fn forget_seen(&mut self, name: &str) {
-        if !self.seen.is_empty() {
-            for key in self.children.dependents(name) {
-                self.seen.remove(&(key, name.into()));
-            }
-        }
     }
 
     /// What the child saw while it waited is of no use any more.
@@ -321,7 +308,7 @@ impl Nursery {
     /// The attempt is ready: it has said so, or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
         let now = self.now;
-        let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.policy.is_some());
+        let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.terms.policy.is_some());
         // Only once, and not when it is being killed for not being ready.
         let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
         else {

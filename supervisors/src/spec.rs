@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyGone};
@@ -12,7 +12,7 @@ use crate::policy::{Policy, PolicyError};
 /// Which children are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strategy {
-    /// Only the one that died. Pick it when the children do not depend on each other (OTP rule 29).
+    /// Only the one that died. Pick it when the children do not depend on each other ([OTP rule 29](crate::rules)).
     #[default]
     OneForOne,
     /// All of them, stopped youngest first and started eldest first. Pick it when none can work without the others
@@ -36,7 +36,7 @@ impl fmt::Display for Strategy {
 /// Which unexpected exits call for a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
-    /// Every one, a normal end included (OTP rule 14).
+    /// Every one, a normal end included ([OTP rule 14](crate::rules)).
     #[default]
     Permanent,
     /// Abnormal ones only: killed, failed, panicked (OTP rule 15).
@@ -45,7 +45,7 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped (OTP rules 47 to 49), and how long one may take that ends by itself.
+/// How a child is stopped ([OTP rules 47 to 49](crate::rules)), and how long one may take that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
     /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
@@ -67,7 +67,7 @@ pub enum Abandon {
     Never,
 }
 
-/// When the end of a significant child ends its supervisor (OTP rules 73 to 78).
+/// When the end of a significant child ends its supervisor ([OTP rules 73 to 78](crate::rules)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
     /// Never.
@@ -106,7 +106,7 @@ pub enum BudgetClock {
 /// depends on, where they are stopped in the same operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StopOrder {
-    /// One, the youngest first (OTP rules 33, 55).
+    /// One, the youngest first ([OTP rules 33, 55](crate::rules)).
     #[default]
     OneByOne,
     /// All of them when the supervisor ends, and one in group restarts.
@@ -115,8 +115,8 @@ pub enum StopOrder {
     Together,
 }
 
-/// What a static supervisor knows of itself (OTP rule 1). The default is OTP's: one_for_one, one restart in five
-/// seconds, no automatic shutdown.
+/// What a static supervisor knows of itself ([OTP rule 1](crate::rules)). The default is OTP's: one_for_one, one
+/// restart in five seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
     /// Who is restarted when a child dies.
@@ -145,7 +145,8 @@ impl Flags {
         if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
             return Err(SpecError::ZeroPeriod);
         }
-        let mut ids = HashSet::new();
+        let specs = specs.into_iter();
+        let mut ids = HashSet::with_capacity(specs.size_hint().0);
         for spec in specs {
             self.check_child(spec)?;
             if !ids.insert(&spec.id) {
@@ -157,12 +158,12 @@ impl Flags {
 
     /// Checks one spec with these flags (OTP rule 73).
     pub(crate) fn check_child(&self, spec: &ChildSpec) -> Result<(), SpecError> {
-        match (spec.significant, self.auto_shutdown, spec.restart) {
+        match (spec.terms.significant, self.auto_shutdown, spec.terms.restart) {
             (true, AutoShutdown::Never, _) => return Err(SpecError::NeverSignificant(spec.id.clone())),
             (true, _, Restart::Permanent) => return Err(SpecError::PermanentSignificant(spec.id.clone())),
             (true, _, Restart::Transient | Restart::Temporary) | (false, _, _) => {}
         }
-        let checked = spec.policy.as_ref().map_or(Ok(()), |policy| policy.check());
+        let checked = spec.terms.policy.as_ref().map_or(Ok(()), |policy| policy.check());
         checked.map_err(|error| SpecError::Policy(spec.id.clone(), error))
     }
 }
@@ -176,34 +177,58 @@ impl Flags {
 /// let spec = ChildSpec::new("cache").restart(Restart::Transient).shutdown(Shutdown::After(Duration::from_secs(1)));
 /// assert_eq!(spec.id(), "cache");
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
+    /// Shared by all children of which nothing else is said, and by all copies of this spec.
+    pub(crate) terms: Arc<Terms>,
+}
+
+/// All of a spec but the name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Terms {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) abandon: Abandon,
     pub(crate) significant: bool,
-    /// None is OTP's, and spares a million children the memory.
+    /// None is OTP's.
     pub(crate) policy: Option<Arc<Policy>>,
 }
 
+/// The terms of a worker and of a supervisor of which nothing else is said.
+static WORKER: LazyLock<Arc<Terms>> = LazyLock::new(|| {
+    Arc::new(Terms {
+        restart: Restart::Permanent,
+        shutdown: Shutdown::After(Duration::from_secs(5)),
+        abandon: Abandon::After(Duration::from_secs(5)),
+        significant: false,
+        policy: None,
+    })
+});
+static SUPERVISOR: LazyLock<Arc<Terms>> =
+    LazyLock::new(|| Arc::new(Terms { shutdown: Shutdown::Wait, abandon: Abandon::Never, ..Terms::clone(&WORKER) }));
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, terms } = self;
+        let Terms { restart, shutdown, abandon, significant, policy } = &**terms;
+        let mut spec = f.debug_struct("ChildSpec");
+        spec.field("id", id).field("restart", restart).field("shutdown", shutdown).field("abandon", abandon);
+        spec.field("significant", significant).field("policy", policy).finish()
+    }
+}
+
 impl ChildSpec {
-    /// A permanent worker: five seconds to stop (OTP rule 2), and five more after a kill before it is abandoned.
+    /// A permanent worker: five seconds to stop ([OTP rule 2](crate::rules)), and five more after a kill before it is
+    /// abandoned.
     pub fn new(id: impl Into<Arc<str>>) -> Self {
-        Self {
-            id: id.into(),
-            restart: Restart::Permanent,
-            shutdown: Shutdown::After(Duration::from_secs(5)),
-            abandon: Abandon::After(Duration::from_secs(5)),
-            significant: false,
-            policy: None,
-        }
+        Self { id: id.into(), terms: WORKER.clone() }
     }
 
     /// A permanent supervisor: waited for without limit, whether asked or killed, since its own children have limits.
     pub fn supervisor(id: impl Into<Arc<str>>) -> Self {
-        Self::new(id).shutdown(Shutdown::Wait).abandon(Abandon::Never)
+        Self { id: id.into(), terms: SUPERVISOR.clone() }
     }
 
     /// Gives it another name.
@@ -211,50 +236,65 @@ impl ChildSpec {
         Self { id: id.into(), ..self }
     }
 
+    /// Changes a copy of the terms if others share them.
+    fn with(mut self, change: impl FnOnce(&mut Terms)) -> Self {
+        change(Arc::make_mut(&mut self.terms));
+        self
+    }
+
     /// Sets which exits call for a restart.
     pub fn restart(self, restart: Restart) -> Self {
-        Self { restart, ..self }
+        self.with(|terms| terms.restart = restart)
     }
 
     /// Sets how the child is stopped.
     pub fn shutdown(self, shutdown: Shutdown) -> Self {
-        Self { shutdown, ..self }
+        self.with(|terms| terms.shutdown = shutdown)
     }
 
     /// Sets how long a killed child may linger.
     pub fn abandon(self, abandon: Abandon) -> Self {
-        Self { abandon, ..self }
+        self.with(|terms| terms.abandon = abandon)
     }
 
     /// Makes the child one whose end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent children,
     /// and where there is no automatic shutdown (OTP rule 73).
     pub fn significant(self, significant: bool) -> Self {
-        Self { significant, ..self }
+        self.with(|terms| terms.significant = significant)
     }
 
     /// Sets the restart policy.
     pub fn policy(self, policy: Policy) -> Self {
-        Self { policy: if policy == Policy::default() { None } else { Some(policy.into()) }, ..self }
+        let policy = (policy != Policy::default()).then(|| Arc::new(policy));
+        if self.terms.policy.is_none() && policy.is_none() {
+            return self;
+        }
+        self.with(|terms| terms.policy = policy)
     }
 
     /// The restart policy.
     pub fn policy_rule(&self) -> Policy {
-        self.policy.as_deref().cloned().unwrap_or_default()
+        self.own_policy().cloned().unwrap_or_default()
+    }
+
+    /// The restart policy, unless it is OTP's.
+    pub fn own_policy(&self) -> Option<&Policy> {
+        self.terms.policy.as_deref()
     }
 
     /// The services that have to be ready, and the jobs that have to be completed, before it is started.
     pub fn dependencies(&self) -> &[Dependency] {
-        self.policy.as_ref().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
+        self.own_policy().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
     }
 
     /// What becomes of it at a start when one of those is gone for good.
     pub fn when_dependency_is_gone(&self) -> DependencyGone {
-        self.policy.as_ref().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
+        self.own_policy().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
     }
 
     /// How long a message may be in hand, where somebody watches that.
     pub fn watchdog_limit(&self) -> Option<Duration> {
-        self.policy.as_ref()?.watchdog
+        self.own_policy()?.watchdog
     }
 
     /// The child's name, unique among its siblings.
@@ -264,26 +304,26 @@ impl ChildSpec {
 
     /// Which exits call for a restart.
     pub fn restart_type(&self) -> Restart {
-        self.restart
+        self.terms.restart
     }
 
     /// How the child is stopped.
     pub fn shutdown_rule(&self) -> Shutdown {
-        self.shutdown
+        self.terms.shutdown
     }
 
     /// Whether its end may end its supervisor.
     pub fn is_significant(&self) -> bool {
-        self.significant
+        self.terms.significant
     }
 
     /// What happens when a kill does not end it.
     pub fn abandon_rule(&self) -> Abandon {
-        self.abandon
+        self.terms.abandon
     }
 }
 
-/// Why a set of child specs was refused. Nothing has been started when this is returned (OTP rule 5).
+/// Why a set of child specs was refused. Nothing has been started when this is returned ([OTP rule 5](crate::rules)).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -324,3 +364,21 @@ impl fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A million ordinary children have one set of terms.
+    #[test]
+    fn specs_share_their_terms_until_one_of_them_is_changed() {
+        let (plain, other) = (ChildSpec::new("a"), ChildSpec::new("b"));
+        assert!(Arc::ptr_eq(&plain.terms, &other.terms));
+        let changed = plain.clone().restart(Restart::Transient);
+        assert_eq!((plain.restart_type(), other.restart_type()), (Restart::Permanent, Restart::Permanent));
+        assert!(Arc::ptr_eq(&changed.terms, &changed.clone().terms));
+        let silent = plain.clone().policy(Policy::default());
+        assert!(Arc::ptr_eq(&plain.terms, &silent.terms), "nothing was said");
+        assert_eq!(changed.restart(Restart::Permanent), plain);
+    }
+}

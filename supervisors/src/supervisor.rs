@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::child::{Child, Held, Hold, Stage, Standing, State};
-use crate::children::ChildKey;
+use crate::children::{ChildKey, Children};
 use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::machine::Machine;
@@ -198,15 +198,14 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// When the specs make no sense together, or with these flags. Nothing has been started then (OTP rule 5).
+    /// When the specs make no sense together, or with these flags. Nothing has been started then
+    /// ([OTP rule 5](crate::rules)).
     pub fn new(flags: impl Into<Flags>, specs: impl IntoIterator<Item = ChildSpec>) -> Result<Self, SpecError> {
         let flags = flags.into();
         let specs: Vec<_> = specs.into_iter().collect();
         flags.check(&specs)?;
         let mut nursery = Nursery::new(flags);
-        for spec in specs {
-            nursery.children.push(spec);
-        }
+        nursery.children = Children::of(specs);
         let boot = Procession::boot(&nursery.children);
         Ok(Self { nursery, procession: Some(boot), boot: Some(Vec::new()) })
     }

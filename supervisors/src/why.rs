@@ -65,7 +65,7 @@ pub enum GiveUpReason {
     Budget(Left),
     /// A rule of the child's policy escalates: its place in the list, from 0.
     Rule(usize),
-    /// The child was significant and is not restarted (OTP rules 74 to 76).
+    /// The child was significant and is not restarted ([OTP rules 74 to 76](crate::rules)).
     Significant,
 }
 

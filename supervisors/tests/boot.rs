@@ -108,7 +108,7 @@ fn a_death_during_a_boot_that_fails_is_consumed() {
     tree.tells(["start_error web failed: no", "shutdown_error db failed: boom"]);
 }
 
-// Ours: OTP cannot be stopped while it boots (rule 8). A prompt boot is let finish, a hung one is cut short.
+// Ours: OTP cannot be stopped while it boots (OTP rule 8). A prompt boot is let finish, a hung one is cut short.
 #[test]
 fn a_stop_during_boot_lets_prompt_starts_finish() {
     let mut tree = Script::unbooted(OneForOne, ["db", "web"]);

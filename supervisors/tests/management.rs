@@ -134,7 +134,7 @@ fn to_cancel_the_retry_of_a_group_leaves_its_youngers_down() {
     tree.restart("web").starts(["web"]).expect(["answer 2 started web"]);
 }
 
-// Ours: OTP would wait for the start (rule 69).
+// Ours: OTP would wait for the start (OTP rule 69).
 #[test]
 fn to_terminate_a_child_that_hangs_in_its_restart_stops_it() {
     let mut tree = starting();

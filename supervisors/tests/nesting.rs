@@ -200,7 +200,7 @@ fn a_killed_root_takes_the_whole_tree_along_depth_first() {
     ]);
 }
 
-// Ours: in OTP a hung start blocks every supervisor above it (rules 8, 102).
+// Ours: in OTP a hung start blocks every supervisor above it (OTP rules 8, 102).
 #[test]
 fn a_stop_cuts_a_start_short_that_hangs_two_levels_down() {
     let mut tree = Nest::unbooted(&shop(1, 1));

@@ -77,7 +77,7 @@ fn a_driver_that_keeps_the_mailbox_itself_is_handed_the_retry() {
     assert_eq!(start(machine).child(), first.child());
 }
 
-// DESIGN 6: a supervisor never awaits a child. OTP itself would wait (rule 69).
+// Ours: a supervisor never awaits a child. OTP itself would wait (OTP rule 69).
 #[test]
 fn a_hung_restart_delays_nobody_elses() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);

@@ -25,7 +25,7 @@ fn a_start_that_fails_promptly_is_retried_behind_what_waits() {
     tree.expect(["answer 1 done", "start db"]).started("db");
 }
 
-// DESIGN 6. OTP would wait for ever (rule 69).
+// Ours: a hung start holds no other child up. OTP would wait for ever (OTP rule 69).
 #[test]
 fn a_hung_start_delays_others_by_a_millisecond_and_no_more() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);

@@ -25,7 +25,7 @@ fn parked(strategy: regrow_supervisors::Strategy) -> Script {
     tree
 }
 
-// OTP has no such thing: its supervisor gives up (rule 28).
+// OTP has no such thing: its supervisor gives up (OTP rule 28).
 #[test]
 fn a_child_whose_budget_is_gone_is_put_away_and_its_siblings_hear_nothing() {
     let mut tree = Script::new(OneForOne, [permanent("db"), fragile("cache")]);

@@ -134,7 +134,7 @@ fn explore_all(strategy: Strategy) {
     walk(HURRIED, Until::Deeds(3)).through("3 children, hurried", trees(3), 1..2);
 }
 
-/// DESIGN 5 and 6, beyond OTP: other orders of stopping, and lives that are slow to leave.
+/// Beyond OTP: children that are stopped together or dependents first, and lives that are slow to leave.
 fn explore_orders(strategy: Strategy) {
     let walk = |menu, until, orders| Walk { strategy, menu, until, orders };
     walk(SLOW, Until::TheEnd, OTP).through("1 child, slow to leave", trees(1), 0..2);

@@ -60,7 +60,7 @@ fn an_exit_after_the_stop_restarts_nobody() {
     tree.stopped("web").expect(["end shutdown"]).tells(["shutdown_error db failed: boom"]);
 }
 
-// DESIGN 6: a stop cuts a pending start short. In OTP a hung start would hold the stop up (rule 8).
+// Ours: a stop cuts a pending start short. In OTP a hung start would hold the stop up (OTP rule 8).
 #[test]
 fn a_stop_cuts_a_hung_start_of_a_group_short() {
     let mut tree = Script::new(RestForOne, ["db", "cache", "web"]);
@@ -109,7 +109,7 @@ fn a_kill_ends_a_group_restart() {
 }
 
 // Ours: in OTP the children of a killed supervisor die by their links in no order, and may overlap their replacements
-// (rules 57, 58; Horde, chaos-spawn #19).
+// (OTP rules 57, 58; Horde, chaos-spawn #19).
 #[test]
 fn a_killed_supervisor_takes_its_children_along_youngest_first() {
     let mut tree = Script::new(OneForOne, [permanent("db").shutdown(Shutdown::Wait), transient("web")]);

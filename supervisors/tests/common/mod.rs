@@ -45,7 +45,7 @@ impl IntoSpec for ChildSpec {
 }
 
 /// The counts that are kept are those that a count finds.
-pub(crate) fn check_counts(machine: &impl Machine) {
+pub(crate) fn check_counts(machine: &(impl Machine + ?Sized)) {
     let (children, counts) = (machine.children(), machine.counts());
     let active = children.iter().filter(|(_, _, standing, _)| matches!(standing, Standing::Up | Standing::Stopping));
     assert_eq!((counts.specs, counts.active), (children.len(), active.count()), "{machine:?}");

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Adjustment, Answer, Attempt, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit, Flags,
-    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Outlook, Report, Standing, Strategy, Supervisor, Why,
+    Action, Adjustment, Answer, Attempt, BudgetClock, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit,
+    Flags, GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Outlook, Report, Standing, Strategy, Supervisor,
+    Why,
 };
 
-use super::{IntoSpec, MS};
+use super::{IntoSpec, MS, check_counts};
 
 pub(crate) struct Script {
     machine: Box<dyn Machine>,
@@ -162,6 +163,11 @@ impl Script {
         self
     }
 
+    /// The circles that come of pairs of which some may be gone.
+    pub(crate) fn stop_order(&mut self, pairs: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
+        self.machine.set_stop_order(pairs)
+    }
+
     pub(crate) fn ready(&mut self, name: &str) -> &mut Self {
         self.machine.handle_ready(self.attempt(name), self.now);
         self
@@ -194,6 +200,17 @@ impl Script {
         let key = self.machine.find(name).expect("a child of this name");
         self.machine.set_chance(key, chance);
         self
+    }
+
+    /// The start of this child waits in line, or waits no longer.
+    pub(crate) fn in_line(&mut self, name: &str, is_in_line: bool) -> &mut Self {
+        self.machine.handle_in_line(self.attempt(name), is_in_line, self.now);
+        self
+    }
+
+    /// What a driver asks of the machine.
+    pub(crate) fn asked(&self) -> &dyn Machine {
+        &*self.machine
     }
 
     pub(crate) fn why(&self, name: &str) -> Why {
@@ -271,6 +288,11 @@ impl Script {
         self.order(Order::Adjust(Box::new(adjustment)))
     }
 
+    pub(crate) fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> &mut Self {
+        self.machine.set_budget(intensity, clock);
+        self
+    }
+
     pub(crate) fn terminate(&mut self, name: &str) -> &mut Self {
         self.order(Order::TerminateChild(name.into()))
     }
@@ -308,9 +330,16 @@ impl Script {
     #[track_caller]
     pub(crate) fn expect<const N: usize>(&mut self, actions: [&str; N]) -> &mut Self {
         self.poll();
+        check_counts(&*self.machine);
         assert_eq!(self.done, actions, "actions");
         self.done.clear();
         self
+    }
+
+    /// How many reports there are since the last time that any were asked for.
+    pub(crate) fn count_reports(&mut self) -> usize {
+        self.poll();
+        std::mem::take(&mut self.told).len()
     }
 
     /// Exactly these reports, since the last time that any were asked for.
@@ -441,7 +470,7 @@ impl Script {
         }
     }
 
-    fn attempt(&self, name: &str) -> Attempt {
+    pub(crate) fn attempt(&self, name: &str) -> Attempt {
         let (id, number) = match name.split_once('#') {
             Some((id, number)) => (id, Some(number.parse::<usize>().expect("a number after #"))),
             None => (name, None),

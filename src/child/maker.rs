@@ -1,0 +1,53 @@
+//! What makes the lives of a child: all that its description has captured, in one block that its lives share.
+
+use std::sync::Arc;
+
+use crate::incarnation::{Birth, Life};
+use crate::redelivery::Redelivery;
+use crate::sweep::Kept;
+
+/// Makes one life of a child after the other.
+pub(crate) trait Conceives: Send + Sync {
+    fn conceive(self: Arc<Self>, birth: Birth) -> Life;
+}
+
+/// The same while the child is being described, and its type of message is known.
+pub(crate) trait Describes<M>: Conceives {
+    fn redeliver(&mut self, redelivery: Redelivery<M>);
+}
+
+/// The user's code `F` of a child that takes messages of type `M`.
+pub(crate) struct Maker<F: Send + 'static, M> {
+    code: Kept<F>,
+    redelivery: Option<Redelivery<M>>,
+    live: Live<F, M>,
+}
+
+/// How this kind of child lives.
+type Live<F, M> = fn(Arc<Maker<F, M>>, Birth) -> Life;
+
+impl<F: Send + 'static, M> Maker<F, M> {
+    pub(crate) fn new(code: F, live: Live<F, M>) -> Self {
+        Self { code: Kept::new(code), redelivery: None, live }
+    }
+
+    pub(crate) fn code(&self) -> &F {
+        self.code.get()
+    }
+
+    pub(crate) fn redelivery(&self) -> Option<Redelivery<M>> {
+        self.redelivery
+    }
+}
+
+impl<F: Send + Sync + 'static, M> Conceives for Maker<F, M> {
+    fn conceive(self: Arc<Self>, birth: Birth) -> Life {
+        (self.live)(self, birth)
+    }
+}
+
+impl<F: Send + Sync + 'static, M> Describes<M> for Maker<F, M> {
+    fn redeliver(&mut self, redelivery: Redelivery<M>) {
+        self.redelivery = Some(redelivery);
+    }
+}

@@ -1,0 +1,91 @@
+//! The limit of a wait for room, for senders that wait behind others: one of a line has a timer for all of them.
+
+use std::thread;
+use std::time::Duration;
+
+use regrow::{Handle, Refusal, Tree};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+#[path = "common/mail.rs"]
+mod mail;
+use mail::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// What becomes of the sender that came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Waits,
+    IsDropped,
+    /// Its future is kept, and polled no more.
+    IsForgotten,
+    IsLetIn,
+    IsLetInAndForgotten,
+}
+
+/// A worker that is held busy behind a mailbox of one place, which is taken by a job that never ends.
+async fn full() -> (Tree, Handle<Job>, Held) {
+    let (tree, handle) = tree_of(worker("worker").capacity(1)).await;
+    let held = busy(&handle).await;
+    handle.cast(run(async |_| std::future::pending().await)).unwrap();
+    (tree, handle, held)
+}
+
+/// A sender that says how it was refused, and after how many milliseconds.
+fn sender(handle: &Handle<Job>) -> JoinHandle<(Refusal, u128)> {
+    let handle = handle.clone();
+    tokio::spawn(async move {
+        let begun = Instant::now();
+        let error = handle.send(idle()).await.unwrap_err();
+        (error.refusal(), begun.elapsed().as_millis())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_sender_holds_whatever_becomes_of_the_one_before_it() {
+    for fate in [First::Waits, First::IsDropped, First::IsForgotten, First::IsLetIn, First::IsLetInAndForgotten] {
+        let (_tree, handle, held) = full().await;
+        let other = handle.clone();
+        let mut first = Box::pin(async move { other.send(idle()).await });
+        assert!(is_waiting(&mut first).await);
+        sleep(20 * MS).await;
+        let (second, third) = (sender(&handle), sender(&handle));
+        sleep(10 * MS).await;
+        let (mut kept, mut held) = (Some(first), Some(held));
+        if matches!(fate, First::IsLetIn | First::IsLetInAndForgotten) {
+            held.take().unwrap().release();
+            sleep(MS).await;
+        }
+        match fate {
+            First::Waits | First::IsLetIn => drop(tokio::spawn(kept.take().unwrap())),
+            First::IsDropped => kept = None,
+            First::IsForgotten | First::IsLetInAndForgotten => {}
+        }
+        sleep(MS).await;
+        let late = sender(&handle);
+        for sender in [second, third, late] {
+            assert_eq!(soon(sender).await.unwrap(), (Refusal::Full, 5000), "{fate:?}");
+        }
+        drop((kept, held));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_sender_holds_though_the_one_before_it_is_in_a_runtime_that_stands_still() {
+    let (_tree, handle, _held) = full().await;
+    let other = handle.clone();
+    let begins = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let send = runtime.spawn(async move { other.send(idle()).await });
+        runtime.block_on(async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
+        (runtime, send)
+    };
+    let (still, first) = thread::spawn(begins).join().unwrap();
+    assert!(!first.is_finished());
+    assert_eq!(soon(sender(&handle)).await.unwrap(), (Refusal::Full, 5000));
+    still.shutdown_background();
+}

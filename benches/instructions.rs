@@ -3,8 +3,8 @@
 //! `cargo bench --bench instructions`. Each operation is done n and 2n times on one thread under valgrind, and the
 //! difference is what it costs: unlike a time, it is the same on a busy machine. `benches/instructions.txt` has what it cost
 //! when that file was written, and by which compiler. With the same one, 3 % more or less is an error; with another the
-//! difference is only shown. `-- --write` writes the file anew, to be committed with the reason. An argument that is no
-//! option picks the operations in whose names it is found.
+//! difference is only shown. `-- --write` writes a new file, to be committed with the reason. An argument that is no
+//! option picks the operations whose names contain it.
 
 #[path = "instructions/book.rs"]
 mod book;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use book::{Book, Figure, Unit};
 use operations::OPERATIONS;
 
-/// Set for the processes that are measured: what to do, and how often.
+/// Variable that is set for the processes that are measured: the operation, and how often it is done.
 const DO: &str = "REGROW_INSTRUCTIONS_OF";
 
 fn main() -> ExitCode {
@@ -33,15 +33,15 @@ fn main() -> ExitCode {
         std::process::exit(0);
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("left out: there is no valgrind");
+        println!("left out: valgrind is not installed (`apt-get install valgrind`)");
         return ExitCode::SUCCESS;
     }
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
-    // Read first: a file that is no good should be known before the work is done.
+    // Read first: a malformed file should be reported before the work is done.
     let is_writing = args.iter().any(|arg| arg == "--write");
     if is_writing && !wanted.is_empty() {
-        println!("the file is written whole: `--write` goes without a name");
+        println!("`--write` writes all figures: leave the names out");
         return ExitCode::from(2);
     }
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt"));
@@ -90,7 +90,7 @@ fn measure_all(is_wanted: impl Fn(&str) -> bool) -> Vec<Figure> {
     figures.into_iter().map(|(_, figure)| figure).collect()
 }
 
-/// What a process takes that does this so many times.
+/// The cost of a process that does the operation `times` times.
 fn measure(unit: Unit, name: &str, times: usize) -> u64 {
     let this = env::current_exe().expect("a program has a path");
     let tool: &[&str] = match unit {

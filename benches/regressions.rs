@@ -62,11 +62,11 @@ impl Service for Labelled {
     }
 }
 
-/// Who looks at the counter.
+/// Whether a watchdog looks at the counter.
 #[derive(Debug, Clone, Copy)]
 enum Watched {
     No,
-    /// Nobody either, but there is a timer in the runtime, as in any real one. tokio parks more slowly then.
+    /// No watchdog, but there is a timer in the runtime, as in any real one. tokio parks more slowly then.
     NoButATimer,
     /// With a limit that is short for the purpose: eighty looks in a second.
     Yes,

@@ -140,7 +140,7 @@ pub(crate) fn below(path: &str) -> (String, String) {
         bound.push(end);
         bound
     };
-    // The next letter after the slash is a zero.
+    // In ASCII the character after `/` is `0`.
     (with('/'), with('0'))
 }
 

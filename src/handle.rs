@@ -119,7 +119,7 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
-    /// Sends the message if there is room, as most find it. Others get ready to wait for it.
+    /// Sends the message if there is room, as there is for most. Without room, gets ready to wait for it.
     #[inline]
     fn enter(&self, message: M, limit: Limit) -> Result<Option<Box<ForRoom<M>>>, SendError<M>> {
         match self.slot.push(message, None, IfFull::Refuse) {

@@ -7,8 +7,8 @@
 //! 1. Signals only accumulate. Each is set before the wakers are called, and looked at after a waker was registered, so
 //!    that none is missed.
 //! 2. No waker is called while a slot's lock is held.
-//! 3. Extras are there before their maker looks at the signals, and are looked for after a signal was set, with a fence
-//!    between the two on either side: one of the two sees the other.
+//! 3. The maker of extras first makes them and then looks at the signals. The setter of a signal first sets it and then looks
+//!    for extras. A fence lies between the two steps on each side, so one of the two sees what the other did.
 
 use std::fmt;
 use std::pin::pin;
@@ -76,7 +76,7 @@ pub(crate) enum Waiting {
 
 pub(crate) struct Port {
     attempt: Attempt,
-    /// Around all code of the incarnation's, wherever it runs. None if nothing listens.
+    /// Span around all code of the incarnation, on any thread. `None` if no subscriber wants it.
     span: Option<Box<Span>>,
     facts: Arc<Facts>,
     signals: AtomicU16,
@@ -87,12 +87,12 @@ pub(crate) struct Port {
     origin: Origin,
 }
 
-/// What an incarnation knows of its tree and of its own past.
+/// The place of an incarnation in its tree, and its past.
 pub(crate) struct Origin {
     pub(crate) world: Arc<World>,
-    /// The one that it will have when it is up.
+    /// The generation that it will have when it is up.
     pub(crate) generation: u64,
-    /// How the life before ended.
+    /// Exit of the life before.
     pub(crate) last_exit: Option<Arc<Exit>>,
 }
 
@@ -109,9 +109,9 @@ struct Extras {
     /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
     stopped: Notify,
     tasks: Tasks,
-    /// What the watchdog sees, where there is one.
+    /// State that the watchdog reads, if there is one.
     vigil: OnceLock<Vigil>,
-    /// Where it waits for room, if it ever has.
+    /// The mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
 }
 
@@ -147,7 +147,7 @@ impl Port {
         self.extras.get().map(|extras| &**extras)
     }
 
-    /// The extras. To be called before signals are looked at: code that sets one after that finds them.
+    /// The extras, made if need be. Call this before looking at the signals: a signal that is set later finds them.
     fn extras(&self) -> &Extras {
         let extras = self.extras.get_or_init(Box::default);
         // Invariant 3.

@@ -41,7 +41,7 @@ impl Service for Counter {
     }
 }
 
-fn counter(name: impl ToString) -> regrow::ServiceChild<Msg> {
+fn counter(name: usize) -> regrow::ServiceChild<Msg> {
     Child::service(name.to_string(), |_| async { Ok(Counter::default()) })
 }
 
@@ -53,8 +53,8 @@ async fn produce(to: Handle<Msg>, producer: usize, messages: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 64)]
 async fn a_full_mailbox_takes_each_message_of_each_producer_once_and_in_order() {
-    let tree = Supervisor::one_for_one("app").child(counter("one")).start().await.unwrap();
-    let one: Handle<Msg> = tree.lookup("app/one").unwrap();
+    let tree = Supervisor::one_for_one("app").child(counter(1)).start().await.unwrap();
+    let one: Handle<Msg> = tree.lookup("app/1").unwrap();
     let producers: Vec<_> = (0..WORKERS).map(|n| tokio::spawn(produce(one.clone(), n, 2_000))).collect();
     for producer in producers {
         soon("a producer", producer).await.unwrap();

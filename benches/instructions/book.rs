@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{fs, io};
 
-/// In percent: what a figure may differ from the committed one.
+/// Largest difference of a figure from the committed one, in percent.
 const MARGIN: f64 = 3.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Book {
         Self { by: compiler(), figures: figures.into_iter().map(|figure| (figure.name, figure.each)).collect() }
     }
 
-    /// The file's first line is a comment, the second one names the compiler; then follows a figure a line.
+    /// Reads the file: a comment, a line that names the compiler, and one figure per line.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(path)?;
         let mut lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -74,7 +74,7 @@ impl Book {
             println!("{:<44} {:>8}  was {:>8}  {percent:+.1} %{mark}", figure.name, figure.each, before);
         }
         if !is_same {
-            println!("nothing is judged: the file is by {}, and this is {now}", self.by);
+            println!("nothing is judged: the file was written by {}, and this is {now}", self.by);
             return ExitCode::SUCCESS;
         }
         if beyond + unknown == 0 {
@@ -82,7 +82,7 @@ impl Book {
             return ExitCode::SUCCESS;
         }
         println!(
-            "{beyond} beyond {MARGIN} %, {unknown} unknown. What is meant to change is written with `-- --write` and committed with its reason"
+            "{beyond} beyond {MARGIN} %, {unknown} not in the file. If the change is meant: `cargo bench --bench instructions -- --write`, and commit the file with the reason"
         );
         ExitCode::FAILURE
     }

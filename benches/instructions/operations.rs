@@ -1,4 +1,4 @@
-//! What is measured. Everything runs on one thread.
+//! The operations that are measured. Each runs on one thread.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio::runtime::Builder;
 
 use crate::book::Unit;
 
-/// Something that can be done so many times.
+/// An operation that can be done a given number of times.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    /// How often it is done, and then twice as often.
+    /// Number of times that it is done; the second run does twice as many.
     pub(crate) times: usize,
-    /// How many of what the name says are done each time.
+    /// How many of the things in the name are done each time.
     pub(crate) parts: usize,
     pub(crate) run: fn(usize),
 }
@@ -33,7 +33,7 @@ const fn in_parts(mut operation: Operation, parts: usize) -> Operation {
     operation
 }
 
-/// All of them, in the order in which they are shown.
+/// All operations, in the order in which they are shown.
 pub(crate) const OPERATIONS: &[Operation] = &[
     counted("cast", 20_000, |times| on_a_tree(&[Kind::Plain], async move |tree| cast(&tree, times).await)),
     counted("call", 10_000, |times| on_a_tree(&[Kind::Plain], async move |tree| call(&tree, times).await)),
@@ -102,7 +102,7 @@ struct Counter(u64);
 enum Msg {
     Add,
     Get(Reply<u64>),
-    /// Calls that service so many times.
+    /// Calls that service this many times.
     Relay(Box<(Handle<Msg>, usize, Reply<u64>)>),
 }
 
@@ -134,7 +134,7 @@ fn on<F: Future<Output = ()>>(tree: impl Future<Output = Tree>, then: impl FnOnc
         let tree = tree.await;
         then(tree).await;
     });
-    // What is dropped here is not part of it.
+    // Exits without drops, which are not part of the operation.
     std::process::exit(0);
 }
 
@@ -211,7 +211,7 @@ async fn call(tree: &Tree, times: usize) {
     }
 }
 
-/// So many calls by each of 64 callers.
+/// This many calls by each of 64 callers.
 async fn call_64(tree: &Tree, times: usize) {
     let counter = handle(tree, 0);
     let caller = |counter: Handle<Msg>| async move {

@@ -148,7 +148,7 @@ pub(crate) trait Fate: Send + Sync {
     fn caller(&self) -> usize;
     /// Whether an answer is still waited for.
     fn is_open(&self) -> bool;
-    /// The call itself, which lives as long as its reply. What a mailbox knows of one that was handed on ends before that.
+    /// The call itself, which lives as long as its reply. The fate that a mailbox keeps of a forwarded call ends earlier.
     fn call(self: Arc<Self>) -> Arc<dyn Fate>;
     /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
@@ -200,7 +200,7 @@ fn address(port: &Port) -> usize {
 
 enum Outcome<T> {
     Replied(T),
-    /// Boxed: it is rare, and each call has room for its outcome.
+    /// Boxed: a crash is rare, and each call reserves room for its outcome.
     Crashed(Box<Exit>),
     Unanswered,
     /// The message is on its way back.
@@ -375,7 +375,7 @@ impl<M, T> Waiting<M, T> {
         self.is_done
     }
 
-    /// What a mailbox knows of the call.
+    /// The fate of the call, as a mailbox keeps it.
     pub(crate) fn fate(&self) -> Arc<dyn Fate> {
         (self.cell.erase)(self.cell.clone())
     }

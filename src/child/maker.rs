@@ -1,4 +1,4 @@
-//! What makes the lives of a child: all that its description has captured, in one block that its lives share.
+//! The maker of a child's lives: all that its description has captured, in one block that the lives share.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub(crate) trait Conceives: Send + Sync {
     fn conceive(self: Arc<Self>, birth: Birth) -> Life;
 }
 
-/// The same while the child is being described, and its type of message is known.
+/// A maker while the child is being described, and its type of message is known.
 pub(crate) trait Describes<M>: Conceives {
     fn redeliver(&mut self, redelivery: Redelivery<M>);
 }
@@ -23,7 +23,7 @@ pub(crate) struct Maker<F: Send + 'static, M> {
     live: Live<F, M>,
 }
 
-/// How this kind of child lives.
+/// Starts a life of this kind of child.
 type Live<F, M> = fn(Arc<Maker<F, M>>, Birth) -> Life;
 
 impl<F: Send + 'static, M> Maker<F, M> {

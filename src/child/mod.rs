@@ -42,8 +42,8 @@ pub use service::{ServiceChild, TaskChild};
 /// is queued through restarts. The message in hand is lost with its incarnation, unless
 /// [redelivery](ServiceChild::redeliver) is asked for.
 ///
-/// A life runs in a bare tokio task, one of a supervisor in a ractor actor. A child that ractor's own tools are to see asks
-/// for one too, with [`as_actor`](ServiceChild::as_actor).
+/// Each life runs in a bare tokio task, and each supervisor in a ractor actor. If ractor's own tools are to see a service or
+/// a task, [`as_actor`](ServiceChild::as_actor) runs it in a ractor actor, too.
 ///
 /// A name is unique among its siblings and has no slash in it; [`NameError`](crate::NameError) lists what else is refused. No
 /// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.

@@ -8,13 +8,13 @@ use regrow::trace::{Scenario, play_live, play_on_machine};
 
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
-    /// Play them on the live runtime instead, under a paused clock.
+    /// Play them on the live runtime instead of the bare machines, under a paused clock.
     #[arg(long)]
     live: bool,
     /// With `--live`: workers are ractor actors instead of bare tasks.
     #[arg(long, requires = "live")]
     actor: bool,
-    /// With `--live`: workers are bare tasks, as they are anyway.
+    /// Accepted for scripts that say it: bare tasks are the default.
     #[arg(long, requires = "live", conflicts_with = "actor", hide = true)]
     light: bool,
     /// Scenario files. With several, a line `# NAME` comes before each trace.
@@ -37,7 +37,7 @@ pub(crate) fn run(Trace { live, actor, light: _, files }: &Trace) -> bool {
                 if files.len() > 1 { write!(out, "{}", headline(file)) } else { Ok(()) }
             }
         };
-        // Whoever read has read enough.
+        // The reader of the output has closed it.
         if told.and_then(|()| out.flush()).is_err() {
             break;
         }

@@ -1,5 +1,5 @@
-//! The ractor actor around the life of a child that asks for one: one type for each kind of child, linked under its
-//! supervisor, so that ractor's tools see it.
+//! The ractor actor around the life of a child that asks for one. Each kind of child has its type of actor, linked under
+//! the supervisor, so that ractor's tools see it.
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 

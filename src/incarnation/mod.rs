@@ -137,7 +137,7 @@ pub(crate) async fn give_way() {
 enum Door {
     /// In a bare task. Its supervisor has spawned it, and goes on before it runs.
     Outside,
-    /// In a ractor actor. ractor has just woken the supervisor, which is next: see [`give_way`].
+    /// In a ractor actor. ractor has just woken the supervisor, so its task is next: see [`give_way`].
     OutsideAndWoken,
     Inside,
 }

@@ -25,7 +25,7 @@ use crate::slot::life::{Heed, Next, Tenancy};
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
 const BATCH: u32 = 128;
 
-/// No `async fn`, which would keep its arguments twice, and each idle child would pay for that.
+/// Not an `async fn`: that would keep its arguments twice, at the cost of each idle child.
 pub(crate) fn live<S, F, Fut>(
     inner: Inner<S::Msg>,
     maker: Arc<Maker<F, S::Msg>>,
@@ -117,7 +117,7 @@ async fn run<S: Service>(owned: &mut Owned<S>) -> Exit {
 
 async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     let drain = owned.drain;
-    // By reference, and not copied: that is room in each idle child.
+    // By reference: a copy would take room in each idle child.
     let Owned { state: Some(service), ctx, redelivery, .. } = owned else {
         unreachable!("there is a state to be served")
     };
@@ -139,7 +139,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         // Invariant 2.
         if in_a_row == BATCH {
             in_a_row = 0;
-            // A kill that comes now must not find in hand what is done.
+            // A kill that comes now must not find a message in hand that is done.
             inner.slot.finish(&inner.port);
             freed.tell();
             pause(true).await;
@@ -206,7 +206,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             message
         };
         let mut handling = pin!(service.handle(message, ctx));
-        // One future around the user's: each more costs a call per message, and room in every service.
+        // One future around the user's: each additional one costs a call per message, and room in each service.
         let handled = std::future::poll_fn(|cx| match current::catch_within(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
             Ok(Poll::Pending) => {

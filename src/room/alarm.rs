@@ -61,7 +61,7 @@ impl Alarm {
         Self { clock, limit, next: next(None, limit) }
     }
 
-    /// Of a sender that leans on the timer of another in the same runtime (`slot/timekeeper.rs`).
+    /// Alarm of a sender that uses the timer of another sender in the same runtime (`slot/timekeeper.rs`).
     pub(super) fn leaning(limit: Option<Duration>) -> Self {
         Self { clock: Clock::Tokio { begun: Moment::now(), sleep: None }, limit, next: next(None, limit) }
     }
@@ -111,7 +111,7 @@ impl Alarm {
     }
 }
 
-/// When a wait with this limit has its first ring.
+/// Time from the start of a wait with this limit to its first ring.
 pub(super) fn first(limit: Option<Duration>) -> Option<Duration> {
     next(None, limit).map(|(_, after)| after)
 }

@@ -43,9 +43,9 @@ pub(crate) struct ForRoom<M: Send + 'static> {
     /// How long it waits; the mailbox's own limit is looked up when the wait begins.
     limit: Limit,
     alarm: Option<Alarm>,
-    /// It has set no timer of its own yet.
+    /// Whether it uses the timer of another sender, and has set none itself yet.
     leans: bool,
-    /// There while it keeps the time for those behind it.
+    /// Present while its timer is the one of the line.
     keeping: Option<Keeping<M>>,
     /// Not in the log yet.
     is_news: bool,
@@ -132,7 +132,7 @@ impl<M: Send + 'static> ForRoom<M> {
         Poll::Pending
     }
 
-    /// When it would be looked at first, by the clock of which runtime.
+    /// The time to the first ring of a wait with this limit, and the runtime of its timer. `None` without a timer.
     fn timing(&self, limit: Option<Duration>) -> Option<Timing> {
         if self.is_blocking {
             return None;

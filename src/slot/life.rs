@@ -52,7 +52,7 @@ impl<M: Send + 'static> Slot<M> {
         if !front.is_owned_by(port) {
             return Poll::Ready(Next::Signal);
         }
-        // Of a plain message nothing is left that is to be dropped, or told, without the lock.
+        // A plain message leaves nothing that must be dropped, or told, without the lock.
         let done = front.finish_own().filter(|done| !done.is_plain());
         let is_heeded = match heed {
             Heed::Everything => port.is_signalled(),
@@ -92,7 +92,7 @@ impl<M: Send + 'static> Slot<M> {
         next
     }
 
-    /// Makes the batch of what is queued. If that is nothing, and `rest`, the next sender is to wake the pump.
+    /// Makes the queued messages the next batch. If there are none, and `rest` is true, the next sender wakes the pump.
     fn turn_over(&self, front: &mut Front<M>, rest: bool) {
         let mut back = lock(&self.back);
         std::mem::swap(&mut front.batch, &mut back.queue);

@@ -33,7 +33,7 @@ pub(crate) struct Place<M> {
 }
 
 pub(super) enum Standing<M> {
-    /// Without a waker from when that was called until the sender looks again.
+    /// The waker is `None` after it was called, until the sender looks again.
     Waits(Envelope<M>, Option<Waker>),
     /// The mailbox has taken the message.
     LetIn,
@@ -61,7 +61,7 @@ impl<M> Place<M> {
                     std::mem::swap(known, &mut other);
                     return Look::Waits;
                 }
-                // Cloned, and dropped, without the lock: that may be code of another's.
+                // Wakers are cloned and dropped without the lock: both may run foreign code.
                 Standing::Waits(..) => {
                     drop(standing);
                     other = Some(waker.clone());
@@ -79,7 +79,7 @@ impl<M> Place<M> {
         }
     }
 
-    /// The waker of a sender that waits, to be called.
+    /// Takes the waker of a waiting sender, for a call.
     pub(super) fn take_waker(&self) -> Option<Waker> {
         match &mut *lock(&self.standing) {
             Standing::Waits(_, waker) => waker.take(),
@@ -134,7 +134,7 @@ pub(super) struct Queue<M> {
     left: usize,
     /// When the log was last told of senders that have no path.
     told: Option<Instant>,
-    /// The sender whose timer rings for those behind it, too.
+    /// The sender whose timer also rings for the senders behind it.
     pub(super) timekeeper: Option<Timekeeper>,
 }
 
@@ -225,7 +225,7 @@ impl Drop for Freed {
 pub(crate) enum Joined<M> {
     Waits {
         place: Arc<Place<M>>,
-        /// A sender before it keeps the time for it.
+        /// Whether the timer of a sender before it also rings for it.
         is_timed: bool,
     },
     /// There was room after all.

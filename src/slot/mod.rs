@@ -112,15 +112,15 @@ impl Control {
 /// What a message is called.
 pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
-/// In this order in memory: what senders write, what is seldom touched, and what the pump writes for each message. So
-/// senders and the pump share no cache line, and no room is spent on that.
+/// The fields lie in this order in memory: those that senders write, those that are seldom touched, and those that the pump
+/// writes for each message. So senders and the pump share no cache line, without padding.
 #[repr(C)]
 pub(crate) struct Slot<M> {
     back: Mutex<Back<M>>,
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
     world: OnceLock<Weak<World>>,
-    /// Made by the first that follows the status, or waits for the slot to be free.
+    /// Made when a task first follows the status, or waits for the slot to be free.
     bells: OnceLock<Box<Bells>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
@@ -134,13 +134,13 @@ pub(crate) struct Slot<M> {
     front: Mutex<Front<M>>,
 }
 
-/// What tells others of changes. Few slots need any.
+/// Signals of changes of a slot. They are made at the first wait, as few slots need any.
 ///
-/// Whether there is anything to wait for is looked at after they were made, under the locks under which it changes, and they
-/// are looked for after a change: one of the two sees the other.
+/// A waiter makes them first and then looks at the state, under the locks under which it changes. A change is made first, and
+/// then the bells are looked for. So either the waiter sees the change, or the change finds the bells.
 #[derive(Default)]
 struct Bells {
-    /// There while the status is followed. A service that is gone closes it.
+    /// Present while the status is followed. Closed when the service is gone.
     watch: Mutex<Option<watch::Sender<Status>>>,
     /// Rung when an incarnation moves out.
     vacant: Notify,
@@ -303,7 +303,7 @@ impl<M: Send + 'static> Slot<M> {
             .collect()
     }
 
-    /// The front has changed, and both locks are held (invariants 2 and 4 of the queue).
+    /// Notes a change of the front. Both locks are held (invariants 2 and 4 of the queue).
     fn note_front(&self, front: &Front<M>, back: &mut Back<M>) {
         back.front_max = front.batch.len();
         self.front_len.store(front.batch.len(), Ordering::Release);

@@ -7,8 +7,8 @@
 //! 1. Order of locking: front, then back. A sender takes the back alone, or both.
 //! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
 //! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
-//! 4. `Back::front_max` is never less than the length of the batch when the back's lock is held. So while a sender finds
-//!    room by it, it reads nothing that the pump writes for each message.
+//! 4. While the back's lock is held, `Back::front_max` is at least the length of the batch. A sender that finds room by it
+//!    reads nothing that the pump writes for each message.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -42,7 +42,7 @@ pub(crate) struct InHand<M> {
 }
 
 impl<M> InHand<M> {
-    /// No caller, and no copy, is concerned when it is handled.
+    /// Whether it has no caller and no kept copy to settle when it is handled.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.call.is_none() && self.spare.is_none()
@@ -86,9 +86,9 @@ pub(crate) struct Back<M> {
     pub(crate) control: Option<Control>,
     /// The pump sleeps and wants to be woken by the next message.
     pub(crate) idle: bool,
-    /// How many messages may wait.
+    /// Most messages that may wait.
     capacity: usize,
-    /// How else it is set up, if not as usual.
+    /// The other settings, if they are not the usual ones.
     settings: Option<Box<Settings>>,
     /// What it refuses beside what its state does.
     pub(crate) bar: Option<Bar>,
@@ -99,7 +99,7 @@ pub(crate) struct Back<M> {
     pub(crate) losses: Option<Box<Losses>>,
 }
 
-/// What few mailboxes have to tell.
+/// State that few mailboxes need.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     pub(crate) returned: u64,
@@ -163,7 +163,7 @@ impl<M> Front<M> {
         done
     }
 
-    /// Tells the message in hand from those before and after it.
+    /// Number of the message in hand: each message in hand has its own.
     pub(crate) fn number_in_hand(&self) -> u64 {
         self.handled + self.crashed + self.redelivered
     }
@@ -290,7 +290,7 @@ impl<M> Back<M> {
     }
 }
 
-/// Settings that are worth a place of their own. The capacity has one anyway.
+/// The settings, boxed, if they are unusual. The capacity does not count: it is kept beside them.
 fn unusual(settings: Settings) -> Option<Box<Settings>> {
     let usual = Settings { capacity: settings.capacity, ..Settings::default() };
     (settings != usual).then(|| Box::new(settings))

@@ -1,13 +1,13 @@
-//! The sender in a line that keeps the time for those behind it.
+//! The timer of a line of senders: one sender has it, for itself and for the senders behind it.
 //!
-//! Most waits for room end long before any timer of theirs rings, and a timer costs more than such a wait. So one sender
-//! has a timer, and those that come later lean on it: their time is not up before it rings.
+//! Most waits for room end long before their timer would ring, and a timer costs more than such a wait. So one sender of
+//! the line has a timer, and senders that come later use it, too: their own limits end no sooner than it rings.
 //!
 //! Invariants:
-//! 1. A sender leans on a timer only if that is one of its own runtime, was set before it came, and rings after no longer a
-//!    time than its own would. Runtimes need not go at the same pace: one may be paused, or have no thread that runs it.
-//! 2. When the timer rings, or its owner gives it up, all that wait are called, and each sets a timer of its own. The ring
-//!    itself calls them: the future that owns the timer may be kept and not polled.
+//! 1. A sender leans on the timer of another only if the timer is of the same runtime, was set before the sender came, and
+//!    rings no later than its own timer would. Runtimes differ in pace: one may be paused, or have no thread that runs it.
+//! 2. When the timer rings, or its owner drops it, all waiting senders are woken, and each sets its own timer. The ring
+//!    itself wakes them: the future that owns the timer may be kept and not polled.
 
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -19,23 +19,23 @@ use crate::slot::Slot;
 use crate::slot::line::{Line, Place};
 use crate::sync::lock;
 
-/// When the first timer of a sender would ring.
+/// The time after which a sender's own timer would first ring, and the runtime of that timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) runtime: runtime::Id,
     pub(crate) after: Duration,
 }
 
-/// The sender that keeps the time.
+/// The sender that owns the timer of the line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timekeeper {
-    /// The address of its place, which outlives its timer.
+    /// Address of its place in the line, which lives longer than the timer.
     place: usize,
     timing: Timing,
 }
 
 impl<M> Line<M> {
-    /// Whether one that comes now can lean on the timer of another (invariant 1).
+    /// Whether a sender that comes now can use the timer of the line (invariant 1).
     pub(super) fn is_timed(&self, timing: Option<Timing>) -> bool {
         let timekeeper = self.0.as_ref().and_then(|queue| queue.timekeeper);
         timekeeper.zip(timing).is_some_and(|(keeper, timing)| {
@@ -44,7 +44,7 @@ impl<M> Line<M> {
     }
 }
 
-/// What the sender that keeps the time holds. Dropping it is the end of that (invariant 2).
+/// Held by the sender that owns the timer. Its drop gives the timer up (invariant 2).
 pub(crate) struct Keeping<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     place: Arc<Place<M>>,
@@ -52,7 +52,7 @@ pub(crate) struct Keeping<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> Keeping<M> {
-    /// What its timer is to call.
+    /// The waker that its timer calls.
     pub(crate) fn bell(&self) -> &Waker {
         &self.bell
     }
@@ -65,7 +65,7 @@ impl<M: Send + 'static> Drop for Keeping<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// The sender at this place sets a timer now. If none keeps the time yet, those that come later lean on it.
+    /// Notes that the sender at this place sets a timer. If the line has none yet, later senders use this one.
     pub(crate) fn keep_time(self: &Arc<Self>, place: &Arc<Place<M>>, timing: Timing) -> Option<Keeping<M>> {
         let address = Arc::as_ptr(place).addr();
         let bell = Waker::from(Arc::new(Bell { slot: Arc::downgrade(self), place: address }));
@@ -83,7 +83,7 @@ impl<M: Send + 'static> Slot<M> {
         is_kept.then_some(keeping)
     }
 
-    /// The sender at this place keeps the time no longer, if it did: all that wait are called.
+    /// Takes the line's timer from the sender at this place, if it owned it, and wakes all waiting senders.
     fn keep_no_time(&self, place: usize) {
         let wakers: Vec<_> = {
             let mut front = lock(&self.front);
@@ -99,7 +99,7 @@ impl<M: Send + 'static> Slot<M> {
     }
 }
 
-/// Rings when the time is up of the sender that keeps it.
+/// Waker of the line's timer: it wakes all waiting senders.
 struct Bell<M> {
     slot: Weak<Slot<M>>,
     place: usize,

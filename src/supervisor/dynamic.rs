@@ -226,13 +226,19 @@ impl DynamicHandle {
         self.handle.start_child(self.pool.admit(child.into())).await
     }
 
-    /// Adds many children and starts them, in their order: what each came to, in that order. None waits for another
-    /// unless it depends on it, and one that fails or is refused keeps none from being started. It takes about two thirds
-    /// of the time of as many [`start_child`](Self::start_child).
+    /// Adds many children and starts them, and returns one outcome per child, in the order of `children`.
     ///
-    /// Up to 256 starts are under way at a time: `children` is asked for more when half of them are answered, so an
-    /// iterator over a million is never held as a list. Dropping the future starts no more; what is under way is carried
-    /// out. [`max_children`](DynamicSupervisor::max_children) counts as for single starts: those beyond it are refused.
+    /// A child that fails or is refused keeps no other from being started. A child waits for another one only if it
+    /// depends on that one. This is faster than as many [`start_child`](Self::start_child), as the supervisor is woken once
+    /// per batch of 128.
+    ///
+    /// Up to 256 starts are under way at a time, and `children` is asked for more when half of them are answered. So an
+    /// iterator over a million children is never held as a list, but the returned outcomes are. The iterator runs in the
+    /// caller's task, up to 128 children without a pause. A start that hangs delays the return until it is over, and not
+    /// the children behind it: [`start_timeout`](crate::Policy::start_timeout) limits it.
+    ///
+    /// Dropping the future starts no more children. What is under way is carried out, and its outcomes are lost.
+    /// [`max_children`](DynamicSupervisor::max_children) counts as for single starts: children beyond it are refused.
     ///
     /// ```
     /// use regrow::testing::Journal;
@@ -251,12 +257,13 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// For each child what [`start_child`](Self::start_child) says. If the supervisor ends meanwhile, those that have no
-    /// answer yet get [`NotRunning`](ManageError::NotRunning); such a child may have been up for a moment.
+    /// For each child those of [`start_child`](Self::start_child). If the supervisor ends meanwhile, children without an
+    /// answer get [`NotRunning`](ManageError::NotRunning). Such a child may have been up for a moment.
     ///
     /// # Panics
     ///
-    /// Where the iterator does. What is under way is carried out then.
+    /// If the iterator panics. What is under way is carried out then. The outcomes are lost, and so are the up to 127
+    /// children that were not handed over yet.
     pub async fn start_children<C: Into<Child>>(
         &self,
         children: impl IntoIterator<Item = C>,
@@ -377,21 +384,23 @@ impl<A: 'static> Template<A> {
     ///
     /// # Panics
     ///
-    /// Where the template itself does, which runs here, in the caller's task. Nothing has been started then.
+    /// If the template panics, which runs here, in the caller's task. Nothing has been started then.
     pub async fn start_child(&self, arguments: A) -> Result<Outcome, ManageError> {
         let child = self.make(arguments)?;
         self.supervisor.start_child(child).await
     }
 
-    /// Makes children from `arguments`, adds and starts them: see [`DynamicHandle::start_children`].
+    /// Makes children from `arguments`, adds and starts them, and returns one outcome per child, in the order of
+    /// `arguments`: see [`DynamicHandle::start_children`]. The template runs in the caller's task.
     ///
     /// # Errors
     ///
-    /// For each child what [`start_child`](Self::start_child) says.
+    /// For each child those of [`start_child`](Self::start_child).
     ///
     /// # Panics
     ///
-    /// Where the template does, or the iterator. What is under way is carried out then.
+    /// If the template or the iterator panics. What is under way is carried out then. The outcomes are lost, and so are the
+    /// up to 127 children that were not handed over yet.
     pub async fn start_children(&self, arguments: impl IntoIterator<Item = A>) -> Vec<Result<Outcome, ManageError>> {
         let supervisor = &self.supervisor;
         let made = arguments.into_iter().map(|arguments| Ok(supervisor.pool.admit(self.make(arguments)?)));

@@ -28,7 +28,7 @@ pub(crate) struct Entry {
     pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
-    /// What the code says of it alone; none is what is in force.
+    /// Settings that the code says for this child alone. `None` if they equal those in force.
     pub(crate) own: Option<Box<Own>>,
     pub(crate) named: Named,
     /// When the present attempt was asked to stop.
@@ -40,28 +40,28 @@ pub(crate) struct Entry {
     rare: Option<Box<Rare>>,
 }
 
-/// What most children never need.
+/// State that few children need.
 #[derive(Default)]
 struct Rare {
-    /// The slot in which a life still lives that began under another description, and that no child has after it.
+    /// Slot of a life that began under an older description and has not ended. No later life uses that slot.
     outdated: Option<Arc<dyn AnySlot>>,
-    /// If its last life ended as that of a supervisor that gave up: on which child, and why.
+    /// The child on which its last life gave up, and why. Only for a supervisor that gave up.
     gave_up: Option<Arc<GaveUp>>,
     /// What the factory said of the present incarnation.
     info: Option<Arc<str>>,
-    /// Its place in the line of starts, while it is starting.
+    /// Place in the line of starts, while the child is starting.
     ticket: Option<Ticket>,
-    /// What it had handled before its present life, if that counts.
+    /// Messages handled before its present life, if they count.
     handled_before: Option<u64>,
     /// Why the present attempt is being killed, if there is a reason beyond the order.
     blame: Option<Exit>,
 }
 
-/// What the code says of a child alone, if that is not what is in force for it. Of a million children none needs a copy of
-/// its own as long as no layer is there.
+/// Settings that the code says for a child alone, if they differ from those in force. Without layers they never differ, and
+/// no child keeps a copy.
 #[derive(Debug, Clone)]
 pub(crate) enum Own {
-    /// What is in force without its policy: that is its supervisor's, or the root's.
+    /// Settings as in force, and no policy of the child: the policy comes from its supervisor or the root.
     NoPolicy,
     Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Configured>),
 }
@@ -132,7 +132,7 @@ impl Entry {
         }
     }
 
-    /// Sets one of those that most children never need.
+    /// Sets a field of the rare state.
     fn set<T>(&mut self, which: impl FnOnce(&mut Rare) -> &mut Option<T>, value: Option<T>) {
         if value.is_some() || self.rare.is_some() {
             *which(self.rare.get_or_insert_default()) = value;
@@ -166,7 +166,7 @@ impl Entry {
         self.set(|rare| &mut rare.ticket, ticket);
     }
 
-    /// What it had handled before its present life, if that was noted.
+    /// Number of messages handled before its present life; zero if none was noted.
     pub(crate) fn handled_before(&self) -> u64 {
         self.rare.as_ref().and_then(|rare| rare.handled_before).unwrap_or_default()
     }
@@ -179,7 +179,7 @@ impl Entry {
         self.rare.as_ref()?.blame.as_ref()
     }
 
-    /// The present attempt is being killed for this reason.
+    /// Notes the reason for which the present attempt is being killed.
     pub(crate) fn set_blame(&mut self, exit: Option<Exit>) {
         self.set(|rare| &mut rare.blame, exit);
     }
@@ -190,7 +190,7 @@ impl Entry {
         self.blame().cloned().unwrap_or(exit)
     }
 
-    /// Puts that in place of how it ended by itself.
+    /// Replaces the exit by the noted reason, if there is one.
     pub(crate) fn amend(&self, exit: &mut Exit) {
         if let Some(blame) = self.blame() {
             *exit = blame.clone();

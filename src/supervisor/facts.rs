@@ -150,7 +150,7 @@ impl Facts {
         wake(actor);
     }
 
-    /// As [`push`](Self::push), for many with one wake-up.
+    /// [`push`](Self::push) for many facts, with one wake-up.
     pub(crate) fn push_all(&self, facts: Vec<Fact>) {
         let (actor, late) = {
             let mut queue = lock(&self.queue);

@@ -18,8 +18,8 @@ use crate::supervisor::facts::Fact;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
-/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed: what a supervisor awaits is moved by
-/// ractor at each of its messages, and most of them start no actor.
+/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed: ractor moves the supervisor's future
+/// at each message, and most messages start no actor.
 pub(super) type Spawning = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Driver {

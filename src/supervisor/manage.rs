@@ -137,8 +137,8 @@ impl SupervisorHandle {
         self.start(order, vec![planned], then).await
     }
 
-    /// A new child makes sense here: what it depends on is there, and no message of it alone uses up the restarts. The
-    /// supervisor is asked for its `budget` if that is needed and not known.
+    /// Checks that a new child makes sense here: its dependencies exist, and redelivery of one message cannot use up the
+    /// budget alone. The supervisor is asked for its `budget` if that is needed and not known.
     pub(super) async fn check_new(
         &self,
         planned: &Planned,

@@ -17,22 +17,22 @@ use crate::supervisor::outcome::{ManageError, Outcome};
 use crate::supervisor::plan::{Known, Planned};
 use crate::sync::lock;
 
-/// How many orders are handed over at a time.
+/// Number of orders that are handed over at a time.
 const BATCH: usize = 128;
 
-/// How many orders are under way at most. A start that hangs holds one of these places, and not the children behind it.
+/// Most orders that are under way at a time. A start that hangs takes one of these places, and delays no other child.
 const UNDER_WAY_MAX: usize = 2 * BATCH;
 
 /// A child, or why there is none.
 type Made = Result<Child, ManageError>;
 
-/// What a child came to.
+/// The outcome of a child.
 type Started = Result<Outcome, ManageError>;
 
 impl SupervisorHandle {
-    /// Starts the children in their order. What each came to, in that order.
+    /// Starts the children in their order. Returns an outcome for each, in that order.
     ///
-    /// If this is dropped before its end, what is under way is carried out, and the other children are not asked for.
+    /// If the future is dropped, what is under way is carried out, and the iterator is not asked for more.
     pub(crate) async fn start_children(&self, mut children: impl Iterator<Item = Made>) -> Vec<Started> {
         let answers = Arc::new(Answers::default());
         loop {
@@ -43,7 +43,7 @@ impl SupervisorHandle {
                 answers.until_under_way(0).await;
                 return self.taken(&answers);
             }
-            // Children that are all refused take no wait: others have their turn here.
+            // If all children of a batch are refused, nothing is waited for below: other tasks have their turn here.
             give_way().await;
             answers.until_under_way(UNDER_WAY_MAX - BATCH).await;
         }
@@ -58,7 +58,7 @@ impl SupervisorHandle {
                 Err(error) => answers.refused(error),
             }
         }
-        // A supervisor that is over drops the orders, and that answers them.
+        // If the supervisor is over, the orders are dropped, and that answers them.
         if let Ok(facts) = self.facts() {
             facts.push_all(orders);
         }
@@ -89,7 +89,7 @@ impl SupervisorHandle {
         Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish }))
     }
 
-    /// What the children came to. The orders without an answer have been dropped with the supervisor.
+    /// The outcomes of the children. Orders without an answer were dropped with the supervisor.
     fn taken(&self, answers: &Answers) -> Vec<Started> {
         let outcomes = std::mem::take(&mut lock(&answers.asked).outcomes);
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(self.over()))).collect()
@@ -100,7 +100,7 @@ impl SupervisorHandle {
 #[derive(Default)]
 struct Answers {
     asked: Mutex<Asked>,
-    /// Rung when fewer orders are under way, and may have been waited for.
+    /// Rung when the number of orders under way falls to one that a wait may be for.
     fewer: Notify,
 }
 
@@ -111,7 +111,7 @@ struct Asked {
 }
 
 impl Answers {
-    /// The place of the next child, whose order is under way from now on.
+    /// The place of the next child. Its order is under way from now on.
     fn place(answers: &Arc<Self>) -> Place {
         let mut asked = lock(&answers.asked);
         asked.outcomes.push(None);
@@ -119,12 +119,12 @@ impl Answers {
         Place { answers: answers.clone(), at: asked.outcomes.len() - 1 }
     }
 
-    /// The next child is refused, and not ordered.
+    /// Notes that the next child is refused, and that no order is given for it.
     fn refused(&self, error: ManageError) {
         lock(&self.asked).outcomes.push(Some(Err(error)));
     }
 
-    /// Waits until no more than so many orders are under way.
+    /// Waits until at most `max` orders are under way.
     async fn until_under_way(&self, max: usize) {
         while lock(&self.asked).under_way > max {
             self.fewer.notified().await;
@@ -151,7 +151,7 @@ impl Drop for Place {
             asked.under_way -= 1;
             asked.under_way
         };
-        // The two numbers that are waited for. The permit is kept for a wait that has not begun.
+        // These two numbers are waited for. `Notify` keeps the permit if the wait has not begun.
         if under_way == UNDER_WAY_MAX - BATCH || under_way == 0 {
             self.answers.fewer.notify_one();
         }

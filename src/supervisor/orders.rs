@@ -156,7 +156,7 @@ impl Driver {
         self.machine.spec(self.machine.find(name)?).cloned()
     }
 
-    /// What an ordered start came to.
+    /// The outcome of an ordered start.
     pub(crate) fn outcome(&self, answer: Answer) -> Outcome {
         match answer {
             Answer::Started(attempt) => self.started(attempt).map_or(Outcome::Ignored, Outcome::Up),

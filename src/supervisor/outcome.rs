@@ -8,7 +8,7 @@ use regrow_supervisors::{ChildSpec, Exit, Standing};
 use crate::directory::Kind;
 use crate::supervisor::StartError;
 
-/// What an ordered start came to.
+/// The outcome of an ordered start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The child is up.
@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The child that came up; `None` where it is not wanted.
+    /// The child that came up; `None` if it is not wanted.
     pub fn up(self) -> Option<Up> {
         match self {
             Self::Up(up) => Some(up),
@@ -180,7 +180,9 @@ impl fmt::Display for ManageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::AlreadyStarted { path } => write!(f, "`{path}` is running"),
+            Self::AlreadyStarted { path } => {
+                write!(f, "`{path}` is running already: choose another name, or terminate it first")
+            }
             Self::AlreadyPresent { path } => {
                 write!(f, "`{path}` is there already, down or being restarted: restart it, or delete it first")
             }
@@ -214,7 +216,9 @@ impl fmt::Display for ManageError {
                     "`{path}` boots, and waits for the factory of `{caller}`: give the order when `{caller}` is up, or from outside"
                 )
             }
-            Self::NotRunning { path } => write!(f, "the supervisor `{path}` is not running"),
+            Self::NotRunning { path } => {
+                write!(f, "the supervisor `{path}` is not running: give the order again if it comes back")
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::supervisor::lives::Spawning;
 use crate::supervisor::testify::Saying;
 use crate::thrift;
 
-/// What came of an action.
+/// The outcome of an action.
 pub(super) enum Performed {
     Done,
     /// A ractor actor is to be spawned before anything else is done.

@@ -43,7 +43,7 @@ pub(crate) struct Planned {
     slot: Reserved,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
-    /// Of the mailbox, if they are not the usual ones.
+    /// Settings of the mailbox, if they are not the usual ones.
     settings: Option<Box<Settings>>,
     /// How often a message in hand is put back.
     pub(crate) redeliveries: u32,
@@ -353,7 +353,7 @@ impl Planned {
     }
 }
 
-/// For the test suite, which runs in both kinds: with `REGROW_ACTORS` in the environment each child is a ractor actor.
+/// Whether each child is a ractor actor, asked or not: `REGROW_ACTORS` is set. For the test suite, which runs for both kinds.
 fn are_all_actors() -> bool {
     #[cfg(feature = "trace")]
     {

@@ -44,7 +44,7 @@ struct Open {
     is_limited: bool,
     /// The message in hand when it was last polled.
     message: Option<u64>,
-    /// Called when it is asked for; the poll that follows brings one again.
+    /// Called when the wait is to be polled; that poll brings a new one.
     waker: Known,
     /// It was asked for, and has not been polled since.
     asked: Option<Asked>,
@@ -52,8 +52,8 @@ struct Open {
     is_awaited: bool,
 }
 
-/// A waker that is called without the lock, maybe at each look. It is shared when it is first called: most never are, and
-/// each wait is spared an allocation.
+/// A waker that is called without the lock, maybe at each look of the watchdog. It moves into an `Arc` when it is first
+/// called. Most are never called, so most waits need no allocation.
 enum Known {
     Own(Waker),
     Shared(Arc<Waker>),
@@ -282,7 +282,7 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// A wait of the code that runs here: recorded if that is code of a service, in a tree in which a child is watched.
+    /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
     pub(crate) fn of_caller() -> Self {
         let watched = current::lent(|port| port.watchdog().is_on().then(|| Arc::as_ptr(port).addr()));
@@ -294,7 +294,7 @@ impl Wait {
         self.of != 0
     }
 
-    /// It was polled with this waker, and has to wait. `on` says for what.
+    /// Notes that the wait was polled with this waker and goes on. `on` says for what.
     pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> On) {
         // Invariant 1.
         let mine = current::lent(|port| (Arc::as_ptr(port).addr() == self.of).then(|| port.clone()));
@@ -326,7 +326,7 @@ impl Wait {
         self.open = Some((port, number));
     }
 
-    /// It is over, until it is polled again.
+    /// Ends the wait. A later poll opens it again.
     #[inline]
     pub(crate) fn ends(&mut self) {
         if let Some((port, number)) = self.open.take() {

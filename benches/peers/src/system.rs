@@ -166,7 +166,7 @@ pub trait Peer: Clone + Send + Sync + 'static {
     /// Asks how many have been counted.
     fn call(&self) -> impl Future<Output = Result<Answer>> + Send;
 
-    /// Has the child call `to` so many times, one after another. Returns the life that answered last.
+    /// Makes the child call `to` this many times, one after another. Returns the life that answered last.
     fn relay(&self, to: Self, calls: u64) -> impl Future<Output = Result<u64>> + Send {
         let _ = (to, calls);
         async { unimplemented_by_system() }

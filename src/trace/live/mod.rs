@@ -26,7 +26,7 @@ use crate::tree::Tree;
 use quiet::Quiet;
 use stage::{Stage, template_of};
 
-/// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if `as_actors`.
+/// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if `as_actors` is true.
 ///
 /// # Errors
 ///

@@ -51,8 +51,12 @@ fn main() -> ExitCode {
         Err(error) => return failed(&path, &error),
     };
     let figures = measure_all(|name| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())));
+    if figures.is_empty() {
+        println!("no operation has such a name: {wanted:?}");
+        return ExitCode::from(2);
+    }
     if !is_writing {
-        return book.compare(&figures);
+        return book.compare(&figures, wanted.is_empty());
     }
     match Book::of_today(figures).write(&path) {
         Ok(()) => ExitCode::SUCCESS,

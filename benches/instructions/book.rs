@@ -23,7 +23,7 @@ pub(crate) struct Figure {
 
 #[derive(Default)]
 pub(crate) struct Book {
-    /// The compiler and its target.
+    /// The compiler, its target, and the C library.
     by: String,
     figures: Vec<(String, u64)>,
 }
@@ -57,7 +57,7 @@ impl Book {
     }
 
     /// Prints today's figures beside the committed ones.
-    pub(crate) fn compare(&self, today: &[Figure]) -> ExitCode {
+    pub(crate) fn compare(&self, today: &[Figure], is_all: bool) -> ExitCode {
         let now = compiler();
         let is_same = now == self.by;
         let (mut beyond, mut unknown) = (0, 0);
@@ -72,6 +72,12 @@ impl Book {
             beyond += usize::from(is_beyond);
             let mark = if is_beyond { "  <--" } else { "" };
             println!("{:<44} {:>8}  was {:>8}  {percent:+.1} %{mark}", figure.name, figure.each, before);
+        }
+        for (name, _) in self.figures.iter().filter(|_| is_all) {
+            if !today.iter().any(|figure| figure.name == *name) {
+                println!("{name:<44} is in the file, and is not measured any more");
+                unknown += 1;
+            }
         }
         if !is_same {
             println!("nothing is judged: the file was written by {}, and this is {now}", self.by);
@@ -88,10 +94,14 @@ impl Book {
     }
 }
 
-/// The compiler that is on the path, and what it builds for.
+/// The compiler that is on the path, what it builds for, and the C library whose allocator and copies are counted too.
 fn compiler() -> String {
-    let output = Command::new("rustc").arg("-vV").output().map(|output| output.stdout).unwrap_or_default();
-    let said = String::from_utf8_lossy(&output).into_owned();
-    let value = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("?").trim().to_owned();
-    format!("rustc {}, {}", value("release:"), value("host:"))
+    let said = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).into_owned()
+    };
+    let (rustc, libc) = (said("rustc", "-vV"), said("ldd", "--version"));
+    let value = |key: &str| rustc.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("?").trim().to_owned();
+    let libc = libc.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap_or("?");
+    format!("rustc {}, {}, libc {libc}", value("release:"), value("host:"))
 }

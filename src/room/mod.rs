@@ -168,6 +168,7 @@ impl<M: Send + 'static> ForRoom<M> {
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<M>>> {
+        self.keeping.take_if(|keeping| !keeping.is_kept());
         loop {
             let Some(alarm) = &mut self.alarm else { return Poll::Pending };
             let polled = match &self.keeping {
@@ -292,9 +293,9 @@ impl<M: Send + 'static> Future for ForRoom<M> {
 impl<M: Send + 'static> Drop for ForRoom<M> {
     fn drop(&mut self) {
         if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::Done) {
-            self.rest();
             // Invariant 1. It is dropped here, where no lock is held.
-            drop(self.slot.leave_line(&place));
+            let _unsent = self.slot.leave_line(&place);
+            self.rest();
         }
     }
 }

@@ -6,8 +6,10 @@
 //! Invariants:
 //! 1. A sender leans on a timer only if that is one of its own runtime, was set before it came, and rings after no longer a
 //!    time than its own would. Runtimes need not go at the same pace: one may be paused, or have no thread that runs it.
-//! 2. When the timer rings, or its owner gives it up, all that wait are called, and each sets a timer of its own. The ring
-//!    itself calls them: the future that owns the timer may be kept and not polled.
+//! 2. When the timer rings, or its owner gives it up, the owner and those behind it are called, and each sets a timer of its
+//!    own. The ring itself calls them: the future that owns the timer may be kept and not polled.
+//! 3. A ring may come too early: tokio calls a waker, in place of setting a timer, in a task that has had its share. So an
+//!    owner that is called looks whether it still keeps the time, and if not, its timer calls it alone.
 
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -16,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime;
 
 use crate::slot::Slot;
-use crate::slot::line::{Line, Place};
+use crate::slot::line::{Line, Place, Queue};
 use crate::sync::lock;
 
 /// When the first timer of a sender would ring.
@@ -44,6 +46,12 @@ impl<M> Line<M> {
     }
 }
 
+impl<M> Queue<M> {
+    fn is_timekeeper(&self, place: usize) -> bool {
+        self.timekeeper.is_some_and(|keeper| keeper.place == place)
+    }
+}
+
 /// What the sender that keeps the time holds. Dropping it is the end of that (invariant 2).
 pub(crate) struct Keeping<M: Send + 'static> {
     slot: Arc<Slot<M>>,
@@ -52,6 +60,13 @@ pub(crate) struct Keeping<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> Keeping<M> {
+    /// Whether no ring has ended it (invariant 3).
+    pub(crate) fn is_kept(&self) -> bool {
+        let place = Arc::as_ptr(&self.place).addr();
+        let front = lock(&self.slot.front);
+        front.line.0.as_ref().is_some_and(|queue| queue.is_timekeeper(place))
+    }
+
     /// What its timer is to call.
     pub(crate) fn bell(&self) -> &Waker {
         &self.bell
@@ -83,14 +98,16 @@ impl<M: Send + 'static> Slot<M> {
         is_kept.then_some(keeping)
     }
 
-    /// The sender at this place keeps the time no longer, if it did: all that wait are called.
+    /// The sender at this place keeps the time no longer, if it did: that sender and those behind it are called.
     fn keep_no_time(&self, place: usize) {
         let wakers: Vec<_> = {
             let mut front = lock(&self.front);
             match &mut front.line.0 {
-                Some(queue) if queue.timekeeper.is_some_and(|keeper| keeper.place == place) => {
+                Some(queue) if queue.is_timekeeper(place) => {
                     queue.timekeeper = None;
-                    queue.places.iter().filter_map(|place| place.take_waker()).collect()
+                    // None that came before leans on it; if it is not in line any more, all came later.
+                    let at = queue.places.iter().rposition(|other| Arc::as_ptr(other).addr() == place);
+                    queue.places.range(at.unwrap_or_default()..).filter_map(|place| place.take_waker()).collect()
                 }
                 _ => return,
             }

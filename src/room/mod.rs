@@ -168,7 +168,6 @@ impl<M: Send + 'static> ForRoom<M> {
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<M>>> {
-        self.keeping.take_if(|keeping| !keeping.is_kept());
         loop {
             let Some(alarm) = &mut self.alarm else { return Poll::Pending };
             let polled = match &self.keeping {
@@ -270,6 +269,7 @@ impl<M: Send + 'static> Future for ForRoom<M> {
                 let outcome = match place.look(cx.waker()) {
                     Look::Waits => {
                         this.leans = false;
+                        this.keeping.take_if(|keeping| !keeping.is_kept());
                         None
                     }
                     Look::LetIn => Some(Ok(())),

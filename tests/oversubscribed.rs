@@ -41,6 +41,7 @@ impl Service for Counter {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers are mapped to it")]
 fn counter(name: impl ToString) -> regrow::ServiceChild<Msg> {
     Child::service(name.to_string(), |_| async { Ok(Counter::default()) })
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -44,24 +44,6 @@ fn sender(handle: &Handle<Job>) -> JoinHandle<(Refusal, u128)> {
         let error = handle.send(idle()).await.unwrap_err();
         (error.refusal(), begun.elapsed().as_millis())
     })
-}
-
-/// An executor of a thread and nothing else.
-fn without_tokio<F: Future>(future: F) -> F::Output {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +127,7 @@ fn the_limit_of_a_sender_holds_though_it_goes_on_in_another_executor() {
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
-    let refused = without_tokio(second);
+    let refused = run_elsewhere(second);
     assert_eq!(refused.unwrap_err().refusal(), Refusal::Full);
     drop((tree, held));
 }

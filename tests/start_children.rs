@@ -31,7 +31,7 @@ fn pool() -> DynamicSupervisor {
 }
 
 /// A child that is up when the semaphore has a permit for it.
-fn held(name: impl ToString, permits: &Arc<Semaphore>) -> ServiceChild<()> {
+fn held(name: usize, permits: &Arc<Semaphore>) -> ServiceChild<()> {
     Child::service_with(name.to_string(), permits.clone(), |permits, _| async move {
         permits.acquire().await?.forget();
         Ok(Inert)

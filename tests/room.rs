@@ -1,8 +1,5 @@
 //! The wait for room in a full mailbox: its limit, its order, and the circles that it would close.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use regrow::{
@@ -244,25 +241,6 @@ async fn a_timer_of_the_service_waits_for_room_as_long_as_its_incarnation_lives(
     held.release();
     caught_up(&handle).await;
     assert_eq!(log.seen(), [1]);
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Another executor than tokio's.
-fn run_elsewhere<F: Future>(future: F) -> F::Output {
-    let (mut future, waker) = (Box::pin(future), Waker::from(Arc::new(Unpark(thread::current()))));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The limit of a wait for room, for senders that wait behind others: one of a line has a timer for all of them.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use regrow::{Handle, Refusal, Tree};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, coop};
 use tokio::time::{Instant, sleep};
 
 #[path = "common/mail.rs"]
@@ -88,4 +92,75 @@ async fn the_limit_of_a_sender_holds_though_the_one_before_it_is_in_a_runtime_th
     assert!(!first.is_finished());
     assert_eq!(soon(sender(&handle)).await.unwrap(), (Refusal::Full, 5000));
     still.shutdown_background();
+}
+
+/// Found by a review: what the runtime calls in place of a timer, where a task has had its share, was taken for a ring.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_sender_holds_though_its_task_had_no_share_of_the_runtime_left() {
+    let (_tree, handle, _held) = full().await;
+    let other = handle.clone();
+    let first = tokio::spawn(async move {
+        while coop::has_budget_remaining() {
+            std::future::poll_fn(|cx| coop::poll_proceed(cx).map(|share| share.made_progress())).await;
+        }
+        let begun = Instant::now();
+        let error = other.send(idle()).await.unwrap_err();
+        (error.refusal(), begun.elapsed().as_millis())
+    });
+    assert_eq!(soon(first).await.unwrap(), (Refusal::Full, 5000));
+}
+
+/// Found by a review: a sender that leans has no timer yet, and made one of a runtime that was not there any more.
+#[test]
+fn the_limit_of_a_sender_holds_though_it_goes_on_in_another_executor() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (tree, handle, held) = runtime.block_on(async {
+        let (tree, handle) = tree_of(worker("worker").capacity(1).wait_for_room(100 * MS)).await;
+        let held = busy(&handle).await;
+        handle.cast(idle()).unwrap();
+        (tree, handle, held)
+    });
+    let mut first = pin!(handle.send(idle()));
+    let mut second = Box::pin(handle.send(idle()));
+    {
+        let _inside = runtime.enter();
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    let refused = run_elsewhere(second);
+    assert_eq!(refused.unwrap_err().refusal(), Refusal::Full);
+    drop((tree, held));
+}
+
+/// Counts how often it is called.
+#[derive(Default)]
+struct Calls(AtomicUsize);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// Found by a review: each sender that gave up called all that stood before it.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_gives_up_calls_none_of_those_before_it() {
+    let (_tree, handle, _held) = full().await;
+    let (calls, mut waiting) = (Arc::new(Calls::default()), Vec::new());
+    let waker = Waker::from(calls.clone());
+    for _ in 0..100 {
+        let mut send = Box::pin(handle.send(idle()));
+        assert!(send.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        waiting.push(send);
+    }
+    // They have timers of their own from now on.
+    drop(waiting.remove(0));
+    assert_eq!(calls.0.swap(0, SeqCst), 99);
+    for send in &mut waiting {
+        assert!(send.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    for _ in 0..40 {
+        assert!(is_waiting(&mut Box::pin(handle.send(idle()))).await);
+    }
+    assert_eq!(calls.0.load(SeqCst), 0);
 }

@@ -262,3 +262,39 @@ async fn a_child_may_start_many_siblings_and_all_of_them_are_told_of() {
     let ups = lines.iter().filter(|line| line.contains("app/pool/") && line.ends_with(" started")).count();
     assert!(ups >= 1000, "{ups} of {}", lines.len());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_iterator_that_panics_starts_no_more_and_leaves_the_names_of_its_batch_free() {
+    let (tree, pool) = app(pool()).await;
+    let (permits, many) = (Arc::new(Semaphore::new(1000)), pool.clone());
+    let held_back = permits.clone();
+    let starting = tokio::spawn(async move {
+        let children = (0..1000).map(|n| {
+            assert!(n < 300, "no more");
+            held(n, &held_back)
+        });
+        many.start_children(children).await.len()
+    });
+    assert!(soon("a panic", starting).await.unwrap_err().is_panic());
+    // Two whole batches were handed over, and the third was not.
+    is_active(&pool, UNDER_WAY_MAX).await;
+    let rest = soon("the rest", pool.start_children((UNDER_WAY_MAX..300).map(|n| held(n, &permits)))).await;
+    assert!(rest.iter().all(Result::is_ok));
+    assert!(tree.shutdown().await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_starts_and_many_at_once_together_are_no_more_than_max_children() {
+    let journal = Journal::new();
+    let (tree, pool) = app(pool().max_children(500)).await;
+    let (many, probes) = (pool.clone(), journal.clone());
+    let starting =
+        tokio::spawn(async move { many.start_children((0..800).map(|n| probes.probe(&format!("many-{n}")))).await });
+    let mut up = 0;
+    for n in 0..300 {
+        up += usize::from(pool.start_child(journal.probe(&format!("single-{n}"))).await.is_ok());
+    }
+    up += soon("many", starting).await.unwrap().iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!((up, pool.count_children().await.unwrap().active), (500, 500));
+    assert!(tree.shutdown().await.is_clean());
+}

@@ -34,6 +34,10 @@ pub(super) struct Alarm {
 }
 
 enum Clock {
+    /// It has needed none yet. What runs it then says which it is: that may be another executor than before.
+    None {
+        begun: Moment,
+    },
     Tokio {
         begun: Moment,
         sleep: Option<Pin<Box<Sleep>>>,
@@ -63,7 +67,7 @@ impl Alarm {
 
     /// Alarm of a sender that uses the timer of another sender in the same runtime (`slot/timekeeper.rs`).
     pub(super) fn leaning(limit: Option<Duration>) -> Self {
-        Self { clock: Clock::Tokio { begun: Moment::now(), sleep: None }, limit, next: next(None, limit) }
+        Self { clock: Clock::None { begun: Moment::now() }, limit, next: next(None, limit) }
     }
 
     pub(super) fn is_of_runtime(&self) -> bool {
@@ -85,7 +89,14 @@ impl Alarm {
     /// Ready with each ring, one after the other.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ring> {
         let Some((ring, after)) = self.next else { return Poll::Pending };
+        if let Clock::None { begun } = self.clock {
+            self.clock = match runtime::check() {
+                Ok(()) => Clock::Tokio { begun, sleep: None },
+                Err(_) => Clock::Sleeper { begun: begun.into_std(), sleeper: None },
+            };
+        }
         let rings = match &mut self.clock {
+            Clock::None { .. } => false,
             Clock::Tokio { begun, sleep } => {
                 let due = later(*begun, after);
                 let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));

@@ -269,6 +269,7 @@ impl<M: Send + 'static> Future for ForRoom<M> {
                 let outcome = match place.look(cx.waker()) {
                     Look::Waits => {
                         this.leans = false;
+                        this.keeping.take_if(|keeping| !keeping.is_kept());
                         None
                     }
                     Look::LetIn => Some(Ok(())),
@@ -292,9 +293,9 @@ impl<M: Send + 'static> Future for ForRoom<M> {
 impl<M: Send + 'static> Drop for ForRoom<M> {
     fn drop(&mut self) {
         if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::Done) {
-            self.rest();
             // Invariant 1. It is dropped here, where no lock is held.
-            drop(self.slot.leave_line(&place));
+            let _unsent = self.slot.leave_line(&place);
+            self.rest();
         }
     }
 }

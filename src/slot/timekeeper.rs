@@ -6,8 +6,10 @@
 //! Invariants:
 //! 1. A sender leans on the timer of another only if the timer is of the same runtime, was set before the sender came, and
 //!    rings no later than its own timer would. Runtimes differ in pace: one may be paused, or have no thread that runs it.
-//! 2. When the timer rings, or its owner drops it, all waiting senders are woken, and each sets its own timer. The ring
-//!    itself wakes them: the future that owns the timer may be kept and not polled.
+//! 2. When the timer rings, or its owner drops it, the owner and the senders behind it are woken, and each sets its own
+//!    timer. The ring itself wakes them: the future that owns the timer may be kept and not polled.
+//! 3. A ring may come too early: in a task that has used up its turn, tokio calls the waker and sets no timer. So an owner
+//!    that is woken looks whether it still owns the line's timer. If not, its timer wakes it alone.
 
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -16,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime;
 
 use crate::slot::Slot;
-use crate::slot::line::{Line, Place};
+use crate::slot::line::{Line, Place, Queue};
 use crate::sync::lock;
 
 /// The time after which a sender's own timer would first ring, and the runtime of that timer.
@@ -44,6 +46,12 @@ impl<M> Line<M> {
     }
 }
 
+impl<M> Queue<M> {
+    fn is_timekeeper(&self, place: usize) -> bool {
+        self.timekeeper.is_some_and(|keeper| keeper.place == place)
+    }
+}
+
 /// Held by the sender that owns the timer. Its drop gives the timer up (invariant 2).
 pub(crate) struct Keeping<M: Send + 'static> {
     slot: Arc<Slot<M>>,
@@ -52,6 +60,13 @@ pub(crate) struct Keeping<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> Keeping<M> {
+    /// Whether no ring has ended it (invariant 3).
+    pub(crate) fn is_kept(&self) -> bool {
+        let place = Arc::as_ptr(&self.place).addr();
+        let front = lock(&self.slot.front);
+        front.line.0.as_ref().is_some_and(|queue| queue.is_timekeeper(place))
+    }
+
     /// The waker that its timer calls.
     pub(crate) fn bell(&self) -> &Waker {
         &self.bell
@@ -83,14 +98,16 @@ impl<M: Send + 'static> Slot<M> {
         is_kept.then_some(keeping)
     }
 
-    /// Takes the line's timer from the sender at this place, if it owned it, and wakes all waiting senders.
+    /// Takes the line's timer from the sender at this place, if it owned it, and wakes that sender and those behind it.
     fn keep_no_time(&self, place: usize) {
         let wakers: Vec<_> = {
             let mut front = lock(&self.front);
             match &mut front.line.0 {
-                Some(queue) if queue.timekeeper.is_some_and(|keeper| keeper.place == place) => {
+                Some(queue) if queue.is_timekeeper(place) => {
                     queue.timekeeper = None;
-                    queue.places.iter().filter_map(|place| place.take_waker()).collect()
+                    // None that came before leans on it; if it is not in line any more, all came later.
+                    let at = queue.places.iter().rposition(|other| Arc::as_ptr(other).addr() == place);
+                    queue.places.range(at.unwrap_or_default()..).filter_map(|place| place.take_waker()).collect()
                 }
                 _ => return,
             }

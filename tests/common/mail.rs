@@ -4,7 +4,8 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use regrow::{
@@ -266,4 +267,23 @@ pub(crate) async fn is_waiting(future: &mut (impl Future + Unpin)) -> bool {
 /// Awaits what must come. The limit is there to turn a hang into a failure.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Another executor than tokio's.
+pub(crate) fn run_elsewhere<F: Future>(future: F) -> F::Output {
+    let (mut future, waker) = (Box::pin(future), Waker::from(Arc::new(Unpark(thread::current()))));
+    loop {
+        match future.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
 }

@@ -26,7 +26,10 @@ fn sizes_of_nothing_are_refused() {
 
 #[test]
 fn an_unknown_workload_is_told_which_there_are() {
-    refuses(&["--only", "nonsense"], "cast, call, call-64, cast-64, cast-64-own, call-inside, cast-name, panic, kill, restarts");
+    refuses(
+        &["--only", "nonsense"],
+        "cast, call, call-64, cast-64, cast-64-own, call-inside, cast-name, panic, kill, restarts",
+    );
     refuses(&["--system", "nonsense"], "regrow-actor");
 }
 
@@ -42,7 +45,9 @@ fn a_file_that_cannot_be_written_is_told_before_the_work() {
 
 #[test]
 fn every_kind_of_work_is_checked_and_shown() {
-    for workload in ["cast", "call-64", "cast-64", "cast-64-own", "call-inside", "start", "panic", "one-for-all", "growth"] {
+    for workload in
+        ["cast", "call-64", "cast-64", "cast-64-own", "call-inside", "start", "panic", "one-for-all", "growth"]
+    {
         let args = ["--quick", "--passes", "1", "--messages", "640", "--children", "100", "--only", workload];
         let output = peers(&[&args[..], &["--system", "regrow", "--system", "ractor"]].concat());
         let (table, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -42,7 +42,17 @@ pub(crate) struct Notes {
     pub(crate) over: Option<Duration>,
 }
 
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+}
+
 impl Notes {
+    fn add_abandoned(&mut self, path: &Arc<str>) {
+        self.killed.retain(|killed| killed != path);
+        self.unasked.retain(|killed| killed != path);
+        self.abandoned.push(path.clone());
+    }
+
     /// What was abandoned is named as that alone.
     fn add_killed(&mut self, path: &Arc<str>, is_unasked: bool) {
         if !self.abandoned.contains(path) {
@@ -120,11 +130,20 @@ impl Ending {
         self.note(|notes| notes.add_killed(path, true));
     }
 
+    /// A life was abandoned. The supervisors above it only waited for it.
     pub(crate) fn abandoned(&self, path: &Arc<str>) {
         self.note(|notes| {
-            notes.killed.retain(|killed| killed != path);
-            notes.unasked.retain(|killed| killed != path);
-            notes.abandoned.push(path.clone());
+            notes.abandoned.retain(|above| !is_below(path, above));
+            notes.add_abandoned(path);
+        });
+    }
+
+    /// A supervisor was abandoned. It is not named if what it waited for is, by whichever supervisor above.
+    pub(crate) fn abandoned_supervisor(&self, path: &Arc<str>) {
+        self.note(|notes| {
+            if !notes.abandoned.iter().any(|below| is_below(below, path)) {
+                notes.add_abandoned(path);
+            }
         });
     }
 
@@ -141,5 +160,33 @@ impl Ending {
         if self.is_noting() {
             note(&mut lock(&self.notes));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Found by CI on a busy machine: the root had cut off what hung, and the supervisor between them found nothing to cut off.
+    #[test]
+    fn a_supervisor_that_only_waited_is_not_named_whatever_is_told_first() {
+        let [leaf, above] = ["app/sub/stuck", "app/sub"].map(Arc::<str>::from);
+        for is_leaf_first in [true, false] {
+            let ending = Ending::default();
+            ending.begin_to_note();
+            if is_leaf_first {
+                ending.abandoned(&leaf);
+            }
+            ending.abandoned_supervisor(&above);
+            if !is_leaf_first {
+                ending.abandoned(&leaf);
+            }
+            assert_eq!(ending.notes().abandoned, [leaf.clone()]);
+        }
+        let ending = Ending::default();
+        ending.begin_to_note();
+        ending.abandoned(&"app/submarine".into());
+        ending.abandoned_supervisor(&above);
+        assert_eq!(ending.notes().abandoned.len(), 2, "names that begin alike are not below each other");
     }
 }

@@ -134,16 +134,12 @@ impl Driver {
             Some(Control::Supervisor(facts)) => {
                 facts.push(Fact::Abandon);
                 // It may not get its turn before the tree is over: what lives below it is cut off from here.
-                let mut has_culprit = false;
                 for (path, listed) in self.world.directory.under(path) {
                     if let Some(port) = listed.slot.life().tenant() {
-                        has_culprit |= self.world.cut_off(&path, &*listed.slot, &port);
+                        self.world.cut_off(&path, &*listed.slot, &port);
                     }
                 }
-                // It only waited for the children that were cut off just now.
-                if !has_culprit {
-                    self.world.ending.abandoned(path);
-                }
+                self.world.ending.abandoned_supervisor(path);
                 self.world.tell(path, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}

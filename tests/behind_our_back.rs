@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{Census, MS, Resident, hears, in_hand, probe, soon, stands, up};
+use common::{Census, Gate, MS, Resident, hears, in_hand, probe, soon, stands, up};
 use kinds::{HOMES, Home};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, ProbeMsg};
@@ -210,6 +210,51 @@ async fn killing_every_cell_below_a_supervisor_is_a_crash_of_each() {
     }
     assert_eq!(journal.alive_max(), 1);
     tree.shutdown().await;
+}
+
+// Found by mutants: the task has let go of the state, and is still busy when ractor drops the life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_service_that_ractor_kills_is_over_when_its_linked_task_is() {
+    let (census, gate) = (Census::default(), Gate::default());
+    let _opener = gate.opener();
+    let child =
+        Child::service_with("slow", (census.clone(), gate.clone()), |(census, gate), ctx: Context<Slow>| async move {
+            anyhow::ensure!(census.alive() == 0, "the life before is not gone");
+            let owned = census.enter();
+            ctx.spawn(async move {
+                let _owned = owned;
+                gate.pass();
+                std::future::pending().await
+            });
+            Ok(Slow((Linger(Duration::ZERO), census.enter())))
+        });
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child.as_actor());
+    let tree = tree.child(Child::actor("spy", || (Spy(Census::default()), ()))).start().await.unwrap();
+    let slow: Handle<()> = tree.lookup("app/slow").unwrap();
+    let until_alive = async |number| {
+        let alive = async {
+            while census.alive() != number {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the state", alive).await;
+    };
+    until_alive(2).await;
+    gate.reached().await;
+    let root = spied(&tree, "app/spy").await;
+    root.get_children().iter().for_each(ActorCell::kill);
+    until_alive(1).await;
+    // The supervisor has its turn, more than once.
+    for generation in 2..5 {
+        up(&tree, "app/spy", generation).await;
+        tree.kill("app/spy").unwrap();
+    }
+    assert_eq!(slow.accounting().attempts, 1, "its task is alive");
+    gate.open();
+    up(&tree, "app/slow", 2).await;
+    assert_eq!(slow.accounting().attempts, 2);
+    soon("the end", tree.shutdown()).await;
+    assert_eq!((census.alive(), census.alive_max()), (0, 2));
 }
 
 // Whoever is hit in whatever stage: in its factory, coming up, being replaced.

@@ -3,10 +3,12 @@
 #[path = "common/tree.rs"]
 mod common;
 
-use std::sync::mpsc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use common::{Census, Gate, MS, SEC, Starts, heard, hears, probe, soon, stands, up};
+use common::{Census, Gate, MS, SEC, Starts, heard, hears, hears_of, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Reply, Restart, ServiceChild};
 use regrow::{Shutdown, State, Supervisor, Tree, mailbox};
@@ -276,4 +278,43 @@ async fn a_blocking_call_of_a_thread_to_itself_is_refused() {
     let thread = tree.lookup::<Reply<bool>>("app/thread").unwrap();
     assert!(soon("the answer", thread.call(|reply| reply)).await.unwrap());
     tree.shutdown().await;
+}
+
+/// Found by mutants.
+#[tokio::test]
+async fn a_thread_that_is_interrupted_in_a_wait_ends_as_it_was_told_to() {
+    let (kept, work) = (Arc::<Mutex<Option<CallError<ProbeMsg>>>>::default(), Arc::<AtomicU64>::default());
+    let (keep, at) = (kept.clone(), work.clone());
+    let child = Child::thread("thread", move |inbox: Inbox<()>| {
+        if let Some(error) = keep.lock().unwrap().take() {
+            return Err(error.into());
+        }
+        let peer = inbox.lookup::<ProbeMsg>("peer")?;
+        at.store(inbox.generation(), SeqCst);
+        let error = peer.blocking_call(ProbeMsg::Keep).expect_err("no answer comes");
+        // The second life does not say what cut it short: the one after it does.
+        if inbox.generation() == 2 {
+            *keep.lock().unwrap() = Some(error);
+            return Ok(());
+        }
+        Err(error.into())
+    });
+    let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(Journal::new().probe("peer"));
+    let tree = tree.child(child.restart(Restart::Permanent)).start().await.unwrap();
+    let mut events = tree.events();
+    for generation in 1..=2 {
+        while work.load(SeqCst) != generation {
+            tokio::task::yield_now().await;
+        }
+        tree.kill("app/thread").unwrap();
+        hears(&mut events, &format!("app/thread#{generation} exited: killed")).await;
+    }
+    hears_of(&mut events, "app/thread#3 exited: failed").await;
+    while work.load(SeqCst) != 4 {
+        tokio::task::yield_now().await;
+    }
+    let app = tree.supervisor("app").unwrap();
+    app.terminate_child("thread").await.unwrap();
+    hears(&mut events, "app/thread#4 exited: shutdown").await;
+    assert!(soon("the end", tree.shutdown()).await.is_clean());
 }

@@ -248,6 +248,24 @@ async fn a_thread_that_hangs_is_abandoned_and_replaced() {
     assert!(tree.shutdown().await.is_clean());
 }
 
+/// Found by mutants. Real time: see above.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_can_say_that_a_message_takes_long() {
+    let child = Child::thread("thread", |mut inbox: Inbox<Reply<u64>>| {
+        while let Some(reply) = inbox.next() {
+            inbox.takes(60 * SEC);
+            std::thread::sleep(400 * MS);
+            reply.send(inbox.generation());
+        }
+        Ok(())
+    });
+    let child = child.abandon(regrow::Abandon::After(20 * MS)).policy(Policy::default().watchdog(40 * MS));
+    let tree = Supervisor::one_for_one("app").child(child).start().await.unwrap();
+    let thread = tree.lookup::<Reply<u64>>("app/thread").unwrap();
+    assert_eq!(soon("an answer", thread.call(|reply| reply)).await.unwrap(), 1);
+    tree.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn under_a_paused_clock_the_same_happens_at_the_same_time() {
     async fn history() -> Vec<(Duration, String)> {

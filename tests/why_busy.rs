@@ -103,3 +103,32 @@ async fn a_task_says_so_too_and_one_that_only_keeps_a_call_in_its_state_does_not
     drop(kept);
     tree.shutdown_within(SEC).await;
 }
+
+/// Found by mutants.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_handed_on_is_no_wait_of_another_service() {
+    let app = Supervisor::one_for_one("app").child(clerk("front")).child(clerk("back")).child(clerk("other"));
+    let tree = app.start().await.unwrap();
+    let [front, back, other] =
+        ["front", "back", "other"].map(|name| tree.lookup::<Task>(&format!("app/{name}")).unwrap());
+    for busy in [&back, &other] {
+        busy.cast(hangs("hang")).unwrap();
+        in_hand(busy).await;
+    }
+    let to = back.clone();
+    let _call: Call<Task, ()> = front.call(|reply| {
+        clerk::does("hands on", async move |_| {
+            let answers = |reply: Reply<()>| {
+                clerk::does("answers", async move |_| {
+                    reply.send(());
+                    Ok(())
+                })
+            };
+            Ok(reply.forward(&to, answers)?)
+        })
+    });
+    sleep(MS).await;
+    assert_eq!(back.accounting().queued, 1);
+    assert!(!why(&tree, "app/other").await.contains("awaits"));
+    tree.shutdown_within(SEC).await;
+}

@@ -1,5 +1,6 @@
 //! The one state that no order of today's public face leads to.
 
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -239,4 +240,69 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
         assert!(front <= 256 && back <= 256, "{front} and {back} places are kept");
         assert_eq!(front + back >= 100, is_kept, "{front} and {back} places are kept");
     }
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
+    use crate::slot::line::Joined;
+    use crate::watchdog::Standing;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    let slot = Slot::<ProbeMsg>::new(Settings { capacity: 1, ..Settings::default() });
+    let (handle, port, woken) = (Handle::new(slot.clone()), port(&slot), Arc::<Woken>::default());
+    slot.life().claim(&port);
+    slot.life().up(&port, true);
+    handle.cast(ProbeMsg::Note(1)).unwrap();
+    let envelope = Envelope { message: ProbeMsg::Note(2), call: None };
+    let Joined::Waits { place, .. } = slot.join_line(envelope, &woken.clone().into(), None) else {
+        panic!("there is no room")
+    };
+    assert!(place.is_waiting());
+    // As a thread does: what was freed is not told, only dropped.
+    let mut freed = slot.freed();
+    let next = slot.poll_next(&port, Heed::Everything, true, &mut freed);
+    assert!(matches!(next, Poll::Ready(life::Next::Message(ProbeMsg::Note(1)))));
+    assert!(!place.is_waiting(), "the mailbox has its message, though it does not know yet");
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+    drop(freed);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn each_message_in_hand_has_a_number_that_no_other_had() {
+    use regrow_supervisors::Exit;
+
+    let slot = Slot::<u64>::new(Settings::default());
+    let handle = Handle::new(slot.clone());
+    let mut numbers = Vec::new();
+    let mut crash_with = |spares: &[bool]| {
+        for &is_kept in spares {
+            let port = port(&slot);
+            slot.life().claim(&port);
+            assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
+            numbers.push(slot.in_hand_of(&port).unwrap());
+            if is_kept {
+                slot.keep_spare(&port, again::Spare { message: 0, redeliveries_max: 9 });
+            }
+            slot.life().end(&port, &Exit::Killed);
+        }
+    };
+    (0..9).for_each(|message| handle.cast(message).unwrap());
+    crash_with(&[false, false, true, true, false, false]);
+    let port = port(&slot);
+    slot.life().claim(&port);
+    while slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready() {
+        numbers.push(slot.in_hand_of(&port).unwrap());
+    }
+    let books = handle.accounting();
+    assert_eq!((books.handled, books.crashed, books.redelivered), (5, 4, 2));
+    assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
+    assert_eq!(numbers.len(), 11);
 }

@@ -179,7 +179,7 @@ impl Driver {
         self.testify(&Saying::Done, now);
         self.set_timer();
         if let Some(watch) = &self.plan.watch {
-            watch.worked(self.machine.poll_timeout().filter(|_| !is_over));
+            watch.worked(self.machine.poll_timeout());
         }
         is_over
     }

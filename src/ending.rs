@@ -181,7 +181,7 @@ mod tests {
             if !is_leaf_first {
                 ending.abandoned(&leaf);
             }
-            assert_eq!(ending.notes().abandoned, [leaf.clone()]);
+            assert_eq!(*ending.notes().abandoned, *std::slice::from_ref(&leaf));
         }
         let ending = Ending::default();
         ending.begin_to_note();

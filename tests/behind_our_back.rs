@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use common::{Census, Gate, MS, Resident, hears, in_hand, probe, soon, stands, up};
 use kinds::{HOMES, Home};
-use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
     CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, State, Supervisor,
@@ -179,16 +179,23 @@ async fn a_busy_thread_is_waited_for() {
         thread.cast(()).unwrap();
         in_hand(&thread).await;
         let mut events = tree.events();
-        spied(&tree, "app/sub/spy").await.kill();
+        let sub = spied(&tree, "app/sub/spy").await;
+        let cells = sub.get_children();
+        sub.kill();
         hears(&mut events, "app/sub#1 exited: killed").await;
         stands(&tree, "app/sub", State::Starting).await;
-        // The thread is let go when its successor has had every chance.
+        // The thread is let go when ractor has dropped what runs it, and its successor has had every chance.
+        while cells.iter().any(|cell| cell.get_status() != ActorStatus::Stopped) {
+            tokio::task::yield_now().await;
+        }
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
         tell.send(()).unwrap();
         up(&tree, "app/sub/thread", 2).await;
         assert_eq!(census.alive_max(), 1);
+        let books = thread.accounting();
+        assert_eq!((books.handled, books.crashed), (1, 0), "what it had in hand was settled by its own end");
         soon("the end", tree.shutdown()).await;
         assert_eq!(census.alive(), 0);
     }

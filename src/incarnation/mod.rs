@@ -315,7 +315,7 @@ impl Drop for Life {
         }
         // A thread or a foreign actor would live on without its body: the life orders its end, and waits for it. A
         // supervisor that ractor has given this to drops no state of the user's.
-        let is_told = self.end.is_none() && (self.on_kill == OnKill::Tell || sweep::is_turn());
+        let is_told = self.on_kill == OnKill::Tell || sweep::is_turn();
         if !is_told {
             self.tear_down_killed();
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Abandon, Exit, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildSpec, Exit, Shutdown, Standing};
 
 // OTP rule 55, scenario 64.
 #[test]
@@ -159,6 +159,15 @@ fn a_stop_that_nobody_answers_still_ends() {
     tree.stop().expect(["stop web"]).after(100).expect(["kill web"]);
     tree.after(50).expect(["abandon web", "stop db"]).after(100).expect(["kill db"]);
     tree.after(50).expect(["abandon db", "end shutdown"]).waits_for_no_time();
+}
+
+// OTP rule 2. Found by mutants.
+#[test]
+fn a_supervisor_below_is_waited_for_without_a_limit() {
+    let mut tree = Script::new(OneForOne, [ChildSpec::supervisor("sub")]);
+    tree.stop().expect(["stop sub"]).waits_for_no_time();
+    tree.kill().expect(["kill sub"]).waits_for_no_time();
+    tree.is_killed("sub").expect(["end killed"]);
 }
 
 // The last resort waits for nobody, not even for those that are never to be abandoned.

@@ -71,15 +71,11 @@ pub(super) async fn call_64<S: System>(job: Job) -> Result<Outcome> {
     let each = (job.work / CALLERS).max(1);
 
     let begun = Instant::now();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
-            let peer = peer.clone();
-            S::spawn(async move { call_times(&peer, each).await })
-        })
-        .collect();
-    for caller in callers {
-        caller.await??;
-    }
+    at_once::<S, _>((0..CALLERS).map(|_| {
+        let peer = peer.clone();
+        async move { call_times(&peer, each).await.map(drop) }
+    }))
+    .await?;
     let took = begun.elapsed();
 
     drop(peer);
@@ -109,14 +105,15 @@ pub(super) async fn cast_64<S: System>(job: Job) -> Result<Outcome> {
     let tree: S = start(&group).await?;
     let peer = tree.peer(0);
     let each = (job.work / CALLERS).max(1);
-    produce::<S>((0..CALLERS).map(|_| peer.clone()).collect(), (each / 10).max(1)).await?;
+    let warm = (each / 10).max(1);
+    produce::<S>((0..CALLERS).map(|_| peer.clone()).collect(), warm).await?;
 
     let begun = Instant::now();
     produce::<S>((0..CALLERS).map(|_| peer.clone()).collect(), each).await?;
     let answer = peer.call().await?;
     let took = begun.elapsed();
 
-    ensure_counted(answer.count, CALLERS * (each + (each / 10).max(1)))?;
+    ensure_counted(answer.count, CALLERS * (each + warm))?;
     drop(peer);
     stop(tree, &group).await?;
     Ok(Figure::new("cast-64", took.as_nanos() as f64 / (CALLERS * each) as f64, "ns").into())
@@ -127,7 +124,8 @@ pub(super) async fn cast_64_own<S: System>(job: Job) -> Result<Outcome> {
     let tree: S = start(&group).await?;
     let peers: Vec<_> = (0..CALLERS as usize).map(|child| tree.peer(child)).collect();
     let each = (job.work / CALLERS).max(1);
-    produce::<S>(peers.clone(), (each / 10).max(1)).await?;
+    let warm = (each / 10).max(1);
+    produce::<S>(peers.clone(), warm).await?;
 
     let begun = Instant::now();
     produce::<S>(peers.clone(), each).await?;
@@ -138,7 +136,7 @@ pub(super) async fn cast_64_own<S: System>(job: Job) -> Result<Outcome> {
     let took = begun.elapsed();
 
     for count in counts {
-        ensure_counted(count, each + (each / 10).max(1))?;
+        ensure_counted(count, each + warm)?;
     }
     drop(peers);
     stop(tree, &group).await?;
@@ -147,9 +145,17 @@ pub(super) async fn cast_64_own<S: System>(job: Job) -> Result<Outcome> {
 
 /// A task for each of the peers sends it so many messages.
 async fn produce<S: System>(peers: Vec<S::Peer>, each: u64) -> Result<()> {
-    let producers: Vec<_> = peers.into_iter().map(|peer| S::spawn(async move { send(&peer, each).await })).collect();
-    for producer in producers {
-        producer.await??;
+    at_once::<S, _>(peers.into_iter().map(|peer| async move { send(&peer, each).await })).await
+}
+
+/// A task for each of these, and the end of all of them.
+async fn at_once<S: System, F>(work: impl Iterator<Item = F>) -> Result<()>
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let tasks: Vec<_> = work.map(S::spawn).collect();
+    for task in tasks {
+        task.await??;
     }
     Ok(())
 }

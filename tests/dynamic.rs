@@ -3,12 +3,15 @@
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/pool.rs"]
+mod pools;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{Inert, MS, Starter, Starts, probe, soon, stands, up};
+use pools::{paths, pool};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
     Child, Context, DynamicHandle, DynamicSupervisor, Intensity, LookupError, ManageError, Outcome, Refusal, Restart,
@@ -16,13 +19,7 @@ use regrow::{
 };
 
 async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
-    let tree = Supervisor::one_for_one("app").child(pool.budget(Intensity::unlimited())).start().await.unwrap();
-    let pool = tree.dynamic("app/pool").unwrap();
-    (tree, pool)
-}
-
-fn pool() -> DynamicSupervisor {
-    DynamicSupervisor::new("pool")
+    pools::app(pool.budget(Intensity::unlimited())).await
 }
 
 fn is_up(outcome: Outcome) -> Up {
@@ -30,10 +27,6 @@ fn is_up(outcome: Outcome) -> Up {
         Outcome::Up(up) => up,
         Outcome::Ignored => panic!("it is wanted"),
     }
-}
-
-fn paths(tree: &Tree) -> Vec<String> {
-    tree.directory().entries().iter().map(|entry| entry.path.to_string()).collect()
 }
 
 async fn assert_empty(tree: &Tree, pool: &DynamicHandle) {

@@ -3,6 +3,8 @@
 
 #[path = "common/tree.rs"]
 mod common;
+#[path = "common/pool.rs"]
+mod pools;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,25 +12,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 
 use common::{Census, Inert, SEC, Starter, Starts, heard_to_the_end, probe, soon};
+use pools::{app, pool};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
     Child, Context, DynamicHandle, DynamicSupervisor, Intensity, ManageError, Outcome, Policy, Service, ServiceChild,
-    StartError, Supervisor, Tree, ignore,
+    StartError, Supervisor, ignore,
 };
 use tokio::sync::Semaphore;
 
 /// As the docs have it: how many starts are under way at most.
 const UNDER_WAY_MAX: usize = 256;
-
-async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
-    let tree = Supervisor::one_for_one("app").child(pool.budget(Intensity::unlimited())).start().await.unwrap();
-    let pool = tree.dynamic("app/pool").unwrap();
-    (tree, pool)
-}
-
-fn pool() -> DynamicSupervisor {
-    DynamicSupervisor::new("pool")
-}
 
 /// A child that is up when the semaphore has a permit for it.
 fn held(name: usize, permits: &Arc<Semaphore>) -> ServiceChild<()> {
@@ -206,7 +199,7 @@ async fn a_supervisor_that_ends_meanwhile_answers_all_that_have_no_answer() {
 
 #[tokio::test]
 async fn each_redelivery_is_compared_with_the_budget() {
-    let (tree, pool) = app(pool()).await;
+    let (tree, pool) = app(pool().budget(Intensity::unlimited())).await;
     let inert = |name: &str| -> ServiceChild<()> { Child::service(name, |_| async { Ok(Inert) }) };
     let narrow = Policy::default().budget(Intensity::new(2, SEC));
     let children: Vec<Child> = vec![

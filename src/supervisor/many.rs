@@ -59,7 +59,9 @@ impl SupervisorHandle {
             }
         }
         // If the supervisor is over, the orders are dropped, and that answers them.
-        if let Ok(facts) = self.facts() {
+        if let Ok(facts) = self.facts()
+            && !orders.is_empty()
+        {
             facts.push_all(orders);
         }
     }

@@ -102,7 +102,7 @@ impl<T> Paths<T> {
         before
     }
 
-    /// What was listed there, and is taken out if it is as `is_meant` says.
+    /// Takes out what is listed there if it is as `is_meant` says, and returns it.
     pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
         let mut lists = self.lists_to_change();
         let gone = {

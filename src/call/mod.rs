@@ -36,7 +36,7 @@ pub struct Call<M, T> {
     extras: Option<Box<Extras>>,
 }
 
-/// What most calls do without.
+/// The parts that most calls do without.
 #[derive(Default)]
 struct Extras {
     limit: Option<Pin<Box<tokio::time::Sleep>>>,

@@ -193,8 +193,9 @@ pub enum CallError<M> {
     Crashed {
         /// The service that was called.
         path: Arc<str>,
-        /// How the one that had the reply ended.
-        exit: Exit,
+        /// How the one that had the reply ended. Boxed, because a crash is rare and each call has room for its error:
+        /// [`CallError::exit`] looks inside.
+        exit: Box<Exit>,
     },
     /// A live service dropped the reply without answering.
     #[non_exhaustive]
@@ -237,6 +238,26 @@ impl<M> CallError<M> {
             Self::Refused(error) => Some(error.into_message()),
             Self::NeverRan(returned) => Some(returned.into_message()),
             Self::Crashed { .. } | Self::Unanswered { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// How the service ended that worked on the call or held the reply, if the call [`Crashed`](Self::Crashed).
+    ///
+    /// ```
+    /// use regrow::{CallError, Exit};
+    ///
+    /// fn was_killed<M>(error: &CallError<M>) -> bool {
+    ///     matches!(error.exit(), Some(Exit::Killed))
+    /// }
+    /// ```
+    pub fn exit(&self) -> Option<&Exit> {
+        match self {
+            Self::Crashed { exit, .. } => Some(exit),
+            Self::Refused(_)
+            | Self::NeverRan(_)
+            | Self::Unanswered { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. } => None,
         }
     }
 

@@ -15,8 +15,8 @@ use kinds::{HOMES, Home, all_are_actors};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Abandon, CallError, Child, Context, DynamicSupervisor, Exit, Inbox, Intensity, Partitioned, Reply, Restart,
-    Service, Shutdown, State, Supervisor, Tree,
+    Abandon, Child, Context, DynamicSupervisor, Exit, Inbox, Intensity, Partitioned, Reply, Restart, Service, Shutdown,
+    State, Supervisor, Tree,
 };
 
 fn app() -> Supervisor {
@@ -152,15 +152,12 @@ async fn the_call_in_hand_crashes_with_it() {
         let tree = one(&Journal::new(), home).await;
         let a = probe(&tree, "app/a");
         let error = a.call(|reply| ProbeMsg::PanicOn(reply, "boom")).await.unwrap_err();
-        assert!(
-            matches!(&error, CallError::Crashed { exit: Exit::Panicked(panic), .. } if &*panic.message == "boom"),
-            "{error:?}"
-        );
+        assert!(matches!(error.exit(), Some(Exit::Panicked(panic)) if &*panic.message == "boom"), "{error:?}");
         let call = a.call(ProbeMsg::HangOn);
         in_hand(&a).await;
         a.kill().unwrap();
         let error = soon("the call", call).await.unwrap_err();
-        assert!(matches!(error, CallError::Crashed { exit: Exit::Killed, .. }), "{error:?}");
+        assert!(matches!(error.exit(), Some(Exit::Killed)), "{error:?}");
         tree.shutdown().await;
     }
 }
@@ -240,7 +237,7 @@ async fn one_that_does_not_yield_is_abandoned_fenced_and_replaced() {
         handle.kill().unwrap();
         hears(&mut events, "app/blocker#1 was abandoned").await;
         let error = soon("the call", call).await.unwrap_err();
-        assert!(matches!(error, CallError::Crashed { exit: Exit::Killed, .. }), "{error:?}");
+        assert!(matches!(error.exit(), Some(Exit::Killed)), "{error:?}");
         assert_eq!(soon("the next", handle.call(|reply| reply)).await.unwrap(), 2);
         assert!(told.recv_timeout(Duration::from_secs(60)).unwrap());
         gate.open();

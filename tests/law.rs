@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use regrow::{
-    Accounting, CallError, Child, Context, Exit, Handle, Inbox, Overflow, Reply, Service, ServiceChild, Strategy, Tree,
-};
+use regrow::{Accounting, Child, Context, Exit, Handle, Inbox, Overflow, Reply, Service, ServiceChild, Strategy, Tree};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -159,7 +157,7 @@ async fn every_call_that_races_with_kills_completes_and_none_runs_twice() {
                             assert_eq!(answer, number);
                             answered.push(number);
                         }
-                        Err(CallError::Crashed { exit: Exit::Killed, .. }) => crashed += 1,
+                        Err(error) if matches!(error.exit(), Some(Exit::Killed)) => crashed += 1,
                         Err(error) => panic!("call {number}: {error:?}"),
                     }
                 }
@@ -319,7 +317,7 @@ async fn every_call_that_races_with_the_end_of_the_tree_completes() {
                         match soon(handle.call(|reply| Shot::Call(0, reply))).await {
                             Ok(_) => {}
                             Err(error) if error.is_safe_to_repeat() => return,
-                            Err(CallError::Crashed { exit: Exit::Killed, .. }) if round % 2 == 0 => return,
+                            Err(error) if matches!(error.exit(), Some(Exit::Killed)) && round % 2 == 0 => return,
                             Err(error) => panic!("{error:?}"),
                         }
                     }

@@ -182,7 +182,7 @@ async fn a_busy_thread_is_abandoned_fenced_and_replaced() {
     let queued = worker.call(Msg::Generation);
     worker.kill().unwrap();
     let outcome = soon("the call in hand", running).await;
-    assert!(matches!(outcome, Err(CallError::Crashed { exit: Exit::Killed, .. })), "{outcome:?}");
+    assert!(matches!(&outcome, Err(error) if matches!(error.exit(), Some(Exit::Killed))), "{outcome:?}");
     hears(&mut events, "app/w#1 was abandoned").await;
     assert_eq!(soon("the queued call", queued).await.unwrap(), 2);
     assert_eq!(census.alive(), 2);

@@ -449,7 +449,7 @@ impl<T> Outcome<T> {
     fn into_result<M: Send + 'static>(self, slot: &Slot<M>) -> Result<T, CallError<M>> {
         match self {
             Self::Replied(value) => Ok(value),
-            Self::Crashed(exit) => Err(CallError::Crashed { path: slot.path(), exit: *exit }),
+            Self::Crashed(exit) => Err(CallError::Crashed { path: slot.path(), exit }),
             Self::Unanswered => Err(CallError::Unanswered { path: slot.path() }),
             Self::Returned(message) => match message.downcast() {
                 Ok(message) => Err(CallError::NeverRan(Returned::never_ran(slot.path(), *message))),

@@ -254,7 +254,7 @@ pub(crate) async fn exit_of_the_next(events: &mut Events) -> Exit {
 /// How the service ended under the call.
 pub(crate) async fn crash(call: Call<Job, u64>) -> Exit {
     match soon(call).await.unwrap_err() {
-        CallError::Crashed { exit, .. } => exit,
+        CallError::Crashed { exit, .. } => *exit,
         error => panic!("{error:?}"),
     }
 }

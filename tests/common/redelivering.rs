@@ -135,7 +135,7 @@ pub(crate) async fn until_generation(handle: &Handle<Msg>, generation: u64) {
 
 pub(crate) async fn crash(call: Call<Msg, u64>) -> Exit {
     match soon(call).await.unwrap_err() {
-        CallError::Crashed { exit, .. } => exit,
+        CallError::Crashed { exit, .. } => *exit,
         error => panic!("{error:?}"),
     }
 }

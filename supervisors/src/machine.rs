@@ -13,13 +13,13 @@ use crate::backoff::Chance;
 use crate::child::{Ending, Live, Stage, Standing};
 use crate::children::{Attempt, ChildKey, Counts};
 use crate::circles::circles;
-use crate::decide::{Alike, Decide, Step};
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
 use crate::nursery::{Event, Phase};
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{BudgetClock, ChildSpec};
+use crate::transitions::{Kind, Step, Transitions};
 use crate::why::Why;
 
 /// A child, its spec, where it stands, and its present attempt if it has one.
@@ -32,7 +32,7 @@ pub type Line<'a> = (ChildKey, &'a ChildSpec, Standing, Option<Attempt>);
 ///
 /// `now` is the time since any fixed moment of the driver's choice. It must not run backwards; where it does, the latest
 /// time seen is used.
-pub trait Machine: Decide + fmt::Debug {
+pub trait Machine: Kind + fmt::Debug {
     /// The attempt is up.
     fn handle_started(&mut self, attempt: Attempt, now: Duration) {
         self.at(now).started(attempt);

@@ -15,7 +15,7 @@ use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::ChildSpec;
 
 /// What a supervisor decides in its own way. The trait is private: nobody implements it outside of this crate.
-pub trait Decide {
+pub trait Kind {
     fn nursery(&self) -> &Nursery;
     fn nursery_mut(&mut self) -> &mut Nursery;
     /// A step of the ordered work that goes before all events, if there is any.
@@ -82,7 +82,7 @@ pub enum Step {
 }
 
 /// What every supervisor decides alike.
-pub(crate) trait Alike: Decide {
+pub(crate) trait Transitions: Kind {
     /// It is so late now.
     fn at(&mut self, now: Duration) -> &mut Nursery {
         let nursery = self.nursery_mut();
@@ -234,4 +234,4 @@ pub(crate) trait Alike: Decide {
     }
 }
 
-impl<T: Decide + ?Sized> Alike for T {}
+impl<T: Kind + ?Sized> Transitions for T {}

@@ -33,8 +33,6 @@ pub struct DynamicSupervisor {
     stops: Stops,
 }
 
-impl Machine for DynamicSupervisor {}
-
 impl Kind for DynamicSupervisor {
     fn nursery(&self) -> &Nursery {
         &self.nursery

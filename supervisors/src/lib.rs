@@ -47,7 +47,7 @@
 //! | `policy.rs`, `backoff.rs`, `rule.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
 //! | `action.rs` | what must be done, and what happened, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of them |
-//! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
+//! | `machine.rs`, `dispatch.rs` | what a driver may call, in which order; how each call is carried out |
 //! | `transitions.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
@@ -73,6 +73,7 @@ mod children;
 mod circles;
 
 mod dependency;
+mod dispatch;
 mod dynamic;
 mod exit;
 mod gate;

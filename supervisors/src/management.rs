@@ -15,7 +15,7 @@ use crate::transitions::{Kind, Transitions};
 
 /// What became of an order, if it was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub(crate) enum Done {
     Now,
     /// It is answered when a start, or a stop, has come to an end.
     Later,

@@ -33,8 +33,6 @@ pub struct Supervisor {
     pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
-impl Machine for Supervisor {}
-
 impl Kind for Supervisor {
     fn nursery(&self) -> &Nursery {
         &self.nursery

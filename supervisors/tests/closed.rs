@@ -10,31 +10,43 @@ use regrow_supervisors::{
 };
 
 /// Names of what decides inside. If `Machine` or a supertrait of it had one of these methods, the calls below would mean
-/// that one, and not compile: it takes other arguments, or returns something else.
+/// that one, and not compile: it takes other arguments, or returns something else. A method by `&self` is found before one
+/// by `&mut self`, so each name is tried both ways.
 macro_rules! inside {
     ($($name:ident),* $(,)?) => {
+        const INSIDE: &[&str] = &[$(stringify!($name)),*];
+
+        mod shared {
+            inside!(@ &Self, &impl Machine, &dyn Machine, &Supervisor, &DynamicSupervisor; $($name)*);
+        }
+
+        mod exclusive {
+            inside!(@ &mut Self, &mut impl Machine, &mut dyn Machine, &mut Supervisor, &mut DynamicSupervisor; $($name)*);
+        }
+    };
+    (@ $me:ty, $any:ty, $pointed:ty, $fixed:ty, $dynamic:ty; $($name:ident)*) => {
+        use regrow_supervisors::{DynamicSupervisor, Machine, Supervisor};
+
         trait Outsider {
-            $(fn $name(&self) -> &'static str { stringify!($name) })*
+            $(fn $name(self: $me) -> &'static str { stringify!($name) })*
         }
         impl<T: ?Sized> Outsider for T {}
 
-        fn called_on_any(machine: &impl Machine) -> Vec<&'static str> {
+        pub(super) fn called_on_any(machine: $any) -> Vec<&'static str> {
             vec![$(machine.$name()),*]
         }
 
-        fn called_on_one_behind_a_pointer(machine: &dyn Machine) -> Vec<&'static str> {
+        pub(super) fn called_behind_a_pointer(machine: $pointed) -> Vec<&'static str> {
             vec![$(machine.$name()),*]
         }
 
-        fn called_on_a_supervisor(machine: &Supervisor) -> Vec<&'static str> {
+        pub(super) fn called_on_a_supervisor(machine: $fixed) -> Vec<&'static str> {
             vec![$(machine.$name()),*]
         }
 
-        fn called_on_a_dynamic_one(machine: &DynamicSupervisor) -> Vec<&'static str> {
+        pub(super) fn called_on_a_dynamic_one(machine: $dynamic) -> Vec<&'static str> {
             vec![$(machine.$name()),*]
         }
-
-        const INSIDE: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
@@ -47,12 +59,16 @@ inside! {
 
 #[test]
 fn nothing_that_decides_inside_can_be_called_from_another_crate() {
-    let machine = Supervisor::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
-    let pool = DynamicSupervisor::new(Intensity::default(), None).expect("good limits");
-    assert_eq!(called_on_any(&machine), INSIDE);
-    assert_eq!(called_on_one_behind_a_pointer(&pool), INSIDE);
-    assert_eq!(called_on_a_supervisor(&machine), INSIDE);
-    assert_eq!(called_on_a_dynamic_one(&pool), INSIDE);
+    let mut machine = Supervisor::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
+    let mut pool = DynamicSupervisor::new(Intensity::default(), None).expect("good limits");
+    assert_eq!(shared::called_on_any(&machine), INSIDE);
+    assert_eq!(shared::called_behind_a_pointer(&pool), INSIDE);
+    assert_eq!(shared::called_on_a_supervisor(&machine), INSIDE);
+    assert_eq!(shared::called_on_a_dynamic_one(&pool), INSIDE);
+    assert_eq!(exclusive::called_on_any(&mut machine), INSIDE);
+    assert_eq!(exclusive::called_behind_a_pointer(&mut pool), INSIDE);
+    assert_eq!(exclusive::called_on_a_supervisor(&mut machine), INSIDE);
+    assert_eq!(exclusive::called_on_a_dynamic_one(&mut pool), INSIDE);
 }
 
 /// Boots a supervisor of one child whose restart fails: the retry waits for its turn.

@@ -77,7 +77,9 @@ pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> 
     let waits_for = spec.dependencies().to_vec();
     let mut machine = Supervisor::new(flags, [spec])
         .map_err(|error| PolicyFileErrors::new(vec![Problem::whole(error.to_string())]))?;
-    machine.set_budget(group.intensity, group.budget_clock);
+    machine
+        .set_budget(group.intensity, group.budget_clock)
+        .map_err(|error| PolicyFileErrors::new(vec![Problem::whole(error.to_string())]))?;
     for on in waits_for {
         let prospect = match on.condition {
             Condition::Ready => Prospect::Ready,

@@ -110,7 +110,9 @@ impl Driver {
             plan.children.iter().map(|planned| driver.configured_to_start(planned)).unzip();
         driver.children.reserve(specs.len());
         driver.machine = plan.machine(specs);
-        driver.machine.set_budget(group.intensity, group.budget_clock);
+        if let Err(error) = driver.machine.set_budget(group.intensity, group.budget_clock) {
+            unreachable!("the plan was checked, and so is what replaces its budget: {error}");
+        }
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
         for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
             driver.children.insert(key, Entry::new(planned, false, own));

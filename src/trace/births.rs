@@ -101,7 +101,7 @@ impl<'a> World<'a> {
     pub(crate) fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_start_failed(attempt, exit, now));
         if let Some(running) = self.running(pid)
-            && let Some(key) = running.machine.take_retry()
+            && let Some(key) = running.machine.poll_retry()
         {
             running.mail.push_back(Mail::Retry(key));
         }

@@ -243,7 +243,7 @@ impl<'a> World<'a> {
             let Some(mail) = running.mail.pop_front() else { return };
             match mail {
                 Mail::Exit(attempt, exit) => running.machine.handle_exit(attempt, exit, now),
-                Mail::Retry(key) => running.machine.retry(key),
+                Mail::Retry(key) => running.machine.handle_retry(key, now),
                 Mail::Stop(exit) => running.machine.stop(exit, now),
                 Mail::Call(call, op) => self.serve(pid, call, &op),
             }

@@ -112,7 +112,7 @@ pub(crate) enum State {
 
 /// To be started later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub(crate) struct Held {
     pub(crate) hold: Hold,
     pub(crate) scope: Scope,
     /// The budget has been charged for it.

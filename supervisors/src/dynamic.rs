@@ -14,7 +14,6 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{Held, Scope, Standing};
 use crate::children::ChildKey;
-use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::machine::Machine;
@@ -23,6 +22,7 @@ use crate::nursery::Nursery;
 use crate::order::{Call, Order, OrderError};
 use crate::spec::{ChildSpec, Flags, SpecError};
 use crate::stops::Stops;
+use crate::transitions::{Kind, Step, Transitions};
 
 /// A supervisor whose children are added at run time. It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
@@ -33,9 +33,7 @@ pub struct DynamicSupervisor {
     stops: Stops,
 }
 
-impl Machine for DynamicSupervisor {}
-
-impl Decide for DynamicSupervisor {
+impl Kind for DynamicSupervisor {
     fn nursery(&self) -> &Nursery {
         &self.nursery
     }

@@ -47,8 +47,8 @@
 //! | `policy.rs`, `backoff.rs`, `rule.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
 //! | `action.rs` | what must be done, and what happened, as data |
 //! | `child.rs`, `children.rs` | one child, and the ordered table of them |
-//! | `machine.rs` | what a driver does with a supervisor: facts in, actions out |
-//! | `decide.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
+//! | `machine.rs`, `dispatch.rs` | what a driver may call, in which order; how each call is carried out |
+//! | `transitions.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
 //! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
 //! | `dependency.rs`, `readiness.rs` | what can be said of services that a child needs; what its start waits for, and what it does without them |
@@ -71,8 +71,9 @@ mod backoff;
 mod child;
 mod children;
 mod circles;
-mod decide;
+
 mod dependency;
+mod dispatch;
 mod dynamic;
 mod exit;
 mod gate;
@@ -93,6 +94,7 @@ mod stops;
 mod supervisor;
 mod time;
 mod track;
+mod transitions;
 mod why;
 
 #[doc = include_str!("../RULES.md")]

@@ -1,337 +1,347 @@
-//! What a driver does with a supervisor, whichever of the two it is.
+//! The one door to a supervisor: what its driver may call, in which order, and what each call needs.
 //!
-//! Invariants, kept by both:
-//! 1. No method blocks, and none returns an error for a fact. A fact of an attempt that is no longer live is dropped.
-//! 2. Exits and orders are taken one at a time, in the order in which they were handed in (OTP rule 72).
-//! 3. Outcomes of what the machine itself ordered (a start, a stop) are not queued: they are answers, not news.
+//! Here are only the promises. How they are kept, for both kinds of supervisor, is in `dispatch.rs`.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
 use crate::backoff::Chance;
-use crate::child::{Ending, Live, Stage, Standing};
+use crate::child::Standing;
 use crate::children::{Attempt, ChildKey, Counts};
-use crate::circles::circles;
-use crate::decide::{Alike, Decide, Step};
-use crate::dependency::{Completion, Outlook, Prospect};
+use crate::dependency::Outlook;
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
-use crate::nursery::{Event, Phase};
-use crate::order::{Call, Order, OrderError};
-use crate::spec::{BudgetClock, ChildSpec};
+use crate::order::{Call, Order};
+use crate::spec::{BudgetClock, ChildSpec, SpecError};
+use crate::transitions::Kind;
 use crate::why::Why;
 
 /// A child, its spec, where it stands, and its present attempt if it has one.
 pub type Line<'a> = (ChildKey, &'a ChildSpec, Standing, Option<Attempt>);
 
-/// A supervisor as its driver sees it: facts in, actions out.
-///
-/// After each fact or order, perform what [`poll_action`](Self::poll_action) hands out until it has no more, and call
-/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) is due.
-///
-/// `now` is the time since any fixed moment of the driver's choice. It must not run backwards; where it does, the latest
-/// time seen is used.
-pub trait Machine: Decide + fmt::Debug {
-    /// The attempt is up.
-    fn handle_started(&mut self, attempt: Attempt, now: Duration) {
-        self.at(now).started(attempt);
-    }
+/// Has no method and cannot be named outside: with it, [`Machine`] is implemented in this crate only.
+pub trait Closed {}
 
-    /// The attempt is ready. To be told of children whose policy says that they say so ([`Readiness::WhenSaid`]); the
-    /// others are ready as soon as they are up.
+impl<T: Kind> Closed for T {}
+
+/// A supervisor as its driver sees it: facts and commands in, actions and reports out.
+///
+/// The driver is what owns a machine: an actor, a test, a simulation. It starts and kills processes and knows the time.
+/// The machine decides. Its methods are of four kinds, and no other part of a supervisor can be called:
+///
+/// 1. **Questions** take `&self` and change nothing: [`is_ending`](Self::is_ending), [`find`](Self::find),
+///    [`spec`](Self::spec), [`standing`](Self::standing), [`attempt`](Self::attempt), [`children`](Self::children),
+///    [`children_from`](Self::children_from), [`counts`](Self::counts), [`why`](Self::why), [`outlook`](Self::outlook),
+///    [`is_last_life`](Self::is_last_life), [`tables`](Self::tables). They may be asked at any time.
+/// 2. **Facts** tell what has happened. Their names begin with `handle_`. The first group answers actions:
+///    [`handle_started`](Self::handle_started), [`handle_ignored`](Self::handle_ignored),
+///    [`handle_start_failed`](Self::handle_start_failed), [`handle_exit`](Self::handle_exit).
+///    The second tells news of an attempt: [`handle_ready`](Self::handle_ready),
+///    [`handle_progress`](Self::handle_progress), [`handle_hung`](Self::handle_hung),
+///    [`handle_in_line`](Self::handle_in_line), [`handle_kill_under_way`](Self::handle_kill_under_way),
+///    [`handle_leaving`](Self::handle_leaving), [`handle_remains`](Self::handle_remains). The third tells of the world:
+///    [`handle_timeout`](Self::handle_timeout), [`handle_dependency`](Self::handle_dependency),
+///    [`handle_outlook`](Self::handle_outlook), [`handle_retry`](Self::handle_retry).
+/// 3. **Commands** say what is wanted: [`order`](Self::order), [`stop`](Self::stop), [`kill`](Self::kill),
+///    [`kill_at_once`](Self::kill_at_once), [`abandon`](Self::abandon); and the settings
+///    [`set_budget`](Self::set_budget), [`set_chance`](Self::set_chance), [`set_stop_order`](Self::set_stop_order).
+/// 4. **Drains** hand out what is to be done: [`poll_action`](Self::poll_action), [`poll_report`](Self::poll_report),
+///    [`poll_timeout`](Self::poll_timeout), and [`poll_retry`](Self::poll_retry) for a driver with a mailbox of its own.
+///
+/// # The order of calls
+///
+/// A new machine has work at once: begin with step 2.
+///
+/// 1. Hand in one or more facts and commands, in the order in which they happened.
+/// 2. Call [`poll_action`](Self::poll_action), perform the action, and repeat until it returns `None`. A fact may be
+///    handed in between two actions.
+/// 3. Call [`poll_report`](Self::poll_report) until it returns `None`, after each action or after the last. Reports that
+///    are never drained stay in memory.
+/// 4. Call [`poll_timeout`](Self::poll_timeout), and set a timer that hands in [`handle_timeout`](Self::handle_timeout).
+///    The earlier timer, if there is one, is replaced. Then wait for the next fact, command or timer.
+///
+/// After [`Action::End`] the machine does nothing more: it answers orders with
+/// [`OrderError::Over`](crate::OrderError::Over) and drops everything else. Draining is enough to leave it in peace.
+///
+/// # What a call needs
+///
+/// `now` is the time since any fixed moment that the driver chooses. It must not run backwards; if it does, the machine
+/// uses the latest time it has seen.
+///
+/// An [`Attempt`] comes from an action or a question of the same machine. **A fact that comes late is dropped**: one about
+/// an attempt that has ended, was abandoned or was replaced, or that was told before. So a driver need not know what is
+/// current, and a race between an exit and a kill harms nothing. An attempt of another machine is not recognised as
+/// foreign, because both machines count from one: do not mix them up.
+///
+/// A [`ChildKey`] of a child that is forgotten is known no more: a question about it returns `None`, and a fact or a
+/// setting is dropped.
+///
+/// No method blocks, panics over what it is told, or calls the driver. The only foreign code that a machine runs is a
+/// [`Chance`].
+///
+/// # Example
+///
+/// Two children, driven by hand. Here a start and a stop succeed at once, so the answer follows the action.
+///
+/// ```
+/// use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, Supervisor};
+/// use std::time::Duration;
+///
+/// /// Steps 2 to 4: performs what is to be done, and notes it down.
+/// fn perform(machine: &mut dyn Machine, now: Duration) -> Vec<String> {
+///     let mut done = Vec::new();
+///     while let Some(action) = machine.poll_action() {
+///         match action {
+///             Action::Start(attempt) => {
+///                 done.push(format!("start {}", machine.spec(attempt.child()).unwrap().id()));
+///                 machine.handle_started(attempt, now);
+///             }
+///             Action::Ask(attempt) | Action::Kill(attempt) => {
+///                 done.push(format!("stop {}", machine.spec(attempt.child()).unwrap().id()));
+///                 machine.handle_exit(attempt, Exit::Shutdown, now);
+///             }
+///             Action::Up => done.push("up".into()),
+///             Action::End(exit) => done.push(format!("end: {exit}")),
+///             // Answers of orders, and what concerns mailboxes: these children have none.
+///             _ => {}
+///         }
+///         while let Some(report) = machine.poll_report() {
+///             println!("{report:?}");
+///         }
+///     }
+///     assert_eq!(machine.poll_timeout(), None); // Nothing is due: no timer is needed.
+///     done
+/// }
+///
+/// let mut now = Duration::ZERO;
+/// let mut machine = Supervisor::new(Strategy::OneForAll, [ChildSpec::new("db"), ChildSpec::new("web")])?;
+/// assert_eq!(perform(&mut machine, now), ["start db", "start web", "up"]);
+///
+/// // A fact: the database has died. Under one_for_all the other child is restarted with it.
+/// let db = machine.find("db").and_then(|key| machine.attempt(key)).unwrap();
+/// now += Duration::from_secs(1);
+/// machine.handle_exit(db, Exit::Killed, now);
+/// assert_eq!(perform(&mut machine, now), ["stop web", "start db", "start web"]);
+///
+/// // The same fact once more comes late, and is dropped.
+/// machine.handle_exit(db, Exit::Killed, now);
+/// assert!(perform(&mut machine, now).is_empty());
+///
+/// // A command: end, the youngest child first.
+/// machine.stop(Exit::Shutdown, now);
+/// assert_eq!(perform(&mut machine, now), ["stop web", "stop db", "end: shutdown"]);
+/// assert!(machine.is_ending());
+/// # Ok::<(), regrow_supervisors::SpecError>(())
+/// ```
+///
+/// # Closed
+///
+/// [`Supervisor`](crate::Supervisor) and [`DynamicSupervisor`](crate::DynamicSupervisor) are the only machines. The trait
+/// cannot be implemented elsewhere, so that a method can be added to it without breaking a program:
+///
+/// ```compile_fail,E0277
+/// fn is_machine<T: regrow_supervisors::Machine>() {}
+///
+/// #[derive(Debug)]
+/// struct Mine;
+/// impl regrow_supervisors::machine::Closed for Mine {}
+/// is_machine::<Mine>();
+/// ```
+///
+/// The state inside and the steps of a decision cannot be reached from another crate:
+///
+/// ```compile_fail,E0599
+/// use regrow_supervisors::{Exit, Machine};
+///
+/// fn skips_the_inbox(machine: &mut dyn Machine) {
+///     machine.end(Exit::Normal, true);
+/// }
+/// ```
+pub trait Machine: Closed + fmt::Debug {
+    // Facts: what became of an action.
+
+    /// The attempt is up: answers [`Action::Start`]. Late, or if the attempt is up already, it is dropped.
+    fn handle_started(&mut self, attempt: Attempt, now: Duration);
+
+    /// The attempt decided that the child is not wanted ([OTP rules 10, 30, 81](crate::rules)): answers
+    /// [`Action::Start`]. Dropped unless the attempt is being started.
+    fn handle_ignored(&mut self, attempt: Attempt, now: Duration);
+
+    /// The start failed, and no process is left of the attempt: answers [`Action::Start`]. Dropped unless the attempt is
+    /// being started.
+    fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration);
+
+    /// The attempt has ended, and no process is left of it: answers [`Action::Ask`] and [`Action::Kill`], or comes
+    /// unasked. During a start it counts as [`handle_start_failed`](Self::handle_start_failed).
+    ///
+    /// The first exit of an attempt counts. An attempt that was abandoned has ended already: its exit is dropped.
+    fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration);
+
+    // Facts: news of an attempt.
+
+    /// The attempt is ready. Needed for children whose policy says that they announce it ([`Readiness::WhenSaid`]); the
+    /// others are ready as soon as they are up. Dropped before [`handle_started`](Self::handle_started), and if the
+    /// attempt is ready already or ending.
     ///
     /// [`Readiness::WhenSaid`]: crate::Readiness::WhenSaid
-    fn handle_ready(&mut self, attempt: Attempt, now: Duration) {
-        self.at(now).became_ready(attempt);
-    }
+    fn handle_ready(&mut self, attempt: Attempt, now: Duration);
 
-    /// A service that is no child of this supervisor, and that children depend on under this name, has become ready, or
-    /// is not any more and may come back.
-    fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
-        let prospect = if is_ready { Prospect::Ready } else { Prospect::MayCome };
-        self.handle_outlook(name, prospect.into(), now);
-    }
+    /// The number of messages that the attempt has handled so far. Needed before its exit, if the child's policy sets
+    /// [`reset_after_messages`](field@crate::Policy::reset_after_messages).
+    fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration);
 
-    /// What is known of a service that is no child of this supervisor, and that children depend on under this name, has
-    /// changed. To be told anew when a child comes that depends on it. What no child asks about is not remembered.
-    fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration) {
-        self.at(now).set_outlook(name, outlook);
-    }
+    /// The attempt works on one message for too long. It is killed ([`Action::Kill`]), and its exit will be
+    /// [`Exit::Hung`].
+    fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration);
 
-    /// The attempt has handled so many messages. To be told before its exit, where the policy asks for it.
-    fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
-        let policy = self.spec(attempt.child()).and_then(|spec| spec.terms.policy.clone());
-        let asked = policy.and_then(|policy| policy.reset_after_messages);
-        if let Some(live) = self.at(now).children.live_mut(attempt) {
-            live.is_proven |= asked.is_some_and(|asked| messages >= asked);
-        }
-    }
+    /// The start of this attempt waits for a limiter (see [`Gate`](crate::Gate)), or waits no longer. Its start time
+    /// runs from the moment at which it waits no longer.
+    fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration);
 
-    /// The attempt works on one message for too long. It is killed, and its exit will be [`Exit::Hung`].
-    fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {
-        self.at(now).overdue(attempt, Exit::Hung(hang));
-    }
-
-    /// Gives the child a source of chance of its own, for the jitter of its delays. Without one it has none.
-    fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>) {
-        if let Some(child) = self.nursery_mut().children.get_mut(child) {
-            child.track_mut().set_chance(chance);
-        }
-    }
-
-    /// The start of this attempt waits in line (see [`Gate`](crate::Gate)), or waits no longer: its time begins then.
-    fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration) {
-        self.at(now).in_line(attempt, is_in_line);
-    }
-
-    /// The restart budget, and what its window is measured in. What is spent stays spent.
-    fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) {
-        self.nursery_mut().budget.set(intensity);
-        self.nursery_mut().set_clock(clock);
-    }
-
-    /// The attempt decided that the child is not wanted ([OTP rules 10, 30, 81](crate::rules)).
-    fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
-        match self.at(now).children.live_mut(attempt) {
-            Some(Live { stage: Stage::Starting, ending, .. }) => match ending {
-                Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
-                Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
-                Ending::NotTold | Ending::Leaving | Ending::KilledByOthers => self.ignored(attempt),
-            },
-            Some(Live { stage: Stage::Up | Stage::Ready | Stage::Dead(_), .. }) | None => {}
-        }
-    }
-
-    /// The attempt came to nothing.
-    fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        if let Some(Live { stage: Stage::Starting, .. }) = self.at(now).children.live_mut(attempt) {
-            self.handle_exit(attempt, exit, now);
-        }
-    }
-
-    /// The attempt has ended, and nothing of it is left.
-    fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        let nursery = self.at(now);
-        let now = nursery.now;
-        let Some(live) = nursery.children.live_mut(attempt) else { return };
-        // One that leaves in time may still end otherwise than it wanted to.
-        let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
-        match &live.stage {
-            _ if live.is_told() => self.stopped(attempt.child(), &exit),
-            Stage::Starting => self.start_failed(attempt, exit),
-            Stage::Dead(_) => {}
-            Stage::Up | Stage::Ready => {
-                let was_ready = matches!(live.stage, Stage::Ready);
-                let is_completed = matches!(exit, Exit::Normal);
-                live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
-                nursery.set_timer(attempt.child(), None);
-                nursery.departed.push(attempt.child());
-                nursery.inbox.push_back(Event::Exit(attempt));
-                if is_completed {
-                    nursery.complete(attempt.child(), Completion { was_ready });
-                }
-            }
-        }
-    }
-
-    /// Somebody outside the tree of supervisors has killed this attempt. Its exit will be an unexpected one; should it
+    /// A kill that this machine did not order has hit the attempt. Its exit will be an unexpected one. If the exit does
     /// not come in time, the attempt is abandoned and counts as killed.
-    fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
-        self.at(now).kill_under_way(attempt);
-    }
+    fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration);
 
-    /// The attempt is ending by itself, as `exit`, and code of its own still runs for that (a stop hook, destructors). It has
-    /// its shutdown time; then it is killed, and ends as `exit` nevertheless.
-    fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        self.at(now).leaving(attempt, exit);
-    }
+    /// The attempt is ending without having been told to, as `exit`, and code of its own still runs for that (a stop hook,
+    /// destructors). It has its shutdown time; then it is killed, and ends as `exit` nevertheless.
+    fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
-    /// Whether nothing starts the child again by itself, should this attempt, which is up, end as `exit`. An order can, and
-    /// it may still end otherwise.
-    fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
-        self.nursery().is_last_life(attempt, exit)
-    }
+    /// The attempt has ended as `exit`, except for work that was killed and may not end. If that work does not end in
+    /// time, the attempt is abandoned, and has ended as `exit`.
+    fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
-    /// The attempt has ended as `exit`, but for what cannot be waited for without limit: work of its own that has been
-    /// killed. Should that not end in time, the attempt is abandoned, and has ended as `exit`.
-    fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        self.at(now).remains(attempt, exit);
-    }
+    // Facts: news of the world.
 
-    /// Children that are to be stopped before others, besides those whose specs say that they depend on a sibling: something
-    /// below the first of a pair depends on something below the second. All that was said so before is replaced.
+    /// Time has passed. Harmless if nothing is due; if it comes late, what is due happens late.
+    fn handle_timeout(&mut self, now: Duration);
+
+    /// A service outside of this supervisor, on which children depend under this name, is ready; or is not ready, and may
+    /// come back. As [`handle_outlook`](Self::handle_outlook), for drivers that know no more than that.
+    fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration);
+
+    /// What is known of a service outside of this supervisor, on which children depend under this name, has changed.
     ///
-    /// What comes back are the circles that there are now, each child before the next and the last before the first. None of
-    /// these pairs is heeded: the order of their starts decides.
-    fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
-        let nursery = self.nursery_mut();
-        nursery.ties = before.into_iter().collect();
-        circles(&nursery.all_ties())
-    }
+    /// Needed again when a child comes that depends on the service: what no child depends on is not remembered.
+    fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration);
 
-    /// Time has passed. Harmless when nothing is due.
-    fn handle_timeout(&mut self, now: Duration) {
-        self.at(now);
-        while let Some(abandoned) = self.nursery_mut().climb() {
-            if let Some(attempt) = abandoned {
-                self.handle_exit(attempt, Exit::Killed, now);
-            }
-        }
-        self.patience_is_over();
-    }
+    /// The turn of a retry has come that [`poll_retry`](Self::poll_retry) handed out. Dropped if the child no longer
+    /// waits for its turn, and after the end has begun. To be handed in once for each retry.
+    fn handle_retry(&mut self, child: ChildKey, now: Duration);
 
-    /// Gives a management order. It is answered by an [`Action::Answer`], at once where it can be.
+    // Commands.
+
+    /// Gives a management order. It is answered by an [`Action::Answer`] with this `call`, at once if possible. The driver
+    /// chooses `call`, different for each order whose answer has not come.
     ///
     /// Under one_for_one, and in a dynamic supervisor, an order never waits for another child that hangs; under the
     /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
-    /// neither does the termination of the child that hangs in it.
-    fn order(&mut self, call: Call, order: Order, now: Duration) {
-        let nursery = self.at(now);
-        if nursery.is_ending() {
-            nursery.answer(call, Err(OrderError::Over));
-        } else {
-            nursery.inbox.push_back(Event::Order { call, order, given: nursery.now });
-        }
-    }
+    /// neither does the termination of the child that hangs in it. After the end has begun, the answer is
+    /// [`OrderError::Over`](crate::OrderError::Over).
+    fn order(&mut self, call: Call, order: Order, now: Duration);
 
-    /// Orders the supervisor to end with `exit`, after its children (OTP rules 54, 55, 88).
+    /// Orders the supervisor to end with `exit`, after its children ([OTP rules 54, 55, 88](crate::rules)). The last
+    /// action is [`Action::End`]. Dropped after the end has begun: the first `exit` counts.
     ///
     /// Waits its turn behind what was handed in before it, but not for a start that hangs: that is cut short.
-    fn stop(&mut self, exit: Exit, now: Duration) {
-        let nursery = self.at(now);
-        if !nursery.is_ending() {
-            nursery.inbox.push_back(Event::Stop { exit, given: nursery.now });
-        }
-    }
+    fn stop(&mut self, exit: Exit, now: Duration);
 
-    /// Kills the supervisor together with its children, and it ends as [`Exit::Killed`].
+    /// Kills the supervisor together with its children, and it ends as [`Exit::Killed`]. Replaces a
+    /// [`stop`](Self::stop) that is under way; dropped after [`Action::End`].
     ///
     /// In OTP the children of a killed supervisor die by their links, in no order, and slow ones overlap their
     /// replacements (OTP rules 57, 58). Here they are gone before the parent hears of it.
-    fn kill(&mut self, now: Duration) {
-        if !matches!(self.at(now).phase, Phase::Ended) {
-            self.end(Exit::Killed, true);
-        }
-    }
+    fn kill(&mut self, now: Duration);
 
     /// Kills every child at once, in no order, and ends as [`Exit::Killed`] when all are gone: a bounded shutdown has
     /// reached its limit. A child that hangs does not keep the others alive, as it does after [`kill`](Self::kill).
-    fn kill_at_once(&mut self, now: Duration) {
-        if matches!(self.at(now).phase, Phase::Ended) {
-            return;
-        }
-        self.end(Exit::Killed, true);
-        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
-        for key in keys {
-            self.stop_child(key, true);
-        }
-    }
+    fn kill_at_once(&mut self, now: Duration);
 
     /// Goes on without the children that a kill did not end: the last resort of a bounded shutdown. Children that were
     /// not killed yet are killed, and not waited for.
-    fn abandon(&mut self, now: Duration) {
-        self.kill(now);
-        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
-        for key in keys {
-            if self.stop_child(key, true)
-                && let Some(attempt) = self.nursery_mut().abandon(key)
-            {
-                self.handle_exit(attempt, Exit::Killed, now);
-            }
-        }
-    }
+    fn abandon(&mut self, now: Duration);
 
-    /// The next thing to do, or nothing for now.
-    fn poll_action(&mut self) -> Option<Action> {
-        loop {
-            if let Some(action) = self.nursery_mut().actions.pop_front() {
-                return Some(action);
-            }
-            match self.work() {
-                Step::Taken => {}
-                Step::Waits => return self.nursery_mut().actions.pop_front(),
-                Step::Idle if self.nursery_mut().is_patient() => return None,
-                Step::Idle => {
-                    let Some(event) = self.nursery_mut().inbox.pop_front() else {
-                        self.nursery_mut().give_back_room();
-                        return None;
-                    };
-                    self.take(event);
-                }
-            }
-        }
-    }
+    // Commands: settings.
+
+    /// Sets the restart budget, and what its window is measured in. What is spent stays spent. Takes effect at the next
+    /// charge.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::ZeroPeriod`], if the period is zero. Nothing is changed then.
+    fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError>;
+
+    /// Gives the child a source of chance of its own, for the jitter of its delays. Without one its delays have no jitter.
+    fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>);
+
+    /// Sets which children are to be stopped before others, besides those whose specs say that they depend on a sibling:
+    /// something below the first of a pair depends on something below the second. The pairs of an earlier call are
+    /// replaced. Takes effect at the next operation that stops children.
+    ///
+    /// Returns the circles that there are now, each child before the next and the last before the first. None of these
+    /// pairs is heeded: the order of their starts decides.
+    fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>>;
+
+    // Drains.
+
+    /// The next thing to do, or `None` for now. Takes the next exit or order when the one before is done, so it is to be
+    /// called until it returns `None`.
+    fn poll_action(&mut self) -> Option<Action>;
 
     /// The next thing that happened. Reports are in order among themselves; those that are there after a
     /// [`poll_action`](Self::poll_action) happened before the action it returned is performed.
-    fn poll_report(&mut self) -> Option<Report> {
-        self.nursery_mut().reports.pop_front()
-    }
+    fn poll_report(&mut self) -> Option<Report>;
+
+    /// The time at which [`handle_timeout`](Self::handle_timeout) is needed, or `None` if nothing is due. Any other call
+    /// may change it.
+    fn poll_timeout(&self) -> Option<Duration>;
+
+    /// Takes out the retry that was queued last, for a driver that keeps the queue of exits and orders itself.
+    ///
+    /// An automatic restart that failed is tried again behind what already waits ([OTP rule 31](crate::rules)). A driver
+    /// that hands in each exit and order at once need not know of it. One that holds them back calls this after each
+    /// failed start, queues the child behind what it holds, and calls [`handle_retry`](Self::handle_retry) when its turn
+    /// has come. Without that call the child waits until an order or a group restart starts it.
+    fn poll_retry(&mut self) -> Option<ChildKey>;
+
+    // Questions.
 
     /// Whether the supervisor is ending or has ended: no child is started any more.
-    fn is_ending(&self) -> bool {
-        self.nursery().is_ending()
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
-    fn poll_timeout(&self) -> Option<Duration> {
-        let due = self.nursery().timers.first().map(|&(at, _)| at);
-        due.into_iter().chain(self.patient_until()).min()
-    }
-
-    /// What is known of why the child stands where it does, and what is left for it as of `now`.
-    fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
-        Why::new(self.nursery(), child, now)
-    }
-
-    /// What those that depend on the child can count on.
-    fn outlook(&self, child: ChildKey) -> Option<Outlook> {
-        Some(self.nursery().children.get(child)?.outlook())
-    }
-
-    /// The spec of a child, while the supervisor has one.
-    fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
-        Some(&self.nursery().children.get(child)?.spec)
-    }
+    fn is_ending(&self) -> bool;
 
     /// The child of this name.
-    fn find(&self, id: &str) -> Option<ChildKey> {
-        self.nursery().children.find(id)
-    }
+    fn find(&self, id: &str) -> Option<ChildKey>;
 
-    /// Where a child stands.
-    fn standing(&self, child: ChildKey) -> Option<Standing> {
-        Some(self.nursery().children.get(child)?.standing())
-    }
+    /// The spec of a child, while the supervisor has one.
+    fn spec(&self, child: ChildKey) -> Option<&ChildSpec>;
+
+    /// The state of a child: down, being started, up and so on.
+    fn standing(&self, child: ChildKey) -> Option<Standing>;
 
     /// The present attempt of a child, if it has one.
-    fn attempt(&self, child: ChildKey) -> Option<Attempt> {
-        self.nursery().children.get(child)?.attempt()
-    }
-
-    /// How many entries each table has that lives as long as the supervisor: for tests that look for leaks.
-    #[doc(hidden)]
-    fn tables(&self) -> Vec<(&'static str, usize)> {
-        self.nursery().tables()
-    }
-
-    /// How many children there are. It is kept, and not counted.
-    fn counts(&self) -> Counts {
-        self.nursery().children.counts()
-    }
+    fn attempt(&self, child: ChildKey) -> Option<Attempt>;
 
     /// The children in start order, where each stands, and its present attempt if it has one.
-    fn children(&self) -> Vec<Line<'_>> {
-        self.children_from(0, usize::MAX).0
-    }
+    fn children(&self) -> Vec<Line<'_>>;
 
     /// As [`children`](Self::children), from a place on, and at most this many. With the place of the next child, if
     /// there is one. The first place is 0.
-    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>) {
-        let mut children = self.nursery().children.iter_from(first);
-        let portion = children.by_ref().take(max);
-        let lines = portion.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect();
-        (lines, children.next().map(|(_, child)| child.place))
-    }
+    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>);
+
+    /// The number of children. It is kept, and not counted.
+    fn counts(&self) -> Counts;
+
+    /// The reasons for which the child stands where it does, and what is left for it as of `now`.
+    fn why(&self, child: ChildKey, now: Duration) -> Option<Why>;
+
+    /// What those that depend on the child can count on.
+    fn outlook(&self, child: ChildKey) -> Option<Outlook>;
+
+    /// Whether the machine would not start the child again without an order, if this attempt, which is up, ended as
+    /// `exit`. The attempt may still end otherwise. `false` for an attempt that is not up.
+    fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool;
+
+    /// The name and the number of entries of each table that lives as long as the supervisor: for tests that look for
+    /// leaks. The names may change.
+    fn tables(&self) -> Vec<(&'static str, usize)>;
 }

@@ -6,22 +6,22 @@ use std::collections::BTreeSet;
 use crate::action::Action;
 use crate::child::{Stage, Standing, StartCall, State};
 use crate::children::ChildKey;
-use crate::decide::{Alike, Decide};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::{ChildSpec, Flags};
 use crate::supervisor::Supervisor;
+use crate::transitions::{Kind, Transitions};
 
 /// What became of an order, if it was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub(crate) enum Done {
     Now,
     /// It is answered when a start, or a stop, has come to an end.
     Later,
 }
 
-pub(crate) trait Manage: Decide {
+pub(crate) trait Manage: Kind {
     fn carry_out(&mut self, call: Call, order: Order) {
         let done = match order {
             Order::StartChild(spec) => self.start_order(call, spec),
@@ -99,7 +99,7 @@ pub(crate) trait Manage: Decide {
     }
 }
 
-impl<T: Decide + ?Sized> Manage for T {}
+impl<T: Kind + ?Sized> Manage for T {}
 
 impl Supervisor {
     /// OTP rule 62.

@@ -17,7 +17,7 @@ use crate::spec::{BudgetClock, ChildSpec, Flags, Restart};
 use crate::track::Ended;
 
 #[derive(Debug, Clone, Default)]
-pub struct Nursery {
+pub(crate) struct Nursery {
     pub(crate) flags: Flags,
     pub(crate) phase: Phase,
     pub(crate) children: Children,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{Standing, State};
 use crate::children::Attempt;
-use crate::decide::{Alike, Decide};
 use crate::nursery::{Event, Nursery};
 use crate::order::{Answer, Order};
 use crate::supervisor::Supervisor;
+use crate::transitions::{Kind, Transitions};
 
 /// How long a start or a stop that others wait for counts as prompt.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);

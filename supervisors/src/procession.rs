@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use crate::child::{Held, Standing, State};
 use crate::children::{ChildKey, Children};
-use crate::decide::{Alike, Step};
 use crate::nursery::Nursery;
 use crate::spec::StopOrder;
 use crate::stops::Stops;
 use crate::supervisor::Supervisor;
+use crate::transitions::{Step, Transitions};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Procession {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{Child, Held, Hold, Stage, Standing, State};
 use crate::children::{ChildKey, Children};
-use crate::decide::{Alike, Decide, Step};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::management::Done;
@@ -20,6 +19,7 @@ use crate::nursery::Nursery;
 use crate::order::{Call, Order, OrderError};
 use crate::procession::{Goal, Procession};
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
+use crate::transitions::{Kind, Step, Transitions};
 
 /// A supervisor whose children are listed when it is made: OTP's `supervisor`, less the process.
 ///
@@ -33,9 +33,7 @@ pub struct Supervisor {
     pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
-impl Machine for Supervisor {}
-
-impl Decide for Supervisor {
+impl Kind for Supervisor {
     fn nursery(&self) -> &Nursery {
         &self.nursery
     }

@@ -67,13 +67,13 @@ fn a_driver_that_keeps_the_mailbox_itself_is_handed_the_retry() {
     machine.handle_started(first, now);
     assert!(matches!(machine.poll_action(), Some(Action::Up)));
     machine.handle_exit(first, Exit::Killed, now);
-    assert_eq!(machine.take_retry(), None, "what waits is an exit");
+    assert_eq!(machine.poll_retry(), None, "what waits is an exit");
     let second = start(machine);
     machine.handle_start_failed(second, Exit::Killed, now);
-    let retry = machine.take_retry();
-    assert_eq!((retry, machine.take_retry()), (Some(first.child()), None));
+    let retry = machine.poll_retry();
+    assert_eq!((retry, machine.poll_retry()), (Some(first.child()), None));
     assert!(machine.poll_action().is_none(), "nothing is done before it is brought back");
-    machine.retry(first.child());
+    machine.handle_retry(first.child(), now);
     assert_eq!(start(machine).child(), first.child());
 }
 

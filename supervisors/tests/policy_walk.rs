@@ -143,7 +143,7 @@ impl Walk {
             trail: Vec::new(),
         };
         if walk.dice.one_in(3) {
-            walk.machine.set_budget(intensity, BudgetClock::WithoutStops);
+            walk.machine.set_budget(intensity, BudgetClock::WithoutStops).expect("a budget with a period");
         }
         walk.poll();
         walk

@@ -289,7 +289,7 @@ impl Script {
     }
 
     pub(crate) fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> &mut Self {
-        self.machine.set_budget(intensity, clock);
+        self.machine.set_budget(intensity, clock).expect("a budget with a period");
         self
     }
 

@@ -14,8 +14,8 @@ use crate::nursery::{Event, Nursery};
 use crate::order::{Answer, Call, Order, OrderError};
 use crate::spec::ChildSpec;
 
-/// What a supervisor decides in its own way. The trait is private: nobody implements it outside of this crate.
-pub trait Decide {
+/// What a kind of supervisor decides in its own way.
+pub(crate) trait Kind {
     fn nursery(&self) -> &Nursery;
     fn nursery_mut(&mut self) -> &mut Nursery;
     /// A step of the ordered work that goes before all events, if there is any.
@@ -54,25 +54,11 @@ pub trait Decide {
     }
     /// That moment may have come.
     fn patience_is_over(&mut self) {}
-    /// For a driver that keeps the mailbox itself: the retry that has just been queued (OTP rule 31).
-    fn take_retry(&mut self) -> Option<ChildKey> {
-        match self.nursery_mut().inbox.pop_back()? {
-            Event::Retry(key) => Some(key),
-            other => {
-                self.nursery_mut().inbox.push_back(other);
-                None
-            }
-        }
-    }
-    /// Its turn has come.
-    fn retry(&mut self, key: ChildKey) {
-        self.nursery_mut().inbox.push_back(Event::Retry(key));
-    }
 }
 
 /// What came of a step of ordered work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing is under way: events may be taken.
     Idle,
     /// It waits for somebody, and so do events.
@@ -82,7 +68,7 @@ pub enum Step {
 }
 
 /// What every supervisor decides alike.
-pub(crate) trait Alike: Decide {
+pub(crate) trait Transitions: Kind {
     /// It is so late now.
     fn at(&mut self, now: Duration) -> &mut Nursery {
         let nursery = self.nursery_mut();
@@ -234,4 +220,4 @@ pub(crate) trait Alike: Decide {
     }
 }
 
-impl<T: Decide + ?Sized> Alike for T {}
+impl<T: Kind + ?Sized> Transitions for T {}

@@ -1,0 +1,282 @@
+//! How each method of [`Machine`] is carried out, for both kinds of supervisor.
+//!
+//! Invariants:
+//! 1. A fact of an attempt that is no longer live is dropped.
+//! 2. Exits and orders go through the inbox, and are taken one at a time in the order of their arrival (OTP rule 72).
+//! 3. Outcomes of what the machine itself ordered (a start, a stop) are not queued: they are answers, not news.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::action::{Action, Report};
+use crate::backoff::Chance;
+use crate::child::{Ending, Hold, Live, Stage, Standing};
+use crate::children::{Attempt, ChildKey, Counts};
+use crate::circles::circles;
+use crate::dependency::{Completion, Outlook, Prospect};
+use crate::exit::{Exit, Hang};
+use crate::intensity::Intensity;
+use crate::machine::{Line, Machine};
+use crate::nursery::{Event, Phase};
+use crate::order::{Call, Order, OrderError};
+use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
+use crate::transitions::{Kind, Step, Transitions};
+use crate::why::Why;
+
+impl<T: Kind + fmt::Debug> Machine for T {
+    fn handle_started(&mut self, attempt: Attempt, now: Duration) {
+        self.at(now).started(attempt);
+    }
+
+    fn handle_ready(&mut self, attempt: Attempt, now: Duration) {
+        self.at(now).became_ready(attempt);
+    }
+
+    fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration) {
+        let prospect = if is_ready { Prospect::Ready } else { Prospect::MayCome };
+        self.handle_outlook(name, prospect.into(), now);
+    }
+
+    fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration) {
+        self.at(now).set_outlook(name, outlook);
+    }
+
+    fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration) {
+        let policy = self.spec(attempt.child()).and_then(|spec| spec.terms.policy.clone());
+        let asked = policy.and_then(|policy| policy.reset_after_messages);
+        if let Some(live) = self.at(now).children.live_mut(attempt) {
+            live.is_proven |= asked.is_some_and(|asked| messages >= asked);
+        }
+    }
+
+    fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration) {
+        self.at(now).overdue(attempt, Exit::Hung(hang));
+    }
+
+    fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>) {
+        if let Some(child) = self.nursery_mut().children.get_mut(child) {
+            child.track_mut().set_chance(chance);
+        }
+    }
+
+    fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration) {
+        self.at(now).in_line(attempt, is_in_line);
+    }
+
+    fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError> {
+        Flags { intensity, ..Flags::default() }.check([])?;
+        self.nursery_mut().budget.set(intensity);
+        self.nursery_mut().set_clock(clock);
+        Ok(())
+    }
+
+    fn handle_ignored(&mut self, attempt: Attempt, now: Duration) {
+        match self.at(now).children.live_mut(attempt) {
+            Some(Live { stage: Stage::Starting, ending, .. }) => match ending {
+                Ending::Asked => self.stopped(attempt.child(), &Exit::Shutdown),
+                Ending::Killed => self.stopped(attempt.child(), &Exit::Killed),
+                Ending::NotTold | Ending::Leaving | Ending::KilledByOthers => self.ignored(attempt),
+            },
+            Some(Live { stage: Stage::Up | Stage::Ready | Stage::Dead(_), .. }) | None => {}
+        }
+    }
+
+    fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        if let Some(Live { stage: Stage::Starting, .. }) = self.at(now).children.live_mut(attempt) {
+            self.handle_exit(attempt, exit, now);
+        }
+    }
+
+    fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        let nursery = self.at(now);
+        let now = nursery.now;
+        let Some(live) = nursery.children.live_mut(attempt) else { return };
+        // One that leaves in time may still end otherwise than it wanted to.
+        let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
+        match &live.stage {
+            _ if live.is_told() => self.stopped(attempt.child(), &exit),
+            Stage::Starting => self.start_failed(attempt, exit),
+            Stage::Dead(_) => {}
+            Stage::Up | Stage::Ready => {
+                let was_ready = matches!(live.stage, Stage::Ready);
+                let is_completed = matches!(exit, Exit::Normal);
+                live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
+                nursery.set_timer(attempt.child(), None);
+                nursery.departed.push(attempt.child());
+                nursery.inbox.push_back(Event::Exit(attempt));
+                if is_completed {
+                    nursery.complete(attempt.child(), Completion { was_ready });
+                }
+            }
+        }
+    }
+
+    fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration) {
+        self.at(now).kill_under_way(attempt);
+    }
+
+    fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).leaving(attempt, exit);
+    }
+
+    fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
+        self.nursery().is_last_life(attempt, exit)
+    }
+
+    fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
+        self.at(now).remains(attempt, exit);
+    }
+
+    fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
+        let nursery = self.nursery_mut();
+        nursery.ties = before.into_iter().collect();
+        circles(&nursery.all_ties())
+    }
+
+    fn handle_timeout(&mut self, now: Duration) {
+        self.at(now);
+        while let Some(abandoned) = self.nursery_mut().climb() {
+            if let Some(attempt) = abandoned {
+                self.handle_exit(attempt, Exit::Killed, now);
+            }
+        }
+        self.patience_is_over();
+    }
+
+    fn order(&mut self, call: Call, order: Order, now: Duration) {
+        let nursery = self.at(now);
+        if nursery.is_ending() {
+            nursery.answer(call, Err(OrderError::Over));
+        } else {
+            nursery.inbox.push_back(Event::Order { call, order, given: nursery.now });
+        }
+    }
+
+    fn stop(&mut self, exit: Exit, now: Duration) {
+        let nursery = self.at(now);
+        if !nursery.is_ending() {
+            nursery.inbox.push_back(Event::Stop { exit, given: nursery.now });
+        }
+    }
+
+    fn kill(&mut self, now: Duration) {
+        if !matches!(self.at(now).phase, Phase::Ended) {
+            self.end(Exit::Killed, true);
+        }
+    }
+
+    fn kill_at_once(&mut self, now: Duration) {
+        if matches!(self.at(now).phase, Phase::Ended) {
+            return;
+        }
+        self.end(Exit::Killed, true);
+        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        for key in keys {
+            self.stop_child(key, true);
+        }
+    }
+
+    fn abandon(&mut self, now: Duration) {
+        self.kill(now);
+        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        for key in keys {
+            if self.stop_child(key, true)
+                && let Some(attempt) = self.nursery_mut().abandon(key)
+            {
+                self.handle_exit(attempt, Exit::Killed, now);
+            }
+        }
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.nursery_mut().actions.pop_front() {
+                return Some(action);
+            }
+            match self.work() {
+                Step::Taken => {}
+                Step::Waits => return self.nursery_mut().actions.pop_front(),
+                Step::Idle if self.nursery_mut().is_patient() => return None,
+                Step::Idle => {
+                    let Some(event) = self.nursery_mut().inbox.pop_front() else {
+                        self.nursery_mut().give_back_room();
+                        return None;
+                    };
+                    self.take(event);
+                }
+            }
+        }
+    }
+
+    fn poll_report(&mut self) -> Option<Report> {
+        self.nursery_mut().reports.pop_front()
+    }
+
+    fn handle_retry(&mut self, child: ChildKey, now: Duration) {
+        let nursery = self.at(now);
+        let is_queued = nursery.children.held(child).is_some_and(|held| held.hold == Hold::Queued);
+        if is_queued && !nursery.is_ending() {
+            nursery.inbox.push_back(Event::Retry(child));
+        }
+    }
+
+    fn poll_retry(&mut self) -> Option<ChildKey> {
+        let inbox = &mut self.nursery_mut().inbox;
+        let Some(Event::Retry(child)) = inbox.back() else { return None };
+        let child = *child;
+        inbox.pop_back();
+        Some(child)
+    }
+
+    fn is_ending(&self) -> bool {
+        self.nursery().is_ending()
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let due = self.nursery().timers.first().map(|&(at, _)| at);
+        due.into_iter().chain(self.patient_until()).min()
+    }
+
+    fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
+        Why::new(self.nursery(), child, now)
+    }
+
+    fn outlook(&self, child: ChildKey) -> Option<Outlook> {
+        Some(self.nursery().children.get(child)?.outlook())
+    }
+
+    fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
+        Some(&self.nursery().children.get(child)?.spec)
+    }
+
+    fn find(&self, id: &str) -> Option<ChildKey> {
+        self.nursery().children.find(id)
+    }
+
+    fn standing(&self, child: ChildKey) -> Option<Standing> {
+        Some(self.nursery().children.get(child)?.standing())
+    }
+
+    fn attempt(&self, child: ChildKey) -> Option<Attempt> {
+        self.nursery().children.get(child)?.attempt()
+    }
+
+    fn tables(&self) -> Vec<(&'static str, usize)> {
+        self.nursery().tables()
+    }
+
+    fn counts(&self) -> Counts {
+        self.nursery().children.counts()
+    }
+
+    fn children(&self) -> Vec<Line<'_>> {
+        self.children_from(0, usize::MAX).0
+    }
+
+    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>) {
+        let mut children = self.nursery().children.iter_from(first);
+        let portion = children.by_ref().take(max);
+        let lines = portion.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect();
+        (lines, children.next().map(|(_, child)| child.place))
+    }
+}

@@ -83,7 +83,8 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        match (self.children.contains_key(&child), &planned.make) {
+        let was_known = self.children.contains_key(&child);
+        match (was_known, &planned.make) {
             (false, _) => planned.list(&self.world),
             // Another description leaves its mailbox as it is.
             (true, Make::Life(_)) => planned.list_closed(&self.world),
@@ -109,6 +110,12 @@ impl Driver {
         }
         self.heed_stop_order_anew();
         self.prepare(child);
+        // A supervisor that is described anew is listed with its next life.
+        if was_known
+            && let (Some(entry), Some(listed)) = (self.children.get(&child), self.world.directory.get(&planned.path))
+        {
+            listed.slot.set_counts(entry.slot.counts());
+        }
     }
 
     /// Where the children stand from this place on, in start order: a portion, and the place of the next.

@@ -54,7 +54,12 @@ impl Driver {
             | Order::Revive(_)
             | Order::Read => &[],
         };
-        let own = specs.iter().map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
+        // Most depend on nothing, and have their paths already.
+        let dependents = specs.iter().filter(|spec| !spec.dependencies().is_empty());
+        let own = dependents.map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
+        if !planned.iter().any(Planned::is_supervisor) {
+            return own.collect();
+        }
         let (tree, layer) = (self.world.rulebook.defaults(), self.world.rulebook.layer());
         let coming = paths_of(planned);
         let is_known = |path: &str| coming.contains(path) || self.world.directory.is_known(path);

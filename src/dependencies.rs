@@ -155,6 +155,9 @@ pub(crate) struct InForce(Mutex<Graph>);
 impl InForce {
     /// Takes these for in force, all of them; or none, if one would close a circle.
     pub(crate) fn take(&self, new: Vec<Edges>) -> Result<(), Vec<Arc<str>>> {
+        if new.is_empty() {
+            return Ok(());
+        }
         let mut graph = lock(&self.0);
         let paths: Vec<_> = new.iter().map(|(path, _)| path.clone()).collect();
         let before: Vec<Edges> = new.into_iter().map(|edges| (edges.0.clone(), graph.put(edges))).collect();

@@ -244,8 +244,10 @@ impl Directory {
         self.paths.under(path)
     }
 
-    /// Puts a child and everything below it into a state in which nothing is accepted.
-    pub(crate) fn close(&self, path: &str, state: State) {
+    /// Puts a child and everything below it into a state in which nothing is accepted. Whether one of them was required
+    /// ([`Counts`](crate::readiness::Counts)).
+    pub(crate) fn close(&self, path: &str, state: State) -> bool {
+        let mut has_required = false;
         // Also of what is no supervisor: it may have been one before it was described anew.
         for (path, listed) in self.under(path) {
             // Before it is seen to be gone, so that a look-up never finds what is.
@@ -253,12 +255,19 @@ impl Directory {
                 self.remove(&path, &listed.slot);
             }
             listed.slot.close(state);
+            has_required |= listed.slot.counts().is_some();
         }
+        has_required
     }
 
     /// A child that rested waits for what it depends on: it, and everything below it, takes messages again.
     pub(crate) fn open(&self, path: &str) {
         self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
+    }
+
+    /// All that is listed, in no order.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, Listed)> {
+        self.paths.all(|path, listed| (path.clone(), listed.clone()))
     }
 
     /// The slots of all that is listed, in no order.

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::Standing;
 use tokio::sync::Notify;
 
-use crate::dependencies::below;
 use crate::directory::Listed;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{State, Status};
 use crate::supervisor::lookout::path_of;
-use crate::sync::lock;
 use crate::tree::{Directory, Tree};
 use crate::why::Why;
 use crate::world::World;
@@ -30,41 +27,33 @@ pub(crate) enum Counts {
     WithItsSupervisor,
 }
 
-/// The paths of the children that may count.
+/// The bell of those that wait for a tree to be ready. Each slot knows whether its child counts.
 #[derive(Default)]
 pub(crate) struct Required {
-    paths: Mutex<BTreeMap<Arc<str>, Counts>>,
     /// Rung when one more counts, or one less, and when one goes down.
     changed: Notify,
 }
 
 impl Required {
-    pub(crate) fn set(&self, path: &Arc<str>, counts: Option<Counts>) {
-        let before = match counts {
-            Some(counts) => lock(&self.paths).insert(path.clone(), counts),
-            None => lock(&self.paths).remove(path),
-        };
-        if before != counts {
-            self.changed.notify_waiters();
-        }
-    }
-
-    /// A child is down: those that wait for all to be ready look again.
+    /// Whether a child counts, or how it stands, has changed: those that wait for all to be ready look again.
     pub(crate) fn ring(&self) {
         self.changed.notify_waiters();
     }
+}
 
+impl World {
     /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
-    fn all(&self) -> Vec<Arc<str>> {
+    fn required(&self) -> Vec<(Arc<str>, Listed)> {
         // A copy, so that no child that comes or goes waits for the walk.
-        let paths = lock(&self.paths).clone();
+        let all: BTreeMap<_, _> =
+            self.directory.all().into_iter().map(|(path, listed)| (path, (listed.slot.counts(), listed))).collect();
         let counts = |path: &str| {
             let mut path = path;
             loop {
-                match paths.get(path) {
-                    None => return false,
-                    Some(Counts::BySaying) => return true,
-                    Some(Counts::WithItsSupervisor) => {}
+                match all.get(path) {
+                    None | Some((None, _)) => return false,
+                    Some((Some(Counts::BySaying), _)) => return true,
+                    Some((Some(Counts::WithItsSupervisor), _)) => {}
                 }
                 match path.rsplit_once('/') {
                     Some((above, _)) if above.contains('/') => path = above,
@@ -73,42 +62,13 @@ impl Required {
                 }
             }
         };
-        paths.keys().filter(|path| counts(path)).cloned().collect()
+        let counting = all.iter().filter(|(path, _)| counts(path));
+        counting.map(|(path, (_, listed))| (path.clone(), listed.clone())).collect()
     }
 
-    /// How many paths may count.
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.paths).len()
-    }
-
-    /// What has this path is forgotten, and everything below it.
-    pub(crate) fn forget(&self, path: &str) {
-        let has_changed = {
-            let mut paths = lock(&self.paths);
-            if paths.is_empty() {
-                return;
-            }
-            let before = paths.len();
-            let (first, last) = below(path);
-            let below = (Bound::Included(&*first), Bound::Excluded(&*last));
-            let below: Vec<_> = paths.range::<str, _>(below).map(|(path, _)| path.clone()).collect();
-            paths.remove(path);
-            for path in &below {
-                paths.remove(path);
-            }
-            paths.len() < before
-        };
-        if has_changed {
-            self.changed.notify_waiters();
-        }
-    }
-}
-
-impl World {
     /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
     fn missing(&self) -> Vec<(Arc<str>, Listed, Status)> {
-        let listed = self.required.all().into_iter().filter_map(|path| Some((self.directory.get(&path)?, path)));
-        let seen = listed.map(|(listed, path)| (path, listed.slot.status(), listed));
+        let seen = self.required().into_iter().map(|(path, listed)| (path, listed.slot.status(), listed));
         let is_missed = |listed: &Listed, status: Status| match status.state {
             State::Down => listed.slot.completion().is_none(),
             State::Waiting | State::Starting | State::Up | State::Restarting | State::Parked { .. } | State::Gone => {

@@ -7,7 +7,7 @@
 //! | directory | the children that have a spec |
 //! | directory: awaited paths | the names that specs give, and what waits for readiness |
 //! | directory: completed jobs | the awaited paths, and the jobs that static supervisors describe |
-//! | dependencies in force, required, stop order | the children that have a spec |
+//! | dependencies in force, stop order | the children that have a spec |
 //! | watchdog: watched | the incarnations that are watched |
 //! | watchdog: waiters, open calls | twice the incarnations that wait, or calls that are open |
 //! | log | the children that have written a line in the last second, twice |
@@ -28,7 +28,6 @@ impl World {
     pub(crate) async fn tables(self: &Arc<Self>) -> BTreeMap<&'static str, usize> {
         let mut tables = BTreeMap::from([
             ("dependencies in force", self.in_force.len()),
-            ("required", self.required.len()),
             ("open calls", self.open_calls()),
             ("log: children", self.log.limited()),
             ("dead letters", self.graves().map_or(0, |graves| DeadLetters::new(graves).len())),

@@ -77,7 +77,7 @@ impl Tree {
         graph.check()?;
         let world = World::new(Rulebook::new(&plan.terms, error_types));
         for (path, dependencies) in graph.into_edges() {
-            world.stop_order.set(&path, dependencies);
+            world.stop_order.set(&path, &dependencies);
         }
         let (root, seen) = watch::channel(Root::Booting);
         let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());

@@ -169,7 +169,9 @@ impl World {
     /// path. Every path leaves the directory through them.
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
-        self.directory.close(path, State::Gone);
+        if self.directory.close(path, State::Gone) {
+            self.required.ring();
+        }
         // Last: what is closed may leave letters behind, which the log tells.
         self.log.forget(path);
     }
@@ -179,6 +181,9 @@ impl World {
         self.forget_said(path);
         self.directory.remove(path, slot);
         slot.close(State::Gone);
+        if slot.counts().is_some() {
+            self.required.ring();
+        }
         self.log.forget(path);
     }
 
@@ -191,7 +196,6 @@ impl World {
 
     fn forget_said(&self, path: &str) {
         self.in_force.forget(path);
-        self.required.forget(path);
         self.stop_order.forget(path);
         self.directory.forget_below(path);
     }

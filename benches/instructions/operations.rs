@@ -116,12 +116,17 @@ impl Service for Counter {
                 reply.send(self.0);
             }
             Msg::Relay(relay) => {
-                let (to, times, reply) = *relay;
-                let mut seen = 0;
-                for _ in 0..times {
-                    seen = to.call(Msg::Get).await?;
-                }
-                reply.send(seen);
+                // Boxed: each idle child has room for what its handler may await.
+                Box::pin(async move {
+                    let (to, times, reply) = *relay;
+                    let mut seen = 0;
+                    for _ in 0..times {
+                        seen = to.call(Msg::Get).await?;
+                    }
+                    reply.send(seen);
+                    anyhow::Ok(())
+                })
+                .await?;
             }
         }
         Ok(())

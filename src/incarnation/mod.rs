@@ -36,6 +36,15 @@ pub(crate) enum End {
     Exit(Exit),
 }
 
+impl End {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Ignored => Exit::Shutdown,
+            Self::Exit(exit) => exit.clone(),
+        }
+    }
+}
+
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// What a kill does.
@@ -172,18 +181,19 @@ impl Future for Life {
             life.port.register(Waiting::Life, cx.waker());
             life.waker = Some(cx.waker().clone());
         }
-        if life.end.is_none() {
-            match life.poll_body(cx) {
+        let end = match life.end.take() {
+            Some(end) => *end,
+            None => match life.poll_body(cx) {
                 Poll::Ready(end) => life.tear_down(end),
                 Poll::Pending => return Poll::Pending,
-            }
-        }
+            },
+        };
         if !life.port.is_fenced() && life.port.poll_tasks_gone(cx).is_pending() {
-            let exit = life.exit();
-            life.port.tell_remains(&exit);
+            life.port.tell_remains(&end.exit());
+            life.end = Some(Box::new(end));
             return Poll::Pending;
         }
-        life.tell();
+        life.tell(end);
         Poll::Ready(())
     }
 }
@@ -247,51 +257,40 @@ impl Life {
         door == Door::Outside
     }
 
-    /// Drops what the life owned (invariant 2).
-    fn tear_down(&mut self, end: End) {
+    /// Drops what the life owned (invariant 2). How it has ended then.
+    fn tear_down(&mut self, end: End) -> End {
         let end = match end {
             End::Ignored => End::Ignored,
             End::Exit(exit) => End::Exit(self.port.verdict(exit)),
         };
-        let exit = match &end {
-            End::Ignored => Exit::Shutdown,
-            End::Exit(exit) => exit.clone(),
-        };
+        let exit = end.exit();
         let body = self.body.take();
         let entered = self.port.enter_span();
         let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
         drop(entered);
         self.port.close(&exit);
-        self.end = Some(Box::new(match dropped {
+        match dropped {
             Ok(()) => end,
             Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
-        }));
-    }
-
-    /// How it has ended.
-    fn exit(&self) -> Exit {
-        match self.end.as_deref() {
-            Some(End::Exit(exit)) => exit.clone(),
-            Some(End::Ignored) => Exit::Shutdown,
-            None => Exit::Killed,
         }
     }
 
-    fn tear_down_killed(&mut self) {
-        if self.end.is_none() {
-            self.tear_down(End::Exit(Exit::Killed));
+    /// Its end, which is a kill if it has not ended.
+    fn end_or_kill(&mut self) -> End {
+        match self.end.take() {
+            Some(end) => *end,
+            None => self.tear_down(End::Exit(Exit::Killed)),
         }
     }
 
     /// The end is told (invariant 1): to the slot, which settles what was in hand, then to the supervisor.
-    fn tell(&mut self) {
+    fn tell(&mut self, end: End) {
         if std::mem::replace(&mut self.told, true) || self.port.is_fenced() {
             return;
         }
         if self.port.vigil().is_some() {
             self.port.watchdog().watch_no_more(&self.slot.path(), &self.port);
         }
-        let end = self.end.take().map_or(End::Exit(Exit::Killed), |end| *end);
         let attempt = self.port.attempt();
         let fact = match end {
             End::Ignored => {
@@ -317,7 +316,8 @@ impl Drop for Life {
         // supervisor that ractor has given this to drops no state of the user's.
         let is_told = self.on_kill == OnKill::Tell || sweep::is_turn();
         if !is_told {
-            self.tear_down_killed();
+            let end = self.end_or_kill();
+            self.end = Some(Box::new(end));
         }
         let is_final = self.is_rest || (!is_told && !self.port.has_tasks());
         if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
@@ -341,8 +341,8 @@ impl Drop for Life {
             self.port.kill();
             runtime.spawn(rest);
         } else {
-            self.tear_down_killed();
-            self.tell();
+            let end = self.end_or_kill();
+            self.tell(end);
         }
     }
 }

@@ -44,7 +44,8 @@ where
         }
         owned.ctx.inner().up();
         give_way().await;
-        End::Exit(run(&mut owned).await)
+        let exit = pump(&mut owned).await;
+        End::Exit(leave(&mut owned, exit).await)
     }
 }
 
@@ -75,43 +76,48 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     factory(ctx.clone()).await
 }
 
-async fn run<S: Service>(owned: &mut Owned<S>) -> Exit {
-    let mut exit = pump(owned).await;
-    let (service, ctx) = owned.parts();
-    #[cfg(feature = "chaos")]
-    if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
-        Box::pin(ctx.inner().suffer_stop()).await;
-    }
-    if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
-        // Before the hook, which may block: then nothing could be told any more.
-        if ctx.inner().port.tell_leaving(&exit) {
+/// Runs the stop hook, where there is one to be run, and drops the state.
+///
+/// A future of its own: what it keeps over an await shares its room with what the pump keeps.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output = Exit> + Send {
+    async move {
+        let (service, ctx) = owned.parts();
+        #[cfg(feature = "chaos")]
+        if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
+            Box::pin(ctx.inner().suffer_stop()).await;
+        }
+        if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
+            // Before the hook, which may block: then nothing could be told any more.
+            if ctx.inner().port.tell_leaving(&exit) {
+                give_way().await;
+            }
+            let had_chosen = ctx.inner().port.is_leaving();
+            let stopped = caught(pin!(service.stopped(ctx))).await;
+            match stopped {
+                Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
+                Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
+                Ok(Err(error)) if exit.is_abnormal() => {
+                    let (path, generation) = (ctx.path(), ctx.generation());
+                    let error = format_args!("{error:#}");
+                    line!(
+                        ERROR,
+                        { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(&exit), error = %one_line(&error) },
+                        "the stop hook failed after a failure"
+                    );
+                }
+                Ok(Err(error)) => exit = failure(error),
+                Err(panic) => exit = worst(exit, panic, &ctx.path()),
+            }
+        }
+        exit = ctx.inner().port.verdict(exit);
+        if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
             give_way().await;
         }
-        let had_chosen = ctx.inner().port.is_leaving();
-        let stopped = caught(pin!(service.stopped(ctx))).await;
-        match stopped {
-            Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
-            Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
-            Ok(Err(error)) if exit.is_abnormal() => {
-                let (path, generation) = (ctx.path(), ctx.generation());
-                let error = format_args!("{error:#}");
-                line!(
-                    ERROR,
-                    { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(&exit), error = %one_line(&error) },
-                    "the stop hook failed after a failure"
-                );
-            }
-            Ok(Err(error)) => exit = failure(error),
-            Err(panic) => exit = worst(exit, panic, &ctx.path()),
+        match current::tear_down(&exit, owned.state.take()) {
+            Ok(()) => exit,
+            Err(panic) => worst(exit, panic, &owned.ctx.path()),
         }
-    }
-    let exit = ctx.inner().port.verdict(exit);
-    if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
-        give_way().await;
-    }
-    match current::tear_down(&exit, owned.state.take()) {
-        Ok(()) => exit,
-        Err(panic) => worst(exit, panic, &owned.ctx.path()),
     }
 }
 
@@ -121,14 +127,13 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     let Owned { state: Some(service), ctx, redelivery, .. } = owned else {
         unreachable!("there is a state to be served")
     };
-    let inner = ctx.inner().clone();
     // A stop was asked for, and what was queued then is still to be handled.
     let mut is_draining = false;
     let mut in_a_row = 0;
     // Before it goes to sleep it looks once more, after everybody else: whoever it has just answered may have more, and
     // then nobody has to wake it.
     let mut rest = true;
-    let mut freed = inner.slot.freed();
+    let mut freed = ctx.inner().slot.freed();
     // What ails it stands between it and its mail: known for the next message, and that is to be handed over twice.
     #[cfg(feature = "chaos")]
     let (mut is_known, mut repeats) = (false, false);
@@ -140,10 +145,12 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         if in_a_row == BATCH {
             in_a_row = 0;
             // A kill that comes now must not find a message in hand that is done.
-            inner.slot.finish(&inner.port);
+            ctx.inner().slot.finish(&ctx.inner().port);
             freed.tell();
             pause(true).await;
         }
+        // Not kept over an await: it would take room in each idle child.
+        let inner = ctx.inner();
         let next = match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
             Poll::Ready(next) => next,
             Poll::Pending if is_draining => return Exit::Shutdown,
@@ -163,7 +170,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
                 is_known = true;
                 continue;
             }
-            Next::Signal => match signal(&inner) {
+            Next::Signal => match signal(inner) {
                 Exit::Shutdown if drain && !is_draining => {
                     is_draining = true;
                     // The supervisor has done so with its order. Here for orders that come another way.
@@ -181,7 +188,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         rest = false;
         let message = match redelivery {
             None => message,
-            Some(redelivery) => match current::catch_within(|| redelivery.prepare(&inner, message)) {
+            Some(redelivery) => match current::catch_within(|| redelivery.prepare(inner, message)) {
                 Ok(message) => message,
                 Err(panic) => return Exit::Panicked(panic),
             },

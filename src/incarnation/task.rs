@@ -20,7 +20,7 @@ where
     inner.up();
     give_way().await;
     let ctx = TaskContext::new(inner.clone());
-    let port = inner.port.clone();
+    let port = &inner.port;
     let future = pin!(async { maker.code()(ctx).await });
     let mut future = caught(future);
     let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {

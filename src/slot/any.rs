@@ -11,6 +11,7 @@ use crate::dead::Refused;
 use crate::event::Outage;
 use crate::mailbox::Settings;
 use crate::port::Port;
+use crate::readiness::Counts;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::life::Tenancy;
@@ -71,6 +72,10 @@ pub(crate) trait AnySlot: Send + Sync {
     fn complete(&self, completion: Completion);
     /// Whether it did, and no attempt has begun since.
     fn completion(&self) -> Option<Completion>;
+    /// Whether the tree is ready only if it is.
+    fn counts(&self) -> Option<Counts>;
+    /// Sets that; `true` if it is news.
+    fn set_counts(&self, counts: Option<Counts>) -> bool;
     fn life(&self) -> &dyn Tenancy;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
@@ -266,6 +271,14 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn completion(&self) -> Option<Completion> {
         lock(&self.back).completion
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        lock(&self.back).counts
+    }
+
+    fn set_counts(&self, counts: Option<Counts>) -> bool {
+        std::mem::replace(&mut lock(&self.back).counts, counts) != counts
     }
 
     fn life(&self) -> &dyn Tenancy {

@@ -21,6 +21,7 @@ use crate::current;
 use crate::dead::DeadReason;
 use crate::mailbox::Settings;
 use crate::port::Port;
+use crate::readiness::Counts;
 use crate::slot::again::{Spare, Tries};
 use crate::slot::bar::Bar;
 use crate::slot::line::Line;
@@ -81,6 +82,8 @@ pub(crate) struct Back<M> {
     pub(crate) is_ready: bool,
     /// The last life ended as it should, and no attempt has begun since.
     pub(crate) completion: Option<Completion>,
+    /// Whether the tree is ready only if it is, and why.
+    pub(crate) counts: Option<Counts>,
     pub(crate) attempts: u64,
     /// The present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
@@ -188,6 +191,7 @@ impl<M> Back<M> {
             generation: 0,
             is_ready: false,
             completion: None,
+            counts: None,
             attempts: 0,
             control: None,
             idle: false,

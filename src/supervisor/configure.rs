@@ -74,9 +74,15 @@ impl Driver {
         coming: &HashSet<Arc<str>>,
         makes_sense: impl Fn(&ChildSpec) -> Result<(), String>,
     ) -> (ChildSpec, Option<Box<Own>>) {
-        let coded = planned.coded(self.defaults(planned.is_supervisor()));
+        let (layer, defaults) = (self.world.rulebook.layer(), self.defaults(planned.is_supervisor()));
+        if layer.is_none() && defaults.is_silent() {
+            // What it says itself is in force, as it is.
+            planned.set_up_mailbox(planned.mailbox());
+            return (self.as_known(planned.spec.clone(), coming), None);
+        }
+        let coded = planned.coded(defaults);
         let whole = coded.whole();
-        let layered = self.world.rulebook.layer().map(|layer| layer.apply(&planned.path, &coded));
+        let layered = layer.map(|layer| layer.apply(&planned.path, &coded));
         let checked = layered.filter(|layered| *layered != whole).and_then(|layered| {
             let checked = self.plan.shape.check([&layered.spec]).map_err(|error| error.to_string());
             match checked.and_then(|()| makes_sense(&layered.spec)) {
@@ -93,11 +99,14 @@ impl Driver {
         });
         let in_force = checked.unwrap_or(whole);
         let own = Own::new(&coded.own, &in_force);
-        if let Some(settings) = in_force.mailbox.filter(|settings| planned.slot().settings() != *settings) {
-            planned.slot().configure(settings);
-        }
+        planned.set_up_mailbox(in_force.mailbox);
+        (self.as_known(in_force.spec, coming), own)
+    }
+
+    /// The spec as the machine is to know it.
+    fn as_known(&self, spec: ChildSpec, coming: &HashSet<Arc<str>>) -> ChildSpec {
         let exists = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
-        (with_a_turn(resolved_among(&self.plan.path, in_force.spec, exists)), own)
+        with_a_turn(resolved_among(&self.plan.path, spec, exists))
     }
 
     /// What is said for children that leave something open.

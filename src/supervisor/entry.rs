@@ -1,6 +1,6 @@
 //! What a supervisor's driver knows of a child.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
@@ -82,6 +82,20 @@ impl Own {
             Self::NoPolicy => Configured { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
             Self::Else(own) => Configured::clone(own),
         }
+    }
+}
+
+/// The exits that say no more than their kind, for all children that end like this.
+static NORMAL: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Normal));
+static SHUTDOWN: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Shutdown));
+static KILLED: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Killed));
+
+fn shared(exit: Exit) -> Arc<Exit> {
+    match exit {
+        Exit::Normal => NORMAL.clone(),
+        Exit::Shutdown => SHUTDOWN.clone(),
+        Exit::Killed => KILLED.clone(),
+        exit => Arc::new(exit),
     }
 }
 
@@ -220,7 +234,7 @@ impl Entry {
     /// Remembers how the present attempt ended.
     pub(crate) fn ended(&mut self, exit: Exit) {
         self.has_failed = exit.is_abnormal() && self.asked_at.is_none() && !self.ends_as_ordered(&exit);
-        self.last_exit = Some(Arc::new(exit));
+        self.last_exit = Some(shared(exit));
     }
 
     pub(crate) fn generation(&self) -> u64 {

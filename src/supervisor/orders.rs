@@ -54,7 +54,12 @@ impl Driver {
             | Order::Revive(_)
             | Order::Read => &[],
         };
-        let own = specs.iter().map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
+        // Most depend on nothing, and have their paths already.
+        let dependents = specs.iter().filter(|spec| !spec.dependencies().is_empty());
+        let own = dependents.map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
+        if !planned.iter().any(Planned::is_supervisor) {
+            return own.collect();
+        }
         let (tree, layer) = (self.world.rulebook.defaults(), self.world.rulebook.layer());
         let coming = paths_of(planned);
         let is_known = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
@@ -83,7 +88,8 @@ impl Driver {
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
         let planned = pending.planned.swap_remove(at);
-        match (self.children.contains_key(&child), &planned.make) {
+        let was_known = self.children.contains_key(&child);
+        match (was_known, &planned.make) {
             (false, _) => planned.list(&self.world),
             // Another description leaves its mailbox as it is.
             (true, Make::Life(_)) => planned.list_closed(&self.world),
@@ -109,6 +115,12 @@ impl Driver {
         }
         self.heed_stop_order_anew();
         self.prepare(child);
+        // A supervisor that is described anew is listed with its next life.
+        if was_known
+            && let (Some(entry), Some(listed)) = (self.children.get(&child), self.world.directory.get(&planned.path))
+        {
+            listed.slot.set_counts(entry.slot.counts());
+        }
     }
 
     /// Where the children stand from this place on, in start order: a portion, and the place of the next.

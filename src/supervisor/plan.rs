@@ -307,12 +307,27 @@ impl Planned {
 
     /// What the code says about it, where it leaves the rest to these defaults.
     pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
-        let (mailbox, group) = match &self.make {
-            Make::Life(_) => (Some(self.settings.as_deref().copied().unwrap_or_default()), None),
-            Make::Supervisor(recipe) => (None, Some(recipe.plan().group())),
+        let group = match &self.make {
+            Make::Life(_) => None,
+            Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        let own = Configured { spec: self.spec.clone(), mailbox, group, kind: self.kind };
+        let own = Configured { spec: self.spec.clone(), mailbox: self.mailbox(), group, kind: self.kind };
         Coded { own, named: self.named, defaults }
+    }
+
+    /// What the code says about its mailbox; `None` for a supervisor.
+    pub(crate) fn mailbox(&self) -> Option<Settings> {
+        match &self.make {
+            Make::Life(_) => Some(self.settings.as_deref().copied().unwrap_or_default()),
+            Make::Supervisor(_) => None,
+        }
+    }
+
+    /// Sets up its mailbox, unless it is so already.
+    pub(crate) fn set_up_mailbox(&self, settings: Option<Settings>) {
+        if let Some(settings) = settings.filter(|settings| self.slot().settings() != *settings) {
+            self.slot().configure(settings);
+        }
     }
 
     pub(crate) fn is_supervisor(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Policy, Prospect};
+use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Prospect};
 
 use crate::directory::Kind;
 use crate::readiness::Counts;
@@ -16,17 +16,18 @@ impl Driver {
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
         let needs = self.needs(spec);
-        self.world.stop_order.set(&entry.path, needs.clone());
-        let policy = spec.policy_rule();
-        let counts = match policy.health {
+        self.world.stop_order.set(&entry.path, &needs);
+        let counts = match spec.own_policy().and_then(|policy| policy.health) {
             Some(Health::Required) => Some(Counts::BySaying),
             Some(Health::Optional) => None,
             None => self.usual_counts(entry.kind),
         };
-        self.world.required.set(&entry.path, counts);
+        if entry.slot.set_counts(counts) {
+            self.world.required.ring();
+        }
         // Also where it depends on nothing any more.
         self.world.in_force.set((entry.path.clone(), needs));
-        if policy == Policy::default() && !self.lookout.knows(key) {
+        if spec.own_policy().is_none() && !self.lookout.knows(key) {
             return;
         }
         for name in self.lookout.watch(&self.world, &self.facts, key, spec) {

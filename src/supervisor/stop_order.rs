@@ -35,7 +35,7 @@ pub(crate) type Pair = (Box<str>, Box<str>);
 
 impl StopOrder {
     /// Takes these paths for those that the service at `path` depends on.
-    pub(crate) fn set(&self, path: &Arc<str>, dependencies: Vec<Arc<str>>) {
+    pub(crate) fn set(&self, path: &Arc<str>, dependencies: &[Arc<str>]) {
         if dependencies.is_empty() && self.changes.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -54,7 +54,7 @@ impl StopOrder {
         let range = (Bound::Included(&*first), Bound::Excluded(&*last));
         let mut paths: Vec<_> = said.dependencies.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
         paths.extend(said.dependencies.get_key_value(path).map(|(path, _)| path.clone()));
-        let changed = paths.iter().filter(|path| said.set(path, Vec::new())).count();
+        let changed = paths.iter().filter(|path| said.set(path, &[])).count();
         if changed > 0 {
             self.changes.fetch_add(1, Ordering::AcqRel);
         }
@@ -84,12 +84,12 @@ impl StopOrder {
 
 impl Said {
     /// Whether that is news.
-    fn set(&mut self, path: &Arc<str>, dependencies: Vec<Arc<str>>) -> bool {
+    fn set(&mut self, path: &Arc<str>, dependencies: &[Arc<str>]) -> bool {
         let before = self.dependencies.get(path).cloned().unwrap_or_default();
         if before == dependencies {
             return false;
         }
-        for dependency in &dependencies {
+        for dependency in dependencies {
             self.add(path, dependency);
         }
         for dependency in &before {
@@ -98,7 +98,7 @@ impl Said {
         if dependencies.is_empty() {
             self.dependencies.remove(path);
         } else {
-            self.dependencies.insert(path.clone(), dependencies);
+            self.dependencies.insert(path.clone(), dependencies.to_vec());
         }
         true
     }
@@ -209,13 +209,13 @@ mod tests {
     fn a_pair_holds_as_long_as_one_dependency_is_behind_it() {
         let order = StopOrder::default();
         let (x, y): (Arc<str>, Arc<str>) = ("app/a/x".into(), "app/a/y".into());
-        order.set(&x, vec!["app/b".into()]);
-        order.set(&y, vec!["app/b".into(), "app/a/x".into()]);
+        order.set(&x, &["app/b".into()]);
+        order.set(&y, &["app/b".into(), "app/a/x".into()]);
         assert_eq!(order.pairs("app"), [("a".into(), "b".into())]);
         assert!(order.pairs("app/a").is_empty(), "siblings know each other");
         order.forget(&x);
         assert_eq!(order.pairs("app").len(), 1);
-        order.set(&y, vec!["app/c/z".into()]);
+        order.set(&y, &["app/c/z".into()]);
         assert_eq!(order.pairs("app"), [("a".into(), "c".into())]);
         order.forget(&y);
         assert!(order.pairs("app").is_empty());
@@ -226,7 +226,7 @@ mod tests {
     fn a_path_is_forgotten_with_all_that_is_below_it() {
         let order = StopOrder::default();
         for path in ["app/a", "app/a/x", "app/a/x/y", "app/ab"] {
-            order.set(&path.into(), vec!["app/b/z".into()]);
+            order.set(&path.into(), &["app/b/z".into()]);
         }
         order.forget("app/a");
         assert_eq!(order.tables().map(|(_, size)| size), [1, 1]);

@@ -39,12 +39,17 @@ impl Actor for Counter {
             Msg::Count => state.count += 1,
             Msg::Ask(reply) => reply.send(Answer { count: state.count, life: state.life.number })?,
             Msg::Relay(relay) => {
-                let (to, calls, reply) = *relay;
-                let mut life = 0;
-                for _ in 0..calls {
-                    life = call!(to, Msg::Ask)?.life;
-                }
-                reply.send(life)?;
+                // Boxed: each idle actor has room for what its handler may await.
+                Box::pin(async move {
+                    let (to, calls, reply) = *relay;
+                    let mut life = 0;
+                    for _ in 0..calls {
+                        life = call!(to, Msg::Ask)?.life;
+                    }
+                    reply.send(life)?;
+                    Ok::<_, ActorProcessingErr>(())
+                })
+                .await?;
             }
             Msg::Panic => panic!("{DELIBERATE}"),
         }

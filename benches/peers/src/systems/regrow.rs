@@ -50,12 +50,17 @@ impl Service for Counter {
                 reply.send(Answer { count: self.count, life: self.life.number });
             }
             Msg::Relay(relay) => {
-                let (to, calls, reply) = *relay;
-                let mut life = 0;
-                for _ in 0..calls {
-                    life = to.call(Msg::Ask).await?.life;
-                }
-                reply.send(life);
+                // Boxed: each idle child has room for what its handler may await.
+                Box::pin(async move {
+                    let (to, calls, reply) = *relay;
+                    let mut life = 0;
+                    for _ in 0..calls {
+                        life = to.call(Msg::Ask).await?.life;
+                    }
+                    reply.send(life);
+                    anyhow::Ok(())
+                })
+                .await?;
             }
             Msg::Panic => panic!("{DELIBERATE}"),
         }

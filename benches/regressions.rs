@@ -189,7 +189,7 @@ fn look_up_beside_others(bencher: Bencher<'_, '_>) {
 fn decide(bencher: Bencher<'_, '_>, children: usize) {
     let specs = (0..children).map(|index| regrow_supervisors::ChildSpec::new(index.to_string()));
     let flags = regrow_supervisors::Flags { intensity: Intensity::unlimited(), ..Strategy::OneForOne.into() };
-    let mut machine = regrow_supervisors::Supervisor::new(flags, specs).expect("they make sense");
+    let mut machine = regrow_supervisors::StaticMachine::new(flags, specs).expect("they make sense");
     let now = Duration::ZERO;
     let mut latest = None;
     while let Some(action) = machine.poll_action() {

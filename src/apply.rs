@@ -14,7 +14,7 @@ use std::sync::Arc;
 use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::{Configured, Group, Layer};
 use crate::policy::{log, phrases, words};
 use crate::supervisor::StartError;
@@ -27,9 +27,9 @@ use crate::world::World;
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
     /// In force now.
-    pub live: Vec<Change>,
+    pub live: Vec<PolicyChange>,
     /// In force with the next start of the service.
-    pub at_next_start: Vec<Change>,
+    pub at_next_start: Vec<PolicyChange>,
     /// Supervisors that do not run at the moment. What is said about their children is in force when they do.
     pub not_running: Vec<Arc<str>>,
     /// What was said and means nothing, or cannot be meant.
@@ -38,7 +38,7 @@ pub struct Applied {
 
 /// A setting that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct PolicyChange {
     /// Whose.
     pub path: Arc<str>,
     /// Which, by its name in policy files.
@@ -75,7 +75,7 @@ impl fmt::Display for Applied {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for PolicyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, field, before, after } = self;
         write!(f, "`{path}` {field}: {before} -> {after}")
@@ -197,7 +197,7 @@ impl World {
             return None;
         }
         for (when, field, before, after) in differences(&now, &wanted) {
-            let change = Change { path: path.clone(), field, before, after };
+            let change = PolicyChange { path: path.clone(), field, before, after };
             match when {
                 When::Now => applied.live.push(change),
                 When::AtNextStart => applied.at_next_start.push(change),
@@ -214,7 +214,7 @@ impl World {
             let first = entries.partition_point(|entry| *entry.path < *start);
             entries.get(first).is_some_and(|entry| entry.path.starts_with(&start))
         };
-        let pools = entries.iter().filter(|entry| entry.kind == Kind::Dynamic && !has_children(&entry.path));
+        let pools = entries.iter().filter(|entry| entry.kind == ChildKind::Dynamic && !has_children(&entry.path));
         pools.map(|entry| entry.path.clone()).collect()
     }
 

@@ -72,7 +72,7 @@ impl<M: Send + 'static> Inner<M> {
         }
     }
 
-    pub(crate) fn takes(&self, time: Duration) {
+    pub(crate) fn extend_deadline(&self, time: Duration) {
         if let Some(vigil) = self.port.vigil()
             && let Some(work) = vigil.work(&*self.slot, &self.port)
         {
@@ -244,14 +244,14 @@ impl<S: crate::Service> Context<S> {
     /// impl Service for Index {
     ///     type Msg = ();
     ///     async fn handle(&mut self, (): (), ctx: &mut Context<Self>) -> anyhow::Result<()> {
-    ///         ctx.takes(Duration::from_secs(60));
+    ///         ctx.extend_deadline(Duration::from_secs(60));
     ///         self.compact().await;
     ///         Ok(())
     ///     }
     /// }
     /// ```
-    pub fn takes(&self, time: Duration) {
-        self.inner.takes(time);
+    pub fn extend_deadline(&self, time: Duration) {
+        self.inner.extend_deadline(time);
     }
 
     /// Starts a task that is linked to this incarnation: it is dropped before the next one is built, and a panic in it
@@ -438,8 +438,8 @@ impl TaskContext {
 
     /// Tells the [watchdog](crate::Policy::watchdog) that the next sign of life may come so much later: only after this time
     /// does the limit begin to count. [`alive`](Self::alive) ends it. Without a watchdog it does nothing.
-    pub fn takes(&self, time: Duration) {
-        self.inner.takes(time);
+    pub fn extend_deadline(&self, time: Duration) {
+        self.inner.extend_deadline(time);
     }
 
     /// Completes when the supervisor asks the task to stop, or when this incarnation is over and the future is elsewhere.

@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::lookup::{LookupError, slip};
 use crate::paths::Paths;
 use crate::slot::accounting::Accounting;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::Pool;
 use crate::supervisor::partitioned::AnyRing;
@@ -27,7 +27,7 @@ const SIMILAR_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "chaos", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ChildKind {
     /// A [`Service`](crate::Service).
     Service,
     /// A future.
@@ -44,7 +44,7 @@ pub enum Kind {
     Partitioned,
 }
 
-impl Kind {
+impl ChildKind {
     /// Whether it is a supervisor, of whatever kind.
     pub fn is_supervisor(self) -> bool {
         match self {
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ChildKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Service => "service",
@@ -70,13 +70,13 @@ impl fmt::Display for Kind {
 
 /// One line of the directory: what was true of a child when it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// Its full path.
     pub path: Arc<str>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ChildKind,
     /// Where it stands.
-    pub status: Status,
+    pub status: ServiceStatus,
     /// The books of its mailbox.
     pub accounting: Accounting,
     /// The type of its messages.
@@ -85,7 +85,7 @@ pub struct Entry {
 
 #[derive(Clone)]
 pub(crate) struct Listed {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChildKind,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) facet: Option<Arc<Facet>>,
 }
@@ -97,9 +97,15 @@ pub(crate) enum Facet {
 }
 
 impl Listed {
-    fn entry(self, path: Arc<str>) -> Entry {
+    fn entry(self, path: Arc<str>) -> DirectoryEntry {
         let Self { kind, slot, facet: _ } = self;
-        Entry { path, kind, status: slot.status(), accounting: slot.accounting(), message_type: slot.message_type() }
+        DirectoryEntry {
+            path,
+            kind,
+            status: slot.status(),
+            accounting: slot.accounting(),
+            message_type: slot.message_type(),
+        }
     }
 }
 
@@ -130,7 +136,7 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: Kind, slot: Arc<dyn AnySlot>, facet: Option<Arc<Facet>>) {
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Arc<Facet>>) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);
@@ -245,13 +251,13 @@ impl Directory {
     }
 
     /// Puts a child and everything below it into a state in which nothing is accepted. Whether one of them was required
-    /// ([`Counts`](crate::readiness::Counts)).
-    pub(crate) fn close(&self, path: &str, state: State) -> bool {
+    /// ([`ChildCounts`](crate::readiness::Counts)).
+    pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
         let mut has_required = false;
         // Also of what is no supervisor: it may have been one before it was described anew.
         for (path, listed) in self.under(path) {
             // Before it is seen to be gone, so that a look-up never finds what is.
-            if state == State::Gone {
+            if state == ServiceState::Gone {
                 self.remove(&path, &listed.slot);
             }
             listed.slot.close(state);
@@ -278,14 +284,14 @@ impl Directory {
     /// Closes the slots in which nobody lives.
     pub(crate) fn close_vacant(&self) {
         for slot in self.slots().into_iter().filter(|slot| slot.control().is_none()) {
-            slot.close(State::Gone);
+            slot.close(ServiceState::Gone);
         }
     }
 
     /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
     pub(crate) fn close_all(&self) {
         for slot in self.slots() {
-            slot.close(State::Gone);
+            slot.close(ServiceState::Gone);
         }
     }
 
@@ -295,7 +301,7 @@ impl Directory {
         let kind = listed.kind;
         match listed.slot.as_any().downcast::<Slot<M>>() {
             Ok(slot) => Ok(Handle::new(slot)),
-            Err(_) if kind.is_supervisor() || kind == Kind::Task => {
+            Err(_) if kind.is_supervisor() || kind == ChildKind::Task => {
                 Err(LookupError::TakesNoMessages { path: path.into(), found: kind })
             }
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
@@ -359,18 +365,18 @@ impl Directory {
         full_path(scope, name, |path| self.is_known(path))
     }
 
-    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
+    pub(crate) fn entry(&self, path: &str) -> Option<DirectoryEntry> {
         let (path, listed) = self.paths.get_listed(path)?;
         Some(listed.entry(path))
     }
 
     /// Everything, in the order of the paths. What comes or goes meanwhile does not wait for all of it.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<DirectoryEntry> {
         self.entries_where(|_, _| true)
     }
 
     /// What passes the filter, in the order of the paths. The filter is asked without a lock.
-    pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, Kind) -> bool) -> Vec<Entry> {
+    pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, ChildKind) -> bool) -> Vec<DirectoryEntry> {
         let mut paths = self.paths.all(|path, listed| (path.clone(), listed.kind));
         paths.retain(|(path, kind)| filter(path, *kind));
         paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -378,7 +384,7 @@ impl Directory {
     }
 
     /// What has this path and what is below it, in the order of the paths.
-    pub(crate) fn entries_below(&self, path: &str) -> Vec<Entry> {
+    pub(crate) fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
         let leaves_first = self.under(path).into_iter();
         leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()
     }

@@ -8,7 +8,7 @@
 use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
 
 use crate::child::{Child, Recipe};
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::rulebook::Rulebook;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
@@ -19,19 +19,21 @@ use crate::supervisor::terms::Terms;
 pub(crate) type Idle = (&'static str, &'static str);
 
 /// Why a field has no effect on this kind of child; `None` if it has one.
-pub(crate) fn why_idle(kind: Kind, field: &str) -> Option<&'static str> {
+pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
     let group = field.split_once('.').map_or(field, |(group, _)| group);
     match (group, kind) {
-        ("watchdog", Kind::Actor) => Some("its messages wait in the actor's own mailbox, where the watchdog sees none"),
-        ("watchdog", Kind::Supervisor | Kind::Dynamic | Kind::Partitioned) => {
+        ("watchdog", ChildKind::Actor) => {
+            Some("its messages wait in the actor's own mailbox, where the watchdog sees none")
+        }
+        ("watchdog", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor handles no messages: say it for its children")
         }
-        ("ready", Kind::Actor) => Some("an actor has no context in which it could say that it is ready"),
-        ("ready", Kind::Supervisor | Kind::Dynamic | Kind::Partitioned) => {
+        ("ready", ChildKind::Actor) => Some("an actor has no context in which it could say that it is ready"),
+        ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor is ready when its children have started")
         }
-        ("reset_after_messages" | "mailbox", Kind::Task) => Some("a task takes no messages"),
-        ("reset_after_messages" | "mailbox", Kind::Supervisor | Kind::Dynamic | Kind::Partitioned) => {
+        ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
+        ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor takes no messages: say it for its children")
         }
         _ => None,
@@ -40,12 +42,12 @@ pub(crate) fn why_idle(kind: Kind, field: &str) -> Option<&'static str> {
 
 /// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
 /// would kill one whose code gives none. So only the policy of the task itself sets it.
-pub(crate) fn is_left_out(kind: Kind, field: &str) -> bool {
-    why_idle(kind, field).is_some() || (kind == Kind::Task && field == "watchdog")
+pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
+    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog")
 }
 
 /// Of these defaults, what is for this kind of child.
-pub(crate) fn inherited(kind: Kind, defaults: &Policy) -> Policy {
+pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
     let is_for = |field| !is_left_out(kind, field);
     let mut policy = defaults.clone();
     policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
@@ -123,13 +125,13 @@ fn in_code(field: &'static str) -> &'static str {
 fn of_leaf(child: &Child) -> Option<Idle> {
     let Recipe::Leaf(leaf) = &child.recipe else { return None };
     let drain = match child.kind {
-        Kind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
-        Kind::Actor => Some("its messages are handed on to the actor at once"),
+        ChildKind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
+        ChildKind::Actor => Some("its messages are handed on to the actor at once"),
         _ if child.spec.shutdown_rule() == Shutdown::Kill => Some("`shutdown(Kill)` leaves no time for it"),
         _ => None,
     };
     let redeliver = match child.kind {
-        Kind::Actor => Some("a message that was handed on to an actor is out of reach"),
+        ChildKind::Actor => Some("a message that was handed on to an actor is out of reach"),
         _ => None,
     };
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");

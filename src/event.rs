@@ -164,18 +164,18 @@ type Wait = Pin<Box<dyn Future<Output = (Result<Event, RecvError>, broadcast::Re
 
 /// Events that a slow subscriber lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed(
+pub struct Lagged(
     /// How many.
     pub u64,
 );
 
-impl fmt::Display for Missed {
+impl fmt::Display for Lagged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} events were lost because the subscriber was too slow", self.0)
     }
 }
 
-impl std::error::Error for Missed {}
+impl std::error::Error for Lagged {}
 
 impl Events {
     pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
@@ -188,7 +188,7 @@ impl Events {
     /// # Errors
     ///
     /// When events were lost since the last one. The stream goes on behind the gap.
-    pub async fn next(&mut self) -> Option<Result<Event, Missed>> {
+    pub async fn next(&mut self) -> Option<Result<Event, Lagged>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
@@ -197,18 +197,18 @@ impl Events {
     /// # Errors
     ///
     /// As for [`next`](Self::next).
-    pub fn try_next(&mut self) -> Option<Result<Event, Missed>> {
+    pub fn try_next(&mut self) -> Option<Result<Event, Lagged>> {
         match self.poll_event(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(event) => event,
             Poll::Pending => None,
         }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Missed>>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Lagged>>> {
         if let Some(receiver) = &mut self.receiver {
             match receiver.try_recv() {
                 Ok(event) => return Poll::Ready(Some(Ok(event))),
-                Err(TryRecvError::Lagged(count)) => return Poll::Ready(Some(Err(Missed(count)))),
+                Err(TryRecvError::Lagged(count)) => return Poll::Ready(Some(Err(Lagged(count)))),
                 Err(TryRecvError::Closed) => return Poll::Ready(None),
                 Err(TryRecvError::Empty) => {}
             }
@@ -225,14 +225,14 @@ impl Events {
         (self.receiver, self.wait) = (Some(receiver), None);
         Poll::Ready(match event {
             Ok(event) => Some(Ok(event)),
-            Err(RecvError::Lagged(count)) => Some(Err(Missed(count))),
+            Err(RecvError::Lagged(count)) => Some(Err(Lagged(count))),
             Err(RecvError::Closed) => None,
         })
     }
 }
 
 impl Stream for Events {
-    type Item = Result<Event, Missed>;
+    type Item = Result<Event, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // A subscriber of a busy tree lets other tasks have their turn.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{Exit, GiveUpReason, Left};
+use regrow_supervisors::{BudgetLeft, Exit, GiveUpReason};
 
 /// A supervisor that ended itself over one of its children.
 ///
@@ -82,7 +82,7 @@ impl GaveUp {
     pub(crate) fn say_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.exit)?;
         match self.reason {
-            GiveUpReason::Budget(Left { restarts_max, within, is_own, .. }) => {
+            GiveUpReason::Budget(BudgetLeft { restarts_max, within, is_own, .. }) => {
                 let (whose, s) = (if is_own { "its own" } else { "the" }, if restarts_max == 1 { "" } else { "s" });
                 write!(f, "{whose} budget of {restarts_max} restart{s} in {within:?} is used up")?;
             }

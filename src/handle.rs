@@ -12,7 +12,7 @@ use crate::call::{self, Call, Progress, Reply};
 use crate::error::{CallError, Refusal, SendError};
 use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
-use crate::slot::status::Status;
+use crate::slot::status::ServiceStatus;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
 use crate::watchdog::Wait;
 use crate::why::Why;
@@ -264,13 +264,13 @@ impl<M: Send + 'static> Handle<M> {
     }
 
     /// Where the service stands now.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ServiceStatus {
         self.slot.status()
     }
 
     /// Follows the status. A receiver that is slow sees the newest status and not each one. The last one is
-    /// [`Gone`](crate::State::Gone): then the receiver's waits end with an error.
-    pub fn watch(&self) -> watch::Receiver<Status> {
+    /// [`Gone`](crate::ServiceState::Gone): then the receiver's waits end with an error.
+    pub fn watch(&self) -> watch::Receiver<ServiceStatus> {
         self.slot.watch()
     }
 

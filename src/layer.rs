@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, ChildSpec, Intensity, Policy};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::effect;
 use crate::mailbox;
 
@@ -22,7 +22,7 @@ pub(crate) struct Configured {
     /// Of a supervisor, where its children as a whole are asked about.
     pub(crate) group: Option<Group>,
     /// What has an effect on it, and whether what is said of every service is said of it.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChildKind,
 }
 
 /// What a supervisor may be told about its children as a whole.
@@ -70,7 +70,7 @@ impl Coded {
     /// A supervisor, where its children as a whole are asked about.
     pub(crate) fn of_group(name: &str, group: Group) -> Self {
         let spec = ChildSpec::supervisor(name);
-        let own = Configured { spec, mailbox: None, group: Some(group), kind: Kind::Supervisor };
+        let own = Configured { spec, mailbox: None, group: Some(group), kind: ChildKind::Supervisor };
         Self { own, named: Named::default(), defaults: Defaults::default() }
     }
 
@@ -92,7 +92,7 @@ impl Defaults {
     }
 
     /// The policy, with what it leaves open: the special first. What is not for this kind of child is left out.
-    pub(crate) fn complete(&self, kind: Kind, policy: Policy) -> Policy {
+    pub(crate) fn complete(&self, kind: ChildKind, policy: Policy) -> Policy {
         let all = [&self.siblings, &self.tree].into_iter().flatten();
         all.fold(policy, |policy, defaults| policy.or(&effect::inherited(kind, defaults)))
     }
@@ -111,7 +111,7 @@ pub(crate) trait Layer: Send + Sync + fmt::Debug {
 
     /// What it says that means nothing in a tree with these children, and with supervisors that have no children yet.
     #[cfg(feature = "policy")]
-    fn warnings(&self, children: &[(&str, Kind)], empty: &[&str]) -> Vec<String> {
+    fn warnings(&self, children: &[(&str, ChildKind)], empty: &[&str]) -> Vec<String> {
         let _ = (children, empty);
         Vec::new()
     }

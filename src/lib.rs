@@ -267,37 +267,37 @@ struct Readme;
 
 pub use ractor;
 pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, Condition, Dependency, DependencyGone, Exit,
-    Failure, GiveUp, GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, On, Panic, Policy, PolicyError,
-    Readiness, Restart, Rule, Shutdown, Standing, Strategy, Then,
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, ChildState, Dependency, DependencyCondition,
+    DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health, Intensity, Jitter, NotReady,
+    Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
 };
 
 #[cfg(feature = "policy")]
-pub use apply::{Applied, ApplyError, Change};
+pub use apply::{Applied, ApplyError, PolicyChange};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
-pub use dead::{DEAD_LETTERS_KEPT, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
-pub use directory::{Entry, Kind};
+pub use dead::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
+pub use directory::{ChildKind, DirectoryEntry};
 pub use error::{CallError, Refusal, Returned, SendError};
-pub use event::{Event, EventKind, Events, Missed, Outage};
+pub use event::{Event, EventKind, Events, Lagged, Outage};
 pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
 pub use lookup::LookupError;
-pub use mailbox::{DEFAULT_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
+pub use mailbox::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
 pub use name::{NAME_MAX, NESTING_MAX, NameError};
 pub use readiness::{NotReadyError, ReadyError, Unready};
-pub use regrow_supervisors::Left;
+pub use regrow_supervisors::BudgetLeft;
 #[cfg(feature = "signal")]
 pub use run_error::RunError;
 pub use service::{Ignore, Service, ignore};
 pub use shutdown::{ShutdownReport, StopFailure, UncleanEnd};
 pub use slot::accounting::Accounting;
-pub use slot::status::{State, Status};
+pub use slot::status::{ServiceState, ServiceStatus};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
 pub use supervisor::manage::SupervisorHandle;
-pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome, Up};
+pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
 pub use supervisor::partitioned::{PARTITIONS_MAX, Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
 pub use tree::{Directory, KillError, Tree};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::directory::{Directory, Kind};
+use crate::directory::{ChildKind, Directory};
 
 /// Why a look-up found no handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +40,14 @@ pub enum LookupError {
         /// The child on the way.
         child: Arc<str>,
         /// What that is.
-        found: Kind,
+        found: ChildKind,
     },
     /// What has this path takes no messages: it is a task or a supervisor.
     TakesNoMessages {
         /// What was asked for.
         path: Arc<str>,
         /// What it is.
-        found: Kind,
+        found: ChildKind,
     },
     /// The service takes other messages.
     WrongType {
@@ -63,9 +63,9 @@ pub enum LookupError {
         /// What was asked for.
         path: Arc<str>,
         /// What it is.
-        found: Kind,
+        found: ChildKind,
         /// What was asked for.
-        asked: Kind,
+        asked: ChildKind,
     },
     /// The dynamic supervisor has no template.
     NoTemplate {
@@ -111,18 +111,18 @@ impl LookupError {
 }
 
 /// The method that finds what is of this kind. A task is only listed.
-fn method(kind: Kind) -> Option<&'static str> {
+fn method(kind: ChildKind) -> Option<&'static str> {
     match kind {
-        Kind::Service | Kind::Thread | Kind::Actor => Some("lookup"),
-        Kind::Supervisor => Some("supervisor"),
-        Kind::Dynamic => Some("dynamic"),
-        Kind::Partitioned => Some("partitions"),
-        Kind::Task => None,
+        ChildKind::Service | ChildKind::Thread | ChildKind::Actor => Some("lookup"),
+        ChildKind::Supervisor => Some("supervisor"),
+        ChildKind::Dynamic => Some("dynamic"),
+        ChildKind::Partitioned => Some("partitions"),
+        ChildKind::Task => None,
     }
 }
 
-pub(crate) fn article(kind: Kind) -> &'static str {
-    if kind == Kind::Actor { "an" } else { "a" }
+pub(crate) fn article(kind: ChildKind) -> &'static str {
+    if kind == ChildKind::Actor { "an" } else { "a" }
 }
 
 impl fmt::Display for LookupError {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::handle::Handle;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Slot};
 
 /// What a full mailbox does with one more message that cannot wait: of a [`cast`](Handle::cast) or a
@@ -38,7 +38,7 @@ pub enum OnRestart {
 }
 
 /// How many messages a mailbox holds unless told otherwise.
-pub const DEFAULT_CAPACITY: usize = 1024;
+pub const DEFAULT_MAILBOX_CAPACITY: usize = 1024;
 
 /// How long a sender waits for room in a mailbox unless told otherwise.
 pub const DEFAULT_ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            capacity: DEFAULT_CAPACITY,
+            capacity: DEFAULT_MAILBOX_CAPACITY,
             overflow: Overflow::default(),
             on_restart: OnRestart::default(),
             room_wait: Some(DEFAULT_ROOM_WAIT),
@@ -106,7 +106,7 @@ impl<M: Send + 'static> Mailbox<M> {
 impl<M: Send + 'static> Drop for Mailbox<M> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.close_as(State::Gone);
+            slot.close_as(ServiceState::Gone);
         }
     }
 }
@@ -135,7 +135,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if !*self.is_listed.get_mut() {
-            self.slot.close(State::Gone);
+            self.slot.close(ServiceState::Gone);
         }
     }
 }

@@ -6,13 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::Standing;
+use regrow_supervisors::ChildState;
 use tokio::sync::Notify;
 
 use crate::directory::Listed;
 use crate::error::Refusal;
 use crate::handle::Handle;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::supervisor::lookout::path_of;
 use crate::tree::{Directory, Tree};
 use crate::why::Why;
@@ -67,13 +67,16 @@ impl World {
     }
 
     /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
-    fn missing(&self) -> Vec<(Arc<str>, Listed, Status)> {
+    fn missing(&self) -> Vec<(Arc<str>, Listed, ServiceStatus)> {
         let seen = self.required().into_iter().map(|(path, listed)| (path, listed.slot.status(), listed));
-        let is_missed = |listed: &Listed, status: Status| match status.state {
-            State::Down => listed.slot.completion().is_none(),
-            State::Waiting | State::Starting | State::Up | State::Restarting | State::Parked { .. } | State::Gone => {
-                !status.ready
-            }
+        let is_missed = |listed: &Listed, status: ServiceStatus| match status.state {
+            ServiceState::Down => listed.slot.completion().is_none(),
+            ServiceState::Waiting
+            | ServiceState::Starting
+            | ServiceState::Up
+            | ServiceState::Restarting
+            | ServiceState::Parked { .. }
+            | ServiceState::Gone => !status.ready,
         };
         seen.filter(|(_, status, listed)| is_missed(listed, *status)).map(|(path, seen, it)| (path, it, seen)).collect()
     }
@@ -120,10 +123,14 @@ impl World {
     }
 }
 
-fn is_gone(state: State) -> bool {
+fn is_gone(state: ServiceState) -> bool {
     match state {
-        State::Down | State::Gone => true,
-        State::Waiting | State::Starting | State::Up | State::Restarting | State::Parked { .. } => false,
+        ServiceState::Down | ServiceState::Gone => true,
+        ServiceState::Waiting
+        | ServiceState::Starting
+        | ServiceState::Up
+        | ServiceState::Restarting
+        | ServiceState::Parked { .. } => false,
     }
 }
 
@@ -199,7 +206,7 @@ impl<M: Send + 'static> Handle<M> {
         loop {
             let status = *watch.borrow_and_update();
             match self.refusal_of_waits() {
-                None if status.state == State::Up && status.ready => return Ok(()),
+                None if status.state == ServiceState::Up && status.ready => return Ok(()),
                 None => {}
                 Some(Refusal::Parked { .. }) if self.is_to_come().await => {}
                 // It changed while its supervisor was asked.
@@ -224,10 +231,10 @@ impl<M: Send + 'static> Handle<M> {
             listed.is_some_and(|listed| listed.slot.status().state.refusal().is_none())
         };
         match standing {
-            Standing::Retrying | Standing::Waiting | Standing::Starting | Standing::Up => true,
+            ChildState::Retrying | ChildState::Waiting | ChildState::Starting | ChildState::Up => true,
             // Its supervisor is about to hear of them.
-            Standing::Parked => !waits_for.is_empty() && waits_for.iter().all(may_come),
-            Standing::Stopping | Standing::Down => false,
+            ChildState::Parked => !waits_for.is_empty() && waits_for.iter().all(may_come),
+            ChildState::Stopping | ChildState::Down => false,
         }
     }
 }
@@ -249,7 +256,7 @@ pub struct Unready {
     /// Its full path.
     pub path: Arc<str>,
     /// Where it stands.
-    pub status: Status,
+    pub status: ServiceStatus,
     /// Why: a paragraph when it is displayed, one line with `{:#}`.
     pub why: Why,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Intensity, Readiness, Restart};
 
 use crate::context::Inner;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::Defaults;
 use crate::slot::again::Spare;
 use crate::supervisor::StartError;
@@ -61,7 +61,7 @@ pub(crate) fn check(
     if times == 0 || spec.restart_type() == Restart::Temporary {
         return Ok(());
     }
-    let policy = defaults.complete(Kind::Service, spec.policy_rule());
+    let policy = defaults.complete(ChildKind::Service, spec.policy_rule());
     let before_ready = match policy.readiness {
         Some(Readiness::WhenSaid) => policy.not_ready.as_ref().and_then(|not_ready| not_ready.budget),
         Some(Readiness::WhenUp) | None => None,

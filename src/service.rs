@@ -97,7 +97,7 @@ pub trait Service: Sized + Send + 'static {
     ///
     /// While a group stops, the hook may call what it depends on, which stops later. A member that has stopped already refuses
     /// the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast` waits for its next incarnation.
-    /// At the end of the whole tree there is no next one: a member that has stopped is [`Gone`](crate::State::Gone), and
+    /// At the end of the whole tree there is no next one: a member that has stopped is [`Gone`](crate::ServiceState::Gone), and
     /// refuses a cast as well.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl std::fmt::Display for Ignore {
 
 impl std::error::Error for Ignore {}
 
-/// Lets a factory say that the service is not wanted now: it rests, [`Down`](crate::State::Down), and its supervisor
+/// Lets a factory say that the service is not wanted now: it rests, [`Down`](crate::ServiceState::Down), and its supervisor
 /// goes on as if it had started (OTP rules 10, 30).
 ///
 /// ```

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use regrow::testing::{Journal, ProbeMsg, until};
-//! use regrow::{State, Supervisor};
+//! use regrow::{ServiceState, Supervisor};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
 //! let journal = Journal::new();
@@ -11,7 +11,7 @@
 //!
 //! let a = tree.lookup::<ProbeMsg>("app/a")?;
 //! a.cast(ProbeMsg::Panic("boom"))?;
-//! until(a.watch(), |status| status.state == State::Up && status.generation == 2).await;
+//! until(a.watch(), |status| status.state == ServiceState::Up && status.generation == 2).await;
 //! until(tree.directory().watch("app/b").unwrap(), |status| status.generation == 2).await;
 //!
 //! assert_eq!(journal.lines(), ["start a#1", "start b#1", "end a#1", "end b#1", "start a#2", "start b#2"]);
@@ -31,7 +31,7 @@ use crate::child::{Child, ServiceChild};
 use crate::context::Context;
 use crate::event::{Event, Events};
 use crate::service::Service;
-use crate::slot::status::Status;
+use crate::slot::status::ServiceStatus;
 use crate::sync::lock;
 use crate::tree::Tree;
 
@@ -232,7 +232,10 @@ impl fmt::Debug for ProbeMsg {
 /// # Panics
 ///
 /// When the service is gone, and no status before that satisfied `test`.
-pub async fn until(mut watch: watch::Receiver<Status>, test: impl FnMut(&Status) -> bool) -> Status {
+pub async fn until(
+    mut watch: watch::Receiver<ServiceStatus>,
+    test: impl FnMut(&ServiceStatus) -> bool,
+) -> ServiceStatus {
     // Copied out first: a guard that lives on would make this future one that is not `Send`.
     let status = watch.wait_for(test).await.ok().map(|status| *status);
     status.unwrap_or_else(|| panic!("the service is {}, and what is waited for will not come", *watch.borrow()))

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::current;
 use crate::dead::DeadLetters;
 use crate::dependencies::Graph;
-use crate::directory::{Entry, Kind};
+use crate::directory::{ChildKind, DirectoryEntry};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::hook;
@@ -21,7 +21,7 @@ use crate::runtime;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
 use crate::slot::Control;
-use crate::slot::status::Status;
+use crate::slot::status::ServiceStatus;
 use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::DynamicHandle;
@@ -304,7 +304,7 @@ impl Directory {
 
     /// Everything that is listed, in the order of the paths. Each line is consistent in itself; the lines are read one
     /// after the other.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<DirectoryEntry> {
         self.world.directory.entries()
     }
 
@@ -312,35 +312,35 @@ impl Directory {
     /// others are not read. The filter runs in the calling thread, under no lock.
     ///
     /// ```
-    /// # use regrow::{Kind, State, Supervisor, testing::Journal};
+    /// # use regrow::{ChildKind, ServiceState, Supervisor, testing::Journal};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
     /// # let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await?;
-    /// let services = tree.directory().entries_where(|_path, kind| kind == Kind::Service);
+    /// let services = tree.directory().entries_where(|_path, kind| kind == ChildKind::Service);
     /// assert_eq!(&*services[0].path, "app/a");
     /// # tree.shutdown().await; Ok(()) }
     /// ```
-    pub fn entries_where(&self, filter: impl FnMut(&str, Kind) -> bool) -> Vec<Entry> {
+    pub fn entries_where(&self, filter: impl FnMut(&str, ChildKind) -> bool) -> Vec<DirectoryEntry> {
         self.world.directory.entries_where(filter)
     }
 
     /// Returns the lines of this path and of everything below it, in the order of the paths. Nothing else is looked at. The
     /// list is empty if nothing has this path.
-    pub fn entries_below(&self, path: &str) -> Vec<Entry> {
+    pub fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
         self.world.directory.entries_below(path)
     }
 
     /// The line of one path.
-    pub fn entry(&self, path: &str) -> Option<Entry> {
+    pub fn entry(&self, path: &str) -> Option<DirectoryEntry> {
         self.world.directory.entry(path)
     }
 
     /// Where the child with this path stands, whatever its kind.
-    pub fn status(&self, path: &str) -> Option<Status> {
+    pub fn status(&self, path: &str) -> Option<ServiceStatus> {
         Some(self.world.directory.get(path)?.slot.status())
     }
 
     /// What kind of child has this path.
-    pub fn kind(&self, path: &str) -> Option<Kind> {
+    pub fn kind(&self, path: &str) -> Option<ChildKind> {
         Some(self.world.directory.get(path)?.kind)
     }
 
@@ -351,7 +351,7 @@ impl Directory {
     }
 
     /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
-    pub fn watch(&self, path: &str) -> Option<watch::Receiver<Status>> {
+    pub fn watch(&self, path: &str) -> Option<watch::Receiver<ServiceStatus>> {
         Some(self.world.directory.get(path)?.slot.watch())
     }
 

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{self as machine, Exit, Left, On, Standing, Then};
+use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
 
 use crate::context::NoMessages;
 use crate::gave_up::GaveUp;
 use crate::lookup::LookupError;
 use crate::room::LONG;
 use crate::slot::AnySlot;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::watchdog::Vigil;
 use crate::world::World;
 
@@ -43,21 +43,21 @@ pub struct Why {
     /// Its full path.
     pub path: Arc<str>,
     /// Where it stands, as its callers see it.
-    pub status: Status,
+    pub status: ServiceStatus,
     /// Where it stands, as its supervisor sees it; none where that does not run, and for a root.
-    pub standing: Option<Standing>,
+    pub standing: Option<ChildState>,
     /// The end that led here; none if nothing ever went wrong under its present supervisor.
     pub exit: Option<Exit>,
     /// How long ago that was.
     pub ago: Option<Duration>,
     /// What that end is beside its exit: a start that failed, a life that was never ready.
-    pub phase: Option<On>,
+    pub phase: Option<ExitKind>,
     /// The rule that fired: its place in the list, from 0, and what it says.
-    pub rule: Option<(usize, Then)>,
+    pub rule: Option<(usize, RuleAction)>,
     /// Restarts since its curve last began anew.
     pub steps: u32,
     /// What is left of the budget that its next restart is charged to; none without a limit.
-    pub budget: Option<Left>,
+    pub budget: Option<BudgetLeft>,
     /// How long until it is tried next, where a time is set.
     pub next_try: Option<Duration>,
     /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
@@ -92,7 +92,7 @@ pub struct Why {
 
 impl Why {
     /// Nobody knows more than its status.
-    pub(crate) fn unknown(path: Arc<str>, status: Status) -> Self {
+    pub(crate) fn unknown(path: Arc<str>, status: ServiceStatus) -> Self {
         Self {
             path,
             status,
@@ -120,7 +120,7 @@ impl Why {
         }
     }
 
-    fn known(path: Arc<str>, status: Status, why: machine::Why, now: Duration) -> Self {
+    fn known(path: Arc<str>, status: ServiceStatus, why: machine::Reasons, now: Duration) -> Self {
         Self {
             standing: Some(why.standing),
             exit: why.exit,
@@ -175,7 +175,7 @@ impl World {
         self.directory.slots().iter().find(|slot| slot.owes_answer_to(&tenant)).map(|slot| (slot.path(), None))
     }
 
-    async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: Status) -> Result<Why, LookupError> {
+    async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: ServiceStatus) -> Result<Why, LookupError> {
         let not_found = || LookupError::not_found(&self.directory, path);
         let Some((scope, name)) = path.rsplit_once('/') else {
             return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
@@ -229,33 +229,33 @@ impl fmt::Display for Why {
 
 impl Why {
     fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Status { state, generation, ready } = self.status;
+        let ServiceStatus { state, generation, ready } = self.status;
         if let Some(supervisor) = &self.supervisor {
             // A child is gone, and still listed, only if the tree ends.
-            if state == State::Gone {
+            if state == ServiceState::Gone {
                 return write!(f, "is {state}: its supervisor `{supervisor}` has ended with the tree.");
             }
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
         match (self.standing, self.next_try) {
-            (Some(Standing::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
-            (Some(Standing::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
-            (Some(Standing::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
-            (Some(Standing::Parked), None) => f.write_str("is parked."),
-            (Some(Standing::Waiting), _) => f.write_str("is not started."),
-            (Some(Standing::Starting), _) => f.write_str("is being started."),
-            (Some(Standing::Stopping), _) => f.write_str("has been told to stop."),
-            (Some(Standing::Up), _) if !ready && state == State::Up => {
+            (Some(ChildState::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
+            (Some(ChildState::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
+            (Some(ChildState::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
+            (Some(ChildState::Parked), None) => f.write_str("is parked."),
+            (Some(ChildState::Waiting), _) => f.write_str("is not started."),
+            (Some(ChildState::Starting), _) => f.write_str("is being started."),
+            (Some(ChildState::Stopping), _) => f.write_str("has been told to stop."),
+            (Some(ChildState::Up), _) if !ready && state == ServiceState::Up => {
                 write!(f, "is up in generation {generation}, but has not said that it is ready.")
             }
-            (Some(Standing::Up), _) => write!(f, "is up in generation {generation}."),
-            (Some(Standing::Down), _) if state == State::Restarting => {
+            (Some(ChildState::Up), _) => write!(f, "is up in generation {generation}."),
+            (Some(ChildState::Down), _) if state == ServiceState::Restarting => {
                 f.write_str("is stopped, and is started again together with its group.")
             }
-            (Some(Standing::Down), _) if self.was_terminated => {
+            (Some(ChildState::Down), _) if self.was_terminated => {
                 f.write_str("is down: an order stopped it, and only an order or a restart of its group brings it back.")
             }
-            (Some(Standing::Down), _) => {
+            (Some(ChildState::Down), _) => {
                 f.write_str("is down: only an order or a restart of its group brings it back.")
             }
             (None, _) => write!(f, "is {state}, generation {generation}."),
@@ -302,8 +302,8 @@ impl Why {
         };
         let what = match self.phase {
             _ if self.was_terminated => "Before that, a life of it ended",
-            Some(On::StartFailed) => "Its last start failed",
-            Some(On::NotReady) => "Its last life ended before it was ready",
+            Some(ExitKind::StartFailed) => "Its last start failed",
+            Some(ExitKind::NotReady) => "Its last life ended before it was ready",
             Some(_) | None => "Its last life ended",
         };
         write!(f, " {what} {:.1?} ago: {exit}.", self.ago.unwrap_or_default())?;
@@ -329,17 +329,17 @@ impl Why {
         if self.standing.is_none() {
             return Ok(());
         }
-        let is_parked = self.standing == Some(Standing::Parked);
-        let by_rule = matches!(self.rule, Some((_, Then::Park)));
+        let is_parked = self.standing == Some(ChildState::Parked);
+        let by_rule = matches!(self.rule, Some((_, RuleAction::Park)));
         match self.budget {
             // Its restarts are not charged until a life has lasted: what is left of a budget says nothing.
-            Some(Left { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
+            Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
                 let whose = if is_own { "Its own budget" } else { "The budget that it shares with its siblings" };
                 let restarts = if restarts_max == 1 { "restart" } else { "restarts" };
                 write!(f, " {whose} of {restarts_max} {restarts} in {within:?} was used up.")?;
             }
             _ if self.is_half_open => {}
-            Some(Left { left, restarts_max, within, is_own }) => {
+            Some(BudgetLeft { left, restarts_max, within, is_own }) => {
                 let whose = if is_own { "its own budget" } else { "the budget that it shares with its siblings" };
                 write!(f, " Of {whose}, {left} of {restarts_max} restarts in {within:?} are left.")?;
             }

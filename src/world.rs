@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::call::Fate;
 use crate::dead::{DeadReason, Graves};
 use crate::dependencies::InForce;
-use crate::directory::{Directory, Facet, Kind};
+use crate::directory::{ChildKind, Directory, Facet};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
@@ -19,7 +19,7 @@ use crate::lookup::LookupError;
 use crate::port::Port;
 use crate::readiness::Required;
 use crate::rulebook::Rulebook;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::facts::{Fact, Facts};
@@ -97,11 +97,11 @@ impl World {
     }
 
     pub(crate) fn supervisor(self: &Arc<Self>, path: &str) -> Result<SupervisorHandle, LookupError> {
-        Ok(self.any_supervisor(path, Kind::Supervisor)?.0)
+        Ok(self.any_supervisor(path, ChildKind::Supervisor)?.0)
     }
 
     pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, Kind::Dynamic)?;
+        let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
         match facet.as_deref() {
             Some(Facet::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
             Some(Facet::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
@@ -109,7 +109,7 @@ impl World {
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, Kind::Partitioned)?;
+        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
         let Some(Facet::Ring(ring)) = facet.as_deref() else {
             unreachable!("a partitioned supervisor is listed with its ring")
         };
@@ -129,7 +129,7 @@ impl World {
     fn any_supervisor(
         self: &Arc<Self>,
         path: &str,
-        asked: Kind,
+        asked: ChildKind,
     ) -> Result<(SupervisorHandle, Option<Arc<Facet>>), LookupError> {
         let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
         if listed.kind != asked {
@@ -169,7 +169,7 @@ impl World {
     /// path. Every path leaves the directory through them.
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
-        if self.directory.close(path, State::Gone) {
+        if self.directory.close(path, ServiceState::Gone) {
             self.required.ring();
         }
         // Last: what is closed may leave letters behind, which the log tells.
@@ -180,7 +180,7 @@ impl World {
     pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
-        slot.close(State::Gone);
+        slot.close(ServiceState::Gone);
         if slot.counts().is_some() {
             self.required.ring();
         }

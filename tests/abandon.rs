@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use common::{Gate, Inert, MS, SEC, heard_to_the_end, hears, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Abandon, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, Shutdown};
-use regrow::{State, Supervisor};
+use regrow::{ServiceState, Supervisor};
 
 /// Blocks its thread at a gate, and tells what it could still do behind it.
 struct Blocker {
@@ -274,6 +274,10 @@ async fn a_factory_that_does_not_yield_is_abandoned_and_tried_again() {
         tokio::task::yield_now().await;
     }
     let status = stuck.status();
-    assert_eq!((status.state, status.generation, starts.made()), (State::Up, 2, 3), "it does not come up any more");
+    assert_eq!(
+        (status.state, status.generation, starts.made()),
+        (ServiceState::Up, 2, 3),
+        "it does not come up any more"
+    );
     tree.shutdown().await;
 }

@@ -15,8 +15,8 @@ use kinds::{HOMES, Home, all_are_actors};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Abandon, Child, Context, DynamicSupervisor, Exit, Inbox, Intensity, Partitioned, Reply, Restart, Service, Shutdown,
-    State, Supervisor, Tree,
+    Abandon, Child, Context, DynamicSupervisor, Exit, Inbox, Intensity, Partitioned, Reply, Restart, Service,
+    ServiceState, Shutdown, Supervisor, Tree,
 };
 
 fn app() -> Supervisor {
@@ -261,7 +261,7 @@ async fn a_task_that_fails_is_tried_again_until_it_is_done() {
             }
         });
         let tree = app().child(home.of_task(task)).start().await.unwrap();
-        stands(&tree, "app/t", State::Down).await;
+        stands(&tree, "app/t", ServiceState::Down).await;
         assert_eq!(journal.lines(), ["t#1", "t#2", "t#3"]);
         tree.shutdown().await;
     }
@@ -275,13 +275,13 @@ async fn a_start_that_fails_hangs_or_ignores_is_answered() {
         let failing = Child::service("f", |_: Context<Inert>| async { anyhow::bail!("no luck") });
         assert!(pool.start_child(home.of(failing)).await.unwrap_err().to_string().contains("no luck"));
         let ignoring = Child::service("i", |_: Context<Inert>| async { regrow::ignore() }).restart(Restart::Temporary);
-        assert_eq!(pool.start_child(home.of(ignoring)).await.unwrap(), regrow::Outcome::Ignored);
+        assert_eq!(pool.start_child(home.of(ignoring)).await.unwrap(), regrow::StartOutcome::Ignored);
         let hung = Child::service("h", |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>());
         let start = tokio::spawn({
             let pool = pool.clone();
             async move { pool.start_child(home.of(hung)).await }
         });
-        while app.directory().status("app/h").is_none_or(|status| status.state != State::Starting) {
+        while app.directory().status("app/h").is_none_or(|status| status.state != ServiceState::Starting) {
             tokio::task::yield_now().await;
         }
         pool.terminate_child("h").await.unwrap();

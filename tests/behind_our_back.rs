@@ -20,8 +20,8 @@ use kinds::{HOMES, Home};
 use regrow::ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, State, Supervisor,
-    TaskChild, Tree,
+    CallError, Child, Context, Handle, Inbox, Intensity, Refusal, Reply, Service, ServiceChild, ServiceState,
+    Supervisor, TaskChild, Tree,
 };
 
 /// A ractor actor, which knows its own cell, and by that its supervisor's.
@@ -128,7 +128,7 @@ async fn kill_a_supervisor_again_and_again(home: Home) {
             up(&tree, path, generation).await;
         }
         for entry in directory.entries() {
-            stands(&tree, &entry.path, State::Up).await;
+            stands(&tree, &entry.path, ServiceState::Up).await;
         }
         probe(&tree, "app/sub/below/b").call(ProbeMsg::Generation).await.unwrap();
         // It can still be reached by its path: nothing of the old life speaks for the new one.
@@ -183,7 +183,7 @@ async fn a_busy_thread_is_waited_for() {
         let cells = sub.get_children();
         sub.kill();
         hears(&mut events, "app/sub#1 exited: killed").await;
-        stands(&tree, "app/sub", State::Starting).await;
+        stands(&tree, "app/sub", ServiceState::Starting).await;
         // The thread is let go when ractor has dropped what runs it, and its successor has had every chance.
         while cells.iter().any(|cell| cell.get_status() != ActorStatus::Stopped) {
             tokio::task::yield_now().await;
@@ -295,7 +295,7 @@ async fn storm(home: Home) {
         }
     }
     for entry in tree.directory().entries() {
-        stands(&tree, &entry.path, State::Up).await;
+        stands(&tree, &entry.path, ServiceState::Up).await;
     }
     probe(&tree, "app/sub/deep/b").call(ProbeMsg::Generation).await.unwrap();
     soon("the end", tree.shutdown()).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Census, Inert, MS, SEC, Starts, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    AutoShutdown, Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, StartError, State, Supervisor,
+    AutoShutdown, Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, ServiceState, StartError, Supervisor,
 };
 use regrow::{ignore, mailbox};
 use tokio::runtime::Builder;
@@ -211,7 +211,7 @@ async fn dropping_the_start_of_a_tree_that_hangs_stops_in_order_what_is_up() {
     let tree = Supervisor::one_for_one("app").child(journal.probe("a")).child(sub).child(journal.probe("c"));
     assert!(tokio::time::timeout(SEC, tree.start()).await.is_err());
 
-    soon("the end", until(handle.watch(), |status| status.state == State::Gone)).await;
+    soon("the end", until(handle.watch(), |status| status.state == ServiceState::Gone)).await;
     assert_eq!(journal.lines(), ["start a#1", "start b#1", "stop b#1", "end b#1", "end a#1"]);
     assert_eq!((census.ever(), census.alive()), (1, 0));
 }
@@ -228,7 +228,7 @@ async fn a_child_that_is_not_wanted_rests_and_boot_goes_on() {
         .child(journal.probe("b"));
     let tree = tree.start().await.unwrap();
     assert_eq!(journal.lines(), ["start a#1", "start b#1"]);
-    assert_eq!(tree.directory().status("app/metrics").unwrap().state, State::Down);
+    assert_eq!(tree.directory().status("app/metrics").unwrap().state, ServiceState::Down);
     assert_eq!(tree.lookup::<()>("app/metrics").unwrap().cast(()).unwrap_err().refusal(), Refusal::Down);
     assert!(tree.lookup::<()>("app/job").is_err(), "a temporary one is forgotten");
     tree.shutdown().await;
@@ -246,7 +246,7 @@ async fn a_child_that_dies_during_boot_does_not_fail_it_and_is_restarted_after_i
                 let victim = ctx.lookup::<ProbeMsg>("victim")?;
                 victim.kill()?;
                 // It is dead before this factory is done.
-                until(victim.watch(), |status| status.state == State::Restarting).await;
+                until(victim.watch(), |status| status.state == ServiceState::Restarting).await;
                 journal.write("start killer");
                 Ok(Inert)
             }
@@ -275,7 +275,7 @@ async fn every_mailbox_can_be_reached_before_anything_starts() {
     let early = Child::service("early", |ctx: Context<Inert>| async move {
         for (number, name) in ["late", "sub/deep", "app/sub/deep", "/app/late"].into_iter().enumerate() {
             let peer: Handle<ProbeMsg> = ctx.lookup(name)?;
-            anyhow::ensure!(peer.status().state == State::Waiting);
+            anyhow::ensure!(peer.status().state == ServiceState::Waiting);
             peer.cast(ProbeMsg::Note(number as u64))?;
         }
         Ok(Inert)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Gate, MS, SEC, heard_to_the_end, in_hand, probe, soon};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Abandon, CallError, Exit, Refusal, Shutdown, State, Supervisor};
+use regrow::{Abandon, CallError, Exit, Refusal, ServiceState, Shutdown, Supervisor};
 
 fn names(paths: &[Arc<str>]) -> Vec<&str> {
     let mut names: Vec<_> = paths.iter().map(|path| &**path).collect();
@@ -54,7 +54,7 @@ async fn a_bounded_shutdown_is_bounded_and_names_who_was_in_its_way() {
     assert!(matches!(&outcome, Err(error) if matches!(error.exit(), Some(Exit::Killed))), "{outcome:?}");
     assert!(matches!(soon("the queued call", queued).await, Err(CallError::NeverRan(_))));
     for entry in tree.directory().entries() {
-        assert_eq!((entry.status.state, entry.accounting.in_hand), (State::Gone, 0), "{}", entry.path);
+        assert_eq!((entry.status.state, entry.accounting.in_hand), (ServiceState::Gone, 0), "{}", entry.path);
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::{MS, SEC, Starts, heard_to_the_end, hears, hears_of, probe, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Child, Exit, Refusal, Restart, State, Supervisor};
+use regrow::{Child, Exit, Refusal, Restart, ServiceState, Supervisor};
 use tokio::time::sleep;
 
 // OTP rules 21 and 26: closed at the far edge.
@@ -111,8 +111,8 @@ async fn a_transient_supervisor_that_gave_up_stays_down_with_all_that_is_in_it()
     let tree = Supervisor::one_for_one("app").child(inner).child(journal.probe("c")).start().await.unwrap();
     let b = probe(&tree, "app/inner/b");
     tree.kill("app/inner/a").unwrap();
-    stands(&tree, "app/inner", State::Down).await;
-    stands(&tree, "app/inner/b", State::Down).await;
+    stands(&tree, "app/inner", ServiceState::Down).await;
+    stands(&tree, "app/inner/b", ServiceState::Down).await;
     assert_eq!(b.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Down);
     assert_eq!(probe(&tree, "app/c").call(ProbeMsg::Generation).await.unwrap(), 1);
     tree.shutdown().await;

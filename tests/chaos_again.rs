@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{MS, SEC, probe};
-use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, When};
+use regrow::chaos::{Chaos, Experiment, Fault, Script, ScriptStep, SimulatedTree, Simulation, When};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Backoff, DynamicSupervisor, Intensity, Policy, Supervisor};
 use tokio::sync::Notify;
@@ -18,7 +18,7 @@ fn experiment() -> Experiment {
 }
 
 /// When the first life of `a` ends, who is sent a message after three seconds that makes it panic.
-fn end_of_the_life_that_takes_a_message(lines: Vec<Line>) -> f64 {
+fn end_of_the_life_that_takes_a_message(lines: Vec<ScriptStep>) -> f64 {
     let simulation = Simulation::new(|seed| async move {
         let tree = Supervisor::one_for_one("app").seed(seed).child(Journal::new().probe("a")).start().await?;
         let a = probe(&tree, "app/a");
@@ -26,7 +26,7 @@ fn end_of_the_life_that_takes_a_message(lines: Vec<Line>) -> f64 {
             tokio::time::sleep(3 * SEC).await;
             let _ = a.cast(ProbeMsg::Panic("it took a message"));
         });
-        Ok(Scene::new(tree, experiment()))
+        Ok(SimulatedTree::new(tree, experiment()))
     });
     let report = simulation.replay(1, Script { lines }).unwrap();
     let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
@@ -38,8 +38,8 @@ fn end_of_the_life_that_takes_a_message(lines: Vec<Line>) -> f64 {
 async fn a_mailbox_that_is_made_full_twice_is_as_before_afterwards() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
     let lines = vec![
-        Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
-        Line::new(2 * SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+        ScriptStep::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
+        ScriptStep::new(2 * SEC, Fault::MailboxFull, &["app/a"]).lasting(2 * SEC),
     ];
     Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
     let a = probe(&tree, "app/a");
@@ -51,7 +51,7 @@ async fn a_mailbox_that_is_made_full_twice_is_as_before_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn policies_can_be_applied_during_an_experiment() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
-    let lines = vec![Line::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(4 * SEC)];
+    let lines = vec![ScriptStep::new(SEC, Fault::MailboxFull, &["app/a"]).lasting(4 * SEC)];
     let policies = regrow::policy::Policies::parse("[defaults]\nmailbox = { capacity = 77 }\n", "it").unwrap();
     let apply = async {
         tokio::time::sleep(2 * SEC).await;
@@ -107,7 +107,7 @@ fn it_stops_as_soon_as_a_claim_is_broken() {
                 Ok(())
             })
             .stop_when_broken();
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     });
     let report = simulation.run(1).unwrap();
     assert!(report.faults.is_empty(), "a fault was injected 47 s after the claim was broken");
@@ -117,8 +117,8 @@ fn it_stops_as_soon_as_a_claim_is_broken() {
 #[test]
 fn mail_is_held_though_it_is_slow_already() {
     let lines = vec![
-        Line::new(SEC, Fault::Slow(MS), &["app/a"]).lasting(4 * SEC),
-        Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
+        ScriptStep::new(SEC, Fault::Slow(MS), &["app/a"]).lasting(4 * SEC),
+        ScriptStep::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
     ];
     let end = end_of_the_life_that_takes_a_message(lines);
     assert!(end >= 4.0, "it took the message at {end} s, while its mail was held");
@@ -142,7 +142,7 @@ fn times_that_no_run_can_have_are_refused() {
 async fn a_name_with_a_comma_is_one_name() {
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
     let tree = app.child(Journal::new().probe("a, b")).start().await.unwrap();
-    let lines = vec![Line::new(SEC, Fault::Kill, &["app/a, b"])];
+    let lines = vec![ScriptStep::new(SEC, Fault::Kill, &["app/a, b"])];
     let report = Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
     let [fault] = &report.faults[..] else { panic!("{:?}", report.faults) };
     assert!(fault.targets == ["app/a, b"] && fault.recovered_after.is_some(), "{fault:?}");
@@ -156,7 +156,7 @@ async fn a_fault_has_been_recovered_from_when_all_that_it_hit_are_up() {
     let journal = Journal::new();
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
     let tree = app.child(journal.probe("a")).child(journal.probe("b").policy(late)).start().await.unwrap();
-    let lines = vec![Line::new(SEC, Fault::KillTogether(2), &["app/a", "app/b"])];
+    let lines = vec![ScriptStep::new(SEC, Fault::KillTogether(2), &["app/a", "app/b"])];
     let report = Chaos::new(&tree).play(&experiment(), Script { lines }).await.unwrap();
     let [fault] = &report.faults[..] else { panic!("{:?}", report.faults) };
     assert!(fault.recovered_after.is_some_and(|after| after >= 3.0), "{fault:?}");
@@ -195,8 +195,8 @@ async fn a_probe_that_is_being_asked_ends_with_the_run() {
 #[test]
 fn mail_is_held_though_it_is_being_delayed() {
     let lines = vec![
-        Line::new(SEC, Fault::Delay(2 * SEC), &["app/a"]).lasting(8 * SEC),
-        Line::new(4 * SEC, Fault::Hold, &["app/a"]).lasting(4 * SEC),
+        ScriptStep::new(SEC, Fault::Delay(2 * SEC), &["app/a"]).lasting(8 * SEC),
+        ScriptStep::new(4 * SEC, Fault::Hold, &["app/a"]).lasting(4 * SEC),
     ];
     let end = end_of_the_life_that_takes_a_message(lines);
     assert!((8.0..9.0).contains(&end), "it took the message at {end} s, and its mail was held until 8");
@@ -216,8 +216,10 @@ async fn a_report_counts_calls_by_what_became_of_them() {
         tokio::time::sleep(SEC).await;
         a.call_within(100 * MS, ProbeMsg::Noted).await.unwrap_err();
     };
-    let lines =
-        vec![Line::new(SEC, Fault::Panic, &["app/a"]), Line::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC)];
+    let lines = vec![
+        ScriptStep::new(SEC, Fault::Panic, &["app/a"]),
+        ScriptStep::new(2 * SEC, Fault::Hold, &["app/a"]).lasting(2 * SEC),
+    ];
     let (chaos, experiment) = (Chaos::new(&tree), experiment());
     let (report, ()) = tokio::join!(chaos.play(&experiment, Script { lines }), calls);
     let report = report.unwrap();

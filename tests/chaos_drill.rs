@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use common::{Census, MS, Resident, SEC};
-use regrow::chaos::{Experiment, Fault, Scene, Scope, Simulation, Times, When};
+use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::{
-    Backoff, CallError, Child, Context, DynamicSupervisor, Handle, Intensity, Kind, Policy, Refusal, Reply, Restart,
-    Service, ServiceChild, State, Supervisor,
+    Backoff, CallError, Child, ChildKind, Context, DynamicSupervisor, Handle, Intensity, Policy, Refusal, Reply,
+    Restart, Service, ServiceChild, ServiceState, Supervisor,
 };
 use tokio::time::Instant;
 
@@ -133,7 +133,7 @@ fn scene() -> Simulation {
             .lasting(Fault::StartError(Times::Always), "drill/web/ui", When::Every(2900 * MS), 120 * MS)
             .fault(Fault::Kill, "drill/web/ui", When::Every(2900 * MS))
             .fault(Fault::Kill, "drill/far/mirror", When::Rate(0.7))
-            .fault(Fault::Kill, Scope::path("drill/twins").kind(Kind::Supervisor), When::At(vec![5 * SEC]))
+            .fault(Fault::Kill, Scope::path("drill/twins").kind(ChildKind::Supervisor), When::At(vec![5 * SEC]))
             .stop_after_escalations(0)
             .probe("the workload has nothing to complain about", move || {
                 let complaints = looked.complaints.lock().unwrap().clone();
@@ -154,20 +154,20 @@ fn scene() -> Simulation {
                 let mut away = away.lock().unwrap();
                 for entry in directory.entries() {
                     match entry.status.state {
-                        State::Up => drop(away.remove(&entry.path)),
+                        ServiceState::Up => drop(away.remove(&entry.path)),
                         _ => drop(away.entry(entry.path).or_insert_with(Instant::now)),
                     }
                 }
                 let longest = away.iter().find(|(_, since)| since.elapsed() > 3 * SEC).map(|(path, _)| path.clone());
                 async move { longest.map_or(Ok(()), |path| anyhow::bail!("{path} is")) }
             });
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     })
 }
 
 async fn work(caller: u64, directory: regrow::Directory, seed: u64, notes: Arc<Notes>) {
     let mut random = fastrand::Rng::with_seed(seed ^ (caller << 32));
-    let services = directory.entries().into_iter().filter(|entry| entry.kind == Kind::Service);
+    let services = directory.entries().into_iter().filter(|entry| entry.kind == ChildKind::Service);
     let handles: Vec<Handle<Order>> = services.map(|entry| directory.lookup(&entry.path).unwrap()).collect();
     for number in 0.. {
         tokio::time::sleep(random.u32(1..6) * MS).await;

@@ -4,7 +4,9 @@
 mod common;
 
 use common::SEC;
-use regrow::chaos::{Experiment, Fault, Line, Report, Scene, Script, Simulation, Times, Trigger, When};
+use regrow::chaos::{
+    Experiment, ExperimentReport, Fault, Script, ScriptStep, SimulatedTree, Simulation, Times, Trigger, When,
+};
 use regrow::testing::Journal;
 use regrow::{Child, Context, Intensity, Service, Supervisor};
 
@@ -12,7 +14,7 @@ fn experiment() -> Experiment {
     Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
 }
 
-fn play(simulation: Simulation, lines: Vec<Line>) -> Report {
+fn play(simulation: Simulation, lines: Vec<ScriptStep>) -> ExperimentReport {
     simulation.patience(5 * SEC).replay(1, Script { lines }).unwrap()
 }
 
@@ -35,9 +37,9 @@ fn copies_of_poison_do_not_become_ever_more() {
             tokio::time::sleep(2 * SEC).await;
             let _ = a.cast(7);
         });
-        Ok(Scene::new(tree, experiment()))
+        Ok(SimulatedTree::new(tree, experiment()))
     });
-    let lines = vec![Line::new(SEC, Fault::Duplicate(1.0), &["app/a"]).lasting(5 * SEC)];
+    let lines = vec![ScriptStep::new(SEC, Fault::Duplicate(1.0), &["app/a"]).lasting(5 * SEC)];
     let report = play(simulation, lines);
     let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
     assert_eq!((a.messages.accepted, a.messages.dead_lettered), (2, 2), "the poison and its copy: {report}");
@@ -48,11 +50,11 @@ fn copies_of_poison_do_not_become_ever_more() {
 fn starts_that_fail_for_ever_take_their_time() {
     let simulation = Simulation::new(|seed| async move {
         let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
-        Ok(Scene::new(app.child(Journal::new().probe("a")).start().await?, experiment()))
+        Ok(SimulatedTree::new(app.child(Journal::new().probe("a")).start().await?, experiment()))
     });
     let lines = vec![
-        Line::new(SEC, Fault::StartError(Times::Always), &["app/a"]).lasting(SEC),
-        Line::new(SEC, Fault::Kill, &["app/a"]),
+        ScriptStep::new(SEC, Fault::StartError(Times::Always), &["app/a"]).lasting(SEC),
+        ScriptStep::new(SEC, Fault::Kill, &["app/a"]),
     ];
     let report = play(simulation, lines);
     let recovered = report.faults[1].recovered_after.unwrap();
@@ -66,7 +68,7 @@ fn faults_that_follow_each_other_in_no_time_are_stopped() {
         let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
         let tree = app.child(Journal::new().probe("a")).start().await?;
         let when = When::After { event: Trigger::Started, of: "app/a".into(), delay: std::time::Duration::ZERO };
-        Ok(Scene::new(tree, experiment().fault(Fault::Kill, "app/a", when)))
+        Ok(SimulatedTree::new(tree, experiment().fault(Fault::Kill, "app/a", when)))
     });
     let report = simulation.run(1).unwrap();
     assert!(report.stopped.is_some_and(|why| why.contains("no time passes")));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use common::{MS, SEC, probe};
 use regrow::chaos::{
-    Chaos, Experiment, ExperimentError, Fault, Line, Report, Scene, Scope, Script, Simulation, Times, Trigger, When,
+    Chaos, Experiment, ExperimentError, ExperimentReport, Fault, Scope, Script, ScriptStep, SimulatedTree, Simulation,
+    Times, Trigger, When,
 };
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Intensity, Restart, Shutdown, Supervisor, Tree};
@@ -35,7 +36,7 @@ fn experiment() -> Experiment {
 }
 
 /// Plays lines on the tree, with somebody who sends a note to `a` each 100 ms.
-fn play(lines: Vec<Line>) -> Report {
+fn play(lines: Vec<ScriptStep>) -> ExperimentReport {
     let simulation = Simulation::new(|seed| async move {
         let tree = tree(seed).await;
         let a = probe(&tree, "app/a");
@@ -45,20 +46,20 @@ fn play(lines: Vec<Line>) -> Report {
                 let _ = a.cast(ProbeMsg::Note(number));
             }
         });
-        Ok(Scene::new(tree, experiment()))
+        Ok(SimulatedTree::new(tree, experiment()))
     });
     let report = simulation.replay(1, Script { lines }).unwrap();
     assert!(report.passed(), "{:#?}", report.verdicts);
     report
 }
 
-fn exits(report: &Report, path: &str) -> Vec<String> {
+fn exits(report: &ExperimentReport, path: &str) -> Vec<String> {
     let service = report.services.iter().find(|service| service.path == path).unwrap();
     service.lives.iter().filter_map(|life| life.exit.clone()).collect()
 }
 
-fn line(fault: Fault) -> Line {
-    Line::new(SEC, fault, &["app/a"])
+fn line(fault: Fault) -> ScriptStep {
+    ScriptStep::new(SEC, fault, &["app/a"])
 }
 
 #[test]
@@ -67,9 +68,9 @@ fn blows_end_the_incarnation_in_their_own_way() {
     let panicked = exits(&play(vec![line(Fault::Panic)]), "app/a");
     assert!(panicked.len() == 1 && panicked[0].starts_with("panicked: a panic that chaos injected"), "{panicked:?}");
     assert_eq!(exits(&play(vec![line(Fault::Error)]), "app/a"), ["failed: an error that chaos injected"]);
-    let together = play(vec![Line::new(SEC, Fault::KillTogether(2), &["app/a", "app/b"])]);
+    let together = play(vec![ScriptStep::new(SEC, Fault::KillTogether(2), &["app/a", "app/b"])]);
     assert_eq!((exits(&together, "app/a"), exits(&together, "app/b")), (vec!["killed".into()], vec!["killed".into()]));
-    let subtree = play(vec![Line::new(SEC, Fault::Kill, &["app/sub"])]);
+    let subtree = play(vec![ScriptStep::new(SEC, Fault::Kill, &["app/sub"])]);
     assert_eq!((exits(&subtree, "app/sub/c"), exits(&subtree, "app/sub").len()), (vec!["killed".into()], 1));
     let [fault] = &together.faults[..] else { panic!() };
     assert!(fault.detected_after == Some(0.0) && fault.recovered_after.is_some(), "{fault:?}");
@@ -91,7 +92,7 @@ fn starts_fail_as_often_as_they_shall() {
 
 #[test]
 fn a_hang_holds_the_mailbox_until_somebody_kills_it() {
-    let report = play(vec![line(Fault::Hang), Line::new(3 * SEC, Fault::Kill, &["app/a"])]);
+    let report = play(vec![line(Fault::Hang), ScriptStep::new(3 * SEC, Fault::Kill, &["app/a"])]);
     let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
     assert_eq!((a.messages.crashed, exits(&report, "app/a")), (1, vec!["killed".into()]));
     assert!(a.messages.handled > 90, "{:?}", a.messages);
@@ -168,10 +169,10 @@ fn messages_come_twice_where_they_can_be_copied() {
                     let _ = a.cast(1);
                 }
             });
-            Ok(Scene::new(tree, experiment()))
+            Ok(SimulatedTree::new(tree, experiment()))
         }
     });
-    let twice = |path| Line::new(2 * SEC + MS, Fault::Duplicate(1.0), &[path]).lasting(SEC);
+    let twice = |path| ScriptStep::new(2 * SEC + MS, Fault::Duplicate(1.0), &[path]).lasting(SEC);
     let report = simulation.replay(1, Script { lines: vec![twice("app/a"), twice("app/b")] }).unwrap();
     assert!(report.passed(), "{:#?}", report.verdicts);
     assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 60, "fifty, and ten of them twice");
@@ -188,10 +189,10 @@ fn a_flapping_service_dies_again_and_again_until_it_is_healed() {
 #[test]
 fn one_that_refuses_to_stop_or_does_not_yield_is_killed_later() {
     // The subtree's restart asks `c` to stop.
-    let sub = |fault| Line::new(SEC, fault, &["app/sub/c"]);
-    let report = play(vec![sub(Fault::RefuseStop), Line::new(2 * SEC, Fault::Kill, &["app/sub/d"])]);
+    let sub = |fault| ScriptStep::new(SEC, fault, &["app/sub/c"]);
+    let report = play(vec![sub(Fault::RefuseStop), ScriptStep::new(2 * SEC, Fault::Kill, &["app/sub/d"])]);
     assert_eq!(exits(&report, "app/sub/c"), ["killed"]);
-    let report = play(vec![line(Fault::Block(3 * SEC)), Line::new(2 * SEC, Fault::Kill, &["app/a"])]);
+    let report = play(vec![line(Fault::Block(3 * SEC)), ScriptStep::new(2 * SEC, Fault::Kill, &["app/a"])]);
     let a = report.services.iter().find(|service| service.path == "app/a").unwrap();
     let end = a.lives[0].to.unwrap();
     assert!((4.0..4.3).contains(&end), "killed at 2 s, it ends when it yields: {end}");
@@ -201,9 +202,9 @@ fn one_that_refuses_to_stop_or_does_not_yield_is_killed_later() {
 fn a_fault_can_follow_an_event_and_strike_during_a_restart() {
     let lines = vec![
         line(Fault::SlowStart(SEC)),
-        Line::new(SEC, Fault::Kill, &["app/a"]),
-        Line::after(Trigger::Exited, Scope::path("app/a"), 100 * MS, Fault::Kill, &["app/b"]),
-        Line::after(Trigger::Exited, Scope::path("app/b"), 100 * MS, Fault::Kill, &["app/a"]),
+        ScriptStep::new(SEC, Fault::Kill, &["app/a"]),
+        ScriptStep::after(Trigger::Exited, Scope::path("app/a"), 100 * MS, Fault::Kill, &["app/b"]),
+        ScriptStep::after(Trigger::Exited, Scope::path("app/b"), 100 * MS, Fault::Kill, &["app/a"]),
     ];
     let report = play(lines);
     assert!(!exits(&report, "app/b").is_empty(), "while its sibling was starting");
@@ -216,7 +217,7 @@ fn a_fault_can_follow_an_event_and_strike_during_a_restart() {
 
 #[test]
 fn the_clock_jumps_in_virtual_time() {
-    let report = play(vec![Line::new(SEC, Fault::ClockJump(Duration::from_secs(5)), &[])]);
+    let report = play(vec![ScriptStep::new(SEC, Fault::ClockJump(Duration::from_secs(5)), &[])]);
     assert!(report.log.iter().any(|line| line.what.starts_with("fault 0: clock_jump 5s")));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow::Kind;
+use regrow::ChildKind;
 use regrow::chaos::{Experiment, Fault, Scope, Times, Trigger, When};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -51,19 +51,19 @@ fn a_file_says_what_the_builder_says() {
         .seed(7)
         .duration(60 * SEC)
         .target("shop/**")
-        .target(Scope::default().kind(Kind::Dynamic).depth(1))
+        .target(Scope::default().kind(ChildKind::Dynamic).depth(1))
         .at_once(5)
         .stabilise_within(20 * SEC)
         .look_every(SEC / 2)
         .stop_when_broken()
         .stop_after_escalations(2)
-        .somebody_may_be_down()
+        .allow_unavailable()
         .availability(0.9)
         .restarts_max(50)
         .fault(Fault::Kill, "shop/workers/*", When::Rate(2.0))
         .lasting(
             Fault::Slow(SEC / 20),
-            Scope::path("shop/**").kind(Kind::Service).depth(2),
+            Scope::path("shop/**").kind(ChildKind::Service).depth(2),
             When::Every(10 * SEC),
             3 * SEC,
         )

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{MS, SEC, probe, soon};
-use regrow::chaos::{Chaos, Experiment, Fault, Line, Scene, Script, Simulation, When};
+use regrow::chaos::{Chaos, Experiment, Fault, Script, ScriptStep, SimulatedTree, Simulation, When};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Shutdown, State, Supervisor, Tree};
+use regrow::{DynamicSupervisor, Intensity, ServiceState, Shutdown, Supervisor, Tree};
 
 async fn tree() -> Tree {
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
@@ -17,7 +17,7 @@ fn experiment() -> Experiment {
     Experiment::new("a test").target("app/**").duration(5 * SEC)
 }
 
-async fn play(tree: &Tree, lines: Vec<Line>) {
+async fn play(tree: &Tree, lines: Vec<ScriptStep>) {
     Chaos::new(tree).play(&experiment(), Script { lines }).await.unwrap();
 }
 
@@ -34,7 +34,7 @@ fn note_later(tree: &Tree) {
 async fn a_message_that_is_delayed_goes_on_when_that_is_healed() {
     let tree = tree().await;
     note_later(&tree);
-    play(&tree, vec![Line::new(SEC, Fault::Delay(3600 * SEC), &["app/a"]).lasting(SEC)]).await;
+    play(&tree, vec![ScriptStep::new(SEC, Fault::Delay(3600 * SEC), &["app/a"]).lasting(SEC)]).await;
     assert_eq!(probe(&tree, "app/a").accounting().handled, 1);
     tree.shutdown().await;
 }
@@ -43,7 +43,7 @@ async fn a_message_that_is_delayed_goes_on_when_that_is_healed() {
 async fn a_message_that_is_slow_goes_on_when_that_is_healed() {
     let tree = tree().await;
     note_later(&tree);
-    play(&tree, vec![Line::new(SEC, Fault::Slow(3600 * SEC), &["app/a"]).lasting(SEC)]).await;
+    play(&tree, vec![ScriptStep::new(SEC, Fault::Slow(3600 * SEC), &["app/a"]).lasting(SEC)]).await;
     assert_eq!(probe(&tree, "app/a").accounting().handled, 1);
     tree.shutdown().await;
 }
@@ -52,7 +52,7 @@ async fn a_message_that_is_slow_goes_on_when_that_is_healed() {
 async fn a_hang_ends_with_the_experiment() {
     let tree = tree().await;
     note_later(&tree);
-    play(&tree, vec![Line::new(SEC, Fault::Hang, &["app/a"])]).await;
+    play(&tree, vec![ScriptStep::new(SEC, Fault::Hang, &["app/a"])]).await;
     assert_eq!(probe(&tree, "app/a").accounting().handled, 1);
     tree.shutdown().await;
 }
@@ -67,7 +67,7 @@ async fn a_slow_start_goes_on_when_the_run_is_dropped() {
     );
     assert!(tokio::time::timeout(4 * SEC, Chaos::new(&tree).run(slow)).await.is_err());
     tokio::time::sleep(SEC).await;
-    assert_eq!(tree.directory().status("app/a").unwrap().state, State::Up);
+    assert_eq!(tree.directory().status("app/a").unwrap().state, ServiceState::Up);
     tree.shutdown().await;
 }
 
@@ -79,7 +79,7 @@ async fn who_refused_to_stop_stops_when_that_is_healed() {
         tokio::time::sleep(1500 * MS).await;
         app.terminate_child("a").await
     });
-    play(&tree, vec![Line::new(SEC, Fault::RefuseStop, &["app/a"]).lasting(2 * SEC)]).await;
+    play(&tree, vec![ScriptStep::new(SEC, Fault::RefuseStop, &["app/a"]).lasting(2 * SEC)]).await;
     soon("its stop", stopped).await.unwrap().unwrap();
     tree.shutdown().await;
 }
@@ -101,7 +101,7 @@ async fn who_is_away_is_healed_too() {
         tokio::time::sleep(100 * MS).await;
         assert_eq!(w.accounting().handled, 1, "the hold was to last until 3 s");
     };
-    let lines = vec![Line::new(SEC, Fault::Hold, &["app/pool/w"]).lasting(2 * SEC)];
+    let lines = vec![ScriptStep::new(SEC, Fault::Hold, &["app/pool/w"]).lasting(2 * SEC)];
     tokio::join!(play(&tree, lines), away);
     tree.shutdown().await;
 }
@@ -124,7 +124,7 @@ fn everybody_is_healed_in_order() {
             });
             holds = holds.fault(Fault::Hold, path.as_str(), When::At(vec![SEC]));
         }
-        Ok(Scene::new(tree, holds))
+        Ok(SimulatedTree::new(tree, holds))
     });
     simulation.check_repeatable(1).unwrap();
 }

@@ -5,7 +5,7 @@ mod wild;
 
 use std::time::Duration;
 
-use regrow::chaos::{Experiment, Fault, Report, Scene, Simulation, When};
+use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
 use regrow::{Backoff, Child, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
 
@@ -13,7 +13,7 @@ const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
 
 /// What the judge holds against a tree.
-fn alarms(report: &Report) -> Vec<String> {
+fn alarms(report: &ExperimentReport) -> Vec<String> {
     let broken = report.verdicts.iter().filter(|verdict| !verdict.held && CLAIMS.contains(&&*verdict.hypothesis));
     broken.map(|verdict| format!("{:?} {}", verdict.broken_at, verdict.evidence.clone().unwrap_or_default())).collect()
 }
@@ -51,9 +51,9 @@ where
                 .duration(6 * SEC)
                 .look_every(200 * MS)
                 .stabilise_within(60 * SEC)
-                .somebody_may_be_down()
+                .allow_unavailable()
                 .fault(Fault::Kill, victims, When::Rate(2.0));
-            Ok(Scene::new(tree.seed(seed).start().await?, experiment))
+            Ok(SimulatedTree::new(tree.seed(seed).start().await?, experiment))
         }
     })
 }

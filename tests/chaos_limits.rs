@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::SEC;
-use regrow::chaos::{Chaos, Experiment, ExperimentError, Fault, Line, Report, Scene, Script, Simulation, When};
+use regrow::chaos::{
+    Chaos, Experiment, ExperimentError, ExperimentReport, Fault, Script, ScriptStep, SimulatedTree, Simulation, When,
+};
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::Journal;
 use regrow::{Child, DynamicSupervisor, Intensity, Restart, Supervisor};
@@ -27,11 +29,11 @@ impl Actor for Idle {
 }
 
 fn experiment() -> Experiment {
-    Experiment::new("a test").target("app/**").duration(10 * SEC).at_once(1).somebody_may_be_down()
+    Experiment::new("a test").target("app/**").duration(10 * SEC).at_once(1).allow_unavailable()
 }
 
 /// On an actor, one who drains with a sibling, a group that gives up at once, and a pool whose `w` goes at 2 s.
-fn play(lines: Vec<Line>) -> Report {
+fn play(lines: Vec<ScriptStep>) -> ExperimentReport {
     let simulation = Simulation::new(|seed| async move {
         let journal = Journal::new();
         let fragile = Supervisor::one_for_one("fragile").budget(Intensity::new(0, SEC)).restart(Restart::Temporary);
@@ -53,13 +55,13 @@ fn play(lines: Vec<Line>) -> Report {
             let _ = pool.terminate_child("w").await;
         });
         // The script is played in place of it.
-        Ok(Scene::new(tree, experiment().fault(Fault::Kill, "app/a", When::At(vec![SEC]))))
+        Ok(SimulatedTree::new(tree, experiment().fault(Fault::Kill, "app/a", When::At(vec![SEC]))))
     });
     simulation.replay(1, Script { lines }).unwrap()
 }
 
-fn line(second: u32, fault: Fault, victim: &str) -> Line {
-    Line::new(second * SEC, fault, &[victim])
+fn line(second: u32, fault: Fault, victim: &str) -> ScriptStep {
+    ScriptStep::new(second * SEC, fault, &[victim])
 }
 
 #[test]
@@ -120,7 +122,7 @@ async fn a_rollback_that_has_begun_goes_on_to_its_end() {
 async fn a_fault_of_a_script_is_checked_like_one_of_an_experiment() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
     let refused =
-        async |line: Line| Chaos::new(&tree).play(&experiment(), Script { lines: vec![line] }).await.unwrap_err();
+        async |line: ScriptStep| Chaos::new(&tree).play(&experiment(), Script { lines: vec![line] }).await.unwrap_err();
     assert!(matches!(refused(line(1, Fault::Flap(Duration::MAX), "app/a")).await, ExperimentError::TooLong(_)));
     assert!(matches!(refused(line(1, Fault::Slow(Duration::MAX), "app/a")).await, ExperimentError::TooLong(_)));
     assert!(matches!(refused(line(1, Fault::Drop(2.0), "app/a")).await, ExperimentError::Share { .. }));

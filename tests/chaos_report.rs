@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::chaos::Report;
+use regrow::chaos::ExperimentReport;
 use serde_json::{Value, json};
 
 /// What a user might put into every text.
 const NASTY: &str = "<script>alert(\"1\")</script> & 'x'\u{1b}[31m";
 
-fn report(value: Value) -> Report {
+fn report(value: Value) -> ExperimentReport {
     serde_json::from_value(value).unwrap()
 }
 
@@ -195,7 +195,7 @@ fn json_is_the_whole_report() {
 #[test]
 fn json_that_was_read_is_written_again_byte_for_byte() {
     let text = report(large(40, 300, 3)).to_json();
-    assert_eq!(serde_json::from_str::<Report>(&text).unwrap().to_json(), text);
+    assert_eq!(serde_json::from_str::<ExperimentReport>(&text).unwrap().to_json(), text);
     assert!(text.starts_with("{\n  \"passed\": false,\n  \"title\": "));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow::chaos::{Chaos, Experiment, Fault, Report, Scene, Simulation, When};
+use regrow::chaos::{Chaos, Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
 use regrow::{Backoff, DynamicSupervisor, GiveUp, Intensity, Policy, Restart, Supervisor};
 
@@ -17,7 +17,7 @@ const CLAIMS: [&str; 5] = [
     "no service lives twice at the same time",
 ];
 
-fn claims(report: &Report) -> Vec<&str> {
+fn claims(report: &ExperimentReport) -> Vec<&str> {
     report.verdicts.iter().map(|verdict| &*verdict.hypothesis).collect()
 }
 
@@ -68,7 +68,7 @@ async fn a_tree_with_a_past_is_not_held_guilty_of_it() -> anyhow::Result<()> {
             .duration(SEC)
             .target("app/line/*")
             .stabilise_within(10 * SEC)
-            .somebody_may_be_down()
+            .allow_unavailable()
             .fault(Fault::Kill, "app/line/*", When::Every(300 * MS));
         let report = Chaos::new(&tree).run(experiment.seed(round as u64)).await?;
         assert!(report.verdicts.iter().all(|verdict| verdict.held), "round {round}: {report}");
@@ -133,7 +133,7 @@ fn a_report_names_a_file_only_if_there_is_one() {
             let experiment = experiment.clone();
             async move {
                 let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
-                Ok(Scene::new(app.child(Journal::new().probe("a")).start().await?, experiment))
+                Ok(SimulatedTree::new(app.child(Journal::new().probe("a")).start().await?, experiment))
             }
         })
     };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{MS, SEC, probe};
 use regrow::chaos::{
-    Chaos, Experiment, ExperimentError, Failure, Fault, Line, Report, Scene, Script, Simulation, SimulationError,
-    Trigger, When,
+    Chaos, Experiment, ExperimentError, ExperimentReport, FailingSeed, Fault, Script, ScriptStep, SimulatedTree,
+    Simulation, SimulationError, Trigger, When,
 };
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Backoff, Intensity, Policy, Restart, Supervisor};
@@ -42,12 +42,12 @@ fn scene(experiment: Experiment) -> Simulation {
                     }
                 });
             }
-            Ok(Scene::new(tree, experiment))
+            Ok(SimulatedTree::new(tree, experiment))
         }
     })
 }
 
-fn run(experiment: Experiment) -> Report {
+fn run(experiment: Experiment) -> ExperimentReport {
     scene(experiment).run(1).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn what_is_over_is_not_at_work() {
         let report = run(experiment.fault(Fault::Kill, "app/a", When::Every(2 * SEC)));
         assert_eq!((report.totals.missed, report.totals.restarts), (0, 5), "{report}");
     }
-    let experiment = experiment().at_once(1).somebody_may_be_down().fault(Fault::Kill, "app/t", at(1));
+    let experiment = experiment().at_once(1).allow_unavailable().fault(Fault::Kill, "app/t", at(1));
     let report = run(experiment.fault(Fault::Kill, "app/a", When::Every(2 * SEC)));
     assert_eq!(report.totals.missed, 0, "{report}");
 }
@@ -111,7 +111,7 @@ fn a_target_that_is_gone_is_not_up() {
         matches!(&*broken, [up, share] if up.hypothesis.contains("is up") && share.hypothesis.contains("99 %")),
         "{report}"
     );
-    let sub = experiment().restarts_max(2).somebody_may_be_down();
+    let sub = experiment().restarts_max(2).allow_unavailable();
     let report = run(sub.fault(Fault::Kill, "app/sub/c", When::Every(100 * MS)));
     let count = report.verdicts.iter().find(|verdict| verdict.hypothesis.contains("more than 2 times")).unwrap();
     assert!(!count.held, "{report}");
@@ -131,7 +131,7 @@ fn several_that_die_together_after_an_event_are_several() {
     let kills = experiment().fault(Fault::Kill, "app/sub/c", When::At(vec![SEC, 2 * SEC, 3 * SEC]));
     let of = "app/sub/c".into();
     let after = When::After { event: Trigger::Exited, of, delay: 10 * MS };
-    let report = run(kills.somebody_may_be_down().fault(Fault::KillTogether(2), "app/*", after));
+    let report = run(kills.allow_unavailable().fault(Fault::KillTogether(2), "app/*", after));
     let together: Vec<_> = report.faults.iter().filter(|fault| fault.kind == "kill_together").collect();
     assert!(together.len() >= 3 && together.iter().all(|fault| fault.targets.len() == 2), "{report}");
     assert!(together.iter().any(|fault| fault.targets != together[0].targets), "each time the same are drawn");
@@ -174,34 +174,37 @@ fn many_faults_at_one_time_are_no_circle() {
 fn what_does_not_fail_is_not_shrunk() {
     let simulation = scene(experiment().fault(Fault::Kill, "app/a", When::Every(SEC)));
     let script = simulation.script(1).unwrap();
-    let failure = Failure { seed: 1, what: "nothing".into(), evidence: String::new(), script };
+    let failure = FailingSeed { seed: 1, what: "nothing".into(), evidence: String::new(), script };
     assert!(matches!(simulation.shrink(&failure), Err(SimulationError::Holds { seed: 1 })));
 }
 
 #[test]
 fn a_failure_as_a_test_is_one_whatever_it_is_about() {
-    let line = Line::new(Duration::from_nanos(1_000_500), Fault::Drop(1e-7), &["a\"b"]).lasting(SEC);
+    let line = ScriptStep::new(Duration::from_nanos(1_000_500), Fault::Drop(1e-7), &["a\"b"]).lasting(SEC);
     let (what, evidence) = ("a\nfn b() {}".into(), "x\ry".into());
-    let text = Failure { seed: 3, what, evidence, script: Script { lines: vec![line] } }.to_rust_test();
+    let text = FailingSeed { seed: 3, what, evidence, script: Script { lines: vec![line] } }.to_rust_test();
     assert!(text.starts_with("/// a fn b() {}: x y\n#[test]\n"), "{text}");
-    assert!(text.contains("use regrow::chaos::{Fault, Line, Script};"), "{text}");
-    let call = r#"Line::new(Duration::from_nanos(1000500), Fault::Drop(1e-7), &["a\"b"])"#;
+    assert!(text.contains("use regrow::chaos::{Fault, Script, ScriptStep};"), "{text}");
+    let call = r#"ScriptStep::new(Duration::from_nanos(1000500), Fault::Drop(1e-7), &["a\"b"])"#;
     assert!(text.contains(call), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_script_is_checked_like_an_experiment() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
-    let play = async |experiment: Experiment, line: Line| {
+    let play = async |experiment: Experiment, line: ScriptStep| {
         Chaos::new(&tree).play(&experiment, Script { lines: vec![line] }).await.unwrap_err()
     };
-    let kill = |at| Line::new(at, Fault::Kill, &["app/a"]);
+    let kill = |at| ScriptStep::new(at, Fault::Kill, &["app/a"]);
     let other = Experiment::new("x").target("app/nobody");
     assert!(matches!(play(other, kill(SEC)).await, ExperimentError::NoTarget { .. }));
     assert!(matches!(play(experiment(), kill(Duration::MAX)).await, ExperimentError::TooLong(_)));
     assert!(matches!(play(experiment().look_every(Duration::ZERO), kill(SEC)).await, ExperimentError::Zero(_)));
     assert!(matches!(play(experiment().duration(Duration::MAX), kill(SEC)).await, ExperimentError::TooLong(_)));
-    assert!(matches!(play(experiment(), Line::new(SEC, Fault::Kill, &[])).await, ExperimentError::NobodyHit { .. }));
+    assert!(matches!(
+        play(experiment(), ScriptStep::new(SEC, Fault::Kill, &[])).await,
+        ExperimentError::NobodyHit { .. }
+    ));
     let twice = experiment().probe("p", || async { Ok(()) }).probe("p", || async { Ok(()) });
     assert!(matches!(play(twice, kill(SEC)).await, ExperimentError::SameProbe { .. }));
     tree.shutdown().await;

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{MS, SEC, probe};
-use regrow::chaos::{Experiment, Fault, Scene, Scope, Simulation, SimulationError, Times, Trigger, When};
+use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, SimulationError, Times, Trigger, When};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Backoff, Child, Context, DynamicSupervisor, GiveUp, Inbox, Intensity, Jitter, Kind, Policy, Service, Supervisor,
+    Backoff, Child, ChildKind, Context, DynamicSupervisor, GiveUp, Inbox, Intensity, Jitter, Policy, Service,
+    Supervisor,
 };
 
 /// A tree with something of everything, and somebody who works with it.
@@ -47,7 +48,7 @@ fn busy() -> Simulation {
             let paths: Vec<_> = directory
                 .entries()
                 .into_iter()
-                .filter(|entry| entry.kind == Kind::Service)
+                .filter(|entry| entry.kind == ChildKind::Service)
                 .map(|entry| entry.path)
                 .collect();
             loop {
@@ -64,7 +65,7 @@ fn busy() -> Simulation {
         let experiment = Experiment::new("everything at once")
             .duration(10 * SEC)
             .target("**")
-            .fault(Fault::Kill, Scope::path("shop/**").kind(Kind::Service), When::Rate(4.0))
+            .fault(Fault::Kill, Scope::path("shop/**").kind(ChildKind::Service), When::Rate(4.0))
             .fault(Fault::Kill, "shop/web", When::Every(4 * SEC))
             .fault(Fault::Panic, "shop/workers/*", When::Rate(1.0))
             .fault(Fault::StartError(Times::Count(2)), "shop/web/*", When::Rate(0.5))
@@ -79,7 +80,7 @@ fn busy() -> Simulation {
                 When::After { event: Trigger::Started, of: "shop/workers/*".into(), delay: 5 * MS },
             )
             .stabilise_within(120 * SEC);
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     })
 }
 
@@ -115,7 +116,7 @@ fn what_cannot_be_repeated_is_refused_with_the_first_difference() {
             .child(Journal::new().probe(if RUNS.fetch_add(1, SeqCst) == 0 { "a" } else { "b" }))
             .start()
             .await?;
-        Ok(Scene::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
+        Ok(SimulatedTree::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
     });
     let error = simulation.check_repeatable(1).unwrap_err();
     let SimulationError::NotRepeatable { line: 1, first, second, .. } = &error else { panic!("{error}") };
@@ -130,7 +131,7 @@ fn threads_are_refused_in_virtual_time() {
             Ok(())
         });
         let tree = Supervisor::one_for_one("app").child(thread).start().await?;
-        Ok(Scene::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
+        Ok(SimulatedTree::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
     });
     assert!(matches!(simulation.run(1), Err(SimulationError::Thread { .. })));
 }
@@ -154,7 +155,8 @@ fn a_failure_is_found_and_shrunk_to_what_it_takes() {
         let mut events = tree.events();
         tokio::spawn(async move {
             while events.next().await.is_some() {
-                let is_up = |path| directory.status(path).is_some_and(|status| status.state == regrow::State::Up);
+                let is_up =
+                    |path| directory.status(path).is_some_and(|status| status.state == regrow::ServiceState::Up);
                 if !is_up("app/a") && !is_up("app/b") {
                     seen.fetch_add(1, SeqCst);
                 }
@@ -169,7 +171,7 @@ fn a_failure_is_found_and_shrunk_to_what_it_takes() {
                 let both_down = both_down.load(SeqCst);
                 async move { if both_down == 0 { Ok(()) } else { anyhow::bail!("they were") } }
             });
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     });
     let found = simulation.explore_until(0, 50, 1);
     assert!(found.errors.is_empty(), "{:?}", found.errors);
@@ -212,7 +214,10 @@ fn a_run_that_is_stuck_is_left_behind() {
             if seed == 1 {
                 tree.lookup("app/busy")?.cast(())?;
             }
-            Ok(Scene::new(tree, Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC]))))
+            Ok(SimulatedTree::new(
+                tree,
+                Experiment::new("x").target("**").fault(Fault::Kill, "app/*", When::At(vec![SEC])),
+            ))
         }
     });
     let found = simulation.patience(Duration::from_secs(2)).explore(0, 3);

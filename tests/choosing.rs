@@ -9,8 +9,8 @@ use common::{SEC, soon, up};
 use hooked::{Msg, find, hooked, plain, run};
 use regrow::testing::until;
 use regrow::{
-    Backoff, DynamicSupervisor, Exit, Intensity, On, Policy, Refusal, Restart, Rule, ServiceChild, State, Supervisor,
-    Then, Tree,
+    Backoff, DynamicSupervisor, Exit, ExitKind, ExitRule, Intensity, Policy, Refusal, Restart, RuleAction,
+    ServiceChild, ServiceState, Supervisor, Tree,
 };
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ async fn what_comes_after_a_last_end_was_chosen_is_refused_and_has_its_message_b
         assert_eq!(ada.cast(nothing()).unwrap_err().refusal(), Refusal::Stopping);
         assert!(ada.call(Msg::Generation).await.unwrap_err().is_safe_to_repeat());
         go_on.send(Ok(())).unwrap();
-        soon("its end", until(ada.watch(), |status| status.state == State::Gone)).await;
+        soon("its end", until(ada.watch(), |status| status.state == ServiceState::Gone)).await;
         assert_eq!((ada.accounting().accepted, ada.accounting().dead_lettered), (1, 0));
         tree.shutdown().await;
     }
@@ -65,7 +65,7 @@ async fn what_comes_after_a_last_end_was_chosen_is_refused_and_has_its_message_b
 
 #[tokio::test(start_paused = true)]
 async fn one_that_is_started_again_goes_on_accepting() {
-    let again = Policy::default().rule(Rule::new(Then::Restart).on(On::Normal));
+    let again = Policy::default().rule(ExitRule::new(RuleAction::Restart).on(ExitKind::Normal));
     for (child, exit) in [
         (plain("a"), Exit::Normal),
         (plain("a").restart(Restart::Transient), Exit::failed("no")),
@@ -91,13 +91,13 @@ async fn one_that_fails_on_its_way_to_a_last_end_accepts_again_as_soon_as_it_has
     assert_eq!(refusal(&tree, "app/a"), Some(Refusal::Stopping));
     go_on.send(Err(anyhow::anyhow!("on the way"))).unwrap();
     let a = find(&tree, "app/a");
-    soon("its end", until(a.watch(), |status| status.state == State::Restarting)).await;
+    soon("its end", until(a.watch(), |status| status.state == ServiceState::Restarting)).await;
     tree.supervisor("app").unwrap().count_children().await.unwrap();
     assert_eq!(refusal(&tree, "app/a"), None);
     // So does one that an order starts.
     up(&tree, "app/a", 2).await;
     drop(chooses(&tree, "app/a", Exit::Normal).await.send(Ok(())));
-    soon("its end", until(a.watch(), |status| status.state == State::Down)).await;
+    soon("its end", until(a.watch(), |status| status.state == ServiceState::Down)).await;
     tree.supervisor("app").unwrap().restart_child("a").await.unwrap();
     assert_eq!((refusal(&tree, "app/a"), a.call(Msg::Generation).await.unwrap()), (None, 3));
     tree.shutdown().await;
@@ -119,7 +119,7 @@ async fn a_stop_hook_of_a_last_life_lets_nothing_in() {
     tree.supervisor("app").unwrap().count_children().await.unwrap();
     assert_eq!(refusal(&tree, "app/a"), Some(Refusal::Stopping));
     go_on.send(()).unwrap();
-    soon("its end", until(a.watch(), |status| status.state == State::Gone)).await;
+    soon("its end", until(a.watch(), |status| status.state == ServiceState::Gone)).await;
     assert_eq!(a.accounting().dead_lettered, 0);
     tree.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! What happens to the messages that are queued when a service goes down or is gone: casts are dead letters, and calls go
 //! back to their callers as never ran.
 
-use regrow::{CallError, Child, Handle, Refusal, Reply, Restart, State, Strategy, mailbox};
+use regrow::{CallError, Child, Handle, Refusal, Reply, Restart, ServiceState, Strategy, mailbox};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -28,7 +28,7 @@ async fn is_shed(handle: &Handle<Job>, end: impl AsyncFnOnce(Held)) {
 async fn entering_down_dead_letters_casts_and_returns_calls() {
     let (_tree, handle) = tree_of(worker("worker").restart(Restart::Transient)).await;
     is_shed(&handle, async |held| held.then(leaves())).await;
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
 }
 
 #[tokio::test]
@@ -39,14 +39,14 @@ async fn entering_gone_with_the_tree_dead_letters_casts_and_returns_calls() {
         soon(tree.shutdown()).await;
     })
     .await;
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(handle.status().state, ServiceState::Gone);
 }
 
 #[tokio::test]
 async fn entering_gone_with_its_spec_dead_letters_casts_and_returns_calls() {
     let (_tree, handle) = tree_of(worker("worker").restart(Restart::Temporary)).await;
     is_shed(&handle, async |_held| handle.kill().unwrap()).await;
-    until_state(&handle, State::Gone).await;
+    until_state(&handle, ServiceState::Gone).await;
 }
 
 #[tokio::test]

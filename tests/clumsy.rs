@@ -10,7 +10,9 @@ mod common;
 use common::{heard_to_the_end, in_hand, probe, soon, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Child, Context, Exit, Intensity, OnRestart, Overflow, Reply, Service, ServiceChild, State, Supervisor};
+use regrow::{
+    Child, Context, Exit, Intensity, OnRestart, Overflow, Reply, Service, ServiceChild, ServiceState, Supervisor,
+};
 
 /// Panics wherever it is told to.
 struct Clumsy(Option<Where>);
@@ -200,7 +202,7 @@ async fn a_message_that_panics_when_it_is_shed_hurts_nobody_and_is_logged_with_i
             }
             _ => {
                 soon("the end", tree.shutdown()).await;
-                assert_eq!(handle.status().state, State::Gone);
+                assert_eq!(handle.status().state, ServiceState::Gone);
             }
         }
         let lines = log.take();

@@ -1,8 +1,8 @@
 //! Dead letters: what was accepted and nobody will handle can be seen, and replayed.
 
 use regrow::{
-    CallError, DEAD_LETTERS_KEPT, DeadLetter, DeadReason, Handle, OnRestart, Overflow, Refusal, ReplayFailure, Restart,
-    State, Strategy,
+    CallError, DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadReason, Handle, OnRestart, Overflow, Refusal,
+    ReplayFailure, Restart, ServiceState, Strategy,
 };
 
 #[path = "common/mail.rs"]
@@ -87,7 +87,7 @@ async fn what_waits_for_a_service_that_goes_down_or_away_is_told_so() {
     let letter = soon(letters.next()).await.unwrap();
     assert!(matches!(letter.reason, DeadReason::Down), "{letter}");
     assert_eq!(number_in(letter), 0);
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
 
     let (tree, handle) = tree_of(worker("worker")).await;
     let letters = tree.dead_letters();
@@ -164,7 +164,7 @@ async fn a_replay_that_is_refused_gives_the_letter_back_whole() {
     let letter = error.into_letter();
     assert!(letter.is_whole());
 
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     soon(tree.supervisor("app").unwrap().restart_child("worker")).await.unwrap();
     let held = busy(&handle).await;
     cast_all(&handle, 8..9);
@@ -213,7 +213,7 @@ async fn they_are_bounded_and_what_was_shed_is_counted() {
     let _held = busy(&handle).await;
     cast_all(&handle, 0..1);
     let letters = tree.dead_letters();
-    let kept = DEAD_LETTERS_KEPT as u64;
+    let kept = DEFAULT_DEAD_LETTER_CAPACITY as u64;
     cast_all(&handle, 0..kept + 10);
     assert_eq!((letters.len() as u64, letters.shed()), (kept, 10));
     letters.set_capacity(3);

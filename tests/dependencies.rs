@@ -10,9 +10,9 @@ use std::task::Poll;
 use common::{Inert, MS, SEC, probe, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
-    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, GiveUp, Ignore,
-    Intensity, ManageError, On, Policy, Readiness, Refusal, Restart, Rule, Service, ServiceChild, StartError, State,
-    Supervisor, TaskChild, Then, Tree,
+    AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, ExitKind,
+    ExitRule, GiveUp, Ignore, Intensity, ManageError, Policy, Readiness, Refusal, Restart, RuleAction, Service,
+    ServiceChild, ServiceState, StartError, Supervisor, TaskChild, Tree,
 };
 use tokio::time::sleep;
 
@@ -115,7 +115,7 @@ async fn what_depends_on_the_dead_refuses_at_once_and_comes_back_with_it() {
         // A call that came first ends as well.
         let call = probe(&tree, path).call(ProbeMsg::Noted);
         until_event(&mut events, |event| matches!(event.kind, EventKind::DependencyGone { .. })).await.unwrap();
-        until(probe(&tree, path).watch(), |status| matches!(status.state, State::Parked { .. })).await;
+        until(probe(&tree, path).watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
         assert!(call.await.is_err());
         let refused = probe(&tree, path).cast(ProbeMsg::Note(1)).unwrap_err();
         assert!(matches!(refused.refusal(), Refusal::Parked { .. }));
@@ -161,7 +161,7 @@ async fn a_wait_for_a_dependent_goes_on_as_soon_as_what_it_was_parked_for_is_bac
     app.terminate_child("db").await.unwrap();
     for dependent in &dependents {
         dependent.kill().unwrap();
-        until(dependent.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+        until(dependent.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
         let refusal = dependent.wait_ready().await.unwrap_err().refusal;
         assert!(matches!(refusal, Refusal::Parked { .. }), "what it depends on is gone: {refusal}");
     }
@@ -194,7 +194,7 @@ async fn nothing_is_parked_for_what_ends_with_its_supervisor() {
         let (mut events, directory) = (tree.events(), tree.directory());
         let far = directory.watch(&format!("{path}/sub/far")).unwrap();
         tree.kill(&format!("{path}/db")).unwrap();
-        soon("the end of all", until(far, |status| status.state == State::Gone)).await;
+        soon("the end of all", until(far, |status| status.state == ServiceState::Gone)).await;
         tree.shutdown().await;
         let mut heard = Vec::new();
         while let Some(Ok(event)) = events.next().await {
@@ -224,9 +224,9 @@ async fn without_its_dependency_one_goes_on_and_one_fails_if_that_is_said() {
     app.terminate_child("db").await.unwrap();
     crash_and_return(&tree, "app/goes", 2).await;
     probe(&tree, "app/fails").kill().unwrap();
-    until(probe(&tree, "app/fails").watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(probe(&tree, "app/fails").watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     let why = tree.why("app/fails").await.unwrap();
-    assert_eq!(why.phase, Some(On::StartFailed));
+    assert_eq!(why.phase, Some(ExitKind::StartFailed));
     assert_eq!(why.exit.unwrap().to_string(), "failed: `db`, which it depends on, is gone");
     app.restart_child("db").await.unwrap();
     up(&tree, "app/fails", 2).await;
@@ -271,7 +271,7 @@ async fn dependents_of_what_is_parked_are_parked_as_long_near_and_far() {
         .await
         .unwrap();
     probe(&tree, "app/db").kill().unwrap();
-    let parked = |state| matches!(state, State::Parked { .. });
+    let parked = |state| matches!(state, ServiceState::Parked { .. });
     let until_parked = |path| until(probe(&tree, path).watch(), move |status| parked(status.state));
     let db = until_parked("app/db").await.state;
     for path in ["app/near", "app/sub/far"] {
@@ -412,7 +412,11 @@ async fn a_start_that_is_ordered_to_stop_and_then_says_that_it_is_not_wanted_is_
 #[tokio::test(start_paused = true)]
 async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and_an_order_is_not_tried_again() {
     let journal = Journal::new();
-    let rule = || Policy::default().rule(Rule::new(Then::Restart).on(On::StartFailed)).backoff(Backoff::new(100 * MS));
+    let rule = || {
+        Policy::default()
+            .rule(ExitRule::new(RuleAction::Restart).on(ExitKind::StartFailed))
+            .backoff(Backoff::new(100 * MS))
+    };
     struct Flaky;
     impl Service for Flaky {
         type Msg = ();
@@ -429,7 +433,7 @@ async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and
         .policy(rule())
     };
     let tree = calm("app").child(calm("sub").child(flaky("a", 2))).child(journal.probe("b")).start().await.unwrap();
-    assert_eq!(tree.directory().status("app/sub/a").unwrap().state, State::Up);
+    assert_eq!(tree.directory().status("app/sub/a").unwrap().state, ServiceState::Up);
     // OTP rule 60.
     let error = tree.supervisor("app").unwrap().start_child(flaky("c", 1)).await.unwrap_err();
     assert!(matches!(error, ManageError::Failed { .. }));

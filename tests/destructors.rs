@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Abandon, Child, Context, DynamicSupervisor, Intensity, Partitioned, Restart, Service, ServiceChild, Shutdown,
-    State, Supervisor, Tree,
+    Abandon, Child, Context, DynamicSupervisor, Intensity, Partitioned, Restart, Service, ServiceChild, ServiceState,
+    Shutdown, Supervisor, Tree,
 };
 use tokio::time::timeout;
 
@@ -105,7 +105,7 @@ async fn holds_up_nothing(child: impl Fn() -> Child, case: impl AsyncFn(&Tree, V
         tokio::task::spawn_blocking(is_run).await.unwrap();
         let p = tree.lookup::<ProbeMsg>("app/p").unwrap();
         p.kill().unwrap();
-        let is_back = until(p.watch(), |status| status.generation == 2 && status.state == State::Up);
+        let is_back = until(p.watch(), |status| status.generation == 2 && status.state == ServiceState::Up);
         timeout(LONG, is_back).await.unwrap_or_else(|_| panic!("the sibling is not back: the destructor {manner}"));
         let (app, pool) = (tree.supervisor("app").unwrap(), tree.dynamic("app/pool").unwrap());
         let answers =
@@ -178,7 +178,7 @@ async fn the_copy_of_a_message_whose_incarnation_is_abandoned() {
             tokio::task::yield_now().await;
         }
         terminate(tree, "n");
-        until(n.watch(), |status| status.state == State::Down).await;
+        until(n.watch(), |status| status.state == ServiceState::Down).await;
         OPEN.get().unwrap().lock().unwrap().clear();
     };
     holds_up_nothing(abandoned, case).await;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow::{Child, Context, Handle, Overflow, Refusal, ServiceChild, Shutdown, State, Strategy, Tree};
+use regrow::{Child, Context, Handle, Overflow, Refusal, ServiceChild, ServiceState, Shutdown, Strategy, Tree};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -133,7 +133,7 @@ async fn leaving_drains_nothing() {
     let (held, log) = (busy(&handle).await, Log::default());
     handle.cast(log.note(1)).unwrap();
     held.then(leaves());
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![], 1));
 }
 
@@ -147,7 +147,7 @@ async fn a_stop_during_the_start_has_nothing_to_drain_with() {
     let (tree, handle) = tree_of(child.drain()).await;
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     let log = Log::default();
     handle.cast(log.note(1)).unwrap();
     soon(tree.shutdown()).await;

@@ -14,18 +14,18 @@ use common::{Inert, MS, Starter, Starts, probe, soon, stands, up};
 use pools::{paths, pool};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, Intensity, LookupError, ManageError, Outcome, Refusal, Restart,
-    ServiceChild, Standing, StartError, State, Supervisor, Tree, Up, ignore, mailbox,
+    Child, ChildState, Context, DynamicHandle, DynamicSupervisor, Intensity, LookupError, ManageError, Refusal,
+    Restart, ServiceChild, ServiceState, StartError, StartOutcome, StartedChild, Supervisor, Tree, ignore, mailbox,
 };
 
 async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
     pools::app(pool.budget(Intensity::unlimited())).await
 }
 
-fn is_up(outcome: Outcome) -> Up {
+fn is_up(outcome: StartOutcome) -> StartedChild {
     match outcome {
-        Outcome::Up(up) => up,
-        Outcome::Ignored => panic!("it is wanted"),
+        StartOutcome::Up(up) => up,
+        StartOutcome::Ignored => panic!("it is wanted"),
     }
 }
 
@@ -47,7 +47,7 @@ async fn a_child_is_started_by_its_spec_and_is_gone_once_terminated() {
     assert_eq!(pool.child_spec("a").await.unwrap().id(), "a");
 
     pool.terminate_child("a").await.unwrap();
-    assert_eq!(a.status().state, State::Gone);
+    assert_eq!(a.status().state, ServiceState::Gone);
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
     assert_empty(&tree, &pool).await;
     for error in [pool.terminate_child("a").await.unwrap_err(), pool.child_spec("a").await.unwrap_err()] {
@@ -158,13 +158,13 @@ async fn a_name_in_use_is_refused_and_its_owner_is_untouched() {
     let (theirs, twin) = mailbox();
     let error = pool.start_child(journal.probe("a").mailbox(theirs)).await.unwrap_err();
     assert!(matches!(&error, ManageError::AlreadyStarted { path } if &**path == "app/pool/a"), "{error:?}");
-    assert_eq!(twin.status().state, State::Gone, "whoever holds a handle to the refused one is told");
+    assert_eq!(twin.status().state, ServiceState::Gone, "whoever holds a handle to the refused one is told");
     assert_eq!(a.call(ProbeMsg::Noted).await.unwrap(), [7]);
     assert_eq!((a.generation(), journal.lines()), (1, vec!["start a#1".to_owned()]));
 
     pool.terminate_child("a").await.unwrap();
     pool.start_child(journal.probe("a")).await.unwrap();
-    assert_eq!(a.status().state, State::Gone, "another child of the same name is another child");
+    assert_eq!(a.status().state, ServiceState::Gone, "another child of the same name is another child");
     assert!(probe(&tree, "app/pool/a").call(ProbeMsg::Noted).await.unwrap().is_empty());
     tree.shutdown().await;
 }
@@ -228,10 +228,10 @@ async fn what_fails_or_ignores_its_start_or_makes_no_sense_leaves_nothing_behind
     assert_eq!(error.to_string(), "`app/pool/a` did not start: failed: attempt 1 fails");
     let (theirs, handle) = mailbox();
     let ignoring: ServiceChild<ProbeMsg> = Child::service("a", |_: Context<Probe>| async { ignore() });
-    assert_eq!(pool.start_child(ignoring.mailbox(theirs)).await.unwrap(), Outcome::Ignored);
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(pool.start_child(ignoring.mailbox(theirs)).await.unwrap(), StartOutcome::Ignored);
+    assert_eq!(handle.status().state, ServiceState::Gone);
     let ignored = Supervisor::one_for_one("sub").child(journal.probe("x")).init(ignore);
-    assert_eq!(pool.start_child(ignored).await.unwrap(), Outcome::Ignored);
+    assert_eq!(pool.start_child(ignored).await.unwrap(), StartOutcome::Ignored);
     let failing = Supervisor::one_for_one("sub").child(journal.probe("x")).child(Starter::child(
         "y",
         &journal,
@@ -264,7 +264,7 @@ async fn a_child_that_has_finished_disappears_and_its_handles_say_gone() {
         let a = probe(&tree, "app/pool/a");
         let watch = a.watch();
         a.cast(end).unwrap();
-        soon("its end", regrow::testing::until(watch, |status| status.state == State::Gone)).await;
+        soon("its end", regrow::testing::until(watch, |status| status.state == ServiceState::Gone)).await;
         assert_empty(&tree, &pool).await;
     }
     tree.shutdown().await;
@@ -282,11 +282,11 @@ async fn a_permanent_child_that_crashed_is_back_under_the_same_handle_with_its_q
     a.cast(ProbeMsg::Stop).unwrap();
     a.cast(ProbeMsg::Note(2)).unwrap();
     assert_eq!(soon("an answer", a.call(ProbeMsg::Noted)).await.unwrap(), [2]);
-    stands(&tree, "app/pool/a", State::Up).await;
+    stands(&tree, "app/pool/a", ServiceState::Up).await;
     assert_eq!((a.generation(), probe(&tree, "app/pool/b").generation()), (3, 1), "nobody else is touched");
     let lines = pool.which_children().await.unwrap();
     let lines: Vec<_> = lines.iter().map(|child| (&*child.name, child.standing, child.generation)).collect();
-    assert_eq!(lines, [("a", Standing::Up, 3), ("b", Standing::Up, 1)]);
+    assert_eq!(lines, [("a", ChildState::Up, 3), ("b", ChildState::Up, 1)]);
     assert!(a.accounting().is_balanced());
     tree.shutdown().await;
 }

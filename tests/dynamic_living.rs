@@ -10,11 +10,13 @@ use std::time::Duration;
 use common::{MS, SEC, Slow, heard, probe, soon, up};
 use pools::{app, hang, paths, pool};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{DynamicSupervisor, Exit, Handle, Kind, ManageError, Partitioned, Restart, Shutdown, State, Supervisor};
+use regrow::{
+    ChildKind, DynamicSupervisor, Exit, Handle, ManageError, Partitioned, Restart, ServiceState, Shutdown, Supervisor,
+};
 use tokio::time::Instant;
 
 async fn gone<M: Send + 'static>(handle: &Handle<M>) {
-    soon("its end", until(handle.watch(), |status| status.state == State::Gone)).await;
+    soon("its end", until(handle.watch(), |status| status.state == ServiceState::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +64,7 @@ async fn out_of_budget_the_pool_ends_and_is_restarted_empty() {
     assert!(heard(&mut events).iter().any(|line| line.starts_with("app/pool#1 gave up on `app/pool/a`: panicked")));
     // The handle from before is about the present incarnation, whose budget is whole.
     pool.start_child(journal.probe("a")).await.unwrap();
-    assert_eq!(a.status().state, State::Gone);
+    assert_eq!(a.status().state, ServiceState::Gone);
     let a = probe(&tree, "app/pool/a");
     a.kill().unwrap();
     up(&tree, "app/pool/a", 2).await;
@@ -105,7 +107,7 @@ async fn whole_subtrees_are_children_and_vanish_with_all_their_paths() {
     let count = pool.count_children().await.unwrap();
     assert_eq!((count.specs, count.supervisors, count.workers), (3, 3, 0));
     let kinds: Vec<_> = pool.which_children().await.unwrap().iter().map(|child| child.kind).collect();
-    assert_eq!(kinds, [Kind::Supervisor, Kind::Dynamic, Kind::Partitioned]);
+    assert_eq!(kinds, [ChildKind::Supervisor, ChildKind::Dynamic, ChildKind::Partitioned]);
 
     let handles = ["room/x", "room/deep/z", "inner/y", "parts/2"].map(|name| probe(&tree, &format!("app/pool/{name}")));
     for handle in &handles {
@@ -118,7 +120,7 @@ async fn whole_subtrees_are_children_and_vanish_with_all_their_paths() {
         pool.terminate_child(name).await.unwrap();
     }
     assert_eq!(paths(&tree), ["app", "app/pool"]);
-    assert!(handles.iter().all(|handle| handle.status().state == State::Gone));
+    assert!(handles.iter().all(|handle| handle.status().state == ServiceState::Gone));
     assert!(matches!(inner.which_children().await, Err(ManageError::NotRunning { .. })));
     tree.shutdown().await;
 }

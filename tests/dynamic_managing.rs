@@ -14,8 +14,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{
-    Child, Context, DynamicSupervisor, EventKind, Exit, Intensity, LookupError, ManageError, Outcome, Restart,
-    Standing, State, Supervisor,
+    Child, ChildState, Context, DynamicSupervisor, EventKind, Exit, Intensity, LookupError, ManageError, Restart,
+    ServiceState, StartOutcome, Supervisor,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ async fn while_a_start_hangs_everything_else_goes_on_at_once() {
     let begun = Instant::now();
     let lines = pool.which_children().await.unwrap();
     let lines: Vec<_> = lines.iter().map(|child| (&*child.name, child.standing)).collect();
-    assert_eq!(lines, [("a", Standing::Up), ("hung", Standing::Starting)]);
+    assert_eq!(lines, [("a", ChildState::Up), ("hung", ChildState::Starting)]);
     assert_eq!(pool.count_children().await.unwrap().active, 1);
     pool.start_child(journal.probe("b")).await.unwrap();
     probe(&tree, "app/pool/a").kill().unwrap();
@@ -174,7 +174,7 @@ async fn under_a_storm_of_orders_and_kills_nothing_is_left_over_and_the_books_ba
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
     for handle in handles {
         let books = handle.accounting();
-        assert!(handle.status().state == State::Gone && books.is_balanced(), "{handle:?} {books}");
+        assert!(handle.status().state == ServiceState::Gone && books.is_balanced(), "{handle:?} {books}");
         assert_eq!((books.queued, books.in_hand), (0, 0), "{books}");
     }
     let count = |what: &str| journal.lines().iter().filter(|line| line.starts_with(what)).count();
@@ -196,7 +196,7 @@ async fn numbers_are_not_given_twice_when_the_description_is_made_anew() {
     let mut given = Vec::new();
     for handle in [&before, &after, &after] {
         match handle.start_child(journal.probe("x")).await {
-            Ok(Outcome::Up(up)) => given.push(up.path.to_string()),
+            Ok(StartOutcome::Up(up)) => given.push(up.path.to_string()),
             other => given.push(format!("{other:?}")),
         }
     }
@@ -280,7 +280,7 @@ async fn what_is_seen_to_be_gone_is_not_found() {
             a.kill().unwrap();
             match by_event {
                 true => drop(until_event(&mut events, |event| matches!(event.kind, EventKind::Gone)).await),
-                false => drop(until(a.watch(), |status| status.state == State::Gone).await),
+                false => drop(until(a.watch(), |status| status.state == ServiceState::Gone).await),
             }
             assert!(matches!(tree.lookup::<ProbeMsg>("app/pool/a"), Err(LookupError::NoChild { .. })));
         }

@@ -6,8 +6,8 @@ mod common;
 use common::{SEC, hears_of, in_hand, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    AutoShutdown, Child, Context, EventKind, GiveUpReason, Intensity, On, Policy, Restart, Rule, RunError, Service,
-    Shutdown, ShutdownReport, State, Supervisor, TaskContext, Then, Tree,
+    AutoShutdown, Child, Context, EventKind, ExitKind, ExitRule, GiveUpReason, Intensity, Policy, Restart, RuleAction,
+    RunError, Service, ServiceState, Shutdown, ShutdownReport, Supervisor, TaskContext, Tree,
 };
 
 const TAKEN: &str = "Address already in use (os error 98)";
@@ -85,7 +85,7 @@ async fn a_supervisor_that_gave_up_and_stays_down_says_why() {
     let sub = Supervisor::one_for_one("sub").budget(no_restart()).restart(Restart::Transient);
     let tree =
         failed(Supervisor::one_for_one("app").child(sub.child(Journal::new().probe("http"))), "app/sub/http").await;
-    stands(&tree, "app/sub", State::Down).await;
+    stands(&tree, "app/sub", ServiceState::Down).await;
     let why = tree.why("app/sub").await.unwrap();
     assert!(why.to_string().contains("It gave up on `app/sub/http`: failed"), "{why}");
     let why = tree.why("app/sub/http").await.unwrap();
@@ -122,7 +122,7 @@ async fn a_start_that_fails_is_not_put_down_to_the_life_before() {
 
 #[tokio::test]
 async fn a_rule_that_escalates_is_named() {
-    let policy = Policy::default().rule(Rule::new(Then::Escalate).on(On::Failed));
+    let policy = Policy::default().rule(ExitRule::new(RuleAction::Escalate).on(ExitKind::Failed));
     let app = Supervisor::one_for_one("app").child(Journal::new().probe("http").policy(policy));
     let end = soon("the end", failed(app, "app/http").await.wait()).await;
     assert!(end.to_string().contains("(rule 1 escalates)") && !end.is_clean(), "{end}");
@@ -167,15 +167,15 @@ async fn a_significant_child_that_is_run_again_by_order_and_does_its_work_is_for
         anyhow::ensure!(ctx.generation() > 1, "boom");
         Ok(())
     });
-    let rests = Policy::default().rule(Rule::new(Then::Stop).on(On::Failed));
+    let rests = Policy::default().rule(ExitRule::new(RuleAction::Stop).on(ExitKind::Failed));
     let job = job.restart(Restart::Transient).policy(rests).significant();
     let lasts = Child::task("lasts", |_| std::future::pending()).restart(Restart::Transient).significant();
     let app = Supervisor::one_for_one("app").auto_shutdown(AutoShutdown::AllSignificant).child(job).child(lasts);
     let tree = app.start().await.unwrap();
-    stands(&tree, "app/job", State::Down).await;
+    stands(&tree, "app/job", ServiceState::Down).await;
     let orders = tree.supervisor("app").unwrap();
     orders.restart_child("job").await.unwrap();
-    stands(&tree, "app/job", State::Down).await;
+    stands(&tree, "app/job", ServiceState::Down).await;
     orders.terminate_child("lasts").await.unwrap();
     orders.restart_child("job").await.unwrap();
     let end = soon("the end", tree.wait()).await;

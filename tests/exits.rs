@@ -11,7 +11,8 @@ use common::{heard, hears, in_hand, soon, stands, up};
 use mail::{run, tree_of, worker};
 use regrow::testing::Journal;
 use regrow::{
-    Child, Context, Events, Exit, Handle, Intensity, Panic, Restart, Service, ServiceChild, State, Supervisor, Tree,
+    Child, Context, Events, Exit, Handle, Intensity, Panic, Restart, Service, ServiceChild, ServiceState, Supervisor,
+    Tree,
 };
 
 /// Ends as it is told, and has a stop hook that may say otherwise.
@@ -119,7 +120,7 @@ async fn a_transient_service_comes_back_when_it_says_that_something_is_wrong() {
         stage.exited(&text).await;
         match is_abnormal {
             true => up(&stage.tree, "app/leaver", 2).await,
-            false => stands(&stage.tree, "app/leaver", State::Down).await,
+            false => stands(&stage.tree, "app/leaver", ServiceState::Down).await,
         }
         stage.tree.shutdown().await;
     }
@@ -133,7 +134,7 @@ async fn a_temporary_service_never_comes_back() {
         stage.tell(move |ctx| leave(ctx, exit));
         stage.exited(&text).await;
         hears(&mut stage.events, "app/leaver#1 is gone").await;
-        assert_eq!(stage.leaver.status().state, State::Gone);
+        assert_eq!(stage.leaver.status().state, ServiceState::Gone);
         stage.tree.shutdown().await;
     }
 }
@@ -221,7 +222,7 @@ async fn in_the_stop_hook_it_replaces_the_clean_exit_of_an_ordered_stop() {
     let lines = heard(&mut stage.events);
     assert!(lines.contains(&"app/leaver#1 exited: failed: could not flush".into()), "{lines:#?}");
     assert!(lines.contains(&"app/leaver#1 did not stop as asked: failed: could not flush".into()), "{lines:#?}");
-    assert_eq!(stage.leaver.status().state, State::Down, "it was told to stop, and is not restarted");
+    assert_eq!(stage.leaver.status().state, ServiceState::Down, "it was told to stop, and is not restarted");
     stage.tree.shutdown().await;
 }
 
@@ -266,7 +267,7 @@ async fn in_a_factory_it_ends_the_incarnation_as_soon_as_it_is_up() {
         Ok(common::Inert)
     });
     let tree = Supervisor::one_for_one("app").child(child.restart(Restart::Transient)).start().await.unwrap();
-    stands(&tree, "app/early", State::Down).await;
+    stands(&tree, "app/early", ServiceState::Down).await;
     assert_eq!(tree.directory().status("app/early").unwrap().generation, 1);
     tree.shutdown().await;
 }

@@ -91,9 +91,9 @@ async fn one_message_may_take_the_longest_time_and_the_others_are_still_watched(
         type Msg = bool;
         async fn handle(&mut self, hangs: bool, ctx: &mut Context<Self>) -> anyhow::Result<()> {
             if !hangs {
-                ctx.takes(LONG);
-                ctx.takes(Duration::ZERO);
-                ctx.takes(LONG);
+                ctx.extend_deadline(LONG);
+                ctx.extend_deadline(Duration::ZERO);
+                ctx.extend_deadline(LONG);
             }
             std::future::pending().await
         }

@@ -1,7 +1,7 @@
 //! What a factory sees: how the last life ended, the generation to be, and the attempt.
 
 use regrow::testing::{until, until_event};
-use regrow::{Child, Context, EventKind, Handle, Restart, ServiceChild, State, Strategy, Supervisor, ignore};
+use regrow::{Child, Context, EventKind, Handle, Restart, ServiceChild, ServiceState, Strategy, Supervisor, ignore};
 use tokio::sync::mpsc;
 
 #[path = "common/mail.rs"]
@@ -79,9 +79,9 @@ async fn a_factory_that_ignores_leaves_the_service_down_and_the_tree_up() {
     handle.kill().unwrap();
     assert_eq!(next(&mut seen).await, "attempt 2, generation 2, last exit killed");
     soon(until_event(&mut events, |event| matches!(event.kind, EventKind::Ignored))).await.unwrap();
-    soon(until(handle.watch(), |status| status.state == State::Down)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Down)).await;
     assert_eq!(handle.generation(), 1);
-    assert_eq!(tree.directory().status("app").unwrap().state, State::Up);
+    assert_eq!(tree.directory().status("app").unwrap().state, ServiceState::Up);
 }
 
 #[tokio::test]
@@ -132,6 +132,6 @@ async fn a_temporary_service_is_not_built_again() {
     let (_tree, handle) = tree_of(child.restart(Restart::Temporary)).await;
     next(&mut seen).await;
     handle.kill().unwrap();
-    until_state(&handle, State::Gone).await;
+    until_state(&handle, ServiceState::Gone).await;
     assert!(seen.try_recv().is_err());
 }

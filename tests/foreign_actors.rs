@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use common::{Census, Gate, MS, Resident, heard, heard_to_the_end, hears, soon, stands, up};
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::Journal;
-use regrow::{Abandon, CallError, Child, Handle, Intensity, Reply, Restart, ServiceChild, Shutdown, State, Supervisor};
+use regrow::{
+    Abandon, CallError, Child, Handle, Intensity, Reply, Restart, ServiceChild, ServiceState, Shutdown, Supervisor,
+};
 use regrow::{StartError, Tree};
 use tokio::time::Instant;
 
@@ -148,7 +150,7 @@ async fn it_rests_when_it_is_transient_and_has_stopped_itself() {
     let child = counter(&Census::default(), &Journal::new(), &[]).restart(Restart::Transient);
     let (tree, counter) = alone(child).await;
     counter.cast(Msg::Leave).unwrap();
-    stands(&tree, "app/counter", State::Down).await;
+    stands(&tree, "app/counter", ServiceState::Down).await;
     tree.shutdown().await;
 }
 
@@ -173,7 +175,7 @@ async fn what_is_sent_while_it_is_away_waits_for_it() {
     hears(&mut events, "app/counter#1 exited: killed").await;
     counter.cast(Msg::Add(7)).unwrap();
     let waiting = counter.call(Msg::Total);
-    stands(&tree, "app/counter", State::Starting).await;
+    stands(&tree, "app/counter", ServiceState::Starting).await;
     // Twice it fails, then it hangs, and a kill ends that.
     while counter.accounting().attempts < 4 {
         tokio::task::yield_now().await;
@@ -191,7 +193,7 @@ async fn a_start_that_hangs_is_ended_by_a_kill_and_by_a_stop_at_once() {
     let (tree, counter) = alone(counter(&Census::default(), &Journal::new(), starts)).await;
     let begun = Instant::now();
     counter.kill().unwrap();
-    stands(&tree, "app/counter", State::Starting).await;
+    stands(&tree, "app/counter", ServiceState::Starting).await;
     counter.kill().unwrap();
     while counter.accounting().attempts < 3 {
         tokio::task::yield_now().await;
@@ -215,7 +217,7 @@ async fn a_start_that_is_cut_short_was_killed_and_leaves_no_actor_behind() {
         while counter.accounting().attempts < attempts {
             tokio::task::yield_now().await;
         }
-        stands(&tree, "app/counter", State::Starting).await;
+        stands(&tree, "app/counter", ServiceState::Starting).await;
         counter.kill().unwrap();
         hears(&mut events, "app/counter#1 failed to start: killed").await;
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::{SEC, soon, up};
 use regrow::testing::{Journal, ProbeMsg, tables, until};
 use regrow::{
-    Child, DynamicSupervisor, Health, Intensity, Policy, Restart, State, Supervisor, SupervisorHandle, TaskContext,
-    Tree,
+    Child, DynamicSupervisor, Health, Intensity, Policy, Restart, ServiceState, Supervisor, SupervisorHandle,
+    TaskContext, Tree,
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -97,8 +97,11 @@ async fn a_child_that_has_ended_is_watched_no_more() {
         assert_eq!(tables(&tree).await["watchdog: watched"], 1);
         let handle = tree.lookup::<ProbeMsg>(&format!("app/desk/{name}")).unwrap();
         handle.cast(ProbeMsg::Panic("once")).unwrap();
-        soon("its next life", until(handle.watch(), |status| status.generation == 2 && status.state == State::Up))
-            .await;
+        soon(
+            "its next life",
+            until(handle.watch(), |status| status.generation == 2 && status.state == ServiceState::Up),
+        )
+        .await;
         assert_eq!(tables(&tree).await["watchdog: watched"], 1);
         desk.terminate_child(&name).await.unwrap();
         assert_eq!(tables(&tree).await["watchdog: watched"], 0);

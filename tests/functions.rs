@@ -154,7 +154,7 @@ async fn each_life_of_a_task_and_of_a_thread_is_given_a_clone() {
     });
     let tree = soon(forgiving(OneForOne).child(task).start()).await.unwrap();
     let states = tree.directory().watch("app/task").unwrap();
-    soon(regrow::testing::until(states, |status| status.state == regrow::State::Down)).await;
+    soon(regrow::testing::until(states, |status| status.state == regrow::ServiceState::Down)).await;
     assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [vec![1, 1], vec![1, 2]]);
     soon(tree.shutdown()).await;
 
@@ -162,7 +162,7 @@ async fn each_life_of_a_task_and_of_a_thread_is_given_a_clone() {
     let handle: Handle<()> = tree.lookup("app/thread").unwrap();
     for generation in [2, 3] {
         handle.cast(()).unwrap();
-        let is_next = |status: &regrow::Status| status.generation == generation;
+        let is_next = |status: &regrow::ServiceStatus| status.generation == generation;
         soon(regrow::testing::until(handle.watch(), is_next)).await;
     }
     assert_eq!(*seen.lock().unwrap(), [vec![7, 7], vec![7, 7]]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{
-    Child, Context, EventKind, Exit, Handle, LookupError, NotRunning, Reply, Restart, State, Status, Strategy,
-    Supervisor, mailbox,
+    Child, Context, EventKind, Exit, Handle, LookupError, NotRunning, Reply, Restart, ServiceState, ServiceStatus,
+    Strategy, Supervisor, mailbox,
 };
 
 #[path = "common/mail.rs"]
@@ -31,7 +31,7 @@ async fn a_handle_cloned_before_many_restarts_still_kills_stops_and_reports() {
         handle.kill().unwrap();
         until_generation(&handle, generation).await;
     }
-    assert_eq!(old.status(), Status { state: State::Up, generation: 50, ready: true });
+    assert_eq!(old.status(), ServiceStatus { state: ServiceState::Up, generation: 50, ready: true });
     assert_eq!(old.generation(), 50);
     old.kill().unwrap();
     until_generation(&old, 51).await;
@@ -48,7 +48,7 @@ async fn a_lookup_during_and_after_a_restart_finds_the_same_service() {
     let (tree, handle) = tree_of(gated("worker", &gate)).await;
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     assert_eq!(tree.lookup::<Job>("app/worker").unwrap(), handle);
     gate.set_open(true);
     until_generation(&handle, 2).await;
@@ -115,10 +115,11 @@ async fn generations_count_the_incarnations_that_came_up_from_one() {
 async fn a_watch_sees_each_new_incarnation_up_with_its_generation() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let mut watch = handle.watch();
-    assert_eq!(*watch.borrow_and_update(), Status { state: State::Up, generation: 1, ready: true });
+    assert_eq!(*watch.borrow_and_update(), ServiceStatus { state: ServiceState::Up, generation: 1, ready: true });
     for generation in 2..10 {
         handle.kill().unwrap();
-        let up = soon(watch.wait_for(|status| status.state == State::Up && status.generation == generation)).await;
+        let up =
+            soon(watch.wait_for(|status| status.state == ServiceState::Up && status.generation == generation)).await;
         assert_eq!(up.unwrap().generation, generation);
     }
 }
@@ -130,7 +131,7 @@ async fn a_watch_that_is_slow_sees_the_newest_status() {
     handle.kill().unwrap();
     until_generation(&handle, 2).await;
     soon(tree.shutdown()).await;
-    assert_eq!(*watch.borrow(), Status { state: State::Gone, generation: 2, ready: false });
+    assert_eq!(*watch.borrow(), ServiceStatus { state: ServiceState::Gone, generation: 2, ready: false });
 }
 
 #[tokio::test]
@@ -140,10 +141,10 @@ async fn a_watch_outlives_its_handle_and_a_handle_its_tree() {
     drop(handle);
     let directory = tree.directory();
     soon(tree.shutdown()).await;
-    soon(watch.wait_for(|status| status.state == State::Gone)).await.unwrap();
+    soon(watch.wait_for(|status| status.state == ServiceState::Gone)).await.unwrap();
     drop(tree);
     let handle = directory.lookup::<Job>("app/worker").unwrap();
-    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1, ready: false });
+    assert_eq!(handle.status(), ServiceStatus { state: ServiceState::Gone, generation: 1, ready: false });
 }
 
 #[tokio::test]
@@ -206,7 +207,7 @@ async fn a_kill_during_a_start_ends_the_attempt() {
     let (tree, handle) = tree_of(child).await;
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     let mut events = tree.events();
     handle.kill().unwrap();
     let event = soon(until_event(&mut events, |event| matches!(event.kind, EventKind::StartFailed { .. }))).await;
@@ -232,8 +233,8 @@ async fn a_kill_before_the_first_and_between_two_lives_answers_not_running() {
     let elder = tree.lookup::<Job>("app/elder").unwrap();
     gate.set_open(false);
     elder.kill().unwrap();
-    until_state(&elder, State::Starting).await;
-    assert_eq!(handle.status().state, State::Restarting);
+    until_state(&elder, ServiceState::Starting).await;
+    assert_eq!(handle.status().state, ServiceState::Restarting);
     is_not_running(&handle);
 }
 
@@ -241,9 +242,9 @@ async fn a_kill_before_the_first_and_between_two_lives_answers_not_running() {
 async fn a_kill_of_what_is_down_or_gone_answers_not_running() {
     let (tree, handle) = tree_of(worker("worker").restart(Restart::Transient)).await;
     handle.cast(leaves()).unwrap();
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     is_not_running(&handle);
     soon(tree.shutdown()).await;
-    assert_eq!(handle.status(), Status { state: State::Gone, generation: 1, ready: false });
+    assert_eq!(handle.status(), ServiceStatus { state: ServiceState::Gone, generation: 1, ready: false });
     is_not_running(&handle);
 }

@@ -6,8 +6,8 @@ mod common;
 use common::{SEC, Starts, hears, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Child, DynamicSupervisor, Exit, Intensity, Outcome, Partitioned, Refusal, Restart, Standing, StartError, State,
-    Supervisor, ignore,
+    Child, ChildState, DynamicSupervisor, Exit, Intensity, Partitioned, Refusal, Restart, ServiceState, StartError,
+    StartOutcome, Supervisor, ignore,
 };
 
 /// A supervisor `app/s` of one probe.
@@ -80,9 +80,9 @@ async fn a_subtree_that_is_not_wanted_rests_and_the_boot_goes_on() {
     let a = probe(&tree, "app/s/a");
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Down);
     let app = tree.supervisor("app").unwrap();
-    assert_eq!(app.which_children().await.unwrap()[0].standing, Standing::Down);
-    assert_eq!(app.restart_child("s").await.unwrap(), Outcome::Ignored);
-    assert_eq!(a.status().state, State::Down);
+    assert_eq!(app.which_children().await.unwrap()[0].standing, ChildState::Down);
+    assert_eq!(app.restart_child("s").await.unwrap(), StartOutcome::Ignored);
+    assert_eq!(a.status().state, ServiceState::Down);
     tree.shutdown().await;
 }
 
@@ -101,10 +101,10 @@ async fn a_subtree_that_is_no_longer_wanted_rests_until_it_is_wanted_again() {
     let tree = app().child(sub(&journal).init(init)).start().await.unwrap();
     let a = probe(&tree, "app/s/a");
     tree.kill("app/s").unwrap();
-    stands(&tree, "app/s", State::Down).await;
-    stands(&tree, "app/s/a", State::Down).await;
+    stands(&tree, "app/s", ServiceState::Down).await;
+    stands(&tree, "app/s/a", ServiceState::Down).await;
     let app = tree.supervisor("app").unwrap();
-    assert!(matches!(app.restart_child("s").await.unwrap(), Outcome::Up(_)));
+    assert!(matches!(app.restart_child("s").await.unwrap(), StartOutcome::Up(_)));
     assert_eq!(soon("a", a.call(ProbeMsg::Generation)).await.unwrap(), 2, "under the same handle");
     tree.shutdown().await;
 }
@@ -162,5 +162,5 @@ async fn at_a_restart_its_failure_is_tried_again_and_costs_the_budget_above() {
     // All three are spent.
     tree.kill("app/s").unwrap();
     assert!(matches!(soon("the end", tree.wait()).await.exit, Exit::Shutdown));
-    assert_eq!(a.status().state, State::Gone);
+    assert_eq!(a.status().state, ServiceState::Gone);
 }

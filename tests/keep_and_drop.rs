@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow::testing::until;
-use regrow::{CallError, Handle, OnRestart, Refusal, Reply, Restart, State, Strategy, Supervisor, Tree};
+use regrow::{CallError, Handle, OnRestart, Refusal, Reply, Restart, ServiceState, Strategy, Supervisor, Tree};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -139,7 +139,7 @@ async fn kept_messages_survive_a_kill_during_the_start() {
     note_all(&handle, &log, 0..10);
     gate.set_open(false);
     held.then(panics());
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     handle.kill().unwrap();
     gate.set_open(true);
     caught_up(&handle).await;
@@ -266,8 +266,8 @@ async fn drop_sheds_what_comes_between_two_lives() {
     let (elder, handle) = (tree.lookup::<Job>("app/elder").unwrap(), tree.lookup::<Job>("app/worker").unwrap());
     gate.set_open(false);
     elder.kill().unwrap();
-    until_state(&elder, State::Starting).await;
-    assert_eq!(handle.status().state, State::Restarting);
+    until_state(&elder, ServiceState::Starting).await;
+    assert_eq!(handle.status().state, ServiceState::Restarting);
     handle.cast(log.note(1)).unwrap();
     let call = handle.call(|reply| answers_noted(2, &log, reply));
     gate.set_open(true);
@@ -307,6 +307,6 @@ async fn a_temporary_service_has_no_next_life_to_keep_messages_for() {
     let (held, log) = (busy(&handle).await, Log::default());
     handle.cast(log.note(1)).unwrap();
     held.then(panics());
-    until_state(&handle, State::Gone).await;
+    until_state(&handle, ServiceState::Gone).await;
     assert_eq!((log.seen(), handle.accounting().dead_lettered), (vec![], 1));
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Inert, MS, SEC, Slow, Starts, heard, hears, in_hand, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{Child, Context, Intensity, KillError, Refusal, Restart, Shutdown, State, Supervisor};
+use regrow::{Child, Context, Intensity, KillError, Refusal, Restart, ServiceState, Shutdown, Supervisor};
 use tokio::time::Instant;
 
 // kameo #392: after a restart `kill` hit the dead incarnation, and weak handles died.
@@ -22,7 +22,7 @@ async fn a_handle_kills_the_present_incarnation_however_old_the_handle_is() {
     let handle = probe(&tree, "app/a");
     for generation in 1..20 {
         assert_eq!(handle.call(ProbeMsg::Generation).await.unwrap(), generation);
-        assert_eq!(handle.status().state, State::Up);
+        assert_eq!(handle.status().state, ServiceState::Up);
         handle.clone().kill().unwrap();
     }
     assert_eq!(handle.call(ProbeMsg::Generation).await.unwrap(), 20);
@@ -79,13 +79,13 @@ async fn a_kill_that_finds_nothing_to_kill_says_so() {
     assert_eq!(tree.kill("a").unwrap_err().to_string(), "nothing is named `a` in this tree");
 
     probe(&tree, "app/rests").cast(ProbeMsg::Stop).unwrap();
-    stands(&tree, "app/rests", State::Down).await;
+    stands(&tree, "app/rests", ServiceState::Down).await;
     assert!(matches!(tree.kill("app/rests"), Err(KillError::NotRunning(_))));
 
     // Between two lives: it has died, and the group waits for the slow one to stop.
     let a = probe(&tree, "app/a");
     a.kill().unwrap();
-    stands(&tree, "app/a", State::Restarting).await;
+    stands(&tree, "app/a", ServiceState::Restarting).await;
     assert_eq!(a.kill().unwrap_err().to_string(), "`app/a` has no running incarnation");
     up(&tree, "app/slow", 2).await;
     tree.shutdown().await;
@@ -177,7 +177,7 @@ async fn killing_an_attempt_to_start_ends_it_and_another_is_made() {
     let tree = Supervisor::one_for_one("app").intensity(2, SEC).child(hangs_once("a", &starts)).start().await.unwrap();
     let (begun, mut events) = (Instant::now(), tree.events());
     tree.kill("app/a").unwrap();
-    stands(&tree, "app/a", State::Starting).await;
+    stands(&tree, "app/a", ServiceState::Starting).await;
     tree.kill("app/a").unwrap();
     up(&tree, "app/a", 2).await;
     let story = ["app/a#1 exited: killed", "app/a#1 failed to start: killed", "app/a#2 started"];
@@ -194,7 +194,7 @@ async fn killing_a_supervisor_that_is_starting_again_makes_it_start_once_more() 
     let sub = Supervisor::one_for_one("sub").child(journal.probe("a")).child(hangs_once("b", &starts));
     let tree = Supervisor::one_for_one("app").intensity(2, SEC).child(sub).start().await.unwrap();
     tree.kill("app/sub").unwrap();
-    stands(&tree, "app/sub/b", State::Starting).await;
+    stands(&tree, "app/sub/b", ServiceState::Starting).await;
     tree.kill("app/sub").unwrap();
     up(&tree, "app/sub/b", 2).await;
     assert_eq!(journal.lines(), ["start a#1", "end a#1", "start a#2", "end a#2", "start a#3"]);
@@ -210,7 +210,7 @@ async fn killing_a_supervisor_in_the_middle_of_its_group_restart_leaves_nobody_b
     let tree = Supervisor::one_for_one("app").child(sub).start().await.unwrap();
     journal.take();
     tree.kill("app/sub/a").unwrap();
-    stands(&tree, "app/sub/b", State::Restarting).await;
+    stands(&tree, "app/sub/b", ServiceState::Restarting).await;
     tree.kill("app/sub").unwrap();
     up(&tree, "app/sub", 2).await;
     let ends = ["end a#1", "end b#1", "stop slow#1", "end slow#1"];

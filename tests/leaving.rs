@@ -17,7 +17,7 @@ use common::{Gate, MS, heard, hears, in_hand, soon, up};
 use hooked::{Hooked, Msg, find, hooked, idle, plain, run};
 use regrow::testing::until;
 use regrow::{
-    Abandon, Child, Context, Events, Exit, Inbox, Intensity, Restart, ServiceChild, Shutdown, State, Strategy,
+    Abandon, Child, Context, Events, Exit, Inbox, Intensity, Restart, ServiceChild, ServiceState, Shutdown, Strategy,
     Supervisor, Tree,
 };
 
@@ -78,7 +78,7 @@ async fn a_hook_that_keeps_its_time_is_left_alone_and_with_wait_it_has_all_of_it
                 Ok(())
             }))
             .unwrap();
-        until(tree.directory().watch("app/a").unwrap(), |status| status.state == State::Down).await;
+        until(tree.directory().watch("app/a").unwrap(), |status| status.state == ServiceState::Down).await;
         assert_eq!(heard(&mut events), ["app/a#1 exited: normal", "app/a#1 is down"]);
     }
 }
@@ -240,7 +240,8 @@ async fn a_kill_in_the_middle_of_a_stop_without_a_limit_begins_the_abandon_time(
             async move { app.terminate_child(name).await }
         });
         soon("it is told to stop", async {
-            while app.which_children().await.unwrap().iter().all(|child| child.standing != regrow::Standing::Stopping) {
+            while app.which_children().await.unwrap().iter().all(|child| child.standing != regrow::ChildState::Stopping)
+            {
                 tokio::task::yield_now().await;
             }
         })

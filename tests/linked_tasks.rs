@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrow::{Child, Context, Exit, LinkedTask, Restart, State, Strategy};
+use regrow::{Child, Context, Exit, LinkedTask, Restart, ServiceState, Strategy};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
@@ -191,7 +191,7 @@ async fn what_is_spawned_or_timed_after_the_end_never_runs() {
     drop(ran);
     assert_eq!(soon(runs.recv()).await, None, "the future was dropped");
     sleep(5 * SECOND).await;
-    assert_eq!((log.seen(), handle.status().state), (vec![], State::Up));
+    assert_eq!((log.seen(), handle.status().state), (vec![], ServiceState::Up));
 }
 
 #[tokio::test]

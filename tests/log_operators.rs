@@ -9,7 +9,10 @@ mod common;
 use common::{Inert, MS, SEC, hears, hears_of, probe, soon, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Backoff, Child, GiveUp, Intensity, On, Policy, Readiness, Rule, State, Supervisor, Then, Tree};
+use regrow::{
+    Backoff, Child, ExitKind, ExitRule, GiveUp, Intensity, Policy, Readiness, RuleAction, ServiceState, Supervisor,
+    Tree,
+};
 
 /// Crashes the probe so many times, as soon as it is up again.
 async fn crash(tree: &Tree, path: &str, times: u64) {
@@ -64,7 +67,7 @@ async fn a_text_of_the_users_stays_in_its_line() {
 async fn a_child_that_is_down_says_how_it_ended_and_warns_if_that_was_a_failure() {
     let (log, _listening) = Log::listen();
     let journal = Journal::new();
-    let stop = Policy::default().rule(Rule::new(Then::Stop).on(On::Failed));
+    let stop = Policy::default().rule(ExitRule::new(RuleAction::Stop).on(ExitKind::Failed));
     let slow = Policy::default().backoff(Backoff::new(60 * SEC));
     let tree = Supervisor::one_for_one("app")
         .budget(Intensity::unlimited())
@@ -120,7 +123,7 @@ async fn a_child_that_waits_or_is_parked_for_others_says_for_which() {
     hears_of(&mut events, "app/db#1 is parked").await;
     tree.kill("app/b").unwrap();
     let watch = tree.directory().watch("app/b").unwrap();
-    soon("parked", until(watch, |status| matches!(status.state, State::Parked { .. }))).await;
+    soon("parked", until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
     let told: Vec<_> =
         log.take().into_iter().filter(|line| line.contains("waits") || line.contains("parked")).collect();
     let lines = [

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kinds::Home;
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Backoff, Child, Context, GiveUp, Inbox, Intensity, Policy, Service, State, Supervisor, Tree};
+use regrow::{Backoff, Child, Context, GiveUp, Inbox, Intensity, Policy, Service, ServiceState, Supervisor, Tree};
 use serde_json::Value;
 use tracing::{Instrument, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -52,7 +52,7 @@ fn in_a_runtime<F: Future>(subscriber: impl Subscriber + Send + Sync, code: F) -
     tracing::subscriber::with_default(subscriber, || runtime.block_on(code))
 }
 
-async fn is(tree: &Tree, path: &str, test: impl Fn(State) -> bool) {
+async fn is(tree: &Tree, path: &str, test: impl Fn(ServiceState) -> bool) {
     let watch = tree.directory().watch(path).unwrap();
     until(watch, |status| test(status.state)).await;
 }
@@ -67,8 +67,8 @@ async fn crash_park_and_return() {
     let tree = tree.start().await.unwrap();
     let pump = tree.lookup::<ProbeMsg>("shop/pump").unwrap();
     (0..11).for_each(|_| pump.cast(ProbeMsg::Fail("no answer from 10.0.0.7")).unwrap());
-    is(&tree, "shop/pump", |state| matches!(state, State::Parked { .. })).await;
-    is(&tree, "shop/pump", |state| state == State::Up).await;
+    is(&tree, "shop/pump", |state| matches!(state, ServiceState::Parked { .. })).await;
+    is(&tree, "shop/pump", |state| state == ServiceState::Up).await;
     tree.shutdown().await;
 }
 

@@ -12,7 +12,7 @@ use common::{Inert, SEC, Starter, Starts, hears, probe, soon, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Backoff, Child, Context, GiveUp, Intensity, Policy, Restart, ServiceChild, Shutdown, State, Supervisor, Tree,
+    Backoff, Child, Context, GiveUp, Intensity, Policy, Restart, ServiceChild, ServiceState, Shutdown, Supervisor, Tree,
 };
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -159,7 +159,7 @@ async fn a_line_that_calls_for_an_operator_is_written_in_any_flood_after_the_cou
     let a = probe(&tree, "app/a");
     (0..8).for_each(|_| a.cast(ProbeMsg::Fail("boom")).unwrap());
     let watch = tree.directory().watch("app/a").unwrap();
-    soon("parked", until(watch, |status| matches!(status.state, State::Parked { .. }))).await;
+    soon("parked", until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
     let lines: Vec<_> = log.take().into_iter().filter(|line| !line.starts_with("INFO")).collect();
     let story = [
         "WARN lines about this child were held back path=app/a held_back=3 exits=3 \

@@ -5,7 +5,7 @@ mod common;
 
 use common::soon;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Child, DynamicSupervisor, Inbox, Kind, LookupError, Partitioned, Supervisor, Tree};
+use regrow::{Child, ChildKind, DynamicSupervisor, Inbox, LookupError, Partitioned, Supervisor, Tree};
 
 /// A child of each kind.
 async fn zoo() -> Tree {
@@ -80,8 +80,9 @@ async fn a_lookup_that_leads_nowhere_says_where_the_way_ends() {
 async fn the_entries_of_a_part_are_in_the_order_of_their_paths() {
     let tree = zoo().await;
     let directory = tree.directory();
-    let paths = |entries: Vec<regrow::Entry>| entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
-    let services = directory.entries_where(|_, kind| kind == Kind::Service);
+    let paths =
+        |entries: Vec<regrow::DirectoryEntry>| entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
+    let services = directory.entries_where(|_, kind| kind == ChildKind::Service);
     assert_eq!(paths(services), ["zoo/feeds/prices", "zoo/ledger", "zoo/ring/0", "zoo/ring/1"]);
     assert_eq!(paths(directory.entries_below("zoo/ring")), ["zoo/ring", "zoo/ring/0", "zoo/ring/1"]);
     assert!(directory.entries_below("zoo/rin").is_empty());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    AutoShutdown, Child, ManageError, Outcome, Refusal, Restart, Standing, StartError, State, Supervisor,
+    AutoShutdown, Child, ChildState, ManageError, Refusal, Restart, ServiceState, StartError, StartOutcome, Supervisor,
     SupervisorHandle, Tree,
 };
 
@@ -18,7 +18,7 @@ async fn app(journal: &Journal, names: &[&str]) -> anyhow::Result<(Tree, Supervi
     Ok((tree, app))
 }
 
-async fn standings(app: &SupervisorHandle) -> Result<Vec<(String, Standing)>, ManageError> {
+async fn standings(app: &SupervisorHandle) -> Result<Vec<(String, ChildState)>, ManageError> {
     Ok(app.which_children().await?.into_iter().map(|child| (child.name.to_string(), child.standing)).collect())
 }
 
@@ -26,7 +26,7 @@ async fn standings(app: &SupervisorHandle) -> Result<Vec<(String, Standing)>, Ma
 async fn a_child_added_at_run_time_is_found_supervised_and_stopped_first() -> anyhow::Result<()> {
     let journal = Journal::new();
     let (tree, app) = app(&journal, &["a"]).await?;
-    let Outcome::Up(up) = app.start_child(journal.probe("b")).await? else { anyhow::bail!("it is wanted") };
+    let StartOutcome::Up(up) = app.start_child(journal.probe("b")).await? else { anyhow::bail!("it is wanted") };
     assert_eq!((&*up.path, up.generation), ("app/b", 1));
 
     let b = tree.lookup::<ProbeMsg>("app/b")?;
@@ -56,16 +56,16 @@ async fn the_answers_are_otps() -> anyhow::Result<()> {
     let a = tree.lookup::<ProbeMsg>("app/a")?;
     app.terminate_child("a").await?;
     app.terminate_child("a").await?;
-    assert_eq!(standings(&app).await?, [("a".into(), Standing::Down)]);
+    assert_eq!(standings(&app).await?, [("a".into(), ChildState::Down)]);
     assert_eq!(a.cast(ProbeMsg::Note(1)).map_err(|error| error.refusal()), Err(Refusal::Down));
     assert!(matches!(app.start_child(journal.probe("a")).await, Err(ManageError::AlreadyPresent { .. })));
 
-    assert!(matches!(app.restart_child("a").await?, Outcome::Up(_)));
+    assert!(matches!(app.restart_child("a").await?, StartOutcome::Up(_)));
     assert_eq!(a.status().generation, 2, "the handle from before is good for the child that came back");
 
     app.terminate_child("a").await?;
     app.delete_child("a").await?;
-    assert_eq!(a.status().state, State::Gone);
+    assert_eq!(a.status().state, ServiceState::Gone);
     assert!(tree.lookup::<ProbeMsg>("app/a").is_err());
     assert_eq!(app.count_children().await?.specs, 0);
     tree.shutdown().await;
@@ -84,7 +84,7 @@ async fn a_start_that_fails_keeps_nothing_and_costs_nothing() -> anyhow::Result<
         let error = app.start_child(failing()).await.expect_err("the factory fails");
         assert!(error.to_string().contains("`app/b` did not start: failed: no luck"), "{error}");
     }
-    assert_eq!(standings(&app).await?, [("a".into(), Standing::Up)]);
+    assert_eq!(standings(&app).await?, [("a".into(), ChildState::Up)]);
     assert!(tree.lookup::<ProbeMsg>("app/b").is_err());
     tree.shutdown().await;
     Ok(())
@@ -104,7 +104,7 @@ async fn a_description_that_makes_no_sense_is_refused_and_changes_nothing() -> a
         assert!(matches!(error, ManageError::Refused(_)), "{error:?}");
         assert!(error.to_string().contains(culprit), "{error}");
     }
-    assert_eq!(standings(&app).await?, [("a".into(), Standing::Up)]);
+    assert_eq!(standings(&app).await?, [("a".into(), ChildState::Up)]);
     assert_eq!(tree.directory().entries().len(), 2);
     tree.shutdown().await;
     Ok(())
@@ -125,7 +125,7 @@ async fn a_service_manages_its_own_supervisor_without_a_deadlock() -> anyhow::Re
         });
     })))?;
     tell.recv().await;
-    let expected = [("a".into(), Standing::Up), ("b".into(), Standing::Down), ("c1".into(), Standing::Up)];
+    let expected = [("a".into(), ChildState::Up), ("b".into(), ChildState::Down), ("c1".into(), ChildState::Up)];
     assert_eq!(standings(&app).await?, expected);
     tree.shutdown().await;
     Ok(())
@@ -150,8 +150,8 @@ async fn reads_and_other_orders_are_served_while_a_start_hangs() -> anyhow::Resu
             None => tokio::task::yield_now().await,
         }
     };
-    until(watch, |status| status.state == State::Starting).await;
-    assert_eq!(standings(&app).await?, [("a".into(), Standing::Up), ("hung".into(), Standing::Starting)]);
+    until(watch, |status| status.state == ServiceState::Starting).await;
+    assert_eq!(standings(&app).await?, [("a".into(), ChildState::Up), ("hung".into(), ChildState::Starting)]);
     app.start_child(journal.probe("b")).await?;
     app.terminate_child("a").await?;
     app.terminate_child("hung").await?;
@@ -174,8 +174,8 @@ async fn run_time_children_are_lost_with_their_supervisor_and_deleted_ones_retur
     s.delete_child("y").await?;
     tree.kill("app/s")?;
     until(tree.directory().watch("app/s").expect("it is listed"), |status| status.generation == 2).await;
-    assert_eq!(standings(&s).await?, [("x".into(), Standing::Up), ("y".into(), Standing::Up)]);
-    assert_eq!(added.status().state, State::Gone);
+    assert_eq!(standings(&s).await?, [("x".into(), ChildState::Up), ("y".into(), ChildState::Up)]);
+    assert_eq!(added.status().state, ServiceState::Gone);
     tree.shutdown().await;
     Ok(())
 }
@@ -186,7 +186,7 @@ async fn new_flags_and_specs_come_into_force_and_running_children_are_kept() -> 
     let (tree, app) = app(&journal, &["a", "b"]).await?;
     let new = Supervisor::one_for_all("ignored").intensity(9, Duration::from_secs(60));
     app.reconfigure(new.child(journal.probe("a")).child(journal.probe("c"))).await?;
-    let expected = [("a".into(), Standing::Up), ("c".into(), Standing::Down), ("b".into(), Standing::Up)];
+    let expected = [("a".into(), ChildState::Up), ("c".into(), ChildState::Down), ("b".into(), ChildState::Up)];
     assert_eq!(standings(&app).await?, expected);
     journal.take();
     tree.lookup::<ProbeMsg>("app/a")?.kill()?;

@@ -83,7 +83,7 @@ fn a_tree_at_the_limit_can_be_dropped_while_it_runs() {
         let tree = started(&Journal::new()).await;
         let root = tree.directory().watch("s").unwrap();
         drop(tree);
-        regrow::testing::until(root, |status| status.state == regrow::State::Gone).await;
+        regrow::testing::until(root, |status| status.state == regrow::ServiceState::Gone).await;
     });
 }
 

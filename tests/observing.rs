@@ -9,7 +9,8 @@ use common::{Gate, SEC, probe, stands, up};
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
 use regrow::{
-    Child, Context, EventKind, Handle, Inbox, Intensity, Kind, LookupError, Restart, Shutdown, State, Supervisor,
+    Child, ChildKind, Context, EventKind, Handle, Inbox, Intensity, LookupError, Restart, ServiceState, Shutdown,
+    Supervisor,
 };
 
 struct Nothing;
@@ -38,7 +39,7 @@ async fn everything_is_listed_with_its_kind_its_status_and_its_messages() {
     let tree = tree.child(journal.probe("a")).start().await.unwrap();
     let directory = tree.directory();
     probe(&tree, "app/z").cast(ProbeMsg::Stop).unwrap();
-    stands(&tree, "app/z", State::Down).await;
+    stands(&tree, "app/z", ServiceState::Down).await;
 
     let entries = directory.entries();
     let lines: Vec<_> = entries.iter().map(|entry| format!("{} {} {}", entry.path, entry.kind, entry.status)).collect();
@@ -54,13 +55,13 @@ async fn everything_is_listed_with_its_kind_its_status_and_its_messages() {
     assert_eq!(lines, listed);
     let types: Vec<_> = entries.iter().map(|entry| entry.message_type.rsplit("::").next().unwrap()).collect();
     assert_eq!(types, ["NoMessages", "ProbeMsg", "NoMessages", "u8", "NoMessages", "String", "ProbeMsg"]);
-    assert_eq!(directory.kind("app/sub/thread"), Some(Kind::Thread));
-    assert_eq!(directory.status("app/z").unwrap().state, State::Down);
+    assert_eq!(directory.kind("app/sub/thread"), Some(ChildKind::Thread));
+    assert_eq!(directory.status("app/z").unwrap().state, ServiceState::Down);
     assert_eq!((directory.kind("app/x"), directory.status("app/x")), (None, None));
     assert!(directory.watch("app/x").is_none());
     assert_eq!(tree.path(), "app");
     tree.shutdown().await;
-    assert!(directory.entries().iter().all(|entry| entry.status.state == State::Gone));
+    assert!(directory.entries().iter().all(|entry| entry.status.state == ServiceState::Gone));
 }
 
 #[tokio::test]
@@ -100,7 +101,7 @@ async fn a_lookup_with_the_wrong_messages_names_both_types() {
         "`app/a` takes messages of type `regrow::testing::ProbeMsg`, not `alloc::string::String`"
     );
     let error = tree.lookup::<ProbeMsg>("app").unwrap_err();
-    assert!(matches!(error, LookupError::TakesNoMessages { found: Kind::Supervisor, .. }), "{error:?}");
+    assert!(matches!(error, LookupError::TakesNoMessages { found: ChildKind::Supervisor, .. }), "{error:?}");
     assert_eq!(error.to_string(), "`app` is a supervisor, and takes no messages: find it with `supervisor`");
     tree.shutdown().await;
 }
@@ -163,7 +164,7 @@ async fn a_lookup_finds_the_same_service_before_during_and_after_a_restart() {
     let tree = Supervisor::one_for_all("app").child(journal.probe("a")).child(slow).start().await.unwrap();
     let before = probe(&tree, "app/a");
     tree.kill("app/a").unwrap();
-    stands(&tree, "app/a", State::Restarting).await;
+    stands(&tree, "app/a", ServiceState::Restarting).await;
     let during = probe(&tree, "app/a");
     during.cast(ProbeMsg::Note(1)).unwrap();
     up(&tree, "app/a", 2).await;
@@ -191,7 +192,7 @@ async fn observing_asks_no_service_for_anything() {
         let books = stuck.accounting();
         assert!(books.is_balanced() && (books.accepted, books.in_hand, books.queued) == (2, 1, 1), "{books}");
         let status = directory.status("app/stuck").unwrap();
-        assert_eq!((status, stuck.generation(), stuck.watch().borrow().state), (stuck.status(), 1, State::Up));
+        assert_eq!((status, stuck.generation(), stuck.watch().borrow().state), (stuck.status(), 1, ServiceState::Up));
         assert!(tree.lookup::<ProbeMsg>("app/stuck").is_ok() && tree.events().try_next().is_none());
         assert!(format!("{tree:?} {directory:?} {stuck:?}").contains("app/stuck"));
     }
@@ -212,7 +213,7 @@ async fn a_watch_sees_where_a_child_stands_and_its_supervisor_too() {
     assert_eq!(a.borrow().to_string(), "up (generation 1)");
     tree.kill("app/sub/a").unwrap();
     for watch in [a, sub] {
-        let status = until(watch, |status| status.state == State::Down).await;
+        let status = until(watch, |status| status.state == ServiceState::Down).await;
         assert_eq!(status.generation, 1);
     }
     tree.shutdown().await;

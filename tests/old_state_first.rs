@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use common::{Census, MS, Resident, heard, soon, stands, up};
 use regrow::testing::Journal;
-use regrow::{Child, Context, Handle, Intensity, Service, ServiceChild, Shutdown, State, Strategy, Supervisor, Tree};
+use regrow::{
+    Child, Context, Handle, Intensity, Service, ServiceChild, ServiceState, Shutdown, Strategy, Supervisor, Tree,
+};
 
 /// Owns a port, a place in the census, and a task that owns one too. All of them are slow to go.
 struct Keeper {
@@ -185,7 +187,7 @@ async fn no_service_ever_lives_twice_whoever_is_killed_in_whatever_order() {
         assert_no_start_failed_but_killed(&mut events);
     }
     for path in &paths {
-        stands(&tree, path, State::Up).await;
+        stands(&tree, path, ServiceState::Up).await;
     }
     soon("the end", tree.shutdown()).await;
     assert_eq!(journal.alive_max(), 1);

@@ -1,7 +1,8 @@
 //! A bounded mailbox: how much it holds, what it does with one message more, and who is woken when there is room.
 
 use regrow::{
-    Call, CallError, Handle, Overflow, Refusal, Reply, Restart, StartError, State, Strategy, Supervisor, Tree, mailbox,
+    Call, CallError, Handle, Overflow, Refusal, Reply, Restart, ServiceState, StartError, Strategy, Supervisor, Tree,
+    mailbox,
 };
 
 #[path = "common/mail.rs"]
@@ -72,7 +73,7 @@ async fn the_capacity_counts_what_the_pump_has_taken_over_in_a_batch() {
 #[tokio::test]
 async fn the_capacity_holds_before_anything_runs() {
     let (mailbox, handle) = mailbox();
-    for _ in 0..regrow::DEFAULT_CAPACITY {
+    for _ in 0..regrow::DEFAULT_MAILBOX_CAPACITY {
         handle.cast(idle()).unwrap();
     }
     assert_eq!(refusal(handle.cast(idle())), Refusal::Full);
@@ -282,7 +283,7 @@ async fn a_waiting_sender_is_told_when_the_service_goes_down() {
         // It has chosen an end, and nothing starts it again: that is known before it is down.
         assert_eq!(refusal(soon(send).await), Refusal::Stopping);
     }
-    soon(regrow::testing::until(handle.watch(), |status| status.state == State::Down)).await;
+    soon(regrow::testing::until(handle.watch(), |status| status.state == ServiceState::Down)).await;
 }
 
 #[tokio::test]
@@ -302,7 +303,7 @@ async fn a_waiting_sender_and_a_waiting_call_are_told_when_the_tree_is_over() {
 #[tokio::test]
 async fn a_waiting_sender_is_told_when_nobody_takes_the_mailbox() {
     let (mailbox, handle) = mailbox();
-    for _ in 0..regrow::DEFAULT_CAPACITY {
+    for _ in 0..regrow::DEFAULT_MAILBOX_CAPACITY {
         handle.cast(idle()).unwrap();
     }
     let mut send = Box::pin(handle.send(idle()));
@@ -314,7 +315,7 @@ async fn a_waiting_sender_is_told_when_nobody_takes_the_mailbox() {
 #[tokio::test]
 async fn a_waiting_sender_gets_in_when_the_child_that_takes_the_mailbox_has_more_room() {
     let (mailbox, handle) = mailbox();
-    for _ in 0..regrow::DEFAULT_CAPACITY {
+    for _ in 0..regrow::DEFAULT_MAILBOX_CAPACITY {
         handle.cast(idle()).unwrap();
     }
     let mut send = Box::pin(handle.send(idle()));
@@ -339,10 +340,10 @@ async fn a_capacity_of_zero_is_refused_by_its_path() {
 async fn an_unbounded_mailbox_is_never_full() {
     let (_tree, handle) = tree_of(worker("worker").unbounded()).await;
     let held = busy(&handle).await;
-    for _ in 0..100 * regrow::DEFAULT_CAPACITY {
+    for _ in 0..100 * regrow::DEFAULT_MAILBOX_CAPACITY {
         handle.cast(idle()).unwrap();
     }
-    assert_eq!(handle.accounting().queued, 100 * regrow::DEFAULT_CAPACITY as u64);
+    assert_eq!(handle.accounting().queued, 100 * regrow::DEFAULT_MAILBOX_CAPACITY as u64);
     held.release();
     caught_up(&handle).await;
 }

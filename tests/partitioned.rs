@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use common::{SEC, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Child, Handle, Intensity, Kind, LookupError, Partitioned, Partitions, Restart, Standing, StartError, State,
-    Supervisor, Tree, mailbox,
+    Child, ChildKind, ChildState, Handle, Intensity, LookupError, Partitioned, Partitions, Restart, ServiceState,
+    StartError, Supervisor, Tree, mailbox,
 };
 
 fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {
@@ -62,9 +62,9 @@ async fn each_partition_knows_its_number_and_where_it_stands() {
     assert_eq!(journal.lines()[3..], ["start 0#1", "start 1#1", "start 2#1"]);
     let lines = cache.which_children().await.unwrap();
     let lines: Vec<_> = lines.iter().map(|child| (&*child.path, child.kind, child.standing)).collect();
-    let line = |path| (path, Kind::Service, Standing::Up);
+    let line = |path| (path, ChildKind::Service, ChildState::Up);
     assert_eq!(lines, [line("app/cache/0"), line("app/cache/1"), line("app/cache/2")]);
-    assert_eq!(tree.directory().kind("app/cache"), Some(Kind::Partitioned));
+    assert_eq!(tree.directory().kind("app/cache"), Some(ChildKind::Partitioned));
     tree.shutdown().await;
 }
 
@@ -117,10 +117,10 @@ async fn out_of_budget_the_supervisor_is_restarted_with_all_its_partitions() {
     let [a, b] = &cache.handles()[..] else { panic!("two of them") };
     a.cast(ProbeMsg::Panic("one")).unwrap();
     a.cast(ProbeMsg::Panic("one too many")).unwrap();
-    soon("b", until(b.watch(), |status| status.state == State::Up && status.generation == 2)).await;
+    soon("b", until(b.watch(), |status| status.state == ServiceState::Up && status.generation == 2)).await;
     assert_eq!(soon("a", a.call(ProbeMsg::Generation)).await.unwrap(), 3);
     tree.shutdown().await;
-    assert!([a, b].iter().all(|handle| handle.status().state == State::Gone));
+    assert!([a, b].iter().all(|handle| handle.status().state == ServiceState::Gone));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_service_finds_the_partitions_beside_it_and_serves_through_them() {
     let cache = soon("the client", tell.recv()).await.unwrap();
     assert_eq!(noted(&cache.handle_for(&5)).await, [5]);
     tree.shutdown().await;
-    assert_eq!(cache.handle_for(&5).status().state, State::Gone);
+    assert_eq!(cache.handle_for(&5).status().state, ServiceState::Gone);
     assert!(cache.which_children().await.is_err() && cache.resize(3).await.is_err());
 }
 
@@ -189,13 +189,13 @@ async fn as_a_child_it_starts_stops_and_ignores_like_any_supervisor() {
     let cache = tree.partitions::<ProbeMsg>("app/cache").unwrap();
     assert_eq!(journal.take(), ["start 0#1", "start 1#1"]);
     tree.kill("app/cache").unwrap();
-    stands(&tree, "app/cache", State::Down).await;
+    stands(&tree, "app/cache", ServiceState::Down).await;
     for handle in cache.handles() {
-        soon("down", until(handle.watch(), |status| status.state == State::Down)).await;
+        soon("down", until(handle.watch(), |status| status.state == ServiceState::Down)).await;
     }
     let app = tree.supervisor("app").unwrap();
     app.delete_child("cache").await.unwrap();
-    assert!(cache.handles().iter().all(|handle| handle.status().state == State::Gone));
+    assert!(cache.handles().iter().all(|handle| handle.status().state == ServiceState::Gone));
     assert_eq!(tree.directory().entries().len(), 1);
     tree.shutdown().await;
 }
@@ -212,8 +212,8 @@ async fn partitions_keep_their_handles_when_the_description_above_is_made_anew()
     tree.kill("app/s").unwrap();
     up(&tree, "app/s", 2).await;
     assert_eq!(soon("a", a.call(ProbeMsg::Generation)).await.unwrap(), 2, "a service keeps its handles");
-    assert_ne!(key.status().state, State::Gone, "and so does a partition");
-    assert_ne!(cache.handle_for("key").status().state, State::Gone, "`Partitions` are valid for ever");
+    assert_ne!(key.status().state, ServiceState::Gone, "and so does a partition");
+    assert_ne!(cache.handle_for("key").status().state, ServiceState::Gone, "`Partitions` are valid for ever");
     tree.shutdown().await;
 }
 
@@ -229,5 +229,5 @@ async fn a_mailbox_that_the_factory_brings_along_is_refused() {
     });
     let refused = Supervisor::one_for_one("app").child(cache).start().await.unwrap_err();
     assert!(matches!(refused, StartError::NoEffect { setting: "mailbox", .. }), "{refused}");
-    assert_eq!(handle.status().state, State::Gone, "its handle is told");
+    assert_eq!(handle.status().state, ServiceState::Gone, "its handle is told");
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use common::{Census, MS, SEC, hears, hears_of, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
 use regrow::{
-    Backoff, Child, Context, DynamicSupervisor, GiveUp, Intensity, ManageError, NotReady, On, Policy, Readiness,
-    Refusal, Rule, Service, ServiceChild, State, Supervisor, Then, Tree,
+    Backoff, Child, Context, DynamicSupervisor, ExitKind, ExitRule, GiveUp, Intensity, ManageError, NotReady, Policy,
+    Readiness, Refusal, RuleAction, Service, ServiceChild, ServiceState, Supervisor, Tree,
 };
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ async fn a_delay_is_seen_and_can_be_cut_short_or_called_off() {
     let (app, a, mut events) = (tree.supervisor("app").unwrap(), probe(&tree, "app/a"), tree.events());
     a.cast(ProbeMsg::Fail("disk full")).unwrap();
     hears(&mut events, "app/a#1 is started again in 60.0s").await;
-    assert_eq!(a.status().state, State::Restarting);
+    assert_eq!(a.status().state, ServiceState::Restarting);
     let why = a.why().await;
     assert!(why.to_string().contains("failed: disk full"), "{why}");
     assert!(why.next_try.is_some_and(|left| left <= 60 * SEC && left > 59 * SEC), "{why}");
@@ -117,7 +117,7 @@ async fn a_parked_service_refuses_with_the_message_and_comes_back_on_its_own() {
     a.kill().unwrap();
     hears(&mut events, "app/a#2 is parked, and tried again in 10.0s").await;
 
-    let State::Parked { until } = a.status().state else { panic!("{:?}", a.status()) };
+    let ServiceState::Parked { until } = a.status().state else { panic!("{:?}", a.status()) };
     assert_eq!(until, (Instant::now() + 10 * SEC).into_std());
     let refused = a.cast(ProbeMsg::Note(8)).unwrap_err();
     assert_eq!(refused.refusal(), Refusal::Parked { until });
@@ -158,7 +158,7 @@ async fn nobody_is_let_in_while_a_probe_is_under_way() {
     is_broken.store(true, SeqCst);
     a.kill().unwrap();
     let watch = tree.directory().watch("app/a").unwrap();
-    soon("parked", until(watch, |status| matches!(status.state, State::Parked { .. }))).await;
+    soon("parked", until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
     for probes in [1, 2, 3] {
         while starts.load(SeqCst) <= probes {
             assert!(matches!(a.cast(()).unwrap_err().refusal(), Refusal::Parked { .. }));
@@ -221,9 +221,9 @@ async fn rules_know_errors_by_their_registered_types_and_texts() {
         }
     }
     let policy = Policy::default()
-        .rule(Rule::new(Then::Stop).error("licence"))
-        .rule(Rule::new(Then::RestartGroup).on(On::Failed).error("io").free())
-        .rule(Rule::new(Then::Park).text("flaky"));
+        .rule(ExitRule::new(RuleAction::Stop).error("licence"))
+        .rule(ExitRule::new(RuleAction::RestartGroup).on(ExitKind::Failed).error("io").free())
+        .rule(ExitRule::new(RuleAction::Park).text("flaky"));
     let journal = Journal::new();
     let tree = Supervisor::one_for_one("app")
         .intensity(0, SEC)
@@ -244,11 +244,11 @@ async fn rules_know_errors_by_their_registered_types_and_texts() {
     up(&tree, "app/sub/b", 2).await;
     assert!(a.why().await.to_string().contains("Rule 2 fired: restart_group."));
     a.cast("this is flaky").unwrap();
-    soon("parked", until(a.watch(), |status| matches!(status.state, State::Parked { .. }))).await;
+    soon("parked", until(a.watch(), |status| matches!(status.state, ServiceState::Parked { .. }))).await;
     tree.revive("app/sub/a").await.unwrap();
     up(&tree, "app/sub/a", 3).await;
     a.cast("licence").unwrap();
-    stands(&tree, "app/sub/a", State::Down).await;
+    stands(&tree, "app/sub/a", ServiceState::Down).await;
     assert_eq!(probe(&tree, "app/sub/b").generation(), 2);
     tree.shutdown().await;
 }
@@ -256,7 +256,7 @@ async fn rules_know_errors_by_their_registered_types_and_texts() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_about_failed_starts_keeps_the_boot_going() {
     let (is_broken, starts) = (Arc::new(AtomicBool::new(true)), Arc::default());
-    let policy = patient(SEC).rule(Rule::new(Then::Restart).on(On::StartFailed));
+    let policy = patient(SEC).rule(ExitRule::new(RuleAction::Restart).on(ExitKind::StartFailed));
     let journal = Journal::new();
     let mut start = std::pin::pin!(
         Supervisor::one_for_one("app")
@@ -270,7 +270,7 @@ async fn a_rule_about_failed_starts_keeps_the_boot_going() {
     assert_eq!((journal.lines(), starts.load(SeqCst)), (vec!["start web#1".to_owned()], 1));
     is_broken.store(false, SeqCst);
     let tree = start.await.unwrap();
-    assert_eq!(tree.directory().status("app/db").unwrap().state, State::Up);
+    assert_eq!(tree.directory().status("app/db").unwrap().state, ServiceState::Up);
     tree.shutdown().await;
 }
 

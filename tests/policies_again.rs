@@ -34,7 +34,7 @@ async fn an_abandoned_start_gives_its_place_to_the_next() {
     let app = tree.supervisor("app").unwrap();
     tree.kill("app/stuck").unwrap();
     soon("its start", async {
-        while tree.directory().status("app/stuck").is_none_or(|status| status.state != regrow::State::Starting) {
+        while tree.directory().status("app/stuck").is_none_or(|status| status.state != regrow::ServiceState::Starting) {
             tokio::time::sleep(10 * MS).await;
         }
     })

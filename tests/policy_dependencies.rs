@@ -6,7 +6,7 @@ mod common;
 use common::{SEC, probe, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Backoff, Child, Context, Intensity, ManageError, Policy, Readiness, Service, StartError, State, Supervisor,
+    Backoff, Child, Context, Intensity, ManageError, Policy, Readiness, Service, ServiceState, StartError, Supervisor,
 };
 use tokio::time::Instant;
 
@@ -50,7 +50,7 @@ async fn dependents_wait_at_boot_and_through_restarts_and_are_woken_by_readiness
     near.cast(ProbeMsg::Note(1)).unwrap();
 
     let db = tree.lookup::<()>("app/db").unwrap();
-    assert!(!db.status().ready && db.status().state == State::Up);
+    assert!(!db.status().ready && db.status().state == ServiceState::Up);
     db.cast(()).unwrap();
     up(&tree, "app/near", 1).await;
     up(&tree, "app/web/far", 1).await;

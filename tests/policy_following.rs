@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{MS, SEC, soon};
-use regrow::policy::{Followed, Policies};
+use regrow::policy::{Policies, PolicyWatcher};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Supervisor, Tree};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ const TEXT: &str = "[defaults]\nmax_restarts = 50\nwithin = \"1m\"\n[path.\"app/
 struct Case {
     tree: Tree,
     file: PathBuf,
-    followed: Followed,
+    followed: PolicyWatcher,
     _folder: TempDir,
 }
 

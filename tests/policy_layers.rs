@@ -1,7 +1,7 @@
 //! The special wins over the general, within a class the later layer, field by field; every setting knows its rank.
 
-use regrow::Kind;
-use regrow::policy::{By, Class, Explanation, Policies, Rank};
+use regrow::ChildKind;
+use regrow::policy::{Explanation, Origin, Policies, Rank, RankClass};
 
 const FILE: &str = r#"[defaults]
 delay = "100ms"
@@ -97,13 +97,13 @@ fn the_defaults_of_a_supervisor_are_for_what_is_directly_below_it() {
 
 #[test]
 fn a_supervisor_is_no_service_and_has_its_own_fields() {
-    let explained = policies().explain("shop/workers", Some(Kind::Supervisor));
+    let explained = policies().explain("shop/workers", Some(ChildKind::Supervisor));
     assert_eq!(setting(&explained, "children.max_restarts"), ("10".into(), "policy.toml:7".into()));
     assert_eq!(setting(&explained, "children.within"), ("5s".into(), "default".into()));
     assert_eq!(setting(&explained, "restart"), ("permanent".into(), "default".into()));
     assert!(explained.setting("mailbox.capacity").is_none());
     // As a child of its parent it is set like any other.
-    assert_eq!(setting(&policies().explain("shop/workers", Some(Kind::Service)), "jitter").1, "policy.toml:18");
+    assert_eq!(setting(&policies().explain("shop/workers", Some(ChildKind::Service)), "jitter").1, "policy.toml:18");
 }
 
 #[test]
@@ -154,8 +154,11 @@ fn each_setting_tells_its_class_and_its_layer() {
             "{path} {field}"
         );
     }
-    let workers = policies.explain("shop/workers", Some(Kind::Supervisor));
-    assert_eq!(workers.setting("children.max_restarts").unwrap().rank(), Rank { class: Class::Children, by: By::File });
+    let workers = policies.explain("shop/workers", Some(ChildKind::Supervisor));
+    assert_eq!(
+        workers.setting("children.max_restarts").unwrap().rank(),
+        Rank { class: RankClass::Children, by: Origin::File }
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use regrow::policy::{Policies, PolicyFileErrors, Script, simulate};
+use regrow::policy::{ExitScript, Policies, PolicyFileErrors, simulate};
 
 const SEEDS: [&str; 2] = [include_str!("policy/whole.toml"), include_str!("policy/five_mistakes.toml")];
 const PIECES: [&str; 20] = [
@@ -67,7 +67,7 @@ fn check_places(text: &str, refused: &PolicyFileErrors) {
 
 #[test]
 fn thousands_of_broken_files_are_read_or_refused_with_a_place() {
-    let script = Script::parse("panic after 1s *3; start fails; hang after 1s; lives").expect("it can be read");
+    let script = ExitScript::parse("panic after 1s *3; start fails; hang after 1s; lives").expect("it can be read");
     let (mut good, mut bad) = (0, 0);
     for seed in 0..3000 {
         let text = mutated(&mut StdRng::seed_from_u64(seed));

@@ -12,7 +12,7 @@ use common::{MS, SEC, hears_of, probe, soon, up};
 use log::Log;
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, Intensity, Refusal, State, Supervisor, Tree};
+use regrow::{DynamicSupervisor, Intensity, Refusal, ServiceState, Supervisor, Tree};
 use tokio::time::Instant;
 
 async fn shop() -> Tree {
@@ -134,7 +134,7 @@ async fn budgets_keep_their_history_through_a_change() {
     assert!(tree.why("shop/db").await.unwrap().to_string().contains("Of its own budget, 0 of 3 restarts"));
     tree.kill("shop/db").unwrap();
     let watch = tree.directory().watch("shop/db").unwrap();
-    soon("parked", regrow::testing::until(watch, |status| matches!(status.state, State::Parked { .. }))).await;
+    soon("parked", regrow::testing::until(watch, |status| matches!(status.state, ServiceState::Parked { .. }))).await;
     tree.shutdown().await;
 }
 

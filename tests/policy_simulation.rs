@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use regrow::policy::{LIVES_MAX, Policies, Script, Simulation, simulate};
+use regrow::policy::{ExitScript, LIVES_MAX, Policies, PolicySimulation, simulate};
 
-fn run(policy: &str, script: &str) -> Simulation {
+fn run(policy: &str, script: &str) -> PolicySimulation {
     let policies = Policies::parse(policy, "policy.toml").expect("nothing is wrong with it");
-    let script = Script::parse(script).expect("nothing is wrong with it");
+    let script = ExitScript::parse(script).expect("nothing is wrong with it");
     simulate(&policies, "shop/till", &script, 7).expect("it is valid for this path")
 }
 
@@ -88,7 +88,7 @@ fn nothing_goes_on_for_ever() {
 fn the_same_seed_draws_the_same_delays_and_another_draws_others() {
     let policy =
         Policies::parse("[defaults]\ndelay = \"1s\"\njitter = \"full\"\nmax_restarts = 99\n", "p").expect("right");
-    let script = Script::parse("panic after 1s *20").expect("right");
+    let script = ExitScript::parse("panic after 1s *20").expect("right");
     let told = |seed| simulate(&policy, "a/b", &script, seed).expect("valid").to_string();
     assert_eq!(told(1), told(1));
     assert_ne!(told(1), told(2));
@@ -107,7 +107,7 @@ fn the_picture_shows_what_the_child_did() {
 
 #[test]
 fn a_step_that_cannot_be_read_is_named() {
-    let fault = |script: &str| Script::parse(script).expect_err("it cannot be read").to_string();
+    let fault = |script: &str| ExitScript::parse(script).expect_err("it cannot be read").to_string();
     assert_eq!(fault(""), "step 1: there is no step");
     assert_eq!(fault("lives; panik after 2s"), "step 2: `panik after 2s` is no step: did you mean `panic`?");
     assert_eq!(fault("panic"), "step 1: `panic` is no step: `panic after 2s`?");

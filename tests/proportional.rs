@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Child, Context, DynamicSupervisor, Intensity, Partitioned, Partitions, Service, Standing, State, Supervisor,
+    Child, ChildState, Context, DynamicSupervisor, Intensity, Partitioned, Partitions, Service, ServiceState,
+    Supervisor,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -29,7 +30,7 @@ async fn a_long_list_of_children_does_not_hold_up_a_restart() {
     // In a task, behind that of the list: tasks have their turns one after the other.
     let restart = tokio::spawn(async move {
         one.kill().unwrap();
-        until(one.watch(), |status| status.generation == 2 && status.state == State::Up).await;
+        until(one.watch(), |status| status.generation == 2 && status.state == ServiceState::Up).await;
         assert!(!list.is_finished(), "the restart came after the whole list");
         list.await.unwrap().unwrap()
     });
@@ -47,7 +48,7 @@ async fn counts_are_right_after_everything_that_can_happen_to_a_child() {
     let counts = async || {
         let (counts, children) = (app.count_children().await.unwrap(), app.which_children().await.unwrap());
         let active =
-            children.iter().filter(|child| matches!(child.standing, Standing::Up | Standing::Stopping)).count();
+            children.iter().filter(|child| matches!(child.standing, ChildState::Up | ChildState::Stopping)).count();
         let supervisors = children.iter().filter(|child| child.kind.is_supervisor()).count();
         let counted = (children.len(), active, supervisors, children.len() - supervisors);
         assert_eq!((counts.specs, counts.active, counts.supervisors, counts.workers), counted);

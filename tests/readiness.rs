@@ -5,7 +5,8 @@ use std::time::Duration;
 use regrow::policy::Policies;
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Backoff, Child, Intensity, On, Policy, Readiness, Rule, ServiceChild, State, Supervisor, TaskContext, Then, Tree,
+    Backoff, Child, ExitKind, ExitRule, Intensity, Policy, Readiness, RuleAction, ServiceChild, ServiceState,
+    Supervisor, TaskContext, Tree,
 };
 
 const SEC: Duration = Duration::from_secs(1);
@@ -59,7 +60,7 @@ async fn what_was_terminated_takes_messages_again_while_its_ordered_start_waits_
     let tree = tree.start().await.unwrap();
     let (db, web) = (tree.lookup::<ProbeMsg>("app/db").unwrap(), tree.lookup::<ProbeMsg>("app/web").unwrap());
     db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
-    regrow::testing::until(web.watch(), |status| status.state == State::Up).await;
+    regrow::testing::until(web.watch(), |status| status.state == ServiceState::Up).await;
     let app = tree.supervisor("app").unwrap();
     app.terminate_child("web").await.unwrap();
     db.kill().unwrap();
@@ -68,7 +69,7 @@ async fn what_was_terminated_takes_messages_again_while_its_ordered_start_waits_
         let app = app.clone();
         async move { app.restart_child("web").await }
     });
-    regrow::testing::until(web.watch(), |status| status.state == State::Restarting).await;
+    regrow::testing::until(web.watch(), |status| status.state == ServiceState::Restarting).await;
     web.cast(ProbeMsg::Note(1)).unwrap();
     order.abort();
     tree.shutdown().await;
@@ -78,7 +79,7 @@ async fn what_was_terminated_takes_messages_again_while_its_ordered_start_waits_
 #[tokio::test(start_paused = true)]
 async fn a_boot_that_gives_up_on_a_child_that_was_up_names_it_and_its_exit() {
     let again = Policy::default()
-        .rule(Rule::new(Then::Restart).on(On::StartFailed))
+        .rule(ExitRule::new(RuleAction::Restart).on(ExitKind::StartFailed))
         .backoff(Backoff::new(SEC))
         .budget(Intensity::unlimited());
     let db = Child::service("db", |_: regrow::Context<Never>| async { anyhow::bail!("db is away") }).policy(again);

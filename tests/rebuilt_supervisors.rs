@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::{MS, heard, hears_of, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Child, Context, Intensity, LookupError, Refusal, Service, State, Supervisor, Tree};
+use regrow::{Child, Context, Intensity, LookupError, Refusal, Service, ServiceState, Supervisor, Tree};
 
 /// Takes other messages than a probe does.
 struct Other;
@@ -106,7 +106,7 @@ async fn children_that_vanish_are_gone_and_new_ones_are_there() {
     // One that comes back after it was gone is another one: the old handle does not know it.
     tree.kill("app/sub").unwrap();
     up(&tree, "app/sub", 3).await;
-    assert_eq!(a.status().state, State::Gone);
+    assert_eq!(a.status().state, ServiceState::Gone);
     assert_eq!(probe(&tree, "app/sub/a").call(ProbeMsg::Generation).await.unwrap(), 1);
     tree.shutdown().await;
 }

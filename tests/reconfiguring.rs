@@ -5,7 +5,9 @@ mod common;
 
 use common::{probe, up};
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Child, Intensity, ManageError, Policy, ServiceChild, StartError, State, Supervisor, TaskContext, Tree};
+use regrow::{
+    Child, Intensity, ManageError, Policy, ServiceChild, ServiceState, StartError, Supervisor, TaskContext, Tree,
+};
 
 fn calm(name: &str) -> Supervisor {
     Supervisor::one_for_one(name).budget(Intensity::unlimited())
@@ -43,7 +45,7 @@ async fn a_new_child_depends_on_another_new_one_and_on_what_is_below_that() {
     sub.terminate_child("db").await.unwrap();
     probe(&tree, "app/sub/web").kill().unwrap();
     let watch = tree.directory().watch("app/sub/web").unwrap();
-    until(watch, |status| matches!(status.state, State::Parked { .. })).await;
+    until(watch, |status| matches!(status.state, ServiceState::Parked { .. })).await;
     sub.restart_child("db").await.unwrap();
     sub.revive("web").await.ok();
     up(&tree, "app/sub/web", 2).await;
@@ -91,7 +93,7 @@ async fn nothing_below_a_supervisor_is_left_when_it_is_described_as_a_service_an
             app.terminate_child("c").await.unwrap();
         }
         app.delete_child("c").await.unwrap();
-        assert_eq!((paths(&tree), x.status().state), (vec!["app".into()], State::Gone), "running: {is_running}");
+        assert_eq!((paths(&tree), x.status().state), (vec!["app".into()], ServiceState::Gone), "running: {is_running}");
         assert!(tree.shutdown().await.is_clean());
     }
 }
@@ -102,10 +104,10 @@ async fn nothing_is_below_a_service_that_was_a_supervisor() {
     let tree = calm("app").child(calm("c").child(journal.probe("x"))).start().await.unwrap();
     let (app, x) = (tree.supervisor("app").unwrap(), probe(&tree, "app/c/x"));
     app.reconfigure(calm("app").child(journal.probe("c"))).await.unwrap();
-    assert_eq!(x.status().state, State::Up, "the new description counts from the next start on");
+    assert_eq!(x.status().state, ServiceState::Up, "the new description counts from the next start on");
     app.terminate_child("c").await.unwrap();
     app.restart_child("c").await.unwrap();
-    assert_eq!((paths(&tree), x.status().state), (vec!["app".into(), "app/c".into()], State::Gone));
+    assert_eq!((paths(&tree), x.status().state), (vec!["app".into(), "app/c".into()], ServiceState::Gone));
     // And back.
     app.reconfigure(calm("app").child(calm("c").child(journal.probe("y")))).await.unwrap();
     app.terminate_child("c").await.unwrap();
@@ -139,12 +141,16 @@ async fn a_mailbox_that_no_description_names_any_more_closes_with_the_last_life_
             let new = if into_a_tree { calm("app").child(calm("a")) } else { calm("app").child(job()) };
             app.reconfigure(new).await.unwrap();
             if is_running {
-                assert_eq!(a.status().state, State::Up);
+                assert_eq!(a.status().state, ServiceState::Up);
                 app.terminate_child("a").await.unwrap();
             }
             app.restart_child("a").await.unwrap();
             for handle in [&a, &between] {
-                assert_eq!(handle.status().state, State::Gone, "running: {is_running}, into a tree: {into_a_tree}");
+                assert_eq!(
+                    handle.status().state,
+                    ServiceState::Gone,
+                    "running: {is_running}, into a tree: {into_a_tree}"
+                );
                 assert!(handle.cast(ProbeMsg::Hang).is_err());
             }
             assert!(tree.lookup::<ProbeMsg>("app/a").is_err());

@@ -1,7 +1,7 @@
 //! Calls whose message runs again: they stay open until an incarnation has answered, or none will.
 
 use regrow::testing::until;
-use regrow::{CallError, Child, Context, Reply, Restart, Service, State};
+use regrow::{CallError, Child, Context, Reply, Restart, Service, ServiceState};
 
 #[path = "common/redelivering.rs"]
 mod clerk;
@@ -50,7 +50,7 @@ async fn a_call_that_is_shed_while_it_waits_to_run_again_ends_as_crashed() {
     let (_tree, handle) = tree_of(child).await;
     let exit = crash(handle.call(|reply| Msg::Ask(4, Way::Error, times(1), reply))).await;
     assert_eq!(exit.to_string(), "failed: out of paper");
-    soon(until(handle.watch(), |status| status.state == State::Gone)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Gone)).await;
     let books = handle.accounting();
     assert!(books.is_balanced() && books.queued == 0 && books.dead_lettered == 1 && books.returned == 0, "{books}");
 }

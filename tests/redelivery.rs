@@ -5,7 +5,7 @@ use std::time::Duration;
 use regrow::testing::until;
 use regrow::{
     Child, Context, DeadReason, DynamicSupervisor, Exit, GiveUp, Inbox, Intensity, ManageError, OnRestart, Policy,
-    Restart, Service, StartError, State, Supervisor,
+    Restart, Service, ServiceState, StartError, Supervisor,
 };
 
 #[path = "common/redelivering.rs"]
@@ -95,10 +95,10 @@ async fn a_service_killed_in_its_start_keeps_the_message_that_waits_to_run_again
     handle.cast(Msg::Note(1)).unwrap();
     gate.set_open(false);
     handle.kill().unwrap();
-    soon(until(handle.watch(), |status| status.state == State::Starting)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Starting)).await;
     assert_eq!((handle.accounting().queued, handle.accounting().in_hand), (2, 0));
     handle.kill().unwrap();
-    soon(until(handle.watch(), |status| status.state == State::Starting)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Starting)).await;
     _open.send_replace(true);
     gate.set_open(true);
     settled(&handle).await;
@@ -268,7 +268,7 @@ async fn what_is_put_back_counts_against_the_capacity_and_is_never_refused() {
     handle.cast(Msg::Note(2)).unwrap();
     gate.set_open(false);
     handle.kill().unwrap();
-    soon(until(handle.watch(), |status| status.state == State::Starting)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Starting)).await;
     assert_eq!(handle.accounting().queued, 2);
     assert!(handle.cast(Msg::Note(3)).is_err());
     open.send_replace(true);

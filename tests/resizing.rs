@@ -14,7 +14,7 @@ use common::{SEC, Slow, in_hand, soon, up};
 use mail::{Gate, Job, Log, answers, gated, idle, is_waiting, until_asked, worker};
 use partitions::{app, cache, cache_of, is_gone, names};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{Call, CallError, Child, Context, Handle, ManageError, Partitions, Refusal, State};
+use regrow::{Call, CallError, Child, Context, Handle, ManageError, Partitions, Refusal, ServiceState};
 
 async fn generation(handle: &Handle<ProbeMsg>) -> u64 {
     soon("an answer", handle.call(ProbeMsg::Generation)).await.unwrap()
@@ -153,7 +153,7 @@ async fn a_new_partition_is_given_no_keys_before_it_is_up() {
         let cache = cache.clone();
         async move { cache.resize(3).await }
     });
-    while tree.directory().status("app/cache/2").is_none_or(|status| status.state != State::Starting) {
+    while tree.directory().status("app/cache/2").is_none_or(|status| status.state != ServiceState::Starting) {
         tokio::task::yield_now().await;
     }
     assert!(cache.len() == 2 && (0..100).all(|key| cache.partition_of(&key) < 2));
@@ -162,7 +162,7 @@ async fn a_new_partition_is_given_no_keys_before_it_is_up() {
     up(&tree, "app/cache/0", 2).await;
     gate.set_open(true);
     soon("the resize", resize).await.unwrap().unwrap();
-    assert!(cache.len() == 3 && cache.handles()[2].status().state == State::Up);
+    assert!(cache.len() == 3 && cache.handles()[2].status().state == ServiceState::Up);
     tree.shutdown().await;
 }
 
@@ -183,7 +183,7 @@ async fn a_growth_that_the_end_of_the_supervisor_interrupts_says_so_and_can_be_m
     assert_eq!((cache.len(), names(&tree).len()), (2, 2));
     gate.set_open(true);
     cache.resize(4).await.unwrap();
-    assert!(cache.handles().iter().all(|handle| handle.status().state == State::Up));
+    assert!(cache.handles().iter().all(|handle| handle.status().state == ServiceState::Up));
     tree.shutdown().await;
 }
 

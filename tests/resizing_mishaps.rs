@@ -13,7 +13,7 @@ use std::task::Poll;
 use common::{Gate, in_hand, soon, up};
 use partitions::{app, cache, cache_of, is_gone, names};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{Child, Context, ManageError, Partitions, Restart, State, ignore};
+use regrow::{Child, Context, ManageError, Partitions, Restart, ServiceState, ignore};
 
 #[tokio::test]
 
@@ -25,7 +25,7 @@ async fn added_partitions_keep_their_handles_through_restarts_of_the_supervisor(
     up(&tree, "app/cache", 2).await;
     assert_eq!(cache.handles(), handles);
     let states: Vec<_> = cache.handles().iter().map(|handle| handle.status().state).collect();
-    assert_eq!(states, [State::Up; 4]);
+    assert_eq!(states, [ServiceState::Up; 4]);
     tree.shutdown().await;
 }
 
@@ -68,7 +68,7 @@ async fn a_new_partition_that_ignores_its_start_is_given_no_keys() {
     let (tree, cache) = app(cache_of(2, make)).await;
     let result = cache.resize(3).await;
     let states: Vec<_> = cache.handles().iter().map(|handle| handle.status().state).collect();
-    assert_eq!(states, [State::Up; 2], "{result:?}");
+    assert_eq!(states, [ServiceState::Up; 2], "{result:?}");
     tree.shutdown().await;
 }
 
@@ -125,7 +125,7 @@ async fn partitions_that_have_ended_for_good_can_be_resized_away() {
     let (tree, cache) = app(cache_of(2, move |_| journal.probe("p").restart(Restart::Temporary))).await;
     let last = cache.handles()[1].clone();
     last.cast(ProbeMsg::Stop).unwrap();
-    soon("its end", regrow::testing::until(last.watch(), |status| status.state == State::Gone)).await;
+    soon("its end", regrow::testing::until(last.watch(), |status| status.state == ServiceState::Gone)).await;
     cache.resize(1).await.unwrap();
     assert_eq!(cache.len(), 1);
     tree.shutdown().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use regrow::{
-    Child, Context, Handle, Intensity, ManageError, OnRestart, Refusal, Reply, Service, State, Supervisor, Tree,
+    Child, Context, Handle, Intensity, ManageError, OnRestart, Refusal, Reply, Service, ServiceState, Supervisor, Tree,
 };
 use tokio::task::JoinSet;
 
@@ -47,7 +47,7 @@ impl Service for Target {
 async fn fire(handle: Handle<Shot>, sender: u64, is_terminated: Arc<AtomicBool>, mut rng: Rng) {
     for number in 0..EACH {
         // Else they would have fired all they have while it is down.
-        drop(handle.watch().wait_for(|status| status.state != State::Down).await);
+        drop(handle.watch().wait_for(|status| status.state != ServiceState::Down).await);
         // Most wait until it takes messages again, and some try meanwhile.
         while is_terminated.load(Ordering::Relaxed) && rng.u8(..64) != 0 {
             tokio::task::yield_now().await;

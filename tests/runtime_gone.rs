@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use common::{Census, SEC, in_hand, soon};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{CallError, Child, Context, Exit, Inbox, Refusal, State, Supervisor, Tree};
+use regrow::{CallError, Child, Context, Exit, Inbox, Refusal, ServiceState, Supervisor, Tree};
 use tokio::runtime::{Builder, Runtime};
 
 fn runtimes() -> [Runtime; 2] {
@@ -83,7 +83,7 @@ fn every_slot_closes_and_every_call_ends() {
 
         has_ended.recv_timeout(20 * SEC).expect("the thread ends, too");
         for entry in tree.directory().entries() {
-            assert_eq!(entry.status.state, State::Gone, "{}", entry.path);
+            assert_eq!(entry.status.state, ServiceState::Gone, "{}", entry.path);
             assert!(
                 entry.accounting.is_balanced() && entry.accounting.in_hand == 0,
                 "{}: {}",
@@ -130,6 +130,6 @@ fn a_tree_can_be_dropped_and_killed_outside_of_its_runtime() {
         let (directory, mut events) = (tree.directory(), tree.events());
         drop(tree);
         runtime.block_on(async { while soon("the end", events.next()).await.is_some() {} });
-        assert_eq!(directory.status("app/a").unwrap().state, State::Gone);
+        assert_eq!(directory.status("app/a").unwrap().state, ServiceState::Gone);
     }
 }

@@ -4,8 +4,8 @@
 
 use regrow::testing::Journal;
 use regrow::{
-    Child, Context, DynamicSupervisor, Handle, Inbox, ManageError, Partitioned, ShutdownReport, State, Supervisor,
-    TaskContext, Tree,
+    Child, Context, DynamicSupervisor, Handle, Inbox, ManageError, Partitioned, ServiceState, ShutdownReport,
+    Supervisor, TaskContext, Tree,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -61,7 +61,7 @@ async fn a_service_cannot_wait_for_the_termination_of_itself_or_of_what_is_above
         "`app/sub/worker` would end with `app/sub`, and cannot wait for that: give the order from outside"
     );
     assert_eq!(refused(above), ("app/sub".into(), "app/sub/worker".into()));
-    assert_eq!((handle.generation(), handle.status().state), (1, State::Up));
+    assert_eq!((handle.generation(), handle.status().state), (1, ServiceState::Up));
     // What does not end it, or does not wait, is carried out.
     let answers = from_inside(&handle, |ctx| async move {
         let sub = ctx.supervisor().unwrap();
@@ -79,7 +79,7 @@ async fn a_service_cannot_wait_for_the_termination_of_itself_or_of_what_is_above
     };
     from_inside(&handle, |_| async move { drop(tokio::spawn(by_another)) }).await;
     soon(tell).await.unwrap().unwrap();
-    assert_eq!(handle.status().state, State::Down);
+    assert_eq!(handle.status().state, ServiceState::Down);
 }
 
 #[tokio::test]

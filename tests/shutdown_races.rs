@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use common::{Inert, SEC, probe, soon};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{CallError, Child, Context, Inbox, Intensity, State, Strategy, Supervisor};
+use regrow::{CallError, Child, Context, Inbox, Intensity, ServiceState, Strategy, Supervisor};
 
 fn subtree(journal: &Journal, strategy: Strategy, below: Option<Supervisor>) -> Supervisor {
     // Starts badly one time in three.
@@ -70,7 +70,7 @@ async fn a_shutdown_in_the_middle_of_anything_ends_the_tree_and_every_call() {
         is_over.store(true, SeqCst);
         killer.join().unwrap();
         for entry in tree.directory().entries() {
-            assert_eq!(entry.status.state, State::Gone, "{}", entry.path);
+            assert_eq!(entry.status.state, ServiceState::Gone, "{}", entry.path);
             assert!(entry.accounting.is_balanced(), "{}: {}", entry.path, entry.accounting);
         }
     }

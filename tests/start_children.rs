@@ -15,8 +15,8 @@ use common::{Census, Inert, SEC, Starter, Starts, heard_to_the_end, probe, soon}
 use pools::{app, pool};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, Intensity, ManageError, Outcome, Policy, Service, ServiceChild,
-    StartError, Supervisor, ignore,
+    Child, Context, DynamicHandle, DynamicSupervisor, Intensity, ManageError, Policy, Service, ServiceChild,
+    StartError, StartOutcome, Supervisor, ignore,
 };
 use tokio::sync::Semaphore;
 
@@ -48,10 +48,10 @@ async fn is_active(pool: &DynamicHandle, children: usize) {
     assert_eq!(count().await, children);
 }
 
-fn said(outcome: &Result<Outcome, ManageError>) -> String {
+fn said(outcome: &Result<StartOutcome, ManageError>) -> String {
     match outcome {
-        Ok(Outcome::Up(up)) => format!("{} #{}", up.path, up.generation),
-        Ok(Outcome::Ignored) => "ignored".into(),
+        Ok(StartOutcome::Up(up)) => format!("{} #{}", up.path, up.generation),
+        Ok(StartOutcome::Ignored) => "ignored".into(),
         Err(error) => error.to_string(),
     }
 }

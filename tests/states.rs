@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use regrow::testing::until;
-use regrow::{Call, CallError, Child, Handle, Refusal, Reply, Restart, State, Strategy, Supervisor, ignore, mailbox};
+use regrow::{
+    Call, CallError, Child, Handle, Refusal, Reply, Restart, ServiceState, Strategy, Supervisor, ignore, mailbox,
+};
 
 #[path = "common/mail.rs"]
 mod mail;
@@ -53,7 +55,7 @@ fn number(job: Job) -> u64 {
 async fn waiting_queues_for_the_first_incarnation() {
     let (mailbox, handle) = mailbox();
     let log = Log::default();
-    assert_eq!(handle.status().state, State::Waiting);
+    assert_eq!(handle.status().state, ServiceState::Waiting);
     let call = is_queued(&handle, &log).await;
 
     let (_tree, _) = tree_of(worker("worker").mailbox(mailbox)).await;
@@ -73,7 +75,7 @@ async fn waiting_lasts_until_the_elder_siblings_are_up() {
         }
     })
     .await;
-    assert_eq!(handle.status().state, State::Waiting);
+    assert_eq!(handle.status().state, ServiceState::Waiting);
     let call = is_queued(&handle, &log).await;
 
     gate.set_open(true);
@@ -88,7 +90,7 @@ async fn starting_queues_for_the_incarnation_that_is_being_made() {
     let (gate, log) = (Gate::closed(), Log::default());
     let tree = forgiving(Strategy::OneForOne).child(gated("worker", &gate).mailbox(mailbox));
     let starting = tokio::spawn(tree.start());
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     let call = is_queued(&handle, &log).await;
 
     gate.set_open(true);
@@ -102,7 +104,7 @@ async fn up_queues_for_the_present_incarnation() {
     let (_tree, handle) = tree_of(worker("worker")).await;
     let log = Log::default();
     let held = busy(&handle).await;
-    assert_eq!(handle.status().state, State::Up);
+    assert_eq!(handle.status().state, ServiceState::Up);
     let call = is_queued(&handle, &log).await;
 
     held.release();
@@ -116,7 +118,7 @@ async fn starting_again_queues_for_the_next_incarnation() {
     let (_tree, handle) = tree_of(gated("worker", &gate)).await;
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&handle, State::Starting).await;
+    until_state(&handle, ServiceState::Starting).await;
     let call = is_queued(&handle, &log).await;
 
     gate.set_open(true);
@@ -132,8 +134,8 @@ async fn restarting_queues_while_an_elder_holds_up_the_group() {
     let (elder, handle) = (tree.lookup::<Job>("app/elder").unwrap(), tree.lookup::<Job>("app/worker").unwrap());
     gate.set_open(false);
     elder.kill().unwrap();
-    until_state(&elder, State::Starting).await;
-    assert_eq!(handle.status().state, State::Restarting);
+    until_state(&elder, ServiceState::Starting).await;
+    assert_eq!(handle.status().state, ServiceState::Restarting);
     let call = is_queued(&handle, &log).await;
 
     gate.set_open(true);
@@ -150,8 +152,8 @@ async fn restarting_queues_while_an_ancestor_decides_about_a_supervisor_that_gav
     let handle = tree.lookup::<Job>("app/inner/worker").unwrap();
     gate.set_open(false);
     handle.kill().unwrap();
-    until_state(&tree.lookup("app/elder").unwrap(), State::Starting).await;
-    assert_eq!(handle.status().state, State::Restarting);
+    until_state(&tree.lookup("app/elder").unwrap(), ServiceState::Starting).await;
+    assert_eq!(handle.status().state, ServiceState::Restarting);
     let call = is_queued(&handle, &log).await;
 
     gate.set_open(true);
@@ -163,7 +165,7 @@ async fn restarting_queues_while_an_ancestor_decides_about_a_supervisor_that_gav
 async fn down_after_a_clean_end_refuses_and_gives_the_message_back() {
     let (_tree, handle) = tree_of(worker("worker").restart(Restart::Transient)).await;
     handle.cast(leaves()).unwrap();
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     is_refused(&handle, Refusal::Down).await;
 }
 
@@ -171,7 +173,7 @@ async fn down_after_a_clean_end_refuses_and_gives_the_message_back() {
 async fn down_because_it_is_not_wanted_refuses_and_gives_the_message_back() {
     let child = Child::service("worker", |_| async { ignore::<Worker>() });
     let (_tree, handle) = tree_of(child).await;
-    assert_eq!((handle.status().state, handle.generation()), (State::Down, 0));
+    assert_eq!((handle.status().state, handle.generation()), (ServiceState::Down, 0));
     is_refused(&handle, Refusal::Down).await;
 }
 
@@ -182,7 +184,7 @@ async fn down_with_a_transient_supervisor_that_gave_up_refuses_and_gives_the_mes
     let tree = soon(tree.start()).await.unwrap();
     let handle = tree.lookup::<Job>("app/inner/worker").unwrap();
     handle.cast(panics()).unwrap();
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     is_refused(&handle, Refusal::Down).await;
 }
 
@@ -192,7 +194,7 @@ async fn down_may_return_and_then_queues_again() {
     let tree = soon(group.child(worker("worker").restart(Restart::Transient)).start()).await.unwrap();
     let (elder, handle) = (tree.lookup::<Job>("app/elder").unwrap(), tree.lookup::<Job>("app/worker").unwrap());
     handle.cast(leaves()).unwrap();
-    until_state(&handle, State::Down).await;
+    until_state(&handle, ServiceState::Down).await;
     elder.kill().unwrap();
     until_generation(&handle, 2).await;
     caught_up(&handle).await;
@@ -202,7 +204,7 @@ async fn down_may_return_and_then_queues_again() {
 async fn gone_with_its_tree_refuses_and_gives_the_message_back() {
     let (tree, handle) = tree_of(worker("worker")).await;
     soon(tree.shutdown()).await;
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(handle.status().state, ServiceState::Gone);
     is_refused(&handle, Refusal::Gone).await;
 }
 
@@ -210,7 +212,7 @@ async fn gone_with_its_tree_refuses_and_gives_the_message_back() {
 async fn gone_with_its_spec_refuses_and_gives_the_message_back() {
     let (_tree, handle) = tree_of(worker("worker").restart(Restart::Temporary)).await;
     handle.cast(panics()).unwrap();
-    until_state(&handle, State::Gone).await;
+    until_state(&handle, ServiceState::Gone).await;
     is_refused(&handle, Refusal::Gone).await;
 }
 
@@ -218,7 +220,7 @@ async fn gone_with_its_spec_refuses_and_gives_the_message_back() {
 async fn gone_because_no_child_took_the_mailbox_refuses_and_gives_the_message_back() {
     let (mailbox, handle) = mailbox();
     drop(mailbox);
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(handle.status().state, ServiceState::Gone);
     is_refused(&handle, Refusal::Gone).await;
 }
 
@@ -243,6 +245,6 @@ async fn gone_after_a_start_that_was_refused_refuses_and_gives_the_message_back(
 async fn a_dropped_tree_ends_as_gone() {
     let (tree, handle) = tree_of(worker("worker")).await;
     drop(tree);
-    soon(until(handle.watch(), |status| status.state == State::Gone)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Gone)).await;
     is_refused(&handle, Refusal::Gone).await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until, until_event};
-use regrow::{Child, Context, EventKind, Exit, Handle, Restart, Service, Shutdown, State, Strategy, Tree};
+use regrow::{Child, Context, EventKind, Exit, Handle, Restart, Service, ServiceState, Shutdown, Strategy, Tree};
 use tokio::sync::mpsc;
 
 #[path = "common/mail.rs"]
@@ -41,7 +41,7 @@ async fn leaving_runs_the_stop_hook_and_a_transient_service_rests() {
     handle.cast(ProbeMsg::Stop).unwrap();
     let exited = soon(until_event(&mut events, |event| matches!(event.kind, EventKind::Exited { .. }))).await.unwrap();
     assert!(matches!(exited.kind, EventKind::Exited { exit: Exit::Normal }), "{exited}");
-    soon(until(handle.watch(), |status| status.state == State::Down)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Down)).await;
     assert_eq!(journal.lines(), ["start a#1", "stop a#1", "end a#1"]);
 }
 

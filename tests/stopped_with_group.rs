@@ -9,8 +9,8 @@ mod hooked;
 use common::{SEC, in_hand, soon, up};
 use hooked::{Hooked, Msg, Story, find, hooked, plain, run};
 use regrow::{
-    CallError, Context, Handle, Intensity, OnRestart, Refusal, ServiceChild, Shutdown, State, Strategy, Supervisor,
-    Tree,
+    CallError, Context, Handle, Intensity, OnRestart, Refusal, ServiceChild, ServiceState, Shutdown, Strategy,
+    Supervisor, Tree,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -233,7 +233,7 @@ async fn a_service_that_is_terminated_refuses_from_the_moment_at_which_it_is_tol
     assert_eq!(refused.to_string(), "`app/a` refused the message `Msg`: it is stopping");
     drop(stop);
     soon("the termination", terminated).await.unwrap().unwrap();
-    assert_eq!(a.status().state, State::Down);
+    assert_eq!(a.status().state, ServiceState::Down);
     // And its next life accepts everything again.
     soon("the restart", app.restart_child("a")).await.unwrap();
     a.cast(run(|_| async { Ok(()) })).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Inert, MS, SEC, Slow, Starts, heard_to_the_end, probe, soon, stands};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{CallError, Child, Context, Exit, KillError, Refusal, Shutdown, State, Strategy, Supervisor};
+use regrow::{CallError, Child, Context, Exit, KillError, Refusal, ServiceState, Shutdown, Strategy, Supervisor};
 use tokio::time::Instant;
 
 // OTP rules 55 and 103.
@@ -130,13 +130,13 @@ async fn whatever_is_asked_of_a_stopped_tree_is_answered_at_once() {
         let refused = soon("call", handle.call_within(SEC, ProbeMsg::Generation)).await;
         assert!(matches!(refused, Err(CallError::Refused(_))));
         assert_eq!(handle.kill().unwrap_err().to_string(), "`app/a` has no running incarnation");
-        assert_eq!(handle.watch().borrow().state, State::Gone);
+        assert_eq!(handle.watch().borrow().state, ServiceState::Gone);
     }
     assert!(matches!(tree.kill("app/a"), Err(KillError::NotRunning(_))));
     assert!(soon("events", tree.events().next()).await.is_none());
     let directory = tree.directory();
     drop(tree);
-    assert_eq!(directory.status("app/a").unwrap().state, State::Gone);
+    assert_eq!(directory.status("app/a").unwrap().state, ServiceState::Gone);
     assert_eq!(directory.entries().len(), 2);
 }
 
@@ -148,7 +148,7 @@ async fn a_call_to_one_that_was_stopped_earlier_in_the_shutdown_never_runs() {
     let tree = tree.start().await.unwrap();
     let (a, begun) = (probe(&tree, "app/a"), Instant::now());
     let late = async {
-        stands(&tree, "app/a", State::Gone).await;
+        stands(&tree, "app/a", ServiceState::Gone).await;
         (a.call(ProbeMsg::Generation).await, begun.elapsed())
     };
     let (report, (outcome, after)) = tokio::join!(tree.shutdown(), late);
@@ -193,7 +193,7 @@ async fn a_hung_factory_does_not_hold_up_a_shutdown() {
         let sub = Supervisor::new("sub", strategy).child(hangs).child(journal.probe("b"));
         let tree = Supervisor::new("app", strategy).child(journal.probe("a")).child(sub).start().await.unwrap();
         tree.kill("app/sub/hangs").unwrap();
-        stands(&tree, "app/sub/hangs", State::Starting).await;
+        stands(&tree, "app/sub/hangs", ServiceState::Starting).await;
         let begun = Instant::now();
         let report = tree.shutdown().await;
         assert!(begun.elapsed() <= MS, "{:?}", begun.elapsed());

@@ -5,7 +5,7 @@ mod common;
 
 use common::{MS, SEC, Slow, Starter, Starts, probe, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Intensity, Refusal, Restart, Shutdown, State, Strategy, Supervisor, Tree};
+use regrow::{Intensity, Refusal, Restart, ServiceState, Shutdown, Strategy, Supervisor, Tree};
 use tokio::time::Instant;
 
 async fn three(journal: &Journal, strategy: Strategy) -> Tree {
@@ -92,7 +92,7 @@ async fn a_transient_child_that_ended_well_rests_until_a_group_restart_revives_i
     let tree = Supervisor::one_for_all("app").child(transient).child(journal.probe("b")).start().await.unwrap();
     let a = probe(&tree, "app/a");
     a.cast(ProbeMsg::Stop).unwrap();
-    stands(&tree, "app/a", State::Down).await;
+    stands(&tree, "app/a", ServiceState::Down).await;
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Down);
 
     tree.kill("app/b").unwrap();

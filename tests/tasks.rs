@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Census, MS, SEC, Starts, heard_to_the_end, hears, hears_of, soon, stands, up};
 use regrow::testing::Journal;
-use regrow::{Child, Exit, Restart, Shutdown, State, Supervisor, TaskChild, TaskContext, Tree, ignore};
+use regrow::{Child, Exit, Restart, ServiceState, Shutdown, Supervisor, TaskChild, TaskContext, Tree, ignore};
 use tokio::time::Instant;
 
 async fn alone(task: TaskChild) -> Tree {
@@ -23,7 +23,7 @@ async fn a_task_that_returns_ok_has_ended_well_and_rests() {
     });
     let tree = alone(task).await;
     let mut events = tree.events();
-    stands(&tree, "app/task", State::Down).await;
+    stands(&tree, "app/task", ServiceState::Down).await;
     assert!(tree.shutdown().await.is_clean());
     assert_eq!(heard_to_the_end(&mut events).await, ["app/task#1 exited: normal", "app/task#1 is down"]);
 }
@@ -84,7 +84,7 @@ async fn a_panic_in_the_closure_is_a_panic_of_the_task() {
 #[tokio::test]
 async fn a_task_that_is_not_wanted_rests() {
     let tree = alone(Child::task("task", |_| async { ignore() })).await;
-    stands(&tree, "app/task", State::Down).await;
+    stands(&tree, "app/task", ServiceState::Down).await;
     tree.shutdown().await;
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use common::{SEC, Starter, Starts, heard, heard_to_the_end, hears, hears_of, probe, up};
 use log::Log;
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Child, Context, EventKind, Exit, Intensity, Missed, Panic, Restart, Service, ServiceChild, Supervisor};
+use regrow::{Child, Context, EventKind, Exit, Intensity, Lagged, Panic, Restart, Service, ServiceChild, Supervisor};
 
 /// Ends as it is told to.
 struct Ender;
@@ -157,7 +157,7 @@ async fn a_slow_subscriber_is_told_how_much_it_missed_and_goes_on_behind_the_gap
     assert_eq!(quickly, 2 * LIVES + 1, "an exit and a start for each, and the last exit");
 
     let first = slow.next().await.unwrap();
-    let Err(Missed(missed)) = first else { panic!("nothing was missed: {first:?}") };
+    let Err(Lagged(missed)) = first else { panic!("nothing was missed: {first:?}") };
     let rest = heard_to_the_end(&mut slow).await;
     assert_eq!(missed + rest.len() as u64, quickly);
     assert_eq!(rest.last().unwrap(), &format!("app/a#{} exited: shutdown", LIVES + 1));

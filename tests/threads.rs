@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Census, Gate, MS, SEC, Starts, heard, hears, hears_of, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Reply, Restart, ServiceChild};
-use regrow::{Shutdown, State, Supervisor, Tree, mailbox};
+use regrow::{ServiceState, Shutdown, Supervisor, Tree, mailbox};
 
 enum Msg {
     Generation(Reply<u64>),
@@ -110,7 +110,7 @@ async fn a_thread_that_has_finished_rests_when_it_is_transient() {
     let tree = tree.start().await.unwrap();
     let worker: Handle<Msg> = tree.lookup("app/w").unwrap();
     worker.cast(Msg::Leave).unwrap();
-    stands(&tree, "app/w", State::Down).await;
+    stands(&tree, "app/w", ServiceState::Down).await;
     let books = worker.accounting();
     assert_eq!((books.handled, books.crashed, census.alive()), (1, 0, 0));
     tree.shutdown().await;

@@ -10,7 +10,7 @@ use common::{MS, SEC, probe, soon, up};
 use regrow::testing::{Journal, until};
 use regrow::{
     CallError, Child, Context, DynamicSupervisor, GiveUp, Handle, Health, Intensity, Overflow, Policy, Readiness,
-    Refusal, Reply, Restart, Service, State, Supervisor,
+    Refusal, Reply, Restart, Service, ServiceState, Supervisor,
 };
 use tokio::sync::Notify;
 
@@ -60,7 +60,7 @@ async fn a_tree_is_ready_when_all_that_are_required_are() {
 
     tree.ready(Duration::MAX).await.unwrap();
     assert!(tree.directory().is_ready());
-    assert_eq!(tree.directory().status("app/sub/a").unwrap().state, State::Up);
+    assert_eq!(tree.directory().status("app/sub/a").unwrap().state, ServiceState::Up);
     // A session may be required.
     pool.start_child(journal.probe("last").policy(says().health(Health::Required))).await.unwrap();
     assert!(!tree.directory().is_ready());
@@ -109,10 +109,10 @@ async fn a_wait_for_one_service_ends_when_it_refuses() {
     let (web, once) = (probe(&tree, "app/web"), probe(&tree, "app/once"));
     web.wait_ready().await.unwrap();
     web.kill().unwrap();
-    until(web.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(web.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     assert!(matches!(web.wait_ready().await.unwrap_err().refusal, Refusal::Parked { .. }));
     once.kill().unwrap();
-    until(once.watch(), |status| status.state != State::Up).await;
+    until(once.watch(), |status| status.state != ServiceState::Up).await;
     let error = once.wait_ready().await.unwrap_err();
     assert_eq!((error.refusal, &*error.path), (Refusal::Gone, "app/once"));
     tree.shutdown().await;
@@ -190,7 +190,7 @@ async fn those_who_follow_what_is_gone_are_told_and_go() {
     tree.shutdown().await;
     let last = async { while before.changed().await.is_ok() {} };
     soon("the end of the status", last).await;
-    assert_eq!(before.borrow().state, State::Gone);
+    assert_eq!(before.borrow().state, ServiceState::Gone);
     assert!(a.watch().changed().await.is_err(), "nor does one that comes late wait");
 }
 

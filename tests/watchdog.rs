@@ -11,7 +11,7 @@ use std::time::Duration;
 use clerk::{LIMIT, asks, clerk, does, hang, hangs, hung, takes, watched};
 use common::{MS, SEC, heard, hears, hears_of, soon, stands, up};
 use regrow::testing::Journal;
-use regrow::{Child, Context, Exit, Inbox, Intensity, Policy, Reply, Restart, Service, State, Supervisor};
+use regrow::{Child, Context, Exit, Inbox, Intensity, Policy, Reply, Restart, Service, ServiceState, Supervisor};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -96,10 +96,10 @@ async fn a_handler_can_say_that_a_message_takes_long() {
     let tree = tree.start().await.unwrap();
     let clerk = tree.lookup("app/clerk").unwrap();
     let long = asks(&clerk, "long", async |ctx| {
-        ctx.takes(60 * SEC);
+        ctx.extend_deadline(60 * SEC);
         sleep(60 * SEC).await;
         for _ in 0..10 {
-            ctx.takes(SEC);
+            ctx.extend_deadline(SEC);
             sleep(SEC + LIMIT / 2).await;
         }
         Ok(())
@@ -109,7 +109,7 @@ async fn a_handler_can_say_that_a_message_takes_long() {
 
     let begun = Instant::now();
     let too_long = asks(&clerk, "too long", async |ctx| {
-        ctx.takes(10 * SEC);
+        ctx.extend_deadline(10 * SEC);
         std::future::pending().await
     });
     hung(too_long.await);
@@ -118,7 +118,7 @@ async fn a_handler_can_say_that_a_message_takes_long() {
 
     let begun = Instant::now();
     let said = async |ctx: Context<clerk::Clerk>| {
-        ctx.takes(60 * SEC);
+        ctx.extend_deadline(60 * SEC);
         Ok(())
     };
     asks(&clerk, "long", said).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_hang_is_counted_like_any_crash() {
     let clerk = tree.lookup("app/clerk").unwrap();
     clerk.cast(hangs("first")).unwrap();
     clerk.cast(hangs("second")).unwrap();
-    stands(&tree, "app/clerk", State::Gone).await;
+    stands(&tree, "app/clerk", ServiceState::Gone).await;
     assert_eq!(clerk.generation(), 2, "the second was one too many");
     tree.shutdown().await;
 }
@@ -253,7 +253,7 @@ async fn a_thread_that_hangs_is_abandoned_and_replaced() {
 async fn a_thread_can_say_that_a_message_takes_long() {
     let child = Child::thread("thread", |mut inbox: Inbox<Reply<u64>>| {
         while let Some(reply) = inbox.next() {
-            inbox.takes(60 * SEC);
+            inbox.extend_deadline(60 * SEC);
             std::thread::sleep(400 * MS);
             reply.send(inbox.generation());
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clerk::{asks, clerk, does, hung};
 use common::{Gate, MS, SEC, heard, hears, hears_of, soon, up};
-use regrow::{Abandon, Event, EventKind, Events, Intensity, Policy, ServiceChild, State, Supervisor};
+use regrow::{Abandon, Event, EventKind, Events, Intensity, Policy, ServiceChild, ServiceState, Supervisor};
 use tokio::runtime::Builder;
 
 fn watched(name: &str, limit: Duration) -> ServiceChild<clerk::Task> {
@@ -155,12 +155,12 @@ async fn one_that_says_that_it_takes_long_may_block_for_so_long() {
     let tree = Supervisor::one_for_one("app").child(watched("clerk", 40 * MS)).start().await.unwrap();
     let (clerk, mut events) = (tree.lookup("app/clerk").unwrap(), tree.events());
     let long = asks(&clerk, "long", async move |ctx| {
-        ctx.takes(10 * SEC);
+        ctx.extend_deadline(10 * SEC);
         Gate::default().pass_within(200 * MS);
         Ok(())
     });
     soon("the answer", long).await.unwrap();
-    assert_eq!((clerk.status().state, clerk.generation()), (State::Up, 1), "{:?}", heard(&mut events));
+    assert_eq!((clerk.status().state, clerk.generation()), (ServiceState::Up, 1), "{:?}", heard(&mut events));
     tree.shutdown().await;
 }
 

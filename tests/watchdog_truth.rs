@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 fn call_that_lasts(to: &Handle<Task>) -> Call<Task, ()> {
     to.call(|reply: Reply<()>| {
         does("long", async move |ctx: Context<Clerk>| {
-            ctx.takes(10_000 * SEC);
+            ctx.extend_deadline(10_000 * SEC);
             sleep(10_000 * SEC).await;
             reply.send(());
             Ok(())
@@ -139,7 +139,7 @@ async fn a_call_that_is_awaited_and_not_polled_each_time_is_a_wait() {
     let (a, b) = (find(&tree, "a"), find(&tree, "b"));
     let outcome = asks(&a, "awaits", async move |_| {
         let long = asks(&b, "long", async |ctx| {
-            ctx.takes(100 * LIMIT);
+            ctx.extend_deadline(100 * LIMIT);
             sleep(100 * LIMIT).await;
             Ok(())
         });
@@ -167,7 +167,7 @@ async fn a_kept_call_that_is_awaited_again_is_a_wait_again() {
     let keeps = asks(&a, "keeps", async move |_| {
         let mut call = b.call(|reply: Reply<()>| {
             does("long", async move |ctx: Context<Clerk>| {
-                ctx.takes(100 * LIMIT);
+                ctx.extend_deadline(100 * LIMIT);
                 sleep(100 * LIMIT).await;
                 reply.send(());
                 Ok(())
@@ -194,7 +194,7 @@ async fn a_circle_in_which_one_call_is_kept_is_none() {
     let outcome = asks(&a, "keeps", async move |ctx| {
         let mut call = asks_boxed(&b, async move |_| Ok(asks(&back, "at last", async |_| Ok(())).await?));
         awaits_for(&mut call, MS).await;
-        ctx.takes(20 * LIMIT);
+        ctx.extend_deadline(20 * LIMIT);
         sleep(10 * LIMIT).await;
         drop(call);
         Ok(())
@@ -356,14 +356,14 @@ async fn a_task_that_says_that_it_is_alive_lives_and_one_that_is_silent_hangs() 
         let noted = noted.clone();
         async move {
             if ctx.generation() > 1 {
-                ctx.takes(1000 * LIMIT);
+                ctx.extend_deadline(1000 * LIMIT);
                 return std::future::pending().await;
             }
             for _ in 0..4 {
                 ctx.alive();
                 sleep(LIMIT - MS).await;
             }
-            ctx.takes(4 * LIMIT);
+            ctx.extend_deadline(4 * LIMIT);
             sleep(4 * LIMIT).await;
             ctx.alive();
             *noted.lock().unwrap() = Some(Instant::now());
@@ -385,7 +385,7 @@ async fn a_task_that_never_says_that_it_is_alive_hangs_from_its_start_and_waits_
     let caller = Child::task("caller", |ctx| async move {
         let b = ctx.lookup::<Task>("b")?;
         let long = asks(&b, "long", async |ctx| {
-            ctx.takes(4 * LIMIT);
+            ctx.extend_deadline(4 * LIMIT);
             sleep(4 * LIMIT).await;
             Ok(())
         });

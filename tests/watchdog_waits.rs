@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 /// Takes long, and says so.
 async fn long(ctx: Context<Clerk>) -> anyhow::Result<()> {
-    ctx.takes(100 * SEC);
+    ctx.extend_deadline(100 * SEC);
     sleep(100 * SEC).await;
     Ok(())
 }
@@ -325,7 +325,7 @@ async fn a_thread_that_waits_for_an_answer_does_not_hang() {
         for reply in inbox {
             other.blocking_call(|answer| {
                 does("long", async move |ctx| {
-                    ctx.takes(SEC);
+                    ctx.extend_deadline(SEC);
                     sleep(400 * MS).await;
                     answer.send(());
                     Ok(())

@@ -44,7 +44,7 @@ async fn a_asks_b(tree: &Tree) {
     let asked = a.clone();
     tokio::spawn(async move {
         let long = async |ctx: regrow::Context<clerk::Clerk>| {
-            ctx.takes(1000 * SEC);
+            ctx.extend_deadline(1000 * SEC);
             sleep(1000 * SEC).await;
             Ok(())
         };

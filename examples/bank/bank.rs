@@ -14,7 +14,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow::{CallError, Child, Handle, Intensity, Overflow, Refusal, Reply, State, Supervisor, Tree, mailbox};
+use regrow::{CallError, Child, Handle, Intensity, Overflow, Refusal, Reply, ServiceState, Supervisor, Tree, mailbox};
 
 use crate::audit::{Audit, AuditMsg};
 use crate::fx::{Fx, FxMsg};
@@ -86,7 +86,7 @@ where
             // A policy file may say so. It is tried again soon, and refuses everything until then.
             Err(CallError::Refused(refused)) if matches!(refused.refusal(), Refusal::Parked { .. }) => {
                 // That nobody changes it any more is what the next call will be told.
-                let _ = service.watch().wait_for(|status| !matches!(status.state, State::Parked { .. })).await;
+                let _ = service.watch().wait_for(|status| !matches!(status.state, ServiceState::Parked { .. })).await;
             }
             // It was busy for as long as a call waits for room. Nothing has changed, so the next call waits again.
             Err(CallError::Refused(refused)) if refused.refusal() == Refusal::Full => {}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use regrow::{Directory, Kind, State};
+use regrow::{ChildKind, Directory, ServiceState};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -57,8 +57,12 @@ async fn rage(
     let mut kills = Kills::default();
     let Some(period) = Duration::from_secs(1).checked_div(kills_per_second) else { return kills };
     let mut rng = StdRng::seed_from_u64(seed);
-    let services: Vec<Arc<str>> =
-        directory.entries().into_iter().filter(|entry| entry.kind == Kind::Service).map(|entry| entry.path).collect();
+    let services: Vec<Arc<str>> = directory
+        .entries()
+        .into_iter()
+        .filter(|entry| entry.kind == ChildKind::Service)
+        .map(|entry| entry.path)
+        .collect();
     let mut ticks = tokio::time::interval(period);
     loop {
         tokio::select! {
@@ -96,7 +100,7 @@ impl Wounds {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = directory.status(path) else { return false };
         let victim = victims.entry(path.into()).or_default();
-        let life = Some((status.generation, status.state == State::Up));
+        let life = Some((status.generation, status.state == ServiceState::Up));
         let at = Instant::now();
         if victim.last == life || directory.kill(path).is_err() {
             return false;

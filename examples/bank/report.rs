@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanCount;
-use regrow::{Entry, Kind, ShutdownReport};
+use regrow::{ChildKind, DirectoryEntry, ShutdownReport};
 
 use crate::audit::Findings;
 use crate::book::Book;
@@ -35,7 +35,7 @@ pub(crate) struct Day {
     pub(crate) seed: u64,
     pub(crate) work: Work,
     pub(crate) shutdown: ShutdownReport,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<DirectoryEntry>,
     /// As it is rebuilt from the journal once nobody writes to that any more.
     pub(crate) on_disk: Book,
     /// Transfers that the journal held when the day began.
@@ -111,7 +111,7 @@ impl Day {
             let mut row = vec![entry.path.to_string()];
             row.extend([entry.status.generation, books.attempts.saturating_sub(1)].map(count));
             row.extend(
-                messages.map(|number| if entry.kind == Kind::Supervisor { "-".to_owned() } else { count(number) }),
+                messages.map(|number| if entry.kind == ChildKind::Supervisor { "-".to_owned() } else { count(number) }),
             );
             row.extend([0.5, 0.99, 1.0].map(recovered));
             table.add_row(row);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use regrow::{Directory, Event, EventKind, Events, Exit, Missed, Tree};
+use regrow::{Directory, Event, EventKind, Events, Exit, Lagged, Tree};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -101,7 +101,7 @@ impl Onlooker {
                 _ = looks.tick() => self.look(),
                 event = events.next() => match event {
                     Some(Ok(event)) => self.note(&event),
-                    Some(Err(Missed(count))) => self.watched.events_missed += count,
+                    Some(Err(Lagged(count))) => self.watched.events_missed += count,
                     None => return self.watched,
                 },
                 _ = &mut stopped => break,

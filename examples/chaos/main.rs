@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+use regrow::chaos::{Experiment, Fault, SimulatedTree, Simulation, When};
 use regrow::{Child, Context, Handle, Intensity, Reply, Service, Supervisor};
 
 const MS: Duration = Duration::from_millis(1);
@@ -51,7 +51,7 @@ impl Service for Ledger {
 }
 
 /// The tree, its customers, and what is done to it.
-async fn scene(seed: u64) -> anyhow::Result<Scene> {
+async fn scene(seed: u64) -> anyhow::Result<SimulatedTree> {
     let books = Books::default();
     let tree = Supervisor::one_for_one("shop")
         .seed(seed)
@@ -87,7 +87,7 @@ async fn scene(seed: u64) -> anyhow::Result<Scene> {
                 .map(|(id, _)| *id);
             async move { twice.map_or(Ok(()), |customer| anyhow::bail!("customer {customer} was")) }
         });
-    Ok(Scene::new(tree, experiment))
+    Ok(SimulatedTree::new(tree, experiment))
 }
 
 fn main() -> anyhow::Result<()> {

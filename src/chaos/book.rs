@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use crate::chaos::at_work::{AtWork, longest};
 use crate::chaos::fault::Trigger;
 use crate::chaos::log::Log;
-use crate::chaos::report::{FaultRecord, Life, LogLine, Messages, ServiceRecord, Totals};
+use crate::chaos::report::{FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals};
 use crate::chaos::seam::Told;
-use crate::directory::Entry;
+use crate::directory::DirectoryEntry;
 use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 
 /// Lives, recoveries and spells of parking of one service.
 const LATEST_MAX: usize = 200;
@@ -41,7 +41,7 @@ pub(super) struct Book {
 
 #[derive(Debug, Default)]
 struct Service {
-    lives: Vec<Life>,
+    lives: Vec<LifeRecord>,
     restarts: u64,
     parked: u32,
     parked_spells: Vec<(f64, Option<f64>)>,
@@ -73,12 +73,12 @@ impl Book {
     }
 
     /// The first fault may come now: what was before is not counted.
-    pub(super) fn begin(&mut self, entries: &[Entry]) {
+    pub(super) fn begin(&mut self, entries: &[DirectoryEntry]) {
         *self = Self::open();
         for entry in entries {
             let mut service = Service { before: entry.accounting, ..Service::default() };
-            if entry.status.state == State::Up {
-                service.lives.push(Life { generation: entry.status.generation, from: 0.0, to: None, exit: None });
+            if entry.status.state == ServiceState::Up {
+                service.lives.push(LifeRecord { generation: entry.status.generation, from: 0.0, to: None, exit: None });
             } else {
                 service.down_since = Some(0.0);
             }
@@ -246,7 +246,7 @@ impl Book {
             (service.since, service.down_since) = (at, None);
         }
         service.restarts += u64::from(is_restart);
-        keep(&mut service.lives, Life { generation: event.generation, from: at, to: None, exit: None });
+        keep(&mut service.lives, LifeRecord { generation: event.generation, from: at, to: None, exit: None });
         if let Some((_, to @ None)) = service.parked_spells.last_mut() {
             *to = Some(at);
         }
@@ -271,7 +271,7 @@ impl Book {
     }
 
     /// What became of each, of those who are listed still and of those who are not.
-    pub(super) fn services(&mut self, entries: &[Entry]) -> Vec<ServiceRecord> {
+    pub(super) fn services(&mut self, entries: &[DirectoryEntry]) -> Vec<ServiceRecord> {
         let now = self.now();
         let after: HashMap<_, _> = entries.iter().map(|entry| (&entry.path, entry.accounting)).collect();
         let record = |(path, service): (&Arc<str>, &Service)| {
@@ -290,7 +290,7 @@ impl Book {
                 budget: None,
                 messages: after
                     .get(path)
-                    .map_or(Messages::default(), |after| Messages::between(&service.before, after)),
+                    .map_or(MessageCounts::default(), |after| MessageCounts::between(&service.before, after)),
             }
         };
         self.services.iter().map(record).collect()
@@ -320,7 +320,7 @@ impl Book {
     }
 }
 
-impl Messages {
+impl MessageCounts {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
             // What was there at the beginning belongs to the sum.

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::chaos::explore::Exploration;
-use crate::chaos::report::Report;
-use crate::chaos::{Chaos, Experiment, Scene, Simulation, demo, soak};
+use crate::chaos::report::ExperimentReport;
+use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation, demo, soak};
 use crate::tree::Tree;
 
 /// `regrow chaos ...`.
@@ -158,10 +158,10 @@ fn run(command: Command, program: &str, find: impl Fn(Option<&str>) -> anyhow::R
     let done = match command {
         Command::Run { file, is_virtual, seed, tree: which, output } => tree(&which)
             .and_then(|start| run_file(&file, is_virtual, seed, start))
-            .and_then(|report| output.write(Report { replay: Some(again(&file, &which)), ..report })),
+            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
         Command::Replay { file, seed, tree: which, output } => tree(&which)
             .and_then(|start| replay(&file, seed, start))
-            .and_then(|report| output.write(Report { replay: Some(again(&file, &which)), ..report })),
+            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
         Command::Explore { file, seeds, from, tree: which } => {
             tree(&which).and_then(|start| explore(&file, from, seeds, start))
         }
@@ -189,11 +189,11 @@ fn simulation(experiment: &Experiment, start: Start) -> Simulation {
     let experiment = experiment.clone();
     Simulation::new(move |seed| {
         let (start, experiment) = (start.clone(), experiment.clone());
-        async move { Ok(Scene::new(start(seed).await?, experiment)) }
+        async move { Ok(SimulatedTree::new(start(seed).await?, experiment)) }
     })
 }
 
-fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> anyhow::Result<Report> {
+fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> anyhow::Result<ExperimentReport> {
     let mut experiment = read(file)?;
     let seed = seed.unwrap_or(experiment.seed);
     if is_virtual {
@@ -208,7 +208,7 @@ fn run_file(file: &Path, is_virtual: bool, seed: Option<u64>, start: Start) -> a
     })
 }
 
-fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<Report> {
+fn replay(file: &Path, seed: u64, start: Start) -> anyhow::Result<ExperimentReport> {
     let checked = simulation(&read(file)?, start).check_repeatable(seed);
     let report = checked.with_context(|| file.display().to_string())?;
     report.log.iter().for_each(|line| say(&line.to_string()));
@@ -278,13 +278,13 @@ fn say(text: &str) {
 impl Output {
     /// Prints it, and writes what was asked for. Whether everything held.
     #[allow(clippy::needless_pass_by_value, reason = "made for this")]
-    fn write(&self, report: Report) -> anyhow::Result<bool> {
+    fn write(&self, report: ExperimentReport) -> anyhow::Result<bool> {
         say(&report.to_string());
         self.save(&report)?;
         Ok(report.passed())
     }
 
-    fn save(&self, report: &Report) -> anyhow::Result<()> {
+    fn save(&self, report: &ExperimentReport) -> anyhow::Result<()> {
         if let Some(path) = &self.html {
             std::fs::write(path, report.to_html()).with_context(|| path.display().to_string())?;
         }

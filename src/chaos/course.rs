@@ -18,13 +18,13 @@ use crate::chaos::fault::{Fault, Trigger};
 use crate::chaos::judge::Judge;
 use crate::chaos::looks::{Claims, look};
 use crate::chaos::observer::{Occurrence, Witnesses, keep_judging, keep_looking, observe};
-use crate::chaos::report::{BudgetRecord, FaultRecord, Report, Totals};
+use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
-use crate::chaos::script::{At, Line, Script};
+use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::chaos::seam::Told;
 use crate::chaos::testimony::Said;
-use crate::directory::{Entry, Kind};
-use crate::slot::status::State;
+use crate::directory::{ChildKind, DirectoryEntry};
+use crate::slot::status::ServiceState;
 use crate::sync::lock;
 use crate::time::later;
 use crate::tree::{Directory, Tree};
@@ -70,7 +70,7 @@ pub(super) struct Course<'a> {
     /// Faults that followed events.
     followed: u64,
     /// Who was a target at the beginning, and what it was.
-    targets: BTreeMap<Arc<str>, Kind>,
+    targets: BTreeMap<Arc<str>, ChildKind>,
 }
 
 impl<'a> Course<'a> {
@@ -98,7 +98,10 @@ impl<'a> Course<'a> {
             ))),
             is_virtual,
             agenda: BTreeMap::new(),
-            followers: lines.filter(|(_, line)| matches!(line.at, At::Event { .. })).map(|(at, _)| at).collect(),
+            followers: lines
+                .filter(|(_, line)| matches!(line.at, ScriptTime::Event { .. }))
+                .map(|(at, _)| at)
+                .collect(),
             script,
             flapping: Vec::new(),
             injected: 0,
@@ -112,7 +115,7 @@ impl<'a> Course<'a> {
         mut self,
         suffered: mpsc::UnboundedReceiver<Told>,
         said: mpsc::UnboundedReceiver<Said>,
-    ) -> Report {
+    ) -> ExperimentReport {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
         // Aborted when dropped, as all that look on.
@@ -122,8 +125,9 @@ impl<'a> Course<'a> {
         // Some may still wait for others: a tree is steady when nobody is on the way any more.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
-        let is_target =
-            |entry: &&Entry| self.experiment.targets.iter().any(|scope| scope.holds(&entry.path, entry.kind));
+        let is_target = |entry: &&DirectoryEntry| {
+            self.experiment.targets.iter().any(|scope| scope.matches(&entry.path, entry.kind))
+        };
         self.targets = entries.iter().filter(is_target).map(|entry| (entry.path.clone(), entry.kind)).collect();
         lock(&self.book).begin(&entries);
         self.look_at_targets();
@@ -171,8 +175,8 @@ impl<'a> Course<'a> {
     }
 
     fn plan(&mut self, begun: Instant) {
-        for (line, Line { at, victims, .. }) in self.script.lines.iter().enumerate() {
-            if let At::Time(at) = at {
+        for (line, ScriptStep { at, victims, .. }) in self.script.lines.iter().enumerate() {
+            if let ScriptTime::Time(at) = at {
                 let todo = Todo::Inject { line, victims: victims.clone() };
                 self.agenda.insert((later(begun, *at), line), todo);
             }
@@ -230,11 +234,11 @@ impl<'a> Course<'a> {
     /// Puts what follows an event on the agenda.
     fn follow(&mut self, Occurrence { trigger, path, generation }: &Occurrence) {
         let now = Instant::now();
-        let kind = self.directory.kind(path).unwrap_or(Kind::Service);
+        let kind = self.directory.kind(path).unwrap_or(ChildKind::Service);
         for &line in &self.followers.clone() {
-            let Line { at, fault, victims, seed, .. } = &self.script.lines[line];
-            let At::Event { event, of, delay } = at else { continue };
-            if event == trigger && of.holds(path, kind) {
+            let ScriptStep { at, fault, victims, seed, .. } = &self.script.lines[line];
+            let ScriptTime::Event { event, of, delay } = at else { continue };
+            if event == trigger && of.matches(path, kind) {
                 let at = later(now, *delay);
                 let victims =
                     fault.draw(victims, &mut fastrand::Rng::with_seed(seed ^ self.followed)).cloned().collect();
@@ -280,7 +284,7 @@ impl<'a> Course<'a> {
     }
 
     async fn inject(&mut self, line: usize, victims: Vec<String>) {
-        let Line { fault, lasts, seed, .. } = self.script.lines[line].clone();
+        let ScriptStep { fault, lasts, seed, .. } = self.script.lines[line].clone();
         let number = self.injected;
         self.injected += 1;
         let at_work = lock(&self.book).at_work();
@@ -321,7 +325,7 @@ impl<'a> Course<'a> {
                 recovered_after: None,
                 siblings_touched: Vec::new(),
             };
-            book.inject(record, fault.lasts() || fault.waits());
+            book.inject(record, fault.is_continuous() || fault.waits());
             if is_blow {
                 hit.iter().for_each(|path| book.strikes(number, path, None, true));
             }
@@ -356,10 +360,13 @@ impl<'a> Course<'a> {
             // Whoever was struck last has to have felt it.
             tokio::time::sleep(Duration::from_millis(10)).await;
             let is_steady = |state| match state {
-                State::Up | State::Down | State::Gone => true,
-                State::Waiting | State::Starting | State::Restarting | State::Parked { .. } => false,
+                ServiceState::Up | ServiceState::Down | ServiceState::Gone => true,
+                ServiceState::Waiting
+                | ServiceState::Starting
+                | ServiceState::Restarting
+                | ServiceState::Parked { .. } => false,
             };
-            if self.directory.status(self.tree.path()).is_none_or(|status| status.state == State::Gone) {
+            if self.directory.status(self.tree.path()).is_none_or(|status| status.state == ServiceState::Gone) {
                 return None;
             }
             if self.directory.entries().iter().all(|entry| is_steady(entry.status.state)) {
@@ -373,12 +380,12 @@ impl<'a> Course<'a> {
 
     fn look_at_targets(&self) {
         let at = lock(&self.book).now();
-        let state = |path: &str| self.directory.status(path).map_or(State::Gone, |status| status.state);
+        let state = |path: &str| self.directory.status(path).map_or(ServiceState::Gone, |status| status.state);
         let targets = self.targets.keys().map(|path| (path, state(path)));
         lock(&self.claims).look_at_targets(targets, at);
     }
 
-    async fn report(self, duration: f64, stabilised_after: Option<f64>, stopped: Option<String>) -> Report {
+    async fn report(self, duration: f64, stabilised_after: Option<f64>, stopped: Option<String>) -> ExperimentReport {
         let entries = self.directory.entries();
         let mut services = lock(&self.book).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
@@ -395,7 +402,7 @@ impl<'a> Course<'a> {
             claims.add("every event was seen".into(), Some(format!("{} were not", book.missed_events())));
         }
         let (log, faults) = book.take();
-        Report {
+        ExperimentReport {
             title: self.experiment.title.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: self.experiment.seed,

@@ -202,7 +202,7 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
         let entries = directory.entries().into_iter().filter(|entry| !entry.kind.is_supervisor());
         let handles: Vec<Handle<Order>> = entries.filter_map(|entry| directory.lookup(&entry.path).ok()).collect();
         tokio::spawn(async move {
-            while handles.iter().any(|handle| handle.status().state != crate::State::Gone) {
+            while handles.iter().any(|handle| handle.status().state != crate::ServiceState::Gone) {
                 tokio::time::sleep(Duration::from_millis(random.u64(1..10))).await;
                 let handle = &handles[random.usize(..handles.len())];
                 if random.u8(..4) == 0 {

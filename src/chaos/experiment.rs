@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::LONGEST;
+use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::fault::{Fault, Scope, Times, When};
 use crate::chaos::refusal::ExperimentError;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 
 /// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.
 ///
@@ -192,7 +192,7 @@ impl Experiment {
     }
 
     /// Does not claim that every target is up before and after.
-    pub fn somebody_may_be_down(mut self) -> Self {
+    pub fn allow_unavailable(mut self) -> Self {
         self.hypothesis.everybody_up = false;
         self
     }
@@ -264,7 +264,8 @@ impl Experiment {
             scope.check().map_err(ExperimentError::BadGlob)?;
         }
         let zero = |what, time: Duration| if time.is_zero() { Err(ExperimentError::Zero(what)) } else { Ok(()) };
-        let long = |what, time: Duration| if time > LONGEST { Err(ExperimentError::TooLong(what)) } else { Ok(()) };
+        let long =
+            |what, time: Duration| if time > LONGEST_TIME { Err(ExperimentError::TooLong(what)) } else { Ok(()) };
         long("the duration", self.duration)?;
         long("the time to become steady in", self.stabilise)?;
         long("the time between two looks", self.look_every)?;
@@ -305,10 +306,10 @@ impl Planned {
             return Err(ExperimentError::Never { fault: fault(), why: "its time is zero" });
         }
         let delay = if let When::After { delay, .. } = self.when { Some(delay) } else { None };
-        if [by, self.lasts, delay].into_iter().flatten().any(|time| time > LONGEST) {
+        if [by, self.lasts, delay].into_iter().flatten().any(|time| time > LONGEST_TIME) {
             return Err(ExperimentError::TooLong("a time of a fault"));
         }
-        match (self.fault.lasts(), self.lasts) {
+        match (self.fault.is_continuous(), self.lasts) {
             (false, Some(_)) => return Err(ExperimentError::Blow { fault: fault() }),
             (_, Some(time)) if time.is_zero() => {
                 return Err(ExperimentError::Never { fault: fault(), why: "it lasts no time" });
@@ -337,10 +338,10 @@ impl Planned {
     }
 
     /// Whether the fault may hit this child of the tree.
-    pub(crate) fn may_hit(&self, targets: &[Scope], path: &str, kind: Kind) -> bool {
+    pub(crate) fn may_hit(&self, targets: &[Scope], path: &str, kind: ChildKind) -> bool {
         self.fault.can_hit(kind)
-            && self.scope.holds(path, kind)
-            && targets.iter().any(|target| target.holds(path, kind))
+            && self.scope.matches(path, kind)
+            && targets.iter().any(|target| target.matches(path, kind))
     }
 }
 

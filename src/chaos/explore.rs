@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::chaos::report::{Report, Verdict};
-use crate::chaos::script::{At, Line, Script};
+use crate::chaos::report::{CheckResult, ExperimentReport};
+use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::chaos::simulation::{Simulation, SimulationError};
 use crate::sync::lock;
 use crate::time::part;
@@ -17,14 +17,14 @@ pub struct Exploration {
     /// How many were run.
     pub seeds: u64,
     /// Those that failed, by seed.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailingSeed>,
     /// Those that came to nothing, and why.
     pub errors: Vec<(u64, SimulationError)>,
 }
 
 /// A seed whose experiment did not hold.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct FailingSeed {
     /// The seed.
     pub seed: u64,
     /// What failed: a broken claim, or the reason why the run was stopped.
@@ -39,7 +39,7 @@ pub struct Failure {
 #[derive(Debug, Clone)]
 pub struct Shrunk {
     /// The failure, with the script that is left.
-    pub failure: Failure,
+    pub failure: FailingSeed,
     /// How many faults there were before.
     pub before: usize,
     /// How many runs it took.
@@ -92,13 +92,13 @@ impl Simulation {
     /// # Errors
     ///
     /// As for [`run`](Self::run).
-    pub fn try_seed(&self, seed: u64) -> Result<Option<Failure>, SimulationError> {
+    pub fn try_seed(&self, seed: u64) -> Result<Option<FailingSeed>, SimulationError> {
         let report = self.run(seed)?;
         if report.passed() {
             return Ok(None);
         }
         let script = self.script(seed)?;
-        Ok(report.failure().map(|(what, evidence)| Failure { seed, what, evidence, script }))
+        Ok(report.failure().map(|(what, evidence)| FailingSeed { seed, what, evidence, script }))
     }
 
     /// Takes faults away, and makes what is left simpler, as long as the same thing fails.
@@ -106,7 +106,7 @@ impl Simulation {
     /// # Errors
     ///
     /// [`Holds`](SimulationError::Holds) when it does not fail again, and as for [`run`](Self::run).
-    pub fn shrink(&self, failure: &Failure) -> Result<Shrunk, SimulationError> {
+    pub fn shrink(&self, failure: &FailingSeed) -> Result<Shrunk, SimulationError> {
         let mut search = Search { simulation: self, failure: failure.clone(), runs: 0 };
         let before = failure.script.lines.len();
         if !search.still_fails(failure.script.lines.clone())? {
@@ -121,12 +121,12 @@ impl Simulation {
     }
 }
 
-impl Report {
+impl ExperimentReport {
     /// The first thing that failed, and what was seen.
     pub(crate) fn failure(&self) -> Option<(String, String)> {
         let broken = self.verdicts.iter().filter(|verdict| !verdict.held);
         // What was seen only at the end is told last.
-        let at = |verdict: &&Verdict| verdict.broken_at.unwrap_or(f64::INFINITY);
+        let at = |verdict: &&CheckResult| verdict.broken_at.unwrap_or(f64::INFINITY);
         let broken = broken.min_by(|one, other| at(one).total_cmp(&at(other)));
         let broken = broken.map(|verdict| (verdict.hypothesis.clone(), verdict.evidence.clone().unwrap_or_default()));
         broken.or_else(|| self.stopped.clone().map(|why| (why.clone(), why)))
@@ -135,13 +135,13 @@ impl Report {
 
 struct Search<'a> {
     simulation: &'a Simulation,
-    failure: Failure,
+    failure: FailingSeed,
     runs: u32,
 }
 
 impl Search<'_> {
     /// Whether the same thing fails with these lines. They are kept then.
-    fn still_fails(&mut self, lines: Vec<Line>) -> Result<bool, SimulationError> {
+    fn still_fails(&mut self, lines: Vec<ScriptStep>) -> Result<bool, SimulationError> {
         self.runs += 1;
         let script = Script { lines };
         let report = self.simulation.replay(self.failure.seed, script.clone())?;
@@ -192,7 +192,7 @@ impl Search<'_> {
     /// Round times, one victim, and no longer than needed.
     fn simplify(&mut self) -> Result<(), SimulationError> {
         for at in 0..self.failure.script.lines.len() {
-            for change in [Line::rounded, Line::halved, Line::halved, Line::alone] {
+            for change in [ScriptStep::rounded, ScriptStep::halved, ScriptStep::halved, ScriptStep::alone] {
                 let mut lines = self.failure.script.lines.clone();
                 if change(&mut lines[at]) {
                     self.still_fails(lines)?;
@@ -206,10 +206,10 @@ impl Search<'_> {
 /// Milliseconds by which faults are moved when one is taken away.
 const MOVES_MAX: i64 = 12;
 
-impl Line {
+impl ScriptStep {
     fn moved(&self, ms: i64) -> Self {
         let mut line = self.clone();
-        if let At::Time(at) = &mut line.at {
+        if let ScriptTime::Time(at) = &mut line.at {
             let by = Duration::from_millis(ms.unsigned_abs());
             *at = if ms < 0 { at.saturating_sub(by) } else { at.saturating_add(by) };
         }
@@ -217,7 +217,7 @@ impl Line {
     }
 
     fn rounded(&mut self) -> bool {
-        let At::Time(at) = &mut self.at else { return false };
+        let ScriptTime::Time(at) = &mut self.at else { return false };
         let rounded =
             Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX).div_ceil(100).saturating_mul(100));
         std::mem::replace(at, rounded) != rounded
@@ -230,7 +230,7 @@ impl Line {
     }
 
     fn alone(&mut self) -> bool {
-        let has_more = self.victims.len() > 1 && matches!(self.at, At::Time(_));
+        let has_more = self.victims.len() > 1 && matches!(self.at, ScriptTime::Time(_));
         self.victims.truncate(if has_more { 1 } else { usize::MAX });
         has_more
     }

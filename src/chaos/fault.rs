@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 
 /// Something that is made to go wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Fault {
     }
 
     /// Whether it is a state that lasts until it is healed, and not a blow.
-    pub fn lasts(&self) -> bool {
+    pub fn is_continuous(&self) -> bool {
         match self {
             Self::Kill
             | Self::KillTogether(_)
@@ -123,10 +123,10 @@ impl Fault {
     }
 
     /// Whether it can hit a child of this kind: what concerns handlers and mail needs a [`Service`](crate::Service).
-    pub fn can_hit(&self, kind: Kind) -> bool {
+    pub fn can_hit(&self, kind: ChildKind) -> bool {
         match self {
             Self::Kill | Self::KillTogether(_) | Self::Flap(_) | Self::ClockJump(_) => true,
-            Self::MailboxFull => !kind.is_supervisor() && kind != Kind::Task,
+            Self::MailboxFull => !kind.is_supervisor() && kind != ChildKind::Task,
             Self::Panic
             | Self::Error
             | Self::StartPanic(_)
@@ -140,7 +140,7 @@ impl Fault {
             | Self::Drop(_)
             | Self::Delay(_)
             | Self::Duplicate(_)
-            | Self::Reorder(_) => kind == Kind::Service,
+            | Self::Reorder(_) => kind == ChildKind::Service,
         }
     }
 }
@@ -179,7 +179,7 @@ pub struct Scope {
     /// A glob over full paths: `*` within a segment, `**` across. None: everybody.
     pub path: Option<Arc<str>>,
     /// Only children of this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<ChildKind>,
     /// Only at this depth: the root is at 0.
     pub depth: Option<usize>,
 }
@@ -192,7 +192,7 @@ impl Scope {
 
     /// And is of this kind.
     #[must_use]
-    pub fn kind(mut self, kind: Kind) -> Self {
+    pub fn kind(mut self, kind: ChildKind) -> Self {
         self.kind = Some(kind);
         self
     }
@@ -211,7 +211,7 @@ impl Scope {
     }
 
     /// Whether a child is in scope.
-    pub fn holds(&self, path: &str, kind: Kind) -> bool {
+    pub fn matches(&self, path: &str, kind: ChildKind) -> bool {
         self.path.as_ref().is_none_or(|glob| matches(glob, path))
             && self.kind.is_none_or(|wanted| wanted == kind)
             && self.depth.is_none_or(|depth| path.matches('/').count() == depth)

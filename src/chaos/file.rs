@@ -36,7 +36,7 @@ use serde::{Deserialize, Deserializer};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
 use crate::chaos::refusal::ExperimentError;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 
 /// More is no experiment.
 const BYTES_MAX: u64 = 1 << 20;
@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for Whom {
 #[serde(deny_unknown_fields)]
 struct ScopeFile {
     path: Option<String>,
-    kind: Option<Kind>,
+    kind: Option<ChildKind>,
     depth: Option<usize>,
 }
 

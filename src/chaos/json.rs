@@ -5,21 +5,21 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use super::report::Report;
+use super::report::ExperimentReport;
 
 /// The report, and first of all whether it is good news.
 #[derive(Serialize)]
 struct Document<'a> {
     passed: bool,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a ExperimentReport,
 }
 
-impl Report {
-    /// The report as JSON: every field by its name and in the order of [`Report`], after one field `passed`.
+impl ExperimentReport {
+    /// The report as JSON: every field by its name and in the order of [`ExperimentReport`], after one field `passed`.
     ///
     /// Numbers that are not whole are rounded to six digits after the point, so times are in microseconds, and two equal
-    /// runs give equal bytes. What is not a number or without end is `null`. To be read by `serde_json` as a [`Report`].
+    /// runs give equal bytes. What is not a number or without end is `null`. To be read by `serde_json` as a [`ExperimentReport`].
     ///
     /// # Panics
     ///

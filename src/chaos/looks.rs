@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
-use crate::chaos::report::{ServiceRecord, Verdict};
-use crate::directory::{Entry, Kind};
-use crate::slot::status::State;
+use crate::chaos::report::{CheckResult, ServiceRecord};
+use crate::directory::{ChildKind, DirectoryEntry};
+use crate::slot::status::ServiceState;
 use crate::sync::lock;
 use crate::tree::Directory;
 
@@ -20,7 +20,7 @@ pub(super) struct Claims {
     hypothesis: Hypothesis,
     probes: Vec<Probe>,
     failures: Vec<u32>,
-    pub(super) verdicts: Vec<Verdict>,
+    pub(super) verdicts: Vec<CheckResult>,
 }
 
 const LAW: &str = "the books of every mailbox balance";
@@ -35,7 +35,7 @@ impl Claims {
         claims.extend(of_supervision.map(|claim| claim.text().to_owned()));
         claims.extend(hypothesis.everybody_up.then(|| UP.to_owned()));
         claims.extend(probes.iter().map(|probe| probe.name.to_string()));
-        let held = |hypothesis| Verdict { hypothesis, held: true, broken_at: None, evidence: None };
+        let held = |hypothesis| CheckResult { hypothesis, held: true, broken_at: None, evidence: None };
         Self {
             hypothesis: hypothesis.clone(),
             probes: probes.clone(),
@@ -61,15 +61,15 @@ impl Claims {
         }
     }
 
-    pub(super) fn look_at_books(&mut self, entries: &[Entry], at: f64) {
+    pub(super) fn look_at_books(&mut self, entries: &[DirectoryEntry], at: f64) {
         if let Some(entry) = entries.iter().find(|entry| !entry.accounting.is_balanced()) {
             self.break_claim(LAW, at, format!("{}: {}", entry.path, entry.accounting));
         }
     }
 
     /// Before and after.
-    pub(super) fn look_at_targets<'a>(&mut self, targets: impl Iterator<Item = (&'a Arc<str>, State)>, at: f64) {
-        let down = targets.filter(|(_, state)| *state != State::Up);
+    pub(super) fn look_at_targets<'a>(&mut self, targets: impl Iterator<Item = (&'a Arc<str>, ServiceState)>, at: f64) {
+        let down = targets.filter(|(_, state)| *state != ServiceState::Up);
         let down: Vec<_> = down.map(|(path, state)| format!("{path} is {state}")).collect();
         if !down.is_empty() {
             self.break_claim(UP, at, down.join(", "));
@@ -77,7 +77,7 @@ impl Claims {
     }
 
     /// What only the end can tell.
-    pub(super) fn look_back(&mut self, services: &[ServiceRecord], targets: &BTreeMap<Arc<str>, Kind>) {
+    pub(super) fn look_back(&mut self, services: &[ServiceRecord], targets: &BTreeMap<Arc<str>, ChildKind>) {
         if let Some(most) = self.hypothesis.restarts_max {
             let is_over = |service: &&ServiceRecord| targets.contains_key(&*service.path) && service.restarts > most;
             let over = services.iter().find(is_over);
@@ -95,7 +95,7 @@ impl Claims {
     }
 
     pub(super) fn add(&mut self, hypothesis: String, evidence: Option<String>) {
-        self.verdicts.push(Verdict { hypothesis, held: evidence.is_none(), broken_at: None, evidence });
+        self.verdicts.push(CheckResult { hypothesis, held: evidence.is_none(), broken_at: None, evidence });
     }
 }
 

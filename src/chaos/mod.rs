@@ -9,12 +9,12 @@
 //! * A [`Simulation`] carries it out in virtual time: the same tree on one thread under a paused clock. One seed tells one
 //!   story, line by line, and [`Simulation::check_repeatable`] refuses a scene that does not.
 //! * [`Simulation::explore`] tries many seeds; [`Simulation::shrink`] takes away what a failure does not need, and
-//!   [`Failure::to_rust_test`] prints what is left as a test.
-//! * A [`Report`] has the times to detect and to recover, what became of messages and calls, who was touched, and a verdict for each
-//!   claim: as text (`Display`), as [JSON](Report::to_json), as a [page](Report::to_html).
+//!   [`FailingSeed::to_rust_test`] prints what is left as a test.
+//! * A [`ExperimentReport`] has the times to detect and to recover, what became of messages and calls, who was touched, and a verdict for each
+//!   claim: as text (`Display`), as [JSON](ExperimentReport::to_json), as a [page](ExperimentReport::to_html).
 //!
 //! ```
-//! use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+//! use regrow::chaos::{Experiment, Fault, SimulatedTree, Simulation, When};
 //! use regrow::testing::Journal;
 //! use regrow::{Intensity, Supervisor};
 //! use std::time::Duration;
@@ -25,7 +25,7 @@
 //! let simulation = Simulation::new(|seed| async move {
 //!     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
 //!     let tree = app.child(Journal::new().probe("a")).start().await?;
-//!     Ok(Scene::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(2.0)).duration(10 * SEC)))
+//!     Ok(SimulatedTree::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(2.0)).duration(10 * SEC)))
 //! });
 //! assert!(simulation.explore(0, 20).failures.is_empty());
 //! ```
@@ -108,12 +108,14 @@ pub(crate) mod testimony;
 mod text;
 
 pub use experiment::Experiment;
-pub use explore::{Exploration, Failure, Shrunk};
+pub use explore::{Exploration, FailingSeed, Shrunk};
 pub use fault::{Fault, Scope, Times, Trigger, When};
 pub use file::ExperimentFileError;
 pub use refusal::ExperimentError;
-pub use report::{BudgetRecord, FaultRecord, Life, LogLine, Messages, Report, ServiceRecord, Totals, Verdict};
+pub use report::{
+    BudgetRecord, CheckResult, ExperimentReport, FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals,
+};
 pub use run::Chaos;
-pub use script::{At, Line, Script};
-pub use simulation::{Scene, Simulation, SimulationError};
+pub use script::{Script, ScriptStep, ScriptTime};
+pub use simulation::{SimulatedTree, Simulation, SimulationError};
 pub use soak::{Soak, soak};

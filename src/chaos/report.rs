@@ -3,7 +3,7 @@
 //! Times are in seconds with microseconds, on the clock of the run, from the beginning of its faults; where something has
 //! happened before that, they are negative.
 
-use regrow_supervisors::Left;
+use regrow_supervisors::BudgetLeft;
 use serde::{Deserialize, Serialize};
 
 use crate::chaos::book::seconds;
@@ -11,7 +11,7 @@ use crate::chaos::book::seconds;
 /// The outcome of one run of one experiment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Report {
+pub struct ExperimentReport {
     /// The experiment's title.
     pub title: String,
     /// The version of regrow.
@@ -27,7 +27,7 @@ pub struct Report {
     /// Why the run was stopped before its time, if it was.
     pub stopped: Option<String>,
     /// Every hypothesis, and whether it held before, during and after.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<CheckResult>,
     /// What was injected, in order. Of more than ten thousand the latest are kept.
     pub faults: Vec<FaultRecord>,
     /// What became of each child, by path. Of children that came and went during the run, the latest ten thousand are kept.
@@ -55,7 +55,7 @@ pub struct LogLine {
 /// A hypothesis about the tree, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Verdict {
+pub struct CheckResult {
     /// What was claimed.
     pub hypothesis: String,
     /// It held.
@@ -103,7 +103,7 @@ pub struct ServiceRecord {
     /// Its full path.
     pub path: String,
     /// Its lives: from when to when each was up, and how it ended. A life without end was still going on.
-    pub lives: Vec<Life>,
+    pub lives: Vec<LifeRecord>,
     /// How often it came up again after the beginning. The first start of a child that came later is none. Of many lives, recoveries and spells a hundred to two hundred of the latest
     /// are kept.
     pub restarts: u64,
@@ -122,7 +122,7 @@ pub struct ServiceRecord {
     /// is parked or on probation: its restarts are not charged.
     pub budget: Option<BudgetRecord>,
     /// Its mailbox: accepted, handled, crashed, returned, dead-lettered, and left in it.
-    pub messages: Messages,
+    pub messages: MessageCounts,
 }
 
 /// What was left of a restart budget.
@@ -139,15 +139,15 @@ pub struct BudgetRecord {
     pub is_own: bool,
 }
 
-impl From<Left> for BudgetRecord {
-    fn from(Left { left, restarts_max, within, is_own }: Left) -> Self {
+impl From<BudgetLeft> for BudgetRecord {
+    fn from(BudgetLeft { left, restarts_max, within, is_own }: BudgetLeft) -> Self {
         Self { left, restarts_max, within: seconds(within), is_own }
     }
 }
 
 /// One life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Life {
+pub struct LifeRecord {
     /// Its generation.
     pub generation: u64,
     /// When it came up.
@@ -160,7 +160,7 @@ pub struct Life {
 
 /// What became of messages between the beginning and the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Messages {
+pub struct MessageCounts {
     /// Accepted, and waiting or in hand at the beginning.
     pub accepted: u64,
     /// Worked on to the end.
@@ -211,7 +211,7 @@ pub struct Totals {
     /// The mean share of the time in which services were up.
     pub availability: f64,
     /// The messages of all mailboxes.
-    pub messages: Messages,
+    pub messages: MessageCounts,
     /// Calls that ended during the run, through handles of this process, by what became of them: `answered`, `refused`,
     /// `never ran`, `crashed`, `unanswered`, `timed out`.
     pub calls: Vec<(String, u64)>,
@@ -229,7 +229,7 @@ impl Totals {
     }
 }
 
-impl Report {
+impl ExperimentReport {
     /// Whether every hypothesis held and the run came to its end.
     pub fn passed(&self) -> bool {
         self.stopped.is_none() && self.verdicts.iter().all(|verdict| verdict.held)

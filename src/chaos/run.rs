@@ -9,7 +9,7 @@ use crate::chaos::course::Course;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
 use crate::chaos::refusal::ExperimentError;
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 use crate::chaos::script::Script;
 use crate::log::{line, one_line};
 use crate::tree::Tree;
@@ -55,8 +55,8 @@ impl<'a> Chaos<'a> {
     /// # Errors
     ///
     /// An experiment that makes no sense, or hits nobody in this tree; a tree that is over, or under another experiment.
-    /// Nothing was armed then. Whether the claims held is in the [report](Report::passed).
-    pub async fn run(&self, experiment: Experiment) -> Result<Report, ExperimentError> {
+    /// Nothing was armed then. Whether the claims held is in the [report](ExperimentReport::passed).
+    pub async fn run(&self, experiment: Experiment) -> Result<ExperimentReport, ExperimentError> {
         experiment.check()?;
         let children: Vec<_> =
             self.tree.directory().entries().iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
@@ -69,7 +69,7 @@ impl<'a> Chaos<'a> {
     /// # Errors
     ///
     /// As for [`run`](Self::run).
-    pub async fn play(&self, experiment: &Experiment, script: Script) -> Result<Report, ExperimentError> {
+    pub async fn play(&self, experiment: &Experiment, script: Script) -> Result<ExperimentReport, ExperimentError> {
         if !self.is_virtual && script.lines.iter().any(|line| matches!(line.fault, Fault::ClockJump(_))) {
             return Err(ExperimentError::LiveClock);
         }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::chaos::explore::Failure;
+use crate::chaos::explore::FailingSeed;
 use crate::chaos::fault::{Fault, Scope, Times};
-use crate::chaos::script::{At, Line};
+use crate::chaos::script::{ScriptStep, ScriptTime};
 
-impl Failure {
+impl FailingSeed {
     /// A test that plays this failure, to be pasted where `simulation` sets the scene.
     pub fn to_rust_test(&self) -> String {
         let lines: String = self.script.lines.iter().map(|line| format!("        {},\n", line.to_rust())).collect();
-        let mut names = vec!["Fault", "Line", "Script"];
+        let mut names = vec!["Fault", "Script", "ScriptStep"];
         names.extend(["Scope", "Times", "Trigger"].into_iter().filter(|name| lines.contains(&format!("{name}::"))));
         names.sort_unstable();
         // In a comment of one line.
@@ -27,14 +27,14 @@ impl Failure {
     }
 }
 
-impl Line {
+impl ScriptStep {
     fn to_rust(&self) -> String {
         let victims: Vec<_> = self.victims.iter().map(|path| format!("{path:?}")).collect();
         let fault = self.fault.to_rust();
         let mut text = match &self.at {
-            At::Time(at) => format!("Line::new({}, {fault}, &[{}])", duration(*at), victims.join(", ")),
-            At::Event { event, of, delay } => format!(
-                "Line::after(Trigger::{event:?}, {}, {}, {fault}, &[{}])",
+            ScriptTime::Time(at) => format!("ScriptStep::new({}, {fault}, &[{}])", duration(*at), victims.join(", ")),
+            ScriptTime::Event { event, of, delay } => format!(
+                "ScriptStep::after(Trigger::{event:?}, {}, {}, {fault}, &[{}])",
                 of.to_rust(),
                 duration(*delay),
                 victims.join(", ")
@@ -87,7 +87,7 @@ impl Scope {
     fn to_rust(&self) -> String {
         let Self { path, kind, depth } = self;
         let mut text = path.as_ref().map_or("Scope::default()".to_owned(), |path| format!("Scope::path({path:?})"));
-        text += &kind.map_or(String::new(), |kind| format!(".kind(regrow::Kind::{kind:?})"));
+        text += &kind.map_or(String::new(), |kind| format!(".kind(regrow::ChildKind::{kind:?})"));
         text + &depth.map_or(String::new(), |depth| format!(".depth({depth})"))
     }
 }

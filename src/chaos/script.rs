@@ -6,26 +6,26 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use regrow_supervisors::LONGEST;
+use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::experiment::{Experiment, Planned};
 use crate::chaos::fault::{Fault, Scope, Trigger, When};
 use crate::chaos::refusal::ExperimentError;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 
 /// What is done, line by line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Script {
     /// In the order of their times; those that follow events come last.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ScriptStep>,
 }
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Line {
+pub struct ScriptStep {
     /// When.
-    pub at: At,
+    pub at: ScriptTime,
     /// What.
     pub fault: Fault,
     /// Whom, drawn beforehand.
@@ -38,7 +38,7 @@ pub struct Line {
 
 /// When a line is due.
 #[derive(Debug, Clone, PartialEq)]
-pub enum At {
+pub enum ScriptTime {
     /// So long after the beginning.
     Time(Duration),
     /// So long after each event; the victim is drawn then, from those who can be hit.
@@ -52,16 +52,16 @@ pub enum At {
     },
 }
 
-impl Line {
+impl ScriptStep {
     /// A fault at this time.
     pub fn new(at: Duration, fault: Fault, victims: &[&str]) -> Self {
         let victims = victims.iter().map(|&path| path.to_owned()).collect();
-        Self { at: At::Time(at), fault, victims, lasts: None, seed: 0 }
+        Self { at: ScriptTime::Time(at), fault, victims, lasts: None, seed: 0 }
     }
 
     /// A fault that follows events, and hits one of these.
     pub fn after(event: Trigger, of: Scope, delay: Duration, fault: Fault, victims: &[&str]) -> Self {
-        Self { at: At::Event { event, of, delay }, ..Self::new(Duration::ZERO, fault, victims) }
+        Self { at: ScriptTime::Event { event, of, delay }, ..Self::new(Duration::ZERO, fault, victims) }
     }
 
     /// Healed after a while.
@@ -85,9 +85,9 @@ impl Script {
     /// # Errors
     ///
     /// When nobody in the tree is a target, or a fault can hit none of them.
-    pub(crate) fn draw(experiment: &Experiment, tree: &[(String, Kind)]) -> Result<Self, ExperimentError> {
+    pub(crate) fn draw(experiment: &Experiment, tree: &[(String, ChildKind)]) -> Result<Self, ExperimentError> {
         let is_target =
-            |(path, kind): &&(String, Kind)| experiment.targets.iter().any(|scope| scope.holds(path, *kind));
+            |(path, kind): &&(String, ChildKind)| experiment.targets.iter().any(|scope| scope.matches(path, *kind));
         if !tree.iter().any(|child| is_target(&child)) {
             let targets = experiment.targets.iter().map(ToString::to_string).collect();
             return Err(ExperimentError::NobodyTargeted { targets });
@@ -107,9 +107,9 @@ impl Script {
             }
             lines.extend(planned.lines(&mut rng, &hit, experiment.duration));
         }
-        let due = |line: &Line| match line.at {
-            At::Time(at) => at,
-            At::Event { .. } => Duration::MAX,
+        let due = |line: &ScriptStep| match line.at {
+            ScriptTime::Time(at) => at,
+            ScriptTime::Event { .. } => Duration::MAX,
         };
         lines.sort_by_key(due);
         Ok(Self { lines })
@@ -124,28 +124,32 @@ impl Fault {
     }
 }
 
-impl Line {
+impl ScriptStep {
     /// Whether it makes sense in an experiment with these targets.
-    pub(super) fn check(&self, targets: &[Scope], kind: impl Fn(&str) -> Option<Kind>) -> Result<(), ExperimentError> {
+    pub(super) fn check(
+        &self,
+        targets: &[Scope],
+        kind: impl Fn(&str) -> Option<ChildKind>,
+    ) -> Result<(), ExperimentError> {
         let (at, delay) = match self.at {
-            At::Time(at) => (Some(at), None),
-            At::Event { delay, .. } => (None, Some(delay)),
+            ScriptTime::Time(at) => (Some(at), None),
+            ScriptTime::Event { delay, .. } => (None, Some(delay)),
         };
-        if [at, delay, self.lasts].into_iter().flatten().any(|time| time > LONGEST) {
+        if [at, delay, self.lasts].into_iter().flatten().any(|time| time > LONGEST_TIME) {
             return Err(ExperimentError::TooLong("a time in the script"));
         }
         let Self { fault, lasts, .. } = self.clone();
         let at_once = When::At(vec![Duration::ZERO]);
-        Planned { fault, scope: Scope::default(), when: at_once, lasts }.check(LONGEST)?;
-        if let At::Event { of, .. } = &self.at {
+        Planned { fault, scope: Scope::default(), when: at_once, lasts }.check(LONGEST_TIME)?;
+        if let ScriptTime::Event { of, .. } = &self.at {
             of.check().map_err(ExperimentError::BadGlob)?;
         }
         if self.victims.is_empty() && !matches!(self.fault, Fault::ClockJump(_)) {
             return Err(ExperimentError::NobodyHit { fault: self.fault.to_string() });
         }
         let is_target = |path: &str| {
-            let kind = kind(path).unwrap_or(Kind::Service);
-            targets.iter().any(|scope| scope.holds(path, kind))
+            let kind = kind(path).unwrap_or(ChildKind::Service);
+            targets.iter().any(|scope| scope.matches(path, kind))
         };
         match self.victims.iter().find(|path| !is_target(path)) {
             Some(path) if !matches!(self.fault, Fault::ClockJump(_)) => {
@@ -157,7 +161,7 @@ impl Line {
 }
 
 impl Planned {
-    fn lines(&self, rng: &mut Rng, hit: &[&str], duration: Duration) -> Vec<Line> {
+    fn lines(&self, rng: &mut Rng, hit: &[&str], duration: Duration) -> Vec<ScriptStep> {
         let times = match &self.when {
             When::At(times) => times.iter().copied().filter(|time| *time <= duration).collect(),
             When::Every(period) => {
@@ -177,14 +181,26 @@ impl Planned {
                 }
             }
             When::After { event, of, delay } => {
-                let at = At::Event { event: *event, of: of.clone(), delay: *delay };
+                let at = ScriptTime::Event { event: *event, of: of.clone(), delay: *delay };
                 let victims = hit.iter().map(|&path| path.to_owned()).collect();
-                return vec![Line { at, fault: self.fault.clone(), victims, lasts: self.lasts, seed: rng.u64(..) }];
+                return vec![ScriptStep {
+                    at,
+                    fault: self.fault.clone(),
+                    victims,
+                    lasts: self.lasts,
+                    seed: rng.u64(..),
+                }];
             }
         };
         let line = |at| {
             let victims = self.fault.draw(hit, rng).map(|&path| path.to_owned()).collect();
-            Line { at: At::Time(at), fault: self.fault.clone(), victims, lasts: self.lasts, seed: rng.u64(..) }
+            ScriptStep {
+                at: ScriptTime::Time(at),
+                fault: self.fault.clone(),
+                victims,
+                lasts: self.lasts,
+                seed: rng.u64(..),
+            }
         };
         times.into_iter().map(line).collect()
     }

@@ -12,20 +12,20 @@ use std::time::Duration;
 
 use crate::chaos::experiment::Experiment;
 use crate::chaos::refusal::ExperimentError;
-use crate::chaos::report::{LogLine, Report};
+use crate::chaos::report::{ExperimentReport, LogLine};
 use crate::chaos::run::Chaos;
 use crate::chaos::script::Script;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::tree::Tree;
 
 /// A tree that has been started, and what is to be done to it.
 #[derive(Debug)]
-pub struct Scene {
+pub struct SimulatedTree {
     pub(crate) tree: Tree,
     pub(crate) experiment: Experiment,
 }
 
-impl Scene {
+impl SimulatedTree {
     /// This tree, and this experiment.
     pub fn new(tree: Tree, experiment: Experiment) -> Self {
         Self { tree, experiment }
@@ -42,7 +42,7 @@ impl Scene {
 /// around it.
 ///
 /// ```
-/// use regrow::chaos::{Experiment, Fault, Scene, Simulation, When};
+/// use regrow::chaos::{Experiment, Fault, SimulatedTree, Simulation, When};
 /// use regrow::testing::Journal;
 /// use regrow::{Intensity, Supervisor};
 /// use std::time::Duration;
@@ -50,7 +50,7 @@ impl Scene {
 /// let simulation = Simulation::new(|seed| async move {
 ///     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
 ///     let tree = app.child(Journal::new().probe("a")).start().await?;
-///     Ok(Scene::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0))))
+///     Ok(SimulatedTree::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0))))
 /// });
 /// let report = simulation.run(7)?;
 /// assert!(report.passed());
@@ -66,7 +66,7 @@ pub struct Simulation {
 /// The shortest patience: a thread needs some time to begin.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
-type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Scene>>>>;
+type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<SimulatedTree>>>>;
 type Set = Arc<dyn Fn(u64) -> Setting + Send + Sync>;
 
 impl Simulation {
@@ -74,7 +74,7 @@ impl Simulation {
     pub fn new<F, Fut>(set: F) -> Self
     where
         F: Fn(u64) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = anyhow::Result<Scene>> + 'static,
+        Fut: Future<Output = anyhow::Result<SimulatedTree>> + 'static,
     {
         Self { set: Arc::new(move |seed| Box::pin(set(seed))), patience: Duration::from_secs(30) }
     }
@@ -91,7 +91,7 @@ impl Simulation {
     /// # Errors
     ///
     /// A scene that could not be set up, has threads, or whose experiment was refused.
-    pub fn run(&self, seed: u64) -> Result<Report, SimulationError> {
+    pub fn run(&self, seed: u64) -> Result<ExperimentReport, SimulationError> {
         Ok(self.play(seed, None, true)?.0)
     }
 
@@ -109,7 +109,7 @@ impl Simulation {
     /// # Errors
     ///
     /// As for [`run`](Self::run).
-    pub fn replay(&self, seed: u64, script: Script) -> Result<Report, SimulationError> {
+    pub fn replay(&self, seed: u64, script: Script) -> Result<ExperimentReport, SimulationError> {
         Ok(self.play(seed, Some(script), true)?.0)
     }
 
@@ -118,7 +118,7 @@ impl Simulation {
     /// # Errors
     ///
     /// [`NotRepeatable`](SimulationError::NotRepeatable) with the first difference, and as for [`run`](Self::run).
-    pub fn check_repeatable(&self, seed: u64) -> Result<Report, SimulationError> {
+    pub fn check_repeatable(&self, seed: u64) -> Result<ExperimentReport, SimulationError> {
         let (first, second) = (self.run(seed)?, self.run(seed)?);
         // Invariant 1.
         if first.log == second.log {
@@ -130,7 +130,12 @@ impl Simulation {
     }
 
     /// What was found, and the script that the seed draws. Without `runs` the script is all that is wanted.
-    fn play(&self, seed: u64, script: Option<Script>, runs: bool) -> Result<(Report, Script), SimulationError> {
+    fn play(
+        &self,
+        seed: u64,
+        script: Option<Script>,
+        runs: bool,
+    ) -> Result<(ExperimentReport, Script), SimulationError> {
         let set = self.set.clone();
         let pulse = Arc::new(AtomicU64::new(0));
         let (beats, (told, played)) = (pulse.clone(), mpsc::channel());
@@ -160,7 +165,7 @@ fn play(
     script: Option<Script>,
     runs: bool,
     pulse: Arc<AtomicU64>,
-) -> Result<(Report, Script), SimulationError> {
+) -> Result<(ExperimentReport, Script), SimulationError> {
     // Invariant 2.
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true);
@@ -170,11 +175,12 @@ fn play(
     });
     let runtime = builder.build().map_err(|error| SimulationError::NoScene { seed, error: error.into() })?;
     let played = runtime.block_on(async {
-        let Scene { tree, experiment } = set(seed).await.map_err(|error| SimulationError::NoScene { seed, error })?;
+        let SimulatedTree { tree, experiment } =
+            set(seed).await.map_err(|error| SimulationError::NoScene { seed, error })?;
         let mut experiment = experiment.seed(seed);
         experiment.check()?;
         let entries = tree.directory().entries();
-        if let Some(entry) = entries.iter().find(|entry| entry.kind == Kind::Thread) {
+        if let Some(entry) = entries.iter().find(|entry| entry.kind == ChildKind::Thread) {
             return Err(SimulationError::Thread { path: entry.path.clone() });
         }
         let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();

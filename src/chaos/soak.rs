@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::chaos::demo::{self, Work};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 use crate::chaos::run::Chaos;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::time::part;
 
 const SEC: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const SEC: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub struct Soak {
     /// The experiment's own report.
-    pub report: Report,
+    pub report: ExperimentReport,
     /// Calls that were made.
     pub calls: u64,
     /// Calls that ended, by how.
@@ -64,8 +64,8 @@ impl Soak {
 
 /// Every fault there is, at rates that a tree of several hundred services recovers from.
 fn experiment(duration: Duration, seed: u64) -> Experiment {
-    let services = || Scope::path("forest/*/*").kind(Kind::Service);
-    let stands = || Scope::path("forest/*").kind(Kind::Supervisor);
+    let services = || Scope::path("forest/*/*").kind(ChildKind::Service);
+    let stands = || Scope::path("forest/*").kind(ChildKind::Supervisor);
     Experiment::new("soak")
         .seed(seed)
         .duration(duration)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::report::{BudgetRecord, FaultRecord, Report, ServiceRecord};
+use super::report::{BudgetRecord, ExperimentReport, FaultRecord, ServiceRecord};
 
 /// Half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`, none longer than `max`.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) struct ByKind<'a> {
 }
 
 /// Faults by kind, in the order of the kinds' names.
-pub(super) fn by_kind(report: &Report) -> Vec<ByKind<'_>> {
+pub(super) fn by_kind(report: &ExperimentReport) -> Vec<ByKind<'_>> {
     let mut kinds: BTreeMap<&str, Vec<&FaultRecord>> = BTreeMap::new();
     for fault in &report.faults {
         kinds.entry(&fault.kind).or_default().push(fault);
@@ -71,7 +71,7 @@ pub(super) fn budget(service: &ServiceRecord) -> String {
 }
 
 /// Services that were hit, went down or came up during the run, those that were down longest first.
-pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
+pub(super) fn touched(report: &ExperimentReport) -> Vec<&ServiceRecord> {
     let hit: HashSet<&str> = report
         .faults
         .iter()
@@ -95,7 +95,7 @@ pub(super) fn touched(report: &Report) -> Vec<&ServiceRecord> {
 }
 
 /// Seconds in which services were not up, all taken together.
-pub(super) fn unavailable(report: &Report) -> f64 {
+pub(super) fn unavailable(report: &ExperimentReport) -> f64 {
     report.services.iter().map(|service| service.unavailable).sum()
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Replay {
     Words(String),
 }
 
-pub(super) fn replay(report: &Report) -> Replay {
+pub(super) fn replay(report: &ExperimentReport) -> Replay {
     let seed = report.seed;
     match (&report.replay, report.is_virtual) {
         (Some(command), _) => Replay::Command(format!("{command} --seed {seed}")),
@@ -117,7 +117,7 @@ pub(super) fn replay(report: &Report) -> Replay {
 }
 
 /// On which clock, for how long, and how it came to rest.
-pub(super) fn circumstances(report: &Report) -> String {
+pub(super) fn circumstances(report: &ExperimentReport) -> String {
     use super::figures::time;
     let clock = if report.is_virtual { "virtual time" } else { "live" };
     let rest = report.stabilised_after.map_or_else(

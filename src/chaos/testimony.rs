@@ -6,7 +6,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, BudgetClock, ChildSpec, Exit, Intensity, Left, Standing, StopOrder, Strategy};
+use regrow_supervisors::{
+    AutoShutdown, BudgetClock, BudgetLeft, ChildSpec, ChildState, Exit, Intensity, StopOrder, Strategy,
+};
 
 use crate::port::Port;
 
@@ -115,11 +117,11 @@ pub(crate) struct Roll {
 pub(crate) struct Enrolled {
     pub(crate) path: Arc<str>,
     pub(crate) spec: ChildSpec,
-    pub(crate) standing: Standing,
+    pub(crate) standing: ChildState,
     pub(crate) is_ready: bool,
     pub(crate) attempt: Option<u64>,
     /// Steps on its curve, and what is left of the budget that it is charged to.
     pub(crate) steps: u32,
-    pub(crate) left: Option<Left>,
+    pub(crate) left: Option<BudgetLeft>,
     pub(crate) is_half_open: bool,
 }

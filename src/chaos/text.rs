@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{count, many, moment, share, tail, time, time_or_dash};
-use super::report::{Report, Verdict};
+use super::report::{CheckResult, ExperimentReport};
 use super::summary::{Replay, budget, by_kind, circumstances, replay, touched, unavailable};
 
 /// With more services than this, the worst have to do.
@@ -16,7 +16,7 @@ const PATH_MAX: usize = 42;
 
 /// For a terminal of a hundred columns: verdicts first, then totals, faults by kind, the services that were down longest,
 /// and how to replay the run. Without colours. Control characters in names and texts are written as `\u{1b}`.
-impl Display for Report {
+impl Display for ExperimentReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let word = if self.passed() { "passed" } else { "BROKEN" };
         writeln!(f, "{word}  {}", plain(&self.title))?;
@@ -34,12 +34,12 @@ impl Display for Report {
     }
 }
 
-fn hypotheses(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+fn hypotheses(f: &mut Formatter<'_>, report: &ExperimentReport) -> fmt::Result {
     writeln!(f, "\nhypotheses")?;
     if report.verdicts.is_empty() {
         writeln!(f, "  none")?;
     }
-    for Verdict { hypothesis, held, broken_at, evidence } in &report.verdicts {
+    for CheckResult { hypothesis, held, broken_at, evidence } in &report.verdicts {
         writeln!(f, "  {:<6}  {}", if *held { "ok" } else { "BROKEN" }, plain(hypothesis))?;
         match (broken_at, evidence) {
             (Some(at), Some(evidence)) => writeln!(f, "          at {}: {}", moment(*at), plain(evidence))?,
@@ -51,7 +51,7 @@ fn hypotheses(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-fn totals(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+fn totals(f: &mut Formatter<'_>, report: &ExperimentReport) -> fmt::Result {
     let totals = &report.totals;
     let three =
         |p50, p99, max| format!("p50 {}, p99 {}, max {}", time_or_dash(p50), time_or_dash(p99), time_or_dash(max));
@@ -99,7 +99,7 @@ fn totals(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     line("calls", calls.join(", "))
 }
 
-fn faults(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+fn faults(f: &mut Formatter<'_>, report: &ExperimentReport) -> fmt::Result {
     let kinds = by_kind(report);
     if kinds.is_empty() {
         return writeln!(f, "\nno faults");
@@ -135,7 +135,7 @@ fn faults(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     print(f, table, 1)
 }
 
-fn services(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+fn services(f: &mut Formatter<'_>, report: &ExperimentReport) -> fmt::Result {
     let touched = touched(report);
     let untouched = report.services.len() - touched.len();
     if touched.is_empty() {

@@ -12,7 +12,7 @@ use regrow_supervisors::{ChildSpec, Restart};
 
 use crate::child::maker::{Conceives, Maker};
 use crate::context::{Context, NoMessages, TaskContext};
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
 use crate::layer::Named;
@@ -50,7 +50,7 @@ pub use service::{ServiceChild, TaskChild};
 pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) named: Named,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChildKind,
     pub(crate) drain: bool,
     /// Its lives run in ractor actors, and not in bare tasks.
     pub(crate) is_actor: bool,
@@ -100,7 +100,7 @@ impl Child {
             let body = incarnation::service::live(birth.inner::<S::Msg>(), maker, birth.drain);
             birth.live(OnKill::Drop, Box::pin(body))
         });
-        ServiceChild::new(name, Kind::Service, maker).label(S::label)
+        ServiceChild::new(name, ChildKind::Service, maker).label(S::label)
     }
 
     /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
@@ -161,7 +161,7 @@ impl Child {
             let body = task::live(birth.inner::<NoMessages>(), maker);
             birth.live(OnKill::Drop, Box::pin(body))
         });
-        let child = ServiceChild::new(name, Kind::Task, maker);
+        let child = ServiceChild::new(name, ChildKind::Task, maker);
         TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
 
@@ -225,7 +225,7 @@ impl Child {
             let body = thread::live(birth.inner::<M>(), maker);
             birth.live(OnKill::Tell, Box::pin(body))
         });
-        ServiceChild::new(name, Kind::Thread, maker)
+        ServiceChild::new(name, ChildKind::Thread, maker)
     }
 
     /// As [`thread`](Self::thread), with a value that each life is given a clone of.
@@ -265,7 +265,7 @@ impl Child {
             let body = foreign::live::<A, F>(birth.inner::<A::Msg>(), maker, birth.cell.clone());
             birth.live(OnKill::Tell, Box::pin(body))
         });
-        ServiceChild::new(name, Kind::Actor, maker)
+        ServiceChild::new(name, ChildKind::Actor, maker)
     }
 
     /// A supervisor whose description is made anew, by `build`, at each of its starts, as OTP calls `init` (OTP rule

@@ -9,7 +9,7 @@ use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 use crate::child::maker::Describes;
 use crate::child::{Child, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
 use crate::redelivery::Redelivery;
@@ -20,7 +20,7 @@ use crate::slot::{Label, Slot};
 pub struct ServiceChild<M: Send + 'static> {
     spec: ChildSpec,
     named: Named,
-    kind: Kind,
+    kind: ChildKind,
     drain: bool,
     is_actor: bool,
     settings: Settings,
@@ -32,7 +32,7 @@ pub struct ServiceChild<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> ServiceChild<M> {
-    pub(super) fn new(name: impl Into<Arc<str>>, kind: Kind, maker: impl Describes<M> + 'static) -> Self {
+    pub(super) fn new(name: impl Into<Arc<str>>, kind: ChildKind, maker: impl Describes<M> + 'static) -> Self {
         Self {
             spec: ChildSpec::new(name),
             named: Named::default(),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use regrow::policy::{Policies, Problem, Script, schema, simulate};
+use regrow::policy::{ExitScript, Policies, Problem, schema, simulate};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -50,7 +50,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Simulate { file, scenario, path, seed } => {
             let is_file = Path::new(scenario).is_file();
             let text = if is_file { std::fs::read_to_string(scenario)? } else { scenario.clone() };
-            print(&format!("{}\n", simulate(&read(file)?, path, &Script::parse(&text)?, *seed)?))
+            print(&format!("{}\n", simulate(&read(file)?, path, &ExitScript::parse(&text)?, *seed)?))
         }
     }
 }

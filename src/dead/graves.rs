@@ -13,7 +13,7 @@ use crate::sync::lock;
 use crate::world::World;
 
 /// How many dead letters a tree keeps unless told otherwise.
-pub const DEAD_LETTERS_KEPT: usize = 1024;
+pub const DEFAULT_DEAD_LETTER_CAPACITY: usize = 1024;
 
 pub(crate) struct Graves {
     state: Mutex<State>,
@@ -31,8 +31,13 @@ struct State {
 
 impl Graves {
     pub(crate) fn new() -> Arc<Self> {
-        let state =
-            State { letters: VecDeque::new(), capacity: DEAD_LETTERS_KEPT, shed: 0, is_used: false, is_over: false };
+        let state = State {
+            letters: VecDeque::new(),
+            capacity: DEFAULT_DEAD_LETTER_CAPACITY,
+            shed: 0,
+            is_used: false,
+            is_over: false,
+        };
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
@@ -91,7 +96,7 @@ impl State {
 /// The dead letters of a tree, from the first time that somebody asked for them; see
 /// [`Tree::dead_letters`](crate::Tree::dead_letters).
 ///
-/// At most [`DEAD_LETTERS_KEPT`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
+/// At most [`DEFAULT_DEAD_LETTER_CAPACITY`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
 /// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
 /// When the tree is over, what was kept by then can still be taken through a handle that was there before.
 ///

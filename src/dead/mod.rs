@@ -24,7 +24,7 @@ use crate::sweep;
 use crate::sync::lock;
 use crate::world::World;
 pub(crate) use graves::Graves;
-pub use graves::{DEAD_LETTERS_KEPT, DeadLetters};
+pub use graves::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
 pub(crate) use replay::Refused;
 pub use replay::{ReplayError, ReplayFailure};
 

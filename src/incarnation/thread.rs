@@ -68,9 +68,9 @@ impl<M: Send + 'static> Inbox<M> {
     }
 
     /// Tells the watchdog that the message in hand will take so long from now on, as
-    /// [`Context::takes`](crate::Context::takes) does.
-    pub fn takes(&self, time: Duration) {
-        self.inner.takes(time);
+    /// [`Context::extend_deadline`](crate::Context::extend_deadline) does.
+    pub fn extend_deadline(&self, time: Duration) {
+        self.inner.extend_deadline(time);
     }
 
     /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.

@@ -5,7 +5,7 @@ use std::slice;
 
 use regrow_supervisors::Restart;
 
-use crate::directory::{Kind, full_path};
+use crate::directory::{ChildKind, full_path};
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::{Delays, time};
@@ -26,7 +26,8 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
     // Every name is looked at with every glob: of a file that names thousands, the first ones are.
     for (pattern, _) in document.paths.iter().filter(|(pattern, _)| pattern.is_literal()).take(500) {
         let is_supervisor = children_of(slice::from_ref(document), pattern.text()).is_some();
-        let coded = library_defaults(pattern.text(), if is_supervisor { Kind::Supervisor } else { Kind::Service });
+        let coded =
+            library_defaults(pattern.text(), if is_supervisor { ChildKind::Supervisor } else { ChildKind::Service });
         let fields = fields_of(slice::from_ref(document), pattern.text(), &coded);
         child(&fields, problems);
         if let (Some(names), Some(place)) = (fields.depends_on.get(), fields.depends_on.place()) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{LONGEST, Shutdown};
+use regrow_supervisors::{LONGEST_TIME, Shutdown};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
@@ -30,7 +30,7 @@ fn read_duration(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Opti
         return reader.refuse(value, format!("the duration \"{}\" is negative", short(text)), expected);
     }
     let fault = match humantime::parse_duration(text) {
-        Ok(time) if time <= LONGEST => return Some(time),
+        Ok(time) if time <= LONGEST_TIME => return Some(time),
         Ok(_) => format!("\"{}\" is longer than a year", short(text)),
         Err(humantime::DurationError::NumberOverflow) => format!("\"{}\" is longer than can be counted", short(text)),
         Err(humantime::DurationError::Empty) => "an empty string is no duration".into(),

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use crate::policy::document::Document;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
-use crate::policy::rank::Class;
+use crate::policy::rank::RankClass;
 use crate::policy::reader::{Reader, nearest};
 use crate::policy::said::{Field, Group};
 use crate::policy::source::{Place, Source};
@@ -30,7 +30,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> (Ve
                 documents.push(document);
                 problems.extend(found);
             }
-            Some(field) => defaults.layer(&one_field(name, field, value, &mut problems), Class::Defaults),
+            Some(field) => defaults.layer(&one_field(name, field, value, &mut problems), RankClass::Defaults),
         }
     }
     let last = Document { defaults, ..Document::default() };

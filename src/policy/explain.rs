@@ -5,14 +5,14 @@ use std::fmt;
 use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::Settings;
 use crate::policy::durations::time;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::phrases;
 use crate::policy::problem::Problem;
-use crate::policy::rank::{By, Class, Rank, class_in_code};
+use crate::policy::rank::{Origin, Rank, RankClass, class_in_code};
 use crate::policy::said::{Group as _, Placed};
 use crate::policy::words::word;
 
@@ -124,10 +124,10 @@ fn in_code(path: &str, coded: &Coded, field: &str, value: &str) -> (Rank, String
     let shared = || {
         let is_library = |shown: &Shown| *shown == (field, value.to_owned());
         let library = shown(&library_defaults(path, coded.own.kind).own);
-        (field.starts_with("children.") && !library.iter().any(is_library)).then_some(Class::Children)
+        (field.starts_with("children.") && !library.iter().any(is_library)).then_some(RankClass::Children)
     };
     match class_in_code(coded, field).or_else(shared) {
-        Some(class) => (Rank { class, by: By::Code }, "the code".into()),
+        Some(class) => (Rank { class, by: Origin::Code }, "the code".into()),
         None => (Rank::LIBRARY, "default".into()),
     }
 }
@@ -145,7 +145,7 @@ impl fmt::Display for Explanation {
 }
 
 /// What is in force where neither code nor file say anything.
-pub(crate) fn library_defaults(path: &str, kind: Kind) -> Coded {
+pub(crate) fn library_defaults(path: &str, kind: ChildKind) -> Coded {
     let id = path.rsplit('/').next().unwrap_or(path);
     if kind.is_supervisor() {
         let group = Group { intensity: Intensity::default(), budget_clock: BudgetClock::All, starts_max: None };

@@ -33,7 +33,7 @@ const POLL_SLOW: Duration = Duration::from_secs(1);
 
 /// A policy file that is being followed. Dropping it ends that; what is in force stays so.
 #[derive(Debug)]
-pub struct Followed {
+pub struct PolicyWatcher {
     answers: mpsc::UnboundedReceiver<Result<Applied, ReloadError>>,
     now: Arc<Notify>,
     task: AbortHandle,
@@ -60,7 +60,7 @@ impl fmt::Display for ReloadError {
 
 impl std::error::Error for ReloadError {}
 
-impl Followed {
+impl PolicyWatcher {
     /// What came of the next change; `None` when the tree is over. The first answer is about the file as it was found.
     pub async fn next(&mut self) -> Option<Result<Applied, ReloadError>> {
         self.answers.recv().await
@@ -87,7 +87,7 @@ impl Followed {
     }
 }
 
-impl Drop for Followed {
+impl Drop for PolicyWatcher {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -112,7 +112,7 @@ impl Tree {
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`Followed::next`], and need not be asked for: the log tells the same, with a
+    /// changed. Each text is answered once by [`PolicyWatcher::next`], and need not be asked for: the log tells the same, with a
     /// line for each setting that changed, each warning and each reason for a refusal.
     ///
     /// The file is read every `look_every` (at most every 10 ms), and its text alone matters, not its time or size. A change counts when it was
@@ -142,7 +142,7 @@ impl Tree {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> Followed {
+    pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> PolicyWatcher {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
         let world = &self.world;
@@ -152,7 +152,7 @@ impl Tree {
             let (world, ending, path, now) = (world.clone(), ending.clone(), path.clone(), asked.clone());
             follow(world, ending, path, look_every.max(LOOK_MIN), now, told.clone())
         });
-        Followed { answers, now, task }
+        PolicyWatcher { answers, now, task }
     }
 
     /// As [`follow_policies`](Self::follow_policies), and whenever the process is sent SIGHUP.
@@ -169,7 +169,7 @@ impl Tree {
         &self,
         path: impl Into<PathBuf>,
         look_every: Duration,
-    ) -> std::io::Result<Followed> {
+    ) -> std::io::Result<PolicyWatcher> {
         let followed = self.follow_policies(path, look_every);
         followed.reload_on_hangup()?;
         Ok(followed)

@@ -3,7 +3,7 @@
 //! A table for one pattern is held to its word for each child. Defaults are for many kinds: they are told of only if none of
 //! the children has a use for a field.
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::effect::{is_left_out, why_idle};
 use crate::lookup::article;
 use crate::policy::document::Document;
@@ -12,7 +12,7 @@ use crate::policy::problem::Problem;
 use crate::policy::said::Group;
 use crate::policy::source::Place;
 
-type Child<'a> = (&'a str, Kind);
+type Child<'a> = (&'a str, ChildKind);
 
 /// Each field that has no effect, with its place, the first child that it is said for in vain, and the reason.
 pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Problem> {

@@ -14,7 +14,7 @@ use crate::policy::document::Document;
 use crate::policy::durations::Span;
 use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
 use crate::policy::numbers::Restarts;
-use crate::policy::rank::{Class, is_in_code};
+use crate::policy::rank::{RankClass, is_in_code};
 use crate::policy::said::{Field, Group as _, Said};
 
 /// What the documents say about the child at `path`, and the code does not say better.
@@ -23,20 +23,20 @@ pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> Ch
     let mut fields = ChildFields::default();
     // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
     if !coded.own.kind.is_supervisor() {
-        documents.iter().for_each(|document| fields.layer(&document.defaults, Class::Defaults));
+        documents.iter().for_each(|document| fields.layer(&document.defaults, RankClass::Defaults));
     }
-    fields.forget_fields("", &|field| is_in_code(coded, Class::Children, field));
+    fields.forget_fields("", &|field| is_in_code(coded, RankClass::Children, field));
     for (pattern, said) in documents.iter().flat_map(|document| &document.supervisors) {
         if supervisor.is_some_and(|supervisor| pattern.is_match(supervisor)) {
-            fields.layer(&said.defaults, Class::Children);
+            fields.layer(&said.defaults, RankClass::Children);
         }
     }
     fields.forget_fields("", &|field| {
-        is_in_code(coded, Class::Child, field) || effect::is_left_out(coded.own.kind, field)
+        is_in_code(coded, RankClass::Child, field) || effect::is_left_out(coded.own.kind, field)
     });
     for (pattern, said) in documents.iter().flat_map(|document| &document.paths) {
         if pattern.is_match(path) {
-            fields.layer(said, Class::Child);
+            fields.layer(said, RankClass::Child);
         }
     }
     // What is said about a path in vain is warned of, and does nothing.
@@ -49,7 +49,7 @@ pub(crate) fn children_of(documents: &[Document], path: &str) -> Option<Supervis
     let mut fields = None;
     let all = documents.iter().flat_map(|document| &document.supervisors);
     for (_, said) in all.filter(|(pattern, _)| pattern.is_match(path)) {
-        fields.get_or_insert_with(SupervisorFields::default).layer(said, Class::Children);
+        fields.get_or_insert_with(SupervisorFields::default).layer(said, RankClass::Children);
     }
     fields
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tracing::field::display;
 
-use crate::apply::{Applied, Change};
+use crate::apply::{Applied, PolicyChange};
 use crate::log::{line, one_line};
 use crate::policy::follow::ReloadError;
 use crate::policy::problem::Problem;
@@ -17,7 +17,7 @@ const ALIKE_MAX: usize = 5;
 pub(crate) fn changes(applied: &Applied) {
     for (changes, in_force) in [(&applied.live, "now"), (&applied.at_next_start, "at next start")] {
         let mut alike = BTreeMap::<_, usize>::new();
-        for Change { path, field, before, after } in changes {
+        for PolicyChange { path, field, before, after } in changes {
             let count = alike.entry((*field, before, after)).or_default();
             *count += 1;
             if *count <= ALIKE_MAX {

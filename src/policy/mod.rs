@@ -24,7 +24,7 @@
 //! The special wins over the general, wherever the two are said; within one row, what stands further right. That holds for
 //! each field by itself. The classes, from the weakest:
 //!
-//! | [class](Class) | about | in code | in the file | in the environment |
+//! | [class](RankClass) | about | in code | in the file | in the environment |
 //! |---|---|---|---|---|
 //! | library | everything | | | |
 //! | defaults | every service of the tree | `.defaults` of the root | `[defaults]` | `[defaults]` in `REGROW_POLICY`, `REGROW_DEFAULTS_FIELD` |
@@ -140,10 +140,10 @@ pub(crate) mod words;
 mod tests;
 
 pub use explain::{Explanation, Setting};
-pub use follow::{Followed, ReloadError};
+pub use follow::{PolicyWatcher, ReloadError};
 pub use policies::Policies;
 pub use problem::{PolicyFileErrors, Problem};
-pub use rank::{By, Class, Rank};
+pub use rank::{Origin, Rank, RankClass};
 pub use schema::schema;
-pub use script::{Script, ScriptError, Step};
-pub use simulate::{Happening, LIVES_MAX, Simulation, simulate};
+pub use script::{ExitScript, ExitScriptError, ExitStep};
+pub use simulate::{LIVES_MAX, PolicySimulation, SimulationEvent, simulate};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{Condition, Dependency};
+use regrow_supervisors::{Dependency, DependencyCondition};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
@@ -54,8 +54,8 @@ fn read_one(value: &Value<'_>, reader: &mut Reader) -> Option<Dependency> {
         return reader.refuse(value, "not one condition", EXPECTED);
     };
     let condition = match &**key.get_ref() {
-        "ready" => Condition::Ready,
-        "completed" => Condition::Completed,
+        "ready" => DependencyCondition::Ready,
+        "completed" => DependencyCondition::Completed,
         _ => {
             reader.unknown(key, "condition of a dependency", &["completed", "ready"], None);
             return None;

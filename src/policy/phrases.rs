@@ -1,6 +1,6 @@
 //! Settings as a phrase each, in the words of policy files.
 
-use regrow_supervisors::{Backoff, Dependency, GiveUp, Intensity, NotReady, Rule, Shutdown};
+use regrow_supervisors::{Backoff, Dependency, ExitRule, GiveUp, Intensity, NotReady, Shutdown};
 
 use crate::mailbox::Settings;
 pub(crate) use crate::policy::durations::time;
@@ -64,7 +64,7 @@ pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait }: Se
     format!("capacity {capacity}, overflow {}, on_restart {}, room_wait {room_wait}", word(overflow), word(on_restart))
 }
 
-pub(crate) fn rules(rules: &[Rule]) -> String {
+pub(crate) fn rules(rules: &[ExitRule]) -> String {
     let told = rules.iter().map(|rule| {
         let kinds: Vec<_> = rule.on.iter().map(|on| word(*on)).collect();
         let mut told = if kinds.is_empty() { "any end".into() } else { kinds.join(" or ") };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::PolicyError;
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::{Coded, Configured, Layer};
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
@@ -93,7 +93,7 @@ impl Policies {
         PolicyFileErrors::new(vec![problem.help(advice)])
     }
 
-    /// With what these variables of an environment say: of each [class](crate::policy::Class) the last layer. Only `REGROW_POLICY` and
+    /// With what these variables of an environment say: of each [class](crate::policy::RankClass) the last layer. Only `REGROW_POLICY` and
     /// `REGROW_DEFAULTS_FIELD` are looked at.
     ///
     /// # Errors
@@ -137,8 +137,8 @@ impl Policies {
     /// Every setting of the child at `path`, and where it comes from, over the library's defaults.
     ///
     /// Without a `kind` it is taken for a supervisor if a `[supervisor]` table names it in full, and for a service if not.
-    pub fn explain(&self, path: &str, kind: Option<Kind>) -> Explanation {
-        let guess = || if self.is_named_supervisor(path) { Kind::Supervisor } else { Kind::Service };
+    pub fn explain(&self, path: &str, kind: Option<ChildKind>) -> Explanation {
+        let guess = || if self.is_named_supervisor(path) { ChildKind::Supervisor } else { ChildKind::Service };
         self.explain_over(path, &explain::library_defaults(path, kind.unwrap_or_else(guess)))
     }
 
@@ -223,7 +223,7 @@ impl Layer for Policies {
         self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
-    fn warnings(&self, children: &[(&str, Kind)], empty: &[&str]) -> Vec<String> {
+    fn warnings(&self, children: &[(&str, ChildKind)], empty: &[&str]) -> Vec<String> {
         let paths: Vec<_> = children.iter().map(|(path, _)| *path).collect();
         let (unmatched, idle) = (self.unmatched_but_below(&paths, empty), in_vain::warnings(&self.documents, children));
         self.warnings.iter().chain(&unmatched).chain(&idle).map(ToString::to_string).collect()

@@ -9,7 +9,7 @@ use crate::layer::{Coded, Named};
 /// How special something is that is said about a child. The later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Class {
+pub enum RankClass {
     /// The library's own value, where nothing is said.
     Library,
     /// For every service of the tree.
@@ -23,7 +23,7 @@ pub enum Class {
 /// Where something is said. Within a class, the later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum By {
+pub enum Origin {
     /// In code.
     Code,
     /// In a policy file.
@@ -35,26 +35,26 @@ pub enum By {
 /// The rank of a value: the greater one wins, and between equals the one that stands further down.
 ///
 /// ```
-/// use regrow::policy::{By, Class, Rank};
+/// use regrow::policy::{Origin, RankClass, Rank};
 ///
-/// let file_defaults = Rank { class: Class::Defaults, by: By::File };
-/// let child_in_code = Rank { class: Class::Child, by: By::Code };
+/// let file_defaults = Rank { class: RankClass::Defaults, by: Origin::File };
+/// let child_in_code = Rank { class: RankClass::Child, by: Origin::Code };
 /// assert!(child_in_code > file_defaults);
 /// assert_eq!(child_in_code.to_string(), "child, code");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
     /// How special it is.
-    pub class: Class,
+    pub class: RankClass,
     /// Where it is said.
-    pub by: By,
+    pub by: Origin,
 }
 
 impl Rank {
-    pub(crate) const LIBRARY: Self = Self { class: Class::Library, by: By::Code };
+    pub(crate) const LIBRARY: Self = Self { class: RankClass::Library, by: Origin::Code };
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for RankClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Library => "library",
@@ -65,7 +65,7 @@ impl fmt::Display for Class {
     }
 }
 
-impl fmt::Display for By {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Code => "code",
@@ -78,25 +78,27 @@ impl fmt::Display for By {
 impl fmt::Display for Rank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.class {
-            Class::Library => self.class.fmt(f),
+            RankClass::Library => self.class.fmt(f),
             class => write!(f, "{class}, {}", self.by),
         }
     }
 }
 
 /// The most special class in which the code says this field of a child.
-pub(crate) fn class_in_code(coded: &Coded, field: &str) -> Option<Class> {
-    [Class::Child, Class::Children, Class::Defaults].into_iter().find(|&class| is_in_code(coded, class, field))
+pub(crate) fn class_in_code(coded: &Coded, field: &str) -> Option<RankClass> {
+    [RankClass::Child, RankClass::Children, RankClass::Defaults]
+        .into_iter()
+        .find(|&class| is_in_code(coded, class, field))
 }
 
 /// Whether the code says this field, in exactly this class.
-pub(crate) fn is_in_code(coded: &Coded, class: Class, field: &str) -> bool {
+pub(crate) fn is_in_code(coded: &Coded, class: RankClass, field: &str) -> bool {
     let policy = |policy: Option<&Policy>| policy.is_some_and(|policy| is_in_policy(policy, field));
     match class {
-        Class::Library => false,
-        Class::Defaults => policy(coded.defaults.tree.as_deref()),
-        Class::Children => policy(coded.defaults.siblings.as_deref()),
-        Class::Child => is_named(coded.named, field) || is_in_policy(&coded.own.spec.policy_rule(), field),
+        RankClass::Library => false,
+        RankClass::Defaults => policy(coded.defaults.tree.as_deref()),
+        RankClass::Children => policy(coded.defaults.siblings.as_deref()),
+        RankClass::Child => is_named(coded.named, field) || is_in_policy(&coded.own.spec.policy_rule(), field),
     }
 }
 

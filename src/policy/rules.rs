@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{On, Rule, Then};
+use regrow_supervisors::{ExitKind, ExitRule, RuleAction};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::policy::problem::Problem;
@@ -14,7 +14,7 @@ use crate::policy::words::OneOf;
 
 /// A list of rules.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rules(pub(crate) Arc<[Rule]>);
+pub(crate) struct Rules(pub(crate) Arc<[ExitRule]>);
 
 group! {
     /// What a rule says.
@@ -27,7 +27,7 @@ group! {
         /// Only ends whose text contains this.
         text: Said<Text>,
         /// What to do.
-        then: Said<OneOf<Then>>,
+        then: Said<OneOf<RuleAction>>,
         /// Whether a restart counts against the budget. Default: true.
         counts: Said<bool>,
     }
@@ -35,7 +35,7 @@ group! {
 
 /// Kinds of end.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ends(Vec<On>);
+pub(crate) struct Ends(Vec<ExitKind>);
 
 impl Leaf for Ends {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
@@ -45,19 +45,19 @@ impl Leaf for Ends {
             let help = Some("leave `on` out to mean every kind".into());
             return reader.refuse_with(value, "the list of kinds is empty", EXPECTED, help);
         }
-        let ends: Vec<_> = values.into_iter().map(|value| OneOf::<On>::read(value, reader)).collect();
+        let ends: Vec<_> = values.into_iter().map(|value| OneOf::<ExitKind>::read(value, reader)).collect();
         ends.into_iter().map(|end| end.map(|end| end.0)).collect::<Option<_>>().map(Self)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "array", "items": OneOf::<On>::schema(generator), "minItems": 1 })
+        json_schema!({ "type": "array", "items": OneOf::<ExitKind>::schema(generator), "minItems": 1 })
     }
 }
 
 impl Leaf for Rules {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let values = reader.list(value, "a list of rules such as [{ on = [\"failed\"], then = \"stop\" }]")?;
-        let mut rules: Vec<(Rule, Place)> = Vec::new();
+        let mut rules: Vec<(ExitRule, Place)> = Vec::new();
         let mut is_whole = true;
         for value in values {
             let Some(rule) = read_rule(value, reader) else {
@@ -83,7 +83,7 @@ impl Leaf for Rules {
     }
 }
 
-fn read_rule(value: &Value<'_>, reader: &mut Reader) -> Option<Rule> {
+fn read_rule(value: &Value<'_>, reader: &mut Reader) -> Option<ExitRule> {
     let mut fields = RuleFields::default();
     let before = reader.problems.len();
     fields.read(value, reader);
@@ -93,7 +93,7 @@ fn read_rule(value: &Value<'_>, reader: &mut Reader) -> Option<Rule> {
     let Some(then) = fields.then.get() else {
         return reader.refuse(value, "this rule does not say what to do", "a field `then`");
     };
-    let mut rule = Rule::new(then.0);
+    let mut rule = ExitRule::new(then.0);
     rule.on = fields.on.cloned().map(|ends| ends.0).unwrap_or_default();
     rule.error = fields.error.cloned().map(|text| text.0);
     rule.text = fields.text.cloned().map(|text| text.0);

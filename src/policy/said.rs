@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 
-use crate::policy::rank::{Class, Rank};
+use crate::policy::rank::{Rank, RankClass};
 use crate::policy::reader::{Entry, Reader, Value};
 use crate::policy::source::Place;
 
@@ -22,7 +22,7 @@ pub(crate) trait Leaf: Clone + PartialEq + fmt::Debug {
 
 /// A field that may have been said, where, and about how many.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Said<T>(Option<(T, Place, Class)>);
+pub(crate) struct Said<T>(Option<(T, Place, RankClass)>);
 
 /// A field by its name, the place where it is said, and its rank.
 pub(crate) type Placed = (String, Place, Rank);
@@ -58,7 +58,7 @@ pub(crate) trait Field {
     /// Reads it, or notes what is wrong with it.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader);
     /// What `later` says in this class wins; what it leaves open stays.
-    fn layer(&mut self, later: &Self, class: Class);
+    fn layer(&mut self, later: &Self, class: RankClass);
     /// Leaves open what is to be forgotten, by name.
     fn forget(&mut self, name: &str, is_forgotten: &dyn Fn(&str) -> bool);
     /// What was said, by name.
@@ -71,10 +71,10 @@ impl<T: Leaf> Field for Said<T> {
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
         let place = reader.place(value.span());
         // The table that it stands in decides, when it is layered.
-        self.0 = T::read(value, reader).map(|value| (value, place, Class::Child));
+        self.0 = T::read(value, reader).map(|value| (value, place, RankClass::Child));
     }
 
-    fn layer(&mut self, later: &Self, class: Class) {
+    fn layer(&mut self, later: &Self, class: RankClass) {
         if let Some((value, place, _)) = &later.0 {
             self.0 = Some((value.clone(), place.clone(), class));
         }
@@ -105,7 +105,7 @@ pub(crate) trait Group: Default + 'static {
     const NAMES: &'static [&'static str];
     /// Reads the field of this name; `false` where there is none.
     fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool;
-    fn layer_fields(&mut self, later: &Self, class: Class);
+    fn layer_fields(&mut self, later: &Self, class: RankClass);
     fn forget_fields(&mut self, prefix: &str, is_forgotten: &dyn Fn(&str) -> bool);
     fn field_places(&self, prefix: &str, places: &mut Vec<Placed>);
     /// Name, description and schema of each.
@@ -141,7 +141,7 @@ impl<G: Group> Field for G {
         }
     }
 
-    fn layer(&mut self, later: &Self, class: Class) {
+    fn layer(&mut self, later: &Self, class: RankClass) {
         self.layer_fields(later, class);
     }
 
@@ -194,7 +194,7 @@ macro_rules! group {
                 true
             }
 
-            fn layer_fields(&mut self, later: &Self, class: $crate::policy::rank::Class) {
+            fn layer_fields(&mut self, later: &Self, class: $crate::policy::rank::RankClass) {
                 $( $crate::policy::said::Field::layer(&mut self.$field, &later.$field, class); )+
             }
 

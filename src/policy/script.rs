@@ -7,7 +7,7 @@ use crate::policy::reader::{nearest, short};
 
 /// How a life goes, and how often in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct ExitStep {
     pub(crate) life: Life,
     /// None: for ever.
     pub(crate) times: Option<u32>,
@@ -43,34 +43,34 @@ pub(crate) enum Life {
 ///
 /// `*20` behind a step repeats it, `*` alone repeats it for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    pub(crate) steps: Vec<Step>,
+pub struct ExitScript {
+    pub(crate) steps: Vec<ExitStep>,
 }
 
 /// A step that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptError {
+pub struct ExitScriptError {
     step: usize,
     what: Box<str>,
 }
 
 const KINDS: &[&str] = &["panic", "error", "kill", "end", "start", "never", "hang", "lives"];
 
-impl Script {
+impl ExitScript {
     /// Reads it.
     ///
     /// # Errors
     ///
     /// With the first step that cannot be read, and why.
-    pub fn parse(text: &str) -> Result<Self, ScriptError> {
+    pub fn parse(text: &str) -> Result<Self, ExitScriptError> {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
         let steps = lines.flat_map(|line| line.split(';')).map(str::trim).filter(|step| !step.is_empty());
         let steps = steps.enumerate().map(|(at, step)| {
-            read_step(step).map_err(|what| ScriptError { step: at + 1, what: what.into_boxed_str() })
+            read_step(step).map_err(|what| ExitScriptError { step: at + 1, what: what.into_boxed_str() })
         });
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
         if steps.is_empty() {
-            return Err(ScriptError { step: 1, what: "there is no step".into() });
+            return Err(ExitScriptError { step: 1, what: "there is no step".into() });
         }
         Ok(Self { steps })
     }
@@ -87,7 +87,7 @@ impl Script {
     }
 }
 
-fn read_step(step: &str) -> Result<Step, String> {
+fn read_step(step: &str) -> Result<ExitStep, String> {
     let (words, times) = match step.split_once('*') {
         None => (step, Some(1)),
         Some((words, times)) if times.trim().is_empty() => (words, None),
@@ -111,7 +111,7 @@ fn read_step(step: &str) -> Result<Step, String> {
         [first, ..] => return Err(unknown(first, &words.join(" "))),
         [] => return Err("a step is missing before `*`".into()),
     };
-    Ok(Step { life, times })
+    Ok(ExitStep { life, times })
 }
 
 fn unknown(first: &str, step: &str) -> String {
@@ -125,16 +125,16 @@ fn unknown(first: &str, step: &str) -> String {
 fn read_time(words: &[&str]) -> Result<Duration, String> {
     let text = words.join(" ");
     match humantime::parse_duration(&text) {
-        Ok(time) if time <= regrow_supervisors::LONGEST => Ok(time),
+        Ok(time) if time <= regrow_supervisors::LONGEST_TIME => Ok(time),
         Ok(_) => Err(format!("\"{}\" is longer than a year", short(&text))),
         Err(error) => Err(format!("\"{}\" is no duration: {}", short(&text), error.to_string().to_lowercase())),
     }
 }
 
-impl fmt::Display for ScriptError {
+impl fmt::Display for ExitScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "step {}: {}", self.step, self.what)
     }
 }
 
-impl std::error::Error for ScriptError {}
+impl std::error::Error for ExitScriptError {}

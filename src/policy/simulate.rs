@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use regrow_supervisors::{
-    Action, Attempt, ChildKey, Completion, Condition, Exit, Flags, Hang, Machine, Outlook, Panic, Prospect, Readiness,
-    Report, Strategy, Supervisor, Why,
+    Action, Attempt, ChildKey, Completion, DependencyCondition, Exit, Flags, Hang, Machine, Outlook, Panic, Prospect,
+    Readiness, Reasons, Report, StaticMachine, Strategy,
 };
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::policy::Policies;
 use crate::policy::durations::time;
 use crate::policy::explain::library_defaults;
 use crate::policy::picture::{self, Segment};
 use crate::policy::problem::{PolicyFileErrors, Problem};
-use crate::policy::script::{Life, Script};
+use crate::policy::script::{ExitScript, Life};
 use crate::rulebook::dice;
 
 /// No simulation runs through more lives.
@@ -25,9 +25,9 @@ pub const LIVES_MAX: u32 = 1000;
 
 /// What happened in a simulation. It prints as a table and a picture, the same for the same seed.
 #[derive(Debug, Clone)]
-pub struct Simulation {
+pub struct PolicySimulation {
     path: String,
-    steps: Vec<Happening>,
+    steps: Vec<SimulationEvent>,
     segments: Vec<(Duration, Segment)>,
     end: Duration,
 }
@@ -35,7 +35,7 @@ pub struct Simulation {
 /// One line of a simulation's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Happening {
+pub struct SimulationEvent {
     /// When, counted from the boot.
     pub at: Duration,
     /// What.
@@ -46,9 +46,9 @@ pub struct Happening {
     pub next_try: Option<Duration>,
 }
 
-impl Simulation {
+impl PolicySimulation {
     /// What happened, in order.
-    pub fn happenings(&self) -> &[Happening] {
+    pub fn happenings(&self) -> &[SimulationEvent] {
         &self.steps
     }
 
@@ -64,33 +64,39 @@ impl Simulation {
 /// # Errors
 ///
 /// When the layers come to nothing valid for this path.
-pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> Result<Simulation, PolicyFileErrors> {
-    let coded = library_defaults(path, Kind::Service);
+pub fn simulate(
+    policies: &Policies,
+    path: &str,
+    script: &ExitScript,
+    seed: u64,
+) -> Result<PolicySimulation, PolicyFileErrors> {
+    let coded = library_defaults(path, ChildKind::Service);
     let configured = policies.verdict(path, &coded).map_err(PolicyFileErrors::new)?;
     let supervisor = path.rsplit_once('/').map_or("", |(supervisor, _)| supervisor);
-    let above =
-        policies.verdict(supervisor, &library_defaults(supervisor, Kind::Supervisor)).map_err(PolicyFileErrors::new)?;
+    let above = policies
+        .verdict(supervisor, &library_defaults(supervisor, ChildKind::Supervisor))
+        .map_err(PolicyFileErrors::new)?;
     let group = above.group.unwrap_or_else(|| unreachable!("a supervisor's defaults have a group"));
     let flags = Flags { intensity: group.intensity, ..Flags::from(Strategy::OneForOne) };
     let spec = configured.spec;
     let name: String = spec.id().into();
     let waits_for = spec.dependencies().to_vec();
-    let mut machine = Supervisor::new(flags, [spec])
+    let mut machine = StaticMachine::new(flags, [spec])
         .map_err(|error| PolicyFileErrors::new(vec![Problem::whole(error.to_string())]))?;
     machine
         .set_budget(group.intensity, group.budget_clock)
         .map_err(|error| PolicyFileErrors::new(vec![Problem::whole(error.to_string())]))?;
     for on in waits_for {
         let prospect = match on.condition {
-            Condition::Ready => Prospect::Ready,
-            Condition::Completed => Prospect::Gone,
+            DependencyCondition::Ready => Prospect::Ready,
+            DependencyCondition::Completed => Prospect::Gone,
         };
         let outlook = Outlook { prospect, completion: Some(Completion { was_ready: true }) };
         machine.handle_outlook(&on.name, outlook, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
     machine.set_chance(child, dice(seed));
-    let mut world = World {
+    let mut world = Model {
         machine,
         child,
         script,
@@ -103,7 +109,7 @@ pub fn simulate(policies: &Policies, path: &str, script: &Script, seed: u64) -> 
     };
     world.run();
     let end = world.now;
-    Ok(Simulation { path: path.into(), steps: world.steps, segments: world.segments, end })
+    Ok(PolicySimulation { path: path.into(), steps: world.steps, segments: world.segments, end })
 }
 
 /// What the present life does next, unless it is ended before.
@@ -115,19 +121,19 @@ enum Deed {
     Hung(Duration),
 }
 
-struct World<'s> {
-    machine: Supervisor,
+struct Model<'s> {
+    machine: StaticMachine,
     child: ChildKey,
-    script: &'s Script,
+    script: &'s ExitScript,
     now: Duration,
     lives: u32,
     next: Option<(Duration, Attempt, Deed)>,
     is_over: bool,
-    steps: Vec<Happening>,
+    steps: Vec<SimulationEvent>,
     segments: Vec<(Duration, Segment)>,
 }
 
-impl World<'_> {
+impl Model<'_> {
     fn run(&mut self) {
         loop {
             self.perform();
@@ -272,7 +278,7 @@ impl World<'_> {
     fn tell(&mut self, what: impl Into<String>) {
         let why = self.machine.why(self.child, self.now);
         let next_try = why.as_ref().and_then(|why| why.next_try).filter(|&at| at > self.now);
-        self.steps.push(Happening { at: self.now, what: what.into(), budget: budget(why.as_ref()), next_try });
+        self.steps.push(SimulationEvent { at: self.now, what: what.into(), budget: budget(why.as_ref()), next_try });
     }
 
     fn segment(&mut self, segment: Segment) {
@@ -282,7 +288,7 @@ impl World<'_> {
     }
 }
 
-fn budget(why: Option<&Why>) -> String {
+fn budget(why: Option<&Reasons>) -> String {
     match why.and_then(|why| why.budget) {
         Some(left) => {
             let whose = if left.is_own { "" } else { ", shared" };
@@ -297,11 +303,11 @@ pub(crate) fn moment(at: Duration) -> String {
     time(Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
 }
 
-impl fmt::Display for Simulation {
+impl fmt::Display for PolicySimulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(["time", "what happened", "budget left", "next try"]);
-        for Happening { at, what, budget, next_try } in &self.steps {
+        for SimulationEvent { at, what, budget, next_try } in &self.steps {
             table.add_row([&moment(*at), what, budget, &next_try.map(moment).unwrap_or_default()]);
         }
         writeln!(f, "{}", self.path)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::policy::rank::By;
+use crate::policy::rank::Origin;
 
 /// A policy file, or a variable of the environment.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl Place {
         &self.source.name
     }
 
-    pub(crate) fn by(&self) -> By {
-        if self.source.is_environment { By::Environment } else { By::File }
+    pub(crate) fn by(&self) -> Origin {
+        if self.source.is_environment { Origin::Environment } else { Origin::File }
     }
 
     pub(crate) fn start(&self) -> usize {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, DependencyGone, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart, Rule, Then,
+    Backoff, DependencyGone, ExitRule, GiveUp, Health, Intensity, Jitter, NotReady, Policy, Readiness, Restart,
+    RuleAction,
 };
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::layer::{Coded, Configured, Layer, Named};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::said::Group;
-use crate::policy::{Class, Policies, Problem};
+use crate::policy::{Policies, Problem, RankClass};
 
 const SEC: Duration = Duration::from_secs(1);
 
@@ -22,14 +23,14 @@ fn policies(text: &str) -> Policies {
 
 /// A service as the code says it.
 fn coded(policy: Policy) -> Coded {
-    let mut coded = library_defaults("shop/till", Kind::Service);
+    let mut coded = library_defaults("shop/till", ChildKind::Service);
     coded.own.spec = coded.own.spec.policy(policy);
     coded
 }
 
 /// One whose policy the root says, for every service.
 fn coded_for_all(policy: Policy) -> Coded {
-    let mut coded = library_defaults("shop/till", Kind::Service);
+    let mut coded = library_defaults("shop/till", ChildKind::Service);
     coded.defaults.tree = Some(Arc::new(policy));
     coded
 }
@@ -92,7 +93,7 @@ fn a_significant_child_cannot_be_made_permanent() {
 fn a_supervisor_takes_what_its_children_share_and_no_mailbox() {
     let text =
         "[supervisor.shop]\nmax_starting = 4\nwithin = \"1m\"\n[path.shop]\nmailbox = 3\nrestart = \"transient\"\n";
-    let layered = policies(text).verdict("shop", &library_defaults("shop", Kind::Supervisor)).expect("valid");
+    let layered = policies(text).verdict("shop", &library_defaults("shop", ChildKind::Supervisor)).expect("valid");
     let group = layered.group.expect("it is a supervisor");
     assert_eq!((group.starts_max, group.intensity), (Some(4), Intensity::new(1, 60 * SEC)));
     assert_eq!((layered.mailbox, layered.spec.restart_type()), (None, Restart::Transient));
@@ -125,7 +126,7 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .on_dependency_gone(DependencyGone::Fail)
         .health(Health::Required)
         .watchdog(7 * SEC)
-        .rule(Rule::new(Then::Stop).error("licence").text("gone"));
+        .rule(ExitRule::new(RuleAction::Stop).error("licence").text("gone"));
     // A field that is new has to be said here, and to have its place in `rank.rs`.
     assert!(!format!("{policy:?}").contains("None,"), "{policy:?}");
     let own = Coded { named: mailbox, ..coded(policy.clone()) };
@@ -138,7 +139,7 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         let is_said = |field: &str| field == *name || field.split_once('.').is_some_and(|(group, _)| group == *name);
         let settings: Vec<_> = fields.settings().iter().filter(|setting| is_said(setting.field())).collect();
         assert!(!settings.is_empty(), "{name} is not in the file");
-        assert!(settings.iter().all(|setting| setting.rank().class == Class::Defaults), "{name}: {settings:?}");
+        assert!(settings.iter().all(|setting| setting.rank().class == RankClass::Defaults), "{name}: {settings:?}");
     }
     assert_eq!(policies(defaults).verdict("shop/till", &own), Ok(own.whole()));
     let mut text = defaults.replacen("[defaults]", "[supervisor.shop.defaults]", 1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, On, Readiness, Restart, Then};
+use regrow_supervisors::{BudgetClock, DependencyGone, ExitKind, Health, Jitter, Readiness, Restart, RuleAction};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
@@ -134,7 +134,7 @@ impl Words for OnRestart {
     ];
 }
 
-impl Words for On {
+impl Words for ExitKind {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("panicked", Self::Panicked, "it panicked"),
         ("failed", Self::Failed, "it returned an error"),
@@ -147,7 +147,7 @@ impl Words for On {
     ];
 }
 
-impl Words for Then {
+impl Words for RuleAction {
     const WORDS: &'static [(&'static str, Self, &'static str)] = &[
         ("restart", Self::Restart, "restarts it, as the strategy says"),
         ("restart_group", Self::RestartGroup, "restarts it and all its siblings"),

@@ -16,7 +16,7 @@ use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::life::Tenancy;
 use crate::slot::queue::Fall;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, IfFull, Push, Slot};
 use crate::sync::lock;
 use crate::world::World;
@@ -32,8 +32,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn status(&self) -> Status;
-    fn watch(&self) -> watch::Receiver<Status>;
+    fn status(&self) -> ServiceStatus;
+    fn watch(&self) -> watch::Receiver<ServiceStatus>;
     fn accounting(&self) -> Accounting;
     /// How many senders wait for room.
     fn waiting_for_room(&self) -> usize;
@@ -41,7 +41,7 @@ pub(crate) trait AnySlot: Send + Sync {
     fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
     /// The number of the message that `port` has in hand.
     fn in_hand_of(&self, port: &Port) -> Option<u64>;
-    fn close(&self, state: State);
+    fn close(&self, state: ServiceState);
     /// Accepts nothing more until it is started again.
     fn dismiss(&self);
     /// Takes that back.
@@ -122,15 +122,15 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> ServiceStatus {
         lock(&self.back).status()
     }
 
-    fn watch(&self) -> watch::Receiver<Status> {
+    fn watch(&self) -> watch::Receiver<ServiceStatus> {
         let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
         // Looked at under the lock: one that goes after this finds the follower, and closes it.
         let status = self.status();
-        if status.state == State::Gone {
+        if status.state == ServiceState::Gone {
             return watch::Sender::new(status).subscribe();
         }
         let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
@@ -172,7 +172,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
     }
 
-    fn close(&self, state: State) {
+    fn close(&self, state: ServiceState) {
         self.close_as(state);
     }
 
@@ -246,8 +246,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             let mut back = lock(&self.back);
             back.bar = None;
             // A life of its supervisor begins, which knows nothing of the one before.
-            if matches!(back.state, State::Down | State::Parked { .. } | State::Gone) {
-                back.state = State::Restarting;
+            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. } | ServiceState::Gone) {
+                back.state = ServiceState::Restarting;
             }
         }
         self.publish();
@@ -257,8 +257,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         {
             let mut back = lock(&self.back);
             back.bar = None;
-            if matches!(back.state, State::Down | State::Parked { .. }) {
-                back.state = if back.generation == 0 { State::Waiting } else { State::Restarting };
+            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. }) {
+                back.state = if back.generation == 0 { ServiceState::Waiting } else { ServiceState::Restarting };
             }
         }
         self.publish();

@@ -16,7 +16,7 @@ use crate::port::Port;
 use crate::slot::again::Way;
 use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, Front, InHand};
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::slot::{Control, Slot};
 use crate::supervisor::facts::Facts;
 use crate::sweep;
@@ -188,11 +188,15 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             back.control = Some(Control::Port(port.clone()));
             match back.state {
                 // For good, even for one that comes late.
-                State::Gone => {}
+                ServiceState::Gone => {}
                 // A probe: nobody is let in before it is up.
-                State::Parked { .. } => {}
-                State::Waiting | State::Starting | State::Up | State::Restarting | State::Down => {
-                    back.state = State::Starting;
+                ServiceState::Parked { .. } => {}
+                ServiceState::Waiting
+                | ServiceState::Starting
+                | ServiceState::Up
+                | ServiceState::Restarting
+                | ServiceState::Down => {
+                    back.state = ServiceState::Starting;
                 }
             }
             back.idle = false;
@@ -237,8 +241,8 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             let mut back = lock(&self.back);
             if back.control.as_ref().is_some_and(|control| control.is(port)) {
                 back.generation += 1;
-                if back.state != State::Gone {
-                    back.state = State::Up;
+                if back.state != ServiceState::Gone {
+                    back.state = ServiceState::Up;
                     back.is_ready = is_ready;
                 }
             }
@@ -252,7 +256,7 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         let is_ready = {
             let mut back = lock(&self.back);
             let is_mine = back.control.as_ref().is_some_and(|control| control.is(port));
-            back.is_ready |= is_mine && back.state == State::Up;
+            back.is_ready |= is_mine && back.state == ServiceState::Up;
             is_mine && back.is_ready
         };
         self.publish();
@@ -299,11 +303,11 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
                     back.attempts += 1;
                     back.completion = None;
                     back.control = Some(Control::Supervisor(facts.clone()));
-                    back.state = State::Starting;
+                    back.state = ServiceState::Starting;
                 }
                 Supervision::IsUp if is_mine => {
                     back.generation += 1;
-                    back.state = State::Up;
+                    back.state = ServiceState::Up;
                     back.is_ready = true;
                 }
                 Supervision::Ends if is_mine => back.vacate(),

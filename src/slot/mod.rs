@@ -59,7 +59,7 @@ use crate::world::World;
 use again::Tries;
 pub(crate) use any::AnySlot;
 use queue::{Back, Envelope, Front, Shed};
-use status::{State, Status};
+use status::{ServiceState, ServiceStatus};
 
 /// How the present incarnation is reached: replaced under the slot's lock at every restart.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ pub(crate) struct Slot<M> {
 #[derive(Default)]
 struct Bells {
     /// Present while the status is followed. Closed when the service is gone.
-    watch: Mutex<Option<watch::Sender<Status>>>,
+    watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
     /// Rung when an incarnation moves out.
     vacant: Notify,
 }
@@ -264,12 +264,12 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
     /// until that ends.
-    pub(crate) fn close_as(&self, state: State) {
+    pub(crate) fn close_as(&self, state: ServiceState) {
         let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
             let mut back = lock(&self.back);
-            if back.state == State::Gone {
+            if back.state == ServiceState::Gone {
                 return;
             }
             back.state = state;
@@ -284,7 +284,7 @@ impl<M: Send + 'static> Slot<M> {
         self.settle(shed);
         freed.tell();
         self.publish();
-        if state == State::Gone {
+        if state == ServiceState::Gone {
             // Those that follow it have seen that it is gone. One that is listed again is followed anew.
             let watch = self.bells.get().map(|bells| lock(&bells.watch).take());
             drop(watch);

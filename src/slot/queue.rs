@@ -25,7 +25,7 @@ use crate::readiness::Counts;
 use crate::slot::again::{Spare, Tries};
 use crate::slot::bar::Bar;
 use crate::slot::line::Line;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, Slot};
 use crate::sweep;
 use crate::thrift;
@@ -77,7 +77,7 @@ pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
     /// The length of the batch when both locks were last held to change it. Since then it has only become shorter.
     pub(crate) front_max: usize,
-    pub(crate) state: State,
+    pub(crate) state: ServiceState,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
     /// The last life ended as it should, and no attempt has begun since.
@@ -187,7 +187,7 @@ impl<M> Back<M> {
         Self {
             queue: VecDeque::new(),
             front_max: 0,
-            state: State::Waiting,
+            state: ServiceState::Waiting,
             generation: 0,
             is_ready: false,
             completion: None,
@@ -238,8 +238,8 @@ impl<M> Back<M> {
         self.losses.get_or_insert_default()
     }
 
-    pub(crate) fn status(&self) -> Status {
-        Status { state: self.state, generation: self.generation, ready: self.is_ready }
+    pub(crate) fn status(&self) -> ServiceStatus {
+        ServiceStatus { state: self.state, generation: self.generation, ready: self.is_ready }
     }
 
     /// Enqueues, and hands out who has to be woken for it.
@@ -265,8 +265,10 @@ impl<M> Back<M> {
         self.idle = false;
         self.is_ready = false;
         match self.state {
-            State::Waiting | State::Starting | State::Up | State::Restarting => self.state = State::Restarting,
-            State::Parked { .. } | State::Down | State::Gone => {}
+            ServiceState::Waiting | ServiceState::Starting | ServiceState::Up | ServiceState::Restarting => {
+                self.state = ServiceState::Restarting
+            }
+            ServiceState::Parked { .. } | ServiceState::Down | ServiceState::Gone => {}
         }
     }
 

@@ -19,7 +19,7 @@ use crate::error::Refusal;
 /// | on entering `Parked`, `Down` or `Gone` | dead-lettered | ends as *never ran*, message back |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
+pub enum ServiceState {
     /// Its tree has not started it yet: its turn has not come, or it waits for services that it depends on.
     Waiting,
     /// An incarnation is being started.
@@ -39,7 +39,7 @@ pub enum State {
     Gone,
 }
 
-impl State {
+impl ServiceState {
     /// What kills a message that waits in this state.
     pub(crate) fn dead_reason(self) -> Option<DeadReason> {
         match self {
@@ -60,7 +60,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for ServiceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Waiting => "waiting",
@@ -76,9 +76,9 @@ impl fmt::Display for State {
 
 /// The state of a service and the generation of its latest incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status {
+pub struct ServiceStatus {
     /// Where it stands.
-    pub state: State,
+    pub state: ServiceState,
     /// Counts the incarnations that came up, from 1; 0 before the first.
     pub generation: u64,
     /// Whether it is up and ready. A service is ready as soon as it is up, unless its policy says that it
@@ -86,7 +86,7 @@ pub struct Status {
     pub ready: bool,
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for ServiceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (generation {})", self.state, self.generation)
     }

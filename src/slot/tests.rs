@@ -19,7 +19,7 @@ async fn parked_refuses_until_its_time_and_gives_the_message_back() {
     let slot = Slot::new(Settings::default());
     let handle = Handle::new(slot.clone());
     let until = Instant::now() + Duration::from_secs(5);
-    slot.close_as(State::Parked { until });
+    slot.close_as(ServiceState::Parked { until });
 
     let parked = Refusal::Parked { until };
     let cast = handle.cast(ProbeMsg::Note(1)).unwrap_err();
@@ -44,7 +44,7 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     let handle = Handle::new(slot.clone());
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let call = handle.call(ProbeMsg::Generation);
-    slot.close_as(State::Parked { until: Instant::now() });
+    slot.close_as(ServiceState::Parked { until: Instant::now() });
 
     assert!(matches!(call.await.unwrap_err(), CallError::NeverRan(_)));
     let books = handle.accounting();
@@ -56,7 +56,7 @@ fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
     let origin = Origin { world, generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");
-    let machine = regrow_supervisors::Supervisor::new(regrow_supervisors::Flags::default(), [spec]);
+    let machine = regrow_supervisors::StaticMachine::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
         Some(regrow_supervisors::Action::Start(attempt)) => {
             Port::new(attempt, tracing::Span::none(), Arc::default(), &home, origin)
@@ -71,11 +71,11 @@ fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
 async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
     let (handle, late) = (Handle::new(slot.clone()), port(&slot));
-    slot.close_as(State::Gone);
+    slot.close_as(ServiceState::Gone);
     slot.life().claim(&late);
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(handle.status().state, ServiceState::Gone);
     slot.life().up(&late, true);
-    assert_eq!(handle.status().state, State::Gone);
+    assert_eq!(handle.status().state, ServiceState::Gone);
     slot.life().end(&late, &regrow_supervisors::Exit::Killed);
     assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
 }
@@ -173,11 +173,11 @@ async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before()
     slot.life().supervise(&before, IsUp);
     slot.life().supervise(&now, Begins);
     slot.life().supervise(&before, Ends);
-    assert_eq!(slot.status().state, State::Starting);
+    assert_eq!(slot.status().state, ServiceState::Starting);
     slot.life().supervise(&before, IsUp);
-    assert_eq!((slot.status().state, slot.status().generation), (State::Starting, 1));
+    assert_eq!((slot.status().state, slot.status().generation), (ServiceState::Starting, 1));
     slot.life().supervise(&now, IsUp);
-    assert_eq!((slot.status().state, slot.status().generation), (State::Up, 2));
+    assert_eq!((slot.status().state, slot.status().generation), (ServiceState::Up, 2));
     assert_eq!(Handle::new(slot).accounting().attempts, 2);
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, DynamicSupervisor, Flags, Intensity, Machine, SpecError, Supervisor};
+use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine};
 
 use crate::child::Child;
-use crate::directory::{Facet, Kind};
+use crate::directory::{ChildKind, Facet};
 use crate::supervisor::dynamic::{Limits, Pool};
 use crate::supervisor::partitioned::AnyRing;
 use crate::supervisor::terms::Terms;
@@ -45,17 +45,17 @@ impl Shape {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.check(specs),
             Self::Dynamic(pool) => {
                 let Limits { intensity, children_max } = pool.limits();
-                DynamicSupervisor::check(intensity, children_max)
+                DynamicMachine::check(intensity, children_max)
             }
         }
     }
 
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
-            Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(Supervisor::new(*flags, specs)?),
+            Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(StaticMachine::new(*flags, specs)?),
             Self::Dynamic(pool) => {
                 let Limits { intensity, children_max } = pool.limits();
-                Box::new(DynamicSupervisor::new(intensity, children_max)?)
+                Box::new(DynamicMachine::new(intensity, children_max)?)
             }
         })
     }
@@ -82,11 +82,11 @@ impl Shape {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ChildKind {
         match self {
-            Self::Static(_) => Kind::Supervisor,
-            Self::Dynamic(_) => Kind::Dynamic,
-            Self::Partitioned { .. } => Kind::Partitioned,
+            Self::Static(_) => ChildKind::Supervisor,
+            Self::Dynamic(_) => ChildKind::Dynamic,
+            Self::Partitioned { .. } => ChildKind::Partitioned,
         }
     }
 
@@ -187,7 +187,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// Gives a type of error a name by which [rules](crate::Rule::error) of the whole tree know it. An error is of
+            /// Gives a type of error a name by which [rules](crate::ExitRule::error) of the whole tree know it. An error is of
             /// that type if it is one or was caused by one. For a tree that is to be started: a subtree that is added later can
             /// bring no name along, and is refused.
             pub fn error_type<E>(mut self, name: impl Into<std::sync::Arc<str>>) -> Self

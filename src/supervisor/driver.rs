@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use regrow_supervisors::{
-    Attempt, ByChild, Call, ChildKey, Completion, Exit, Machine, Outlook, Panic, Prospect, Standing,
+    Attempt, ByChild, ChildKey, ChildState, Completion, Exit, Machine, OrderId, Outlook, Panic, Prospect,
 };
 use tokio::task::AbortHandle;
 
@@ -59,7 +59,7 @@ pub(crate) struct Driver {
     /// The time of the facts that were taken last.
     pub(super) now: Duration,
     /// Orders that wait for their answer.
-    pub(super) orders: HashMap<Call, Pending>,
+    pub(super) orders: HashMap<OrderId, Pending>,
     pub(super) orders_given: u64,
     /// The panic that has ended it: a bug of ours.
     pub(super) panic: Option<Panic>,
@@ -199,7 +199,7 @@ impl Driver {
             }
             Fact::Dependency { .. } => {}
             Fact::Ignored(attempt) => {
-                let is_starting = self.machine.standing(attempt.child()) == Some(Standing::Starting);
+                let is_starting = self.machine.standing(attempt.child()) == Some(ChildState::Starting);
                 if is_starting && self.machine.attempt(attempt.child()) == Some(attempt) {
                     self.completed(attempt.child(), Completion { was_ready: false });
                 }

@@ -14,7 +14,7 @@ use crate::lookup::LookupError;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::sweep::Kept;
 use crate::tree::Tree;
 
@@ -222,7 +222,7 @@ impl DynamicHandle {
     /// A description that makes no sense, a name that is in use ([`AlreadyStarted`](ManageError::AlreadyStarted),
     /// [`Stopping`](ManageError::Stopping)), [`MaxChildren`](ManageError::MaxChildren), a start that [`Failed`](ManageError::Failed), or a supervisor that is
     /// not running. Nothing is kept of the child then.
-    pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
+    pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, ManageError> {
         self.handle.start_child(self.pool.admit(child.into())).await
     }
 
@@ -267,7 +267,7 @@ impl DynamicHandle {
     pub async fn start_children<C: Into<Child>>(
         &self,
         children: impl IntoIterator<Item = C>,
-    ) -> Vec<Result<Outcome, ManageError>> {
+    ) -> Vec<Result<StartOutcome, ManageError>> {
         self.handle.start_children(children.into_iter().map(|child| Ok(self.pool.admit(child.into())))).await
     }
 
@@ -385,7 +385,7 @@ impl<A: 'static> Template<A> {
     /// # Panics
     ///
     /// If the template panics, which runs here, in the caller's task. Nothing has been started then.
-    pub async fn start_child(&self, arguments: A) -> Result<Outcome, ManageError> {
+    pub async fn start_child(&self, arguments: A) -> Result<StartOutcome, ManageError> {
         let child = self.make(arguments)?;
         self.supervisor.start_child(child).await
     }
@@ -401,7 +401,10 @@ impl<A: 'static> Template<A> {
     ///
     /// If the template or the iterator panics. What is under way is carried out then. The outcomes are lost, and so are the
     /// up to 127 children that were not handed over yet.
-    pub async fn start_children(&self, arguments: impl IntoIterator<Item = A>) -> Vec<Result<Outcome, ManageError>> {
+    pub async fn start_children(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Vec<Result<StartOutcome, ManageError>> {
         let supervisor = &self.supervisor;
         let made = arguments.into_iter().map(|arguments| Ok(supervisor.pool.admit(self.make(arguments)?)));
         supervisor.handle.start_children(made).await

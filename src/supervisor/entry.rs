@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::gave_up::GaveUp;
 use crate::layer::{Configured, Named};
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     pub(crate) last_exit: Option<Arc<Exit>>,
     /// Its latest attempt failed, unasked, and nothing has been done about that yet.
     pub(crate) has_failed: bool,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChildKind,
     /// It was a supervisor before it was described anew, and has not been started since.
     pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
@@ -122,7 +122,7 @@ impl Entry {
     }
 
     /// It is to be made in another way from its next start on. What kind it was.
-    pub(crate) fn replan(&mut self, planned: &Planned, own: Option<Box<Own>>) -> Kind {
+    pub(crate) fn replan(&mut self, planned: &Planned, own: Option<Box<Own>>) -> ChildKind {
         let before = self.kind;
         self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
         (self.own, self.named) = (own, planned.named);
@@ -132,7 +132,7 @@ impl Entry {
         if !Arc::ptr_eq(&slot, &self.slot) {
             match slot.control() {
                 Some(_) => self.set(|rare| &mut rare.outdated, Some(slot)),
-                None => slot.close(State::Gone),
+                None => slot.close(ServiceState::Gone),
             }
         }
         (self.kind, self.drain, self.is_actor) = (kind, drain, is_actor);
@@ -142,7 +142,7 @@ impl Entry {
     /// No life of before it was described anew is left.
     pub(crate) fn close_outdated(&mut self) {
         if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.outdated.take()) {
-            slot.close(State::Gone);
+            slot.close(ServiceState::Gone);
         }
     }
 

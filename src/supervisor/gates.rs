@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use regrow_supervisors::{Attempt, Gate};
+use regrow_supervisors::{Attempt, StartLimiter};
 
 use crate::supervisor::facts::{Fact, Facts};
 use crate::sync::lock;
@@ -25,7 +25,7 @@ pub(crate) struct Door {
 }
 
 struct State {
-    gate: Gate<u64>,
+    gate: StartLimiter<u64>,
     in_line: HashMap<u64, Entrant>,
 }
 
@@ -42,7 +42,7 @@ struct Entrant {
 impl Gates {
     /// These, and one more.
     pub(crate) fn and(&self, starts_max: usize) -> Self {
-        let state = State { gate: Gate::new(starts_max), in_line: HashMap::new() };
+        let state = State { gate: StartLimiter::new(starts_max), in_line: HashMap::new() };
         Self(self.0.iter().cloned().chain([Arc::new(Door { state: Mutex::new(state) })]).collect())
     }
 
@@ -88,7 +88,7 @@ impl Gates {
             if entrant.is_off.load(Ordering::Acquire) {
                 return;
             }
-            if !state.gate.enter(number) {
+            if !state.gate.acquire(number) {
                 state.in_line.insert(number, entrant);
                 return;
             }
@@ -122,7 +122,7 @@ impl Drop for Ticket {
                 let mut state = lock(&door.state);
                 let left = state.in_line.remove(&self.number);
                 thrift::give_back(&mut state.in_line);
-                let next = state.gate.leave(&self.number);
+                let next = state.gate.release(&self.number);
                 (left, next.and_then(|number| Some((number, state.in_line.remove(&number)?))))
             };
             // It may hold the last of a supervisor's queue.
@@ -142,7 +142,7 @@ impl fmt::Debug for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use regrow_supervisors::{Action, ChildSpec, Machine, Strategy, Supervisor};
+    use regrow_supervisors::{Action, ChildSpec, Machine, StaticMachine, Strategy};
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
     fn who_is_called_off_between_two_doors_takes_no_place() {
         let facts = Arc::new(Facts::new(Arc::default(), &"app".into()));
         let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
-        let mut machine = Supervisor::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
+        let mut machine = StaticMachine::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
         let mut attempts = Vec::new();
         while let Some(action) = machine.poll_action() {
             if let Action::Start(attempt) = action {
@@ -166,7 +166,7 @@ mod tests {
         let outer = &gates.0[0];
         let entrant = {
             let mut state = lock(&outer.state);
-            let next = state.gate.leave(&first.number).expect("the second waits");
+            let next = state.gate.release(&first.number).expect("the second waits");
             state.in_line.remove(&next).expect("it is known")
         };
         let number = second.number;

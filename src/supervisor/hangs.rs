@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::slot::Control;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::facts::{Fact, Overdue};
@@ -16,9 +16,9 @@ impl Driver {
     pub(super) fn watch(&self, child: ChildKey) {
         let (Some(entry), Some(spec)) = (self.children.get(&child), self.machine.spec(child)) else { return };
         let work = match entry.kind {
-            Kind::Service | Kind::Thread => Work::Messages,
-            Kind::Task => Work::SignsOfLife,
-            Kind::Actor | Kind::Supervisor | Kind::Dynamic | Kind::Partitioned => return,
+            ChildKind::Service | ChildKind::Thread => Work::Messages,
+            ChildKind::Task => Work::SignsOfLife,
+            ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
         if let Some(Control::Port(port)) = &entry.control {
             self.world.watchdog.watch(&self.world, &entry.path, &entry.slot, port, work, spec.watchdog_limit());

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use crate::background::keep;
 use crate::directory::full_path;
 use crate::log::line;
-use crate::slot::status::{State, Status};
+use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::facts::{Fact, Facts};
 use crate::thrift;
@@ -166,7 +166,7 @@ async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc
             loop {
                 let seen = *status.borrow_and_update();
                 tell(outlook(&world, &*listed.slot, seen));
-                if seen.state == State::Gone || status.changed().await.is_err() {
+                if seen.state == ServiceState::Gone || status.changed().await.is_err() {
                     break;
                 }
             }
@@ -180,12 +180,14 @@ async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc
     }
 }
 
-fn outlook(world: &World, slot: &dyn AnySlot, Status { state, ready, .. }: Status) -> Outlook {
+fn outlook(world: &World, slot: &dyn AnySlot, ServiceStatus { state, ready, .. }: ServiceStatus) -> Outlook {
     let prospect = match state {
-        State::Up if ready => Prospect::Ready,
-        State::Waiting | State::Starting | State::Up | State::Restarting => Prospect::MayCome,
-        State::Parked { until } => Prospect::Parked { until: world.time_of(until) },
-        State::Down | State::Gone => Prospect::Gone,
+        ServiceState::Up if ready => Prospect::Ready,
+        ServiceState::Waiting | ServiceState::Starting | ServiceState::Up | ServiceState::Restarting => {
+            Prospect::MayCome
+        }
+        ServiceState::Parked { until } => Prospect::Parked { until: world.time_of(until) },
+        ServiceState::Down | ServiceState::Gone => Prospect::Gone,
     };
     let completion = slot.completion().filter(|_| prospect != Prospect::Ready);
     Outlook { prospect, completion }

@@ -20,7 +20,7 @@ use crate::incarnation;
 use crate::layer::Defaults;
 use crate::lookup::LookupError;
 use crate::port::Port;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 #[cfg(feature = "policy")]
 use crate::supervisor::adopting::Configuration;
@@ -28,7 +28,7 @@ use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
 use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, Outcome};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
 use crate::supervisor::terms::Terms;
 use crate::supervisor::{StartError, Supervisor};
@@ -66,7 +66,7 @@ impl fmt::Debug for Ordered {
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
-/// use regrow::{ManageError, Standing, Supervisor};
+/// use regrow::{ManageError, ChildState, Supervisor};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
 /// let journal = Journal::new();
@@ -78,7 +78,7 @@ impl fmt::Debug for Ordered {
 /// assert!(matches!(app.start_child(journal.probe("b")).await, Err(ManageError::AlreadyStarted { .. })));
 ///
 /// app.terminate_child("b").await?;
-/// assert_eq!(app.which_children().await?[1].standing, Standing::Down);
+/// assert_eq!(app.which_children().await?[1].standing, ChildState::Down);
 /// app.delete_child("b").await?;
 /// # tree.shutdown().await; Ok(()) }
 /// ```
@@ -121,7 +121,7 @@ impl SupervisorHandle {
     /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a circle of dependencies, a start
     /// that [`Failed`](ManageError::Failed), or a supervisor
     /// that is not running: nothing is kept of the child then.
-    pub async fn start_child(&self, child: impl Into<Child>) -> Result<Outcome, ManageError> {
+    pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, ManageError> {
         self.start_child_and(child, |_| ()).await
     }
 
@@ -129,8 +129,8 @@ impl SupervisorHandle {
     pub(crate) async fn start_child_and(
         &self,
         child: impl Into<Child>,
-        then: impl FnOnce(&Outcome) + Send + 'static,
-    ) -> Result<Outcome, ManageError> {
+        then: impl FnOnce(&StartOutcome) + Send + 'static,
+    ) -> Result<StartOutcome, ManageError> {
         let planned = Planned::new(child.into(), &self.path, &Known::new())?;
         self.check_new(&planned, &mut None).await?;
         let order = Order::StartChild(planned.spec.clone());
@@ -193,7 +193,7 @@ impl SupervisorHandle {
     pub(crate) async fn why_child(
         &self,
         name: &str,
-    ) -> Result<Option<(machine::Why, Option<Arc<GaveUp>>, Duration)>, ManageError> {
+    ) -> Result<Option<(machine::Reasons, Option<Arc<GaveUp>>, Duration)>, ManageError> {
         let name = name.to_owned();
         self.order(Order::Read, Vec::new(), move |driver, _| driver.why(&name)).await
     }
@@ -235,7 +235,7 @@ impl SupervisorHandle {
     ///
     /// [`NotFound`](ManageError::NotFound), [`Running`](ManageError::Running), [`Stopping`](ManageError::Stopping),
     /// [`Restarting`](ManageError::Restarting), [`Failed`](ManageError::Failed), or a supervisor that is not running.
-    pub async fn restart_child(&self, name: &str) -> Result<Outcome, ManageError> {
+    pub async fn restart_child(&self, name: &str) -> Result<StartOutcome, ManageError> {
         self.start(Order::RestartChild(name.into()), Vec::new(), |_| ()).await
     }
 
@@ -369,8 +369,8 @@ impl SupervisorHandle {
         &self,
         order: Order,
         planned: Vec<Planned>,
-        then: impl FnOnce(&Outcome) + Send + 'static,
-    ) -> Result<Outcome, ManageError> {
+        then: impl FnOnce(&StartOutcome) + Send + 'static,
+    ) -> Result<StartOutcome, ManageError> {
         self.order(order, planned, |driver, answer| {
             let outcome = driver.outcome(answer);
             then(&outcome);
@@ -419,7 +419,7 @@ impl SupervisorHandle {
 
     /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
     pub(super) fn refuse_own_boot(&self) -> Result<(), ManageError> {
-        let is_booting = self.slot.status().state == State::Starting;
+        let is_booting = self.slot.status().state == ServiceState::Starting;
         let is_starting = || current::caller(|port| !port.is_up()) == Some(true);
         match self.caller_within().filter(|_| is_booting && is_starting()) {
             Some(caller) => Err(ManageError::Booting { path: self.path.clone(), caller }),

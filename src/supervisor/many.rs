@@ -13,7 +13,7 @@ use crate::incarnation::give_way;
 use crate::layer::Defaults;
 use crate::supervisor::facts::Fact;
 use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
-use crate::supervisor::outcome::{ManageError, Outcome};
+use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Planned};
 use crate::sync::lock;
 
@@ -27,7 +27,7 @@ const UNDER_WAY_MAX: usize = 2 * BATCH;
 type Made = Result<Child, ManageError>;
 
 /// The outcome of a child.
-type Started = Result<Outcome, ManageError>;
+type Started = Result<StartOutcome, ManageError>;
 
 impl SupervisorHandle {
     /// Starts the children in their order. Returns an outcome for each, in that order.

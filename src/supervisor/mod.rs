@@ -130,7 +130,7 @@ impl Supervisor {
     }
 
     /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
-    /// Returns when all are up, also those whose first start a [rule](crate::Rule) lets be tried again.
+    /// Returns when all are up, also those whose first start a [rule](crate::ExitRule) lets be tried again.
     ///
     /// It does not wait for a child that waits for others ([`Policy::depends_on`](crate::Policy::depends_on)), that a rule has
     /// parked or stopped, or that is not wanted, nor for services to say that they are ready: see

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Answer, Attempt, Call, ChildKey, ChildSpec, Counts, Order, OrderError, Prospect, SpecError, Standing, Why,
+    Action, Answer, Attempt, ChildCounts, ChildKey, ChildSpec, ChildState, Order, OrderError, OrderId, Prospect,
+    Reasons, SpecError,
 };
 
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::supervisor::configure::paths_of;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
-use crate::supervisor::outcome::{ChildCount, ChildInfo, Outcome, Up};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testify::Saying;
 
@@ -27,7 +28,7 @@ impl Driver {
     /// Hands an order to the machine. It is answered by an action.
     pub(super) fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: Duration) {
         self.orders_given += 1;
-        let call = Call(self.orders_given);
+        let call = OrderId(self.orders_given);
         let order = self.configured_order(order, &planned);
         let edges = self.edges(&order, &planned);
         let claims = edges.iter().map(|(path, _)| path.clone()).collect();
@@ -83,7 +84,7 @@ impl Driver {
     }
 
     /// A child of an order has its place in the table: it is listed before it starts.
-    pub(super) fn adopt(&mut self, call: Call, child: ChildKey) {
+    pub(super) fn adopt(&mut self, call: OrderId, child: ChildKey) {
         let Some(id) = self.machine.spec(child).map(|spec| spec.id().to_owned()) else { return };
         let Some(pending) = self.orders.get_mut(&call) else { return };
         let Some(at) = pending.planned.iter().position(|planned| planned.spec.id() == id) else { return };
@@ -111,7 +112,7 @@ impl Driver {
         self.supervisors -= usize::from(before);
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
-            self.world.directory.close(&planned.path, State::Down);
+            self.world.directory.close(&planned.path, ServiceState::Down);
         }
         self.heed_stop_order_anew();
         self.prepare(child);
@@ -131,7 +132,7 @@ impl Driver {
     /// As [`portion`](Self::portion), with a limit on the number of children.
     pub(crate) fn survey(&self, first: u64, max: usize) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
         let (children, next) = self.machine.children_from(first, max);
-        let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, Standing, Option<Attempt>)| {
+        let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, ChildState, Option<Attempt>)| {
             let entry = self.children.get(&key)?;
             let (name, path, kind) = (spec.id().into(), entry.path.clone(), entry.kind);
             Some((key, ChildInfo { name, path, kind, standing, generation: entry.generation(), spec: spec.clone() }))
@@ -141,7 +142,7 @@ impl Driver {
 
     /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
     /// which that is so.
-    pub(crate) fn why(&self, name: &str) -> Option<(Why, Option<Arc<GaveUp>>, Duration)> {
+    pub(crate) fn why(&self, name: &str) -> Option<(Reasons, Option<Arc<GaveUp>>, Duration)> {
         let (now, key) = (self.world.now(), self.machine.find(name)?);
         let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
         Some((self.machine.why(key, now)?, gave_up, now))
@@ -149,7 +150,7 @@ impl Driver {
 
     /// How many children there are.
     pub(crate) fn count(&self) -> ChildCount {
-        let Counts { specs, active, .. } = self.machine.counts();
+        let ChildCounts { specs, active, .. } = self.machine.counts();
         ChildCount { specs, active, supervisors: self.supervisors, workers: specs.saturating_sub(self.supervisors) }
     }
 
@@ -169,16 +170,16 @@ impl Driver {
     }
 
     /// The outcome of an ordered start.
-    pub(crate) fn outcome(&self, answer: Answer) -> Outcome {
+    pub(crate) fn outcome(&self, answer: Answer) -> StartOutcome {
         match answer {
-            Answer::Started(attempt) => self.started(attempt).map_or(Outcome::Ignored, Outcome::Up),
-            Answer::Ignored | Answer::Done => Outcome::Ignored,
+            Answer::Started(attempt) => self.started(attempt).map_or(StartOutcome::Ignored, StartOutcome::Up),
+            Answer::Ignored | Answer::Done => StartOutcome::Ignored,
         }
     }
 
     /// What came up in this attempt.
-    fn started(&self, attempt: Attempt) -> Option<Up> {
+    fn started(&self, attempt: Attempt) -> Option<StartedChild> {
         let entry = self.children.get(&attempt.child())?;
-        Some(Up { path: entry.path.clone(), generation: entry.generation(), info: entry.info().cloned() })
+        Some(StartedChild { path: entry.path.clone(), generation: entry.generation(), info: entry.info().cloned() })
     }
 }

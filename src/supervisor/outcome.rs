@@ -3,23 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regrow_supervisors::{ChildSpec, Exit, Standing};
+use regrow_supervisors::{ChildSpec, ChildState, Exit};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::supervisor::StartError;
 
 /// The outcome of an ordered start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StartOutcome {
     /// The child is up.
-    Up(Up),
+    Up(StartedChild),
     /// It is not wanted (OTP's `ok(undefined)`).
     Ignored,
 }
 
-impl Outcome {
+impl StartOutcome {
     /// The child that came up; `None` if it is not wanted.
-    pub fn up(self) -> Option<Up> {
+    pub fn up(self) -> Option<StartedChild> {
         match self {
             Self::Up(up) => Some(up),
             Self::Ignored => None,
@@ -29,7 +29,7 @@ impl Outcome {
 
 /// A child that came up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Up {
+pub struct StartedChild {
     /// Its full path.
     pub path: Arc<str>,
     /// Its generation.
@@ -46,9 +46,9 @@ pub struct ChildInfo {
     /// Its full path.
     pub path: Arc<str>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ChildKind,
     /// Where it stands, as its supervisor sees it.
-    pub standing: Standing,
+    pub standing: ChildState,
     /// The generation of its latest incarnation.
     pub generation: u64,
     /// Its spec.

@@ -22,7 +22,7 @@ use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ChildInfo, ManageError, Outcome};
+use crate::supervisor::outcome::{ChildInfo, ManageError, StartOutcome};
 use crate::sweep::Kept;
 use crate::tree::Tree;
 
@@ -359,12 +359,12 @@ impl<M: Send + 'static> Partitions<M> {
         let (child, handle) = new_child(&make, index);
         let name = index.to_string();
         let ring = self.ring.clone();
-        let join = move |outcome: &Outcome| {
-            if let Outcome::Up(_) = outcome {
+        let join = move |outcome: &StartOutcome| {
+            if let StartOutcome::Up(_) = outcome {
                 ring.write().handles.push(handle);
             }
         };
-        if let Outcome::Ignored = self.handle.start_child_and(child, join).await? {
+        if let StartOutcome::Ignored = self.handle.start_child_and(child, join).await? {
             self.remove(&name).await?;
             return Err(ManageError::NotWanted { path: format!("{}/{name}", self.path()).into() });
         }

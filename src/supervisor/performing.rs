@@ -8,7 +8,7 @@ use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::shutdown::ShutdownReport;
 use crate::slot::life::Supervision;
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::lives::Spawning;
@@ -67,14 +67,14 @@ impl Driver {
                     let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
                     self.world.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
-                    self.world.directory.close(&entry.path, State::Down);
+                    self.world.directory.close(&entry.path, ServiceState::Down);
                     self.world.required.ring();
                 }
             }
             Action::Park { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
                     let until = self.world.moment(until).into_std();
-                    self.world.directory.close(&entry.path, State::Parked { until });
+                    self.world.directory.close(&entry.path, ServiceState::Parked { until });
                 }
             }
             Action::Wait(child) => match self.children.get(&child) {

@@ -10,7 +10,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::child::{Child, Conceive, Leaf, Recipe};
 use crate::context::NoMessages;
-use crate::directory::{Kind, Listed};
+use crate::directory::{ChildKind, Listed};
 use crate::effect;
 use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 pub(crate) struct Planned {
     pub(crate) spec: ChildSpec,
     pub(crate) named: Named,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChildKind,
     pub(crate) path: Arc<str>,
     slot: Reserved,
     pub(crate) drain: bool,
@@ -219,7 +219,7 @@ impl Begun {
 struct Rough {
     spec: ChildSpec,
     named: Named,
-    kind: Kind,
+    kind: ChildKind,
     path: Arc<str>,
     drain: bool,
     is_actor: bool,

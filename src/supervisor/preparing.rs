@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Prospect};
 
-use crate::directory::Kind;
+use crate::directory::ChildKind;
 use crate::readiness::Counts;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
@@ -43,8 +43,8 @@ impl Driver {
     }
 
     /// Whether a child counts if nothing is said of that: services and supervisors do, below a supervisor that does.
-    fn usual_counts(&self, kind: Kind) -> Option<Counts> {
-        let is_optional = kind == Kind::Task || matches!(self.plan.shape, Shape::Dynamic(_));
+    fn usual_counts(&self, kind: ChildKind) -> Option<Counts> {
+        let is_optional = kind == ChildKind::Task || matches!(self.plan.shape, Shape::Dynamic(_));
         (!is_optional).then_some(Counts::WithItsSupervisor)
     }
 

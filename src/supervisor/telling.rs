@@ -7,7 +7,7 @@ use tracing::Level;
 
 use crate::event::EventKind;
 use crate::log::{self, Aside};
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::entry::Entry;
 use crate::supervisor::facts::Fact;
@@ -61,7 +61,7 @@ impl Driver {
             entry.control = None;
             entry.close_outdated();
             if self.world.is_ending() {
-                entry.slot.close(State::Gone);
+                entry.slot.close(ServiceState::Gone);
             }
             if self.world.ending.is_noting() {
                 self.note_end(attempt.child(), exit);

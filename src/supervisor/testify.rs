@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Attempt, AutoShutdown, Call, ChildKey, ChildSpec, DependencyGone, Exit, Flags, Intensity, Order, Report,
+    Action, Attempt, AutoShutdown, ChildKey, ChildSpec, DependencyGone, Exit, Flags, Intensity, Order, OrderId, Report,
     StopOrder,
 };
 
@@ -143,7 +143,7 @@ impl Driver {
                 });
                 return adopted.into_iter().for_each(|seen| self.say(now, seen));
             }
-            Action::Answer { call: Call(call), .. } => {
+            Action::Answer { call: OrderId(call), .. } => {
                 self.oath.is_stale |= self.oath.is_ordered;
                 return self.say(now, Seen::Answered { call: *call });
             }

@@ -1,6 +1,6 @@
 //! What is answered in the simulated world, and how it is shown.
 
-use regrow_supervisors::{Answer, Attempt, Call, ChildKey, OrderError, Standing};
+use regrow_supervisors::{Answer, Attempt, ChildKey, ChildState, OrderError, OrderId};
 
 use crate::trace::format::{self, Line};
 use crate::trace::world::{Kind, Pid, Process, Read, World};
@@ -10,14 +10,14 @@ impl World<'_> {
     pub(crate) fn which(&mut self, pid: Pid) -> Vec<Line> {
         let Some(running) = self.running(pid) else { return Vec::new() };
         let is_dynamic = running.template.is_some();
-        let line = |(key, _, standing, attempt): (ChildKey, _, Standing, Option<Attempt>)| {
+        let line = |(key, _, standing, attempt): (ChildKey, _, ChildState, Option<Attempt>)| {
             let id = running.def_id(key).unwrap_or("?").to_owned();
             (id, standing, attempt.and_then(|attempt| running.pids.get(&attempt).copied()))
         };
         let lines: Vec<_> = running.machine.children().into_iter().rev().map(line).collect();
-        let show = |(id, standing, child): (String, Standing, Option<Pid>)| {
+        let show = |(id, standing, child): (String, ChildState, Option<Pid>)| {
             let process = match (standing, child) {
-                (Standing::Retrying | Standing::Waiting | Standing::Parked, _) => "restarting".into(),
+                (ChildState::Retrying | ChildState::Waiting | ChildState::Parked, _) => "restarting".into(),
                 (_, Some(child)) => self.processes[child].label.clone(),
                 (_, None) => "undefined".into(),
             };
@@ -53,7 +53,7 @@ impl World<'_> {
         }
     }
 
-    pub(crate) fn answer(&mut self, pid: Pid, call: Call, result: Result<Answer, OrderError>) {
+    pub(crate) fn answer(&mut self, pid: Pid, call: OrderId, result: Result<Answer, OrderError>) {
         if let Err(OrderError::Over) = result {
             if let Some(running) = self.running(pid) {
                 running.late_calls.push(call);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow_supervisors::{Call, Exit};
+use regrow_supervisors::{Exit, OrderId};
 
 use crate::trace::format::Line;
 use crate::trace::player::{Player, Theatre};
@@ -26,7 +26,7 @@ struct Machines<'a> {
 enum Reply {
     Nothing,
     Text(String),
-    Call(Call),
+    Call(OrderId),
     /// There is none, but whoever waits for it waits for this process to end.
     Death(Pid),
 }
@@ -166,7 +166,7 @@ impl Machines<'_> {
             return Reply::Text(if is_stop_of_the_dead { "call_exit(noproc)" } else { "noproc" }.into());
         };
         self.calls += 1;
-        let call = Call(self.calls);
+        let call = OrderId(self.calls);
         self.world.mail(pid, Mail::Call(call, op.clone()));
         Reply::Call(call)
     }

@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    AutoShutdown, ChildSpec, DynamicSupervisor, Exit, Flags, Intensity, Machine, Restart, Shutdown, SpecError,
-    Strategy, Supervisor,
+    AutoShutdown, ChildSpec, DynamicMachine, Exit, Flags, Intensity, Machine, Restart, Shutdown, SpecError,
+    StaticMachine, Strategy,
 };
 
 use crate::trace::format;
@@ -158,7 +158,7 @@ impl Scenario {
         let refused = |error: SpecError| format!("start_spec({})", format::spec_error(&error));
         match (sup.strategy, sup.kids.as_slice()) {
             (None, [template]) if sup.auto == AutoShutdown::Never => {
-                let machine = DynamicSupervisor::new(flags.intensity, None).map_err(refused)?;
+                let machine = DynamicMachine::new(flags.intensity, None).map_err(refused)?;
                 Ok((Box::new(machine), Some(template.clone())))
             }
             // Newer than OTP 25 (OTP rule 91).
@@ -166,7 +166,7 @@ impl Scenario {
                 let auto = sup.auto;
                 Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))
             }
-            (Some(_), _) => Ok((Box::new(Supervisor::new(flags, specs).map_err(refused)?), None)),
+            (Some(_), _) => Ok((Box::new(StaticMachine::new(flags, specs).map_err(refused)?), None)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a supervisor of the simulated world does with a call when its turn has come.
 
-use regrow_supervisors::{Call, Exit, Order, Standing};
+use regrow_supervisors::{ChildState, Exit, Order, OrderId};
 
 use crate::trace::scenario::{Body, Init, Op};
 use crate::trace::world::{Pid, Read, Running, World};
@@ -18,7 +18,7 @@ enum Meant {
 }
 
 impl World<'_> {
-    pub(crate) fn serve(&mut self, pid: Pid, call: Call, op: &Op) {
+    pub(crate) fn serve(&mut self, pid: Pid, call: OrderId, op: &Op) {
         let is_dynamic = self.running(pid).is_some_and(|running| running.template.is_some());
         let order = match op {
             Op::GenStop(_, exit) => return self.stop_for(pid, call, exit),
@@ -56,12 +56,12 @@ impl World<'_> {
         }
     }
 
-    fn read_for(&mut self, call: Call, read: Read) -> Order {
+    fn read_for(&mut self, call: OrderId, read: Read) -> Order {
         self.reads.insert(call, read);
         Order::Read
     }
 
-    fn stop_for(&mut self, pid: Pid, call: Call, exit: &Exit) {
+    fn stop_for(&mut self, pid: Pid, call: OrderId, exit: &Exit) {
         let now = self.now;
         if let Some(running) = self.running(pid) {
             running.stop_calls.push((call, exit.clone()));
@@ -70,7 +70,7 @@ impl World<'_> {
     }
 
     /// The machine wants names; OTP's dynamic children have none.
-    fn spec_to_start(&mut self, pid: Pid, call: Call, x: &str) -> regrow_supervisors::ChildSpec {
+    fn spec_to_start(&mut self, pid: Pid, call: OrderId, x: &str) -> regrow_supervisors::ChildSpec {
         match self.running(pid).and_then(|running| running.template.clone()) {
             Some(template) => self.def(&template).spec(&format!("{template}.{}", call.0)),
             None => self.def(x).spec(x),
@@ -125,6 +125,6 @@ fn name_of(running: &Running, attempt: regrow_supervisors::Attempt) -> Option<St
     let key = attempt.child();
     let is_latest = running.latest.get(&key) == Some(&attempt);
     let spec = running.machine.spec(key).filter(|_| is_latest)?;
-    let is_there = running.machine.standing(key).is_some_and(|standing| standing != Standing::Down);
+    let is_there = running.machine.standing(key).is_some_and(|standing| standing != ChildState::Down);
     is_there.then(|| spec.id().to_owned())
 }

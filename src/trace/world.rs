@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, Call, ChildKey, Exit, Machine, Report};
+use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Machine, OrderId, Report};
 
 use crate::trace::format;
 use crate::trace::scenario::{Def, Op, Outcome, Scenario};
@@ -44,8 +44,8 @@ pub(crate) struct Running {
     /// The names of the children, also of those whose spec is forgotten.
     pub(crate) names: HashMap<ChildKey, String>,
     /// Orders to stop, with the reasons, and calls that came too late: they are answered by the end.
-    pub(crate) stop_calls: Vec<(Call, Exit)>,
-    pub(crate) late_calls: Vec<Call>,
+    pub(crate) stop_calls: Vec<(OrderId, Exit)>,
+    pub(crate) late_calls: Vec<OrderId>,
     /// How children ended otherwise than told, while a dynamic supervisor ends: told once for each reason.
     pub(crate) group_errors: BTreeSet<String>,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Mail {
     Exit(Attempt, Exit),
     Retry(ChildKey),
     Stop(Exit),
-    Call(Call, Op),
+    Call(OrderId, Op),
 }
 
 /// What a read wants to know.
@@ -88,8 +88,8 @@ pub(crate) struct World<'a> {
     pub(crate) teller: Teller,
     pub(crate) processes: Vec<Process>,
     pub(crate) newest: HashMap<String, Pid>,
-    pub(crate) reads: HashMap<Call, Read>,
-    pub(crate) replies: HashMap<Call, String>,
+    pub(crate) reads: HashMap<OrderId, Read>,
+    pub(crate) replies: HashMap<OrderId, String>,
     pub(crate) gates: HashMap<String, (Pid, Attempt, Outcome)>,
     pub(crate) attempts: HashMap<String, usize>,
     pub(crate) incarnations: HashMap<String, usize>,
@@ -316,7 +316,7 @@ impl<'a> World<'a> {
 }
 
 /// The number under which the answer of the root's boot is kept.
-pub(crate) const BOOT: Call = Call(0);
+pub(crate) const BOOT: OrderId = OrderId(0);
 
 pub(crate) enum NoStart {
     Ignored,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{Exit, Standing};
+use regrow_supervisors::{ChildState, Exit};
 
 use crate::policy::Policies;
 use crate::walk::actors::{Msg, SEC, Stage, actor};
 use crate::walk::events::Event;
 use crate::walk::trees::{SUP, Shape, handle, named};
-use crate::{DynamicSupervisor, Intensity, ManageError, Outcome, Policy, Tree};
+use crate::{DynamicSupervisor, Intensity, ManageError, Policy, StartOutcome, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -120,7 +120,7 @@ impl Call {
                 let stands = sup.which_children().await.unwrap_or_default();
                 let standing = stands.iter().find(|child| *child.name == *name).map(|child| child.standing);
                 let is_alone = matches!(shape, Shape::OneForOne | Shape::Dynamic | Shape::Nested);
-                let is_down = matches!(standing, None | Some(Standing::Down));
+                let is_down = matches!(standing, None | Some(ChildState::Down));
                 if ended.is_ok() && is_only && is_alone && life() == before && !is_down {
                     stage.fault(format!("terminated, and it is {standing:?}"));
                 }
@@ -213,8 +213,8 @@ impl Call {
 }
 
 /// A start that is answered with a generation was up with that.
-fn started(tree: &Tree, stage: &Stage, name: &str, outcome: Result<Outcome, ManageError>) {
-    let Ok(Outcome::Up(up)) = outcome else { return };
+fn started(tree: &Tree, stage: &Stage, name: &str, outcome: Result<StartOutcome, ManageError>) {
+    let Ok(StartOutcome::Up(up)) = outcome else { return };
     let status = tree.directory().status(&format!("{SUP}/{name}"));
     if let Some(status) = status
         && status.generation < up.generation

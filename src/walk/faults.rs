@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::policy::Policies;
 use crate::testing::{Journal, ProbeMsg, until};
-use crate::{Intensity, Policy, Refusal, Standing, State, Supervisor, Tree};
+use crate::{ChildState, Intensity, Policy, Refusal, ServiceState, Supervisor, Tree};
 
 fn parse(text: &str) -> Policies {
     Policies::parse(text, Arc::<str>::from("walk.toml")).expect("it can be read")
@@ -99,7 +99,7 @@ async fn a_child_that_reconfigure_adds_takes_no_message_before_it_is_started() {
     app.reconfigure(Supervisor::one_for_one("app").child(journal.probe("new")).child(inner)).await.unwrap();
     for path in ["app/new", "app/sub/x"] {
         let handle = tree.lookup::<ProbeMsg>(path).unwrap();
-        assert_eq!(handle.status().state, State::Down, "{path}");
+        assert_eq!(handle.status().state, ServiceState::Down, "{path}");
         assert!(matches!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Down));
     }
     app.restart_child("sub").await.unwrap();
@@ -122,13 +122,13 @@ async fn a_parked_child_that_is_due_and_waits_takes_messages() {
     let (db, web) = ["app/db", "app/web"].map(|path| tree.lookup::<ProbeMsg>(path).unwrap()).into();
     let ready = || db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
     ready();
-    until(web.watch(), |status| status.state == State::Up).await;
+    until(web.watch(), |status| status.state == ServiceState::Up).await;
     web.cast(ProbeMsg::Panic("boom")).unwrap();
-    until(web.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(web.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     db.kill().unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
     let standing = tree.supervisor("app").unwrap().which_children().await.unwrap()[1].standing;
-    assert_eq!((standing, web.status().state), (Standing::Waiting, State::Restarting));
+    assert_eq!((standing, web.status().state), (ChildState::Waiting, ServiceState::Restarting));
     web.cast(ProbeMsg::Note(1)).unwrap();
     ready();
     assert_eq!(web.call(ProbeMsg::Noted).await.unwrap(), [1]);
@@ -146,16 +146,16 @@ async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     let tree = Arc::new(Supervisor::one_for_one("app").child(db).child(web).start().await.unwrap());
     let (db, web) = ["app/db", "app/web"].map(|path| tree.lookup::<ProbeMsg>(path).unwrap()).into();
     db.cast(ProbeMsg::Panic("boom")).unwrap();
-    until(db.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(db.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     let app = tree.supervisor("app").unwrap();
     app.terminate_child("web").await.unwrap();
     let restarting = tokio::spawn({
         let app = app.clone();
         async move { app.restart_child("web").await }
     });
-    until(web.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(web.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     app.terminate_child("web").await.unwrap();
-    assert_eq!(web.status().state, State::Down);
+    assert_eq!(web.status().state, ServiceState::Down);
     assert!(restarting.await.unwrap().is_err());
     tree.shutdown().await;
 }
@@ -176,7 +176,7 @@ async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
     app.reconfigure(described()).await.unwrap();
     for path in ["app/a", "app/sub/x"] {
         let handle = tree.lookup::<ProbeMsg>(path).unwrap();
-        assert_eq!(handle.status().state, State::Down, "{path}");
+        assert_eq!(handle.status().state, ServiceState::Down, "{path}");
         assert!(handle.cast(ProbeMsg::Note(1)).is_err());
     }
     for name in ["a", "sub"] {
@@ -199,15 +199,15 @@ async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew()
     let tree = app.start().await.unwrap();
     let (db, web) = ["app/db", "app/sub/web"].map(|path| tree.lookup::<ProbeMsg>(path).unwrap()).into();
     db.cast(ProbeMsg::Run(Box::new(|ctx| ctx.ready()))).unwrap();
-    until(web.watch(), |status| status.state == State::Up).await;
+    until(web.watch(), |status| status.state == ServiceState::Up).await;
     web.cast(ProbeMsg::Panic("boom")).unwrap();
-    until(web.watch(), |status| matches!(status.state, State::Parked { .. })).await;
+    until(web.watch(), |status| matches!(status.state, ServiceState::Parked { .. })).await;
     db.kill().unwrap();
     until(db.watch(), |status| status.generation == 2).await;
     tree.kill("app/sub").unwrap();
     until(tree.directory().watch("app/sub").unwrap(), |status| status.generation == 2).await;
     let standing = tree.supervisor("app/sub").unwrap().which_children().await.unwrap()[0].standing;
-    assert_eq!((standing, web.status().state), (Standing::Waiting, State::Restarting));
+    assert_eq!((standing, web.status().state), (ChildState::Waiting, ServiceState::Restarting));
     tree.shutdown().await;
 }
 
@@ -226,9 +226,9 @@ async fn what_is_below_a_supervisor_that_is_described_anew_is_listed_when_it_beg
     };
     let x = tree.lookup::<ProbeMsg>("app/sub/x").unwrap();
     tree.supervisor("app").unwrap().reconfigure(described("y")).await.unwrap();
-    assert_eq!((listed(), x.status().state), ("x".into(), State::Up));
+    assert_eq!((listed(), x.status().state), ("x".into(), ServiceState::Up));
     tree.kill("app/sub").unwrap();
     until(tree.directory().watch("app/sub").unwrap(), |status| status.generation == 2).await;
-    assert_eq!((listed(), x.status().state), ("y".into(), State::Gone));
+    assert_eq!((listed(), x.status().state), ("y".into(), ServiceState::Gone));
     tree.shutdown().await;
 }

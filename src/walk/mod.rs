@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::{Tree, turns};
 use actors::{Msg, SEC, Stage, Variety};
 use calls::{CALLS, Call};
@@ -143,7 +143,7 @@ impl Pair {
 }
 
 fn is_over(tree: &Tree) -> bool {
-    tree.world.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == State::Gone)
+    tree.world.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == ServiceState::Gone)
 }
 
 /// What others depend on comes back, and what hangs in its start ends so.
@@ -152,7 +152,7 @@ async fn heal(tree: &Tree) {
     let _ = app.restart_child("dep").await;
     for entry in tree.directory().entries() {
         // A parked child that is being tried stays listed as parked, and its start may hang too.
-        if matches!(entry.status.state, State::Starting | State::Parked { .. }) {
+        if matches!(entry.status.state, ServiceState::Starting | ServiceState::Parked { .. }) {
             let _ = tree.kill(&entry.path);
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::slot::status::State;
+use crate::slot::status::ServiceState;
 use crate::walk::actors::{Msg, Stage, Variety};
 use crate::walk::calls::{CALLS, Call};
 use crate::walk::events::Event;
@@ -36,7 +36,7 @@ fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicB
     while !is_done.load(Ordering::Acquire) {
         for path in &paths {
             let Ok(found) = directory.lookup::<Msg>(path) else { continue };
-            let is_gone = || found.status().state == State::Gone;
+            let is_gone = || found.status().state == ServiceState::Gone;
             // It may go after it was found, and is not found again then.
             let again = is_gone().then(|| directory.lookup::<Msg>(path).ok()).flatten();
             if again.is_some_and(|again| again == found) && !directory.world().is_ending() {

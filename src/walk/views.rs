@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use regrow_supervisors::{Restart, Standing};
+use regrow_supervisors::{ChildState, Restart};
 
-use crate::directory::{Facet, Kind};
-use crate::slot::status::State;
+use crate::directory::{ChildKind, Facet};
+use crate::slot::status::ServiceState;
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
 use crate::{ChildInfo, Tree};
@@ -19,10 +19,10 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
         if !entry.accounting.is_balanced() {
             faults.push(format!("the books of `{}` do not balance", entry.path));
         }
-        if entry.status.state == State::Gone {
+        if entry.status.state == ServiceState::Gone {
             faults.push(format!("`{}` is listed and gone", entry.path));
         }
-        if entry.kind == Kind::Service {
+        if entry.kind == ChildKind::Service {
             lives_as_listed(tree, stage, &mut faults, &entry.path, entry.status.state);
         }
         if entry.kind.is_supervisor() {
@@ -38,32 +38,32 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
     faults
 }
 
-fn lives_as_listed(tree: &Tree, stage: &Stage, faults: &mut Vec<String>, path: &str, state: State) {
+fn lives_as_listed(tree: &Tree, stage: &Stage, faults: &mut Vec<String>, path: &str, state: ServiceState) {
     let has_control = tree.world.directory.get(path).is_some_and(|listed| listed.slot.control().is_some());
     let alive = stage.alive(path);
-    if (state == State::Up) != (alive == 1) {
+    if (state == ServiceState::Up) != (alive == 1) {
         faults.push(format!("`{path}` is {state}, and {alive} live"));
     }
-    let is_there = matches!(state, State::Up | State::Starting);
-    if has_control != is_there && !matches!(state, State::Parked { .. }) {
+    let is_there = matches!(state, ServiceState::Up | ServiceState::Starting);
+    if has_control != is_there && !matches!(state, ServiceState::Parked { .. }) {
         faults.push(format!("`{path}` is {state}, with an incarnation: {has_control}"));
     }
 }
 
-async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, state: State) {
+async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, state: ServiceState) {
     let directory = tree.directory();
     let below = |child: &str| child.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
     let entries = directory.entries();
     let listed: BTreeSet<_> = entries.iter().filter_map(|entry| below(&entry.path)).collect();
     let Some(supervisor) = tree.world.supervisor_of(path) else { return };
     let Ok(children) = supervisor.which_children().await else {
-        if matches!(state, State::Up) {
+        if matches!(state, ServiceState::Up) {
             faults.push(format!("`{path}` is up, and does not answer"));
         }
         for name in listed {
             let child = directory.status(&format!("{path}/{name}")).map(|status| status.state);
-            let is_closed = |state| matches!(state, State::Down | State::Parked { .. });
-            if child.is_some_and(|child| is_closed(state) != is_closed(child) && child != State::Down) {
+            let is_closed = |state| matches!(state, ServiceState::Down | ServiceState::Parked { .. });
+            if child.is_some_and(|child| is_closed(state) != is_closed(child) && child != ServiceState::Down) {
                 faults.push(format!("`{path}` is {state}, and `{name}` below it {child:?}"));
             }
         }
@@ -75,11 +75,11 @@ async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, st
         faults.push(format!("`{path}` knows {known:?}, and the directory {direct:?}"));
     }
     // A group is being started: its members have no process yet, and take messages.
-    let is_moving = |standing| !matches!(standing, Standing::Up | Standing::Down | Standing::Parked);
+    let is_moving = |standing| !matches!(standing, ChildState::Up | ChildState::Down | ChildState::Parked);
     let is_group_moving = children.iter().any(|child| is_moving(child.standing));
     for child in children {
         let Some(status) = directory.status(&child.path) else { continue };
-        let is_in_line = child.standing == Standing::Down && is_group_moving && status.state.refusal().is_none();
+        let is_in_line = child.standing == ChildState::Down && is_group_moving && status.state.refusal().is_none();
         if !goes_with(child.standing, status.state) && !is_in_line {
             faults.push(format!("`{}` is {:?} to its supervisor, and {}", child.path, child.standing, status.state));
         }
@@ -93,15 +93,15 @@ async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, st
     }
 }
 
-fn goes_with(standing: Standing, state: State) -> bool {
+fn goes_with(standing: ChildState, state: ServiceState) -> bool {
     match standing {
-        Standing::Down => state == State::Down,
-        Standing::Retrying | Standing::Waiting => matches!(state, State::Waiting | State::Restarting),
-        Standing::Parked => matches!(state, State::Parked { .. }),
+        ChildState::Down => state == ServiceState::Down,
+        ChildState::Retrying | ChildState::Waiting => matches!(state, ServiceState::Waiting | ServiceState::Restarting),
+        ChildState::Parked => matches!(state, ServiceState::Parked { .. }),
         // A probe lets nothing in before it is up.
-        Standing::Starting => !matches!(state, State::Up | State::Down | State::Gone),
-        Standing::Up => state == State::Up,
-        Standing::Stopping => !matches!(state, State::Down | State::Gone),
+        ChildState::Starting => !matches!(state, ServiceState::Up | ServiceState::Down | ServiceState::Gone),
+        ChildState::Up => state == ServiceState::Up,
+        ChildState::Stopping => !matches!(state, ServiceState::Down | ServiceState::Gone),
     }
 }
 
@@ -119,13 +119,13 @@ async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     // One that is temporary is forgotten when it ends, and its keys are refused.
     let may_end = stage.1.restart == Restart::Temporary;
     // One that leaves is given no keys, and its removal waits for a boot that is under way.
-    let may_leave = listed.slot.status().state != State::Up;
+    let may_leave = listed.slot.status().state != ServiceState::Up;
     let is_allowed = (may_end && names.is_subset(&wanted)) || (may_leave && names.is_superset(&wanted));
     if names != wanted && !is_allowed {
         faults.push(format!("keys are mapped to {wanted:?}, and there are {names:?}"));
     }
     for handle in partitions.handles() {
-        if handle.status().state == State::Gone && !may_end {
+        if handle.status().state == ServiceState::Gone && !may_end {
             faults.push(format!("keys are mapped to `{}`, which is gone", handle.path()));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use regrow_supervisors::{Action, ChildSpec, Flags, Machine, Supervisor};
+use regrow_supervisors::{Action, ChildSpec, Flags, Machine, StaticMachine};
 use tokio::time::sleep;
 
 use super::*;
@@ -45,7 +45,7 @@ fn origin(world: &Arc<World>) -> Origin {
 fn busy() -> Stage {
     let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
     let facts = Arc::new(Facts::new(world.watchdog.clone(), &"app".into()));
-    let mut machine = Supervisor::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
+    let mut machine = StaticMachine::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let slot = Slot::<u8>::new(Settings::default());
     let home: Arc<dyn AnySlot> = slot.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::children::{Attempt, ChildKey};
 use crate::dependency::DependencyGone;
 use crate::exit::Exit;
-use crate::order::{Answer, Call, OrderError};
+use crate::order::{Answer, OrderError, OrderId};
 use crate::why::GiveUpReason;
 
 /// One thing the driver must do. Actions are to be performed in the order they are polled.
@@ -24,14 +24,14 @@ pub enum Action {
     /// The child that this order describes has this key from now on: a new one, or one whose spec was replaced.
     Adopt {
         /// The order.
-        call: Call,
+        call: OrderId,
         /// Its key.
         child: ChildKey,
     },
     /// The answer to an order.
     Answer {
         /// The order.
-        call: Call,
+        call: OrderId,
         /// What became of it.
         result: Result<Answer, OrderError>,
     },

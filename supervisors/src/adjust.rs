@@ -5,7 +5,7 @@ use crate::child::State;
 use crate::children::ChildKey;
 use crate::management::Done;
 use crate::nursery::Nursery;
-use crate::order::{Adjustment, Answer, Call, OrderError};
+use crate::order::{Adjustment, Answer, OrderError, OrderId};
 use crate::spec::{Flags, Strategy};
 
 impl Nursery {
@@ -31,7 +31,7 @@ impl Nursery {
     }
 
     /// Starts a child that is held, and forgives it everything. Answered as soon as that is ordered.
-    pub(crate) fn revive(&mut self, call: Call, key: ChildKey) -> Result<(), OrderError> {
+    pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,

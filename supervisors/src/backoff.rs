@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::time::scaled;
 
 /// The longest time that any setting may name. Whoever means *for ever* says so with the word for it.
-pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+pub const LONGEST_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How delays are spread, so that many children that died together do not come back together.
 ///
@@ -160,7 +160,7 @@ impl Backoff {
         match &self.shape {
             Shape::Listed(_, Some(setting)) => Err(BackoffError::NoGrowth(setting)),
             Shape::Listed(delays, _) if delays.is_empty() => Err(BackoffError::EmptyList),
-            Shape::Listed(delays, _) => match delays.iter().find(|delay| **delay > LONGEST) {
+            Shape::Listed(delays, _) => match delays.iter().find(|delay| **delay > LONGEST_TIME) {
                 Some(&delay) => Err(BackoffError::TooLong(delay)),
                 None => Ok(()),
             },
@@ -168,7 +168,7 @@ impl Backoff {
             Shape::Growing { first, max, .. } if max < first => {
                 Err(BackoffError::CapBelowFirst { first: *first, max: *max })
             }
-            Shape::Growing { max, .. } if *max > LONGEST => Err(BackoffError::TooLong(*max)),
+            Shape::Growing { max, .. } if *max > LONGEST_TIME => Err(BackoffError::TooLong(*max)),
             Shape::Growing { .. } => Ok(()),
         }
     }
@@ -255,7 +255,7 @@ pub enum BackoffError {
         /// The cap.
         max: Duration,
     },
-    /// Longer than [`LONGEST`].
+    /// Longer than [`LONGEST_TIME`].
     TooLong(Duration),
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::children::Attempt;
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::Exit;
-use crate::order::Call;
+use crate::order::OrderId;
 use crate::policy::Readiness;
-use crate::rule::On;
+use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
 use crate::track::{Ended, Track};
 
 /// Where a child stands, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ChildState {
     /// It has a spec and no process: OTP's `undefined`.
     Down,
     /// It is to be started again, now or after a delay: OTP's `restarting`.
@@ -54,7 +54,7 @@ pub(crate) struct Live {
 /// An order that waits for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartCall {
-    pub(crate) call: Call,
+    pub(crate) call: OrderId,
     /// The spec came with the order, and goes if the start fails (OTP rule 60).
     pub(crate) is_new: bool,
 }
@@ -73,8 +73,8 @@ impl Live {
     /// How it ended, with what is to be known of its life.
     pub(crate) fn ended(&self, exit: Exit, now: Duration) -> Ended {
         let phase = match self.stage {
-            Stage::Starting => Some(On::StartFailed),
-            Stage::Up => Some(On::NotReady),
+            Stage::Starting => Some(ExitKind::StartFailed),
+            Stage::Up => Some(ExitKind::NotReady),
             Stage::Ready | Stage::Dead(_) => None,
         };
         Ended { exit, phase, lived: now.saturating_sub(self.since), is_proven: self.is_proven }
@@ -191,7 +191,7 @@ pub(crate) struct Child {
     pub(crate) start_call: Option<StartCall>,
     /// Who ordered its stop and waits for it.
     #[expect(clippy::box_collection, reason = "few children have any, and each has room for it")]
-    pub(crate) stop_calls: Option<Box<Vec<Call>>>,
+    pub(crate) stop_calls: Option<Box<Vec<OrderId>>>,
     /// Its place in the start order.
     pub(crate) place: u64,
     /// It was up at least once.
@@ -307,9 +307,11 @@ impl Child {
     /// In the middle of a start, or of a stop that was ordered.
     pub(crate) fn is_awaited(&self) -> bool {
         match self.standing() {
-            Standing::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),
-            Standing::Stopping => self.stop_calls.is_some(),
-            Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Up => false,
+            ChildState::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),
+            ChildState::Stopping => self.stop_calls.is_some(),
+            ChildState::Down | ChildState::Retrying | ChildState::Waiting | ChildState::Parked | ChildState::Up => {
+                false
+            }
         }
     }
 
@@ -317,19 +319,19 @@ impl Child {
         self.spec.terms.restart == Restart::Temporary
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> ChildState {
         match &self.state {
-            State::Down => Standing::Down,
+            State::Down => ChildState::Down,
             State::Held(held) => match held.hold {
-                Hold::Queued | Hold::Backoff { .. } => Standing::Retrying,
-                Hold::Dependency => Standing::Waiting,
-                Hold::Parked { .. } | Hold::Blocked { .. } => Standing::Parked,
+                Hold::Queued | Hold::Backoff { .. } => ChildState::Retrying,
+                Hold::Dependency => ChildState::Waiting,
+                Hold::Parked { .. } | Hold::Blocked { .. } => ChildState::Parked,
             },
             State::Live(live) => match (live.ending, &live.stage) {
-                (Ending::Asked | Ending::Killed, _) => Standing::Stopping,
+                (Ending::Asked | Ending::Killed, _) => ChildState::Stopping,
                 (Ending::NotTold | Ending::Leaving | Ending::KilledByOthers, stage) => match stage {
-                    Stage::Starting => Standing::Starting,
-                    Stage::Up | Stage::Ready | Stage::Dead(_) => Standing::Up,
+                    Stage::Starting => ChildState::Starting,
+                    Stage::Up | Stage::Ready | Stage::Dead(_) => ChildState::Up,
                 },
             },
         }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::child::{Child, Held, Live, Standing, State};
+use crate::child::{Child, ChildState, Held, Live, State};
 use crate::circles::Tie;
 use crate::dependency::Dependency;
 use crate::spec::ChildSpec;
@@ -65,7 +65,7 @@ impl Attempt {
 /// How many children there are, of which kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct ChildCounts {
     /// Those that have a spec.
     pub specs: usize,
     /// Those that are up, or are being stopped.
@@ -74,14 +74,14 @@ pub struct Counts {
     pub(crate) significant: usize,
 }
 
-impl Counts {
+impl ChildCounts {
     /// What one child counts for.
     fn of(child: &Child) -> Self {
         let standing = child.standing();
         Self {
             specs: 1,
-            active: usize::from(matches!(standing, Standing::Up | Standing::Stopping)),
-            significant: usize::from(child.spec.terms.significant && standing != Standing::Down),
+            active: usize::from(matches!(standing, ChildState::Up | ChildState::Stopping)),
+            significant: usize::from(child.spec.terms.significant && standing != ChildState::Down),
         }
     }
 
@@ -106,7 +106,7 @@ pub(crate) struct Children {
     ids: HashMap<Arc<str>, ChildKey>,
     /// Who depends on whom, by the name of whom.
     dependents: HashMap<Arc<str>, BTreeSet<ChildKey>>,
-    counts: Counts,
+    counts: ChildCounts,
     keys: u64,
     places: u64,
     attempts: u64,
@@ -149,7 +149,7 @@ impl Children {
         self.places += 1;
         self.ids.insert(spec.id.clone(), key);
         let child = Child::new(spec, self.places);
-        self.counts.add(Counts::of(&child));
+        self.counts.add(ChildCounts::of(&child));
         self.table.insert(key, Box::new(child));
         self.note_dependencies(key);
         (self.places, key)
@@ -157,7 +157,7 @@ impl Children {
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<Box<Child>> {
         let child = self.table.remove(&key)?;
-        self.counts.take_away(Counts::of(&child));
+        self.counts.take_away(ChildCounts::of(&child));
         self.order.remove(&child.place);
         self.ids.remove(&child.spec.id);
         self.forget_dependencies(key, &child.spec);
@@ -234,15 +234,15 @@ impl Children {
     /// Changes where a child stands, or its spec (invariant 3).
     pub(crate) fn change<T>(&mut self, key: ChildKey, change: impl FnOnce(&mut Child) -> T) -> Option<T> {
         let child = self.table.get_mut(&key)?;
-        let before = Counts::of(child);
+        let before = ChildCounts::of(child);
         let changed = change(child);
-        self.counts.add(Counts::of(child));
+        self.counts.add(ChildCounts::of(child));
         self.counts.take_away(before);
         Some(changed)
     }
 
     /// How many there are.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> ChildCounts {
         self.counts
     }
 

@@ -19,12 +19,12 @@ pub struct Dependency {
     /// A sibling by its name, any other service by its full path behind a slash, as in `/shop/db`.
     pub name: Arc<str>,
     /// When it counts as there.
-    pub condition: Condition,
+    pub condition: DependencyCondition,
 }
 
 /// When a service that another one depends on counts as there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Condition {
+pub enum DependencyCondition {
     /// While it is ready.
     ///
     /// A job that became ready and then ended normally counts too in two cases: for the first start of a dependent, and
@@ -40,12 +40,12 @@ pub enum Condition {
 impl Dependency {
     /// A service that has to be ready.
     pub fn ready(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), condition: Condition::Ready }
+        Self { name: name.into(), condition: DependencyCondition::Ready }
     }
 
     /// A job that has to be completed.
     pub fn completed(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), condition: Condition::Completed }
+        Self { name: name.into(), condition: DependencyCondition::Completed }
     }
 }
 
@@ -58,8 +58,8 @@ impl<N: Into<Arc<str>>> From<N> for Dependency {
 impl fmt::Display for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.condition {
-            Condition::Ready => f.write_str(&self.name),
-            Condition::Completed => write!(f, "{} (completed)", self.name),
+            DependencyCondition::Ready => f.write_str(&self.name),
+            DependencyCondition::Completed => write!(f, "{} (completed)", self.name),
         }
     }
 }

@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use crate::action::{Action, Report};
 use crate::backoff::Chance;
-use crate::child::{Ending, Hold, Live, Stage, Standing};
-use crate::children::{Attempt, ChildKey, Counts};
+use crate::child::{ChildState, Ending, Hold, Live, Stage};
+use crate::children::{Attempt, ChildCounts, ChildKey};
 use crate::circles::circles;
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
-use crate::machine::{Line, Machine};
+use crate::machine::{ChildLine, Machine};
 use crate::nursery::{Event, Phase};
-use crate::order::{Call, Order, OrderError};
+use crate::order::{Order, OrderError, OrderId};
 use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 use crate::transitions::{Kind, Step, Transitions};
-use crate::why::Why;
+use crate::why::Reasons;
 
 impl<T: Kind + fmt::Debug> Machine for T {
     fn handle_started(&mut self, attempt: Attempt, now: Duration) {
@@ -143,7 +143,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.patience_is_over();
     }
 
-    fn order(&mut self, call: Call, order: Order, now: Duration) {
+    fn order(&mut self, call: OrderId, order: Order, now: Duration) {
         let nursery = self.at(now);
         if nursery.is_ending() {
             nursery.answer(call, Err(OrderError::Over));
@@ -237,8 +237,8 @@ impl<T: Kind + fmt::Debug> Machine for T {
         due.into_iter().chain(self.patient_until()).min()
     }
 
-    fn why(&self, child: ChildKey, now: Duration) -> Option<Why> {
-        Why::new(self.nursery(), child, now)
+    fn why(&self, child: ChildKey, now: Duration) -> Option<Reasons> {
+        Reasons::new(self.nursery(), child, now)
     }
 
     fn outlook(&self, child: ChildKey) -> Option<Outlook> {
@@ -253,7 +253,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.nursery().children.find(id)
     }
 
-    fn standing(&self, child: ChildKey) -> Option<Standing> {
+    fn standing(&self, child: ChildKey) -> Option<ChildState> {
         Some(self.nursery().children.get(child)?.standing())
     }
 
@@ -265,15 +265,15 @@ impl<T: Kind + fmt::Debug> Machine for T {
         self.nursery().tables()
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> ChildCounts {
         self.nursery().children.counts()
     }
 
-    fn children(&self) -> Vec<Line<'_>> {
+    fn children(&self) -> Vec<ChildLine<'_>> {
         self.children_from(0, usize::MAX).0
     }
 
-    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>) {
+    fn children_from(&self, first: u64, max: usize) -> (Vec<ChildLine<'_>>, Option<u64>) {
         let mut children = self.nursery().children.iter_from(first);
         let portion = children.by_ref().take(max);
         let lines = portion.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect();

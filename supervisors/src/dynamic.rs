@@ -12,28 +12,28 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Held, Scope, Standing};
+use crate::child::{ChildState, Held, Scope};
 use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::machine::Machine;
 use crate::management::Done;
 use crate::nursery::Nursery;
-use crate::order::{Call, Order, OrderError};
+use crate::order::{Order, OrderError, OrderId};
 use crate::spec::{ChildSpec, Flags, SpecError};
 use crate::stops::Stops;
 use crate::transitions::{Kind, Step, Transitions};
 
 /// A supervisor whose children are added at run time. It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
-pub struct DynamicSupervisor {
+pub struct DynamicMachine {
     nursery: Nursery,
     children_max: Option<usize>,
     /// At the end: those that wait for others that depend on them.
     stops: Stops,
 }
 
-impl Kind for DynamicSupervisor {
+impl Kind for DynamicMachine {
     fn nursery(&self) -> &Nursery {
         &self.nursery
     }
@@ -96,12 +96,12 @@ impl Kind for DynamicSupervisor {
         }
         let Some(key) = self.find(&spec.id) else { return Ok(()) };
         match self.standing(key) {
-            Some(Standing::Stopping) => Err(OrderError::Stopping),
+            Some(ChildState::Stopping) => Err(OrderError::Stopping),
             _ => Err(OrderError::AlreadyStarted(key)),
         }
     }
 
-    fn carry_out_own(&mut self, _: Call, order: Order) -> Result<Done, OrderError> {
+    fn carry_out_own(&mut self, _: OrderId, order: Order) -> Result<Done, OrderError> {
         match order {
             // OTP rules 95, 98.
             Order::Limit { intensity, children_max } => {
@@ -119,7 +119,7 @@ impl Kind for DynamicSupervisor {
     }
 }
 
-impl DynamicSupervisor {
+impl DynamicMachine {
     /// A supervisor without children. It is up at once: the first action says so.
     ///
     /// `children_max` counts children that are being started or are to be tried again.

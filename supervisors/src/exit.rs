@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rule::On;
+use crate::rule::ExitKind;
 
 /// Why an incarnation ended, or why an attempt to start one came to nothing.
 ///
@@ -58,14 +58,14 @@ impl Exit {
     }
 
     /// The kind of end that rules are about.
-    pub fn on(&self) -> On {
+    pub fn on(&self) -> ExitKind {
         match self {
-            Self::Normal => On::Normal,
-            Self::Shutdown | Self::ShutdownWith(_) | Self::ChildFailedToStart { .. } => On::Shutdown,
-            Self::Killed => On::Killed,
-            Self::Failed(_) => On::Failed,
-            Self::Panicked(_) => On::Panicked,
-            Self::Hung(_) => On::Hung,
+            Self::Normal => ExitKind::Normal,
+            Self::Shutdown | Self::ShutdownWith(_) | Self::ChildFailedToStart { .. } => ExitKind::Shutdown,
+            Self::Killed => ExitKind::Killed,
+            Self::Failed(_) => ExitKind::Failed,
+            Self::Panicked(_) => ExitKind::Panicked,
+            Self::Hung(_) => ExitKind::Hung,
         }
     }
 
@@ -150,7 +150,7 @@ impl Failure {
         self
     }
 
-    /// The names under which the type of the error is registered, for [rules](crate::Rule::error).
+    /// The names under which the type of the error is registered, for [rules](crate::ExitRule::error).
     pub fn named(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { names: names.into_iter().collect(), ..self }
     }

@@ -10,29 +10,29 @@ use std::hash::Hash;
 /// A door through which so many go at a time.
 ///
 /// ```
-/// use regrow_supervisors::Gate;
+/// use regrow_supervisors::StartLimiter;
 ///
-/// let mut gate = Gate::new(1);
-/// assert!(gate.enter("a"));
-/// assert!(!gate.enter("b")); // waits
-/// assert_eq!(gate.leave(&"a"), Some("b")); // is inside now
-/// assert_eq!(gate.leave(&"b"), None);
+/// let mut limiter = StartLimiter::new(1);
+/// assert!(limiter.acquire("a"));
+/// assert!(!limiter.acquire("b")); // waits
+/// assert_eq!(limiter.release(&"a"), Some("b")); // is inside now
+/// assert_eq!(limiter.release(&"b"), None);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Gate<T> {
+pub struct StartLimiter<T> {
     starts_max: usize,
     inside: HashSet<T>,
     line: VecDeque<T>,
 }
 
-impl<T: Clone + Eq + Hash> Gate<T> {
+impl<T: Clone + Eq + Hash> StartLimiter<T> {
     /// At most so many at a time; zero counts as one.
     pub fn new(starts_max: usize) -> Self {
         Self { starts_max: starts_max.max(1), inside: HashSet::new(), line: VecDeque::new() }
     }
 
     /// `true`: it is inside. `false`: it stands in line.
-    pub fn enter(&mut self, who: T) -> bool {
+    pub fn acquire(&mut self, who: T) -> bool {
         let is_in = self.inside.len() < self.starts_max;
         if is_in {
             self.inside.insert(who);
@@ -43,7 +43,7 @@ impl<T: Clone + Eq + Hash> Gate<T> {
     }
 
     /// It leaves, from inside or from the line. Who is let in for it, if anybody.
-    pub fn leave(&mut self, who: &T) -> Option<T> {
+    pub fn release(&mut self, who: &T) -> Option<T> {
         if !self.inside.remove(who) {
             self.line.retain(|other| other != who);
             return None;
@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn a_gate_that_became_narrower_lets_nobody_in_until_there_is_room() {
-        let mut gate = Gate::new(3);
-        assert!((0..3).all(|who| gate.enter(who)));
-        assert!(!gate.enter(3) && !gate.enter(4) && !gate.enter(5));
+        let mut gate = StartLimiter::new(3);
+        assert!((0..3).all(|who| gate.acquire(who)));
+        assert!(!gate.acquire(3) && !gate.acquire(4) && !gate.acquire(5));
         assert_eq!(gate.resize(2), []);
-        assert_eq!((gate.leave(&0), gate.inside()), (None, 2));
-        assert_eq!((gate.leave(&1), gate.inside()), (Some(3), 2));
+        assert_eq!((gate.release(&0), gate.inside()), (None, 2));
+        assert_eq!((gate.release(&1), gate.inside()), (Some(3), 2));
         // Wider again: those at the head of the line are let in, and are inside.
         assert_eq!(gate.resize(9), [4, 5]);
         assert_eq!((gate.inside(), gate.waiting()), (4, 0));
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn a_line_that_was_long_is_short_again_and_has_room_for_some_more() {
-        let mut gate = Gate::new(1);
-        (0..1000).for_each(|who| _ = gate.enter(who));
+        let mut gate = StartLimiter::new(1);
+        (0..1000).for_each(|who| _ = gate.acquire(who));
         let long = gate.line.capacity();
-        (0..800).for_each(|who| _ = gate.leave(&who));
+        (0..800).for_each(|who| _ = gate.release(&who));
         assert_eq!(gate.line.capacity(), long, "199 may be 1,000 again");
         let mut capacity = long;
         for who in 800..999 {
-            gate.leave(&who);
+            gate.release(&who);
             if gate.line.capacity() != capacity {
                 assert!(8 * gate.line.len() < capacity, "{} of {capacity} were in use", gate.line.len());
                 capacity = gate.line.capacity();

@@ -14,10 +14,10 @@ use crate::children::{Attempt, ChildKey};
 use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::policy::{GiveUp, Policy};
-use crate::rule::{On, Then};
+use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, BudgetClock, ChildSpec, Restart};
 use crate::track::{Cause, Ended};
-use crate::why::{GiveUpReason, Left};
+use crate::why::{BudgetLeft, GiveUpReason};
 
 /// What is to be done about a child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +37,21 @@ pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: O
 
 /// What the spec says of an end.
 struct Said {
-    then: Then,
+    then: RuleAction,
     /// The place of the rule that says so, if one does.
     rule: Option<usize>,
     counts: bool,
 }
 
-fn said(spec: &ChildSpec, exit: &Exit, phase: Option<On>) -> Said {
-    let is_start = phase == Some(On::StartFailed);
+fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
+    let is_start = phase == Some(ExitKind::StartFailed);
     let by_type = match spec.terms.restart {
         // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
-        Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => Then::Restart,
+        Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => RuleAction::Restart,
         // OTP rules 14 to 16.
-        Restart::Permanent => Then::Restart,
-        Restart::Transient if exit.is_abnormal() => Then::Restart,
-        Restart::Transient | Restart::Temporary => Then::Stop,
+        Restart::Permanent => RuleAction::Restart,
+        Restart::Transient if exit.is_abnormal() => RuleAction::Restart,
+        Restart::Transient | Restart::Temporary => RuleAction::Stop,
     };
     let rules = spec.terms.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
     let is_bound = spec.terms.restart != Restart::Temporary;
@@ -67,24 +67,24 @@ impl Nursery {
         let Some(child) = self.children.get(attempt.child()) else { return false };
         let State::Live(live) = &child.state else { return false };
         let phase = match live.stage {
-            Stage::Up => Some(On::NotReady),
+            Stage::Up => Some(ExitKind::NotReady),
             Stage::Ready => None,
             Stage::Starting | Stage::Dead(_) => return false,
         };
-        live.attempt == attempt && !live.is_told() && said(&child.spec, exit, phase).then == Then::Stop
+        live.attempt == attempt && !live.is_told() && said(&child.spec, exit, phase).then == RuleAction::Stop
     }
 
     /// Judges an end.
     pub(crate) fn judge(&mut self, key: ChildKey, ended: Ended) -> Verdict {
         let now = self.now;
         let Some(child) = self.children.get_mut(key) else { return Verdict::Rest };
-        let is_start = ended.phase == Some(On::StartFailed);
+        let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.terms.policy.clone() else {
             child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.sentence(key, (then, rule), counts, Duration::ZERO, is_start);
         };
-        let was_ready = !matches!(ended.phase, Some(On::StartFailed | On::NotReady));
+        let was_ready = !matches!(ended.phase, Some(ExitKind::StartFailed | ExitKind::NotReady));
         let ready_for = if was_ready { Some(ended.lived) } else { None };
         let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);
         let track = child.track_mut();
@@ -93,12 +93,12 @@ impl Nursery {
         }
         track.cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule, at: now });
         // Invariant 3.
-        if track.is_half_open && matches!(then, Then::Restart | Then::RestartGroup) {
+        if track.is_half_open && matches!(then, RuleAction::Restart | RuleAction::RestartGroup) {
             return Verdict::Park;
         }
         let delay = match then {
-            Then::Restart | Then::RestartGroup => track.next_delay(&policy),
-            Then::Park | Then::Stop | Then::Escalate => Duration::ZERO,
+            RuleAction::Restart | RuleAction::RestartGroup => track.next_delay(&policy),
+            RuleAction::Park | RuleAction::Stop | RuleAction::Escalate => Duration::ZERO,
         };
         self.sentence(key, (then, rule), counts, delay, is_start)
     }
@@ -107,18 +107,18 @@ impl Nursery {
     fn sentence(
         &mut self,
         key: ChildKey,
-        (then, rule): (Then, Option<usize>),
+        (then, rule): (RuleAction, Option<usize>),
         counts: bool,
         delay: Duration,
         is_start: bool,
     ) -> Verdict {
         let scope = match then {
-            Then::Restart => Scope::Strategy,
-            Then::RestartGroup => Scope::All,
-            Then::Park => return Verdict::Park,
-            Then::Stop => return Verdict::Rest,
+            RuleAction::Restart => Scope::Strategy,
+            RuleAction::RestartGroup => Scope::All,
+            RuleAction::Park => return Verdict::Park,
+            RuleAction::Stop => return Verdict::Rest,
             // Only a rule escalates.
-            Then::Escalate => return Verdict::GiveUp(GiveUpReason::Rule(rule.unwrap_or_default())),
+            RuleAction::Escalate => return Verdict::GiveUp(GiveUpReason::Rule(rule.unwrap_or_default())),
         };
         // A failed start is charged when its retry is taken (OTP rule 32).
         let is_paid = !(counts && is_start);
@@ -154,7 +154,7 @@ impl Nursery {
         match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
             Some(GiveUp::Park(_)) => Some(Verdict::Park),
             Some(GiveUp::Escalate) | None => {
-                let left = Left { left, restarts_max, within, is_own };
+                let left = BudgetLeft { left, restarts_max, within, is_own };
                 Some(Verdict::GiveUp(GiveUpReason::Budget(left)))
             }
         }

@@ -6,11 +6,11 @@
 //! handed out. The same machine therefore runs inside an actor, in a test, or in a simulation, and decides the same.
 //!
 //! ```
-//! use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, Supervisor};
+//! use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, StaticMachine};
 //! use std::time::Duration;
 //!
 //! let specs = [ChildSpec::new("db"), ChildSpec::new("web")];
-//! let mut machine = Supervisor::new(Strategy::OneForOne, specs)?;
+//! let mut machine = StaticMachine::new(Strategy::OneForOne, specs)?;
 //! let mut now = Duration::ZERO;
 //! let mut ups = Vec::new();
 //!
@@ -101,20 +101,20 @@ mod why;
 pub mod rules {}
 
 pub use action::{Action, Report};
-pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST};
-pub use child::Standing;
-pub use children::{Attempt, ByChild, ChildKey, Counts, KeyHasher};
-pub use dependency::{Completion, Condition, Dependency, DependencyGone, Health, Outlook, Prospect};
-pub use dynamic::DynamicSupervisor;
+pub use backoff::{Backoff, BackoffError, Chance, Jitter, LONGEST_TIME};
+pub use child::ChildState;
+pub use children::{Attempt, ByChild, ChildCounts, ChildKey, KeyHasher};
+pub use dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Health, Outlook, Prospect};
+pub use dynamic::DynamicMachine;
 pub use exit::{Exit, Failure, Hang, Panic};
-pub use gate::Gate;
+pub use gate::StartLimiter;
 pub use intensity::Intensity;
-pub use machine::{Line, Machine};
-pub use order::{Adjustment, Answer, Call, Order, OrderError};
+pub use machine::{ChildLine, Machine};
+pub use order::{Adjustment, Answer, Order, OrderError, OrderId};
 pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};
-pub use rule::{On, Rule, Then};
+pub use rule::{ExitKind, ExitRule, RuleAction};
 pub use spec::{
     Abandon, AutoShutdown, BudgetClock, ChildSpec, Flags, Restart, Shutdown, SpecError, StopOrder, Strategy,
 };
-pub use supervisor::Supervisor;
-pub use why::{GiveUpReason, Left, Why};
+pub use supervisor::StaticMachine;
+pub use why::{BudgetLeft, GiveUpReason, Reasons};

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use crate::action::{Action, Report};
 use crate::backoff::Chance;
-use crate::child::Standing;
-use crate::children::{Attempt, ChildKey, Counts};
+use crate::child::ChildState;
+use crate::children::{Attempt, ChildCounts, ChildKey};
 use crate::dependency::Outlook;
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
-use crate::order::{Call, Order};
+use crate::order::{Order, OrderId};
 use crate::spec::{BudgetClock, ChildSpec, SpecError};
 use crate::transitions::Kind;
-use crate::why::Why;
+use crate::why::Reasons;
 
 /// A child, its spec, where it stands, and its present attempt if it has one.
-pub type Line<'a> = (ChildKey, &'a ChildSpec, Standing, Option<Attempt>);
+pub type ChildLine<'a> = (ChildKey, &'a ChildSpec, ChildState, Option<Attempt>);
 
 /// Has no method and cannot be named outside: with it, [`Machine`] is implemented in this crate only.
 pub trait Closed {}
@@ -85,7 +85,7 @@ impl<T: Kind> Closed for T {}
 /// Two children, driven by hand. Here a start and a stop succeed at once, so the answer follows the action.
 ///
 /// ```
-/// use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, Supervisor};
+/// use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, StaticMachine};
 /// use std::time::Duration;
 ///
 /// /// Steps 2 to 4: performs what is to be done, and notes it down.
@@ -115,7 +115,7 @@ impl<T: Kind> Closed for T {}
 /// }
 ///
 /// let mut now = Duration::ZERO;
-/// let mut machine = Supervisor::new(Strategy::OneForAll, [ChildSpec::new("db"), ChildSpec::new("web")])?;
+/// let mut machine = StaticMachine::new(Strategy::OneForAll, [ChildSpec::new("db"), ChildSpec::new("web")])?;
 /// assert_eq!(perform(&mut machine, now), ["start db", "start web", "up"]);
 ///
 /// // A fact: the database has died. Under one_for_all the other child is restarted with it.
@@ -137,7 +137,7 @@ impl<T: Kind> Closed for T {}
 ///
 /// # Closed
 ///
-/// [`Supervisor`](crate::Supervisor) and [`DynamicSupervisor`](crate::DynamicSupervisor) are the only machines. The trait
+/// [`StaticMachine`](crate::StaticMachine) and [`DynamicMachine`](crate::DynamicMachine) are the only machines. The trait
 /// cannot be implemented elsewhere, so that a method can be added to it without breaking a program:
 ///
 /// ```compile_fail,E0277
@@ -195,7 +195,7 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`Exit::Hung`].
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration);
 
-    /// The start of this attempt waits for a limiter (see [`Gate`](crate::Gate)), or waits no longer. Its start time
+    /// The start of this attempt waits for a limiter (see [`StartLimiter`](crate::StartLimiter)), or waits no longer. Its start time
     /// runs from the moment at which it waits no longer.
     fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration);
 
@@ -238,7 +238,7 @@ pub trait Machine: Closed + fmt::Debug {
     /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
     /// neither does the termination of the child that hangs in it. After the end has begun, the answer is
     /// [`OrderError::Over`](crate::OrderError::Over).
-    fn order(&mut self, call: Call, order: Order, now: Duration);
+    fn order(&mut self, call: OrderId, order: Order, now: Duration);
 
     /// Orders the supervisor to end with `exit`, after its children ([OTP rules 54, 55, 88](crate::rules)). The last
     /// action is [`Action::End`]. Dropped after the end has begun: the first `exit` counts.
@@ -316,23 +316,23 @@ pub trait Machine: Closed + fmt::Debug {
     fn spec(&self, child: ChildKey) -> Option<&ChildSpec>;
 
     /// The state of a child: down, being started, up and so on.
-    fn standing(&self, child: ChildKey) -> Option<Standing>;
+    fn standing(&self, child: ChildKey) -> Option<ChildState>;
 
     /// The present attempt of a child, if it has one.
     fn attempt(&self, child: ChildKey) -> Option<Attempt>;
 
     /// The children in start order, where each stands, and its present attempt if it has one.
-    fn children(&self) -> Vec<Line<'_>>;
+    fn children(&self) -> Vec<ChildLine<'_>>;
 
     /// As [`children`](Self::children), from a place on, and at most this many. With the place of the next child, if
     /// there is one. The first place is 0.
-    fn children_from(&self, first: u64, max: usize) -> (Vec<Line<'_>>, Option<u64>);
+    fn children_from(&self, first: u64, max: usize) -> (Vec<ChildLine<'_>>, Option<u64>);
 
     /// The number of children. It is kept, and not counted.
-    fn counts(&self) -> Counts;
+    fn counts(&self) -> ChildCounts;
 
     /// The reasons for which the child stands where it does, and what is left for it as of `now`.
-    fn why(&self, child: ChildKey, now: Duration) -> Option<Why>;
+    fn why(&self, child: ChildKey, now: Duration) -> Option<Reasons>;
 
     /// What those that depend on the child can count on.
     fn outlook(&self, child: ChildKey) -> Option<Outlook>;

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::action::Action;
-use crate::child::{Stage, Standing, StartCall, State};
+use crate::child::{ChildState, Stage, StartCall, State};
 use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::machine::Machine;
-use crate::order::{Answer, Call, Order, OrderError};
+use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::spec::{ChildSpec, Flags};
-use crate::supervisor::Supervisor;
+use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
 /// What became of an order, if it was not refused.
@@ -22,7 +22,7 @@ pub(crate) enum Done {
 }
 
 pub(crate) trait Manage: Kind {
-    fn carry_out(&mut self, call: Call, order: Order) {
+    fn carry_out(&mut self, call: OrderId, order: Order) {
         let done = match order {
             Order::StartChild(spec) => self.start_order(call, spec),
             Order::TerminateChild(id) => self.terminate_order(call, &id),
@@ -41,7 +41,7 @@ pub(crate) trait Manage: Kind {
     }
 
     /// OTP rules 60, 81.
-    fn start_order(&mut self, call: Call, spec: ChildSpec) -> Result<Done, OrderError> {
+    fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let nursery = self.nursery_mut();
         nursery.flags.check_child(&spec).map_err(OrderError::Refused)?;
@@ -58,7 +58,7 @@ pub(crate) trait Manage: Kind {
     }
 
     /// OTP rules 61, 83.
-    fn terminate_order(&mut self, call: Call, id: &str) -> Result<Done, OrderError> {
+    fn terminate_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.nursery().children.find(id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.nursery_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
         match &child.state {
@@ -91,7 +91,7 @@ pub(crate) trait Manage: Kind {
     }
 
     /// Answered when the start has been ordered, not when it is done.
-    fn revive_order(&mut self, call: Call, id: &str) -> Result<Done, OrderError> {
+    fn revive_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.nursery().children.find(id).ok_or(OrderError::NotFound)?;
         self.nursery_mut().revive(call, key)?;
         self.wait_in_order(key);
@@ -101,9 +101,9 @@ pub(crate) trait Manage: Kind {
 
 impl<T: Kind + ?Sized> Manage for T {}
 
-impl Supervisor {
+impl StaticMachine {
     /// OTP rule 62.
-    pub(crate) fn restart_order(&mut self, call: Call, id: &str) -> Result<Done, OrderError> {
+    pub(crate) fn restart_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
         self.start_for(key, StartCall { call, is_new: false })
     }
@@ -119,7 +119,7 @@ impl Supervisor {
     /// not in the list stay. The order is the new list's, then theirs.
     pub(crate) fn reconfigure_order(
         &mut self,
-        call: Call,
+        call: OrderId,
         flags: Flags,
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
@@ -149,12 +149,12 @@ impl Supervisor {
     fn down(&self, id: &str) -> Result<ChildKey, OrderError> {
         let key = self.find(id).ok_or(OrderError::NotFound)?;
         match self.standing(key) {
-            Some(Standing::Down) => Ok(key),
-            Some(Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting) => {
+            Some(ChildState::Down) => Ok(key),
+            Some(ChildState::Retrying | ChildState::Waiting | ChildState::Parked | ChildState::Starting) => {
                 Err(OrderError::Restarting)
             }
-            Some(Standing::Up) => Err(OrderError::Running),
-            Some(Standing::Stopping) => Err(OrderError::Stopping),
+            Some(ChildState::Up) => Err(OrderError::Running),
+            Some(ChildState::Stopping) => Err(OrderError::Stopping),
             None => Err(OrderError::NotFound),
         }
     }

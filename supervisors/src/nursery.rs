@@ -11,7 +11,7 @@ use crate::circles::{Tie, untie};
 use crate::dependency::{Outlook, Prospect};
 use crate::exit::Exit;
 use crate::intensity::Budget;
-use crate::order::{Answer, Call, Order, OrderError};
+use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::policy::Readiness;
 use crate::spec::{BudgetClock, ChildSpec, Flags, Restart};
 use crate::track::Ended;
@@ -73,7 +73,7 @@ pub(crate) enum Event {
     /// The parent wants this supervisor to end.
     Stop { exit: Exit, given: Duration },
     /// A management order.
-    Order { call: Call, order: Order, given: Duration },
+    Order { call: OrderId, order: Order, given: Duration },
 }
 
 impl Nursery {
@@ -106,7 +106,7 @@ impl Nursery {
         true
     }
 
-    pub(crate) fn answer(&mut self, call: Call, result: Result<Answer, OrderError>) {
+    pub(crate) fn answer(&mut self, call: OrderId, result: Result<Answer, OrderError>) {
         self.actions.push_back(Action::Answer { call, result });
     }
 

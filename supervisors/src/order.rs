@@ -10,7 +10,7 @@ use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 
 /// Names one order, so that its answer can be given to whoever waits for it. The driver chooses the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Call(pub u64);
+pub struct OrderId(pub u64);
 
 /// What a supervisor can be told to do ([OTP rules 60 to 72 and 79 to 91](crate::rules)). Orders are answered in the
 /// order in which they were given, exits included (OTP rule 72).

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Standing, State};
+use crate::child::{ChildState, State};
 use crate::children::Attempt;
 use crate::nursery::{Event, Nursery};
 use crate::order::{Answer, Order};
-use crate::supervisor::Supervisor;
+use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
 /// How long a start or a stop that others wait for counts as prompt.
@@ -47,7 +47,7 @@ impl Nursery {
     }
 }
 
-impl Supervisor {
+impl StaticMachine {
     /// When a start that an order waits for is cut short.
     pub(crate) fn cut_short_at(&self) -> Option<Duration> {
         let child = self.nursery.children.get(self.procession.as_ref()?.awaiting?)?;
@@ -57,7 +57,7 @@ impl Supervisor {
             Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
             Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => None,
         });
-        let given = impatient.min().filter(|_| child.standing() == Standing::Starting)?;
+        let given = impatient.min().filter(|_| child.standing() == ChildState::Starting)?;
         Some(given.max(live.since).saturating_add(PATIENCE))
     }
 

@@ -9,27 +9,27 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, BackoffError, LONGEST};
-use crate::dependency::{Condition, Dependency, DependencyGone, Health};
+use crate::backoff::{Backoff, BackoffError, LONGEST_TIME};
+use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health};
 use crate::intensity::Intensity;
-use crate::rule::Rule;
+use crate::rule::ExitRule;
 
 /// What happens when a child ends, beyond its [restart type](crate::Restart).
 ///
 /// An end is judged in this order:
 ///
 /// 1. After a life that lasted ([`reset_after`](field@Self::reset_after) and its kin) the delays begin anew.
-/// 2. The first [rule](Rule) that matches says what to do. Where none does, the restart type says it.
+/// 2. The first [rule](ExitRule) that matches says what to do. Where none does, the restart type says it.
 /// 3. A restart is charged to the child's own [`budget`](field@Self::budget), or to the one that it shares with its siblings if
 ///    it has none. When that is gone, [`on_give_up`](field@Self::on_give_up) says what happens.
 /// 4. The restart waits for the delay of the [`backoff`](field@Self::backoff) to pass, and for all services that the child
 ///    [depends on](field@Self::depends_on) to be ready.
 ///
 /// Delays are for what comes back by itself: a network, a disk, a service elsewhere. Parking is for one child that cannot
-/// work while its siblings can. A rule with [`Then::Stop`](crate::Then::Stop) is for what no restart mends, a licence that has run out.
+/// work while its siblings can. A rule with [`RuleAction::Stop`](crate::RuleAction::Stop) is for what no restart mends, a licence that has run out.
 ///
 /// ```
-/// use regrow_supervisors::{Backoff, GiveUp, Intensity, On, Policy, Rule, Then};
+/// use regrow_supervisors::{Backoff, GiveUp, Intensity, ExitKind, Policy, ExitRule, RuleAction};
 /// use std::time::Duration;
 ///
 /// const SEC: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ use crate::rule::Rule;
 ///     .reset_after(60 * SEC)
 ///     .budget(Intensity::new(5, 60 * SEC))
 ///     .on_give_up(GiveUp::park(30 * SEC))
-///     .rule(Rule::new(Then::Stop).on(On::Failed).text("licence expired"));
+///     .rule(ExitRule::new(RuleAction::Stop).on(ExitKind::Failed).text("licence expired"));
 /// assert!(policy.check().is_ok());
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,7 +48,7 @@ pub struct Policy {
     /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
     ///
     /// It covers restarts, and retries of a restart that failed. A first start that fails is tried again, after such a delay,
-    /// only if a [rule](field@Self::rules) for [`On::StartFailed`](crate::On::StartFailed) says so; at the boot, that is: a
+    /// only if a [rule](field@Self::rules) for [`ExitKind::StartFailed`](crate::ExitKind::StartFailed) says so; at the boot, that is: a
     /// start by order is never tried again.
     ///
     /// Messages wait meanwhile, and callers with them; the mailbox takes as many as it has room for.
@@ -113,7 +113,7 @@ pub struct Policy {
     /// They cover the ends of lives, the first starts of a boot, and restarts that fail. A boot whose child is to be tried
     /// again is complete when that child is up. Starts by order are not covered: they are answered with their failure
     /// ([OTP rules 60, 62](crate::rules)).
-    pub rules: Option<Arc<[Rule]>>,
+    pub rules: Option<Arc<[ExitRule]>>,
 }
 
 /// When a child that is up counts as ready.
@@ -232,13 +232,13 @@ impl Policy {
     pub fn depends_on<D: Into<Dependency>>(mut self, others: impl IntoIterator<Item = D>) -> Self {
         let others: Vec<_> = others.into_iter().map(Into::into).collect();
         let before = self.depends_on.take();
-        let is_kept = |one: &&Dependency| one.condition == Condition::Completed && !others.contains(one);
+        let is_kept = |one: &&Dependency| one.condition == DependencyCondition::Completed && !others.contains(one);
         let jobs: Vec<_> = before.iter().flat_map(|all| all.iter()).filter(is_kept).cloned().collect();
         self.depends_on = Some(others.into_iter().chain(jobs).collect());
         self
     }
 
-    /// Jobs that have to be [completed](Condition::Completed) before this one is started, beside what
+    /// Jobs that have to be [completed](DependencyCondition::Completed) before this one is started, beside what
     /// [`depends_on`](Self::depends_on) says.
     ///
     /// ```
@@ -271,7 +271,7 @@ impl Policy {
     }
 
     /// One more rule, behind those that are there.
-    pub fn rule(mut self, rule: Rule) -> Self {
+    pub fn rule(mut self, rule: ExitRule) -> Self {
         let before = self.rules.take();
         self.rules = Some(before.iter().flat_map(|rules| rules.iter()).cloned().chain([rule]).collect());
         self
@@ -338,7 +338,7 @@ impl Policy {
 fn span(what: &'static str, time: Option<Duration>) -> Result<(), PolicyError> {
     match time {
         Some(time) if time.is_zero() => Err(PolicyError::Zero(what)),
-        Some(time) if time > LONGEST => Err(PolicyError::TooLong(what)),
+        Some(time) if time > LONGEST_TIME => Err(PolicyError::TooLong(what)),
         Some(_) | None => Ok(()),
     }
 }
@@ -351,7 +351,7 @@ pub enum PolicyError {
     Backoff(BackoffError),
     /// This may not be zero.
     Zero(&'static str),
-    /// This is longer than [`LONGEST`].
+    /// This is longer than [`LONGEST_TIME`].
     TooLong(&'static str),
 }
 
@@ -370,7 +370,7 @@ impl std::error::Error for PolicyError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Then;
+    use crate::rule::RuleAction;
 
     /// A field that is added has to be named here, and needs a method that sets it.
     #[test]
@@ -406,7 +406,7 @@ mod tests {
             .on_dependency_gone(DependencyGone::GoOn)
             .health(Health::Optional)
             .watchdog(time)
-            .rule(Rule::new(Then::Stop));
+            .rule(ExitRule::new(RuleAction::Stop));
         assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
         assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
         let NotReady { budget: own, backoff } = not_ready.unwrap();
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!((readiness, start_timeout), (Some(Readiness::WhenSaid), Some(time)));
         assert_eq!(depends_on.as_deref(), Some(&["db".into()][..]));
         assert_eq!((on_dependency_gone, health), (Some(DependencyGone::GoOn), Some(Health::Optional)));
-        assert_eq!((watchdog, rules.as_deref()), (Some(time), Some(&[Rule::new(Then::Stop)][..])));
+        assert_eq!((watchdog, rules.as_deref()), (Some(time), Some(&[ExitRule::new(RuleAction::Stop)][..])));
     }
 
     #[test]

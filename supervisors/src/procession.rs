@@ -9,12 +9,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::child::{Held, Standing, State};
+use crate::child::{ChildState, Held, State};
 use crate::children::{ChildKey, Children};
 use crate::nursery::Nursery;
 use crate::spec::StopOrder;
 use crate::stops::Stops;
-use crate::supervisor::Supervisor;
+use crate::supervisor::StaticMachine;
 use crate::transitions::{Step, Transitions};
 
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ impl Procession {
     }
 }
 
-impl Supervisor {
+impl StaticMachine {
     /// One step of the procession.
     pub(crate) fn advance(&mut self) -> Step {
         let by_force = self.nursery.is_killing();
@@ -116,7 +116,7 @@ impl Supervisor {
         }
         if let Some(awaited) = procession.awaiting {
             match self.nursery.children.get(awaited).map(|child| child.standing()) {
-                Some(Standing::Starting | Standing::Stopping) => return Step::Waits,
+                Some(ChildState::Starting | ChildState::Stopping) => return Step::Waits,
                 Some(_) | None => procession.awaiting = None,
             }
         }

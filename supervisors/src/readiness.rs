@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Child, Ending, Held, Hold, Live, Stage, State};
 use crate::children::{Attempt, ChildKey};
-use crate::dependency::{Completion, Condition, Dependency, DependencyGone, Outlook, Prospect};
+use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Outlook, Prospect};
 use crate::exit::Exit;
 use crate::nursery::Nursery;
 use crate::patience::PATIENCE;
@@ -66,9 +66,9 @@ impl Nursery {
     fn is_met(&self, key: ChildKey, child: &Child, on: &Dependency) -> bool {
         let Outlook { prospect, completion } = self.outlook(&on.name);
         match on.condition {
-            Condition::Completed => completion.is_some(),
-            Condition::Ready if prospect == Prospect::Ready => true,
-            Condition::Ready => {
+            DependencyCondition::Completed => completion.is_some(),
+            DependencyCondition::Ready if prospect == Prospect::Ready => true,
+            DependencyCondition::Ready => {
                 let was_told = !child.has_lived || self.seen.contains(&(key, on.name.clone()));
                 was_told && completion.is_some_and(|completion| completion.was_ready)
             }
@@ -217,7 +217,7 @@ impl Nursery {
             self.has_completed(name, completion);
         }
         if outlook.prospect == Prospect::Ready && before.prospect != Prospect::Ready {
-            self.wake_dependents(name, Condition::Ready);
+            self.wake_dependents(name, DependencyCondition::Ready);
         }
         if outlook.prospect != before.prospect {
             self.stir(name);
@@ -245,7 +245,7 @@ impl Nursery {
                 }
             }
         }
-        self.wake_dependents(name, Condition::Completed);
+        self.wake_dependents(name, DependencyCondition::Completed);
         self.stir(name);
     }
 
@@ -322,12 +322,12 @@ impl Nursery {
         // The time for the start has been kept.
         self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
-            self.wake_dependents(&id, Condition::Ready);
+            self.wake_dependents(&id, DependencyCondition::Ready);
         }
     }
 
     /// Invariant 2.
-    fn wake_dependents(&mut self, name: &str, condition: Condition) {
+    fn wake_dependents(&mut self, name: &str, condition: DependencyCondition) {
         for key in self.children.dependents(name) {
             let Some(child) = self.children.get(key) else { continue };
             let is_waiting = match &child.state {

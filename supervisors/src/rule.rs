@@ -8,7 +8,7 @@ use crate::exit::Exit;
 /// [`StartFailed`](Self::StartFailed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum On {
+pub enum ExitKind {
     /// It finished by itself.
     Normal,
     /// It was shut down by somebody other than its supervisor, or shut itself down.
@@ -29,7 +29,7 @@ pub enum On {
 
 /// What to do about an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Then {
+pub enum RuleAction {
     /// Restart it, as the strategy says.
     Restart,
     /// Restart it and all its siblings, whatever the strategy.
@@ -42,7 +42,7 @@ pub enum Then {
     Escalate,
 }
 
-impl Then {
+impl RuleAction {
     /// The word for it, the same in files and texts.
     pub fn word(self) -> &'static str {
         match self {
@@ -58,32 +58,32 @@ impl Then {
 /// What is to be done about some ends of a child: *if it ended in one of these ways, with an error of this type, whose
 /// text says this, then*. What is not said matches everything.
 ///
-/// A rule comes before the restart type: `Then::Restart` restarts a transient child that ended cleanly too. Temporary
+/// A rule comes before the restart type: `RuleAction::Restart` restarts a transient child that ended cleanly too. Temporary
 /// children are beyond rules.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[must_use]
-pub struct Rule {
+pub struct ExitRule {
     /// The kinds of end; none means every kind.
-    pub on: Vec<On>,
+    pub on: Vec<ExitKind>,
     /// The name under which the error's type was registered.
     pub error: Option<Arc<str>>,
     /// A part of the end's text.
     pub text: Option<Arc<str>>,
     /// What to do.
-    pub then: Then,
+    pub then: RuleAction,
     /// Whether a restart counts against the budget.
     pub counts: bool,
 }
 
-impl Rule {
+impl ExitRule {
     /// A rule for every end.
-    pub fn new(then: Then) -> Self {
+    pub fn new(then: RuleAction) -> Self {
         Self { on: Vec::new(), error: None, text: None, then, counts: true }
     }
 
     /// Only for this kind of end, or one of those named before.
-    pub fn on(mut self, on: On) -> Self {
+    pub fn on(mut self, on: ExitKind) -> Self {
         self.on.push(on);
         self
     }
@@ -104,7 +104,7 @@ impl Rule {
     }
 
     /// Whether an end of this kind is meant. `phase` is the second kind that it is of, if any.
-    pub(crate) fn matches(&self, exit: &Exit, phase: Option<On>) -> bool {
+    pub(crate) fn matches(&self, exit: &Exit, phase: Option<ExitKind>) -> bool {
         let kinds = [Some(exit.on()), phase];
         (self.on.is_empty() || self.on.iter().any(|on| kinds.contains(&Some(*on))))
             && self.error.as_ref().is_none_or(|name| exit.is_error_named(name))

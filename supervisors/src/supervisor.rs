@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{Child, Held, Hold, Stage, Standing, State};
+use crate::child::{Child, ChildState, Held, Hold, Stage, State};
 use crate::children::{ChildKey, Children};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::management::Done;
 use crate::nursery::Nursery;
-use crate::order::{Call, Order, OrderError};
+use crate::order::{Order, OrderError, OrderId};
 use crate::procession::{Goal, Procession};
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::transitions::{Kind, Step, Transitions};
@@ -25,7 +25,7 @@ use crate::transitions::{Kind, Step, Transitions};
 ///
 /// It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
-pub struct Supervisor {
+pub struct StaticMachine {
     pub(crate) nursery: Nursery,
     pub(crate) procession: Option<Procession>,
     /// Children whose first start a rule lets be tried again after the boot has gone through: it is complete when they are
@@ -33,7 +33,7 @@ pub struct Supervisor {
     pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
-impl Kind for Supervisor {
+impl Kind for StaticMachine {
     fn nursery(&self) -> &Nursery {
         &self.nursery
     }
@@ -135,14 +135,20 @@ impl Kind for Supervisor {
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError> {
         let Some(key) = self.find(&spec.id) else { return Ok(()) };
         match self.standing(key) {
-            Some(Standing::Up) => Err(OrderError::AlreadyStarted(key)),
-            Some(Standing::Stopping) => Err(OrderError::Stopping),
-            Some(Standing::Down | Standing::Retrying | Standing::Waiting | Standing::Parked | Standing::Starting)
+            Some(ChildState::Up) => Err(OrderError::AlreadyStarted(key)),
+            Some(ChildState::Stopping) => Err(OrderError::Stopping),
+            Some(
+                ChildState::Down
+                | ChildState::Retrying
+                | ChildState::Waiting
+                | ChildState::Parked
+                | ChildState::Starting,
+            )
             | None => Err(OrderError::AlreadyPresent),
         }
     }
 
-    fn carry_out_own(&mut self, call: Call, order: Order) -> Result<Done, OrderError> {
+    fn carry_out_own(&mut self, call: OrderId, order: Order) -> Result<Done, OrderError> {
         match order {
             Order::RestartChild(id) => self.restart_order(call, &id),
             Order::DeleteChild(id) => self.delete_order(&id),
@@ -191,7 +197,7 @@ impl Kind for Supervisor {
     }
 }
 
-impl Supervisor {
+impl StaticMachine {
     /// A supervisor about to boot: the first [`poll_action`](Machine::poll_action) starts its first child.
     ///
     /// # Errors
@@ -250,7 +256,7 @@ impl Supervisor {
     }
 
     fn is_stopping(&self, key: ChildKey) -> bool {
-        self.standing(key) == Some(Standing::Stopping)
+        self.standing(key) == Some(ChildState::Stopping)
     }
 
     /// The members of a group that were stopped for it, and whom no child that is still held will start.

@@ -8,14 +8,14 @@ use crate::backoff::{Backoff, Chance, NoChance, Steps};
 use crate::exit::Exit;
 use crate::intensity::{Budget, Intensity};
 use crate::policy::{GiveUp, Policy};
-use crate::rule::On;
+use crate::rule::ExitKind;
 
 /// How a life ended that should not have, or a start that came to nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
     /// What else it is beside the exit: a start that failed, a life that was never ready.
-    pub(crate) phase: Option<On>,
+    pub(crate) phase: Option<ExitKind>,
     /// How long it was ready.
     pub(crate) lived: Duration,
     /// It handled as many messages as begin the curve anew.
@@ -26,7 +26,7 @@ pub(crate) struct Ended {
 #[derive(Clone)]
 pub(crate) struct Cause {
     pub(crate) exit: Exit,
-    pub(crate) phase: Option<On>,
+    pub(crate) phase: Option<ExitKind>,
     pub(crate) rule: Option<usize>,
     pub(crate) at: Duration,
 }
@@ -75,7 +75,7 @@ impl Track {
 
     /// Whether the latest end was before the child was ready.
     fn was_unready(&self) -> bool {
-        self.cause.as_ref().is_some_and(|cause| matches!(cause.phase, Some(On::StartFailed | On::NotReady)))
+        self.cause.as_ref().is_some_and(|cause| matches!(cause.phase, Some(ExitKind::StartFailed | ExitKind::NotReady)))
     }
 
     /// The budget that the next restart is charged to, where the child has one of its own.

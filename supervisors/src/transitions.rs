@@ -11,7 +11,7 @@ use crate::judge::Verdict;
 use crate::ladder::Stop;
 use crate::management::{Done, Manage};
 use crate::nursery::{Event, Nursery};
-use crate::order::{Answer, Call, Order, OrderError};
+use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::spec::ChildSpec;
 
 /// What a kind of supervisor decides in its own way.
@@ -33,7 +33,7 @@ pub(crate) trait Kind {
     /// Whether there is room for this child.
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError>;
     /// Carries out an order that only this kind of supervisor takes.
-    fn carry_out_own(&mut self, call: Call, order: Order) -> Result<Done, OrderError>;
+    fn carry_out_own(&mut self, call: OrderId, order: Order) -> Result<Done, OrderError>;
     /// This child has yet to come up for the boot to be complete: a start that fails is fatal.
     fn is_booting(&self, _: ChildKey) -> bool {
         false

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::child::{Live, Stage, Standing, State};
+use crate::child::{ChildState, Live, Stage, State};
 use crate::children::ChildKey;
 use crate::exit::Exit;
 use crate::judge::has_lasted;
 use crate::nursery::Nursery;
-use crate::rule::{On, Then};
+use crate::rule::{ExitKind, RuleAction};
 
 /// Why a child stands where it does, what is left for it, and what comes next. Times are on the machine's clock.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Why {
+pub struct Reasons {
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: ChildState,
     /// Up, and ready too.
     pub is_ready: bool,
     /// It is down because an order terminated it.
@@ -23,15 +23,15 @@ pub struct Why {
     /// The end that led here; none if nothing ever went wrong.
     pub exit: Option<Exit>,
     /// What that end is beside its exit: a start that failed, a life that was never ready.
-    pub phase: Option<On>,
+    pub phase: Option<ExitKind>,
     /// When that was.
     pub ended_at: Option<Duration>,
     /// The rule that fired: its place in the list, from 0, and what it says.
-    pub rule: Option<(usize, Then)>,
+    pub rule: Option<(usize, RuleAction)>,
     /// Steps taken on the curve since it last began anew.
     pub steps: u32,
     /// What is left of the budget that its next restart is charged to; none without a limit.
-    pub budget: Option<Left>,
+    pub budget: Option<BudgetLeft>,
     /// When it is tried next, where a time is set.
     pub next_try: Option<Duration>,
     /// Services that it waits for.
@@ -46,7 +46,7 @@ pub struct Why {
 
 /// What is left of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
+pub struct BudgetLeft {
     /// Restarts still forgiven.
     pub left: u32,
     /// Out of so many.
@@ -62,14 +62,14 @@ pub struct Left {
 #[non_exhaustive]
 pub enum GiveUpReason {
     /// The budget that the restart would have been charged to is used up.
-    Budget(Left),
+    Budget(BudgetLeft),
     /// A rule of the child's policy escalates: its place in the list, from 0.
     Rule(usize),
     /// The child was significant and is not restarted ([OTP rules 74 to 76](crate::rules)).
     Significant,
 }
 
-impl Why {
+impl Reasons {
     pub(crate) fn new(nursery: &Nursery, key: ChildKey, now: Duration) -> Option<Self> {
         let child = nursery.children.get(key)?;
         let policy = child.spec.policy_rule();
@@ -100,7 +100,7 @@ impl Why {
             rule: cause.as_ref().and_then(|cause| Some((cause.rule?, rules.get(cause.rule?)?.then))),
             exit: cause.map(|cause| cause.exit),
             steps,
-            budget: left.map(|(left, restarts_max, within)| Left { left, restarts_max, within, is_own }),
+            budget: left.map(|(left, restarts_max, within)| BudgetLeft { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
             waits_for: if held.is_some() { nursery.missing(key).cloned().collect() } else { Vec::new() },
             lost: nursery.lost(key).cloned().collect(),

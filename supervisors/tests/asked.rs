@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
 use regrow_supervisors::{
-    BudgetClock, ChildSpec, Completion, Condition, Dependency, Exit, Failure, Hang, Intensity, On, Outlook, Policy,
-    Prospect, Readiness, Restart, Rule, Then,
+    BudgetClock, ChildSpec, Completion, Dependency, DependencyCondition, Exit, ExitKind, ExitRule, Failure, Hang,
+    Intensity, Outlook, Policy, Prospect, Readiness, Restart, RuleAction,
 };
 
 #[test]
@@ -51,13 +51,13 @@ fn the_outlook_of_a_child_is_what_its_dependents_can_count_on() {
 fn a_life_is_the_last_if_neither_its_type_nor_a_rule_starts_another() {
     let boom = Exit::failed("boom");
     let says = Policy::default().readiness(Readiness::WhenSaid);
-    let stops_unready = says.clone().rule(Rule::new(Then::Stop).on(On::NotReady));
+    let stops_unready = says.clone().rule(ExitRule::new(RuleAction::Stop).on(ExitKind::NotReady));
     let specs = [
         permanent("db"),
         transient("job"),
         temporary("once"),
         permanent("api").policy(stops_unready),
-        permanent("web").policy(Policy::default().rule(Rule::new(Then::Stop).on(On::Failed))),
+        permanent("web").policy(Policy::default().rule(ExitRule::new(RuleAction::Stop).on(ExitKind::Failed))),
     ];
     let mut tree = Script::new(OneForOne, specs);
     let last = |tree: &Script, name, exit| tree.asked().is_last_life(tree.attempt(name), exit);
@@ -190,34 +190,40 @@ fn jobs_and_services_that_a_policy_depends_on_are_said_apart_and_each_once() {
         ["db", "migrate (completed)", "seed (completed)"]
     );
     let job = Dependency::completed("migrate");
-    assert_eq!(job.condition, Condition::Completed);
+    assert_eq!(job.condition, DependencyCondition::Completed);
     assert_eq!(says(both.depends_on([job])), ["migrate (completed)"]);
 }
 
 #[test]
 fn a_rule_covers_those_that_match_only_what_it_matches() {
-    let rule = || Rule::new(Then::Stop);
-    let covers = |a: Rule, b: Rule| (a.covers(&b), b.covers(&a));
+    let rule = || ExitRule::new(RuleAction::Stop);
+    let covers = |a: ExitRule, b: ExitRule| (a.covers(&b), b.covers(&a));
     assert_eq!(covers(rule(), rule()), (true, true));
-    assert_eq!(covers(rule(), rule().on(On::Failed)), (true, false));
-    assert_eq!(covers(rule().on(On::Failed).on(On::Hung), rule().on(On::Failed)), (true, false));
-    assert_eq!(covers(rule().on(On::Killed), rule().on(On::Failed)), (false, false));
+    assert_eq!(covers(rule(), rule().on(ExitKind::Failed)), (true, false));
+    assert_eq!(covers(rule().on(ExitKind::Failed).on(ExitKind::Hung), rule().on(ExitKind::Failed)), (true, false));
+    assert_eq!(covers(rule().on(ExitKind::Killed), rule().on(ExitKind::Failed)), (false, false));
     assert_eq!(covers(rule(), rule().error("io")), (true, false));
     assert_eq!(covers(rule().error("io"), rule().error("io")), (true, true));
     assert_eq!(covers(rule().error("io"), rule().error("sql")), (false, false));
     assert_eq!(covers(rule().text("disk"), rule().text("disk full")), (true, false));
     assert_eq!(covers(rule().text("disk"), rule().text("net")), (false, false));
     // All three count together.
-    assert_eq!(covers(rule().on(On::Killed).error("io"), rule().on(On::Failed).error("io")), (false, false));
-    assert_eq!(covers(rule().on(On::Failed).error("io"), rule().on(On::Failed).error("sql")), (false, false));
+    assert_eq!(
+        covers(rule().on(ExitKind::Killed).error("io"), rule().on(ExitKind::Failed).error("io")),
+        (false, false)
+    );
+    assert_eq!(
+        covers(rule().on(ExitKind::Failed).error("io"), rule().on(ExitKind::Failed).error("sql")),
+        (false, false)
+    );
     assert_eq!(covers(rule().error("io").text("a"), rule().error("sql").text("a")), (false, false));
     assert_eq!(covers(rule().error("io").text("a"), rule().error("io").text("b")), (false, false));
 }
 
 #[test]
 fn each_thing_to_do_has_the_word_of_the_files() {
-    let all = [Then::Restart, Then::RestartGroup, Then::Park, Then::Stop, Then::Escalate];
-    assert_eq!(all.map(Then::word), ["restart", "restart_group", "park", "stop", "escalate"]);
+    let all = [RuleAction::Restart, RuleAction::RestartGroup, RuleAction::Park, RuleAction::Stop, RuleAction::Escalate];
+    assert_eq!(all.map(RuleAction::word), ["restart", "restart_group", "park", "stop", "escalate"]);
 }
 
 #[test]

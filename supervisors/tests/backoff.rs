@@ -8,15 +8,15 @@ use common::MS;
 use common::dice::Dice;
 use proptest::prelude::*;
 use regrow_supervisors::{
-    Action, Backoff, BackoffError, Chance, ChildSpec, Exit, Flags, Intensity, Jitter, LONGEST, Machine, Policy,
-    Supervisor,
+    Action, Backoff, BackoffError, Chance, ChildSpec, Exit, Flags, Intensity, Jitter, LONGEST_TIME, Machine, Policy,
+    StaticMachine,
 };
 
 /// The first delays of a child that dies as soon as it is up.
 fn delays(backoff: Backoff, chance: Box<dyn Chance>, count: usize) -> Vec<Duration> {
     let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
-    let spec = ChildSpec::new("a").policy(Policy::default().backoff(backoff).reset_after(LONGEST));
-    let mut machine = Supervisor::new(flags, [spec]).expect("a good curve");
+    let spec = ChildSpec::new("a").policy(Policy::default().backoff(backoff).reset_after(LONGEST_TIME));
+    let mut machine = StaticMachine::new(flags, [spec]).expect("a good curve");
     let mut now = Duration::ZERO;
     let key = machine.find("a").expect("a child");
     machine.set_chance(key, chance);
@@ -94,7 +94,7 @@ proptest! {
     fn no_jitter_passes_the_cap(
         first in 0..5_000_000_000_u64, more in 0..31_000_000_000_000_000_u64, factor in 1.0..10.0_f64, seed in any::<u64>(),
     ) {
-        let (first, cap) = (Duration::from_nanos(first), Duration::from_nanos(first + more).min(LONGEST));
+        let (first, cap) = (Duration::from_nanos(first), Duration::from_nanos(first + more).min(LONGEST_TIME));
         for jitter in [Jitter::Full, Jitter::Decorrelated] {
             for chance in [dice(seed), Box::new(Always(1.0)), Box::new(Always(7.0))] {
                 let backoff = Backoff::new(first).factor(factor).max_delay(cap).jitter(jitter);
@@ -108,8 +108,8 @@ proptest! {
 #[test]
 fn absurd_steps_and_factors_overflow_nothing() {
     for step in [0, 1, 63, 64, 1023, 1024, 10_000, u32::MAX] {
-        let steep = Backoff::new(MS).factor(1000.0).max_delay(LONGEST);
-        assert!(steep.curve(step) <= LONGEST && steep.check().is_ok());
+        let steep = Backoff::new(MS).factor(1000.0).max_delay(LONGEST_TIME);
+        assert!(steep.curve(step) <= LONGEST_TIME && steep.check().is_ok());
         assert_eq!(Backoff::new(Duration::ZERO).curve(step), Duration::ZERO, "step {step}");
         assert_eq!(Backoff::new(MS).factor(1.0).curve(step), MS);
     }
@@ -119,7 +119,7 @@ fn absurd_steps_and_factors_overflow_nothing() {
     }
     assert_eq!(Backoff::listed([]).check(), Err(BackoffError::EmptyList));
     assert!(matches!(Backoff::new(2 * MS).max_delay(MS).check(), Err(BackoffError::CapBelowFirst { .. })));
-    assert!(matches!(Backoff::new(LONGEST * 2).check(), Err(BackoffError::TooLong(_))));
+    assert!(matches!(Backoff::new(LONGEST_TIME * 2).check(), Err(BackoffError::TooLong(_))));
 }
 
 /// The mean and the standard deviation, in milliseconds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{ChildSpec, Exit, Flags, Intensity, SpecError, Standing, Supervisor};
+use regrow_supervisors::{ChildSpec, ChildState, Exit, Flags, Intensity, SpecError, StaticMachine};
 
 // OTP rule 8.
 #[test]
@@ -29,9 +29,10 @@ fn a_supervisor_without_children_is_up_at_once() {
 #[test]
 fn bad_specs_start_nothing() {
     let twins = ["db", "web", "db"].map(ChildSpec::new);
-    let refused = Supervisor::new(OneForOne, twins).err();
+    let refused = StaticMachine::new(OneForOne, twins).err();
     assert_eq!(refused, Some(SpecError::DuplicateId("db".into())));
-    let refused = Supervisor::new(Flags { intensity: Intensity::new(1, Duration::ZERO), ..Flags::default() }, []).err();
+    let refused =
+        StaticMachine::new(Flags { intensity: Intensity::new(1, Duration::ZERO), ..Flags::default() }, []).err();
     assert_eq!(refused, Some(SpecError::ZeroPeriod));
 }
 
@@ -40,7 +41,7 @@ fn bad_specs_start_nothing() {
 fn an_ignored_child_stays_down_and_boot_goes_on() {
     let mut tree = Script::unbooted(OneForOne, ["db", "cache", "web"]);
     tree.starts(["db"]).expect(["start cache"]);
-    tree.ignored("cache").expect(["rest cache", "start web"]).stands("cache", Some(Standing::Down));
+    tree.ignored("cache").expect(["rest cache", "start web"]).stands("cache", Some(ChildState::Down));
     tree.started("web").expect(["up"]);
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Exit, GiveUpReason, Intensity, Left, On, Policy, Rule, Shutdown, Then};
+use regrow_supervisors::{BudgetLeft, Exit, ExitKind, ExitRule, GiveUpReason, Intensity, Policy, RuleAction, Shutdown};
 
 fn restarts(restarts_max: u32) -> Intensity {
     Intensity::new(restarts_max, 1000 * MS)
@@ -150,7 +150,7 @@ fn an_unlimited_budget_never_gives_up() {
 // Found by a service whose port was taken: its supervisor ended as `shutdown`, and its exit status was 0.
 #[test]
 fn a_supervisor_that_gives_up_says_on_which_child_after_which_end_and_for_what() {
-    let shared = Left { left: 0, restarts_max: 1, within: 5000 * MS, is_own: false };
+    let shared = BudgetLeft { left: 0, restarts_max: 1, within: 5000 * MS, is_own: false };
     let mut tree = Script::within(Intensity::new(1, 5000 * MS), OneForOne, ["db", "web"]);
     tree.fails("web").starts(["web"]).exits("web", Exit::failed("port taken")).stops(["db"]).expect(["end shutdown"]);
     assert_eq!(tree.gave_up(), ("web".into(), "failed: port taken".into(), GiveUpReason::Budget(shared)));
@@ -158,11 +158,11 @@ fn a_supervisor_that_gives_up_says_on_which_child_after_which_end_and_for_what()
     let own = Policy::default().budget(restarts(2));
     let mut tree = Script::new(OneForOne, [permanent("web").policy(own)]);
     tree.fails("web").starts(["web"]).fails("web").starts(["web"]).is_killed("web").expect(["end shutdown"]);
-    let own = Left { left: 0, restarts_max: 2, within: 1000 * MS, is_own: true };
+    let own = BudgetLeft { left: 0, restarts_max: 2, within: 1000 * MS, is_own: true };
     assert_eq!(tree.gave_up(), ("web".into(), "killed".into(), GiveUpReason::Budget(own)));
 
-    let restart = Rule::new(Then::Restart).on(On::Panicked);
-    let policy = Policy::default().rule(restart).rule(Rule::new(Then::Escalate).on(On::Failed));
+    let restart = ExitRule::new(RuleAction::Restart).on(ExitKind::Panicked);
+    let policy = Policy::default().rule(restart).rule(ExitRule::new(RuleAction::Escalate).on(ExitKind::Failed));
     let mut tree = Script::new(OneForOne, [permanent("web").policy(policy)]);
     tree.fails("web").expect(["end shutdown"]);
     assert_eq!(tree.gave_up(), ("web".into(), "failed: boom".into(), GiveUpReason::Rule(1)));

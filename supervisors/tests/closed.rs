@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, BudgetClock, Call, ChildSpec, DynamicSupervisor, Exit, Intensity, Machine, Order, OrderError, SpecError,
-    Strategy, Supervisor,
+    Action, BudgetClock, ChildSpec, DynamicMachine, Exit, Intensity, Machine, Order, OrderError, OrderId, SpecError,
+    StaticMachine, Strategy,
 };
 
 /// Names of what decides inside. If `Machine` or a supertrait of it had one of these methods, the calls below would mean
@@ -17,15 +17,15 @@ macro_rules! inside {
         const INSIDE: &[&str] = &[$(stringify!($name)),*];
 
         mod shared {
-            inside!(@ &Self, &impl Machine, &dyn Machine, &Supervisor, &DynamicSupervisor; $($name)*);
+            inside!(@ &Self, &impl Machine, &dyn Machine, &StaticMachine, &DynamicMachine; $($name)*);
         }
 
         mod exclusive {
-            inside!(@ &mut Self, &mut impl Machine, &mut dyn Machine, &mut Supervisor, &mut DynamicSupervisor; $($name)*);
+            inside!(@ &mut Self, &mut impl Machine, &mut dyn Machine, &mut StaticMachine, &mut DynamicMachine; $($name)*);
         }
     };
     (@ $me:ty, $any:ty, $pointed:ty, $fixed:ty, $dynamic:ty; $($name:ident)*) => {
-        use regrow_supervisors::{DynamicSupervisor, Machine, Supervisor};
+        use regrow_supervisors::{DynamicMachine, Machine, StaticMachine};
 
         trait Outsider {
             $(fn $name(self: $me) -> &'static str { stringify!($name) })*
@@ -59,8 +59,8 @@ inside! {
 
 #[test]
 fn nothing_that_decides_inside_can_be_called_from_another_crate() {
-    let mut machine = Supervisor::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
-    let mut pool = DynamicSupervisor::new(Intensity::default(), None).expect("good limits");
+    let mut machine = StaticMachine::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
+    let mut pool = DynamicMachine::new(Intensity::default(), None).expect("good limits");
     assert_eq!(shared::called_on_any(&machine), INSIDE);
     assert_eq!(shared::called_behind_a_pointer(&pool), INSIDE);
     assert_eq!(shared::called_on_a_supervisor(&machine), INSIDE);
@@ -72,12 +72,12 @@ fn nothing_that_decides_inside_can_be_called_from_another_crate() {
 }
 
 /// Boots a supervisor of one child whose restart fails: the retry waits for its turn.
-fn with_a_retry() -> (Supervisor, regrow_supervisors::Attempt) {
+fn with_a_retry() -> (StaticMachine, regrow_supervisors::Attempt) {
     let flags = regrow_supervisors::Flags {
         intensity: Intensity::new(9, Duration::from_secs(5)),
         ..Strategy::OneForOne.into()
     };
-    let mut machine = Supervisor::new(flags, [ChildSpec::new("db")]).expect("good specs");
+    let mut machine = StaticMachine::new(flags, [ChildSpec::new("db")]).expect("good specs");
     let first = start(&mut machine).expect("boot starts it");
     machine.handle_started(first, Duration::ZERO);
     assert!(start(&mut machine).is_none());
@@ -110,7 +110,7 @@ fn a_retry_that_is_handed_in_once_too_often_or_for_a_stranger_starts_nothing() {
     assert!(start(&mut machine).is_none(), "a child that is up is not started");
     assert_eq!(machine.attempt(retry), Some(third));
 
-    let mut stranger = Supervisor::new(Strategy::OneForOne, []).expect("no specs are good specs");
+    let mut stranger = StaticMachine::new(Strategy::OneForOne, []).expect("no specs are good specs");
     stranger.handle_retry(retry, Duration::ZERO);
     assert!(start(&mut stranger).is_none());
 }
@@ -139,16 +139,16 @@ fn after_the_end_orders_are_refused_and_late_facts_dropped() {
     machine.abandon(Duration::ZERO);
     machine.handle_timeout(Duration::MAX);
     assert!(machine.poll_action().is_none());
-    machine.order(Call(7), Order::Read, Duration::MAX);
+    machine.order(OrderId(7), Order::Read, Duration::MAX);
     let answer = machine.poll_action();
-    assert!(matches!(answer, Some(Action::Answer { call: Call(7), result: Err(OrderError::Over) })), "{answer:?}");
+    assert!(matches!(answer, Some(Action::Answer { call: OrderId(7), result: Err(OrderError::Over) })), "{answer:?}");
 }
 
 #[test]
 fn a_budget_without_a_period_is_refused_by_every_door() {
     let zero = Intensity::new(3, Duration::ZERO);
-    let mut machine = Supervisor::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
+    let mut machine = StaticMachine::new(Strategy::OneForOne, [ChildSpec::new("db")]).expect("good specs");
     assert_eq!(machine.set_budget(zero, BudgetClock::All), Err(SpecError::ZeroPeriod));
     assert_eq!(machine.set_budget(Intensity::unlimited(), BudgetClock::WithoutStops), Ok(()));
-    assert_eq!(DynamicSupervisor::new(zero, None).err(), Some(SpecError::ZeroPeriod));
+    assert_eq!(DynamicMachine::new(zero, None).err(), Some(SpecError::ZeroPeriod));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::OneForOne;
-use regrow_supervisors::{Abandon, ChildSpec, DynamicSupervisor, Exit, Intensity, Shutdown, SpecError, Standing};
+use regrow_supervisors::{Abandon, ChildSpec, ChildState, DynamicMachine, Exit, Intensity, Shutdown, SpecError};
 
 fn restarts(restarts_max: u32) -> Intensity {
     Intensity::new(restarts_max, 1000 * MS)
@@ -30,16 +30,16 @@ fn it_is_up_at_once_and_has_no_children() {
 
 #[test]
 fn limits_that_make_no_sense_are_refused() {
-    let refused = DynamicSupervisor::new(Intensity::new(1, Duration::ZERO), None).err();
+    let refused = DynamicMachine::new(Intensity::new(1, Duration::ZERO), None).err();
     assert_eq!(refused, Some(SpecError::ZeroPeriod));
-    assert_eq!(DynamicSupervisor::new(restarts(1), Some(0)).err(), Some(SpecError::ZeroChildren));
+    assert_eq!(DynamicMachine::new(restarts(1), Some(0)).err(), Some(SpecError::ZeroChildren));
 }
 
 // OTP rule 80.
 #[test]
 fn a_child_is_started_by_order_and_the_order_is_answered_when_it_is_up() {
     let mut tree = Script::dynamic(restarts(1), None);
-    tree.start_child("a").expect(["adopt a", "start a"]).stands("a", Some(Standing::Starting));
+    tree.start_child("a").expect(["adopt a", "start a"]).stands("a", Some(ChildState::Starting));
     tree.started("a").expect(["answer 1 started a"]).lists(["a"]).waits_for_no_time();
 }
 
@@ -85,7 +85,7 @@ fn a_start_that_fails_is_answered_with_the_reason_and_leaves_nothing() {
 #[test]
 fn a_restart_that_fails_is_retried_at_a_unit_each() {
     let mut tree = with(restarts(2), [permanent("a"), permanent("b")]);
-    tree.fails("a").expect(["start a"]).start_fails("a").stands("a", Some(Standing::Retrying)).expect(["start a"]);
+    tree.fails("a").expect(["start a"]).start_fails("a").stands("a", Some(ChildState::Retrying)).expect(["start a"]);
     tree.start_fails("a").expect(["forget a", "stop b"]).stopped("b").expect(["forget b", "end shutdown"]);
     let start_error = "start_error a failed: no";
     tree.tells(["child_terminated a failed: boom", start_error, start_error, "gave_up a"]);
@@ -255,7 +255,7 @@ fn to_abandon_is_to_kill_all_and_wait_for_none() {
 fn a_child_killed_by_others_is_restarted_even_if_it_lingers() {
     let mut tree = with(restarts(1), [permanent("a").abandon(Abandon::After(50 * MS))]);
     tree.kill_under_way("a").after(49).expect([]).after(1).expect(["abandon a", "start a"]);
-    tree.started("a").is_killed("a#1").expect([]).stands("a", Some(Standing::Up));
+    tree.started("a").is_killed("a#1").expect([]).stands("a", Some(ChildState::Up));
 }
 
 // Found by reading: it was told why the start failed, as if it could be tried again.

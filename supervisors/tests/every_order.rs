@@ -11,7 +11,7 @@ use common::{MS, permanent, temporary, transient};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use regrow_supervisors::{
-    Abandon, ChildSpec, DynamicSupervisor, Flags, Intensity, Machine, Shutdown, Strategy, Supervisor,
+    Abandon, ChildSpec, DynamicMachine, Flags, Intensity, Machine, Shutdown, StaticMachine, Strategy,
 };
 
 const STRATEGIES: [Strategy; 3] = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
@@ -26,9 +26,9 @@ fn intensity(restarts_max: u32) -> Intensity {
     Intensity::new(restarts_max, 1000 * MS)
 }
 
-fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Supervisor {
+fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> StaticMachine {
     let flags = Flags { strategy, intensity: intensity(restarts_max), ..Flags::default() };
-    Supervisor::new(flags, specs).expect("good specs")
+    StaticMachine::new(flags, specs).expect("good specs")
 }
 
 /// Visits every world that is at most `deeds_max` deeds away from one where all are up, and looks along two ways farther
@@ -67,7 +67,7 @@ fn walk_dynamic(deeds_max: u32, hurry: bool) {
     let mut worlds = 0;
     for spec in RESTARTS {
         let menu = Orders { names: &["a", "b"], orders_max: 4, spec, hurry, is_ordered: false };
-        let machine = DynamicSupervisor::new(intensity(1), Some(2)).expect("good limits");
+        let machine = DynamicMachine::new(intensity(1), Some(2)).expect("good limits");
         worlds += explore(machine, menu, deeds_max);
     }
     println!("dynamic, {deeds_max} deeds: {worlds} worlds in {:.1?}", begun.elapsed());
@@ -150,7 +150,7 @@ proptest! {
         spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(),
     ) {
         let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered: false };
-        let machine = DynamicSupervisor::new(intensity(restarts_max), Some(children_max)).expect("good limits");
+        let machine = DynamicMachine::new(intensity(restarts_max), Some(children_max)).expect("good limits");
         live(machine, menu, &steps);
     }
 }

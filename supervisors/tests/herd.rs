@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::MS;
 use common::dice::Dice;
 use regrow_supervisors::{
-    Action, Attempt, Backoff, ChildSpec, Exit, Flags, Intensity, Jitter, Machine, Policy, Supervisor,
+    Action, Attempt, Backoff, ChildSpec, Exit, Flags, Intensity, Jitter, Machine, Policy, StaticMachine,
 };
 
 const CHILDREN: u64 = 100;
@@ -31,7 +31,7 @@ struct Herd {
 fn herd(policy: &Policy) -> Herd {
     let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
     let specs = (0..CHILDREN).map(|number| ChildSpec::new(format!("c{number}")).policy(policy.clone()));
-    let mut machine = Supervisor::new(flags, specs).expect("good specs");
+    let mut machine = StaticMachine::new(flags, specs).expect("good specs");
     machine.handle_dependency("service", true, Duration::ZERO);
     let mut up = Vec::new();
     while let Some(action) = machine.poll_action() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
-use regrow_supervisors::{Abandon, ChildSpec, Exit, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildSpec, ChildState, Exit, Shutdown};
 
 fn alone(child: ChildSpec) -> Script {
     Script::new(OneForOne, [child])
@@ -16,7 +16,7 @@ fn alone(child: ChildSpec) -> Script {
 #[test]
 fn a_child_to_be_killed_is_not_asked() {
     let mut tree = alone(permanent("db").shutdown(Shutdown::Kill));
-    tree.stop().expect(["kill db"]).stands("db", Some(Standing::Stopping));
+    tree.stop().expect(["kill db"]).stands("db", Some(ChildState::Stopping));
     tree.is_killed("db").expect(["end shutdown"]).tells([]);
 }
 
@@ -93,14 +93,14 @@ fn a_group_restart_goes_on_without_an_abandoned_child() {
     let mut tree = Script::new(OneForAll, [stuck, permanent("web")]);
     tree.fails("web").expect(["kill db"]).after(50).expect(["abandon db", "start db"]);
     tree.started("db").starts(["web"]);
-    tree.is_killed("db#1").expect([]).stands("db", Some(Standing::Up));
+    tree.is_killed("db#1").expect([]).stands("db", Some(ChildState::Up));
 }
 
 // Someone else's kill has a limit too, and counts as an unexpected exit.
 #[test]
 fn a_child_killed_by_others_is_restarted_even_if_it_lingers() {
     let mut tree = alone(permanent("db").abandon(Abandon::After(50 * MS)));
-    tree.kill_under_way("db").after(49).expect([]).stands("db", Some(Standing::Up));
+    tree.kill_under_way("db").after(49).expect([]).stands("db", Some(ChildState::Up));
     tree.after(1).expect(["abandon db", "start db"]).tells(["abandoned db", "child_terminated db killed"]);
     tree.started("db").is_killed("db#1").expect([]);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
-use regrow_supervisors::{Abandon, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildState, Shutdown};
 
 /// Every fact there is, about one attempt.
 fn all_facts(tree: &mut Script, name: &str) {
@@ -17,9 +17,9 @@ fn facts_of_an_earlier_attempt_do_not_touch_the_present_one() {
     let mut tree = Script::new(OneForOne, ["db"]);
     tree.fails("db").expect(["start db"]).tells(["child_terminated db failed: boom"]);
     all_facts(&mut tree, "db#1");
-    tree.expect([]).tells([]).stands("db", Some(Standing::Starting)).started("db");
+    tree.expect([]).tells([]).stands("db", Some(ChildState::Starting)).started("db");
     all_facts(&mut tree, "db#1");
-    tree.expect([]).tells([]).stands("db", Some(Standing::Up)).waits_for_no_time();
+    tree.expect([]).tells([]).stands("db", Some(ChildState::Up)).waits_for_no_time();
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn an_exit_told_twice_is_one_exit() {
 #[test]
 fn a_start_told_twice_is_one_start() {
     let mut tree = Script::new(OneForOne, ["db"]);
-    tree.started("db").ignored("db").start_fails("db").expect([]).tells([]).stands("db", Some(Standing::Up));
+    tree.started("db").ignored("db").start_fails("db").expect([]).tells([]).stands("db", Some(ChildState::Up));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_stop_told_twice_stops_one_child() {
     tree.stop().expect(["stop web"]);
     tree.stopped("web").stopped("web").expect(["stop db"]);
     all_facts(&mut tree, "web");
-    tree.expect([]).stands("db", Some(Standing::Stopping));
+    tree.expect([]).stands("db", Some(ChildState::Stopping));
     tree.stopped("db").expect(["end shutdown"]);
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
-use regrow_supervisors::{Abandon, ChildSpec, Exit, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildSpec, ChildState, Exit, Shutdown};
 
 fn db() -> ChildSpec {
     permanent("db").shutdown(Shutdown::After(100 * MS)).abandon(Abandon::After(50 * MS))
@@ -27,7 +27,7 @@ fn panicked() -> Exit {
 #[test]
 fn a_life_that_leaves_has_its_shutdown_time_and_ends_as_it_wanted_to() {
     let mut tree = alone(db());
-    tree.leaves("db", boom()).expect([]).stands("db", Some(Standing::Up)).after(99).expect([]).tells([]);
+    tree.leaves("db", boom()).expect([]).stands("db", Some(ChildState::Up)).after(99).expect([]).tells([]);
     tree.after(1).expect(["kill db"]).tells(["overran db failed: boom"]);
     tree.is_killed("db").expect(["start db"]).tells(["child_terminated db failed: boom"]);
 }

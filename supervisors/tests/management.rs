@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Abandon, Intensity, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildState, Intensity, Shutdown};
 
 /// `db`, which hangs in its restart, and `web`.
 fn starting() -> Script {
@@ -58,7 +58,7 @@ fn a_new_child_that_is_ignored_keeps_its_spec_unless_it_is_temporary() {
     for strategy in [OneForOne, OneForAll] {
         let mut tree = Script::new(strategy, ["db"]);
         tree.start_child("web").ignore_actions().ignored("web").expect(["rest web", "answer 1 ignored"]);
-        tree.stands("web", Some(Standing::Down));
+        tree.stands("web", Some(ChildState::Down));
         tree.start_child(temporary("job")).ignore_actions().ignored("job").expect(["forget job", "answer 2 ignored"]);
         tree.stands("job", None).waits_for_no_time();
     }
@@ -94,7 +94,7 @@ fn a_running_child_is_terminated_by_its_rule_and_keeps_its_spec() {
         let limits = permanent("web").shutdown(Shutdown::After(100 * MS)).abandon(Abandon::After(50 * MS));
         let mut tree = Script::new(strategy, [permanent("db"), limits, permanent("log")]);
         tree.terminate("web").expect(["stop web"]).after(100).expect(["kill web"]).is_killed("web");
-        tree.expect(["rest web", "answer 1 done"]).stands("web", Some(Standing::Down));
+        tree.expect(["rest web", "answer 1 done"]).stands("web", Some(ChildState::Down));
         tree.tells(["shutdown_error web killed"]).lists(["db", "web", "log"]).waits_for_no_time();
     }
 }
@@ -117,7 +117,7 @@ fn to_terminate_a_child_that_is_down_is_done_and_one_that_is_unknown_is_not_foun
 #[test]
 fn to_terminate_a_retrying_child_cancels_the_retry() {
     let mut tree = retrying(Script::terminate);
-    tree.expect(["rest db", "answer 1 done"]).stands("db", Some(Standing::Down)).after(60_000).expect([]);
+    tree.expect(["rest db", "answer 1 done"]).stands("db", Some(ChildState::Down)).after(60_000).expect([]);
 }
 
 // OTP rules 36, 61: what the retry would have started stays down with it. The small worlds came across it.
@@ -130,7 +130,7 @@ fn to_cancel_the_retry_of_a_group_leaves_its_youngers_down() {
         .expect(["rest cache", "rest web", "answer 1 done"])
         .after(60_000)
         .expect([]);
-    tree.stands("db", Some(Standing::Up)).stands("web", Some(Standing::Down));
+    tree.stands("db", Some(ChildState::Up)).stands("web", Some(ChildState::Down));
     tree.restart("web").starts(["web"]).expect(["answer 2 started web"]);
 }
 
@@ -139,7 +139,7 @@ fn to_cancel_the_retry_of_a_group_leaves_its_youngers_down() {
 fn to_terminate_a_child_that_hangs_in_its_restart_stops_it() {
     let mut tree = starting();
     tree.terminate("db").expect(["stop db"]).start_fails("db").expect(["rest db", "answer 1 done"]);
-    tree.after(60_000).expect([]).stands("db", Some(Standing::Down));
+    tree.after(60_000).expect([]).stands("db", Some(ChildState::Down));
 }
 
 // OTP rule 61.
@@ -187,7 +187,7 @@ fn orders_cost_no_unit_and_touch_no_sibling() {
 fn a_child_that_is_down_is_restarted() {
     let mut tree = down();
     tree.restart("import").starts(["import"]).expect(["answer 1 started import"]);
-    tree.stands("import", Some(Standing::Up)).fails("import").starts(["import"]);
+    tree.stands("import", Some(ChildState::Up)).fails("import").starts(["import"]);
 }
 
 // OTP rule 62: the spec is kept, and nothing is tried again.
@@ -197,10 +197,10 @@ fn an_ordered_restart_that_comes_to_nothing_leaves_the_child_down() {
         let mut tree = Script::new(strategy, [permanent("db"), transient("import")]);
         tree.ends("import").expect(["rest import"]);
         tree.restart("import").expect(["start import"]).start_fails("import");
-        tree.expect(["rest import", "refuse 1 failed: no"]).stands("import", Some(Standing::Down)).tells([]);
+        tree.expect(["rest import", "refuse 1 failed: no"]).stands("import", Some(ChildState::Down)).tells([]);
         tree.restart("import").expect(["start import"]).ignored("import");
         tree.expect(["rest import", "answer 2 ignored"])
-            .stands("import", Some(Standing::Down))
+            .stands("import", Some(ChildState::Down))
             .after(60_000)
             .expect([]);
     }
@@ -295,7 +295,7 @@ fn an_exit_before_an_order_is_served_before_it() {
 fn an_exit_after_an_order_is_consumed_by_it() {
     let mut tree = Script::within(Intensity::new(0, 1000 * MS), OneForOne, ["db"]);
     tree.terminate("db").fails("db").expect(["rest db", "answer 1 done"]).tells(["shutdown_error db failed: boom"]);
-    tree.stands("db", Some(Standing::Down));
+    tree.stands("db", Some(ChildState::Down));
 }
 
 // OTP rule 68: as long as its exit waits, it runs.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::OneForAll;
-use regrow_supervisors::{Exit, Shutdown, Standing};
+use regrow_supervisors::{ChildState, Exit, Shutdown};
 
 // OTP rule 33; kameo restarted a group in random order.
 #[test]
@@ -25,7 +25,7 @@ fn a_child_slow_to_die_is_waited_for() {
     let slow = permanent("db").shutdown(Shutdown::After(500 * MS));
     let mut tree = Script::new(OneForAll, [slow, permanent("web")]);
     tree.fails("web").expect(["stop db"]);
-    tree.after(200).expect([]).stands("db", Some(Standing::Stopping));
+    tree.after(200).expect([]).stands("db", Some(ChildState::Stopping));
     tree.stopped("db").starts(["db", "web"]).tells(["child_terminated web failed: boom"]);
 }
 
@@ -65,7 +65,7 @@ fn a_start_that_is_ignored_lets_the_group_go_on() {
     let mut tree = Script::new(OneForAll, ["db", "cache", "web"]);
     tree.fails("db").stops(["web", "cache"]).starts(["db"]).expect(["start cache"]);
     tree.ignored("cache").expect(["rest cache", "start web"]);
-    tree.started("web").stands("cache", Some(Standing::Down));
+    tree.started("web").stands("cache", Some(ChildState::Down));
 }
 
 // OTP rule 36, scenario 17.
@@ -74,7 +74,9 @@ fn a_failed_start_leaves_the_younger_down_and_is_retried_with_everybody() {
     let mut tree = Script::new(OneForAll, ["db", "cache", "web"]);
     tree.fails("db").stops(["web", "cache"]).starts(["db"]).expect(["start cache"]);
     tree.start_fails("cache");
-    tree.stands("db", Some(Standing::Up)).stands("cache", Some(Standing::Retrying)).stands("web", Some(Standing::Down));
+    tree.stands("db", Some(ChildState::Up))
+        .stands("cache", Some(ChildState::Retrying))
+        .stands("web", Some(ChildState::Down));
     tree.stops(["db"]).starts(["db", "cache", "web"]);
     tree.tells(["child_terminated db failed: boom", "start_error cache failed: no"]);
 }

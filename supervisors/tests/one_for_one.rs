@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::OneForOne;
-use regrow_supervisors::{Action, Exit, Flags, Intensity, Machine, Standing, Supervisor};
+use regrow_supervisors::{Action, ChildState, Exit, Flags, Intensity, Machine, StaticMachine};
 
 // OTP rule 29.
 #[test]
@@ -29,7 +29,7 @@ fn a_restarted_child_keeps_its_place() {
 fn a_restart_that_is_ignored_leaves_the_child_down_and_the_supervisor_up() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
     tree.fails("db").expect(["start db"]);
-    tree.ignored("db").expect(["rest db"]).stands("db", Some(Standing::Down));
+    tree.ignored("db").expect(["rest db"]).stands("db", Some(ChildState::Down));
     tree.fails("web").starts(["web"]);
 }
 
@@ -39,10 +39,10 @@ fn a_failed_restart_is_tried_again_until_it_works() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
     tree.fails("db").expect(["start db"]).tells(["child_terminated db failed: boom"]);
     for _ in 0..5 {
-        tree.start_fails("db").stands("db", Some(Standing::Retrying));
+        tree.start_fails("db").stands("db", Some(ChildState::Retrying));
         tree.expect(["start db"]).tells(["start_error db failed: no"]);
     }
-    tree.started("db").stands("db", Some(Standing::Up));
+    tree.started("db").stands("db", Some(ChildState::Up));
 }
 
 // OTP rule 31: the retry queues behind what is already in the mailbox.
@@ -57,7 +57,7 @@ fn an_exit_that_came_before_the_failure_is_served_before_the_retry() {
 #[test]
 fn a_driver_that_keeps_the_mailbox_itself_is_handed_the_retry() {
     let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
-    let machine: &mut dyn Machine = &mut Supervisor::new(flags, [permanent("db")]).expect("good specs");
+    let machine: &mut dyn Machine = &mut StaticMachine::new(flags, [permanent("db")]).expect("good specs");
     let start = |machine: &mut dyn Machine| match machine.poll_action() {
         Some(Action::Start(attempt)) => attempt,
         other => panic!("{other:?}"),
@@ -83,7 +83,7 @@ fn a_hung_restart_delays_nobody_elses() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
     tree.fails("db").expect(["start db"]);
     tree.after(60_000).fails("web").starts(["web"]);
-    tree.stands("db", Some(Standing::Starting));
+    tree.stands("db", Some(ChildState::Starting));
 }
 
 // A child that dies while it is being started has failed to start: OTP rule 9.
@@ -98,6 +98,6 @@ fn a_death_during_a_restart_is_a_failed_start() {
 #[test]
 fn a_clean_end_touches_nobody() {
     let mut tree = Script::new(OneForOne, [permanent("db"), transient("import"), temporary("job")]);
-    tree.ends("import").expect(["rest import"]).stands("import", Some(Standing::Down));
+    tree.ends("import").expect(["rest import"]).stands("import", Some(ChildState::Down));
     tree.ends("job").expect(["forget job"]).stands("job", None);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Intensity, Standing};
+use regrow_supervisors::{ChildState, Intensity};
 
 fn restarts(restarts_max: u32) -> Intensity {
     Intensity::new(restarts_max, 1000 * MS)
@@ -93,7 +93,7 @@ fn an_elders_death_waits_for_the_group_restart_of_its_youngers() {
 fn an_elders_death_revives_a_retrying_child_and_its_retry_is_dropped() {
     let mut tree = Script::within(restarts(2), RestForOne, ["db", "cache", "web"]);
     tree.fails("cache").stops(["web"]).expect(["start cache"]);
-    tree.fails("db").start_fails("cache").stands("cache", Some(Standing::Retrying));
+    tree.fails("db").start_fails("cache").stands("cache", Some(ChildState::Retrying));
     tree.starts(["db", "cache", "web"]).expect([]);
     // Two units so far: had the retry been taken, this would be one too many for it to get here.
     tree.fails("web").expect(["stop cache"]).tells([
@@ -112,7 +112,7 @@ fn a_retry_does_not_revive_a_child_that_was_ignored_meanwhile() {
     let mut tree = Script::new(RestForOne, ["db", "web"]);
     tree.fails("web").expect(["start web"]);
     tree.fails("db").start_fails("web").starts(["db"]).expect(["start web"]);
-    tree.ignored("web").expect(["rest web"]).stands("web", Some(Standing::Down));
+    tree.ignored("web").expect(["rest web"]).stands("web", Some(ChildState::Down));
 }
 
 // OTP rule 32: a child that fails again in the elder's restart has two retries queued; only one finds it retrying.
@@ -122,7 +122,7 @@ fn two_queued_retries_of_one_child_are_one_attempt_at_a_time() {
     tree.fails("web").expect(["start web"]);
     tree.fails("db").start_fails("web").starts(["db"]).expect(["start web"]);
     tree.start_fails("web").expect(["start web"]);
-    tree.started("web").expect([]).stands("web", Some(Standing::Up));
+    tree.started("web").expect([]).stands("web", Some(ChildState::Up));
 }
 
 // OTP rule 41: an exit that calls for no restart does not cancel the retry.
@@ -131,7 +131,7 @@ fn a_clean_end_between_attempts_leaves_the_retry_alone() {
     let mut tree = Script::new(RestForOne, [transient("import"), permanent("web")]);
     tree.fails("web").expect(["start web"]);
     tree.ends("import").start_fails("web").expect(["rest import", "start web"]);
-    tree.started("web").stands("import", Some(Standing::Down));
+    tree.started("web").stands("import", Some(ChildState::Down));
 }
 
 // OTP rule 20: the exit that is one too many is the last that is looked at.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Intensity, Standing};
+use regrow_supervisors::{ChildState, Intensity};
 
 // OTP rules 44, 69: there a start is over before the next message is looked at.
 #[test]
@@ -31,7 +31,7 @@ fn a_hung_start_delays_others_by_a_millisecond_and_no_more() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);
     tree.fails("db").fails("web").read().expect(["start db"]);
     tree.overslept(0).expect([]).after(1).expect(["start web", "answer 1 done"]);
-    tree.started("web").stands("db", Some(Standing::Starting));
+    tree.started("web").stands("db", Some(ChildState::Starting));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn an_order_that_ordered_work_can_answer_in_time_waits_its_turn() {
 fn a_read_is_answered_a_millisecond_into_a_hung_start() {
     let mut tree = hung();
     tree.after(60_000).read().expect([]).after(1).expect(["answer 1 done"]);
-    tree.stands("cache", Some(Standing::Starting)).waits_for_no_time();
+    tree.stands("cache", Some(ChildState::Starting)).waits_for_no_time();
     tree.started("cache").starts(["web"]);
 }
 
@@ -132,7 +132,7 @@ fn a_child_that_hangs_in_its_start_can_be_terminated_and_the_group_goes_on() {
     let mut tree = hung();
     tree.after(60_000).terminate("cache").expect([]).after(1).expect(["stop cache"]);
     tree.start_fails("cache").expect(["rest cache", "answer 1 done", "start web"]);
-    tree.started("web").stands("cache", Some(Standing::Down)).expect([]).waits_for_no_time();
+    tree.started("web").stands("cache", Some(ChildState::Down)).expect([]).waits_for_no_time();
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_start_that_was_ordered_is_cut_short_like_any_other() {
 #[test]
 fn a_boot_that_hangs_answers_reads() {
     let mut tree = Script::unbooted(OneForOne, ["db", "web"]);
-    tree.expect(["start db"]).read().after(1).expect(["answer 1 done"]).stands("web", Some(Standing::Down));
+    tree.expect(["start db"]).read().after(1).expect(["answer 1 done"]).stands("web", Some(ChildState::Down));
     tree.started("db").starts(["web"]).expect(["up"]);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
-use regrow_supervisors::{Adjustment, Backoff, ChildSpec, GiveUp, Intensity, Policy, Standing};
+use regrow_supervisors::{Adjustment, Backoff, ChildSpec, ChildState, GiveUp, Intensity, Policy};
 
 fn specs(specs: impl IntoIterator<Item = ChildSpec>) -> Adjustment {
     Adjustment { specs: specs.into_iter().collect(), ..Adjustment::default() }
@@ -87,5 +87,5 @@ fn a_dynamic_child_does_not_become_significant() {
     tree.adjust(specs([permanent("job").significant(true)]));
     tree.expect(["refuse 2 `job` is significant, and its supervisor never shuts down by itself"]);
     tree.adjust(specs([permanent("job").policy(own(1))])).expect(["answer 3 done"]);
-    tree.stands("job", Some(Standing::Up));
+    tree.stands("job", Some(ChildState::Up));
 }

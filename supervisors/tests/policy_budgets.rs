@@ -9,8 +9,8 @@ use common::dice::Dice;
 use common::{MS, Script, permanent};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
 use regrow_supervisors::{
-    Action, Adjustment, Backoff, BudgetClock, ChildSpec, Exit, Flags, GiveUp, Intensity, Machine, NotReady, On, Policy,
-    Readiness, Rule, Shutdown, Standing, Supervisor, Then,
+    Action, Adjustment, Backoff, BudgetClock, ChildSpec, ChildState, Exit, ExitKind, ExitRule, Flags, GiveUp,
+    Intensity, Machine, NotReady, Policy, Readiness, RuleAction, Shutdown, StaticMachine,
 };
 
 const SECS_5: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ fn a_retry_that_has_to_wait_pays_once() {
     tree.expect(["up"]);
     tree.elsewhere("x", true).starts(["web"]).fails("web").expect(["start web"]).elsewhere("x", false);
     let before = left(&tree, "web").0;
-    tree.start_fails("web").expect([]).stands("web", Some(Standing::Waiting));
+    tree.start_fails("web").expect([]).stands("web", Some(ChildState::Waiting));
     tree.elsewhere("x", true).starts(["web"]);
     assert_eq!(left(&tree, "web").0, before - 1);
 }
@@ -152,7 +152,7 @@ fn a_retry_that_has_to_wait_pays_once() {
 // Found by reading: a rule's *free* was forgotten for starts that failed.
 #[test]
 fn a_free_restart_of_a_failed_start_is_free() {
-    let policy = Policy::default().rule(Rule::new(Then::Restart).on(On::StartFailed).free());
+    let policy = Policy::default().rule(ExitRule::new(RuleAction::Restart).on(ExitKind::StartFailed).free());
     let mut tree = Script::within(Intensity::new(1, SECS_5), OneForOne, [permanent("db").policy(policy)]);
     tree.fails("db");
     for _ in 0..20 {
@@ -182,7 +182,7 @@ fn a_budget_forgives_exactly_so_many_in_any_window() {
         let probe = Backoff::new(1_000_000_000 * MS).max_delay(1_000_000_000 * MS);
         let policy = Policy::default().budget(limits).on_give_up(GiveUp::Park(probe));
         let flags = Flags { intensity: Intensity::new(0, MS), ..Flags::default() };
-        let mut machine = Supervisor::new(flags, [permanent("a").policy(policy)]).expect("a good spec");
+        let mut machine = StaticMachine::new(flags, [permanent("a").policy(policy)]).expect("a good spec");
         let (mut now, mut forgiven) = (0, VecDeque::new());
         let mut next = machine.poll_action();
         for _ in 0..60 {
@@ -206,8 +206,8 @@ fn a_budget_forgives_exactly_so_many_in_any_window() {
 // Found by reading: what was left was told as of the last event, which in a quiet tree is long ago.
 #[test]
 fn what_is_left_is_told_as_of_the_time_of_the_question() {
-    let mut machine = Supervisor::new(OneForOne, [own("a", 1)]).expect("a good spec");
-    let left = |machine: &Supervisor, now| {
+    let mut machine = StaticMachine::new(OneForOne, [own("a", 1)]).expect("a good spec");
+    let left = |machine: &StaticMachine, now| {
         let why = machine.find("a").and_then(|key| machine.why(key, now));
         why.and_then(|why| why.budget).expect("a limit").left
     };

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Backoff, ChildSpec, Exit, Intensity, Policy, Readiness, Standing};
+use regrow_supervisors::{Backoff, ChildSpec, ChildState, Exit, Intensity, Policy, Readiness};
 
 fn slowly() -> Policy {
     Policy::default().backoff(Backoff::new(100 * MS).max_delay(1000 * MS))
@@ -17,7 +17,7 @@ fn slow(name: &str) -> ChildSpec {
 #[test]
 fn a_restart_waits_for_its_delay_and_no_sibling_for_it() {
     let mut tree = Script::new(OneForOne, [slow("db"), permanent("web")]);
-    tree.fails("db").expect([]).stands("db", Some(Standing::Retrying));
+    tree.fails("db").expect([]).stands("db", Some(ChildState::Retrying));
     tree.fails("web").starts(["web"]).after(99).expect([]).after(1).starts(["db"]);
     tree.tells(["child_terminated db failed: boom", "delayed db until 100ms", "child_terminated web failed: boom"]);
 }
@@ -43,9 +43,9 @@ fn a_delayed_restart_that_fails_is_tried_again_under_every_strategy() {
         tree.fails("db");
         for delay in [100, 200, 400, 800, 1000, 1000] {
             tree.after(delay - 1).expect([]).after(1).expect(["start db"]).start_fails("db");
-            tree.stands("db", Some(Standing::Retrying));
+            tree.stands("db", Some(ChildState::Retrying));
         }
-        tree.after(1000).starts(["db"]).stands("db", Some(Standing::Up));
+        tree.after(1000).starts(["db"]).stands("db", Some(ChildState::Up));
     }
 }
 
@@ -153,7 +153,7 @@ fn why_tells_what_is_known() {
     let mut tree = Script::new(OneForOne, [slow("db")]);
     tree.after(10).exits("db", Exit::failed("disk full")).expect([]);
     let why = tree.why("db");
-    assert_eq!((why.standing, why.steps, why.next_try), (Standing::Retrying, 1, Some(110 * MS)));
+    assert_eq!((why.standing, why.steps, why.next_try), (ChildState::Retrying, 1, Some(110 * MS)));
     assert_eq!((why.ended_at, why.reset_after), (Some(10 * MS), Some(1000 * MS)));
     assert_eq!(why.exit.map(|exit| exit.to_string()), Some("failed: disk full".to_owned()));
     assert!(!why.is_half_open && !why.is_ready && why.waits_for.is_empty());
@@ -163,7 +163,7 @@ fn why_tells_what_is_known() {
 #[test]
 fn a_hung_child_is_killed_and_restarted_for_it() {
     let mut tree = Script::new(OneForOne, [slow("db")]);
-    tree.hangs("db").expect(["kill db"]).stands("db", Some(Standing::Up)).is_killed("db").after(100).starts(["db"]);
+    tree.hangs("db").expect(["kill db"]).stands("db", Some(ChildState::Up)).is_killed("db").after(100).starts(["db"]);
     assert!(matches!(tree.why("db").exit, Some(Exit::Hung(_))));
     tree.hangs("db").expect(["kill db"]).after(5000).expect(["abandon db"]).after(200).starts(["db"]);
 }

@@ -5,8 +5,8 @@ mod common;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
-    Adjustment, AutoShutdown, Backoff, ChildSpec, Completion, Dependency, DependencyGone, Exit, Flags, GiveUp,
-    Intensity, On, Outlook, Policy, Prospect, Readiness, Rule, Standing, Then,
+    Adjustment, AutoShutdown, Backoff, ChildSpec, ChildState, Completion, Dependency, DependencyGone, Exit, ExitKind,
+    ExitRule, Flags, GiveUp, Intensity, Outlook, Policy, Prospect, Readiness, RuleAction,
 };
 
 fn needs(name: &str, on: impl IntoIterator<Item = Dependency>) -> ChildSpec {
@@ -21,9 +21,9 @@ fn on_db(then: DependencyGone) -> ChildSpec {
     permanent("web").policy(Policy::default().depends_on(["db"]).on_dependency_gone(then))
 }
 
-const WAITING: Option<Standing> = Some(Standing::Waiting);
-const PARKED: Option<Standing> = Some(Standing::Parked);
-const UP: Option<Standing> = Some(Standing::Up);
+const WAITING: Option<ChildState> = Some(ChildState::Waiting);
+const PARKED: Option<ChildState> = Some(ChildState::Parked);
+const UP: Option<ChildState> = Some(ChildState::Up);
 
 #[test]
 fn a_job_is_waited_for_until_it_has_ended_normally_and_counts_from_then_on() {
@@ -158,7 +158,7 @@ fn a_start_without_its_dependency_fails_if_that_is_asked_for() {
     let slow = permanent("web").policy(slow.backoff(Backoff::new(500 * MS)).budget(Intensity::new(9, 60_000 * MS)));
     let mut tree = Script::new(OneForOne, [transient("db"), slow]);
     tree.ends("db").expect(["rest db"]).fails("web").after(502).expect([]);
-    assert_eq!(tree.why("web").phase, Some(On::StartFailed));
+    assert_eq!(tree.why("web").phase, Some(ExitKind::StartFailed));
     assert_eq!(tree.why("web").exit.unwrap().to_string(), "failed: `db`, which it depends on, is gone");
     tree.restart("db").starts(["db"]).ignore_actions().started("web").stands("web", UP);
 }
@@ -229,7 +229,7 @@ fn what_is_known_of_services_elsewhere_counts_as_for_siblings() {
 
 #[test]
 fn a_boot_whose_first_start_a_rule_lets_be_tried_again_is_complete_when_that_is_up() {
-    let rule = || Rule::new(Then::Restart).on(On::StartFailed);
+    let rule = || ExitRule::new(RuleAction::Restart).on(ExitKind::StartFailed);
     let policy = || Policy::default().rule(rule()).backoff(Backoff::new(100 * MS));
     for strategy in [OneForOne, OneForAll, RestForOne] {
         let specs = [permanent("a").policy(policy()), permanent("b")];
@@ -246,8 +246,8 @@ fn a_boot_whose_first_start_a_rule_lets_be_tried_again_is_complete_when_that_is_
     tree.expect(["start a"]).start_fails("a").starts(["b"]).after(100).expect(["start a"]).start_fails("a");
     tree.after(200).expect(["stop b"]).stopped("b").expect(["end child `a` failed to start: failed: no"]);
     // Parked, or resting by another rule, it is not waited for.
-    for (then, last) in [(Then::Park, "park a until 30.1s"), (Then::Stop, "rest a")] {
-        let later = Rule::new(then).on(On::StartFailed);
+    for (then, last) in [(RuleAction::Park, "park a until 30.1s"), (RuleAction::Stop, "rest a")] {
+        let later = ExitRule::new(then).on(ExitKind::StartFailed);
         let mut tree = Script::unbooted(OneForOne, [permanent("a").policy(policy())]);
         tree.expect(["start a"]).start_fails("a");
         let specs = vec![permanent("a").policy(Policy::default().rule(later))];

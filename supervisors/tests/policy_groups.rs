@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Backoff, ChildSpec, GiveUp, Intensity, On, Policy, Rule, Standing, Then};
+use regrow_supervisors::{Backoff, ChildSpec, ChildState, ExitKind, ExitRule, GiveUp, Intensity, Policy, RuleAction};
 
 fn slow(name: &str, ms: u32) -> ChildSpec {
     permanent(name).policy(Policy::default().backoff(Backoff::new(ms * MS)))
@@ -30,7 +30,7 @@ fn an_elder_that_dies_during_the_delay_takes_the_group_over_at_the_later_time() 
     for (elder, later) in [(50, 1000), (3000, 3100)] {
         let mut tree = Script::new(RestForOne, [slow("db", elder), slow("cache", 1000), permanent("web")]);
         tree.fails("cache").stops(["web"]).after(100).fails("db").expect([]);
-        tree.stands("db", Some(Standing::Retrying)).stands("cache", Some(Standing::Down));
+        tree.stands("db", Some(ChildState::Retrying)).stands("cache", Some(ChildState::Down));
         tree.after(later - 101).expect([]).after(1).starts(["db", "cache", "web"]).after(5000).expect([]);
     }
 }
@@ -60,7 +60,9 @@ fn terminating_the_child_that_holds_the_delay_lets_the_group_rest() {
 // Found by reading: the group of a rule was left behind where the strategy knows of no groups.
 #[test]
 fn the_group_of_a_rule_rests_with_its_holder_under_one_for_one_too() {
-    let all = Policy::default().backoff(Backoff::new(100 * MS)).rule(Rule::new(Then::RestartGroup).on(On::Failed));
+    let all = Policy::default()
+        .backoff(Backoff::new(100 * MS))
+        .rule(ExitRule::new(RuleAction::RestartGroup).on(ExitKind::Failed));
     let mut tree = Script::new(OneForOne, [permanent("db"), permanent("cache").policy(all), permanent("web")]);
     tree.fails("cache").stops(["web", "db"]).terminate("cache");
     tree.expect(["rest cache", "rest db", "rest web", "answer 1 done"]).waits_for_no_time();
@@ -95,8 +97,8 @@ fn a_start_that_fails_in_the_group_is_delayed_and_retried_with_everybody() {
 // Found by a long life (policy_walk, one_for_one, seed 11): the rest of the group was never started.
 #[test]
 fn a_start_that_fails_alone_does_not_call_off_the_group_of_a_rule() {
-    let all = Policy::default().rule(Rule::new(Then::RestartGroup).on(On::Failed));
-    let spec = permanent("web").policy(all.rule(Rule::new(Then::Restart)));
+    let all = Policy::default().rule(ExitRule::new(RuleAction::RestartGroup).on(ExitKind::Failed));
+    let spec = permanent("web").policy(all.rule(ExitRule::new(RuleAction::Restart)));
     let mut tree = Script::new(OneForOne, [permanent("db"), spec, permanent("log")]);
     tree.fails("web").stops(["log", "db"]).expect(["start db"]).start_fails("db");
     tree.starts(["web", "log", "db"]);
@@ -109,7 +111,7 @@ fn a_group_whose_holder_is_parked_is_started_without_it() {
     let policy = Policy::default().budget(none).on_give_up(GiveUp::park(1000 * MS));
     let mut tree = Script::new(OneForAll, [permanent("db"), permanent("cache").policy(policy), permanent("web")]);
     tree.fails("cache").stops(["web", "db"]).starts(["db"]).expect(["start cache"]).start_fails("cache");
-    tree.expect(["park cache until 1s", "start web"]).started("web").stands("db", Some(Standing::Up));
+    tree.expect(["park cache until 1s", "start web"]).started("web").stands("db", Some(ChildState::Up));
 }
 
 // Found by a long life (policy_walk, one_for_all, seed 583): a start that was nobody's ordered work failed while the group
@@ -126,7 +128,7 @@ fn the_start_of_one_that_waited_is_ordered_work() {
 // Found by a mutant: a rule about the group was kept for a child that has none, and its revival waited for a turn.
 #[test]
 fn in_a_dynamic_supervisor_a_child_has_no_group_whatever_its_rule_says() {
-    let rule = Rule::new(Then::RestartGroup);
+    let rule = ExitRule::new(RuleAction::RestartGroup);
     let spec = permanent("db").policy(Policy::default().rule(rule).backoff(Backoff::new(1000 * MS)));
     let mut tree = Script::dynamic(Intensity::new(9, 5000 * MS), None);
     tree.start_child(spec).expect(["adopt db", "start db"]).started("db").expect(["answer 1 started db"]);

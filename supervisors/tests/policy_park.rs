@@ -4,7 +4,9 @@ mod common;
 
 use common::{MS, Script, permanent};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Backoff, ChildSpec, GiveUp, Intensity, On, Policy, Readiness, Rule, Standing, Then};
+use regrow_supervisors::{
+    Backoff, ChildSpec, ChildState, ExitKind, ExitRule, GiveUp, Intensity, Policy, Readiness, RuleAction,
+};
 
 /// One restart, then parked for 1 s, 2 s, 4 s, 4 s; a success is a life of 5 s.
 fn policy() -> Policy {
@@ -18,10 +20,11 @@ fn fragile(name: &str) -> ChildSpec {
 
 /// A tree whose middle child has just been parked.
 fn parked(strategy: regrow_supervisors::Strategy) -> Script {
-    let one =
-        Policy::default().rule(Rule::new(Then::Park).on(On::Killed)).on_give_up(policy().on_give_up.expect("set"));
+    let one = Policy::default()
+        .rule(ExitRule::new(RuleAction::Park).on(ExitKind::Killed))
+        .on_give_up(policy().on_give_up.expect("set"));
     let mut tree = Script::new(strategy, [permanent("db"), permanent("cache").policy(one), permanent("web")]);
-    tree.is_killed("cache").expect(["park cache until 1s"]).stands("cache", Some(Standing::Parked));
+    tree.is_killed("cache").expect(["park cache until 1s"]).stands("cache", Some(ChildState::Parked));
     tree
 }
 
@@ -30,7 +33,7 @@ fn parked(strategy: regrow_supervisors::Strategy) -> Script {
 fn a_child_whose_budget_is_gone_is_put_away_and_its_siblings_hear_nothing() {
     let mut tree = Script::new(OneForOne, [permanent("db"), fragile("cache")]);
     tree.fails("cache").starts(["cache"]).fails("cache").expect(["park cache until 1s"]);
-    tree.stands("db", Some(Standing::Up)).tells([
+    tree.stands("db", Some(ChildState::Up)).tells([
         "child_terminated cache failed: boom",
         "child_terminated cache failed: boom",
         "parked cache until 1s",
@@ -42,7 +45,7 @@ fn a_child_whose_budget_is_gone_is_put_away_and_its_siblings_hear_nothing() {
 fn siblings_are_untouched_under_every_strategy() {
     for strategy in [OneForOne, OneForAll, RestForOne] {
         let mut tree = parked(strategy);
-        tree.expect([]).stands("db", Some(Standing::Up)).stands("web", Some(Standing::Up));
+        tree.expect([]).stands("db", Some(ChildState::Up)).stands("web", Some(ChildState::Up));
     }
 }
 
@@ -50,7 +53,7 @@ fn siblings_are_untouched_under_every_strategy() {
 fn a_later_group_restart_leaves_it_parked() {
     for strategy in [OneForAll, RestForOne] {
         let mut tree = parked(strategy);
-        tree.fails("db").stops(["web"]).starts(["db", "web"]).stands("cache", Some(Standing::Parked));
+        tree.fails("db").stops(["web"]).starts(["db", "web"]).stands("cache", Some(ChildState::Parked));
         tree.after(1000).starts(["cache"]);
     }
 }
@@ -61,7 +64,7 @@ fn a_probe_that_dies_parks_it_for_longer_and_costs_nothing() {
     tree.fails("cache").starts(["cache"]).fails("cache").expect(["park cache until 1s"]).after(1000).starts(["cache"]);
     tree.fails("cache").expect(["park cache until 3s"]).after(2000).expect(["start cache"]).start_fails("cache");
     tree.expect(["park cache until 7s"]).after(4000).starts(["cache"]).after(4999).fails("cache");
-    tree.expect(["park cache until 15.999s"]).stands("db", Some(Standing::Up));
+    tree.expect(["park cache until 15.999s"]).stands("db", Some(ChildState::Up));
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn a_revival_out_of_a_delay_costs_nothing() {
 fn a_revival_does_not_wait_for_dependencies() {
     let spec = permanent("web").policy(Policy::default().depends_on(["x"]));
     let mut tree = Script::unbooted(OneForOne, [spec]);
-    tree.expect(["up"]).stands("web", Some(Standing::Waiting)).revive("web").expect(["answer 1 done", "start web"]);
+    tree.expect(["up"]).stands("web", Some(ChildState::Waiting)).revive("web").expect(["answer 1 done", "start web"]);
     tree.started("web").elsewhere("x", true).expect([]);
 }
 
@@ -130,7 +133,7 @@ fn a_termination_cancels_the_probes() {
         let mut tree = parked(strategy);
         tree.restart("cache").delete("cache").expect(["refuse 1 restarting", "refuse 2 restarting"]);
         tree.terminate("cache").expect(["rest cache", "answer 3 done"]).waits_for_no_time();
-        tree.stands("cache", Some(Standing::Down)).restart("cache").expect(["start cache"]).started("cache");
+        tree.stands("cache", Some(ChildState::Down)).restart("cache").expect(["start cache"]).started("cache");
         tree.expect(["answer 4 started cache"]);
     }
 }

@@ -5,11 +5,11 @@ mod common;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
-    AutoShutdown, ChildSpec, Exit, Failure, Flags, GiveUp, Intensity, On, Panic, Policy, Readiness, Rule, Standing,
-    Then,
+    AutoShutdown, ChildSpec, ChildState, Exit, ExitKind, ExitRule, Failure, Flags, GiveUp, Intensity, Panic, Policy,
+    Readiness, RuleAction,
 };
 
-fn ruled(spec: ChildSpec, rules: impl IntoIterator<Item = Rule>) -> ChildSpec {
+fn ruled(spec: ChildSpec, rules: impl IntoIterator<Item = ExitRule>) -> ChildSpec {
     let policy = rules.into_iter().fold(Policy::default(), Policy::rule);
     spec.policy(policy)
 }
@@ -20,18 +20,25 @@ fn named(name: &str) -> Exit {
 
 #[test]
 fn the_first_rule_that_matches_wins() {
-    let rules = [Rule::new(Then::Stop).on(On::Killed), Rule::new(Then::Escalate).on(On::Killed)];
+    let rules = [
+        ExitRule::new(RuleAction::Stop).on(ExitKind::Killed),
+        ExitRule::new(RuleAction::Escalate).on(ExitKind::Killed),
+    ];
     let mut tree = Script::new(OneForOne, [ruled(permanent("db"), rules)]);
-    tree.is_killed("db").expect(["rest db"]).stands("db", Some(Standing::Down));
-    assert_eq!(tree.why("db").rule, Some((0, Then::Stop)));
-    let rules = [Rule::new(Then::Escalate).on(On::Killed), Rule::new(Then::Stop).on(On::Killed)];
+    tree.is_killed("db").expect(["rest db"]).stands("db", Some(ChildState::Down));
+    assert_eq!(tree.why("db").rule, Some((0, RuleAction::Stop)));
+    let rules = [
+        ExitRule::new(RuleAction::Escalate).on(ExitKind::Killed),
+        ExitRule::new(RuleAction::Stop).on(ExitKind::Killed),
+    ];
     let mut tree = Script::new(OneForOne, [ruled(permanent("db"), rules)]);
     tree.is_killed("db").expect(["end shutdown"]).tells(["child_terminated db killed", "gave_up db"]);
 }
 
 #[test]
 fn what_no_rule_is_about_is_left_to_the_restart_type() {
-    let mut tree = Script::new(OneForOne, [ruled(transient("db"), [Rule::new(Then::Stop).on(On::Panicked)])]);
+    let mut tree =
+        Script::new(OneForOne, [ruled(transient("db"), [ExitRule::new(RuleAction::Stop).on(ExitKind::Panicked)])]);
     tree.fails("db").starts(["db"]);
     assert_eq!(tree.why("db").rule, None);
     tree.ends("db").expect(["rest db"]);
@@ -40,23 +47,27 @@ fn what_no_rule_is_about_is_left_to_the_restart_type() {
 #[test]
 fn every_kind_of_end_has_its_rule() {
     let ends = [
-        (On::Normal, Exit::Normal),
-        (On::Shutdown, Exit::ShutdownWith("bye".into())),
-        (On::Killed, Exit::Killed),
-        (On::Failed, Exit::failed("boom")),
-        (On::Panicked, Exit::Panicked(Panic::new("oh"))),
+        (ExitKind::Normal, Exit::Normal),
+        (ExitKind::Shutdown, Exit::ShutdownWith("bye".into())),
+        (ExitKind::Killed, Exit::Killed),
+        (ExitKind::Failed, Exit::failed("boom")),
+        (ExitKind::Panicked, Exit::Panicked(Panic::new("oh"))),
     ];
     for (on, exit) in ends {
-        let mut tree = Script::new(OneForOne, [ruled(permanent("db"), [Rule::new(Then::Stop).on(on)])]);
+        let mut tree = Script::new(OneForOne, [ruled(permanent("db"), [ExitRule::new(RuleAction::Stop).on(on)])]);
         tree.exits("db", exit).expect(["rest db"]);
     }
-    let mut tree = Script::new(OneForOne, [ruled(permanent("db"), [Rule::new(Then::Stop).on(On::Hung)])]);
+    let mut tree =
+        Script::new(OneForOne, [ruled(permanent("db"), [ExitRule::new(RuleAction::Stop).on(ExitKind::Hung)])]);
     tree.hangs("db").expect(["kill db"]).is_killed("db").expect(["rest db"]);
 }
 
 #[test]
 fn a_start_that_fails_and_a_life_that_was_never_ready_are_second_kinds() {
-    let rules = [Rule::new(Then::Stop).on(On::StartFailed), Rule::new(Then::Escalate).on(On::NotReady)];
+    let rules = [
+        ExitRule::new(RuleAction::Stop).on(ExitKind::StartFailed),
+        ExitRule::new(RuleAction::Escalate).on(ExitKind::NotReady),
+    ];
     let policy = rules.into_iter().fold(Policy::default().readiness(Readiness::WhenSaid), Policy::rule);
     let mut tree = Script::new(OneForOne, [permanent("db").policy(policy)]);
     tree.ready("db").fails("db").expect(["start db"]).start_fails("db").expect(["rest db"]);
@@ -65,7 +76,7 @@ fn a_start_that_fails_and_a_life_that_was_never_ready_are_second_kinds() {
 
 #[test]
 fn errors_are_known_by_their_registered_name_and_ends_by_a_part_of_their_text() {
-    let rules = [Rule::new(Then::Stop).error("licence"), Rule::new(Then::Escalate).text("disk")];
+    let rules = [ExitRule::new(RuleAction::Stop).error("licence"), ExitRule::new(RuleAction::Escalate).text("disk")];
     let tree = || Script::new(OneForOne, [ruled(permanent("db"), rules.clone())]);
     tree().exits("db", named("licence")).expect(["rest db"]);
     tree().exits("db", named("other")).starts(["db"]);
@@ -76,14 +87,15 @@ fn errors_are_known_by_their_registered_name_and_ends_by_a_part_of_their_text() 
 
 #[test]
 fn a_restart_comes_before_the_restart_type() {
-    let mut tree = Script::new(OneForOne, [ruled(transient("db"), [Rule::new(Then::Restart).on(On::Normal)])]);
+    let mut tree =
+        Script::new(OneForOne, [ruled(transient("db"), [ExitRule::new(RuleAction::Restart).on(ExitKind::Normal)])]);
     tree.ends("db").starts(["db"]);
 }
 
 #[test]
 fn a_group_can_be_restarted_under_one_for_one() {
     for strategy in [OneForOne, RestForOne, OneForAll] {
-        let all = ruled(permanent("web"), [Rule::new(Then::RestartGroup).on(On::Killed)]);
+        let all = ruled(permanent("web"), [ExitRule::new(RuleAction::RestartGroup).on(ExitKind::Killed)]);
         let mut tree = Script::new(strategy, [permanent("db"), all, permanent("log")]);
         tree.is_killed("web").stops(["log", "db"]).starts(["db", "web", "log"]);
     }
@@ -91,21 +103,22 @@ fn a_group_can_be_restarted_under_one_for_one() {
 
 #[test]
 fn a_rule_parks_at_once() {
-    let spec = permanent("db")
-        .policy(Policy::default().on_give_up(GiveUp::park(2000 * MS)).rule(Rule::new(Then::Park).error("licence")));
+    let spec = permanent("db").policy(
+        Policy::default().on_give_up(GiveUp::park(2000 * MS)).rule(ExitRule::new(RuleAction::Park).error("licence")),
+    );
     let mut tree = Script::within(Intensity::new(0, 1000 * MS), OneForOne, [spec]);
     tree.exits("db", named("licence")).expect(["park db until 2s"]).after(2000).starts(["db"]);
 }
 
 #[test]
 fn a_rule_that_parks_needs_no_schedule() {
-    let mut tree = Script::new(OneForOne, [ruled(permanent("db"), [Rule::new(Then::Park)])]);
+    let mut tree = Script::new(OneForOne, [ruled(permanent("db"), [ExitRule::new(RuleAction::Park)])]);
     tree.fails("db").expect(["park db until 30s"]);
 }
 
 #[test]
 fn a_free_restart_is_not_counted() {
-    let rules = [Rule::new(Then::Restart).on(On::Killed).free()];
+    let rules = [ExitRule::new(RuleAction::Restart).on(ExitKind::Killed).free()];
     let mut tree = Script::within(Intensity::new(1, 5000 * MS), OneForOne, [ruled(permanent("db"), rules)]);
     for _ in 0..20 {
         tree.is_killed("db").starts(["db"]);
@@ -115,7 +128,7 @@ fn a_free_restart_is_not_counted() {
 
 #[test]
 fn temporary_children_are_beyond_rules() {
-    let mut tree = Script::new(OneForOne, [ruled(temporary("job"), [Rule::new(Then::Restart)])]);
+    let mut tree = Script::new(OneForOne, [ruled(temporary("job"), [ExitRule::new(RuleAction::Restart)])]);
     tree.fails("job").expect(["forget job"]);
 }
 
@@ -123,25 +136,29 @@ fn temporary_children_are_beyond_rules() {
 #[test]
 fn a_rule_about_failed_starts_keeps_a_boot_from_failing() {
     let boot = |then| {
-        let spec = ruled(permanent("cache"), [Rule::new(then).on(On::StartFailed)]);
+        let spec = ruled(permanent("cache"), [ExitRule::new(then).on(ExitKind::StartFailed)]);
         let mut tree = Script::unbooted(OneForOne, [permanent("db"), spec, permanent("web")]);
         tree.starts(["db"]).expect(["start cache"]).start_fails("cache");
         tree
     };
-    boot(Then::Stop).expect(["rest cache", "start web"]).started("web").expect(["up"]);
-    boot(Then::Park).expect(["park cache until 30s", "start web"]).started("web").expect(["up"]);
+    boot(RuleAction::Stop).expect(["rest cache", "start web"]).started("web").expect(["up"]);
+    boot(RuleAction::Park).expect(["park cache until 30s", "start web"]).started("web").expect(["up"]);
     // It is not up before `cache` is.
-    boot(Then::Restart).starts(["web"]).expect(["start cache"]).started("cache").expect(["up"]);
-    boot(Then::Escalate).expect(["stop db"]).stopped("db").expect(["end child `cache` failed to start: failed: no"]);
+    boot(RuleAction::Restart).starts(["web"]).expect(["start cache"]).started("cache").expect(["up"]);
+    boot(RuleAction::Escalate)
+        .expect(["stop db"])
+        .stopped("db")
+        .expect(["end child `cache` failed to start: failed: no"]);
 
-    let mut tree = Script::unbooted(OneForOne, [ruled(permanent("db"), [Rule::new(Then::Stop).on(On::NotReady)])]);
+    let mut tree =
+        Script::unbooted(OneForOne, [ruled(permanent("db"), [ExitRule::new(RuleAction::Stop).on(ExitKind::NotReady)])]);
     tree.expect(["start db"]).start_fails("db").expect(["end child `db` failed to start: failed: no"]);
 }
 
 #[test]
 fn a_significant_child_that_a_rule_stops_ends_its_supervisor() {
     let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::default() };
-    let spec = ruled(transient("job").significant(true), [Rule::new(Then::Stop).on(On::Failed)]);
+    let spec = ruled(transient("job").significant(true), [ExitRule::new(RuleAction::Stop).on(ExitKind::Failed)]);
     let mut tree = Script::flagged(flags, [permanent("db"), spec]).boot();
     tree.fails("job").expect(["rest job", "stop db"]).stopped("db").expect(["end shutdown"]);
 }

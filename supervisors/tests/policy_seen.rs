@@ -6,8 +6,8 @@ mod common;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
-    Adjustment, Backoff, ChildSpec, Completion, Dependency, DependencyGone, Exit, GiveUp, Intensity, Jitter, Outlook,
-    Policy, Prospect, Standing,
+    Adjustment, Backoff, ChildSpec, ChildState, Completion, Dependency, DependencyGone, Exit, GiveUp, Intensity,
+    Jitter, Outlook, Policy, Prospect,
 };
 
 fn needs<const N: usize>(name: &str, on: [&'static str; N]) -> ChildSpec {
@@ -31,7 +31,7 @@ fn waiting() -> Script {
     tree
 }
 
-const WAITING: Option<Standing> = Some(Standing::Waiting);
+const WAITING: Option<ChildState> = Some(ChildState::Waiting);
 
 #[test]
 fn what_was_seen_counts_after_a_new_spec_that_names_it() {
@@ -74,10 +74,10 @@ fn a_delay_is_cut_short_by_the_return_of_a_dependency_and_by_nothing_else() {
     // It is told twice that one is ready, and one is done: both were there.
     tree.fails("web").after(10).elsewhere("x", true).expect([]);
     tree.outlook("x", done(Prospect::Ready)).outlook("job", done(Prospect::Gone)).expect([]);
-    tree.stands("web", Some(Standing::Retrying)).after(9_989).expect([]).after(1).starts(["web"]);
+    tree.stands("web", Some(ChildState::Retrying)).after(9_989).expect([]).after(1).starts(["web"]);
     // One comes back, and the other does not.
     tree.elsewhere("job", true).fails("web").elsewhere("job", false).elsewhere("x", false).elsewhere("x", true);
-    tree.tells_whatever().expect([]).after(10).tells([]).stands("web", Some(Standing::Retrying));
+    tree.tells_whatever().expect([]).after(10).tells([]).stands("web", Some(ChildState::Retrying));
     tree.elsewhere("job", true).starts(["web"]);
 }
 
@@ -87,7 +87,7 @@ fn of_several_parked_dependencies_the_last_to_come_back_says_how_long() {
     for (a, b) in [(700, 900), (900, 700)] {
         let mut tree = Script::unbooted(OneForOne, [needs("web", ["a", "b"])]);
         tree.expect(["up"]).outlook("a", parked(a)).ignore_actions().outlook("b", parked(b)).ignore_actions();
-        tree.after(699).expect([]).after(1).expect([]).stands("web", Some(Standing::Parked)).after(199).expect([]);
+        tree.after(699).expect([]).after(1).expect([]).stands("web", Some(ChildState::Parked)).after(199).expect([]);
         tree.after(1).expect(["wait web"]).stands("web", WAITING);
     }
     // One whose time has come is being tried, and is waited for.

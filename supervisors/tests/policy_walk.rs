@@ -15,10 +15,10 @@ use std::time::Duration;
 use common::MS;
 use common::dice::Dice;
 use regrow_supervisors::{
-    Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, Call, ChildKey, ChildSpec, Completion, Dependency,
-    DependencyGone, DynamicSupervisor, Exit, Flags, GiveUp, Hang, Intensity, Jitter, Machine, NotReady, On, Order,
-    OrderError, Outlook, Policy, Prospect, Readiness, Report, Restart, Rule, Shutdown, Standing, Strategy, Supervisor,
-    Then,
+    Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, ChildKey, ChildSpec, ChildState, Completion,
+    Dependency, DependencyGone, DynamicMachine, Exit, ExitKind, ExitRule, Flags, GiveUp, Hang, Intensity, Jitter,
+    Machine, NotReady, Order, OrderError, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction,
+    Shutdown, StaticMachine, Strategy,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -38,9 +38,9 @@ struct Walk {
     lives: BTreeMap<Attempt, Stage>,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
-    unanswered: BTreeSet<Call>,
+    unanswered: BTreeSet<OrderId>,
     /// Orders that start a child whatever its delay.
-    hasty: BTreeMap<Call, &'static str>,
+    hasty: BTreeMap<OrderId, &'static str>,
     calls: u64,
     is_dynamic: bool,
     has_ended: bool,
@@ -100,9 +100,16 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         ]));
     }
     for _ in 0..dice.below(3) {
-        let on = [On::Normal, On::Killed, On::Failed, On::StartFailed, On::NotReady, On::Hung];
-        let then = dice.pick(&[Then::Restart, Then::RestartGroup, Then::Park, Then::Stop]);
-        let rule = Rule::new(then).on(dice.pick(&on));
+        let on = [
+            ExitKind::Normal,
+            ExitKind::Killed,
+            ExitKind::Failed,
+            ExitKind::StartFailed,
+            ExitKind::NotReady,
+            ExitKind::Hung,
+        ];
+        let then = dice.pick(&[RuleAction::Restart, RuleAction::RestartGroup, RuleAction::Park, RuleAction::Stop]);
+        let rule = ExitRule::new(then).on(dice.pick(&on));
         policy = policy.rule(if dice.one_in(3) { rule.free() } else { rule });
     }
     policy
@@ -124,9 +131,9 @@ impl Walk {
                 let names = &NAMES[..usize::try_from(dice.below(5)).expect("small")];
                 let specs: Vec<_> = names.iter().map(|name| spec(name, &mut dice)).collect();
                 let flags = Flags { strategy, intensity, ..Flags::default() };
-                Box::new(Supervisor::new(flags, specs).expect("good specs"))
+                Box::new(StaticMachine::new(flags, specs).expect("good specs"))
             }
-            None => Box::new(DynamicSupervisor::new(intensity, None).expect("good limits")),
+            None => Box::new(DynamicMachine::new(intensity, None).expect("good limits")),
         };
         let mut walk = Self {
             machine,
@@ -307,12 +314,12 @@ impl Walk {
         };
         self.calls += 1;
         let is_hasty = matches!(order, Order::RestartChild(_) | Order::Revive(_));
-        self.hasty.extend(is_hasty.then_some((Call(self.calls), name)));
+        self.hasty.extend(is_hasty.then_some((OrderId(self.calls), name)));
         // One that depends on nobody any more is started.
-        self.hasty.extend(matches!(order, Order::Adjust(_)).then_some((Call(self.calls), "")));
+        self.hasty.extend(matches!(order, Order::Adjust(_)).then_some((OrderId(self.calls), "")));
         self.note(format!("order {} {}", self.calls, format!("{order:?}").chars().take(60).collect::<String>()));
-        self.unanswered.insert(Call(self.calls));
-        self.machine.order(Call(self.calls), order, self.now);
+        self.unanswered.insert(OrderId(self.calls));
+        self.machine.order(OrderId(self.calls), order, self.now);
     }
 
     fn poll(&mut self) {
@@ -389,7 +396,7 @@ impl Walk {
     /// A start that never began, because a service that it depends on is gone.
     fn is_about_to_fail(&self) -> bool {
         let is_stillborn = |standing, attempt: Option<Attempt>| {
-            standing == Standing::Starting && attempt.is_some_and(|attempt| !self.lives.contains_key(&attempt))
+            standing == ChildState::Starting && attempt.is_some_and(|attempt| !self.lives.contains_key(&attempt))
         };
         self.machine.children().into_iter().any(|(_, _, standing, attempt)| is_stillborn(standing, attempt))
     }
@@ -435,24 +442,24 @@ impl Walk {
             return;
         }
         let lines: Vec<_> = self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
-        let is_paused = lines.iter().any(|(_, standing)| *standing == Standing::Retrying);
+        let is_paused = lines.iter().any(|(_, standing)| *standing == ChildState::Retrying);
         for (key, standing) in lines {
             let why = self.machine.why(key, self.now).expect("it is known");
             match standing {
-                Standing::Retrying | Standing::Parked => {
+                ChildState::Retrying | ChildState::Parked => {
                     let due = self.machine.poll_timeout();
                     assert!(why.next_try.is_some_and(|at| due.is_some_and(|due| due <= at)), "{key:?} has no time");
                 }
-                Standing::Waiting => {
+                ChildState::Waiting => {
                     assert!(!why.waits_for.is_empty(), "{key:?} waits for nothing");
                     let waits_for_the_dead = why.lost.iter().any(|lost| why.waits_for.contains(lost));
                     assert!(!waits_for_the_dead, "{key:?} waits for what will not come");
                 }
-                Standing::Down => {
+                ChildState::Down => {
                     assert!(is_paused || self.resting.contains(&key), "{key:?} was left behind");
                 }
-                Standing::Starting | Standing::Stopping => panic!("{key:?} still moves"),
-                Standing::Up => {}
+                ChildState::Starting | ChildState::Stopping => panic!("{key:?} still moves"),
+                ChildState::Up => {}
             }
         }
     }
@@ -470,9 +477,9 @@ impl Walk {
                 return;
             }
             let is_held = |key, standing| match standing {
-                Standing::Retrying => true,
+                ChildState::Retrying => true,
                 // What depends on the dead is not started, and neither is what depends on that.
-                Standing::Parked => self.machine.why(key, self.now).is_some_and(|why| why.waits_for.is_empty()),
+                ChildState::Parked => self.machine.why(key, self.now).is_some_and(|why| why.waits_for.is_empty()),
                 _ => false,
             };
             if !self.machine.children().into_iter().any(|(key, _, standing, _)| is_held(key, standing)) {

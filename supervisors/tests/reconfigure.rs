@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{AutoShutdown, Flags, Intensity, Shutdown, Standing, Strategy};
+use regrow_supervisors::{AutoShutdown, ChildState, Flags, Intensity, Shutdown, Strategy};
 
 fn flags(strategy: Strategy, restarts_max: u32) -> Flags {
     Flags { strategy, intensity: Intensity::new(restarts_max, 1000 * MS), ..Flags::default() }
@@ -20,9 +20,9 @@ fn known_children_keep_running_new_ones_are_down_and_missing_ones_stay() {
         tree.reconfigure(strategy, ["web", "log", "db"]);
         tree.expect(["adopt web", "adopt log", "adopt db", "answer 1 done"]).lists(["web", "log", "db", "cache"]);
         for name in ["web", "db", "cache"] {
-            tree.stands(name, Some(Standing::Up));
+            tree.stands(name, Some(ChildState::Up));
         }
-        tree.stands("log", Some(Standing::Down)).waits_for_no_time();
+        tree.stands("log", Some(ChildState::Down)).waits_for_no_time();
     }
 }
 
@@ -61,7 +61,7 @@ fn a_child_that_is_down_or_to_be_tried_again_stays_so() {
     let mut tree = Script::new(OneForOne, [permanent("db"), transient("import")]);
     tree.ends("import").fails("db").expect(["rest import", "start db"]);
     tree.reconfigure(flags(OneForOne, 9), [transient("import"), permanent("db")]).start_fails("db");
-    tree.expect(["adopt import", "adopt db", "answer 1 done", "start db"]).stands("import", Some(Standing::Down));
+    tree.expect(["adopt import", "adopt db", "answer 1 done", "start db"]).stands("import", Some(ChildState::Down));
 }
 
 // OTP rule 95, scenario 52.

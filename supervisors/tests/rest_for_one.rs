@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::RestForOne;
-use regrow_supervisors::{Shutdown, Standing};
+use regrow_supervisors::{ChildState, Shutdown};
 
 // OTP rule 38.
 #[test]
@@ -39,7 +39,7 @@ fn youngers_that_were_down_are_revived_and_elders_are_not() {
     let mut tree = Script::new(RestForOne, [transient("import"), permanent("db"), transient("export")]);
     tree.ends("import").ends("export").expect(["rest import", "rest export"]);
     tree.fails("db").starts(["db", "export"]);
-    tree.stands("import", Some(Standing::Down));
+    tree.stands("import", Some(ChildState::Down));
 }
 
 // OTP rules 33, 38.
@@ -48,7 +48,7 @@ fn younger_temporary_children_are_forgotten_and_elder_ones_live_on() {
     let mut tree = Script::new(RestForOne, [temporary("old"), permanent("db"), temporary("young")]);
     tree.fails("db").expect(["stop young"]);
     tree.stopped("young").expect(["forget young", "start db"]);
-    tree.started("db").expect([]).stands("old", Some(Standing::Up)).stands("young", None);
+    tree.started("db").expect([]).stands("old", Some(ChildState::Up)).stands("young", None);
 }
 
 // OTP rule 35, in the rest of the group.
@@ -65,8 +65,8 @@ fn a_start_that_is_ignored_lets_the_rest_go_on() {
 fn a_failed_start_is_retried_from_there_on() {
     let mut tree = Script::new(RestForOne, ["db", "cache", "web", "log"]);
     tree.fails("cache").stops(["log", "web"]).starts(["cache"]).expect(["start web"]);
-    tree.start_fails("web").stands("web", Some(Standing::Retrying)).stands("log", Some(Standing::Down));
-    tree.starts(["web", "log"]).stands("cache", Some(Standing::Up));
+    tree.start_fails("web").stands("web", Some(ChildState::Retrying)).stands("log", Some(ChildState::Down));
+    tree.starts(["web", "log"]).stands("cache", Some(ChildState::Up));
     tree.tells(["child_terminated cache failed: boom", "start_error web failed: no"]);
 }
 

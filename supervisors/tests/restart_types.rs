@@ -4,7 +4,7 @@ mod common;
 
 use common::{Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Exit, Intensity, Panic, Standing};
+use regrow_supervisors::{ChildState, Exit, Intensity, Panic};
 
 fn clean_exits() -> [Exit; 4] {
     let boot_failure = Exit::ChildFailedToStart { child: "x".into(), cause: Exit::failed("no").into() };
@@ -38,7 +38,7 @@ fn a_transient_child_comes_back_from_a_kill_a_failure_and_a_panic() {
 fn a_transient_child_that_ends_clean_stays_down_and_keeps_its_spec() {
     for exit in clean_exits() {
         let mut tree = Script::new(OneForOne, [transient("db")]);
-        tree.exits("db", exit).expect(["rest db"]).stands("db", Some(Standing::Down)).waits_for_no_time();
+        tree.exits("db", exit).expect(["rest db"]).stands("db", Some(ChildState::Down)).waits_for_no_time();
     }
 }
 
@@ -59,7 +59,7 @@ fn an_end_that_calls_for_no_restart_costs_nothing_and_touches_nobody() {
         let mut tree = Script::within(Intensity::new(0, common::MS), strategy, children);
         tree.ends("import").expect(["rest import"]);
         tree.fails("job").expect(["forget job"]);
-        tree.stands("db", Some(Standing::Up));
+        tree.stands("db", Some(ChildState::Up));
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::AutoShutdown::{AllSignificant, AnySignificant, Never};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{AutoShutdown, ChildSpec, Exit, Flags, Intensity, SpecError, Strategy, Supervisor};
+use regrow_supervisors::{AutoShutdown, ChildSpec, Exit, Flags, Intensity, SpecError, StaticMachine, Strategy};
 
 fn flags(strategy: Strategy, auto_shutdown: AutoShutdown) -> Flags {
     Flags { strategy, auto_shutdown, intensity: Intensity::new(100, 5000 * MS), ..Flags::default() }
@@ -20,7 +20,7 @@ fn tree(strategy: Strategy, auto_shutdown: AutoShutdown) -> Script {
 // OTP rule 73, at boot: nothing is started.
 #[test]
 fn a_significant_child_that_makes_no_sense_is_refused() {
-    let refused = |auto_shutdown, spec: ChildSpec| Supervisor::new(flags(OneForOne, auto_shutdown), [spec]).err();
+    let refused = |auto_shutdown, spec: ChildSpec| StaticMachine::new(flags(OneForOne, auto_shutdown), [spec]).err();
     let never = Some(SpecError::NeverSignificant("a".into()));
     assert_eq!(refused(Never, transient("a").significant(true)), never);
     assert_eq!(refused(Never, temporary("a").significant(true)), never);

@@ -6,7 +6,7 @@ mod common;
 use common::{MS, Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
 use regrow_supervisors::{
-    Abandon, Backoff, ChildSpec, Flags, Intensity, Jitter, Policy, Shutdown, Standing, StopOrder, Strategy,
+    Abandon, Backoff, ChildSpec, ChildState, Flags, Intensity, Jitter, Policy, Shutdown, StopOrder, Strategy,
 };
 
 fn needs(name: &str, others: &[&'static str]) -> ChildSpec {
@@ -192,7 +192,7 @@ fn orders_about_a_child_that_is_stopping_are_answered_with_that() {
             }
         };
         let calls = if kind == "static" { 0 } else { 1 };
-        tree.terminate("db").expect(["stop db"]).after(1).stands("db", Some(Standing::Stopping));
+        tree.terminate("db").expect(["stop db"]).after(1).stands("db", Some(ChildState::Stopping));
         let refused = |number: u32| format!("refuse {} stopping", calls + number);
         tree.start_child("db").expect([refused(2).as_str()]).revive("db").expect([refused(3).as_str()]);
         if kind == "static" {

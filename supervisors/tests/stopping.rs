@@ -4,7 +4,7 @@ mod common;
 
 use common::{MS, Script, permanent, temporary, transient};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
-use regrow_supervisors::{Abandon, ChildSpec, Exit, Shutdown, Standing};
+use regrow_supervisors::{Abandon, ChildSpec, ChildState, Exit, Shutdown};
 
 // OTP rule 55, scenario 64.
 #[test]
@@ -30,7 +30,7 @@ fn the_supervisor_ends_for_the_reason_it_was_given_first() {
 #[test]
 fn temporary_children_keep_their_spec_when_the_supervisor_stops() {
     let mut tree = Script::new(OneForOne, [temporary("job")]);
-    tree.stop().stops(["job"]).expect(["end shutdown"]).stands("job", Some(Standing::Down));
+    tree.stop().stops(["job"]).expect(["end shutdown"]).stands("job", Some(ChildState::Down));
 }
 
 // OTP rule 56, scenario 25.

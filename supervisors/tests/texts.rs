@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{
-    AutoShutdown, Backoff, BackoffError, Dependency, Exit, Failure, Hang, Jitter, LONGEST, On, OrderError, Panic,
-    Policy, PolicyError, SpecError, Strategy,
+    AutoShutdown, Backoff, BackoffError, Dependency, Exit, ExitKind, Failure, Hang, Jitter, LONGEST_TIME, OrderError,
+    Panic, Policy, PolicyError, SpecError, Strategy,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -22,13 +22,13 @@ fn says(error: &dyn Error, words: &[&str]) {
 fn an_end_has_one_word_and_a_text_that_says_more() {
     let hang = Hang::new(1500 * MS, "Pay");
     let ends = [
-        (Exit::Normal, "normal", "normal", On::Normal),
-        (Exit::Shutdown, "shutdown", "shutdown", On::Shutdown),
-        (Exit::ShutdownWith("upgrade".into()), "shutdown", "shutdown (upgrade)", On::Shutdown),
-        (Exit::Killed, "killed", "killed", On::Killed),
-        (Exit::failed("disk full"), "failed", "failed: disk full", On::Failed),
-        (Exit::Panicked(Panic::new("oh")), "panicked", "panicked: oh", On::Panicked),
-        (Exit::Hung(hang), "hung", "hung: `Pay` in hand for 1.5s", On::Hung),
+        (Exit::Normal, "normal", "normal", ExitKind::Normal),
+        (Exit::Shutdown, "shutdown", "shutdown", ExitKind::Shutdown),
+        (Exit::ShutdownWith("upgrade".into()), "shutdown", "shutdown (upgrade)", ExitKind::Shutdown),
+        (Exit::Killed, "killed", "killed", ExitKind::Killed),
+        (Exit::failed("disk full"), "failed", "failed: disk full", ExitKind::Failed),
+        (Exit::Panicked(Panic::new("oh")), "panicked", "panicked: oh", ExitKind::Panicked),
+        (Exit::Hung(hang), "hung", "hung: `Pay` in hand for 1.5s", ExitKind::Hung),
     ];
     for (exit, kind, text, on) in ends {
         assert_eq!((exit.kind(), exit.to_string().as_str(), exit.on()), (kind, text, on));
@@ -104,17 +104,17 @@ fn a_backoff_says_what_it_was_made_of() {
 
 #[test]
 fn a_year_is_the_longest_time_and_the_first_that_is_refused_is_beyond_it() {
-    assert_eq!(LONGEST.as_secs(), 31_622_400, "366 days");
-    let beyond = LONGEST + Duration::from_nanos(1);
+    assert_eq!(LONGEST_TIME.as_secs(), 31_622_400, "366 days");
+    let beyond = LONGEST_TIME + Duration::from_nanos(1);
     let policy = Policy::default;
-    assert_eq!(policy().start_timeout(LONGEST).check(), Ok(()));
+    assert_eq!(policy().start_timeout(LONGEST_TIME).check(), Ok(()));
     assert_eq!(policy().start_timeout(beyond).check(), Err(PolicyError::TooLong("start_timeout")));
     assert_eq!(policy().reset_after(beyond).check(), Err(PolicyError::TooLong("reset_after")));
     assert_eq!(policy().reset_after(Duration::ZERO).check(), Err(PolicyError::Zero("reset_after")));
     assert_eq!(policy().reset_after_messages(0).check(), Err(PolicyError::Zero("reset_after_messages")));
     let list = |delay| Backoff::listed([MS, delay]).check();
-    assert_eq!((list(LONGEST), list(beyond)), (Ok(()), Err(BackoffError::TooLong(beyond))));
+    assert_eq!((list(LONGEST_TIME), list(beyond)), (Ok(()), Err(BackoffError::TooLong(beyond))));
     let cap = |delay| Backoff::new(MS).max_delay(delay).check();
-    assert_eq!((cap(LONGEST), cap(beyond)), (Ok(()), Err(BackoffError::TooLong(beyond))));
+    assert_eq!((cap(LONGEST_TIME), cap(beyond)), (Ok(()), Err(BackoffError::TooLong(beyond))));
     assert_eq!(Backoff::new(MS).max_delay(MS).check(), Ok(()), "the cap may be the first delay");
 }

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use regrow::chaos::{Experiment, Fault, Scene, Scope, Simulation, Times, When};
+use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::testing::Journal;
-use regrow::{Backoff, BudgetClock, DynamicSupervisor, GiveUp, Intensity, Jitter, Kind, Policy, Restart, Supervisor};
+use regrow::{
+    Backoff, BudgetClock, ChildKind, DynamicSupervisor, GiveUp, Intensity, Jitter, Policy, Restart, Supervisor,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
@@ -91,14 +93,14 @@ pub(crate) fn firm() -> Simulation {
             .fault(Fault::Block(80 * MS), "firm/line/*", When::Rate(0.3))
             .fault(Fault::Kill, "firm/board/*", When::Rate(0.9))
             .fault(Fault::KillTogether(2), "firm/board/*", When::Every(5 * SEC))
-            .fault(Fault::Kill, Scope::path("firm/*").kind(Kind::Supervisor), When::Rate(0.15))
+            .fault(Fault::Kill, Scope::path("firm/*").kind(ChildKind::Supervisor), When::Rate(0.15))
             .fault(Fault::Kill, "firm/desks/post", When::Rate(1.2))
             .fault(Fault::Kill, "firm/desks/till", When::Rate(0.6))
             .fault(Fault::Kill, "firm/desks/bell", When::Every(SEC))
             .fault(Fault::Kill, "firm/night/*", When::Rate(0.8))
             .fault(Fault::Kill, "firm/dock/gate", When::Rate(0.4))
             .fault(Fault::Kill, "firm/temps/*", When::Rate(1.5));
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     })
 }
 
@@ -118,6 +120,6 @@ pub(crate) fn ferry() -> Simulation {
             .target("ferry/*")
             .fault(Fault::Kill, "ferry/tide", When::Rate(1.0))
             .fault(Fault::Kill, "ferry/boat", When::Rate(2.0));
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     })
 }

@@ -59,7 +59,7 @@ impl Service for One {
             Msg::Hang => std::future::pending().await,
             Msg::Ready => ctx.ready(),
             Msg::Timers => {
-                ctx.takes(HOUR);
+                ctx.extend_deadline(HOUR);
                 ctx.send_after(HOUR, Msg::Nothing);
                 ctx.interval(HOUR, || Msg::Nothing);
                 ctx.spawn(std::future::pending());

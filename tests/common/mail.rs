@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use regrow::{
     Call, CallError, Child, Context, Event, EventKind, Events, Exit, Handle, Intensity, Reply, Service, ServiceChild,
-    State, Status, Strategy, Supervisor, Tree,
+    ServiceState, ServiceStatus, Strategy, Supervisor, Tree,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -219,12 +219,12 @@ pub(crate) async fn tree_of(child: ServiceChild<Job>) -> (Tree, Handle<Job>) {
     (tree, handle)
 }
 
-pub(crate) async fn until_state(handle: &Handle<Job>, state: State) -> Status {
+pub(crate) async fn until_state(handle: &Handle<Job>, state: ServiceState) -> ServiceStatus {
     soon(regrow::testing::until(handle.watch(), |status| status.state == state)).await
 }
 
-pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> Status {
-    let is_up = |status: &Status| status.state == State::Up && status.generation == generation;
+pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> ServiceStatus {
+    let is_up = |status: &ServiceStatus| status.state == ServiceState::Up && status.generation == generation;
     soon(regrow::testing::until(handle.watch(), is_up)).await
 }
 

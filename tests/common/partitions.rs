@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Handle, Intensity, Partitioned, Partitions, ServiceChild, State, Supervisor, Tree};
+use regrow::{Handle, Intensity, Partitioned, Partitions, ServiceChild, ServiceState, Supervisor, Tree};
 
 pub(crate) fn cache(journal: &Journal, partitions: usize) -> Partitioned<ProbeMsg> {
     cache_of(partitions, {
@@ -30,5 +30,5 @@ pub(crate) fn names(tree: &Tree) -> Vec<String> {
 }
 
 pub(crate) fn is_gone<M: Send + 'static>(handle: &Handle<M>) -> bool {
-    handle.status().state == State::Gone
+    handle.status().state == ServiceState::Gone
 }

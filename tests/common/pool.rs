@@ -3,7 +3,8 @@
 
 use regrow::testing::until;
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, ManageError, Outcome, ServiceChild, State, Supervisor, Tree,
+    Child, Context, DynamicHandle, DynamicSupervisor, ManageError, ServiceChild, ServiceState, StartOutcome,
+    Supervisor, Tree,
 };
 
 use super::common::Inert;
@@ -28,7 +29,10 @@ pub(crate) fn hung(name: &str) -> ServiceChild<()> {
 }
 
 /// Starts a child that hangs in its factory, and returns when it does.
-pub(crate) async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::JoinHandle<Result<Outcome, ManageError>> {
+pub(crate) async fn hang(
+    tree: &Tree,
+    pool: &DynamicHandle,
+) -> tokio::task::JoinHandle<Result<StartOutcome, ManageError>> {
     let start = tokio::spawn({
         let pool = pool.clone();
         async move { pool.start_child(hung("hung")).await }
@@ -39,6 +43,6 @@ pub(crate) async fn hang(tree: &Tree, pool: &DynamicHandle) -> tokio::task::Join
             None => tokio::task::yield_now().await,
         }
     };
-    until(watch, |status| status.state == State::Starting).await;
+    until(watch, |status| status.state == ServiceState::Starting).await;
     start
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use regrow::testing::until;
 use regrow::{
-    Accounting, Call, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, State,
+    Accounting, Call, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, ServiceState,
     Supervisor, Tree,
 };
 use tokio::sync::watch;
@@ -130,7 +130,7 @@ pub(crate) async fn busy(handle: &Handle<Msg>, diary: &Diary, number: u64) -> wa
 }
 
 pub(crate) async fn until_generation(handle: &Handle<Msg>, generation: u64) {
-    soon(until(handle.watch(), |status| status.state == State::Up && status.generation == generation)).await;
+    soon(until(handle.watch(), |status| status.state == ServiceState::Up && status.generation == generation)).await;
 }
 
 pub(crate) async fn crash(call: Call<Msg, u64>) -> Exit {

@@ -8,8 +8,8 @@ use regrow::chaos::{Chaos, Experiment, Fault, When};
 use regrow::policy::Policies;
 use regrow::{
     Abandon, Backoff, Child, Context, DeadLetters, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox,
-    Intensity, ManageError, Overflow, Partitioned, Partitions, Policy, Readiness, Restart, Shutdown, State, Supervisor,
-    SupervisorHandle, Tree,
+    Intensity, ManageError, Overflow, Partitioned, Partitions, Policy, Readiness, Restart, ServiceState, Shutdown,
+    Supervisor, SupervisorHandle, Tree,
 };
 
 use crate::lives::{HOUR, MS, Msg, One, Plain, endless, job, lives_one_more, one, thread};
@@ -127,14 +127,14 @@ impl Stage {
             if number < 2 {
                 watch.wait_for(|status| status.generation == 3).await.unwrap();
                 handle.send(end).await.unwrap();
-                watch.wait_for(|status| matches!(status.state, State::Parked { .. })).await.unwrap();
+                watch.wait_for(|status| matches!(status.state, ServiceState::Parked { .. })).await.unwrap();
             }
             kept.await.unwrap_err();
             match self.pool.terminate_child(&name).await {
                 Ok(()) | Err(ManageError::NotFound { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
-            let _ = watch.wait_for(|status| status.state == State::Gone).await;
+            let _ = watch.wait_for(|status| status.state == ServiceState::Gone).await;
         }
     }
 
@@ -299,7 +299,7 @@ impl Stage {
         let shifts = self.shifts.fetch_add(1, Relaxed) + 1;
         let watch = self.tree.directory().watch("soak/shifting").unwrap();
         self.tree.kill("soak/shifting").unwrap();
-        regrow::testing::until(watch, |status| status.generation == shifts && status.state == State::Up).await;
+        regrow::testing::until(watch, |status| status.generation == shifts && status.state == ServiceState::Up).await;
     }
 
     /// Other policies, and a file that is followed for a while.
@@ -323,7 +323,7 @@ impl Stage {
             .look_every(50 * MS)
             .target("soak/anchor")
             .target("soak/full")
-            .somebody_may_be_down()
+            .allow_unavailable()
             .fault(Fault::Kill, "soak/full", When::Every(40 * MS))
             .fault(Fault::Error, "soak/full", When::Every(50 * MS))
             .lasting(Fault::Slow(MS), "soak/anchor", When::Every(60 * MS), 20 * MS)

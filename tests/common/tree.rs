@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
-use regrow::{Child, Context, Event, Events, Handle, Service, ServiceChild, State, Tree};
+use regrow::{Child, Context, Event, Events, Handle, Service, ServiceChild, ServiceState, Tree};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SEC: Duration = Duration::from_secs(1);
@@ -27,11 +27,11 @@ pub(crate) fn probe(tree: &Tree, path: &str) -> Handle<ProbeMsg> {
 /// Waits until the child with this path is up for at least the `generation`th time.
 pub(crate) async fn up(tree: &Tree, path: &str, generation: u64) {
     let watch = tree.directory().watch(path).unwrap();
-    soon(path, until(watch, |status| status.state == State::Up && status.generation >= generation)).await;
+    soon(path, until(watch, |status| status.state == ServiceState::Up && status.generation >= generation)).await;
 }
 
 /// Waits until the child with this path is in this state.
-pub(crate) async fn stands(tree: &Tree, path: &str, state: State) {
+pub(crate) async fn stands(tree: &Tree, path: &str, state: ServiceState) {
     let watch = tree.directory().watch(path).unwrap();
     soon(path, until(watch, |status| status.state == state)).await;
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use regrow::chaos::{Experiment, Fault, Scene, Scope, Simulation, Times, When};
+use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::{
-    AutoShutdown, Backoff, BudgetClock, Child, Context, Dependency, DependencyGone, DynamicSupervisor, GiveUp,
-    Intensity, Jitter, Kind, NotReady, On, Partitioned, Policy, Readiness, Restart, Rule, Service, ServiceChild,
-    Shutdown, Strategy, Supervisor, SupervisorHandle, Then, ignore,
+    AutoShutdown, Backoff, BudgetClock, Child, ChildKind, Context, Dependency, DependencyGone, DynamicSupervisor,
+    ExitKind, ExitRule, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart, RuleAction,
+    Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -126,9 +126,21 @@ impl Draw {
             policy = policy.readiness(Readiness::WhenSaid).start_timeout(self.ms(400) + 50 * MS);
         }
         for _ in 0..self.random.u32(0..3).saturating_sub(1) {
-            let then = self.one_of(&[Then::Restart, Then::RestartGroup, Then::Park, Then::Stop, Then::Escalate]);
-            let on = self.one_of(&[On::Killed, On::Failed, On::Normal, On::StartFailed, On::NotReady]);
-            let rule = Rule::new(then).on(on);
+            let then = self.one_of(&[
+                RuleAction::Restart,
+                RuleAction::RestartGroup,
+                RuleAction::Park,
+                RuleAction::Stop,
+                RuleAction::Escalate,
+            ]);
+            let on = self.one_of(&[
+                ExitKind::Killed,
+                ExitKind::Failed,
+                ExitKind::Normal,
+                ExitKind::StartFailed,
+                ExitKind::NotReady,
+            ]);
+            let rule = ExitRule::new(then).on(on);
             policy = policy.rule(if self.one_in(2) { rule.free() } else { rule });
         }
         policy
@@ -253,13 +265,17 @@ pub(crate) fn wild() -> Simulation {
             .duration(8 * SEC)
             .look_every(500 * MS)
             .stabilise_within(20 * SEC)
-            .somebody_may_be_down()
+            .allow_unavailable()
             .target("wild/**")
-            .fault(Fault::Kill, Scope::path("wild/**").kind(Kind::Service), When::Rate(0.5 + share(&mut draw, 3.0)));
+            .fault(
+                Fault::Kill,
+                Scope::path("wild/**").kind(ChildKind::Service),
+                When::Rate(0.5 + share(&mut draw, 3.0)),
+            );
         if draw.one_in(2) {
             experiment = experiment.fault(
                 Fault::StartError(Times::Count(2)),
-                Scope::path("wild/**").kind(Kind::Service),
+                Scope::path("wild/**").kind(ChildKind::Service),
                 When::Rate(share(&mut draw, 1.0)),
             );
         }
@@ -269,14 +285,14 @@ pub(crate) fn wild() -> Simulation {
         if draw.one_in(3) {
             experiment = experiment.fault(
                 Fault::KillTogether(3),
-                Scope::path("wild/**").kind(Kind::Service),
+                Scope::path("wild/**").kind(ChildKind::Service),
                 When::Rate(share(&mut draw, 1.0)),
             );
         }
         if draw.one_in(2) {
             experiment = experiment.fault(
                 Fault::Kill,
-                Scope::path("wild/**").kind(Kind::Supervisor),
+                Scope::path("wild/**").kind(ChildKind::Supervisor),
                 When::Rate(share(&mut draw, 0.5)),
             );
         }
@@ -286,7 +302,7 @@ pub(crate) fn wild() -> Simulation {
         if orders > 0 {
             tokio::spawn(give_orders(handles, draw, orders == 1));
         }
-        Ok(Scene::new(tree, experiment))
+        Ok(SimulatedTree::new(tree, experiment))
     })
 }
 

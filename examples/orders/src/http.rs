@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use regrow::{Child, Directory, Handle, Kind, Partitions, Restart, TaskChild, TaskContext};
+use regrow::{Child, Directory, Handle, ChildKind, Partitions, Restart, TaskChild, TaskContext};
 use tokio::net::TcpListener;
 
 use crate::database::Query;
@@ -81,11 +81,11 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// For operators: each service with its state, its generation and its mailbox.
 async fn tree(State(app): State<App>) -> String {
-    let line = |entry: regrow::Entry| {
+    let line = |entry: regrow::DirectoryEntry| {
         let (path, books) = (entry.path, entry.accounting);
         format!("{path}: {}, queued {}, in hand {}\n", entry.status, books.queued, books.in_hand)
     };
-    app.directory.entries().into_iter().filter(|entry| entry.kind != Kind::Task).map(line).collect()
+    app.directory.entries().into_iter().filter(|entry| entry.kind != ChildKind::Task).map(line).collect()
 }
 
 impl IntoResponse for Trouble {

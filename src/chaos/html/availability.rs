@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chaos::figures::share;
 use crate::chaos::html::scale::{LEFT, RIGHT, Scale, WIDTH, n};
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 
 const COLUMNS: usize = 460;
 const TOP: f64 = 12.0;
@@ -21,7 +21,7 @@ struct Column {
     least: f64,
 }
 
-pub(super) fn availability(report: &Report) -> Markup {
+pub(super) fn availability(report: &ExperimentReport) -> Markup {
     let scale = Scale::of(report);
     let columns = columns(report, &scale, COLUMNS);
     let worst = columns.iter().map(|column| column.least).fold(1.0, f64::min);
@@ -72,7 +72,7 @@ fn steps(levels: impl Iterator<Item = f64>) -> String {
 }
 
 /// Every change is counted: what is shorter than a column lowers its mean, and shows in its least.
-fn columns(report: &Report, scale: &Scale, number: usize) -> Vec<Column> {
+fn columns(report: &ExperimentReport, scale: &Scale, number: usize) -> Vec<Column> {
     // A service counts from its first start on.
     let (mut changes, mut known) = (Vec::new(), Vec::new());
     for service in &report.services {

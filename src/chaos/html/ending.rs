@@ -1,6 +1,6 @@
 //! How a life ended, in one word and one letter.
 
-use crate::chaos::report::Life;
+use crate::chaos::report::LifeRecord;
 
 /// How a life ended, as far as its text tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ impl Ending {
         [Self::Up, Self::InOrder, Self::Killed, Self::Failed, Self::Panicked, Self::Hung, Self::Abandoned];
 
     /// Goes by the first word of the text, which is always one of [`Exit`](crate::Exit)'s.
-    pub(super) fn of(life: &Life) -> Self {
+    pub(super) fn of(life: &LifeRecord) -> Self {
         let Some(exit) = &life.exit else { return if life.to.is_some() { Self::InOrder } else { Self::Up } };
         match exit.split([' ', ':']).next() {
             Some("killed") => Self::Killed,
@@ -80,8 +80,9 @@ mod tests {
 
     #[test]
     fn the_words_of_exits_are_known() {
-        let of =
-            |exit: &Exit| Ending::of(&Life { generation: 1, from: 0.0, to: Some(1.0), exit: Some(exit.to_string()) });
+        let of = |exit: &Exit| {
+            Ending::of(&LifeRecord { generation: 1, from: 0.0, to: Some(1.0), exit: Some(exit.to_string()) })
+        };
         assert_eq!(of(&Exit::Normal), Ending::InOrder);
         assert_eq!(of(&Exit::Shutdown), Ending::InOrder);
         assert_eq!(of(&Exit::Killed), Ending::Killed);

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 use crate::chaos::summary::{Replay, circumstances, replay, unavailable};
 
-pub(super) fn headline(report: &Report) -> Markup {
+pub(super) fn headline(report: &ExperimentReport) -> Markup {
     let broken = report.verdicts.iter().filter(|verdict| !verdict.held).count();
     html! {
         p class="kind" { "regrow chaos report" }
@@ -24,7 +24,7 @@ pub(super) fn headline(report: &Report) -> Markup {
 }
 
 /// How to see the same again.
-pub(super) fn again(report: &Report) -> Markup {
+pub(super) fn again(report: &ExperimentReport) -> Markup {
     match replay(report) {
         Replay::Command(command) => html! { code { (command) } },
         Replay::Words(words) => html! { (words) },
@@ -35,7 +35,7 @@ fn badge(is_good: bool, good: &str) -> Markup {
     html! { span class=(if is_good { "badge held" } else { "badge lost" }) { (if is_good { good } else { "BROKEN" }) } }
 }
 
-pub(super) fn claims(report: &Report) -> Markup {
+pub(super) fn claims(report: &ExperimentReport) -> Markup {
     html! {
         @if report.verdicts.is_empty() { p class="quiet" { "Nothing was claimed." } }
         ol class="claims" {
@@ -55,7 +55,7 @@ pub(super) fn claims(report: &Report) -> Markup {
     }
 }
 
-pub(super) fn totals(report: &Report) -> Markup {
+pub(super) fn totals(report: &ExperimentReport) -> Markup {
     let totals = &report.totals;
     let messages = &totals.messages;
     let three = |p50: Option<f64>, max: Option<f64>| format!("p50 {}, max {}", time_or_dash(p50), time_or_dash(max));

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chaos::figures::{count, many, time};
 use crate::chaos::html::scale::{LEFT, RIGHT, WIDTH, n};
-use crate::chaos::report::{Report, Totals};
+use crate::chaos::report::{ExperimentReport, Totals};
 
 /// Above the columns: a line for each of p50, p99 and max, so that their names never meet.
 const TOP: f64 = 62.0;
@@ -70,7 +70,7 @@ fn column(limits: &[f64], time: f64) -> usize {
     limits.partition_point(|limit| *limit < time * (1.0 - 1e-9)).min(limits.len() - 1)
 }
 
-pub(super) fn histogram(report: &Report) -> Markup {
+pub(super) fn histogram(report: &ExperimentReport) -> Markup {
     let recoveries = report.services.iter().flat_map(|service| service.recoveries.iter().copied());
     let times: Vec<f64> = recoveries.filter(|time| time.is_finite()).collect();
     if times.is_empty() {

@@ -19,11 +19,11 @@ mod timeline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 
 const STYLE: &str = include_str!("style.css");
 
-impl Report {
+impl ExperimentReport {
     /// One page of HTML with everything in it: no script, no font, no picture comes from elsewhere. It is read on a light or
     /// a dark ground, and printed.
     ///
@@ -33,8 +33,8 @@ impl Report {
     /// control characters replaced.
     ///
     /// ```
-    /// # use regrow::chaos::Report;
-    /// fn save(report: &Report) -> std::io::Result<()> {
+    /// # use regrow::chaos::ExperimentReport;
+    /// fn save(report: &ExperimentReport) -> std::io::Result<()> {
     ///     std::fs::write("report.html", report.to_html())
     /// }
     /// ```
@@ -55,11 +55,11 @@ impl Report {
     }
 }
 
-fn header(report: &Report) -> Markup {
+fn header(report: &ExperimentReport) -> Markup {
     html! { header { (head::headline(report)) } }
 }
 
-fn body(report: &Report) -> Markup {
+fn body(report: &ExperimentReport) -> Markup {
     html! {
         main {
             section { h2 { "Claims" } (head::claims(report)) }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::chaos::report::{FaultRecord, Report, ServiceRecord};
+use crate::chaos::report::{ExperimentReport, FaultRecord, ServiceRecord};
 use crate::chaos::summary::touched;
 
 /// More services nobody reads.
@@ -35,7 +35,7 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// All services if they are few, else those that were touched, those that were down longest first; and the supervisors
     /// above them.
-    pub(super) fn of(report: &'a Report) -> Self {
+    pub(super) fn of(report: &'a ExperimentReport) -> Self {
         let services: HashMap<&str, &ServiceRecord> =
             report.services.iter().map(|service| (service.path.as_str(), service)).collect();
         let touched = touched(report);

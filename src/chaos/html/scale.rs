@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::report::Report;
+use crate::chaos::report::ExperimentReport;
 
 /// Of all pictures, in the units of their own.
 pub(super) const WIDTH: f64 = 1160.0;
@@ -24,7 +24,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// From a little before the first fault until everything is over.
-    pub(super) fn of(report: &Report) -> Self {
+    pub(super) fn of(report: &ExperimentReport) -> Self {
         let lives = report.services.iter().flat_map(|service| &service.lives);
         let ends = lives.clone().map(|life| life.to.unwrap_or(life.from));
         let faults = report.faults.iter().map(|fault| fault.healed_at.unwrap_or(fault.at));
@@ -43,7 +43,7 @@ impl Scale {
     }
 
     /// Lines at round times from `top` to `bottom`, with the times below, and the stretch in which faults were injected.
-    pub(super) fn draw(&self, report: &Report, top: f64, bottom: f64) -> Markup {
+    pub(super) fn draw(&self, report: &ExperimentReport, top: f64, bottom: f64) -> Markup {
         let (begin, end) = (self.x(0.0), self.x(report.duration));
         html! {
             rect class="window" x=(n(begin)) y=(n(top)) width=(n(end - begin)) height=(n(bottom - top)) {}

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
-use crate::chaos::report::{FaultRecord, Report};
+use crate::chaos::report::{ExperimentReport, FaultRecord};
 use crate::chaos::summary::{budget, by_kind, is_unrecovered, touched};
 
 /// More rows nobody reads; the JSON has them all.
@@ -15,7 +15,7 @@ const SIBLINGS_TOLD: usize = 3;
 /// A longer table waits until it is asked for.
 const OPEN_MAX: usize = 25;
 
-pub(super) fn kinds(report: &Report) -> Markup {
+pub(super) fn kinds(report: &ExperimentReport) -> Markup {
     let kinds = by_kind(report);
     if kinds.is_empty() {
         return html! { p class="quiet" { "There were none." } };
@@ -52,7 +52,7 @@ fn plain(value: impl AsRef<str>) -> Markup {
     html! { td class="number" { (value.as_ref()) } }
 }
 
-pub(super) fn calls(report: &Report) -> Markup {
+pub(super) fn calls(report: &ExperimentReport) -> Markup {
     let calls = &report.totals.calls;
     let all: u64 = calls.iter().map(|(_, number)| number).sum();
     html! {
@@ -62,7 +62,7 @@ pub(super) fn calls(report: &Report) -> Markup {
     }
 }
 
-pub(super) fn messages(report: &Report) -> Markup {
+pub(super) fn messages(report: &ExperimentReport) -> Markup {
     let messages = &report.totals.messages;
     let fates = [
         ("handled", messages.handled),
@@ -95,7 +95,7 @@ fn shares<'a>(head: &str, rows: impl Iterator<Item = (&'a str, u64)>, all: u64) 
     }
 }
 
-pub(super) fn services(report: &Report) -> Markup {
+pub(super) fn services(report: &ExperimentReport) -> Markup {
     let touched = touched(report);
     let heads = [
         "restarts",
@@ -138,7 +138,7 @@ pub(super) fn services(report: &Report) -> Markup {
     }
 }
 
-pub(super) fn faults(report: &Report) -> Markup {
+pub(super) fn faults(report: &ExperimentReport) -> Markup {
     let mut shown: Vec<&FaultRecord> = report.faults.iter().collect();
     if shown.len() > FAULTS_MAX {
         // Those without recovery first, then those with the longest.
@@ -185,7 +185,7 @@ fn fault_row(fault: &FaultRecord) -> Markup {
     }
 }
 
-pub(super) fn log(report: &Report) -> Markup {
+pub(super) fn log(report: &ExperimentReport) -> Markup {
     if report.log.is_empty() {
         return html! { p class="quiet" { "It is empty." } };
     }

@@ -7,7 +7,7 @@ use crate::chaos::html::cluster::{clusters, narrow_for};
 use crate::chaos::html::ending::Ending;
 use crate::chaos::html::rows::{Row, Rows};
 use crate::chaos::html::scale::{LEFT, RIGHT, Scale, WIDTH, n};
-use crate::chaos::report::{FaultRecord, Life, Report, ServiceRecord};
+use crate::chaos::report::{ExperimentReport, FaultRecord, LifeRecord, ServiceRecord};
 
 /// Above the first row: all faults together.
 const TOP: f64 = 34.0;
@@ -23,7 +23,7 @@ const MARKS_MAX: usize = 2_500;
 /// In a tooltip, of those who were taken along.
 const SIBLINGS_TOLD: usize = 4;
 
-pub(super) fn timeline(report: &Report) -> Markup {
+pub(super) fn timeline(report: &ExperimentReport) -> Markup {
     let rows = Rows::of(report);
     let scale = Scale::of(report);
     let bottom = TOP + ROW * rows.rows.len() as f64;
@@ -102,7 +102,7 @@ fn hatching() -> Markup {
 }
 
 /// One line above all rows, also for faults whose target has no row.
-fn all_faults(report: &Report, scale: &Scale) -> Markup {
+fn all_faults(report: &ExperimentReport, scale: &Scale) -> Markup {
     let groups = clusters(&report.faults, 2.0, |fault| point(scale, &fault));
     html! {
         text class="end quiet" x=(n(LEFT - 8.0)) y="22" { "all faults" }
@@ -148,7 +148,7 @@ fn draw_row(row: &Row<'_>, scale: &Scale, y: f64, narrow_bar: f64, narrow_mark: 
 }
 
 /// One life, or several that are too short to be told apart: then in the colour of the worst end.
-fn bar(lives: &[Life], scale: &Scale, y: f64) -> Markup {
+fn bar(lives: &[LifeRecord], scale: &Scale, y: f64) -> Markup {
     let [first, ..] = lives else { return Markup::default() };
     let last = lives.last().unwrap_or(first);
     let (x, end) = (span(scale, first).0, span(scale, last).1);
@@ -209,12 +209,12 @@ fn words(fault: &FaultRecord) -> Markup {
 }
 
 /// The lives that reach into the picture.
-fn seen<'a>(scale: &Scale, service: &'a ServiceRecord) -> &'a [Life] {
+fn seen<'a>(scale: &Scale, service: &'a ServiceRecord) -> &'a [LifeRecord] {
     let before = service.lives.iter().take_while(|life| life.to.is_some_and(|to| to < scale.from)).count();
     &service.lives[before..]
 }
 
-fn span(scale: &Scale, life: &Life) -> (f64, f64) {
+fn span(scale: &Scale, life: &LifeRecord) -> (f64, f64) {
     (scale.x(life.from), scale.x(life.to.unwrap_or(scale.to)))
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{GiveUp, Intensity, Then};
+use regrow_supervisors::{GiveUp, Intensity, RuleAction};
 
 use crate::chaos::judge::child::Held;
 use crate::chaos::judge::office::Office;
@@ -55,11 +55,11 @@ impl Office {
         let is_certain = call.as_ref().is_some_and(|call| call.is_certain());
         if !is_free && let Some(call) = &call {
             let is_due = match call.then {
-                Then::Park => true,
-                Then::Restart | Then::RestartGroup => {
+                RuleAction::Park => true,
+                RuleAction::Restart | RuleAction::RestartGroup => {
                     call.is_probation != Tri::No || (parks && self.may_be_spent(path, at))
                 }
-                Then::Stop | Then::Escalate => false,
+                RuleAction::Stop | RuleAction::Escalate => false,
             };
             if !is_due && !call.is_loose {
                 let evidence = format!("{path} is parked: {}", self.what_is_left(path, call.phase, at));
@@ -80,11 +80,11 @@ impl Office {
         match child.call.clone() {
             Some(call) => {
                 let is_due = match call.then {
-                    Then::Escalate => true,
-                    Then::Restart | Then::RestartGroup => {
+                    RuleAction::Escalate => true,
+                    RuleAction::Restart | RuleAction::RestartGroup => {
                         !parks && call.is_probation != Tri::Yes && self.may_be_spent(path, at)
                     }
-                    Then::Park | Then::Stop => false,
+                    RuleAction::Park | RuleAction::Stop => false,
                 };
                 if !is_due && !call.is_loose && !is_free {
                     let left = self.what_is_left(path, call.phase, at);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Readiness, Then};
+use regrow_supervisors::{ChildSpec, Readiness, RuleAction};
 
 use crate::chaos::judge::reading::{Phase, Scope, Steps, Tri};
 
@@ -163,7 +163,7 @@ pub(super) struct Call {
     /// The same on the clock of the budget.
     pub(super) budget_at: Duration,
     pub(super) phase: Phase,
-    pub(super) then: Then,
+    pub(super) then: RuleAction,
     pub(super) counts: bool,
     pub(super) scope: Scope,
     /// A group restart may have swallowed it.
@@ -187,7 +187,7 @@ pub(super) struct Call {
 impl Call {
     /// A restart comes of it, if the budget allows.
     pub(super) fn restarts(&self) -> bool {
-        matches!(self.then, Then::Restart | Then::RestartGroup)
+        matches!(self.then, RuleAction::Restart | RuleAction::RestartGroup)
     }
 
     pub(super) fn is_certain(&self) -> bool {

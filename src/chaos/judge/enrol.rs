@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Standing};
+use regrow_supervisors::{ChildSpec, ChildState};
 
 use crate::chaos::judge::child::{Child, Held, Life, Units};
 use crate::chaos::judge::clock::Clock;
@@ -72,18 +72,18 @@ impl Office {
             by_order: false,
         };
         // Of what is not up yet, nothing is known for certain.
-        self.is_settled &= !matches!(standing, Standing::Retrying | Standing::Starting | Standing::Stopping);
+        self.is_settled &= !matches!(standing, ChildState::Retrying | ChildState::Starting | ChildState::Stopping);
         match standing {
-            Standing::Down if self.is_booting && attempt.is_none() => {
+            ChildState::Down if self.is_booting && attempt.is_none() => {
                 child.may_start = true;
                 child.stopped_for = Some(None);
             }
-            Standing::Down | Standing::Retrying => child.may_start = true,
-            Standing::Waiting => child.held = Held::Waits,
-            Standing::Parked => child.held = Held::Parked { from: at, by: Duration::MAX },
-            Standing::Starting => child.life = Some(life(false, false)),
-            Standing::Up => child.life = Some(life(true, false)),
-            Standing::Stopping => {
+            ChildState::Down | ChildState::Retrying => child.may_start = true,
+            ChildState::Waiting => child.held = Held::Waits,
+            ChildState::Parked => child.held = Held::Parked { from: at, by: Duration::MAX },
+            ChildState::Starting => child.life = Some(life(false, false)),
+            ChildState::Up => child.life = Some(life(true, false)),
+            ChildState::Stopping => {
                 // Its group may be on the way.
                 child.life = Some(life(true, true));
                 child.may_start = true;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{AutoShutdown, Exit, Restart, Rule, Then};
+use regrow_supervisors::{AutoShutdown, Exit, ExitRule, Restart, RuleAction};
 
 use crate::chaos::judge::child::{Call, Held, Life};
 use crate::chaos::judge::office::{Office, phase_of, reaches};
@@ -40,7 +40,7 @@ impl Office {
         }
         let is_loose = !self.is_settled || self.is_booting || is_ordered;
         let is_significant = child.spec.is_significant() && self.auto_shutdown != AutoShutdown::Never;
-        self.may_end |= is_significant && (then == Then::Stop || is_loose);
+        self.may_end |= is_significant && (then == RuleAction::Stop || is_loose);
         let mut call = Call {
             number: self.number,
             at,
@@ -63,8 +63,8 @@ impl Office {
         let longest = callers.iter().filter_map(|caller| self.call(caller)?.by).max();
         call.by = match then {
             _ if is_loose => None,
-            Then::Stop => None,
-            Then::Restart | Then::RestartGroup | Then::Park | Then::Escalate => {
+            RuleAction::Stop => None,
+            RuleAction::Restart | RuleAction::RestartGroup | RuleAction::Park | RuleAction::Escalate => {
                 let by = at.saturating_add(call.most).saturating_add(self.margin);
                 Some(longest.map_or(by, |longest| longest.saturating_add(self.margin).max(by)))
             }
@@ -107,7 +107,7 @@ impl Office {
         child.is_ordered &= child.orders > 0;
         (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
         // What its end says is not known here.
-        let is_by_text = |rule: &Rule| rule.text.is_some();
+        let is_by_text = |rule: &ExitRule| rule.text.is_some();
         let is_loose = child.spec.policy_rule().rules.is_some_and(|rules| rules.iter().any(is_by_text));
         let exit = Exit::failed("a service that it depends on is gone");
         self.unexpected(path, &Life { by_order, ..Life::begun(None, number) }, &exit, at);

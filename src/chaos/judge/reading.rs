@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Backoff, ChildSpec, Exit, GiveUp, Intensity, Jitter, On, Policy, Restart, Rule, Strategy, Then,
+    Backoff, ChildSpec, Exit, ExitKind, ExitRule, GiveUp, Intensity, Jitter, Policy, Restart, RuleAction, Strategy,
 };
 
 /// How a life ended, beside its exit.
@@ -54,7 +54,7 @@ impl Steps {
 }
 
 /// What is to be done about this end, whether a restart counts, and whether a rule says so.
-pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (Then, bool, bool) {
+pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (RuleAction, bool, bool) {
     let policy = spec.policy_rule();
     let rules = policy.rules.as_deref().unwrap_or_default();
     let is_bound = spec.restart_type() != Restart::Temporary;
@@ -64,26 +64,26 @@ pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (Then, boo
     let is_abnormal = matches!(exit, Exit::Killed | Exit::Failed(_) | Exit::Panicked(_) | Exit::Hung(_));
     let then = match (phase, spec.restart_type()) {
         // A start that failed is tried again, whatever the type.
-        (Phase::StartFailed, _) | (_, Restart::Permanent) => Then::Restart,
-        (_, Restart::Transient) if is_abnormal => Then::Restart,
-        (_, Restart::Transient | Restart::Temporary) => Then::Stop,
+        (Phase::StartFailed, _) | (_, Restart::Permanent) => RuleAction::Restart,
+        (_, Restart::Transient) if is_abnormal => RuleAction::Restart,
+        (_, Restart::Transient | Restart::Temporary) => RuleAction::Stop,
     };
     (then, true, false)
 }
 
-fn is_about(rule: &Rule, exit: &Exit, phase: Phase) -> bool {
+fn is_about(rule: &ExitRule, exit: &Exit, phase: Phase) -> bool {
     let kind = match exit {
-        Exit::Normal => On::Normal,
-        Exit::Shutdown | Exit::ShutdownWith(_) | Exit::ChildFailedToStart { .. } => On::Shutdown,
-        Exit::Killed => On::Killed,
-        Exit::Panicked(_) => On::Panicked,
-        Exit::Hung(_) => On::Hung,
-        _ => On::Failed,
+        Exit::Normal => ExitKind::Normal,
+        Exit::Shutdown | Exit::ShutdownWith(_) | Exit::ChildFailedToStart { .. } => ExitKind::Shutdown,
+        Exit::Killed => ExitKind::Killed,
+        Exit::Panicked(_) => ExitKind::Panicked,
+        Exit::Hung(_) => ExitKind::Hung,
+        _ => ExitKind::Failed,
     };
     let second = match phase {
         Phase::Died => None,
-        Phase::NotReady => Some(On::NotReady),
-        Phase::StartFailed => Some(On::StartFailed),
+        Phase::NotReady => Some(ExitKind::NotReady),
+        Phase::StartFailed => Some(ExitKind::StartFailed),
     };
     let is_kind =
         rule.on.is_empty() || rule.on.contains(&kind) || second.is_some_and(|second| rule.on.contains(&second));
@@ -92,12 +92,13 @@ fn is_about(rule: &Rule, exit: &Exit, phase: Phase) -> bool {
         && rule.text.as_ref().is_none_or(|part| exit.to_string().contains(&**part))
 }
 
-pub(super) fn scope(then: Then, strategy: Strategy, is_dynamic: bool) -> Scope {
+pub(super) fn scope(then: RuleAction, strategy: Strategy, is_dynamic: bool) -> Scope {
     match (then, strategy) {
         _ if is_dynamic => Scope::Alone,
-        (Then::RestartGroup, _) | (Then::Restart, Strategy::OneForAll) => Scope::All,
-        (Then::Restart, Strategy::RestForOne) => Scope::Rest,
-        (Then::Restart, Strategy::OneForOne) | (Then::Park | Then::Stop | Then::Escalate, _) => Scope::Alone,
+        (RuleAction::RestartGroup, _) | (RuleAction::Restart, Strategy::OneForAll) => Scope::All,
+        (RuleAction::Restart, Strategy::RestForOne) => Scope::Rest,
+        (RuleAction::Restart, Strategy::OneForOne)
+        | (RuleAction::Park | RuleAction::Stop | RuleAction::Escalate, _) => Scope::Alone,
     }
 }
 
@@ -201,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_rule_goes_before_the_restart_type_unless_the_child_is_temporary() {
-        let policy = Policy::default().rule(Rule::new(Then::Stop).on(On::Killed).free());
+        let policy = Policy::default().rule(ExitRule::new(RuleAction::Stop).on(ExitKind::Killed).free());
         let spec = ChildSpec::new("a").policy(policy);
-        assert_eq!(verdict(&spec, &Exit::Killed, Phase::Died), (Then::Stop, false, true));
-        assert_eq!(verdict(&spec, &Exit::Normal, Phase::Died), (Then::Restart, true, false));
+        assert_eq!(verdict(&spec, &Exit::Killed, Phase::Died), (RuleAction::Stop, false, true));
+        assert_eq!(verdict(&spec, &Exit::Normal, Phase::Died), (RuleAction::Restart, true, false));
         let spec = spec.restart(Restart::Temporary);
-        assert_eq!(verdict(&spec, &Exit::Killed, Phase::Died), (Then::Stop, true, false));
+        assert_eq!(verdict(&spec, &Exit::Killed, Phase::Died), (RuleAction::Stop, true, false));
         let transient = ChildSpec::new("b").restart(Restart::Transient);
-        assert_eq!(verdict(&transient, &Exit::Normal, Phase::Died).0, Then::Stop);
-        assert_eq!(verdict(&transient, &Exit::Normal, Phase::StartFailed).0, Then::Restart);
+        assert_eq!(verdict(&transient, &Exit::Normal, Phase::Died).0, RuleAction::Stop);
+        assert_eq!(verdict(&transient, &Exit::Normal, Phase::StartFailed).0, RuleAction::Restart);
     }
 }

@@ -8,7 +8,7 @@ mod stage;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow_supervisors::{Exit, Standing};
+use regrow_supervisors::{ChildState, Exit};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -244,15 +244,15 @@ fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
         let def = stage.scenario.def(id);
         let undefined = || "undefined".to_owned();
         let process = match child.standing {
-            Standing::Retrying | Standing::Waiting | Standing::Parked => "restarting".into(),
-            Standing::Up | Standing::Stopping => {
+            ChildState::Retrying | ChildState::Waiting | ChildState::Parked => "restarting".into(),
+            ChildState::Up | ChildState::Stopping => {
                 record.of_generation(&child.path, child.generation).map_or_else(undefined, str::to_owned)
             }
             // A supervisor is a process before it is up.
-            Standing::Starting if def.is_supervisor() => {
+            ChildState::Starting if def.is_supervisor() => {
                 record.at_path(&child.path).map_or_else(undefined, str::to_owned)
             }
-            Standing::Starting | Standing::Down => undefined(),
+            ChildState::Starting | ChildState::Down => undefined(),
         };
         let shown = if sup.strategy.is_some() { id.to_owned() } else { "undefined".into() };
         (shown, process, format::kind(def.counts_as_supervisor()))

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use regrow_supervisors::{Exit, Standing};
+use regrow_supervisors::{ChildState, Exit};
 use tokio::time::Instant;
 
 use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ManageError, Outcome};
+use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
 use crate::trace::format::{self, Line};
@@ -206,7 +206,7 @@ impl Order {
         let record = self.stage.record();
         let Some(child) = record.process(x).filter(|_| x.contains('#')) else { return Ok(Meant::Word) };
         let is_latest = record.at_path(&child.path) == Some(x);
-        let listed = children.iter().find(|listed| *listed.path == *child.path && listed.standing != Standing::Down);
+        let listed = children.iter().find(|listed| *listed.path == *child.path && listed.standing != ChildState::Down);
         Ok(match listed {
             Some(listed) if is_latest => Meant::Child(listed.name.to_string()),
             Some(_) | None if child.is_alive => Meant::Foreign,
@@ -214,14 +214,14 @@ impl Order {
         })
     }
 
-    fn outcome(&self, outcome: &Outcome) -> String {
+    fn outcome(&self, outcome: &StartOutcome) -> String {
         match outcome {
-            Outcome::Up(up) => {
+            StartOutcome::Up(up) => {
                 let record = self.stage.record();
                 let label = record.at_path(&up.path).unwrap_or("?");
                 if up.info.is_some() { format!("ok({label},info)") } else { format!("ok({label})") }
             }
-            Outcome::Ignored => "ok(undefined)".into(),
+            StartOutcome::Ignored => "ok(undefined)".into(),
         }
     }
 

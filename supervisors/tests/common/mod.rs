@@ -22,7 +22,7 @@ pub(crate) mod world;
 
 use std::time::Duration;
 
-use regrow_supervisors::{ChildSpec, Machine, Restart, Standing};
+use regrow_supervisors::{ChildSpec, ChildState, Machine, Restart};
 
 pub(crate) use script::Script;
 
@@ -47,7 +47,8 @@ impl IntoSpec for ChildSpec {
 /// The counts that are kept are those that a count finds.
 pub(crate) fn check_counts(machine: &(impl Machine + ?Sized)) {
     let (children, counts) = (machine.children(), machine.counts());
-    let active = children.iter().filter(|(_, _, standing, _)| matches!(standing, Standing::Up | Standing::Stopping));
+    let active =
+        children.iter().filter(|(_, _, standing, _)| matches!(standing, ChildState::Up | ChildState::Stopping));
     assert_eq!((counts.specs, counts.active), (children.len(), active.count()), "{machine:?}");
 }
 

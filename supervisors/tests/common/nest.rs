@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Strategy, Supervisor};
+use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Machine, StaticMachine, Strategy};
 
 use super::{IntoSpec, MS};
 
@@ -75,7 +75,7 @@ enum Body {
 
 struct Node {
     name: String,
-    machine: Supervisor,
+    machine: StaticMachine,
     plans: BTreeMap<String, Plan>,
     bodies: BTreeMap<Attempt, Body>,
     is_up: bool,
@@ -95,7 +95,7 @@ impl Node {
         let specs = children.iter().map(|child| child.spec.clone());
         Self {
             name: plan.spec.id().to_owned(),
-            machine: Supervisor::new(
+            machine: StaticMachine::new(
                 Flags { strategy: *strategy, intensity: Intensity::new(*restarts, 60_000 * MS), ..Flags::default() },
                 specs,
             )

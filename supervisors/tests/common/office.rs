@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Answer, Attempt, Call, ChildKey, ChildSpec, Exit, Machine, Order, OrderError, Report, Standing,
+    Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, OrderError, OrderId, Report,
 };
 
 /// One thing that may happen.
@@ -84,7 +84,7 @@ pub(crate) struct Office<M> {
     /// An order has cancelled a group's retry.
     is_cancelled: bool,
     forgotten: BTreeSet<ChildKey>,
-    unanswered: BTreeSet<Call>,
+    unanswered: BTreeSet<OrderId>,
     calls: u64,
     newest: u64,
     is_told_to_end: bool,
@@ -205,16 +205,16 @@ impl<M: Machine + Clone> Office<M> {
             assert_eq!(office.machine.poll_timeout(), None, "it does not rest");
             for (key, _, standing, attempt) in office.machine.children() {
                 match standing {
-                    Standing::Up => assert!(attempt.is_some_and(|attempt| office.lives.contains_key(&attempt))),
-                    Standing::Down => {
+                    ChildState::Up => assert!(attempt.is_some_and(|attempt| office.lives.contains_key(&attempt))),
+                    ChildState::Down => {
                         let is_accounted_for = office.has_ended || office.is_cancelled || office.resting.contains(&key);
                         assert!(is_accounted_for, "left behind");
                     }
-                    Standing::Retrying
-                    | Standing::Waiting
-                    | Standing::Parked
-                    | Standing::Starting
-                    | Standing::Stopping => panic!("{key:?} is {standing:?}"),
+                    ChildState::Retrying
+                    | ChildState::Waiting
+                    | ChildState::Parked
+                    | ChildState::Starting
+                    | ChildState::Stopping => panic!("{key:?} is {standing:?}"),
                 }
             }
         });
@@ -277,8 +277,8 @@ impl<M: Machine + Clone> Office<M> {
                     Verb::Read => Order::Read,
                 };
                 self.calls += 1;
-                self.unanswered.insert(Call(self.calls));
-                self.machine.order(Call(self.calls), order, now);
+                self.unanswered.insert(OrderId(self.calls));
+                self.machine.order(OrderId(self.calls), order, now);
             }
             Deed::Stop => self.machine.stop(Exit::Shutdown, now),
             Deed::Kill => self.machine.kill(now),

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Action, Adjustment, Answer, Attempt, BudgetClock, Call, Chance, ChildKey, ChildSpec, DynamicSupervisor, Exit,
-    Flags, GiveUpReason, Hang, Intensity, Machine, Order, OrderError, Outlook, Report, Standing, Strategy, Supervisor,
-    Why,
+    Action, Adjustment, Answer, Attempt, BudgetClock, Chance, ChildKey, ChildSpec, ChildState, DynamicMachine, Exit,
+    Flags, GiveUpReason, Hang, Intensity, Machine, Order, OrderError, OrderId, Outlook, Reasons, Report, StaticMachine,
+    Strategy,
 };
 
 use super::{IntoSpec, MS, check_counts};
@@ -29,7 +29,7 @@ pub(crate) struct Script {
     /// Whose callers are refused, and are not any more.
     refusals: Vec<String>,
     calls: u64,
-    answered: BTreeSet<Call>,
+    answered: BTreeSet<OrderId>,
 }
 
 impl Script {
@@ -62,12 +62,12 @@ impl Script {
 
     /// A supervisor about to boot, with all these flags.
     pub(crate) fn flagged<C: IntoSpec>(flags: Flags, children: impl IntoIterator<Item = C>) -> Self {
-        Self::around(Supervisor::new(flags, children.into_iter().map(C::into_spec)).expect("good specs"))
+        Self::around(StaticMachine::new(flags, children.into_iter().map(C::into_spec)).expect("good specs"))
     }
 
     /// A dynamic supervisor, which is up at once.
     pub(crate) fn dynamic(intensity: Intensity, children_max: Option<usize>) -> Self {
-        let mut tree = Self::around(DynamicSupervisor::new(intensity, children_max).expect("good limits"));
+        let mut tree = Self::around(DynamicMachine::new(intensity, children_max).expect("good limits"));
         tree.expect(["up"]);
         tree
     }
@@ -213,7 +213,7 @@ impl Script {
         &*self.machine
     }
 
-    pub(crate) fn why(&self, name: &str) -> Why {
+    pub(crate) fn why(&self, name: &str) -> Reasons {
         let key = self.machine.find(name).expect("a child of this name");
         self.machine.why(key, self.now).expect("it is known")
     }
@@ -319,7 +319,7 @@ impl Script {
 
     fn order(&mut self, order: Order) -> &mut Self {
         self.calls += 1;
-        self.machine.order(Call(self.calls), order, self.now);
+        self.machine.order(OrderId(self.calls), order, self.now);
         self
     }
 }
@@ -359,7 +359,7 @@ impl Script {
     }
 
     pub(crate) fn is_starting(&self, name: &str) -> bool {
-        self.machine.find(name).and_then(|key| self.machine.standing(key)) == Some(Standing::Starting)
+        self.machine.find(name).and_then(|key| self.machine.standing(key)) == Some(ChildState::Starting)
     }
 
     /// Exactly these are the children whose callers are refused, or no longer, since the last time that it was asked.
@@ -398,7 +398,7 @@ impl Script {
 
     /// Where a child stands; `None` once its spec is forgotten.
     #[track_caller]
-    pub(crate) fn stands(&mut self, name: &str, expected: Option<Standing>) -> &mut Self {
+    pub(crate) fn stands(&mut self, name: &str, expected: Option<ChildState>) -> &mut Self {
         let standing = self.machine.find(name).and_then(|key| self.machine.standing(key));
         assert_eq!(standing, expected, "standing of {name}");
         self
@@ -500,12 +500,12 @@ impl Script {
             Action::Up => "up".to_owned(),
             Action::End(exit) => format!("end {exit}"),
             Action::Adopt { child, .. } => format!("adopt {}", name(child)),
-            Action::Answer { call: Call(call), result: Ok(answer) } => match answer {
+            Action::Answer { call: OrderId(call), result: Ok(answer) } => match answer {
                 Answer::Started(attempt) => format!("answer {call} started {}", name(&attempt.child())),
                 Answer::Ignored => format!("answer {call} ignored"),
                 Answer::Done => format!("answer {call} done"),
             },
-            Action::Answer { call: Call(call), result: Err(error) } => match error {
+            Action::Answer { call: OrderId(call), result: Err(error) } => match error {
                 OrderError::AlreadyStarted(key) => format!("refuse {call} already_started {}", name(key)),
                 OrderError::AlreadyPresent => format!("refuse {call} already_present"),
                 OrderError::NotFound => format!("refuse {call} not_found"),

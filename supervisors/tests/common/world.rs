@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StopOrder, Strategy, Supervisor,
+    Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StaticMachine, StopOrder, Strategy,
 };
 
 use super::MS;
@@ -52,7 +52,7 @@ pub(crate) struct Menu {
 
 #[derive(Clone)]
 pub(crate) struct World {
-    machine: Supervisor,
+    machine: StaticMachine,
     model: Model,
     period: Duration,
     periods: u8,
@@ -77,7 +77,7 @@ impl World {
         specs: impl IntoIterator<Item = ChildSpec>,
     ) -> Self {
         let period = 1000 * MS;
-        let mut machine = Supervisor::new(
+        let mut machine = StaticMachine::new(
             Flags { strategy, intensity: Intensity::new(restarts_max, period), stop_order, ..Flags::default() },
             specs,
         )

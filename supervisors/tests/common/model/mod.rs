@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regrow_supervisors::{
-    Abandon, Attempt, ChildKey, ChildSpec, Exit, Restart, Shutdown, Standing, StopOrder, Strategy,
+    Abandon, Attempt, ChildKey, ChildSpec, ChildState, Exit, Restart, Shutdown, StopOrder, Strategy,
 };
 
 use super::MS;
@@ -247,21 +247,21 @@ impl Model {
         self.lives.entry(attempt).and_modify(|life| life.told = Told::Killed);
     }
 
-    pub(crate) fn on_polled(&mut self, standings: &BTreeMap<ChildKey, Standing>, next: Option<Duration>) {
+    pub(crate) fn on_polled(&mut self, standings: &BTreeMap<ChildKey, ChildState>, next: Option<Duration>) {
         assert!(!self.over, "more restarts than forgiven");
         assert!(self.abandoned.is_empty(), "abandoned and not cut off");
         assert!(self.specs.keys().eq(standings.keys()), "the specs that it still has");
         let is_silently_told = |(attempt, life): &(&Attempt, &Life)| {
-            life.killed_by_others && life.told == Told::Nothing && standings[&attempt.child()] == Standing::Stopping
+            life.killed_by_others && life.told == Told::Nothing && standings[&attempt.child()] == ChildState::Stopping
         };
         let silent: Vec<_> = self.lives.iter().filter(is_silently_told).map(|(&attempt, _)| attempt).collect();
         silent.into_iter().rev().for_each(|attempt| self.on_silent_tell(attempt));
         self.check_stops();
         for (attempt, life) in &self.lives {
             let standing = match (life.told, life.starting) {
-                (Told::ToStop | Told::Killed, _) => Standing::Stopping,
-                (Told::Nothing, true) => Standing::Starting,
-                (Told::Nothing, false) => Standing::Up,
+                (Told::ToStop | Told::Killed, _) => ChildState::Stopping,
+                (Told::Nothing, true) => ChildState::Starting,
+                (Told::Nothing, false) => ChildState::Up,
             };
             assert_eq!(standings[&attempt.child()], standing, "standing");
         }

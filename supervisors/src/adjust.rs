@@ -3,12 +3,12 @@
 
 use crate::child::State;
 use crate::children::ChildKey;
+use crate::core::Core;
 use crate::management::Done;
-use crate::nursery::Nursery;
 use crate::order::{Adjustment, Answer, OrderError, OrderId};
 use crate::spec::{Flags, Strategy};
 
-impl Nursery {
+impl Core {
     /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
     pub(crate) fn adjust(&mut self, adjustment: Adjustment) -> Result<Done, OrderError> {
         let Adjustment { specs, intensity, budget_clock } = adjustment;
@@ -42,7 +42,7 @@ impl Nursery {
         // What is done by order costs nothing.
         held.is_paid = true;
         let has_group = held.scope.under(self.flags.strategy) != Strategy::OneForOne;
-        child.track_mut().forgive();
+        child.history_mut().clear();
         self.answer(call, Ok(Answer::Done));
         if has_group {
             // It waits with the child.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::children::Attempt;
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::Exit;
+use crate::history::{Ended, History};
 use crate::order::OrderId;
 use crate::policy::Readiness;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
-use crate::track::{Ended, Track};
 
 /// Where a child stands, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) enum Stage {
     Dead(Box<Ended>),
 }
 
-/// How far along the ladder a child is.
+/// Which step of its stop a child has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     NotTold,
@@ -176,7 +176,7 @@ pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) state: State,
     /// None until something has gone wrong.
-    pub(crate) track: Option<Box<Track>>,
+    pub(crate) history: Option<Box<History>>,
     /// It is down until somebody orders otherwise, and not only until its group is started.
     pub(crate) is_at_rest: bool,
     /// Calls to it are refused below this supervisor, until its group is started.
@@ -185,7 +185,7 @@ pub(crate) struct Child {
     pub(crate) is_closed: bool,
     /// An order ended its last life, or its wait for one. Nothing is decided by it.
     pub(crate) was_terminated: bool,
-    /// When something is due: the next rung of the ladder, the end of a delay, of a start that takes too long.
+    /// When something is due: the next step of a stop, the end of a delay, of a start that takes too long.
     pub(crate) deadline: Option<Duration>,
     /// Who ordered its start and waits for it.
     pub(crate) start_call: Option<StartCall>,
@@ -206,7 +206,7 @@ impl fmt::Debug for Child {
         let Self {
             spec,
             state,
-            track,
+            history,
             is_at_rest,
             is_withdrawn,
             is_closed,
@@ -218,9 +218,9 @@ impl fmt::Debug for Child {
             completion,
             ..
         } = self;
-        let track = track.as_ref().filter(|_| spec.terms.policy.is_some());
+        let history = history.as_ref().filter(|_| spec.terms.policy.is_some());
         let has_lived = *has_lived && !spec.dependencies().is_empty();
-        let seen = (spec, state, track, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
+        let seen = (spec, state, history, is_at_rest, is_closed, deadline, start_call, stop_calls, place);
         f.debug_tuple("Child").field(&seen).field(&has_lived).field(completion).field(is_withdrawn).finish()
     }
 }
@@ -228,12 +228,12 @@ impl fmt::Debug for Child {
 impl Child {
     /// A child that is down.
     pub(crate) fn new(spec: ChildSpec, place: u64) -> Self {
-        let (state, track, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
+        let (state, history, is_at_rest, deadline, start_call) = (State::Down, None, false, None, None);
         let (stop_calls, has_lived, completion, was_terminated, is_closed) = (None, false, None, false, false);
         Self {
             spec,
             state,
-            track,
+            history,
             is_at_rest,
             is_withdrawn: false,
             is_closed,
@@ -262,8 +262,8 @@ impl Child {
         }
     }
 
-    pub(crate) fn track_mut(&mut self) -> &mut Track {
-        self.track.get_or_insert_default()
+    pub(crate) fn history_mut(&mut self) -> &mut History {
+        self.history.get_or_insert_default()
     }
 
     /// Down only until its group is started.

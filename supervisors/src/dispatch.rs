@@ -13,11 +13,11 @@ use crate::backoff::Chance;
 use crate::child::{ChildState, Ending, Hold, Live, Stage};
 use crate::children::{Attempt, ChildCounts, ChildKey};
 use crate::circles::circles;
+use crate::core::{Event, Phase};
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
 use crate::intensity::Intensity;
 use crate::machine::{ChildLine, Machine};
-use crate::nursery::{Event, Phase};
 use crate::order::{Order, OrderError, OrderId};
 use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 use crate::transitions::{Kind, Step, Transitions};
@@ -54,8 +54,8 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>) {
-        if let Some(child) = self.nursery_mut().children.get_mut(child) {
-            child.track_mut().set_chance(chance);
+        if let Some(child) = self.core_mut().children.get_mut(child) {
+            child.history_mut().set_chance(chance);
         }
     }
 
@@ -65,8 +65,8 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError> {
         Flags { intensity, ..Flags::default() }.check([])?;
-        self.nursery_mut().budget.set(intensity);
-        self.nursery_mut().set_clock(clock);
+        self.core_mut().budget.set(intensity);
+        self.core_mut().set_clock(clock);
         Ok(())
     }
 
@@ -88,9 +88,9 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
-        let nursery = self.at(now);
-        let now = nursery.now;
-        let Some(live) = nursery.children.live_mut(attempt) else { return };
+        let core = self.at(now);
+        let now = core.now;
+        let Some(live) = core.children.live_mut(attempt) else { return };
         // One that leaves in time may still end otherwise than it wanted to.
         let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
         match &live.stage {
@@ -101,11 +101,11 @@ impl<T: Kind + fmt::Debug> Machine for T {
                 let was_ready = matches!(live.stage, Stage::Ready);
                 let is_completed = matches!(exit, Exit::Normal);
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
-                nursery.set_timer(attempt.child(), None);
-                nursery.departed.push(attempt.child());
-                nursery.inbox.push_back(Event::Exit(attempt));
+                core.set_timer(attempt.child(), None);
+                core.departed.push(attempt.child());
+                core.inbox.push_back(Event::Exit(attempt));
                 if is_completed {
-                    nursery.complete(attempt.child(), Completion { was_ready });
+                    core.complete(attempt.child(), Completion { was_ready });
                 }
             }
         }
@@ -120,7 +120,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
-        self.nursery().is_last_life(attempt, exit)
+        self.core().is_last_life(attempt, exit)
     }
 
     fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
@@ -128,34 +128,34 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
-        let nursery = self.nursery_mut();
-        nursery.ties = before.into_iter().collect();
-        circles(&nursery.all_ties())
+        let core = self.core_mut();
+        core.ties = before.into_iter().collect();
+        circles(&core.all_ties())
     }
 
     fn handle_timeout(&mut self, now: Duration) {
         self.at(now);
-        while let Some(abandoned) = self.nursery_mut().climb() {
+        while let Some(abandoned) = self.core_mut().fire_timer() {
             if let Some(attempt) = abandoned {
                 self.handle_exit(attempt, Exit::Killed, now);
             }
         }
-        self.patience_is_over();
+        self.prompt_window_is_over();
     }
 
     fn order(&mut self, call: OrderId, order: Order, now: Duration) {
-        let nursery = self.at(now);
-        if nursery.is_ending() {
-            nursery.answer(call, Err(OrderError::Over));
+        let core = self.at(now);
+        if core.is_ending() {
+            core.answer(call, Err(OrderError::Over));
         } else {
-            nursery.inbox.push_back(Event::Order { call, order, given: nursery.now });
+            core.inbox.push_back(Event::Order { call, order, given: core.now });
         }
     }
 
     fn stop(&mut self, exit: Exit, now: Duration) {
-        let nursery = self.at(now);
-        if !nursery.is_ending() {
-            nursery.inbox.push_back(Event::Stop { exit, given: nursery.now });
+        let core = self.at(now);
+        if !core.is_ending() {
+            core.inbox.push_back(Event::Stop { exit, given: core.now });
         }
     }
 
@@ -170,7 +170,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
             return;
         }
         self.end(Exit::Killed, true);
-        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        let keys: Vec<_> = self.core().children.keys().rev().collect();
         for key in keys {
             self.stop_child(key, true);
         }
@@ -178,10 +178,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn abandon(&mut self, now: Duration) {
         self.kill(now);
-        let keys: Vec<_> = self.nursery().children.keys().rev().collect();
+        let keys: Vec<_> = self.core().children.keys().rev().collect();
         for key in keys {
             if self.stop_child(key, true)
-                && let Some(attempt) = self.nursery_mut().abandon(key)
+                && let Some(attempt) = self.core_mut().abandon(key)
             {
                 self.handle_exit(attempt, Exit::Killed, now);
             }
@@ -190,16 +190,16 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn poll_action(&mut self) -> Option<Action> {
         loop {
-            if let Some(action) = self.nursery_mut().actions.pop_front() {
+            if let Some(action) = self.core_mut().actions.pop_front() {
                 return Some(action);
             }
             match self.work() {
                 Step::Taken => {}
-                Step::Waits => return self.nursery_mut().actions.pop_front(),
-                Step::Idle if self.nursery_mut().is_patient() => return None,
+                Step::Waits => return self.core_mut().actions.pop_front(),
+                Step::Idle if self.core_mut().is_blocked() => return None,
                 Step::Idle => {
-                    let Some(event) = self.nursery_mut().inbox.pop_front() else {
-                        self.nursery_mut().give_back_room();
+                    let Some(event) = self.core_mut().inbox.pop_front() else {
+                        self.core_mut().give_back_room();
                         return None;
                     };
                     self.take(event);
@@ -209,19 +209,19 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn poll_report(&mut self) -> Option<Report> {
-        self.nursery_mut().reports.pop_front()
+        self.core_mut().reports.pop_front()
     }
 
     fn handle_retry(&mut self, child: ChildKey, now: Duration) {
-        let nursery = self.at(now);
-        let is_queued = nursery.children.held(child).is_some_and(|held| held.hold == Hold::Queued);
-        if is_queued && !nursery.is_ending() {
-            nursery.inbox.push_back(Event::Retry(child));
+        let core = self.at(now);
+        let is_queued = core.children.held(child).is_some_and(|held| held.hold == Hold::Queued);
+        if is_queued && !core.is_ending() {
+            core.inbox.push_back(Event::Retry(child));
         }
     }
 
     fn poll_retry(&mut self) -> Option<ChildKey> {
-        let inbox = &mut self.nursery_mut().inbox;
+        let inbox = &mut self.core_mut().inbox;
         let Some(Event::Retry(child)) = inbox.back() else { return None };
         let child = *child;
         inbox.pop_back();
@@ -229,44 +229,44 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn is_ending(&self) -> bool {
-        self.nursery().is_ending()
+        self.core().is_ending()
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let due = self.nursery().timers.first().map(|&(at, _)| at);
-        due.into_iter().chain(self.patient_until()).min()
+        let due = self.core().timers.first().map(|&(at, _)| at);
+        due.into_iter().chain(self.blocked_until()).min()
     }
 
     fn why(&self, child: ChildKey, now: Duration) -> Option<Reasons> {
-        Reasons::new(self.nursery(), child, now)
+        Reasons::new(self.core(), child, now)
     }
 
     fn outlook(&self, child: ChildKey) -> Option<Outlook> {
-        Some(self.nursery().children.get(child)?.outlook())
+        Some(self.core().children.get(child)?.outlook())
     }
 
     fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
-        Some(&self.nursery().children.get(child)?.spec)
+        Some(&self.core().children.get(child)?.spec)
     }
 
     fn find(&self, id: &str) -> Option<ChildKey> {
-        self.nursery().children.find(id)
+        self.core().children.find(id)
     }
 
     fn standing(&self, child: ChildKey) -> Option<ChildState> {
-        Some(self.nursery().children.get(child)?.standing())
+        Some(self.core().children.get(child)?.standing())
     }
 
     fn attempt(&self, child: ChildKey) -> Option<Attempt> {
-        self.nursery().children.get(child)?.attempt()
+        self.core().children.get(child)?.attempt()
     }
 
     fn tables(&self) -> Vec<(&'static str, usize)> {
-        self.nursery().tables()
+        self.core().tables()
     }
 
     fn counts(&self) -> ChildCounts {
-        self.nursery().children.counts()
+        self.core().children.counts()
     }
 
     fn children(&self) -> Vec<ChildLine<'_>> {
@@ -274,7 +274,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn children_from(&self, first: u64, max: usize) -> (Vec<ChildLine<'_>>, Option<u64>) {
-        let mut children = self.nursery().children.iter_from(first);
+        let mut children = self.core().children.iter_from(first);
         let portion = children.by_ref().take(max);
         let lines = portion.map(|(key, child)| (key, &child.spec, child.standing(), child.attempt())).collect();
         (lines, children.next().map(|(_, child)| child.place))

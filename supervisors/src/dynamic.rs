@@ -14,11 +14,11 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{ChildState, Held, Scope};
 use crate::children::ChildKey;
+use crate::core::Core;
 use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::machine::Machine;
 use crate::management::Done;
-use crate::nursery::Nursery;
 use crate::order::{Order, OrderError, OrderId};
 use crate::spec::{ChildSpec, Flags, SpecError};
 use crate::stops::Stops;
@@ -27,46 +27,46 @@ use crate::transitions::{Kind, Step, Transitions};
 /// A supervisor whose children are added at run time. It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
 pub struct DynamicMachine {
-    nursery: Nursery,
+    core: Core,
     children_max: Option<usize>,
     /// At the end: those that wait for others that depend on them.
     stops: Stops,
 }
 
 impl Kind for DynamicMachine {
-    fn nursery(&self) -> &Nursery {
-        &self.nursery
+    fn core(&self) -> &Core {
+        &self.core
     }
 
-    fn nursery_mut(&mut self) -> &mut Nursery {
-        &mut self.nursery
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
     }
 
     fn work(&mut self) -> Step {
-        if !self.nursery.is_ending() {
-            self.nursery.departed.clear();
+        if !self.core.is_ending() {
+            self.core.departed.clear();
             return Step::Idle;
         }
-        for key in std::mem::take(&mut self.nursery.departed) {
+        for key in std::mem::take(&mut self.core.departed) {
             self.stops.gone(key);
         }
         while let Some(key) = self.stops.next() {
-            if !self.stop_child(key, self.nursery.is_killing()) {
+            if !self.stop_child(key, self.core.is_killing()) {
                 self.stops.gone(key);
             }
         }
-        if self.nursery.children.len() == 0 && self.nursery.be_over() { Step::Taken } else { Step::Waits }
+        if self.core.children.len() == 0 && self.core.be_over() { Step::Taken } else { Step::Waits }
     }
 
     /// Invariant 2.
     fn end(&mut self, exit: Exit, by_force: bool) {
-        self.nursery.begin_to_end(exit, by_force);
-        let ties = if by_force { BTreeSet::new() } else { self.nursery.sound_ties() };
-        let keys: Vec<_> = self.nursery.children.keys().collect();
-        let is_there = |key: &ChildKey| self.nursery.children.get(*key).is_some_and(|child| !child.has_no_process());
+        self.core.begin_to_end(exit, by_force);
+        let ties = if by_force { BTreeSet::new() } else { self.core.sound_ties() };
+        let keys: Vec<_> = self.core.children.keys().collect();
+        let is_there = |key: &ChildKey| self.core.children.get(*key).is_some_and(|child| !child.has_no_process());
         // What is not there goes at once, and so does all if nothing depends on anything.
         let (later, now): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| !ties.is_empty() && is_there(key));
-        self.stops = Stops::new(&later, &self.nursery.children, &ties, true);
+        self.stops = Stops::new(&later, &self.core.children, &ties, true);
         for key in now {
             self.stop_child(key, by_force);
         }
@@ -74,24 +74,24 @@ impl Kind for DynamicMachine {
 
     /// It is forgotten (invariant 1).
     fn rest(&mut self, key: ChildKey) {
-        self.nursery.forget(key);
+        self.core.forget(key);
     }
 
     fn gone(&mut self, key: ChildKey, _: bool) {
-        self.nursery.forget(key);
+        self.core.forget(key);
     }
 
     /// Nobody here has a group: who is restarted is restarted alone.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
-        self.nursery.start_after(key, delay, Held { scope: Scope::Alone, ..held });
+        self.core.start_after(key, delay, Held { scope: Scope::Alone, ..held });
     }
 
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held) {
-        self.nursery.try_again(key, delay, Held { scope: Scope::Alone, ..held });
+        self.core.try_again(key, delay, Held { scope: Scope::Alone, ..held });
     }
 
     fn admit(&self, spec: &ChildSpec) -> Result<(), OrderError> {
-        if self.children_max.is_some_and(|max| self.nursery.children.len() >= max) {
+        if self.children_max.is_some_and(|max| self.core.children.len() >= max) {
             return Err(OrderError::MaxChildren);
         }
         let Some(key) = self.find(&spec.id) else { return Ok(()) };
@@ -106,7 +106,7 @@ impl Kind for DynamicMachine {
             // OTP rules 95, 98.
             Order::Limit { intensity, children_max } => {
                 Self::check(intensity, children_max).map_err(OrderError::Refused)?;
-                self.nursery.budget.set(intensity);
+                self.core.budget.set(intensity);
                 self.children_max = children_max;
                 Ok(Done::Now)
             }
@@ -129,9 +129,9 @@ impl DynamicMachine {
     /// When the budget's period is zero, or `children_max` is.
     pub fn new(intensity: Intensity, children_max: Option<usize>) -> Result<Self, SpecError> {
         Self::check(intensity, children_max)?;
-        let mut nursery = Nursery::new(Flags { intensity, ..Flags::default() });
-        nursery.actions.push_back(Action::Up);
-        Ok(Self { nursery, children_max, stops: Stops::default() })
+        let mut core = Core::new(Flags { intensity, ..Flags::default() });
+        core.actions.push_back(Action::Up);
+        Ok(Self { core, children_max, stops: Stops::default() })
     }
 
     /// Checks the limits.

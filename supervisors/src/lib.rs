@@ -50,16 +50,16 @@
 //! | `machine.rs`, `dispatch.rs` | what a driver may call, in which order; how each call is carried out |
 //! | `transitions.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
-//! | `judge.rs`, `track.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
+//! | `restart.rs`, `history.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
 //! | `dependency.rs`, `readiness.rs` | what can be said of services that a child needs; what its start waits for, and what it does without them |
-//! | `gate.rs` | how many may start at a time |
+//! | `limiter.rs` | how many may start at a time |
 //! | `why.rs` | why a child stands where it does |
-//! | `procession.rs` | ordered work: boot, group restart, ordered stop |
+//! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
-//! | `nursery.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
-//! | `ladder.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
-//! | `patience.rs` | how long others wait for a start or a stop |
+//! | `core.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
+//! | `shutdown.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
+//! | `prompt.rs` | how long others wait for a start or a stop |
 //! | `time.rs` | arithmetic on time that cannot overflow |
 
 // An operator on a time panics when it overflows: `time.rs`.
@@ -72,28 +72,28 @@ mod child;
 mod children;
 mod circles;
 
+mod core;
 mod dependency;
 mod dispatch;
 mod dynamic;
 mod exit;
-mod gate;
+mod history;
 mod intensity;
-mod judge;
-mod ladder;
+mod limiter;
 mod machine;
 mod management;
-mod nursery;
 mod order;
-mod patience;
 mod policy;
-mod procession;
+mod prompt;
 mod readiness;
+mod restart;
 mod rule;
+mod sequence;
+mod shutdown;
 mod spec;
 mod stops;
 mod supervisor;
 mod time;
-mod track;
 mod transitions;
 mod why;
 
@@ -107,8 +107,8 @@ pub use children::{Attempt, ByChild, ChildCounts, ChildKey, KeyHasher};
 pub use dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Health, Outlook, Prospect};
 pub use dynamic::DynamicMachine;
 pub use exit::{Exit, Failure, Hang, Panic};
-pub use gate::StartLimiter;
 pub use intensity::Intensity;
+pub use limiter::StartLimiter;
 pub use machine::{ChildLine, Machine};
 pub use order::{Adjustment, Answer, Order, OrderError, OrderId};
 pub use policy::{GiveUp, NotReady, Policy, PolicyError, Readiness};

@@ -26,7 +26,7 @@ pub(crate) trait Manage: Kind {
         let done = match order {
             Order::StartChild(spec) => self.start_order(call, spec),
             Order::TerminateChild(id) => self.terminate_order(call, &id),
-            Order::Adjust(adjustment) => self.nursery_mut().adjust(*adjustment),
+            Order::Adjust(adjustment) => self.core_mut().adjust(*adjustment),
             Order::Revive(id) => self.revive_order(call, &id),
             Order::Read => Ok(Done::Now),
             Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) | Order::Limit { .. } => {
@@ -34,50 +34,50 @@ pub(crate) trait Manage: Kind {
             }
         };
         match done {
-            Ok(Done::Now) => self.nursery_mut().answer(call, Ok(Answer::Done)),
+            Ok(Done::Now) => self.core_mut().answer(call, Ok(Answer::Done)),
             Ok(Done::Later) => {}
-            Err(error) => self.nursery_mut().answer(call, Err(error)),
+            Err(error) => self.core_mut().answer(call, Err(error)),
         }
     }
 
     /// OTP rules 60, 81.
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
-        let nursery = self.nursery_mut();
-        nursery.flags.check_child(&spec).map_err(OrderError::Refused)?;
-        let key = nursery.push(spec);
-        nursery.actions.push_back(Action::Adopt { call, child: key });
+        let core = self.core_mut();
+        core.flags.check_child(&spec).map_err(OrderError::Refused)?;
+        let key = core.push(spec);
+        core.actions.push_back(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
     }
 
     /// A start that somebody waits for. It waits for the services that the child depends on.
     fn start_for(&mut self, key: ChildKey, call: StartCall) -> Result<Done, OrderError> {
-        self.nursery_mut().start_for(key, call);
+        self.core_mut().start_for(key, call);
         self.wait_in_order(key);
         Ok(Done::Later)
     }
 
     /// OTP rules 61, 83.
     fn terminate_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
-        let key = self.nursery().children.find(id).ok_or(OrderError::NotFound)?;
-        let Some(child) = self.nursery_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
+        let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
+        let Some(child) = self.core_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
         match &child.state {
             State::Live(live) => {
                 let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
                 // Noted first: should it be dead already, it is answered as it is consumed.
                 child.stop_calls.get_or_insert_default().push(call);
                 if is_there {
-                    self.nursery_mut().actions.push_back(Action::Dismiss(key));
+                    self.core_mut().actions.push_back(Action::Dismiss(key));
                 }
                 // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
                 if self.stop_child(key, false) {
-                    self.nursery_mut().wait_for(attempt);
+                    self.core_mut().wait_for(attempt);
                     self.wait_in_order(key);
                 }
                 Ok(Done::Later)
             }
             State::Held(_) => {
-                self.nursery_mut().vacate(key);
+                self.core_mut().vacate(key);
                 self.has_gone(key, &Exit::Shutdown, true);
                 self.rest_left_behind();
                 Ok(Done::Now)
@@ -92,8 +92,8 @@ pub(crate) trait Manage: Kind {
 
     /// Answered when the start has been ordered, not when it is done.
     fn revive_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
-        let key = self.nursery().children.find(id).ok_or(OrderError::NotFound)?;
-        self.nursery_mut().revive(call, key)?;
+        let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
+        self.core_mut().revive(call, key)?;
         self.wait_in_order(key);
         Ok(Done::Later)
     }
@@ -111,7 +111,7 @@ impl StaticMachine {
     /// OTP rule 63.
     pub(crate) fn delete_order(&mut self, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
-        self.nursery.forget(key);
+        self.core.forget(key);
         Ok(Done::Now)
     }
 
@@ -124,25 +124,25 @@ impl StaticMachine {
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
-        self.nursery.flags = flags;
-        self.nursery.budget.set(flags.intensity);
-        let nursery = &mut self.nursery;
-        let named: BTreeSet<_> = specs.iter().filter_map(|spec| nursery.children.find(&spec.id)).collect();
-        let kept: Vec<_> = nursery.children.keys().filter(|key| !named.contains(key)).collect();
+        self.core.flags = flags;
+        self.core.budget.set(flags.intensity);
+        let core = &mut self.core;
+        let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
+        let kept: Vec<_> = core.children.keys().filter(|key| !named.contains(key)).collect();
         for spec in specs {
-            let known = nursery.children.find(&spec.id);
-            let child = known.unwrap_or_else(|| nursery.push(spec.clone()));
+            let known = core.children.find(&spec.id);
+            let child = known.unwrap_or_else(|| core.push(spec.clone()));
             if known.is_some() {
-                nursery.children.move_last(child);
-                nursery.respec(child, spec);
-            } else if let Some(child) = nursery.children.get_mut(child) {
+                core.children.move_last(child);
+                core.respec(child, spec);
+            } else if let Some(child) = core.children.get_mut(child) {
                 // No group left it behind.
                 child.is_at_rest = true;
             }
-            nursery.actions.push_back(Action::Adopt { call, child });
+            core.actions.push_back(Action::Adopt { call, child });
         }
-        kept.into_iter().for_each(|key| nursery.children.move_last(key));
-        named.into_iter().for_each(|key| self.nursery.reconsider(key));
+        kept.into_iter().for_each(|key| core.children.move_last(key));
+        named.into_iter().for_each(|key| self.core.reconsider(key));
         Ok(Done::Now)
     }
 

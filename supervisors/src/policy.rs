@@ -3,7 +3,7 @@
 //! Every field may be left open, and then somebody further out decides: the supervisor's defaults, and in the end OTP. A
 //! policy in which nothing is set is OTP's: restart at once, count once, and give up by dying upward.
 //!
-//! Here is only what can be said. What it comes to is decided in one place, `judge.rs`.
+//! Here is only what can be said. What it comes to is decided in one place, `restart.rs`.
 
 use std::fmt;
 use std::sync::Arc;

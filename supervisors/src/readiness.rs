@@ -15,10 +15,10 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Child, Ending, Held, Hold, Live, Stage, State};
 use crate::children::{Attempt, ChildKey};
+use crate::core::Core;
 use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Outlook, Prospect};
 use crate::exit::Exit;
-use crate::nursery::Nursery;
-use crate::patience::PATIENCE;
+use crate::prompt::PROMPT_WINDOW;
 
 /// How long an attempt takes to fail whose dependency is gone, if the one before it failed for the same reason.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ enum Need {
     Gone(Arc<str>),
 }
 
-impl Nursery {
+impl Core {
     /// The services that the start of the child has to wait for, or to do without.
     pub(crate) fn missing(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
         let child = self.children.get(key);
@@ -173,7 +173,7 @@ impl Nursery {
         let now = self.now;
         let Some(child) = self.children.get_mut(key) else { return now };
         let policy = child.spec.policy_rule();
-        now.saturating_add(child.track_mut().next_probe(&policy))
+        now.saturating_add(child.history_mut().next_probe(&policy))
     }
 
     /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must
@@ -185,7 +185,7 @@ impl Nursery {
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
         let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
         let changed = self.children.change(key, |child| {
-            let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PATIENCE };
+            let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PROMPT_WINDOW };
             child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
             (child.is_at_rest, child.was_terminated) = (false, false);
             pause

@@ -1,7 +1,7 @@
 //! The static supervisor: what its strategies make of a decision about one child.
 //!
 //! Invariants, beside those of [`Machine`]:
-//! 1. Events that come during ordered work (a [procession](crate::procession)) wait in the inbox until it is done; under
+//! 1. Events that come during ordered work (a [sequence](crate::sequence)) wait in the inbox until it is done; under
 //!    one_for_one they wait for a start only as long as it may still prove prompt.
 //! 2. The budget is charged before anything is stopped or started (OTP rule 20), one unit for each unexpected exit that
 //!    calls for a restart and for each retry of a failed one (OTP rules 22, 23).
@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{Child, ChildState, Held, Hold, Stage, State};
 use crate::children::{ChildKey, Children};
+use crate::core::Core;
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::management::Done;
-use crate::nursery::Nursery;
 use crate::order::{Order, OrderError, OrderId};
-use crate::procession::{Goal, Procession};
+use crate::sequence::{Goal, Sequence};
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::transitions::{Kind, Step, Transitions};
 
@@ -26,20 +26,20 @@ use crate::transitions::{Kind, Step, Transitions};
 /// It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
 pub struct StaticMachine {
-    pub(crate) nursery: Nursery,
-    pub(crate) procession: Option<Procession>,
+    pub(crate) core: Core,
+    pub(crate) sequence: Option<Sequence>,
     /// Children whose first start a rule lets be tried again after the boot has gone through: it is complete when they are
     /// up, parked, at rest, or wait for others. `None`: it is complete.
     pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
 impl Kind for StaticMachine {
-    fn nursery(&self) -> &Nursery {
-        &self.nursery
+    fn core(&self) -> &Core {
+        &self.core
     }
 
-    fn nursery_mut(&mut self) -> &mut Nursery {
-        &mut self.nursery
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
     }
 
     /// Invariant 1.
@@ -51,40 +51,40 @@ impl Kind for StaticMachine {
     }
 
     fn end(&mut self, exit: Exit, by_force: bool) {
-        self.nursery.begin_to_end(exit, by_force);
-        let mut procession = Procession::end(&self.nursery);
-        let members: Vec<_> = self.nursery.children.keys().collect();
+        self.core.begin_to_end(exit, by_force);
+        let mut sequence = Sequence::end(&self.core);
+        let members: Vec<_> = self.core.children.keys().collect();
         if by_force {
             let stopping: BTreeSet<_> = members.iter().copied().filter(|key| self.is_stopping(*key)).collect();
-            procession.stops.begin_with(&stopping);
+            sequence.stops.begin_with(&stopping);
             for key in stopping.into_iter().rev() {
                 self.stop_child(key, true);
             }
         }
-        self.procession = Some(procession);
+        self.sequence = Some(sequence);
         self.withdraw_dead(&members);
     }
 
     /// A temporary child's spec is forgotten, the others keep theirs (OTP rules 10, 17).
     fn rest(&mut self, key: ChildKey) {
-        let Some(child) = self.nursery.children.get_mut(key) else { return };
+        let Some(child) = self.core.children.get_mut(key) else { return };
         child.is_withdrawn = false;
         if child.is_temporary() {
-            self.nursery.forget(key);
+            self.core.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
-            self.nursery.actions.push_back(Action::Rest(key));
-            self.nursery.forget_what_it_saw(key);
-            self.nursery.stir_about(key);
+            self.core.actions.push_back(Action::Rest(key));
+            self.core.forget_what_it_saw(key);
+            self.core.stir_about(key);
         }
     }
 
     /// OTP rules 33, 61. A supervisor that ends keeps its specs: should it be started again, all are.
     fn gone(&mut self, key: ChildKey, was_ordered: bool) {
-        if let Some(child) = self.nursery.children.get_mut(key) {
+        if let Some(child) = self.core.children.get_mut(key) {
             child.was_terminated = was_ordered;
         }
-        let is_temporary = self.nursery.children.get(key).is_some_and(Child::is_temporary);
-        if (is_temporary || was_ordered) && !self.nursery.is_ending() {
+        let is_temporary = self.core.children.get(key).is_some_and(Child::is_temporary);
+        if (is_temporary || was_ordered) && !self.core.is_ending() {
             self.rest(key);
         }
     }
@@ -92,43 +92,43 @@ impl Kind for StaticMachine {
     /// A group is stopped at once, and started together when nobody in it has a delay to serve any more: an elder that dies
     /// meanwhile takes it over, and it is one restart.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
-        let children = &self.nursery.children;
-        let first = match held.scope.under(self.nursery.flags.strategy) {
+        let children = &self.core.children;
+        let first = match held.scope.under(self.core.flags.strategy) {
             Strategy::OneForOne => {
-                self.nursery.start_after(key, delay, held);
+                self.core.start_after(key, delay, held);
                 return self.wait_in_order(key);
             }
             Strategy::OneForAll => None,
             Strategy::RestForOne => Some(key),
         };
-        let members = Procession::members(children, first);
+        let members = Sequence::members(children, first);
         let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
-        let until = served.unwrap_or_default().max(self.nursery.now.saturating_add(delay));
+        let until = served.unwrap_or_default().max(self.core.now.saturating_add(delay));
         // Who is held now is started with the group.
         for &key in &members {
-            if self.nursery.children.held(key).is_some() {
-                self.nursery.vacate(key);
+            if self.core.children.held(key).is_some() {
+                self.core.vacate(key);
             }
         }
         self.withdraw_dead(&members);
-        let delayed = (until > self.nursery.now).then_some(key);
+        let delayed = (until > self.core.now).then_some(key);
         if delayed.is_some() {
-            self.nursery.hold(key, Hold::Backoff { until }, held);
-            self.nursery.open(key);
+            self.core.hold(key, Hold::Backoff { until }, held);
+            self.core.open(key);
         }
-        self.procession = Some(Procession::group(&self.nursery, members, delayed));
+        self.sequence = Some(Sequence::group(&self.core, members, delayed));
     }
 
     /// OTP rules 30, 31, 36, 40.
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held) {
-        self.nursery.try_again(key, delay, held);
+        self.core.try_again(key, delay, held);
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
-        if held.scope.under(self.nursery.flags.strategy) != Strategy::OneForOne
+        if held.scope.under(self.core.flags.strategy) != Strategy::OneForOne
             && !self.is_going_through_boot()
-            && self.procession.as_ref().is_some_and(|procession| procession.awaiting == Some(key))
+            && self.sequence.as_ref().is_some_and(|sequence| sequence.awaiting == Some(key))
         {
-            self.procession = None;
+            self.sequence = None;
         }
     }
 
@@ -169,29 +169,29 @@ impl Kind for StaticMachine {
     }
 
     fn wait_in_order(&mut self, key: ChildKey) {
-        if self.nursery.flags.strategy != Strategy::OneForOne {
-            self.procession = Some(Procession::wait_for(key));
+        if self.core.flags.strategy != Strategy::OneForOne {
+            self.sequence = Some(Sequence::wait_for(key));
         }
     }
 
     fn start_left_behind(&mut self) {
-        self.procession = Some(Procession::starts(self.left_behind()));
+        self.sequence = Some(Sequence::starts(self.left_behind()));
     }
 
     fn rest_left_behind(&mut self) {
         self.left_behind().into_iter().for_each(|key| self.rest(key));
     }
 
-    fn patient_until(&self) -> Option<Duration> {
-        match self.procession {
-            None if self.nursery.inbox.is_empty() => None,
-            None => self.nursery.patient_until(),
+    fn blocked_until(&self) -> Option<Duration> {
+        match self.sequence {
+            None if self.core.inbox.is_empty() => None,
+            None => self.core.blocked_until(),
             Some(_) => self.cut_short_at(),
         }
     }
 
-    fn patience_is_over(&mut self) {
-        if self.cut_short_at().is_some_and(|at| at <= self.nursery.now) {
+    fn prompt_window_is_over(&mut self) {
+        if self.cut_short_at().is_some_and(|at| at <= self.core.now) {
             self.cut_short();
         }
     }
@@ -208,30 +208,30 @@ impl StaticMachine {
         let flags = flags.into();
         let specs: Vec<_> = specs.into_iter().collect();
         flags.check(&specs)?;
-        let mut nursery = Nursery::new(flags);
-        nursery.children = Children::of(specs);
-        let boot = Procession::boot(&nursery.children);
-        Ok(Self { nursery, procession: Some(boot), boot: Some(Vec::new()) })
+        let mut core = Core::new(flags);
+        core.children = Children::of(specs);
+        let boot = Sequence::boot(&core.children);
+        Ok(Self { core, sequence: Some(boot), boot: Some(Vec::new()) })
     }
 
     fn is_going_through_boot(&self) -> bool {
-        self.procession.as_ref().is_some_and(|procession| procession.goal == Goal::Boot)
+        self.sequence.as_ref().is_some_and(|sequence| sequence.goal == Goal::Boot)
     }
 
     /// Every child has been started once. Those that are to be tried again have yet to come up.
     pub(crate) fn boot_has_gone_through(&mut self) {
-        let keys: Vec<_> = self.nursery.children.keys().collect();
+        let keys: Vec<_> = self.core.children.keys().collect();
         self.boot = Some(keys.into_iter().filter(|&key| self.is_to_come_up(key)).collect());
     }
 
     fn complete_boot(&mut self) -> Step {
         let Some(mut retried) = self.boot.take() else { return Step::Idle };
-        if self.nursery.is_ending() {
+        if self.core.is_ending() {
             return Step::Idle;
         }
         retried.retain(|&key| self.is_to_come_up(key));
         if retried.is_empty() {
-            self.nursery.actions.push_back(Action::Up);
+            self.core.actions.push_back(Action::Up);
             return Step::Taken;
         }
         self.boot = Some(retried);
@@ -240,7 +240,7 @@ impl StaticMachine {
 
     /// Its first start failed, and is or will be tried again.
     fn is_to_come_up(&self, key: ChildKey) -> bool {
-        let Some(child) = self.nursery.children.get(key).filter(|child| !child.has_lived) else { return false };
+        let Some(child) = self.core.children.get(key).filter(|child| !child.has_lived) else { return false };
         match &child.state {
             State::Held(held) => matches!(held.hold, Hold::Queued | Hold::Backoff { .. }),
             State::Live(live) => matches!(live.stage, Stage::Starting),
@@ -251,7 +251,7 @@ impl StaticMachine {
     /// Those of a group that have no process already are waited for by no other of it, whenever their turn comes.
     fn withdraw_dead(&mut self, members: &[ChildKey]) {
         if members.len() > 1 {
-            members.iter().for_each(|&key| self.nursery.withdraw(key));
+            members.iter().for_each(|&key| self.core.withdraw(key));
         }
     }
 
@@ -261,7 +261,7 @@ impl StaticMachine {
 
     /// The members of a group that were stopped for it, and whom no child that is still held will start.
     fn left_behind(&self) -> Vec<ChildKey> {
-        let (strategy, children) = (self.nursery.flags.strategy, &self.nursery.children);
+        let (strategy, children) = (self.core.flags.strategy, &self.core.children);
         let calls = |child: &Child| match &child.state {
             State::Held(held) => held.scope.under(strategy),
             State::Live(_) | State::Down => Strategy::OneForOne,

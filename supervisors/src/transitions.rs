@@ -5,19 +5,19 @@ use std::time::Duration;
 use crate::action::Report;
 use crate::child::{Held, StartCall};
 use crate::children::{Attempt, ChildKey};
+use crate::core::{Core, Event};
 use crate::dependency::Completion;
 use crate::exit::Exit;
-use crate::judge::Verdict;
-use crate::ladder::Stop;
 use crate::management::{Done, Manage};
-use crate::nursery::{Event, Nursery};
 use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::restart::Decision;
+use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
 
 /// What a kind of supervisor decides in its own way.
 pub(crate) trait Kind {
-    fn nursery(&self) -> &Nursery;
-    fn nursery_mut(&mut self) -> &mut Nursery;
+    fn core(&self) -> &Core;
+    fn core_mut(&mut self) -> &mut Core;
     /// A step of the ordered work that goes before all events, if there is any.
     fn work(&mut self) -> Step;
     /// The supervisor begins to end.
@@ -49,11 +49,11 @@ pub(crate) trait Kind {
     /// A child whose group was to be started with it was terminated: they rest.
     fn rest_left_behind(&mut self) {}
     /// When events stop waiting for a start or a stop.
-    fn patient_until(&self) -> Option<Duration> {
-        if self.nursery().inbox.is_empty() { None } else { self.nursery().patient_until() }
+    fn blocked_until(&self) -> Option<Duration> {
+        if self.core().inbox.is_empty() { None } else { self.core().blocked_until() }
     }
     /// That moment may have come.
-    fn patience_is_over(&mut self) {}
+    fn prompt_window_is_over(&mut self) {}
 }
 
 /// What came of a step of ordered work.
@@ -70,37 +70,37 @@ pub(crate) enum Step {
 /// What every supervisor decides alike.
 pub(crate) trait Transitions: Kind {
     /// It is so late now.
-    fn at(&mut self, now: Duration) -> &mut Nursery {
-        let nursery = self.nursery_mut();
-        nursery.now = nursery.now.max(now);
-        nursery
+    fn at(&mut self, now: Duration) -> &mut Core {
+        let core = self.core_mut();
+        core.now = core.now.max(now);
+        core
     }
 
     fn take(&mut self, event: Event) {
         match event {
             Event::Exit(attempt) => {
                 let key = attempt.child();
-                let Some(ended) = self.nursery_mut().take_exit(attempt) else { return };
-                let is_significant = self.nursery().children.get(key).is_some_and(|child| child.spec.terms.significant);
-                self.nursery_mut().report_exit(key, &ended.exit);
+                let Some(ended) = self.core_mut().take_exit(attempt) else { return };
+                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+                self.core_mut().report_exit(key, &ended.exit);
                 let exit = ended.exit.clone();
-                let verdict = self.nursery_mut().judge(key, ended);
-                let is_last = verdict == Verdict::Rest && is_significant && self.nursery().is_last_significant();
+                let decision = self.core_mut().decide(key, ended);
+                let is_last = decision == Decision::Rest && is_significant && self.core().is_last_significant();
                 // Those that depend on it are stopped: nothing else becomes of them.
-                self.nursery_mut().is_to_end = is_last;
-                self.follow(key, verdict);
-                self.nursery_mut().is_to_end = false;
-                if verdict == Verdict::Rest && is_significant {
-                    self.nursery_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
+                self.core_mut().is_to_end = is_last;
+                self.follow(key, decision);
+                self.core_mut().is_to_end = false;
+                if decision == Decision::Rest && is_significant {
+                    self.core_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
                     if is_last {
                         self.end(Exit::Shutdown, false);
                     }
                 }
             }
             Event::Retry(key) => {
-                let Some(verdict) = self.nursery_mut().take_turn(key) else { return };
-                self.follow(key, verdict);
-                if verdict == Verdict::Park {
+                let Some(decision) = self.core_mut().take_turn(key) else { return };
+                self.follow(key, decision);
+                if decision == Decision::Park {
                     self.start_left_behind();
                 }
             }
@@ -109,19 +109,19 @@ pub(crate) trait Transitions: Kind {
         }
     }
 
-    fn follow(&mut self, key: ChildKey, verdict: Verdict) {
-        match verdict {
-            Verdict::Rest => self.rest(key),
-            Verdict::Restart(held, delay) => self.restart(key, delay, held),
-            Verdict::Park => self.nursery_mut().park(key),
+    fn follow(&mut self, key: ChildKey, decision: Decision) {
+        match decision {
+            Decision::Rest => self.rest(key),
+            Decision::Restart(held, delay) => self.restart(key, delay, held),
+            Decision::Park => self.core_mut().park(key),
             // An end as `shutdown` would look like one that was ordered.
-            Verdict::GiveUp(_) if self.is_not_up_yet() => {
-                let cause = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+            Decision::GiveUp(_) if self.is_not_up_yet() => {
+                let cause = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
                 self.fail_boot(key, cause);
             }
-            Verdict::GiveUp(reason) => {
-                let exit = self.nursery().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                self.nursery_mut().reports.push_back(Report::GaveUp { child: key, exit, reason });
+            Decision::GiveUp(reason) => {
+                let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+                self.core_mut().reports.push_back(Report::GaveUp { child: key, exit, reason });
                 self.end(Exit::Shutdown, false);
             }
         }
@@ -130,51 +130,49 @@ pub(crate) trait Transitions: Kind {
     /// A start was answered with *ignore* (OTP rules 10, 30, 81).
     fn ignored(&mut self, attempt: Attempt) {
         let key = attempt.child();
-        self.nursery_mut().vacate(key);
-        let start = self.nursery_mut().take_start_call(key);
-        self.nursery_mut().complete(key, Completion { was_ready: false });
+        self.core_mut().vacate(key);
+        let start = self.core_mut().take_start_call(key);
+        self.core_mut().complete(key, Completion { was_ready: false });
         self.rest(key);
         if let Some(StartCall { call, .. }) = start {
-            self.nursery_mut().answer(call, Ok(Answer::Ignored));
+            self.core_mut().answer(call, Ok(Answer::Ignored));
         }
     }
 
     /// A start came to nothing: an ordered one is not tried again, an automatic one is (OTP rules 30, 81, 85).
     fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
         let key = attempt.child();
-        let now = self.nursery().now;
-        let Some(live) = self.nursery_mut().vacate(key) else { return };
-        if let Some(start) = self.nursery_mut().take_start_call(key) {
+        let now = self.core().now;
+        let Some(live) = self.core_mut().vacate(key) else { return };
+        if let Some(start) = self.core_mut().take_start_call(key) {
             return self.start_order_failed(key, start, exit);
         }
         // A killed supervisor tells nothing.
-        if !self.nursery().is_killing() {
-            self.nursery_mut().reports.push_back(Report::StartError { child: key, exit: exit.clone() });
+        if !self.core().is_killing() {
+            self.core_mut().reports.push_back(Report::StartError { child: key, exit: exit.clone() });
         }
-        if self.nursery().is_ending() {
+        if self.core().is_ending() {
             return;
         }
-        let verdict = self.nursery_mut().judge(key, live.ended(exit.clone(), now));
-        match verdict {
+        let decision = self.core_mut().decide(key, live.ended(exit.clone(), now));
+        match decision {
             // OTP rule 11, unless a rule has thought of it.
-            Verdict::Restart(..) if self.is_booting(key) && !self.nursery().is_by_rule(key) => {
-                self.fail_boot(key, exit)
-            }
-            Verdict::Restart(held, delay) => self.try_again(key, delay, held),
-            Verdict::Rest | Verdict::Park | Verdict::GiveUp(_) => self.follow(key, verdict),
+            Decision::Restart(..) if self.is_booting(key) && !self.core().is_by_rule(key) => self.fail_boot(key, exit),
+            Decision::Restart(held, delay) => self.try_again(key, delay, held),
+            Decision::Rest | Decision::Park | Decision::GiveUp(_) => self.follow(key, decision),
         }
     }
 
     /// A failure at boot ends the supervisor: elder children are stopped, no budget is used (OTP rule 11).
     fn fail_boot(&mut self, key: ChildKey, cause: Exit) {
-        let Some(child) = self.nursery().children.get(key) else { return };
+        let Some(child) = self.core().children.get(key) else { return };
         let exit = Exit::ChildFailedToStart { child: child.spec.id.clone(), cause: cause.into() };
         self.end(exit, false);
     }
 
     /// Tells a child to stop; `true` when it has to be waited for.
     fn stop_child(&mut self, key: ChildKey, by_force: bool) -> bool {
-        match self.nursery_mut().stop(key, by_force) {
+        match self.core_mut().stop(key, by_force) {
             Stop::Idle => self.has_gone(key, &Exit::Shutdown, false),
             Stop::Dead(exit) => self.stopped(key, &exit),
             Stop::Told => return true,
@@ -184,24 +182,24 @@ pub(crate) trait Transitions: Kind {
 
     /// A child that was told to stop is gone.
     fn stopped(&mut self, key: ChildKey, exit: &Exit) {
-        let is_quiet = self.nursery().is_killing() || self.nursery().is_expected(key, exit);
-        if self.nursery_mut().vacate(key).is_none() {
+        let is_quiet = self.core().is_killing() || self.core().is_expected(key, exit);
+        if self.core_mut().vacate(key).is_none() {
             return;
         }
         if !is_quiet {
-            self.nursery_mut().reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
+            self.core_mut().reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
         }
-        let child = self.nursery_mut().children.get_mut(key);
+        let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
         self.has_gone(key, exit, stop_calls.is_some());
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
-            self.nursery_mut().answer(call, Ok(Answer::Done));
+            self.core_mut().answer(call, Ok(Answer::Done));
         }
     }
 
     /// It has no process any more; who waited for its start is told.
     fn has_gone(&mut self, key: ChildKey, exit: &Exit, was_ordered: bool) {
-        match self.nursery_mut().take_start_call(key) {
+        match self.core_mut().take_start_call(key) {
             Some(start) => self.start_order_failed(key, start, exit.clone()),
             None => self.gone(key, was_ordered),
         }
@@ -210,13 +208,13 @@ pub(crate) trait Transitions: Kind {
     /// An ordered start came to nothing: a new child's spec is not kept, an old one's is. It is not retried, and costs
     /// no unit (OTP rules 25, 60, 62).
     fn start_order_failed(&mut self, key: ChildKey, StartCall { call, is_new }: StartCall, exit: Exit) {
-        let is_over = self.nursery().is_ending();
+        let is_over = self.core().is_ending();
         if is_new {
-            self.nursery_mut().forget(key);
+            self.core_mut().forget(key);
         } else if !is_over {
             self.rest(key);
         }
-        self.nursery_mut().answer(call, Err(if is_over { OrderError::Over } else { OrderError::Failed(exit) }));
+        self.core_mut().answer(call, Err(if is_over { OrderError::Over } else { OrderError::Failed(exit) }));
     }
 }
 

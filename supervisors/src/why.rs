@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::child::{ChildState, Live, Stage, State};
 use crate::children::ChildKey;
+use crate::core::Core;
 use crate::exit::Exit;
-use crate::judge::has_lasted;
-use crate::nursery::Nursery;
+use crate::restart::has_lasted;
 use crate::rule::{ExitKind, RuleAction};
 
 /// Why a child stands where it does, what is left for it, and what comes next. Times are on the machine's clock.
@@ -70,27 +70,27 @@ pub enum GiveUpReason {
 }
 
 impl Reasons {
-    pub(crate) fn new(nursery: &Nursery, key: ChildKey, now: Duration) -> Option<Self> {
-        let child = nursery.children.get(key)?;
+    pub(crate) fn new(core: &Core, key: ChildKey, now: Duration) -> Option<Self> {
+        let child = core.children.get(key)?;
         let policy = child.spec.policy_rule();
-        let mut track = child.track.as_deref().cloned().unwrap_or_default();
-        let now = now.max(nursery.now);
+        let mut history = child.history.as_deref().cloned().unwrap_or_default();
+        let now = now.max(core.now);
         // A life that has lasted is a success from then on, and not only when it ends.
         if let State::Live(Live { stage: Stage::Ready, since, is_proven, .. }) = &child.state {
             let ready_for = Some(now.saturating_sub(*since));
-            if *is_proven || has_lasted(&policy, nursery.budget.period(), ready_for) {
-                track.begin_anew();
+            if *is_proven || has_lasted(&policy, core.budget.period(), ready_for) {
+                history.reset();
             }
         }
-        let cause = track.cause.clone();
+        let cause = history.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
-        let (steps, is_half_open) = (track.died.steps.taken.max(track.unready.steps.taken), track.is_half_open);
-        let now = nursery.budget_time(now);
-        let (left, is_own) = match track.own_budget(&policy) {
+        let (steps, is_half_open) = (history.died.steps.taken.max(history.unready.steps.taken), history.is_half_open);
+        let now = core.budget_time(now);
+        let (left, is_own) = match history.own_budget(&policy) {
             Some(own) => (own.left(now), true),
-            None => (nursery.budget.left(now), false),
+            None => (core.budget.left(now), false),
         };
-        let held = nursery.children.held(key);
+        let held = core.children.held(key);
         Some(Self {
             standing: child.standing(),
             is_ready: matches!(&child.state, State::Live(Live { stage: Stage::Ready, .. })),
@@ -102,10 +102,10 @@ impl Reasons {
             steps,
             budget: left.map(|(left, restarts_max, within)| BudgetLeft { left, restarts_max, within, is_own }),
             next_try: held.and_then(|held| held.hold.until()),
-            waits_for: if held.is_some() { nursery.missing(key).cloned().collect() } else { Vec::new() },
-            lost: nursery.lost(key).cloned().collect(),
+            waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
+            lost: core.lost(key).cloned().collect(),
             is_half_open,
-            reset_after: policy.reset_time().or(nursery.budget.period()),
+            reset_after: policy.reset_time().or(core.budget.period()),
         })
     }
 }

@@ -51,8 +51,8 @@ macro_rules! inside {
 }
 
 inside! {
-    nursery, nursery_mut, work, end, rest, gone, restart, try_again, admit, carry_out_own, is_booting, is_not_up_yet,
-    wait_in_order, start_left_behind, rest_left_behind, patient_until, patience_is_over, take_retry, retry, at, take,
+    core, core_mut, work, end, rest, gone, restart, try_again, admit, carry_out_own, is_booting, is_not_up_yet,
+    wait_in_order, start_left_behind, rest_left_behind, blocked_until, prompt_window_is_over, take_retry, retry, at, take,
     follow, ignored, start_failed, fail_boot, stop_child, stopped, has_gone, start_order_failed, carry_out, start_order,
     start_for, terminate_order, revive_order, advance, cut_short, restart_order, delete_order, reconfigure_order,
 }

@@ -11,17 +11,17 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Held, Hold, Scope, Stage, State};
 use crate::children::{Attempt, ChildKey};
+use crate::core::Core;
 use crate::exit::Exit;
-use crate::nursery::Nursery;
+use crate::history::{Cause, Ended};
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{ExitKind, RuleAction};
 use crate::spec::{AutoShutdown, BudgetClock, ChildSpec, Restart};
-use crate::track::{Cause, Ended};
 use crate::why::{BudgetLeft, GiveUpReason};
 
 /// What is to be done about a child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     Rest,
     /// After so long. The one who holds it may still have to pay.
     Restart(Held, Duration),
@@ -61,7 +61,7 @@ fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
     }
 }
 
-impl Nursery {
+impl Core {
     /// Whether nothing starts the child again by itself, should this attempt, which is up, end as `exit`.
     pub(crate) fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
         let Some(child) = self.children.get(attempt.child()) else { return false };
@@ -75,74 +75,74 @@ impl Nursery {
     }
 
     /// Judges an end.
-    pub(crate) fn judge(&mut self, key: ChildKey, ended: Ended) -> Verdict {
+    pub(crate) fn decide(&mut self, key: ChildKey, ended: Ended) -> Decision {
         let now = self.now;
-        let Some(child) = self.children.get_mut(key) else { return Verdict::Rest };
+        let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
         let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.terms.policy.clone() else {
-            child.track_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
-            return self.sentence(key, (then, rule), counts, Duration::ZERO, is_start);
+            child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
+            return self.decision_for(key, (then, rule), counts, Duration::ZERO, is_start);
         };
         let was_ready = !matches!(ended.phase, Some(ExitKind::StartFailed | ExitKind::NotReady));
         let ready_for = if was_ready { Some(ended.lived) } else { None };
         let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);
-        let track = child.track_mut();
+        let history = child.history_mut();
         if is_success {
-            track.begin_anew();
+            history.reset();
         }
-        track.cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule, at: now });
+        history.cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule, at: now });
         // Invariant 3.
-        if track.is_half_open && matches!(then, RuleAction::Restart | RuleAction::RestartGroup) {
-            return Verdict::Park;
+        if history.is_half_open && matches!(then, RuleAction::Restart | RuleAction::RestartGroup) {
+            return Decision::Park;
         }
         let delay = match then {
-            RuleAction::Restart | RuleAction::RestartGroup => track.next_delay(&policy),
+            RuleAction::Restart | RuleAction::RestartGroup => history.next_delay(&policy),
             RuleAction::Park | RuleAction::Stop | RuleAction::Escalate => Duration::ZERO,
         };
-        self.sentence(key, (then, rule), counts, delay, is_start)
+        self.decision_for(key, (then, rule), counts, delay, is_start)
     }
 
     /// `rule` is the place of the rule that said what is to be done, if one did.
-    fn sentence(
+    fn decision_for(
         &mut self,
         key: ChildKey,
         (then, rule): (RuleAction, Option<usize>),
         counts: bool,
         delay: Duration,
         is_start: bool,
-    ) -> Verdict {
+    ) -> Decision {
         let scope = match then {
             RuleAction::Restart => Scope::Strategy,
             RuleAction::RestartGroup => Scope::All,
-            RuleAction::Park => return Verdict::Park,
-            RuleAction::Stop => return Verdict::Rest,
+            RuleAction::Park => return Decision::Park,
+            RuleAction::Stop => return Decision::Rest,
             // Only a rule escalates.
-            RuleAction::Escalate => return Verdict::GiveUp(GiveUpReason::Rule(rule.unwrap_or_default())),
+            RuleAction::Escalate => return Decision::GiveUp(GiveUpReason::Rule(rule.unwrap_or_default())),
         };
         // A failed start is charged when its retry is taken (OTP rule 32).
         let is_paid = !(counts && is_start);
-        let restart = Verdict::Restart(Held { hold: Hold::Queued, scope, is_paid }, delay);
+        let restart = Decision::Restart(Held { hold: Hold::Queued, scope, is_paid }, delay);
         if counts && !is_start { self.charge(key).unwrap_or(restart) } else { restart }
     }
 
     /// The latest end of a child, as it was judged.
     pub(crate) fn latest_end(&self, key: ChildKey) -> Option<&Exit> {
-        Some(&self.children.get(key)?.track.as_ref()?.cause.as_ref()?.exit)
+        Some(&self.children.get(key)?.history.as_ref()?.cause.as_ref()?.exit)
     }
 
     /// Whether the latest end was one that a rule is about.
     pub(crate) fn is_by_rule(&self, key: ChildKey) -> bool {
-        let track = self.children.get(key).and_then(|child| child.track.as_ref());
-        track.and_then(|track| track.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
+        let history = self.children.get(key).and_then(|child| child.history.as_ref());
+        history.and_then(|history| history.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
     }
 
     /// Spends a unit (invariant 2). What is to be done instead, if that was one too many.
-    pub(crate) fn charge(&mut self, key: ChildKey) -> Option<Verdict> {
+    pub(crate) fn charge(&mut self, key: ChildKey) -> Option<Decision> {
         let now = self.budget_now();
         let child = self.children.get_mut(key)?;
         let policy = child.spec.terms.policy.clone();
-        let (budget, is_own) = match policy.as_ref().and_then(|policy| child.track_mut().own_budget(policy)) {
+        let (budget, is_own) = match policy.as_ref().and_then(|policy| child.history_mut().own_budget(policy)) {
             Some(own) => (own, true),
             None => (&mut self.budget, false),
         };
@@ -152,10 +152,10 @@ impl Nursery {
         // A budget without a limit is never used up.
         let (left, restarts_max, within) = budget.left(now)?;
         match policy.as_ref().and_then(|policy| policy.on_give_up.as_ref()) {
-            Some(GiveUp::Park(_)) => Some(Verdict::Park),
+            Some(GiveUp::Park(_)) => Some(Decision::Park),
             Some(GiveUp::Escalate) | None => {
                 let left = BudgetLeft { left, restarts_max, within, is_own };
-                Some(Verdict::GiveUp(GiveUpReason::Budget(left)))
+                Some(Decision::GiveUp(GiveUpReason::Budget(left)))
             }
         }
     }
@@ -186,9 +186,9 @@ impl Nursery {
         let now = self.now;
         let Some(child) = self.children.get_mut(key) else { return };
         let policy = child.spec.policy_rule();
-        let track = child.track_mut();
-        track.is_half_open = true;
-        let until = now.saturating_add(track.next_probe(&policy));
+        let history = child.history_mut();
+        history.is_half_open = true;
+        let until = now.saturating_add(history.next_probe(&policy));
         self.hold(key, Hold::Parked { until }, Held::ALONE);
         self.reports.push_back(Report::Parked { child: key, until, services: Vec::new() });
         self.actions.push_back(Action::Park { child: key, until });
@@ -204,11 +204,11 @@ impl Nursery {
     }
 
     /// A retry whose turn has come, and what is to be done about it. `None`: it is not wanted any more.
-    pub(crate) fn take_turn(&mut self, key: ChildKey) -> Option<Verdict> {
+    pub(crate) fn take_turn(&mut self, key: ChildKey) -> Option<Decision> {
         let held = self.children.held(key).filter(|held| held.hold == Hold::Queued)?;
         let refused = if held.is_paid { None } else { self.charge(key) };
         // Should it have to wait once more, it does not pay again.
-        Some(refused.unwrap_or(Verdict::Restart(Held { is_paid: true, ..held }, Duration::ZERO)))
+        Some(refused.unwrap_or(Decision::Restart(Held { is_paid: true, ..held }, Duration::ZERO)))
     }
 
     /// Whether the end of a significant child just now ends the supervisor (OTP rules 74 to 76).

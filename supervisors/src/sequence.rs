@@ -4,21 +4,21 @@
 //! 1. Stops go as [`Stops`] says: youngest first and one at a time (OTP rules 33, 55), where nothing else is asked for.
 //!    Starts go eldest first, one at a time (OTP rule 8).
 //! 2. No start before the last stop is confirmed.
-//! 3. A procession that ends the supervisor is the last: it is replaced only by a more forceful end.
+//! 3. A sequence that ends the supervisor is the last: it is replaced only by a more forceful end.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::child::{ChildState, Held, State};
 use crate::children::{ChildKey, Children};
-use crate::nursery::Nursery;
+use crate::core::Core;
 use crate::spec::StopOrder;
 use crate::stops::Stops;
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Step, Transitions};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Procession {
+pub(crate) struct Sequence {
     pub(crate) goal: Goal,
     pub(crate) stops: Stops,
     /// More than one child is stopped, or kept down, for it.
@@ -40,7 +40,7 @@ pub(crate) enum Goal {
     End,
 }
 
-impl Procession {
+impl Sequence {
     fn new(goal: Goal, stops: Stops, starts: impl IntoIterator<Item = ChildKey>) -> Self {
         Self {
             goal,
@@ -69,11 +69,11 @@ impl Procession {
     }
 
     /// These are stopped, and started again unless one of them has a delay to serve.
-    pub(crate) fn group(nursery: &Nursery, members: Vec<ChildKey>, delayed: Option<ChildKey>) -> Self {
-        let together = nursery.flags.stop_order == StopOrder::Together;
+    pub(crate) fn group(core: &Core, members: Vec<ChildKey>, delayed: Option<ChildKey>) -> Self {
+        let together = core.flags.stop_order == StopOrder::Together;
         let is_shared = members.len() > 1;
         let stopped: Vec<_> = members.iter().copied().filter(|key| Some(*key) != delayed).collect();
-        let stops = Stops::new(&stopped, &nursery.children, &nursery.sound_ties(), together);
+        let stops = Stops::new(&stopped, &core.children, &core.sound_ties(), together);
         let starts = if delayed.is_some() { Vec::new() } else { members };
         Self { is_shared, ..Self::new(Goal::GroupRestart, stops, starts) }
     }
@@ -89,71 +89,71 @@ impl Procession {
     }
 
     /// Everything that lives is stopped, and nothing started.
-    pub(crate) fn end(nursery: &Nursery) -> Self {
-        let together = nursery.flags.stop_order != StopOrder::OneByOne;
+    pub(crate) fn end(core: &Core) -> Self {
+        let together = core.flags.stop_order != StopOrder::OneByOne;
         // What is killed asks nothing of others any more.
-        let ties = if nursery.is_killing() { BTreeSet::new() } else { nursery.sound_ties() };
-        let members: Vec<_> = nursery.children.keys().collect();
-        let stops = Stops::new(&members, &nursery.children, &ties, together);
+        let ties = if core.is_killing() { BTreeSet::new() } else { core.sound_ties() };
+        let members: Vec<_> = core.children.keys().collect();
+        let stops = Stops::new(&members, &core.children, &ties, together);
         Self { is_shared: members.len() > 1, ..Self::new(Goal::End, stops, []) }
     }
 }
 
 impl StaticMachine {
-    /// One step of the procession.
+    /// One step of the sequence.
     pub(crate) fn advance(&mut self) -> Step {
-        let by_force = self.nursery.is_killing();
-        let departed = std::mem::take(&mut self.nursery.departed);
-        let Some(procession) = &mut self.procession else { return Step::Idle };
+        let by_force = self.core.is_killing();
+        let departed = std::mem::take(&mut self.core.departed);
+        let Some(sequence) = &mut self.sequence else { return Step::Idle };
         for key in departed {
             // Those that die before they are told are waited for in vain like the others.
-            if procession.stops.is_left(key) {
-                procession.stops.gone(key);
-                if procession.is_shared {
-                    self.nursery.withdraw(key);
+            if sequence.stops.is_left(key) {
+                sequence.stops.gone(key);
+                if sequence.is_shared {
+                    self.core.withdraw(key);
                 }
             }
         }
-        if let Some(awaited) = procession.awaiting {
-            match self.nursery.children.get(awaited).map(|child| child.standing()) {
+        if let Some(awaited) = sequence.awaiting {
+            match self.core.children.get(awaited).map(|child| child.standing()) {
                 Some(ChildState::Starting | ChildState::Stopping) => return Step::Waits,
-                Some(_) | None => procession.awaiting = None,
+                Some(_) | None => sequence.awaiting = None,
             }
         }
-        if let Some(key) = procession.stops.next() {
+        if let Some(key) = sequence.stops.next() {
             // One that is held only since the group set out has a time of its own.
-            let is_apart = procession.goal == Goal::GroupRestart && self.nursery.children.held(key).is_some();
+            let is_apart = sequence.goal == Goal::GroupRestart && self.core.children.held(key).is_some();
             // A temporary child has no part in a group restart: with or without a process, it is forgotten (OTP rule 33).
             if (is_apart || !self.stop_child(key, by_force))
-                && let Some(procession) = &mut self.procession
+                && let Some(sequence) = &mut self.sequence
             {
-                procession.stops.gone(key);
+                sequence.stops.gone(key);
             }
             return Step::Taken;
         }
         // Invariant 2.
-        if !procession.stops.is_over() {
+        if !sequence.stops.is_over() {
             return Step::Waits;
         }
         // Once: this is passed again for each of the starts, which may be many.
-        if !std::mem::replace(&mut procession.is_readmitted, true) {
-            procession.starts.iter().for_each(|key| self.nursery.readmit(*key));
+        if !std::mem::replace(&mut sequence.is_readmitted, true) {
+            sequence.starts.iter().for_each(|key| self.core.readmit(*key));
         }
-        while let Some(key) = procession.starts.pop_front() {
-            if self.nursery.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
-                procession.awaiting = Some(key);
+        while let Some(key) = sequence.starts.pop_front() {
+            if self.core.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
+                sequence.awaiting = Some(key);
                 // One that has to wait for others holds up nobody: it is started when they are ready.
-                self.nursery.start_after(key, Duration::ZERO, Held::ALONE);
+                self.core.start_after(key, Duration::ZERO, Held::ALONE);
                 return Step::Taken;
             }
         }
-        match procession.goal {
+        match sequence.goal {
             Goal::Boot => {
-                self.procession = None;
+                self.sequence = None;
                 self.boot_has_gone_through();
             }
-            Goal::GroupRestart | Goal::One => self.procession = None,
-            Goal::End if self.nursery.be_over() => {}
+            Goal::GroupRestart | Goal::One => self.sequence = None,
+            Goal::End if self.core.be_over() => {}
             Goal::End => return Step::Waits,
         }
         Step::Taken

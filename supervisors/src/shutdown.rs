@@ -1,7 +1,7 @@
-//! The ladder by which one child is stopped: ask, wait, kill, wait, abandon.
+//! The steps by which one child is stopped: ask, wait, kill, wait, abandon.
 //!
 //! Invariants:
-//! 1. A child on the ladder that ends is never restarted for it and costs no unit (OTP rules 25, 52).
+//! 1. A child that is being stopped and ends is never restarted for it and costs no unit (OTP rules 25, 52).
 //! 2. Each rung has a limit of its own; only `Shutdown::Wait` and `Abandon::Never` have none.
 
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::action::{Action, Report};
 use crate::child::{Ending, Held, Hold, Stage, State};
 use crate::children::{Attempt, ChildKey};
+use crate::core::Core;
 use crate::exit::Exit;
-use crate::nursery::Nursery;
 use crate::spec::{Abandon, Restart, Shutdown};
 
 /// What stopping a child comes to.
@@ -23,8 +23,8 @@ pub(crate) enum Stop {
     Told,
 }
 
-impl Nursery {
-    /// Puts a child on the ladder, or a rung further (OTP rules 47 to 49, 53).
+impl Core {
+    /// Begins to stop a child, or takes the next step of its stop (OTP rules 47 to 49, 53).
     pub(crate) fn stop(&mut self, key: ChildKey, by_force: bool) -> Stop {
         let Some(child) = self.children.get(key) else { return Stop::Idle };
         let State::Live(live) = &child.state else {
@@ -41,7 +41,7 @@ impl Nursery {
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
             // It is on the last rung already, and its deadline stands.
-            (Ending::KilledByOthers, _) => drop(self.come_to(key, Ending::Killed)),
+            (Ending::KilledByOthers, _) => drop(self.set_ending(key, Ending::Killed)),
             (Ending::NotTold | Ending::Leaving | Ending::Asked, Shutdown::Kill) => self.kill(key, Ending::Killed),
             (Ending::NotTold | Ending::Leaving, Shutdown::After(limit)) => self.ask(key, Some(limit)),
             (Ending::NotTold | Ending::Leaving, Shutdown::Wait) => self.ask(key, None),
@@ -49,9 +49,9 @@ impl Nursery {
         Stop::Told
     }
 
-    /// Does what is due: a step up a ladder, the end of a delay, of a start that takes too long. The attempt that comes back
+    /// Does what is due: the next step of a stop, the end of a delay, of a start that takes too long. The attempt that comes back
     /// was abandoned and counts as killed, or never began.
-    pub(crate) fn climb(&mut self) -> Option<Option<Attempt>> {
+    pub(crate) fn fire_timer(&mut self) -> Option<Option<Attempt>> {
         let &(at, key) = self.timers.first()?;
         if at > self.now {
             return None;
@@ -92,7 +92,7 @@ impl Nursery {
             Some(Ending::Asked) => Ending::Killed,
             Some(Ending::KilledByOthers | Ending::Killed) | None => return false,
         };
-        self.come_to(attempt.child(), ending);
+        self.set_ending(attempt.child(), ending);
         self.arm_abandon(attempt.child());
         true
     }
@@ -109,7 +109,7 @@ impl Nursery {
             Some((Shutdown::Kill, Abandon::After(limit))) => Some(limit),
             Some((Shutdown::Kill, Abandon::Never) | (Shutdown::Wait, _)) | None => None,
         };
-        self.come_to(key, Ending::Leaving);
+        self.set_ending(key, Ending::Leaving);
         self.arm(key, limit);
         self.set_cause(attempt, exit);
     }
@@ -167,19 +167,19 @@ impl Nursery {
         }
     }
 
-    /// How far along the ladder the attempt is; `None` once it has ended.
+    /// Which step of its stop the attempt has reached; `None` once it has ended.
     fn ending(&mut self, attempt: Attempt) -> Option<Ending> {
         self.children.live_mut(attempt).filter(|live| !matches!(live.stage, Stage::Dead(_))).map(|live| live.ending)
     }
 
     fn ask(&mut self, key: ChildKey, limit: Option<Duration>) {
-        let attempt = self.come_to(key, Ending::Asked);
+        let attempt = self.set_ending(key, Ending::Asked);
         self.arm(key, limit);
         self.actions.extend(attempt.map(Action::Ask));
     }
 
     fn kill(&mut self, key: ChildKey, ending: Ending) {
-        let attempt = self.come_to(key, ending);
+        let attempt = self.set_ending(key, ending);
         self.arm_abandon(key);
         self.actions.extend(attempt.map(Action::Kill));
     }
@@ -192,7 +192,7 @@ impl Nursery {
         self.arm(key, limit);
     }
 
-    fn come_to(&mut self, key: ChildKey, ending: Ending) -> Option<Attempt> {
+    fn set_ending(&mut self, key: ChildKey, ending: Ending) -> Option<Attempt> {
         let (attempt, is_news) = self.children.change(key, |child| {
             let State::Live(live) = &mut child.state else { return None };
             let was_told = live.is_told();

@@ -39,13 +39,13 @@ impl fmt::Debug for Cause {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Track {
+pub(crate) struct History {
     pub(crate) cause: Option<Cause>,
     chance: Option<Box<dyn Chance>>,
     /// For lives that were ready.
-    pub(crate) died: Account,
+    pub(crate) died: Curve,
     /// For those that never were, where the policy sets them apart.
-    pub(crate) unready: Account,
+    pub(crate) unready: Curve,
     /// The probes of a child that is parked, or blocked because a service that it depends on is gone.
     pub(crate) probes: Steps,
     /// It is parked, or lives on probation after that.
@@ -54,12 +54,12 @@ pub(crate) struct Track {
 
 /// A curve and a budget.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Account {
+pub(crate) struct Curve {
     pub(crate) steps: Steps,
     budget: Option<Budget>,
 }
 
-impl Account {
+impl Curve {
     /// The budget under the limits in force; what is spent stays spent.
     pub(crate) fn budget(&mut self, limits: Intensity) -> &mut Budget {
         let budget = self.budget.get_or_insert_with(|| Budget::new(limits));
@@ -68,7 +68,7 @@ impl Account {
     }
 }
 
-impl Track {
+impl History {
     pub(crate) fn set_chance(&mut self, chance: Box<dyn Chance>) {
         self.chance = Some(chance);
     }
@@ -114,15 +114,15 @@ impl Track {
     }
 
     /// A success: every curve begins anew. A child that was on probation has its budget back too.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if std::mem::take(&mut self.is_half_open) {
-            self.forgive();
+            self.clear();
         }
         (self.died.steps, self.unready.steps, self.probes) = Default::default();
     }
 
     /// As if it had never failed.
-    pub(crate) fn forgive(&mut self) {
+    pub(crate) fn clear(&mut self) {
         (self.died, self.unready, self.probes) = Default::default();
         self.is_half_open = false;
     }

@@ -10,14 +10,14 @@ use crate::children::{Attempt, ChildKey, Children};
 use crate::circles::{Tie, untie};
 use crate::dependency::{Outlook, Prospect};
 use crate::exit::Exit;
+use crate::history::Ended;
 use crate::intensity::Budget;
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::policy::Readiness;
 use crate::spec::{BudgetClock, ChildSpec, Flags, Restart};
-use crate::track::Ended;
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Nursery {
+pub(crate) struct Core {
     pub(crate) flags: Flags,
     pub(crate) phase: Phase,
     pub(crate) children: Children,
@@ -76,7 +76,7 @@ pub(crate) enum Event {
     Order { call: OrderId, order: Order, given: Duration },
 }
 
-impl Nursery {
+impl Core {
     pub(crate) fn new(flags: Flags) -> Self {
         Self { flags, budget: Budget::new(flags.intensity), ..Self::default() }
     }
@@ -207,8 +207,8 @@ impl Nursery {
         self.children.change(key, |child| child.state = State::Live(Live::new(attempt, now)));
         let Some(child) = self.children.get_mut(key) else { return };
         (child.is_at_rest, child.was_terminated, child.completion) = (false, false, None);
-        if let Some(track) = &mut child.track {
-            track.forget_looks();
+        if let Some(history) = &mut child.history {
+            history.forget_looks();
         }
         child.is_withdrawn = false;
         let limit = child.start_timeout();
@@ -368,13 +368,12 @@ mod tests {
 
     #[test]
     fn queues_that_were_long_once_give_their_room_back_and_short_ones_keep_it() {
-        let mut nursery = Nursery::new(Flags::default());
-        nursery.actions.reserve_exact(1000);
-        nursery.inbox.reserve_exact(1000);
-        nursery.reports.reserve_exact(256);
-        nursery.give_back_room();
-        let (actions, inbox, reports) =
-            (nursery.actions.capacity(), nursery.inbox.capacity(), nursery.reports.capacity());
+        let mut core = Core::new(Flags::default());
+        core.actions.reserve_exact(1000);
+        core.inbox.reserve_exact(1000);
+        core.reports.reserve_exact(256);
+        core.give_back_room();
+        let (actions, inbox, reports) = (core.actions.capacity(), core.inbox.capacity(), core.reports.capacity());
         assert!(actions < 256 && inbox < 256 && reports == 256, "{actions}, {inbox}, {reports}");
     }
 }

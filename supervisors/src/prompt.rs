@@ -1,6 +1,6 @@
-//! Patience: how long a start, or a stop that was ordered, holds up other events.
+//! The prompt window: how long a start, or a stop that was ordered, holds up other events.
 //!
-//! Invariant: at most [`PATIENCE`], and only while no other is known to be slow. What is prompt happens in OTP's order, and
+//! Invariant: at most [`PROMPT_WINDOW`], and only while no other is known to be slow. What is prompt happens in OTP's order, and
 //! what hangs delays nobody.
 
 use std::time::Duration;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::child::{ChildState, State};
 use crate::children::Attempt;
-use crate::nursery::{Event, Nursery};
+use crate::core::{Core, Event};
 use crate::order::{Answer, Order};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
 /// How long a start or a stop that others wait for counts as prompt.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
+pub(crate) const PROMPT_WINDOW: Duration = Duration::from_millis(1);
 
-impl Nursery {
+impl Core {
     /// Others wait for this attempt to come up, or to be gone.
     pub(crate) fn wait_for(&mut self, attempt: Attempt) {
         if self.slow == 0 {
@@ -25,15 +25,15 @@ impl Nursery {
     }
 
     /// Until when what may still prove prompt holds up other events.
-    pub(crate) fn patient_until(&self) -> Option<Duration> {
+    pub(crate) fn blocked_until(&self) -> Option<Duration> {
         let (attempt, since) = self.awaited?;
         let child = self.children.get(attempt.child())?;
-        (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PATIENCE))
+        (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PROMPT_WINDOW))
     }
 
     /// Whether other events are held up now. What took too long to be waited for is remembered as slow.
-    pub(crate) fn is_patient(&mut self) -> bool {
-        let until = self.patient_until();
+    pub(crate) fn is_blocked(&mut self) -> bool {
+        let until = self.blocked_until();
         if until.is_some_and(|until| self.now < until) {
             return true;
         }
@@ -50,35 +50,35 @@ impl Nursery {
 impl StaticMachine {
     /// When a start that an order waits for is cut short.
     pub(crate) fn cut_short_at(&self) -> Option<Duration> {
-        let child = self.nursery.children.get(self.procession.as_ref()?.awaiting?)?;
+        let child = self.core.children.get(self.sequence.as_ref()?.awaiting?)?;
         let State::Live(live) = &child.state else { return None };
-        let impatient = self.nursery.inbox.iter().filter_map(|event| match event {
+        let impatient = self.core.inbox.iter().filter_map(|event| match event {
             Event::Stop { given, .. } | Event::Order { order: Order::Read, given, .. } => Some(*given),
             Event::Order { order: Order::TerminateChild(id), given, .. } if *id == child.spec.id => Some(*given),
             Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => None,
         });
         let given = impatient.min().filter(|_| child.standing() == ChildState::Starting)?;
-        Some(given.max(live.since).saturating_add(PATIENCE))
+        Some(given.max(live.since).saturating_add(PROMPT_WINDOW))
     }
 
     /// A start hangs: reads are answered, an order to stop is obeyed, a child that is to be terminated is told, out of turn.
     pub(crate) fn cut_short(&mut self) {
-        let Some(awaited) = self.procession.as_ref().and_then(|procession| procession.awaiting) else { return };
-        let Some(child) = self.nursery.children.get_mut(awaited) else { return };
-        let events = std::mem::take(&mut self.nursery.inbox);
+        let Some(awaited) = self.sequence.as_ref().and_then(|sequence| sequence.awaiting) else { return };
+        let Some(child) = self.core.children.get_mut(awaited) else { return };
+        let events = std::mem::take(&mut self.core.inbox);
         let must_end = events.iter().any(|event| matches!(event, Event::Stop { .. }));
         let mut end = None;
         for event in events {
             match event {
                 Event::Stop { exit, .. } if end.is_none() => end = Some(exit),
                 Event::Order { call, order: Order::Read, .. } if end.is_none() => {
-                    self.nursery.actions.push_back(Action::Answer { call, result: Ok(Answer::Done) });
+                    self.core.actions.push_back(Action::Answer { call, result: Ok(Answer::Done) });
                 }
                 Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
                     child.stop_calls.get_or_insert_default().push(call);
                 }
                 Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
-                    self.nursery.inbox.push_back(event);
+                    self.core.inbox.push_back(event);
                 }
             }
         }
@@ -86,7 +86,7 @@ impl StaticMachine {
         if let Some(exit) = end {
             self.end(exit, false);
         } else if is_told {
-            self.nursery.actions.push_back(Action::Dismiss(awaited));
+            self.core.actions.push_back(Action::Dismiss(awaited));
             self.stop_child(awaited, false);
         }
     }

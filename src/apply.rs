@@ -15,13 +15,13 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 
 use crate::dependencies::Graph;
 use crate::directory::ChildKind;
-use crate::layer::{Configured, Group, Layer};
+use crate::overrides::{Effective, Group, Overrides};
 use crate::policy::{log, phrases, words};
 use crate::supervisor::StartError;
-use crate::supervisor::adopting::{Configuration, Wanted};
-use crate::supervisor::lookout::{path_of, resolved};
+use crate::supervisor::dependency_watch::{path_of, resolved};
 use crate::supervisor::manage::SupervisorHandle;
-use crate::world::World;
+use crate::supervisor::reconfigure::{Configuration, Wanted};
+use crate::tree::shared::Shared;
 
 /// What came of new policies.
 #[derive(Debug, Clone, Default)]
@@ -97,11 +97,11 @@ enum When {
     AtNextStart,
 }
 
-impl World {
-    pub(crate) async fn apply(self: &Arc<Self>, layer: Arc<dyn Layer>) -> Result<Applied, ApplyError> {
-        let world = self.clone();
+impl Shared {
+    pub(crate) async fn apply(self: &Arc<Self>, layer: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
+        let shared = self.clone();
         // Invariant 4.
-        match tokio::spawn(async move { world.change(layer).await }).await {
+        match tokio::spawn(async move { shared.change(layer).await }).await {
             Ok(applied) => applied,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -110,12 +110,12 @@ impl World {
         }
     }
 
-    async fn change(self: &Arc<Self>, layer: Arc<dyn Layer>) -> Result<Applied, ApplyError> {
+    async fn change(self: &Arc<Self>, layer: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
         // Invariant 2.
-        let _one_at_a_time = self.rulebook.changing.lock().await;
+        let _one_at_a_time = self.options_in_force.changing.lock().await;
         let mut applied = Applied::default();
         self.check(&*layer, &mut applied).await?;
-        self.rulebook.set_layer(layer.clone());
+        self.options_in_force.set_layer(layer.clone());
         for supervisor in self.supervisors() {
             let Ok(configurations) = supervisor.configurations().await else { continue };
             let mut wanted = Vec::new();
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// Invariant 1.
-    async fn check(self: &Arc<Self>, layer: &dyn Layer, applied: &mut Applied) -> Result<(), ApplyError> {
+    async fn check(self: &Arc<Self>, layer: &dyn Overrides, applied: &mut Applied) -> Result<(), ApplyError> {
         let (mut problems, mut kinds, mut said) = (Vec::new(), HashMap::new(), Vec::new());
         for supervisor in self.supervisors() {
             let Ok(configurations) = supervisor.configurations().await else {
@@ -174,7 +174,7 @@ impl World {
     /// What is to be different about a child, if anything.
     fn changed(
         self: &Arc<Self>,
-        layer: &dyn Layer,
+        layer: &dyn Overrides,
         scope: &str,
         Configuration { path, coded, now }: Configuration,
         applied: &mut Applied,
@@ -191,7 +191,7 @@ impl World {
         }
         if now.group.is_some() {
             // As a child it is its parent's.
-            wanted = Configured { group: wanted.group, ..now.clone() };
+            wanted = Effective { group: wanted.group, ..now.clone() };
         }
         if wanted == now {
             return None;
@@ -220,7 +220,7 @@ impl World {
 
     /// Tells in the log what the policies that the tree was started under say in vain.
     pub(crate) fn warn_of_policies(&self) {
-        let Some(layer) = self.rulebook.layer() else { return };
+        let Some(layer) = self.options_in_force.layer() else { return };
         let (entries, empty) = (self.directory.entries(), self.empty_pools());
         let paths: Vec<_> = entries.iter().map(|entry| (&*entry.path, entry.kind)).collect();
         let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
@@ -248,7 +248,7 @@ impl SupervisorHandle {
 }
 
 /// What no layer can make true of any child.
-fn sensible(path: &str, wanted: Configured) -> Result<Configured, Vec<String>> {
+fn sensible(path: &str, wanted: Effective) -> Result<Effective, Vec<String>> {
     let mut problems = Vec::new();
     if let Err(error) = wanted.spec.policy_rule().check() {
         problems.push(format!("the restart policy of `{path}` makes no sense: {error}"));
@@ -266,15 +266,15 @@ fn sensible(path: &str, wanted: Configured) -> Result<Configured, Vec<String>> {
 }
 
 /// Field by field.
-fn differences(before: &Configured, after: &Configured) -> Vec<(When, &'static str, String, String)> {
+fn differences(before: &Effective, after: &Effective) -> Vec<(When, &'static str, String, String)> {
     let both = told(before).into_iter().zip(told(after));
     let changed = both.filter(|((.., before), (.., after))| before != after);
     changed.map(|((was, field, before), (is, _, after))| (was.max(is), field, before, after)).collect()
 }
 
 /// Every field in the words of policy files, and when a change of it counts. The same fields for the same kind of child.
-fn told(configured: &Configured) -> Vec<(When, &'static str, String)> {
-    let Configured { spec, mailbox, group, kind: _ } = configured;
+fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
+    let Effective { spec, mailbox, group, kind: _ } = configured;
     let policy: Policy = spec.policy_rule();
     let mut all = vec![
         (When::Now, "restart", words::word(spec.restart_type()).into()),

@@ -1,4 +1,4 @@
-//! Waiting for a future on a thread that has no runtime of its own.
+//! PlaceInLine for a future on a thread that has no runtime of its own.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use crate::current;
-use crate::port::Waiting;
+use crate::slot::signals::Waiting;
 
 struct Unpark(Thread);
 
@@ -49,17 +49,17 @@ pub(crate) fn block_until<F: Future + Unpin>(
 ) -> Result<F::Output, Cut> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
-    let port = current::lent(Arc::clone);
-    if let Some(port) = &port {
+    let signals = current::lent(Arc::clone);
+    if let Some(signals) = &signals {
         // Registered before the signals are looked at: invariant 1 of the port.
-        port.register(Waiting::Consumer, &waker);
+        signals.register(Waiting::Consumer, &waker);
     }
     loop {
         if let Poll::Ready(output) = Pin::new(&mut *future).poll(&mut cx) {
             return Ok(output);
         }
-        if let Some(port) = port.as_ref().filter(|port| port.is_interrupted()) {
-            port.set_told();
+        if let Some(signals) = signals.as_ref().filter(|signals| signals.is_interrupted()) {
+            signals.set_told();
             return Err(Cut::Interrupted);
         }
         let now = Instant::now();

@@ -13,102 +13,102 @@ use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::incarnation;
 use crate::lookup::LookupError;
-use crate::port::Port;
 use crate::room::Limit;
 use crate::slot::Slot;
-use crate::slot::life::Tenancy;
+use crate::slot::consumer::Ownership;
+use crate::slot::signals::Signals;
 use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::tree::Directory;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// What every incarnation knows, whatever its kind.
 pub(crate) struct Inner<M> {
     pub(crate) slot: Arc<Slot<M>>,
-    pub(crate) port: Arc<Port>,
+    pub(crate) signals: Arc<Signals>,
 }
 
 impl<M> Clone for Inner<M> {
     fn clone(&self) -> Self {
-        Self { slot: self.slot.clone(), port: self.port.clone() }
+        Self { slot: self.slot.clone(), signals: self.signals.clone() }
     }
 }
 
 impl<M> Inner<M> {
-    pub(crate) fn world(&self) -> &Arc<World> {
-        &self.port.origin().world
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.signals.origin().shared
     }
 
     pub(crate) fn generation(&self) -> u64 {
-        self.port.origin().generation
+        self.signals.origin().generation
     }
 
     pub(crate) fn last_exit(&self) -> Option<&Exit> {
-        self.port.origin().last_exit.as_deref()
+        self.signals.origin().last_exit.as_deref()
     }
 }
 
 impl<M: Send + 'static> Inner<M> {
     /// The incarnation is up: everybody may know.
     pub(crate) fn up(&self) {
-        self.port.set_up();
-        let is_ready = self.port.is_ready();
-        let generation = self.slot.up(&self.port, is_ready);
-        let (attempt, info) = (self.port.attempt(), self.port.take_info());
-        self.port.tell(Fact::Started { attempt, generation, info });
+        self.signals.set_up();
+        let is_ready = self.signals.is_ready();
+        let generation = self.slot.up(&self.signals, is_ready);
+        let (attempt, info) = (self.signals.attempt(), self.signals.take_info());
+        self.signals.tell(Fact::Started { attempt, generation, info });
         // Looked at once more: somebody may have said so while it was coming up.
-        if self.port.is_ready() {
+        if self.signals.is_ready() {
             self.ready();
         }
     }
 
     /// The incarnation says that it is ready. What is said before it is up counts from then on.
     pub(crate) fn ready(&self) {
-        self.port.set_ready();
-        if self.slot.ready(&self.port) {
-            self.port.tell_ready();
+        self.signals.set_ready();
+        if self.slot.ready(&self.signals) {
+            self.signals.tell_ready();
         }
     }
 
     pub(crate) fn extend_deadline(&self, time: Duration) {
-        if let Some(vigil) = self.port.vigil()
-            && let Some(work) = vigil.work(&*self.slot, &self.port)
+        if let Some(activity) = self.signals.activity()
+            && let Some(work) = activity.work(&*self.slot, &self.signals)
         {
-            vigil.grant(work, time);
+            activity.grant(work, time);
         }
     }
 
     /// A task says that it is alive.
     fn alive(&self) {
-        if let Some(vigil) = self.port.vigil() {
-            vigil.beat();
+        if let Some(activity) = self.signals.activity() {
+            activity.beat();
         }
     }
 
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
-        self.world().directory.resolve(self.port.scope(), name)
+        self.shared().directory.resolve(self.signals.scope(), name)
     }
 
     fn directory(&self) -> Directory {
-        Directory { world: self.world().clone() }
+        Directory { shared: self.shared().clone() }
     }
 
     fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.world().supervisor(self.port.scope())
+        self.shared().supervisor(self.signals.scope())
     }
 
     fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        let directory = &self.world().directory;
-        let found = self.world().dynamic(&directory.full_path(self.port.scope(), name));
-        found.map_err(|error| directory.in_scope(self.port.scope(), name, error))
+        let directory = &self.shared().directory;
+        let found = self.shared().dynamic(&directory.full_path(self.signals.scope(), name));
+        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
     }
 
     fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
-        let directory = &self.world().directory;
-        let found = self.world().partitions(&directory.full_path(self.port.scope(), name));
-        found.map_err(|error| directory.in_scope(self.port.scope(), name, error))
+        let directory = &self.shared().directory;
+        let found = self.shared().partitions(&directory.full_path(self.signals.scope(), name));
+        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
     }
 }
 
@@ -190,7 +190,7 @@ impl<S: crate::Service> Context<S> {
 
     /// Counts the attempts of this incarnation's supervisor to start a child, this one included.
     pub fn attempt(&self) -> u64 {
-        self.inner.port.attempt().number()
+        self.inner.signals.attempt().number()
     }
 
     /// How the life or attempt before this one ended; `None` for the first.
@@ -200,7 +200,7 @@ impl<S: crate::Service> Context<S> {
 
     /// In a factory: a line about the new incarnation, told with its start, such as the port it listens on.
     pub fn info(&self, info: impl Into<Arc<str>>) {
-        self.inner.port.set_info(info.into());
+        self.inner.signals.set_info(info.into());
     }
 
     /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
@@ -216,7 +216,7 @@ impl<S: crate::Service> Context<S> {
     /// start it again. The first of several is the one that counts; in the [stop hook](crate::Service::stopped) it
     /// replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
-        self.inner.port.leave(incarnation::kept(exit));
+        self.inner.signals.leave(incarnation::kept(exit));
     }
 
     /// Says that this incarnation is ready to work, where its policy says that it
@@ -230,7 +230,7 @@ impl<S: crate::Service> Context<S> {
 
     /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.
     pub fn is_stopping(&self) -> bool {
-        self.inner.port.is_told_to_stop()
+        self.inner.signals.is_told_to_stop()
     }
 
     /// Tells the [watchdog](crate::Policy::watchdog) that the message in hand will take so long from now on: only then does
@@ -261,7 +261,7 @@ impl<S: crate::Service> Context<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
+        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future) }
     }
 
     /// Sends `message` to this service after `delay`, unless this incarnation has ended before. If the mailbox is full
@@ -447,9 +447,9 @@ impl TaskContext {
     /// A task that never asks is dropped at its next await when it is to stop. One that has called this is waited for,
     /// within its shutdown time, so that it can finish in its own way.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
-        let port = self.inner.port.clone();
-        port.listens();
-        async move { port.told_to_stop().await }
+        let signals = self.inner.signals.clone();
+        signals.listens();
+        async move { signals.told_to_stop().await }
     }
 
     /// Starts a task that is linked to this incarnation, as [`Context::spawn`] does.
@@ -458,7 +458,7 @@ impl TaskContext {
     ///
     /// Outside of a tokio runtime.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> LinkedTask {
-        LinkedTask { task: self.inner.port.spawn(self.inner.slot.path(), future) }
+        LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use regrow_supervisors::{Dependency, Policy};
 
 use crate::directory::full_path;
-use crate::layer::Layer;
+use crate::overrides::Overrides;
 use crate::supervisor::StartError;
 use crate::supervisor::plan::Plan;
 use crate::sync::lock;
@@ -23,7 +23,7 @@ impl Graph {
     pub(crate) fn of(
         plan: &Plan,
         tree: Option<&Arc<Policy>>,
-        layer: Option<&dyn Layer>,
+        layer: Option<&dyn Overrides>,
         outside: impl Fn(&str) -> bool,
     ) -> Result<Self, StartError> {
         if layer.is_none() && !may_depend(plan, tree) {

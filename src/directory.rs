@@ -15,8 +15,8 @@ use crate::paths::Paths;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Slot};
-use crate::supervisor::dynamic::Pool;
-use crate::supervisor::partitioned::AnyRing;
+use crate::supervisor::dynamic::DynamicState;
+use crate::supervisor::partitioned::AnyPartitionTable;
 use crate::sync::lock;
 use crate::thrift;
 
@@ -87,13 +87,13 @@ pub struct DirectoryEntry {
 pub(crate) struct Listed {
     pub(crate) kind: ChildKind,
     pub(crate) slot: Arc<dyn AnySlot>,
-    pub(crate) facet: Option<Arc<Facet>>,
+    pub(crate) facet: Option<Arc<PathKind>>,
 }
 
 /// What a supervisor's handle needs beside the slot.
-pub(crate) enum Facet {
-    Pool(Arc<Pool>),
-    Ring(Arc<dyn AnyRing>),
+pub(crate) enum PathKind {
+    Pool(Arc<DynamicState>),
+    Ring(Arc<dyn AnyPartitionTable>),
 }
 
 impl Listed {
@@ -136,7 +136,13 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Arc<Facet>>) {
+    pub(crate) fn insert(
+        &self,
+        path: &Arc<str>,
+        kind: ChildKind,
+        slot: Arc<dyn AnySlot>,
+        facet: Option<Arc<PathKind>>,
+    ) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);

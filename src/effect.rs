@@ -7,13 +7,13 @@
 
 use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
 
-use crate::child::{Child, Recipe};
+use crate::child::{Child, Factory};
 use crate::directory::ChildKind;
-use crate::rulebook::Rulebook;
+use crate::in_force::TreeOptions;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
+use crate::supervisor::options::Options;
 use crate::supervisor::plan::Plan;
-use crate::supervisor::terms::Terms;
 
 /// A setting without effect, and why it has none.
 pub(crate) type Idle = (&'static str, &'static str);
@@ -95,7 +95,7 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
 }
 
 /// The first setting by which a new description of a supervisor that runs would change nothing. `now` is in force.
-pub(crate) fn of_reconfiguration(new: &Terms, now: &Terms) -> Option<Idle> {
+pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
     let said = [
         ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
         ("budget_clock", new.budget_clock != BudgetClock::default() && new.budget_clock != now.budget_clock),
@@ -106,10 +106,10 @@ pub(crate) fn of_reconfiguration(new: &Terms, now: &Terms) -> Option<Idle> {
 }
 
 /// Checks a subtree that comes while the tree runs: its rules know errors by the names that the tree was started with.
-pub(crate) fn check_error_types(plan: &Plan, rulebook: &Rulebook) -> Result<(), StartError> {
+pub(crate) fn check_error_types(plan: &Plan, options_in_force: &TreeOptions) -> Result<(), StartError> {
     let mut checked = Ok(());
     plan.for_each(&mut |plan| {
-        if checked.is_ok() && plan.terms.error_types.iter().any(|error| !rulebook.knows(&error.name)) {
+        if checked.is_ok() && plan.terms.error_types.iter().any(|error| !options_in_force.knows(&error.name)) {
             let why = "the names of errors are for the whole tree: say it for a supervisor that the tree starts with";
             checked = Err(StartError::NoEffect { path: plan.path.clone(), setting: "error_type", why });
         }
@@ -123,7 +123,7 @@ fn in_code(field: &'static str) -> &'static str {
 }
 
 fn of_leaf(child: &Child) -> Option<Idle> {
-    let Recipe::Leaf(leaf) = &child.recipe else { return None };
+    let Factory::Leaf(leaf) = &child.recipe else { return None };
     let drain = match child.kind {
         ChildKind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
         ChildKind::Actor => Some("its messages are handed on to the actor at once"),

@@ -14,9 +14,9 @@ use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::ServiceStatus;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
+use crate::tree::shared::Shared;
 use crate::watchdog::Wait;
 use crate::why::Why;
-use crate::world::World;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///
@@ -280,8 +280,8 @@ impl<M: Send + 'static> Handle<M> {
     }
 
     /// The tree that the service is listed in, while that is there.
-    pub(crate) fn world(&self) -> Option<Arc<World>> {
-        self.slot.world()
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.slot.shared()
     }
 
     /// The path of the service, `"(not in a tree)"` while it has none.
@@ -293,9 +293,9 @@ impl<M: Send + 'static> Handle<M> {
     /// service itself is not.
     pub async fn why(&self) -> Why {
         let path = self.path();
-        let world = self.slot.world();
-        let known = match &world {
-            Some(world) => world.why(&path).await.ok(),
+        let shared = self.slot.shared();
+        let known = match &shared {
+            Some(shared) => shared.why(&path).await.ok(),
             None => None,
         };
         known.unwrap_or_else(|| Why::unknown(path, self.status()))

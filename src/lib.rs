@@ -161,16 +161,16 @@
 //! | `child/` | how each kind of child is described |
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
-//! | `dead/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
+//! | `dead_letters/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
 //! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
 //! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind; `actor.rs`: the ractor actor around a life, for a child that asks for one |
-//! | `port.rs` | how the present incarnation is woken, stopped, killed, cut off |
+//! | `os_signals.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `many.rs`: many children started at once; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree.rs`, `world.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
+//! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree/mod.rs`, `shared.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
 //! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
-//! | `until_signal.rs`, `run_error.rs`, `signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
+//! | `until_signal.rs`, `run_error.rs`, `os_signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | services and tasks that hang: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
 //! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
@@ -181,10 +181,10 @@
 //! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
 //! | `effect.rs` | which settings have an effect on which kind of child |
-//! | `rulebook.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
-//! | `layer.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
+//! | `options_in_force.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
+//! | `overrides.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
-//! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `world.rs`) and live (`live/`) |
+//! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `shared.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
 //! | `testing.rs`, `tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
 //! | `walk/`, `turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
@@ -207,7 +207,7 @@ pub mod chaos;
 mod child;
 mod context;
 mod current;
-mod dead;
+mod dead_letters;
 mod dependencies;
 mod directory;
 mod effect;
@@ -217,27 +217,26 @@ mod event;
 mod gave_up;
 mod handle;
 mod hook;
+mod in_force;
 mod incarnation;
-mod layer;
 mod log;
 mod lookup;
 mod mailbox;
 mod name;
+#[cfg(feature = "signal")]
+mod os_signals;
+mod overrides;
 mod paths;
 #[cfg(feature = "policy")]
 pub mod policy;
-mod port;
 mod readiness;
 mod redelivery;
 mod room;
-mod rulebook;
 #[cfg(feature = "signal")]
 mod run_error;
 mod runtime;
 mod service;
 mod shutdown;
-#[cfg(feature = "signal")]
-mod signals;
 mod slot;
 mod supervisor;
 mod sweep;
@@ -258,7 +257,6 @@ mod until_signal;
 mod walk;
 mod watchdog;
 mod why;
-mod world;
 
 /// The README's examples are tests.
 #[cfg(doctest)]
@@ -277,7 +275,7 @@ pub use apply::{Applied, ApplyError, PolicyChange};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
-pub use dead::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
+pub use dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
 pub use directory::{ChildKind, DirectoryEntry};
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Lagged, Outage};

@@ -13,10 +13,10 @@ use crate::directory::Listed;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::supervisor::lookout::path_of;
+use crate::supervisor::dependency_watch::path_of;
+use crate::tree::shared::Shared;
 use crate::tree::{Directory, Tree};
 use crate::why::Why;
-use crate::world::World;
 
 /// Why a child counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Required {
     }
 }
 
-impl World {
+impl Shared {
     /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
     fn required(&self) -> Vec<(Arc<str>, Listed)> {
         // A copy, so that no child that comes or goes waits for the walk.
@@ -170,12 +170,12 @@ impl Tree {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub async fn ready(&self, limit: Duration) -> Result<(), ReadyError> {
-        let is_late = match tokio::time::timeout(limit, self.world.readiness()).await {
+        let is_late = match tokio::time::timeout(limit, self.shared.readiness()).await {
             Ok(true) => return Ok(()),
             Ok(false) => None,
             Err(_) => Some(limit),
         };
-        Err(ReadyError { limit: is_late, missing: self.world.missing_and_why().await })
+        Err(ReadyError { limit: is_late, missing: self.shared.missing_and_why().await })
     }
 }
 
@@ -183,12 +183,12 @@ impl Directory {
     /// Whether everything that is required is ready now, and the tree is not ending: for a readiness probe. See
     /// [`Tree::ready`].
     pub fn is_ready(&self) -> bool {
-        self.world().is_ready()
+        self.shared().is_ready()
     }
 
     /// The paths of those that are required and not ready now.
     pub fn not_ready(&self) -> Vec<Arc<str>> {
-        self.world().missing().into_iter().map(|(path, ..)| path).collect()
+        self.shared().missing().into_iter().map(|(path, ..)| path).collect()
     }
 }
 
@@ -221,13 +221,13 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Whether a service that is parked is on its way all the same: it is tried, or what it was parked for is there again.
     async fn is_to_come(&self) -> bool {
-        let (Some(world), Why { standing: Some(standing), waits_for, path, .. }) = (self.world(), self.why().await)
+        let (Some(shared), Why { standing: Some(standing), waits_for, path, .. }) = (self.shared(), self.why().await)
         else {
             return false;
         };
         let Some((scope, _)) = path.rsplit_once('/') else { return false };
         let may_come = |name: &Arc<str>| {
-            let listed = world.directory.get(&path_of(scope, name));
+            let listed = shared.directory.get(&path_of(scope, name));
             listed.is_some_and(|listed| listed.slot.status().state.refusal().is_none())
         };
         match standing {

@@ -7,8 +7,8 @@ use regrow_supervisors::{ChildSpec, Intensity, Readiness, Restart};
 
 use crate::context::Inner;
 use crate::directory::ChildKind;
-use crate::layer::Defaults;
-use crate::slot::again::Spare;
+use crate::overrides::Defaults;
+use crate::slot::in_hand::MessageCopy;
 use crate::supervisor::StartError;
 
 /// How often a message is tried again, and how it is copied.
@@ -33,7 +33,7 @@ impl<M: Send + 'static> Redelivery<M> {
     /// When the user's `clone` does. The message itself is kept then.
     pub(crate) fn prepare(self, inner: &Inner<M>, message: M) -> M {
         let keep = |message| {
-            inner.slot.keep_spare(&inner.port, Spare { message, redeliveries_max: self.times });
+            inner.slot.keep_spare(&inner.signals, MessageCopy { message, redeliveries_max: self.times });
         };
         match catch_unwind(AssertUnwindSafe(|| (self.copy)(&message))) {
             Ok(copy) => {

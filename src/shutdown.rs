@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::ending::Notes;
 use crate::gave_up::GaveUp;
 use crate::log::line;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::caller_within;
 use crate::supervisor::parent::Root;
 use crate::time::{later, part};
@@ -83,7 +83,7 @@ impl Tree {
     /// never sees it: it has ended before.
     pub async fn wait(&self) -> ShutdownReport {
         let exit = self.ended().await;
-        ShutdownReport::new(self.path().into(), exit, self.world.ending.notes())
+        ShutdownReport::new(self.path().into(), exit, self.shared.ending.notes())
     }
 
     /// Whether the tree was told to end, or is ending without that: from the first signal of `run_until_signal`, or the order
@@ -91,12 +91,12 @@ impl Tree {
     ///
     /// A readiness probe answers *not ready* then. See also [`Directory::is_draining`](crate::Directory::is_draining).
     pub fn is_draining(&self) -> bool {
-        self.world.ending.is_draining()
+        self.shared.ending.is_draining()
     }
 
     /// The report for code of the tree itself, which would wait for its own end.
     fn refusal(&self) -> Option<ShutdownReport> {
-        let caller = caller_within(&self.world, self.path())?;
+        let caller = caller_within(&self.shared, self.path())?;
         let path = self.path();
         line!(ERROR, { path = %path, caller = %caller }, "shutdown refused: a service of the tree cannot wait for its own end");
         let exit = Exit::failed(format!("`{caller}` would end with the tree, and cannot wait for that"));
@@ -104,17 +104,17 @@ impl Tree {
     }
 
     pub(crate) fn order_stop(&self) {
-        self.world.ending.begin_to_note();
+        self.shared.ending.begin_to_note();
         self.facts.push(Fact::Stop(Exit::Shutdown));
     }
 
     /// Kills everything that is left, at all levels at once.
     pub(crate) fn kill_all(&self) {
-        self.world.ending.begin_to_note();
-        self.world.ending.hurry();
+        self.shared.ending.begin_to_note();
+        self.shared.ending.hurry();
         // The root is told first, so that it takes no end below it for one that calls for a restart.
         self.facts.push(Fact::Kill);
-        self.world.kill_all(self.path());
+        self.shared.kill_all(self.path());
     }
 
     pub(crate) async fn ended(&self) -> Exit {
@@ -142,8 +142,8 @@ impl Tree {
         let patience = later(Instant::now(), LAST_PART);
         let until = until.map_or(patience, |until| until.min(patience));
         // What still runs then runs on, and is nothing of the tree's.
-        let _ = tokio::time::timeout_at(until, self.world.sweeps.are_done()).await;
-        let report = ShutdownReport::new(self.path().into(), exit, self.world.ending.notes());
+        let _ = tokio::time::timeout_at(until, self.shared.sweeps.are_done()).await;
+        let report = ShutdownReport::new(self.path().into(), exit, self.shared.ending.notes());
         ShutdownReport { took, ..report }
     }
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::current;
-use crate::incarnation::give_way;
+use crate::incarnation::yield_once;
 
 /// Values that are dropped before others get their turn.
 const BATCH: usize = 64;
@@ -89,7 +89,7 @@ impl Lot {
             for _ in 0..BATCH {
                 self.drop_one();
             }
-            give_way().await;
+            yield_once().await;
         }
     }
 

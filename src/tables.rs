@@ -19,11 +19,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::dead::DeadLetters;
+use crate::dead_letters::DeadLetters;
 use crate::hook;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
-impl World {
+impl Shared {
     /// The sizes by name. A supervisor that is not running has no tables.
     pub(crate) async fn tables(self: &Arc<Self>) -> BTreeMap<&'static str, usize> {
         let mut tables = BTreeMap::from([

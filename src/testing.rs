@@ -245,7 +245,7 @@ pub async fn until(
 /// added up. For the project's own tests of leaks: names come and go with the tables.
 #[doc(hidden)]
 pub async fn tables(tree: &Tree) -> BTreeMap<&'static str, usize> {
-    tree.world.tables().await
+    tree.shared.tables().await
 }
 
 /// Waits for an event that satisfies `test`, and returns it; `None` when the tree ends before one comes.

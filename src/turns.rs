@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use regrow_supervisors::ChildKey;
 
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 
 thread_local! {
     static DICE: RefCell<Option<Rng>> = const { RefCell::new(None) };

@@ -8,11 +8,11 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
 use crate::log::{line, millis, one_line};
+use crate::os_signals::{Signal, Signals};
 use crate::run_error::RunError;
 use crate::shutdown::{Bounds, LAST_PART, ShutdownReport, UncleanEnd};
-use crate::signals::{Signal, Signals};
 use crate::supervisor::description::Description;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 use crate::supervisor::parent::Root;
 use crate::time::later;
 use crate::tree::Tree;
@@ -194,7 +194,7 @@ impl Run<'_> {
         line!(INFO, { path = %path, signal = signal.name }, "signal received");
         let mut second = None;
         if !drain.is_zero() {
-            tree.world.ending.begin_to_drain();
+            tree.shared.ending.begin_to_drain();
             line!(INFO, { path = %path, drain_ms = millis(drain) }, "draining: readiness is off, and the tree serves on");
             let until = bounds.kill_at.into_iter().chain([later(begun, drain)]).min();
             tokio::select! {

@@ -13,8 +13,8 @@ use crate::lookup::LookupError;
 use crate::room::LONG;
 use crate::slot::AnySlot;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::watchdog::Vigil;
-use crate::world::World;
+use crate::tree::shared::Shared;
+use crate::watchdog::Activity;
 
 /// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed, and
 /// with `{:#}` as one line: where it stands, what it waits for, and its last end.
@@ -140,7 +140,7 @@ impl Why {
     }
 }
 
-impl World {
+impl Shared {
     pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
         let not_found = || LookupError::not_found(&self.directory, path);
         let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
@@ -159,13 +159,13 @@ impl World {
     /// The service whose answer the incarnation awaits that lives there. The watchdog knows it; without one every mailbox is
     /// asked whether it has a call of its.
     fn answer_wait(&self, slot: &dyn AnySlot) -> Option<(Arc<str>, Option<Duration>)> {
-        let tenant = slot.life().tenant()?;
+        let tenant = slot.life().owner()?;
         // One that has nothing to do waits for nothing, whatever it keeps.
         let has_work = slot.in_hand().is_some() || !tenant.is_up() || slot.message_type() == type_name::<NoMessages>();
         if !has_work {
             return None;
         }
-        if let Some((peer, since)) = tenant.vigil().and_then(Vigil::waits_for_answer) {
+        if let Some((peer, since)) = tenant.activity().and_then(Activity::waits_for_answer) {
             return Some((peer, Some(since.elapsed())));
         }
         if self.watchdog.is_on() {
@@ -209,7 +209,7 @@ impl World {
 
 /// The longest wait for room of the incarnation that lives there.
 fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
-    let tenant = slot.life().tenant()?;
+    let tenant = slot.life().owner()?;
     let oldest = tenant.room_waits().into_iter().next()?;
     Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
 }

@@ -19,8 +19,8 @@ use regrow_supervisors::Exit;
 
 use crate::current;
 use crate::error::{CallError, Returned};
-use crate::port::Port;
 use crate::slot::Slot;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 
 /// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
@@ -47,7 +47,7 @@ impl<T> Reply<T> {
     /// Answers the call. `false` if no caller waits any more: it is gone, its time was up, or a copy of this has
     /// answered before. Also `false` if this incarnation was abandoned and may not answer.
     pub fn send(mut self, value: T) -> bool {
-        if current::is(|port| port.is_fenced()) {
+        if current::is(|signals| signals.is_fenced()) {
             return false;
         }
         self.cell.take().is_some_and(|cell| cell.settle(Outcome::Replied(value)))
@@ -93,7 +93,7 @@ impl<T> Drop for Reply<T> {
                     state.reply_dropped = true;
                     return;
                 }
-                by if current::is(|port| address(port) == by) => {
+                by if current::is(|signals| address(signals) == by) => {
                     state.reply_dropped = true;
                     return;
                 }
@@ -123,7 +123,7 @@ impl<T> fmt::Debug for Reply<T> {
 /// What a mailbox knows of the call inside an envelope.
 pub(crate) trait Fate: Send + Sync {
     /// The message leaves the mailbox for the handler of this incarnation.
-    fn taken(&self, by: &Port);
+    fn taken(&self, by: &Signals);
     /// The handler came back with success.
     fn handled(&self) -> Answer;
     /// The handler did not come back, or with an error. A reply that lives on elsewhere may still answer.
@@ -141,7 +141,7 @@ pub(crate) trait Fate: Send + Sync {
     /// not take it back. Told without a lock.
     fn given_up(&self);
     /// Whether code of this incarnation waits for the answer.
-    fn is_awaited_by(&self, port: &Port) -> bool;
+    fn is_awaited_by(&self, signals: &Signals) -> bool;
     /// The message will not run, and never did. `true`: the caller is there to take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
     /// The number of the supervisor of the incarnation that calls; 0 where it is none.
@@ -194,8 +194,8 @@ const QUEUED: usize = 0;
 const DEFERRED: usize = 1;
 
 /// No object has the address 0 or 1.
-fn address(port: &Port) -> usize {
-    std::ptr::from_ref(port).addr()
+fn address(signals: &Signals) -> usize {
+    std::ptr::from_ref(signals).addr()
 }
 
 enum Outcome<T> {
@@ -248,7 +248,7 @@ impl<T> Cell<T> {
 }
 
 impl<T: Send> Fate for Cell<T> {
-    fn taken(&self, by: &Port) {
+    fn taken(&self, by: &Signals) {
         self.stage.store(address(by), Ordering::Release);
     }
 
@@ -310,9 +310,9 @@ impl<T: Send> Fate for Cell<T> {
         self.settle(Outcome::Crashed(before.unwrap_or_else(|| Box::new(Exit::Killed))));
     }
 
-    fn is_awaited_by(&self, port: &Port) -> bool {
+    fn is_awaited_by(&self, signals: &Signals) -> bool {
         let state = lock(&self.state);
-        state.outcome.is_none() && !state.caller_gone && state.awaited_by == address(port)
+        state.outcome.is_none() && !state.caller_gone && state.awaited_by == address(signals)
     }
 
     fn caller(&self) -> usize {
@@ -392,7 +392,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
             if !matches!(state.outcome, None | Some(Outcome::Returning)) {
                 break state;
             }
-            state.awaited_by = current::lent(|port| address(port)).unwrap_or(NO_PORT);
+            state.awaited_by = current::lent(|signals| address(signals)).unwrap_or(NO_PORT);
             let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
             if let (false, None) = (is_known, &waker) {
                 drop(state);

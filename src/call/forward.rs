@@ -9,7 +9,7 @@ use crate::call::Reply;
 use crate::call::cell::{Answer, Fate};
 use crate::error::SendError;
 use crate::handle::Handle;
-use crate::port::Port;
+use crate::slot::signals::Signals;
 use crate::slot::{IfFull, Push};
 
 impl<T: Send + 'static> Reply<T> {
@@ -57,7 +57,7 @@ impl<T: Send + 'static> Reply<T> {
 struct HandedOn(Arc<dyn Fate>);
 
 impl Fate for HandedOn {
-    fn taken(&self, _: &Port) {}
+    fn taken(&self, _: &Signals) {}
 
     fn handled(&self) -> Answer {
         if self.0.is_open() { Answer::Deferred } else { Answer::Settled }
@@ -95,7 +95,7 @@ impl Fate for HandedOn {
     }
 
     /// The caller waits for the first service, and not for this one.
-    fn is_awaited_by(&self, _: &Port) -> bool {
+    fn is_awaited_by(&self, _: &Signals) -> bool {
         false
     }
 

@@ -15,7 +15,7 @@ use crate::chaos::tally::Tally;
 use crate::error::{CallError, Refusal, SendError};
 use crate::room::{Refused, Sending};
 use crate::slot::Slot;
-use crate::watchdog::{On, Wait, What};
+use crate::watchdog::{Wait, WaitsOn, What};
 pub use cell::Reply;
 pub(crate) use cell::{Answer, Fate, Waiting, pair};
 
@@ -125,7 +125,7 @@ impl<M: Send + 'static, T> Call<M, T> {
             let Self { slot, stage, wait, .. } = self;
             match (&polled, stage.waiting()) {
                 (Poll::Pending, Some(waiting)) => {
-                    wait.goes_on(is_limited, cx.waker(), || On::new(slot.clone(), What::Answer(waiting.fate())));
+                    wait.goes_on(is_limited, cx.waker(), || WaitsOn::new(slot.clone(), What::Answer(waiting.fate())));
                 }
                 (Poll::Pending, None) | (Poll::Ready(_), _) => wait.ends(),
             }

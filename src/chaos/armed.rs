@@ -12,10 +12,10 @@ use crate::chaos::seam::Told;
 use crate::chaos::testimony::Said;
 use crate::slot::AnySlot;
 use crate::sync::lock;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 pub(super) struct Armed {
-    world: Arc<World>,
+    shared: Arc<Shared>,
     /// Mailboxes that have been made full, by the number of the fault.
     full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
@@ -23,15 +23,15 @@ pub(super) struct Armed {
 impl Armed {
     /// What strikes is told.
     pub(super) fn new(
-        world: Arc<World>,
+        shared: Arc<Shared>,
         told: mpsc::UnboundedSender<Told>,
         said: mpsc::UnboundedSender<Said>,
     ) -> Result<Self, ExperimentError> {
-        if !world.infirmary.arm(told, said) {
-            let path = world.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
+        if !shared.infirmary.arm(told, said) {
+            let path = shared.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
-        let armed = Self { world, full: Mutex::default() };
+        let armed = Self { shared, full: Mutex::default() };
         armed.tally_all(true);
         armed.tell_of_tenants();
         Ok(armed)
@@ -45,7 +45,7 @@ impl Armed {
         seed: u64,
         is_virtual: bool,
     ) -> Result<(), String> {
-        let Some(listed) = self.world.directory.get(path) else { return Err("nobody has this path".into()) };
+        let Some(listed) = self.shared.directory.get(path) else { return Err("nobody has this path".into()) };
         if !fault.can_hit(listed.kind) {
             return Err(format!("a {} cannot be hit by this", listed.kind));
         }
@@ -65,7 +65,7 @@ impl Armed {
             Fault::Flap(_) | Fault::ClockJump(_) => Ok(()),
             Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
             _ => {
-                self.world.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                self.shared.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);
                 Ok(())
             }
         }
@@ -74,26 +74,26 @@ impl Armed {
     pub(super) fn heal(&self, number: usize, path: &str) {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
         mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
-        let slot = self.world.directory.get(path).map(|listed| listed.slot);
-        self.world.infirmary.heal(path, slot.as_deref(), number);
+        let slot = self.shared.directory.get(path).map(|listed| listed.slot);
+        self.shared.infirmary.heal(path, slot.as_deref(), number);
     }
 
     fn tally_all(&self, is_tallied: bool) {
-        self.world.directory.slots().iter().for_each(|slot| slot.set_tallied(is_tallied));
+        self.shared.directory.slots().iter().for_each(|slot| slot.set_tallied(is_tallied));
     }
 
     /// The incarnations that were there before.
     fn tell_of_tenants(&self) {
-        for slot in self.world.directory.slots() {
-            if let Some(port) = slot.life().tenant() {
-                self.world.infirmary.say(Said::MovesIn { path: slot.path(), port: Arc::downgrade(&port) });
+        for slot in self.shared.directory.slots() {
+            if let Some(signals) = slot.life().owner() {
+                self.shared.infirmary.say(Said::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
             }
         }
     }
 
     /// What became of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
-        let tally = self.world.infirmary.tally();
+        let tally = self.shared.infirmary.tally();
         tally.iter().flat_map(|tally| tally.outcomes()).map(|(outcome, count)| (outcome.to_owned(), count)).collect()
     }
 
@@ -101,7 +101,7 @@ impl Armed {
         for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
             slot.set_jammed(false);
         }
-        self.world.infirmary.heal_all(|path| Some(self.world.directory.get(path)?.slot));
+        self.shared.infirmary.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
     }
 }
 
@@ -109,6 +109,6 @@ impl Drop for Armed {
     fn drop(&mut self) {
         self.heal_all();
         self.tally_all(false);
-        self.world.infirmary.disarm();
+        self.shared.infirmary.disarm();
     }
 }

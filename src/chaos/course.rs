@@ -93,8 +93,8 @@ impl<'a> Course<'a> {
             broken: Arc::default(),
             judge: Arc::new(Mutex::new(Judge::new(
                 is_virtual,
-                tree.world.moment(Duration::ZERO),
-                tree.world.stop_order.dependencies(),
+                tree.shared.moment(Duration::ZERO),
+                tree.shared.stop_order.dependencies(),
             ))),
             is_virtual,
             agenda: BTreeMap::new(),
@@ -227,7 +227,7 @@ impl<'a> Course<'a> {
 
     /// What ended the tree in the middle of the run.
     fn why_over(&self) -> String {
-        let gave_up = self.tree.world.ending.root_gave_up();
+        let gave_up = self.tree.shared.ending.root_gave_up();
         gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree.path()))
     }
 

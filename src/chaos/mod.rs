@@ -40,7 +40,7 @@
 //! * **Order.** Children start eldest first, one after the other, and stop youngest first; one that depends on a sibling stops
 //!   before it.
 //! * **Delay.** No start comes before the least delay that the policy allows for that end, and none after the greatest and a
-//!   margin: 50 ms in virtual time, 10 s live and more on a runtime that is late. Waiting for dependencies, and for others of an ordered group, is no delay.
+//!   margin: 50 ms in virtual time, 10 s live and more on a runtime that is late. PlaceInLine for dependencies, and for others of an ordered group, is no delay.
 //! * **Budget.** A supervisor gives up, and a child is parked, at the restart that is one more than the budget forgives.
 //! * **Alive.** No incarnation moves into a service while the one before still lives there.
 //!

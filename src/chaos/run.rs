@@ -76,12 +76,12 @@ impl<'a> Chaos<'a> {
         experiment.check_frame()?;
         let directory = self.tree.directory();
         script.lines.iter().try_for_each(|line| line.check(&experiment.targets, |path| directory.kind(path)))?;
-        if self.tree.world.is_ending() {
+        if self.tree.shared.is_ending() {
             return Err(ExperimentError::Over { path: self.tree.path().into() });
         }
         let (tell, told) = mpsc::unbounded_channel();
         let (say, said) = mpsc::unbounded_channel();
-        let armed = Armed::new(self.tree.world.clone(), tell, say)?;
+        let armed = Armed::new(self.tree.shared.clone(), tell, say)?;
         let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
         Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told, said).await)
     }

@@ -172,8 +172,8 @@ impl Patient {
     pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<Ail>)) {
         let mut ails = lock(&self.ails);
         change(&mut ails);
-        if let Some(Control::Port(port)) = slot.and_then(AnySlot::control) {
-            port.set_afflicted(!ails.is_empty());
+        if let Some(Control::Port(signals)) = slot.and_then(AnySlot::control) {
+            signals.set_afflicted(!ails.is_empty());
         }
         drop(ails);
         self.bell.notify_waiters();

@@ -15,19 +15,19 @@ const MS: Duration = Duration::from_millis(1);
 
 impl<M: Send + 'static> Inner<M> {
     fn patient(&self) -> Option<Arc<Patient>> {
-        self.world().infirmary.patient(&self.slot.path())
+        self.shared().infirmary.patient(&self.slot.path())
     }
 
     /// Invariant 4 of the seam.
     fn tell(&self, blow: Blow, generation: Option<u64>) {
         let Blow { number, is_last, .. } = blow;
-        self.world().infirmary.tell(Told::Strikes { number, path: self.slot.path(), generation, is_last });
+        self.shared().infirmary.tell(Told::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     /// Before the factory, when the incarnation has moved in (invariant 1 of the seam).
     pub(crate) async fn suffer_start(&self) -> anyhow::Result<()> {
         self.slot.set_tallied(true);
-        self.world().infirmary.tell(Told::Starting { path: self.slot.path() });
+        self.shared().infirmary.tell(Told::Starting { path: self.slot.path() });
         let Some(patient) = self.patient() else { return Ok(()) };
         patient.change(Some(&*self.slot), |_| ());
         let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
@@ -67,13 +67,13 @@ impl<M: Send + 'static> Inner<M> {
             if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
             }
-            self.slot.drop_first(&self.port);
+            self.slot.drop_first(&self.signals);
             has_waited = false;
         }
         if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
-            self.slot.swap_first(&self.port);
+            self.slot.swap_first(&self.signals);
         }
-        self.slot.may_repeat(&self.port)
+        self.slot.may_repeat(&self.signals)
             && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
     }
 
@@ -93,7 +93,7 @@ impl<M: Send + 'static> Inner<M> {
                 // Until it is killed, or everybody is healed.
                 _ => patient.until_not(|| true).await,
             }
-            self.world().infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
+            self.shared().infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
             // It may be well again (invariant 1 of the seam).
             patient.change(Some(&*self.slot), |_| ());
         }
@@ -104,9 +104,9 @@ impl<M: Send + 'static> Inner<M> {
 
     async fn block(&self, patient: &Patient, time: Duration, is_virtual: bool) {
         if is_virtual {
-            self.port.set_stubborn(true);
+            self.signals.set_stubborn(true);
             patient.pass(time, || true).await;
-            self.port.set_stubborn(false);
+            self.signals.set_stubborn(false);
             return;
         }
         let begun = std::time::Instant::now();
@@ -125,7 +125,7 @@ impl<M: Send + 'static> Inner<M> {
     /// Puts a copy of the message in hand in front. A copy that panics is none.
     pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
         if let Ok(copy) = crate::current::catch_within(|| (redelivery.copy)(message)) {
-            self.slot.repeat(&self.port, copy);
+            self.slot.repeat(&self.signals, copy);
         }
     }
 
@@ -143,7 +143,7 @@ impl<M: Send + 'static> Inner<M> {
             // It may come to be held meanwhile.
             let found = std::future::poll_fn(|_| match is_held() {
                 true => Poll::Ready(None),
-                false => self.slot.poll_mail(&self.port).map(Some),
+                false => self.slot.poll_mail(&self.signals).map(Some),
             });
             if let Some(found) = found.await {
                 return found;
@@ -155,7 +155,7 @@ impl<M: Send + 'static> Inner<M> {
     async fn until_wanted<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {
-            if self.port.is_ordered() {
+            if self.signals.is_ordered() {
                 return Poll::Ready(None);
             }
             future.as_mut().poll(cx).map(Some)

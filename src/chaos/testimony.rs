@@ -10,7 +10,7 @@ use regrow_supervisors::{
     AutoShutdown, BudgetClock, BudgetLeft, ChildSpec, ChildState, Exit, Intensity, StopOrder, Strategy,
 };
 
-use crate::port::Port;
+use crate::slot::signals::Signals;
 
 /// What is said to the judge.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ pub(crate) enum Said {
     /// A supervisor was told something, or does something.
     Testimony(Testimony),
     /// An incarnation moves into its slot.
-    MovesIn { path: Arc<str>, port: Weak<Port> },
+    MovesIn { path: Arc<str>, signals: Weak<Signals> },
     /// Nothing of this incarnation is left.
-    MovesOut { path: Arc<str>, port: Weak<Port> },
+    MovesOut { path: Arc<str>, signals: Weak<Signals> },
 }
 
 /// One thing that a supervisor was told, or does.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::incarnation::{Birth, Life};
+use crate::incarnation::{Life, SpawnArgs};
 use crate::redelivery::Redelivery;
 use crate::sweep::Kept;
 
 /// Makes one life of a child after the other.
 pub(crate) trait Conceives: Send + Sync {
-    fn conceive(self: Arc<Self>, birth: Birth) -> Life;
+    fn spawn(self: Arc<Self>, birth: SpawnArgs) -> Life;
 }
 
 /// A maker while the child is being described, and its type of message is known.
@@ -24,7 +24,7 @@ pub(crate) struct Maker<F: Send + 'static, M> {
 }
 
 /// Starts a life of this kind of child.
-type Live<F, M> = fn(Arc<Maker<F, M>>, Birth) -> Life;
+type Live<F, M> = fn(Arc<Maker<F, M>>, SpawnArgs) -> Life;
 
 impl<F: Send + 'static, M> Maker<F, M> {
     pub(crate) fn new(code: F, live: Live<F, M>) -> Self {
@@ -41,7 +41,7 @@ impl<F: Send + 'static, M> Maker<F, M> {
 }
 
 impl<F: Send + Sync + 'static, M> Conceives for Maker<F, M> {
-    fn conceive(self: Arc<Self>, birth: Birth) -> Life {
+    fn spawn(self: Arc<Self>, birth: SpawnArgs) -> Life {
         (self.live)(self, birth)
     }
 }

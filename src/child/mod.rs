@@ -15,13 +15,13 @@ use crate::context::{Context, NoMessages, TaskContext};
 use crate::directory::ChildKind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
-use crate::layer::Named;
 use crate::mailbox::{Reserved, Settings};
+use crate::overrides::Named;
 use crate::service::Service;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::supervisor::recipe::SupervisorRecipe;
+use crate::supervisor::factory::SupervisorRecipe;
 use crate::sweep::Kept;
 pub use function::{ServiceFn, TaskFn};
 pub use service::{ServiceChild, TaskChild};
@@ -54,11 +54,11 @@ pub struct Child {
     pub(crate) drain: bool,
     /// Its lives run in ractor actors, and not in bare tasks.
     pub(crate) is_actor: bool,
-    pub(crate) recipe: Recipe,
+    pub(crate) recipe: Factory,
 }
 
 /// How a life of the child is made.
-pub(crate) enum Recipe {
+pub(crate) enum Factory {
     Leaf(Leaf),
     Supervisor(SupervisorRecipe),
 }
@@ -280,14 +280,14 @@ impl Child {
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let build = Kept::new(build);
-        let recipe = Recipe::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build.get()()))));
+        let recipe = Factory::Supervisor(SupervisorRecipe::new(first, Some(Box::new(move || build.get()()))));
         Child { spec, named, kind, drain: false, is_actor: false, recipe }
     }
 
     /// Gives it another name.
     pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         let name = name.into();
-        if let Recipe::Supervisor(recipe) = &mut self.recipe {
+        if let Factory::Supervisor(recipe) = &mut self.recipe {
             recipe.rename(&name);
         }
         self.spec = self.spec.named(name);
@@ -310,7 +310,7 @@ impl From<DynamicSupervisor> for Child {
 impl From<Description> for Child {
     fn from(description: Description) -> Self {
         let (spec, named, kind) = (description.spec.clone(), description.terms.named, description.shape.kind());
-        let recipe = Recipe::Supervisor(SupervisorRecipe::new(description, None));
+        let recipe = Factory::Supervisor(SupervisorRecipe::new(description, None));
         Child { spec, named, kind, drain: false, is_actor: false, recipe }
     }
 }

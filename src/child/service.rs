@@ -7,11 +7,11 @@ use std::time::Duration;
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
 use crate::child::maker::Describes;
-use crate::child::{Child, Leaf, Recipe};
+use crate::child::{Child, Factory, Leaf};
 use crate::context::NoMessages;
 use crate::directory::ChildKind;
-use crate::layer::Named;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
+use crate::overrides::Named;
 use crate::redelivery::Redelivery;
 use crate::slot::{Label, Slot};
 
@@ -262,7 +262,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
             kind: child.kind,
             drain: child.drain,
             is_actor: child.is_actor,
-            recipe: Recipe::Leaf(Leaf {
+            recipe: Factory::Leaf(Leaf {
                 slot: Reserved::new(slot),
                 settings: child.settings,
                 is_given,

@@ -16,14 +16,14 @@ use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
-use crate::slot::life::{Heed, Next};
+use crate::slot::consumer::{Next, SignalMask};
 use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
-struct Warden;
+struct ExitListener;
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
-impl Actor for Warden {
+impl Actor for ExitListener {
     type Msg = ();
     type State = Option<oneshot::Sender<Exit>>;
     type Arguments = oneshot::Sender<Exit>;
@@ -75,18 +75,18 @@ where
     F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
 {
     let (ended, mut end) = oneshot::channel();
-    let Ok((warden, gone)) = Actor::spawn_linked(None, Warden, ended, supervisor).await else {
+    let Ok((warden, gone)) = Actor::spawn_linked(None, ExitListener, ended, supervisor).await else {
         return End::Exit(Exit::Killed);
     };
     // Whatever drops this body takes the actor along.
-    let _leash = Leash(warden.get_cell());
+    let _leash = KillOnDrop(warden.get_cell());
     let spawn = async {
         let (actor, arguments) = maker.code()();
         A::spawn_linked(None, actor, arguments, warden.get_cell()).await
     };
     let spawned = until_stopped(&inner, caught(pin!(spawn))).await;
     let (actor, actor_gone) = match spawned {
-        None if inner.port.is_told_to_stop() => return End::Exit(Exit::Shutdown),
+        None if inner.signals.is_told_to_stop() => return End::Exit(Exit::Shutdown),
         None => return End::Exit(Exit::Killed),
         Some(Ok(Ok(spawned))) => spawned,
         Some(Ok(Err(error))) => return End::Exit(failure(error.into())),
@@ -110,7 +110,7 @@ where
     std::future::poll_fn(|cx| {
         let is_over = over.as_mut().poll(cx);
         if is_over.is_pending() {
-            inner.port.tell_remains(&exit);
+            inner.signals.tell_remains(&exit);
         }
         is_over
     })
@@ -132,7 +132,7 @@ enum Told {
 /// Hands on every message there is, and what the port wants.
 fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mutex<Option<Told>>) {
     while *lock(told) != Some(Told::Nothing) {
-        match inner.slot.poll_next(&inner.port, Heed::Everything, true, &mut inner.slot.freed()) {
+        match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
             Poll::Pending => return,
             Poll::Ready(Next::Message(message)) => {
                 if actor.send_message(message).is_err() {
@@ -141,7 +141,7 @@ fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mut
             }
             Poll::Ready(Next::Signal) => {
                 let mut told = lock(told);
-                if inner.port.is_killed() && *told != Some(Told::ToDie) {
+                if inner.signals.is_killed() && *told != Some(Told::ToDie) {
                     *told = Some(Told::ToDie);
                     actor.kill();
                 } else if told.is_none() {
@@ -154,9 +154,9 @@ fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mut
     }
 }
 
-struct Leash(ActorCell);
+struct KillOnDrop(ActorCell);
 
-impl Drop for Leash {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         self.0.kill();
     }

@@ -24,9 +24,9 @@ use regrow_supervisors::{Abandon, Exit, Failure, Panic};
 use crate::context::Inner;
 use crate::current;
 use crate::log::{line, one_line};
-use crate::port::{Port, Waiting};
+use crate::slot::signals::{Signals, Waiting};
 use crate::slot::{AnySlot, Slot};
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 use crate::sweep;
 
 /// How a body ends.
@@ -57,22 +57,22 @@ pub(crate) enum OnKill {
 }
 
 /// All that a new life is given.
-pub(crate) struct Birth {
+pub(crate) struct SpawnArgs {
     pub(crate) slot: Arc<dyn AnySlot>,
-    pub(crate) port: Arc<Port>,
+    pub(crate) signals: Arc<Signals>,
     pub(crate) drain: bool,
     pub(crate) abandon: Abandon,
     /// The supervisor, for what links itself to it.
     pub(crate) cell: ractor::ActorCell,
 }
 
-impl Birth {
+impl SpawnArgs {
     /// What the incarnation will know, as one whose messages are `M`.
     pub(crate) fn inner<M: Send + 'static>(&self) -> Inner<M> {
         let Ok(slot) = self.slot.clone().as_any().downcast::<Slot<M>>() else {
             unreachable!("the planner gives a child a slot of its own message type")
         };
-        Inner { slot, port: self.port.clone() }
+        Inner { slot, signals: self.signals.clone() }
     }
 
     pub(crate) fn live(&self, on_kill: OnKill, body: Body) -> Life {
@@ -82,15 +82,15 @@ impl Birth {
         };
         Life {
             body: Some(body),
-            port: self.port.clone(),
-            mark: Some(self.port.clone()),
+            signals: self.signals.clone(),
+            mark: Some(self.signals.clone()),
             slot: self.slot.clone(),
             limit,
             on_kill,
             end: None,
             waker: None,
             told: false,
-            door: Door::Outside,
+            door: Entry::Outside,
             knows_stop: false,
             is_rest: false,
         }
@@ -101,11 +101,11 @@ impl Birth {
 ///
 /// In a tree left alone it always is. It is not when somebody has killed a supervisor through ractor: then its children
 /// are still ending when the next ones come. The wait has the limit that a kill has.
-async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Duration>, body: Body) -> End {
+async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Option<Duration>, body: Body) -> End {
     let free = async {
         loop {
-            let vacant = slot.life().vacant().notified();
-            if slot.life().claim(&port) {
+            let vacant = slot.life().released().notified();
+            if slot.life().claim(&signals) {
                 return;
             }
             vacant.await;
@@ -115,10 +115,10 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let (Some(zombie), Some(world)) = (slot.life().tenant(), slot.world()) {
-                    world.cut_off(&slot.path(), &*slot, &zombie);
+                if let (Some(zombie), Some(shared)) = (slot.life().owner(), slot.shared()) {
+                    shared.cut_off(&slot.path(), &*slot, &zombie);
                 }
-                slot.life().claim(&port);
+                slot.life().claim(&signals);
             }
         }
     }
@@ -129,7 +129,7 @@ async fn move_in_later(slot: Arc<dyn AnySlot>, port: Arc<Port>, limit: Option<Du
 ///
 /// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
 /// supervisor: blocking code would hold up the one that is to abandon it.
-pub(crate) async fn give_way() {
+pub(crate) async fn yield_once() {
     let mut given = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut given, true) {
@@ -143,19 +143,19 @@ pub(crate) async fn give_way() {
 
 /// Where a life stands at its slot's door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+enum Entry {
     /// In a bare task. Its supervisor has spawned it, and goes on before it runs.
     Outside,
-    /// In a ractor actor. ractor has just woken the supervisor, so its task is next: see [`give_way`].
+    /// In a ractor actor. ractor has just woken the supervisor, so its task is next: see [`yield_once`].
     OutsideAndWoken,
     Inside,
 }
 
 pub(crate) struct Life {
     body: Option<Body>,
-    port: Arc<Port>,
+    signals: Arc<Signals>,
     /// The port once more, lent to whoever asks whose code is running.
-    mark: Option<Arc<Port>>,
+    mark: Option<Arc<Signals>>,
     slot: Arc<dyn AnySlot>,
     /// How long it waits for the slot.
     limit: Option<Duration>,
@@ -164,7 +164,7 @@ pub(crate) struct Life {
     end: Option<Box<End>>,
     waker: Option<Waker>,
     told: bool,
-    door: Door,
+    door: Entry,
     /// The body has been polled since it was asked to stop.
     knows_stop: bool,
     /// What was left of a life that was dropped.
@@ -178,7 +178,7 @@ impl Future for Life {
         let life = &mut *self;
         // Registered before the signals are looked at: invariant 1 of the port.
         if !life.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            life.port.register(Waiting::Life, cx.waker());
+            life.signals.register(Waiting::Life, cx.waker());
             life.waker = Some(cx.waker().clone());
         }
         let end = match life.end.take() {
@@ -188,8 +188,8 @@ impl Future for Life {
                 Poll::Pending => return Poll::Pending,
             },
         };
-        if !life.port.is_fenced() && life.port.poll_tasks_gone(cx).is_pending() {
-            life.port.tell_remains(&end.exit());
+        if !life.signals.is_fenced() && life.signals.poll_tasks_gone(cx).is_pending() {
+            life.signals.tell_remains(&end.exit());
             life.end = Some(Box::new(end));
             return Poll::Pending;
         }
@@ -201,22 +201,22 @@ impl Future for Life {
 impl Life {
     /// Lets the supervisor have its turn before the life moves in, as the task that starts it has woken the supervisor.
     pub(crate) fn after_supervisor(mut self) -> Self {
-        self.door = Door::OutsideAndWoken;
+        self.door = Entry::OutsideAndWoken;
         self
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
-        let is_asked = self.port.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
-        let is_killed = self.port.is_killed() && self.on_kill == OnKill::Drop;
+        let is_asked = self.signals.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
+        let is_killed = self.signals.is_killed() && self.on_kill == OnKill::Drop;
         #[cfg(feature = "chaos")]
-        let is_killed = is_killed && !self.port.is_stubborn();
-        if self.port.is_fenced() || (is_killed && !is_asked) {
+        let is_killed = is_killed && !self.signals.is_stubborn();
+        if self.signals.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
-        if let Some(exit) = self.port.broken() {
+        if let Some(exit) = self.signals.broken() {
             // What the body owns is dropped next, and may block: the supervisor has its turn before.
-            if self.port.tell_remains(&exit) {
+            if self.signals.tell_remains(&exit) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -226,11 +226,11 @@ impl Life {
             return Poll::Pending;
         }
         let Some(body) = &mut self.body else { return Poll::Ready(End::Exit(Exit::Killed)) };
-        let entered = self.port.enter_span();
-        let vigil = self.port.vigil();
-        vigil.inspect(|vigil| vigil.begin_poll());
+        let entered = self.signals.enter_span();
+        let activity = self.signals.activity();
+        activity.inspect(|activity| activity.begin_poll());
         let polled = current::run_with(&mut self.mark, || body.as_mut().poll(cx));
-        vigil.inspect(|vigil| vigil.end_poll());
+        activity.inspect(|activity| activity.end_poll());
         drop(entered);
         match polled {
             Ok(Poll::Pending) if is_killed => Poll::Ready(End::Exit(Exit::Killed)),
@@ -241,37 +241,37 @@ impl Life {
 
     /// Moves into the slot; `false` when it has to be polled again first.
     fn enter(&mut self, cx: &Context<'_>) -> bool {
-        let door = std::mem::replace(&mut self.door, Door::Inside);
-        if door == Door::Inside {
+        let door = std::mem::replace(&mut self.door, Entry::Inside);
+        if door == Entry::Inside {
             return true;
         }
-        if !self.slot.life().claim(&self.port)
+        if !self.slot.life().claim(&self.signals)
             && let Some(body) = self.body.take()
         {
-            let (slot, port) = (self.slot.clone(), self.port.clone());
-            self.body = Some(Box::pin(move_in_later(slot, port, self.limit, body)));
+            let (slot, signals) = (self.slot.clone(), self.signals.clone());
+            self.body = Some(Box::pin(enter_later(slot, signals, self.limit, body)));
         }
-        if door == Door::OutsideAndWoken {
+        if door == Entry::OutsideAndWoken {
             cx.waker().wake_by_ref();
         }
-        door == Door::Outside
+        door == Entry::Outside
     }
 
     /// Drops what the life owned (invariant 2). How it has ended then.
     fn tear_down(&mut self, end: End) -> End {
         let end = match end {
             End::Ignored => End::Ignored,
-            End::Exit(exit) => End::Exit(self.port.verdict(exit)),
+            End::Exit(exit) => End::Exit(self.signals.verdict(exit)),
         };
         let exit = end.exit();
         let body = self.body.take();
-        let entered = self.port.enter_span();
-        let dropped = current::run_as(&self.port, || current::tear_down(&exit, body)).unwrap_or_else(Err);
+        let entered = self.signals.enter_span();
+        let dropped = current::run_as(&self.signals, || current::tear_down(&exit, body)).unwrap_or_else(Err);
         drop(entered);
-        self.port.close(&exit);
+        self.signals.close(&exit);
         match dropped {
             Ok(()) => end,
-            Err(panic) => End::Exit(worst(exit, panic, &self.slot.path())),
+            Err(panic) => End::Exit(worse_of(exit, panic, &self.slot.path())),
         }
     }
 
@@ -285,24 +285,24 @@ impl Life {
 
     /// The end is told (invariant 1): to the slot, which settles what was in hand, then to the supervisor.
     fn tell(&mut self, end: End) {
-        if std::mem::replace(&mut self.told, true) || self.port.is_fenced() {
+        if std::mem::replace(&mut self.told, true) || self.signals.is_fenced() {
             return;
         }
-        if self.port.vigil().is_some() {
-            self.port.watchdog().watch_no_more(&self.slot.path(), &self.port);
+        if self.signals.activity().is_some() {
+            self.signals.watchdog().watch_no_more(&self.slot.path(), &self.signals);
         }
-        let attempt = self.port.attempt();
+        let attempt = self.signals.attempt();
         let fact = match end {
             End::Ignored => {
-                self.slot.life().end(&self.port, &Exit::Normal);
+                self.slot.life().end(&self.signals, &Exit::Normal);
                 Fact::Ignored(attempt)
             }
             End::Exit(exit) => {
-                self.slot.life().end(&self.port, &exit);
-                if self.port.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
+                self.slot.life().end(&self.signals, &exit);
+                if self.signals.is_up() { Fact::Ended { attempt, exit } } else { Fact::StartFailed { attempt, exit } }
             }
         };
-        self.port.tell(fact);
+        self.signals.tell(fact);
     }
 }
 
@@ -319,13 +319,13 @@ impl Drop for Life {
             let end = self.end_or_kill();
             self.end = Some(Box::new(end));
         }
-        let is_final = self.is_rest || (!is_told && !self.port.has_tasks());
+        let is_final = self.is_rest || (!is_told && !self.signals.has_tasks());
         if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
             // What is left ends a little later, and the end is told after it. A runtime that is going away drops this at
             // once, and all of it too.
             let rest = Self {
                 body: self.body.take(),
-                port: self.port.clone(),
+                signals: self.signals.clone(),
                 mark: self.mark.take(),
                 slot: self.slot.clone(),
                 limit: self.limit,
@@ -338,7 +338,7 @@ impl Drop for Life {
                 is_rest: true,
             };
             self.told = true;
-            self.port.kill();
+            self.signals.kill();
             runtime.spawn(rest);
         } else {
             let end = self.end_or_kill();
@@ -348,7 +348,7 @@ impl Drop for Life {
 }
 
 /// An end that was clean until a destructor panicked is a panic; one that was worse stays, and the panic is logged.
-pub(crate) fn worst(exit: Exit, panic: Panic, path: &str) -> Exit {
+pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
         line!(
             ERROR,

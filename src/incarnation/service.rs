@@ -16,11 +16,11 @@ use regrow_supervisors::{Exit, Panic};
 use crate::child::maker::Maker;
 use crate::context::{Context, Inner};
 use crate::current;
-use crate::incarnation::{End, failure, give_way, worst};
+use crate::incarnation::{End, failure, worse_of, yield_once};
 use crate::log::{line, one_line};
 use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
-use crate::slot::life::{Heed, Next, Tenancy};
+use crate::slot::consumer::{Next, Ownership, SignalMask};
 
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
 const BATCH: u32 = 128;
@@ -43,7 +43,7 @@ where
             Err(end) => return end,
         }
         owned.ctx.inner().up();
-        give_way().await;
+        yield_once().await;
         let exit = pump(&mut owned).await;
         End::Exit(leave(&mut owned, exit).await)
     }
@@ -70,7 +70,7 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
 ) -> anyhow::Result<S> {
     // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
-    if ctx.inner().world().infirmary.is_armed() {
+    if ctx.inner().shared().infirmary.is_armed() {
         Box::pin(ctx.inner().suffer_start()).await?;
     }
     factory(ctx.clone()).await
@@ -84,19 +84,20 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
     async move {
         let (service, ctx) = owned.parts();
         #[cfg(feature = "chaos")]
-        if matches!(exit, Exit::Shutdown) && ctx.inner().port.is_told_to_stop() && ctx.inner().port.is_afflicted() {
+        if matches!(exit, Exit::Shutdown) && ctx.inner().signals.is_told_to_stop() && ctx.inner().signals.is_afflicted()
+        {
             Box::pin(ctx.inner().suffer_stop()).await;
         }
         if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
             // Before the hook, which may block: then nothing could be told any more.
-            if ctx.inner().port.tell_leaving(&exit) {
-                give_way().await;
+            if ctx.inner().signals.tell_leaving(&exit) {
+                yield_once().await;
             }
-            let had_chosen = ctx.inner().port.is_leaving();
+            let had_chosen = ctx.inner().signals.is_leaving();
             let stopped = caught(pin!(service.stopped(ctx))).await;
             match stopped {
                 Ok(Ok(())) if had_chosen || exit.is_abnormal() => {}
-                Ok(Ok(())) => exit = ctx.inner().port.chosen().unwrap_or(exit),
+                Ok(Ok(())) => exit = ctx.inner().signals.chosen().unwrap_or(exit),
                 Ok(Err(error)) if exit.is_abnormal() => {
                     let (path, generation) = (ctx.path(), ctx.generation());
                     let error = format_args!("{error:#}");
@@ -107,16 +108,16 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
                     );
                 }
                 Ok(Err(error)) => exit = failure(error),
-                Err(panic) => exit = worst(exit, panic, &ctx.path()),
+                Err(panic) => exit = worse_of(exit, panic, &ctx.path()),
             }
         }
-        exit = ctx.inner().port.verdict(exit);
-        if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().port.tell_remains(&exit) {
-            give_way().await;
+        exit = ctx.inner().signals.verdict(exit);
+        if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().signals.tell_remains(&exit) {
+            yield_once().await;
         }
         match current::tear_down(&exit, owned.state.take()) {
             Ok(()) => exit,
-            Err(panic) => worst(exit, panic, &owned.ctx.path()),
+            Err(panic) => worse_of(exit, panic, &owned.ctx.path()),
         }
     }
 }
@@ -138,25 +139,25 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     #[cfg(feature = "chaos")]
     let (mut is_known, mut repeats) = (false, false);
     loop {
-        let heed = if is_draining { Heed::Force } else { Heed::Everything };
+        let heed = if is_draining { SignalMask::Force } else { SignalMask::Everything };
         #[cfg(feature = "chaos")]
-        let heed = if is_known && heed == Heed::Everything { Heed::Orders } else { heed };
+        let heed = if is_known && heed == SignalMask::Everything { SignalMask::Orders } else { heed };
         // Invariant 2.
         if in_a_row == BATCH {
             in_a_row = 0;
             // A kill that comes now must not find a message in hand that is done.
-            ctx.inner().slot.finish(&ctx.inner().port);
-            freed.tell();
+            ctx.inner().slot.finish(&ctx.inner().signals);
+            freed.flush();
             pause(true).await;
         }
         // Not kept over an await: it would take room in each idle child.
         let inner = ctx.inner();
-        let next = match inner.slot.poll_next(&inner.port, heed, rest, &mut freed) {
+        let next = match inner.slot.poll_next(&inner.signals, heed, rest, &mut freed) {
             Poll::Ready(next) => next,
             Poll::Pending if is_draining => return Exit::Shutdown,
             Poll::Pending => {
                 in_a_row = 0;
-                freed.tell();
+                freed.flush();
                 pause(!std::mem::replace(&mut rest, true)).await;
                 continue;
             }
@@ -164,8 +165,8 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         let message = match next {
             Next::Message(message) => message,
             #[cfg(feature = "chaos")]
-            Next::Signal if !inner.port.is_ordered() && inner.slot.is_owned_by(&inner.port) => {
-                freed.tell();
+            Next::Signal if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) => {
+                freed.flush();
                 repeats = Box::pin(inner.suffer_mail()).await;
                 is_known = true;
                 continue;
@@ -174,7 +175,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
                 Exit::Shutdown if drain && !is_draining => {
                     is_draining = true;
                     // The supervisor has done so with its order. Here for orders that come another way.
-                    inner.slot.begin_to_drain(&inner.port);
+                    inner.slot.begin_to_drain(&inner.signals);
                     #[cfg(feature = "chaos")]
                     {
                         (is_known, repeats) = (false, false);
@@ -193,16 +194,16 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
                 Err(panic) => return Exit::Panicked(panic),
             },
         };
-        if let Some(vigil) = inner.port.vigil() {
+        if let Some(activity) = inner.signals.activity() {
             // A label that panics is none.
-            vigil.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
+            activity.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
         }
         #[cfg(feature = "chaos")]
         let message = if std::mem::take(&mut is_known) {
             if let (Some(redelivery), true) = (*redelivery, std::mem::take(&mut repeats)) {
                 inner.repeat(&redelivery, &message);
             }
-            freed.tell();
+            freed.flush();
             let suffered = caught(Box::pin(inner.suffer_message(message))).await;
             match suffered {
                 Ok(Ok(message)) => message,
@@ -217,7 +218,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         let handled = std::future::poll_fn(|cx| match current::catch_within(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
             Ok(Poll::Pending) => {
-                freed.tell();
+                freed.flush();
                 Poll::Pending
             }
             Err(panic) => Poll::Ready(Err(panic)),
@@ -249,12 +250,12 @@ async fn pause(is_busy: bool) {
 /// What the port wants. What it has chosen itself comes first; a stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
 /// still ends as asked (OTP rule 48). The kill then cuts the stop hook short.
 fn signal<M>(inner: &Inner<M>) -> Exit {
-    if let Some(chosen) = inner.port.chosen() {
+    if let Some(chosen) = inner.signals.chosen() {
         chosen
-    } else if inner.port.is_told_to_stop() {
+    } else if inner.signals.is_told_to_stop() {
         Exit::Shutdown
     } else {
-        inner.port.broken().unwrap_or(Exit::Killed)
+        inner.signals.broken().unwrap_or(Exit::Killed)
     }
 }
 
@@ -265,7 +266,7 @@ pub(crate) fn until_stopped<M, F: Future + Unpin>(
 ) -> impl Future<Output = Option<F::Output>> {
     std::future::poll_fn(move |cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if inner.port.is_told_to_stop() || inner.port.is_killed() => Poll::Ready(None),
+        Poll::Pending if inner.signals.is_told_to_stop() || inner.signals.is_killed() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
 }

@@ -9,7 +9,7 @@ use regrow_supervisors::Exit;
 use crate::child::maker::Maker;
 use crate::context::{Inner, NoMessages, TaskContext};
 use crate::incarnation::service::caught;
-use crate::incarnation::{End, failure, give_way};
+use crate::incarnation::{End, failure, yield_once};
 use crate::service::Ignore;
 
 pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End
@@ -18,20 +18,20 @@ where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     inner.up();
-    give_way().await;
+    yield_once().await;
     let ctx = TaskContext::new(inner.clone());
-    let port = &inner.port;
+    let signals = &inner.signals;
     let future = pin!(async { maker.code()(ctx).await });
     let mut future = caught(future);
     let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         // A plain process dies of `shutdown`; one that listens ends in its own way.
-        Poll::Pending if port.is_told_to_stop() && !port.is_listening() => Poll::Ready(None),
+        Poll::Pending if signals.is_told_to_stop() && !signals.is_listening() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });
     End::Exit(match done.await {
         None => Exit::Shutdown,
-        Some(Ok(Ok(()))) if port.is_told_to_stop() => Exit::Shutdown,
+        Some(Ok(Ok(()))) if signals.is_told_to_stop() => Exit::Shutdown,
         Some(Ok(Ok(()))) => Exit::Normal,
         Some(Ok(Err(error))) if error.is::<Ignore>() => Exit::Normal,
         Some(Ok(Err(error))) => failure(error),

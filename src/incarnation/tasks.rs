@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::current;
 use crate::log::{line, one_line};
-use crate::port::Port;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 
 #[derive(Debug, Default)]
@@ -47,17 +47,17 @@ impl Tasks {
     /// `None` when the incarnation is over: the future is dropped.
     pub(crate) fn spawn(
         &self,
-        port: &Arc<Port>,
+        signals: &Arc<Signals>,
         path: Arc<str>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<AbortHandle> {
         // Looked at under the lock: a close that comes later finds the task in the list.
         let number = {
             let mut list = lock(&self.list);
-            if port.is_over() { None } else { Some(list.enter()) }
+            if signals.is_over() { None } else { Some(list.enter()) }
         };
         let future = Some(Box::pin(future));
-        let linked = Linked { future, port: port.clone(), path, mark: Some(port.clone()), number };
+        let linked = Linked { future, signals: signals.clone(), path, mark: Some(signals.clone()), number };
         number?;
         // Invariant 2.
         let task = tokio::spawn(linked).abort_handle();
@@ -66,7 +66,7 @@ impl Tasks {
             if let Some(place) = number.and_then(|number| list.tasks.get_mut(&number)) {
                 *place = Some(task.clone());
             }
-            port.is_over()
+            signals.is_over()
         };
         // The close may have come before there was anything to abort.
         if is_over {
@@ -118,10 +118,10 @@ impl Tasks {
 /// What the user gave, and what is to be told when it is dropped.
 struct Linked<F> {
     future: Option<Pin<Box<F>>>,
-    port: Arc<Port>,
+    signals: Arc<Signals>,
     path: Arc<str>,
     /// The port once more, lent to what asks whose code is running.
-    mark: Option<Arc<Port>>,
+    mark: Option<Arc<Signals>>,
     /// Its number in the list, if it was let in.
     number: Option<u64>,
 }
@@ -130,10 +130,10 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { future: Some(future), port, mark, .. } = &mut *self else { return Poll::Ready(()) };
-        let _span = port.enter_span();
+        let Self { future: Some(future), signals, mark, .. } = &mut *self else { return Poll::Ready(()) };
+        let _span = signals.enter_span();
         current::run_linked(mark, || future.as_mut().poll(cx)).unwrap_or_else(|panic| {
-            port.break_with(Exit::Panicked(panic));
+            signals.break_with(Exit::Panicked(panic));
             Poll::Ready(())
         })
     }
@@ -143,8 +143,8 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
 impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();
-        let entered = self.port.enter_span();
-        let dropped = match self.port.end() {
+        let entered = self.signals.enter_span();
+        let dropped = match self.signals.end() {
             Some(exit) => current::tear_down(&exit, future),
             None => current::catch(|| drop(future)),
         };
@@ -154,7 +154,7 @@ impl<F> Drop for Linked<F> {
             line!(ERROR, { path = %path, panic.text = %one_line(&panic) }, "a linked task panicked while it was dropped");
         }
         if let Some(number) = self.number {
-            self.port.unlink(number);
+            self.signals.unlink(number);
         }
     }
 }

@@ -20,9 +20,9 @@ use crate::handle::Handle;
 use crate::incarnation::{End, failure};
 use crate::lookup::LookupError;
 use crate::name;
-use crate::port::Waiting;
 use crate::redelivery::Redelivery;
-use crate::slot::life::{Heed, Next};
+use crate::slot::consumer::{Next, SignalMask};
+use crate::slot::signals::Waiting;
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///
@@ -75,9 +75,9 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.
     pub fn is_cancelled(&self) -> bool {
-        let is_cancelled = self.inner.port.is_signalled();
+        let is_cancelled = self.inner.signals.is_signalled();
         if is_cancelled {
-            self.inner.port.set_told();
+            self.inner.signals.set_told();
         }
         is_cancelled
     }
@@ -88,10 +88,10 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
 
     fn next(&mut self) -> Option<M> {
         current::settle_orphans(None);
-        let Inner { slot, port, .. } = &self.inner;
+        let Inner { slot, signals, .. } = &self.inner;
         let next = std::future::poll_fn(|cx| {
-            port.register(Waiting::Consumer, cx.waker());
-            slot.poll_next(port, Heed::Everything, true, &mut slot.freed())
+            signals.register(Waiting::Consumer, cx.waker());
+            slot.poll_next(signals, SignalMask::Everything, true, &mut slot.freed())
         });
         match block_on(next) {
             Next::Message(message) => Some(match self.redelivery {
@@ -99,7 +99,7 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
                 Some(redelivery) => redelivery.prepare(&self.inner, message),
             }),
             Next::Signal => {
-                self.inner.port.set_told();
+                self.inner.signals.set_told();
                 None
             }
         }
@@ -117,13 +117,13 @@ where
     M: Send + 'static,
     F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
 {
-    inner.port.set_interruptible();
+    inner.signals.set_interruptible();
     let (ended, end) = oneshot::channel();
     let (on_thread, runtime) = (inner.clone(), tokio::runtime::Handle::current());
     let thread = std::thread::Builder::new().name(name::of_thread(&inner.slot.path())).spawn(move || {
         // For timers in `call_within`, and for `tokio::spawn`.
         let _runtime = runtime.enter();
-        let _span = on_thread.port.enter_span();
+        let _span = on_thread.signals.enter_span();
         let exit = run(&on_thread, maker.code(), maker.redelivery());
         drop(maker);
         // Nobody listens to a thread that was abandoned.
@@ -141,14 +141,14 @@ fn run<M: Send + 'static>(
     work: &(impl Fn(Inbox<M>) -> anyhow::Result<()> + ?Sized),
     redelivery: Option<Redelivery<M>>,
 ) -> Exit {
-    let outcome = current::run_as(&inner.port, || {
+    let outcome = current::run_as(&inner.signals, || {
         work(Inbox { inner: inner.clone(), redelivery }).map_err(|error| {
             let is_interrupted = error.chain().any(|cause| cause.is::<Interruption>());
             let exit = failure(error);
             match is_interrupted {
                 // It has stopped as asked, in the middle of a wait.
-                true if inner.port.is_told_to_stop() => Exit::Shutdown,
-                true if inner.port.is_killed() => Exit::Killed,
+                true if inner.signals.is_told_to_stop() => Exit::Shutdown,
+                true if inner.signals.is_killed() => Exit::Killed,
                 _ => exit,
             }
         })
@@ -157,9 +157,9 @@ fn run<M: Send + 'static>(
         Ok(Ok(())) => {
             // Books the last message as handled; takes no other, for the thread is over.
             settle_last(inner);
-            if inner.port.is_told_to_stop() {
+            if inner.signals.is_told_to_stop() {
                 Exit::Shutdown
-            } else if inner.port.is_killed() {
+            } else if inner.signals.is_killed() {
                 Exit::Killed
             } else {
                 Exit::Normal
@@ -171,8 +171,8 @@ fn run<M: Send + 'static>(
 }
 
 fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
-    inner.port.leave(Exit::Normal);
-    match inner.slot.poll_next(&inner.port, Heed::Everything, true, &mut inner.slot.freed()) {
+    inner.signals.leave(Exit::Normal);
+    match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
         Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),
     }

@@ -6,7 +6,7 @@ use regrow_supervisors::Exit;
 use tracing::Level;
 use tracing::field::display;
 
-use crate::dead::{DeadReason, Notice};
+use crate::dead_letters::{DeadReason, Notice};
 use crate::event::{Event, EventKind, Outage};
 use crate::log::backtraces::Backtraces;
 use crate::log::limiter::{Held, Topic};

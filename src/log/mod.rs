@@ -31,7 +31,7 @@ use tracing::{Dispatch, Level, dispatcher};
 
 use regrow_supervisors::Exit;
 
-use crate::dead::{DeadReason, Notice};
+use crate::dead_letters::{DeadReason, Notice};
 use crate::event::{Event, EventKind};
 use crate::shutdown::ShutdownReport;
 use crate::sync::lock;

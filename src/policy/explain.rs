@@ -6,8 +6,8 @@ use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
 use crate::directory::ChildKind;
-use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::Settings;
+use crate::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::policy::durations::time;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::phrases;
@@ -59,7 +59,7 @@ impl Explanation {
     pub(crate) fn new(
         path: &str,
         coded: &Coded,
-        configured: &Configured,
+        configured: &Effective,
         fields: &ChildFields,
         group: Option<&SupervisorFields>,
     ) -> Self {
@@ -152,14 +152,14 @@ pub(crate) fn library_defaults(path: &str, kind: ChildKind) -> Coded {
         return Coded::of_group(id, group);
     }
     let mailbox = Some(Settings::default());
-    let own = Configured { spec: ChildSpec::new(id), mailbox, group: None, kind };
+    let own = Effective { spec: ChildSpec::new(id), mailbox, group: None, kind };
     Coded { own, named: Named::default(), defaults: Defaults::default() }
 }
 
 type Shown = (&'static str, String);
 
 /// All settings as text.
-fn shown(configured: &Configured) -> Vec<Shown> {
+fn shown(configured: &Effective) -> Vec<Shown> {
     let policy = configured.spec.policy_rule();
     let mut all = vec![("restart", word(configured.spec.restart_type()).into())];
     all.extend(budget(policy.budget, ["max_restarts", "within"], "shared with its siblings"));
@@ -197,7 +197,7 @@ fn budget(budget: Option<Intensity>, [max_restarts, within]: [&'static str; 2], 
 }
 
 /// What ends a life, and what makes it a good one.
-fn lives(configured: &Configured, policy: &Policy) -> Vec<Shown> {
+fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
     let limit = |limit: Option<_>| limit.map_or("off".into(), time);
     let reset_after = match (policy.reset_after, policy.reset_time()) {
         (Some(said), _) => time(said),

@@ -23,7 +23,7 @@ use crate::policy::reading::{Looks, Seen};
 use crate::policy::settling::Settling;
 use crate::policy::{Policies, log};
 use crate::tree::Tree;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// The shortest time between two looks.
 const LOOK_MIN: Duration = Duration::from_millis(10);
@@ -108,7 +108,7 @@ impl Tree {
     ///
     /// Outside of a tokio runtime: the change is made in a task there.
     pub async fn apply(&self, policies: &Policies) -> Result<Applied, ApplyError> {
-        self.world.apply(Arc::new(policies.clone())).await
+        self.shared.apply(Arc::new(policies.clone())).await
     }
 
     /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
@@ -145,12 +145,12 @@ impl Tree {
     pub fn follow_policies(&self, path: impl Into<PathBuf>, look_every: Duration) -> PolicyWatcher {
         let (told, answers) = mpsc::unbounded_channel();
         let now = Arc::new(Notify::new());
-        let world = &self.world;
-        let ending = world.ending.begins.clone();
-        let (world, path, asked) = (Arc::downgrade(world), path.into(), now.clone());
+        let shared = &self.shared;
+        let ending = shared.ending.begins.clone();
+        let (shared, path, asked) = (Arc::downgrade(shared), path.into(), now.clone());
         let task = background::keep("what follows a policy file", move || {
-            let (world, ending, path, now) = (world.clone(), ending.clone(), path.clone(), asked.clone());
-            follow(world, ending, path, look_every.max(LOOK_MIN), now, told.clone())
+            let (shared, ending, path, now) = (shared.clone(), ending.clone(), path.clone(), asked.clone());
+            follow(shared, ending, path, look_every.max(LOOK_MIN), now, told.clone())
         });
         PolicyWatcher { answers, now, task }
     }
@@ -177,7 +177,7 @@ impl Tree {
 }
 
 async fn follow(
-    world: Weak<World>,
+    shared: Weak<Shared>,
     ending: Arc<Notify>,
     path: PathBuf,
     look_every: Duration,
@@ -190,7 +190,7 @@ async fn follow(
         // Listening begins before it is looked whether the end has begun.
         let mut ends = pin!(ending.notified());
         ends.as_mut().enable();
-        let Some(is_in_force) = in_force(&world) else { return };
+        let Some(is_in_force) = in_force(&shared) else { return };
         let look = spawn_blocking(move || {
             let seen = looks.look();
             (looks, seen)
@@ -208,13 +208,13 @@ async fn follow(
         };
         looks = back;
         if let Some(seen) = seen.and_then(|seen| settling.look(seen, is_in_force, Instant::now())) {
-            let Some(answer) = take(&world, looks.path(), seen).await else { return };
+            let Some(answer) = take(&shared, looks.path(), seen).await else { return };
             log::answer(looks.path(), &answer);
             if told.send(answer).is_err() {
                 return;
             }
         }
-        let Some(is_in_force) = in_force(&world) else { return };
+        let Some(is_in_force) = in_force(&shared) else { return };
         let next = match looks.is_under_way() {
             true => look_every.min(POLL_SLOW),
             false => settling.next_look(is_in_force, Instant::now()),
@@ -229,15 +229,15 @@ async fn follow(
 }
 
 /// Whether there are policies in force that a text could take away. None when the tree is over.
-fn in_force(world: &Weak<World>) -> Option<bool> {
-    let world = world.upgrade().filter(|world| !world.is_ending())?;
-    Some(world.rulebook.layer().is_some())
+fn in_force(shared: &Weak<Shared>) -> Option<bool> {
+    let shared = shared.upgrade().filter(|shared| !shared.is_ending())?;
+    Some(shared.options_in_force.layer().is_some())
 }
 
 /// Checks and applies what was seen. None when the tree is over.
-async fn take(world: &Weak<World>, path: &Path, seen: Seen) -> Option<Result<Applied, ReloadError>> {
+async fn take(shared: &Weak<Shared>, path: &Path, seen: Seen) -> Option<Result<Applied, ReloadError>> {
     let name: Arc<str> = path.display().to_string().into();
-    let is_something_in_force = in_force(world)?;
+    let is_something_in_force = in_force(shared)?;
     let read = spawn_blocking(move || match seen {
         // Left by a writer that was interrupted, or by a disk that is full. What is meant to say nothing can say so.
         Seen::Bytes(bytes) if is_something_in_force && bytes.trim_ascii().is_empty() => Err(Policies::emptied(&name)),
@@ -248,9 +248,9 @@ async fn take(world: &Weak<World>, path: &Path, seen: Seen) -> Option<Result<App
         Ok(read) => read,
         Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
     };
-    let world = world.upgrade().filter(|world| !world.is_ending())?;
+    let shared = shared.upgrade().filter(|shared| !shared.is_ending())?;
     Some(match read {
-        Ok(policies) => world.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
+        Ok(policies) => shared.apply(Arc::new(policies)).await.map_err(ReloadError::Tree),
         Err(errors) => Err(ReloadError::File(errors)),
     })
 }

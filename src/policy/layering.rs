@@ -7,8 +7,8 @@
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
 use crate::effect;
-use crate::layer::{Coded, Configured, Group};
 use crate::mailbox;
+use crate::overrides::{Coded, Effective, Group};
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::Span;
@@ -55,7 +55,7 @@ pub(crate) fn children_of(documents: &[Document], path: &str) -> Option<Supervis
 }
 
 /// What the fields make of what the code says.
-pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>, coded: &Configured) -> Configured {
+pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>, coded: &Effective) -> Effective {
     let mut spec = coded.spec.clone();
     if let Some(restart) = fields.restart.get() {
         spec = spec.restart(restart.0);
@@ -69,7 +69,7 @@ pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>,
         (Some(coded), Some(said)) => Some(group_over(said, coded)),
         (coded, _) => coded,
     };
-    Configured { spec, mailbox, group, kind: coded.kind }
+    Effective { spec, mailbox, group, kind: coded.kind }
 }
 
 fn with_policy(spec: ChildSpec, fields: &ChildFields) -> ChildSpec {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regrow_supervisors::PolicyError;
 
 use crate::directory::ChildKind;
-use crate::layer::{Coded, Configured, Layer};
+use crate::overrides::{Coded, Effective, Overrides};
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -182,7 +182,7 @@ impl Policies {
     }
 
     /// What is in force for `path` where the code says `coded`, or what is wrong with that, with the guilty places.
-    pub(crate) fn verdict(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<Problem>> {
+    pub(crate) fn verdict(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<Problem>> {
         let (fields, group) = self.said(path, coded);
         let mut problems = Vec::new();
         checks::child(&fields, &mut problems);
@@ -214,12 +214,12 @@ impl Policies {
 }
 
 /// What a path cannot have stays as the code says. Whoever wants to know asks for the verdict first.
-impl Layer for Policies {
-    fn apply(&self, path: &str, coded: &Coded) -> Configured {
+impl Overrides for Policies {
+    fn apply(&self, path: &str, coded: &Coded) -> Effective {
         self.verdict(path, coded).unwrap_or_else(|_| coded.whole())
     }
 
-    fn check(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<String>> {
+    fn check(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<String>> {
         self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 

@@ -12,13 +12,13 @@ use regrow_supervisors::{
 };
 
 use crate::directory::ChildKind;
+use crate::in_force::seeded_chance;
 use crate::policy::Policies;
 use crate::policy::durations::time;
 use crate::policy::explain::library_defaults;
 use crate::policy::picture::{self, Segment};
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::script::{ExitScript, Life};
-use crate::rulebook::dice;
 
 /// No simulation runs through more lives.
 pub const LIVES_MAX: u32 = 1000;
@@ -95,7 +95,7 @@ pub fn simulate(
         machine.handle_outlook(&on.name, outlook, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
-    machine.set_chance(child, dice(seed));
+    machine.set_chance(child, seeded_chance(seed));
     let mut world = Model {
         machine,
         child,

@@ -9,7 +9,7 @@ use regrow_supervisors::{
 };
 
 use crate::directory::ChildKind;
-use crate::layer::{Coded, Configured, Layer, Named};
+use crate::overrides::{Coded, Effective, Named, Overrides};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::said::Group;
@@ -35,7 +35,7 @@ fn coded_for_all(policy: Policy) -> Coded {
     coded
 }
 
-fn told(verdict: Result<Configured, Vec<Problem>>) -> Vec<String> {
+fn told(verdict: Result<Effective, Vec<Problem>>) -> Vec<String> {
     verdict.expect_err("it cannot be").iter().map(|problem| format!("{problem:?}")).collect()
 }
 

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use crate::current;
-use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 
 /// The mailboxes in which one incarnation waits for room.
@@ -80,39 +80,39 @@ impl fmt::Debug for Rooms {
 
 /// A wait for room that is noted. Dropping it is the end of it.
 pub(super) struct Entry {
-    port: Arc<Port>,
+    signals: Arc<Signals>,
     slot: Arc<dyn AnySlot>,
     number: u64,
 }
 
 impl Entry {
-    pub(super) fn new(port: Arc<Port>, slot: Arc<dyn AnySlot>) -> Self {
-        let number = port.rooms_or_new().enter(slot.clone(), port.message_in_hand());
-        Self { port, slot, number }
+    pub(super) fn new(signals: Arc<Signals>, slot: Arc<dyn AnySlot>) -> Self {
+        let number = signals.rooms_or_new().enter(slot.clone(), signals.message_in_hand());
+        Self { signals, slot, number }
     }
 
     /// It was polled, and its sender waits on.
     pub(super) fn goes_on(&self) {
-        self.port.rooms_or_new().goes_on(self.number, self.port.message_in_hand());
+        self.signals.rooms_or_new().goes_on(self.number, self.signals.message_in_hand());
     }
 
     /// Whether the code that runs is that of the incarnation that it was noted for.
     pub(super) fn is_of_caller(&self) -> bool {
-        current::is(|port| std::ptr::eq(port, &*self.port))
+        current::is(|signals| std::ptr::eq(signals, &*self.signals))
     }
 
     /// The path of the one that waits.
     pub(super) fn path(&self) -> Option<Arc<str>> {
-        self.port.home().map(|home| home.path())
+        self.signals.home().map(|home| home.path())
     }
 
     /// Whether the incarnation that is waited for waits for this one: for room, over any number of others, and the last of
     /// them maybe for an answer.
     pub(super) fn closes_circle(&self) -> bool {
-        let (mut seen, mut next) = (Vec::<Arc<Port>>::new(), vec![self.slot.clone()]);
+        let (mut seen, mut next) = (Vec::<Arc<Signals>>::new(), vec![self.slot.clone()]);
         while let Some(slot) = next.pop() {
-            let Some(tenant) = slot.life().tenant() else { continue };
-            if Arc::ptr_eq(&tenant, &self.port) {
+            let Some(tenant) = slot.life().owner() else { continue };
+            if Arc::ptr_eq(&tenant, &self.signals) {
                 return true;
             }
             if !seen.iter().any(|known| Arc::ptr_eq(known, &tenant)) {
@@ -120,12 +120,12 @@ impl Entry {
                 seen.push(tenant);
             }
         }
-        self.port.home().is_some_and(|home| home.owes_answer_to(&seen))
+        self.signals.home().is_some_and(|home| home.owes_answer_to(&seen))
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.port.rooms_or_new().leave(self.number);
+        self.signals.rooms_or_new().leave(self.number);
     }
 }

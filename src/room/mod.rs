@@ -28,7 +28,7 @@ use crate::slot::line::{Joined, Look, Place};
 use crate::slot::queue::Envelope;
 use crate::slot::timekeeper::{Keeping, Timing};
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::watchdog::{On, Wait, What};
+use crate::watchdog::{Wait, WaitsOn, What};
 use alarm::Alarm;
 use circle::Entry;
 pub(crate) use circle::{RoomWait, Rooms};
@@ -98,7 +98,7 @@ impl<M: Send + 'static> ForRoom<M> {
         let Stage::Unsent(envelope) = std::mem::replace(&mut self.stage, Stage::Done) else {
             unreachable!("it joins once, with its message")
         };
-        if current::is(|port| self.slot.is_present(port)) {
+        if current::is(|signals| self.slot.is_present(signals)) {
             // There may be room by now; a service may have sent to itself before it read.
             return Poll::Ready(match self.slot.push(envelope.message, envelope.call, IfFull::Refuse) {
                 Push::Accepted => Ok(()),
@@ -147,17 +147,17 @@ impl<M: Send + 'static> ForRoom<M> {
         if self.wait.is_recorded()
             && let Stage::InLine(place) = &self.stage
         {
-            let on = || On::new(self.slot.clone(), What::Room(place.clone()));
+            let on = || WaitsOn::new(self.slot.clone(), What::Room(place.clone()));
             self.wait.goes_on(is_limited, waker, on);
         }
         if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
             entry.goes_on();
         } else {
             self.entry = None;
-            if let Some(port) = current::lent(Arc::clone) {
+            if let Some(signals) = current::lent(Arc::clone) {
                 let slot: Arc<dyn AnySlot> = self.slot.clone();
                 // Entered first, looked at then: of two waits that close a circle at the same time one sees the other.
-                self.entry = Some(Entry::new(port, slot));
+                self.entry = Some(Entry::new(signals, slot));
                 is_to_look = true;
             }
         }

@@ -35,7 +35,7 @@ impl<M> Back<M> {
         match self.bar.as_ref()? {
             Bar::Dismissed => Some(Refusal::Stopping),
             Bar::Withdrawn(supervisor) => {
-                let is_below = waits && current::caller(|port| port.is_below(supervisor)) == Some(true);
+                let is_below = waits && current::caller(|signals| signals.is_below(supervisor)) == Some(true);
                 is_below.then_some(Refusal::StoppedWithGroup)
             }
         }
@@ -90,7 +90,7 @@ impl<M: Send + 'static> Slot<M> {
             (look(&front, &back), before)
         };
         drop(before);
-        freed.tell();
+        freed.flush();
         // The status is the same, but those that wait for it may be refused from now on.
         self.publish();
         seen
@@ -127,6 +127,6 @@ impl<M: Send + 'static> Slot<M> {
             self.let_in(&mut front, &mut back, &mut freed);
         }
         self.settle(shed);
-        freed.tell();
+        freed.flush();
     }
 }

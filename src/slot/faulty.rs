@@ -5,22 +5,22 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::chaos::tally::Tally;
-use crate::dead::DeadReason;
-use crate::port::Port;
+use crate::dead_letters::DeadReason;
 use crate::slot::Slot;
 use crate::slot::queue::Envelope;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 
 impl<M: Send + 'static> Slot<M> {
-    pub(crate) fn is_owned_by(&self, port: &Arc<Port>) -> bool {
-        lock(&self.front).is_owned_by(port)
+    pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {
+        lock(&self.front).is_owned_by(signals)
     }
 
     /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
-    pub(crate) fn poll_mail(&self, port: &Arc<Port>) -> Poll<bool> {
-        self.finish(port);
+    pub(crate) fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool> {
+        self.finish(signals);
         let front = lock(&self.front);
-        if port.is_ordered() || !front.is_owned_by(port) {
+        if signals.is_ordered() || !front.is_owned_by(signals) {
             return Poll::Ready(false);
         }
         if !front.batch.is_empty() {
@@ -32,11 +32,11 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// The message that waits longest is shed.
-    pub(crate) fn drop_first(&self, port: &Arc<Port>) {
+    pub(crate) fn drop_first(&self, signals: &Arc<Signals>) {
         let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
-            if !front.is_owned_by(port) {
+            if !front.is_owned_by(signals) {
                 return;
             }
             let mut back = lock(&self.back);
@@ -52,10 +52,10 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// The message that waits longest is overtaken by the next.
-    pub(crate) fn swap_first(&self, port: &Arc<Port>) {
+    pub(crate) fn swap_first(&self, signals: &Arc<Signals>) {
         let mut front = lock(&self.front);
         // One that is redelivered keeps its place, and a copy: they are known by that.
-        if front.is_owned_by(port) && !front.tries.have_begun() && !front.copy_waits {
+        if front.is_owned_by(signals) && !front.tries.have_begun() && !front.copy_waits {
             if front.batch.len() < 2 && !front.is_draining {
                 let mut back = lock(&self.back);
                 let queue = std::mem::take(&mut back.queue);
@@ -70,16 +70,16 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
     /// every incarnation would become ever more.
-    pub(crate) fn may_repeat(&self, port: &Arc<Port>) -> bool {
+    pub(crate) fn may_repeat(&self, signals: &Arc<Signals>) -> bool {
         let mut front = lock(&self.front);
-        front.is_owned_by(port) && !front.tries.have_begun() && !std::mem::take(&mut front.copy_waits)
+        front.is_owned_by(signals) && !front.tries.have_begun() && !std::mem::take(&mut front.copy_waits)
     }
 
     /// A copy of the message in hand comes next. It is a message of its own.
-    pub(crate) fn repeat(&self, port: &Arc<Port>, message: M) {
+    pub(crate) fn repeat(&self, signals: &Arc<Signals>, message: M) {
         let unwanted = {
             let mut front = lock(&self.front);
-            if front.is_owned_by(port) {
+            if front.is_owned_by(signals) {
                 front.batch.push_front(Envelope { message, call: None });
                 front.copy_waits = true;
                 let mut back = lock(&self.back);
@@ -107,7 +107,7 @@ impl<M: Send + 'static> Slot<M> {
         if !self.is_tallied.load(Ordering::Relaxed) {
             return None;
         }
-        self.world()?.infirmary.tally()
+        self.shared()?.infirmary.tally()
     }
 
     pub(crate) fn set_can_repeat(&self) {

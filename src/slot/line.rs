@@ -18,21 +18,21 @@ use tokio::time::Instant;
 
 use crate::current;
 use crate::error::Refusal;
-use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Back, Envelope, Front};
+use crate::slot::signals::Signals;
 use crate::slot::timekeeper::{Timekeeper, Timing};
 use crate::sync::lock;
 use crate::watchdog;
 
 /// A sender's place in the line.
 pub(crate) struct Place<M> {
-    standing: Mutex<Standing<M>>,
+    standing: Mutex<PlaceState<M>>,
     /// The number of the supervisor of the incarnation that waits; 0 where none does.
     caller: usize,
 }
 
-pub(super) enum Standing<M> {
+pub(super) enum PlaceState<M> {
     /// The waker is `None` after it was called, until the sender looks again.
     Waits(Envelope<M>, Option<Waker>),
     /// The mailbox has taken the message.
@@ -56,21 +56,21 @@ impl<M> Place<M> {
         loop {
             let mut standing = lock(&self.standing);
             match &mut *standing {
-                Standing::Waits(_, Some(known)) if known.will_wake(waker) => return Look::Waits,
-                Standing::Waits(_, known) if other.is_some() => {
+                PlaceState::Waits(_, Some(known)) if known.will_wake(waker) => return Look::Waits,
+                PlaceState::Waits(_, known) if other.is_some() => {
                     std::mem::swap(known, &mut other);
                     return Look::Waits;
                 }
                 // Wakers are cloned and dropped without the lock: both may run foreign code.
-                Standing::Waits(..) => {
+                PlaceState::Waits(..) => {
                     drop(standing);
                     other = Some(waker.clone());
                 }
-                Standing::LetIn | Standing::Refused(..) | Standing::Left => {
-                    return match std::mem::replace(&mut *standing, Standing::Left) {
-                        Standing::LetIn => Look::LetIn,
-                        Standing::Refused(refusal, envelope) => Look::Refused(refusal, envelope),
-                        Standing::Waits(..) | Standing::Left => {
+                PlaceState::LetIn | PlaceState::Refused(..) | PlaceState::Left => {
+                    return match std::mem::replace(&mut *standing, PlaceState::Left) {
+                        PlaceState::LetIn => Look::LetIn,
+                        PlaceState::Refused(refusal, envelope) => Look::Refused(refusal, envelope),
+                        PlaceState::Waits(..) | PlaceState::Left => {
                             unreachable!("a sender that knows its outcome does not look again")
                         }
                     };
@@ -82,21 +82,21 @@ impl<M> Place<M> {
     /// Takes the waker of a waiting sender, for a call.
     pub(super) fn take_waker(&self) -> Option<Waker> {
         match &mut *lock(&self.standing) {
-            Standing::Waits(_, waker) => waker.take(),
-            Standing::LetIn | Standing::Refused(..) | Standing::Left => None,
+            PlaceState::Waits(_, waker) => waker.take(),
+            PlaceState::LetIn | PlaceState::Refused(..) | PlaceState::Left => None,
         }
     }
 
     /// Takes the message; `None` if the sender has left.
     fn let_in(&self) -> Option<(Envelope<M>, Option<Waker>)> {
-        self.take(Standing::LetIn)
+        self.take(PlaceState::LetIn)
     }
 
     fn refuse(&self, refusal: Refusal) -> Option<Waker> {
         let mut standing = lock(&self.standing);
-        match std::mem::replace(&mut *standing, Standing::Left) {
-            Standing::Waits(envelope, waker) => {
-                *standing = Standing::Refused(refusal, envelope);
+        match std::mem::replace(&mut *standing, PlaceState::Left) {
+            PlaceState::Waits(envelope, waker) => {
+                *standing = PlaceState::Refused(refusal, envelope);
                 waker
             }
             other => {
@@ -106,22 +106,25 @@ impl<M> Place<M> {
         }
     }
 
-    fn take(&self, then: Standing<M>) -> Option<(Envelope<M>, Option<Waker>)> {
+    fn take(&self, then: PlaceState<M>) -> Option<(Envelope<M>, Option<Waker>)> {
         let mut standing = lock(&self.standing);
         match std::mem::replace(&mut *standing, then) {
-            Standing::Waits(envelope, waker) => Some((envelope, waker)),
+            PlaceState::Waits(envelope, waker) => Some((envelope, waker)),
             other => {
                 let unused = std::mem::replace(&mut *standing, other);
-                debug_assert!(!matches!(unused, Standing::Waits(..) | Standing::Refused(..)), "it holds no message");
+                debug_assert!(
+                    !matches!(unused, PlaceState::Waits(..) | PlaceState::Refused(..)),
+                    "it holds no message"
+                );
                 None
             }
         }
     }
 }
 
-impl<M: Send> watchdog::Standing for Place<M> {
+impl<M: Send> watchdog::PlaceInLine for Place<M> {
     fn is_waiting(&self) -> bool {
-        matches!(*lock(&self.standing), Standing::Waits(..))
+        matches!(*lock(&self.standing), PlaceState::Waits(..))
     }
 }
 
@@ -181,7 +184,7 @@ impl<M> Line<M> {
         let Some(queue) = &mut self.0 else { return };
         queue.left += 1;
         if queue.left > queue.places.len() / 2 {
-            queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
+            queue.places.retain(|place| matches!(*lock(&place.standing), PlaceState::Waits(..)));
             queue.left = 0;
         }
         self.close_up();
@@ -201,23 +204,23 @@ impl<M> Line<M> {
 pub(crate) struct Freed {
     wakers: Vec<Waker>,
     /// The incarnation that sleeps, and has mail now.
-    port: Option<Arc<Port>>,
+    signals: Option<Arc<Signals>>,
 }
 
 impl Freed {
-    pub(crate) fn tell(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if !self.wakers.is_empty() {
             self.wakers.drain(..).for_each(Waker::wake);
         }
-        if let Some(port) = self.port.take() {
-            port.wake();
+        if let Some(signals) = self.signals.take() {
+            signals.wake();
         }
     }
 }
 
 impl Drop for Freed {
     fn drop(&mut self) {
-        self.tell();
+        self.flush();
     }
 }
 
@@ -243,14 +246,14 @@ impl<M: Send + 'static> Slot<M> {
             return Joined::Refused(refusal, envelope);
         }
         if back.has_room(front.batch.len()) {
-            let port = back.accept(envelope);
+            let signals = back.accept(envelope);
             drop((back, front));
-            if let Some(port) = port {
-                port.wake();
+            if let Some(signals) = signals {
+                signals.wake();
             }
             return Joined::Accepted;
         }
-        let (standing, caller) = (Mutex::new(Standing::Waits(envelope, Some(waker))), current::supervisor());
+        let (standing, caller) = (Mutex::new(PlaceState::Waits(envelope, Some(waker))), current::supervisor());
         let place = Arc::new(Place { standing, caller });
         let is_timed = front.line.is_timed(timing);
         front.line.push(place.clone());
@@ -261,7 +264,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn leave_line(&self, place: &Place<M>) -> Option<Envelope<M>> {
         let taken = {
             let mut front = lock(&self.front);
-            let taken = place.take(Standing::Left);
+            let taken = place.take(PlaceState::Left);
             if taken.is_some() {
                 front.line.note_left();
             }
@@ -291,8 +294,8 @@ impl<M: Send + 'static> Slot<M> {
         while !front.line.is_empty() && back.has_room(front.batch.len()) {
             let Some((envelope, waker)) = front.line.first() else { return };
             freed.wakers.extend(waker);
-            if let Some(port) = back.accept(envelope) {
-                freed.port = Some(port);
+            if let Some(signals) = back.accept(envelope) {
+                freed.signals = Some(signals);
             }
         }
     }
@@ -315,7 +318,7 @@ impl<M: Send + 'static> Slot<M> {
         let Some(queue) = &mut front.line.0 else { return };
         let refused = queue.places.iter().filter(|place| is_one(place.caller));
         freed.wakers.extend(refused.filter_map(|place| place.refuse(refusal)));
-        queue.places.retain(|place| matches!(*lock(&place.standing), Standing::Waits(..)));
+        queue.places.retain(|place| matches!(*lock(&place.standing), PlaceState::Waits(..)));
         queue.left = 0;
         front.line.close_up();
     }

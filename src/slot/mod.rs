@@ -27,14 +27,15 @@
 //! sender when it next lets others have a turn.
 
 pub(crate) mod accounting;
-pub(crate) mod again;
-mod any;
 mod bar;
+pub(crate) mod consumer;
+mod erased;
 #[cfg(feature = "chaos")]
 mod faulty;
-pub(crate) mod life;
+pub(crate) mod in_hand;
 pub(crate) mod line;
 pub(crate) mod queue;
+pub(crate) mod signals;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
@@ -48,60 +49,60 @@ use tokio::sync::{Notify, watch};
 
 use crate::call::Fate;
 use crate::current;
-use crate::dead::{DeadReason, Notice};
+use crate::dead_letters::{DeadReason, Notice};
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
-use crate::port::Port;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::slot::signals::Signals;
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::sweep;
 use crate::sync::lock;
-use crate::world::World;
-use again::Tries;
-pub(crate) use any::AnySlot;
+use crate::tree::shared::Shared;
+pub(crate) use erased::AnySlot;
+use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
 use status::{ServiceState, ServiceStatus};
 
 /// How the present incarnation is reached: replaced under the slot's lock at every restart.
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
-    Port(Arc<Port>),
-    Supervisor(Arc<Facts>),
+    Port(Arc<Signals>),
+    Supervisor(Arc<Inbox>),
 }
 
 impl Control {
-    pub(crate) fn port(&self) -> Option<&Arc<Port>> {
+    pub(crate) fn signals(&self) -> Option<&Arc<Signals>> {
         match self {
-            Self::Port(port) => Some(port),
+            Self::Port(signals) => Some(signals),
             Self::Supervisor(_) => None,
         }
     }
 
     pub(crate) fn stop(&self, exit: &regrow_supervisors::Exit) {
         match self {
-            Self::Port(port) => port.stop(),
+            Self::Port(signals) => signals.stop(),
             Self::Supervisor(facts) => facts.push(Fact::Stop(exit.clone())),
         }
     }
 
     pub(crate) fn kill(&self) {
         match self {
-            Self::Port(port) => port.kill(),
+            Self::Port(signals) => signals.kill(),
             Self::Supervisor(facts) => facts.push(Fact::Kill),
         }
     }
 
     fn kill_by_others(&self) {
         match self {
-            Self::Port(port) => port.kill_by_others(),
+            Self::Port(signals) => signals.kill_by_others(),
             Self::Supervisor(facts) => facts.push(Fact::Kill),
         }
     }
 
-    fn is(&self, port: &Arc<Port>) -> bool {
-        self.port().is_some_and(|mine| Arc::ptr_eq(mine, port))
+    fn is(&self, signals: &Arc<Signals>) -> bool {
+        self.signals().is_some_and(|mine| Arc::ptr_eq(mine, signals))
     }
 
-    fn is_supervisor(&self, facts: &Arc<Facts>) -> bool {
+    fn is_supervisor(&self, facts: &Arc<Inbox>) -> bool {
         match self {
             Self::Port(_) => false,
             Self::Supervisor(mine) => Arc::ptr_eq(mine, facts),
@@ -119,9 +120,9 @@ pub(crate) struct Slot<M> {
     back: Mutex<Back<M>>,
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
-    world: OnceLock<Weak<World>>,
+    shared: OnceLock<Weak<Shared>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
-    bells: OnceLock<Box<Bells>>,
+    bells: OnceLock<Box<Notifiers>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
     /// Its messages can be handed over twice.
@@ -139,7 +140,7 @@ pub(crate) struct Slot<M> {
 /// A waiter makes them first and then looks at the state, under the locks under which it changes. A change is made first, and
 /// then the bells are looked for. So either the waiter sees the change, or the change finds the bells.
 #[derive(Default)]
-struct Bells {
+struct Notifiers {
     /// Present while the status is followed. Closed when the service is gone.
     watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
     /// Rung when an incarnation moves out.
@@ -164,7 +165,7 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             path: OnceLock::new(),
-            world: OnceLock::new(),
+            shared: OnceLock::new(),
             bells: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
@@ -181,8 +182,8 @@ impl<M: Send + 'static> Slot<M> {
         self.path.get().cloned().unwrap_or_else(|| "(not in a tree)".into())
     }
 
-    pub(crate) fn world(&self) -> Option<Arc<World>> {
-        self.world.get()?.upgrade()
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.get()?.upgrade()
     }
 
     /// From now on dead letters have these labels. The first to be set stays.
@@ -210,10 +211,10 @@ impl<M: Send + 'static> Slot<M> {
                 return Push::Refused(refusal, message, call);
             }
             if back.has_room(back.front_max) || back.has_room(self.front_len.load(Ordering::Acquire)) {
-                let port = back.accept(Envelope { message, call });
+                let signals = back.accept(Envelope { message, call });
                 drop(back);
-                if let Some(port) = port {
-                    port.wake();
+                if let Some(signals) = signals {
+                    signals.wake();
                 }
                 return Push::Accepted;
             }
@@ -230,10 +231,10 @@ impl<M: Send + 'static> Slot<M> {
         }
         let envelope = Envelope { message, call };
         if back.has_room(front.batch.len()) {
-            let port = back.accept(envelope);
+            let signals = back.accept(envelope);
             drop((back, front));
-            if let Some(port) = port {
-                port.wake();
+            if let Some(signals) = signals {
+                signals.wake();
             }
             return Push::Accepted;
         }
@@ -241,7 +242,7 @@ impl<M: Send + 'static> Slot<M> {
             IfFull::ObeyPolicy => back.settings().overflow,
             IfFull::Refuse => Overflow::Refuse,
         };
-        let (port, shed) = match policy {
+        let (signals, shed) = match policy {
             Overflow::Refuse => return Push::Refused(Refusal::Full, envelope.message, envelope.call),
             Overflow::DropNewest => (None, Some(back.accept_dead(envelope, DeadReason::DroppedNewest))),
             Overflow::DropOldest => {
@@ -253,8 +254,8 @@ impl<M: Send + 'static> Slot<M> {
             }
         };
         drop((back, front));
-        if let Some(port) = port {
-            port.wake();
+        if let Some(signals) = signals {
+            signals.wake();
         }
         if let Some(shed) = shed {
             shed.settle(self);
@@ -282,7 +283,7 @@ impl<M: Send + 'static> Slot<M> {
             }
         };
         self.settle(shed);
-        freed.tell();
+        freed.flush();
         self.publish();
         if state == ServiceState::Gone {
             // Those that follow it have seen that it is gone. One that is listed again is followed anew.
@@ -314,11 +315,11 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
-    fn bury(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
-        let Some(world) = self.world() else {
+    fn dead_letter(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
+        let Some(shared) = self.shared() else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        let (graves, level) = (world.graves(), world.wants_letter(&reason));
+        let (graves, level) = (shared.graves(), shared.wants_letter(&reason));
         if graves.is_none() && level.is_none() {
             return sweep::drop_quietly(message, &self.path(), "a message");
         }
@@ -327,10 +328,10 @@ impl<M: Send + 'static> Slot<M> {
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         let notice = Notice { path, generation, message_type, label, attempt, reason };
         if let Some(level) = level {
-            world.log.letter(&notice, level);
+            shared.log.letter(&notice, level);
         }
         match graves {
-            Some(graves) => graves.bury(notice, message, &world),
+            Some(graves) => graves.push(notice, message, &shared),
             None => sweep::drop_quietly(message, &notice.path, "a message"),
         }
     }

@@ -18,13 +18,13 @@ use tokio::time::Instant;
 
 use crate::call::Fate;
 use crate::current;
-use crate::dead::DeadReason;
+use crate::dead_letters::DeadReason;
 use crate::mailbox::Settings;
-use crate::port::Port;
 use crate::readiness::Counts;
-use crate::slot::again::{Spare, Tries};
 use crate::slot::bar::Bar;
+use crate::slot::in_hand::{MessageCopy, Tries};
 use crate::slot::line::Line;
+use crate::slot::signals::Signals;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, Slot};
 use crate::sweep;
@@ -39,7 +39,7 @@ pub(crate) struct Envelope<M> {
 pub(crate) struct InHand<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
     /// To be put back if the handler does not come back. Only where redelivery is asked for.
-    pub(crate) spare: Option<Box<Spare<M>>>,
+    pub(crate) spare: Option<Box<MessageCopy<M>>>,
 }
 
 impl<M> InHand<M> {
@@ -57,7 +57,7 @@ pub(crate) struct Front<M> {
     /// (`again.rs`, invariant 2), and their envelopes need not carry it.
     pub(crate) tries: Tries,
     /// The incarnation that may take messages. There is at most one.
-    pub(crate) owner: Option<Arc<Port>>,
+    pub(crate) owner: Option<Arc<Signals>>,
     /// Calls that were handled and whose reply is still somewhere.
     #[expect(clippy::box_collection, reason = "few mailboxes have any, and each has room for it")]
     pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
@@ -146,13 +146,13 @@ impl<M> Front<M> {
         }
     }
 
-    pub(crate) fn is_owned_by(&self, port: &Arc<Port>) -> bool {
-        self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, port))
+    pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {
+        self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, signals))
     }
 
-    /// Books what `port` has in hand as handled.
-    pub(crate) fn finish(&mut self, port: &Arc<Port>) -> Option<InHand<M>> {
-        if self.is_owned_by(port) { self.finish_own() } else { None }
+    /// Books what `signals` has in hand as handled.
+    pub(crate) fn finish(&mut self, signals: &Arc<Signals>) -> Option<InHand<M>> {
+        if self.is_owned_by(signals) { self.finish_own() } else { None }
     }
 
     /// Books what the owner has in hand as handled.
@@ -207,8 +207,8 @@ impl<M> Back<M> {
 
     /// Whether this thread runs code of the incarnation that lives here.
     pub(crate) fn is_callers_own(&self) -> bool {
-        let mine = self.control.as_ref().and_then(Control::port);
-        mine.is_some_and(|mine| current::is(|port| std::ptr::eq(&**mine, port)))
+        let mine = self.control.as_ref().and_then(Control::signals);
+        mine.is_some_and(|mine| current::is(|signals| std::ptr::eq(&**mine, signals)))
     }
 
     /// Whether there is room for one more, where so many are in the front.
@@ -243,14 +243,14 @@ impl<M> Back<M> {
     }
 
     /// Enqueues, and hands out who has to be woken for it.
-    pub(crate) fn accept(&mut self, envelope: Envelope<M>) -> Option<Arc<Port>> {
+    pub(crate) fn accept(&mut self, envelope: Envelope<M>) -> Option<Arc<Signals>> {
         self.accepted += 1;
         self.queue.push_back(envelope);
         if !self.idle {
             return None;
         }
         self.idle = false;
-        self.control.as_ref().and_then(Control::port).cloned()
+        self.control.as_ref().and_then(Control::signals).cloned()
     }
 
     /// Takes a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
@@ -315,6 +315,6 @@ impl<M: Send + 'static> Shed<M> {
             Some(call) => call.given_up(),
             None => {}
         }
-        slot.bury(message, tries, reason, generation);
+        slot.dead_letter(message, tries, reason, generation);
     }
 }

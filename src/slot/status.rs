@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::dead::DeadReason;
+use crate::dead_letters::DeadReason;
 use crate::error::Refusal;
 
 /// The state of a service. What a message meets depends on it:

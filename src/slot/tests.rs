@@ -8,10 +8,10 @@ use super::accounting::Accounting;
 use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
-use crate::port::Origin;
-use crate::rulebook::Rulebook;
-use crate::slot::life::Heed;
-use crate::supervisor::terms::Terms;
+use crate::in_force::TreeOptions;
+use crate::slot::consumer::SignalMask;
+use crate::slot::signals::Origin;
+use crate::supervisor::options::Options;
 use crate::testing::ProbeMsg;
 
 #[tokio::test]
@@ -51,15 +51,15 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
     assert_eq!((books.accepted, books.dead_lettered, books.returned, books.queued), (2, 1, 1, 0));
 }
 
-fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
+fn signals<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Signals> {
     let home: Arc<dyn AnySlot> = slot.clone();
-    let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
-    let origin = Origin { world, generation: 1, last_exit: None };
+    let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
+    let origin = Origin { shared, generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");
     let machine = regrow_supervisors::StaticMachine::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {
         Some(regrow_supervisors::Action::Start(attempt)) => {
-            Port::new(attempt, tracing::Span::none(), Arc::default(), &home, origin)
+            Signals::new(attempt, tracing::Span::none(), Arc::default(), &home, origin)
         }
         action => panic!("{action:?}"),
     }
@@ -70,7 +70,7 @@ fn port<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Port> {
 #[tokio::test]
 async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
-    let (handle, late) = (Handle::new(slot.clone()), port(&slot));
+    let (handle, late) = (Handle::new(slot.clone()), signals(&slot));
     slot.close_as(ServiceState::Gone);
     slot.life().claim(&late);
     assert_eq!(handle.status().state, ServiceState::Gone);
@@ -113,22 +113,22 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
         let handle = Handle::new(slot.clone());
         handle.cast(7).unwrap();
         for life in 1..=3 {
-            let port = port(&slot);
-            assert!(slot.life().claim(&port));
-            let next = slot.poll_next(&port, Heed::Everything, true, &mut slot.freed());
+            let signals = signals(&slot);
+            assert!(slot.life().claim(&signals));
+            let next = slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed());
             if counts && life == 3 {
                 assert!(next.is_pending(), "it was found to be poison");
                 break;
             }
-            assert!(matches!(next, Poll::Ready(life::Next::Message(7))));
-            slot.keep_spare(&port, again::Spare { message: 7, redeliveries_max: 1 });
+            assert!(matches!(next, Poll::Ready(consumer::Next::Message(7))));
+            slot.keep_spare(&signals, in_hand::MessageCopy { message: 7, redeliveries_max: 1 });
             if is_hung {
-                port.blame(&hung());
+                signals.blame(&hung());
             }
             if is_cut_off {
-                slot.life().fence(&port, &Exit::Killed);
+                slot.life().fence(&signals, &Exit::Killed);
             } else {
-                slot.life().end(&port, &Exit::Killed);
+                slot.life().end(&signals, &Exit::Killed);
             }
             assert!(handle.accounting().is_balanced());
         }
@@ -141,10 +141,10 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
 async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
     for _ in 0..500 {
         let slot = Slot::<u64>::new(Settings::default());
-        let port = port(&slot);
-        let stopped = port.clone();
+        let signals = signals(&slot);
+        let stopped = signals.clone();
         let stop = tokio::spawn(async move { stopped.stop() });
-        let told = tokio::time::timeout(Duration::from_secs(30), port.told_to_stop()).await;
+        let told = tokio::time::timeout(Duration::from_secs(30), signals.told_to_stop()).await;
         assert!(told.is_ok(), "the stop was missed");
         stop.await.unwrap();
     }
@@ -154,19 +154,19 @@ async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
 #[tokio::test]
 async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
-    let (port, late) = (port(&slot), port(&slot));
-    slot.life().claim(&port);
-    slot.life().up(&port, false);
+    let (signals, late) = (signals(&slot), signals(&slot));
+    slot.life().claim(&signals);
+    slot.life().up(&signals, false);
     assert!(!slot.life().ready(&late));
     assert!(!Handle::new(slot.clone()).status().ready);
-    assert!(slot.life().ready(&port));
+    assert!(slot.life().ready(&signals));
     assert!(Handle::new(slot.clone()).status().ready);
     assert!(!slot.life().ready(&late), "it does not hear that another is");
 }
 
 #[tokio::test]
 async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before() {
-    use crate::slot::life::Supervision::{Begins, Ends, IsUp};
+    use crate::slot::consumer::Supervision::{Begins, Ends, IsUp};
     let slot = Slot::<ProbeMsg>::new(Settings::default());
     let (before, now) = (Arc::default(), Arc::default());
     slot.life().supervise(&before, Begins);
@@ -203,34 +203,34 @@ fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_ha
 #[tokio::test]
 async fn a_queue_that_is_drained_is_left_at_a_kill() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
-    let (handle, port) = (Handle::new(slot.clone()), port(&slot));
-    slot.life().claim(&port);
-    slot.life().up(&port, true);
+    let (handle, signals) = (Handle::new(slot.clone()), signals(&slot));
+    slot.life().claim(&signals);
+    slot.life().up(&signals, true);
     handle.cast(ProbeMsg::Note(1)).unwrap();
     handle.cast(ProbeMsg::Note(2)).unwrap();
     let mut freed = slot.freed();
-    let mut next = || slot.poll_next(&port, Heed::Force, true, &mut freed);
-    assert!(matches!(next(), Poll::Ready(life::Next::Message(ProbeMsg::Note(1)))));
-    port.kill();
-    assert!(matches!(next(), Poll::Ready(life::Next::Signal)));
+    let mut next = || slot.poll_next(&signals, SignalMask::Force, true, &mut freed);
+    assert!(matches!(next(), Poll::Ready(consumer::Next::Message(ProbeMsg::Note(1)))));
+    signals.kill();
+    assert!(matches!(next(), Poll::Ready(consumer::Next::Signal)));
     assert_eq!(handle.accounting().queued, 1);
 }
 
 #[tokio::test]
 async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keeps_it() {
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 10_000, ..Settings::default() });
-    let (handle, port) = (Handle::new(slot.clone()), port(&slot));
-    slot.life().claim(&port);
-    slot.life().up(&port, true);
+    let (handle, signals) = (Handle::new(slot.clone()), signals(&slot));
+    slot.life().claim(&signals);
+    slot.life().up(&signals, true);
     let mut freed = slot.freed();
-    let mut next = || slot.poll_next(&port, Heed::Everything, true, &mut freed);
+    let mut next = || slot.poll_next(&signals, SignalMask::Everything, true, &mut freed);
     let kept = || (lock(&slot.front).batch.capacity(), lock(&slot.back).queue.capacity());
     for (messages, is_kept) in [(1000, false), (100, true)] {
         let cast = || (0..messages).for_each(|number| handle.cast(ProbeMsg::Note(number)).unwrap());
         cast();
         let mut taken = std::iter::from_fn(|| match next() {
-            Poll::Ready(life::Next::Message(message)) => Some(message),
-            Poll::Ready(life::Next::Signal) | Poll::Pending => None,
+            Poll::Ready(consumer::Next::Message(message)) => Some(message),
+            Poll::Ready(consumer::Next::Signal) | Poll::Pending => None,
         });
         // Behind what the pump has taken over, so that both queues are as long as that.
         assert!(taken.next().is_some());
@@ -245,7 +245,7 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
 #[tokio::test]
 async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     use crate::slot::line::Joined;
-    use crate::watchdog::Standing;
+    use crate::watchdog::PlaceInLine;
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -256,9 +256,9 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     }
 
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 1, ..Settings::default() });
-    let (handle, port, woken) = (Handle::new(slot.clone()), port(&slot), Arc::<Woken>::default());
-    slot.life().claim(&port);
-    slot.life().up(&port, true);
+    let (handle, signals, woken) = (Handle::new(slot.clone()), signals(&slot), Arc::<Woken>::default());
+    slot.life().claim(&signals);
+    slot.life().up(&signals, true);
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let envelope = Envelope { message: ProbeMsg::Note(2), call: None };
     let Joined::Waits { place, .. } = slot.join_line(envelope, &woken.clone().into(), None) else {
@@ -267,8 +267,8 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     assert!(place.is_waiting());
     // As a thread does: what was freed is not told, only dropped.
     let mut freed = slot.freed();
-    let next = slot.poll_next(&port, Heed::Everything, true, &mut freed);
-    assert!(matches!(next, Poll::Ready(life::Next::Message(ProbeMsg::Note(1)))));
+    let next = slot.poll_next(&signals, SignalMask::Everything, true, &mut freed);
+    assert!(matches!(next, Poll::Ready(consumer::Next::Message(ProbeMsg::Note(1)))));
     assert!(!place.is_waiting(), "the mailbox has its message, though it does not know yet");
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     drop(freed);
@@ -284,22 +284,22 @@ async fn each_message_in_hand_has_a_number_that_no_other_had() {
     let mut numbers = Vec::new();
     let mut crash_with = |spares: &[bool]| {
         for &is_kept in spares {
-            let port = port(&slot);
-            slot.life().claim(&port);
-            assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
-            numbers.push(slot.in_hand_of(&port).unwrap());
+            let signals = signals(&slot);
+            slot.life().claim(&signals);
+            assert!(slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed()).is_ready());
+            numbers.push(slot.in_hand_of(&signals).unwrap());
             if is_kept {
-                slot.keep_spare(&port, again::Spare { message: 0, redeliveries_max: 9 });
+                slot.keep_spare(&signals, in_hand::MessageCopy { message: 0, redeliveries_max: 9 });
             }
-            slot.life().end(&port, &Exit::Killed);
+            slot.life().end(&signals, &Exit::Killed);
         }
     };
     (0..9).for_each(|message| handle.cast(message).unwrap());
     crash_with(&[false, false, true, true, false, false]);
-    let port = port(&slot);
-    slot.life().claim(&port);
-    while slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready() {
-        numbers.push(slot.in_hand_of(&port).unwrap());
+    let signals = signals(&slot);
+    slot.life().claim(&signals);
+    while slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed()).is_ready() {
+        numbers.push(slot.in_hand_of(&signals).unwrap());
     }
     let books = handle.accounting();
     assert_eq!((books.handled, books.crashed, books.redelivered), (5, 4, 2));

@@ -6,7 +6,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Panic;
 
 use crate::background::caught;
-use crate::incarnation::give_way;
+use crate::incarnation::yield_once;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 use crate::sweep;
@@ -31,14 +31,14 @@ impl Actor for SupervisorActor {
         for _ in 0..ROUNDS_MAX {
             #[cfg(test)]
             crate::turns::delay().await;
-            let sweeps = driver.world.sweeps.clone();
+            let sweeps = driver.shared.sweeps.clone();
             let driven = sweep::turns(sweeps, caught(pin!(driver.drive(&myself)))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
                 myself.stop(None);
                 return Ok(());
             }
             // Whoever was told something may have an answer by then, which saves a message of ractor's.
-            give_way().await;
+            yield_once().await;
             if driver.facts().may_rest() {
                 return Ok(());
             }
@@ -57,7 +57,7 @@ impl Actor for SupervisorActor {
         driver: &mut Driver,
     ) -> Result<(), ActorProcessingErr> {
         // A driver comes in the event of a supervisor that has ended, and with it all that its children were made of.
-        sweep::turn(&driver.world.sweeps, || drop(event));
+        sweep::turn(&driver.shared.sweeps, || drop(event));
         Ok(())
     }
 }
@@ -76,7 +76,7 @@ impl Driver {
 /// Starts the driver in an actor, linked under `parent` if it has one. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     // The first wake-up boots the machine.
-    driver.facts().push(super::facts::Fact::Tick);
+    driver.facts().push(super::inbox::Fact::Tick);
     let spawned = match parent {
         Some(parent) => Actor::spawn_linked(None, SupervisorActor, driver, parent).await,
         None => Actor::spawn(None, SupervisorActor, driver).await,
@@ -95,7 +95,7 @@ mod tests {
 
     use crate::event::EventKind;
     use crate::supervisor::Supervisor;
-    use crate::supervisor::watch::Watch;
+    use crate::supervisor::observer::Watch;
     use crate::testing::{Journal, until_event};
 
     /// Panics in the supervisor's own code, once.

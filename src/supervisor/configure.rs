@@ -11,14 +11,14 @@ use std::time::Duration;
 use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
 use tracing::Level;
 
-use crate::layer::{Coded, Defaults, Group};
 use crate::log::{line, one_line};
+use crate::overrides::{Coded, Defaults, Group};
 use crate::supervisor::StartError;
+use crate::supervisor::child_entry::Own;
+use crate::supervisor::dependency_watch::{resolved, resolved_among};
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Own;
-use crate::supervisor::lookout::{resolved, resolved_among};
 use crate::supervisor::plan::{Make, Plan, Planned};
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// The least time from a kill until a child is abandoned: one that yields needs a turn of the scheduler to end. (As
 /// `Shutdown::After(0)` still lets a child see the request.)
@@ -33,8 +33,8 @@ fn with_a_turn(spec: ChildSpec) -> ChildSpec {
 }
 
 /// What is in force about a supervisor's children as a whole, where the code says `coded`.
-pub(crate) fn group(world: &World, plan: &Plan, coded: Group) -> Group {
-    let Some(layer) = world.rulebook.layer() else { return coded };
+pub(crate) fn group(shared: &Shared, plan: &Plan, coded: Group) -> Group {
+    let Some(layer) = shared.options_in_force.layer() else { return coded };
     let layered = layer.apply(&plan.path, &Coded::of_group(plan.name(), coded)).group.unwrap_or(coded);
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }
@@ -61,8 +61,8 @@ impl Driver {
     /// close a circle now are not taken from it.
     pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Option<Box<Own>>) {
         self.configured_if(planned, &HashSet::new(), |spec| {
-            let needs = self.needs(&resolved(&self.world, &self.plan.path, spec.clone()));
-            let taken = self.world.in_force.take(vec![(planned.path.clone(), needs)]);
+            let needs = self.needs(&resolved(&self.shared, &self.plan.path, spec.clone()));
+            let taken = self.shared.in_force.take(vec![(planned.path.clone(), needs)]);
             taken.map_err(|cycle| StartError::DependencyCycle { cycle }.to_string())
         })
     }
@@ -74,7 +74,7 @@ impl Driver {
         coming: &HashSet<Arc<str>>,
         makes_sense: impl Fn(&ChildSpec) -> Result<(), String>,
     ) -> (ChildSpec, Option<Box<Own>>) {
-        let (layer, defaults) = (self.world.rulebook.layer(), self.defaults(planned.is_supervisor()));
+        let (layer, defaults) = (self.shared.options_in_force.layer(), self.defaults(planned.is_supervisor()));
         if layer.is_none() && defaults.is_silent() {
             // What it says itself is in force, as it is.
             planned.set_up_mailbox(planned.mailbox());
@@ -90,7 +90,7 @@ impl Driver {
                 Err(error) => {
                     let path = &planned.path;
                     // Many children of a dynamic supervisor may come under the same mistake.
-                    if self.world.log.has_room(&self.plan.path, Level::ERROR) {
+                    if self.shared.log.has_room(&self.plan.path, Level::ERROR) {
                         line!(ERROR, { path = %path, error = %one_line(&error) }, "the policy file makes no sense here: what the code says stands");
                     }
                     None
@@ -105,13 +105,13 @@ impl Driver {
 
     /// The spec as the machine is to know it.
     fn as_known(&self, spec: ChildSpec, coming: &HashSet<Arc<str>>) -> ChildSpec {
-        let exists = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
+        let exists = |path: &str| coming.contains(path) || self.shared.directory.is_known(path);
         with_a_turn(resolved_among(&self.plan.path, spec, exists))
     }
 
     /// What is said for children that leave something open.
     pub(super) fn defaults(&self, is_supervisor: bool) -> Defaults {
-        self.plan.defaults(self.world.rulebook.defaults(), is_supervisor)
+        self.plan.defaults(self.shared.options_in_force.defaults(), is_supervisor)
     }
 
     /// What is said for services that leave something open, and the budget that all children share.
@@ -131,12 +131,12 @@ impl Driver {
             Order::StartChild(spec) => Order::StartChild(of(self, spec)),
             Order::Reconfigure(mut flags, specs) => {
                 let coded = Group { intensity: flags.intensity, ..self.group };
-                flags.intensity = group(&self.world, &self.plan, coded).intensity;
+                flags.intensity = group(&self.shared, &self.plan, coded).intensity;
                 Order::Reconfigure(flags, specs.into_iter().map(|spec| of(self, spec)).collect())
             }
             Order::Limit { intensity, children_max } => {
                 let coded = Group { intensity, ..self.group };
-                Order::Limit { intensity: group(&self.world, &self.plan, coded).intensity, children_max }
+                Order::Limit { intensity: group(&self.shared, &self.plan, coded).intensity, children_max }
             }
             order => order,
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine};
 
 use crate::child::Child;
-use crate::directory::{ChildKind, Facet};
-use crate::supervisor::dynamic::{Limits, Pool};
-use crate::supervisor::partitioned::AnyRing;
-use crate::supervisor::terms::Terms;
-use crate::supervisor::watch::Watch;
+use crate::directory::{ChildKind, PathKind};
+use crate::supervisor::dynamic::{DynamicState, Limits};
+use crate::supervisor::observer::Watch;
+use crate::supervisor::options::Options;
+use crate::supervisor::partitioned::AnyPartitionTable;
 
 /// Runs at each start, before the children.
 pub(crate) type Init = Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>;
@@ -21,7 +21,7 @@ pub(crate) struct Description {
     pub(crate) children: Vec<Child>,
     pub(crate) init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
-    pub(crate) terms: Terms,
+    pub(crate) terms: Options,
 }
 
 impl Description {
@@ -35,8 +35,8 @@ impl Description {
 #[derive(Clone)]
 pub(crate) enum Shape {
     Static(Flags),
-    Dynamic(Arc<Pool>),
-    Partitioned { flags: Flags, ring: Arc<dyn AnyRing> },
+    Dynamic(Arc<DynamicState>),
+    Partitioned { flags: Flags, ring: Arc<dyn AnyPartitionTable> },
 }
 
 impl Shape {
@@ -61,13 +61,13 @@ impl Shape {
     }
 
     /// As it is where something has been listed before: its handles stay good for what was described anew.
-    pub(crate) fn following(self, before: Option<&Facet>) -> Self {
+    pub(crate) fn following(self, before: Option<&PathKind>) -> Self {
         match (self, before) {
-            (Self::Dynamic(pool), Some(Facet::Pool(before))) => {
+            (Self::Dynamic(pool), Some(PathKind::Pool(before))) => {
                 before.follow(&pool);
                 Self::Dynamic(before.clone())
             }
-            (Self::Partitioned { flags, ring }, Some(Facet::Ring(before))) => {
+            (Self::Partitioned { flags, ring }, Some(PathKind::Ring(before))) => {
                 Self::Partitioned { flags, ring: before.clone().followed_by(ring) }
             }
             (shape, _) => shape,
@@ -90,11 +90,11 @@ impl Shape {
         }
     }
 
-    pub(crate) fn facet(&self) -> Option<Arc<Facet>> {
+    pub(crate) fn facet(&self) -> Option<Arc<PathKind>> {
         match self {
             Self::Static(_) => None,
-            Self::Dynamic(pool) => Some(Arc::new(Facet::Pool(pool.clone()))),
-            Self::Partitioned { ring, .. } => Some(Arc::new(Facet::Ring(ring.clone()))),
+            Self::Dynamic(pool) => Some(Arc::new(PathKind::Pool(pool.clone()))),
+            Self::Partitioned { ring, .. } => Some(Arc::new(PathKind::Ring(ring.clone()))),
         }
     }
 }
@@ -106,7 +106,7 @@ pub(crate) struct Base {
     pub(crate) intensity: Intensity,
     pub(crate) init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
-    pub(crate) terms: Terms,
+    pub(crate) terms: Options,
 }
 
 impl Base {
@@ -116,7 +116,7 @@ impl Base {
             intensity: Intensity::default(),
             init: None,
             watch: None,
-            terms: Terms::default(),
+            terms: Options::default(),
         }
     }
 }
@@ -194,7 +194,7 @@ macro_rules! supervisor_settings {
             where
                 E: std::error::Error + Send + Sync + 'static,
             {
-                self.base.terms.error_types.push(crate::supervisor::terms::ErrorType::of::<E>(name));
+                self.base.terms.error_types.push(crate::supervisor::options::ErrorType::of::<E>(name));
                 self
             }
 
@@ -244,7 +244,7 @@ macro_rules! supervisor_settings {
 
             #[cfg(feature = "trace")]
             #[allow(dead_code, reason = "not every kind is watched")]
-            pub(crate) fn watched_by(mut self, watch: std::sync::Arc<dyn crate::supervisor::watch::Watch>) -> Self {
+            pub(crate) fn watched_by(mut self, watch: std::sync::Arc<dyn crate::supervisor::observer::Watch>) -> Self {
                 self.base.watch = Some(watch);
                 self
             }

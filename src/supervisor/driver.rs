@@ -18,31 +18,31 @@ use tokio::task::AbortHandle;
 
 use crate::background;
 use crate::gave_up::GaveUp;
-use crate::layer::Group;
-use crate::slot::life::Supervision;
+use crate::overrides::Group;
+use crate::slot::consumer::Supervision;
+use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
-use crate::supervisor::entry::Entry;
-use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::gates::Gates;
-use crate::supervisor::lookout::{self, Lookout};
+use crate::supervisor::dependency_watch::{self, DependencyWatch};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::performing::Performed;
 use crate::supervisor::plan::Plan;
+use crate::supervisor::start_limits::Gates;
 use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
 use crate::supervisor::testify::Oath;
 use crate::supervisor::testify::Saying;
 use crate::thrift;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 pub(crate) struct Driver {
     pub(super) machine: Box<dyn Machine + Send>,
     pub(super) plan: Arc<Plan>,
-    pub(super) facts: Arc<Facts>,
-    pub(super) world: Arc<World>,
+    pub(super) facts: Arc<Inbox>,
+    pub(super) shared: Arc<Shared>,
     pub(super) parent: Parent,
-    pub(super) children: ByChild<Box<Entry>>,
+    pub(super) children: ByChild<Box<ChildEntry>>,
     /// How many of them are supervisors.
     pub(super) supervisors: usize,
     /// What is in force about all of them.
@@ -51,7 +51,7 @@ pub(crate) struct Driver {
     pub(super) gates: Gates,
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
-    pub(super) lookout: Lookout,
+    pub(super) lookout: DependencyWatch,
     pub(crate) heeded: Heeded,
     timer: Option<(Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
@@ -75,24 +75,24 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// `gates` are those of the supervisors above.
-    pub(crate) fn new(plan: &Arc<Plan>, world: Arc<World>, link: Link, gates: &Gates) -> Self {
-        let facts = Arc::new(Facts::new(world.watchdog.clone(), &plan.path));
-        plan.list(&world);
+    pub(crate) fn new(plan: &Arc<Plan>, shared: Arc<Shared>, link: Link, gates: &Gates) -> Self {
+        let facts = Arc::new(Inbox::new(shared.watchdog.clone(), &plan.path));
+        plan.list(&shared);
         plan.slot.life().supervise(&facts, Supervision::Begins);
-        world.supervisor_begins(&facts, &plan.path);
-        let group = configure::group(&world, plan, plan.group());
+        shared.supervisor_begins(&facts, &plan.path);
+        let group = configure::group(&shared, plan, plan.group());
         let mut driver = Self {
             machine: plan.machine(Vec::new()),
             gates: group.starts_max.map_or_else(|| gates.clone(), |starts_max| gates.and(starts_max)),
             group,
             plan: plan.clone(),
             facts,
-            world,
+            shared,
             parent: Parent::new(link),
             children: ByChild::default(),
             supervisors: 0,
             admitted: Vec::new(),
-            lookout: Lookout::default(),
+            lookout: DependencyWatch::default(),
             heeded: Heeded::default(),
             timer: None,
             spare: VecDeque::new(),
@@ -115,7 +115,7 @@ impl Driver {
         }
         let keys: Vec<_> = driver.machine.children().into_iter().map(|(key, ..)| key).collect();
         for ((key, planned), own) in keys.into_iter().zip(&plan.children).zip(own) {
-            driver.children.insert(key, Entry::new(planned, false, own));
+            driver.children.insert(key, ChildEntry::new(planned, false, own));
             driver.supervisors += usize::from(planned.is_supervisor());
             driver.prepare(key);
         }
@@ -123,7 +123,7 @@ impl Driver {
         driver
     }
 
-    pub(crate) fn facts(&self) -> Arc<Facts> {
+    pub(crate) fn facts(&self) -> Arc<Inbox> {
         self.facts.clone()
     }
 
@@ -133,7 +133,7 @@ impl Driver {
         if !self.facts.take(&mut facts) {
             return false;
         }
-        let now = self.world.now();
+        let now = self.shared.now();
         self.now = now;
         self.heed_stop_order();
         self.testify(&Saying::Begin, now);
@@ -163,7 +163,7 @@ impl Driver {
             if self.machine.is_ending() && !self.facts.is_ending() {
                 self.facts.begin_to_end();
                 if self.parent.is_tree() {
-                    self.world.begin_to_end();
+                    self.shared.begin_to_end();
                 }
             }
             match action {
@@ -206,30 +206,32 @@ impl Driver {
                 self.machine.handle_ignored(attempt, now);
             }
             Fact::StartFailed { attempt, exit } => {
-                self.machine.handle_start_failed(attempt, self.world.rulebook.named(exit), now);
+                self.machine.handle_start_failed(attempt, self.shared.options_in_force.named(exit), now);
             }
             Fact::Ended { attempt, exit } => {
                 self.tell_progress(attempt, now);
-                self.machine.handle_exit(attempt, self.world.rulebook.named(exit), now);
+                self.machine.handle_exit(attempt, self.shared.options_in_force.named(exit), now);
                 if let Some(completion) = self.machine.outlook(attempt.child()).and_then(|outlook| outlook.completion) {
                     self.completed(attempt.child(), completion);
                 }
             }
-            Fact::Chosen { attempt, exit } => self.dismiss_last_life(attempt, &self.world.rulebook.named(exit)),
+            Fact::Chosen { attempt, exit } => {
+                self.dismiss_last_life(attempt, &self.shared.options_in_force.named(exit))
+            }
             Fact::Leaving { attempt, exit } => {
-                let exit = self.world.rulebook.named(exit);
+                let exit = self.shared.options_in_force.named(exit);
                 self.dismiss_last_life(attempt, &exit);
                 self.machine.handle_leaving(attempt, exit, now);
             }
             Fact::Remains { attempt, exit } => {
-                self.machine.handle_remains(attempt, self.world.rulebook.named(exit), now);
+                self.machine.handle_remains(attempt, self.shared.options_in_force.named(exit), now);
             }
             Fact::KillUnderWay(attempt) => self.machine.handle_kill_under_way(attempt, now),
             Fact::Hung { attempt, seen, hang } => self.hung(attempt, &seen, hang, now),
             Fact::Stop(exit) => self.machine.stop(exit, now),
             Fact::Kill => {
                 self.is_killed = true;
-                if self.world.ending.is_hurried() { self.machine.kill_at_once(now) } else { self.machine.kill(now) }
+                if self.shared.ending.is_hurried() { self.machine.kill_at_once(now) } else { self.machine.kill(now) }
             }
             Fact::Abandon => {
                 self.is_killed = true;
@@ -245,7 +247,7 @@ impl Driver {
         match outlook.prospect {
             Prospect::Ready | Prospect::MayCome => true,
             Prospect::Gone | Prospect::Parked { .. } => {
-                !self.world.is_ending() && !lookout::is_within_an_end(&self.world, &self.plan.path)
+                !self.shared.is_ending() && !dependency_watch::is_within_an_end(&self.shared, &self.plan.path)
             }
         }
     }
@@ -279,7 +281,7 @@ impl Driver {
             timer.abort();
         }
         if let Some(at) = due {
-            let (moment, facts) = (self.world.moment(at), self.facts.clone());
+            let (moment, facts) = (self.shared.moment(at), self.facts.clone());
             let timer = background::keep("the timer of a supervisor", move || {
                 let facts = facts.clone();
                 async move {

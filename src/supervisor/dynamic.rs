@@ -47,12 +47,12 @@ use crate::tree::Tree;
 pub struct DynamicSupervisor {
     base: Base,
     children_max: Option<usize>,
-    pool: Pool,
+    pool: DynamicState,
 }
 
 /// How the children of a dynamic supervisor are made, and how many there may be. It lasts through restarts.
 #[derive(Default)]
-pub(crate) struct Pool {
+pub(crate) struct DynamicState {
     configuration: RwLock<Configuration>,
     is_numbered: AtomicBool,
     /// The last number that was given.
@@ -80,7 +80,7 @@ struct Made {
 
 type Make<A> = Box<dyn Fn(A) -> Child + Send + Sync>;
 
-impl Pool {
+impl DynamicState {
     fn configuration(&self) -> Configuration {
         self.configuration.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -122,7 +122,7 @@ impl Pool {
 impl DynamicSupervisor {
     /// A dynamic supervisor with OTP's budget of one restart in five seconds, for any number of children.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { base: Base::new(name), children_max: None, pool: Pool::default() }
+        Self { base: Base::new(name), children_max: None, pool: DynamicState::default() }
     }
 
     /// Takes no more than `children` at a time; those that are being started or tried again count. Zero is refused when
@@ -192,11 +192,11 @@ impl fmt::Debug for DynamicSupervisor {
 #[derive(Clone)]
 pub struct DynamicHandle {
     handle: SupervisorHandle,
-    pool: Arc<Pool>,
+    pool: Arc<DynamicState>,
 }
 
 impl DynamicHandle {
-    pub(crate) fn new(handle: SupervisorHandle, pool: Arc<Pool>) -> Self {
+    pub(crate) fn new(handle: SupervisorHandle, pool: Arc<DynamicState>) -> Self {
         Self { handle, pool }
     }
 

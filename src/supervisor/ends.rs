@@ -28,15 +28,15 @@ impl Driver {
                     line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");
                 }
                 // When the limit of the tree is reached, supervisors only waited for their children.
-                if was_killed && !(entry.kind.is_supervisor() && self.world.ending.is_hurried()) {
-                    self.world.ending.killed(&entry.path);
+                if was_killed && !(entry.kind.is_supervisor() && self.shared.ending.is_hurried()) {
+                    self.shared.ending.killed(&entry.path);
                 }
             }
             None => {
                 let is_to_be_killed =
                     self.machine.spec(child).is_some_and(|spec| spec.shutdown_rule() == Shutdown::Kill);
                 if was_killed && self.is_killed && !is_to_be_killed && !entry.kind.is_supervisor() {
-                    self.world.ending.killed_unasked(&entry.path);
+                    self.shared.ending.killed_unasked(&entry.path);
                 }
             }
         }
@@ -48,7 +48,7 @@ impl Driver {
         entry.set_gave_up(gave_up.cloned());
         // The supervisor itself stops as asked: the fault is further down.
         if let Some(fault) = gave_up.map(|gave_up| gave_up.innermost()) {
-            self.world.ending.failed(&fault.child, &fault.exit);
+            self.shared.ending.failed(&fault.child, &fault.exit);
         }
     }
 
@@ -57,7 +57,7 @@ impl Driver {
         let Some(entry) = self.children.get(&child) else { return };
         let is_noted = entry.asked_at.is_some() && matches!(exit, Exit::Killed | Exit::Hung(_));
         if exit.is_abnormal() && !is_noted {
-            self.world.ending.failed(&entry.path, exit);
+            self.shared.ending.failed(&entry.path, exit);
         }
     }
 
@@ -71,10 +71,14 @@ impl Driver {
     /// The supervisor ends itself: that is told to subscribers now, and to its parent with its end.
     pub(super) fn give_up(&mut self, why: Arc<GaveUp>) {
         if self.parent.is_tree() {
-            self.world.ending.gave_up(why.clone());
+            self.shared.ending.gave_up(why.clone());
         }
         self.plan.slot.fell(false);
-        self.world.tell(&self.plan.path, || self.plan.slot.status().generation, EventKind::GaveUp { why: why.clone() });
+        self.shared.tell(
+            &self.plan.path,
+            || self.plan.slot.status().generation,
+            EventKind::GaveUp { why: why.clone() },
+        );
         self.gave_up = Some(why);
     }
 

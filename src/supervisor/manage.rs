@@ -17,22 +17,22 @@ use crate::effect;
 use crate::gave_up::GaveUp;
 use crate::handle::Handle;
 use crate::incarnation;
-use crate::layer::Defaults;
 use crate::lookup::LookupError;
-use crate::port::Port;
+use crate::overrides::Defaults;
+use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
-#[cfg(feature = "policy")]
-use crate::supervisor::adopting::Configuration;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
+use crate::supervisor::options::Options;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
-use crate::supervisor::terms::Terms;
+#[cfg(feature = "policy")]
+use crate::supervisor::reconfigure::Configuration;
 use crate::supervisor::{StartError, Supervisor};
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// An order on its way to a supervisor.
 pub(crate) struct Ordered {
@@ -86,12 +86,12 @@ impl fmt::Debug for Ordered {
 pub struct SupervisorHandle {
     pub(super) path: Arc<str>,
     slot: Arc<dyn AnySlot>,
-    world: Arc<World>,
+    shared: Arc<Shared>,
 }
 
 impl SupervisorHandle {
-    pub(crate) fn new(path: Arc<str>, slot: Arc<dyn AnySlot>, world: Arc<World>) -> Self {
-        Self { path, slot, world }
+    pub(crate) fn new(path: Arc<str>, slot: Arc<dyn AnySlot>, shared: Arc<Shared>) -> Self {
+        Self { path, slot, shared }
     }
 
     /// The supervisor's full path.
@@ -105,7 +105,7 @@ impl SupervisorHandle {
     ///
     /// When there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
-        self.world.directory.find(&self.child_path(name))
+        self.shared.directory.find(&self.child_path(name))
     }
 
     /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
@@ -157,7 +157,7 @@ impl SupervisorHandle {
 
     /// What a new child depends on has to be there.
     fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
-        let exists = |path: &str| self.world.directory.is_known(path);
+        let exists = |path: &str| self.shared.directory.is_known(path);
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
         match &planned.make {
             Make::Life(_) => Ok(()),
@@ -167,10 +167,10 @@ impl SupervisorHandle {
 
     /// What is below a planned supervisor makes sense here.
     fn check_plan(&self, plan: &Plan) -> Result<(), StartError> {
-        let tree = self.world.rulebook.defaults();
+        let tree = self.shared.options_in_force.defaults();
         plan.check_redelivery(tree)?;
-        effect::check_error_types(plan, &self.world.rulebook)?;
-        Graph::of(plan, tree, None, |path| self.world.directory.is_known(path))?.check()
+        effect::check_error_types(plan, &self.shared.options_in_force)?;
+        Graph::of(plan, tree, None, |path| self.shared.directory.is_known(path))?.check()
     }
 
     /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on; its record is
@@ -332,7 +332,7 @@ impl SupervisorHandle {
         new: Supervisor,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), ManageError> {
-        let known: Known = self.world.directory.under(&self.path).into_iter().collect();
+        let known: Known = self.shared.directory.under(&self.path).into_iter().collect();
         let (scope, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let plan = Plan::new(Description::from(new).named(name), scope, &known)?;
         let Shape::Static(flags) = plan.shape else { unreachable!("a `Supervisor` is a static one") };
@@ -343,9 +343,9 @@ impl SupervisorHandle {
     }
 
     /// What a description cannot change about a supervisor that runs is refused where it is another than that one's.
-    pub(crate) async fn check_reconfiguration(&self, new: &Terms) -> Result<(), ManageError> {
+    pub(crate) async fn check_reconfiguration(&self, new: &Options) -> Result<(), ManageError> {
         // Most say nothing of it, and their order is the first and only one: it has its place among the exits (OTP rule 72).
-        if effect::of_reconfiguration(new, &Terms::default()).is_none() {
+        if effect::of_reconfiguration(new, &Options::default()).is_none() {
             return Ok(());
         }
         let now = self.order(Order::Read, Vec::new(), |driver, _| driver.plan.terms.clone()).await?;
@@ -420,7 +420,7 @@ impl SupervisorHandle {
     /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
     pub(super) fn refuse_own_boot(&self) -> Result<(), ManageError> {
         let is_booting = self.slot.status().state == ServiceState::Starting;
-        let is_starting = || current::caller(|port| !port.is_up()) == Some(true);
+        let is_starting = || current::caller(|signals| !signals.is_up()) == Some(true);
         match self.caller_within().filter(|_| is_booting && is_starting()) {
             Some(caller) => Err(ManageError::Booting { path: self.path.clone(), caller }),
             None => Ok(()),
@@ -429,13 +429,13 @@ impl SupervisorHandle {
 
     /// The path of the incarnation whose code is about to wait, if that is below this supervisor.
     pub(crate) fn caller_within(&self) -> Option<Arc<str>> {
-        caller_within(&self.world, &self.path)
+        caller_within(&self.shared, &self.path)
     }
 
     /// Refuses an order that ends this child if code of its incarnation, or of one below it, is about to wait for that.
     fn refuse_own_end(&self, name: &str) -> Result<(), ManageError> {
         let path = self.child_path(name);
-        match caller_within(&self.world, &path) {
+        match caller_within(&self.shared, &path) {
             Some(caller) => Err(ManageError::ToItself { path, caller }),
             None => Ok(()),
         }
@@ -447,7 +447,7 @@ impl SupervisorHandle {
     }
 
     /// The queue of the supervisor that runs.
-    pub(super) fn facts(&self) -> Result<Arc<Facts>, ManageError> {
+    pub(super) fn facts(&self) -> Result<Arc<Inbox>, ManageError> {
         match self.slot.control() {
             Some(Control::Supervisor(facts)) => Ok(facts),
             Some(Control::Port(_)) | None => Err(self.over()),
@@ -482,9 +482,9 @@ impl SupervisorHandle {
 }
 
 /// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
-pub(crate) fn caller_within(world: &Arc<World>, path: &str) -> Option<Arc<str>> {
-    let home = current::caller(Port::home).flatten()?;
-    let is_here = home.world().is_some_and(|other| Arc::ptr_eq(&other, world));
+pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
+    let home = current::caller(Signals::home).flatten()?;
+    let is_here = home.shared().is_some_and(|other| Arc::ptr_eq(&other, shared));
     let caller = home.path();
     let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     (is_here && is_within).then_some(caller)

@@ -9,9 +9,9 @@ use regrow_supervisors::{Intensity, Order};
 use tokio::sync::Notify;
 
 use crate::child::Child;
-use crate::incarnation::give_way;
-use crate::layer::Defaults;
-use crate::supervisor::facts::Fact;
+use crate::incarnation::yield_once;
+use crate::overrides::Defaults;
+use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Planned};
@@ -44,7 +44,7 @@ impl SupervisorHandle {
                 return self.taken(&answers);
             }
             // If all children of a batch are refused, nothing is waited for below: other tasks have their turn here.
-            give_way().await;
+            yield_once().await;
             answers.until_under_way(UNDER_WAY_MAX - BATCH).await;
         }
     }

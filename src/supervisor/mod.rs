@@ -1,39 +1,39 @@
 //! Describing a tree: the builder that reads like the tree it builds, and its start.
 
 pub(crate) mod actor;
-#[cfg(feature = "policy")]
-pub(crate) mod adopting;
+pub(crate) mod child_entry;
 pub(crate) mod configure;
+pub(crate) mod dependency_watch;
 pub(crate) mod description;
 pub(crate) mod driver;
 pub(crate) mod dynamic;
 mod ends;
-pub(crate) mod entry;
-pub(crate) mod facts;
-pub(crate) mod gates;
-mod hangs;
-mod lives;
-pub(crate) mod lookout;
+pub(crate) mod factory;
+pub(crate) mod inbox;
 pub(crate) mod manage;
 mod many;
+pub(crate) mod observer;
+pub(crate) mod options;
 mod orders;
 pub(crate) mod outcome;
+mod overdue;
 pub(crate) mod parent;
 pub(crate) mod partitioned;
 mod performing;
 pub(crate) mod plan;
 mod preparing;
-pub(crate) mod recipe;
+#[cfg(feature = "policy")]
+pub(crate) mod reconfigure;
 mod refusing;
+mod start;
+pub(crate) mod start_limits;
 pub(crate) mod stop_order;
 mod telling;
-pub(crate) mod terms;
 #[cfg(feature = "chaos")]
 mod testify;
 #[cfg(not(feature = "chaos"))]
 #[path = "mute.rs"]
 mod testify;
-pub(crate) mod watch;
 
 use std::fmt;
 use std::sync::Arc;

@@ -12,10 +12,10 @@ use regrow_supervisors::{
 use crate::dependencies::{Edges, Graph};
 use crate::gave_up::GaveUp;
 use crate::slot::status::ServiceState;
+use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
+use crate::supervisor::dependency_watch::path_of;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Entry;
-use crate::supervisor::lookout::path_of;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
@@ -32,7 +32,7 @@ impl Driver {
         let order = self.configured_order(order, &planned);
         let edges = self.edges(&order, &planned);
         let claims = edges.iter().map(|(path, _)| path.clone()).collect();
-        if let Err(cycle) = self.world.in_force.take(edges) {
+        if let Err(cycle) = self.shared.in_force.take(edges) {
             let error = OrderError::Refused(SpecError::DependencyCycle(cycle));
             // The machine has not heard of it, and will not answer.
             self.testify(&Saying::Deed(&Action::Answer { call, result: Err(error.clone()) }), now);
@@ -61,9 +61,9 @@ impl Driver {
         if !planned.iter().any(Planned::is_supervisor) {
             return own.collect();
         }
-        let (tree, layer) = (self.world.rulebook.defaults(), self.world.rulebook.layer());
+        let (tree, layer) = (self.shared.options_in_force.defaults(), self.shared.options_in_force.layer());
         let coming = paths_of(planned);
-        let is_known = |path: &str| coming.contains(path) || self.world.directory.is_known(path);
+        let is_known = |path: &str| coming.contains(path) || self.shared.directory.is_known(path);
         let below = planned.iter().filter_map(|planned| match &planned.make {
             Make::Supervisor(recipe) => Graph::of(&recipe.plan(), tree, layer.as_deref(), is_known).ok(),
             Make::Life(_) => None,
@@ -76,8 +76,8 @@ impl Driver {
         for path in claims {
             let own = path.strip_prefix(&*self.plan.path).and_then(|rest| rest.strip_prefix('/'));
             match own.and_then(|name| self.machine.find(name)).and_then(|key| self.machine.spec(key)) {
-                Some(spec) => self.world.in_force.set((path, self.needs(spec))),
-                None if self.world.directory.get(&path).is_none() => self.world.in_force.forget(&path),
+                Some(spec) => self.shared.in_force.set((path, self.needs(spec))),
+                None if self.shared.directory.get(&path).is_none() => self.shared.in_force.forget(&path),
                 None => {}
             }
         }
@@ -91,9 +91,9 @@ impl Driver {
         let planned = pending.planned.swap_remove(at);
         let was_known = self.children.contains_key(&child);
         match (was_known, &planned.make) {
-            (false, _) => planned.list(&self.world),
+            (false, _) => planned.list(&self.shared),
             // Another description leaves its mailbox as it is.
-            (true, Make::Life(_)) => planned.list_closed(&self.world),
+            (true, Make::Life(_)) => planned.list_closed(&self.shared),
             // Its next life lists what is below it then.
             (true, Make::Supervisor(recipe)) => {
                 planned.keep_slots();
@@ -104,7 +104,7 @@ impl Driver {
         let before = match self.children.entry(child) {
             Occupied(mut known) => known.get_mut().replan(&planned, own).is_supervisor(),
             Vacant(new) => {
-                new.insert(Entry::new(&planned, true, own));
+                new.insert(ChildEntry::new(&planned, true, own));
                 false
             }
         };
@@ -112,13 +112,13 @@ impl Driver {
         self.supervisors -= usize::from(before);
         let is_at_rest = self.machine.outlook(child).is_some_and(|outlook| outlook.prospect == Prospect::Gone);
         if is_at_rest {
-            self.world.directory.close(&planned.path, ServiceState::Down);
+            self.shared.directory.close(&planned.path, ServiceState::Down);
         }
         self.heed_stop_order_anew();
         self.prepare(child);
         // A supervisor that is described anew is listed with its next life.
         if was_known
-            && let (Some(entry), Some(listed)) = (self.children.get(&child), self.world.directory.get(&planned.path))
+            && let (Some(entry), Some(listed)) = (self.children.get(&child), self.shared.directory.get(&planned.path))
         {
             listed.slot.set_counts(entry.slot.counts());
         }
@@ -143,7 +143,7 @@ impl Driver {
     /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
     /// which that is so.
     pub(crate) fn why(&self, name: &str) -> Option<(Reasons, Option<Arc<GaveUp>>, Duration)> {
-        let (now, key) = (self.world.now(), self.machine.find(name)?);
+        let (now, key) = (self.shared.now(), self.machine.find(name)?);
         let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
         Some((self.machine.why(key, now)?, gave_up, now))
     }

@@ -6,7 +6,7 @@ use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::watch;
 
 use crate::gave_up::GaveUp;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 
 /// What the holder of a tree sees of its root.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(crate) struct Parent {
 }
 
 pub(crate) enum Link {
-    Supervisor { facts: Arc<Facts>, attempt: Attempt },
+    Supervisor { facts: Arc<Inbox>, attempt: Attempt },
     Tree(watch::Sender<Root>),
 }
 

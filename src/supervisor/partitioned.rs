@@ -59,7 +59,7 @@ pub struct Partitioned<M: Send + 'static> {
 type Make<M> = Arc<dyn Fn(usize) -> ServiceChild<M> + Send + Sync>;
 
 /// The partitions, as their handles know them.
-pub(crate) struct Ring<M: Send + 'static> {
+pub(crate) struct PartitionTable<M: Send + 'static> {
     state: RwLock<State<M>>,
     resizing: Mutex<()>,
 }
@@ -73,7 +73,7 @@ struct State<M: Send + 'static> {
 }
 
 /// A ring whose message type is not known.
-pub(crate) trait AnyRing: Send + Sync {
+pub(crate) trait AnyPartitionTable: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn message_type(&self) -> &'static str;
     /// How many it is described to begin with.
@@ -81,10 +81,10 @@ pub(crate) trait AnyRing: Send + Sync {
     /// What the supervisor starts with, now.
     fn children(self: Arc<Self>) -> Vec<Child>;
     /// The ring to go on with when the supervisor has been described anew.
-    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyRing>) -> Arc<dyn AnyRing>;
+    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyPartitionTable>) -> Arc<dyn AnyPartitionTable>;
 }
 
-impl<M: Send + 'static> AnyRing for Ring<M> {
+impl<M: Send + 'static> AnyPartitionTable for PartitionTable<M> {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -112,7 +112,7 @@ impl<M: Send + 'static> AnyRing for Ring<M> {
         (0..self.len()).map(|index| child(&make, index).into()).collect()
     }
 
-    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyRing>) -> Arc<dyn AnyRing> {
+    fn followed_by(self: Arc<Self>, new: Arc<dyn AnyPartitionTable>) -> Arc<dyn AnyPartitionTable> {
         let Ok(described) = new.clone().as_any().downcast::<Self>() else { return new };
         if !Arc::ptr_eq(&self, &described) {
             let make = described.read().make.clone();
@@ -134,7 +134,7 @@ fn new_child<M: Send + 'static>(make: &Make<M>, index: usize) -> (ServiceChild<M
     (child(make, index).mailbox(mailbox), handle)
 }
 
-impl<M: Send + 'static> Ring<M> {
+impl<M: Send + 'static> PartitionTable<M> {
     fn len(&self) -> usize {
         self.read().handles.len()
     }
@@ -174,7 +174,7 @@ impl<M: Send + 'static> Partitioned<M> {
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
         let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
-        let ring = Arc::new(Ring { state: RwLock::new(state), resizing: Mutex::new(()) });
+        let ring = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
         let stop_order = StopOrder::TogetherAtEnd;
         let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
         move || Description {
@@ -216,11 +216,11 @@ impl<M: Send + 'static> fmt::Debug for Partitioned<M> {
 /// [`Context::partitions`](crate::Context::partitions); valid for ever.
 pub struct Partitions<M: Send + 'static> {
     handle: SupervisorHandle,
-    ring: Arc<Ring<M>>,
+    ring: Arc<PartitionTable<M>>,
 }
 
 impl<M: Send + 'static> Partitions<M> {
-    pub(crate) fn new(handle: SupervisorHandle, ring: Arc<Ring<M>>) -> Self {
+    pub(crate) fn new(handle: SupervisorHandle, ring: Arc<PartitionTable<M>>) -> Self {
         Self { handle, ring }
     }
 

@@ -7,11 +7,11 @@ use tracing::Level;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::shutdown::ShutdownReport;
-use crate::slot::life::Supervision;
+use crate::slot::consumer::Supervision;
 use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::lives::Spawning;
+use crate::supervisor::start::Spawning;
 use crate::supervisor::testify::Saying;
 use crate::thrift;
 
@@ -38,7 +38,7 @@ impl Driver {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
                     entry.asked_at = Some(self.now);
                     // Before the order: what comes behind it is not part of the drain.
-                    entry.begin_to_drain(self.world.is_ending());
+                    entry.begin_to_drain(self.shared.is_ending());
                     match &entry.control {
                         Some(control) => control.stop(&Exit::Shutdown),
                         None => self.leave_line(attempt, Exit::Shutdown),
@@ -66,19 +66,19 @@ impl Driver {
                 if let Some(entry) = self.children.get(&child) {
                     let level = if entry.has_failed { Level::WARN } else { log::level(&EventKind::Down) };
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
-                    self.world.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
-                    self.world.directory.close(&entry.path, ServiceState::Down);
-                    self.world.required.ring();
+                    self.shared.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
+                    self.shared.directory.close(&entry.path, ServiceState::Down);
+                    self.shared.required.ring();
                 }
             }
             Action::Park { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
-                    let until = self.world.moment(until).into_std();
-                    self.world.directory.close(&entry.path, ServiceState::Parked { until });
+                    let until = self.shared.moment(until).into_std();
+                    self.shared.directory.close(&entry.path, ServiceState::Parked { until });
                 }
             }
             Action::Wait(child) => match self.children.get(&child) {
-                Some(entry) if entry.kind.is_supervisor() => self.world.directory.open(&entry.path),
+                Some(entry) if entry.kind.is_supervisor() => self.shared.directory.open(&entry.path),
                 Some(entry) => entry.slot.wait(),
                 None => {}
             },
@@ -88,12 +88,12 @@ impl Driver {
                     entry.close_outdated();
                     self.supervisors -= usize::from(entry.kind.is_supervisor());
                     if let Some(completion) = entry.slot.completion() {
-                        self.world.directory.remember(&entry.path, completion, !entry.is_added);
+                        self.shared.directory.remember(&entry.path, completion, !entry.is_added);
                     }
-                    self.world.forget(&entry.path);
+                    self.shared.forget(&entry.path);
                     // Last: a subscriber that looks it up does not find it.
-                    self.world.tell(&entry.path, || entry.generation(), EventKind::Gone);
-                    self.world.log.forget(&entry.path);
+                    self.shared.tell(&entry.path, || entry.generation(), EventKind::Gone);
+                    self.shared.log.forget(&entry.path);
                 }
                 self.heed_stop_order_anew();
                 thrift::give_back(&mut self.children);
@@ -107,7 +107,7 @@ impl Driver {
                 }
                 self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
                 if self.parent.is_tree() {
-                    self.world.log.tree_is_up(&self.plan.path, self.world.now());
+                    self.shared.log.tree_is_up(&self.plan.path, self.shared.now());
                 }
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
@@ -121,9 +121,9 @@ impl Driver {
 
     /// Invariant 3 of `driver.rs`.
     pub(super) fn end(&mut self, exit: Exit) {
-        self.testify(&Saying::Over, self.world.now());
+        self.testify(&Saying::Over, self.shared.now());
         self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
-        self.world.supervisor_ends(&self.facts);
+        self.shared.supervisor_ends(&self.facts);
         self.facts.close();
         self.children.values_mut().for_each(|entry| entry.close_outdated());
         for (_, pending) in std::mem::take(&mut self.orders) {
@@ -132,15 +132,15 @@ impl Driver {
         // A partitioned supervisor begins again with what it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
-            self.world.forget(&entry.path);
+            self.shared.forget(&entry.path);
         }
         if let Some(watch) = &self.plan.watch {
             watch.ended(&exit, self.parent.was_up());
         }
         if self.parent.is_tree() {
-            self.world.end();
-            let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.world.ending.notes());
-            self.world.log.tree_ended(&report, self.parent.was_up());
+            self.shared.end();
+            let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.shared.ending.notes());
+            self.shared.log.tree_ended(&report, self.parent.was_up());
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

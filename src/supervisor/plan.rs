@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
-use crate::child::{Child, Conceive, Leaf, Recipe};
+use crate::child::{Child, Conceive, Factory, Leaf};
 use crate::context::NoMessages;
 use crate::directory::{ChildKind, Listed};
 use crate::effect;
-use crate::layer::{Coded, Configured, Defaults, Group, Named};
 use crate::mailbox::{Reserved, Settings};
 use crate::name;
+use crate::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::redelivery;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
+use crate::supervisor::factory::SupervisorRecipe;
+use crate::supervisor::observer::Watch;
+use crate::supervisor::options::Options;
 use crate::supervisor::partitioned::PARTITIONS_MAX;
-use crate::supervisor::recipe::SupervisorRecipe;
-use crate::supervisor::terms::Terms;
-use crate::supervisor::watch::Watch;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 pub(crate) struct Plan {
     pub(crate) path: Arc<str>,
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
     pub(crate) children: Vec<Planned>,
     init: Option<Init>,
     pub(crate) watch: Option<Arc<dyn Watch>>,
-    pub(crate) terms: Terms,
+    pub(crate) terms: Options,
 }
 
 pub(crate) struct Planned {
@@ -133,7 +133,7 @@ impl Plan {
 
     /// What the code says about its children as a whole.
     pub(crate) fn group(&self) -> Group {
-        let Terms { budget_clock, starts_max, .. } = self.terms;
+        let Options { budget_clock, starts_max, .. } = self.terms;
         Group { intensity: self.shape.intensity(), budget_clock, starts_max }
     }
 
@@ -157,13 +157,13 @@ impl Plan {
     }
 
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
-    pub(crate) fn list(&self, world: &Arc<World>) {
-        self.slot.set_world(world);
+    pub(crate) fn list(&self, shared: &Arc<Shared>) {
+        self.slot.set_shared(shared);
         // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
-        world.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
-        world.directory.reserve(self.children.len());
-        self.children.iter().for_each(|child| child.list(world));
+        shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
+        shared.directory.reserve(self.children.len());
+        self.children.iter().for_each(|child| child.list(shared));
     }
 }
 
@@ -249,10 +249,10 @@ impl Rough {
             return Err(StartError::NoEffect { path, setting, why });
         }
         let made = match recipe {
-            Recipe::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
+            Factory::Leaf(Leaf { settings: Settings { capacity: 0, .. }, .. }) => {
                 return Err(StartError::ZeroCapacity { path });
             }
-            Recipe::Leaf(mut leaf) => {
+            Factory::Leaf(mut leaf) => {
                 let is_given = leaf.is_given;
                 let slot = leaf.slot;
                 let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
@@ -265,7 +265,7 @@ impl Rough {
                 leaf.slot.slot().set_path(&path);
                 Made::Leaf(leaf)
             }
-            Recipe::Supervisor(recipe) => Made::Supervisor(recipe),
+            Factory::Supervisor(recipe) => Made::Supervisor(recipe),
         };
         Ok((Self { spec, named, kind, path, drain, is_actor: is_actor || are_all_actors() }, made))
     }
@@ -311,7 +311,7 @@ impl Planned {
             Make::Life(_) => None,
             Make::Supervisor(recipe) => Some(recipe.plan().group()),
         };
-        let own = Configured { spec: self.spec.clone(), mailbox: self.mailbox(), group, kind: self.kind };
+        let own = Effective { spec: self.spec.clone(), mailbox: self.mailbox(), group, kind: self.kind };
         Coded { own, named: self.named, defaults }
     }
 
@@ -335,15 +335,15 @@ impl Planned {
     }
 
     /// Lists the child and everything below it.
-    pub(crate) fn list(&self, world: &Arc<World>) {
+    pub(crate) fn list(&self, shared: &Arc<Shared>) {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                self.slot().set_world(world);
+                self.slot().set_shared(shared);
                 self.slot().reopen();
-                world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
+                shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }
-            Make::Supervisor(recipe) => recipe.plan().list(world),
+            Make::Supervisor(recipe) => recipe.plan().list(shared),
         }
     }
 
@@ -357,10 +357,10 @@ impl Planned {
     }
 
     /// Lists a child that is there under another description, as it is.
-    pub(crate) fn list_closed(&self, world: &Arc<World>) {
+    pub(crate) fn list_closed(&self, shared: &Arc<Shared>) {
         self.slot.set_listed();
-        self.slot().set_world(world);
-        world.directory.insert(&self.path, self.kind, self.slot().clone(), None);
+        self.slot().set_shared(shared);
+        shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 
     pub(crate) fn slot(&self) -> &Arc<dyn AnySlot> {

@@ -7,38 +7,38 @@ use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Prospect};
 
 use crate::directory::ChildKind;
 use crate::readiness::Counts;
+use crate::supervisor::dependency_watch::path_of;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::lookout::path_of;
 
 impl Driver {
     /// Whatever a child's policy needs from outside of the machine.
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
         let needs = self.needs(spec);
-        self.world.stop_order.set(&entry.path, &needs);
+        self.shared.stop_order.set(&entry.path, &needs);
         let counts = match spec.own_policy().and_then(|policy| policy.health) {
             Some(Health::Required) => Some(Counts::BySaying),
             Some(Health::Optional) => None,
             None => self.usual_counts(entry.kind),
         };
         if entry.slot.set_counts(counts) {
-            self.world.required.ring();
+            self.shared.required.ring();
         }
         // Also where it depends on nothing any more.
-        self.world.in_force.set((entry.path.clone(), needs));
+        self.shared.in_force.set((entry.path.clone(), needs));
         if spec.own_policy().is_none() && !self.lookout.knows(key) {
             return;
         }
-        for name in self.lookout.watch(&self.world, &self.facts, key, spec) {
+        for name in self.lookout.watch(&self.shared, &self.facts, key, spec) {
             // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
-            let completion = self.world.directory.completion(&format!("{}/{name}", self.plan.path));
+            let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {
                 let outlook = Outlook { prospect: Prospect::Gone, completion };
-                self.machine.handle_outlook(&name, outlook, self.world.now());
+                self.machine.handle_outlook(&name, outlook, self.shared.now());
             }
         }
-        let chance = self.world.rulebook.chance(&entry.path);
+        let chance = self.shared.options_in_force.chance(&entry.path);
         self.machine.set_chance(key, chance);
     }
 

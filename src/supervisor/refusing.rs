@@ -31,10 +31,10 @@ impl Driver {
     /// A child was stopped with its group: nothing below this supervisor may wait for it, or for what is below it.
     pub(super) fn withdraw(&self, child: ChildKey) {
         // When the tree ends, what has stopped is gone, and refuses everything.
-        if self.world.is_ending() {
+        if self.shared.is_ending() {
             return;
         }
-        let is_below = |supervisor: usize| self.world.is_supervisor_below(supervisor, &self.plan.path);
+        let is_below = |supervisor: usize| self.shared.is_supervisor_below(supervisor, &self.plan.path);
         self.each_slot_of(child, |slot| slot.withdraw(&self.plan.path, &is_below));
     }
 
@@ -47,7 +47,7 @@ impl Driver {
     fn each_slot_of(&self, child: ChildKey, what: impl Fn(&dyn AnySlot)) {
         match self.children.get(&child) {
             Some(entry) if entry.kind.is_supervisor() => {
-                self.world.directory.under(&entry.path).iter().for_each(|(_, listed)| what(&*listed.slot));
+                self.shared.directory.under(&entry.path).iter().for_each(|(_, listed)| what(&*listed.slot));
             }
             Some(entry) => what(&*entry.slot),
             None => {}

@@ -149,12 +149,12 @@ impl Driver {
     /// Tells the machine which children are stopped before which, where that has changed. To be called before it is told
     /// anything that it might stop children for.
     pub(crate) fn heed_stop_order(&mut self) {
-        let changes = self.world.stop_order.changes();
+        let changes = self.shared.stop_order.changes();
         if changes == self.heeded.changes {
             return;
         }
         self.heeded.changes = changes;
-        let pairs = self.world.stop_order.pairs(&self.plan.path);
+        let pairs = self.shared.stop_order.pairs(&self.plan.path);
         if pairs == self.heeded.pairs {
             return;
         }

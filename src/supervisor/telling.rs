@@ -8,10 +8,10 @@ use tracing::Level;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::status::ServiceState;
+use crate::supervisor::child_entry::ChildEntry;
+use crate::supervisor::dependency_watch::path_of;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::Entry;
-use crate::supervisor::facts::Fact;
-use crate::supervisor::lookout::path_of;
+use crate::supervisor::inbox::Fact;
 
 impl Driver {
     /// Remembers and tells what a fact says of a child.
@@ -60,10 +60,10 @@ impl Driver {
             entry.ended(exit.clone());
             entry.control = None;
             entry.close_outdated();
-            if self.world.is_ending() {
+            if self.shared.is_ending() {
                 entry.slot.close(ServiceState::Gone);
             }
-            if self.world.ending.is_noting() {
+            if self.shared.ending.is_noting() {
                 self.note_end(attempt.child(), exit);
             }
         }
@@ -74,7 +74,7 @@ impl Driver {
         };
         let level = if is_as_ordered { Level::DEBUG } else { log::level(&kind) };
         let aside = || if is_unready { Aside::Unready } else { Aside::Nothing };
-        self.world.tell_at(level, &entry.path, generation, kind, aside);
+        self.shared.tell_at(level, &entry.path, generation, kind, aside);
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -94,7 +94,8 @@ impl Driver {
             else {
                 return;
             };
-            let name = |entry: &Entry| entry.path.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+            let name =
+                |entry: &ChildEntry| entry.path.rsplit_once('/').map_or(String::new(), |(_, name)| name.to_owned());
             let name = self.children.get(child).map_or(String::new(), |entry| name(entry));
             watch.reported(&report, &name, self.machine.is_ending());
         }
@@ -139,7 +140,7 @@ impl Driver {
             [] => Aside::Nothing,
             names => Aside::Services(names.iter().map(|name| path_of(&self.plan.path, name)).collect()),
         };
-        self.world.tell_at(level, &entry.path, || entry.generation(), kind, aside);
+        self.shared.tell_at(level, &entry.path, || entry.generation(), kind, aside);
     }
 
     /// As it was planned, and not what is left of it by now.

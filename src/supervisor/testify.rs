@@ -13,7 +13,7 @@ use regrow_supervisors::{
 use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 
 /// What a driver remembers of its witness.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(super) enum Saying<'a> {
 
 impl Driver {
     pub(super) fn testify(&mut self, saying: &Saying<'_>, now: Duration) {
-        let armed = self.world.infirmary.armed();
+        let armed = self.shared.infirmary.armed();
         if armed == 0 {
             self.oath.sworn = 0;
             return;
@@ -71,7 +71,7 @@ impl Driver {
     }
 
     fn testify_fact(&mut self, fact: &Fact, now: Duration) {
-        let named = |exit: &Exit| self.world.rulebook.named(exit.clone());
+        let named = |exit: &Exit| self.shared.options_in_force.named(exit.clone());
         let number = |attempt: &Attempt| attempt.number();
         let (attempt, what) = match fact {
             Fact::Started { attempt, .. } => (attempt, What::Started(number(attempt))),
@@ -84,7 +84,7 @@ impl Driver {
             Fact::Dependency { name, .. } => return self.say(now, Seen::IsReady { name: name.clone() }),
             Fact::Stop(_) => return self.say(now, Seen::ToEnd { by_force: false, at_once: false }),
             Fact::Kill => {
-                let at_once = self.world.ending.is_hurried();
+                let at_once = self.shared.ending.is_hurried();
                 return self.say(now, Seen::ToEnd { by_force: true, at_once });
             }
             Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
@@ -165,7 +165,7 @@ impl Driver {
     fn say(&self, at: Duration, seen: Seen) {
         let life = Arc::as_ptr(&self.facts).addr();
         let supervisor = self.plan.path.clone();
-        self.world.infirmary.say(Said::Testimony(Testimony { supervisor, life, at, seen }));
+        self.shared.infirmary.say(Said::Testimony(Testimony { supervisor, life, at, seen }));
     }
 
     fn roll(&self, now: Duration) -> Seen {
@@ -176,7 +176,7 @@ impl Driver {
         let flags = self.oath.flags.unwrap_or(flags);
         // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
         let intensity = match self.oath.intensity {
-            Some(_) if self.world.rulebook.layer().is_some() => Intensity::unlimited(),
+            Some(_) if self.shared.options_in_force.layer().is_some() => Intensity::unlimited(),
             ordered => ordered.unwrap_or(self.group.intensity),
         };
         let enrol = |(key, spec, standing, attempt): (ChildKey, &ChildSpec, _, Option<Attempt>)| {

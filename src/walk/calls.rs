@@ -103,7 +103,7 @@ impl Call {
     pub(super) async fn give(self, tree: &Tree, shape: Shape, event: Event, stage: &Stage, is_only: bool) {
         let [_, name, youngest] = shape.names();
         let target = &*shape.target();
-        let Some(sup) = tree.world.supervisor_of(SUP) else { return };
+        let Some(sup) = tree.shared.supervisor_of(SUP) else { return };
         let mid = tree.supervisor("app/mid").ok();
         let life = || tree.directory().status(SUP).map(|status| (status.state, status.generation));
         let before = life();

@@ -124,16 +124,16 @@ impl Event {
             }
             Self::IsStoppedSlowly => {
                 tell(leaf, Msg::StopsIn(5 * SEC));
-                if let Some(sup) = tree.world.supervisor_of(SUP) {
+                if let Some(sup) = tree.shared.supervisor_of(SUP) {
                     let _ = sup.terminate_child(shape.names()[1]).await;
                 }
             }
             Self::IsAbandoned => {
-                let listed = tree.world.directory.get(leaf);
-                if let Some(Control::Port(port)) = listed.and_then(|listed| listed.slot.control()) {
+                let listed = tree.shared.directory.get(leaf);
+                if let Some(Control::Port(signals)) = listed.and_then(|listed| listed.slot.control()) {
                     tell(leaf, Msg::Hang);
                     tokio::task::yield_now().await;
-                    port.set_stubborn(true);
+                    signals.set_stubborn(true);
                     let _ = tree.kill(leaf);
                 }
             }
@@ -151,7 +151,7 @@ impl Event {
 }
 
 fn stop(tree: &Tree, path: &str) {
-    if let Some(supervisor) = tree.world.supervisor_of(path) {
+    if let Some(supervisor) = tree.shared.supervisor_of(path) {
         let _ = supervisor.stop(Exit::failed("walk"));
     }
 }

@@ -143,7 +143,7 @@ impl Pair {
 }
 
 fn is_over(tree: &Tree) -> bool {
-    tree.world.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == ServiceState::Gone)
+    tree.shared.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == ServiceState::Gone)
 }
 
 /// What others depend on comes back, and what hangs in its start ends so.

@@ -39,7 +39,7 @@ fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicB
             let is_gone = || found.status().state == ServiceState::Gone;
             // It may go after it was found, and is not found again then.
             let again = is_gone().then(|| directory.lookup::<Msg>(path).ok()).flatten();
-            if again.is_some_and(|again| again == found) && !directory.world().is_ending() {
+            if again.is_some_and(|again| again == found) && !directory.shared().is_ending() {
                 stage.fault(format!("`{path}` is found, and is gone"));
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use regrow_supervisors::{ChildState, Restart};
 
-use crate::directory::{ChildKind, Facet};
+use crate::directory::{ChildKind, PathKind};
 use crate::slot::status::ServiceState;
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
@@ -39,7 +39,7 @@ pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
 }
 
 fn lives_as_listed(tree: &Tree, stage: &Stage, faults: &mut Vec<String>, path: &str, state: ServiceState) {
-    let has_control = tree.world.directory.get(path).is_some_and(|listed| listed.slot.control().is_some());
+    let has_control = tree.shared.directory.get(path).is_some_and(|listed| listed.slot.control().is_some());
     let alive = stage.alive(path);
     if (state == ServiceState::Up) != (alive == 1) {
         faults.push(format!("`{path}` is {state}, and {alive} live"));
@@ -55,7 +55,7 @@ async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, st
     let below = |child: &str| child.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
     let entries = directory.entries();
     let listed: BTreeSet<_> = entries.iter().filter_map(|entry| below(&entry.path)).collect();
-    let Some(supervisor) = tree.world.supervisor_of(path) else { return };
+    let Some(supervisor) = tree.shared.supervisor_of(path) else { return };
     let Ok(children) = supervisor.which_children().await else {
         if matches!(state, ServiceState::Up) {
             faults.push(format!("`{path}` is up, and does not answer"));
@@ -107,8 +107,8 @@ fn goes_with(standing: ChildState, state: ServiceState) -> bool {
 
 /// Each partition that keys are mapped to is a child, and the other way round.
 async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
-    let Some(listed) = tree.world.directory.get(SUP) else { return };
-    let Some(Facet::Ring(_)) = listed.facet.as_deref() else { return };
+    let Some(listed) = tree.shared.directory.get(SUP) else { return };
+    let Some(PathKind::Ring(_)) = listed.facet.as_deref() else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
     // A new one is given keys when it is up.

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use crate::background::keep_on_thread;
 use crate::event::EventKind;
 use crate::log::{line, one_line};
+use crate::tree::shared::Shared;
 use crate::watchdog::{Who, lost_by};
-use crate::world::World;
 
 /// The shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -27,11 +27,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 const NAME: &str = "regrow-watchdog";
 
 /// Starts the thread. It ends when nobody is watched any more, and with the tree.
-pub(super) fn start(world: Weak<World>) -> Option<Thread> {
+pub(super) fn start(shared: Weak<Shared>) -> Option<Thread> {
     let runtime = Handle::current();
     match Builder::new()
         .name(NAME.into())
-        .spawn(move || keep_on_thread("the thread of the watchdog", || run(&world, &runtime)))
+        .spawn(move || keep_on_thread("the thread of the watchdog", || run(&shared, &runtime)))
     {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
@@ -41,14 +41,14 @@ pub(super) fn start(world: Weak<World>) -> Option<Thread> {
     }
 }
 
-fn run(world: &Weak<World>, runtime: &Handle) {
+fn run(shared: &Weak<Shared>, runtime: &Handle) {
     // For its clock.
     let _entered = runtime.enter();
     let mut lost = Duration::ZERO;
     loop {
         // Read first: the process may be stopped in the middle of the look.
         let (wall, began) = (std::time::Instant::now(), Instant::now());
-        let next = match world.upgrade().and_then(|world| look(&world, lost)) {
+        let next = match shared.upgrade().and_then(|shared| look(&shared, lost)) {
             None => return,
             Some(next) => next,
         };
@@ -60,8 +60,8 @@ fn run(world: &Weak<World>, runtime: &Handle) {
 }
 
 /// Looks, and says when to look again; `None` when there is nobody to look at.
-fn look(world: &World, lost: Duration) -> Option<Instant> {
-    let watched = world.watchdog.watched(Who::Thread)?;
+fn look(shared: &Shared, lost: Duration) -> Option<Instant> {
+    let watched = shared.watchdog.watched(Who::Thread)?;
     let now = Instant::now();
     let mut next = None;
     for watched in watched {
@@ -69,7 +69,7 @@ fn look(world: &World, lost: Duration) -> Option<Instant> {
         next = next.into_iter().chain(again).min();
         if let Some(finding) = finding {
             let (path, generation) = (finding.slot.path(), finding.slot.status().generation);
-            world.tell(&path, || generation, EventKind::Blocks { time: finding.hang.time });
+            shared.tell(&path, || generation, EventKind::Blocks { time: finding.hang.time });
             finding.tell();
         }
     }

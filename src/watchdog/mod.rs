@@ -13,7 +13,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `vigil.rs` | what an incarnation lets the watchdog see |
+//! | `activity.rs` | what an incarnation lets the watchdog see |
 //! | `wait.rs` | time that does not count: waiting for others, if it is awaited |
 //! | `watched.rs` | who is watched, and when a message has been in hand for too long |
 //! | `sampler.rs` | the task that looks, in the time of the runtime |
@@ -26,12 +26,12 @@
 //! 2. The watchdog decides nothing. It tells a fact; the machine kills, counts and restarts.
 //! 3. No lock of a slot or an incarnation is taken under the register's, and no user code runs under any of them.
 
+mod activity;
 mod blocked;
-mod circle;
+mod deadlock;
 mod sampler;
 #[cfg(test)]
 mod tests;
-mod vigil;
 mod wait;
 mod watched;
 
@@ -45,14 +45,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::background;
-use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 use crate::thrift;
-use crate::world::World;
-pub(crate) use circle::Stuck;
-pub(crate) use vigil::Vigil;
-pub(crate) use wait::{On, Standing, Wait, What};
+use crate::tree::shared::Shared;
+pub(crate) use activity::Activity;
+pub(crate) use deadlock::Stuck;
+pub(crate) use wait::{PlaceInLine, Wait, WaitsOn, What};
 use watched::Watched;
 
 /// The watchdog of one tree.
@@ -62,7 +62,7 @@ pub(crate) struct Watchdog {
     is_on: AtomicBool,
     register: Mutex<Register>,
     /// Incarnations that have waited for others.
-    waiters: Mutex<Vec<Weak<Port>>>,
+    waiters: Mutex<Vec<Weak<Signals>>>,
     /// Rung for the sampler when there is more to look at, or nothing any more.
     bell: Arc<Notify>,
 }
@@ -86,39 +86,39 @@ impl Watchdog {
     /// limit changes.
     pub(crate) fn watch(
         &self,
-        world: &Arc<World>,
+        shared: &Arc<Shared>,
         path: &Arc<str>,
         slot: &Arc<dyn AnySlot>,
-        port: &Arc<Port>,
+        signals: &Arc<Signals>,
         work: Work,
         limit: Option<Duration>,
     ) {
         if limit.is_none() && !self.is_on() {
             return;
         }
-        let vigil = port.vigil_or_new();
+        let activity = signals.activity_or_new();
         if work == Work::SignsOfLife {
-            vigil.set_has_heartbeat();
+            activity.set_has_heartbeat();
         }
-        vigil.set_limit(limit);
+        activity.set_limit(limit);
         let mut register = lock(&self.register);
         if register.is_over {
             return;
         }
         let before = match limit {
             None => register.watched.remove(path),
-            Some(_) if register.watched.get(path).is_some_and(|watched| watched.is_about(port)) => None,
-            Some(_) => register.watched.insert(path.clone(), Arc::new(Watched::new(slot, port))),
+            Some(_) if register.watched.get(path).is_some_and(|watched| watched.is_about(signals)) => None,
+            Some(_) => register.watched.insert(path.clone(), Arc::new(Watched::new(slot, signals))),
         };
         if limit.is_some() {
             self.is_on.store(true, Ordering::Relaxed);
             if !std::mem::replace(&mut register.has_sampler, true) {
-                let (world, bell) = (Arc::downgrade(world), self.bell.clone());
-                background::keep("the watchdog", move || sampler::run(world.clone(), bell.clone()));
+                let (shared, bell) = (Arc::downgrade(shared), self.bell.clone());
+                background::keep("the watchdog", move || sampler::run(shared.clone(), bell.clone()));
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),
-                None => register.thread = blocked::start(Arc::downgrade(world)),
+                None => register.thread = blocked::start(Arc::downgrade(shared)),
             }
         }
         drop(register);
@@ -127,13 +127,13 @@ impl Watchdog {
     }
 
     /// The incarnation is over, or was cut off. The task and the thread are not told: the next child may come at once.
-    pub(crate) fn watch_no_more(&self, path: &str, port: &Arc<Port>) {
-        if port.vigil().and_then(Vigil::limit).is_none() {
+    pub(crate) fn watch_no_more(&self, path: &str, signals: &Arc<Signals>) {
+        if signals.activity().and_then(Activity::limit).is_none() {
             return;
         }
         let over = {
             let mut register = lock(&self.register);
-            let is_watched = register.watched.get(path).is_some_and(|watched| watched.is_about(port));
+            let is_watched = register.watched.get(path).is_some_and(|watched| watched.is_about(signals));
             is_watched.then(|| register.watched.remove(path))
         };
         drop(over);
@@ -155,14 +155,14 @@ impl Watchdog {
     }
 
     /// This incarnation waits for another one, for the first time.
-    fn remember_waiter(&self, port: &Arc<Port>) {
-        thrift::remember(&mut lock(&self.waiters), Arc::downgrade(port));
+    fn remember_waiter(&self, signals: &Arc<Signals>) {
+        thrift::remember(&mut lock(&self.waiters), Arc::downgrade(signals));
     }
 
     /// Those who wait for others now.
-    fn waiters(&self) -> Vec<Arc<Port>> {
+    fn waiters(&self) -> Vec<Arc<Signals>> {
         let waiters: Vec<_> = lock(&self.waiters).iter().filter_map(Weak::upgrade).collect();
-        waiters.into_iter().filter(|port| port.vigil().is_some_and(Vigil::is_waiting)).collect()
+        waiters.into_iter().filter(|signals| signals.activity().is_some_and(Activity::is_waiting)).collect()
     }
 
     pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {

@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::watchdog::{Watchdog, Who, circle, lost_by};
-use crate::world::World;
+use crate::tree::shared::Shared;
+use crate::watchdog::{Watchdog, Who, deadlock, lost_by};
 
 /// Looks until nobody is watched any more.
-pub(super) async fn run(world: Weak<World>, bell: Arc<Notify>) {
+pub(super) async fn run(shared: Weak<Shared>, bell: Arc<Notify>) {
     let mut lost = Duration::ZERO;
     loop {
         // Read first: the process may be stopped in the middle of the look.
         let (wall, began) = (std::time::Instant::now(), Instant::now());
-        let next = match world.upgrade() {
+        let next = match shared.upgrade() {
             None => return,
-            Some(world) => match world.watchdog.sample(lost) {
+            Some(shared) => match shared.watchdog.sample(lost) {
                 None => return,
                 Some(next) => next,
             },
@@ -42,7 +42,7 @@ impl Watchdog {
         }
         let shortest = watched.iter().filter_map(|watched| watched.limit()).min();
         if let Some(shortest) = shortest {
-            circle::look(self.waiters(), now, shortest);
+            deadlock::look(self.waiters(), now, shortest);
         }
         // None: the last of them has just gone, which the next look will see.
         Some(next.unwrap_or(now))

@@ -7,59 +7,59 @@ use regrow_supervisors::{Action, ChildSpec, Flags, Machine, StaticMachine};
 use tokio::time::sleep;
 
 use super::*;
+use crate::in_force::TreeOptions;
 use crate::mailbox::Settings;
-use crate::port::Origin;
-use crate::rulebook::Rulebook;
-use crate::slot::life::{Heed, Tenancy};
+use crate::slot::consumer::{Ownership, SignalMask};
+use crate::slot::signals::Origin;
 use crate::slot::{IfFull, Slot};
-use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::terms::Terms;
+use crate::supervisor::inbox::{Fact, Inbox};
+use crate::supervisor::options::Options;
 
 const SEC: Duration = Duration::from_secs(1);
 
 struct Stage {
-    world: Arc<World>,
+    shared: Arc<Shared>,
     slot: Arc<dyn AnySlot>,
-    port: Arc<Port>,
-    facts: Arc<Facts>,
+    signals: Arc<Signals>,
+    facts: Arc<Inbox>,
 }
 
 /// Its life: each wake is a turn.
-struct Turns(Weak<Port>);
+struct Turns(Weak<Signals>);
 
 impl std::task::Wake for Turns {
     fn wake(self: Arc<Self>) {
-        if let Some(port) = self.0.upgrade() {
-            let vigil = port.vigil_or_new();
-            vigil.begin_poll();
-            vigil.end_poll();
+        if let Some(signals) = self.0.upgrade() {
+            let activity = signals.activity_or_new();
+            activity.begin_poll();
+            activity.end_poll();
         }
     }
 }
 
-fn origin(world: &Arc<World>) -> Origin {
-    Origin { world: world.clone(), generation: 1, last_exit: None }
+fn origin(shared: &Arc<Shared>) -> Origin {
+    Origin { shared: shared.clone(), generation: 1, last_exit: None }
 }
 
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
-    let world = World::new(Rulebook::new(&Terms::default(), Vec::new()));
-    let facts = Arc::new(Facts::new(world.watchdog.clone(), &"app".into()));
+    let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
+    let facts = Arc::new(Inbox::new(shared.watchdog.clone(), &"app".into()));
     let mut machine = StaticMachine::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let slot = Slot::<u8>::new(Settings::default());
     let home: Arc<dyn AnySlot> = slot.clone();
-    let port = Port::new(attempt, tracing::Span::none(), facts.clone(), &home, origin(&world));
-    assert!(slot.claim(&port));
-    port.register(crate::port::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&port))).into());
+    let signals = Signals::new(attempt, tracing::Span::none(), facts.clone(), &home, origin(&shared));
+    assert!(slot.claim(&signals));
+    signals.register(crate::slot::signals::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&signals))).into());
     slot.push(1, None, IfFull::Refuse);
-    assert!(slot.poll_next(&port, Heed::Everything, true, &mut slot.freed()).is_ready());
-    Stage { world, slot, port, facts }
+    assert!(slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed()).is_ready());
+    Stage { shared, slot, signals, facts }
 }
 
 impl Stage {
     fn limit(&self, limit: Option<Duration>) {
-        self.world.watchdog.watch(&self.world, &"app/child".into(), &self.slot, &self.port, Work::Messages, limit);
+        self.shared.watchdog.watch(&self.shared, &"app/child".into(), &self.slot, &self.signals, Work::Messages, limit);
     }
 
     fn hangs(&self) -> usize {
@@ -80,7 +80,7 @@ async fn a_new_limit_holds_for_the_message_in_hand() {
     assert_eq!(stage.hangs(), 1, "it was in hand for longer than that already");
     sleep(100 * SEC).await;
     assert_eq!(stage.hangs(), 0, "told once");
-    stage.world.end();
+    stage.shared.end();
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,16 +90,16 @@ async fn a_limit_that_is_taken_away_is_none() {
     sleep(9 * SEC).await;
     stage.limit(None);
     sleep(100 * SEC).await;
-    assert_eq!((stage.hangs(), stage.world.watchdog.is_on()), (0, false));
+    assert_eq!((stage.hangs(), stage.shared.watchdog.is_on()), (0, false));
     stage.limit(Some(10 * SEC));
     sleep(13 * SEC).await;
     assert_eq!(stage.hangs(), 1);
-    stage.world.end();
+    stage.shared.end();
 }
 
 struct Waiting(AtomicBool);
 
-impl Standing for Waiting {
+impl PlaceInLine for Waiting {
     fn is_waiting(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -108,29 +108,29 @@ impl Standing for Waiting {
 impl Stage {
     /// Waits for room, as the message in hand.
     fn waits(&self, place: &Arc<Waiting>) -> u64 {
-        let on = On::new(self.slot.clone(), What::Room(place.clone()));
-        let (message, waker) = (self.port.message_in_hand(), std::task::Waker::noop().clone());
-        lock(&self.port.vigil_or_new().waits).open(on, false, message, waker, tokio::time::Instant::now())
+        let on = WaitsOn::new(self.slot.clone(), What::Room(place.clone()));
+        let (message, waker) = (self.signals.message_in_hand(), std::task::Waker::noop().clone());
+        lock(&self.signals.activity_or_new().waits).open(on, false, message, waker, tokio::time::Instant::now())
     }
 
     fn polls(&self) {
-        let vigil = self.port.vigil_or_new();
-        vigil.begin_poll();
-        vigil.end_poll();
+        let activity = self.signals.activity_or_new();
+        activity.begin_poll();
+        activity.end_poll();
     }
 
     fn asks(&self) {
-        self.port.vigil_or_new().ask_waits(&self.port, tokio::time::Instant::now(), Duration::ZERO, SEC);
+        self.signals.activity_or_new().ask_waits(&self.signals, tokio::time::Instant::now(), Duration::ZERO, SEC);
     }
 
     fn is_polled(&self, number: u64) {
         // Whether its waker is the same does not matter here.
-        let _ = lock(&self.port.vigil_or_new().waits).goes_on(number, std::task::Waker::noop());
+        let _ = lock(&self.signals.activity_or_new().waits).goes_on(number, std::task::Waker::noop());
         self.polls();
     }
 
     fn waited(&self) -> Duration {
-        self.port.vigil_or_new().waited(tokio::time::Instant::now())
+        self.signals.activity_or_new().waited(tokio::time::Instant::now())
     }
 }
 
@@ -152,7 +152,7 @@ async fn a_wait_that_is_asked_for_in_vain_was_over_when_it_was_asked_for() {
     sleep(SEC).await;
     stage.asks();
     assert_eq!(stage.waited(), 2 * SEC);
-    stage.world.end();
+    stage.shared.end();
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn waits_that_overlap_are_counted_once_though_one_of_them_is_kept() {
     sleep(SEC).await;
     stage.asks();
     assert_eq!(stage.waited(), 2 * SEC, "two seconds between them were no wait");
-    stage.world.end();
+    stage.shared.end();
 }
 
 // A word of the watchdog may be late: the supervisor looks once more.
@@ -181,7 +181,7 @@ async fn one_that_was_stuck_is_not_any_more_when_its_wait_is_over_or_another_one
     let number = stage.waits(&place);
     stage.asks();
     stage.is_polled(number);
-    let stuck = Stuck::new(&stage.port).expect("it waits, and is awaited");
+    let stuck = Stuck::new(&stage.signals).expect("it waits, and is awaited");
     assert!(stuck.is_still());
     place.0.store(false, Ordering::Relaxed);
     assert!(!stuck.is_still(), "it was let in, and has not had its turn since");
@@ -191,5 +191,5 @@ async fn one_that_was_stuck_is_not_any_more_when_its_wait_is_over_or_another_one
     stage.is_polled(number);
     stage.is_polled(other);
     assert!(!stuck.is_still(), "it waits for something else too");
-    stage.world.end();
+    stage.shared.end();
 }

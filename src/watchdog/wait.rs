@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::call::Fate;
 use crate::current;
-use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 
 /// The waits of one incarnation.
@@ -40,7 +40,7 @@ pub(super) struct Waits {
 struct Open {
     number: u64,
     since: Instant,
-    on: On,
+    on: WaitsOn,
     is_limited: bool,
     /// The message in hand when it was last polled.
     message: Option<u64>,
@@ -84,7 +84,7 @@ struct Asked {
 }
 
 /// What is waited for: an answer of this service, or room in its mailbox.
-pub(crate) struct On {
+pub(crate) struct WaitsOn {
     slot: Arc<dyn AnySlot>,
     what: What,
 }
@@ -92,16 +92,16 @@ pub(crate) struct On {
 /// What a wait waits for, as far as it can be looked at from outside.
 pub(crate) enum What {
     Answer(Arc<dyn Fate>),
-    Room(Arc<dyn Standing>),
+    Room(Arc<dyn PlaceInLine>),
 }
 
 /// A sender's place in a line.
-pub(crate) trait Standing: Send + Sync {
+pub(crate) trait PlaceInLine: Send + Sync {
     /// It still waits: it was neither let in nor refused.
     fn is_waiting(&self) -> bool;
 }
 
-impl On {
+impl WaitsOn {
     pub(crate) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
         Self { slot, what }
     }
@@ -235,7 +235,14 @@ impl Waits {
         open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
     }
 
-    pub(super) fn open(&mut self, on: On, is_limited: bool, message: Option<u64>, waker: Waker, now: Instant) -> u64 {
+    pub(super) fn open(
+        &mut self,
+        on: WaitsOn,
+        is_limited: bool,
+        message: Option<u64>,
+        waker: Waker,
+        now: Instant,
+    ) -> u64 {
         self.number += 1;
         self.since.get_or_insert(now);
         let number = self.number;
@@ -278,14 +285,14 @@ pub(crate) struct Wait {
     /// The address of the port of the incarnation whose code began it; 0 if it is not recorded.
     of: usize,
     /// The port and the number of the wait, while it is open.
-    open: Option<(Arc<Port>, u64)>,
+    open: Option<(Arc<Signals>, u64)>,
 }
 
 impl Wait {
     /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
     pub(crate) fn of_caller() -> Self {
-        let watched = current::lent(|port| port.watchdog().is_on().then(|| Arc::as_ptr(port).addr()));
+        let watched = current::lent(|signals| signals.watchdog().is_on().then(|| Arc::as_ptr(signals).addr()));
         Self { of: watched.flatten().unwrap_or_default(), open: None }
     }
 
@@ -295,49 +302,49 @@ impl Wait {
     }
 
     /// Notes that the wait was polled with this waker and goes on. `on` says for what.
-    pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> On) {
+    pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> WaitsOn) {
         // Invariant 1.
-        let mine = current::lent(|port| (Arc::as_ptr(port).addr() == self.of).then(|| port.clone()));
-        let Some(port) = mine.flatten() else { return self.ends() };
-        let message = port.message_in_hand();
-        let (vigil, now) = (port.vigil_or_new(), Instant::now());
+        let mine = current::lent(|signals| (Arc::as_ptr(signals).addr() == self.of).then(|| signals.clone()));
+        let Some(signals) = mine.flatten() else { return self.ends() };
+        let message = signals.message_in_hand();
+        let (activity, now) = (signals.activity_or_new(), Instant::now());
         if let Some((_, number)) = self.open {
-            let rest = lock(&vigil.waits).leave_behind(message, now);
+            let rest = lock(&activity.waits).leave_behind(message, now);
             rest.settle();
-            if lock(&vigil.waits).goes_on(number, waker) {
+            if lock(&activity.waits).goes_on(number, waker) {
                 return;
             }
             let mut other = Known::Own(waker.clone());
-            if lock(&vigil.waits).set_waker(number, &mut other) {
+            if lock(&activity.waits).set_waker(number, &mut other) {
                 return;
             }
         }
         // It was not open yet, or was found to be kept.
         let (on, waker) = (on(), waker.clone());
         let (number, rest) = {
-            let mut waits = lock(&vigil.waits);
+            let mut waits = lock(&activity.waits);
             let rest = waits.leave_behind(message, now);
             (waits.open(on, is_limited, message, waker, now), rest)
         };
         rest.settle();
         if number == 1 {
-            port.watchdog().remember_waiter(&port);
+            signals.watchdog().remember_waiter(&signals);
         }
-        self.open = Some((port, number));
+        self.open = Some((signals, number));
     }
 
     /// Ends the wait. A later poll opens it again.
     #[inline]
     pub(crate) fn ends(&mut self) {
-        if let Some((port, number)) = self.open.take() {
-            Self::close(&port, number);
+        if let Some((signals, number)) = self.open.take() {
+            Self::close(&signals, number);
         }
     }
 
-    fn close(port: &Port, number: u64) {
-        let Some(vigil) = port.vigil() else { return };
+    fn close(signals: &Signals, number: u64) {
+        let Some(activity) = signals.activity() else { return };
         let now = Instant::now();
-        let closed = lock(&vigil.waits).close(number, now);
+        let closed = lock(&activity.waits).close(number, now);
         drop(closed);
     }
 }

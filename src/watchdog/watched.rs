@@ -14,12 +14,12 @@ use std::time::Duration;
 use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
-use crate::port::Port;
 use crate::slot::AnySlot;
-use crate::supervisor::facts::{Fact, Overdue};
+use crate::slot::signals::Signals;
+use crate::supervisor::inbox::{Fact, Overdue};
 use crate::sync::lock;
 use crate::time::{later, part};
-use crate::watchdog::{Vigil, Who};
+use crate::watchdog::{Activity, Who};
 
 /// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
 pub(super) const LOOKS: u32 = 8;
@@ -29,21 +29,21 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// An incarnation that is watched.
 pub(super) struct Watched {
     slot: Weak<dyn AnySlot>,
-    port: Weak<Port>,
+    signals: Weak<Signals>,
     is_gone: AtomicBool,
-    sampler: Mutex<Eye>,
-    thread: Mutex<Eye>,
+    sampler: Mutex<Sampler>,
+    thread: Mutex<Sampler>,
 }
 
 /// What was seen at the last look.
 #[derive(Default)]
-struct Eye {
+struct Sampler {
     due: Option<Instant>,
     seen: Option<Seen>,
 }
 
 struct Seen {
-    sight: Sight,
+    sight: Observation,
     /// Since when it counts.
     since: Instant,
     /// How long the incarnation had waited for others by then.
@@ -57,7 +57,7 @@ struct Seen {
 
 /// While this stays the same, it is the same message that is in hand.
 #[derive(PartialEq, Eq)]
-struct Sight {
+struct Observation {
     message: u64,
     /// The poll that has not come back, for whoever looks for that.
     poll: Option<u64>,
@@ -67,7 +67,7 @@ struct Sight {
 /// A message that has been in hand for too long.
 pub(super) struct Finding {
     pub(super) slot: Arc<dyn AnySlot>,
-    pub(super) port: Arc<Port>,
+    pub(super) signals: Arc<Signals>,
     message: u64,
     pub(super) hang: Hang,
 }
@@ -75,24 +75,24 @@ pub(super) struct Finding {
 impl Finding {
     /// Tells the supervisor.
     pub(super) fn tell(self) {
-        let (attempt, seen) = (self.port.attempt(), Overdue::Work(self.message));
-        self.port.tell(Fact::Hung { attempt, seen, hang: self.hang });
+        let (attempt, seen) = (self.signals.attempt(), Overdue::Work(self.message));
+        self.signals.tell(Fact::Hung { attempt, seen, hang: self.hang });
     }
 }
 
 impl Watched {
-    pub(super) fn new(slot: &Arc<dyn AnySlot>, port: &Arc<Port>) -> Self {
+    pub(super) fn new(slot: &Arc<dyn AnySlot>, signals: &Arc<Signals>) -> Self {
         Self {
             slot: Arc::downgrade(slot),
-            port: Arc::downgrade(port),
+            signals: Arc::downgrade(signals),
             is_gone: AtomicBool::new(false),
             sampler: Mutex::default(),
             thread: Mutex::default(),
         }
     }
 
-    pub(super) fn is_about(&self, port: &Arc<Port>) -> bool {
-        std::ptr::eq(self.port.as_ptr(), Arc::as_ptr(port))
+    pub(super) fn is_about(&self, signals: &Arc<Signals>) -> bool {
+        std::ptr::eq(self.signals.as_ptr(), Arc::as_ptr(signals))
     }
 
     /// The last look has found nobody. It is never watched again: the next incarnation is another one.
@@ -101,10 +101,10 @@ impl Watched {
     }
 
     pub(super) fn limit(&self) -> Option<Duration> {
-        self.port.upgrade()?.vigil()?.limit()
+        self.signals.upgrade()?.activity()?.limit()
     }
 
-    fn eye(&self, who: Who) -> &Mutex<Eye> {
+    fn eye(&self, who: Who) -> &Mutex<Sampler> {
         match who {
             Who::Sampler => &self.sampler,
             Who::Thread => &self.thread,
@@ -113,12 +113,12 @@ impl Watched {
 
     /// Looks, if it is time: what was found, and when to look again. `lost` is the time in which nobody could do anything.
     pub(super) fn look(&self, who: Who, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
-        let (Some(slot), Some(port)) = (self.slot.upgrade(), self.port.upgrade()) else {
+        let (Some(slot), Some(signals)) = (self.slot.upgrade(), self.signals.upgrade()) else {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
         };
-        let limit = port.vigil().and_then(Vigil::limit);
-        let (false, Some(vigil), Some(limit)) = (port.is_over(), port.vigil(), limit) else {
+        let limit = signals.activity().and_then(Activity::limit);
+        let (false, Some(activity), Some(limit)) = (signals.is_over(), signals.activity(), limit) else {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
         };
@@ -133,31 +133,31 @@ impl Watched {
         if who == Who::Sampler {
             // It calls wakers: not under a lock. Nothing but this task looks through this eye.
             drop(eye);
-            vigil.ask_waits(&port, now, pause, limit);
+            activity.ask_waits(&signals, now, pause, limit);
             eye = lock(self.eye(who));
         }
-        let verdict = eye.judge(who, (&*slot, &port, vigil), limit, now, lost);
+        let verdict = eye.judge(who, (&*slot, &signals, activity), limit, now, lost);
         let next = match verdict {
-            Verdict::MustHaveItsTurn { is_late: true } => {
+            Judgement::MustHaveItsTurn { is_late: true } => {
                 let soon = later(now, PAUSE_MIN);
                 eye.due = Some(soon);
                 soon
             }
-            Verdict::InTime | Verdict::MustHaveItsTurn { is_late: false } | Verdict::Hangs(..) => next,
+            Judgement::InTime | Judgement::MustHaveItsTurn { is_late: false } | Judgement::Hangs(..) => next,
         };
         drop(eye);
         match verdict {
-            Verdict::InTime => (None, Some(next)),
-            Verdict::MustHaveItsTurn { .. } => {
-                port.wake();
+            Judgement::InTime => (None, Some(next)),
+            Judgement::MustHaveItsTurn { .. } => {
+                signals.wake();
                 (None, Some(next))
             }
-            Verdict::Hangs(message, hang) => (Some(Finding { slot, port, message, hang }), Some(next)),
+            Judgement::Hangs(message, hang) => (Some(Finding { slot, signals, message, hang }), Some(next)),
         }
     }
 }
 
-enum Verdict {
+enum Judgement {
     InTime,
     /// It is to be woken (invariant 3). `is_late`: its limit is over already.
     MustHaveItsTurn {
@@ -166,25 +166,25 @@ enum Verdict {
     Hangs(u64, Hang),
 }
 
-impl Eye {
+impl Sampler {
     fn judge(
         &mut self,
         who: Who,
-        (slot, port, vigil): (&dyn AnySlot, &Port, &Vigil),
+        (slot, signals, activity): (&dyn AnySlot, &Signals, &Activity),
         limit: Duration,
         now: Instant,
         lost: Duration,
-    ) -> Verdict {
+    ) -> Judgement {
         let poll = match who {
             Who::Sampler => Some(None),
-            Who::Thread => vigil.poll_under_way().map(Some),
+            Who::Thread => activity.poll_under_way().map(Some),
         };
-        let (Some(message), Some(poll)) = (vigil.work(slot, port), poll) else {
+        let (Some(message), Some(poll)) = (activity.work(slot, signals), poll) else {
             self.seen = None;
-            return Verdict::InTime;
+            return Judgement::InTime;
         };
-        let (grant, waited) = (vigil.granted(message), vigil.waited(now));
-        let sight = Sight { message, poll, granted_at: grant.map(|grant| grant.at) };
+        let (grant, waited) = (activity.granted(message), activity.waited(now));
+        let sight = Observation { message, poll, granted_at: grant.map(|grant| grant.at) };
         let seen = match self.seen.take().filter(|seen| seen.sight == sight) {
             Some(seen) => seen,
             None => {
@@ -198,29 +198,29 @@ impl Eye {
         let counted = elapsed.saturating_sub(waited.saturating_sub(seen.waited));
         let limit = limit.saturating_add(grant.map_or(Duration::ZERO, |grant| grant.time));
         if seen.is_told {
-            return Verdict::InTime;
+            return Judgement::InTime;
         }
         // Invariant 3. The other one looks at a poll that is under way, and the system gives a thread its turns.
-        if who == Who::Sampler && !port.is_interruptible() {
-            let polls = vigil.polls();
+        if who == Who::Sampler && !signals.is_interruptible() {
+            let polls = activity.polls();
             match seen.woken {
                 None if counted.saturating_add(part(limit, LOOKS / 2)) >= limit => {
                     seen.woken = Some(polls);
-                    return Verdict::MustHaveItsTurn { is_late: counted >= limit };
+                    return Judgement::MustHaveItsTurn { is_late: counted >= limit };
                 }
                 Some(woken) if woken == polls && polls % 2 == 0 => {
                     (seen.since, seen.waited, seen.lost, seen.woken) = (now, waited, lost, None);
-                    return Verdict::InTime;
+                    return Judgement::InTime;
                 }
                 Some(_) | None => {}
             }
         }
         if counted < limit {
-            return Verdict::InTime;
+            return Judgement::InTime;
         }
         seen.is_told = true;
-        let mut hang = vigil.hang(slot, counted);
-        hang.waiting_for = vigil.waits_for().map(|(path, _)| path);
-        Verdict::Hangs(message, hang)
+        let mut hang = activity.hang(slot, counted);
+        hang.waiting_for = activity.waits_for().map(|(path, _)| path);
+        Judgement::Hangs(message, hang)
     }
 }

@@ -6,22 +6,22 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::chaos::judge::{Claim, Violation};
-use crate::port::Port;
+use crate::slot::signals::Signals;
 
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    alive: HashMap<Arc<str>, Vec<Weak<Port>>>,
+    alive: HashMap<Arc<str>, Vec<Weak<Signals>>>,
 }
 
 impl Census {
-    pub(super) fn moves_in(&mut self, path: &Arc<str>, port: Weak<Port>, at: Duration) -> Option<Violation> {
+    pub(super) fn moves_in(&mut self, path: &Arc<str>, signals: Weak<Signals>, at: Duration) -> Option<Violation> {
         let alive = self.alive.entry(path.clone()).or_default();
         // One that was cut off can do no harm any more, and one that is dropped is gone.
         alive.retain(|other| other.upgrade().is_some_and(|other| !other.is_fenced()));
-        let is_known = alive.iter().any(|other| other.ptr_eq(&port));
+        let is_known = alive.iter().any(|other| other.ptr_eq(&signals));
         let before = alive.len() - usize::from(is_known);
         if !is_known {
-            alive.push(port);
+            alive.push(signals);
         }
         (before > 0).then(|| Violation {
             claim: Claim::Alive,
@@ -30,9 +30,9 @@ impl Census {
         })
     }
 
-    pub(super) fn moves_out(&mut self, path: &str, port: &Weak<Port>) {
+    pub(super) fn moves_out(&mut self, path: &str, signals: &Weak<Signals>) {
         if let Some(alive) = self.alive.get_mut(path) {
-            alive.retain(|other| !other.ptr_eq(port));
+            alive.retain(|other| !other.ptr_eq(signals));
             if alive.is_empty() {
                 self.alive.remove(path);
             }

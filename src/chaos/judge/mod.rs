@@ -102,11 +102,11 @@ impl Judge {
     pub(super) fn hear(&mut self, said: Said) {
         match said {
             Said::Testimony(testimony) => self.listen(testimony),
-            Said::MovesIn { path, port } => {
-                let found = self.census.moves_in(&path, port, self.epoch.elapsed());
+            Said::MovesIn { path, signals } => {
+                let found = self.census.moves_in(&path, signals, self.epoch.elapsed());
                 self.keep(found);
             }
-            Said::MovesOut { path, port } => self.census.moves_out(&path, &port),
+            Said::MovesOut { path, signals } => self.census.moves_out(&path, &signals),
         }
     }
 

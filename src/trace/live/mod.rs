@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::slot::Control;
 use crate::supervisor::StartError;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::outcome::ChildInfo;
 use crate::sync::lock;
 use crate::time::later;
@@ -190,7 +190,7 @@ impl Live {
         });
     }
 
-    fn facts(&self, supervisor: &str) -> Option<Arc<Facts>> {
+    fn facts(&self, supervisor: &str) -> Option<Arc<Inbox>> {
         let path = self.stage.record().alive(supervisor)?.path.clone();
         match self.tree.as_ref()?.control(&path)? {
             Control::Supervisor(facts) => Some(facts),

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::supervisor::watch::Watch;
+use crate::supervisor::observer::Watch;
 use crate::sync::lock;
 use crate::time::later;
 use crate::trace::format;

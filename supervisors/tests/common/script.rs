@@ -97,7 +97,7 @@ impl Script {
     }
 }
 
-/// Facts.
+/// Inbox.
 impl Script {
     pub(crate) fn started(&mut self, name: &str) -> &mut Self {
         self.machine.handle_started(self.attempt(name), self.now);

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
-use crate::dead::DeadReason;
+use crate::dead_letters::DeadReason;
 use crate::mailbox::OnRestart;
-use crate::port::Port;
 use crate::slot::Slot;
 use crate::slot::queue::{Envelope, InHand};
+use crate::slot::signals::Signals;
 use crate::sweep;
 use crate::sync::lock;
 use crate::unavailable;
@@ -60,14 +60,14 @@ impl Tries {
 }
 
 /// The copy of the message in hand.
-pub(crate) struct Spare<M> {
+pub(crate) struct MessageCopy<M> {
     pub(crate) message: M,
     pub(crate) redeliveries_max: u32,
 }
 
 /// How an incarnation leaves its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Leave {
     /// Nothing is left of it.
     Ended,
     /// It does not end, and was fenced.
@@ -84,7 +84,7 @@ enum Fault {
     Neither,
 }
 
-impl Way {
+impl Leave {
     /// A kill comes from elsewhere; but an incarnation that survives it hangs. To be called without a lock: runs code of the
     /// user's.
     fn fault(self, exit: &Exit) -> Fault {
@@ -98,12 +98,12 @@ impl Way {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Keeps a copy of what `port` has in hand.
-    pub(crate) fn keep_spare(&self, port: &Arc<Port>, spare: Spare<M>) {
+    /// Keeps a copy of what `signals` has in hand.
+    pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, spare: MessageCopy<M>) {
         let mut spare = Some(Box::new(spare));
         {
             let mut front = lock(&self.front);
-            if front.is_owned_by(port)
+            if front.is_owned_by(signals)
                 && let Some(in_hand) = &mut front.in_hand
             {
                 std::mem::swap(&mut in_hand.spare, &mut spare);
@@ -116,14 +116,14 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// The incarnation leaves. What it had in hand is lost, put back, or poison.
-    pub(crate) fn move_out(&self, port: &Arc<Port>, exit: &Exit, way: Way) {
-        let exit = &port.verdict(exit.clone());
+    pub(crate) fn move_out(&self, signals: &Arc<Signals>, exit: &Exit, way: Leave) {
+        let exit = &signals.verdict(exit.clone());
         let fault = way.fault(exit);
         let (mut lost, mut told_before, mut shed) = (None, None, Vec::new());
         let mut freed = self.freed();
         let (owner, deferred) = {
             let mut front = lock(&self.front);
-            if !front.is_owned_by(port) {
+            if !front.is_owned_by(signals) {
                 return;
             }
             let owner = front.owner.take();
@@ -143,7 +143,7 @@ impl<M: Send + 'static> Slot<M> {
                     lost = call;
                 }
                 Some(InHand { spare: Some(spare), call }) => {
-                    let Spare { message, redeliveries_max } = *spare;
+                    let MessageCopy { message, redeliveries_max } = *spare;
                     let tries = tries.and_one_more(fault);
                     told_before = call.as_ref().map(|call| call.requeued(Box::new(exit.clone())));
                     let envelope = Envelope { message, call };
@@ -168,16 +168,16 @@ impl<M: Send + 'static> Slot<M> {
         };
         if let Some(call) = lost {
             match way {
-                Way::Ended => call.crashed(exit),
-                Way::CutOff => call.fenced(exit),
+                Leave::Ended => call.crashed(exit),
+                Leave::CutOff => call.fenced(exit),
             }
         }
         self.settle(shed);
-        freed.tell();
+        freed.flush();
         if let Some(deferred) = deferred
-            && let Some(world) = self.world()
+            && let Some(shared) = self.shared()
         {
-            world.note_open_calls(*deferred);
+            shared.note_open_calls(*deferred);
         }
         drop((owner, told_before));
         if let Some(bells) = self.bells.get() {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use regrow_supervisors::{Attempt, StartLimiter};
 
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::sync::lock;
 use crate::thrift;
 
@@ -33,7 +33,7 @@ struct State {
 #[derive(Clone)]
 struct Entrant {
     gates: Gates,
-    facts: Arc<Facts>,
+    facts: Arc<Inbox>,
     attempt: Attempt,
     /// Its ticket is gone. Set before that looks at the doors.
     is_off: Arc<AtomicBool>,
@@ -71,7 +71,7 @@ impl Gates {
     }
 
     /// Lines up for a start. [`Fact::Admitted`] follows when it is let in: at once, where there is room.
-    pub(crate) fn enter(&self, facts: &Arc<Facts>, attempt: Attempt) -> Ticket {
+    pub(crate) fn enter(&self, facts: &Arc<Inbox>, attempt: Attempt) -> Ticket {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let is_off = Arc::new(AtomicBool::new(false));
@@ -149,7 +149,7 @@ mod tests {
     // One who is let in through the outer door is called off before it comes to the inner one.
     #[test]
     fn who_is_called_off_between_two_doors_takes_no_place() {
-        let facts = Arc::new(Facts::new(Arc::default(), &"app".into()));
+        let facts = Arc::new(Inbox::new(Arc::default(), &"app".into()));
         let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
         let mut machine = StaticMachine::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
         let mut attempts = Vec::new();

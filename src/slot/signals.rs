@@ -25,10 +25,10 @@ use tracing::span::Entered;
 use crate::incarnation::tasks::Tasks;
 use crate::room::{RoomWait, Rooms};
 use crate::slot::AnySlot;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::sync::lock;
-use crate::watchdog::{Vigil, Watchdog};
-use crate::world::World;
+use crate::tree::shared::Shared;
+use crate::watchdog::{Activity, Watchdog};
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;
@@ -74,11 +74,11 @@ pub(crate) enum Waiting {
     Consumer,
 }
 
-pub(crate) struct Port {
+pub(crate) struct Signals {
     attempt: Attempt,
     /// Span around all code of the incarnation, on any thread. `None` if no subscriber wants it.
     span: Option<Box<Span>>,
-    facts: Arc<Facts>,
+    facts: Arc<Inbox>,
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: OnceLock<Box<Extras>>,
@@ -89,7 +89,7 @@ pub(crate) struct Port {
 
 /// The place of an incarnation in its tree, and its past.
 pub(crate) struct Origin {
-    pub(crate) world: Arc<World>,
+    pub(crate) shared: Arc<Shared>,
     /// The generation that it will have when it is up.
     pub(crate) generation: u64,
     /// Exit of the life before.
@@ -110,16 +110,16 @@ struct Extras {
     stopped: Notify,
     tasks: Tasks,
     /// State that the watchdog reads, if there is one.
-    vigil: OnceLock<Vigil>,
+    activity: OnceLock<Activity>,
     /// The mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
 }
 
-impl Port {
+impl Signals {
     pub(crate) fn new(
         attempt: Attempt,
         span: Span,
-        facts: Arc<Facts>,
+        facts: Arc<Inbox>,
         home: &Arc<dyn AnySlot>,
         origin: Origin,
     ) -> Arc<Self> {
@@ -186,7 +186,7 @@ impl Port {
 
     /// It ends by itself, as `exit`, and code of its own is still to run for that: the supervisor limits its time. Where the
     /// supervisor has told it to end, it has limits already.
-    /// `true`: the supervisor should have its turn now, see [`give_way`](crate::incarnation::give_way).
+    /// `true`: the supervisor should have its turn now, see [`yield_once`](crate::incarnation::yield_once).
     pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
         let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
         if is_news {
@@ -215,12 +215,12 @@ impl Port {
     }
 
     /// What the watchdog sees of it, if it has ever looked, or will.
-    pub(crate) fn vigil(&self) -> Option<&Vigil> {
-        self.extras_if_any()?.vigil.get()
+    pub(crate) fn activity(&self) -> Option<&Activity> {
+        self.extras_if_any()?.activity.get()
     }
 
-    pub(crate) fn vigil_or_new(&self) -> &Vigil {
-        self.extras().vigil.get_or_init(Vigil::default)
+    pub(crate) fn activity_or_new(&self) -> &Activity {
+        self.extras().activity.get_or_init(Activity::default)
     }
 
     pub(crate) fn rooms_or_new(&self) -> &Rooms {
@@ -536,7 +536,7 @@ impl Port {
     }
 }
 
-impl fmt::Debug for Port {
+impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Port").field("attempt", &self.attempt).field("signals", &self.signals).finish_non_exhaustive()
     }

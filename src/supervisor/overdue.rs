@@ -7,7 +7,7 @@ use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 use crate::directory::ChildKind;
 use crate::slot::Control;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::facts::{Fact, Overdue};
+use crate::supervisor::inbox::{Fact, Overdue};
 use crate::watchdog::{Stuck, Work};
 
 impl Driver {
@@ -20,20 +20,22 @@ impl Driver {
             ChildKind::Task => Work::SignsOfLife,
             ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
-        if let Some(Control::Port(port)) = &entry.control {
-            self.world.watchdog.watch(&self.world, &entry.path, &entry.slot, port, work, spec.watchdog_limit());
+        if let Some(Control::Port(signals)) = &entry.control {
+            self.shared.watchdog.watch(&self.shared, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
         }
     }
 
     /// The watchdog says that it hangs. By now it may have come back, or be ending already.
     pub(super) fn hung(&mut self, attempt: Attempt, seen: &Overdue, hang: Hang, now: Duration) {
         let Some(entry) = self.children.get(&attempt.child()) else { return };
-        let Some(port) = entry.control.as_ref().and_then(Control::port) else { return };
+        let Some(signals) = entry.control.as_ref().and_then(Control::signals) else { return };
         let is_so = match seen {
-            Overdue::Work(work) => port.vigil().and_then(|vigil| vigil.work(&*entry.slot, port)) == Some(*work),
+            Overdue::Work(work) => {
+                signals.activity().and_then(|activity| activity.work(&*entry.slot, signals)) == Some(*work)
+            }
             Overdue::Circle(all) => all.iter().all(Stuck::is_still),
         };
-        if port.attempt() == attempt && !port.is_over() && is_so {
+        if signals.attempt() == attempt && !signals.is_over() && is_so {
             self.machine.handle_hung(attempt, hang, now);
         }
     }
@@ -42,8 +44,8 @@ impl Driver {
     pub(super) fn blame(&mut self, report: &Report) {
         let (Report::Overdue { attempt, exit } | Report::Overran { attempt, exit }) = report else { return };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        if let Some(Control::Port(port)) = &entry.control {
-            port.blame(exit);
+        if let Some(Control::Port(signals)) = &entry.control {
+            signals.blame(exit);
         }
         entry.set_blame(Some(exit.clone()));
     }

@@ -20,18 +20,18 @@ use std::time::Duration;
 use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
-use crate::port::Port;
 use crate::slot::AnySlot;
-use crate::supervisor::facts::{Fact, Overdue};
+use crate::slot::signals::Signals;
+use crate::supervisor::inbox::{Fact, Overdue};
 use crate::sync::lock;
 use crate::time::part;
-use crate::watchdog::Vigil;
+use crate::watchdog::Activity;
 use crate::watchdog::wait::Endless;
 use crate::watchdog::watched::LOOKS;
 
 /// Somebody who waits without a limit.
 struct Waiter {
-    port: Arc<Port>,
+    signals: Arc<Signals>,
     /// Its waits.
     numbers: Vec<u64>,
     /// Whom it waits for.
@@ -46,21 +46,22 @@ struct Waiter {
 /// it still is one.
 #[derive(Debug)]
 pub(crate) struct Stuck {
-    port: Arc<Port>,
+    signals: Arc<Signals>,
     numbers: Vec<u64>,
 }
 
 impl Stuck {
     #[cfg(test)]
-    pub(super) fn new(port: &Arc<Port>) -> Option<Self> {
-        let numbers = lock(&port.vigil()?.waits).endless()?.numbers;
-        Some(Self { port: port.clone(), numbers })
+    pub(super) fn new(signals: &Arc<Signals>) -> Option<Self> {
+        let numbers = lock(&signals.activity()?.waits).endless()?.numbers;
+        Some(Self { signals: signals.clone(), numbers })
     }
 
     /// Whether it waits as it did, for the same and for nothing else.
     pub(crate) fn is_still(&self) -> bool {
-        let waits = |vigil: &Vigil| lock(&vigil.waits).endless();
-        !self.port.is_over() && self.port.vigil().and_then(waits).is_some_and(|now| now.numbers == self.numbers)
+        let waits = |activity: &Activity| lock(&activity.waits).endless();
+        !self.signals.is_over()
+            && self.signals.activity().and_then(waits).is_some_and(|now| now.numbers == self.numbers)
     }
 }
 
@@ -72,19 +73,19 @@ struct Member<'a> {
 
 impl Member<'_> {
     fn limit(&self) -> Option<Duration> {
-        self.waiter.port.vigil().and_then(Vigil::limit)
+        self.waiter.signals.activity().and_then(Activity::limit)
     }
 }
 
 /// Tells of every circle. `shortest` is the shortest limit in the tree, for circles in which nobody is watched.
-pub(super) fn look(ports: Vec<Arc<Port>>, now: Instant, shortest: Duration) {
+pub(super) fn look(incarnations: Vec<Arc<Signals>>, now: Instant, shortest: Duration) {
     let pause = part(shortest, LOOKS);
-    for port in &ports {
-        if let Some(vigil) = port.vigil() {
-            vigil.ask_waits(port, now, pause, shortest);
+    for signals in &incarnations {
+        if let Some(activity) = signals.activity() {
+            activity.ask_waits(signals, now, pause, shortest);
         }
     }
-    let waiters = waiters(ports);
+    let waiters = waiters(incarnations);
     for circle in circles(&waiters) {
         let stood = circle.iter().map(|member| now.saturating_duration_since(member.waiter.since)).min();
         let limit = circle.iter().filter_map(Member::limit).min().unwrap_or(shortest);
@@ -94,16 +95,17 @@ pub(super) fn look(ports: Vec<Arc<Port>>, now: Instant, shortest: Duration) {
     }
 }
 
-fn waiters(ports: Vec<Arc<Port>>) -> Vec<Waiter> {
-    let endless = |port: Arc<Port>| {
-        let Endless { numbers, on, since } = lock(&port.vigil()?.waits).endless()?;
-        Some(Waiter { port, numbers, on, since, leads_to: Vec::new() })
+fn waiters(incarnations: Vec<Arc<Signals>>) -> Vec<Waiter> {
+    let endless = |signals: Arc<Signals>| {
+        let Endless { numbers, on, since } = lock(&signals.activity()?.waits).endless()?;
+        Some(Waiter { signals, numbers, on, since, leads_to: Vec::new() })
     };
-    let mut waiters: Vec<_> = ports.into_iter().filter_map(endless).collect();
-    let address = |port: &Arc<Port>| Arc::as_ptr(port).addr();
-    let places: BTreeMap<_, _> = waiters.iter().enumerate().map(|(at, waiter)| (address(&waiter.port), at)).collect();
+    let mut waiters: Vec<_> = incarnations.into_iter().filter_map(endless).collect();
+    let address = |signals: &Arc<Signals>| Arc::as_ptr(signals).addr();
+    let places: BTreeMap<_, _> =
+        waiters.iter().enumerate().map(|(at, waiter)| (address(&waiter.signals), at)).collect();
     for waiter in &mut waiters {
-        let place = |slot: &Arc<dyn AnySlot>| places.get(&address(&slot.life().tenant()?)).copied();
+        let place = |slot: &Arc<dyn AnySlot>| places.get(&address(&slot.life().owner()?)).copied();
         // Shorter than `on` where somebody is not a waiter.
         waiter.leads_to = waiter.on.iter().filter_map(place).collect();
     }
@@ -160,21 +162,21 @@ fn behind(waiters: &[Waiter], circle: &[Member<'_>]) -> Vec<Stuck> {
         }
     }
     let all = waiters.iter().zip(is_behind).filter(|(_, is_behind)| *is_behind);
-    all.map(|(waiter, _)| Stuck { port: waiter.port.clone(), numbers: waiter.numbers.clone() }).collect()
+    all.map(|(waiter, _)| Stuck { signals: waiter.signals.clone(), numbers: waiter.numbers.clone() }).collect()
 }
 
 fn tell(waiters: &[Waiter], circle: &[Member<'_>], stood: Duration) {
     let is_watched = |member: &Member<'_>| member.limit().is_some();
     let last = circle.iter().enumerate().max_by_key(|(_, member)| (is_watched(member), member.waiter.since));
     let Some((at, last)) = last else { return };
-    let port = &last.waiter.port;
-    let mut hang = match (last.slot.in_hand(), port.vigil(), port.is_up()) {
-        (Some(_), Some(vigil), _) => vigil.hang(&**last.slot, stood),
+    let signals = &last.waiter.signals;
+    let mut hang = match (last.slot.in_hand(), signals.activity(), signals.is_up()) {
+        (Some(_), Some(activity), _) => activity.hang(&**last.slot, stood),
         (_, _, false) => Hang::new(stood, "its start"),
         (_, _, true) => Hang::new(stood, "its end"),
     };
     hang.cycle = circle[at..].iter().chain(&circle[..at]).map(|member| member.slot.path()).collect();
     hang.waiting_for = hang.cycle.get(1).or(hang.cycle.first()).cloned();
     let seen = Overdue::Circle(behind(waiters, circle));
-    port.tell(Fact::Hung { attempt: port.attempt(), seen, hang });
+    signals.tell(Fact::Hung { attempt: signals.attempt(), seen, hang });
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use regrow_supervisors::ChildKey;
 
-use crate::layer::{Coded, Configured, Group};
+use crate::overrides::{Coded, Effective, Group};
+use crate::supervisor::child_entry::{ChildEntry, Own};
 use crate::supervisor::driver::Driver;
-use crate::supervisor::entry::{Entry, Own};
 
 impl Driver {
     /// Takes what is wanted for its children, and for them as a whole, for what is in force. The machine has been told.
@@ -22,7 +22,7 @@ impl Driver {
         }
     }
 
-    fn adopt_one(&mut self, key: ChildKey, own: &Configured, wanted: &Configured) {
+    fn adopt_one(&mut self, key: ChildKey, own: &Effective, wanted: &Effective) {
         let Some(entry) = self.children.get_mut(&key) else { return };
         if let Some(settings) = wanted.mailbox {
             entry.slot.configure(settings);
@@ -42,13 +42,13 @@ impl Driver {
 
     /// Everything that is in force for the supervisor and its children now, and what the code says about each.
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
-        let line = |(key, entry): (ChildKey, &Entry)| {
+        let line = |(key, entry): (ChildKey, &ChildEntry)| {
             let spec = self.machine.spec(key)?.clone();
             let is_supervisor = entry.kind.is_supervisor();
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
-            let now = Configured { spec, mailbox, group: None, kind: entry.kind };
+            let now = Effective { spec, mailbox, group: None, kind: entry.kind };
             // A supervisor tells of its children as a whole itself.
-            let own = Configured { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
+            let own = Effective { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
             let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
             Some(Configuration { path: entry.path.clone(), coded, now })
         };
@@ -64,13 +64,13 @@ impl Driver {
 pub(crate) struct Configuration {
     pub(crate) path: Arc<str>,
     pub(crate) coded: Coded,
-    pub(crate) now: Configured,
+    pub(crate) now: Effective,
 }
 
 /// What is to be in force for a child, or for a supervisor's children as a whole, and what the code says of it alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) path: Arc<str>,
-    pub(crate) own: Configured,
-    pub(crate) wanted: Configured,
+    pub(crate) own: Effective,
+    pub(crate) wanted: Effective,
 }

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::dead::{Body, Content, DeadLetter, Notice};
+use crate::dead_letters::{Body, Content, DeadLetter, Notice};
 use crate::sync::lock;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// How many dead letters a tree keeps unless told otherwise.
 pub const DEFAULT_DEAD_LETTER_CAPACITY: usize = 1024;
 
-pub(crate) struct Graves {
+pub(crate) struct Queue {
     state: Mutex<State>,
     bell: Notify,
 }
@@ -29,7 +29,7 @@ struct State {
     is_over: bool,
 }
 
-impl Graves {
+impl Queue {
     pub(crate) fn new() -> Arc<Self> {
         let state = State {
             letters: VecDeque::new(),
@@ -41,14 +41,14 @@ impl Graves {
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
-    pub(crate) fn bury<M: Send + 'static>(self: &Arc<Self>, notice: Notice, message: M, world: &Arc<World>) {
+    pub(crate) fn push<M: Send + 'static>(self: &Arc<Self>, notice: Notice, message: M, shared: &Arc<Shared>) {
         let Notice { path, generation, message_type, label, attempt, reason } = notice;
         let body = Body {
             path: path.clone(),
             label,
             died: Instant::now(),
             message: Mutex::new(Content::Here(Box::new(message))),
-            world: Arc::downgrade(world),
+            shared: Arc::downgrade(shared),
             graves: Arc::downgrade(self),
         };
         let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
@@ -106,11 +106,11 @@ impl State {
 /// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
 #[derive(Clone)]
 pub struct DeadLetters {
-    graves: Arc<Graves>,
+    graves: Arc<Queue>,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(graves: Arc<Graves>) -> Self {
+    pub(crate) fn new(graves: Arc<Queue>) -> Self {
         Self { graves }
     }
 

@@ -8,13 +8,13 @@ use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
 use crate::current;
 use crate::event::EventKind;
-use crate::incarnation::{self, Birth, failure};
-use crate::port::{Origin, Port};
+use crate::incarnation::{self, SpawnArgs, failure};
 use crate::service::Ignore;
 use crate::slot::Control;
+use crate::slot::signals::{Origin, Signals};
 use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
@@ -38,16 +38,16 @@ impl Driver {
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
         entry.set_blame(None);
-        self.world.directory.begins(&entry.path);
+        self.shared.directory.begins(&entry.path);
         entry.close_outdated();
         if std::mem::take(&mut entry.was_supervisor) {
-            self.world.forget_below(&entry.path);
+            self.shared.forget_below(&entry.path);
         }
         match &entry.make {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself),
             Make::Life(_) => {
                 entry.set_ticket(None);
-                self.machine.handle_in_line(attempt, true, self.world.now());
+                self.machine.handle_in_line(attempt, true, self.shared.now());
                 entry.set_ticket(Some(self.gates.enter(&self.facts, attempt)));
                 None
             }
@@ -56,14 +56,14 @@ impl Driver {
                 let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
                 let plan = current::catch(|| {
                     let _span = span.enter();
-                    let plan = recipe.next_plan(&self.world)?;
+                    let plan = recipe.next_plan(&self.shared)?;
                     plan.init()?;
                     anyhow::Ok(plan)
                 });
                 let fact = match plan {
                     Ok(Ok(plan)) => {
                         let link = Link::Supervisor { facts: self.facts.clone(), attempt };
-                        let driver = Driver::new(&plan, self.world.clone(), link, &self.gates);
+                        let driver = Driver::new(&plan, self.shared.clone(), link, &self.gates);
                         entry.control = Some(Control::Supervisor(driver.facts()));
                         return Some(Box::pin(actor::launch(driver, Some(myself.get_cell()))));
                     }
@@ -94,18 +94,18 @@ impl Driver {
         let policy = spec.and_then(ChildSpec::own_policy);
         let generation = entry.slot.life().generation_to_be();
         let span = tracing::info_span!(parent: None, "incarnation", path = %entry.path, generation);
-        let origin = Origin { world: self.world.clone(), generation, last_exit: entry.last_exit.clone() };
-        let port = Port::new(attempt, span, self.facts.clone(), &entry.slot, origin);
+        let origin = Origin { shared: self.shared.clone(), generation, last_exit: entry.last_exit.clone() };
+        let signals = Signals::new(attempt, span, self.facts.clone(), &entry.slot, origin);
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
-            port.says_ready();
+            signals.says_ready();
         }
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);
         }
-        entry.control = Some(Control::Port(port.clone()));
-        let life = conceive.conceive(Birth {
+        entry.control = Some(Control::Port(signals.clone()));
+        let life = conceive.spawn(SpawnArgs {
             slot: entry.slot.clone(),
-            port,
+            signals,
             drain: entry.drain,
             abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
             cell: myself.get_cell(),
@@ -128,19 +128,19 @@ impl Driver {
         entry.set_gave_up(None);
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
-            Some(Control::Port(port)) => {
-                self.world.cut_off(path, &**slot, &port);
+            Some(Control::Port(signals)) => {
+                self.shared.cut_off(path, &**slot, &signals);
             }
             Some(Control::Supervisor(facts)) => {
                 facts.push(Fact::Abandon);
                 // It may not get its turn before the tree is over: what lives below it is cut off from here.
-                for (path, listed) in self.world.directory.under(path) {
-                    if let Some(port) = listed.slot.life().tenant() {
-                        self.world.cut_off(&path, &*listed.slot, &port);
+                for (path, listed) in self.shared.directory.under(path) {
+                    if let Some(signals) = listed.slot.life().owner() {
+                        self.shared.cut_off(&path, &*listed.slot, &signals);
                     }
                 }
-                self.world.ending.abandoned_supervisor(path);
-                self.world.tell(path, || slot.status().generation, EventKind::Abandoned);
+                self.shared.ending.abandoned_supervisor(path);
+                self.shared.tell(path, || slot.status().generation, EventKind::Abandoned);
             }
             None => {}
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dead::DeadLetter;
+use crate::dead_letters::DeadLetter;
 use crate::error::Refusal;
 
 /// A dead letter that was not replayed, with the reason and the letter itself.

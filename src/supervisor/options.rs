@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, Policy};
 
-use crate::layer::{Layer, Named};
+use crate::overrides::{Named, Overrides};
 
 #[derive(Clone, Default)]
-pub(crate) struct Terms {
+pub(crate) struct Options {
     /// For children that leave something open; none if they say nothing. Of the root, for every service.
     pub(crate) defaults: Option<Arc<Policy>>,
     /// What its builder says about the supervisor itself, as a child.
@@ -21,7 +21,7 @@ pub(crate) struct Terms {
     /// Of the tree's chance. Of the root only.
     pub(crate) seed: Option<u64>,
     /// What has a say about every path. Of the root only.
-    pub(crate) layer: Option<Arc<dyn Layer>>,
+    pub(crate) layer: Option<Arc<dyn Overrides>>,
 }
 
 /// A type of error that rules know by a name.

@@ -15,13 +15,13 @@ use crate::directory::full_path;
 use crate::log::line;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Control};
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::thrift;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// The services that children depend on, by the name under which the machine knows them.
 #[derive(Default)]
-pub(crate) struct Lookout {
+pub(crate) struct DependencyWatch {
     watched: HashMap<Arc<str>, Watch>,
     /// Which of them each child depends on.
     by_child: ByChild<Vec<Arc<str>>>,
@@ -29,7 +29,7 @@ pub(crate) struct Lookout {
 
 struct Watch {
     dependents: usize,
-    world: Arc<World>,
+    shared: Arc<Shared>,
     path: Arc<str>,
     task: AbortHandle,
 }
@@ -50,8 +50,8 @@ pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
 }
 
 /// The spec, with the names of services in `depends_on` as the machine knows them.
-pub(crate) fn resolved(world: &World, scope: &str, spec: ChildSpec) -> ChildSpec {
-    resolved_among(scope, spec, |path| world.directory.is_known(path))
+pub(crate) fn resolved(shared: &Shared, scope: &str, spec: ChildSpec) -> ChildSpec {
+    resolved_among(scope, spec, |path| shared.directory.is_known(path))
 }
 
 /// As [`resolved`], where `exists` knows the paths.
@@ -67,20 +67,20 @@ pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str)
 }
 
 /// Whether the supervisor with this path, or one above it, is ending.
-pub(super) fn is_within_an_end(world: &World, path: &str) -> bool {
-    let is_ending = |path: &str| match world.directory.get(path).and_then(|listed| listed.slot.control()) {
+pub(super) fn is_within_an_end(shared: &Shared, path: &str) -> bool {
+    let is_ending = |path: &str| match shared.directory.get(path).and_then(|listed| listed.slot.control()) {
         Some(Control::Supervisor(facts)) => facts.is_ending(),
         Some(Control::Port(_)) | None => false,
     };
     std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above)).any(is_ending)
 }
 
-impl Lookout {
+impl DependencyWatch {
     /// Watches those that the child depends on, and no longer those that it did before. The siblings among them come back.
     pub(crate) fn watch(
         &mut self,
-        world: &Arc<World>,
-        facts: &Arc<Facts>,
+        shared: &Arc<Shared>,
+        facts: &Arc<Inbox>,
         child: ChildKey,
         spec: &ChildSpec,
     ) -> Vec<Arc<str>> {
@@ -88,7 +88,7 @@ impl Lookout {
         let names = spec.dependencies().iter().map(|on| on.name.clone());
         let (elsewhere, siblings): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('/'));
         for name in &elsewhere {
-            let watch = self.watched.entry(name.clone()).or_insert_with(|| Watch::new(world, facts, name));
+            let watch = self.watched.entry(name.clone()).or_insert_with(|| Watch::new(shared, facts, name));
             watch.dependents += 1;
         }
         if !elsewhere.is_empty() {
@@ -128,29 +128,29 @@ impl Lookout {
 }
 
 impl Watch {
-    fn new(world: &Arc<World>, facts: &Arc<Facts>, name: &Arc<str>) -> Self {
+    fn new(shared: &Arc<Shared>, facts: &Arc<Inbox>, name: &Arc<str>) -> Self {
         let path: Arc<str> = name.trim_start_matches('/').into();
-        if !world.directory.is_known(&path) {
+        if !shared.directory.is_known(&path) {
             line!(ERROR, { path = %path }, "a service that others depend on is not in the tree");
         }
-        let arrival = world.directory.look_out_for(&path);
-        let (seen, facts, known) = (world.clone(), facts.clone(), name.clone());
+        let arrival = shared.directory.look_out_for(&path);
+        let (seen, facts, known) = (shared.clone(), facts.clone(), name.clone());
         let task = keep("the watch on a dependency", move || {
             follow(seen.clone(), facts.clone(), known.clone(), arrival.clone())
         });
-        Self { dependents: 0, world: world.clone(), path, task }
+        Self { dependents: 0, shared: shared.clone(), path, task }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
-        self.world.directory.look_away_from(&self.path);
+        self.shared.directory.look_away_from(&self.path);
     }
 }
 
 /// Tells what can be expected of the service that is known by this name, or will be: one that is gone may come again.
-async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc<Notify>) {
+async fn follow(shared: Arc<Shared>, facts: Arc<Inbox>, known: Arc<str>, bell: Arc<Notify>) {
     let path = known.trim_start_matches('/');
     let mut told = None;
     let mut tell = |outlook: Outlook| {
@@ -161,32 +161,32 @@ async fn follow(world: Arc<World>, facts: Arc<Facts>, known: Arc<str>, bell: Arc
     loop {
         let mut arrival = std::pin::pin!(bell.notified());
         arrival.as_mut().enable();
-        if let Some(listed) = world.directory.get(path) {
+        if let Some(listed) = shared.directory.get(path) {
             let mut status = listed.slot.watch();
             loop {
                 let seen = *status.borrow_and_update();
-                tell(outlook(&world, &*listed.slot, seen));
+                tell(outlook(&shared, &*listed.slot, seen));
                 if seen.state == ServiceState::Gone || status.changed().await.is_err() {
                     break;
                 }
             }
-            if world.directory.get(path).is_some_and(|now| !Arc::ptr_eq(&now.slot, &listed.slot)) {
+            if shared.directory.get(path).is_some_and(|now| !Arc::ptr_eq(&now.slot, &listed.slot)) {
                 continue;
             }
         } else {
-            tell(Outlook { prospect: Prospect::Gone, completion: world.directory.completion(path) });
+            tell(Outlook { prospect: Prospect::Gone, completion: shared.directory.completion(path) });
         }
         arrival.await;
     }
 }
 
-fn outlook(world: &World, slot: &dyn AnySlot, ServiceStatus { state, ready, .. }: ServiceStatus) -> Outlook {
+fn outlook(shared: &Shared, slot: &dyn AnySlot, ServiceStatus { state, ready, .. }: ServiceStatus) -> Outlook {
     let prospect = match state {
         ServiceState::Up if ready => Prospect::Ready,
         ServiceState::Waiting | ServiceState::Starting | ServiceState::Up | ServiceState::Restarting => {
             Prospect::MayCome
         }
-        ServiceState::Parked { until } => Prospect::Parked { until: world.time_of(until) },
+        ServiceState::Parked { until } => Prospect::Parked { until: shared.time_of(until) },
         ServiceState::Down | ServiceState::Gone => Prospect::Gone,
     };
     let completion = slot.completion().filter(|_| prospect != Prospect::Ready);

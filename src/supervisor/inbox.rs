@@ -88,7 +88,7 @@ pub(crate) enum Overdue {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     /// The watchdog of the tree, for everybody who tells facts.
     watchdog: Arc<Watchdog>,
@@ -106,7 +106,7 @@ struct Queue {
     closed: bool,
 }
 
-impl Facts {
+impl Inbox {
     pub(crate) fn new(watchdog: Arc<Watchdog>, path: &Arc<str>) -> Self {
         Self { queue: Mutex::default(), watchdog, path: path.clone(), is_ending: AtomicBool::new(false) }
     }

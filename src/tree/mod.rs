@@ -1,5 +1,7 @@
 //! A running tree: look up, watch, kill, shut down.
 
+pub(crate) mod shared;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,16 +9,16 @@ use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
 use crate::current;
-use crate::dead::DeadLetters;
+use crate::dead_letters::DeadLetters;
 use crate::dependencies::Graph;
 use crate::directory::{ChildKind, DirectoryEntry};
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
 use crate::hook;
+use crate::in_force::TreeOptions;
 use crate::incarnation::failure;
 use crate::log::line;
 use crate::lookup::LookupError;
-use crate::rulebook::Rulebook;
 use crate::runtime;
 use crate::service::Ignore;
 #[cfg(feature = "trace")]
@@ -25,16 +27,16 @@ use crate::slot::status::ServiceStatus;
 use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::facts::{Fact, Facts};
-use crate::supervisor::gates::Gates;
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::ManageError;
 use crate::supervisor::parent::{Link, Root};
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::plan::Plan;
+use crate::supervisor::start_limits::Gates;
 use crate::supervisor::{StartError, actor};
+use crate::tree::shared::Shared;
 use crate::why::Why;
-use crate::world::World;
 
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
 ///
@@ -42,8 +44,8 @@ use crate::world::World;
 /// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
     path: Arc<str>,
-    pub(crate) facts: Arc<Facts>,
-    pub(crate) world: Arc<World>,
+    pub(crate) facts: Arc<Inbox>,
+    pub(crate) shared: Arc<Shared>,
     root: watch::Receiver<Root>,
     is_started: bool,
 }
@@ -75,13 +77,13 @@ impl Tree {
         plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
         let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?;
         graph.check()?;
-        let world = World::new(Rulebook::new(&plan.terms, error_types));
+        let shared = Shared::new(TreeOptions::new(&plan.terms, error_types));
         for (path, dependencies) in graph.into_edges() {
-            world.stop_order.set(&path, &dependencies);
+            shared.stop_order.set(&path, &dependencies);
         }
         let (root, seen) = watch::channel(Root::Booting);
-        let driver = Driver::new(&plan, world.clone(), Link::Tree(root), &Gates::default());
-        let tree = Self { path, facts: driver.facts(), world, root: seen, is_started: false };
+        let driver = Driver::new(&plan, shared.clone(), Link::Tree(root), &Gates::default());
+        let tree = Self { path, facts: driver.facts(), shared, root: seen, is_started: false };
         actor::launch(driver, None).await;
         Ok(tree)
     }
@@ -98,13 +100,13 @@ impl Tree {
     /// How what has this path is reached.
     #[cfg(feature = "trace")]
     pub(crate) fn control(&self, path: &str) -> Option<Control> {
-        self.world.directory.get(path)?.slot.control()
+        self.shared.directory.get(path)?.slot.control()
     }
 
     /// A supervisor of whatever kind, to be managed as if it were a static one.
     #[cfg(feature = "trace")]
     pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
-        self.world.supervisor_of(path)
+        self.shared.supervisor_of(path)
     }
 
     pub(crate) async fn booted(mut self) -> Result<Self, StartError> {
@@ -113,7 +115,7 @@ impl Tree {
             Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
                 self.is_started = true;
                 #[cfg(feature = "policy")]
-                self.world.warn_of_policies();
+                self.shared.warn_of_policies();
                 Ok(self)
             }
         }
@@ -131,7 +133,7 @@ impl Tree {
 
     /// How many children run, supervisors left out.
     pub(crate) fn running(&self) -> usize {
-        let listed = self.world.directory.under(&self.path);
+        let listed = self.shared.directory.under(&self.path);
         let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
         runs.count()
     }
@@ -148,7 +150,7 @@ impl Tree {
     /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
     /// may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.world.directory.find_full(path)
+        self.shared.directory.find_full(path)
     }
 
     /// The supervisor with this full path, to be managed.
@@ -157,7 +159,7 @@ impl Tree {
     ///
     /// When nothing has this path, or what has it is no static supervisor.
     pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
-        self.world.supervisor(path)
+        self.shared.supervisor(path)
     }
 
     /// The dynamic supervisor with this full path.
@@ -166,7 +168,7 @@ impl Tree {
     ///
     /// When nothing has this path, or what has it is no dynamic supervisor.
     pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
-        self.world.dynamic(path)
+        self.shared.dynamic(path)
     }
 
     /// The partitions of the partitioned supervisor with this full path.
@@ -175,17 +177,17 @@ impl Tree {
     ///
     /// When nothing has this path, or what has it is no partitioned supervisor, or its services take other messages.
     pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
-        self.world.partitions(path)
+        self.shared.partitions(path)
     }
 
     /// The directory, which can be kept and shared apart from the tree.
     pub fn directory(&self) -> Directory {
-        Directory { world: self.world.clone() }
+        Directory { shared: self.shared.clone() }
     }
 
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.world.subscribe())
+        Events::new(self.shared.subscribe())
     }
 
     /// The messages that were accepted and that nobody will handle, from the first time that this is called: dropped by a
@@ -215,7 +217,7 @@ impl Tree {
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.world.keep_dead_letters())
+        DeadLetters::new(self.shared.keep_dead_letters())
     }
 
     /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which
@@ -234,7 +236,7 @@ impl Tree {
     ///
     /// When nothing has this path.
     pub async fn why(&self, path: &str) -> Result<Why, LookupError> {
-        self.world.why(path).await
+        self.shared.why(path).await
     }
 
     /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on: see
@@ -245,7 +247,7 @@ impl Tree {
     /// As there.
     pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
         let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
-        match self.world.supervisor_of(scope) {
+        match self.shared.supervisor_of(scope) {
             Some(supervisor) => supervisor.revive(name).await,
             None => Err(ManageError::NotFound { path: path.into() }),
         }
@@ -284,12 +286,12 @@ impl fmt::Debug for Tree {
 /// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
 #[derive(Clone)]
 pub struct Directory {
-    pub(crate) world: Arc<World>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Directory {
-    pub(crate) fn world(&self) -> &Arc<World> {
-        &self.world
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Finds a service by its full path.
@@ -299,13 +301,13 @@ impl Directory {
     /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
     /// may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
-        self.world.directory.find_full(path)
+        self.shared.directory.find_full(path)
     }
 
     /// Everything that is listed, in the order of the paths. Each line is consistent in itself; the lines are read one
     /// after the other.
     pub fn entries(&self) -> Vec<DirectoryEntry> {
-        self.world.directory.entries()
+        self.shared.directory.entries()
     }
 
     /// Returns the lines of the children that pass the filter, in the order of the paths. The status and the books of the
@@ -320,39 +322,39 @@ impl Directory {
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     pub fn entries_where(&self, filter: impl FnMut(&str, ChildKind) -> bool) -> Vec<DirectoryEntry> {
-        self.world.directory.entries_where(filter)
+        self.shared.directory.entries_where(filter)
     }
 
     /// Returns the lines of this path and of everything below it, in the order of the paths. Nothing else is looked at. The
     /// list is empty if nothing has this path.
     pub fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
-        self.world.directory.entries_below(path)
+        self.shared.directory.entries_below(path)
     }
 
     /// The line of one path.
     pub fn entry(&self, path: &str) -> Option<DirectoryEntry> {
-        self.world.directory.entry(path)
+        self.shared.directory.entry(path)
     }
 
     /// Where the child with this path stands, whatever its kind.
     pub fn status(&self, path: &str) -> Option<ServiceStatus> {
-        Some(self.world.directory.get(path)?.slot.status())
+        Some(self.shared.directory.get(path)?.slot.status())
     }
 
     /// What kind of child has this path.
     pub fn kind(&self, path: &str) -> Option<ChildKind> {
-        Some(self.world.directory.get(path)?.kind)
+        Some(self.shared.directory.get(path)?.kind)
     }
 
     /// Whether the tree was told to end or is ending: see [`Tree::is_draining`]. A service finds the directory by
     /// [`Context::directory`](crate::Context::directory).
     pub fn is_draining(&self) -> bool {
-        self.world.ending.is_draining()
+        self.shared.ending.is_draining()
     }
 
     /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
     pub fn watch(&self, path: &str) -> Option<watch::Receiver<ServiceStatus>> {
-        Some(self.world.directory.get(path)?.slot.watch())
+        Some(self.shared.directory.get(path)?.slot.watch())
     }
 
     /// Kills whatever has this path; see [`Tree::kill`].
@@ -361,7 +363,7 @@ impl Directory {
     ///
     /// When nothing has this path, or what has it is not running.
     pub fn kill(&self, path: &str) -> Result<(), KillError> {
-        let Some(listed) = self.world.directory.get(path) else {
+        let Some(listed) = self.shared.directory.get(path) else {
             return Err(KillError::NotFound { path: path.into() });
         };
         if listed.slot.kill() { Ok(()) } else { Err(NotRunning { path: path.into() }.into()) }

@@ -14,7 +14,7 @@ use crate::mailbox;
 
 /// All that can be set about the child with one path, as the code or a layer over it has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Configured {
+pub(crate) struct Effective {
     /// Restart type, shutdown, policy.
     pub(crate) spec: ChildSpec,
     /// Of a child that is not a supervisor.
@@ -40,7 +40,7 @@ pub(crate) struct Group {
 #[derive(Debug, Clone)]
 pub(crate) struct Coded {
     /// What it says about this child alone. What its policy leaves open, the defaults decide.
-    pub(crate) own: Configured,
+    pub(crate) own: Effective,
     #[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))]
     pub(crate) named: Named,
     pub(crate) defaults: Defaults,
@@ -70,12 +70,12 @@ impl Coded {
     /// A supervisor, where its children as a whole are asked about.
     pub(crate) fn of_group(name: &str, group: Group) -> Self {
         let spec = ChildSpec::supervisor(name);
-        let own = Configured { spec, mailbox: None, group: Some(group), kind: ChildKind::Supervisor };
+        let own = Effective { spec, mailbox: None, group: Some(group), kind: ChildKind::Supervisor };
         Self { own, named: Named::default(), defaults: Defaults::default() }
     }
 
     /// What is in force where no layer speaks.
-    pub(crate) fn whole(&self) -> Configured {
+    pub(crate) fn whole(&self) -> Effective {
         let mut whole = self.own.clone();
         if !self.defaults.is_silent() {
             let policy = self.defaults.complete(whole.kind, whole.spec.policy_rule());
@@ -99,13 +99,13 @@ impl Defaults {
 }
 
 /// Something that has a say about every path of a tree.
-pub(crate) trait Layer: Send + Sync + fmt::Debug {
+pub(crate) trait Overrides: Send + Sync + fmt::Debug {
     /// What is in force for `path`, where the code says `coded`.
-    fn apply(&self, path: &str, coded: &Coded) -> Configured;
+    fn apply(&self, path: &str, coded: &Coded) -> Effective;
 
     /// As [`apply`](Self::apply), or why that makes no sense for this path.
     #[cfg(feature = "policy")]
-    fn check(&self, path: &str, coded: &Coded) -> Result<Configured, Vec<String>> {
+    fn check(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<String>> {
         Ok(self.apply(path, coded))
     }
 

@@ -7,14 +7,14 @@ use regrow_supervisors::{Exit, Policy};
 
 use crate::directory::ChildKind;
 use crate::gave_up::GaveUp;
-use crate::layer::{Configured, Named};
+use crate::overrides::{Effective, Named};
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
-use crate::supervisor::gates::Ticket;
 use crate::supervisor::plan::{Make, Planned};
+use crate::supervisor::start_limits::Ticket;
 
 /// What is known of a child. The machine has its spec.
-pub(crate) struct Entry {
+pub(crate) struct ChildEntry {
     pub(crate) path: Arc<str>,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) make: Make,
@@ -63,24 +63,24 @@ struct Rare {
 pub(crate) enum Own {
     /// Settings as in force, and no policy of the child: the policy comes from its supervisor or the root.
     NoPolicy,
-    Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Configured>),
+    Else(#[cfg_attr(not(feature = "policy"), allow(dead_code, reason = "only layers ask"))] Box<Effective>),
 }
 
 impl Own {
-    pub(crate) fn new(own: &Configured, in_force: &Configured) -> Option<Box<Self>> {
+    pub(crate) fn new(own: &Effective, in_force: &Effective) -> Option<Box<Self>> {
         if own == in_force {
             return None;
         }
-        let silent = Configured { spec: in_force.spec.clone().policy(Policy::default()), ..in_force.clone() };
+        let silent = Effective { spec: in_force.spec.clone().policy(Policy::default()), ..in_force.clone() };
         Some(Box::new(if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }))
     }
 
     /// Where `now` is in force.
     #[cfg(feature = "policy")]
-    pub(crate) fn get(&self, now: &Configured) -> Configured {
+    pub(crate) fn get(&self, now: &Effective) -> Effective {
         match self {
-            Self::NoPolicy => Configured { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
-            Self::Else(own) => Configured::clone(own),
+            Self::NoPolicy => Effective { spec: now.spec.clone().policy(Policy::default()), ..now.clone() },
+            Self::Else(own) => Effective::clone(own),
         }
     }
 }
@@ -99,7 +99,7 @@ fn shared(exit: Exit) -> Arc<Exit> {
     }
 }
 
-impl Entry {
+impl ChildEntry {
     pub(crate) fn new(planned: &Planned, is_added: bool, own: Option<Box<Own>>) -> Box<Self> {
         Box::new(Self {
             path: planned.path.clone(),
@@ -198,7 +198,7 @@ impl Entry {
         self.set(|rare| &mut rare.blame, exit);
     }
 
-    /// How an attempt ended that ended as `exit` by itself: see [`Port::verdict`](crate::port::Port::verdict). A supervisor
+    /// How an attempt ended that ended as `exit` by itself: see [`Signals::verdict`](crate::slot::signals::Signals::verdict). A supervisor
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame().cloned().unwrap_or(exit)
@@ -224,11 +224,11 @@ impl Entry {
     /// Called before the present incarnation is asked to stop. If it drains, what it still handles is fixed here. With
     /// `is_for_good` its mailbox refuses what comes after.
     pub(crate) fn begin_to_drain(&self, is_for_good: bool) {
-        let Some(port) = self.control.as_ref().and_then(Control::port).filter(|_| self.drain) else { return };
+        let Some(signals) = self.control.as_ref().and_then(Control::signals).filter(|_| self.drain) else { return };
         if is_for_good {
             self.slot.dismiss();
         }
-        self.slot.life().begin_to_drain(port);
+        self.slot.life().begin_to_drain(signals);
     }
 
     /// Remembers how the present attempt ended.

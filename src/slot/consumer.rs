@@ -10,15 +10,15 @@ use tokio::sync::Notify;
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
 use crate::chaos::testimony::Said;
-use crate::dead::DeadReason;
+use crate::dead_letters::DeadReason;
 use crate::mailbox::OnRestart;
-use crate::port::Port;
-use crate::slot::again::Way;
+use crate::slot::in_hand::Leave;
 use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, Front, InHand};
+use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{Control, Slot};
-use crate::supervisor::facts::Facts;
+use crate::supervisor::inbox::Inbox;
 use crate::sweep;
 use crate::sync::lock;
 
@@ -31,7 +31,7 @@ pub(crate) enum Next<M> {
 
 /// Which signals keep a pump from the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heed {
+pub(crate) enum SignalMask {
     /// All of them.
     Everything,
     /// Those by which it is to end: what ails it is known.
@@ -47,18 +47,24 @@ const ROOMY: usize = 256;
 impl<M: Send + 'static> Slot<M> {
     /// Books the message in hand as handled and takes the next one, unless a signal that is heeded keeps it from that. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
     /// again by itself.
-    pub(crate) fn poll_next(&self, port: &Arc<Port>, heed: Heed, rest: bool, freed: &mut Freed) -> Poll<Next<M>> {
+    pub(crate) fn poll_next(
+        &self,
+        signals: &Arc<Signals>,
+        heed: SignalMask,
+        rest: bool,
+        freed: &mut Freed,
+    ) -> Poll<Next<M>> {
         let mut front = lock(&self.front);
-        if !front.is_owned_by(port) {
+        if !front.is_owned_by(signals) {
             return Poll::Ready(Next::Signal);
         }
         // A plain message leaves nothing that must be dropped, or told, without the lock.
         let done = front.finish_own().filter(|done| !done.is_plain());
         let is_heeded = match heed {
-            Heed::Everything => port.is_signalled(),
+            SignalMask::Everything => signals.is_signalled(),
             #[cfg(feature = "chaos")]
-            Heed::Orders => port.is_ordered(),
-            Heed::Force => port.is_killed() || port.is_fenced(),
+            SignalMask::Orders => signals.is_ordered(),
+            SignalMask::Force => signals.is_killed() || signals.is_fenced(),
         };
         let next = if is_heeded {
             Poll::Ready(Next::Signal)
@@ -78,7 +84,7 @@ impl<M: Send + 'static> Slot<M> {
                         self.let_in(&mut front, &mut back, freed);
                     }
                     if let Some(call) = &call {
-                        call.taken(port);
+                        call.taken(signals);
                     }
                     front.in_hand = Some(InHand { call, spare: None });
                     Poll::Ready(Next::Message(message))
@@ -107,8 +113,8 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     /// Books the message in hand as handled, and takes no other.
-    pub(crate) fn finish(&self, port: &Arc<Port>) {
-        let done = lock(&self.front).finish(port);
+    pub(crate) fn finish(&self, signals: &Arc<Signals>) {
+        let done = lock(&self.front).finish(signals);
         if let Some(done) = done {
             self.settle_handled(done);
         }
@@ -128,38 +134,38 @@ impl<M: Send + 'static> Slot<M> {
 
     /// For the judge of an experiment, if one is going on.
     #[cfg(feature = "chaos")]
-    fn tell_of(&self, port: &Arc<Port>, what: impl FnOnce(Arc<str>, std::sync::Weak<Port>) -> Said) {
-        if let Some(world) = self.world()
-            && world.infirmary.is_armed()
+    fn tell_of(&self, signals: &Arc<Signals>, what: impl FnOnce(Arc<str>, std::sync::Weak<Signals>) -> Said) {
+        if let Some(shared) = self.shared()
+            && shared.infirmary.is_armed()
         {
-            world.infirmary.say(what(self.path(), Arc::downgrade(port)));
+            shared.infirmary.say(what(self.path(), Arc::downgrade(signals)));
         }
     }
 }
 
 /// The part of a tenancy that does not depend on the type of message.
-pub(crate) trait Tenancy: Send + Sync {
+pub(crate) trait Ownership: Send + Sync {
     /// Moves in, if nobody lives here.
-    fn claim(&self, port: &Arc<Port>) -> bool;
+    fn claim(&self, signals: &Arc<Signals>) -> bool;
     /// Signalled when somebody has moved out.
-    fn vacant(&self) -> &Notify;
+    fn released(&self) -> &Notify;
     /// Who lives here.
-    fn tenant(&self) -> Option<Arc<Port>>;
+    fn owner(&self) -> Option<Arc<Signals>>;
     /// The incarnation is being stopped: what is queued now is what it still handles. Only the first call counts.
-    fn begin_to_drain(&self, port: &Arc<Port>);
+    fn begin_to_drain(&self, signals: &Arc<Signals>);
     /// The incarnation is up: its generation.
-    fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64;
+    fn up(&self, signals: &Arc<Signals>, is_ready: bool) -> u64;
     /// The incarnation is ready; `false` when it is not the present one, or is not up.
-    fn ready(&self, port: &Arc<Port>) -> bool;
+    fn ready(&self, signals: &Arc<Signals>) -> bool;
     /// The generation that an incarnation starting now will have.
     fn generation_to_be(&self) -> u64;
     /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
-    fn end(&self, port: &Arc<Port>, exit: &Exit);
+    fn end(&self, signals: &Arc<Signals>, exit: &Exit);
     /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more. `false` when
     /// somebody has done that before.
-    fn fence(&self, port: &Arc<Port>, exit: &Exit) -> bool;
+    fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
     /// A supervisor's slot: its state follows the supervisor that began last.
-    fn supervise(&self, facts: &Arc<Facts>, stage: Supervision);
+    fn supervise(&self, facts: &Arc<Inbox>, stage: Supervision);
 }
 
 /// What a supervisor's slot is told.
@@ -170,8 +176,8 @@ pub(crate) enum Supervision {
     Ends,
 }
 
-impl<M: Send + 'static> Tenancy for Slot<M> {
-    fn claim(&self, port: &Arc<Port>) -> bool {
+impl<M: Send + 'static> Ownership for Slot<M> {
+    fn claim(&self, signals: &Arc<Signals>) -> bool {
         let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
@@ -179,13 +185,13 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             if front.owner.is_some() {
                 return false;
             }
-            front.owner = Some(port.clone());
+            front.owner = Some(signals.clone());
             let mut back = lock(&self.back);
             back.attempts += 1;
             front.is_draining = false;
             back.bar = None;
             back.completion = None;
-            back.control = Some(Control::Port(port.clone()));
+            back.control = Some(Control::Port(signals.clone()));
             match back.state {
                 // For good, even for one that comes late.
                 ServiceState::Gone => {}
@@ -210,24 +216,24 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
             }
         };
         self.settle(shed);
-        freed.tell();
+        freed.flush();
         self.publish();
         #[cfg(feature = "chaos")]
-        self.tell_of(port, |path, port| Said::MovesIn { path, port });
+        self.tell_of(signals, |path, signals| Said::MovesIn { path, signals });
         true
     }
 
-    fn vacant(&self) -> &Notify {
+    fn released(&self) -> &Notify {
         &self.bells.get_or_init(Box::default).vacant
     }
 
-    fn tenant(&self) -> Option<Arc<Port>> {
+    fn owner(&self) -> Option<Arc<Signals>> {
         lock(&self.front).owner.clone()
     }
 
-    fn begin_to_drain(&self, port: &Arc<Port>) {
+    fn begin_to_drain(&self, signals: &Arc<Signals>) {
         let mut front = lock(&self.front);
-        if !front.is_owned_by(port) || front.is_draining {
+        if !front.is_owned_by(signals) || front.is_draining {
             return;
         }
         front.is_draining = true;
@@ -236,10 +242,10 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         self.note_front(&front, &mut back);
     }
 
-    fn up(&self, port: &Arc<Port>, is_ready: bool) -> u64 {
+    fn up(&self, signals: &Arc<Signals>, is_ready: bool) -> u64 {
         let generation = {
             let mut back = lock(&self.back);
-            if back.control.as_ref().is_some_and(|control| control.is(port)) {
+            if back.control.as_ref().is_some_and(|control| control.is(signals)) {
                 back.generation += 1;
                 if back.state != ServiceState::Gone {
                     back.state = ServiceState::Up;
@@ -252,10 +258,10 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         generation
     }
 
-    fn ready(&self, port: &Arc<Port>) -> bool {
+    fn ready(&self, signals: &Arc<Signals>) -> bool {
         let is_ready = {
             let mut back = lock(&self.back);
-            let is_mine = back.control.as_ref().is_some_and(|control| control.is(port));
+            let is_mine = back.control.as_ref().is_some_and(|control| control.is(signals));
             back.is_ready |= is_mine && back.state == ServiceState::Up;
             is_mine && back.is_ready
         };
@@ -267,18 +273,18 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         lock(&self.back).generation + 1
     }
 
-    fn end(&self, port: &Arc<Port>, exit: &Exit) {
+    fn end(&self, signals: &Arc<Signals>, exit: &Exit) {
         // Before the next one can move in.
         #[cfg(feature = "chaos")]
-        self.tell_of(port, |path, port| Said::MovesOut { path, port });
-        self.move_out(port, exit, Way::Ended);
+        self.tell_of(signals, |path, signals| Said::MovesOut { path, signals });
+        self.move_out(signals, exit, Leave::Ended);
     }
 
-    fn fence(&self, port: &Arc<Port>, exit: &Exit) -> bool {
-        let is_first = port.fence();
+    fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool {
+        let is_first = signals.fence();
         let deferred = {
             let mut front = lock(&self.front);
-            if front.is_owned_by(port) { front.deferred.take() } else { None }
+            if front.is_owned_by(signals) { front.deferred.take() } else { None }
         };
         for call in deferred.into_iter().flat_map(|deferred| *deferred) {
             if let Some(call) = call.upgrade() {
@@ -287,13 +293,13 @@ impl<M: Send + 'static> Tenancy for Slot<M> {
         }
         #[cfg(feature = "chaos")]
         if is_first {
-            self.tell_of(port, |path, port| Said::MovesOut { path, port });
+            self.tell_of(signals, |path, signals| Said::MovesOut { path, signals });
         }
-        self.move_out(port, exit, Way::CutOff);
+        self.move_out(signals, exit, Leave::CutOff);
         is_first
     }
 
-    fn supervise(&self, facts: &Arc<Facts>, stage: Supervision) {
+    fn supervise(&self, facts: &Arc<Inbox>, stage: Supervision) {
         {
             let mut back = lock(&self.back);
             // One that was killed through ractor may end when its successor is there already.

@@ -7,27 +7,27 @@ use regrow_supervisors::Completion;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::dead::Refused;
+use crate::dead_letters::Refused;
 use crate::event::Outage;
 use crate::mailbox::Settings;
-use crate::port::Port;
 use crate::readiness::Counts;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
-use crate::slot::life::Tenancy;
+use crate::slot::consumer::Ownership;
 use crate::slot::queue::Fall;
+use crate::slot::signals::Signals;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, IfFull, Push, Slot};
 use crate::sync::lock;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 /// A slot whose message type is not known: how the directory and the supervisors see it.
 pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
-    fn set_world(&self, world: &Arc<World>);
+    fn set_shared(&self, shared: &Arc<Shared>);
     /// The tree that it is listed in, while that is there.
-    fn world(&self) -> Option<Arc<World>>;
+    fn shared(&self) -> Option<Arc<Shared>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
@@ -38,9 +38,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// How many senders wait for room.
     fn waiting_for_room(&self) -> usize;
     /// The number of the message in hand, the same as long as it is the same message, and who has it.
-    fn in_hand(&self) -> Option<(u64, Arc<Port>)>;
-    /// The number of the message that `port` has in hand.
-    fn in_hand_of(&self, port: &Port) -> Option<u64>;
+    fn in_hand(&self) -> Option<(u64, Arc<Signals>)>;
+    /// The number of the message that `signals` has in hand.
+    fn in_hand_of(&self, signals: &Signals) -> Option<u64>;
     fn close(&self, state: ServiceState);
     /// Accepts nothing more until it is started again.
     fn dismiss(&self);
@@ -55,9 +55,9 @@ pub(crate) trait AnySlot: Send + Sync {
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
-    fn is_present(&self, port: &Port) -> bool;
+    fn is_present(&self, signals: &Signals) -> bool;
     /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
-    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool;
+    fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool;
     /// How the present incarnation is reached.
     fn control(&self) -> Option<Control>;
     /// The child has failed, and is not up; `a_start`: it was a start that failed.
@@ -76,7 +76,7 @@ pub(crate) trait AnySlot: Send + Sync {
     fn counts(&self) -> Option<Counts>;
     /// Sets that; `true` if it is news.
     fn set_counts(&self, counts: Option<Counts>) -> bool;
-    fn life(&self) -> &dyn Tenancy;
+    fn life(&self) -> &dyn Ownership;
     /// Whether its messages can be handed over twice.
     #[cfg(feature = "chaos")]
     fn can_repeat(&self) -> bool;
@@ -97,13 +97,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.path.set(path.clone()).is_ok()
     }
 
-    fn set_world(&self, world: &Arc<World>) {
+    fn set_shared(&self, shared: &Arc<Shared>) {
         // A slot that is listed again is so in the same tree.
-        let _ = self.world.set(Arc::downgrade(world));
+        let _ = self.shared.set(Arc::downgrade(shared));
     }
 
-    fn world(&self) -> Option<Arc<World>> {
-        self.world()
+    fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared()
     }
 
     fn settings(&self) -> Settings {
@@ -160,15 +160,15 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.waiting_for_room()
     }
 
-    fn in_hand(&self) -> Option<(u64, Arc<Port>)> {
+    fn in_hand(&self) -> Option<(u64, Arc<Signals>)> {
         let front = lock(&self.front);
         front.in_hand.as_ref()?;
         Some((front.number_in_hand(), front.owner.clone()?))
     }
 
-    fn in_hand_of(&self, port: &Port) -> Option<u64> {
+    fn in_hand_of(&self, signals: &Signals) -> Option<u64> {
         let front = lock(&self.front);
-        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, port));
+        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, signals));
         (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
     }
 
@@ -214,16 +214,16 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         control.is_some()
     }
 
-    fn is_present(&self, port: &Port) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::port).is_some_and(|mine| std::ptr::eq(&**mine, port))
+    fn is_present(&self, signals: &Signals) -> bool {
+        lock(&self.back).control.as_ref().and_then(Control::signals).is_some_and(|mine| std::ptr::eq(&**mine, signals))
     }
 
-    fn owes_answer_to(&self, ports: &[Arc<Port>]) -> bool {
+    fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {
         let front = lock(&self.front);
         let back = lock(&self.back);
         let queued = front.batch.iter().chain(&back.queue).filter_map(|envelope| envelope.call.as_ref());
         let in_hand = front.in_hand.as_ref().and_then(|in_hand| in_hand.call.as_ref());
-        queued.chain(in_hand).any(|call| ports.iter().any(|port| call.is_awaited_by(port)))
+        queued.chain(in_hand).any(|call| incarnations.iter().any(|signals| call.is_awaited_by(signals)))
     }
 
     fn control(&self) -> Option<Control> {
@@ -281,7 +281,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         std::mem::replace(&mut lock(&self.back).counts, counts) != counts
     }
 
-    fn life(&self) -> &dyn Tenancy {
+    fn life(&self) -> &dyn Ownership {
         self
     }
 

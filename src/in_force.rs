@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{Chance, Exit, Failure, Policy};
 
-use crate::layer::Layer;
-use crate::supervisor::terms::{ErrorType, Terms};
+use crate::overrides::Overrides;
+use crate::supervisor::options::{ErrorType, Options};
 
-pub(crate) struct Rulebook {
-    layer: RwLock<Option<Arc<dyn Layer>>>,
+pub(crate) struct TreeOptions {
+    layer: RwLock<Option<Arc<dyn Overrides>>>,
     /// What the root says for every service.
     defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
@@ -20,9 +20,9 @@ pub(crate) struct Rulebook {
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
-impl Rulebook {
+impl TreeOptions {
     /// `root` are the root's terms, `error_types` those of all supervisors.
-    pub(crate) fn new(root: &Terms, error_types: Vec<ErrorType>) -> Self {
+    pub(crate) fn new(root: &Options, error_types: Vec<ErrorType>) -> Self {
         let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
         Self {
             layer: RwLock::new(root.layer.clone()),
@@ -34,7 +34,7 @@ impl Rulebook {
         }
     }
 
-    pub(crate) fn layer(&self) -> Option<Arc<dyn Layer>> {
+    pub(crate) fn layer(&self) -> Option<Arc<dyn Overrides>> {
         self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -48,7 +48,7 @@ impl Rulebook {
     }
 
     #[cfg(feature = "policy")]
-    pub(crate) fn set_layer(&self, layer: Arc<dyn Layer>) {
+    pub(crate) fn set_layer(&self, layer: Arc<dyn Overrides>) {
         let before = self.layer.write().unwrap_or_else(PoisonError::into_inner).replace(layer);
         drop(before);
     }
@@ -75,18 +75,18 @@ impl Rulebook {
     pub(crate) fn chance(&self, path: &str) -> Box<dyn Chance> {
         let mut hasher = DefaultHasher::new();
         (self.seed, path).hash(&mut hasher);
-        dice(hasher.finish())
+        seeded_chance(hasher.finish())
     }
 }
 
-impl fmt::Debug for Rulebook {
+impl fmt::Debug for TreeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rulebook").field("layer", &self.layer()).field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
 /// The chances of one child.
-pub(crate) fn dice(seed: u64) -> Box<dyn Chance> {
+pub(crate) fn seeded_chance(seed: u64) -> Box<dyn Chance> {
     Box::new(Dice(fastrand::Rng::with_seed(seed)))
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
-use crate::port::Port;
 use crate::slot::AnySlot;
+use crate::slot::signals::Signals;
 use crate::sync::lock;
 use crate::watchdog::wait::Waits;
 
 #[derive(Default)]
-pub(crate) struct Vigil {
+pub(crate) struct Activity {
     /// In nanoseconds. None is zero.
     limit: AtomicU64,
     /// Odd while its code runs.
@@ -45,7 +45,7 @@ pub(super) struct Grant {
     pub(super) time: Duration,
 }
 
-impl Vigil {
+impl Activity {
     pub(super) fn set_limit(&self, limit: Option<Duration>) {
         let nanos = limit.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
         self.limit.store(nanos, Ordering::Relaxed);
@@ -85,11 +85,11 @@ impl Vigil {
     }
 
     /// The number of the work that is under way: the message in hand, or the last sign of life of a task.
-    pub(crate) fn work(&self, slot: &dyn AnySlot, port: &Port) -> Option<u64> {
+    pub(crate) fn work(&self, slot: &dyn AnySlot, signals: &Signals) -> Option<u64> {
         if !self.has_messages() {
-            return port.is_up().then(|| self.beats.load(Ordering::Relaxed));
+            return signals.is_up().then(|| self.beats.load(Ordering::Relaxed));
         }
-        slot.in_hand().filter(|(_, owner)| std::ptr::eq(&**owner, port)).map(|(message, _)| message)
+        slot.in_hand().filter(|(_, owner)| std::ptr::eq(&**owner, signals)).map(|(message, _)| message)
     }
 
     /// What is said of a time that is too long.
@@ -152,9 +152,9 @@ impl Vigil {
     }
 
     /// Ends the waits that are none any more, and asks for the others: see `wait.rs`.
-    pub(super) fn ask_waits(&self, port: &Port, now: Instant, pause: Duration, patience: Duration) {
-        let message = port.message_in_hand();
-        let polls = (!port.is_interruptible()).then(|| self.polls());
+    pub(super) fn ask_waits(&self, signals: &Signals, now: Instant, pause: Duration, patience: Duration) {
+        let message = signals.message_in_hand();
+        let polls = (!signals.is_interruptible()).then(|| self.polls());
         let rest = lock(&self.waits).leave_behind(message, now);
         rest.settle();
         let rest = lock(&self.waits).ask(polls, now, pause, patience);

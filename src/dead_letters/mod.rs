@@ -8,7 +8,7 @@
 //!    is in no list.
 //! 5. The user's code looks at a message without a lock.
 
-mod graves;
+mod queue;
 mod replay;
 
 use std::any::Any;
@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use crate::sweep;
 use crate::sync::lock;
-use crate::world::World;
-pub(crate) use graves::Graves;
-pub use graves::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
+use crate::tree::shared::Shared;
+pub(crate) use queue::Queue;
+pub use queue::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
 pub(crate) use replay::Refused;
 pub use replay::{ReplayError, ReplayFailure};
 
@@ -178,10 +178,10 @@ impl DeadLetter {
     /// When that service refuses it, takes other messages or is not there any more, or the message is not in the letter any
     /// more, or is being looked at. The letter comes back in the error, as it was, and stays in its list.
     pub fn replay(self) -> Result<(), ReplayError> {
-        let Some(world) = self.body.world.upgrade() else {
+        let Some(shared) = self.body.shared.upgrade() else {
             return Err(ReplayError::new(self, ReplayFailure::NotFound));
         };
-        let Some(listed) = world.directory.get(&self.path) else {
+        let Some(listed) = shared.directory.get(&self.path) else {
             return Err(ReplayError::new(self, ReplayFailure::NotFound));
         };
         let Some(message) = self.take() else {
@@ -267,8 +267,8 @@ struct Body {
     label: Option<&'static str>,
     died: Instant,
     message: Mutex<Content>,
-    world: Weak<World>,
-    graves: Weak<Graves>,
+    shared: Weak<Shared>,
+    graves: Weak<Queue>,
 }
 
 impl Body {

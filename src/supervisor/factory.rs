@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::child::Recipe;
+use crate::child::Factory;
 use crate::directory::Listed;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
 use crate::sync::lock;
-use crate::world::World;
+use crate::tree::shared::Shared;
 
 pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;
 
@@ -77,35 +77,35 @@ impl SupervisorRecipe {
     }
 
     /// The plan for one more start. Children of the plan before that are not in the new one are gone.
-    pub(crate) fn next_plan(&self, world: &World) -> Result<Arc<Plan>, StartError> {
+    pub(crate) fn next_plan(&self, shared: &Shared) -> Result<Arc<Plan>, StartError> {
         let (scope, before, is_first) = match &mut *lock(&self.state) {
             State::Planned { scope, plan, is_used } => (scope.clone(), plan.clone(), !std::mem::replace(is_used, true)),
             State::Described(_) => unreachable!("a recipe is planned with the tree it belongs to"),
         };
         if is_first && self.replaces.load(Ordering::Relaxed) {
-            forget_others(world, world.directory.under(&before.path), &before);
+            forget_others(shared, shared.directory.under(&before.path), &before);
         }
         let Some(build) = self.build.as_ref().filter(|_| !is_first) else { return Ok(before) };
-        let known: Known = world.directory.under(&before.path).into_iter().collect();
+        let known: Known = shared.directory.under(&before.path).into_iter().collect();
         let plan = Arc::new(Plan::new(build().named(before.name()), &scope, &known)?);
-        plan.check_redelivery(world.rulebook.defaults())?;
-        forget_others(world, known, &plan);
+        plan.check_redelivery(shared.options_in_force.defaults())?;
+        forget_others(shared, known, &plan);
         self.set(State::Planned { scope, plan: plan.clone(), is_used: true });
         Ok(plan)
     }
 }
 
 /// What an earlier plan had listed, and this one does not have, is gone.
-fn forget_others(world: &World, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
+fn forget_others(shared: &Shared, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
     let kept = plan.slots();
     for (path, listed) in known {
         if !kept.iter().any(|kept| Arc::ptr_eq(kept, &listed.slot)) {
-            world.forget_slot(&path, &listed.slot);
+            shared.forget_slot(&path, &listed.slot);
         }
     }
     let mut described = HashSet::new();
     plan.for_each(&mut |plan| described.extend(plan.children.iter().map(|child| child.path.clone())));
-    world.directory.describe_no_more(&plan.path, |job| described.contains(job));
+    shared.directory.describe_no_more(&plan.path, |job| described.contains(job));
 }
 
 /// One level after the other, however many: a description that is too deep to be planned is not too deep to be dropped.
@@ -114,7 +114,7 @@ impl Drop for SupervisorRecipe {
         let mut left = Vec::from_iter(self.take_first());
         while let Some(description) = left.pop() {
             for child in &description.children {
-                if let Recipe::Supervisor(recipe) = &child.recipe {
+                if let Factory::Supervisor(recipe) = &child.recipe {
                     left.extend(recipe.take_first());
                 }
             }

@@ -9,20 +9,20 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::call::Fate;
-use crate::dead::{DeadReason, Graves};
+use crate::dead_letters::{DeadReason, Queue};
 use crate::dependencies::InForce;
-use crate::directory::{ChildKind, Directory, Facet};
+use crate::directory::{ChildKind, Directory, PathKind};
 use crate::ending::Ending;
 use crate::event::{Event, EventKind};
+use crate::in_force::TreeOptions;
 use crate::log::{self, Aside, Log};
 use crate::lookup::LookupError;
-use crate::port::Port;
 use crate::readiness::Required;
-use crate::rulebook::Rulebook;
+use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::facts::{Fact, Facts};
+use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
@@ -35,12 +35,12 @@ use crate::watchdog::Watchdog;
 /// How many events a slow subscriber may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
 
-pub(crate) struct World {
+pub(crate) struct Shared {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
-    graves: Mutex<Burials>,
+    graves: Mutex<Sink>,
     pub(crate) log: Log,
-    pub(crate) rulebook: Rulebook,
+    pub(crate) options_in_force: TreeOptions,
     pub(crate) in_force: InForce,
     pub(crate) required: Required,
     #[cfg(feature = "chaos")]
@@ -66,25 +66,25 @@ enum Stream {
 }
 
 /// Where dead letters go.
-enum Burials {
+enum Sink {
     /// Nobody has asked for them yet.
     Unasked,
-    To(Arc<Graves>),
+    To(Arc<Queue>),
     /// The tree is over: what was kept belongs to those who hold it.
     Over,
 }
 
-impl World {
-    pub(crate) fn new(rulebook: Rulebook) -> Arc<Self> {
+impl Shared {
+    pub(crate) fn new(options_in_force: TreeOptions) -> Arc<Self> {
         Arc::new(Self {
-            rulebook,
+            options_in_force,
             in_force: InForce::default(),
             required: Required::default(),
             #[cfg(feature = "chaos")]
             infirmary: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
-            graves: Mutex::new(Burials::Unasked),
+            graves: Mutex::new(Sink::Unasked),
             log: Log::new(),
             epoch: Instant::now(),
             ending: Ending::default(),
@@ -103,14 +103,14 @@ impl World {
     pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
         match facet.as_deref() {
-            Some(Facet::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
-            Some(Facet::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
+            Some(PathKind::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
+            Some(PathKind::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
         }
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(Facet::Ring(ring)) = facet.as_deref() else {
+        let Some(PathKind::Ring(ring)) = facet.as_deref() else {
             unreachable!("a partitioned supervisor is listed with its ring")
         };
         let found = ring.message_type();
@@ -130,7 +130,7 @@ impl World {
         self: &Arc<Self>,
         path: &str,
         asked: ChildKind,
-    ) -> Result<(SupervisorHandle, Option<Arc<Facet>>), LookupError> {
+    ) -> Result<(SupervisorHandle, Option<Arc<PathKind>>), LookupError> {
         let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
         if listed.kind != asked {
             return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
@@ -139,12 +139,12 @@ impl World {
     }
 
     /// A supervisor lives from now on.
-    pub(crate) fn supervisor_begins(&self, facts: &Facts, path: &Arc<str>) {
+    pub(crate) fn supervisor_begins(&self, facts: &Inbox, path: &Arc<str>) {
         lock(&self.supervisors).insert(facts.number(), path.clone());
     }
 
     /// A supervisor is over.
-    pub(crate) fn supervisor_ends(&self, facts: &Facts) {
+    pub(crate) fn supervisor_ends(&self, facts: &Inbox) {
         let path = lock(&self.supervisors).remove(&facts.number());
         drop(path);
     }
@@ -218,23 +218,23 @@ impl World {
     }
 
     /// Where dead letters go, if anybody has asked for them.
-    pub(crate) fn graves(&self) -> Option<Arc<Graves>> {
+    pub(crate) fn graves(&self) -> Option<Arc<Queue>> {
         match &*lock(&self.graves) {
-            Burials::To(graves) => Some(graves.clone()),
-            Burials::Unasked | Burials::Over => None,
+            Sink::To(graves) => Some(graves.clone()),
+            Sink::Unasked | Sink::Over => None,
         }
     }
 
     /// Dead letters are kept from now on.
-    pub(crate) fn keep_dead_letters(&self) -> Arc<Graves> {
+    pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
         let mut burials = lock(&self.graves);
-        if let Burials::Unasked = *burials {
-            *burials = Burials::To(Graves::new());
+        if let Sink::Unasked = *burials {
+            *burials = Sink::To(Queue::new());
         }
         match &*burials {
-            Burials::To(graves) => graves.clone(),
-            Burials::Unasked | Burials::Over => {
-                let over = Graves::new();
+            Sink::To(graves) => graves.clone(),
+            Sink::Unasked | Sink::Over => {
+                let over = Queue::new();
                 over.end();
                 over
             }
@@ -271,8 +271,8 @@ impl World {
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
         self.log.end();
-        let graves = std::mem::replace(&mut *lock(&self.graves), Burials::Over);
-        if let Burials::To(graves) = graves {
+        let graves = std::mem::replace(&mut *lock(&self.graves), Sink::Over);
+        if let Sink::To(graves) = graves {
             graves.end();
             if graves.have_been_used() {
                 // A letter may hold the reply, and no service is left to answer.
@@ -337,14 +337,14 @@ impl World {
     }
 
     /// Fences an incarnation that does not end, and names it, once. Whether that was now.
-    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, port: &Arc<Port>) -> bool {
+    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool {
         let generation = slot.status().generation;
-        let is_new = slot.life().fence(port, &port.verdict(Exit::Killed));
+        let is_new = slot.life().fence(signals, &signals.verdict(Exit::Killed));
         if is_new {
-            self.watchdog.watch_no_more(path, port);
+            self.watchdog.watch_no_more(path, signals);
             self.ending.abandoned(path);
             self.tell(path, || generation, EventKind::Abandoned);
-            port.wake();
+            signals.wake();
         }
         is_new
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use regrow_supervisors::LONGEST_TIME;
 
+use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::{Fault, Scope, Times, When};
-use crate::chaos::refusal::ExperimentError;
 use crate::directory::ChildKind;
 
 /// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.

@@ -33,9 +33,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
-use crate::chaos::refusal::ExperimentError;
 use crate::directory::ChildKind;
 
 /// More is no experiment.

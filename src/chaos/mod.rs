@@ -74,44 +74,44 @@
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
 //! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
 
-mod armed;
-mod at_work;
-mod book;
+pub(crate) mod active;
+mod checks;
 #[cfg(feature = "cli")]
 pub mod cli;
-mod course;
 pub mod demo;
+mod error;
 mod experiment;
 mod explore;
 mod fault;
-mod figures;
+mod fault_log;
 mod file;
+mod format;
+pub(crate) mod hooks;
 mod html;
+mod injector;
 mod json;
 mod judge;
 mod log;
-mod looks;
 mod observer;
-mod refusal;
+mod recorder;
 mod report;
 mod rollback;
 mod run;
-mod rust;
+mod schedule;
 mod script;
-pub(crate) mod seam;
 mod simulation;
 mod soak;
-pub(crate) mod suffering;
+pub(crate) mod statements;
 mod summary;
 pub(crate) mod tally;
-pub(crate) mod testimony;
 mod text;
+mod to_rust;
 
+pub use error::ExperimentError;
 pub use experiment::Experiment;
 pub use explore::{Exploration, FailingSeed, Shrunk};
 pub use fault::{Fault, Scope, Times, Trigger, When};
 pub use file::ExperimentFileError;
-pub use refusal::ExperimentError;
 pub use report::{
     BudgetRecord, CheckResult, ExperimentReport, FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals,
 };

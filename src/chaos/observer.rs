@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::chaos::book::Book;
+use crate::chaos::active::FaultEvent;
+use crate::chaos::checks::{Claims, ask_judge, look};
 use crate::chaos::fault::Trigger;
 use crate::chaos::judge::Judge;
-use crate::chaos::looks::{Claims, ask_judge, look};
-use crate::chaos::seam::Told;
-use crate::chaos::testimony::Said;
+use crate::chaos::recorder::Book;
+use crate::chaos::statements::Statement;
 use crate::event::Event;
 use crate::sync::lock;
 use crate::time::{later, part};
@@ -56,7 +56,7 @@ pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, eve
 }
 
 /// In a task of its own: what is said to the judge must not hold up the events, of which only so many wait.
-pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Said>, witnesses: Witnesses, is_virtual: bool) {
+pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Statement>, witnesses: Witnesses, is_virtual: bool) {
     let mut next = later(Instant::now(), PULSE);
     loop {
         tokio::select! {
@@ -84,15 +84,15 @@ const PULSE: Duration = Duration::from_millis(100);
 /// What is told by those who suffer comes first: it was told before what came of it.
 pub(super) async fn observe(
     mut events: crate::Events,
-    mut suffered: mpsc::UnboundedReceiver<Told>,
+    mut suffered: mpsc::UnboundedReceiver<FaultEvent>,
     book: Arc<Mutex<Book>>,
     happened: mpsc::UnboundedSender<Occurrence>,
 ) {
     // Nobody listens any more when the run is over.
     let pass_on = |occurrence| drop(happened.send(occurrence));
-    let hear = |told: Told| {
+    let hear = |told: FaultEvent| {
         lock(&book).hear(&told);
-        if let Told::Starting { path } = told {
+        if let FaultEvent::Starting { path } = told {
             pass_on(Occurrence { trigger: Trigger::Starting, path, generation: 0 });
         }
     };

@@ -6,7 +6,7 @@
 use regrow_supervisors::BudgetLeft;
 use serde::{Deserialize, Serialize};
 
-use crate::chaos::book::seconds;
+use crate::chaos::recorder::seconds;
 
 /// The outcome of one run of one experiment.
 #[derive(Debug, Clone, Serialize, Deserialize)]

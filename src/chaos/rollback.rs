@@ -2,8 +2,8 @@
 //!
 //! Invariant: each rollback runs once, to its end, however the run ends: in a task of its own, also when nobody waits for it.
 
+use crate::chaos::checks::ask;
 use crate::chaos::experiment::Probe;
-use crate::chaos::looks::ask;
 use crate::log::{line, one_line};
 
 pub(super) struct Rollbacks(Vec<Probe>);

@@ -4,12 +4,12 @@
 
 use tokio::sync::mpsc;
 
-use crate::chaos::armed::Armed;
-use crate::chaos::course::Course;
+use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
-use crate::chaos::refusal::ExperimentError;
+use crate::chaos::injector::Armed;
 use crate::chaos::report::ExperimentReport;
+use crate::chaos::schedule::Course;
 use crate::chaos::script::Script;
 use crate::log::{line, one_line};
 use crate::tree::Tree;

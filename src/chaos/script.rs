@@ -8,9 +8,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use regrow_supervisors::LONGEST_TIME;
 
+use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::{Experiment, Planned};
 use crate::chaos::fault::{Fault, Scope, Trigger, When};
-use crate::chaos::refusal::ExperimentError;
 use crate::directory::ChildKind;
 
 /// What is done, line by line.

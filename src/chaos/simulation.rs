@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
-use crate::chaos::refusal::ExperimentError;
 use crate::chaos::report::{ExperimentReport, LogLine};
 use crate::chaos::run::Chaos;
 use crate::chaos::script::Script;

@@ -118,7 +118,7 @@ pub(super) fn replay(report: &ExperimentReport) -> Replay {
 
 /// On which clock, for how long, and how it came to rest.
 pub(super) fn circumstances(report: &ExperimentReport) -> String {
-    use super::figures::time;
+    use super::format::time;
     let clock = if report.is_virtual { "virtual time" } else { "live" };
     let rest = report.stabilised_after.map_or_else(
         || "never steady afterwards".into(),

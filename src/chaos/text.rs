@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::figures::{count, many, moment, share, tail, time, time_or_dash};
+use super::format::{count, many, moment, share, tail, time, time_or_dash};
 use super::report::{CheckResult, ExperimentReport};
 use super::summary::{Replay, budget, by_kind, circumstances, replay, touched, unavailable};
 

@@ -210,7 +210,7 @@ impl Life {
         let is_asked = self.signals.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
         let is_killed = self.signals.is_killed() && self.on_kill == OnKill::Drop;
         #[cfg(feature = "chaos")]
-        let is_killed = is_killed && !self.signals.is_stubborn();
+        let is_killed = is_killed && !self.signals.ignores_kill();
         if self.signals.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
         }

@@ -71,7 +71,7 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
     if ctx.inner().shared().infirmary.is_armed() {
-        Box::pin(ctx.inner().suffer_start()).await?;
+        Box::pin(ctx.inner().before_start()).await?;
     }
     factory(ctx.clone()).await
 }
@@ -86,7 +86,7 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
         #[cfg(feature = "chaos")]
         if matches!(exit, Exit::Shutdown) && ctx.inner().signals.is_told_to_stop() && ctx.inner().signals.is_afflicted()
         {
-            Box::pin(ctx.inner().suffer_stop()).await;
+            Box::pin(ctx.inner().before_stop()).await;
         }
         if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
             // Before the hook, which may block: then nothing could be told any more.
@@ -167,7 +167,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             #[cfg(feature = "chaos")]
             Next::Signal if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) => {
                 freed.flush();
-                repeats = Box::pin(inner.suffer_mail()).await;
+                repeats = Box::pin(inner.before_take()).await;
                 is_known = true;
                 continue;
             }
@@ -204,7 +204,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
                 inner.repeat(&redelivery, &message);
             }
             freed.flush();
-            let suffered = caught(Box::pin(inner.suffer_message(message))).await;
+            let suffered = caught(Box::pin(inner.before_handle(message))).await;
             match suffered {
                 Ok(Ok(message)) => message,
                 Ok(Err(error)) => return failure(error),

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
-use crate::chaos::testimony::Said;
+use crate::chaos::statements::Statement;
 use crate::dead_letters::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::slot::in_hand::Leave;
@@ -134,7 +134,7 @@ impl<M: Send + 'static> Slot<M> {
 
     /// For the judge of an experiment, if one is going on.
     #[cfg(feature = "chaos")]
-    fn tell_of(&self, signals: &Arc<Signals>, what: impl FnOnce(Arc<str>, std::sync::Weak<Signals>) -> Said) {
+    fn tell_of(&self, signals: &Arc<Signals>, what: impl FnOnce(Arc<str>, std::sync::Weak<Signals>) -> Statement) {
         if let Some(shared) = self.shared()
             && shared.infirmary.is_armed()
         {
@@ -219,7 +219,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         freed.flush();
         self.publish();
         #[cfg(feature = "chaos")]
-        self.tell_of(signals, |path, signals| Said::MovesIn { path, signals });
+        self.tell_of(signals, |path, signals| Statement::MovesIn { path, signals });
         true
     }
 
@@ -276,7 +276,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
     fn end(&self, signals: &Arc<Signals>, exit: &Exit) {
         // Before the next one can move in.
         #[cfg(feature = "chaos")]
-        self.tell_of(signals, |path, signals| Said::MovesOut { path, signals });
+        self.tell_of(signals, |path, signals| Statement::MovesOut { path, signals });
         self.move_out(signals, exit, Leave::Ended);
     }
 
@@ -293,7 +293,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         }
         #[cfg(feature = "chaos")]
         if is_first {
-            self.tell_of(signals, |path, signals| Said::MovesOut { path, signals });
+            self.tell_of(signals, |path, signals| Statement::MovesOut { path, signals });
         }
         self.move_out(signals, exit, Leave::CutOff);
         is_first

@@ -53,7 +53,7 @@ const READY: u16 = 256;
 const AFFLICTED: u16 = 1024;
 /// Neither a stop nor a kill reaches it now, as if its code did not yield.
 #[cfg(feature = "chaos")]
-const STUBBORN: u16 = 2048;
+const IGNORES_KILL: u16 = 2048;
 /// It is a thread, whose waits a stop ends.
 const INTERRUPTIBLE: u16 = 4096;
 /// It is a thread, and has seen that it is to stop.
@@ -516,13 +516,13 @@ impl Signals {
     }
 
     #[cfg(feature = "chaos")]
-    pub(crate) fn set_stubborn(&self, is_stubborn: bool) {
-        self.set(STUBBORN, is_stubborn);
+    pub(crate) fn set_ignores_kill(&self, is_stubborn: bool) {
+        self.set(IGNORES_KILL, is_stubborn);
     }
 
     #[cfg(feature = "chaos")]
-    pub(crate) fn is_stubborn(&self) -> bool {
-        self.has(STUBBORN)
+    pub(crate) fn ignores_kill(&self) -> bool {
+        self.has(IGNORES_KILL)
     }
 
     #[cfg(feature = "chaos")]

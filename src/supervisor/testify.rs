@@ -10,7 +10,7 @@ use regrow_supervisors::{
     StopOrder,
 };
 
-use crate::chaos::testimony::{Enrolled, Roll, Said, Seen, Testimony, What};
+use crate::chaos::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::inbox::Fact;
@@ -165,7 +165,7 @@ impl Driver {
     fn say(&self, at: Duration, seen: Seen) {
         let life = Arc::as_ptr(&self.facts).addr();
         let supervisor = self.plan.path.clone();
-        self.shared.infirmary.say(Said::Testimony(Testimony { supervisor, life, at, seen }));
+        self.shared.infirmary.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
     }
 
     fn roll(&self, now: Duration) -> Seen {

@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) in_force: InForce,
     pub(crate) required: Required,
     #[cfg(feature = "chaos")]
-    pub(crate) infirmary: crate::chaos::seam::Infirmary,
+    pub(crate) infirmary: crate::chaos::active::ActiveFaults,
     epoch: Instant,
     pub(crate) ending: Ending,
     /// Calls whose incarnation has ended, and whose reply was kept or handed on.

@@ -133,7 +133,7 @@ impl Event {
                 if let Some(Control::Port(signals)) = listed.and_then(|listed| listed.slot.control()) {
                     tell(leaf, Msg::Hang);
                     tokio::task::yield_now().await;
-                    signals.set_stubborn(true);
+                    signals.set_ignores_kill(true);
                     let _ = tree.kill(leaf);
                 }
             }

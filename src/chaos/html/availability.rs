@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::figures::share;
+use crate::chaos::format::share;
 use crate::chaos::html::scale::{LEFT, RIGHT, Scale, WIDTH, n};
 use crate::chaos::report::ExperimentReport;
 

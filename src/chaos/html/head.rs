@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
+use crate::chaos::format::{count, many, moment, share, time, time_or_dash};
 use crate::chaos::report::ExperimentReport;
 use crate::chaos::summary::{Replay, circumstances, replay, unavailable};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::figures::{count, many, time};
+use crate::chaos::format::{count, many, time};
 use crate::chaos::html::scale::{LEFT, RIGHT, WIDTH, n};
 use crate::chaos::report::{ExperimentReport, Totals};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::figures::{count, many, moment, share, time, time_or_dash};
+use crate::chaos::format::{count, many, moment, share, time, time_or_dash};
 use crate::chaos::report::{ExperimentReport, FaultRecord};
 use crate::chaos::summary::{budget, by_kind, is_unrecovered, touched};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chaos::figures::{many, moment, tail, time};
+use crate::chaos::format::{many, moment, tail, time};
 use crate::chaos::html::cluster::{clusters, narrow_for};
 use crate::chaos::html::ending::Ending;
 use crate::chaos::html::rows::{Row, Rows};

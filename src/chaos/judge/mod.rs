@@ -40,7 +40,7 @@ use tokio::time::Instant;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
 use crate::chaos::judge::office::Office;
-use crate::chaos::testimony::{Said, Seen, Testimony, What};
+use crate::chaos::statements::{Seen, Statement, Testimony, What};
 use crate::time::later;
 
 /// What is claimed of every tree.
@@ -99,14 +99,14 @@ impl Judge {
     }
 
     /// What supervisors and incarnations say.
-    pub(super) fn hear(&mut self, said: Said) {
+    pub(super) fn hear(&mut self, said: Statement) {
         match said {
-            Said::Testimony(testimony) => self.listen(testimony),
-            Said::MovesIn { path, signals } => {
+            Statement::Testimony(testimony) => self.listen(testimony),
+            Statement::MovesIn { path, signals } => {
                 let found = self.census.moves_in(&path, signals, self.epoch.elapsed());
                 self.keep(found);
             }
-            Said::MovesOut { path, signals } => self.census.moves_out(&path, &signals),
+            Statement::MovesOut { path, signals } => self.census.moves_out(&path, &signals),
         }
     }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chaos::at_work::{AtWork, longest};
+use crate::chaos::active::FaultEvent;
 use crate::chaos::fault::Trigger;
+use crate::chaos::fault_log::{AtWork, longest};
 use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals};
-use crate::chaos::seam::Told;
 use crate::directory::DirectoryEntry;
 use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
@@ -159,13 +159,13 @@ impl Book {
     }
 
     /// What somebody who suffers tells.
-    pub(super) fn hear(&mut self, told: &Told) {
+    pub(super) fn hear(&mut self, told: &FaultEvent) {
         match told {
-            Told::Starting { .. } => {}
-            Told::Strikes { number, path, generation, is_last } => {
+            FaultEvent::Starting { .. } => {}
+            FaultEvent::Strikes { number, path, generation, is_last } => {
                 self.strikes(*number, path, *generation, *is_last);
             }
-            Told::Passes { number, path } => self.at_work.passes(*number, path),
+            FaultEvent::Passes { number, path } => self.at_work.passes(*number, path),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::chaos::book::round;
+use crate::chaos::recorder::round;
 use crate::chaos::report::{FaultRecord, Totals};
 
 /// Faults that are kept.

@@ -21,27 +21,27 @@ use fastrand::Rng;
 use tokio::sync::{Notify, mpsc};
 
 use crate::chaos::fault::{Fault, Times};
+use crate::chaos::statements::Statement;
 use crate::chaos::tally::Tally;
-use crate::chaos::testimony::Said;
 use crate::slot::{AnySlot, Control};
 use crate::sync::lock;
 
 /// What is armed in a tree.
 #[derive(Debug, Default)]
-pub(crate) struct Infirmary {
+pub(crate) struct ActiveFaults {
     is_armed: AtomicBool,
     /// Counts experiments, so that supervisors notice a new one.
     experiments: AtomicU64,
     /// In order: what is done to all of them is done in the same order each time.
-    patients: Mutex<BTreeMap<Arc<str>, Arc<Patient>>>,
+    patients: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
     tally: Mutex<Option<Arc<Tally>>>,
-    told: Mutex<Option<mpsc::UnboundedSender<Told>>>,
-    said: Mutex<Option<mpsc::UnboundedSender<Said>>>,
+    told: Mutex<Option<mpsc::UnboundedSender<FaultEvent>>>,
+    said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
 }
 
 /// What the experiment is told of by those who suffer.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum FaultEvent {
     /// A start begins.
     Starting { path: Arc<str> },
     /// A fault takes effect on an incarnation, which may end of it; for the last time, or not.
@@ -52,15 +52,15 @@ pub(crate) enum Told {
 
 /// A service that something ails.
 #[derive(Debug, Default)]
-pub(crate) struct Patient {
-    ails: Mutex<Vec<Ail>>,
+pub(crate) struct FaultSet {
+    ails: Mutex<Vec<ActiveFault>>,
     is_discharged: AtomicBool,
     /// Rung at each change.
     pub(super) bell: Notify,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Ail {
+pub(super) struct ActiveFault {
     pub(super) number: usize,
     pub(super) fault: Fault,
     chance: Rng,
@@ -72,15 +72,15 @@ pub(super) struct Ail {
 
 /// One strike of a fault.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Blow {
+pub(super) struct Strike {
     pub(super) number: usize,
     pub(super) is_last: bool,
     pub(super) is_virtual: bool,
 }
 
-impl Infirmary {
+impl ActiveFaults {
     /// `false` when another experiment is going on.
-    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<Told>, said: mpsc::UnboundedSender<Said>) -> bool {
+    pub(crate) fn arm(&self, told: mpsc::UnboundedSender<FaultEvent>, said: mpsc::UnboundedSender<Statement>) -> bool {
         let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
         if is_first {
             *lock(&self.tally) = Some(Arc::default());
@@ -105,7 +105,7 @@ impl Infirmary {
         lock(&self.tally).clone()
     }
 
-    pub(super) fn tell(&self, what: Told) {
+    pub(super) fn tell(&self, what: FaultEvent) {
         let told = lock(&self.told).clone();
         if let Some(told) = told {
             // The run may be over.
@@ -114,7 +114,7 @@ impl Infirmary {
     }
 
     /// Says something to the judge.
-    pub(crate) fn say(&self, what: Said) {
+    pub(crate) fn say(&self, what: Statement) {
         let said = lock(&self.said).clone();
         if let Some(said) = said {
             // The run may be over.
@@ -143,7 +143,7 @@ impl Infirmary {
         self.is_armed.store(false, Ordering::Release);
     }
 
-    pub(super) fn patient(&self, path: &str) -> Option<Arc<Patient>> {
+    pub(super) fn patient(&self, path: &str) -> Option<Arc<FaultSet>> {
         lock(&self.patients).get(path).cloned()
     }
 
@@ -155,21 +155,21 @@ impl Infirmary {
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => 1,
             _ => u32::MAX,
         };
-        let ail = Ail { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
+        let ail = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
         patient.change(Some(slot), |ails| ails.push(ail));
     }
 
     /// Invariant 2. Whoever has the path by now, if anybody.
-    pub(crate) fn heal(&self, path: &str, slot: Option<&dyn AnySlot>, number: usize) {
+    pub(crate) fn clear(&self, path: &str, slot: Option<&dyn AnySlot>, number: usize) {
         if let Some(patient) = self.patient(path) {
             patient.change(slot, |ails| ails.retain(|ail| ail.number != number));
         }
     }
 }
 
-impl Patient {
+impl FaultSet {
     /// What ails it is another matter from now on (invariant 1).
-    pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<Ail>)) {
+    pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<ActiveFault>)) {
         let mut ails = lock(&self.ails);
         change(&mut ails);
         if let Some(Control::Port(signals)) = slot.and_then(AnySlot::control) {
@@ -180,12 +180,12 @@ impl Patient {
     }
 
     /// The first ail of which `test` makes something. One whose strikes are used up is gone.
-    pub(super) fn strike<T>(&self, mut test: impl FnMut(&Fault) -> Option<T>) -> Option<(Blow, T)> {
+    pub(super) fn strike<T>(&self, mut test: impl FnMut(&Fault) -> Option<T>) -> Option<(Strike, T)> {
         let mut ails = lock(&self.ails);
         let (at, struck) = ails.iter().enumerate().find_map(|(at, ail)| Some((at, test(&ail.fault)?)))?;
         let ail = &mut ails[at];
         ail.left = ail.left.saturating_sub(1);
-        let blow = Blow { number: ail.number, is_last: ail.left == 0, is_virtual: ail.is_virtual };
+        let blow = Strike { number: ail.number, is_last: ail.left == 0, is_virtual: ail.is_virtual };
         if blow.is_last {
             ails.remove(at);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::chaos::active::{FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
-use crate::chaos::seam::{Blow, Patient, Told};
 use crate::context::Inner;
 use crate::redelivery::Redelivery;
 use crate::slot::AnySlot;
@@ -14,20 +14,20 @@ use crate::slot::AnySlot;
 const MS: Duration = Duration::from_millis(1);
 
 impl<M: Send + 'static> Inner<M> {
-    fn patient(&self) -> Option<Arc<Patient>> {
+    fn patient(&self) -> Option<Arc<FaultSet>> {
         self.shared().infirmary.patient(&self.slot.path())
     }
 
     /// Invariant 4 of the seam.
-    fn tell(&self, blow: Blow, generation: Option<u64>) {
-        let Blow { number, is_last, .. } = blow;
-        self.shared().infirmary.tell(Told::Strikes { number, path: self.slot.path(), generation, is_last });
+    fn tell(&self, blow: Strike, generation: Option<u64>) {
+        let Strike { number, is_last, .. } = blow;
+        self.shared().infirmary.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     /// Before the factory, when the incarnation has moved in (invariant 1 of the seam).
-    pub(crate) async fn suffer_start(&self) -> anyhow::Result<()> {
+    pub(crate) async fn before_start(&self) -> anyhow::Result<()> {
         self.slot.set_tallied(true);
-        self.shared().infirmary.tell(Told::Starting { path: self.slot.path() });
+        self.shared().infirmary.tell(FaultEvent::Starting { path: self.slot.path() });
         let Some(patient) = self.patient() else { return Ok(()) };
         patient.change(Some(&*self.slot), |_| ());
         let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
@@ -48,7 +48,7 @@ impl<M: Send + 'static> Inner<M> {
 
     /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention.
     /// Whether that message is to be handed over twice.
-    pub(crate) async fn suffer_mail(&self) -> bool {
+    pub(crate) async fn before_take(&self) -> bool {
         let Some(patient) = self.patient() else { return false };
         let mut has_waited = false;
         loop {
@@ -78,7 +78,7 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     /// With a message in hand, before the handler gets it.
-    pub(crate) async fn suffer_message(&self, message: M) -> anyhow::Result<M> {
+    pub(crate) async fn before_handle(&self, message: M) -> anyhow::Result<M> {
         let Some(patient) = self.patient() else { return Ok(message) };
         let strikes = |fault: &Fault| match fault {
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => Some(fault.clone()),
@@ -93,7 +93,7 @@ impl<M: Send + 'static> Inner<M> {
                 // Until it is killed, or everybody is healed.
                 _ => patient.until_not(|| true).await,
             }
-            self.shared().infirmary.tell(Told::Passes { number: blow.number, path: self.slot.path() });
+            self.shared().infirmary.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
             // It may be well again (invariant 1 of the seam).
             patient.change(Some(&*self.slot), |_| ());
         }
@@ -102,11 +102,11 @@ impl<M: Send + 'static> Inner<M> {
         Ok(message)
     }
 
-    async fn block(&self, patient: &Patient, time: Duration, is_virtual: bool) {
+    async fn block(&self, patient: &FaultSet, time: Duration, is_virtual: bool) {
         if is_virtual {
-            self.signals.set_stubborn(true);
+            self.signals.set_ignores_kill(true);
             patient.pass(time, || true).await;
-            self.signals.set_stubborn(false);
+            self.signals.set_ignores_kill(false);
             return;
         }
         let begun = std::time::Instant::now();
@@ -116,7 +116,7 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     /// When it may stop, who refuses to.
-    pub(crate) async fn suffer_stop(&self) {
+    pub(crate) async fn before_stop(&self) {
         if let Some(patient) = self.patient() {
             patient.until_not(|| patient.has(|fault| *fault == Fault::RefuseStop)).await;
         }
@@ -130,7 +130,7 @@ impl<M: Send + 'static> Inner<M> {
     }
 
     /// `false`: something else wants attention.
-    async fn mail_may_be_taken(&self, patient: &Patient) -> bool {
+    async fn mail_may_be_taken(&self, patient: &FaultSet) -> bool {
         let is_held = || patient.has(|fault| *fault == Fault::Hold);
         loop {
             if is_held() {

@@ -11,18 +11,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::background::panic_of;
-use crate::chaos::armed::Armed;
-use crate::chaos::book::{Book, seconds};
+use crate::chaos::active::FaultEvent;
+use crate::chaos::checks::{Claims, look};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
+use crate::chaos::injector::Armed;
 use crate::chaos::judge::Judge;
-use crate::chaos::looks::{Claims, look};
 use crate::chaos::observer::{Occurrence, Witnesses, keep_judging, keep_looking, observe};
+use crate::chaos::recorder::{Book, seconds};
 use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
-use crate::chaos::seam::Told;
-use crate::chaos::testimony::Said;
+use crate::chaos::statements::Statement;
 use crate::directory::{ChildKind, DirectoryEntry};
 use crate::slot::status::ServiceState;
 use crate::sync::lock;
@@ -113,8 +113,8 @@ impl<'a> Course<'a> {
     /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
     pub(super) async fn run(
         mut self,
-        suffered: mpsc::UnboundedReceiver<Told>,
-        said: mpsc::UnboundedReceiver<Said>,
+        suffered: mpsc::UnboundedReceiver<FaultEvent>,
+        said: mpsc::UnboundedReceiver<Statement>,
     ) -> ExperimentReport {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();

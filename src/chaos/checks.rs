@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::chaos::book::{Book, seconds};
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
+use crate::chaos::recorder::{Book, seconds};
 use crate::chaos::report::{CheckResult, ServiceRecord};
 use crate::directory::{ChildKind, DirectoryEntry};
 use crate::slot::status::ServiceState;

@@ -14,7 +14,7 @@ use crate::slot::signals::Signals;
 
 /// What is said to the judge.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Statement {
     /// A supervisor was told something, or does something.
     Testimony(Testimony),
     /// An incarnation moves into its slot.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use crate::chaos::active::FaultEvent;
+use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::Fault;
-use crate::chaos::refusal::ExperimentError;
-use crate::chaos::seam::Told;
-use crate::chaos::testimony::Said;
+use crate::chaos::statements::Statement;
 use crate::slot::AnySlot;
 use crate::sync::lock;
 use crate::tree::shared::Shared;
@@ -24,8 +24,8 @@ impl Armed {
     /// What strikes is told.
     pub(super) fn new(
         shared: Arc<Shared>,
-        told: mpsc::UnboundedSender<Told>,
-        said: mpsc::UnboundedSender<Said>,
+        told: mpsc::UnboundedSender<FaultEvent>,
+        said: mpsc::UnboundedSender<Statement>,
     ) -> Result<Self, ExperimentError> {
         if !shared.infirmary.arm(told, said) {
             let path = shared.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
@@ -75,7 +75,7 @@ impl Armed {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
         mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
         let slot = self.shared.directory.get(path).map(|listed| listed.slot);
-        self.shared.infirmary.heal(path, slot.as_deref(), number);
+        self.shared.infirmary.clear(path, slot.as_deref(), number);
     }
 
     fn tally_all(&self, is_tallied: bool) {
@@ -86,7 +86,7 @@ impl Armed {
     fn tell_of_tenants(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
-                self.shared.infirmary.say(Said::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
+                self.shared.infirmary.say(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
             }
         }
     }

@@ -148,7 +148,7 @@ async fn a_child_that_is_back_and_has_yet_to_say_that_it_is_ready_is_told_as_suc
 }
 
 // Found by mutants: one that had said so was told as one that had not.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_child_that_is_back_and_has_said_in_its_factory_that_it_is_ready_is_just_back() {
     let (log, _listening) = Log::listen();
     let says = Policy::default().readiness(Readiness::WhenSaid);

@@ -24,7 +24,7 @@ fn ender() -> ServiceChild<()> {
     })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_event_is_a_log_line_with_the_same_keys() {
     let (log, _listening) = Log::listen();
     let (journal, starts) = (Journal::new(), Starts::failing([2]));

@@ -8,21 +8,19 @@ use regrow::chaos::{Chaos, Experiment, Fault, When};
 
 const SEC: Duration = Duration::from_secs(1);
 
-/// Carries the experiment out if it is wanted, prints what was found, and waits for ever.
-pub async fn run(tree: &Tree, is_wanted: bool) -> Infallible {
-    if is_wanted {
-        let experiment = Experiment::new("the database has no room for a second")
-            .target("orders/**")
-            .lasting(Fault::MailboxFull, "orders/database", When::At(vec![SEC]), SEC)
-            .duration(3 * SEC)
-            .restarts_max(0);
-        match Chaos::new(tree).run(experiment).await {
-            Ok(report) => {
-                eprintln!("{report}");
-                println!("chaos: {}", if report.passed() { "passed" } else { "failed" });
-            }
-            Err(error) => println!("chaos: {error}"),
+/// Carries the experiment out, prints what was found, and waits for ever.
+pub async fn run(tree: &Tree) -> Infallible {
+    let experiment = Experiment::new("the database has no room for a second")
+        .target("orders/**")
+        .lasting(Fault::MailboxFull, "orders/database", When::At(vec![SEC]), SEC)
+        .duration(3 * SEC)
+        .restarts_max(0);
+    match Chaos::new(tree).run(experiment).await {
+        Ok(report) => {
+            eprintln!("{report}");
+            println!("chaos: {}", if report.passed() { "passed" } else { "failed" });
         }
+        Err(error) => println!("chaos: {error}"),
     }
     std::future::pending().await
 }

@@ -57,10 +57,15 @@ use crate::options::Options;
 async fn main() -> Result<(), RunError> {
     tracing_subscriber::fmt().with_writer(stderr).with_ansi(false).init();
     let options = Options::from_command_line();
-    let tree = tree::describe(&options).start().await.map_err(RunError::Start)?;
+    let orders = tree::describe(&options);
+    // An error if the end was not wanted: the process then exits with status 1, and the reason is its last line.
+    if !options.chaos {
+        // Signals are heard from here on: also one that comes while the tree starts stops it in order.
+        return orders.run_until_signal().drain(options.drain).within(options.limit).await.map(|_| ());
+    }
+    let tree = orders.start().await.map_err(RunError::Start)?;
     tokio::select! {
-        // An error if the end was not wanted: the process then exits with status 1, and the reason is its last line.
         ended = tree.run_until_signal().drain(options.drain).within(options.limit) => ended.map(|_| ()),
-        never = chaos::run(&tree, options.chaos) => match never {},
+        never = chaos::run(&tree) => match never {},
     }
 }

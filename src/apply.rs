@@ -16,7 +16,7 @@ use regrow_supervisors::{Adjustment, Policy, Restart};
 use crate::dependencies::Graph;
 use crate::directory::ChildKind;
 use crate::overrides::{Effective, Group, Overrides};
-use crate::policy::{log, phrases, words};
+use crate::policy::{keywords, log, render};
 use crate::supervisor::StartError;
 use crate::supervisor::dependency_watch::{path_of, resolved};
 use crate::supervisor::manage::SupervisorHandle;
@@ -277,27 +277,27 @@ fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
     let Effective { spec, mailbox, group, kind: _ } = configured;
     let policy: Policy = spec.policy_rule();
     let mut all = vec![
-        (When::Now, "restart", words::word(spec.restart_type()).into()),
-        (When::Now, "shutdown_timeout", phrases::stop(spec.shutdown_rule())),
-        (When::Now, "delay", said(policy.backoff.as_ref().map(phrases::curve))),
-        (When::Now, "reset_after", said(policy.reset_after.map(phrases::time))),
+        (When::Now, "restart", keywords::word(spec.restart_type()).into()),
+        (When::Now, "shutdown_timeout", render::stop(spec.shutdown_rule())),
+        (When::Now, "delay", said(policy.backoff.as_ref().map(render::curve))),
+        (When::Now, "reset_after", said(policy.reset_after.map(render::time))),
         (When::Now, "reset_on_ready", said(policy.reset_on_ready)),
         (When::Now, "reset_after_messages", said(policy.reset_after_messages)),
-        (When::Now, "max_restarts", phrases::budget(policy.budget)),
-        (When::Now, "on_give_up", said(policy.on_give_up.as_ref().map(phrases::parting))),
-        (When::Now, "not_ready", said(policy.not_ready.as_ref().map(phrases::not_ready))),
-        (When::Now, "rules", said(policy.rules.as_deref().map(phrases::rules))),
-        (When::Now, "watchdog", said(policy.watchdog.map(phrases::time))),
-        (When::AtNextStart, "ready", said(policy.readiness.map(words::word))),
-        (When::AtNextStart, "start_timeout", said(policy.start_timeout.map(phrases::time))),
-        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(phrases::needs))),
-        (When::Now, "on_dependency_gone", said(policy.on_dependency_gone.map(words::word))),
-        (When::Now, "health", said(policy.health.map(words::word))),
+        (When::Now, "max_restarts", render::budget(policy.budget)),
+        (When::Now, "on_give_up", said(policy.on_give_up.as_ref().map(render::parting))),
+        (When::Now, "not_ready", said(policy.not_ready.as_ref().map(render::not_ready))),
+        (When::Now, "rules", said(policy.rules.as_deref().map(render::rules))),
+        (When::Now, "watchdog", said(policy.watchdog.map(render::time))),
+        (When::AtNextStart, "ready", said(policy.readiness.map(keywords::word))),
+        (When::AtNextStart, "start_timeout", said(policy.start_timeout.map(render::time))),
+        (When::AtNextStart, "depends_on", said(policy.depends_on.as_deref().map(render::needs))),
+        (When::Now, "on_dependency_gone", said(policy.on_dependency_gone.map(keywords::word))),
+        (When::Now, "health", said(policy.health.map(keywords::word))),
     ];
-    all.extend(mailbox.map(|settings| (When::Now, "mailbox", phrases::mailbox(settings))));
+    all.extend(mailbox.map(|settings| (When::Now, "mailbox", render::mailbox(settings))));
     if let Some(Group { intensity, budget_clock, starts_max }) = *group {
-        all.push((When::Now, "max_restarts", phrases::budget(Some(intensity))));
-        all.push((When::Now, "budget_clock", words::word(budget_clock).into()));
+        all.push((When::Now, "max_restarts", render::budget(Some(intensity))));
+        all.push((When::Now, "budget_clock", keywords::word(budget_clock).into()));
         // A gate that is there can be made wider or narrower; one that is not is built with the supervisor's next start.
         let when = if starts_max.is_some() { When::Now } else { When::AtNextStart };
         all.push((when, "max_starting", starts_max.map_or_else(|| "unlimited".into(), |most| most.to_string())));

@@ -225,6 +225,8 @@ mod mailbox;
 mod name;
 #[cfg(feature = "signal")]
 mod os_signals;
+#[cfg(feature = "otp")]
+pub mod otp;
 mod overrides;
 mod paths;
 #[cfg(feature = "policy")]
@@ -245,15 +247,13 @@ mod tables;
 pub mod testing;
 mod thrift;
 mod time;
-#[cfg(feature = "trace")]
-pub mod trace;
 mod tree;
 #[cfg(test)]
 mod turns;
 mod unavailable;
 #[cfg(feature = "signal")]
 mod until_signal;
-#[cfg(all(test, feature = "chaos", feature = "policy", feature = "trace"))]
+#[cfg(all(test, feature = "chaos", feature = "policy", feature = "otp"))]
 mod walk;
 mod watchdog;
 mod why;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regrow::trace::{Scenario, play_live, play_on_machine};
+use regrow::otp::{Scenario, play_live, play_on_machine};
 
 /// Scenarios with a statement that Rust's types make unsayable, and the line of the first.
 const UNSAYABLE: [(&str, usize); 6] = [

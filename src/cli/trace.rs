@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use regrow::trace::{Scenario, play_live, play_on_machine};
+use regrow::otp::{Scenario, play_live, play_on_machine};
 
 #[derive(Debug, Args)]
 pub(crate) struct Trace {

@@ -11,8 +11,8 @@ use crate::policy::document::Document;
 use crate::policy::durations::{Delays, time};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::ChildFields;
-use crate::policy::layering::{children_of, fields_of};
 use crate::policy::problem::Problem;
+use crate::policy::resolve::{children_of, fields_of};
 use crate::policy::source::Place;
 
 /// Checks everything that one source says against itself.

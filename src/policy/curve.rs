@@ -5,18 +5,18 @@ use std::time::Duration;
 use regrow_supervisors::{Backoff, Jitter};
 
 use crate::policy::durations::{Delay, Delays};
+use crate::policy::field::Field;
 use crate::policy::fields::{ChildFields, NotReadyFields, ParkFields};
+use crate::policy::keywords::OneOf;
 use crate::policy::numbers::Factor;
-use crate::policy::said::Said;
-use crate::policy::words::OneOf;
 
 /// What was said about a curve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Curve<'f> {
-    pub(crate) delay: &'f Said<Delays>,
-    pub(crate) factor: &'f Said<Factor>,
-    pub(crate) max_delay: &'f Said<Delay>,
-    pub(crate) jitter: &'f Said<OneOf<Jitter>>,
+    pub(crate) delay: &'f Field<Delays>,
+    pub(crate) factor: &'f Field<Factor>,
+    pub(crate) max_delay: &'f Field<Delay>,
+    pub(crate) jitter: &'f Field<OneOf<Jitter>>,
 }
 
 macro_rules! curve_of {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use toml::de::{DeTable, Error};
 
 use crate::policy::checks;
+use crate::policy::field::{Group, Keyed};
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::pattern::Pattern;
 use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value, entries, short};
-use crate::policy::said::{Field, Group};
 use crate::policy::source::{Place, Source};
 
 /// The tables that a policy file can have.

@@ -7,8 +7,8 @@ use regrow_supervisors::{LONGEST_TIME, Shutdown};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
+use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value, nearest, short};
-use crate::policy::said::Leaf;
 
 const DURATION: &str = "a duration such as \"250ms\"";
 

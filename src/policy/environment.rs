@@ -5,11 +5,11 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use crate::policy::document::Document;
+use crate::policy::field::{Group, Keyed};
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
 use crate::policy::rank::RankClass;
 use crate::policy::reader::{Reader, nearest};
-use crate::policy::said::{Field, Group};
 use crate::policy::source::{Place, Source};
 
 const FRAGMENT: &str = "REGROW_POLICY";

@@ -9,12 +9,12 @@ use crate::directory::ChildKind;
 use crate::mailbox::Settings;
 use crate::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::policy::durations::time;
+use crate::policy::field::{Group as _, Placed};
 use crate::policy::fields::{ChildFields, SupervisorFields};
-use crate::policy::phrases;
+use crate::policy::keywords::word;
 use crate::policy::problem::Problem;
 use crate::policy::rank::{Origin, Rank, RankClass, class_in_code};
-use crate::policy::said::{Group as _, Placed};
-use crate::policy::words::word;
+use crate::policy::render;
 
 /// Every setting of the child at one path, in the order of the documentation. It prints as a table.
 #[derive(Debug, Clone)]
@@ -163,16 +163,16 @@ fn shown(configured: &Effective) -> Vec<Shown> {
     let policy = configured.spec.policy_rule();
     let mut all = vec![("restart", word(configured.spec.restart_type()).into())];
     all.extend(budget(policy.budget, ["max_restarts", "within"], "shared with its siblings"));
-    all.extend(phrases::curve_fields(policy.backoff.as_ref(), ["delay", "factor", "max_delay", "jitter"]));
+    all.extend(render::curve_fields(policy.backoff.as_ref(), ["delay", "factor", "max_delay", "jitter"]));
     all.extend(lives(configured, &policy));
     let not_ready = policy.not_ready.clone().unwrap_or_default();
     let names = ["not_ready.max_restarts", "not_ready.within"];
     all.extend(budget(not_ready.budget, names, "as for all lives"));
     if not_ready.backoff.is_some() {
         let names = ["not_ready.delay", "not_ready.factor", "not_ready.max_delay", "not_ready.jitter"];
-        all.extend(phrases::curve_fields(not_ready.backoff.as_ref(), names));
+        all.extend(render::curve_fields(not_ready.backoff.as_ref(), names));
     }
-    all.push(("rules", phrases::rules(policy.rules.as_deref().unwrap_or_default())));
+    all.push(("rules", render::rules(policy.rules.as_deref().unwrap_or_default())));
     if let Some(mailbox) = configured.mailbox {
         let capacity = if mailbox.capacity == usize::MAX { "unbounded".into() } else { mailbox.capacity.to_string() };
         all.push(("mailbox.capacity", capacity));
@@ -207,14 +207,14 @@ fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
     };
     let depends_on = match policy.depends_on.as_deref().unwrap_or_default() {
         [] => "nobody".into(),
-        all => phrases::needs(all),
+        all => render::needs(all),
     };
-    let on_give_up = phrases::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));
+    let on_give_up = render::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));
     vec![
         ("reset_after", reset_after),
         ("reset_on_ready", policy.reset_on_ready.unwrap_or_default().to_string()),
         ("reset_after_messages", policy.reset_after_messages.map_or("off".into(), |messages| messages.to_string())),
-        ("shutdown_timeout", phrases::stop(configured.spec.shutdown_rule())),
+        ("shutdown_timeout", render::stop(configured.spec.shutdown_rule())),
         ("start_timeout", limit(policy.start_timeout)),
         ("ready", word(policy.readiness.unwrap_or_default()).into()),
         ("depends_on", depends_on),

@@ -6,59 +6,59 @@ use toml::de::DeValue;
 
 use crate::mailbox::{OnRestart, Overflow};
 use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
-use crate::policy::give_up::Parting;
+use crate::policy::field::{Field, Keyed, Leaf, group};
+use crate::policy::give_up::OnGiveUp;
+use crate::policy::keywords::OneOf;
 use crate::policy::needs::Needs;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
 use crate::policy::rules::Rules;
-use crate::policy::said::{Field, Leaf, Said, group};
-use crate::policy::words::OneOf;
 
 group! {
     /// What can be said about a child.
     "field of a child"
     struct ChildFields {
         /// After which ends it is restarted.
-        restart: Said<OneOf<Restart>>,
+        restart: Field<OneOf<Restart>>,
         /// How many restarts a budget of its own forgives. Without one it shares its siblings'.
-        max_restarts: Said<Restarts>,
+        max_restarts: Field<Restarts>,
         /// In how long that budget forgives them. Default: 5s.
-        within: Said<Span>,
+        within: Field<Span>,
         /// How long to wait before a restart: the first delay, or a list of delays whose last repeats. Default: not at all.
-        delay: Said<Delays>,
+        delay: Field<Delays>,
         /// No delay is longer. Default: 30s.
-        max_delay: Said<Delay>,
+        max_delay: Field<Delay>,
         /// By how much each delay is longer than the one before. Default: 2.
-        factor: Said<Factor>,
+        factor: Field<Factor>,
         /// How delays are spread. Default: not at all.
-        jitter: Said<OneOf<Jitter>>,
+        jitter: Field<OneOf<Jitter>>,
         /// A life that was ready for so long begins the curve anew. Default: the longest delay.
-        reset_after: Said<Span>,
+        reset_after: Field<Span>,
         /// Whether a life that became ready begins the curve anew.
-        reset_on_ready: Said<bool>,
+        reset_on_ready: Field<bool>,
         /// A life that handled so many messages begins the curve anew.
-        reset_after_messages: Said<Count>,
+        reset_after_messages: Field<Count>,
         /// How long it is given to stop when asked; kill: none; wait: without limit.
-        shutdown_timeout: Said<Stop>,
+        shutdown_timeout: Field<Stop>,
         /// How long a start may take until it is ready. Default: for ever.
-        start_timeout: Said<Limit>,
+        start_timeout: Field<Limit>,
         /// When it counts as ready.
-        ready: Said<OneOf<Readiness>>,
+        ready: Field<OneOf<Readiness>>,
         /// Services that have to be ready, and jobs that have to be completed, before it is started.
-        depends_on: Said<Needs>,
+        depends_on: Field<Needs>,
         /// What happens at its start when one of those is gone for good. Default: park.
-        on_dependency_gone: Said<OneOf<DependencyGone>>,
+        on_dependency_gone: Field<OneOf<DependencyGone>>,
         /// Whether the tree counts as ready without it. Default: services are required; tasks, and what is below a dynamic
         /// supervisor, are optional.
-        health: Said<OneOf<Health>>,
+        health: Field<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
-        watchdog: Said<Limit>,
+        watchdog: Field<Limit>,
         /// What happens when the budget is gone.
-        on_give_up: Said<Parting>,
+        on_give_up: Field<OnGiveUp>,
         /// A budget and a curve for lives that never became ready.
         not_ready: NotReadyFields,
         /// What to do about ends of certain kinds. The first rule that matches wins.
-        rules: Said<Rules>,
+        rules: Field<Rules>,
         /// How its mailbox is set up; a number is short for its capacity.
         mailbox: MailboxFields,
     }
@@ -74,17 +74,17 @@ group! {
     "field of not_ready"
     struct NotReadyFields {
         /// How many restarts are forgiven.
-        max_restarts: Said<Restarts>,
+        max_restarts: Field<Restarts>,
         /// In how long. Default: 5s.
-        within: Said<Span>,
+        within: Field<Span>,
         /// How long to wait before a restart.
-        delay: Said<Delays>,
+        delay: Field<Delays>,
         /// By how much each delay is longer than the one before. Default: 2.
-        factor: Said<Factor>,
+        factor: Field<Factor>,
         /// No delay is longer. Default: 30s.
-        max_delay: Said<Delay>,
+        max_delay: Field<Delay>,
         /// How delays are spread.
-        jitter: Said<OneOf<Jitter>>,
+        jitter: Field<OneOf<Jitter>>,
     }
 }
 
@@ -93,13 +93,13 @@ group! {
     "field of park"
     struct ParkFields {
         /// How long to wait before it is tried. Default: 30s.
-        delay: Said<Delays>,
+        delay: Field<Delays>,
         /// By how much each delay is longer than the one before. Default: 2.
-        factor: Said<Factor>,
+        factor: Field<Factor>,
         /// No delay is longer. Default: 1h.
-        max_delay: Said<Delay>,
+        max_delay: Field<Delay>,
         /// How delays are spread.
-        jitter: Said<OneOf<Jitter>>,
+        jitter: Field<OneOf<Jitter>>,
     }
 }
 
@@ -108,13 +108,13 @@ group! {
     "field of a mailbox"
     struct MailboxFields {
         /// How many messages may wait. Default: 1024.
-        capacity: Said<Capacity>,
+        capacity: Field<Capacity>,
         /// What happens to one message more than there is room for, if it does not wait for room.
-        overflow: Said<OneOf<Overflow>>,
+        overflow: Field<OneOf<Overflow>>,
         /// How long senders wait for room. Default: 5s.
-        room_wait: Said<RoomWait>,
+        room_wait: Field<RoomWait>,
         /// What happens to queued messages at an end that may be followed by a new life.
-        on_restart: Said<OneOf<OnRestart>>,
+        on_restart: Field<OneOf<OnRestart>>,
     }
 
     fn read_short(&mut self, value: &Value<'_>, reader: &mut Reader) -> bool {
@@ -135,13 +135,13 @@ group! {
     "field of a supervisor"
     struct SupervisorFields {
         /// How many restarts the budget that its children share forgives. Default: 1.
-        max_restarts: Said<Restarts>,
+        max_restarts: Field<Restarts>,
         /// In how long. Default: 5s.
-        within: Said<Span>,
+        within: Field<Span>,
         /// What the budget's window is measured in.
-        budget_clock: Said<OneOf<BudgetClock>>,
+        budget_clock: Field<OneOf<BudgetClock>>,
         /// How many of the services below it, at any depth, may be starting at the same time.
-        max_starting: Said<Starts>,
+        max_starting: Field<Starts>,
         /// What holds for everything directly below it.
         defaults: ChildFields,
     }

@@ -8,19 +8,19 @@ use toml::de::DeValue;
 
 use crate::policy::checks;
 use crate::policy::curve::Curve;
+use crate::policy::field::{Keyed, Leaf};
 use crate::policy::fields::ParkFields;
 use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value, nearest, short};
-use crate::policy::said::{Field, Leaf};
 
 const PROBE: Duration = Duration::from_secs(30);
 const EXPECTED: &str = "\"escalate\", \"park\" or { park = { delay = \"30s\" } }";
 
 /// Escalate or park.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Parting(pub(crate) GiveUp);
+pub(crate) struct OnGiveUp(pub(crate) GiveUp);
 
-impl Leaf for Parting {
+impl Leaf for OnGiveUp {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let text = match value.get_ref() {
             DeValue::Table(_) => return read_park(value, reader),
@@ -57,7 +57,7 @@ impl Leaf for Parting {
     }
 }
 
-fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<Parting> {
+fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
     let entries = reader.table(value, EXPECTED)?;
     let mut fields = ParkFields::default();
     let mut is_there = false;
@@ -82,5 +82,5 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<Parting> {
     if is_fine && probes.curve(0).is_zero() {
         return reader.refuse(value, "the first delay of a parked child is zero", "a delay longer than that");
     }
-    Some(Parting(GiveUp::Park(probes)))
+    Some(OnGiveUp(GiveUp::Park(probes)))
 }

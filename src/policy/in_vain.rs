@@ -7,9 +7,9 @@ use crate::directory::ChildKind;
 use crate::effect::{is_left_out, why_idle};
 use crate::lookup::article;
 use crate::policy::document::Document;
+use crate::policy::field::Group;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
-use crate::policy::said::Group;
 use crate::policy::source::Place;
 
 type Child<'a> = (&'a str, ChildKind);

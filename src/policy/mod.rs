@@ -104,37 +104,37 @@
 //! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
+mod chart;
 mod checks;
 mod curve;
 mod document;
 mod durations;
 mod environment;
 mod explain;
+mod field;
 mod fields;
 mod follow;
 mod give_up;
 mod in_vain;
-mod layering;
+pub(crate) mod keywords;
 pub(crate) mod log;
 mod needs;
 mod numbers;
 mod pattern;
-pub(crate) mod phrases;
-mod picture;
 mod policies;
 mod problem;
 mod rank;
 mod reader;
 mod reading;
+pub(crate) mod render;
+mod resolve;
 mod rules;
-mod said;
 mod schema;
 mod script;
 mod settling;
 mod simulate;
 mod source;
 mod texts;
-pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use regrow_supervisors::{Dependency, DependencyCondition};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
+use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value};
-use crate::policy::said::Leaf;
 use crate::policy::texts::read_text;
 
 const EXPECTED: &str = "the name of a service, or { completed = \"NAME\" } for a job";

@@ -3,8 +3,8 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
+use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value, nearest, short};
-use crate::policy::said::Leaf;
 
 /// By how much each delay is longer than the one before.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,11 +11,11 @@ use crate::overrides::{Coded, Effective, Overrides};
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
 use crate::policy::fields::{ChildFields, SupervisorFields};
-use crate::policy::layering::{child_over, children_of, fields_of};
 use crate::policy::pattern::Pattern;
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::reader::nearest;
 use crate::policy::reading::{self, LONGEST_FILE};
+use crate::policy::resolve::{child_over, children_of, fields_of};
 use crate::policy::source::{Place, Source};
 use crate::policy::{checks, environment, in_vain};
 
@@ -145,7 +145,7 @@ impl Policies {
     /// The same over what the code says.
     pub(crate) fn explain_over(&self, path: &str, coded: &Coded) -> Explanation {
         let (fields, group) = self.said(path, coded);
-        match self.verdict(path, coded) {
+        match self.resolve(path, coded) {
             Ok(configured) => Explanation::new(path, coded, &configured, &fields, group.as_ref()),
             Err(problems) => Explanation::refused(path, coded, problems),
         }
@@ -182,7 +182,7 @@ impl Policies {
     }
 
     /// What is in force for `path` where the code says `coded`, or what is wrong with that, with the guilty places.
-    pub(crate) fn verdict(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<Problem>> {
+    pub(crate) fn resolve(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<Problem>> {
         let (fields, group) = self.said(path, coded);
         let mut problems = Vec::new();
         checks::child(&fields, &mut problems);
@@ -216,11 +216,11 @@ impl Policies {
 /// What a path cannot have stays as the code says. Whoever wants to know asks for the verdict first.
 impl Overrides for Policies {
     fn apply(&self, path: &str, coded: &Coded) -> Effective {
-        self.verdict(path, coded).unwrap_or_else(|_| coded.whole())
+        self.resolve(path, coded).unwrap_or_else(|_| coded.whole())
     }
 
     fn check(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<String>> {
-        self.verdict(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+        self.resolve(path, coded).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
     fn warnings(&self, children: &[(&str, ChildKind)], empty: &[&str]) -> Vec<String> {

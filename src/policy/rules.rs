@@ -5,12 +5,12 @@ use std::sync::Arc;
 use regrow_supervisors::{ExitKind, ExitRule, RuleAction};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use crate::policy::field::{Field, Keyed, Leaf, group};
+use crate::policy::keywords::OneOf;
 use crate::policy::problem::Problem;
 use crate::policy::reader::{Reader, Value};
-use crate::policy::said::{Field, Leaf, Said, group};
 use crate::policy::source::Place;
 use crate::policy::texts::Text;
-use crate::policy::words::OneOf;
 
 /// A list of rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,15 +21,15 @@ group! {
     "field of a rule"
     struct RuleFields {
         /// The kinds of end that are meant. Default: every kind.
-        on: Said<Ends>,
+        on: Field<Ends>,
         /// Only errors of the type that is registered under this name.
-        error: Said<Text>,
+        error: Field<Text>,
         /// Only ends whose text contains this.
-        text: Said<Text>,
+        text: Field<Text>,
         /// What to do.
-        then: Said<OneOf<RuleAction>>,
+        then: Field<OneOf<RuleAction>>,
         /// Whether a restart counts against the budget. Default: true.
-        counts: Said<bool>,
+        counts: Field<bool>,
     }
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::policy::field::Keyed;
 use crate::policy::fields::{ChildFields, SupervisorFields};
-use crate::policy::said::Field;
 
 /// The JSON schema of policy files, as text. It is made from the types that read them.
 pub fn schema() -> String {

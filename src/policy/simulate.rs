@@ -14,9 +14,9 @@ use regrow_supervisors::{
 use crate::directory::ChildKind;
 use crate::in_force::seeded_chance;
 use crate::policy::Policies;
+use crate::policy::chart::{self, Segment};
 use crate::policy::durations::time;
 use crate::policy::explain::library_defaults;
-use crate::policy::picture::{self, Segment};
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::script::{ExitScript, Life};
 
@@ -71,10 +71,10 @@ pub fn simulate(
     seed: u64,
 ) -> Result<PolicySimulation, PolicyFileErrors> {
     let coded = library_defaults(path, ChildKind::Service);
-    let configured = policies.verdict(path, &coded).map_err(PolicyFileErrors::new)?;
+    let configured = policies.resolve(path, &coded).map_err(PolicyFileErrors::new)?;
     let supervisor = path.rsplit_once('/').map_or("", |(supervisor, _)| supervisor);
     let above = policies
-        .verdict(supervisor, &library_defaults(supervisor, ChildKind::Supervisor))
+        .resolve(supervisor, &library_defaults(supervisor, ChildKind::Supervisor))
         .map_err(PolicyFileErrors::new)?;
     let group = above.group.unwrap_or_else(|| unreachable!("a supervisor's defaults have a group"));
     let flags = Flags { intensity: group.intensity, ..Flags::from(Strategy::OneForOne) };
@@ -314,6 +314,6 @@ impl fmt::Display for PolicySimulation {
         for line in table.to_string().lines() {
             writeln!(f, "{}", line.trim_end())?;
         }
-        write!(f, "\n{}", picture::draw(&self.segments, self.end))
+        write!(f, "\n{}", chart::draw(&self.segments, self.end))
     }
 }

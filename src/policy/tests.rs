@@ -11,8 +11,8 @@ use regrow_supervisors::{
 use crate::directory::ChildKind;
 use crate::overrides::{Coded, Effective, Named, Overrides};
 use crate::policy::explain::library_defaults;
+use crate::policy::field::Group;
 use crate::policy::fields::{ChildFields, SupervisorFields};
-use crate::policy::said::Group;
 use crate::policy::{Policies, Problem, RankClass};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ fn told(verdict: Result<Effective, Vec<Problem>>) -> Vec<String> {
 #[test]
 fn a_field_of_a_curve_changes_only_that_field_of_the_codes_curve() {
     let coded = coded(Policy::default().backoff(Backoff::new(SEC).factor(3.0).max_delay(9 * SEC)));
-    let layered = policies("[path.\"shop/till\"]\njitter = \"full\"\n").verdict("shop/till", &coded).expect("valid");
+    let layered = policies("[path.\"shop/till\"]\njitter = \"full\"\n").resolve("shop/till", &coded).expect("valid");
     let expected = Backoff::new(SEC).factor(3.0).max_delay(9 * SEC).jitter(Jitter::Full);
     assert_eq!(layered.spec.policy_rule().backoff, Some(expected));
 }
@@ -50,7 +50,7 @@ fn a_field_of_a_curve_changes_only_that_field_of_the_codes_curve() {
 #[test]
 fn half_a_budget_is_completed_by_the_code() {
     let coded = coded(Policy::default().budget(Intensity::new(7, 60 * SEC)));
-    let layered = policies("[path.\"shop/till\"]\nwithin = \"10s\"\n").verdict("shop/till", &coded).expect("valid");
+    let layered = policies("[path.\"shop/till\"]\nwithin = \"10s\"\n").resolve("shop/till", &coded).expect("valid");
     assert_eq!(layered.spec.policy_rule().budget, Some(Intensity::new(7, 10 * SEC)));
 }
 
@@ -58,7 +58,7 @@ fn half_a_budget_is_completed_by_the_code() {
 fn a_limit_of_the_codes_can_be_taken_away() {
     let coded = coded_for_all(Policy::default().watchdog(SEC).start_timeout(SEC));
     let text = "[defaults]\nwatchdog = \"off\"\nstart_timeout = \"off\"\n";
-    let policy = policies(text).verdict("shop/till", &coded).expect("valid").spec.policy_rule();
+    let policy = policies(text).resolve("shop/till", &coded).expect("valid").spec.policy_rule();
     assert_eq!((policy.watchdog, policy.start_timeout), (None, None));
 }
 
@@ -67,7 +67,7 @@ fn a_cap_below_what_the_code_begins_with_is_told_with_its_place() {
     let coded = coded_for_all(Policy::default().backoff(Backoff::new(10 * SEC)));
     let policies = policies("[defaults]\nmax_delay = \"5s\"\n");
     assert_eq!(
-        told(policies.verdict("shop/till", &coded)),
+        told(policies.resolve("shop/till", &coded)),
         ["policy.toml:2:13: this does not fit `shop/till`: the longest delay, 5s, is shorter than the first, 10s"]
     );
     // And until that is mended, the code is in force.
@@ -77,7 +77,7 @@ fn a_cap_below_what_the_code_begins_with_is_told_with_its_place() {
 #[test]
 fn two_globs_that_disagree_are_told_where_they_meet() {
     let text = "[path.\"shop/*\"]\ndelay = \"10s\"\n[path.\"*/till\"]\nmax_delay = \"5s\"\n";
-    let faults = told(policies(text).verdict("shop/till", &coded(Policy::default())));
+    let faults = told(policies(text).resolve("shop/till", &coded(Policy::default())));
     assert_eq!(faults, ["policy.toml:4:13: the longest delay is shorter than the first"]);
 }
 
@@ -85,7 +85,7 @@ fn two_globs_that_disagree_are_told_where_they_meet() {
 fn a_significant_child_cannot_be_made_permanent() {
     let mut coded = coded(Policy::default());
     coded.own.spec = coded.own.spec.restart(Restart::Transient).significant(true);
-    let faults = told(policies("[defaults]\nrestart = \"permanent\"\n").verdict("shop/till", &coded));
+    let faults = told(policies("[defaults]\nrestart = \"permanent\"\n").resolve("shop/till", &coded));
     assert_eq!(faults, ["policy.toml:2:11: `shop/till` is significant and cannot be permanent"]);
 }
 
@@ -93,7 +93,7 @@ fn a_significant_child_cannot_be_made_permanent() {
 fn a_supervisor_takes_what_its_children_share_and_no_mailbox() {
     let text =
         "[supervisor.shop]\nmax_starting = 4\nwithin = \"1m\"\n[path.shop]\nmailbox = 3\nrestart = \"transient\"\n";
-    let layered = policies(text).verdict("shop", &library_defaults("shop", ChildKind::Supervisor)).expect("valid");
+    let layered = policies(text).resolve("shop", &library_defaults("shop", ChildKind::Supervisor)).expect("valid");
     let group = layered.group.expect("it is a supervisor");
     assert_eq!((group.starts_max, group.intensity), (Some(4), Intensity::new(1, 60 * SEC)));
     assert_eq!((layered.mailbox, layered.spec.restart_type()), (None, Restart::Transient));
@@ -141,16 +141,16 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         assert!(!settings.is_empty(), "{name} is not in the file");
         assert!(settings.iter().all(|setting| setting.rank().class == RankClass::Defaults), "{name}: {settings:?}");
     }
-    assert_eq!(policies(defaults).verdict("shop/till", &own), Ok(own.whole()));
+    assert_eq!(policies(defaults).resolve("shop/till", &own), Ok(own.whole()));
     let mut text = defaults.replacen("[defaults]", "[supervisor.shop.defaults]", 1);
-    assert_eq!(policies(&text).verdict("shop/till", &own), Ok(own.whole()), "{text}");
+    assert_eq!(policies(&text).resolve("shop/till", &own), Ok(own.whole()), "{text}");
     // Within a class the file is the later layer, and so it is over the class below.
     text = defaults.replacen("[defaults]", "[path.\"shop/till\"]", 1);
-    let (over_own, alone) = (policies(&text).verdict("shop/till", &own), coded(Policy::default()));
-    assert_eq!(over_own, policies(defaults).verdict("shop/till", &alone));
-    assert_eq!(policies(&text).verdict("shop/till", &siblings), over_own);
+    let (over_own, alone) = (policies(&text).resolve("shop/till", &own), coded(Policy::default()));
+    assert_eq!(over_own, policies(defaults).resolve("shop/till", &alone));
+    assert_eq!(policies(&text).resolve("shop/till", &siblings), over_own);
     // What a supervisor says in code for its children, the defaults of the file do not reach either; they do reach the rest.
-    let mixed = policies(defaults).verdict("shop/till", &siblings).expect("valid");
+    let mixed = policies(defaults).resolve("shop/till", &siblings).expect("valid");
     assert_eq!(mixed.spec.policy_rule(), siblings.whole().spec.policy_rule());
     assert_eq!(mixed.spec.restart_type(), Restart::Temporary);
 }
@@ -162,7 +162,7 @@ fn a_file_that_says_nothing_about_a_child_leaves_it_exactly_as_it_is() {
     coded.defaults.siblings =
         Some(Arc::new(Policy::default().not_ready(NotReady::default().backoff(Backoff::new(SEC)))));
     for text in ["", "[path.other]\ndelay = \"1s\"\n", "[supervisor.other.defaults]\ndelay = \"1s\"\n"] {
-        assert_eq!(policies(text).verdict("shop/till", &coded), Ok(coded.whole()), "{text}");
+        assert_eq!(policies(text).resolve("shop/till", &coded), Ok(coded.whole()), "{text}");
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value};
-use crate::policy::said::Leaf;
 
 /// A text that is not empty.
 #[derive(Debug, Clone, PartialEq)]

@@ -85,7 +85,7 @@ pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     drop(spawned);
 }
 
-#[cfg(all(test, feature = "trace"))]
+#[cfg(all(test, feature = "otp"))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};

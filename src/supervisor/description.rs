@@ -242,7 +242,7 @@ macro_rules! supervisor_settings {
                 crate::RunUntilSignal::starting(self.into())
             }
 
-            #[cfg(feature = "trace")]
+            #[cfg(feature = "otp")]
             #[allow(dead_code, reason = "not every kind is watched")]
             pub(crate) fn watched_by(mut self, watch: std::sync::Arc<dyn crate::supervisor::observer::Watch>) -> Self {
                 self.base.watch = Some(watch);

@@ -207,7 +207,7 @@ impl Inbox {
     }
 
     /// Holds the supervisor still, as OTP's `sys:suspend`, or lets it go on.
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     pub(crate) fn hold(&self, held: bool) {
         let actor = {
             let mut queue = lock(&self.queue);

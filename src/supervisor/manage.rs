@@ -271,7 +271,7 @@ impl SupervisorHandle {
     }
 
     /// All children, whatever their number. `then` runs in the supervisor, at the moment of the answer.
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     pub(crate) async fn read_and<T: Send + 'static>(
         &self,
         then: impl FnOnce(Vec<ChildInfo>) -> T + Send + 'static,

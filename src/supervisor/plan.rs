@@ -370,12 +370,12 @@ impl Planned {
 
 /// Whether each child is a ractor actor, asked or not: `REGROW_ACTORS` is set. For the test suite, which runs for both kinds.
 fn are_all_actors() -> bool {
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     {
         static ALL: std::sync::LazyLock<bool> =
             std::sync::LazyLock::new(|| std::env::var_os("REGROW_ACTORS").is_some());
         *ALL
     }
-    #[cfg(not(feature = "trace"))]
+    #[cfg(not(feature = "otp"))]
     false
 }

@@ -21,7 +21,7 @@ use crate::log::line;
 use crate::lookup::LookupError;
 use crate::runtime;
 use crate::service::Ignore;
-#[cfg(feature = "trace")]
+#[cfg(feature = "otp")]
 use crate::slot::Control;
 use crate::slot::status::ServiceStatus;
 use crate::supervisor::description::Description;
@@ -89,7 +89,7 @@ impl Tree {
     }
 
     /// How the boot failed, if it did.
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     pub(crate) fn boot_failure(&self) -> Option<Exit> {
         match &*self.root.borrow() {
             Root::Ended { exit, was_up: false } => Some(exit.clone()),
@@ -98,13 +98,13 @@ impl Tree {
     }
 
     /// How what has this path is reached.
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     pub(crate) fn control(&self, path: &str) -> Option<Control> {
         self.shared.directory.get(path)?.slot.control()
     }
 
     /// A supervisor of whatever kind, to be managed as if it were a static one.
-    #[cfg(feature = "trace")]
+    #[cfg(feature = "otp")]
     pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
         self.shared.supervisor_of(path)
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Exit, Machine};
 
-use crate::trace::scenario::{Body, Def, Init, Outcome};
-use crate::trace::world::{Kind, Mail, NoStart, Pid, Process, Running, Timer, World};
+use crate::otp::scenario::{Body, Def, Init, Outcome};
+use crate::otp::simulator::{Kind, Mail, NoStart, Pid, Process, Running, Simulator, Timer};
 
-impl<'a> World<'a> {
+impl<'a> Simulator<'a> {
     fn child_def(&mut self, pid: Pid, key: ChildKey) -> Option<&'a Def> {
         let scenario = self.scenario;
         let id = self.running(pid)?.def_id(key)?;

@@ -4,7 +4,7 @@ use regrow_supervisors::{Backoff, Dependency, ExitRule, GiveUp, Intensity, NotRe
 
 use crate::mailbox::Settings;
 pub(crate) use crate::policy::durations::time;
-use crate::policy::words::word;
+use crate::policy::keywords::word;
 
 /// Delays, as the one field that they are to whoever waits.
 pub(crate) fn curve(backoff: &Backoff) -> String {

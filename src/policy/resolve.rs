@@ -12,10 +12,10 @@ use crate::overrides::{Coded, Effective, Group};
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::Span;
+use crate::policy::field::{Field, Group as _, Keyed};
 use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
 use crate::policy::numbers::Restarts;
 use crate::policy::rank::{RankClass, is_in_code};
-use crate::policy::said::{Field, Group as _, Said};
 
 /// What the documents say about the child at `path`, and the code does not say better.
 pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> ChildFields {
@@ -104,7 +104,7 @@ fn not_ready(fields: &NotReadyFields, coded: Option<NotReady>) -> Option<NotRead
 }
 
 /// What is left open is as in `base`, and in the end as in OTP.
-fn budget(max_restarts: &Said<Restarts>, within: &Said<Span>, base: Option<Intensity>) -> Option<Intensity> {
+fn budget(max_restarts: &Field<Restarts>, within: &Field<Span>, base: Option<Intensity>) -> Option<Intensity> {
     if !max_restarts.is_said() && !within.is_said() {
         return base;
     }

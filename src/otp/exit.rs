@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use regrow_supervisors::{Attempt, Exit};
 
-use crate::trace::format;
-use crate::trace::scenario::{Body, Op, Worker};
-use crate::trace::world::{BOOT, Kind, Mail, Pid, Process, Timer, World};
+use crate::otp::format;
+use crate::otp::scenario::{Body, Op, Worker};
+use crate::otp::simulator::{BOOT, Kind, Mail, Pid, Process, Simulator, Timer};
 
-impl World<'_> {
+impl Simulator<'_> {
     /// Tells a child to stop, or kills it.
     pub(crate) fn tell_child(&mut self, pid: Pid, attempt: Attempt, by_force: bool) {
         let Some(running) = self.running(pid) else { return };

@@ -11,8 +11,8 @@ use regrow_supervisors::{
     StaticMachine, Strategy,
 };
 
-use crate::trace::format;
-use crate::trace::parser::Parser;
+use crate::otp::format;
+use crate::otp::parser::Parser;
 
 /// A scenario, checked.
 #[derive(Debug, Clone)]

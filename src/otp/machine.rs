@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use regrow_supervisors::{Exit, OrderId};
 
-use crate::trace::format::Line;
-use crate::trace::player::{Player, Theatre};
-use crate::trace::scenario::{Op, Scenario};
-use crate::trace::teller::Teller;
-use crate::trace::world::{BOOT, Mail, Pid, World};
+use crate::otp::format::Line;
+use crate::otp::player::{Backend, Player};
+use crate::otp::scenario::{Op, Scenario};
+use crate::otp::simulator::{BOOT, Mail, Pid, Simulator};
+use crate::otp::transcript::Teller;
 
 /// Plays `scenario` on the bare machines and returns its trace.
 pub fn play(scenario: &Scenario) -> String {
-    let world = World::new(scenario, Teller::new(scenario.templates()));
+    let world = Simulator::new(scenario, Teller::new(scenario.templates()));
     Player::play(Machines { world, calls: 0, booted: None }, scenario)
 }
 
 struct Machines<'a> {
-    world: World<'a>,
+    world: Simulator<'a>,
     calls: u64,
     booted: Option<Result<Pid, String>>,
 }
@@ -31,7 +31,7 @@ enum Reply {
     Death(Pid),
 }
 
-impl Theatre for Machines<'_> {
+impl Backend for Machines<'_> {
     type Reply = Reply;
 
     fn boot(&mut self) {
@@ -64,7 +64,7 @@ impl Theatre for Machines<'_> {
 
     fn await_reply(&mut self, reply: &Reply) {
         self.world.run();
-        let is_there = |world: &mut World<'_>| match reply {
+        let is_there = |world: &mut Simulator<'_>| match reply {
             Reply::Nothing | Reply::Text(_) => true,
             Reply::Call(call) => world.replies.contains_key(call),
             Reply::Death(pid) => !world.processes[*pid].is_alive,
@@ -134,7 +134,7 @@ impl Machines<'_> {
         self.world.pid(name)
     }
 
-    fn hit(&mut self, name: &str, how: impl FnOnce(&mut World<'_>, Pid)) -> Reply {
+    fn hit(&mut self, name: &str, how: impl FnOnce(&mut Simulator<'_>, Pid)) -> Reply {
         match self.pid(name).filter(|&pid| self.world.processes[pid].is_alive) {
             Some(pid) => {
                 how(&mut self.world, pid);

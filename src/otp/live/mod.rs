@@ -1,9 +1,9 @@
 //! Plays a scenario on the live runtime: real services under real supervisors, on one thread and a paused clock.
 
-mod cast;
 mod orders;
 mod quiet;
-mod stage;
+mod recorder;
+mod services;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,19 +12,19 @@ use regrow_supervisors::{ChildState, Exit};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::otp::format::{self, Line};
+use crate::otp::player::{Backend, Player};
+use crate::otp::scenario::{Body, Op, Scenario};
+use crate::otp::transcript::Teller;
 use crate::slot::Control;
 use crate::supervisor::StartError;
 use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::outcome::ChildInfo;
 use crate::sync::lock;
 use crate::time::later;
-use crate::trace::format::{self, Line};
-use crate::trace::player::{Player, Theatre};
-use crate::trace::scenario::{Body, Op, Scenario};
-use crate::trace::teller::Teller;
 use crate::tree::Tree;
 use quiet::Quiet;
-use stage::{Stage, template_of};
+use recorder::{Stage, template_of};
 
 /// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if `as_actors` is true.
 ///
@@ -65,13 +65,13 @@ enum Reply {
 
 type Answer = Arc<Mutex<Option<String>>>;
 
-impl Theatre for Live {
+impl Backend for Live {
     type Reply = Reply;
 
     fn boot(&mut self) {
         let def = self.stage.scenario.def(&self.stage.scenario.root).clone();
         let Body::Supervisor(sup) = &def.body else { unreachable!("the root is a supervisor") };
-        let description = cast::description(&self.stage, self.epoch, "", &def, sup, &def.id);
+        let description = services::description(&self.stage, self.epoch, "", &def, sup, &def.id);
         match self.runtime.block_on(Tree::launch(description)) {
             Ok(tree) => self.tree = Some(Arc::new(tree)),
             Err(StartError::NotWanted { .. }) => self.refused = Some("ignore".into()),

@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::otp::format;
+use crate::otp::live::services::Actor;
+use crate::otp::scenario::Scenario;
+use crate::otp::transcript::Teller;
 use crate::supervisor::observer::Watch;
 use crate::sync::lock;
 use crate::time::later;
-use crate::trace::format;
-use crate::trace::live::cast::Actor;
-use crate::trace::scenario::Scenario;
-use crate::trace::teller::Teller;
 
 pub(super) struct Stage {
     pub(super) scenario: Scenario,

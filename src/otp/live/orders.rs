@@ -5,15 +5,15 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildState, Exit};
 use tokio::time::Instant;
 
+use crate::otp::format::{self, Line};
+use crate::otp::live::recorder::{Process, Stage};
+use crate::otp::live::{Live, Reply, lines, services};
+use crate::otp::scenario::{Body, Init, Op, base};
 use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::{StartError, Supervisor};
 use crate::sync::lock;
-use crate::trace::format::{self, Line};
-use crate::trace::live::stage::{Process, Stage};
-use crate::trace::live::{Live, Reply, cast, lines};
-use crate::trace::scenario::{Body, Init, Op, base};
 
 /// One order on its way.
 struct Order {
@@ -87,7 +87,9 @@ impl Order {
                     Some(template) => template.start_child(self.number).await,
                     None => {
                         let def = self.stage.scenario.def(x);
-                        self.handle.start_child(cast::child(&self.stage, self.epoch, &self.process.path, def, x)).await
+                        self.handle
+                            .start_child(services::child(&self.stage, self.epoch, &self.process.path, def, x))
+                            .await
                     }
                 };
                 outcome.map(|outcome| self.outcome(&outcome))
@@ -181,12 +183,12 @@ impl Order {
             return Ok("ok".into());
         }
         if let Some(template) = &self.template {
-            let new = cast::pool(&self.stage, self.epoch, &self.process.path, &def.id, sup);
+            let new = services::pool(&self.stage, self.epoch, &self.process.path, &def.id, sup);
             return template.supervisor().reconfigure(new).await.map(|()| "ok".into());
         }
         let (flags, _) = self.stage.scenario.configuration(sup);
         let kid =
-            |id: &String| cast::child(&self.stage, self.epoch, &self.process.path, self.stage.scenario.def(id), id);
+            |id: &String| services::child(&self.stage, self.epoch, &self.process.path, self.stage.scenario.def(id), id);
         let new = Supervisor::new(new, flags.strategy)
             .budget(flags.intensity)
             .auto_shutdown(flags.auto_shutdown)

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{Action, Attempt, ChildKey, Exit, Machine, OrderId, Report};
 
-use crate::trace::format;
-use crate::trace::scenario::{Def, Op, Outcome, Scenario};
-use crate::trace::teller::Teller;
+use crate::otp::format;
+use crate::otp::scenario::{Def, Op, Outcome, Scenario};
+use crate::otp::transcript::Teller;
 
 pub(crate) type Pid = usize;
 
@@ -83,7 +83,7 @@ pub(crate) enum Timer {
     Die(Pid, Exit),
 }
 
-pub(crate) struct World<'a> {
+pub(crate) struct Simulator<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) teller: Teller,
     pub(crate) processes: Vec<Process>,
@@ -99,7 +99,7 @@ pub(crate) struct World<'a> {
     pub(crate) now: Duration,
 }
 
-impl<'a> World<'a> {
+impl<'a> Simulator<'a> {
     pub(crate) fn new(scenario: &'a Scenario, teller: Teller) -> Self {
         Self {
             scenario,

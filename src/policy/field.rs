@@ -22,18 +22,18 @@ pub(crate) trait Leaf: Clone + PartialEq + fmt::Debug {
 
 /// A field that may have been said, where, and about how many.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Said<T>(Option<(T, Place, RankClass)>);
+pub(crate) struct Field<T>(Option<(T, Place, RankClass)>);
 
 /// A field by its name, the place where it is said, and its rank.
 pub(crate) type Placed = (String, Place, Rank);
 
-impl<T> Default for Said<T> {
+impl<T> Default for Field<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> Said<T> {
+impl<T> Field<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         self.0.as_ref().map(|(value, ..)| value)
     }
@@ -47,14 +47,14 @@ impl<T> Said<T> {
     }
 }
 
-impl<T: Clone> Said<T> {
+impl<T: Clone> Field<T> {
     pub(crate) fn cloned(&self) -> Option<T> {
         self.get().cloned()
     }
 }
 
 /// Something under a key: a value, or a group of fields.
-pub(crate) trait Field {
+pub(crate) trait Keyed {
     /// Reads it, or notes what is wrong with it.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader);
     /// What `later` says in this class wins; what it leaves open stays.
@@ -67,7 +67,7 @@ pub(crate) trait Field {
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-impl<T: Leaf> Field for Said<T> {
+impl<T: Leaf> Keyed for Field<T> {
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
         let place = reader.place(value.span());
         // The table that it stands in decides, when it is layered.
@@ -132,7 +132,7 @@ pub(crate) trait Group: Default + 'static {
     }
 }
 
-impl<G: Group> Field for G {
+impl<G: Group> Keyed for G {
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
         if !self.read_short(value, reader)
             && let Some(entries) = reader.table(value, "a table")
@@ -182,30 +182,30 @@ macro_rules! group {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub(crate) struct $name { $( $(#[doc = $doc])+ pub(crate) $field: $type, )+ }
 
-        impl $crate::policy::said::Group for $name {
+        impl $crate::policy::field::Group for $name {
             const WHAT: &'static str = $what;
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
 
             fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool {
                 match name {
-                    $( stringify!($field) => $crate::policy::said::Field::read(&mut self.$field, value, reader), )+
+                    $( stringify!($field) => $crate::policy::field::Keyed::read(&mut self.$field, value, reader), )+
                     _ => return false,
                 }
                 true
             }
 
             fn layer_fields(&mut self, later: &Self, class: $crate::policy::rank::RankClass) {
-                $( $crate::policy::said::Field::layer(&mut self.$field, &later.$field, class); )+
+                $( $crate::policy::field::Keyed::layer(&mut self.$field, &later.$field, class); )+
             }
 
             fn forget_fields(&mut self, prefix: &str, is_forgotten: &dyn Fn(&str) -> bool) {
-                $( $crate::policy::said::Field::forget(
+                $( $crate::policy::field::Keyed::forget(
                     &mut self.$field, &format!("{prefix}{}", stringify!($field)), is_forgotten,
                 ); )+
             }
 
-            fn field_places(&self, prefix: &str, places: &mut Vec<$crate::policy::said::Placed>) {
-                $( $crate::policy::said::Field::places(
+            fn field_places(&self, prefix: &str, places: &mut Vec<$crate::policy::field::Placed>) {
+                $( $crate::policy::field::Keyed::places(
                     &self.$field, &format!("{prefix}{}", stringify!($field)), places,
                 ); )+
             }
@@ -214,7 +214,7 @@ macro_rules! group {
                 vec![$( (
                     stringify!($field),
                     [$($doc.trim()),+].join(" "),
-                    <$type as $crate::policy::said::Field>::schema(generator),
+                    <$type as $crate::policy::field::Keyed>::schema(generator),
                 ), )+]
             }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::trace::format::Line;
-use crate::trace::scenario::{Op, Scenario, What, base};
-use crate::trace::teller::Teller;
+use crate::otp::format::Line;
+use crate::otp::scenario::{Op, Scenario, What, base};
+use crate::otp::transcript::Teller;
 
 /// Where a scenario is played.
-pub(crate) trait Theatre {
+pub(crate) trait Backend {
     /// The answer to an operation: there, or still to come.
     type Reply;
 
@@ -34,12 +34,12 @@ pub(crate) trait Theatre {
     fn which(&mut self, supervisor: &str) -> Option<Option<Vec<Line>>>;
 }
 
-pub(crate) struct Player<T: Theatre> {
+pub(crate) struct Player<T: Backend> {
     theatre: T,
     posted: Vec<(String, T::Reply)>,
 }
 
-impl<T: Theatre> Player<T> {
+impl<T: Backend> Player<T> {
     /// Plays `scenario` and returns its trace.
     pub(crate) fn play(theatre: T, scenario: &Scenario) -> String {
         let mut player = Self { theatre, posted: Vec::new() };

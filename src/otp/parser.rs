@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{AutoShutdown, Exit, Restart, Shutdown, Strategy};
 
-use crate::trace::scenario::{Body, Def, Init, Op, Outcome, Refused, Scenario, Stimulus, Sup, What, Worker, base};
+use crate::otp::scenario::{Body, Def, Init, Op, Outcome, Refused, Scenario, Stimulus, Sup, What, Worker, base};
 
 type Words<'a> = &'a [&'a str];
 

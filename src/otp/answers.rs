@@ -2,10 +2,10 @@
 
 use regrow_supervisors::{Answer, Attempt, ChildKey, ChildState, OrderError, OrderId};
 
-use crate::trace::format::{self, Line};
-use crate::trace::world::{Kind, Pid, Process, Read, World};
+use crate::otp::format::{self, Line};
+use crate::otp::simulator::{Kind, Pid, Process, Read, Simulator};
 
-impl World<'_> {
+impl Simulator<'_> {
     /// What `which_children` shows: id, process, type, in reverse start order.
     pub(crate) fn which(&mut self, pid: Pid) -> Vec<Line> {
         let Some(running) = self.running(pid) else { return Vec::new() };

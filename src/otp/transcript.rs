@@ -1,6 +1,6 @@
 //! The trace as it is written: events gather until a stimulus shows them.
 
-use crate::trace::format;
+use crate::otp::format;
 
 #[derive(Debug, Default)]
 pub(crate) struct Teller {

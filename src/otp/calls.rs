@@ -2,8 +2,8 @@
 
 use regrow_supervisors::{ChildState, Exit, Order, OrderId};
 
-use crate::trace::scenario::{Body, Init, Op};
-use crate::trace::world::{Pid, Read, Running, World};
+use crate::otp::scenario::{Body, Init, Op};
+use crate::otp::simulator::{Pid, Read, Running, Simulator};
 
 /// The child that a label means to a dynamic supervisor (OTP rule 83).
 enum Meant {
@@ -17,7 +17,7 @@ enum Meant {
     Word,
 }
 
-impl World<'_> {
+impl Simulator<'_> {
     pub(crate) fn serve(&mut self, pid: Pid, call: OrderId, op: &Op) {
         let is_dynamic = self.running(pid).is_some_and(|running| running.template.is_some());
         let order = match op {

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use crate::child::{Child, ServiceChild};
 use crate::context::{Context, NoMessages};
 use crate::current;
+use crate::otp::live::recorder::{Stage, Witness};
+use crate::otp::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 use crate::service::{Service, ignore};
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::trace::live::stage::{Stage, Witness};
-use crate::trace::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 
 /// A worker: it does nothing but start, stop and be killed as it is defined to.
 pub(super) struct Actor {

@@ -2,17 +2,17 @@
 //! with what real Erlang/OTP told.
 
 mod answers;
-mod births;
-mod deaths;
+mod calls;
+mod exit;
 mod format;
 mod live;
 mod machine;
 mod parser;
 mod player;
 mod scenario;
-mod serving;
-mod teller;
-mod world;
+mod simulator;
+mod start;
+mod transcript;
 
 pub use live::play as play_live;
 pub use machine::play as play_on_machine;

@@ -7,8 +7,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use crate::mailbox::{OnRestart, Overflow};
+use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value, nearest, short};
-use crate::policy::said::Leaf;
 
 /// A type with a word for each of its values.
 pub(crate) trait Words: Copy + PartialEq + fmt::Debug + 'static {

@@ -98,10 +98,10 @@ enum When {
 }
 
 impl Shared {
-    pub(crate) async fn apply(self: &Arc<Self>, layer: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
+    pub(crate) async fn apply(self: &Arc<Self>, overrides: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
         let shared = self.clone();
         // Invariant 4.
-        match tokio::spawn(async move { shared.change(layer).await }).await {
+        match tokio::spawn(async move { shared.change(overrides).await }).await {
             Ok(applied) => applied,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -110,17 +110,17 @@ impl Shared {
         }
     }
 
-    async fn change(self: &Arc<Self>, layer: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
+    async fn change(self: &Arc<Self>, overrides: Arc<dyn Overrides>) -> Result<Applied, ApplyError> {
         // Invariant 2.
         let _one_at_a_time = self.options_in_force.changing.lock().await;
         let mut applied = Applied::default();
-        self.check(&*layer, &mut applied).await?;
-        self.options_in_force.set_layer(layer.clone());
+        self.check(&*overrides, &mut applied).await?;
+        self.options_in_force.set_overrides(overrides.clone());
         for supervisor in self.supervisors() {
             let Ok(configurations) = supervisor.configurations().await else { continue };
             let mut wanted = Vec::new();
             for configuration in configurations {
-                if let Some(change) = self.changed(&*layer, supervisor.path(), configuration, &mut applied) {
+                if let Some(change) = self.changed(&*overrides, supervisor.path(), configuration, &mut applied) {
                     wanted.push(change);
                 }
             }
@@ -133,7 +133,7 @@ impl Shared {
     }
 
     /// Invariant 1.
-    async fn check(self: &Arc<Self>, layer: &dyn Overrides, applied: &mut Applied) -> Result<(), ApplyError> {
+    async fn check(self: &Arc<Self>, overrides: &dyn Overrides, applied: &mut Applied) -> Result<(), ApplyError> {
         let (mut problems, mut kinds, mut said) = (Vec::new(), HashMap::new(), Vec::new());
         for supervisor in self.supervisors() {
             let Ok(configurations) = supervisor.configurations().await else {
@@ -142,7 +142,7 @@ impl Shared {
             };
             for Configuration { path, coded, .. } in configurations {
                 kinds.entry(path.clone()).or_insert(coded.own.kind);
-                match layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
+                match overrides.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
                     Ok(wanted) => said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec)),
                     Err(found) => problems.extend(found),
                 }
@@ -167,20 +167,20 @@ impl Shared {
         listed.sort_unstable_by_key(|(path, _)| *path);
         let empty = self.empty_pools();
         let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
-        applied.warnings = layer.warnings(&listed, &empty);
+        applied.warnings = overrides.warnings(&listed, &empty);
         if problems.is_empty() { Ok(()) } else { Err(ApplyError { problems }) }
     }
 
     /// What is to be different about a child, if anything.
     fn changed(
         self: &Arc<Self>,
-        layer: &dyn Overrides,
+        overrides: &dyn Overrides,
         scope: &str,
         Configuration { path, coded, now }: Configuration,
         applied: &mut Applied,
     ) -> Option<Wanted> {
         // One that came after the check, and for which this makes no sense, keeps what it has.
-        let mut wanted = layer.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
+        let mut wanted = overrides.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
         wanted.spec = resolved(self, scope, wanted.spec);
         let needs = wanted.spec.dependencies().iter().map(|on| path_of(scope, &on.name)).collect();
         // One that came after the check, and with which a circle would be closed.
@@ -220,11 +220,11 @@ impl Shared {
 
     /// Tells in the log what the policies that the tree was started under say in vain.
     pub(crate) fn warn_of_policies(&self) {
-        let Some(layer) = self.options_in_force.layer() else { return };
+        let Some(overrides) = self.options_in_force.overrides() else { return };
         let (entries, empty) = (self.directory.entries(), self.empty_pools());
         let paths: Vec<_> = entries.iter().map(|entry| (&*entry.path, entry.kind)).collect();
         let empty: Vec<_> = empty.iter().map(|path| &**path).collect();
-        log::warnings(&layer.warnings(&paths, &empty));
+        log::warnings(&overrides.warnings(&paths, &empty));
     }
 
     fn supervisors(self: &Arc<Self>) -> Vec<SupervisorHandle> {

@@ -23,10 +23,10 @@ impl Graph {
     pub(crate) fn of(
         plan: &Plan,
         tree: Option<&Arc<Policy>>,
-        layer: Option<&dyn Overrides>,
+        overrides: Option<&dyn Overrides>,
         outside: impl Fn(&str) -> bool,
     ) -> Result<Self, StartError> {
-        if layer.is_none() && !may_depend(plan, tree) {
+        if overrides.is_none() && !may_depend(plan, tree) {
             return Ok(Self::default());
         }
         let mut paths: HashSet<Arc<str>> = HashSet::new();
@@ -38,7 +38,8 @@ impl Graph {
         plan.for_each(&mut |plan| {
             for child in &plan.children {
                 let coded = child.coded(plan.defaults(tree, child.is_supervisor()));
-                let spec = layer.map_or_else(|| coded.whole(), |layer| layer.apply(&child.path, &coded)).spec;
+                let spec =
+                    overrides.map_or_else(|| coded.whole(), |overrides| overrides.apply(&child.path, &coded)).spec;
                 said.push((plan.path.clone(), child.path.clone(), spec));
             }
         });

@@ -10,7 +10,7 @@ use crate::overrides::Overrides;
 use crate::supervisor::options::{ErrorType, Options};
 
 pub(crate) struct TreeOptions {
-    layer: RwLock<Option<Arc<dyn Overrides>>>,
+    overrides: RwLock<Option<Arc<dyn Overrides>>>,
     /// What the root says for every service.
     defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
@@ -25,7 +25,7 @@ impl TreeOptions {
     pub(crate) fn new(root: &Options, error_types: Vec<ErrorType>) -> Self {
         let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
         Self {
-            layer: RwLock::new(root.layer.clone()),
+            overrides: RwLock::new(root.overrides.clone()),
             defaults: root.defaults.clone(),
             error_types,
             seed,
@@ -34,8 +34,8 @@ impl TreeOptions {
         }
     }
 
-    pub(crate) fn layer(&self) -> Option<Arc<dyn Overrides>> {
-        self.layer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn overrides(&self) -> Option<Arc<dyn Overrides>> {
+        self.overrides.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether rules know a type of error by this name.
@@ -48,8 +48,8 @@ impl TreeOptions {
     }
 
     #[cfg(feature = "policy")]
-    pub(crate) fn set_layer(&self, layer: Arc<dyn Overrides>) {
-        let before = self.layer.write().unwrap_or_else(PoisonError::into_inner).replace(layer);
+    pub(crate) fn set_overrides(&self, overrides: Arc<dyn Overrides>) {
+        let before = self.overrides.write().unwrap_or_else(PoisonError::into_inner).replace(overrides);
         drop(before);
     }
 
@@ -81,7 +81,7 @@ impl TreeOptions {
 
 impl fmt::Debug for TreeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rulebook").field("layer", &self.layer()).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("Rulebook").field("layer", &self.overrides()).field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 

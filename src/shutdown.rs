@@ -72,7 +72,7 @@ impl Tree {
             self.kill_all();
         }
         if !self.has_ended_by(abandon_at).await {
-            self.facts.push(Fact::Abandon);
+            self.inbox.push(Fact::Abandon);
         }
         self.report(begun, abandon_at).await
     }
@@ -105,7 +105,7 @@ impl Tree {
 
     pub(crate) fn order_stop(&self) {
         self.shared.ending.begin_to_note();
-        self.facts.push(Fact::Stop(Exit::Shutdown));
+        self.inbox.push(Fact::Stop(Exit::Shutdown));
     }
 
     /// Kills everything that is left, at all levels at once.
@@ -113,7 +113,7 @@ impl Tree {
         self.shared.ending.begin_to_note();
         self.shared.ending.hurry();
         // The root is told first, so that it takes no end below it for one that calls for a restart.
-        self.facts.push(Fact::Kill);
+        self.inbox.push(Fact::Kill);
         self.shared.kill_all(self.path());
     }
 

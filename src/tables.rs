@@ -30,7 +30,10 @@ impl Shared {
             ("dependencies in force", self.in_force.len()),
             ("open calls", self.open_calls()),
             ("log: children", self.log.limited()),
-            ("dead letters", self.graves().map_or(0, |graves| DeadLetters::new(graves).len())),
+            (
+                "dead letters",
+                self.dead_letter_queue().map_or(0, |dead_letter_queue| DeadLetters::new(dead_letter_queue).len()),
+            ),
             ("panics: places", hook::places()),
         ]);
         tables.extend(self.directory.tables());

@@ -235,7 +235,7 @@ impl Run<'_> {
         };
         self.tree.kill_all();
         if !self.tree.has_ended_by(abandon_at).await {
-            self.tree.facts.push(Fact::Abandon);
+            self.tree.inbox.push(Fact::Abandon);
         }
     }
 }

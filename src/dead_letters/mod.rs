@@ -206,8 +206,8 @@ impl DeadLetter {
 
     /// Invariant 4.
     fn leave_list(&self) {
-        if let Some(graves) = self.body.graves.upgrade() {
-            graves.remove(self);
+        if let Some(dead_letter_queue) = self.body.dead_letter_queue.upgrade() {
+            dead_letter_queue.remove(self);
         }
     }
 
@@ -268,7 +268,7 @@ struct Body {
     died: Instant,
     message: Mutex<Content>,
     shared: Weak<Shared>,
-    graves: Weak<Queue>,
+    dead_letter_queue: Weak<Queue>,
 }
 
 impl Body {

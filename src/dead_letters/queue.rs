@@ -49,7 +49,7 @@ impl Queue {
             died: Instant::now(),
             message: Mutex::new(Content::Here(Box::new(message))),
             shared: Arc::downgrade(shared),
-            graves: Arc::downgrade(self),
+            dead_letter_queue: Arc::downgrade(self),
         };
         let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
         let shed = {
@@ -106,12 +106,12 @@ impl State {
 /// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
 #[derive(Clone)]
 pub struct DeadLetters {
-    graves: Arc<Queue>,
+    dead_letter_queue: Arc<Queue>,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(graves: Arc<Queue>) -> Self {
-        Self { graves }
+    pub(crate) fn new(dead_letter_queue: Arc<Queue>) -> Self {
+        Self { dead_letter_queue }
     }
 
     /// Takes the oldest letter, and waits for one if there is none; `None` when the tree is over and all have been taken.
@@ -119,17 +119,17 @@ impl DeadLetters {
     /// Dropping the future loses nothing.
     pub async fn next(&self) -> Option<DeadLetter> {
         loop {
-            let mut more = pin!(self.graves.bell.notified());
+            let mut more = pin!(self.dead_letter_queue.bell.notified());
             more.as_mut().enable();
             {
-                let mut state = lock(&self.graves.state);
+                let mut state = lock(&self.dead_letter_queue.state);
                 let letter = state.letters.pop_front();
                 if letter.is_some() || state.is_over {
                     let is_more = !state.letters.is_empty();
                     drop(state);
                     // The bell holds one ring for many letters: pass it on.
                     if is_more {
-                        self.graves.bell.notify_one();
+                        self.dead_letter_queue.bell.notify_one();
                     }
                     return letter;
                 }
@@ -140,23 +140,23 @@ impl DeadLetters {
 
     /// Takes the oldest letter, if there is one.
     pub fn try_next(&self) -> Option<DeadLetter> {
-        lock(&self.graves.state).letters.pop_front()
+        lock(&self.dead_letter_queue.state).letters.pop_front()
     }
 
     /// Takes all letters, oldest first.
     pub fn take_all(&self) -> Vec<DeadLetter> {
-        std::mem::take(&mut lock(&self.graves.state).letters).into()
+        std::mem::take(&mut lock(&self.dead_letter_queue.state).letters).into()
     }
 
     /// All letters, oldest first, which also stay where they are: the clones are the same letters. One that is replayed or
     /// opened through a clone leaves the list.
     pub fn list(&self) -> Vec<DeadLetter> {
-        lock(&self.graves.state).letters.iter().cloned().collect()
+        lock(&self.dead_letter_queue.state).letters.iter().cloned().collect()
     }
 
     /// How many are kept now.
     pub fn len(&self) -> usize {
-        lock(&self.graves.state).letters.len()
+        lock(&self.dead_letter_queue.state).letters.len()
     }
 
     /// Whether there are none.
@@ -166,13 +166,13 @@ impl DeadLetters {
 
     /// How many were shed because there were too many, ever.
     pub fn shed(&self) -> u64 {
-        lock(&self.graves.state).shed
+        lock(&self.dead_letter_queue.state).shed
     }
 
     /// Keeps at most so many. What is too many now is shed at once. With 0 they are only counted.
     pub fn set_capacity(&self, letters: usize) {
         let shed = {
-            let mut state = lock(&self.graves.state);
+            let mut state = lock(&self.dead_letter_queue.state);
             state.capacity = letters;
             state.make_room()
         };

@@ -231,7 +231,7 @@ async fn follow(
 /// Whether there are policies in force that a text could take away. None when the tree is over.
 fn in_force(shared: &Weak<Shared>) -> Option<bool> {
     let shared = shared.upgrade().filter(|shared| !shared.is_ending())?;
-    Some(shared.options_in_force.layer().is_some())
+    Some(shared.options_in_force.overrides().is_some())
 }
 
 /// Checks and applies what was seen. None when the tree is over.

@@ -165,7 +165,7 @@ pub(crate) trait Ownership: Send + Sync {
     /// somebody has done that before.
     fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
     /// A supervisor's slot: its state follows the supervisor that began last.
-    fn supervise(&self, facts: &Arc<Inbox>, stage: Supervision);
+    fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision);
 }
 
 /// What a supervisor's slot is told.
@@ -299,16 +299,16 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         is_first
     }
 
-    fn supervise(&self, facts: &Arc<Inbox>, stage: Supervision) {
+    fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision) {
         {
             let mut back = lock(&self.back);
             // One that was killed through ractor may end when its successor is there already.
-            let is_mine = back.control.as_ref().is_some_and(|control| control.is_supervisor(facts));
+            let is_mine = back.control.as_ref().is_some_and(|control| control.is_supervisor(inbox));
             match stage {
                 Supervision::Begins => {
                     back.attempts += 1;
                     back.completion = None;
-                    back.control = Some(Control::Supervisor(facts.clone()));
+                    back.control = Some(Control::Supervisor(inbox.clone()));
                     back.state = ServiceState::Starting;
                 }
                 Supervision::IsUp if is_mine => {

@@ -80,21 +80,21 @@ impl Control {
     pub(crate) fn stop(&self, exit: &regrow_supervisors::Exit) {
         match self {
             Self::Port(signals) => signals.stop(),
-            Self::Supervisor(facts) => facts.push(Fact::Stop(exit.clone())),
+            Self::Supervisor(inbox) => inbox.push(Fact::Stop(exit.clone())),
         }
     }
 
     pub(crate) fn kill(&self) {
         match self {
             Self::Port(signals) => signals.kill(),
-            Self::Supervisor(facts) => facts.push(Fact::Kill),
+            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
     }
 
     fn kill_by_others(&self) {
         match self {
             Self::Port(signals) => signals.kill_by_others(),
-            Self::Supervisor(facts) => facts.push(Fact::Kill),
+            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
     }
 
@@ -102,10 +102,10 @@ impl Control {
         self.signals().is_some_and(|mine| Arc::ptr_eq(mine, signals))
     }
 
-    fn is_supervisor(&self, facts: &Arc<Inbox>) -> bool {
+    fn is_supervisor(&self, inbox: &Arc<Inbox>) -> bool {
         match self {
             Self::Port(_) => false,
-            Self::Supervisor(mine) => Arc::ptr_eq(mine, facts),
+            Self::Supervisor(mine) => Arc::ptr_eq(mine, inbox),
         }
     }
 }
@@ -319,8 +319,8 @@ impl<M: Send + 'static> Slot<M> {
         let Some(shared) = self.shared() else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        let (graves, level) = (shared.graves(), shared.wants_letter(&reason));
-        if graves.is_none() && level.is_none() {
+        let (dead_letter_queue, level) = (shared.dead_letter_queue(), shared.wants_letter(&reason));
+        if dead_letter_queue.is_none() && level.is_none() {
             return sweep::drop_quietly(message, &self.path(), "a message");
         }
         // A label that panics is none.
@@ -330,8 +330,8 @@ impl<M: Send + 'static> Slot<M> {
         if let Some(level) = level {
             shared.log.letter(&notice, level);
         }
-        match graves {
-            Some(graves) => graves.push(notice, message, &shared),
+        match dead_letter_queue {
+            Some(dead_letter_queue) => dead_letter_queue.push(notice, message, &shared),
             None => sweep::drop_quietly(message, &notice.path, "a message"),
         }
     }

@@ -78,7 +78,7 @@ pub(crate) struct Signals {
     attempt: Attempt,
     /// Span around all code of the incarnation, on any thread. `None` if no subscriber wants it.
     span: Option<Box<Span>>,
-    facts: Arc<Inbox>,
+    inbox: Arc<Inbox>,
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: OnceLock<Box<Extras>>,
@@ -119,14 +119,14 @@ impl Signals {
     pub(crate) fn new(
         attempt: Attempt,
         span: Span,
-        facts: Arc<Inbox>,
+        inbox: Arc<Inbox>,
         home: &Arc<dyn AnySlot>,
         origin: Origin,
     ) -> Arc<Self> {
         Arc::new(Self {
             attempt,
             span: (!span.is_disabled()).then(|| Box::new(span)),
-            facts,
+            inbox,
             signals: AtomicU16::new(0),
             wakers: Mutex::new([None, None]),
             extras: OnceLock::new(),
@@ -170,17 +170,17 @@ impl Signals {
 
     /// The path of its supervisor.
     pub(crate) fn scope(&self) -> &str {
-        self.facts.path()
+        self.inbox.path()
     }
 
     /// Tells its supervisor from all others.
     pub(crate) fn supervisor(&self) -> usize {
-        self.facts.number()
+        self.inbox.number()
     }
 
     /// Whether the incarnation lives below this supervisor.
     pub(crate) fn is_below(&self, supervisor: &str) -> bool {
-        let rest = self.facts.path().strip_prefix(supervisor);
+        let rest = self.inbox.path().strip_prefix(supervisor);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
@@ -190,7 +190,7 @@ impl Signals {
     pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
         let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
         if is_news {
-            self.facts.push(Fact::Leaving { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+            self.inbox.push(Fact::Leaving { attempt: self.attempt, exit: self.verdict(exit.clone()) });
         }
         is_news
     }
@@ -200,7 +200,7 @@ impl Signals {
     pub(crate) fn tell_remains(&self, exit: &Exit) -> bool {
         let is_news = !self.has(KILL) && self.set_first(REMAINS_TOLD);
         if is_news {
-            self.facts.push(Fact::Remains { attempt: self.attempt, exit: self.verdict(exit.clone()) });
+            self.inbox.push(Fact::Remains { attempt: self.attempt, exit: self.verdict(exit.clone()) });
         }
         is_news
     }
@@ -211,7 +211,7 @@ impl Signals {
 
     /// The watchdog of the tree.
     pub(crate) fn watchdog(&self) -> &Watchdog {
-        self.facts.watchdog()
+        self.inbox.watchdog()
     }
 
     /// What the watchdog sees of it, if it has ever looked, or will.
@@ -264,7 +264,7 @@ impl Signals {
     }
 
     pub(crate) fn tell(&self, fact: Fact) {
-        self.facts.push(fact);
+        self.inbox.push(fact);
     }
 
     pub(crate) fn register(&self, who: Waiting, waker: &Waker) {
@@ -340,7 +340,7 @@ impl Signals {
     /// Somebody else kills it, and the supervisor has to know, should it not die of it.
     pub(crate) fn kill_by_others(&self) {
         if self.signal(KILL) {
-            self.facts.push(Fact::KillUnderWay(self.attempt));
+            self.inbox.push(Fact::KillUnderWay(self.attempt));
         }
     }
 
@@ -365,7 +365,7 @@ impl Signals {
         drop(unused);
         self.signal(LEAVE);
         if is_first && !self.has(STOP | KILL | OVER) {
-            self.facts.push(Fact::Chosen { attempt: self.attempt, exit: told });
+            self.inbox.push(Fact::Chosen { attempt: self.attempt, exit: told });
         }
     }
 
@@ -453,7 +453,7 @@ impl Signals {
     /// The supervisor hears of it where it does not know by itself.
     pub(crate) fn tell_ready(&self) {
         if self.has(SAYS_READY) {
-            self.facts.push(Fact::Ready(self.attempt));
+            self.inbox.push(Fact::Ready(self.attempt));
         }
     }
 

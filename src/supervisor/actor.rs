@@ -23,7 +23,7 @@ impl Actor for SupervisorActor {
     type Arguments = Driver;
 
     async fn pre_start(&self, myself: ActorRef<()>, driver: Driver) -> Result<Driver, ActorProcessingErr> {
-        driver.facts().attach(myself);
+        driver.inbox().attach(myself);
         Ok(driver)
     }
 
@@ -39,7 +39,7 @@ impl Actor for SupervisorActor {
             }
             // Whoever was told something may have an answer by then, which saves a message of ractor's.
             yield_once().await;
-            if driver.facts().may_rest() {
+            if driver.inbox().may_rest() {
                 return Ok(());
             }
         }
@@ -76,7 +76,7 @@ impl Driver {
 /// Starts the driver in an actor, linked under `parent` if it has one. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     // The first wake-up boots the machine.
-    driver.facts().push(super::inbox::Fact::Tick);
+    driver.inbox().push(super::inbox::Fact::Tick);
     let spawned = match parent {
         Some(parent) => Actor::spawn_linked(None, SupervisorActor, driver, parent).await,
         None => Actor::spawn(None, SupervisorActor, driver).await,

@@ -34,8 +34,8 @@ fn with_a_turn(spec: ChildSpec) -> ChildSpec {
 
 /// What is in force about a supervisor's children as a whole, where the code says `coded`.
 pub(crate) fn group(shared: &Shared, plan: &Plan, coded: Group) -> Group {
-    let Some(layer) = shared.options_in_force.layer() else { return coded };
-    let layered = layer.apply(&plan.path, &Coded::of_group(plan.name(), coded)).group.unwrap_or(coded);
+    let Some(overrides) = shared.options_in_force.overrides() else { return coded };
+    let layered = overrides.apply(&plan.path, &Coded::of_group(plan.name(), coded)).group.unwrap_or(coded);
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }
 
@@ -74,15 +74,15 @@ impl Driver {
         coming: &HashSet<Arc<str>>,
         makes_sense: impl Fn(&ChildSpec) -> Result<(), String>,
     ) -> (ChildSpec, Option<Box<Own>>) {
-        let (layer, defaults) = (self.shared.options_in_force.layer(), self.defaults(planned.is_supervisor()));
-        if layer.is_none() && defaults.is_silent() {
+        let (overrides, defaults) = (self.shared.options_in_force.overrides(), self.defaults(planned.is_supervisor()));
+        if overrides.is_none() && defaults.is_silent() {
             // What it says itself is in force, as it is.
             planned.set_up_mailbox(planned.mailbox());
             return (self.as_known(planned.spec.clone(), coming), None);
         }
         let coded = planned.coded(defaults);
         let whole = coded.whole();
-        let layered = layer.map(|layer| layer.apply(&planned.path, &coded));
+        let layered = overrides.map(|overrides| overrides.apply(&planned.path, &coded));
         let checked = layered.filter(|layered| *layered != whole).and_then(|layered| {
             let checked = self.plan.shape.check([&layered.spec]).map_err(|error| error.to_string());
             match checked.and_then(|()| makes_sense(&layered.spec)) {

@@ -69,7 +69,7 @@ pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str)
 /// Whether the supervisor with this path, or one above it, is ending.
 pub(super) fn is_within_an_end(shared: &Shared, path: &str) -> bool {
     let is_ending = |path: &str| match shared.directory.get(path).and_then(|listed| listed.slot.control()) {
-        Some(Control::Supervisor(facts)) => facts.is_ending(),
+        Some(Control::Supervisor(inbox)) => inbox.is_ending(),
         Some(Control::Port(_)) | None => false,
     };
     std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above)).any(is_ending)
@@ -80,7 +80,7 @@ impl DependencyWatch {
     pub(crate) fn watch(
         &mut self,
         shared: &Arc<Shared>,
-        facts: &Arc<Inbox>,
+        inbox: &Arc<Inbox>,
         child: ChildKey,
         spec: &ChildSpec,
     ) -> Vec<Arc<str>> {
@@ -88,7 +88,7 @@ impl DependencyWatch {
         let names = spec.dependencies().iter().map(|on| on.name.clone());
         let (elsewhere, siblings): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('/'));
         for name in &elsewhere {
-            let watch = self.watched.entry(name.clone()).or_insert_with(|| Watch::new(shared, facts, name));
+            let watch = self.watched.entry(name.clone()).or_insert_with(|| Watch::new(shared, inbox, name));
             watch.dependents += 1;
         }
         if !elsewhere.is_empty() {
@@ -128,15 +128,15 @@ impl DependencyWatch {
 }
 
 impl Watch {
-    fn new(shared: &Arc<Shared>, facts: &Arc<Inbox>, name: &Arc<str>) -> Self {
+    fn new(shared: &Arc<Shared>, inbox: &Arc<Inbox>, name: &Arc<str>) -> Self {
         let path: Arc<str> = name.trim_start_matches('/').into();
         if !shared.directory.is_known(&path) {
             line!(ERROR, { path = %path }, "a service that others depend on is not in the tree");
         }
         let arrival = shared.directory.look_out_for(&path);
-        let (seen, facts, known) = (shared.clone(), facts.clone(), name.clone());
+        let (seen, inbox, known) = (shared.clone(), inbox.clone(), name.clone());
         let task = keep("the watch on a dependency", move || {
-            follow(seen.clone(), facts.clone(), known.clone(), arrival.clone())
+            follow(seen.clone(), inbox.clone(), known.clone(), arrival.clone())
         });
         Self { dependents: 0, shared: shared.clone(), path, task }
     }
@@ -150,12 +150,12 @@ impl Drop for Watch {
 }
 
 /// Tells what can be expected of the service that is known by this name, or will be: one that is gone may come again.
-async fn follow(shared: Arc<Shared>, facts: Arc<Inbox>, known: Arc<str>, bell: Arc<Notify>) {
+async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, bell: Arc<Notify>) {
     let path = known.trim_start_matches('/');
     let mut told = None;
     let mut tell = |outlook: Outlook| {
         if told.replace(outlook) != Some(outlook) {
-            facts.push(Fact::Dependency { name: known.clone(), outlook });
+            inbox.push(Fact::Dependency { name: known.clone(), outlook });
         }
     };
     loop {

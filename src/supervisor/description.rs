@@ -202,7 +202,7 @@ macro_rules! supervisor_settings {
             /// a tree that runs.
             #[cfg(feature = "policy")]
             pub fn policies(mut self, policies: &crate::policy::Policies) -> Self {
-                self.base.terms.layer = Some(std::sync::Arc::new(policies.clone()));
+                self.base.terms.overrides = Some(std::sync::Arc::new(policies.clone()));
                 self
             }
 

@@ -39,7 +39,7 @@ use crate::tree::shared::Shared;
 pub(crate) struct Driver {
     pub(super) machine: Box<dyn Machine + Send>,
     pub(super) plan: Arc<Plan>,
-    pub(super) facts: Arc<Inbox>,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) shared: Arc<Shared>,
     pub(super) parent: Parent,
     pub(super) children: ByChild<Box<ChildEntry>>,
@@ -76,17 +76,17 @@ pub(crate) struct Driver {
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, shared: Arc<Shared>, link: Link, gates: &Gates) -> Self {
-        let facts = Arc::new(Inbox::new(shared.watchdog.clone(), &plan.path));
+        let inbox = Arc::new(Inbox::new(shared.watchdog.clone(), &plan.path));
         plan.list(&shared);
-        plan.slot.life().supervise(&facts, Supervision::Begins);
-        shared.supervisor_begins(&facts, &plan.path);
+        plan.slot.life().supervise(&inbox, Supervision::Begins);
+        shared.supervisor_begins(&inbox, &plan.path);
         let group = configure::group(&shared, plan, plan.group());
         let mut driver = Self {
             machine: plan.machine(Vec::new()),
             gates: group.starts_max.map_or_else(|| gates.clone(), |starts_max| gates.and(starts_max)),
             group,
             plan: plan.clone(),
-            facts,
+            inbox,
             shared,
             parent: Parent::new(link),
             children: ByChild::default(),
@@ -123,29 +123,29 @@ impl Driver {
         driver
     }
 
-    pub(crate) fn facts(&self) -> Arc<Inbox> {
-        self.facts.clone()
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.inbox.clone()
     }
 
     /// Takes what has happened and does what follows. `true` when the supervisor has ended.
     pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
-        let mut facts = std::mem::take(&mut self.spare);
-        if !self.facts.take(&mut facts) {
+        let mut inbox = std::mem::take(&mut self.spare);
+        if !self.inbox.take(&mut inbox) {
             return false;
         }
         let now = self.shared.now();
         self.now = now;
         self.heed_stop_order();
         self.testify(&Saying::Begin, now);
-        let many = facts.len();
-        for mut fact in facts.drain(..) {
+        let many = inbox.len();
+        for mut fact in inbox.drain(..) {
             self.amend(&mut fact);
             self.note(&fact);
             self.testify(&Saying::Fact(&fact), now);
             self.hand_over(fact, now);
         }
-        thrift::give_back_queue(&mut facts, many);
-        self.spare = facts;
+        thrift::give_back_queue(&mut inbox, many);
+        self.spare = inbox;
         for attempt in std::mem::take(&mut self.admitted) {
             if let Some(spawning) = self.admit(attempt, myself) {
                 spawning.await;
@@ -160,8 +160,8 @@ impl Driver {
                 self.testify(&Saying::Report(&report), now);
                 self.report(report);
             }
-            if self.machine.is_ending() && !self.facts.is_ending() {
-                self.facts.begin_to_end();
+            if self.machine.is_ending() && !self.inbox.is_ending() {
+                self.inbox.begin_to_end();
                 if self.parent.is_tree() {
                     self.shared.begin_to_end();
                 }
@@ -281,12 +281,12 @@ impl Driver {
             timer.abort();
         }
         if let Some(at) = due {
-            let (moment, facts) = (self.shared.moment(at), self.facts.clone());
+            let (moment, inbox) = (self.shared.moment(at), self.inbox.clone());
             let timer = background::keep("the timer of a supervisor", move || {
-                let facts = facts.clone();
+                let inbox = inbox.clone();
                 async move {
                     tokio::time::sleep_until(moment).await;
-                    facts.push(Fact::Tick);
+                    inbox.push(Fact::Tick);
                 }
             });
             self.timer = Some((at, timer));

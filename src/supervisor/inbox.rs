@@ -99,7 +99,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    facts: VecDeque<Fact>,
+    inbox: VecDeque<Fact>,
     actor: Option<ActorRef<()>>,
     woken: bool,
     held: bool,
@@ -144,20 +144,20 @@ impl Inbox {
             }
             // A kill is obeyed by whoever is held still, too.
             queue.held &= !matches!(fact, Fact::Kill);
-            queue.facts.push_back(fact);
+            queue.inbox.push_back(fact);
             queue.wake_up()
         };
         wake(actor);
     }
 
     /// [`push`](Self::push) for many facts, with one wake-up.
-    pub(crate) fn push_all(&self, facts: Vec<Fact>) {
+    pub(crate) fn push_all(&self, inbox: Vec<Fact>) {
         let (actor, late) = {
             let mut queue = lock(&self.queue);
             if queue.closed {
-                (None, facts)
+                (None, inbox)
             } else {
-                queue.facts.extend(facts);
+                queue.inbox.extend(inbox);
                 (queue.wake_up(), Vec::new())
             }
         };
@@ -170,7 +170,7 @@ impl Inbox {
         let left = {
             let mut queue = lock(&self.queue);
             queue.closed = true;
-            std::mem::take(&mut queue.facts)
+            std::mem::take(&mut queue.inbox)
         };
         drop(left);
     }
@@ -180,7 +180,7 @@ impl Inbox {
         let actor = {
             let mut queue = lock(&self.queue);
             queue.actor = Some(actor);
-            if queue.facts.is_empty() { None } else { queue.wake_up() }
+            if queue.inbox.is_empty() { None } else { queue.wake_up() }
         };
         wake(actor);
     }
@@ -192,9 +192,9 @@ impl Inbox {
         queue.woken = true;
         if !queue.held {
             #[cfg(not(test))]
-            std::mem::swap(&mut queue.facts, into);
+            std::mem::swap(&mut queue.inbox, into);
             #[cfg(test)]
-            crate::turns::deal(&mut queue.facts, into);
+            crate::turns::deal(&mut queue.inbox, into);
         }
         !queue.held
     }
@@ -202,7 +202,7 @@ impl Inbox {
     /// Nothing is left, and whoever comes from now on wakes the supervisor.
     pub(crate) fn may_rest(&self) -> bool {
         let mut queue = lock(&self.queue);
-        queue.woken = !queue.facts.is_empty() && !queue.held;
+        queue.woken = !queue.inbox.is_empty() && !queue.held;
         !queue.woken
     }
 

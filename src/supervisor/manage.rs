@@ -442,14 +442,14 @@ impl SupervisorHandle {
     }
 
     fn push(&self, fact: Fact) -> Result<(), ManageError> {
-        self.facts()?.push(fact);
+        self.inbox()?.push(fact);
         Ok(())
     }
 
     /// The queue of the supervisor that runs.
-    pub(super) fn facts(&self) -> Result<Arc<Inbox>, ManageError> {
+    pub(super) fn inbox(&self) -> Result<Arc<Inbox>, ManageError> {
         match self.slot.control() {
-            Some(Control::Supervisor(facts)) => Ok(facts),
+            Some(Control::Supervisor(inbox)) => Ok(inbox),
             Some(Control::Port(_)) | None => Err(self.over()),
         }
     }

@@ -59,10 +59,10 @@ impl SupervisorHandle {
             }
         }
         // If the supervisor is over, the orders are dropped, and that answers them.
-        if let Ok(facts) = self.facts()
+        if let Ok(inbox) = self.inbox()
             && !orders.is_empty()
         {
-            facts.push_all(orders);
+            inbox.push_all(orders);
         }
     }
 

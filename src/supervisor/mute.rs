@@ -5,7 +5,7 @@ use std::time::Duration;
 use regrow_supervisors::{Action, Report};
 
 use crate::supervisor::driver::Driver;
-use crate::supervisor::facts::Fact;
+use crate::supervisor::inbox::Fact;
 
 /// What would be said.
 #[allow(dead_code, reason = "nothing listens")]

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// Of the tree's chance. Of the root only.
     pub(crate) seed: Option<u64>,
     /// What has a say about every path. Of the root only.
-    pub(crate) layer: Option<Arc<dyn Overrides>>,
+    pub(crate) overrides: Option<Arc<dyn Overrides>>,
 }
 
 /// A type of error that rules know by a name.

@@ -61,11 +61,11 @@ impl Driver {
         if !planned.iter().any(Planned::is_supervisor) {
             return own.collect();
         }
-        let (tree, layer) = (self.shared.options_in_force.defaults(), self.shared.options_in_force.layer());
+        let (tree, overrides) = (self.shared.options_in_force.defaults(), self.shared.options_in_force.overrides());
         let coming = paths_of(planned);
         let is_known = |path: &str| coming.contains(path) || self.shared.directory.is_known(path);
         let below = planned.iter().filter_map(|planned| match &planned.make {
-            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), tree, layer.as_deref(), is_known).ok(),
+            Make::Supervisor(recipe) => Graph::of(&recipe.plan(), tree, overrides.as_deref(), is_known).ok(),
             Make::Life(_) => None,
         });
         own.chain(below.flat_map(Graph::into_edges)).filter(|(_, on)| !on.is_empty()).collect()

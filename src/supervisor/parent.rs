@@ -28,7 +28,7 @@ pub(crate) struct Parent {
 }
 
 pub(crate) enum Link {
-    Supervisor { facts: Arc<Inbox>, attempt: Attempt },
+    Supervisor { inbox: Arc<Inbox>, attempt: Attempt },
     Tree(watch::Sender<Root>),
 }
 
@@ -52,8 +52,8 @@ impl Parent {
     pub(crate) fn tell_up(&mut self, generation: u64) {
         self.is_up = true;
         match &self.link {
-            Link::Supervisor { facts, attempt } => {
-                facts.push(Fact::Started { attempt: *attempt, generation, info: None });
+            Link::Supervisor { inbox, attempt } => {
+                inbox.push(Fact::Started { attempt: *attempt, generation, info: None });
             }
             Link::Tree(root) => {
                 root.send_replace(Root::Up);
@@ -66,10 +66,10 @@ impl Parent {
             return;
         }
         match &self.link {
-            Link::Supervisor { facts, attempt } => {
+            Link::Supervisor { inbox, attempt } => {
                 let attempt = *attempt;
-                facts.push(Fact::Ending { attempt, gave_up });
-                facts.push(match self.is_up {
+                inbox.push(Fact::Ending { attempt, gave_up });
+                inbox.push(match self.is_up {
                     true => Fact::Ended { attempt, exit },
                     false => Fact::StartFailed { attempt, exit },
                 });

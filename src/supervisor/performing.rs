@@ -105,7 +105,7 @@ impl Driver {
                 if let Some(watch) = &self.plan.watch {
                     watch.up();
                 }
-                self.plan.slot.life().supervise(&self.facts, Supervision::IsUp);
+                self.plan.slot.life().supervise(&self.inbox, Supervision::IsUp);
                 if self.parent.is_tree() {
                     self.shared.log.tree_is_up(&self.plan.path, self.shared.now());
                 }
@@ -122,9 +122,9 @@ impl Driver {
     /// Invariant 3 of `driver.rs`.
     pub(super) fn end(&mut self, exit: Exit) {
         self.testify(&Saying::Over, self.shared.now());
-        self.plan.slot.life().supervise(&self.facts, Supervision::Ends);
-        self.shared.supervisor_ends(&self.facts);
-        self.facts.close();
+        self.plan.slot.life().supervise(&self.inbox, Supervision::Ends);
+        self.shared.supervisor_ends(&self.inbox);
+        self.inbox.close();
         self.children.values_mut().for_each(|entry| entry.close_outdated());
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);

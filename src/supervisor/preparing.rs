@@ -30,7 +30,7 @@ impl Driver {
         if spec.own_policy().is_none() && !self.lookout.knows(key) {
             return;
         }
-        for name in self.lookout.watch(&self.shared, &self.facts, key, spec) {
+        for name in self.lookout.watch(&self.shared, &self.inbox, key, spec) {
             // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
             let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {

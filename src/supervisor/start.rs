@@ -29,7 +29,7 @@ impl Driver {
             && entry.has_ticket()
         {
             entry.set_ticket(None);
-            self.facts.push(Fact::StartFailed { attempt, exit });
+            self.inbox.push(Fact::StartFailed { attempt, exit });
         }
     }
 
@@ -48,7 +48,7 @@ impl Driver {
             Make::Life(_) => {
                 entry.set_ticket(None);
                 self.machine.handle_in_line(attempt, true, self.shared.now());
-                entry.set_ticket(Some(self.gates.enter(&self.facts, attempt)));
+                entry.set_ticket(Some(self.gates.enter(&self.inbox, attempt)));
                 None
             }
             Make::Supervisor(recipe) => {
@@ -62,9 +62,9 @@ impl Driver {
                 });
                 let fact = match plan {
                     Ok(Ok(plan)) => {
-                        let link = Link::Supervisor { facts: self.facts.clone(), attempt };
+                        let link = Link::Supervisor { inbox: self.inbox.clone(), attempt };
                         let driver = Driver::new(&plan, self.shared.clone(), link, &self.gates);
-                        entry.control = Some(Control::Supervisor(driver.facts()));
+                        entry.control = Some(Control::Supervisor(driver.inbox()));
                         return Some(Box::pin(actor::launch(driver, Some(myself.get_cell()))));
                     }
                     Ok(Err(error)) if error.is::<Ignore>() => Fact::Ignored(attempt),
@@ -73,7 +73,7 @@ impl Driver {
                 };
                 // What it gave up on in its last life is not why this one does not begin.
                 entry.set_gave_up(None);
-                self.facts.push(fact);
+                self.inbox.push(fact);
                 None
             }
         }
@@ -95,7 +95,7 @@ impl Driver {
         let generation = entry.slot.life().generation_to_be();
         let span = tracing::info_span!(parent: None, "incarnation", path = %entry.path, generation);
         let origin = Origin { shared: self.shared.clone(), generation, last_exit: entry.last_exit.clone() };
-        let signals = Signals::new(attempt, span, self.facts.clone(), &entry.slot, origin);
+        let signals = Signals::new(attempt, span, self.inbox.clone(), &entry.slot, origin);
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             signals.says_ready();
         }
@@ -131,8 +131,8 @@ impl Driver {
             Some(Control::Port(signals)) => {
                 self.shared.cut_off(path, &**slot, &signals);
             }
-            Some(Control::Supervisor(facts)) => {
-                facts.push(Fact::Abandon);
+            Some(Control::Supervisor(inbox)) => {
+                inbox.push(Fact::Abandon);
                 // It may not get its turn before the tree is over: what lives below it is cut off from here.
                 for (path, listed) in self.shared.directory.under(path) {
                     if let Some(signals) = listed.slot.life().owner() {

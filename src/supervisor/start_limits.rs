@@ -33,7 +33,7 @@ struct State {
 #[derive(Clone)]
 struct Entrant {
     gates: Gates,
-    facts: Arc<Inbox>,
+    inbox: Arc<Inbox>,
     attempt: Attempt,
     /// Its ticket is gone. Set before that looks at the doors.
     is_off: Arc<AtomicBool>,
@@ -71,11 +71,11 @@ impl Gates {
     }
 
     /// Lines up for a start. [`Fact::Admitted`] follows when it is let in: at once, where there is room.
-    pub(crate) fn enter(&self, facts: &Arc<Inbox>, attempt: Attempt) -> Ticket {
+    pub(crate) fn enter(&self, inbox: &Arc<Inbox>, attempt: Attempt) -> Ticket {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let is_off = Arc::new(AtomicBool::new(false));
-        let entrant = Entrant { gates: self.clone(), facts: facts.clone(), attempt, is_off: is_off.clone() };
+        let entrant = Entrant { gates: self.clone(), inbox: inbox.clone(), attempt, is_off: is_off.clone() };
         self.pass(number, entrant, 0);
         Ticket { number, gates: self.clone(), is_off }
     }
@@ -93,7 +93,7 @@ impl Gates {
                 return;
             }
         }
-        entrant.facts.push(Fact::Admitted(entrant.attempt));
+        entrant.inbox.push(Fact::Admitted(entrant.attempt));
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     // One who is let in through the outer door is called off before it comes to the inner one.
     #[test]
     fn who_is_called_off_between_two_doors_takes_no_place() {
-        let facts = Arc::new(Inbox::new(Arc::default(), &"app".into()));
+        let inbox = Arc::new(Inbox::new(Arc::default(), &"app".into()));
         let specs = ['a', 'b'].map(|id| ChildSpec::new(id.to_string()));
         let mut machine = StaticMachine::new(Strategy::OneForOne, specs.to_vec()).expect("it makes sense");
         let mut attempts = Vec::new();
@@ -160,8 +160,8 @@ mod tests {
             }
         }
         let gates = Gates::default().and(1).and(1);
-        let first = gates.enter(&facts, attempts[0]);
-        let second = gates.enter(&facts, attempts[1]);
+        let first = gates.enter(&inbox, attempts[0]);
+        let second = gates.enter(&inbox, attempts[1]);
         // What the end of the first does, in two steps.
         let outer = &gates.0[0];
         let entrant = {

@@ -163,7 +163,7 @@ impl Driver {
     }
 
     fn say(&self, at: Duration, seen: Seen) {
-        let life = Arc::as_ptr(&self.facts).addr();
+        let life = Arc::as_ptr(&self.inbox).addr();
         let supervisor = self.plan.path.clone();
         self.shared.infirmary.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
     }
@@ -176,7 +176,7 @@ impl Driver {
         let flags = self.oath.flags.unwrap_or(flags);
         // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
         let intensity = match self.oath.intensity {
-            Some(_) if self.shared.options_in_force.layer().is_some() => Intensity::unlimited(),
+            Some(_) if self.shared.options_in_force.overrides().is_some() => Intensity::unlimited(),
             ordered => ordered.unwrap_or(self.group.intensity),
         };
         let enrol = |(key, spec, standing, attempt): (ChildKey, &ChildSpec, _, Option<Attempt>)| {

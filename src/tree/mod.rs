@@ -44,7 +44,7 @@ use crate::why::Why;
 /// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
     path: Arc<str>,
-    pub(crate) facts: Arc<Inbox>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) shared: Arc<Shared>,
     root: watch::Receiver<Root>,
     is_started: bool,
@@ -75,7 +75,7 @@ impl Tree {
         }
         let mut error_types = Vec::new();
         plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
-        let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.layer.as_deref(), |_| false)?;
+        let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.overrides.as_deref(), |_| false)?;
         graph.check()?;
         let shared = Shared::new(TreeOptions::new(&plan.terms, error_types));
         for (path, dependencies) in graph.into_edges() {
@@ -83,7 +83,7 @@ impl Tree {
         }
         let (root, seen) = watch::channel(Root::Booting);
         let driver = Driver::new(&plan, shared.clone(), Link::Tree(root), &Gates::default());
-        let tree = Self { path, facts: driver.facts(), shared, root: seen, is_started: false };
+        let tree = Self { path, inbox: driver.inbox(), shared, root: seen, is_started: false };
         actor::launch(driver, None).await;
         Ok(tree)
     }
@@ -268,7 +268,7 @@ impl Drop for Tree {
         if !matches!(*self.root.borrow(), Root::Ended { .. }) {
             if self.is_started {
                 line!(WARN, { path = %self.path }, "the tree was dropped while it ran and is killed: use `Tree::shutdown`");
-                self.facts.push(Fact::Kill);
+                self.inbox.push(Fact::Kill);
             } else {
                 line!(WARN, { path = %self.path }, "the start of the tree was dropped: what is up is stopped in order");
                 self.order_stop();

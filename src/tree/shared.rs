@@ -38,7 +38,7 @@ const EVENTS_KEPT: usize = 4096;
 pub(crate) struct Shared {
     pub(crate) directory: Directory,
     events: Mutex<Stream>,
-    graves: Mutex<Sink>,
+    dead_letter_queue: Mutex<Sink>,
     pub(crate) log: Log,
     pub(crate) options_in_force: TreeOptions,
     pub(crate) in_force: InForce,
@@ -84,7 +84,7 @@ impl Shared {
             infirmary: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
-            graves: Mutex::new(Sink::Unasked),
+            dead_letter_queue: Mutex::new(Sink::Unasked),
             log: Log::new(),
             epoch: Instant::now(),
             ending: Ending::default(),
@@ -139,13 +139,13 @@ impl Shared {
     }
 
     /// A supervisor lives from now on.
-    pub(crate) fn supervisor_begins(&self, facts: &Inbox, path: &Arc<str>) {
-        lock(&self.supervisors).insert(facts.number(), path.clone());
+    pub(crate) fn supervisor_begins(&self, inbox: &Inbox, path: &Arc<str>) {
+        lock(&self.supervisors).insert(inbox.number(), path.clone());
     }
 
     /// A supervisor is over.
-    pub(crate) fn supervisor_ends(&self, facts: &Inbox) {
-        let path = lock(&self.supervisors).remove(&facts.number());
+    pub(crate) fn supervisor_ends(&self, inbox: &Inbox) {
+        let path = lock(&self.supervisors).remove(&inbox.number());
         drop(path);
     }
 
@@ -218,21 +218,21 @@ impl Shared {
     }
 
     /// Where dead letters go, if anybody has asked for them.
-    pub(crate) fn graves(&self) -> Option<Arc<Queue>> {
-        match &*lock(&self.graves) {
-            Sink::To(graves) => Some(graves.clone()),
+    pub(crate) fn dead_letter_queue(&self) -> Option<Arc<Queue>> {
+        match &*lock(&self.dead_letter_queue) {
+            Sink::To(dead_letter_queue) => Some(dead_letter_queue.clone()),
             Sink::Unasked | Sink::Over => None,
         }
     }
 
     /// Dead letters are kept from now on.
     pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
-        let mut burials = lock(&self.graves);
+        let mut burials = lock(&self.dead_letter_queue);
         if let Sink::Unasked = *burials {
             *burials = Sink::To(Queue::new());
         }
         match &*burials {
-            Sink::To(graves) => graves.clone(),
+            Sink::To(dead_letter_queue) => dead_letter_queue.clone(),
             Sink::Unasked | Sink::Over => {
                 let over = Queue::new();
                 over.end();
@@ -257,8 +257,8 @@ impl Shared {
     pub(crate) fn kill_all(&self, root: &str) {
         // A supervisor before those below it, for the same reason.
         for (_, listed) in self.directory.under(root).into_iter().rev() {
-            if let Some(Control::Supervisor(facts)) = listed.slot.control() {
-                facts.push(Fact::Kill);
+            if let Some(Control::Supervisor(inbox)) = listed.slot.control() {
+                inbox.push(Fact::Kill);
             }
         }
     }
@@ -271,10 +271,10 @@ impl Shared {
         let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
         drop(before);
         self.log.end();
-        let graves = std::mem::replace(&mut *lock(&self.graves), Sink::Over);
-        if let Sink::To(graves) = graves {
-            graves.end();
-            if graves.have_been_used() {
+        let dead_letter_queue = std::mem::replace(&mut *lock(&self.dead_letter_queue), Sink::Over);
+        if let Sink::To(dead_letter_queue) = dead_letter_queue {
+            dead_letter_queue.end();
+            if dead_letter_queue.have_been_used() {
                 // A letter may hold the reply, and no service is left to answer.
                 let open = std::mem::take(&mut *lock(&self.open_calls));
                 open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));

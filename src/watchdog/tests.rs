@@ -21,7 +21,7 @@ struct Stage {
     shared: Arc<Shared>,
     slot: Arc<dyn AnySlot>,
     signals: Arc<Signals>,
-    facts: Arc<Inbox>,
+    inbox: Arc<Inbox>,
 }
 
 /// Its life: each wake is a turn.
@@ -44,17 +44,17 @@ fn origin(shared: &Arc<Shared>) -> Origin {
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
-    let facts = Arc::new(Inbox::new(shared.watchdog.clone(), &"app".into()));
+    let inbox = Arc::new(Inbox::new(shared.watchdog.clone(), &"app".into()));
     let mut machine = StaticMachine::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let slot = Slot::<u8>::new(Settings::default());
     let home: Arc<dyn AnySlot> = slot.clone();
-    let signals = Signals::new(attempt, tracing::Span::none(), facts.clone(), &home, origin(&shared));
+    let signals = Signals::new(attempt, tracing::Span::none(), inbox.clone(), &home, origin(&shared));
     assert!(slot.claim(&signals));
     signals.register(crate::slot::signals::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&signals))).into());
     slot.push(1, None, IfFull::Refuse);
     assert!(slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed()).is_ready());
-    Stage { shared, slot, signals, facts }
+    Stage { shared, slot, signals, inbox }
 }
 
 impl Stage {
@@ -63,9 +63,9 @@ impl Stage {
     }
 
     fn hangs(&self) -> usize {
-        let mut facts = VecDeque::new();
-        self.facts.take(&mut facts);
-        facts.iter().filter(|fact| matches!(fact, Fact::Hung { .. })).count()
+        let mut inbox = VecDeque::new();
+        self.inbox.take(&mut inbox);
+        inbox.iter().filter(|fact| matches!(fact, Fact::Hung { .. })).count()
     }
 }
 

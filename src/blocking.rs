@@ -1,4 +1,4 @@
-//! PlaceInLine for a future on a thread that has no runtime of its own.
+//! Waiting for a future on a thread that has no runtime of its own.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;

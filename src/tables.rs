@@ -14,7 +14,7 @@
 //! | dead letters | the capacity that the user sets |
 //! | patients of chaos | the services that something ails |
 //! | places of panics | the code of the program |
-//! | driver, lookout, gates, machine | the children of the supervisor, and the orders that wait for an answer |
+//! | driver, dependency_watch, gates, machine | the children of the supervisor, and the orders that wait for an answer |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Shared {
         tables.extend(self.stop_order.tables());
         tables.extend(self.watchdog.tables());
         #[cfg(feature = "chaos")]
-        tables.insert("chaos: patients", self.infirmary.patients());
+        tables.insert("chaos: patients", self.active_faults.patients());
         let supervisors: Vec<_> =
             self.directory.entries().iter().filter_map(|entry| self.supervisor_of(&entry.path)).collect();
         for supervisor in supervisors {

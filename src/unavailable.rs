@@ -23,7 +23,7 @@ use crate::error::Refusal;
 /// drop(mailbox);
 /// let error = anyhow::Error::from(audit.cast(1).unwrap_err()).context("the audit was not told");
 /// let peer = error.chain().find_map(|cause| cause.downcast_ref::<PeerUnavailable>()).expect("it is the cause");
-/// assert_eq!(peer.error(), Some(Refusal::Gone));
+/// assert_eq!(peer.refusal(), Some(Refusal::Gone));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerUnavailable {

@@ -374,10 +374,10 @@ async fn what_a_reconfigured_child_depends_on_no_more_is_watched_no_more() {
     let sub = |policy| calm("sub").child(on(&journal, "b", policy));
     let needs = Policy::default().depends_on(["/app/a"]);
     let tree = calm("app").child(journal.probe("a")).child(sub(needs)).start().await.unwrap();
-    assert_eq!(tables(&tree).await["lookout: children"], 1);
+    assert_eq!(tables(&tree).await["dependency_watch: children"], 1);
     tree.supervisor("app/sub").unwrap().reconfigure(sub(Policy::default())).await.unwrap();
-    assert_eq!(tables(&tree).await["lookout: children"], 0);
-    assert_eq!(tables(&tree).await["lookout: watched"], 0);
+    assert_eq!(tables(&tree).await["dependency_watch: children"], 0);
+    assert_eq!(tables(&tree).await["dependency_watch: watched"], 0);
     tree.shutdown().await;
 }
 

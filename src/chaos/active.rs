@@ -172,7 +172,7 @@ impl FaultSet {
     pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<ActiveFault>)) {
         let mut ails = lock(&self.ails);
         change(&mut ails);
-        if let Some(Control::Port(signals)) = slot.and_then(AnySlot::control) {
+        if let Some(Control::Signals(signals)) = slot.and_then(AnySlot::control) {
             signals.set_afflicted(!ails.is_empty());
         }
         drop(ails);

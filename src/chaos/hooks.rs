@@ -15,19 +15,19 @@ const MS: Duration = Duration::from_millis(1);
 
 impl<M: Send + 'static> Inner<M> {
     fn patient(&self) -> Option<Arc<FaultSet>> {
-        self.shared().infirmary.patient(&self.slot.path())
+        self.shared().active_faults.patient(&self.slot.path())
     }
 
     /// Invariant 4 of the seam.
     fn tell(&self, blow: Strike, generation: Option<u64>) {
         let Strike { number, is_last, .. } = blow;
-        self.shared().infirmary.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
+        self.shared().active_faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     /// Before the factory, when the incarnation has moved in (invariant 1 of the seam).
     pub(crate) async fn before_start(&self) -> anyhow::Result<()> {
         self.slot.set_tallied(true);
-        self.shared().infirmary.tell(FaultEvent::Starting { path: self.slot.path() });
+        self.shared().active_faults.tell(FaultEvent::Starting { path: self.slot.path() });
         let Some(patient) = self.patient() else { return Ok(()) };
         patient.change(Some(&*self.slot), |_| ());
         let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
@@ -93,7 +93,7 @@ impl<M: Send + 'static> Inner<M> {
                 // Until it is killed, or everybody is healed.
                 _ => patient.until_not(|| true).await,
             }
-            self.shared().infirmary.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
+            self.shared().active_faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
             // It may be well again (invariant 1 of the seam).
             patient.change(Some(&*self.slot), |_| ());
         }

@@ -27,7 +27,7 @@ impl Armed {
         told: mpsc::UnboundedSender<FaultEvent>,
         said: mpsc::UnboundedSender<Statement>,
     ) -> Result<Self, ExperimentError> {
-        if !shared.infirmary.arm(told, said) {
+        if !shared.active_faults.arm(told, said) {
             let path = shared.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
@@ -65,7 +65,7 @@ impl Armed {
             Fault::Flap(_) | Fault::ClockJump(_) => Ok(()),
             Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
             _ => {
-                self.shared.infirmary.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                self.shared.active_faults.afflict(&*listed.slot, number, fault, seed, is_virtual);
                 Ok(())
             }
         }
@@ -75,7 +75,7 @@ impl Armed {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
         mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
         let slot = self.shared.directory.get(path).map(|listed| listed.slot);
-        self.shared.infirmary.clear(path, slot.as_deref(), number);
+        self.shared.active_faults.clear(path, slot.as_deref(), number);
     }
 
     fn tally_all(&self, is_tallied: bool) {
@@ -86,14 +86,16 @@ impl Armed {
     fn tell_of_tenants(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
-                self.shared.infirmary.say(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
+                self.shared
+                    .active_faults
+                    .say(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
             }
         }
     }
 
     /// What became of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
-        let tally = self.shared.infirmary.tally();
+        let tally = self.shared.active_faults.tally();
         tally.iter().flat_map(|tally| tally.outcomes()).map(|(outcome, count)| (outcome.to_owned(), count)).collect()
     }
 
@@ -101,7 +103,7 @@ impl Armed {
         for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
             slot.set_jammed(false);
         }
-        self.shared.infirmary.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
+        self.shared.active_faults.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
     }
 }
 
@@ -109,6 +111,6 @@ impl Drop for Armed {
     fn drop(&mut self) {
         self.heal_all();
         self.tally_all(false);
-        self.shared.infirmary.disarm();
+        self.shared.active_faults.disarm();
     }
 }

@@ -40,7 +40,7 @@
 //! * **Order.** Children start eldest first, one after the other, and stop youngest first; one that depends on a sibling stops
 //!   before it.
 //! * **Delay.** No start comes before the least delay that the policy allows for that end, and none after the greatest and a
-//!   margin: 50 ms in virtual time, 10 s live and more on a runtime that is late. PlaceInLine for dependencies, and for others of an ordered group, is no delay.
+//!   margin: 50 ms in virtual time, 10 s live and more on a runtime that is late. Waiting for dependencies, and for others of an ordered group, is no delay.
 //! * **Budget.** A supervisor gives up, and a child is parked, at the restart that is one more than the budget forgives.
 //! * **Alive.** No incarnation moves into a service while the one before still lives there.
 //!
@@ -63,7 +63,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `fault.rs`, `experiment.rs`, `refusal.rs`, `file.rs` | what can go wrong, what is done and claimed, and when that makes no sense; the same in TOML |
+//! | `fault.rs`, `experiment.rs`, `error.rs`, `file.rs` | what can go wrong, what is done and claimed, and when that makes no sense; the same in TOML |
 //! | `script.rs` | everything drawn that can be drawn before the run |
 //! | `seam.rs`, `suffering.rs` | how faults get into the runtime; what an incarnation suffers |
 //! | `run.rs`, `course.rs`, `armed.rs`, `rollback.rs` | carrying it out: what is due when, what is at work, what is undone |

@@ -73,7 +73,7 @@ pub(crate) struct Leaf {
     pub(crate) is_given_in_vain: bool,
     /// How often a message in hand is put back.
     pub(crate) redeliveries: u32,
-    pub(crate) conceive: Conceive,
+    pub(crate) spawn: Conceive,
 }
 
 pub(crate) type Conceive = Arc<dyn Conceives>;

@@ -237,8 +237,8 @@ impl<M: Send + 'static> ServiceChild<M> {
 impl<M: Send + 'static> From<ServiceChild<M>> for Child {
     fn from(child: ServiceChild<M>) -> Self {
         let is_given = child.mailbox.is_some();
-        let (mut conceive, redelivery) = (child.maker, child.redelivery);
-        if let (Some(redelivery), Some(maker)) = (redelivery, Arc::get_mut(&mut conceive)) {
+        let (mut spawn, redelivery) = (child.maker, child.redelivery);
+        if let (Some(redelivery), Some(maker)) = (redelivery, Arc::get_mut(&mut spawn)) {
             maker.redeliver(redelivery);
         }
         let slot = match child.mailbox {
@@ -268,7 +268,7 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
                 is_given,
                 is_given_in_vain: child.is_given_in_vain,
                 redeliveries: redelivery.map_or(0, |redelivery| redelivery.times),
-                conceive,
+                spawn,
             }),
         }
     }

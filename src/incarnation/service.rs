@@ -70,7 +70,7 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
 ) -> anyhow::Result<S> {
     // Boxed, as all that few ever need: it would take its room in every service.
     #[cfg(feature = "chaos")]
-    if ctx.inner().shared().infirmary.is_armed() {
+    if ctx.inner().shared().active_faults.is_armed() {
         Box::pin(ctx.inner().before_start()).await?;
     }
     factory(ctx.clone()).await

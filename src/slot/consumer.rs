@@ -136,9 +136,9 @@ impl<M: Send + 'static> Slot<M> {
     #[cfg(feature = "chaos")]
     fn tell_of(&self, signals: &Arc<Signals>, what: impl FnOnce(Arc<str>, std::sync::Weak<Signals>) -> Statement) {
         if let Some(shared) = self.shared()
-            && shared.infirmary.is_armed()
+            && shared.active_faults.is_armed()
         {
-            shared.infirmary.say(what(self.path(), Arc::downgrade(signals)));
+            shared.active_faults.say(what(self.path(), Arc::downgrade(signals)));
         }
     }
 }
@@ -191,7 +191,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
             front.is_draining = false;
             back.bar = None;
             back.completion = None;
-            back.control = Some(Control::Port(signals.clone()));
+            back.control = Some(Control::Signals(signals.clone()));
             match back.state {
                 // For good, even for one that comes late.
                 ServiceState::Gone => {}

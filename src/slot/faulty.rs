@@ -107,7 +107,7 @@ impl<M: Send + 'static> Slot<M> {
         if !self.is_tallied.load(Ordering::Relaxed) {
             return None;
         }
-        self.shared()?.infirmary.tally()
+        self.shared()?.active_faults.tally()
     }
 
     pub(crate) fn set_can_repeat(&self) {

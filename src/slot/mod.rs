@@ -4,7 +4,7 @@
 //! Invariants:
 //! 1. Locks are short and never held across an await; no user code, destructor or waker runs under one.
 //! 2. At most one incarnation owns the slot. A new one gets it only when the old one has ended or was fenced.
-//! 3. The accounting law holds whenever both locks are held (see [`Accounting`]).
+//! 3. The accounting law holds whenever both locks are held (see [`Accounting`](accounting::Accounting)).
 //! 4. A generation is given when an incarnation comes up, and never again.
 //!
 //! # Why no wake-up is lost, and why there are never two consumers
@@ -65,35 +65,35 @@ use status::{ServiceState, ServiceStatus};
 /// How the present incarnation is reached: replaced under the slot's lock at every restart.
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
-    Port(Arc<Signals>),
+    Signals(Arc<Signals>),
     Supervisor(Arc<Inbox>),
 }
 
 impl Control {
     pub(crate) fn signals(&self) -> Option<&Arc<Signals>> {
         match self {
-            Self::Port(signals) => Some(signals),
+            Self::Signals(signals) => Some(signals),
             Self::Supervisor(_) => None,
         }
     }
 
     pub(crate) fn stop(&self, exit: &regrow_supervisors::Exit) {
         match self {
-            Self::Port(signals) => signals.stop(),
+            Self::Signals(signals) => signals.stop(),
             Self::Supervisor(inbox) => inbox.push(Fact::Stop(exit.clone())),
         }
     }
 
     pub(crate) fn kill(&self) {
         match self {
-            Self::Port(signals) => signals.kill(),
+            Self::Signals(signals) => signals.kill(),
             Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
     }
 
     fn kill_by_others(&self) {
         match self {
-            Self::Port(signals) => signals.kill_by_others(),
+            Self::Signals(signals) => signals.kill_by_others(),
             Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
     }
@@ -104,7 +104,7 @@ impl Control {
 
     fn is_supervisor(&self, inbox: &Arc<Inbox>) -> bool {
         match self {
-            Self::Port(_) => false,
+            Self::Signals(_) => false,
             Self::Supervisor(mine) => Arc::ptr_eq(mine, inbox),
         }
     }

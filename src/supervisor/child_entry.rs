@@ -198,7 +198,7 @@ impl ChildEntry {
         self.set(|rare| &mut rare.blame, exit);
     }
 
-    /// How an attempt ended that ended as `exit` by itself: see [`Signals::resolve`](crate::slot::signals::Signals::verdict). A supervisor
+    /// How an attempt ended that ended as `exit` by itself: see [`Signals::verdict`](crate::slot::signals::Signals::verdict). A supervisor
     /// has no port, and an incarnation may have ended before it was told why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame().cloned().unwrap_or(exit)

@@ -70,7 +70,7 @@ pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str)
 pub(super) fn is_within_an_end(shared: &Shared, path: &str) -> bool {
     let is_ending = |path: &str| match shared.directory.get(path).and_then(|listed| listed.slot.control()) {
         Some(Control::Supervisor(inbox)) => inbox.is_ending(),
-        Some(Control::Port(_)) | None => false,
+        Some(Control::Signals(_)) | None => false,
     };
     std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above)).any(is_ending)
 }
@@ -104,7 +104,7 @@ impl DependencyWatch {
     }
 
     pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
-        [("lookout: watched", self.watched.len()), ("lookout: children", self.by_child.len())]
+        [("dependency_watch: watched", self.watched.len()), ("dependency_watch: children", self.by_child.len())]
     }
 
     /// The child is forgotten.

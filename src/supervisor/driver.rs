@@ -51,7 +51,7 @@ pub(crate) struct Driver {
     pub(super) gates: Gates,
     /// Starts that have been let in just now.
     admitted: Vec<Attempt>,
-    pub(super) lookout: DependencyWatch,
+    pub(super) dependency_watch: DependencyWatch,
     pub(crate) heeded: Heeded,
     timer: Option<(Duration, AbortHandle)>,
     /// The queue that the facts are swapped with.
@@ -92,7 +92,7 @@ impl Driver {
             children: ByChild::default(),
             supervisors: 0,
             admitted: Vec::new(),
-            lookout: DependencyWatch::default(),
+            dependency_watch: DependencyWatch::default(),
             heeded: Heeded::default(),
             timer: None,
             spare: VecDeque::new(),

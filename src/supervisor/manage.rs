@@ -450,7 +450,7 @@ impl SupervisorHandle {
     pub(super) fn inbox(&self) -> Result<Arc<Inbox>, ManageError> {
         match self.slot.control() {
             Some(Control::Supervisor(inbox)) => Ok(inbox),
-            Some(Control::Port(_)) | None => Err(self.over()),
+            Some(Control::Signals(_)) | None => Err(self.over()),
         }
     }
 

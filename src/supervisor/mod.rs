@@ -249,7 +249,7 @@ pub enum StartError {
         /// The supervisor.
         path: Arc<str>,
     },
-    /// A partitioned supervisor with more than [`PARTITIONS_MAX`](crate::PARTITIONS_MAX) partitions.
+    /// A partitioned supervisor with more than [`PARTITIONS_MAX`] partitions.
     TooManyPartitions {
         /// The supervisor.
         path: Arc<str>,

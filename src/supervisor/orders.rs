@@ -157,7 +157,7 @@ impl Driver {
     /// Sizes of the driver's tables, and of its machine's.
     pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
         let mut tables = self.machine.tables();
-        tables.extend(self.lookout.tables());
+        tables.extend(self.dependency_watch.tables());
         tables.push(("driver: children", self.children.len()));
         tables.push(("driver: orders", self.orders.len()));
         tables.push(("gates", self.gates.len()));

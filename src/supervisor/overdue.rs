@@ -20,7 +20,7 @@ impl Driver {
             ChildKind::Task => Work::SignsOfLife,
             ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
-        if let Some(Control::Port(signals)) = &entry.control {
+        if let Some(Control::Signals(signals)) = &entry.control {
             self.shared.watchdog.watch(&self.shared, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
         }
     }
@@ -44,7 +44,7 @@ impl Driver {
     pub(super) fn blame(&mut self, report: &Report) {
         let (Report::Overdue { attempt, exit } | Report::Overran { attempt, exit }) = report else { return };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        if let Some(Control::Port(signals)) = &entry.control {
+        if let Some(Control::Signals(signals)) = &entry.control {
             signals.blame(exit);
         }
         entry.set_blame(Some(exit.clone()));

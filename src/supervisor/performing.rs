@@ -83,7 +83,7 @@ impl Driver {
                 None => {}
             },
             Action::Forget(child) => {
-                self.lookout.unwatch(child);
+                self.dependency_watch.unwatch(child);
                 if let Some(mut entry) = self.children.remove(&child) {
                     entry.close_outdated();
                     self.supervisors -= usize::from(entry.kind.is_supervisor());

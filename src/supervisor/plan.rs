@@ -271,9 +271,9 @@ impl Rough {
     }
 
     fn leaf(self, leaf: Leaf) -> Planned {
-        let Leaf { slot, settings, redeliveries, conceive, .. } = leaf;
+        let Leaf { slot, settings, redeliveries, spawn, .. } = leaf;
         let settings = (settings != Settings::default()).then(|| Box::new(settings));
-        Planned { settings, redeliveries, ..self.planned(slot, Make::Life(conceive)) }
+        Planned { settings, redeliveries, ..self.planned(slot, Make::Life(spawn)) }
     }
 
     /// Its recipe has been planned.

@@ -27,10 +27,10 @@ impl Driver {
         }
         // Also where it depends on nothing any more.
         self.shared.in_force.set((entry.path.clone(), needs));
-        if spec.own_policy().is_none() && !self.lookout.knows(key) {
+        if spec.own_policy().is_none() && !self.dependency_watch.knows(key) {
             return;
         }
-        for name in self.lookout.watch(&self.shared, &self.inbox, key, spec) {
+        for name in self.dependency_watch.watch(&self.shared, &self.inbox, key, spec) {
             // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
             let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {

@@ -88,8 +88,8 @@ impl Driver {
 
     fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
         let entry = self.children.get_mut(&attempt.child())?;
-        let Make::Life(conceive) = &entry.make else { return None };
-        let conceive = conceive.clone();
+        let Make::Life(spawn) = &entry.make else { return None };
+        let spawn = spawn.clone();
         let spec = self.machine.spec(attempt.child());
         let policy = spec.and_then(ChildSpec::own_policy);
         let generation = entry.slot.life().generation_to_be();
@@ -102,8 +102,8 @@ impl Driver {
         if policy.is_some_and(|policy| policy.reset_after_messages.is_some()) {
             entry.set_handled_before(entry.slot.accounting().handled);
         }
-        entry.control = Some(Control::Port(signals.clone()));
-        let life = conceive.spawn(SpawnArgs {
+        entry.control = Some(Control::Signals(signals.clone()));
+        let life = spawn.spawn(SpawnArgs {
             slot: entry.slot.clone(),
             signals,
             drain: entry.drain,
@@ -128,7 +128,7 @@ impl Driver {
         entry.set_gave_up(None);
         let (path, slot) = (&entry.path, &entry.slot);
         match entry.control.take() {
-            Some(Control::Port(signals)) => {
+            Some(Control::Signals(signals)) => {
                 self.shared.cut_off(path, &**slot, &signals);
             }
             Some(Control::Supervisor(inbox)) => {

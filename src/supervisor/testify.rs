@@ -44,7 +44,7 @@ pub(super) enum Saying<'a> {
 
 impl Driver {
     pub(super) fn testify(&mut self, saying: &Saying<'_>, now: Duration) {
-        let armed = self.shared.infirmary.armed();
+        let armed = self.shared.active_faults.armed();
         if armed == 0 {
             self.oath.sworn = 0;
             return;
@@ -165,7 +165,7 @@ impl Driver {
     fn say(&self, at: Duration, seen: Seen) {
         let life = Arc::as_ptr(&self.inbox).addr();
         let supervisor = self.plan.path.clone();
-        self.shared.infirmary.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
+        self.shared.active_faults.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
     }
 
     fn roll(&self, now: Duration) -> Seen {

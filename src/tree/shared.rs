@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) in_force: InForce,
     pub(crate) required: Required,
     #[cfg(feature = "chaos")]
-    pub(crate) infirmary: crate::chaos::active::ActiveFaults,
+    pub(crate) active_faults: crate::chaos::active::ActiveFaults,
     epoch: Instant,
     pub(crate) ending: Ending,
     /// Calls whose incarnation has ended, and whose reply was kept or handed on.
@@ -81,7 +81,7 @@ impl Shared {
             in_force: InForce::default(),
             required: Required::default(),
             #[cfg(feature = "chaos")]
-            infirmary: Default::default(),
+            active_faults: Default::default(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             dead_letter_queue: Mutex::new(Sink::Unasked),

@@ -130,7 +130,7 @@ impl Event {
             }
             Self::IsAbandoned => {
                 let listed = tree.shared.directory.get(leaf);
-                if let Some(Control::Port(signals)) = listed.and_then(|listed| listed.slot.control()) {
+                if let Some(Control::Signals(signals)) = listed.and_then(|listed| listed.slot.control()) {
                     tell(leaf, Msg::Hang);
                     tokio::task::yield_now().await;
                     signals.set_ignores_kill(true);

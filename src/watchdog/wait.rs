@@ -194,7 +194,7 @@ impl Waits {
     }
 
     /// Ends those that are kept and not awaited, and asks for the others, unless that was less than `pause` ago. `polls` is
-    /// the counter of polls of the incarnation; `None` for a thread, which has none: it is given `prompt`.
+    /// the counter of polls of the incarnation; `None` for a thread, which has none: it is given `patience`.
     pub(super) fn ask(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
         let is_kept = |open: &Open| {
             open.asked.as_ref().is_some_and(|asked| match polls {

@@ -194,7 +194,7 @@ impl Live {
         let path = self.stage.record().alive(supervisor)?.path.clone();
         match self.tree.as_ref()?.control(&path)? {
             Control::Supervisor(facts) => Some(facts),
-            Control::Port(_) => None,
+            Control::Signals(_) => None,
         }
     }
 

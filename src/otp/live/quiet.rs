@@ -1,6 +1,6 @@
 //! A runtime with one thread and a paused clock, and the moment at which nothing in it can go on.
 //!
-//! The hook runs when no task is runnable, before the clock would jump. PlaceInLine for it moves no clock, which sleeping for
+//! The hook runs when no task is runnable, before the clock would jump. Waiting for it moves no clock, which sleeping for
 //! a moment would, and sees what is due at this very moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,16 +12,16 @@ use tokio::time::MissedTickBehavior;
 use crate::error::Refusal;
 use crate::handle::Handle;
 use crate::incarnation;
-use crate::lookup::LookupError;
-use crate::room::Limit;
 use crate::slot::Slot;
 use crate::slot::consumer::Ownership;
+use crate::slot::room::Limit;
 use crate::slot::signals::Signals;
 use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::tree::Directory;
+use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
 /// What every incarnation knows, whatever its kind.

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::blocking::block_until;
 use crate::call::{self, Call, Progress, Reply};
 use crate::error::{CallError, Refusal, SendError};
-use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
+use crate::slot::blocking::block_until;
+use crate::slot::room::{ForRoom, Limit, Sending};
 use crate::slot::status::ServiceStatus;
+use crate::slot::wait::Wait;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
 use crate::tree::shared::Shared;
-use crate::watchdog::Wait;
-use crate::why::Why;
+use crate::tree::why::Why;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///

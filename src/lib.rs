@@ -161,35 +161,35 @@
 //! | `child/` | how each kind of child is described |
 //! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
 //! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
-//! | `dead_letters/`, `redelivery.rs` | messages nobody will handle; the message in hand, run again |
-//! | `handle.rs`, `call/`, `error.rs`, `unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
+//! | `dead_letters/`, `incarnation/redelivery.rs` | messages nobody will handle; the message in hand, run again |
+//! | `handle.rs`, `call/`, `error/mod.rs`, `error/unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
 //! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
 //! | `context.rs` | what an incarnation sees of its world |
 //! | `incarnation/` | the seam: one life of a child; a file per kind; `actor.rs`: the ractor actor around a life, for a child that asks for one |
-//! | `os_signals.rs` | how the present incarnation is woken, stopped, killed, cut off |
+//! | `run/os_signals.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `many.rs`: many children started at once; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `directory.rs`, `paths.rs`, `lookup.rs`, `tree/mod.rs`, `shared.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
-//! | `shutdown.rs`, `ending.rs`, `gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
-//! | `until_signal.rs`, `run_error.rs`, `os_signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
+//! | `tree/directory.rs`, `tree/paths.rs`, `tree/lookup.rs`, `tree/mod.rs`, `shared.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
+//! | `tree/shutdown.rs`, `tree/ending.rs`, `tree/gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
+//! | `run/until_signal.rs`, `run/run_error.rs`, `run/os_signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | services and tasks that hang: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
-//! | `current.rs`, `hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
-//! | `thrift.rs` | tables and queues that were full once become small again |
-//! | `blocking.rs`, `sync.rs` | waiting for a future on a thread without a runtime; locks that outlive a panic |
-//! | `name.rs`, `time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
-//! | `sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
-//! | `runtime.rs`, `background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
-//! | `dependencies.rs`, `readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
-//! | `effect.rs` | which settings have an effect on which kind of child |
-//! | `options_in_force.rs`, `why.rs` | what is in force in a tree; why a child stands where it does |
-//! | `overrides.rs`, `policy/`, `apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
+//! | `slot/current.rs`, `slot/hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
+//! | `base/thrift.rs` | tables and queues that were full once become small again |
+//! | `slot/blocking.rs`, `base/sync.rs` | waiting for a future on a thread without a runtime; locks that outlive a panic |
+//! | `base/name.rs`, `base/time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
+//! | `base/sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
+//! | `base/runtime.rs`, `base/background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
+//! | `tree/dependencies.rs`, `tree/readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
+//! | `child/effect.rs` | which settings have an effect on which kind of child |
+//! | `options_in_force.rs`, `tree/why.rs` | what is in force in a tree; why a child stands where it does |
+//! | `tree/overrides.rs`, `policy/`, `policy/apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `shared.rs`) and live (`live/`) |
 //! | `main.rs`, `cli/` | the command line |
-//! | `testing.rs`, `tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
-//! | `walk/`, `turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
+//! | `testing.rs`, `tree/tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
+//! | `walk/`, `supervisor/turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
 
-// An operator on a time panics when it overflows: `time.rs`.
+// An operator on a time panics when it overflows: `base/time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 #[cfg(panic = "abort")]
@@ -197,66 +197,32 @@ compile_error!(
     "regrow restarts services that panic, and `panic = \"abort\"` makes that impossible: build with `panic = \"unwind\"`"
 );
 
-#[cfg(feature = "policy")]
-mod apply;
-mod background;
-mod blocking;
+mod base;
 mod call;
 #[cfg(feature = "chaos")]
 pub mod chaos;
 mod child;
 mod context;
-mod current;
-mod dead_letters;
-mod dependencies;
-mod directory;
-mod effect;
-mod ending;
 mod error;
 mod event;
-mod gave_up;
 mod handle;
-mod hook;
-mod in_force;
 mod incarnation;
 mod log;
-mod lookup;
 mod mailbox;
-mod name;
-#[cfg(feature = "signal")]
-mod os_signals;
 #[cfg(feature = "otp")]
 pub mod otp;
-mod overrides;
-mod paths;
 #[cfg(feature = "policy")]
 pub mod policy;
-mod readiness;
-mod redelivery;
-mod room;
 #[cfg(feature = "signal")]
-mod run_error;
-mod runtime;
+mod run;
 mod service;
-mod shutdown;
 mod slot;
 mod supervisor;
-mod sweep;
-mod sync;
-mod tables;
 pub mod testing;
-mod thrift;
-mod time;
 mod tree;
-#[cfg(test)]
-mod turns;
-mod unavailable;
-#[cfg(feature = "signal")]
-mod until_signal;
 #[cfg(all(test, feature = "chaos", feature = "policy", feature = "otp"))]
 mod walk;
 mod watchdog;
-mod why;
 
 /// The README's examples are tests.
 #[cfg(doctest)]
@@ -270,27 +236,24 @@ pub use regrow_supervisors::{
     Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
 };
 
-#[cfg(feature = "policy")]
-pub use apply::{Applied, ApplyError, PolicyChange};
+pub use base::name::{NAME_MAX, NESTING_MAX, NameError};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
-pub use dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure};
-pub use directory::{ChildKind, DirectoryEntry};
+pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Lagged, Outage};
-pub use gave_up::GaveUp;
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
-pub use lookup::LookupError;
 pub use mailbox::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
-pub use name::{NAME_MAX, NESTING_MAX, NameError};
-pub use readiness::{NotReadyError, ReadyError, Unready};
+#[cfg(feature = "policy")]
+pub use policy::apply::{Applied, ApplyError, PolicyChange};
 pub use regrow_supervisors::BudgetLeft;
 #[cfg(feature = "signal")]
-pub use run_error::RunError;
+pub use run::run_error::RunError;
+#[cfg(feature = "signal")]
+pub use run::until_signal::RunUntilSignal;
 pub use service::{Ignore, Service, ignore};
-pub use shutdown::{ShutdownReport, StopFailure, UncleanEnd};
 pub use slot::accounting::Accounting;
 pub use slot::status::{ServiceState, ServiceStatus};
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
@@ -298,8 +261,13 @@ pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
 pub use supervisor::partitioned::{PARTITIONS_MAX, Partitioned, Partitions};
 pub use supervisor::{StartError, Supervisor};
+pub use tree::dead_letters::{
+    DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure,
+};
+pub use tree::directory::{ChildKind, DirectoryEntry};
+pub use tree::gave_up::GaveUp;
+pub use tree::lookup::LookupError;
+pub use tree::readiness::{NotReadyError, ReadyError, Unready};
+pub use tree::shutdown::{ShutdownReport, StopFailure, UncleanEnd};
+pub use tree::why::Why;
 pub use tree::{Directory, KillError, Tree};
-pub use unavailable::PeerUnavailable;
-#[cfg(feature = "signal")]
-pub use until_signal::RunUntilSignal;
-pub use why::Why;

@@ -26,13 +26,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::base::sync::lock;
 use crate::call::Reply;
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
 use crate::event::{Event, Events};
 use crate::service::Service;
 use crate::slot::status::ServiceStatus;
-use crate::sync::lock;
 use crate::tree::Tree;
 
 /// What probes did, in order, and how many of each are alive.

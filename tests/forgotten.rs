@@ -110,7 +110,7 @@ async fn a_child_that_has_ended_is_watched_no_more() {
 }
 
 // A promise that held: of calls whose replies are kept, no more are remembered than twice those that are open. (The list used to
-// keep the length that it had at its fullest, which `src/thrift.rs` tests.)
+// keep the length that it had at its fullest, which `src/base/thrift.rs` tests.)
 #[tokio::test]
 async fn calls_that_nobody_waits_for_are_not_remembered() {
     let journal = Journal::new();

@@ -17,11 +17,11 @@ use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::Exit;
 
-use crate::current;
+use crate::base::sync::lock;
 use crate::error::{CallError, Returned};
 use crate::slot::Slot;
+use crate::slot::current;
 use crate::slot::signals::Signals;
-use crate::sync::lock;
 
 /// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
 ///

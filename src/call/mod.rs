@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::blocking::{Cut, block_on, block_until};
 #[cfg(feature = "chaos")]
 use crate::chaos::tally::Tally;
 use crate::error::{CallError, Refusal, SendError};
-use crate::room::{Refused, Sending};
 use crate::slot::Slot;
-use crate::watchdog::{Wait, WaitsOn, What};
+use crate::slot::blocking::{Cut, block_on, block_until};
+use crate::slot::room::{Refused, Sending};
+use crate::slot::wait::{Wait, WaitsOn, What};
 pub use cell::Reply;
 pub(crate) use cell::{Answer, Fate, Waiting, pair};
 

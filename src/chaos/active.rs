@@ -20,11 +20,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::{Notify, mpsc};
 
+use crate::base::sync::lock;
 use crate::chaos::fault::{Fault, Times};
 use crate::chaos::statements::Statement;
 use crate::chaos::tally::Tally;
 use crate::slot::{AnySlot, Control};
-use crate::sync::lock;
 
 /// What is armed in a tree.
 #[derive(Debug, Default)]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::base::sync::lock;
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
 use crate::chaos::recorder::{Book, seconds};
 use crate::chaos::report::{CheckResult, ServiceRecord};
-use crate::directory::{ChildKind, DirectoryEntry};
 use crate::slot::status::ServiceState;
-use crate::sync::lock;
 use crate::tree::Directory;
+use crate::tree::directory::{ChildKind, DirectoryEntry};
 
 /// The claims, and what has been seen of each.
 pub(super) struct Claims {
@@ -141,7 +141,7 @@ pub(super) async fn ask(look: &Look) -> Result<(), String> {
         Ok(None | Some(Ok(Ok(())))) => Ok(()),
         Ok(Some(Ok(Err(error)))) => Err(format!("{error:#}")),
         Ok(Some(Err(error))) => Err(match error.try_into_panic() {
-            Ok(panic) => format!("it panicked: {}", crate::current::text_of(&*panic)),
+            Ok(panic) => format!("it panicked: {}", crate::slot::current::text_of(&*panic)),
             Err(_) => "it was cancelled".to_owned(),
         }),
         Err(_) => Err(format!("no answer within {} s", seconds(PATIENCE))),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::base::sync::lock;
 use crate::call::Reply;
 use crate::chaos::tally::Tally;
 use crate::child::{Child, ServiceChild};
@@ -15,7 +16,6 @@ use crate::handle::Handle;
 use crate::service::Service;
 use crate::supervisor::Supervisor;
 use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::sync::lock;
 use crate::tree::Tree;
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, Policy};
 

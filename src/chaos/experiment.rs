@@ -11,7 +11,7 @@ use regrow_supervisors::LONGEST_TIME;
 
 use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::{Fault, Scope, Times, When};
-use crate::directory::ChildKind;
+use crate::tree::directory::ChildKind;
 
 /// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.
 ///

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::ChildKind;
+use crate::tree::directory::ChildKind;
 
 /// Something that is made to go wrong.
 #[derive(Debug, Clone, PartialEq)]

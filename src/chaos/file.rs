@@ -36,7 +36,7 @@ use serde::{Deserialize, Deserializer};
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
-use crate::directory::ChildKind;
+use crate::tree::directory::ChildKind;
 
 /// More is no experiment.
 const BYTES_MAX: u64 = 1 << 20;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::chaos::active::{FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
 use crate::context::Inner;
-use crate::redelivery::Redelivery;
+use crate::incarnation::redelivery::Redelivery;
 use crate::slot::AnySlot;
 
 const MS: Duration = Duration::from_millis(1);
@@ -124,7 +124,7 @@ impl<M: Send + 'static> Inner<M> {
 
     /// Puts a copy of the message in hand in front. A copy that panics is none.
     pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
-        if let Ok(copy) = crate::current::catch_within(|| (redelivery.copy)(message)) {
+        if let Ok(copy) = crate::slot::current::catch_within(|| (redelivery.copy)(message)) {
             self.slot.repeat(&self.signals, copy);
         }
     }

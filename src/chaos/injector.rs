@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use crate::base::sync::lock;
 use crate::chaos::active::FaultEvent;
 use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::Fault;
 use crate::chaos::statements::Statement;
 use crate::slot::AnySlot;
-use crate::sync::lock;
 use crate::tree::shared::Shared;
 
 pub(super) struct Armed {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
+use crate::base::time::{later, part};
 use crate::chaos::active::FaultEvent;
 use crate::chaos::checks::{Claims, ask_judge, look};
 use crate::chaos::fault::Trigger;
@@ -13,8 +15,6 @@ use crate::chaos::judge::Judge;
 use crate::chaos::recorder::Book;
 use crate::chaos::statements::Statement;
 use crate::event::Event;
-use crate::sync::lock;
-use crate::time::{later, part};
 use crate::tree::Directory;
 
 /// Something that faults may follow.

@@ -13,10 +13,10 @@ use crate::chaos::fault::Trigger;
 use crate::chaos::fault_log::{AtWork, longest};
 use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals};
-use crate::directory::DirectoryEntry;
 use crate::event::{Event, EventKind};
 use crate::slot::accounting::Accounting;
 use crate::slot::status::ServiceState;
+use crate::tree::directory::DirectoryEntry;
 
 /// Lives, recoveries and spells of parking of one service.
 const LATEST_MAX: usize = 200;

@@ -10,7 +10,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::background::panic_of;
+use crate::base::background::panic_of;
+use crate::base::sync::lock;
+use crate::base::time::later;
 use crate::chaos::active::FaultEvent;
 use crate::chaos::checks::{Claims, look};
 use crate::chaos::experiment::Experiment;
@@ -23,10 +25,8 @@ use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::chaos::statements::Statement;
-use crate::directory::{ChildKind, DirectoryEntry};
 use crate::slot::status::ServiceState;
-use crate::sync::lock;
-use crate::time::later;
+use crate::tree::directory::{ChildKind, DirectoryEntry};
 use crate::tree::{Directory, Tree};
 
 /// What is to be done at some time.

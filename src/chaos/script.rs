@@ -11,7 +11,7 @@ use regrow_supervisors::LONGEST_TIME;
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::{Experiment, Planned};
 use crate::chaos::fault::{Fault, Scope, Trigger, When};
-use crate::directory::ChildKind;
+use crate::tree::directory::ChildKind;
 
 /// What is done, line by line.
 #[derive(Debug, Clone, PartialEq, Default)]

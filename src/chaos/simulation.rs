@@ -15,8 +15,8 @@ use crate::chaos::experiment::Experiment;
 use crate::chaos::report::{ExperimentReport, LogLine};
 use crate::chaos::run::Chaos;
 use crate::chaos::script::Script;
-use crate::directory::ChildKind;
 use crate::tree::Tree;
+use crate::tree::directory::ChildKind;
 
 /// A tree that has been started, and what is to be done to it.
 #[derive(Debug)]

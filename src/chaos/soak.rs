@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::time::part;
 use crate::chaos::demo::{self, Work};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
 use crate::chaos::report::ExperimentReport;
 use crate::chaos::run::Chaos;
-use crate::directory::ChildKind;
-use crate::time::part;
+use crate::tree::directory::ChildKind;
 
 const SEC: Duration = Duration::from_secs(1);
 

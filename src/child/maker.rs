@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::base::sweep::Kept;
+use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{Life, SpawnArgs};
-use crate::redelivery::Redelivery;
-use crate::sweep::Kept;
 
 /// Makes one life of a child after the other.
 pub(crate) trait Conceives: Send + Sync {

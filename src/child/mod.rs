@@ -1,5 +1,6 @@
 //! How each kind of child is described.
 
+pub(crate) mod effect;
 mod function;
 pub(crate) mod maker;
 mod service;
@@ -10,19 +11,19 @@ use std::sync::Arc;
 use ractor::Actor;
 use regrow_supervisors::{ChildSpec, Restart};
 
+use crate::base::sweep::Kept;
 use crate::child::maker::{Conceives, Maker};
 use crate::context::{Context, NoMessages, TaskContext};
-use crate::directory::ChildKind;
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
 use crate::mailbox::{Reserved, Settings};
-use crate::overrides::Named;
 use crate::service::Service;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
 use crate::supervisor::factory::SupervisorRecipe;
-use crate::sweep::Kept;
+use crate::tree::directory::ChildKind;
+use crate::tree::overrides::Named;
 pub use function::{ServiceFn, TaskFn};
 pub use service::{ServiceChild, TaskChild};
 

@@ -9,11 +9,11 @@ use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 use crate::child::maker::Describes;
 use crate::child::{Child, Factory, Leaf};
 use crate::context::NoMessages;
-use crate::directory::ChildKind;
+use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
-use crate::overrides::Named;
-use crate::redelivery::Redelivery;
 use crate::slot::{Label, Slot};
+use crate::tree::directory::ChildKind;
+use crate::tree::overrides::Named;
 
 /// A child with a mailbox for messages of type `M`, being described.
 #[must_use = "a child does nothing until a supervisor has it"]

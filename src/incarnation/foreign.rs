@@ -12,12 +12,12 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
+use crate::base::sync::lock;
 use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::consumer::{Next, SignalMask};
-use crate::sync::lock;
 
 /// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
 struct ExitListener;

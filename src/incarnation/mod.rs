@@ -9,9 +9,9 @@
 
 pub(crate) mod actor;
 pub(crate) mod foreign;
+pub(crate) mod redelivery;
 pub(crate) mod service;
 pub(crate) mod task;
-pub(crate) mod tasks;
 pub(crate) mod thread;
 
 use std::pin::Pin;
@@ -21,13 +21,13 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, Exit, Failure, Panic};
 
+use crate::base::sweep;
 use crate::context::Inner;
-use crate::current;
 use crate::log::{line, one_line};
+use crate::slot::current;
 use crate::slot::signals::{Signals, Waiting};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::inbox::Fact;
-use crate::sweep;
 
 /// How a body ends.
 pub(crate) enum End {

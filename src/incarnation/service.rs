@@ -15,12 +15,12 @@ use regrow_supervisors::{Exit, Panic};
 
 use crate::child::maker::Maker;
 use crate::context::{Context, Inner};
-use crate::current;
+use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{End, failure, worse_of, yield_once};
 use crate::log::{line, one_line};
-use crate::redelivery::Redelivery;
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, Ownership, SignalMask};
+use crate::slot::current;
 
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
 const BATCH: u32 = 128;

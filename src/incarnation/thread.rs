@@ -11,18 +11,18 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
-use crate::blocking::block_on;
+use crate::base::name;
 use crate::child::maker::Maker;
 use crate::context::Inner;
-use crate::current;
 use crate::error::Interruption;
 use crate::handle::Handle;
+use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{End, failure};
-use crate::lookup::LookupError;
-use crate::name;
-use crate::redelivery::Redelivery;
+use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
+use crate::slot::current;
 use crate::slot::signals::Waiting;
+use crate::tree::lookup::LookupError;
 
 /// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
 ///

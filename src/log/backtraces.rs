@@ -7,7 +7,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
-use crate::sync::lock;
+use crate::base::sync::lock;
 
 /// A place whose backtrace was told so long ago has it told again: logs are cut off at their old end.
 const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);

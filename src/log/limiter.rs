@@ -13,10 +13,10 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 use tracing::Level;
 
-use crate::dependencies::below;
+use crate::base::time::later;
 use crate::event::Event;
 use crate::log::Aside;
-use crate::time::later;
+use crate::tree::dependencies::below;
 
 /// Lines of one topic per child and [`PERIOD`].
 const LINES_MAX: u32 = 5;

@@ -6,11 +6,11 @@ use regrow_supervisors::Exit;
 use tracing::Level;
 use tracing::field::display;
 
-use crate::dead_letters::{DeadReason, Notice};
 use crate::event::{Event, EventKind, Outage};
 use crate::log::backtraces::Backtraces;
 use crate::log::limiter::{Held, Topic};
 use crate::log::{Aside, line, one_line};
+use crate::tree::dead_letters::{DeadReason, Notice};
 
 /// How much an event matters.
 pub(crate) fn level(kind: &EventKind) -> Level {

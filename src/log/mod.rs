@@ -31,10 +31,10 @@ use tracing::{Dispatch, Level, dispatcher};
 
 use regrow_supervisors::Exit;
 
-use crate::dead_letters::{DeadReason, Notice};
+use crate::base::sync::lock;
 use crate::event::{Event, EventKind};
-use crate::shutdown::ShutdownReport;
-use crate::sync::lock;
+use crate::tree::dead_letters::{DeadReason, Notice};
+use crate::tree::shutdown::ShutdownReport;
 pub(crate) use backtraces::Backtraces;
 use limiter::{Held, Limiter, Tale, Topic, Verdict};
 pub(crate) use lines::{level, millis};

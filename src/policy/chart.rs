@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::base::time::part;
 use crate::policy::simulate::moment;
-use crate::time::part;
 
 /// What the child was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::slice;
 
 use regrow_supervisors::Restart;
 
-use crate::directory::{ChildKind, full_path};
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::{Delays, time};
@@ -14,6 +13,7 @@ use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
 use crate::policy::resolve::{children_of, fields_of};
 use crate::policy::source::Place;
+use crate::tree::directory::{ChildKind, full_path};
 
 /// Checks everything that one source says against itself.
 pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {

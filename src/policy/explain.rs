@@ -5,9 +5,7 @@ use std::fmt;
 use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
-use crate::directory::ChildKind;
 use crate::mailbox::Settings;
-use crate::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::policy::durations::time;
 use crate::policy::field::{Group as _, Placed};
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -15,6 +13,8 @@ use crate::policy::keywords::word;
 use crate::policy::problem::Problem;
 use crate::policy::rank::{Origin, Rank, RankClass, class_in_code};
 use crate::policy::render;
+use crate::tree::directory::ChildKind;
+use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 
 /// Every setting of the child at one path, in the order of the documentation. It prints as a table.
 #[derive(Debug, Clone)]

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinError, spawn_blocking};
 use tokio::time::Instant;
 
-use crate::apply::{Applied, ApplyError};
-use crate::background;
+use crate::base::background;
+use crate::policy::apply::{Applied, ApplyError};
 use crate::policy::problem::PolicyFileErrors;
 use crate::policy::reading::{Looks, Seen};
 use crate::policy::settling::Settling;
@@ -75,7 +75,7 @@ impl PolicyWatcher {
     #[cfg(all(unix, feature = "signal"))]
     fn reload_on_hangup(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut hangups = crate::runtime::signals(|| signal(SignalKind::hangup()))?;
+        let mut hangups = crate::base::runtime::signals(|| signal(SignalKind::hangup()))?;
         let now = Arc::downgrade(&self.now);
         tokio::spawn(async move {
             while hangups.recv().await.is_some() {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tracing::field::display;
 
-use crate::apply::{Applied, PolicyChange};
 use crate::log::{line, one_line};
+use crate::policy::apply::{Applied, PolicyChange};
 use crate::policy::follow::ReloadError;
 use crate::policy::problem::Problem;
 

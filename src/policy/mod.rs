@@ -104,6 +104,8 @@
 //! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
 //! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
 
+#[cfg(feature = "policy")]
+pub(crate) mod apply;
 mod chart;
 mod checks;
 mod curve;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use regrow_supervisors::PolicyError;
 
-use crate::directory::ChildKind;
-use crate::overrides::{Coded, Effective, Overrides};
 use crate::policy::document::Document;
 use crate::policy::explain::{self, Explanation};
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -18,6 +16,8 @@ use crate::policy::reading::{self, LONGEST_FILE};
 use crate::policy::resolve::{child_over, children_of, fields_of};
 use crate::policy::source::{Place, Source};
 use crate::policy::{checks, environment, in_vain};
+use crate::tree::directory::ChildKind;
+use crate::tree::overrides::{Coded, Effective, Overrides};
 
 /// What a policy file and the environment say about the services of a tree. Clones are cheap.
 ///

@@ -4,7 +4,7 @@ use std::fmt;
 
 use regrow_supervisors::Policy;
 
-use crate::overrides::{Coded, Named};
+use crate::tree::overrides::{Coded, Named};
 
 /// How special something is that is said about a child. The later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,9 +6,8 @@
 
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
-use crate::effect;
+use crate::child::effect;
 use crate::mailbox;
-use crate::overrides::{Coded, Effective, Group};
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::Span;
@@ -16,6 +15,7 @@ use crate::policy::field::{Field, Group as _, Keyed};
 use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
 use crate::policy::numbers::Restarts;
 use crate::policy::rank::{RankClass, is_in_code};
+use crate::tree::overrides::{Coded, Effective, Group};
 
 /// What the documents say about the child at `path`, and the code does not say better.
 pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> ChildFields {

@@ -11,14 +11,14 @@ use regrow_supervisors::{
     Readiness, Reasons, Report, StaticMachine, Strategy,
 };
 
-use crate::directory::ChildKind;
-use crate::in_force::seeded_chance;
 use crate::policy::Policies;
 use crate::policy::chart::{self, Segment};
 use crate::policy::durations::time;
 use crate::policy::explain::library_defaults;
 use crate::policy::problem::{PolicyFileErrors, Problem};
 use crate::policy::script::{ExitScript, Life};
+use crate::tree::directory::ChildKind;
+use crate::tree::in_force::seeded_chance;
 
 /// No simulation runs through more lives.
 pub const LIVES_MAX: u32 = 1000;

@@ -8,12 +8,12 @@ use regrow_supervisors::{
     RuleAction,
 };
 
-use crate::directory::ChildKind;
-use crate::overrides::{Coded, Effective, Named, Overrides};
 use crate::policy::explain::library_defaults;
 use crate::policy::field::Group;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 use crate::policy::{Policies, Problem, RankClass};
+use crate::tree::directory::ChildKind;
+use crate::tree::overrides::{Coded, Effective, Named, Overrides};
 
 const SEC: Duration = Duration::from_secs(1);
 

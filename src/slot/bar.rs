@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::current;
+use crate::base::sync::lock;
 use crate::error::Refusal;
 use crate::slot::Slot;
+use crate::slot::current;
 use crate::slot::queue::{Back, Envelope, Front, Shed};
-use crate::sync::lock;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Bar {

@@ -7,10 +7,11 @@ use std::task::Poll;
 use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
+use crate::base::sweep;
+use crate::base::sync::lock;
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
 use crate::chaos::statements::Statement;
-use crate::dead_letters::DeadReason;
 use crate::mailbox::OnRestart;
 use crate::slot::in_hand::Leave;
 use crate::slot::line::Freed;
@@ -19,8 +20,7 @@ use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{Control, Slot};
 use crate::supervisor::inbox::Inbox;
-use crate::sweep;
-use crate::sync::lock;
+use crate::tree::dead_letters::DeadReason;
 
 /// What a pump finds when it asks for more.
 pub(crate) enum Next<M> {

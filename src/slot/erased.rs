@@ -7,10 +7,9 @@ use regrow_supervisors::Completion;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::dead_letters::Refused;
+use crate::base::sync::lock;
 use crate::event::Outage;
 use crate::mailbox::Settings;
-use crate::readiness::Counts;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::consumer::Ownership;
@@ -18,7 +17,8 @@ use crate::slot::queue::Fall;
 use crate::slot::signals::Signals;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, IfFull, Push, Slot};
-use crate::sync::lock;
+use crate::tree::dead_letters::Refused;
+use crate::tree::readiness::Counts;
 use crate::tree::shared::Shared;
 
 /// A slot whose message type is not known: how the directory and the supervisors see it.

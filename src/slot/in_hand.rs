@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
-use crate::dead_letters::DeadReason;
+use crate::base::sweep;
+use crate::base::sync::lock;
+use crate::error::unavailable;
 use crate::mailbox::OnRestart;
 use crate::slot::Slot;
 use crate::slot::queue::{Envelope, InHand};
 use crate::slot::signals::Signals;
-use crate::sweep;
-use crate::sync::lock;
-use crate::unavailable;
+use crate::tree::dead_letters::DeadReason;
 
 /// What came of a message before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

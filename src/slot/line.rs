@@ -16,14 +16,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::current;
+use crate::base::sync::lock;
 use crate::error::Refusal;
 use crate::slot::Slot;
+use crate::slot::current;
 use crate::slot::queue::{Back, Envelope, Front};
 use crate::slot::signals::Signals;
 use crate::slot::timekeeper::{Timekeeper, Timing};
-use crate::sync::lock;
-use crate::watchdog;
 
 /// A sender's place in the line.
 pub(crate) struct Place<M> {
@@ -122,7 +121,7 @@ impl<M> Place<M> {
     }
 }
 
-impl<M: Send> watchdog::PlaceInLine for Place<M> {
+impl<M: Send> crate::slot::wait::PlaceInLine for Place<M> {
     fn is_waiting(&self) -> bool {
         matches!(*lock(&self.standing), PlaceState::Waits(..))
     }

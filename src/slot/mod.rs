@@ -27,19 +27,26 @@
 //! sender when it next lets others have a turn.
 
 pub(crate) mod accounting;
+pub(crate) mod activity;
 mod bar;
+pub(crate) mod blocking;
 pub(crate) mod consumer;
+pub(crate) mod current;
 mod erased;
-#[cfg(feature = "chaos")]
-mod faulty;
+pub(crate) mod hook;
 pub(crate) mod in_hand;
+#[cfg(feature = "chaos")]
+pub(crate) mod inject;
 pub(crate) mod line;
+pub(crate) mod linked_tasks;
 pub(crate) mod queue;
+pub(crate) mod room;
 pub(crate) mod signals;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timekeeper;
+pub(crate) mod wait;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,15 +54,14 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
+use crate::base::sweep;
+use crate::base::sync::lock;
 use crate::call::Fate;
-use crate::current;
-use crate::dead_letters::{DeadReason, Notice};
 use crate::error::Refusal;
 use crate::mailbox::{Overflow, Settings};
 use crate::slot::signals::Signals;
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::sweep;
-use crate::sync::lock;
+use crate::tree::dead_letters::{DeadReason, Notice};
 use crate::tree::shared::Shared;
 pub(crate) use erased::AnySlot;
 use in_hand::Tries;

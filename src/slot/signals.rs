@@ -22,13 +22,14 @@ use tokio::task::AbortHandle;
 use tracing::Span;
 use tracing::span::Entered;
 
-use crate::incarnation::tasks::Tasks;
-use crate::room::{RoomWait, Rooms};
+use crate::base::sync::lock;
 use crate::slot::AnySlot;
+use crate::slot::activity::Activity;
+use crate::slot::linked_tasks::Tasks;
+use crate::slot::room::{RoomWait, Rooms};
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::sync::lock;
 use crate::tree::shared::Shared;
-use crate::watchdog::{Activity, Watchdog};
+use crate::watchdog::Watchdog;
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;

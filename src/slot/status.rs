@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::dead_letters::DeadReason;
 use crate::error::Refusal;
+use crate::tree::dead_letters::DeadReason;
 
 /// The state of a service. What a message meets depends on it:
 ///

@@ -8,11 +8,11 @@ use super::accounting::Accounting;
 use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
-use crate::in_force::TreeOptions;
 use crate::slot::consumer::SignalMask;
 use crate::slot::signals::Origin;
 use crate::supervisor::options::Options;
 use crate::testing::ProbeMsg;
+use crate::tree::in_force::TreeOptions;
 
 #[tokio::test]
 async fn parked_refuses_until_its_time_and_gives_the_message_back() {
@@ -245,7 +245,7 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
 #[tokio::test]
 async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     use crate::slot::line::Joined;
-    use crate::watchdog::PlaceInLine;
+    use crate::slot::wait::PlaceInLine;
 
     #[derive(Default)]
     struct Woken(AtomicUsize);

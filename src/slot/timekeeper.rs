@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use tokio::runtime;
 
+use crate::base::sync::lock;
 use crate::slot::Slot;
 use crate::slot::line::{Line, Place, Queue};
-use crate::sync::lock;
 
 /// The time after which a sender's own timer would first ring, and the runtime of that timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::pin::pin;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Panic;
 
-use crate::background::caught;
+use crate::base::background::caught;
+use crate::base::sweep;
 use crate::incarnation::yield_once;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
-use crate::sweep;
 
 /// How often a supervisor looks for more to do before ractor's own events get their turn.
 const ROUNDS_MAX: u32 = 64;
@@ -30,7 +30,7 @@ impl Actor for SupervisorActor {
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
             #[cfg(test)]
-            crate::turns::delay().await;
+            crate::supervisor::turns::delay().await;
             let sweeps = driver.shared.sweeps.clone();
             let driven = sweep::turns(sweeps, caught(pin!(driver.drive(&myself)))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {

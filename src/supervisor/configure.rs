@@ -12,12 +12,12 @@ use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
 use tracing::Level;
 
 use crate::log::{line, one_line};
-use crate::overrides::{Coded, Defaults, Group};
 use crate::supervisor::StartError;
 use crate::supervisor::child_entry::Own;
 use crate::supervisor::dependency_watch::{resolved, resolved_among};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::plan::{Make, Plan, Planned};
+use crate::tree::overrides::{Coded, Defaults, Group};
 use crate::tree::shared::Shared;
 
 /// The least time from a kill until a child is abandoned: one that yields needs a turn of the scheduler to end. (As

@@ -10,13 +10,13 @@ use regrow_supervisors::{ByChild, ChildKey, ChildSpec, Dependency, Outlook, Pros
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::background::keep;
-use crate::directory::full_path;
+use crate::base::background::keep;
+use crate::base::thrift;
 use crate::log::line;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::thrift;
+use crate::tree::directory::full_path;
 use crate::tree::shared::Shared;
 
 /// The services that children depend on, by the name under which the machine knows them.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, SpecError, StaticMachine};
 
 use crate::child::Child;
-use crate::directory::{ChildKind, PathKind};
 use crate::supervisor::dynamic::{DynamicState, Limits};
 use crate::supervisor::observer::Watch;
 use crate::supervisor::options::Options;
 use crate::supervisor::partitioned::AnyPartitionTable;
+use crate::tree::directory::{ChildKind, PathKind};
 
 /// Runs at each start, before the children.
 pub(crate) type Init = Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>;
@@ -227,7 +227,7 @@ macro_rules! supervisor_settings {
             /// 10). Where the children themselves depend on the moment, see
             /// [`Child::supervisor`](crate::Child::supervisor).
             pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
-                let init = crate::sweep::Kept::new(init);
+                let init = crate::base::sweep::Kept::new(init);
                 self.base.init = Some(std::sync::Arc::new(move || init.get()()));
                 self
             }

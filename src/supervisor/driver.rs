@@ -16,9 +16,8 @@ use regrow_supervisors::{
 };
 use tokio::task::AbortHandle;
 
-use crate::background;
-use crate::gave_up::GaveUp;
-use crate::overrides::Group;
+use crate::base::background;
+use crate::base::thrift;
 use crate::slot::consumer::Supervision;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
@@ -33,7 +32,8 @@ use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
 use crate::supervisor::testify::Oath;
 use crate::supervisor::testify::Saying;
-use crate::thrift;
+use crate::tree::gave_up::GaveUp;
+use crate::tree::overrides::Group;
 use crate::tree::shared::Shared;
 
 pub(crate) struct Driver {

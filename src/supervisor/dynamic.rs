@@ -8,15 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{ChildSpec, Exit, Intensity};
 
+use crate::base::sweep::Kept;
 use crate::child::Child;
 use crate::handle::Handle;
-use crate::lookup::LookupError;
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
-use crate::sweep::Kept;
 use crate::tree::Tree;
+use crate::tree::lookup::LookupError;
 
 /// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP rules 79 to
 /// 91), Elixir's `DynamicSupervisor`.

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::base::sync::lock;
 use crate::child::Factory;
-use crate::directory::Listed;
 use crate::supervisor::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
-use crate::sync::lock;
+use crate::tree::directory::Listed;
 use crate::tree::shared::Shared;
 
 pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;

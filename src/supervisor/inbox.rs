@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use ractor::ActorRef;
 use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
-use crate::gave_up::GaveUp;
+use crate::base::sync::lock;
 use crate::supervisor::manage::Ordered;
-use crate::sync::lock;
+use crate::tree::gave_up::GaveUp;
 use crate::watchdog::{Stuck, Watchdog};
 
 /// What a supervisor is told.
@@ -194,7 +194,7 @@ impl Inbox {
             #[cfg(not(test))]
             std::mem::swap(&mut queue.inbox, into);
             #[cfg(test)]
-            crate::turns::deal(&mut queue.inbox, into);
+            crate::supervisor::turns::deal(&mut queue.inbox, into);
         }
         !queue.held
     }

@@ -11,14 +11,10 @@ use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Intensity, Or
 use tokio::sync::oneshot;
 
 use crate::child::Child;
-use crate::current;
-use crate::dependencies::Graph;
-use crate::effect;
-use crate::gave_up::GaveUp;
+use crate::child::effect;
 use crate::handle::Handle;
 use crate::incarnation;
-use crate::lookup::LookupError;
-use crate::overrides::Defaults;
+use crate::slot::current;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
@@ -32,6 +28,10 @@ use crate::supervisor::plan::{Known, Make, Plan, Planned};
 #[cfg(feature = "policy")]
 use crate::supervisor::reconfigure::Configuration;
 use crate::supervisor::{StartError, Supervisor};
+use crate::tree::dependencies::Graph;
+use crate::tree::gave_up::GaveUp;
+use crate::tree::lookup::LookupError;
+use crate::tree::overrides::Defaults;
 use crate::tree::shared::Shared;
 
 /// An order on its way to a supervisor.

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use regrow_supervisors::{Intensity, Order};
 use tokio::sync::Notify;
 
+use crate::base::sync::lock;
 use crate::child::Child;
 use crate::incarnation::yield_once;
-use crate::overrides::Defaults;
 use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Planned};
-use crate::sync::lock;
+use crate::tree::overrides::Defaults;
 
 /// Number of orders that are handed over at a time.
 const BATCH: usize = 128;

@@ -34,14 +34,16 @@ mod testify;
 #[cfg(not(feature = "chaos"))]
 #[path = "mute.rs"]
 mod testify;
+#[cfg(test)]
+pub(crate) mod turns;
 
 use std::fmt;
 use std::sync::Arc;
 
 use regrow_supervisors::{AutoShutdown, Exit, Flags, PolicyError, SpecError, StopOrder, Strategy};
 
+use crate::base::name::{self, NameError};
 use crate::child::Child;
-use crate::name::{self, NameError};
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::partitioned::PARTITIONS_MAX;
 use crate::tree::Tree;

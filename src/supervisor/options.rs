@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, Policy};
 
-use crate::overrides::{Named, Overrides};
+use crate::tree::overrides::{Named, Overrides};
 
 #[derive(Clone, Default)]
 pub(crate) struct Options {

@@ -9,8 +9,6 @@ use regrow_supervisors::{
     Reasons, SpecError,
 };
 
-use crate::dependencies::{Edges, Graph};
-use crate::gave_up::GaveUp;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
@@ -20,6 +18,8 @@ use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testify::Saying;
+use crate::tree::dependencies::{Edges, Graph};
+use crate::tree::gave_up::GaveUp;
 
 /// How many children are listed in one turn of a supervisor.
 const PORTION: usize = 256;

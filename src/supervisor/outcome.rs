@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, ChildState, Exit};
 
-use crate::directory::ChildKind;
 use crate::supervisor::StartError;
+use crate::tree::directory::ChildKind;
 
 /// The outcome of an ordered start.
 #[derive(Debug, Clone, PartialEq, Eq)]

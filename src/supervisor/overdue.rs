@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 
-use crate::directory::ChildKind;
 use crate::slot::Control;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::inbox::{Fact, Overdue};
+use crate::tree::directory::ChildKind;
 use crate::watchdog::{Stuck, Work};
 
 impl Driver {

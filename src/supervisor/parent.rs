@@ -5,8 +5,8 @@ use std::sync::Arc;
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::watch;
 
-use crate::gave_up::GaveUp;
 use crate::supervisor::inbox::{Fact, Inbox};
+use crate::tree::gave_up::GaveUp;
 
 /// What the holder of a tree sees of its root.
 #[derive(Debug, Clone)]

@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use regrow_supervisors::{Flags, StopOrder, Strategy};
 use tokio::sync::Mutex;
 
+use crate::base::sweep::Kept;
 use crate::child::{Child, ServiceChild};
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
@@ -23,7 +24,6 @@ use crate::supervisor::description::{Base, Description, Shape, supervisor_settin
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, StartOutcome};
-use crate::sweep::Kept;
 use crate::tree::Tree;
 
 /// The most partitions that a [`Partitioned`] supervisor may have.

@@ -4,16 +4,16 @@ use ractor::ActorRef;
 use regrow_supervisors::{Action, Exit};
 use tracing::Level;
 
+use crate::base::thrift;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
-use crate::shutdown::ShutdownReport;
 use crate::slot::consumer::Supervision;
 use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
 use crate::supervisor::testify::Saying;
-use crate::thrift;
+use crate::tree::shutdown::ShutdownReport;
 
 /// The outcome of an action.
 pub(super) enum Performed {

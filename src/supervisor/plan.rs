@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
+use crate::base::name;
+use crate::child::effect;
 use crate::child::{Child, Conceive, Factory, Leaf};
 use crate::context::NoMessages;
-use crate::directory::{ChildKind, Listed};
-use crate::effect;
+use crate::incarnation::redelivery;
 use crate::mailbox::{Reserved, Settings};
-use crate::name;
-use crate::overrides::{Coded, Defaults, Effective, Group, Named};
-use crate::redelivery;
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
@@ -23,6 +21,8 @@ use crate::supervisor::factory::SupervisorRecipe;
 use crate::supervisor::observer::Watch;
 use crate::supervisor::options::Options;
 use crate::supervisor::partitioned::PARTITIONS_MAX;
+use crate::tree::directory::{ChildKind, Listed};
+use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::tree::shared::Shared;
 
 pub(crate) struct Plan {

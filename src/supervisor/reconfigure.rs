@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use regrow_supervisors::ChildKey;
 
-use crate::overrides::{Coded, Effective, Group};
 use crate::supervisor::child_entry::{ChildEntry, Own};
 use crate::supervisor::driver::Driver;
+use crate::tree::overrides::{Coded, Effective, Group};
 
 impl Driver {
     /// Takes what is wanted for its children, and for them as a whole, for what is in force. The machine has been told.

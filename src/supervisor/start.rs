@@ -6,11 +6,11 @@ use std::pin::Pin;
 use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
-use crate::current;
 use crate::event::EventKind;
 use crate::incarnation::{self, SpawnArgs, failure};
 use crate::service::Ignore;
 use crate::slot::Control;
+use crate::slot::current;
 use crate::slot::signals::{Origin, Signals};
 use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;

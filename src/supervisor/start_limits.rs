@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use regrow_supervisors::{Attempt, StartLimiter};
 
+use crate::base::sync::lock;
+use crate::base::thrift;
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::sync::lock;
-use crate::thrift;
 
 /// The gates above a child, outermost first.
 #[derive(Clone, Default)]

@@ -8,11 +8,11 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::dependencies::below;
+use crate::base::sync::lock;
+use crate::base::thrift;
 use crate::log::line;
 use crate::supervisor::driver::Driver;
-use crate::sync::lock;
-use crate::thrift;
+use crate::tree::dependencies::below;
 
 /// The dependencies of a tree, as they are in force.
 #[derive(Debug, Default)]

@@ -1,6 +1,19 @@
 //! A running tree: look up, watch, kill, shut down.
 
+pub(crate) mod dead_letters;
+pub(crate) mod dependencies;
+pub(crate) mod directory;
+pub(crate) mod ending;
+pub(crate) mod gave_up;
+pub(crate) mod in_force;
+pub(crate) mod lookup;
+pub(crate) mod overrides;
+pub(crate) mod paths;
+pub(crate) mod readiness;
 pub(crate) mod shared;
+pub(crate) mod shutdown;
+pub(crate) mod tables;
+pub(crate) mod why;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,21 +21,16 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
-use crate::current;
-use crate::dead_letters::DeadLetters;
-use crate::dependencies::Graph;
-use crate::directory::{ChildKind, DirectoryEntry};
+use crate::base::runtime;
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
-use crate::hook;
-use crate::in_force::TreeOptions;
 use crate::incarnation::failure;
 use crate::log::line;
-use crate::lookup::LookupError;
-use crate::runtime;
 use crate::service::Ignore;
 #[cfg(feature = "otp")]
 use crate::slot::Control;
+use crate::slot::current;
+use crate::slot::hook;
 use crate::slot::status::ServiceStatus;
 use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;
@@ -35,8 +43,13 @@ use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::plan::Plan;
 use crate::supervisor::start_limits::Gates;
 use crate::supervisor::{StartError, actor};
+use crate::tree::dead_letters::DeadLetters;
+use crate::tree::dependencies::Graph;
+use crate::tree::directory::{ChildKind, DirectoryEntry};
+use crate::tree::in_force::TreeOptions;
+use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
-use crate::why::Why;
+use crate::tree::why::Why;
 
 /// A running root supervisor and its directory. Many can live in one process; they share nothing.
 ///

@@ -8,16 +8,13 @@ use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::base::sweep::Sweeps;
+use crate::base::sync::lock;
+use crate::base::thrift;
+use crate::base::time::later;
 use crate::call::Fate;
-use crate::dead_letters::{DeadReason, Queue};
-use crate::dependencies::InForce;
-use crate::directory::{ChildKind, Directory, PathKind};
-use crate::ending::Ending;
 use crate::event::{Event, EventKind};
-use crate::in_force::TreeOptions;
 use crate::log::{self, Aside, Log};
-use crate::lookup::LookupError;
-use crate::readiness::Required;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
@@ -26,10 +23,13 @@ use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
 use crate::supervisor::stop_order::StopOrder;
-use crate::sweep::Sweeps;
-use crate::sync::lock;
-use crate::thrift;
-use crate::time::later;
+use crate::tree::dead_letters::{DeadReason, Queue};
+use crate::tree::dependencies::InForce;
+use crate::tree::directory::{ChildKind, Directory, PathKind};
+use crate::tree::ending::Ending;
+use crate::tree::in_force::TreeOptions;
+use crate::tree::lookup::LookupError;
+use crate::tree::readiness::Required;
 use crate::watchdog::Watchdog;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.

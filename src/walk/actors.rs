@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Restart, Shutdown};
 
+use crate::base::sync::lock;
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
 use crate::service::{Service, ignore};
-use crate::sync::lock;
 use crate::{Abandon, Reply};
 
 pub(super) const SEC: Duration = Duration::from_secs(1);

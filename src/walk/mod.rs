@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::Tree;
 use crate::slot::status::ServiceState;
-use crate::{Tree, turns};
+use crate::supervisor::turns;
 use actors::{Msg, SEC, Stage, Variety};
 use calls::{CALLS, Call};
 use events::{EVENTS, Event};

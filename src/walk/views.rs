@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use regrow_supervisors::{ChildState, Restart};
 
-use crate::directory::{ChildKind, PathKind};
 use crate::slot::status::ServiceState;
+use crate::tree::directory::{ChildKind, PathKind};
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
 use crate::{ChildInfo, Tree};

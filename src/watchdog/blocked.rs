@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::background::keep_on_thread;
+use crate::base::background::keep_on_thread;
 use crate::event::EventKind;
 use crate::log::{line, one_line};
 use crate::tree::shared::Shared;

@@ -20,13 +20,13 @@ use std::time::Duration;
 use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
+use crate::base::time::part;
 use crate::slot::AnySlot;
+use crate::slot::activity::Activity;
 use crate::slot::signals::Signals;
+use crate::slot::wait::Endless;
 use crate::supervisor::inbox::{Fact, Overdue};
-use crate::sync::lock;
-use crate::time::part;
-use crate::watchdog::Activity;
-use crate::watchdog::wait::Endless;
 use crate::watchdog::watched::LOOKS;
 
 /// Somebody who waits without a limit.

@@ -26,13 +26,11 @@
 //! 2. The watchdog decides nothing. It tells a fact; the machine kills, counts and restarts.
 //! 3. No lock of a slot or an incarnation is taken under the register's, and no user code runs under any of them.
 
-mod activity;
 mod blocked;
 mod deadlock;
 mod sampler;
 #[cfg(test)]
 mod tests;
-mod wait;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -44,15 +42,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::background;
+use crate::base::background;
+use crate::base::sync::lock;
+use crate::base::thrift;
 use crate::slot::AnySlot;
+use crate::slot::activity::Activity;
 use crate::slot::signals::Signals;
-use crate::sync::lock;
-use crate::thrift;
 use crate::tree::shared::Shared;
-pub(crate) use activity::Activity;
 pub(crate) use deadlock::Stuck;
-pub(crate) use wait::{PlaceInLine, Wait, WaitsOn, What};
 use watched::Watched;
 
 /// The watchdog of one tree.
@@ -155,7 +152,7 @@ impl Watchdog {
     }
 
     /// This incarnation waits for another one, for the first time.
-    fn remember_waiter(&self, signals: &Arc<Signals>) {
+    pub(crate) fn remember_waiter(&self, signals: &Arc<Signals>) {
         thrift::remember(&mut lock(&self.waiters), Arc::downgrade(signals));
     }
 

@@ -14,12 +14,13 @@ use std::time::Duration;
 use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
+use crate::base::time::{later, part};
 use crate::slot::AnySlot;
+use crate::slot::activity::Activity;
 use crate::slot::signals::Signals;
 use crate::supervisor::inbox::{Fact, Overdue};
-use crate::sync::lock;
-use crate::time::{later, part};
-use crate::watchdog::{Activity, Who};
+use crate::watchdog::Who;
 
 /// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
 pub(super) const LOOKS: u32 = 8;

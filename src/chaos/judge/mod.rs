@@ -37,11 +37,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::time::later;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
 use crate::chaos::judge::office::Office;
 use crate::chaos::statements::{Seen, Statement, Testimony, What};
-use crate::time::later;
 
 /// What is claimed of every tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use regrow_supervisors::{ChildState, Exit};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
+use crate::base::time::later;
 use crate::otp::format::{self, Line};
 use crate::otp::player::{Backend, Player};
 use crate::otp::scenario::{Body, Op, Scenario};
@@ -20,8 +22,6 @@ use crate::slot::Control;
 use crate::supervisor::StartError;
 use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::outcome::ChildInfo;
-use crate::sync::lock;
-use crate::time::later;
 use crate::tree::Tree;
 use quiet::Quiet;
 use recorder::{Stage, template_of};

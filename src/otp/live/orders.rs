@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildState, Exit};
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
 use crate::otp::format::{self, Line};
 use crate::otp::live::recorder::{Process, Stage};
 use crate::otp::live::{Live, Reply, lines, services};
@@ -13,7 +14,6 @@ use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::{StartError, Supervisor};
-use crate::sync::lock;
 
 /// One order on its way.
 struct Order {

@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::sync::lock;
+use crate::base::sync::lock;
 
 #[derive(Debug, Default)]
 pub(super) struct Quiet {

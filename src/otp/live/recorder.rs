@@ -9,14 +9,14 @@ use regrow_supervisors::{Exit, Report};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::base::sync::lock;
+use crate::base::time::later;
 use crate::context::Context;
 use crate::otp::format;
 use crate::otp::live::services::Actor;
 use crate::otp::scenario::Scenario;
 use crate::otp::transcript::Teller;
 use crate::supervisor::observer::Watch;
-use crate::sync::lock;
-use crate::time::later;
 
 pub(super) struct Stage {
     pub(super) scenario: Scenario,

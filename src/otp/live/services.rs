@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::child::{Child, ServiceChild};
 use crate::context::{Context, NoMessages};
-use crate::current;
 use crate::otp::live::recorder::{Stage, Witness};
 use crate::otp::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 use crate::service::{Service, ignore};
+use crate::slot::current;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;

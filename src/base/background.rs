@@ -1,0 +1,103 @@
+//! Tasks and threads of the runtime's own: the timer of a supervisor, what watches dependencies, the watchdog, what follows a
+//! policy file. No supervisor looks after them, so this does.
+//!
+//! Invariant: none of them ends by a panic without a word. The panic is an error in the log, and the work begins again.
+
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use regrow_supervisors::Panic;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::log::{line, one_line};
+use crate::slot::current;
+
+/// How long after a panic the work begins again. Time for others, if it panics each time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs in a task what `make` makes. After a panic it is made once more, and runs again.
+pub(crate) fn keep<F>(what: &'static str, make: impl Fn() -> F + Send + 'static) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let kept = async move {
+        while let Err(panic) = caught(pin!(make())).await {
+            tell(what, &panic);
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::spawn(kept).abort_handle()
+}
+
+/// As [`keep`], on a thread that is there already.
+pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
+    while let Err(panic) = current::catch_own(&work) {
+        tell(what, &panic);
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The output of the future, or its panic. The future is pinned by the caller: it would be kept twice otherwise, and what
+/// is awaited inside of ractor is moved at each message.
+pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
+    std::future::poll_fn(move |cx| match current::catch_own(|| Pin::new(&mut future).poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+}
+
+fn tell(what: &'static str, panic: &Panic) {
+    line!(ERROR, { task = what, panic.text = %one_line(panic) }, "a task of the runtime panicked, which is a bug of regrow: it begins again");
+}
+
+/// The text of a panic that has ended one of these tasks.
+#[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "only experiments ask"))]
+pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
+    let ended = std::iter::from_fn(|| tasks.try_join_next());
+    ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| current::text_of(&*panic)).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::slot::hook;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_panics_begins_again_until_it_is_done() {
+        hook::install();
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = tries.clone();
+        let task = keep("a test", move || {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::task::yield_now().await;
+                assert!(number >= 2, "try {number}");
+            }
+        });
+        tokio::time::sleep(PAUSE * 3).await;
+        assert!(task.is_finished() && tries.load(Ordering::Relaxed) == 3);
+    }
+
+    #[tokio::test]
+    async fn a_panic_comes_back_with_its_text_and_place() {
+        hook::install();
+        let panic = caught(pin!(async { panic!("a bug") })).await.map(|()| unreachable!()).unwrap_err();
+        assert_eq!(&*panic.message, "a bug");
+        assert!(panic.location.is_some_and(|place| place.contains("background.rs")));
+    }
+
+    #[tokio::test]
+    async fn a_panic_among_tasks_that_are_joined_late_is_found() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        tasks.spawn(async { panic!("a bug") });
+        while tasks.len() == 2 && panic_of(&mut tasks).is_none_or(|text| text != "a bug") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks.len(), 1);
+    }
+}

@@ -1,0 +1,145 @@
+//! Which settings have an effect on which kind of child.
+//!
+//! A setting without effect is refused if the code says it of that child alone. If a policy file says it of a path, the
+//! log warns. Defaults are for children of many kinds: what has no effect on one of them is left out there.
+//!
+//! Fields have the names of policy files.
+
+use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
+
+use crate::child::{Child, Factory};
+use crate::supervisor::StartError;
+use crate::supervisor::description::Description;
+use crate::supervisor::options::Options;
+use crate::supervisor::plan::Plan;
+use crate::tree::directory::ChildKind;
+use crate::tree::in_force::TreeOptions;
+
+/// A setting without effect, and why it has none.
+pub(crate) type Idle = (&'static str, &'static str);
+
+/// Why a field has no effect on this kind of child; `None` if it has one.
+pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
+    let group = field.split_once('.').map_or(field, |(group, _)| group);
+    match (group, kind) {
+        ("watchdog", ChildKind::Actor) => {
+            Some("its messages wait in the actor's own mailbox, where the watchdog sees none")
+        }
+        ("watchdog", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
+            Some("a supervisor handles no messages: say it for its children")
+        }
+        ("ready", ChildKind::Actor) => Some("an actor has no context in which it could say that it is ready"),
+        ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
+            Some("a supervisor is ready when its children have started")
+        }
+        ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
+        ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
+            Some("a supervisor takes no messages: say it for its children")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
+/// would kill one whose code gives none. So only the policy of the task itself sets it.
+pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
+    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog")
+}
+
+/// Of these defaults, what is for this kind of child.
+pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
+    let is_for = |field| !is_left_out(kind, field);
+    let mut policy = defaults.clone();
+    policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
+    policy.readiness = policy.readiness.filter(|_| is_for("ready"));
+    policy.reset_after_messages = policy.reset_after_messages.filter(|_| is_for("reset_after_messages"));
+    policy
+}
+
+/// The first setting of a child that has no effect.
+pub(crate) fn of_child(child: &Child) -> Option<Idle> {
+    let policy = child.spec.policy_rule();
+    let said = [
+        ("watchdog", policy.watchdog.is_some()),
+        // The other word is the default, and does no harm.
+        ("ready", policy.readiness == Some(Readiness::WhenSaid)),
+        ("reset_after_messages", policy.reset_after_messages.is_some()),
+    ];
+    let in_policy = said.into_iter().filter(|(_, is_said)| *is_said);
+    in_policy
+        .filter_map(|(field, _)| Some((in_code(field), why_idle(child.kind, field)?)))
+        .next()
+        .or_else(|| of_leaf(child))
+}
+
+/// The first setting of a supervisor that has no effect where it stands: some are for a root, and some for a child.
+pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<Idle> {
+    let (spec, terms) = (&description.spec, &description.terms);
+    let (said, why) = match is_root {
+        true => (
+            vec![
+                // The usual ones do no harm.
+                ("restart", spec.restart_type() != Restart::Permanent),
+                ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
+                ("significant", spec.is_significant()),
+                ("policy", spec.policy_rule() != Policy::default()),
+            ],
+            "it is for a supervisor below another one, and no supervisor is above a root: leave it out",
+        ),
+        false => (
+            vec![("policies", terms.overrides.is_some()), ("seed", terms.seed.is_some())],
+            "it is for the whole tree: say it for the root",
+        ),
+    };
+    said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
+}
+
+/// The first setting by which a new description of a supervisor that runs would change nothing. `now` is in force.
+pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
+    let said = [
+        ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
+        ("budget_clock", new.budget_clock != BudgetClock::default() && new.budget_clock != now.budget_clock),
+        ("max_starting", new.starts_max.is_some() && new.starts_max != now.starts_max),
+    ];
+    let why = "only flags, limits, templates and children can be changed while it runs";
+    said.into_iter().find(|(_, is_other)| *is_other).map(|(setting, _)| (setting, why))
+}
+
+/// Checks a subtree that comes while the tree runs: its rules know errors by the names that the tree was started with.
+pub(crate) fn check_error_types(plan: &Plan, options_in_force: &TreeOptions) -> Result<(), StartError> {
+    let mut checked = Ok(());
+    plan.for_each(&mut |plan| {
+        if checked.is_ok() && plan.terms.error_types.iter().any(|error| !options_in_force.knows(&error.name)) {
+            let why = "the names of errors are for the whole tree: say it for a supervisor that the tree starts with";
+            checked = Err(StartError::NoEffect { path: plan.path.clone(), setting: "error_type", why });
+        }
+    });
+    checked
+}
+
+/// What the setting is called in code.
+fn in_code(field: &'static str) -> &'static str {
+    if field == "ready" { "readiness" } else { field }
+}
+
+fn of_leaf(child: &Child) -> Option<Idle> {
+    let Factory::Leaf(leaf) = &child.recipe else { return None };
+    let drain = match child.kind {
+        ChildKind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
+        ChildKind::Actor => Some("its messages are handed on to the actor at once"),
+        _ if child.spec.shutdown_rule() == Shutdown::Kill => Some("`shutdown(Kill)` leaves no time for it"),
+        _ => None,
+    };
+    let redeliver = match child.kind {
+        ChildKind::Actor => Some("a message that was handed on to an actor is out of reach"),
+        _ => None,
+    };
+    let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");
+    [
+        ("drain", drain.filter(|_| child.drain)),
+        ("redeliver", redeliver.filter(|_| leaf.redeliveries > 0)),
+        ("mailbox", mailbox),
+    ]
+    .into_iter()
+    .find_map(|(setting, why)| Some((setting, why?)))
+}

@@ -1,0 +1,324 @@
+//! Why a message was refused, and what became of a call.
+
+pub(crate) mod unavailable;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use regrow_supervisors::Exit;
+
+use crate::error::unavailable::{PeerUnavailable, type_name};
+
+/// A message on its way back to its sender.
+///
+/// It is `Sync` for every message that is `Send`, so that the errors which carry it work with `?` into `anyhow`.
+pub struct Returned<M>(Box<Held<M>>);
+
+/// Boxed as one, so that errors are small.
+struct Held<M> {
+    cause: PeerUnavailable,
+    message: Mutex<M>,
+}
+
+impl<M> Returned<M> {
+    pub(crate) fn never_ran(path: Arc<str>, message: M) -> Self {
+        Self::new(PeerUnavailable::never_ran(path), message)
+    }
+
+    fn new(cause: PeerUnavailable, message: M) -> Self {
+        Self(Box::new(Held { cause, message: Mutex::new(message) }))
+    }
+
+    /// The message.
+    pub fn into_message(self) -> M {
+        self.0.message.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service that it was sent to.
+    pub fn path(&self) -> &str {
+        self.0.cause.path()
+    }
+}
+
+impl<M> fmt::Debug for Returned<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Returned").field(&std::any::type_name::<M>()).finish()
+    }
+}
+
+/// Why a mailbox refuses a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A bounded mailbox has no room. A sender that waits for room gets this when its time is up: see
+    /// [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
+    Full,
+    /// The service has used up its restarts and is parked; it is tried again at this time.
+    Parked {
+        /// When.
+        until: Instant,
+    },
+    /// The service was terminated, ended cleanly or was not wanted. An order can bring it back.
+    Down,
+    /// The service's spec was deleted, or its tree is over.
+    Gone,
+    /// An order has told the service to stop, or it ends because it wants to, and nothing starts it again by itself.
+    Stopping,
+    /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group has not
+    /// been started again. Refused are a call, and a wait for room, from code below the same supervisor: the group may be
+    /// waiting for that code. Other senders are not concerned. At the end of the whole tree the service is
+    /// [`Gone`](Self::Gone) instead, and refuses every message.
+    StoppedWithGroup,
+    /// A service called itself, or waited for room in its own mailbox. It could never be answered.
+    ToItself,
+    /// The mailbox has no room, and to wait for room would close a circle: its service waits itself, for room in another
+    /// mailbox or for an answer, and along such waits for this sender. Handle the message in another way, or `cast`.
+    Circle,
+    /// The wait for room was that of a [`Child::thread`](crate::Child::thread), which was told to stop or killed.
+    Interrupted,
+}
+
+impl Refusal {
+    /// Whether it is the peer's state that is to blame.
+    fn is_of_peer(self) -> bool {
+        match self {
+            Self::Full
+            | Self::Parked { .. }
+            | Self::Down
+            | Self::Gone
+            | Self::Stopping
+            | Self::StoppedWithGroup
+            | Self::Circle => true,
+            Self::ToItself | Self::Interrupted => false,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("its mailbox is full"),
+            Self::Parked { until } => {
+                let left = until.saturating_duration_since(Instant::now());
+                write!(f, "it is parked and will be tried again in {left:.1?}")
+            }
+            Self::Down => f.write_str("it is down"),
+            Self::Gone => f.write_str("it is gone for good"),
+            Self::Stopping => f.write_str("it is stopping"),
+            Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
+            Self::ToItself => f.write_str("a service cannot wait for itself"),
+            Self::Circle => {
+                f.write_str("its mailbox is full, and to wait for room would close a circle of services that wait")
+            }
+            Self::Interrupted => f.write_str("its mailbox is full, and the thread that waited for room is to stop"),
+        }
+    }
+}
+
+/// A message that was refused, with the reason and the message itself. Nothing was enqueued.
+///
+/// Its [`source`](std::error::Error::source) is a [`PeerUnavailable`], unless the refusal says nothing about the peer.
+pub struct SendError<M>(Returned<M>);
+
+impl<M> SendError<M> {
+    pub(crate) fn new(path: Arc<str>, refusal: Refusal, message: M) -> Self {
+        Self(Returned::new(PeerUnavailable::refused(path, refusal), message))
+    }
+
+    /// Why it was refused.
+    pub fn refusal(&self) -> Refusal {
+        match self.0.0.cause.refusal() {
+            Some(refusal) => refusal,
+            None => unreachable!("it is made with a refusal"),
+        }
+    }
+
+    /// The service that refused it.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// The message, untouched.
+    pub fn into_message(self) -> M {
+        self.0.into_message()
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError")
+            .field("path", &self.path())
+            .field("refusal", &self.refusal())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Display for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` refused the message `{}`: {}", self.path(), type_name::<M>(), self.refusal())
+    }
+}
+
+impl<M> std::error::Error for SendError<M> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.refusal() {
+            Refusal::Interrupted => Some(&Interruption),
+            refusal => refusal.is_of_peer().then_some(&self.0.0.cause as _),
+        }
+    }
+}
+
+/// The cause of errors of a thread that is to stop: a thread that fails with it has stopped as asked.
+#[derive(Debug)]
+pub(crate) struct Interruption;
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the thread is to stop")
+    }
+}
+
+impl std::error::Error for Interruption {}
+
+/// What became of a call that was not answered.
+///
+/// If the peer refused or never ran the message, its [`source`](std::error::Error::source) is a [`PeerUnavailable`].
+#[non_exhaustive]
+pub enum CallError<M> {
+    /// The message was refused and is in here. It never entered the mailbox.
+    Refused(SendError<M>),
+    /// The message was accepted but never ran, and is in here. Repeating it is safe.
+    NeverRan(Returned<M>),
+    /// The service ended in this way while it worked on the call, or held the reply. It may have had effects.
+    #[non_exhaustive]
+    Crashed {
+        /// The service that was called.
+        path: Arc<str>,
+        /// How the one that had the reply ended. Boxed, because a crash is rare and each call has room for its error:
+        /// [`CallError::exit`] looks inside.
+        exit: Box<Exit>,
+    },
+    /// A live service dropped the reply without answering.
+    #[non_exhaustive]
+    Unanswered {
+        /// The service that was called.
+        path: Arc<str>,
+    },
+    /// The time asked for is up, and the message was accepted before. (If it still waited for room, it is
+    /// [`Refused`](Self::Refused) and comes back.)
+    #[non_exhaustive]
+    TimedOut {
+        /// The service that was called.
+        path: Arc<str>,
+        /// Whether the message still waits in the mailbox. It will run, unless it is shed first.
+        queued: bool,
+    },
+    /// The caller is a [`Child::thread`](crate::Child::thread) that was told to stop or killed while it waited for the
+    /// answer. (If the message still waited for room, it is [`Refused`](Self::Refused) and comes back.)
+    #[non_exhaustive]
+    Interrupted {
+        /// The service that was called.
+        path: Arc<str>,
+        /// Whether the message still waits in the mailbox. It will run, unless it is shed first.
+        queued: bool,
+    },
+}
+
+impl<M> CallError<M> {
+    /// Whether the message certainly had no effect, so that repeating it is safe.
+    pub fn is_safe_to_repeat(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::NeverRan(_) => true,
+            Self::Crashed { .. } | Self::Unanswered { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => false,
+        }
+    }
+
+    /// The message, where it came back.
+    pub fn into_message(self) -> Option<M> {
+        match self {
+            Self::Refused(error) => Some(error.into_message()),
+            Self::NeverRan(returned) => Some(returned.into_message()),
+            Self::Crashed { .. } | Self::Unanswered { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// How the service ended that worked on the call or held the reply, if the call [`Crashed`](Self::Crashed).
+    ///
+    /// ```
+    /// use regrow::{CallError, Exit};
+    ///
+    /// fn was_killed<M>(error: &CallError<M>) -> bool {
+    ///     matches!(error.exit(), Some(Exit::Killed))
+    /// }
+    /// ```
+    pub fn exit(&self) -> Option<&Exit> {
+        match self {
+            Self::Crashed { exit, .. } => Some(exit),
+            Self::Refused(_)
+            | Self::NeverRan(_)
+            | Self::Unanswered { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// The service that was called.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Refused(error) => error.path(),
+            Self::NeverRan(returned) => returned.path(),
+            Self::Crashed { path, .. }
+            | Self::Unanswered { path }
+            | Self::TimedOut { path, .. }
+            | Self::Interrupted { path, .. } => path,
+        }
+    }
+}
+
+impl<M> fmt::Debug for CallError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+            Self::NeverRan(returned) => f.debug_tuple("NeverRan").field(returned).finish(),
+            Self::Crashed { path, exit } => f.debug_struct("Crashed").field("path", path).field("exit", exit).finish(),
+            Self::Unanswered { path } => f.debug_struct("Unanswered").field("path", path).finish(),
+            Self::TimedOut { path, queued } => {
+                f.debug_struct("TimedOut").field("path", path).field("queued", queued).finish()
+            }
+            Self::Interrupted { path, queued } => {
+                f.debug_struct("Interrupted").field("path", path).field("queued", queued).finish()
+            }
+        }
+    }
+}
+
+impl<M> fmt::Display for CallError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, message) = (self.path(), type_name::<M>());
+        let still_queued = |queued: &bool| if *queued { "; its message is still queued" } else { "" };
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::NeverRan(_) => write!(f, "`{path}` never ran the call `{message}`; it is safe to repeat"),
+            Self::Crashed { exit, .. } => write!(f, "`{path}` ended while it worked on the call `{message}`: {exit}"),
+            Self::Unanswered { .. } => write!(f, "`{path}` dropped the reply to `{message}` without answering"),
+            Self::TimedOut { queued, .. } => {
+                write!(f, "the call `{message}` to `{path}` timed out{}", still_queued(queued))
+            }
+            Self::Interrupted { queued, .. } => {
+                write!(f, "the thread that called `{path}` with `{message}` is to stop{}", still_queued(queued))
+            }
+        }
+    }
+}
+
+impl<M> std::error::Error for CallError<M> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(error) => error.source(),
+            Self::NeverRan(returned) => Some(&returned.0.cause),
+            Self::Interrupted { .. } => Some(&Interruption),
+            Self::Crashed { .. } | Self::Unanswered { .. } | Self::TimedOut { .. } => None,
+        }
+    }
+}

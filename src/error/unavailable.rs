@@ -1,0 +1,105 @@
+//! The cause that errors about absent and busy peers have in common, whatever the type of their message.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::Exit;
+
+use crate::error::Refusal;
+use crate::slot::current;
+
+/// A peer refused a message, or never ran it: the untyped cause of a [`SendError`](crate::SendError) or a
+/// [`CallError`](crate::CallError), got by [`source`](std::error::Error::source).
+///
+/// A handler that fails with it, anywhere in the chain of its error, is not to blame and neither is its message: see
+/// [`ServiceChild::redeliver`](crate::ServiceChild::redeliver). The other ends of a call (it crashed, it was not answered, it
+/// timed out in the mailbox) are none, for the message may have had effects. [`ToItself`](Refusal::ToItself) and
+/// [`Interrupted`](Refusal::Interrupted) say nothing about a peer, and are none either.
+///
+/// ```
+/// use regrow::{PeerUnavailable, Refusal, mailbox};
+///
+/// let (mailbox, audit) = mailbox::<u32>();
+/// drop(mailbox);
+/// let error = anyhow::Error::from(audit.cast(1).unwrap_err()).context("the audit was not told");
+/// let peer = error.chain().find_map(|cause| cause.downcast_ref::<PeerUnavailable>()).expect("it is the cause");
+/// assert_eq!(peer.refusal(), Some(Refusal::Gone));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerUnavailable {
+    path: Arc<str>,
+    refusal: Option<Refusal>,
+}
+
+impl PeerUnavailable {
+    pub(crate) fn refused(path: Arc<str>, refusal: Refusal) -> Self {
+        Self { path, refusal: Some(refusal) }
+    }
+
+    pub(crate) fn never_ran(path: Arc<str>) -> Self {
+        Self { path, refusal: None }
+    }
+
+    /// The path of the peer.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Why it refused the message; `None` if it had accepted the message and never ran it.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+}
+
+impl fmt::Display for PeerUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is unavailable", self.path)
+    }
+}
+
+impl std::error::Error for PeerUnavailable {}
+
+/// Whether an incarnation that ended so failed because a peer was not available. Runs code of the user's: `source`.
+pub(crate) fn is_cause_of(exit: &Exit) -> bool {
+    let Exit::Failed(failure) = exit else { return false };
+    let Some(error) = failure.cause::<anyhow::Error>() else { return false };
+    current::catch(|| error.chain().any(|cause| cause.is::<PeerUnavailable>())).unwrap_or(false)
+}
+
+/// The name of a message's type, without the modules.
+pub(crate) fn type_name<M>() -> String {
+    short(std::any::type_name::<M>())
+}
+
+fn short(full: &str) -> String {
+    let is_of_path = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
+    let mut shown = String::new();
+    let mut rest = full;
+    while !rest.is_empty() {
+        let path = rest.find(|char| !is_of_path(char)).unwrap_or(rest.len());
+        shown.push_str(rest[..path].rsplit("::").next().unwrap_or_default());
+        rest = &rest[path..];
+        let other = rest.find(is_of_path).unwrap_or(rest.len());
+        shown.push_str(&rest[..other]);
+        rest = &rest[other..];
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn the_name_of_a_type_is_shown_without_its_modules() {
+        for (full, shown) in [
+            ("u64", "u64"),
+            ("bank::ledger::LedgerMsg", "LedgerMsg"),
+            ("alloc::vec::Vec<core::option::Option<a::B>>", "Vec<Option<B>>"),
+            ("(a::B, &[c::D; 3])", "(B, &[D; 3])"),
+            ("()", "()"),
+        ] {
+            assert_eq!(short(full), shown);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Why a tree does not run until a signal comes: what a `main` returns, in one line.
+
+use std::fmt;
+
+use crate::supervisor::StartError;
+use crate::tree::shutdown::{ShutdownReport, UncleanEnd, write_in_one_line};
+
+/// Why a tree does not run until a signal comes.
+///
+/// Displayed, and debugged as `main` does with its error, it is one line.
+#[non_exhaustive]
+pub enum RunError {
+    /// The signals cannot be heard. Nothing was started, and a tree that runs is untouched.
+    Signals(std::io::Error),
+    /// The tree did not start. Nothing of it is left.
+    Start(StartError),
+    /// The tree ended, and was not to: its root gave up or was killed.
+    Ended(UncleanEnd),
+}
+
+impl RunError {
+    /// How the tree ended, if it was up.
+    pub fn report(&self) -> Option<&ShutdownReport> {
+        match self {
+            Self::Signals(_) | Self::Start(_) => None,
+            Self::Ended(end) => Some(end.report()),
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signals(error) => write_in_one_line(f, &format!("cannot listen for signals: {error}")),
+            Self::Start(error) => write_in_one_line(f, &error.to_string()),
+            Self::Ended(end) => end.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for RunError {}

@@ -1,0 +1,116 @@
+//! What chaos does to a mailbox, at the end where messages are taken. The law holds as for everybody else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use crate::base::sync::lock;
+use crate::chaos::tally::Tally;
+use crate::slot::Slot;
+use crate::slot::queue::Envelope;
+use crate::slot::signals::Signals;
+use crate::tree::dead_letters::DeadReason;
+
+impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {
+        lock(&self.front).is_owned_by(signals)
+    }
+
+    /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
+    pub(crate) fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool> {
+        self.finish(signals);
+        let front = lock(&self.front);
+        if signals.is_ordered() || !front.is_owned_by(signals) {
+            return Poll::Ready(false);
+        }
+        if !front.batch.is_empty() {
+            return Poll::Ready(true);
+        }
+        let mut back = lock(&self.back);
+        back.idle = back.queue.is_empty();
+        if back.idle { Poll::Pending } else { Poll::Ready(true) }
+    }
+
+    /// The message that waits longest is shed.
+    pub(crate) fn drop_first(&self, signals: &Arc<Signals>) {
+        let mut freed = self.freed();
+        let shed = {
+            let mut front = lock(&self.front);
+            if !front.is_owned_by(signals) {
+                return;
+            }
+            let mut back = lock(&self.back);
+            let tries = front.take_tries_of_head();
+            front.copy_waits &= tries.have_begun();
+            let first = front.batch.pop_front().or_else(|| back.queue.pop_front());
+            self.note_front(&front, &mut back);
+            let shed = first.map(|first| back.shed(first, tries, DeadReason::Chaos));
+            self.let_in(&mut front, &mut back, &mut freed);
+            shed
+        };
+        self.settle(shed.into_iter().collect());
+    }
+
+    /// The message that waits longest is overtaken by the next.
+    pub(crate) fn swap_first(&self, signals: &Arc<Signals>) {
+        let mut front = lock(&self.front);
+        // One that is redelivered keeps its place, and a copy: they are known by that.
+        if front.is_owned_by(signals) && !front.tries.have_begun() && !front.copy_waits {
+            if front.batch.len() < 2 && !front.is_draining {
+                let mut back = lock(&self.back);
+                let queue = std::mem::take(&mut back.queue);
+                front.batch.extend(queue);
+                self.note_front(&front, &mut back);
+            }
+            if front.batch.len() > 1 {
+                front.batch.swap(0, 1);
+            }
+        }
+    }
+
+    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
+    /// every incarnation would become ever more.
+    pub(crate) fn may_repeat(&self, signals: &Arc<Signals>) -> bool {
+        let mut front = lock(&self.front);
+        front.is_owned_by(signals) && !front.tries.have_begun() && !std::mem::take(&mut front.copy_waits)
+    }
+
+    /// A copy of the message in hand comes next. It is a message of its own.
+    pub(crate) fn repeat(&self, signals: &Arc<Signals>, message: M) {
+        let unwanted = {
+            let mut front = lock(&self.front);
+            if front.is_owned_by(signals) {
+                front.batch.push_front(Envelope { message, call: None });
+                front.copy_waits = true;
+                let mut back = lock(&self.back);
+                back.accepted += 1;
+                self.note_front(&front, &mut back);
+                None
+            } else {
+                Some(message)
+            }
+        };
+        drop(unwanted);
+    }
+
+    /// There is no room, until each who has said so takes it back.
+    pub(crate) fn set_jammed(&self, is_jammed: bool) {
+        let mut freed = self.freed();
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
+        self.let_in(&mut front, &mut back, &mut freed);
+    }
+
+    /// Where what becomes of its calls is counted, while an experiment goes on.
+    pub(crate) fn tally(&self) -> Option<Arc<Tally>> {
+        if !self.is_tallied.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.shared()?.active_faults.tally()
+    }
+
+    pub(crate) fn set_can_repeat(&self) {
+        self.can_repeat.store(true, Ordering::Relaxed);
+    }
+}

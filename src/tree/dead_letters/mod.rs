@@ -1,0 +1,314 @@
+//! Dead letters: messages that a mailbox accepted and nobody will handle, kept for an operator to look at and to replay.
+//!
+//! Invariants:
+//! 1. Nothing is kept before somebody has asked for it, and never more than was asked for.
+//! 2. A message is dropped by nobody who holds a lock, and a destructor that panics harms nobody.
+//! 3. A letter is counted as dead-lettered for good. What is replayed is accepted once more, as a new message.
+//! 4. A message is in one place: in its letter, lent to code that looks at it, or taken. A letter whose message was taken
+//!    is in no list.
+//! 5. The user's code looks at a message without a lock.
+
+mod queue;
+mod replay;
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::time::Instant;
+
+use crate::base::sweep;
+use crate::base::sync::lock;
+use crate::tree::shared::Shared;
+pub(crate) use queue::Queue;
+pub use queue::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
+pub(crate) use replay::Refused;
+pub use replay::{ReplayError, ReplayFailure};
+
+/// Why nobody will handle a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// The mailbox was full, and it had waited longest ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
+    DroppedOldest,
+    /// The mailbox was full when it came ([`Overflow::DropNewest`](crate::Overflow::DropNewest)).
+    DroppedNewest,
+    /// An incarnation ended, and a new life begins with an empty mailbox ([`OnRestart::Drop`](crate::OnRestart::Drop)).
+    DroppedOnRestart,
+    /// The service was parked.
+    Parked,
+    /// The service was terminated, ended cleanly or was not wanted.
+    Down,
+    /// The service's spec was deleted, or its tree is over.
+    Gone,
+    /// An experiment had it lost on its way.
+    Chaos,
+    /// It was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every incarnation.
+    Poison {
+        /// How the last of them ended.
+        exit: Exit,
+    },
+    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
+    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    PeerUnavailable {
+        /// How the last incarnation ended that had it in hand.
+        exit: Box<Exit>,
+    },
+}
+
+impl DeadReason {
+    /// One word for the reason, the same in logs and queries.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DroppedOldest => "dropped_oldest",
+            Self::DroppedNewest => "dropped_newest",
+            Self::DroppedOnRestart => "dropped_on_restart",
+            Self::Parked => "parked",
+            Self::Down => "down",
+            Self::Gone => "gone",
+            Self::Chaos => "chaos",
+            Self::Poison { .. } => "poison",
+            Self::PeerUnavailable { .. } => "peer_unavailable",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DroppedOldest => f.write_str("the mailbox was full, and it had waited longest"),
+            Self::DroppedNewest => f.write_str("the mailbox was full"),
+            Self::DroppedOnRestart => f.write_str("the service was restarted with an empty mailbox"),
+            Self::Parked => f.write_str("the service was parked"),
+            Self::Down => f.write_str("the service went down"),
+            Self::Gone => f.write_str("the service is gone"),
+            Self::Chaos => f.write_str("an experiment had it lost"),
+            Self::Poison { exit } => write!(f, "it is poison: {exit}"),
+            Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
+        }
+    }
+}
+
+/// A message that was accepted and that nobody will handle; got from [`DeadLetters`].
+///
+/// Clones are the same letter: the message is in it until one of them is replayed or opened, which takes the letter out of
+/// [`DeadLetters`] too. When the last is dropped, so is the message. [`peek`](Self::peek) looks at a message and leaves it
+/// there.
+///
+/// A [`Reply`](crate::Reply) in it answers nobody: the caller was told what became of the call, or had gone.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The service that it was sent to.
+    pub path: Arc<str>,
+    /// The generation of the service's latest incarnation then.
+    pub generation: u64,
+    /// The type of the message.
+    pub message_type: &'static str,
+    /// How many incarnations had it in hand; 0 says that it never ran.
+    pub attempt: u32,
+    /// Why nobody will handle it.
+    pub reason: DeadReason,
+    body: Arc<Body>,
+}
+
+impl DeadLetter {
+    /// How long ago it became a dead letter. (Messages carry no time from when they were sent: reading the clock would cost
+    /// as much as sending them does.)
+    pub fn age(&self) -> Duration {
+        self.body.died.elapsed()
+    }
+
+    /// The message's [label](crate::Service::label), if its service gives it one.
+    pub fn label(&self) -> Option<&'static str> {
+        self.body.label
+    }
+
+    /// Whether the message is still in it.
+    pub fn is_whole(&self) -> bool {
+        !matches!(&*lock(&self.body.message), Content::Taken)
+    }
+
+    /// Shows the message to `look`, if it is an `M`, and leaves it where it is.
+    ///
+    /// `None` if the message is of another type, was taken, or is being looked at through another clone at this moment.
+    /// While `look` runs the message cannot be taken either: [`replay`](Self::replay) then fails with
+    /// [`ReplayFailure::InUse`], and [`into_message`](Self::into_message) hands the letter back.
+    ///
+    /// If `look` panics, the message stays in the letter.
+    ///
+    /// ```
+    /// # use regrow::DeadLetter;
+    /// fn size(letter: &DeadLetter) -> Option<usize> {
+    ///     letter.peek(|line: &String| line.len())
+    /// }
+    /// ```
+    pub fn peek<M: Send + 'static, R>(&self, look: impl FnOnce(&M) -> R) -> Option<R> {
+        let lent = Lent { message: Some(self.body.swap(Content::Lent)?), body: &self.body };
+        lent.message.as_ref()?.downcast_ref::<M>().map(look)
+    }
+
+    /// The message, if it is of this type and still in there.
+    ///
+    /// # Errors
+    ///
+    /// The letter, as it was.
+    pub fn into_message<M: Send + 'static>(self) -> Result<M, Self> {
+        match self.take().map(|message| message.downcast::<M>()) {
+            Some(Ok(message)) => {
+                self.leave_list();
+                Ok(*message)
+            }
+            Some(Err(message)) => {
+                self.body.put_back(message);
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
+
+    /// Puts the message into the mailbox of the service that has the letter's path now, where it is as new: last in line,
+    /// with nobody to answer. It obeys the capacity and never waits.
+    ///
+    /// # Errors
+    ///
+    /// When that service refuses it, takes other messages or is not there any more, or the message is not in the letter any
+    /// more, or is being looked at. The letter comes back in the error, as it was, and stays in its list.
+    pub fn replay(self) -> Result<(), ReplayError> {
+        let Some(shared) = self.body.shared.upgrade() else {
+            return Err(ReplayError::new(self, ReplayFailure::NotFound));
+        };
+        let Some(listed) = shared.directory.get(&self.path) else {
+            return Err(ReplayError::new(self, ReplayFailure::NotFound));
+        };
+        let Some(message) = self.take() else {
+            let failure = if self.is_whole() { ReplayFailure::InUse } else { ReplayFailure::NotWhole };
+            return Err(ReplayError::new(self, failure));
+        };
+        match listed.slot.replay(message) {
+            Ok(()) => {
+                self.leave_list();
+                Ok(())
+            }
+            Err((refused, message)) => {
+                self.body.put_back(message);
+                Err(ReplayError::new(self, refused.into()))
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Message> {
+        self.body.swap(Content::Taken)
+    }
+
+    /// Invariant 4.
+    fn leave_list(&self) {
+        if let Some(dead_letter_queue) = self.body.dead_letter_queue.upgrade() {
+            dead_letter_queue.remove(self);
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.body, &other.body)
+    }
+}
+
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("path", &self.path)
+            .field("generation", &self.generation)
+            .field("message_type", &self.message_type)
+            .field("label", &self.label())
+            .field("attempt", &self.attempt)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, generation, message_type, attempt, reason, .. } = self;
+        f.write_str(message_type)?;
+        if let Some(label) = self.label() {
+            write!(f, " `{label}`")?;
+        }
+        write!(f, " to {path}#{generation}, begun {attempt} times: {reason}")
+    }
+}
+
+/// What is known of a message that became a dead letter.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) path: Arc<str>,
+    pub(crate) generation: u64,
+    pub(crate) message_type: &'static str,
+    pub(crate) label: Option<&'static str>,
+    pub(crate) attempt: u32,
+    pub(crate) reason: DeadReason,
+}
+
+type Message = Box<dyn Any + Send>;
+
+/// Where the message is.
+enum Content {
+    Here(Message),
+    /// Code of the user's looks at it.
+    Lent,
+    Taken,
+}
+
+/// What the clones of a letter share.
+struct Body {
+    path: Arc<str>,
+    label: Option<&'static str>,
+    died: Instant,
+    message: Mutex<Content>,
+    shared: Weak<Shared>,
+    dead_letter_queue: Weak<Queue>,
+}
+
+impl Body {
+    /// The message, if it is here, with `instead` in its place.
+    fn swap(&self, instead: Content) -> Option<Message> {
+        let mut content = lock(&self.message);
+        match mem::replace(&mut *content, instead) {
+            Content::Here(message) => Some(message),
+            elsewhere @ (Content::Lent | Content::Taken) => {
+                *content = elsewhere;
+                None
+            }
+        }
+    }
+
+    fn put_back(&self, message: Message) {
+        let before = mem::replace(&mut *lock(&self.message), Content::Here(message));
+        debug_assert!(!matches!(before, Content::Here(_)), "a message is in one place");
+    }
+}
+
+/// A message that is looked at. It goes back when the look is over, by a panic too.
+struct Lent<'a> {
+    message: Option<Message>,
+    body: &'a Body,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.body.put_back(message);
+        }
+    }
+}
+
+/// Invariant 2.
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(message) = self.swap(Content::Taken) {
+            sweep::drop_quietly(message, &self.path, "a dead letter");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Where the dead letters of a tree are kept.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::base::sync::lock;
+use crate::tree::dead_letters::{Body, Content, DeadLetter, Notice};
+use crate::tree::shared::Shared;
+
+/// How many dead letters a tree keeps unless told otherwise.
+pub const DEFAULT_DEAD_LETTER_CAPACITY: usize = 1024;
+
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    bell: Notify,
+}
+
+struct State {
+    letters: VecDeque<DeadLetter>,
+    capacity: usize,
+    shed: u64,
+    /// A letter came, whatever became of it.
+    is_used: bool,
+    is_over: bool,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = State {
+            letters: VecDeque::new(),
+            capacity: DEFAULT_DEAD_LETTER_CAPACITY,
+            shed: 0,
+            is_used: false,
+            is_over: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
+    }
+
+    pub(crate) fn push<M: Send + 'static>(self: &Arc<Self>, notice: Notice, message: M, shared: &Arc<Shared>) {
+        let Notice { path, generation, message_type, label, attempt, reason } = notice;
+        let body = Body {
+            path: path.clone(),
+            label,
+            died: Instant::now(),
+            message: Mutex::new(Content::Here(Box::new(message))),
+            shared: Arc::downgrade(shared),
+            dead_letter_queue: Arc::downgrade(self),
+        };
+        let letter = DeadLetter { path, generation, message_type, attempt, reason, body: Arc::new(body) };
+        let shed = {
+            let mut state = lock(&self.state);
+            state.letters.push_back(letter);
+            state.is_used = true;
+            state.make_room()
+        };
+        self.bell.notify_one();
+        drop(shed);
+    }
+
+    /// The letter's message was taken: nothing is left to be listed.
+    pub(super) fn remove(&self, letter: &DeadLetter) {
+        let removed = {
+            let mut state = lock(&self.state);
+            let place = state.letters.iter().position(|kept| kept.is(letter));
+            place.and_then(|place| state.letters.remove(place))
+        };
+        drop(removed);
+    }
+
+    /// Whether there ever was a letter.
+    pub(crate) fn have_been_used(&self) -> bool {
+        lock(&self.state).is_used
+    }
+
+    /// The tree is over, and no letter will come any more.
+    pub(crate) fn end(&self) {
+        lock(&self.state).is_over = true;
+        self.bell.notify_waiters();
+    }
+}
+
+impl State {
+    /// What is too much, to be dropped without the lock.
+    fn make_room(&mut self) -> Vec<DeadLetter> {
+        let too_many = self.letters.len().saturating_sub(self.capacity);
+        self.shed += too_many as u64;
+        self.letters.drain(..too_many).collect()
+    }
+}
+
+/// The dead letters of a tree, from the first time that somebody asked for them; see
+/// [`Tree::dead_letters`](crate::Tree::dead_letters).
+///
+/// At most [`DEFAULT_DEAD_LETTER_CAPACITY`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
+/// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
+/// When the tree is over, what was kept by then can still be taken through a handle that was there before.
+///
+/// A [`Reply`](crate::Reply) to another service's call that was cast inside a message keeps its caller waiting while the
+/// letter is kept, for nothing can be seen inside a message. It ends when the letter is opened or dropped, or when the tree is over:
+/// then all calls of the tree end whose reply is still somewhere, if there ever was a letter. Hand replies on with
+/// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
+#[derive(Clone)]
+pub struct DeadLetters {
+    dead_letter_queue: Arc<Queue>,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(dead_letter_queue: Arc<Queue>) -> Self {
+        Self { dead_letter_queue }
+    }
+
+    /// Takes the oldest letter, and waits for one if there is none; `None` when the tree is over and all have been taken.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&self) -> Option<DeadLetter> {
+        loop {
+            let mut more = pin!(self.dead_letter_queue.bell.notified());
+            more.as_mut().enable();
+            {
+                let mut state = lock(&self.dead_letter_queue.state);
+                let letter = state.letters.pop_front();
+                if letter.is_some() || state.is_over {
+                    let is_more = !state.letters.is_empty();
+                    drop(state);
+                    // The bell holds one ring for many letters: pass it on.
+                    if is_more {
+                        self.dead_letter_queue.bell.notify_one();
+                    }
+                    return letter;
+                }
+            }
+            more.await;
+        }
+    }
+
+    /// Takes the oldest letter, if there is one.
+    pub fn try_next(&self) -> Option<DeadLetter> {
+        lock(&self.dead_letter_queue.state).letters.pop_front()
+    }
+
+    /// Takes all letters, oldest first.
+    pub fn take_all(&self) -> Vec<DeadLetter> {
+        std::mem::take(&mut lock(&self.dead_letter_queue.state).letters).into()
+    }
+
+    /// All letters, oldest first, which also stay where they are: the clones are the same letters. One that is replayed or
+    /// opened through a clone leaves the list.
+    pub fn list(&self) -> Vec<DeadLetter> {
+        lock(&self.dead_letter_queue.state).letters.iter().cloned().collect()
+    }
+
+    /// How many are kept now.
+    pub fn len(&self) -> usize {
+        lock(&self.dead_letter_queue.state).letters.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were shed because there were too many, ever.
+    pub fn shed(&self) -> u64 {
+        lock(&self.dead_letter_queue.state).shed
+    }
+
+    /// Keeps at most so many. What is too many now is shed at once. With 0 they are only counted.
+    pub fn set_capacity(&self, letters: usize) {
+        let shed = {
+            let mut state = lock(&self.dead_letter_queue.state);
+            state.capacity = letters;
+            state.make_room()
+        };
+        drop(shed);
+    }
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetters").field("len", &self.len()).field("shed", &self.shed()).finish()
+    }
+}

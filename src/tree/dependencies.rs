@@ -1,0 +1,229 @@
+//! Which services depend on which, checked before anything starts: every name means a service of the tree, and none waits
+//! for itself in a circle; neither at the start of a tree nor through what is started or configured later.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex};
+
+use regrow_supervisors::{Dependency, Policy};
+
+use crate::base::sync::lock;
+use crate::supervisor::StartError;
+use crate::supervisor::plan::Plan;
+use crate::tree::directory::full_path;
+use crate::tree::overrides::Overrides;
+
+/// Path to the paths that it depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Graph(BTreeMap<Arc<str>, Vec<Arc<str>>>);
+
+impl Graph {
+    /// What the services of a planned tree, or subtree, depend on, with what the root says for every service, and the layer.
+    /// `outside` knows the paths of the tree that it is to be a part of.
+    pub(crate) fn of(
+        plan: &Plan,
+        tree: Option<&Arc<Policy>>,
+        overrides: Option<&dyn Overrides>,
+        outside: impl Fn(&str) -> bool,
+    ) -> Result<Self, StartError> {
+        if overrides.is_none() && !may_depend(plan, tree) {
+            return Ok(Self::default());
+        }
+        let mut paths: HashSet<Arc<str>> = HashSet::new();
+        plan.for_each(&mut |plan| {
+            paths.insert(plan.path.clone());
+            paths.extend(plan.children.iter().map(|child| child.path.clone()));
+        });
+        let mut said = Vec::new();
+        plan.for_each(&mut |plan| {
+            for child in &plan.children {
+                let coded = child.coded(plan.defaults(tree, child.is_supervisor()));
+                let spec =
+                    overrides.map_or_else(|| coded.whole(), |overrides| overrides.apply(&child.path, &coded)).spec;
+                said.push((plan.path.clone(), child.path.clone(), spec));
+            }
+        });
+        let mut graph = Self::default();
+        for (scope, path, spec) in said {
+            graph.add(&scope, &path, spec.dependencies(), |path| paths.contains(path) || outside(path))?;
+        }
+        Ok(graph)
+    }
+
+    /// Notes what one service depends on.
+    pub(crate) fn add(
+        &mut self,
+        scope: &str,
+        path: &Arc<str>,
+        dependencies: &[Dependency],
+        exists: impl Fn(&str) -> bool,
+    ) -> Result<(), StartError> {
+        let mut on = Vec::new();
+        for Dependency { name, .. } in dependencies {
+            let found = full_path(scope, name, &exists);
+            if !exists(&found) {
+                return Err(StartError::UnknownDependency { path: path.clone(), name: name.clone() });
+            }
+            on.push(found.into());
+        }
+        if !on.is_empty() {
+            self.0.insert(path.clone(), on);
+        }
+        Ok(())
+    }
+
+    /// Whether a service waits for itself.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        self.cycle(self.0.keys()).map_or(Ok(()), |cycle| Err(StartError::DependencyCycle { cycle }))
+    }
+
+    /// What this one depends on.
+    #[cfg(feature = "policy")]
+    pub(crate) fn on(&self, path: &str) -> Vec<Arc<str>> {
+        self.0.get(path).cloned().unwrap_or_default()
+    }
+
+    /// The edges, to be taken for in force.
+    pub(crate) fn into_edges(self) -> impl Iterator<Item = Edges> {
+        self.0.into_iter()
+    }
+
+    /// A circle that can be reached from these.
+    fn cycle<'a>(&'a self, from: impl Iterator<Item = &'a Arc<str>>) -> Option<Vec<Arc<str>>> {
+        let mut done = HashSet::new();
+        let mut from = from;
+        from.find_map(|path| self.cycle_from(path, &mut done))
+    }
+
+    /// Follows what `path` depends on, to the end of every way. A loop and not a recursion: a chain may be long.
+    fn cycle_from<'a>(&'a self, path: &'a Arc<str>, done: &mut HashSet<&'a Arc<str>>) -> Option<Vec<Arc<str>>> {
+        let on = |path: &Arc<str>| self.0.get(path).map(|on| on.iter()).unwrap_or_default();
+        let mut way = vec![(path, on(path))];
+        let mut is_on_the_way = HashSet::from([path]);
+        while let Some((here, left)) = way.last_mut() {
+            match left.next() {
+                Some(next) if is_on_the_way.contains(next) => {
+                    let passed = way.iter().map(|(passed, _)| *passed);
+                    return Some(passed.skip_while(|passed| *passed != next).cloned().collect());
+                }
+                Some(next) if !done.contains(next) => {
+                    is_on_the_way.insert(next);
+                    way.push((next, on(next)));
+                }
+                Some(_) => {}
+                None => {
+                    is_on_the_way.remove(*here);
+                    done.insert(*here);
+                    way.pop();
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Whether a policy names a dependency of a service of this plan. In most trees none does, and no path is looked up.
+fn may_depend(plan: &Plan, tree: Option<&Arc<Policy>>) -> bool {
+    let says_so = |policy: Option<&Arc<Policy>>| policy.is_some_and(|policy| policy.depends_on.is_some());
+    let mut may_depend = says_so(tree);
+    plan.for_each(&mut |plan| {
+        may_depend |= says_so(plan.terms.defaults.as_ref());
+        may_depend |= plan.children.iter().any(|child| !child.spec.dependencies().is_empty());
+    });
+    may_depend
+}
+
+/// All paths below this one are between these two.
+pub(crate) fn below(path: &str) -> (String, String) {
+    let with = |end| {
+        let mut bound = String::with_capacity(path.len() + 1);
+        bound.push_str(path);
+        bound.push(end);
+        bound
+    };
+    // In ASCII the character after `/` is `0`.
+    (with('/'), with('0'))
+}
+
+/// A path, and the paths that it depends on.
+pub(crate) type Edges = (Arc<str>, Vec<Arc<str>>);
+
+/// What the services of a running tree depend on. One for the tree, because a circle may lead through several supervisors
+/// that are given orders at the same time.
+#[derive(Default)]
+pub(crate) struct InForce(Mutex<Graph>);
+
+impl InForce {
+    /// Takes these for in force, all of them; or none, if one would close a circle.
+    pub(crate) fn take(&self, new: Vec<Edges>) -> Result<(), Vec<Arc<str>>> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut graph = lock(&self.0);
+        let paths: Vec<_> = new.iter().map(|(path, _)| path.clone()).collect();
+        let before: Vec<Edges> = new.into_iter().map(|edges| (edges.0.clone(), graph.put(edges))).collect();
+        match graph.cycle(paths.iter()) {
+            None => Ok(()),
+            Some(cycle) => {
+                // The last one first: a path may have been named twice.
+                before.into_iter().rev().for_each(|edges| drop(graph.put(edges)));
+                Err(cycle)
+            }
+        }
+    }
+
+    /// Forgets those of these paths that are not known any more: they went while they were looked at.
+    #[cfg(feature = "policy")]
+    pub(crate) fn keep_only<'a>(&self, paths: impl Iterator<Item = &'a Arc<str>>, is_known: impl Fn(&str) -> bool) {
+        for path in paths.filter(|path| !is_known(path)) {
+            lock(&self.0).0.remove(path);
+        }
+    }
+
+    /// Takes what is in force already.
+    pub(crate) fn set(&self, edges: Edges) {
+        lock(&self.0).put(edges);
+    }
+
+    /// How many paths depend on others.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).0.len()
+    }
+
+    /// What has this path is forgotten, and everything below it.
+    pub(crate) fn forget(&self, path: &str) {
+        let mut graph = lock(&self.0);
+        if !graph.0.is_empty() {
+            let (first, last) = below(path);
+            let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let below: Vec<_> = graph.0.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
+            graph.0.remove(path);
+            below.iter().for_each(|path| drop(graph.0.remove(path)));
+        }
+    }
+}
+
+impl Graph {
+    /// What the path depended on before.
+    fn put(&mut self, (path, on): Edges) -> Vec<Arc<str>> {
+        let before = if on.is_empty() { self.0.remove(&path) } else { self.0.insert(path, on) };
+        before.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Found by reading: the walk was a recursion, and compared each name with all before it.
+    #[test]
+    fn a_chain_of_a_hundred_thousand_is_followed_to_its_end() {
+        let name = |number: u32| -> Arc<str> { format!("app/{number:06}").into() };
+        let chain = (0..100_000).map(|number| (name(number), vec![name(number + 1)]));
+        let mut graph = Graph(chain.collect());
+        assert!(graph.check().is_ok());
+        graph.0.insert(name(100_000), vec![name(5), name(99_999)]);
+        let Err(StartError::DependencyCycle { cycle }) = graph.check() else { panic!("it is a circle") };
+        assert_eq!((cycle.len(), &*cycle[0], &*cycle[99_995]), (99_996, "app/000005", "app/100000"));
+    }
+}

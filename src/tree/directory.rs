@@ -1,0 +1,413 @@
+//! The directory: path to slot, authoritative, behind a lock. Only supervisors write it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex};
+
+use regrow_supervisors::Completion;
+use tokio::sync::Notify;
+
+use crate::base::sync::lock;
+use crate::base::thrift;
+use crate::handle::Handle;
+use crate::slot::accounting::Accounting;
+use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::slot::{AnySlot, Slot};
+use crate::supervisor::dynamic::DynamicState;
+use crate::supervisor::partitioned::AnyPartitionTable;
+use crate::tree::dependencies::below;
+use crate::tree::lookup::{LookupError, slip};
+use crate::tree::paths::Paths;
+
+/// In a directory of more paths than this, no name is looked for that may have been meant.
+const SIMILAR_MAX: usize = 10_000;
+
+/// What kind of child a directory entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "chaos", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ChildKind {
+    /// A [`Service`](crate::Service).
+    Service,
+    /// A future.
+    Task,
+    /// A service that owns an OS thread.
+    Thread,
+    /// A `ractor::Actor` that knows nothing of regrow.
+    Actor,
+    /// A [`Supervisor`](crate::Supervisor).
+    Supervisor,
+    /// A [`DynamicSupervisor`](crate::DynamicSupervisor).
+    Dynamic,
+    /// A [`Partitioned`](crate::Partitioned) supervisor.
+    Partitioned,
+}
+
+impl ChildKind {
+    /// Whether it is a supervisor, of whatever kind.
+    pub fn is_supervisor(self) -> bool {
+        match self {
+            Self::Supervisor | Self::Dynamic | Self::Partitioned => true,
+            Self::Service | Self::Task | Self::Thread | Self::Actor => false,
+        }
+    }
+}
+
+impl fmt::Display for ChildKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Service => "service",
+            Self::Task => "task",
+            Self::Thread => "thread",
+            Self::Actor => "actor",
+            Self::Supervisor => "supervisor",
+            Self::Dynamic => "dynamic supervisor",
+            Self::Partitioned => "partitioned supervisor",
+        })
+    }
+}
+
+/// One line of the directory: what was true of a child when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// What it is.
+    pub kind: ChildKind,
+    /// Where it stands.
+    pub status: ServiceStatus,
+    /// The books of its mailbox.
+    pub accounting: Accounting,
+    /// The type of its messages.
+    pub message_type: &'static str,
+}
+
+#[derive(Clone)]
+pub(crate) struct Listed {
+    pub(crate) kind: ChildKind,
+    pub(crate) slot: Arc<dyn AnySlot>,
+    pub(crate) facet: Option<Arc<PathKind>>,
+}
+
+/// What a supervisor's handle needs beside the slot.
+pub(crate) enum PathKind {
+    Pool(Arc<DynamicState>),
+    Ring(Arc<dyn AnyPartitionTable>),
+}
+
+impl Listed {
+    fn entry(self, path: Arc<str>) -> DirectoryEntry {
+        let Self { kind, slot, facet: _ } = self;
+        DirectoryEntry {
+            path,
+            kind,
+            status: slot.status(),
+            accounting: slot.accounting(),
+            message_type: slot.message_type(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Directory {
+    paths: Paths<Listed>,
+    awaited: Mutex<Awaited>,
+}
+
+/// Paths that dependents elsewhere, and waits for readiness, look at; and jobs that are done and forgotten.
+#[derive(Default)]
+struct Awaited {
+    paths: HashMap<Arc<str>, Awaiting>,
+    completed: BTreeMap<Arc<str>, Remembered>,
+}
+
+struct Awaiting {
+    watchers: usize,
+    /// Rung when the path is listed.
+    arrival: Arc<Notify>,
+}
+
+#[derive(Clone, Copy)]
+struct Remembered {
+    completion: Completion,
+    /// It was described with its supervisor, and is remembered whether a spec names it or not.
+    is_described: bool,
+}
+
+impl Directory {
+    pub(crate) fn insert(
+        &self,
+        path: &Arc<str>,
+        kind: ChildKind,
+        slot: Arc<dyn AnySlot>,
+        facet: Option<Arc<PathKind>>,
+    ) {
+        let before = self.paths.insert(path, Listed { kind, slot, facet });
+        drop(before);
+        self.ring(path);
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&self, more: usize) {
+        self.paths.reserve(more);
+    }
+
+    /// Tells those that look at the path to look again.
+    fn ring(&self, path: &str) {
+        if let Some(awaiting) = lock(&self.awaited).paths.get(path) {
+            awaiting.arrival.notify_waiters();
+        }
+    }
+
+    /// The path is looked at from now on. The bell rings when it is listed.
+    pub(crate) fn look_out_for(&self, path: &str) -> Arc<Notify> {
+        let mut awaited = lock(&self.awaited);
+        let new = || Awaiting { watchers: 0, arrival: Arc::default() };
+        let awaiting = awaited.paths.entry(path.into()).or_insert_with(new);
+        awaiting.watchers += 1;
+        awaiting.arrival.clone()
+    }
+
+    /// One less looks at the path.
+    pub(crate) fn look_away_from(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        let Some(awaiting) = awaited.paths.get_mut(path) else { return };
+        awaiting.watchers -= 1;
+        if awaiting.watchers == 0 {
+            awaited.paths.remove(path);
+            thrift::give_back(&mut awaited.paths);
+            // What is remembered is bounded by the paths that specs name.
+            if awaited.completed.get(path).is_some_and(|remembered| !remembered.is_described) {
+                awaited.completed.remove(path);
+            }
+        }
+    }
+
+    /// A job is done, and about to be forgotten.
+    pub(crate) fn remember(&self, path: &Arc<str>, completion: Completion, is_described: bool) {
+        let mut awaited = lock(&self.awaited);
+        if is_described || awaited.paths.contains_key(path) {
+            awaited.completed.insert(path.clone(), Remembered { completion, is_described });
+        }
+    }
+
+    /// An attempt to start what has this path begins: what was done before does not count.
+    pub(crate) fn begins(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        if !awaited.completed.is_empty() {
+            awaited.completed.remove(path);
+        }
+    }
+
+    /// What has this path is forgotten, and with it the jobs below it.
+    pub(crate) fn forget_below(&self, path: &str) {
+        let mut awaited = lock(&self.awaited);
+        if !awaited.completed.is_empty() {
+            let (first, last) = below(path);
+            let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+            let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
+            for job in &jobs {
+                awaited.completed.remove(job);
+            }
+        }
+    }
+
+    /// Of the jobs below this path only these are described from now on. The others are remembered while a spec names them.
+    pub(crate) fn describe_no_more(&self, path: &str, is_described: impl Fn(&str) -> bool) {
+        let mut awaited = lock(&self.awaited);
+        let Awaited { paths, completed } = &mut *awaited;
+        let (first, last) = below(path);
+        let range = (Bound::Included(&*first), Bound::Excluded(&*last));
+        let mut dropped = Vec::new();
+        for (job, remembered) in completed.range_mut::<str, _>(range).filter(|(job, _)| !is_described(job)) {
+            remembered.is_described = false;
+            if !paths.contains_key(job) {
+                dropped.push(job.clone());
+            }
+        }
+        for job in &dropped {
+            completed.remove(job);
+        }
+    }
+
+    /// Whether the job of this path, which is not listed any more, was done.
+    pub(crate) fn completion(&self, path: &str) -> Option<Completion> {
+        lock(&self.awaited).completed.get(path).map(|remembered| remembered.completion)
+    }
+
+    /// Whether a service has this path, or a job that is done had it.
+    pub(crate) fn is_known(&self, path: &str) -> bool {
+        self.paths.contains(path) || self.completion(path).is_some()
+    }
+
+    /// Takes this slot out, unless the path means another one by now.
+    pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
+        let gone = self.paths.remove_if(path, |listed| Arc::ptr_eq(&listed.slot, slot));
+        drop(gone);
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<Listed> {
+        self.paths.get(path)
+    }
+
+    /// Everything at `path` and below it, leaves first.
+    pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
+        self.paths.under(path)
+    }
+
+    /// Puts a child and everything below it into a state in which nothing is accepted. Whether one of them was required
+    /// ([`ChildCounts`](crate::tree::readiness::Counts)).
+    pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
+        let mut has_required = false;
+        // Also of what is no supervisor: it may have been one before it was described anew.
+        for (path, listed) in self.under(path) {
+            // Before it is seen to be gone, so that a look-up never finds what is.
+            if state == ServiceState::Gone {
+                self.remove(&path, &listed.slot);
+            }
+            listed.slot.close(state);
+            has_required |= listed.slot.counts().is_some();
+        }
+        has_required
+    }
+
+    /// A child that rested waits for what it depends on: it, and everything below it, takes messages again.
+    pub(crate) fn open(&self, path: &str) {
+        self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
+    }
+
+    /// All that is listed, in no order.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, Listed)> {
+        self.paths.all(|path, listed| (path.clone(), listed.clone()))
+    }
+
+    /// The slots of all that is listed, in no order.
+    pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+        self.paths.all(|_, listed| listed.slot.clone())
+    }
+
+    /// Closes the slots in which nobody lives.
+    pub(crate) fn close_vacant(&self) {
+        for slot in self.slots().into_iter().filter(|slot| slot.control().is_none()) {
+            slot.close(ServiceState::Gone);
+        }
+    }
+
+    /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
+    pub(crate) fn close_all(&self) {
+        for slot in self.slots() {
+            slot.close(ServiceState::Gone);
+        }
+    }
+
+    pub(crate) fn find<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        let listed = self.get(path).ok_or_else(|| LookupError::not_found(self, path))?;
+        let found = listed.slot.message_type();
+        let kind = listed.kind;
+        match listed.slot.as_any().downcast::<Slot<M>>() {
+            Ok(slot) => Ok(Handle::new(slot)),
+            Err(_) if kind.is_supervisor() || kind == ChildKind::Task => {
+                Err(LookupError::TakesNoMessages { path: path.into(), found: kind })
+            }
+            Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
+        }
+    }
+
+    /// As `find`, for names from outside of the tree: the error names a path that may have been meant.
+    pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
+        self.find(path).map_err(|error| {
+            let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
+            let meant = || match path.strip_prefix('/') {
+                // As a dependency is written.
+                Some(path) => self.get(path).map(|_| path.into()),
+                None => self.paths.longer(path),
+            };
+            match is_unknown.then(meant).flatten() {
+                Some(meant) => LookupError::NotFullPath { path: path.into(), meant },
+                None => error,
+            }
+        })
+    }
+
+    /// Finds `name` as seen from below the supervisor `scope`: beside, then further up, then as a full path.
+    pub(crate) fn resolve<M: Send + 'static>(&self, scope: &str, name: &str) -> Result<Handle<M>, LookupError> {
+        self.find(&self.full_path(scope, name)).map_err(|error| self.in_scope(scope, name, error))
+    }
+
+    /// The error of a name that was looked up from below the supervisor `scope`, and that is no full path.
+    pub(crate) fn in_scope(&self, scope: &str, name: &str, error: LookupError) -> LookupError {
+        if !matches!(error, LookupError::NotFound { .. }) || name.starts_with('/') {
+            return error;
+        }
+        let mut scopes = std::iter::successors(Some(scope), |scope| scope.rsplit_once('/').map(|(above, _)| above))
+            .map(|scope| LookupError::not_found(self, &format!("{scope}/{name}")).of(name))
+            .peekable();
+        let nearest = scopes.peek().cloned();
+        let guess = scopes.find(|error| matches!(error, LookupError::NoChild { meant: Some(_), .. }));
+        guess.or(nearest).unwrap_or(error)
+    }
+
+    /// The child of a supervisor whose name is most like this one, if one is like it.
+    pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
+        // The name is a hint for the reader of an error, and not worth a search among very many.
+        let below = self.paths.just_below(supervisor, SIMILAR_MAX)?;
+        let slip_of = |path: &Arc<str>| slip(path.rsplit_once('/')?.1, name);
+        below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 3] {
+        let listed = self.paths.len();
+        let awaited = lock(&self.awaited);
+        [
+            ("directory", listed),
+            ("directory: awaited paths", awaited.paths.len()),
+            ("directory: completed jobs", awaited.completed.len()),
+        ]
+    }
+
+    /// The path that `name` means as seen from below the supervisor `scope`.
+    pub(crate) fn full_path(&self, scope: &str, name: &str) -> String {
+        full_path(scope, name, |path| self.is_known(path))
+    }
+
+    pub(crate) fn entry(&self, path: &str) -> Option<DirectoryEntry> {
+        let (path, listed) = self.paths.get_listed(path)?;
+        Some(listed.entry(path))
+    }
+
+    /// Everything, in the order of the paths. What comes or goes meanwhile does not wait for all of it.
+    pub(crate) fn entries(&self) -> Vec<DirectoryEntry> {
+        self.entries_where(|_, _| true)
+    }
+
+    /// What passes the filter, in the order of the paths. The filter is asked without a lock.
+    pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, ChildKind) -> bool) -> Vec<DirectoryEntry> {
+        let mut paths = self.paths.all(|path, listed| (path.clone(), listed.kind));
+        paths.retain(|(path, kind)| filter(path, *kind));
+        paths.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        paths.into_iter().filter_map(|(path, _)| self.entry(&path)).collect()
+    }
+
+    /// What has this path and what is below it, in the order of the paths.
+    pub(crate) fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
+        let leaves_first = self.under(path).into_iter();
+        leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()
+    }
+}
+
+/// The path that `name` means as seen from below the supervisor `scope`, among those that exist.
+pub(crate) fn full_path(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> String {
+    if let Some(full) = name.strip_prefix('/') {
+        return full.into();
+    }
+    let mut scope = Some(scope);
+    while let Some(here) = scope {
+        let path = format!("{here}/{name}");
+        if exists(&path) {
+            return path;
+        }
+        scope = here.rsplit_once('/').map(|(up, _)| up);
+    }
+    name.into()
+}

@@ -1,0 +1,192 @@
+//! The end of a tree: what was ordered, and what went wrong on the way.
+//!
+//! Invariant: names are noted from the order to shut down on, or from the moment at which the root begins to end. What
+//! happened before that belongs to a tree that ran.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use regrow_supervisors::Exit;
+use tokio::sync::Notify;
+
+use crate::base::sync::lock;
+use crate::tree::gave_up::GaveUp;
+use crate::tree::shutdown::StopFailure;
+
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// The tree was told to end, or ends: readiness is off.
+    is_draining: AtomicBool,
+    /// The invariant.
+    is_noting: AtomicBool,
+    /// The limit of a bounded shutdown is reached: a supervisor that is killed kills all its children at once.
+    is_hurried: AtomicBool,
+    /// The root is ending: nothing that ends now comes back.
+    is_ending: AtomicBool,
+    /// Rung when the root begins to end.
+    pub(crate) begins: Arc<Notify>,
+    notes: Mutex<Notes>,
+}
+
+/// What is known of the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
+    pub(crate) failed: Vec<StopFailure>,
+    pub(crate) killed: Vec<Arc<str>>,
+    pub(crate) unasked: Vec<Arc<str>>,
+    pub(crate) abandoned: Vec<Arc<str>>,
+    /// When the root began to end, and when it was over.
+    pub(crate) began: Option<Duration>,
+    pub(crate) over: Option<Duration>,
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+}
+
+impl Notes {
+    fn add_abandoned(&mut self, path: &Arc<str>) {
+        self.killed.retain(|killed| killed != path);
+        self.unasked.retain(|killed| killed != path);
+        self.abandoned.push(path.clone());
+    }
+
+    /// What was abandoned is named as that alone.
+    fn add_killed(&mut self, path: &Arc<str>, is_unasked: bool) {
+        if !self.abandoned.contains(path) {
+            let names = if is_unasked { &mut self.unasked } else { &mut self.killed };
+            names.push(path.clone());
+        }
+    }
+}
+
+impl Ending {
+    pub(crate) fn begin_to_drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// A shutdown is ordered.
+    pub(crate) fn begin_to_note(&self) {
+        self.begin_to_drain();
+        self.is_noting.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_noting(&self) -> bool {
+        self.is_noting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.is_hurried.load(Ordering::Acquire)
+    }
+
+    /// The root is ending from now on; `false` if that is known.
+    pub(crate) fn begin(&self, now: Duration) -> bool {
+        self.begin_to_note();
+        let is_new = !self.is_ending.swap(true, Ordering::AcqRel);
+        if is_new {
+            lock(&self.notes).began = Some(now);
+        }
+        is_new
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_over(&self, now: Duration) {
+        lock(&self.notes).over.get_or_insert(now);
+    }
+
+    pub(crate) fn notes(&self) -> Notes {
+        lock(&self.notes).clone()
+    }
+
+    /// The root gave up.
+    pub(crate) fn gave_up(&self, gave_up: Arc<GaveUp>) {
+        lock(&self.notes).gave_up.get_or_insert(gave_up);
+    }
+
+    pub(crate) fn root_gave_up(&self) -> Option<Arc<GaveUp>> {
+        lock(&self.notes).gave_up.clone()
+    }
+
+    /// A child was asked to stop, and a kill ended it.
+    pub(crate) fn killed(&self, path: &Arc<str>) {
+        self.note(|notes| notes.add_killed(path, false));
+    }
+
+    /// A child was killed before its turn to be asked came.
+    pub(crate) fn killed_unasked(&self, path: &Arc<str>) {
+        self.note(|notes| notes.add_killed(path, true));
+    }
+
+    /// A life was abandoned. The supervisors above it only waited for it.
+    pub(crate) fn abandoned(&self, path: &Arc<str>) {
+        self.note(|notes| {
+            notes.abandoned.retain(|above| !is_below(path, above));
+            notes.add_abandoned(path);
+        });
+    }
+
+    /// A supervisor was abandoned. It is not named if what it waited for is, by whichever supervisor above.
+    pub(crate) fn abandoned_supervisor(&self, path: &Arc<str>) {
+        self.note(|notes| {
+            if !notes.abandoned.iter().any(|below| is_below(below, path)) {
+                notes.add_abandoned(path);
+            }
+        });
+    }
+
+    /// A child ended by a fault of its own. What was abandoned counts as killed, and is named as abandoned.
+    pub(crate) fn failed(&self, path: &Arc<str>, exit: &Exit) {
+        self.note(|notes| {
+            if !(matches!(exit, Exit::Killed) && notes.abandoned.contains(path)) {
+                notes.failed.push(StopFailure { path: path.clone(), exit: exit.clone() });
+            }
+        });
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Notes)) {
+        if self.is_noting() {
+            note(&mut lock(&self.notes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Found by CI on a busy machine: the root had cut off what hung, and the supervisor between them found nothing to cut off.
+    #[test]
+    fn a_supervisor_that_only_waited_is_not_named_whatever_is_told_first() {
+        let [leaf, above] = ["app/sub/stuck", "app/sub"].map(Arc::<str>::from);
+        for is_leaf_first in [true, false] {
+            let ending = Ending::default();
+            ending.begin_to_note();
+            if is_leaf_first {
+                ending.abandoned(&leaf);
+            }
+            ending.abandoned_supervisor(&above);
+            if !is_leaf_first {
+                ending.abandoned(&leaf);
+            }
+            assert_eq!(*ending.notes().abandoned, *std::slice::from_ref(&leaf));
+        }
+        let ending = Ending::default();
+        ending.begin_to_note();
+        ending.abandoned(&"app/submarine".into());
+        ending.abandoned_supervisor(&above);
+        assert_eq!(ending.notes().abandoned.len(), 2, "names that begin alike are not below each other");
+    }
+}

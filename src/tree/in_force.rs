@@ -1,0 +1,104 @@
+//! What is in force in a tree: the layer over the code, the names of errors, and where chance comes from.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use regrow_supervisors::{Chance, Exit, Failure, Policy};
+
+use crate::supervisor::options::{ErrorType, Options};
+use crate::tree::overrides::Overrides;
+
+pub(crate) struct TreeOptions {
+    overrides: RwLock<Option<Arc<dyn Overrides>>>,
+    /// What the root says for every service.
+    defaults: Option<Arc<Policy>>,
+    error_types: Vec<ErrorType>,
+    seed: u64,
+    /// One change at a time.
+    #[cfg(feature = "policy")]
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+impl TreeOptions {
+    /// `root` are the root's terms, `error_types` those of all supervisors.
+    pub(crate) fn new(root: &Options, error_types: Vec<ErrorType>) -> Self {
+        let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
+        Self {
+            overrides: RwLock::new(root.overrides.clone()),
+            defaults: root.defaults.clone(),
+            error_types,
+            seed,
+            #[cfg(feature = "policy")]
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn overrides(&self) -> Option<Arc<dyn Overrides>> {
+        self.overrides.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether rules know a type of error by this name.
+    pub(crate) fn knows(&self, error: &str) -> bool {
+        self.error_types.iter().any(|known| *known.name == *error)
+    }
+
+    pub(crate) fn defaults(&self) -> Option<&Arc<Policy>> {
+        self.defaults.as_ref()
+    }
+
+    #[cfg(feature = "policy")]
+    pub(crate) fn set_overrides(&self, overrides: Arc<dyn Overrides>) {
+        let before = self.overrides.write().unwrap_or_else(PoisonError::into_inner).replace(overrides);
+        drop(before);
+    }
+
+    /// The exit, with the names that its error is known by.
+    pub(crate) fn named(&self, exit: Exit) -> Exit {
+        match exit {
+            Exit::Failed(failure) if !self.error_types.is_empty() => Exit::Failed(self.name(failure)),
+            exit => exit,
+        }
+    }
+
+    fn name(&self, failure: Failure) -> Failure {
+        let names: Vec<_> = match failure.cause::<anyhow::Error>() {
+            Some(error) => {
+                self.error_types.iter().filter(|known| (known.is)(error)).map(|known| known.name.clone()).collect()
+            }
+            None => return failure,
+        };
+        failure.named(names)
+    }
+
+    /// A child's own source of chance: the same for one seed and path.
+    pub(crate) fn chance(&self, path: &str) -> Box<dyn Chance> {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, path).hash(&mut hasher);
+        seeded_chance(hasher.finish())
+    }
+}
+
+impl fmt::Debug for TreeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rulebook").field("layer", &self.overrides()).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// The chances of one child.
+pub(crate) fn seeded_chance(seed: u64) -> Box<dyn Chance> {
+    Box::new(Dice(fastrand::Rng::with_seed(seed)))
+}
+
+#[derive(Debug, Clone)]
+struct Dice(fastrand::Rng);
+
+impl Chance for Dice {
+    fn draw(&mut self) -> f64 {
+        self.0.f64()
+    }
+
+    fn copied(&self) -> Box<dyn Chance> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,305 @@
+//! The paths that are listed, and which of them are below which: a subtree is found without a look at what is elsewhere.
+//!
+//! A look-up of one path takes the lock of one shard and no other, so that look-ups of different names on different cores
+//! share no cache line. Whatever changes which paths there are also holds the lock of the lists, and so does what wants to
+//! see several paths as of one moment.
+//!
+//! Invariants:
+//! 1. Every path that is listed is in the list of what is below the path above it, so that it is found from there.
+//! 2. A path that is removed stays in that list for a while. When half of a list may be stale it is cleared, so that each
+//!    removal pays for a few looks, however many paths there are.
+//! 3. Order of locking: the lists, then a shard, and of those one at a time. What is listed is dropped under neither.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::base::thrift;
+
+/// A power of two.
+const SHARDS: usize = 16;
+
+/// What is listed, by path.
+pub(crate) struct Paths<T> {
+    shards: [Shard<T>; SHARDS],
+    /// By the path above.
+    below: RwLock<Lists>,
+    /// How many paths were looked at to find others.
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicUsize,
+}
+
+/// On lines of its own.
+#[repr(align(128))]
+struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
+
+type Lists = HashMap<Arc<str>, Below>;
+
+#[derive(Default)]
+struct Below {
+    /// Some are stale, and some are there twice because they were.
+    paths: Vec<Arc<str>>,
+    removed: usize,
+}
+
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Shard(RwLock::default())),
+            below: RwLock::default(),
+            #[cfg(test)]
+            looks: Default::default(),
+        }
+    }
+}
+
+fn above(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(above, _)| above)
+}
+
+impl<T> Paths<T> {
+    fn shard(&self, path: &str) -> &RwLock<HashMap<Arc<str>, T>> {
+        // The end of a path tells the children of a supervisor apart. It need not be spread well: paths of one shard share
+        // a lock, and no more.
+        let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
+        &self.shards[end % SHARDS].0
+    }
+
+    fn read(&self, path: &str) -> RwLockReadGuard<'_, HashMap<Arc<str>, T>> {
+        self.shard(path).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, path: &str) -> RwLockWriteGuard<'_, HashMap<Arc<str>, T>> {
+        self.shard(path).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists(&self) -> RwLockReadGuard<'_, Lists> {
+        self.below.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists_to_change(&self) -> RwLockWriteGuard<'_, Lists> {
+        self.below.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&self, more: usize) {
+        // A small number is spread unevenly, and a table grows when it is needed.
+        let each = more / SHARDS;
+        for shard in self.shards.iter().filter(|_| each > 0) {
+            shard.0.write().unwrap_or_else(PoisonError::into_inner).reserve(each + each / 16);
+        }
+    }
+
+    /// What was listed there before.
+    pub(crate) fn insert(&self, path: &Arc<str>, what: T) -> Option<T> {
+        let mut lists = self.lists_to_change();
+        let before = self.write(path).insert(path.clone(), what);
+        if let (None, Some(above)) = (&before, above(path)) {
+            match lists.get_mut(above) {
+                Some(below) => below.paths.push(path.clone()),
+                None => drop(lists.insert(above.into(), Below { paths: vec![path.clone()], removed: 0 })),
+            }
+        }
+        before
+    }
+
+    /// Takes out what is listed there if it is as `is_meant` says, and returns it.
+    pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
+        let mut lists = self.lists_to_change();
+        let gone = {
+            let mut shard = self.write(path);
+            shard.get(path).filter(|what| is_meant(what))?;
+            let gone = shard.remove(path);
+            thrift::give_back(&mut shard);
+            gone
+        };
+        self.note_removed(&mut lists, path);
+        gone
+    }
+
+    /// Invariant 2.
+    fn note_removed(&self, lists: &mut Lists, mut path: &str) {
+        while let Some(up) = above(path)
+            && let Some(below) = lists.get_mut(up)
+        {
+            below.removed += 1;
+            if 2 * below.removed < below.paths.len() {
+                return;
+            }
+            let mut paths = std::mem::take(&mut below.paths);
+            self.look(paths.len());
+            paths.sort_unstable();
+            paths.dedup();
+            // What is below one that is gone must still be found.
+            paths.retain(|path| self.contains(path) || lists.contains_key(path));
+            if !paths.is_empty() {
+                paths.shrink_to(2 * paths.len());
+                lists.insert(up.into(), Below { paths, removed: 0 });
+                return;
+            }
+            lists.remove(up);
+            thrift::give_back(lists);
+            if self.contains(up) {
+                return;
+            }
+            path = up;
+        }
+    }
+
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.read(path).contains_key(path)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// The paths one level below this one.
+    pub(crate) fn just_below(&self, path: &str, max: usize) -> Option<Vec<Arc<str>>> {
+        let lists = self.lists();
+        let below = lists.get(path).map_or(&[][..], |below| &below.paths);
+        (below.len() <= max).then(|| below.iter().filter(|path| self.contains(path)).cloned().collect())
+    }
+
+    /// The first path that is `path` below some other one.
+    pub(crate) fn longer(&self, path: &str) -> Option<Arc<str>> {
+        let lists = self.lists();
+        self.look(lists.len());
+        let longer = |above: &Arc<str>| {
+            let longer = format!("{above}/{path}");
+            self.read(&longer).get_key_value(&*longer).map(|(path, _)| path.clone())
+        };
+        lists.keys().filter_map(longer).min()
+    }
+
+    #[cfg(test)]
+    fn look(&self, paths: usize) {
+        self.looks.fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "only tests count")]
+    fn look(&self, _: usize) {}
+}
+
+impl<T: Clone> Paths<T> {
+    pub(crate) fn get(&self, path: &str) -> Option<T> {
+        self.read(path).get(path).cloned()
+    }
+
+    /// With the path as it is listed.
+    pub(crate) fn get_listed(&self, path: &str) -> Option<(Arc<str>, T)> {
+        self.read(path).get_key_value(path).map(|(path, what)| (path.clone(), what.clone()))
+    }
+
+    /// Everything, in no order.
+    pub(crate) fn all<R>(&self, mut take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
+        let _still = self.lists();
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.iter().map(|(path, what)| take(path, what)));
+        }
+        all
+    }
+
+    /// What is at `path` and below it, leaves first.
+    pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, T)> {
+        let lists = self.lists();
+        let mut found = Vec::from_iter(self.get_listed(path));
+        let mut left = Vec::from_iter(lists.get(path));
+        while let Some(Below { paths, .. }) = left.pop() {
+            self.look(paths.len());
+            for path in paths {
+                found.extend(self.get_listed(path));
+                // None for a leaf, which is most of them.
+                left.extend(lists.get(path));
+            }
+        }
+        drop(lists);
+        found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        found.dedup_by(|(a, _), (b, _)| a == b);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looks_of(paths: &Paths<()>) -> usize {
+        paths.looks.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn insert(paths: &Paths<()>, path: &str) {
+        paths.insert(&path.into(), ());
+    }
+
+    fn under(paths: &Paths<()>, path: &str) -> Vec<String> {
+        paths.under(path).into_iter().map(|(path, ())| path.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_under_a_path_comes_leaves_first_and_once() {
+        let paths = Paths::default();
+        for path in ["app", "app/a", "app/a/x", "app/ab", "app/a/x/y", "app/b"] {
+            insert(&paths, path);
+        }
+        assert_eq!(under(&paths, "app/a"), ["app/a/x/y", "app/a/x", "app/a"]);
+        assert_eq!(under(&paths, "app").len(), 6);
+        // One that came again may be in the list twice.
+        paths.remove_if("app/b", |()| true);
+        insert(&paths, "app/b");
+        assert_eq!(under(&paths, "app").len(), 6);
+        // What is below one that is gone is still found from above.
+        paths.remove_if("app/a/x", |()| true);
+        paths.remove_if("app/a", |()| true);
+        assert_eq!(under(&paths, "app/a"), ["app/a/x/y"]);
+        for path in ["app/b", "app/ab", "app/a/x/y", "app"] {
+            paths.remove_if(path, |()| true);
+        }
+        assert!(paths.lists().is_empty() && paths.len() == 0);
+    }
+
+    #[test]
+    fn a_name_is_found_below_any_path() {
+        let paths = Paths::default();
+        ["app", "app/z", "app/z/db", "app/a", "app/a/db"].iter().for_each(|path| insert(&paths, path));
+        assert_eq!(paths.longer("db").as_deref(), Some("app/a/db"));
+        assert_eq!(paths.longer("z/db").as_deref(), Some("app/z/db"));
+        assert_eq!(paths.longer("b"), None);
+    }
+
+    // Found by reading: each end of a subtree looked at every path of the tree.
+    #[test]
+    fn subtrees_that_come_and_go_cost_the_same_beside_few_others_and_beside_many() {
+        let looks = |others: usize| {
+            let paths = Paths::default();
+            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
+            let before = looks_of(&paths);
+            for number in 0..1000 {
+                let sub = format!("app/sub{number}");
+                insert(&paths, &sub);
+                (0..10).for_each(|leaf| insert(&paths, &format!("{sub}/{leaf}")));
+                for path in under(&paths, &sub) {
+                    paths.remove_if(&path, |()| true);
+                }
+            }
+            looks_of(&paths) - before
+        };
+        assert_eq!(looks(100_000), looks(100));
+        assert!(looks(0) < 100_000, "{}", looks(0));
+    }
+
+    // The list of what is below a path is cleared when half of it is stale, and not at each removal.
+    #[test]
+    fn a_removal_costs_a_few_looks_however_many_paths_there_are() {
+        for others in [1_000, 100_000] {
+            let paths = Paths::default();
+            (0..others).for_each(|number| insert(&paths, &format!("app/pool/{number}")));
+            for number in 0..others {
+                paths.remove_if(&format!("app/pool/{number}"), |()| true);
+            }
+            assert!(looks_of(&paths) < 5 * others, "{}", looks_of(&paths));
+        }
+    }
+}

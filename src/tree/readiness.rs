@@ -1,0 +1,294 @@
+//! Whether a tree is ready: which children count, which of those are not ready, and why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::ChildState;
+use tokio::sync::Notify;
+
+use crate::error::Refusal;
+use crate::handle::Handle;
+use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::supervisor::dependency_watch::path_of;
+use crate::tree::directory::Listed;
+use crate::tree::shared::Shared;
+use crate::tree::why::Why;
+use crate::tree::{Directory, Tree};
+
+/// Why a child counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Its policy says so.
+    BySaying,
+    /// Nothing is said of it: it does if its supervisor does.
+    WithItsSupervisor,
+}
+
+/// The bell of those that wait for a tree to be ready. Each slot knows whether its child counts.
+#[derive(Default)]
+pub(crate) struct Required {
+    /// Rung when one more counts, or one less, and when one goes down.
+    changed: Notify,
+}
+
+impl Required {
+    /// Whether a child counts, or how it stands, has changed: those that wait for all to be ready look again.
+    pub(crate) fn ring(&self) {
+        self.changed.notify_waiters();
+    }
+}
+
+impl Shared {
+    /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
+    fn required(&self) -> Vec<(Arc<str>, Listed)> {
+        // A copy, so that no child that comes or goes waits for the walk.
+        let all: BTreeMap<_, _> =
+            self.directory.all().into_iter().map(|(path, listed)| (path, (listed.slot.counts(), listed))).collect();
+        let counts = |path: &str| {
+            let mut path = path;
+            loop {
+                match all.get(path) {
+                    None | Some((None, _)) => return false,
+                    Some((Some(Counts::BySaying), _)) => return true,
+                    Some((Some(Counts::WithItsSupervisor), _)) => {}
+                }
+                match path.rsplit_once('/') {
+                    Some((above, _)) if above.contains('/') => path = above,
+                    // The root counts.
+                    Some(_) | None => return true,
+                }
+            }
+        };
+        let counting = all.iter().filter(|(path, _)| counts(path));
+        counting.map(|(path, (_, listed))| (path.clone(), listed.clone())).collect()
+    }
+
+    /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
+    fn missing(&self) -> Vec<(Arc<str>, Listed, ServiceStatus)> {
+        let seen = self.required().into_iter().map(|(path, listed)| (path, listed.slot.status(), listed));
+        let is_missed = |listed: &Listed, status: ServiceStatus| match status.state {
+            ServiceState::Down => listed.slot.completion().is_none(),
+            ServiceState::Waiting
+            | ServiceState::Starting
+            | ServiceState::Up
+            | ServiceState::Restarting
+            | ServiceState::Parked { .. }
+            | ServiceState::Gone => !status.ready,
+        };
+        seen.filter(|(_, status, listed)| is_missed(listed, *status)).map(|(path, seen, it)| (path, it, seen)).collect()
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_ending() && self.missing().is_empty()
+    }
+
+    /// Until all that count are ready (`true`), or one of them will not come by itself.
+    async fn readiness(&self) -> bool {
+        loop {
+            // Before anything is looked at: whatever changes after that is heard.
+            let mut ending = pin!(self.ending.begins.notified());
+            let mut changed = pin!(self.required.changed.notified());
+            ending.as_mut().enable();
+            changed.as_mut().enable();
+            let missing = self.missing();
+            let is_over = self.is_ending() || missing.iter().any(|(_, _, status)| is_gone(status.state));
+            if is_over || missing.is_empty() {
+                return !is_over;
+            }
+            // One after the other: all are looked at once more when the last of them is ready, and when one goes down.
+            for (_, listed, seen) in missing {
+                let mut status = listed.slot.watch();
+                if *status.borrow_and_update() != seen {
+                    continue;
+                }
+                tokio::select! {
+                    _ = status.changed() => {}
+                    () = &mut ending => break,
+                    () = &mut changed => break,
+                }
+            }
+        }
+    }
+
+    async fn missing_and_why(self: &Arc<Self>) -> Vec<Unready> {
+        let mut unready = Vec::new();
+        for (path, _, status) in self.missing() {
+            let why = self.why(&path).await.unwrap_or_else(|_| Why::unknown(path.clone(), status));
+            unready.push(Unready { path, status, why });
+        }
+        unready
+    }
+}
+
+fn is_gone(state: ServiceState) -> bool {
+    match state {
+        ServiceState::Down | ServiceState::Gone => true,
+        ServiceState::Waiting
+        | ServiceState::Starting
+        | ServiceState::Up
+        | ServiceState::Restarting
+        | ServiceState::Parked { .. } => false,
+    }
+}
+
+impl Tree {
+    /// Waits until everything that is required is ready: see [`Policy::health`](field@crate::Policy::health). Without a word about
+    /// that, the services of static and partitioned supervisors are required, and tasks and the children of dynamic
+    /// supervisors are not.
+    ///
+    /// [`start`](crate::Supervisor::start) returns when the boot is complete. Services that
+    /// [say themselves](crate::Readiness::WhenSaid) when they are ready, and those that wait for others, may not be ready
+    /// then. A service that ended normally, or is not wanted, is not waited for.
+    ///
+    /// ```
+    /// use regrow::{Child, Health, Policy, Readiness, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let http = Child::task("http", |ctx| async move {
+    ///     let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    ///     ctx.ready();
+    ///     ctx.stopping().await;
+    ///     Ok(())
+    /// });
+    /// let http = http.policy(Policy::default().readiness(Readiness::WhenSaid).health(Health::Required));
+    /// let tree = Supervisor::one_for_one("app").child(http).start().await?;
+    /// tree.ready(Duration::from_secs(5)).await?;
+    /// assert!(tree.directory().is_ready());
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// With all that are not ready, and why: when `limit` has passed, or as soon as one of them is down or gone, because
+    /// only an order brings it back, or the tree ends.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time enabled.
+    pub async fn ready(&self, limit: Duration) -> Result<(), ReadyError> {
+        let is_late = match tokio::time::timeout(limit, self.shared.readiness()).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(_) => Some(limit),
+        };
+        Err(ReadyError { limit: is_late, missing: self.shared.missing_and_why().await })
+    }
+}
+
+impl Directory {
+    /// Whether everything that is required is ready now, and the tree is not ending: for a readiness probe. See
+    /// [`Tree::ready`].
+    pub fn is_ready(&self) -> bool {
+        self.shared().is_ready()
+    }
+
+    /// The paths of those that are required and not ready now.
+    pub fn not_ready(&self) -> Vec<Arc<str>> {
+        self.shared().missing().into_iter().map(|(path, ..)| path).collect()
+    }
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Waits until the service is ready. It waits through starts, delays and restarts, without a time limit.
+    ///
+    /// # Errors
+    ///
+    /// When the service refuses messages: it is parked, down or gone, or an order has told it to stop. A parked one is worth
+    /// another try at the time that the error names. One that is being tried, or was parked for a service that has come
+    /// back, is waited for. Code that may not wait for the service now gets
+    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup).
+    pub async fn wait_ready(&self) -> Result<(), NotReadyError> {
+        let mut watch = self.watch();
+        loop {
+            let status = *watch.borrow_and_update();
+            match self.refusal_of_waits() {
+                None if status.state == ServiceState::Up && status.ready => return Ok(()),
+                None => {}
+                Some(Refusal::Parked { .. }) if self.is_to_come().await => {}
+                // It changed while its supervisor was asked.
+                Some(refusal @ Refusal::Parked { .. }) if self.refusal_of_waits() != Some(refusal) => continue,
+                Some(refusal) => return Err(NotReadyError { path: self.path(), refusal }),
+            }
+            if watch.changed().await.is_err() {
+                return Err(NotReadyError { path: self.path(), refusal: Refusal::Gone });
+            }
+        }
+    }
+
+    /// Whether a service that is parked is on its way all the same: it is tried, or what it was parked for is there again.
+    async fn is_to_come(&self) -> bool {
+        let (Some(shared), Why { standing: Some(standing), waits_for, path, .. }) = (self.shared(), self.why().await)
+        else {
+            return false;
+        };
+        let Some((scope, _)) = path.rsplit_once('/') else { return false };
+        let may_come = |name: &Arc<str>| {
+            let listed = shared.directory.get(&path_of(scope, name));
+            listed.is_some_and(|listed| listed.slot.status().state.refusal().is_none())
+        };
+        match standing {
+            ChildState::Retrying | ChildState::Waiting | ChildState::Starting | ChildState::Up => true,
+            // Its supervisor is about to hear of them.
+            ChildState::Parked => !waits_for.is_empty() && waits_for.iter().all(may_come),
+            ChildState::Stopping | ChildState::Down => false,
+        }
+    }
+}
+
+/// A tree is not ready: what [`Tree::ready`] ends with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReadyError {
+    /// The time limit that has passed; none if one of the missing services will not come by itself, or the tree ends.
+    pub limit: Option<Duration>,
+    /// All that are required and not ready.
+    pub missing: Vec<Unready>,
+}
+
+/// A service that is required and not ready.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Unready {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Where it stands.
+    pub status: ServiceStatus,
+    /// Why: a paragraph when it is displayed, one line with `{:#}`.
+    pub why: Why,
+}
+
+/// One line for each service; [`Unready::why`] tells more.
+impl fmt::Display for ReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.limit {
+            Some(limit) => write!(f, "not ready after {limit:?}:")?,
+            None if self.missing.is_empty() => return f.write_str("not ready: the tree is ending"),
+            None => f.write_str("not ready, and not without an order:")?,
+        }
+        self.missing.iter().try_for_each(|unready| write!(f, "\n  {:#}", unready.why))
+    }
+}
+
+impl std::error::Error for ReadyError {}
+
+/// A service that is not ready and refuses messages: what [`Handle::wait_ready`] ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotReadyError {
+    /// The service.
+    pub path: Arc<str>,
+    /// Why it refuses.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for NotReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not ready: {}", self.path, self.refusal)
+    }
+}
+
+impl std::error::Error for NotReadyError {}

@@ -1,0 +1,363 @@
+//! Why a child stands where it does: one plain paragraph, and the same as data.
+
+use std::any::type_name;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
+
+use crate::context::NoMessages;
+use crate::slot::AnySlot;
+use crate::slot::activity::Activity;
+use crate::slot::room::LONG;
+use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::tree::gave_up::GaveUp;
+use crate::tree::lookup::LookupError;
+use crate::tree::shared::Shared;
+
+/// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed, and
+/// with `{:#}` as one line: where it stands, what it waits for, and its last end.
+///
+/// ```
+/// use regrow::testing::{Journal, ProbeMsg, until};
+/// use regrow::{Backoff, Policy, Supervisor};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+/// let patient = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(patient)).start().await?;
+///
+/// let a = tree.lookup::<ProbeMsg>("app/a")?;
+/// a.cast(ProbeMsg::Fail("disk full"))?;
+/// # let mut events = tree.events();
+/// # regrow::testing::until_event(&mut events, |event| matches!(event.kind, regrow::EventKind::Delayed { .. })).await;
+/// let why = a.why().await.to_string();
+/// assert!(why.starts_with("`app/a` is to be started again in"), "{why}");
+/// assert!(why.contains("failed: disk full"));
+/// # tree.shutdown().await; Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Why {
+    /// Its full path.
+    pub path: Arc<str>,
+    /// Where it stands, as its callers see it.
+    pub status: ServiceStatus,
+    /// Where it stands, as its supervisor sees it; none where that does not run, and for a root.
+    pub standing: Option<ChildState>,
+    /// The end that led here; none if nothing ever went wrong under its present supervisor.
+    pub exit: Option<Exit>,
+    /// How long ago that was.
+    pub ago: Option<Duration>,
+    /// What that end is beside its exit: a start that failed, a life that was never ready.
+    pub phase: Option<ExitKind>,
+    /// The rule that fired: its place in the list, from 0, and what it says.
+    pub rule: Option<(usize, RuleAction)>,
+    /// Restarts since its curve last began anew.
+    pub steps: u32,
+    /// What is left of the budget that its next restart is charged to; none without a limit.
+    pub budget: Option<BudgetLeft>,
+    /// How long until it is tried next, where a time is set.
+    pub next_try: Option<Duration>,
+    /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
+    pub waits_for_room: Option<(Arc<str>, Duration)>,
+    /// The service whose answer its code awaits, and for how long, if that is known. Only a tree in which a child has a
+    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited
+    /// may look like a wait. An answer that was put off or handed on is not seen.
+    pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
+    /// How many messages wait in its mailbox.
+    pub queued: usize,
+    /// How many may; none if any number may, and for a child without a mailbox.
+    pub capacity: Option<usize>,
+    /// How many senders wait for room in its mailbox.
+    pub senders_waiting: usize,
+    /// Services that it waits for before its start. A leading slash marks a full path.
+    pub waits_for: Vec<Arc<str>>,
+    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    pub lost: Vec<Arc<str>>,
+    /// It is down because an order terminated it.
+    pub was_terminated: bool,
+    /// It is parked, or on probation after that.
+    pub is_half_open: bool,
+    /// How long a life has to be ready for the curve to begin anew.
+    pub reset_after: Option<Duration>,
+    /// The supervisor, if it does not run: it has to be started first, or has ended with the tree.
+    pub supervisor: Option<Arc<str>>,
+    /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
+    pub gave_up: Option<Arc<GaveUp>>,
+    /// Of a child whose supervisor does not run because it gave up on it: why it did.
+    pub given_up: Option<Arc<GaveUp>>,
+}
+
+impl Why {
+    /// Nobody knows more than its status.
+    pub(crate) fn unknown(path: Arc<str>, status: ServiceStatus) -> Self {
+        Self {
+            path,
+            status,
+            standing: None,
+            exit: None,
+            ago: None,
+            phase: None,
+            rule: None,
+            steps: 0,
+            budget: None,
+            next_try: None,
+            waits_for_room: None,
+            waits_for_answer: None,
+            queued: 0,
+            capacity: None,
+            senders_waiting: 0,
+            waits_for: Vec::new(),
+            lost: Vec::new(),
+            was_terminated: false,
+            is_half_open: false,
+            reset_after: None,
+            supervisor: None,
+            gave_up: None,
+            given_up: None,
+        }
+    }
+
+    fn known(path: Arc<str>, status: ServiceStatus, why: machine::Reasons, now: Duration) -> Self {
+        Self {
+            standing: Some(why.standing),
+            exit: why.exit,
+            ago: why.ended_at.map(|at| now.saturating_sub(at)),
+            phase: why.phase,
+            rule: why.rule,
+            steps: why.steps,
+            budget: why.budget,
+            next_try: why.next_try.map(|at| at.saturating_sub(now)),
+            waits_for: why.waits_for,
+            lost: why.lost,
+            was_terminated: why.was_terminated,
+            is_half_open: why.is_half_open,
+            reset_after: why.reset_after,
+            ..Self::unknown(path, status)
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) async fn why(self: &Arc<Self>, path: &str) -> Result<Why, LookupError> {
+        let not_found = || LookupError::not_found(&self.directory, path);
+        let slot = self.directory.get(path).ok_or_else(not_found)?.slot;
+        let known = self.why_by_its_supervisor(path, slot.status()).await?;
+        let capacity = Some(slot.settings().capacity).filter(|capacity| *capacity != usize::MAX);
+        Ok(Why {
+            waits_for_room: room_wait(&*slot),
+            waits_for_answer: self.answer_wait(&*slot),
+            queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
+            capacity,
+            senders_waiting: slot.waiting_for_room(),
+            ..known
+        })
+    }
+
+    /// The service whose answer the incarnation awaits that lives there. The watchdog knows it; without one every mailbox is
+    /// asked whether it has a call of its.
+    fn answer_wait(&self, slot: &dyn AnySlot) -> Option<(Arc<str>, Option<Duration>)> {
+        let tenant = slot.life().owner()?;
+        // One that has nothing to do waits for nothing, whatever it keeps.
+        let has_work = slot.in_hand().is_some() || !tenant.is_up() || slot.message_type() == type_name::<NoMessages>();
+        if !has_work {
+            return None;
+        }
+        if let Some((peer, since)) = tenant.activity().and_then(Activity::waits_for_answer) {
+            return Some((peer, Some(since.elapsed())));
+        }
+        if self.watchdog.is_on() {
+            return None;
+        }
+        let tenant = [tenant];
+        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&tenant)).map(|slot| (slot.path(), None))
+    }
+
+    async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: ServiceStatus) -> Result<Why, LookupError> {
+        let not_found = || LookupError::not_found(&self.directory, path);
+        let Some((scope, name)) = path.rsplit_once('/') else {
+            return Ok(Why { gave_up: self.ending.root_gave_up(), ..Why::unknown(path.into(), status) });
+        };
+        let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
+        Ok(match supervisor.why_child(name).await {
+            Ok(Some((why, gave_up, now))) => Why { gave_up, ..Why::known(path.into(), status, why, now) },
+            Ok(None) => Why::unknown(path.into(), status),
+            Err(_) => {
+                let chain = self.last_give_up_above(scope).await;
+                let (gave_up, given_up) =
+                    (chain.as_ref().and_then(|chain| chain.by(path)), chain.as_ref().and_then(|chain| chain.on(path)));
+                Why { supervisor: Some(scope.into()), gave_up, given_up, ..Why::unknown(path.into(), status) }
+            }
+        })
+    }
+
+    /// What the supervisor `scope`, which does not run, gave up on, as the nearest supervisor above that runs knows it, or as
+    /// the end of the root says.
+    async fn last_give_up_above(self: &Arc<Self>, scope: &str) -> Option<Arc<GaveUp>> {
+        let mut below = scope;
+        while let Some((above, name)) = below.rsplit_once('/') {
+            if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
+                return known.and_then(|(_, gave_up, _)| gave_up);
+            }
+            below = above;
+        }
+        self.ending.root_gave_up()
+    }
+}
+
+/// The longest wait for room of the incarnation that lives there.
+fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
+    let tenant = slot.life().owner()?;
+    let oldest = tenant.room_waits().into_iter().next()?;
+    Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.path)?;
+        self.say_where(f)?;
+        if f.alternate() {
+            return self.exit.as_ref().map_or(Ok(()), |exit| write!(f, " Last end: {exit}."));
+        }
+        self.say_what_led_here(f)?;
+        self.say_who_gave_up(f)?;
+        self.say_what_is_left(f)
+    }
+}
+
+impl Why {
+    fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServiceStatus { state, generation, ready } = self.status;
+        if let Some(supervisor) = &self.supervisor {
+            // A child is gone, and still listed, only if the tree ends.
+            if state == ServiceState::Gone {
+                return write!(f, "is {state}: its supervisor `{supervisor}` has ended with the tree.");
+            }
+            return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
+        }
+        match (self.standing, self.next_try) {
+            (Some(ChildState::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
+            (Some(ChildState::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
+            (Some(ChildState::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
+            (Some(ChildState::Parked), None) => f.write_str("is parked."),
+            (Some(ChildState::Waiting), _) => f.write_str("is not started."),
+            (Some(ChildState::Starting), _) => f.write_str("is being started."),
+            (Some(ChildState::Stopping), _) => f.write_str("has been told to stop."),
+            (Some(ChildState::Up), _) if !ready && state == ServiceState::Up => {
+                write!(f, "is up in generation {generation}, but has not said that it is ready.")
+            }
+            (Some(ChildState::Up), _) => write!(f, "is up in generation {generation}."),
+            (Some(ChildState::Down), _) if state == ServiceState::Restarting => {
+                f.write_str("is stopped, and is started again together with its group.")
+            }
+            (Some(ChildState::Down), _) if self.was_terminated => {
+                f.write_str("is down: an order stopped it, and only an order or a restart of its group brings it back.")
+            }
+            (Some(ChildState::Down), _) => {
+                f.write_str("is down: only an order or a restart of its group brings it back.")
+            }
+            (None, _) => write!(f, "is {state}, generation {generation}."),
+        }?;
+        if !self.waits_for.is_empty() {
+            write!(f, " It waits for {}.", list(&self.waits_for))?;
+        }
+        match &self.waits_for_answer {
+            Some((peer, Some(waited))) => write!(f, " It awaits an answer of `{peer}` for {waited:.1?}.")?,
+            Some((peer, None)) => write!(f, " It awaits an answer of `{peer}`.")?,
+            None => {}
+        }
+        if let Some((peer, waited)) = &self.waits_for_room {
+            write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
+        }
+        self.say_how_full(f)?;
+        match self.lost.len() {
+            0 => Ok(()),
+            1 => write!(f, " {} is gone: only an order brings it back.", list(&self.lost)),
+            _ => write!(f, " {} are gone: only an order brings them back.", list(&self.lost)),
+        }
+    }
+
+    fn say_how_full(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.queued, self.capacity) {
+            (0, _) => return Ok(()),
+            (queued, Some(capacity)) if queued >= capacity => {
+                write!(f, " Its mailbox is full: {queued} of {capacity} messages wait in it")?;
+            }
+            (queued, Some(capacity)) => write!(f, " {queued} of {capacity} messages wait in its mailbox")?,
+            (queued, None) => write!(f, " {queued} messages wait in its mailbox")?,
+        }
+        match self.senders_waiting {
+            0 => f.write_str("."),
+            1 => f.write_str(", and a sender waits for room."),
+            senders => write!(f, ", and {senders} senders wait for room."),
+        }
+    }
+
+    fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(exit) = &self.exit else {
+            let is_untouched = self.standing.is_some() && !self.was_terminated;
+            return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
+        };
+        let what = match self.phase {
+            _ if self.was_terminated => "Before that, a life of it ended",
+            Some(ExitKind::StartFailed) => "Its last start failed",
+            Some(ExitKind::NotReady) => "Its last life ended before it was ready",
+            Some(_) | None => "Its last life ended",
+        };
+        write!(f, " {what} {:.1?} ago: {exit}.", self.ago.unwrap_or_default())?;
+        match self.rule {
+            Some((place, then)) => write!(f, " Rule {} fired: {}.", place + 1, then.word()),
+            None => Ok(()),
+        }
+    }
+
+    fn say_who_gave_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gave_up) = &self.gave_up {
+            write!(f, " It {gave_up}.")?;
+        }
+        if let Some(given_up) = &self.given_up {
+            write!(f, " That one gave up on it: ")?;
+            given_up.say_why(f)?;
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+
+    fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.standing.is_none() {
+            return Ok(());
+        }
+        let is_parked = self.standing == Some(ChildState::Parked);
+        let by_rule = matches!(self.rule, Some((_, RuleAction::Park)));
+        match self.budget {
+            // Its restarts are not charged until a life has lasted: what is left of a budget says nothing.
+            Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
+                let whose = if is_own { "Its own budget" } else { "The budget that it shares with its siblings" };
+                let restarts = if restarts_max == 1 { "restart" } else { "restarts" };
+                write!(f, " {whose} of {restarts_max} {restarts} in {within:?} was used up.")?;
+            }
+            _ if self.is_half_open => {}
+            Some(BudgetLeft { left, restarts_max, within, is_own }) => {
+                let whose = if is_own { "its own budget" } else { "the budget that it shares with its siblings" };
+                write!(f, " Of {whose}, {left} of {restarts_max} restarts in {within:?} are left.")?;
+            }
+            None => f.write_str(" Its restarts are not limited.")?,
+        }
+        if self.is_half_open && !is_parked {
+            f.write_str(" It is on probation: should it fail again, it is parked for longer, whatever its budget.")?;
+        }
+        match self.reset_after {
+            Some(time) if self.steps > 0 || self.is_half_open => {
+                write!(f, " A life that is ready for {time:?} begins its delays anew.")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn list(names: &[Arc<str>]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.trim_start_matches('/'))).collect();
+    quoted.join(" and ")
+}

@@ -9,9 +9,9 @@ use regrow_supervisors::Exit;
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::base::sweep;
 use crate::error::Refusal;
 use crate::handle::Handle;
-use crate::incarnation;
 use crate::slot::Slot;
 use crate::slot::consumer::Ownership;
 use crate::slot::room::Limit;
@@ -216,7 +216,7 @@ impl<S: crate::Service> Context<S> {
     /// start it again. The first of several is the one that counts; in the [stop hook](crate::Service::stopped) it
     /// replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
-        self.inner.signals.leave(incarnation::kept(exit));
+        self.inner.signals.leave(sweep::kept(exit));
     }
 
     /// Says that this incarnation is ready to work, where its policy says that it

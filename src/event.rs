@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::coop;
 
-use crate::tree::gave_up::GaveUp;
+use crate::error::gave_up::GaveUp;
 
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]

@@ -169,7 +169,7 @@
 //! | `run/os_signals.rs` | how the present incarnation is woken, stopped, killed, cut off |
 //! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `many.rs`: many children started at once; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
 //! | `tree/directory.rs`, `tree/paths.rs`, `tree/lookup.rs`, `tree/mod.rs`, `shared.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
-//! | `tree/shutdown.rs`, `tree/ending.rs`, `tree/gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
+//! | `tree/shutdown.rs`, `tree/ending.rs`, `error/gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
 //! | `run/until_signal.rs`, `run/run_error.rs`, `run/os_signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
 //! | `watchdog/` | services and tasks that hang: sampled, and never per message |
 //! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
@@ -180,7 +180,7 @@
 //! | `base/sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
 //! | `base/runtime.rs`, `base/background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `tree/dependencies.rs`, `tree/readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
-//! | `child/effect.rs` | which settings have an effect on which kind of child |
+//! | `supervisor/effect.rs` | which settings have an effect on which kind of child |
 //! | `options_in_force.rs`, `tree/why.rs` | what is in force in a tree; why a child stands where it does |
 //! | `tree/overrides.rs`, `policy/`, `policy/apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -236,16 +236,18 @@ pub use regrow_supervisors::{
     Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
 };
 
-pub use base::name::{NAME_MAX, NESTING_MAX, NameError};
+pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use context::{Context, LinkedTask, NoMessages, TaskContext};
+pub use error::gave_up::GaveUp;
+pub use error::start::StartError;
 pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Refusal, Returned, SendError};
 pub use event::{Event, EventKind, Events, Lagged, Outage};
 pub use handle::{Handle, NotRunning};
 pub use incarnation::thread::Inbox;
-pub use mailbox::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, Mailbox, OnRestart, Overflow, mailbox};
+pub use mailbox::{Mailbox, mailbox};
 #[cfg(feature = "policy")]
 pub use policy::apply::{Applied, ApplyError, PolicyChange};
 pub use regrow_supervisors::BudgetLeft;
@@ -255,17 +257,16 @@ pub use run::run_error::RunError;
 pub use run::until_signal::RunUntilSignal;
 pub use service::{Ignore, Service, ignore};
 pub use slot::accounting::Accounting;
+pub use slot::dead_letter::DeadReason;
+pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 pub use slot::status::{ServiceState, ServiceStatus};
+pub use supervisor::Supervisor;
 pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
 pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
-pub use supervisor::partitioned::{PARTITIONS_MAX, Partitioned, Partitions};
-pub use supervisor::{StartError, Supervisor};
-pub use tree::dead_letters::{
-    DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, DeadReason, ReplayError, ReplayFailure,
-};
+pub use supervisor::partitioned::{Partitioned, Partitions};
+pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
-pub use tree::gave_up::GaveUp;
 pub use tree::lookup::LookupError;
 pub use tree::readiness::{NotReadyError, ReadyError, Unready};
 pub use tree::shutdown::{ShutdownReport, StopFailure, UncleanEnd};

@@ -58,6 +58,22 @@ pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
     ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| current::text_of(&*panic)).next()
 }
 
+/// Lets the task that was woken last have its turn, before code of the user's runs that may block.
+///
+/// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
+/// supervisor: blocking code would hold up the one that is to abandon it.
+pub(crate) async fn yield_once() {
+    let mut given = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

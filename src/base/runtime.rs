@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::error::start::StartError;
 use crate::slot::current;
-use crate::supervisor::StartError;
 
 /// Whether a tree can live in the runtime around this code.
 pub(crate) fn check() -> Result<(), StartError> {

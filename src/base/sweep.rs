@@ -17,10 +17,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use regrow_supervisors::Exit;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::incarnation::yield_once;
+use crate::base::background::yield_once;
 use crate::slot::current;
 
 /// Values that are dropped before others get their turn.
@@ -177,6 +178,14 @@ pub(crate) fn drop_elsewhere(value: Box<dyn Any + Send>, what: &'static str) {
         let mut lot = Lot::new(None, what, None);
         lot.values.push(value);
         lot.hand_over();
+    }
+}
+
+/// The exit. Its error is dropped in a separate task, and under no lock.
+pub(crate) fn kept(exit: Exit) -> Exit {
+    match exit {
+        Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| drop_elsewhere(error, "an error"))),
+        other => other,
     }
 }
 

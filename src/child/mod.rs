@@ -1,8 +1,6 @@
 //! How each kind of child is described.
 
-pub(crate) mod effect;
 mod function;
-pub(crate) mod maker;
 mod service;
 
 use std::fmt;
@@ -12,12 +10,13 @@ use ractor::Actor;
 use regrow_supervisors::{ChildSpec, Restart};
 
 use crate::base::sweep::Kept;
-use crate::child::maker::{Conceives, Maker};
 use crate::context::{Context, NoMessages, TaskContext};
+use crate::incarnation::maker::{Conceives, Maker};
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
-use crate::mailbox::{Reserved, Settings};
+use crate::mailbox::Reserved;
 use crate::service::Service;
+use crate::slot::settings::Settings;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;

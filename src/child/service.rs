@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
-use crate::child::maker::Describes;
 use crate::child::{Child, Factory, Leaf};
 use crate::context::NoMessages;
+use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
-use crate::mailbox::{Mailbox, OnRestart, Overflow, Reserved, Settings};
+use crate::mailbox::{Mailbox, Reserved};
+use crate::slot::settings::{OnRestart, Overflow, Settings};
 use crate::slot::{Label, Slot};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;

@@ -1,5 +1,7 @@
 //! Why a message was refused, and what became of a call.
 
+pub(crate) mod gave_up;
+pub(crate) mod start;
 pub(crate) mod unavailable;
 
 use std::fmt;

@@ -13,8 +13,8 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::base::sync::lock;
-use crate::child::maker::Maker;
 use crate::context::Inner;
+use crate::incarnation::maker::Maker;
 use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::consumer::{Next, SignalMask};

@@ -9,6 +9,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod foreign;
+pub(crate) mod maker;
 pub(crate) mod redelivery;
 pub(crate) mod service;
 pub(crate) mod task;
@@ -123,22 +124,6 @@ async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Optio
         }
     }
     body.await
-}
-
-/// Lets the task that was woken last have its turn, before code of the user's runs that may block.
-///
-/// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
-/// supervisor: blocking code would hold up the one that is to abandon it.
-pub(crate) async fn yield_once() {
-    let mut given = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Where a life stands at its slot's door.
@@ -361,18 +346,10 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
-/// The exit. Its error is dropped in a separate task, and under no lock.
-pub(crate) fn kept(exit: Exit) -> Exit {
-    match exit {
-        Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| sweep::drop_elsewhere(error, "an error"))),
-        other => other,
-    }
-}
-
 /// What a failing service's error becomes.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
-    let exit = kept(Exit::Failed(Failure::with_cause(text, error)));
+    let exit = sweep::kept(Exit::Failed(Failure::with_cause(text, error)));
     // Replies that it dropped on its way out were not dropped by a live service.
     current::settle_orphans(Some(&exit));
     exit

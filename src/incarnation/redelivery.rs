@@ -6,8 +6,8 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Intensity, Readiness, Restart};
 
 use crate::context::Inner;
+use crate::error::start::StartError;
 use crate::slot::in_hand::MessageCopy;
-use crate::supervisor::StartError;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Defaults;
 

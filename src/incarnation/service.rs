@@ -13,10 +13,11 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
-use crate::child::maker::Maker;
+use crate::base::background::yield_once;
 use crate::context::{Context, Inner};
+use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
-use crate::incarnation::{End, failure, worse_of, yield_once};
+use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, Ownership, SignalMask};

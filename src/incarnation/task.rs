@@ -6,10 +6,11 @@ use std::task::Poll;
 
 use regrow_supervisors::Exit;
 
-use crate::child::maker::Maker;
+use crate::base::background::yield_once;
 use crate::context::{Inner, NoMessages, TaskContext};
+use crate::incarnation::maker::Maker;
 use crate::incarnation::service::caught;
-use crate::incarnation::{End, failure, yield_once};
+use crate::incarnation::{End, failure};
 use crate::service::Ignore;
 
 pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End

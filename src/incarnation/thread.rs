@@ -12,10 +12,10 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::base::name;
-use crate::child::maker::Maker;
 use crate::context::Inner;
 use crate::error::Interruption;
 use crate::handle::Handle;
+use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{End, failure};
 use crate::slot::blocking::block_on;

@@ -13,10 +13,10 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 use tracing::Level;
 
+use crate::base::name::bounds_below;
 use crate::base::time::later;
 use crate::event::Event;
 use crate::log::Aside;
-use crate::tree::dependencies::below;
 
 /// Lines of one topic per child and [`PERIOD`].
 const LINES_MAX: u32 = 5;
@@ -169,7 +169,7 @@ impl Limiter {
 
     /// Nothing is remembered of the child, and of all below it; what was held back about them.
     pub(super) fn forget(&mut self, path: &str) -> Vec<Held> {
-        let (first, last) = below(path);
+        let (first, last) = bounds_below(path);
         let range = (Bound::Included(&*first), Bound::Excluded(&*last));
         let paths: Vec<_> = self.children.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
         let below = paths.iter().filter_map(|path| self.children.remove(path)).collect::<Vec<_>>();

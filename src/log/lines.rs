@@ -10,7 +10,7 @@ use crate::event::{Event, EventKind, Outage};
 use crate::log::backtraces::Backtraces;
 use crate::log::limiter::{Held, Topic};
 use crate::log::{Aside, line, one_line};
-use crate::tree::dead_letters::{DeadReason, Notice};
+use crate::slot::dead_letter::{DeadReason, Notice};
 
 /// How much an event matters.
 pub(crate) fn level(kind: &EventKind) -> Level {

@@ -33,7 +33,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::sync::lock;
 use crate::event::{Event, EventKind};
-use crate::tree::dead_letters::{DeadReason, Notice};
+use crate::slot::dead_letter::{DeadReason, Notice};
 use crate::tree::shutdown::ShutdownReport;
 pub(crate) use backtraces::Backtraces;
 use limiter::{Held, Limiter, Tale, Topic, Verdict};

@@ -13,14 +13,15 @@ use std::sync::Arc;
 
 use regrow_supervisors::{Adjustment, Policy, Restart};
 
+use crate::error::start::StartError;
 use crate::policy::{keywords, log, render};
-use crate::supervisor::StartError;
-use crate::supervisor::dependency_watch::{path_of, resolved};
+use crate::supervisor::dependency_watch::resolved;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::reconfigure::{Configuration, Wanted};
 use crate::tree::dependencies::Graph;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Group, Overrides};
+use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 
 /// What came of new policies.

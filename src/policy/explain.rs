@@ -5,7 +5,6 @@ use std::fmt;
 use comfy_table::{Table, presets};
 use regrow_supervisors::{BudgetClock, ChildSpec, GiveUp, Intensity, Policy};
 
-use crate::mailbox::Settings;
 use crate::policy::durations::time;
 use crate::policy::field::{Group as _, Placed};
 use crate::policy::fields::{ChildFields, SupervisorFields};
@@ -13,6 +12,7 @@ use crate::policy::keywords::word;
 use crate::policy::problem::Problem;
 use crate::policy::rank::{Origin, Rank, RankClass, class_in_code};
 use crate::policy::render;
+use crate::slot::settings::Settings;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 

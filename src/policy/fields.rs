@@ -4,7 +4,6 @@ use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, Readiness,
 use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
-use crate::mailbox::{OnRestart, Overflow};
 use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
 use crate::policy::field::{Field, Keyed, Leaf, group};
 use crate::policy::give_up::OnGiveUp;
@@ -13,6 +12,7 @@ use crate::policy::needs::Needs;
 use crate::policy::numbers::{Capacity, Count, Factor, Restarts, Starts};
 use crate::policy::reader::{Reader, Value};
 use crate::policy::rules::Rules;
+use crate::slot::settings::{OnRestart, Overflow};
 
 group! {
     /// What can be said about a child.

@@ -3,13 +3,13 @@
 //! A table for one pattern is held to its word for each child. Defaults are for many kinds: they are told of only if none of
 //! the children has a use for a field.
 
-use crate::child::effect::{is_left_out, why_idle};
 use crate::policy::document::Document;
 use crate::policy::field::Group;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
 use crate::policy::source::Place;
 use crate::tree::directory::ChildKind;
+use crate::tree::effect::{is_left_out, why_idle};
 use crate::tree::lookup::article;
 
 type Child<'a> = (&'a str, ChildKind);

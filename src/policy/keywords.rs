@@ -6,9 +6,9 @@ use regrow_supervisors::{BudgetClock, DependencyGone, ExitKind, Health, Jitter, 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use crate::mailbox::{OnRestart, Overflow};
 use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value, nearest, short};
+use crate::slot::settings::{OnRestart, Overflow};
 
 /// A type with a word for each of its values.
 pub(crate) trait Words: Copy + PartialEq + fmt::Debug + 'static {

@@ -2,9 +2,9 @@
 
 use regrow_supervisors::{Backoff, Dependency, ExitRule, GiveUp, Intensity, NotReady, Shutdown};
 
-use crate::mailbox::Settings;
 pub(crate) use crate::policy::durations::time;
 use crate::policy::keywords::word;
+use crate::slot::settings::Settings;
 
 /// Delays, as the one field that they are to whoever waits.
 pub(crate) fn curve(backoff: &Backoff) -> String {

@@ -6,8 +6,6 @@
 
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
-use crate::child::effect;
-use crate::mailbox;
 use crate::policy::curve::Curve;
 use crate::policy::document::Document;
 use crate::policy::durations::Span;
@@ -15,6 +13,8 @@ use crate::policy::field::{Field, Group as _, Keyed};
 use crate::policy::fields::{ChildFields, MailboxFields, NotReadyFields, SupervisorFields};
 use crate::policy::numbers::Restarts;
 use crate::policy::rank::{RankClass, is_in_code};
+use crate::slot::settings;
+use crate::tree::effect;
 use crate::tree::overrides::{Coded, Effective, Group};
 
 /// What the documents say about the child at `path`, and the code does not say better.
@@ -117,8 +117,8 @@ fn budget(max_restarts: &Field<Restarts>, within: &Field<Span>, base: Option<Int
     })
 }
 
-fn mailbox_over(fields: &MailboxFields, coded: mailbox::Settings) -> mailbox::Settings {
-    mailbox::Settings {
+fn mailbox_over(fields: &MailboxFields, coded: settings::Settings) -> settings::Settings {
+    settings::Settings {
         capacity: fields.capacity.get().map_or(coded.capacity, |capacity| capacity.0),
         overflow: fields.overflow.get().map_or(coded.overflow, |overflow| overflow.0),
         on_restart: fields.on_restart.get().map_or(coded.on_restart, |on_restart| on_restart.0),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::supervisor::StartError;
+use crate::error::start::StartError;
 use crate::tree::shutdown::{ShutdownReport, UncleanEnd, write_in_one_line};
 
 /// Why a tree does not run until a signal comes.

@@ -13,8 +13,8 @@ use crate::run::os_signals::{Signal, Signals};
 use crate::run::run_error::RunError;
 use crate::supervisor::description::Description;
 use crate::supervisor::inbox::Fact;
-use crate::supervisor::parent::Root;
 use crate::tree::Tree;
+use crate::tree::root::Root;
 use crate::tree::shutdown::{Bounds, LAST_PART, ShutdownReport, UncleanEnd};
 
 impl Tree {

@@ -12,15 +12,15 @@ use crate::base::sync::lock;
 use crate::call::Answer;
 #[cfg(feature = "chaos")]
 use crate::chaos::statements::Statement;
-use crate::mailbox::OnRestart;
+use crate::slot::dead_letter::DeadReason;
 use crate::slot::in_hand::Leave;
 use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, Front, InHand};
+use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{Control, Slot};
 use crate::supervisor::inbox::Inbox;
-use crate::tree::dead_letters::DeadReason;
 
 /// What a pump finds when it asks for more.
 pub(crate) enum Next<M> {

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use crate::base::sync::lock;
 use crate::event::Outage;
-use crate::mailbox::Settings;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::consumer::Ownership;
+use crate::slot::dead_letter::Refused;
 use crate::slot::queue::Fall;
+use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
+use crate::slot::status::Counts;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, IfFull, Push, Slot};
-use crate::tree::dead_letters::Refused;
-use crate::tree::readiness::Counts;
 use crate::tree::shared::Shared;
 
 /// A slot whose message type is not known: how the directory and the supervisors see it.

@@ -14,11 +14,11 @@ use regrow_supervisors::Exit;
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::error::unavailable;
-use crate::mailbox::OnRestart;
 use crate::slot::Slot;
+use crate::slot::dead_letter::DeadReason;
 use crate::slot::queue::{Envelope, InHand};
+use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
-use crate::tree::dead_letters::DeadReason;
 
 /// What came of a message before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

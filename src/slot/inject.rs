@@ -7,9 +7,9 @@ use std::task::Poll;
 use crate::base::sync::lock;
 use crate::chaos::tally::Tally;
 use crate::slot::Slot;
+use crate::slot::dead_letter::DeadReason;
 use crate::slot::queue::Envelope;
 use crate::slot::signals::Signals;
-use crate::tree::dead_letters::DeadReason;
 
 impl<M: Send + 'static> Slot<M> {
     pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {

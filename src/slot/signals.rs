@@ -187,7 +187,7 @@ impl Signals {
 
     /// It ends by itself, as `exit`, and code of its own is still to run for that: the supervisor limits its time. Where the
     /// supervisor has told it to end, it has limits already.
-    /// `true`: the supervisor should have its turn now, see [`yield_once`](crate::incarnation::yield_once).
+    /// `true`: the supervisor should have its turn now, see [`yield_once`](crate::base::background::yield_once).
     pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
         let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
         if is_news {

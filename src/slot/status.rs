@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::error::Refusal;
-use crate::tree::dead_letters::DeadReason;
+use crate::slot::dead_letter::DeadReason;
 
 /// The state of a service. What a message meets depends on it:
 ///
@@ -90,4 +90,13 @@ impl fmt::Display for ServiceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (generation {})", self.state, self.generation)
     }
+}
+
+/// Why a child counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Its policy says so.
+    BySaying,
+    /// Nothing is said of it: it does if its supervisor does.
+    WithItsSupervisor,
 }

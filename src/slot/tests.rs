@@ -10,9 +10,9 @@ use crate::error::CallError;
 use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
 use crate::slot::signals::Origin;
-use crate::supervisor::options::Options;
 use crate::testing::ProbeMsg;
 use crate::tree::in_force::TreeOptions;
+use crate::tree::options::Options;
 
 #[tokio::test]
 async fn parked_refuses_until_its_time_and_gives_the_message_back() {

@@ -6,8 +6,8 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Panic;
 
 use crate::base::background::caught;
+use crate::base::background::yield_once;
 use crate::base::sweep;
-use crate::incarnation::yield_once;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use regrow_supervisors::{Exit, Policy};
 
+use crate::error::gave_up::GaveUp;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
-use crate::tree::gave_up::GaveUp;
 use crate::tree::overrides::{Effective, Named};
 
 /// What is known of a child. The machine has its spec.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use regrow_supervisors::{Abandon, ChildSpec, Intensity, Order};
 use tracing::Level;
 
+use crate::error::start::StartError;
 use crate::log::{line, one_line};
-use crate::supervisor::StartError;
 use crate::supervisor::child_entry::Own;
 use crate::supervisor::dependency_watch::{resolved, resolved_among};
 use crate::supervisor::driver::Driver;

@@ -44,11 +44,6 @@ fn known_as(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> Arc<str> 
     }
 }
 
-/// The full path of the service that the machine of the supervisor `scope` knows by this name.
-pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
-    known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)
-}
-
 /// The spec, with the names of services in `depends_on` as the machine knows them.
 pub(crate) fn resolved(shared: &Shared, scope: &str, spec: ChildSpec) -> ChildSpec {
     resolved_among(scope, spec, |path| shared.directory.is_known(path))

@@ -7,9 +7,9 @@ use regrow_supervisors::{ChildSpec, DynamicMachine, Flags, Intensity, Machine, S
 use crate::child::Child;
 use crate::supervisor::dynamic::{DynamicState, Limits};
 use crate::supervisor::observer::Watch;
-use crate::supervisor::options::Options;
 use crate::supervisor::partitioned::AnyPartitionTable;
 use crate::tree::directory::{ChildKind, PathKind};
+use crate::tree::options::Options;
 
 /// Runs at each start, before the children.
 pub(crate) type Init = Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>;
@@ -194,7 +194,7 @@ macro_rules! supervisor_settings {
             where
                 E: std::error::Error + Send + Sync + 'static,
             {
-                self.base.terms.error_types.push(crate::supervisor::options::ErrorType::of::<E>(name));
+                self.base.terms.error_types.push(crate::tree::options::ErrorType::of::<E>(name));
                 self
             }
 

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::base::background;
 use crate::base::thrift;
+use crate::error::gave_up::GaveUp;
 use crate::slot::consumer::Supervision;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
@@ -32,7 +33,6 @@ use crate::supervisor::stop_order::Heeded;
 #[cfg(feature = "chaos")]
 use crate::supervisor::testify::Oath;
 use crate::supervisor::testify::Saying;
-use crate::tree::gave_up::GaveUp;
 use crate::tree::overrides::Group;
 use crate::tree::shared::Shared;
 

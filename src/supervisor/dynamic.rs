@@ -10,8 +10,8 @@ use regrow_supervisors::{ChildSpec, Exit, Intensity};
 
 use crate::base::sweep::Kept;
 use crate::child::Child;
+use crate::error::start::StartError;
 use crate::handle::Handle;
-use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Exit, GiveUpReason, Shutdown};
 
+use crate::error::gave_up::GaveUp;
 use crate::event::EventKind;
 use crate::log::{line, millis};
 use crate::supervisor::driver::Driver;
-use crate::tree::gave_up::GaveUp;
 
 /// A child that takes longer to stop is worth a line while the tree ends.
 const LONG: Duration = Duration::from_secs(1);

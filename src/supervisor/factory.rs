@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
 use crate::child::Factory;
-use crate::supervisor::StartError;
+use crate::error::start::StartError;
 use crate::supervisor::description::Description;
 use crate::supervisor::plan::{Known, Plan};
 use crate::tree::directory::Listed;

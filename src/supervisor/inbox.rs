@@ -13,8 +13,8 @@ use ractor::ActorRef;
 use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
 use crate::base::sync::lock;
+use crate::error::gave_up::GaveUp;
 use crate::supervisor::manage::Ordered;
-use crate::tree::gave_up::GaveUp;
 use crate::watchdog::{Stuck, Watchdog};
 
 /// What a supervisor is told.

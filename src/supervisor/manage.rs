@@ -10,29 +10,29 @@ use regrow_supervisors::Adjustment;
 use regrow_supervisors::{self as machine, Answer, ChildSpec, Exit, Intensity, Order, OrderError};
 use tokio::sync::oneshot;
 
+use crate::base::sweep;
 use crate::child::Child;
-use crate::child::effect;
+use crate::error::gave_up::GaveUp;
+use crate::error::start::StartError;
 use crate::handle::Handle;
-use crate::incarnation;
 use crate::slot::current;
-use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
+use crate::supervisor::Supervisor;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
+use crate::supervisor::effect;
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::supervisor::options::Options;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
 #[cfg(feature = "policy")]
 use crate::supervisor::reconfigure::Configuration;
-use crate::supervisor::{StartError, Supervisor};
 use crate::tree::dependencies::Graph;
-use crate::tree::gave_up::GaveUp;
 use crate::tree::lookup::LookupError;
+use crate::tree::options::Options;
 use crate::tree::overrides::Defaults;
-use crate::tree::shared::Shared;
+use crate::tree::shared::{Shared, caller_within};
 
 /// An order on its way to a supervisor.
 pub(crate) struct Ordered {
@@ -362,7 +362,7 @@ impl SupervisorHandle {
     ///
     /// A supervisor that is not running.
     pub fn stop(&self, exit: Exit) -> Result<(), ManageError> {
-        self.push(Fact::Stop(incarnation::kept(exit)))
+        self.push(Fact::Stop(sweep::kept(exit)))
     }
 
     async fn start(
@@ -479,15 +479,6 @@ impl SupervisorHandle {
             _ => ManageError::WrongKind { path: self.path.clone() },
         }
     }
-}
-
-/// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
-pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
-    let home = current::caller(Signals::home).flatten()?;
-    let is_here = home.shared().is_some_and(|other| Arc::ptr_eq(&other, shared));
-    let caller = home.path();
-    let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    (is_here && is_within).then_some(caller)
 }
 
 impl fmt::Debug for SupervisorHandle {

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use regrow_supervisors::{Intensity, Order};
 use tokio::sync::Notify;
 
+use crate::base::background::yield_once;
 use crate::base::sync::lock;
 use crate::child::Child;
-use crate::incarnation::yield_once;
 use crate::supervisor::inbox::Fact;
 use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
 use crate::supervisor::outcome::{ManageError, StartOutcome};

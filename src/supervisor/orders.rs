@@ -9,17 +9,17 @@ use regrow_supervisors::{
     Reasons, SpecError,
 };
 
+use crate::error::gave_up::GaveUp;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
-use crate::supervisor::dependency_watch::path_of;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testify::Saying;
 use crate::tree::dependencies::{Edges, Graph};
-use crate::tree::gave_up::GaveUp;
+use crate::tree::paths::path_of;
 
 /// How many children are listed in one turn of a supervisor.
 const PORTION: usize = 256;

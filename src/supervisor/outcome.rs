@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, ChildState, Exit};
 
-use crate::supervisor::StartError;
+use crate::error::start::StartError;
 use crate::tree::directory::ChildKind;
 
 /// The outcome of an ordered start.

@@ -5,20 +5,9 @@ use std::sync::Arc;
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::watch;
 
+use crate::error::gave_up::GaveUp;
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::tree::gave_up::GaveUp;
-
-/// What the holder of a tree sees of its root.
-#[derive(Debug, Clone)]
-pub(crate) enum Root {
-    Booting,
-    Up,
-    /// A root that was up did not fail to boot, however soon after it ended (OTP rule 13).
-    Ended {
-        exit: Exit,
-        was_up: bool,
-    },
-}
+use crate::tree::root::Root;
 
 /// Tells the end exactly once: a supervisor that is dropped unfinished counts as killed.
 pub(crate) struct Parent {

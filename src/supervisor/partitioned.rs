@@ -15,19 +15,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use regrow_supervisors::{Flags, StopOrder, Strategy};
 use tokio::sync::Mutex;
 
+use crate::base::name::PARTITIONS_MAX;
 use crate::base::sweep::Kept;
 use crate::child::{Child, ServiceChild};
+use crate::error::start::StartError;
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
-use crate::supervisor::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, StartOutcome};
 use crate::tree::Tree;
-
-/// The most partitions that a [`Partitioned`] supervisor may have.
-pub const PARTITIONS_MAX: usize = 1_000_000;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
 ///

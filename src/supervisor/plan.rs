@@ -9,19 +9,20 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::base::name;
-use crate::child::effect;
+use crate::base::name::PARTITIONS_MAX;
 use crate::child::{Child, Conceive, Factory, Leaf};
 use crate::context::NoMessages;
+use crate::error::start::StartError;
 use crate::incarnation::redelivery;
-use crate::mailbox::{Reserved, Settings};
+use crate::mailbox::Reserved;
+use crate::slot::settings::Settings;
 use crate::slot::{AnySlot, Slot};
-use crate::supervisor::StartError;
 use crate::supervisor::description::{Description, Init, Shape};
+use crate::supervisor::effect;
 use crate::supervisor::factory::SupervisorRecipe;
 use crate::supervisor::observer::Watch;
-use crate::supervisor::options::Options;
-use crate::supervisor::partitioned::PARTITIONS_MAX;
 use crate::tree::directory::{ChildKind, Listed};
+use crate::tree::options::Options;
 use crate::tree::overrides::{Coded, Defaults, Effective, Group, Named};
 use crate::tree::shared::Shared;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildKey, ChildSpec, Health, Outlook, Prospect};
 
-use crate::supervisor::dependency_watch::path_of;
+use crate::slot::status::Counts;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::tree::directory::ChildKind;
-use crate::tree::readiness::Counts;
+use crate::tree::paths::path_of;
 
 impl Driver {
     /// Whatever a child's policy needs from outside of the machine.

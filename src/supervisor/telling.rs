@@ -9,9 +9,9 @@ use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
-use crate::supervisor::dependency_watch::path_of;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::inbox::Fact;
+use crate::tree::paths::path_of;
 
 impl Driver {
     /// Remembers and tells what a fact says of a child.

@@ -5,51 +5,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
-use regrow_supervisors::{Dependency, Policy};
+use regrow_supervisors::Dependency;
 
+use crate::base::name::bounds_below;
 use crate::base::sync::lock;
-use crate::supervisor::StartError;
-use crate::supervisor::plan::Plan;
+use crate::error::start::StartError;
 use crate::tree::directory::full_path;
-use crate::tree::overrides::Overrides;
 
 /// Path to the paths that it depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Graph(BTreeMap<Arc<str>, Vec<Arc<str>>>);
 
 impl Graph {
-    /// What the services of a planned tree, or subtree, depend on, with what the root says for every service, and the layer.
-    /// `outside` knows the paths of the tree that it is to be a part of.
-    pub(crate) fn of(
-        plan: &Plan,
-        tree: Option<&Arc<Policy>>,
-        overrides: Option<&dyn Overrides>,
-        outside: impl Fn(&str) -> bool,
-    ) -> Result<Self, StartError> {
-        if overrides.is_none() && !may_depend(plan, tree) {
-            return Ok(Self::default());
-        }
-        let mut paths: HashSet<Arc<str>> = HashSet::new();
-        plan.for_each(&mut |plan| {
-            paths.insert(plan.path.clone());
-            paths.extend(plan.children.iter().map(|child| child.path.clone()));
-        });
-        let mut said = Vec::new();
-        plan.for_each(&mut |plan| {
-            for child in &plan.children {
-                let coded = child.coded(plan.defaults(tree, child.is_supervisor()));
-                let spec =
-                    overrides.map_or_else(|| coded.whole(), |overrides| overrides.apply(&child.path, &coded)).spec;
-                said.push((plan.path.clone(), child.path.clone(), spec));
-            }
-        });
-        let mut graph = Self::default();
-        for (scope, path, spec) in said {
-            graph.add(&scope, &path, spec.dependencies(), |path| paths.contains(path) || outside(path))?;
-        }
-        Ok(graph)
-    }
-
     /// Notes what one service depends on.
     pub(crate) fn add(
         &mut self,
@@ -122,29 +89,6 @@ impl Graph {
     }
 }
 
-/// Whether a policy names a dependency of a service of this plan. In most trees none does, and no path is looked up.
-fn may_depend(plan: &Plan, tree: Option<&Arc<Policy>>) -> bool {
-    let says_so = |policy: Option<&Arc<Policy>>| policy.is_some_and(|policy| policy.depends_on.is_some());
-    let mut may_depend = says_so(tree);
-    plan.for_each(&mut |plan| {
-        may_depend |= says_so(plan.terms.defaults.as_ref());
-        may_depend |= plan.children.iter().any(|child| !child.spec.dependencies().is_empty());
-    });
-    may_depend
-}
-
-/// All paths below this one are between these two.
-pub(crate) fn below(path: &str) -> (String, String) {
-    let with = |end| {
-        let mut bound = String::with_capacity(path.len() + 1);
-        bound.push_str(path);
-        bound.push(end);
-        bound
-    };
-    // In ASCII the character after `/` is `0`.
-    (with('/'), with('0'))
-}
-
 /// A path, and the paths that it depends on.
 pub(crate) type Edges = (Arc<str>, Vec<Arc<str>>);
 
@@ -194,7 +138,7 @@ impl InForce {
     pub(crate) fn forget(&self, path: &str) {
         let mut graph = lock(&self.0);
         if !graph.0.is_empty() {
-            let (first, last) = below(path);
+            let (first, last) = bounds_below(path);
             let range = (Bound::Included(&*first), Bound::Excluded(&*last));
             let below: Vec<_> = graph.0.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
             graph.0.remove(path);

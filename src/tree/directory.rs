@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use regrow_supervisors::Completion;
 use tokio::sync::Notify;
 
+use crate::base::name::bounds_below;
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::handle::Handle;
@@ -16,7 +17,6 @@ use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Slot};
 use crate::supervisor::dynamic::DynamicState;
 use crate::supervisor::partitioned::AnyPartitionTable;
-use crate::tree::dependencies::below;
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
 
@@ -204,7 +204,7 @@ impl Directory {
     pub(crate) fn forget_below(&self, path: &str) {
         let mut awaited = lock(&self.awaited);
         if !awaited.completed.is_empty() {
-            let (first, last) = below(path);
+            let (first, last) = bounds_below(path);
             let range = (Bound::Included(&*first), Bound::Excluded(&*last));
             let jobs: Vec<_> = awaited.completed.range::<str, _>(range).map(|(path, _)| path.clone()).collect();
             for job in &jobs {
@@ -217,7 +217,7 @@ impl Directory {
     pub(crate) fn describe_no_more(&self, path: &str, is_described: impl Fn(&str) -> bool) {
         let mut awaited = lock(&self.awaited);
         let Awaited { paths, completed } = &mut *awaited;
-        let (first, last) = below(path);
+        let (first, last) = bounds_below(path);
         let range = (Bound::Included(&*first), Bound::Excluded(&*last));
         let mut dropped = Vec::new();
         for (job, remembered) in completed.range_mut::<str, _>(range).filter(|(job, _)| !is_described(job)) {
@@ -257,7 +257,7 @@ impl Directory {
     }
 
     /// Puts a child and everything below it into a state in which nothing is accepted. Whether one of them was required
-    /// ([`ChildCounts`](crate::tree::readiness::Counts)).
+    /// ([`ChildCounts`](crate::slot::status::Counts)).
     pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
         let mut has_required = false;
         // Also of what is no supervisor: it may have been one before it was described anew.

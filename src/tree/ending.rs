@@ -11,7 +11,7 @@ use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
 use crate::base::sync::lock;
-use crate::tree::gave_up::GaveUp;
+use crate::error::gave_up::GaveUp;
 use crate::tree::shutdown::StopFailure;
 
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use regrow_supervisors::{Chance, Exit, Failure, Policy};
 
-use crate::supervisor::options::{ErrorType, Options};
+use crate::tree::options::{ErrorType, Options};
 use crate::tree::overrides::Overrides;
 
 pub(crate) struct TreeOptions {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use regrow_supervisors::{BudgetClock, ChildSpec, Intensity, Policy};
 
-use crate::child::effect;
-use crate::mailbox;
+use crate::slot::settings;
 use crate::tree::directory::ChildKind;
+use crate::tree::effect;
 
 /// All that can be set about the child with one path, as the code or a layer over it has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) struct Effective {
     /// Restart type, shutdown, policy.
     pub(crate) spec: ChildSpec,
     /// Of a child that is not a supervisor.
-    pub(crate) mailbox: Option<mailbox::Settings>,
+    pub(crate) mailbox: Option<settings::Settings>,
     /// Of a supervisor, where its children as a whole are asked about.
     pub(crate) group: Option<Group>,
     /// What has an effect on it, and whether what is said of every service is said of it.

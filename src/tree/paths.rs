@@ -303,3 +303,8 @@ mod tests {
         }
     }
 }
+
+/// The full path of the service that the machine of the supervisor `scope` knows by this name.
+pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
+    known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)
+}

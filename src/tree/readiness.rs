@@ -11,21 +11,12 @@ use tokio::sync::Notify;
 
 use crate::error::Refusal;
 use crate::handle::Handle;
-use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::supervisor::dependency_watch::path_of;
+use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 use crate::tree::directory::Listed;
+use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 use crate::tree::why::Why;
 use crate::tree::{Directory, Tree};
-
-/// Why a child counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counts {
-    /// Its policy says so.
-    BySaying,
-    /// Nothing is said of it: it does if its supervisor does.
-    WithItsSupervisor,
-}
 
 /// The bell of those that wait for a tree to be ready. Each slot knows whether its child counts.
 #[derive(Default)]

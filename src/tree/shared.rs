@@ -15,6 +15,8 @@ use crate::base::time::later;
 use crate::call::Fate;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
+use crate::slot::current;
+use crate::slot::dead_letter::DeadReason;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
@@ -22,14 +24,14 @@ use crate::supervisor::dynamic::DynamicHandle;
 use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::partitioned::Partitions;
-use crate::supervisor::stop_order::StopOrder;
-use crate::tree::dead_letters::{DeadReason, Queue};
+use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
 use crate::tree::directory::{ChildKind, Directory, PathKind};
 use crate::tree::ending::Ending;
 use crate::tree::in_force::TreeOptions;
 use crate::tree::lookup::LookupError;
 use crate::tree::readiness::Required;
+use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;
 
 /// How many events a slow subscriber may lag behind before it loses the oldest.
@@ -348,4 +350,13 @@ impl Shared {
         }
         is_new
     }
+}
+
+/// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
+pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
+    let home = current::caller(Signals::home).flatten()?;
+    let is_here = home.shared().is_some_and(|other| Arc::ptr_eq(&other, shared));
+    let caller = home.path();
+    let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    (is_here && is_within).then_some(caller)
 }

@@ -8,13 +8,13 @@ use regrow_supervisors::Exit;
 use tokio::time::Instant;
 
 use crate::base::time::{later, part};
+use crate::error::gave_up::GaveUp;
 use crate::log::line;
 use crate::supervisor::inbox::Fact;
-use crate::supervisor::manage::caller_within;
-use crate::supervisor::parent::Root;
 use crate::tree::Tree;
 use crate::tree::ending::Notes;
-use crate::tree::gave_up::GaveUp;
+use crate::tree::root::Root;
+use crate::tree::shared::caller_within;
 
 /// The longest time that is left, out of a limit, for what was killed to end.
 pub(crate) const LAST_PART: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use std::time::Duration;
 use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
 
 use crate::context::NoMessages;
+use crate::error::gave_up::GaveUp;
 use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
 use crate::slot::room::LONG;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::tree::gave_up::GaveUp;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 

@@ -7,14 +7,14 @@ use regrow_supervisors::{Action, ChildSpec, Flags, Machine, StaticMachine};
 use tokio::time::sleep;
 
 use super::*;
-use crate::mailbox::Settings;
 use crate::slot::consumer::{Ownership, SignalMask};
+use crate::slot::settings::Settings;
 use crate::slot::signals::Origin;
 use crate::slot::wait::{PlaceInLine, WaitsOn, What};
 use crate::slot::{IfFull, Slot};
 use crate::supervisor::inbox::{Fact, Inbox};
-use crate::supervisor::options::Options;
 use crate::tree::in_force::TreeOptions;
+use crate::tree::options::Options;
 
 const SEC: Duration = Duration::from_secs(1);
 

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 
 use crate::base::sync::lock;
 use crate::base::time::later;
+use crate::error::start::StartError;
 use crate::otp::format::{self, Line};
 use crate::otp::player::{Backend, Player};
 use crate::otp::scenario::{Body, Op, Scenario};
 use crate::otp::transcript::Teller;
 use crate::slot::Control;
-use crate::supervisor::StartError;
 use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::outcome::ChildInfo;
 use crate::tree::Tree;

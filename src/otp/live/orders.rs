@@ -6,14 +6,15 @@ use regrow_supervisors::{ChildState, Exit};
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
+use crate::error::start::StartError;
 use crate::otp::format::{self, Line};
 use crate::otp::live::recorder::{Process, Stage};
 use crate::otp::live::{Live, Reply, lines, services};
 use crate::otp::scenario::{Body, Init, Op, base};
+use crate::supervisor::Supervisor;
 use crate::supervisor::dynamic::Template;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ManageError, StartOutcome};
-use crate::supervisor::{StartError, Supervisor};
 
 /// One order on its way.
 struct Order {

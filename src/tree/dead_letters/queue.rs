@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
-use crate::tree::dead_letters::{Body, Content, DeadLetter, Notice};
+use crate::slot::dead_letter::Notice;
+use crate::tree::dead_letters::{Body, Content, DeadLetter};
 use crate::tree::shared::Shared;
 
 /// How many dead letters a tree keeps unless told otherwise.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::Refusal;
+use crate::slot::dead_letter::Refused;
 use crate::tree::dead_letters::DeadLetter;
 
 /// A dead letter that was not replayed, with the reason and the letter itself.
@@ -28,13 +29,6 @@ pub enum ReplayFailure {
     },
     /// The mailbox refused it.
     Refused(Refusal),
-}
-
-/// Why a slot takes no replayed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    ByMailbox(Refusal),
-    OtherType { found: &'static str },
 }
 
 impl From<Refused> for ReplayFailure {

@@ -8,53 +8,13 @@
 use regrow_supervisors::{BudgetClock, Policy, Readiness, Restart, Shutdown};
 
 use crate::child::{Child, Factory};
-use crate::supervisor::StartError;
+use crate::error::start::StartError;
 use crate::supervisor::description::Description;
-use crate::supervisor::options::Options;
 use crate::supervisor::plan::Plan;
 use crate::tree::directory::ChildKind;
+use crate::tree::effect::{Idle, why_idle};
 use crate::tree::in_force::TreeOptions;
-
-/// A setting without effect, and why it has none.
-pub(crate) type Idle = (&'static str, &'static str);
-
-/// Why a field has no effect on this kind of child; `None` if it has one.
-pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
-    let group = field.split_once('.').map_or(field, |(group, _)| group);
-    match (group, kind) {
-        ("watchdog", ChildKind::Actor) => {
-            Some("its messages wait in the actor's own mailbox, where the watchdog sees none")
-        }
-        ("watchdog", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor handles no messages: say it for its children")
-        }
-        ("ready", ChildKind::Actor) => Some("an actor has no context in which it could say that it is ready"),
-        ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor is ready when its children have started")
-        }
-        ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
-        ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor takes no messages: say it for its children")
-        }
-        _ => None,
-    }
-}
-
-/// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
-/// would kill one whose code gives none. So only the policy of the task itself sets it.
-pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
-    why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog")
-}
-
-/// Of these defaults, what is for this kind of child.
-pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
-    let is_for = |field| !is_left_out(kind, field);
-    let mut policy = defaults.clone();
-    policy.watchdog = policy.watchdog.filter(|_| is_for("watchdog"));
-    policy.readiness = policy.readiness.filter(|_| is_for("ready"));
-    policy.reset_after_messages = policy.reset_after_messages.filter(|_| is_for("reset_after_messages"));
-    policy
-}
+use crate::tree::options::Options;
 
 /// The first setting of a child that has no effect.
 pub(crate) fn of_child(child: &Child) -> Option<Idle> {

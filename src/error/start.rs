@@ -1,0 +1,197 @@
+//! Why a tree, or a child, was not started.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::{Exit, PolicyError, SpecError};
+
+use crate::base::name::{self, NameError, PARTITIONS_MAX};
+
+/// Why a tree did not start. Nothing of it is left running.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A name that no child may have.
+    InvalidName {
+        /// The supervisor that has the child; empty for the root.
+        supervisor: Arc<str>,
+        /// The name.
+        name: Arc<str>,
+        /// Why it is none.
+        why: NameError,
+    },
+    /// A child lives more than [`NESTING_MAX`](crate::NESTING_MAX) names deep.
+    TooDeep {
+        /// The first path that is too long.
+        path: Arc<str>,
+    },
+    /// Two children of one supervisor have one name.
+    DuplicateName {
+        /// The path that both would have.
+        path: Arc<str>,
+    },
+    /// A mailbox that could hold nothing.
+    ZeroCapacity {
+        /// The child.
+        path: Arc<str>,
+    },
+    /// [Redelivery](crate::ServiceChild::redeliver) of one message alone would use up the restarts that are forgiven.
+    TooManyRedeliveries {
+        /// The child.
+        path: Arc<str>,
+        /// How often a message would be redelivered.
+        redeliveries: u32,
+        /// How many restarts its budget forgives.
+        restarts_max: u32,
+    },
+    /// A setting that has no effect on the child that it is said for: on this kind of child, or beside another setting.
+    NoEffect {
+        /// The child.
+        path: Arc<str>,
+        /// The setting.
+        setting: &'static str,
+        /// Why it has no effect.
+        why: &'static str,
+    },
+    /// A restart budget whose window has no length.
+    ZeroPeriod {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A child is significant, and its supervisor has no automatic shutdown, or the child is permanent (OTP rule 73).
+    BadSignificance {
+        /// The child.
+        path: Arc<str>,
+        /// Whether it is the child's being permanent.
+        is_permanent: bool,
+    },
+    /// A dynamic supervisor that may have no children.
+    ZeroChildren {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A partitioned supervisor without partitions.
+    ZeroPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+    },
+    /// A partitioned supervisor with more than [`PARTITIONS_MAX`] partitions.
+    TooManyPartitions {
+        /// The supervisor.
+        path: Arc<str>,
+        /// How many there would be.
+        partitions: usize,
+    },
+    /// A child's restart policy makes no sense.
+    BadPolicy {
+        /// The child.
+        path: Arc<str>,
+        /// Why.
+        error: PolicyError,
+    },
+    /// A child depends on something that is not in the tree.
+    UnknownDependency {
+        /// The child.
+        path: Arc<str>,
+        /// What it depends on.
+        name: Arc<str>,
+    },
+    /// Children that depend on each other in a circle: each on the next, and the last on the first.
+    DependencyCycle {
+        /// The paths.
+        cycle: Vec<Arc<str>>,
+    },
+    /// `start` was called outside of a tokio runtime.
+    NoRuntime,
+    /// The tokio runtime was built without `enable_time`.
+    NoTimer,
+    /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
+    NotWanted {
+        /// The root.
+        path: Arc<str>,
+    },
+    /// A child failed to start, and this is how the root ended. [`Exit::ChildFailedToStart`] nests as the tree does.
+    Boot {
+        /// The root.
+        path: Arc<str>,
+        /// Why.
+        exit: Exit,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidName { supervisor, name, why } if supervisor.is_empty() => {
+                write!(f, "the root's name `{}` {why}: choose another", name::shown(name))
+            }
+            Self::InvalidName { supervisor, name, why } => {
+                write!(f, "a child of `{supervisor}` has the name `{}`, which {why}: choose another", name::shown(name))
+            }
+            Self::TooDeep { path } => {
+                write!(f, "supervisors are nested more than {} deep, at `{path}`: put them side by side", name::NESTING_MAX)
+            }
+            Self::DuplicateName { path } => write!(f, "two children are named `{path}`: rename one"),
+            Self::ZeroCapacity { path } => write!(f, "the mailbox of `{path}` has capacity zero: give it one or more"),
+            Self::TooManyRedeliveries { path, redeliveries, restarts_max } => write!(
+                f,
+                "`{path}` redelivers a message {redeliveries} times, and its budget forgives {restarts_max} {}: redeliver less \
+                 often, or forgive more",
+                if *restarts_max == 1 { "restart" } else { "restarts" }
+            ),
+            Self::NoEffect { path, setting, why } => write!(f, "`{setting}` has no effect on `{path}`: {why}"),
+            Self::ZeroPeriod { path } => write!(f, "the restart budget of `{path}` has a period of zero: give it a longer one"),
+            Self::BadSignificance { path, is_permanent: true } => {
+                write!(f, "`{path}` is significant and permanent, which cannot both be: make it transient or temporary")
+            }
+            Self::BadSignificance { path, is_permanent: false } => {
+                write!(f, "`{path}` is significant, and its supervisor has no automatic shutdown: set `auto_shutdown` there")
+            }
+            Self::ZeroChildren { path } => write!(f, "the dynamic supervisor `{path}` may have no children at all: raise `max_children`"),
+            Self::ZeroPartitions { path } => write!(f, "the partitioned supervisor `{path}` has no partitions: give it one or more"),
+            Self::TooManyPartitions { path, partitions } => {
+                write!(f, "`{path}` would have {partitions} partitions: no more than {PARTITIONS_MAX} are possible")
+            }
+            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
+            Self::UnknownDependency { path, name } => {
+                write!(
+                    f,
+                    "`{path}` depends on `{name}`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+                )
+            }
+            Self::DependencyCycle { cycle } => {
+                f.write_str("services depend on each other in a circle: ")?;
+                cycle.iter().try_for_each(|path| write!(f, "{path} -> "))?;
+                f.write_str(cycle.first().map_or("", |first| first))?;
+                f.write_str("; leave one of these dependencies out")
+            }
+            Self::NotWanted { path } => write!(f, "`{path}` is not wanted: its `init` said so"),
+            Self::NoRuntime => f.write_str("a tree can only be started inside a tokio runtime"),
+            Self::NoTimer => f.write_str(
+                "the tokio runtime has no timer, and a tree needs one: build the runtime with `enable_time` or `enable_all`",
+            ),
+            Self::Boot { path, exit } => write!(f, "`{path}` did not start: {exit}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl StartError {
+    pub(crate) fn from_spec(path: &Arc<str>, error: SpecError) -> Self {
+        match error {
+            SpecError::DuplicateId(id) => Self::DuplicateName { path: format!("{path}/{id}").into() },
+            SpecError::ZeroPeriod => Self::ZeroPeriod { path: path.clone() },
+            SpecError::ZeroChildren => Self::ZeroChildren { path: path.clone() },
+            SpecError::NeverSignificant(id) => {
+                Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: false }
+            }
+            SpecError::DependencyCycle(cycle) => Self::DependencyCycle { cycle },
+            SpecError::PermanentSignificant(id) => {
+                Self::BadSignificance { path: format!("{path}/{id}").into(), is_permanent: true }
+            }
+            SpecError::Policy(id, error) => Self::BadPolicy { path: format!("{path}/{id}").into(), error },
+            _ => unreachable!("every error of the machine's constructor is known here"),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a message is dead, and what is told of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regrow_supervisors::Exit;
+
+use crate::error::Refusal;
+
+/// Why nobody will handle a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// The mailbox was full, and it had waited longest ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
+    DroppedOldest,
+    /// The mailbox was full when it came ([`Overflow::DropNewest`](crate::Overflow::DropNewest)).
+    DroppedNewest,
+    /// An incarnation ended, and a new life begins with an empty mailbox ([`OnRestart::Drop`](crate::OnRestart::Drop)).
+    DroppedOnRestart,
+    /// The service was parked.
+    Parked,
+    /// The service was terminated, ended cleanly or was not wanted.
+    Down,
+    /// The service's spec was deleted, or its tree is over.
+    Gone,
+    /// An experiment had it lost on its way.
+    Chaos,
+    /// It was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every incarnation.
+    Poison {
+        /// How the last of them ended.
+        exit: Exit,
+    },
+    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
+    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    PeerUnavailable {
+        /// How the last incarnation ended that had it in hand.
+        exit: Box<Exit>,
+    },
+}
+
+impl DeadReason {
+    /// One word for the reason, the same in logs and queries.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DroppedOldest => "dropped_oldest",
+            Self::DroppedNewest => "dropped_newest",
+            Self::DroppedOnRestart => "dropped_on_restart",
+            Self::Parked => "parked",
+            Self::Down => "down",
+            Self::Gone => "gone",
+            Self::Chaos => "chaos",
+            Self::Poison { .. } => "poison",
+            Self::PeerUnavailable { .. } => "peer_unavailable",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DroppedOldest => f.write_str("the mailbox was full, and it had waited longest"),
+            Self::DroppedNewest => f.write_str("the mailbox was full"),
+            Self::DroppedOnRestart => f.write_str("the service was restarted with an empty mailbox"),
+            Self::Parked => f.write_str("the service was parked"),
+            Self::Down => f.write_str("the service went down"),
+            Self::Gone => f.write_str("the service is gone"),
+            Self::Chaos => f.write_str("an experiment had it lost"),
+            Self::Poison { exit } => write!(f, "it is poison: {exit}"),
+            Self::PeerUnavailable { exit } => write!(f, "peer unavailable: {exit}"),
+        }
+    }
+}
+
+/// What is known of a message that became a dead letter.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) path: Arc<str>,
+    pub(crate) generation: u64,
+    pub(crate) message_type: &'static str,
+    pub(crate) label: Option<&'static str>,
+    pub(crate) attempt: u32,
+    pub(crate) reason: DeadReason,
+}
+
+/// Why a slot takes no replayed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    ByMailbox(Refusal),
+    OtherType { found: &'static str },
+}

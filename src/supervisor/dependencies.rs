@@ -1,0 +1,56 @@
+//! What the services of a plan depend on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use regrow_supervisors::Policy;
+
+use crate::error::start::StartError;
+use crate::supervisor::plan::Plan;
+use crate::tree::dependencies::Graph;
+use crate::tree::overrides::Overrides;
+
+impl Graph {
+    /// What the services of a planned tree, or subtree, depend on, with what the root says for every service, and the layer.
+    /// `outside` knows the paths of the tree that it is to be a part of.
+    pub(crate) fn of(
+        plan: &Plan,
+        tree: Option<&Arc<Policy>>,
+        overrides: Option<&dyn Overrides>,
+        outside: impl Fn(&str) -> bool,
+    ) -> Result<Self, StartError> {
+        if overrides.is_none() && !may_depend(plan, tree) {
+            return Ok(Self::default());
+        }
+        let mut paths: HashSet<Arc<str>> = HashSet::new();
+        plan.for_each(&mut |plan| {
+            paths.insert(plan.path.clone());
+            paths.extend(plan.children.iter().map(|child| child.path.clone()));
+        });
+        let mut said = Vec::new();
+        plan.for_each(&mut |plan| {
+            for child in &plan.children {
+                let coded = child.coded(plan.defaults(tree, child.is_supervisor()));
+                let spec =
+                    overrides.map_or_else(|| coded.whole(), |overrides| overrides.apply(&child.path, &coded)).spec;
+                said.push((plan.path.clone(), child.path.clone(), spec));
+            }
+        });
+        let mut graph = Self::default();
+        for (scope, path, spec) in said {
+            graph.add(&scope, &path, spec.dependencies(), |path| paths.contains(path) || outside(path))?;
+        }
+        Ok(graph)
+    }
+}
+
+/// Whether a policy names a dependency of a service of this plan. In most trees none does, and no path is looked up.
+fn may_depend(plan: &Plan, tree: Option<&Arc<Policy>>) -> bool {
+    let says_so = |policy: Option<&Arc<Policy>>| policy.is_some_and(|policy| policy.depends_on.is_some());
+    let mut may_depend = says_so(tree);
+    plan.for_each(&mut |plan| {
+        may_depend |= says_so(plan.terms.defaults.as_ref());
+        may_depend |= plan.children.iter().any(|child| !child.spec.dependencies().is_empty());
+    });
+    may_depend
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 use regrow_supervisors::Panic;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::base::panics;
 use crate::log::{line, one_line};
-use crate::slot::current;
 
 /// How long after a panic the work begins again. Time for others, if it panics each time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ where
 
 /// As [`keep`], on a thread that is there already.
 pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
-    while let Err(panic) = current::catch_own(&work) {
+    while let Err(panic) = panics::catch_own(&work) {
         tell(what, &panic);
         std::thread::sleep(PAUSE);
     }
@@ -41,7 +41,7 @@ pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
 /// The output of the future, or its panic. The future is pinned by the caller: it would be kept twice otherwise, and what
 /// is awaited inside of ractor is moved at each message.
 pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
-    std::future::poll_fn(move |cx| match current::catch_own(|| Pin::new(&mut future).poll(cx)) {
+    std::future::poll_fn(move |cx| match panics::catch_own(|| Pin::new(&mut future).poll(cx)) {
         Ok(polled) => polled.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
@@ -55,7 +55,7 @@ fn tell(what: &'static str, panic: &Panic) {
 #[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "only experiments ask"))]
 pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
     let ended = std::iter::from_fn(|| tasks.try_join_next());
-    ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| current::text_of(&*panic)).next()
+    ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| panics::text_of(&*panic)).next()
 }
 
 /// Lets the task that was woken last have its turn, before code of the user's runs that may block.
@@ -80,7 +80,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::slot::hook;
+    use crate::base::hook;
 
     #[tokio::test(start_paused = true)]
     async fn work_that_panics_begins_again_until_it_is_done() {

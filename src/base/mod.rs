@@ -1,7 +1,9 @@
 //! What every room uses: locks that outlive a panic, arithmetic on time, background tasks, names.
 
 pub(crate) mod background;
+pub(crate) mod hook;
 pub(crate) mod name;
+pub(crate) mod panics;
 pub(crate) mod runtime;
 pub(crate) mod sweep;
 pub(crate) mod sync;

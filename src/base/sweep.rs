@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::base::background::yield_once;
-use crate::slot::current;
+use crate::base::panics;
 
 /// Values that are dropped before others get their turn.
 const BATCH: usize = 64;
@@ -96,7 +96,7 @@ impl Lot {
 
     fn drop_one(&mut self) {
         if let Some(value) = self.values.pop() {
-            current::drop_here(value, self.path.as_deref().unwrap_or_default(), self.what);
+            panics::drop_here(value, self.path.as_deref().unwrap_or_default(), self.what);
         }
     }
 }
@@ -168,7 +168,7 @@ pub(crate) fn drop_quietly<T: Send + 'static>(value: T, path: &Arc<str>, what: &
     if std::mem::needs_drop::<T>()
         && let Some(value) = lay_aside(value, Some(path), what)
     {
-        current::drop_here(value, path, what);
+        panics::drop_here(value, path, what);
     }
 }
 
@@ -208,7 +208,7 @@ impl<T: Send + 'static> Drop for Kept<T> {
         if std::mem::needs_drop::<T>()
             && let Some(value) = self.0.take().and_then(|value| lay_aside(value, None, what))
         {
-            current::drop_here(value, "", what);
+            panics::drop_here(value, "", what);
         }
     }
 }

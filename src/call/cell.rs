@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::Exit;
 
+use crate::base::panics::{self, Orphan};
 use crate::base::sync::lock;
 use crate::error::{CallError, Returned};
 use crate::slot::Slot;
@@ -101,12 +102,12 @@ impl<T> Drop for Reply<T> {
                 _ => {}
             }
         }
-        match current::teardown() {
+        match panics::teardown() {
             Some(exit) => {
                 cell.settle(Outcome::Crashed(Box::new(exit)));
             }
             // The code that has the reply now may be about to crash, and drop it because of that.
-            None if current::adopt(|| (cell.erase)(cell.clone())) => {}
+            None if panics::adopt(|| (cell.erase)(cell.clone())) => {}
             None => {
                 cell.settle(Outcome::Unanswered);
             }
@@ -121,15 +122,13 @@ impl<T> fmt::Debug for Reply<T> {
 }
 
 /// What a mailbox knows of the call inside an envelope.
-pub(crate) trait Fate: Send + Sync {
+pub(crate) trait Fate: Orphan {
     /// The message leaves the mailbox for the handler of this incarnation.
     fn taken(&self, by: &Signals);
     /// The handler came back with success.
     fn handled(&self) -> Answer;
     /// The handler did not come back, or with an error. A reply that lives on elsewhere may still answer.
     fn crashed(&self, exit: &Exit);
-    /// The reply was dropped by code of a service that came back (`None`) or ended in this way.
-    fn orphaned(&self, exit: Option<&Exit>);
     /// The incarnation was cut off: no answer of its may count, wherever the reply is.
     fn fenced(&self, exit: &Exit);
     /// The handler is done with the message, and the answer may come from anywhere.
@@ -247,6 +246,12 @@ impl<T> Cell<T> {
     }
 }
 
+impl<T: Send> Orphan for Cell<T> {
+    fn orphaned(&self, exit: Option<&Exit>) {
+        self.settle(exit.cloned().map_or(Outcome::Unanswered, |exit| Outcome::Crashed(Box::new(exit))));
+    }
+}
+
 impl<T: Send> Fate for Cell<T> {
     fn taken(&self, by: &Signals) {
         self.stage.store(address(by), Ordering::Release);
@@ -279,10 +284,6 @@ impl<T: Send> Fate for Cell<T> {
         if reply_dropped {
             self.settle(Outcome::Crashed(Box::new(exit.clone())));
         }
-    }
-
-    fn orphaned(&self, exit: Option<&Exit>) {
-        self.settle(exit.cloned().map_or(Outcome::Unanswered, |exit| Outcome::Crashed(Box::new(exit))));
     }
 
     fn fenced(&self, exit: &Exit) {

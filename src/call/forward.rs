@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
+use crate::base::panics::Orphan;
 use crate::call::Reply;
 use crate::call::cell::{Answer, Fate};
 use crate::error::SendError;
@@ -56,6 +57,12 @@ impl<T: Send + 'static> Reply<T> {
 /// does not go back to the caller.
 struct HandedOn(Arc<dyn Fate>);
 
+impl Orphan for HandedOn {
+    fn orphaned(&self, exit: Option<&Exit>) {
+        self.0.orphaned(exit);
+    }
+}
+
 impl Fate for HandedOn {
     fn taken(&self, _: &Signals) {}
 
@@ -65,10 +72,6 @@ impl Fate for HandedOn {
 
     /// The reply itself tells, when it is dropped with what had it.
     fn crashed(&self, _: &Exit) {}
-
-    fn orphaned(&self, exit: Option<&Exit>) {
-        self.0.orphaned(exit);
-    }
 
     fn fenced(&self, exit: &Exit) {
         self.0.orphaned(Some(exit));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::base::panics;
 use crate::base::sync::lock;
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
@@ -141,7 +142,7 @@ pub(super) async fn ask(look: &Look) -> Result<(), String> {
         Ok(None | Some(Ok(Ok(())))) => Ok(()),
         Ok(Some(Ok(Err(error)))) => Err(format!("{error:#}")),
         Ok(Some(Err(error))) => Err(match error.try_into_panic() {
-            Ok(panic) => format!("it panicked: {}", crate::slot::current::text_of(&*panic)),
+            Ok(panic) => format!("it panicked: {}", panics::text_of(&*panic)),
             Err(_) => "it was cancelled".to_owned(),
         }),
         Err(_) => Err(format!("no answer within {} s", seconds(PATIENCE))),

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::base::panics;
 use crate::base::sync::lock;
 use crate::base::time::part;
 use crate::chaos::report::{CheckResult, ExperimentReport};
@@ -68,7 +69,7 @@ impl Simulation {
                         let seed = first.wrapping_add(number);
                         // A scene that panics is told like any other that cannot be set up.
                         let tried = catch_unwind(AssertUnwindSafe(|| self.try_seed(seed))).unwrap_or_else(|panic| {
-                            let error = anyhow::anyhow!("it panicked: {}", crate::slot::current::text_of(&*panic));
+                            let error = anyhow::anyhow!("it panicked: {}", panics::text_of(&*panic));
                             Err(SimulationError::NoScene { seed, error })
                         });
                         let mut found = lock(&found);

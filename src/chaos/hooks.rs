@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::base::panics;
 use crate::chaos::active::{FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
 use crate::context::Inner;
@@ -124,7 +125,7 @@ impl<M: Send + 'static> Inner<M> {
 
     /// Puts a copy of the message in hand in front. A copy that panics is none.
     pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
-        if let Ok(copy) = crate::slot::current::catch_within(|| (redelivery.copy)(message)) {
+        if let Ok(copy) = panics::catch_within(|| (redelivery.copy)(message)) {
             self.slot.repeat(&self.signals, copy);
         }
     }

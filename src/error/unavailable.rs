@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
+use crate::base::panics;
 use crate::error::Refusal;
-use crate::slot::current;
 
 /// A peer refused a message, or never ran it: the untyped cause of a [`SendError`](crate::SendError) or a
 /// [`CallError`](crate::CallError), got by [`source`](std::error::Error::source).
@@ -63,7 +63,7 @@ impl std::error::Error for PeerUnavailable {}
 pub(crate) fn is_cause_of(exit: &Exit) -> bool {
     let Exit::Failed(failure) = exit else { return false };
     let Some(error) = failure.cause::<anyhow::Error>() else { return false };
-    current::catch(|| error.chain().any(|cause| cause.is::<PeerUnavailable>())).unwrap_or(false)
+    panics::catch(|| error.chain().any(|cause| cause.is::<PeerUnavailable>())).unwrap_or(false)
 }
 
 /// The name of a message's type, without the modules.

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, Exit, Failure, Panic};
 
+use crate::base::panics;
 use crate::base::sweep;
 use crate::context::Inner;
 use crate::log::{line, one_line};
@@ -251,7 +252,7 @@ impl Life {
         let exit = end.exit();
         let body = self.body.take();
         let entered = self.signals.enter_span();
-        let dropped = current::run_as(&self.signals, || current::tear_down(&exit, body)).unwrap_or_else(Err);
+        let dropped = current::run_as(&self.signals, || panics::tear_down(&exit, body)).unwrap_or_else(Err);
         drop(entered);
         self.signals.close(&exit);
         match dropped {
@@ -351,6 +352,6 @@ pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
     let exit = sweep::kept(Exit::Failed(Failure::with_cause(text, error)));
     // Replies that it dropped on its way out were not dropped by a live service.
-    current::settle_orphans(Some(&exit));
+    panics::settle_orphans(Some(&exit));
     exit
 }

@@ -14,6 +14,7 @@ use std::task::Poll;
 use regrow_supervisors::{Exit, Panic};
 
 use crate::base::background::yield_once;
+use crate::base::panics;
 use crate::context::{Context, Inner};
 use crate::incarnation::maker::Maker;
 use crate::incarnation::redelivery::Redelivery;
@@ -21,7 +22,6 @@ use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, Ownership, SignalMask};
-use crate::slot::current;
 
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
 const BATCH: u32 = 128;
@@ -116,7 +116,7 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
         if matches!(exit, Exit::Panicked(_)) && std::mem::needs_drop::<S>() && ctx.inner().signals.tell_remains(&exit) {
             yield_once().await;
         }
-        match current::tear_down(&exit, owned.state.take()) {
+        match panics::tear_down(&exit, owned.state.take()) {
             Ok(()) => exit,
             Err(panic) => worse_of(exit, panic, &owned.ctx.path()),
         }
@@ -190,14 +190,14 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         rest = false;
         let message = match redelivery {
             None => message,
-            Some(redelivery) => match current::catch_within(|| redelivery.prepare(inner, message)) {
+            Some(redelivery) => match panics::catch_within(|| redelivery.prepare(inner, message)) {
                 Ok(message) => message,
                 Err(panic) => return Exit::Panicked(panic),
             },
         };
         if let Some(activity) = inner.signals.activity() {
             // A label that panics is none.
-            activity.set_label(current::catch_within(|| S::label(&message)).unwrap_or(None));
+            activity.set_label(panics::catch_within(|| S::label(&message)).unwrap_or(None));
         }
         #[cfg(feature = "chaos")]
         let message = if std::mem::take(&mut is_known) {
@@ -216,7 +216,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         };
         let mut handling = pin!(service.handle(message, ctx));
         // One future around the user's: each additional one costs a call per message, and room in each service.
-        let handled = std::future::poll_fn(|cx| match current::catch_within(|| handling.as_mut().poll(cx)) {
+        let handled = std::future::poll_fn(|cx| match panics::catch_within(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
             Ok(Poll::Pending) => {
                 freed.flush();
@@ -225,7 +225,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             Err(panic) => Poll::Ready(Err(panic)),
         });
         match handled.await {
-            Ok(Ok(())) => current::settle_orphans(None),
+            Ok(Ok(())) => panics::settle_orphans(None),
             Ok(Err(error)) => return failure(error),
             Err(panic) => return Exit::Panicked(panic),
         }
@@ -275,7 +275,7 @@ pub(crate) fn until_stopped<M, F: Future + Unpin>(
 /// Polls user code and catches its panic. To be polled in a [`Life`](crate::incarnation::Life), under its mark. The future is
 /// pinned by the caller: an `async fn` that pins its argument holds it twice, and each idle child would pay for that.
 pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
-    std::future::poll_fn(move |cx| match current::catch_within(|| Pin::new(&mut future).poll(cx)) {
+    std::future::poll_fn(move |cx| match panics::catch_within(|| Pin::new(&mut future).poll(cx)) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
@@ -301,7 +301,7 @@ impl<S: Service> Owned<S> {
 impl<S: Service> Drop for Owned<S> {
     fn drop(&mut self) {
         if let Some(state) = self.state.take() {
-            current::drop_here(state, &self.ctx.path(), "the state");
+            panics::drop_here(state, &self.ctx.path(), "the state");
         }
     }
 }

@@ -12,6 +12,7 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::base::name;
+use crate::base::panics;
 use crate::context::Inner;
 use crate::error::Interruption;
 use crate::handle::Handle;
@@ -87,7 +88,7 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
     type Item = M;
 
     fn next(&mut self) -> Option<M> {
-        current::settle_orphans(None);
+        panics::settle_orphans(None);
         let Inner { slot, signals, .. } = &self.inner;
         let next = std::future::poll_fn(|cx| {
             signals.register(Waiting::Consumer, cx.waker());

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use regrow_supervisors::Exit;
 use tokio::task::AbortHandle;
 
+use crate::base::panics;
 use crate::base::sync::lock;
 use crate::log::{line, one_line};
 use crate::slot::current;
@@ -145,8 +146,8 @@ impl<F> Drop for Linked<F> {
         let future = self.future.take();
         let entered = self.signals.enter_span();
         let dropped = match self.signals.end() {
-            Some(exit) => current::tear_down(&exit, future),
-            None => current::catch(|| drop(future)),
+            Some(exit) => panics::tear_down(&exit, future),
+            None => panics::catch(|| drop(future)),
         };
         drop(entered);
         if let Err(panic) = dropped {

@@ -34,7 +34,6 @@ pub(crate) mod consumer;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
 mod erased;
-pub(crate) mod hook;
 pub(crate) mod in_hand;
 #[cfg(feature = "chaos")]
 pub(crate) mod inject;
@@ -56,6 +55,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
+use crate::base::panics;
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::call::Fate;
@@ -332,7 +332,7 @@ impl<M: Send + 'static> Slot<M> {
             return sweep::drop_quietly(message, &self.path(), "a message");
         }
         // A label that panics is none.
-        let label = self.label.get().and_then(|label| current::catch(|| label(&message)).unwrap_or(None));
+        let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         let notice = Notice { path, generation, message_type, label, attempt, reason };
         if let Some(level) = level {

@@ -6,11 +6,11 @@ use std::pin::Pin;
 use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
+use crate::base::panics;
 use crate::event::EventKind;
 use crate::incarnation::{self, SpawnArgs, failure};
 use crate::service::Ignore;
 use crate::slot::Control;
-use crate::slot::current;
 use crate::slot::signals::{Origin, Signals};
 use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;
@@ -54,7 +54,7 @@ impl Driver {
             Make::Supervisor(recipe) => {
                 // The description may be made anew, by code of the user's, who may not want it either.
                 let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
-                let plan = current::catch(|| {
+                let plan = panics::catch(|| {
                     let _span = span.enter();
                     let plan = recipe.next_plan(&self.shared)?;
                     plan.init()?;

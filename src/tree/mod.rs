@@ -24,6 +24,8 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
+use crate::base::hook;
+use crate::base::panics;
 use crate::base::runtime;
 use crate::error::start::StartError;
 use crate::event::Events;
@@ -33,8 +35,6 @@ use crate::log::line;
 use crate::service::Ignore;
 #[cfg(feature = "otp")]
 use crate::slot::Control;
-use crate::slot::current;
-use crate::slot::hook;
 use crate::slot::status::ServiceStatus;
 use crate::supervisor::actor;
 use crate::supervisor::description::Description;
@@ -82,7 +82,7 @@ impl Tree {
         let plan = Arc::new(Plan::new(description, "", &Default::default())?);
         plan.check_redelivery(plan.terms.defaults.as_ref())?;
         let path = plan.path.clone();
-        let refusal = match current::catch(|| plan.init()) {
+        let refusal = match panics::catch(|| plan.init()) {
             Ok(Ok(())) => None,
             Ok(Err(error)) if error.is::<Ignore>() => return Err(StartError::NotWanted { path }),
             Ok(Err(error)) => Some(failure(error)),

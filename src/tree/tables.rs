@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::slot::hook;
+use crate::base::hook;
 use crate::tree::dead_letters::DeadLetters;
 use crate::tree::shared::Shared;
 

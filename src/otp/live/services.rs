@@ -5,12 +5,12 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Exit};
 use tokio::time::Instant;
 
+use crate::base::panics;
 use crate::child::{Child, ServiceChild};
 use crate::context::{Context, NoMessages};
 use crate::otp::live::recorder::{Stage, Witness};
 use crate::otp::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 use crate::service::{Service, ignore};
-use crate::slot::current;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
@@ -48,7 +48,7 @@ impl Service for Actor {
 /// The state goes down with its incarnation, and knows why.
 impl Drop for Actor {
     fn drop(&mut self) {
-        let exit = current::teardown().unwrap_or(Exit::Killed);
+        let exit = panics::teardown().unwrap_or(Exit::Killed);
         self.stage.record().died(&self.label, &exit);
     }
 }

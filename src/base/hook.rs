@@ -18,13 +18,13 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
+use crate::base::panics::{self, Own, Recorded, run_own};
 use crate::base::sync::lock;
 use crate::log;
-use crate::slot::current::{self, Recorded};
 
 /// How often text and place of a panic are printed if the log tells them too.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -46,15 +46,21 @@ pub(crate) fn install() {
         // No hook is set now, and what is taken is the standard one.
         let is_standard = is_same(&*before, &*std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
-            if current::is_probing() {
+            if panics::is_probing() {
                 return;
             }
-            match current::record(info) {
+            match panics::record(info) {
                 Some(recorded) if is_standard => print(&recorded, || before(info)),
                 Some(_) | None => before(info),
             }
         }));
     });
+}
+
+/// Runs code that answers by a panic: `None`, and no word about it.
+pub(crate) fn probe<R>(code: impl FnOnce() -> R) -> Option<R> {
+    install();
+    run_own(Own::Probe, || catch_unwind(AssertUnwindSafe(code)).ok())
 }
 
 /// At how many places panics were printed.

@@ -12,15 +12,13 @@ use tokio::time::MissedTickBehavior;
 use crate::base::sweep;
 use crate::error::Refusal;
 use crate::handle::Handle;
-use crate::slot::Slot;
 use crate::slot::consumer::Ownership;
+use crate::slot::fact::Fact;
 use crate::slot::room::Limit;
 use crate::slot::signals::Signals;
-use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::inbox::Fact;
-use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::partitioned::Partitions;
+use crate::slot::{NoMessages, Slot};
 use crate::tree::Directory;
+use crate::tree::inject::Target;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
@@ -28,17 +26,18 @@ use crate::tree::shared::Shared;
 pub(crate) struct Inner<M> {
     pub(crate) slot: Arc<Slot<M>>,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl<M> Clone for Inner<M> {
     fn clone(&self) -> Self {
-        Self { slot: self.slot.clone(), signals: self.signals.clone() }
+        Self { slot: self.slot.clone(), signals: self.signals.clone(), shared: self.shared.clone() }
     }
 }
 
 impl<M> Inner<M> {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.signals.origin().shared
+        &self.shared
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -72,6 +71,11 @@ impl<M: Send + 'static> Inner<M> {
         }
     }
 
+    /// The incarnation, as a hook of an experiment sees it.
+    pub(crate) fn target(&self) -> Target {
+        Target { slot: self.slot.clone(), signals: self.signals.clone() }
+    }
+
     pub(crate) fn extend_deadline(&self, time: Duration) {
         if let Some(activity) = self.signals.activity()
             && let Some(work) = activity.work(&*self.slot, &self.signals)
@@ -93,22 +97,6 @@ impl<M: Send + 'static> Inner<M> {
 
     fn directory(&self) -> Directory {
         Directory { shared: self.shared().clone() }
-    }
-
-    fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.shared().supervisor(self.signals.scope())
-    }
-
-    fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        let directory = &self.shared().directory;
-        let found = self.shared().dynamic(&directory.full_path(self.signals.scope(), name));
-        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
-    }
-
-    fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
-        let directory = &self.shared().directory;
-        let found = self.shared().partitions(&directory.full_path(self.signals.scope(), name));
-        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
     }
 }
 
@@ -144,33 +132,6 @@ impl<S: crate::Service> Context<S> {
     /// The paths of the whole tree and what is there, and whether the tree [is draining](Directory::is_draining).
     pub fn directory(&self) -> Directory {
         self.inner.directory()
-    }
-
-    /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
-    ///
-    /// # Errors
-    ///
-    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
-    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.inner.supervisor()
-    }
-
-    /// A dynamic supervisor, found by name as [`lookup`](Self::lookup) finds services.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has that name, or what has it is no dynamic supervisor.
-    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        self.inner.dynamic(name)
-    }
-
-    /// The partitions of a partitioned supervisor, found by name as [`lookup`](Self::lookup) finds services.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
-    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
-        self.inner.partitions(name)
     }
 
     /// The service's own handle, which outlives this incarnation.
@@ -338,12 +299,8 @@ impl LinkedTask {
 /// What a task sees of its world.
 #[derive(Clone)]
 pub struct TaskContext {
-    inner: Inner<NoMessages>,
+    pub(crate) inner: Inner<NoMessages>,
 }
-
-/// The messages of a child that takes none: a task, a supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoMessages {}
 
 impl TaskContext {
     pub(crate) fn new(inner: Inner<NoMessages>) -> Self {
@@ -362,33 +319,6 @@ impl TaskContext {
     /// The paths of the whole tree and what is there: see [`Context::directory`].
     pub fn directory(&self) -> Directory {
         self.inner.directory()
-    }
-
-    /// The task's own supervisor, as [`Context::supervisor`].
-    ///
-    /// # Errors
-    ///
-    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
-    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
-        self.inner.supervisor()
-    }
-
-    /// A dynamic supervisor, found by name as [`Context::dynamic`] does: what an acceptor starts its sessions in.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has that name, or what has it is no dynamic supervisor.
-    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
-        self.inner.dynamic(name)
-    }
-
-    /// The partitions of a partitioned supervisor, found by name as [`Context::partitions`] does.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
-    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
-        self.inner.partitions(name)
     }
 
     /// The task's full path.

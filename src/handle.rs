@@ -15,8 +15,6 @@ use crate::slot::room::{ForRoom, Limit, Sending};
 use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
 use crate::slot::{AnySlot, IfFull, Push, Slot};
-use crate::tree::shared::Shared;
-use crate::tree::why::Why;
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///
@@ -170,10 +168,7 @@ impl<M: Send + 'static> Handle<M> {
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        let call = Call::new(self.slot.clone(), stage, Wait::of_caller());
-        #[cfg(feature = "chaos")]
-        let call = call.counted(self.slot.tally());
-        call
+        Call::new(self.slot.clone(), stage, Wait::of_caller()).counted(self.slot.outcomes())
     }
 
     /// As [`call`](Self::call), but waits no longer than `limit`, the wait for room included.
@@ -279,26 +274,9 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.refusal_of_waits()
     }
 
-    /// The tree that the service is listed in, while that is there.
-    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
-        self.slot.shared()
-    }
-
     /// The path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()
-    }
-
-    /// Why the service stands where it does: in words when it is displayed, and as data. Its supervisor is asked, the
-    /// service itself is not.
-    pub async fn why(&self) -> Why {
-        let path = self.path();
-        let shared = self.slot.shared();
-        let known = match &shared {
-            Some(shared) => shared.why(&path).await.ok(),
-            None => None,
-        };
-        known.unwrap_or_else(|| Why::unknown(path, self.status()))
     }
 
     /// The books of the mailbox: one consistent snapshot.

@@ -239,7 +239,7 @@ pub use regrow_supervisors::{
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use call::{Call, Reply};
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
-pub use context::{Context, LinkedTask, NoMessages, TaskContext};
+pub use context::{Context, LinkedTask, TaskContext};
 pub use error::gave_up::GaveUp;
 pub use error::start::StartError;
 pub use error::unavailable::PeerUnavailable;
@@ -256,6 +256,7 @@ pub use run::run_error::RunError;
 #[cfg(feature = "signal")]
 pub use run::until_signal::RunUntilSignal;
 pub use service::{Ignore, Service, ignore};
+pub use slot::NoMessages;
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};

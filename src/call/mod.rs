@@ -2,6 +2,7 @@
 
 mod cell;
 mod forward;
+pub(crate) mod outcomes;
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,8 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "chaos")]
-use crate::chaos::tally::Tally;
+use crate::call::outcomes::Outcomes;
 use crate::error::{CallError, Refusal, SendError};
 use crate::slot::Slot;
 use crate::slot::blocking::{Cut, block_on, block_until};
@@ -41,8 +41,7 @@ pub struct Call<M, T> {
 struct Extras {
     limit: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Where its outcome is counted while an experiment goes on.
-    #[cfg(feature = "chaos")]
-    tally: Option<Arc<Tally>>,
+    outcomes: Option<Arc<Outcomes>>,
 }
 
 /// How far a call has come.
@@ -79,10 +78,9 @@ impl<M, T> Call<M, T> {
         Self { slot, stage, wait, extras: None }
     }
 
-    #[cfg(feature = "chaos")]
-    pub(crate) fn counted(mut self, tally: Option<Arc<Tally>>) -> Self {
-        if tally.is_some() {
-            self.extras.get_or_insert_default().tally = tally;
+    pub(crate) fn counted(mut self, outcomes: Option<Arc<Outcomes>>) -> Self {
+        if outcomes.is_some() {
+            self.extras.get_or_insert_default().outcomes = outcomes;
         }
         self
     }
@@ -130,17 +128,15 @@ impl<M: Send + 'static, T> Call<M, T> {
                 (Poll::Pending, None) | (Poll::Ready(_), _) => wait.ends(),
             }
         }
-        #[cfg(feature = "chaos")]
         if let Poll::Ready(outcome) = &polled {
             self.count(outcome);
         }
         polled
     }
 
-    #[cfg(feature = "chaos")]
     fn count(&self, outcome: &Result<T, CallError<M>>) {
-        if let Some(tally) = self.extras.as_ref().and_then(|extras| extras.tally.as_ref()) {
-            tally.count(outcome);
+        if let Some(outcomes) = self.extras.as_ref().and_then(|extras| extras.outcomes.as_ref()) {
+            outcomes.count(outcome);
         }
     }
 
@@ -220,7 +216,6 @@ impl<M: Send + 'static, T> Call<M, T> {
             Err(cut) => match self.cut(cut) {
                 Some(error) => {
                     let outcome = Err(error);
-                    #[cfg(feature = "chaos")]
                     self.count(&outcome);
                     outcome
                 }

@@ -11,6 +11,7 @@
 //! 3. No lock is held across an await.
 //! 4. What strikes is told before it strikes, so that the end that follows can be put down to it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,10 +22,11 @@ use fastrand::Rng;
 use tokio::sync::{Notify, mpsc};
 
 use crate::base::sync::lock;
+use crate::call::outcomes::Outcomes;
 use crate::chaos::fault::{Fault, Times};
-use crate::chaos::statements::Statement;
-use crate::chaos::tally::Tally;
 use crate::slot::{AnySlot, Control};
+use crate::tree::shared::Shared;
+use crate::tree::statements::Statement;
 
 /// What is armed in a tree.
 #[derive(Debug, Default)]
@@ -34,7 +36,7 @@ pub(crate) struct ActiveFaults {
     experiments: AtomicU64,
     /// In order: what is done to all of them is done in the same order each time.
     patients: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
-    tally: Mutex<Option<Arc<Tally>>>,
+    outcomes: Mutex<Option<Arc<Outcomes>>>,
     told: Mutex<Option<mpsc::UnboundedSender<FaultEvent>>>,
     said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
 }
@@ -79,11 +81,20 @@ pub(super) struct Strike {
 }
 
 impl ActiveFaults {
+    /// The faults of this tree, made by its first experiment.
+    pub(crate) fn of(shared: &Shared) -> Arc<Self> {
+        let faults: Arc<dyn Any + Send + Sync> = shared.faults_or_new(|| Arc::<Self>::default()).clone();
+        match faults.downcast() {
+            Ok(faults) => faults,
+            Err(_) => unreachable!("nothing but experiments injects faults"),
+        }
+    }
+
     /// `false` when another experiment is going on.
     pub(crate) fn arm(&self, told: mpsc::UnboundedSender<FaultEvent>, said: mpsc::UnboundedSender<Statement>) -> bool {
         let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
         if is_first {
-            *lock(&self.tally) = Some(Arc::default());
+            *lock(&self.outcomes) = Some(Arc::default());
             *lock(&self.told) = Some(told);
             *lock(&self.said) = Some(said);
             self.experiments.fetch_add(1, Ordering::AcqRel);
@@ -92,7 +103,7 @@ impl ActiveFaults {
     }
 
     /// The number of the experiment that is going on; zero for none.
-    pub(crate) fn armed(&self) -> u64 {
+    pub(super) fn experiment(&self) -> u64 {
         if self.is_armed() { self.experiments.load(Ordering::Acquire) } else { 0 }
     }
 
@@ -101,8 +112,8 @@ impl ActiveFaults {
     }
 
     /// Where calls are counted.
-    pub(crate) fn tally(&self) -> Option<Arc<Tally>> {
-        lock(&self.tally).clone()
+    pub(crate) fn outcomes_of_calls(&self) -> Option<Arc<Outcomes>> {
+        lock(&self.outcomes).clone()
     }
 
     pub(super) fn tell(&self, what: FaultEvent) {
@@ -114,7 +125,7 @@ impl ActiveFaults {
     }
 
     /// Says something to the judge.
-    pub(crate) fn say(&self, what: Statement) {
+    pub(super) fn say_to_judge(&self, what: Statement) {
         let said = lock(&self.said).clone();
         if let Some(said) = said {
             // The run may be over.
@@ -137,7 +148,7 @@ impl ActiveFaults {
     }
 
     pub(crate) fn disarm(&self) {
-        *lock(&self.tally) = None;
+        *lock(&self.outcomes) = None;
         *lock(&self.told) = None;
         *lock(&self.said) = None;
         self.is_armed.store(false, Ordering::Release);

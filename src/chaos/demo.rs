@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::sync::lock;
 use crate::call::Reply;
-use crate::chaos::tally::Tally;
+use crate::call::outcomes::Outcomes;
 use crate::child::{Child, ServiceChild};
 use crate::context::Context;
 use crate::handle::Handle;
@@ -46,7 +46,7 @@ pub struct Work {
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
-    ended: Tally,
+    ended: Outcomes,
     alive: Mutex<Alive>,
 }
 
@@ -66,7 +66,7 @@ impl Work {
 
     /// Calls that have ended, by how.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        self.counts.ended.outcomes().collect()
+        self.counts.ended.counted().collect()
     }
 
     /// Services of which two incarnations were alive at the same time.

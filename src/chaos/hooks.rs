@@ -5,31 +5,96 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::base::panics;
-use crate::chaos::active::{FaultEvent, FaultSet, Strike};
+use crate::call::outcomes::Outcomes;
+use crate::chaos::active::{ActiveFaults, FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
-use crate::context::Inner;
-use crate::incarnation::redelivery::Redelivery;
 use crate::slot::AnySlot;
+use crate::slot::signals::Signals;
+use crate::tree::inject::{Hook, Inject, Target};
+use crate::tree::statements::Statement;
 
 const MS: Duration = Duration::from_millis(1);
 
-impl<M: Send + 'static> Inner<M> {
-    fn patient(&self) -> Option<Arc<FaultSet>> {
-        self.shared().active_faults.patient(&self.slot.path())
+/// An incarnation that has faults.
+struct Patient<'a> {
+    faults: &'a ActiveFaults,
+    set: Arc<FaultSet>,
+    slot: Arc<dyn AnySlot>,
+    signals: Arc<Signals>,
+}
+
+impl Inject for ActiveFaults {
+    fn armed(&self) -> u64 {
+        self.experiment()
     }
 
+    /// Invariant 1 of the seam: the faults are looked at when the incarnation has moved in.
+    fn before_start(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            target.slot.faulty().set_counted(true);
+            self.tell(FaultEvent::Starting { path: target.slot.path() });
+            match self.patient_at(target) {
+                Some(patient) => patient.before_start().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn before_take(&self, target: Target) -> Hook<'_, bool> {
+        Box::pin(async move {
+            match self.patient_at(target) {
+                Some(patient) => patient.before_take().await,
+                None => false,
+            }
+        })
+    }
+
+    fn before_handle(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            match self.patient_at(target) {
+                Some(patient) => patient.before_handle().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn before_stop(&self, target: Target) -> Hook<'_, ()> {
+        Box::pin(async move {
+            if let Some(Patient { set, .. }) = self.patient_at(target) {
+                set.until_not(|| set.has(|fault| *fault == Fault::RefuseStop)).await;
+            }
+        })
+    }
+
+    fn say(&self, what: Statement) {
+        self.say_to_judge(what);
+    }
+
+    fn outcomes(&self) -> Option<Arc<Outcomes>> {
+        self.outcomes_of_calls()
+    }
+
+    fn remembered(&self) -> usize {
+        self.patients()
+    }
+}
+
+impl ActiveFaults {
+    fn patient_at(&self, Target { slot, signals }: Target) -> Option<Patient<'_>> {
+        let set = self.patient(&slot.path())?;
+        Some(Patient { faults: self, set, slot, signals })
+    }
+}
+
+impl Patient<'_> {
     /// Invariant 4 of the seam.
     fn tell(&self, blow: Strike, generation: Option<u64>) {
         let Strike { number, is_last, .. } = blow;
-        self.shared().active_faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
+        self.faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
-    /// Before the factory, when the incarnation has moved in (invariant 1 of the seam).
-    pub(crate) async fn before_start(&self) -> anyhow::Result<()> {
-        self.slot.set_tallied(true);
-        self.shared().active_faults.tell(FaultEvent::Starting { path: self.slot.path() });
-        let Some(patient) = self.patient() else { return Ok(()) };
+    async fn before_start(&self) -> anyhow::Result<()> {
+        let patient = &self.set;
         patient.change(Some(&*self.slot), |_| ());
         let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
         patient.pass(slowness(), || !slowness().is_zero()).await;
@@ -47,13 +112,11 @@ impl<M: Send + 'static> Inner<M> {
         if panics { panic() } else { anyhow::bail!("an error that chaos injected") }
     }
 
-    /// Before a message is taken: waits until there is one that may be taken, or until something else wants attention.
-    /// Whether that message is to be handed over twice.
-    pub(crate) async fn before_take(&self) -> bool {
-        let Some(patient) = self.patient() else { return false };
+    async fn before_take(&self) -> bool {
+        let patient = &self.set;
         let mut has_waited = false;
         loop {
-            if !self.mail_may_be_taken(&patient).await {
+            if !self.mail_may_be_taken(patient).await {
                 return false;
             }
             let delay = || patient.time_of(|fault| if let Fault::Delay(time) = fault { Some(*time) } else { None });
@@ -68,39 +131,38 @@ impl<M: Send + 'static> Inner<M> {
             if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
             }
-            self.slot.drop_first(&self.signals);
+            self.slot.faulty().drop_first(&self.signals);
             has_waited = false;
         }
         if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
-            self.slot.swap_first(&self.signals);
+            self.slot.faulty().swap_first(&self.signals);
         }
-        self.slot.may_repeat(&self.signals)
+        self.slot.faulty().may_repeat(&self.signals)
             && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
     }
 
-    /// With a message in hand, before the handler gets it.
-    pub(crate) async fn before_handle(&self, message: M) -> anyhow::Result<M> {
-        let Some(patient) = self.patient() else { return Ok(message) };
+    async fn before_handle(&self) -> anyhow::Result<()> {
+        let patient = &self.set;
         let strikes = |fault: &Fault| match fault {
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => Some(fault.clone()),
             _ => None,
         };
         if let Some((blow, fault)) = patient.strike(strikes) {
-            self.tell(blow, Some(self.generation()));
+            self.tell(blow, Some(self.signals.origin().generation));
             match fault {
                 Fault::Panic => panic(),
                 Fault::Error => anyhow::bail!("an error that chaos injected"),
-                Fault::Block(time) => self.block(&patient, time, blow.is_virtual).await,
+                Fault::Block(time) => self.block(patient, time, blow.is_virtual).await,
                 // Until it is killed, or everybody is healed.
                 _ => patient.until_not(|| true).await,
             }
-            self.shared().active_faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
+            self.faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
             // It may be well again (invariant 1 of the seam).
             patient.change(Some(&*self.slot), |_| ());
         }
         let slowness = || patient.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
         patient.pass(slowness(), || !slowness().is_zero()).await;
-        Ok(message)
+        Ok(())
     }
 
     async fn block(&self, patient: &FaultSet, time: Duration, is_virtual: bool) {
@@ -113,20 +175,6 @@ impl<M: Send + 'static> Inner<M> {
         let begun = std::time::Instant::now();
         while begun.elapsed() < time && !patient.is_discharged() {
             std::thread::sleep(Duration::from_millis(10).min(time.saturating_sub(begun.elapsed())));
-        }
-    }
-
-    /// When it may stop, who refuses to.
-    pub(crate) async fn before_stop(&self) {
-        if let Some(patient) = self.patient() {
-            patient.until_not(|| patient.has(|fault| *fault == Fault::RefuseStop)).await;
-        }
-    }
-
-    /// Puts a copy of the message in hand in front. A copy that panics is none.
-    pub(crate) fn repeat(&self, redelivery: &Redelivery<M>, message: &M) {
-        if let Ok(copy) = panics::catch_within(|| (redelivery.copy)(message)) {
-            self.slot.repeat(&self.signals, copy);
         }
     }
 
@@ -144,7 +192,7 @@ impl<M: Send + 'static> Inner<M> {
             // It may come to be held meanwhile.
             let found = std::future::poll_fn(|_| match is_held() {
                 true => Poll::Ready(None),
-                false => self.slot.poll_mail(&self.signals).map(Some),
+                false => self.slot.faulty().poll_mail(&self.signals).map(Some),
             });
             if let Some(found) = found.await {
                 return found;

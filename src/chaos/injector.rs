@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use crate::base::sync::lock;
-use crate::chaos::active::FaultEvent;
+use crate::chaos::active::{ActiveFaults, FaultEvent};
 use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::Fault;
-use crate::chaos::statements::Statement;
 use crate::slot::AnySlot;
 use crate::tree::shared::Shared;
+use crate::tree::statements::Statement;
 
 pub(super) struct Armed {
     shared: Arc<Shared>,
+    faults: Arc<ActiveFaults>,
     /// Mailboxes that have been made full, by the number of the fault.
     full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
@@ -27,11 +28,12 @@ impl Armed {
         told: mpsc::UnboundedSender<FaultEvent>,
         said: mpsc::UnboundedSender<Statement>,
     ) -> Result<Self, ExperimentError> {
-        if !shared.active_faults.arm(told, said) {
+        let faults = ActiveFaults::of(&shared);
+        if !faults.arm(told, said) {
             let path = shared.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
-        let armed = Self { shared, full: Mutex::default() };
+        let armed = Self { shared, faults, full: Mutex::default() };
         armed.tally_all(true);
         armed.tell_of_tenants();
         Ok(armed)
@@ -58,14 +60,14 @@ impl Armed {
                 }
             }
             Fault::MailboxFull => {
-                listed.slot.set_jammed(true);
+                listed.slot.faulty().set_jammed(true);
                 lock(&self.full).push((number, listed.slot));
                 Ok(())
             }
             Fault::Flap(_) | Fault::ClockJump(_) => Ok(()),
-            Fault::Duplicate(_) if !listed.slot.can_repeat() => Err("its messages cannot be copied".into()),
+            Fault::Duplicate(_) if !listed.slot.faulty().can_repeat() => Err("its messages cannot be copied".into()),
             _ => {
-                self.shared.active_faults.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                self.faults.afflict(&*listed.slot, number, fault, seed, is_virtual);
                 Ok(())
             }
         }
@@ -73,37 +75,39 @@ impl Armed {
 
     pub(super) fn heal(&self, number: usize, path: &str) {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
-        mine.iter().for_each(|(_, slot)| slot.set_jammed(false));
+        mine.iter().for_each(|(_, slot)| slot.faulty().set_jammed(false));
         let slot = self.shared.directory.get(path).map(|listed| listed.slot);
-        self.shared.active_faults.clear(path, slot.as_deref(), number);
+        self.faults.clear(path, slot.as_deref(), number);
     }
 
     fn tally_all(&self, is_tallied: bool) {
-        self.shared.directory.slots().iter().for_each(|slot| slot.set_tallied(is_tallied));
+        self.shared.directory.slots().iter().for_each(|slot| slot.faulty().set_counted(is_tallied));
     }
 
     /// The incarnations that were there before.
     fn tell_of_tenants(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
-                self.shared
-                    .active_faults
-                    .say(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
+                self.faults.say_to_judge(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
             }
         }
     }
 
     /// What became of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
-        let tally = self.shared.active_faults.tally();
-        tally.iter().flat_map(|tally| tally.outcomes()).map(|(outcome, count)| (outcome.to_owned(), count)).collect()
+        let outcomes = self.faults.outcomes_of_calls();
+        outcomes
+            .iter()
+            .flat_map(|outcomes| outcomes.counted())
+            .map(|(outcome, count)| (outcome.to_owned(), count))
+            .collect()
     }
 
     pub(super) fn heal_all(&self) {
         for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
-            slot.set_jammed(false);
+            slot.faulty().set_jammed(false);
         }
-        self.shared.active_faults.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
+        self.faults.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
     }
 }
 
@@ -111,6 +115,6 @@ impl Drop for Armed {
     fn drop(&mut self) {
         self.heal_all();
         self.tally_all(false);
-        self.shared.active_faults.disarm();
+        self.faults.disarm();
     }
 }

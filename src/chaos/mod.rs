@@ -101,9 +101,7 @@ mod schedule;
 mod script;
 mod simulation;
 mod soak;
-pub(crate) mod statements;
 mod summary;
-pub(crate) mod tally;
 mod text;
 mod to_rust;
 

@@ -13,9 +13,9 @@ use crate::chaos::checks::{Claims, ask_judge, look};
 use crate::chaos::fault::Trigger;
 use crate::chaos::judge::Judge;
 use crate::chaos::recorder::Book;
-use crate::chaos::statements::Statement;
 use crate::event::Event;
 use crate::tree::Directory;
+use crate::tree::statements::Statement;
 
 /// Something that faults may follow.
 pub(super) struct Occurrence {

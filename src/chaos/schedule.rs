@@ -24,9 +24,9 @@ use crate::chaos::recorder::{Book, seconds};
 use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
-use crate::chaos::statements::Statement;
 use crate::slot::status::ServiceState;
 use crate::tree::directory::{ChildKind, DirectoryEntry};
+use crate::tree::statements::Statement;
 use crate::tree::{Directory, Tree};
 
 /// What is to be done at some time.

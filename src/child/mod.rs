@@ -10,12 +10,13 @@ use ractor::Actor;
 use regrow_supervisors::{ChildSpec, Restart};
 
 use crate::base::sweep::Kept;
-use crate::context::{Context, NoMessages, TaskContext};
+use crate::context::{Context, TaskContext};
 use crate::incarnation::maker::{Conceives, Maker};
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
 use crate::mailbox::Reserved;
 use crate::service::Service;
+use crate::slot::NoMessages;
 use crate::slot::settings::Settings;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use regrow_supervisors::{Abandon, ChildSpec, Policy, Restart, Shutdown};
 
 use crate::child::{Child, Factory, Leaf};
-use crate::context::NoMessages;
 use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, Reserved};
+use crate::slot::NoMessages;
 use crate::slot::settings::{OnRestart, Overflow, Settings};
 use crate::slot::{Label, Slot};
 use crate::tree::directory::ChildKind;
@@ -253,7 +253,6 @@ impl<M: Send + 'static> From<ServiceChild<M>> for Child {
         if let Some(label) = child.label {
             slot.set_label(label);
         }
-        #[cfg(feature = "chaos")]
         if redelivery.is_some() {
             slot.set_can_repeat();
         }

@@ -27,9 +27,10 @@ use crate::base::sweep;
 use crate::context::Inner;
 use crate::log::{line, one_line};
 use crate::slot::current;
+use crate::slot::fact::Fact;
 use crate::slot::signals::{Signals, Waiting};
 use crate::slot::{AnySlot, Slot};
-use crate::supervisor::inbox::Fact;
+use crate::tree::shared::Shared;
 
 /// How a body ends.
 pub(crate) enum End {
@@ -62,6 +63,7 @@ pub(crate) enum OnKill {
 pub(crate) struct SpawnArgs {
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) drain: bool,
     pub(crate) abandon: Abandon,
     /// The supervisor, for what links itself to it.
@@ -74,7 +76,7 @@ impl SpawnArgs {
         let Ok(slot) = self.slot.clone().as_any().downcast::<Slot<M>>() else {
             unreachable!("the planner gives a child a slot of its own message type")
         };
-        Inner { slot, signals: self.signals.clone() }
+        Inner { slot, signals: self.signals.clone(), shared: self.shared.clone() }
     }
 
     pub(crate) fn live(&self, on_kill: OnKill, body: Body) -> Life {
@@ -117,8 +119,8 @@ async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Optio
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let (Some(zombie), Some(shared)) = (slot.life().owner(), slot.shared()) {
-                    shared.cut_off(&slot.path(), &*slot, &zombie);
+                if let (Some(zombie), Some(tree)) = (slot.life().owner(), slot.tree()) {
+                    tree.cut_off(&slot.path(), &*slot, &zombie);
                 }
                 slot.life().claim(&signals);
             }
@@ -195,7 +197,6 @@ impl Life {
         // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
         let is_asked = self.signals.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
         let is_killed = self.signals.is_killed() && self.on_kill == OnKill::Drop;
-        #[cfg(feature = "chaos")]
         let is_killed = is_killed && !self.signals.ignores_kill();
         if self.signals.is_fenced() || (is_killed && !is_asked) {
             return Poll::Ready(End::Exit(Exit::Killed));
@@ -274,8 +275,10 @@ impl Life {
         if std::mem::replace(&mut self.told, true) || self.signals.is_fenced() {
             return;
         }
-        if self.signals.activity().is_some() {
-            self.signals.watchdog().watch_no_more(&self.slot.path(), &self.signals);
+        if self.signals.activity().is_some()
+            && let Some(tree) = self.slot.tree()
+        {
+            tree.watch_no_more(&self.slot.path(), &self.signals);
         }
         let attempt = self.signals.attempt();
         let fact = match end {

@@ -22,6 +22,7 @@ use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
 use crate::slot::consumer::{Next, Ownership, SignalMask};
+use crate::slot::line::Freed;
 
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
 const BATCH: u32 = 128;
@@ -69,10 +70,8 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     ctx: &Context<S>,
     factory: &impl Fn(Context<S>) -> Fut,
 ) -> anyhow::Result<S> {
-    // Boxed, as all that few ever need: it would take its room in every service.
-    #[cfg(feature = "chaos")]
-    if ctx.inner().shared().active_faults.is_armed() {
-        Box::pin(ctx.inner().before_start()).await?;
+    if let Some(faults) = ctx.inner().shared().faults().filter(|faults| faults.armed() > 0) {
+        faults.before_start(ctx.inner().target()).await?;
     }
     factory(ctx.clone()).await
 }
@@ -84,10 +83,12 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
 fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output = Exit> + Send {
     async move {
         let (service, ctx) = owned.parts();
-        #[cfg(feature = "chaos")]
-        if matches!(exit, Exit::Shutdown) && ctx.inner().signals.is_told_to_stop() && ctx.inner().signals.is_afflicted()
+        if matches!(exit, Exit::Shutdown)
+            && ctx.inner().signals.is_told_to_stop()
+            && ctx.inner().signals.is_afflicted()
+            && let Some(faults) = ctx.inner().shared().faults()
         {
-            Box::pin(ctx.inner().before_stop()).await;
+            faults.before_stop(ctx.inner().target()).await;
         }
         if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
             // Before the hook, which may block: then nothing could be told any more.
@@ -129,97 +130,47 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     let Owned { state: Some(service), ctx, redelivery, .. } = owned else {
         unreachable!("there is a state to be served")
     };
-    // A stop was asked for, and what was queued then is still to be handled.
-    let mut is_draining = false;
-    let mut in_a_row = 0;
-    // Before it goes to sleep it looks once more, after everybody else: whoever it has just answered may have more, and
-    // then nobody has to wake it.
-    let mut rest = true;
-    let mut freed = ctx.inner().slot.freed();
-    // What ails it stands between it and its mail: known for the next message, and that is to be handed over twice.
-    #[cfg(feature = "chaos")]
-    let (mut is_known, mut repeats) = (false, false);
+    let mut pump = Pump::new(ctx.inner().slot.freed());
     loop {
-        let heed = if is_draining { SignalMask::Force } else { SignalMask::Everything };
-        #[cfg(feature = "chaos")]
-        let heed = if is_known && heed == SignalMask::Everything { SignalMask::Orders } else { heed };
         // Invariant 2.
-        if in_a_row == BATCH {
-            in_a_row = 0;
-            // A kill that comes now must not find a message in hand that is done.
-            ctx.inner().slot.finish(&ctx.inner().signals);
-            freed.flush();
+        if pump.has_had_its_turn(ctx.inner()) {
             pause(true).await;
         }
-        // Not kept over an await: it would take room in each idle child.
-        let inner = ctx.inner();
-        let next = match inner.slot.poll_next(&inner.signals, heed, rest, &mut freed) {
-            Poll::Ready(next) => next,
-            Poll::Pending if is_draining => return Exit::Shutdown,
-            Poll::Pending => {
-                in_a_row = 0;
-                freed.flush();
-                pause(!std::mem::replace(&mut rest, true)).await;
+        let message = match pump.next(ctx.inner(), drain) {
+            Step::Message(message) => message,
+            Step::Again => continue,
+            Step::Pause { is_busy } => {
+                pause(is_busy).await;
                 continue;
             }
-        };
-        let message = match next {
-            Next::Message(message) => message,
-            #[cfg(feature = "chaos")]
-            Next::Signal if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) => {
-                freed.flush();
-                repeats = Box::pin(inner.before_take()).await;
-                is_known = true;
+            Step::Faults => {
+                let repeats = Box::pin(look_at_faults(ctx.inner())).await;
+                pump.faults = Some(repeats);
                 continue;
             }
-            Next::Signal => match signal(inner) {
-                Exit::Shutdown if drain && !is_draining => {
-                    is_draining = true;
-                    // The supervisor has done so with its order. Here for orders that come another way.
-                    inner.slot.begin_to_drain(&inner.signals);
-                    #[cfg(feature = "chaos")]
-                    {
-                        (is_known, repeats) = (false, false);
-                    }
-                    continue;
-                }
-                exit => return exit,
-            },
+            Step::End(exit) => return exit,
         };
-        in_a_row += 1;
-        rest = false;
-        let message = match redelivery {
+        let message = match prepare::<S>(ctx.inner(), *redelivery, message) {
+            Ok(message) => message,
+            Err(panic) => return Exit::Panicked(panic),
+        };
+        let message = match pump.faults.take() {
             None => message,
-            Some(redelivery) => match panics::catch_within(|| redelivery.prepare(inner, message)) {
-                Ok(message) => message,
-                Err(panic) => return Exit::Panicked(panic),
-            },
-        };
-        if let Some(activity) = inner.signals.activity() {
-            // A label that panics is none.
-            activity.set_label(panics::catch_within(|| S::label(&message)).unwrap_or(None));
-        }
-        #[cfg(feature = "chaos")]
-        let message = if std::mem::take(&mut is_known) {
-            if let (Some(redelivery), true) = (*redelivery, std::mem::take(&mut repeats)) {
-                inner.repeat(&redelivery, &message);
+            Some(repeats) => {
+                pump.freed.flush();
+                match caught(Box::pin(suffer(ctx.inner(), redelivery.filter(|_| repeats), message))).await {
+                    Ok(Ok(message)) => message,
+                    Ok(Err(error)) => return failure(error),
+                    Err(panic) => return Exit::Panicked(panic),
+                }
             }
-            freed.flush();
-            let suffered = caught(Box::pin(inner.before_handle(message))).await;
-            match suffered {
-                Ok(Ok(message)) => message,
-                Ok(Err(error)) => return failure(error),
-                Err(panic) => return Exit::Panicked(panic),
-            }
-        } else {
-            message
         };
         let mut handling = pin!(service.handle(message, ctx));
         // One future around the user's: each additional one costs a call per message, and room in each service.
         let handled = std::future::poll_fn(|cx| match panics::catch_within(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
             Ok(Poll::Pending) => {
-                freed.flush();
+                pump.freed.flush();
                 Poll::Pending
             }
             Err(panic) => Poll::Ready(Err(panic)),
@@ -230,6 +181,133 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             Err(panic) => return Exit::Panicked(panic),
         }
     }
+}
+
+/// State of the pump itself. It is kept while the service is idle: a byte here is a byte in each child.
+struct Pump {
+    /// A stop was asked for, and what was queued then is still to be handled.
+    is_draining: bool,
+    /// Before the pump goes to sleep it looks once more, after all other tasks: a caller that it has just answered may have
+    /// more, and then nothing has to wake the pump.
+    is_last_look: bool,
+    /// The faults of the next message are known; `true`: it is to be handed over twice.
+    faults: Option<bool>,
+    in_a_row: u32,
+    freed: Freed,
+}
+
+/// What the pump does next.
+enum Step<M> {
+    Message(M),
+    /// Looks again at once.
+    Again,
+    /// Lets other tasks have their turn. `is_busy`: it comes back without being woken.
+    Pause {
+        is_busy: bool,
+    },
+    /// An experiment has faults for the next message.
+    Faults,
+    End(Exit),
+}
+
+impl Pump {
+    fn new(freed: Freed) -> Self {
+        Self { is_draining: false, is_last_look: true, faults: None, in_a_row: 0, freed }
+    }
+
+    /// Whether so many messages were handled in a row that others are to have their turn now.
+    #[inline]
+    fn has_had_its_turn<M: Send + 'static>(&mut self, inner: &Inner<M>) -> bool {
+        if self.in_a_row < BATCH {
+            return false;
+        }
+        self.in_a_row = 0;
+        // A kill that comes now must not find a message in hand that is done.
+        inner.slot.finish(&inner.signals);
+        self.freed.flush();
+        true
+    }
+
+    #[inline]
+    fn next<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
+        let heed = match self.faults {
+            _ if self.is_draining => SignalMask::Force,
+            Some(_) => SignalMask::Orders,
+            None => SignalMask::Everything,
+        };
+        match inner.slot.poll_next(&inner.signals, heed, self.is_last_look, &mut self.freed) {
+            Poll::Ready(Next::Message(message)) => {
+                self.in_a_row += 1;
+                self.is_last_look = false;
+                Step::Message(message)
+            }
+            Poll::Ready(Next::Signal) => self.signal(inner, drain),
+            Poll::Pending if self.is_draining => Step::End(Exit::Shutdown),
+            Poll::Pending => {
+                self.in_a_row = 0;
+                self.freed.flush();
+                Step::Pause { is_busy: !std::mem::replace(&mut self.is_last_look, true) }
+            }
+        }
+    }
+
+    #[cold]
+    fn signal<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
+        if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) {
+            self.freed.flush();
+            return Step::Faults;
+        }
+        match ordered(inner) {
+            Exit::Shutdown if drain && !self.is_draining => {
+                self.is_draining = true;
+                self.faults = None;
+                // The supervisor has done so with its order. Here for orders that come another way.
+                inner.slot.begin_to_drain(&inner.signals);
+                Step::Again
+            }
+            exit => Step::End(exit),
+        }
+    }
+}
+
+/// Keeps what is needed to redeliver the message, and its label for the watchdog.
+#[inline]
+fn prepare<S: Service>(
+    inner: &Inner<S::Msg>,
+    redelivery: Option<Redelivery<S::Msg>>,
+    message: S::Msg,
+) -> Result<S::Msg, Panic> {
+    let message = match redelivery {
+        None => message,
+        Some(redelivery) => panics::catch_within(|| redelivery.prepare(inner, message))?,
+    };
+    if let Some(activity) = inner.signals.activity() {
+        // A label that panics is none.
+        activity.set_label(panics::catch_within(|| S::label(&message)).unwrap_or(None));
+    }
+    Ok(message)
+}
+
+/// Waits for the next message, as the faults of the service want it; `true`: it is to be handed over twice.
+async fn look_at_faults<M: Send + 'static>(inner: &Inner<M>) -> bool {
+    match inner.shared().faults() {
+        Some(faults) => faults.before_take(inner.target()).await,
+        None => false,
+    }
+}
+
+/// Lets the faults of the service strike before its handler gets the message, and puts a copy of the message in front where
+/// `repeat` makes one. A copy that panics is none.
+async fn suffer<M: Send + 'static>(inner: &Inner<M>, repeat: Option<Redelivery<M>>, message: M) -> anyhow::Result<M> {
+    if let Some(repeat) = repeat
+        && let Ok(copy) = panics::catch_within(|| (repeat.copy)(&message))
+    {
+        inner.slot.repeat(&inner.signals, copy);
+    }
+    if let Some(faults) = inner.shared().faults() {
+        faults.before_handle(inner.target()).await?;
+    }
+    Ok(message)
 }
 
 /// Lets other tasks have their turn. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal
@@ -248,9 +326,11 @@ async fn pause(is_busy: bool) {
     .await;
 }
 
-/// What the port wants. What it has chosen itself comes first; a stop beats a kill here, where nothing of the user's is running: asked and killed in one breath
-/// still ends as asked (OTP rule 48). The kill then cuts the stop hook short.
-fn signal<M>(inner: &Inner<M>) -> Exit {
+/// How the life is to end by the signals it has. The exit that it has chosen itself comes first.
+///
+/// A stop beats a kill here, where no code of the user's runs: a life that is asked to stop and killed at once still ends as
+/// asked (OTP rule 48). The kill then cuts the stop hook short.
+fn ordered<M>(inner: &Inner<M>) -> Exit {
     if let Some(chosen) = inner.signals.chosen() {
         chosen
     } else if inner.signals.is_told_to_stop() {

@@ -7,11 +7,12 @@ use std::task::Poll;
 use regrow_supervisors::Exit;
 
 use crate::base::background::yield_once;
-use crate::context::{Inner, NoMessages, TaskContext};
+use crate::context::{Inner, TaskContext};
 use crate::incarnation::maker::Maker;
 use crate::incarnation::service::caught;
 use crate::incarnation::{End, failure};
 use crate::service::Ignore;
+use crate::slot::NoMessages;
 
 pub(crate) async fn live<F, Fut>(inner: Inner<NoMessages>, maker: Arc<Maker<F, NoMessages>>) -> End
 where

@@ -10,17 +10,15 @@ use tokio::sync::Notify;
 use crate::base::sweep;
 use crate::base::sync::lock;
 use crate::call::Answer;
-#[cfg(feature = "chaos")]
-use crate::chaos::statements::Statement;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::in_hand::Leave;
+use crate::slot::inbox::Inbox;
 use crate::slot::line::Freed;
 use crate::slot::queue::{Envelope, Front, InHand};
 use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::slot::{Control, Slot};
-use crate::supervisor::inbox::Inbox;
 
 /// What a pump finds when it asks for more.
 pub(crate) enum Next<M> {
@@ -35,7 +33,6 @@ pub(crate) enum SignalMask {
     /// All of them.
     Everything,
     /// Those by which it is to end: what ails it is known.
-    #[cfg(feature = "chaos")]
     Orders,
     /// A kill: the queue is being drained.
     Force,
@@ -62,7 +59,6 @@ impl<M: Send + 'static> Slot<M> {
         let done = front.finish_own().filter(|done| !done.is_plain());
         let is_heeded = match heed {
             SignalMask::Everything => signals.is_signalled(),
-            #[cfg(feature = "chaos")]
             SignalMask::Orders => signals.is_ordered(),
             SignalMask::Force => signals.is_killed() || signals.is_fenced(),
         };
@@ -132,13 +128,10 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// For the judge of an experiment, if one is going on.
-    #[cfg(feature = "chaos")]
-    fn tell_of(&self, signals: &Arc<Signals>, what: impl FnOnce(Arc<str>, std::sync::Weak<Signals>) -> Statement) {
-        if let Some(shared) = self.shared()
-            && shared.active_faults.is_armed()
-        {
-            shared.active_faults.say(what(self.path(), Arc::downgrade(signals)));
+    /// Tells the judge of an experiment, if one goes on.
+    fn tell_move(&self, signals: &Arc<Signals>, is_in: bool) {
+        if let Some(tree) = self.tree() {
+            tree.tell_move(self.path(), signals, is_in);
         }
     }
 }
@@ -218,8 +211,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
         self.settle(shed);
         freed.flush();
         self.publish();
-        #[cfg(feature = "chaos")]
-        self.tell_of(signals, |path, signals| Statement::MovesIn { path, signals });
+        self.tell_move(signals, true);
         true
     }
 
@@ -275,8 +267,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
 
     fn end(&self, signals: &Arc<Signals>, exit: &Exit) {
         // Before the next one can move in.
-        #[cfg(feature = "chaos")]
-        self.tell_of(signals, |path, signals| Statement::MovesOut { path, signals });
+        self.tell_move(signals, false);
         self.move_out(signals, exit, Leave::Ended);
     }
 
@@ -291,9 +282,8 @@ impl<M: Send + 'static> Ownership for Slot<M> {
                 call.fenced(exit);
             }
         }
-        #[cfg(feature = "chaos")]
         if is_first {
-            self.tell_of(signals, |path, signals| Statement::MovesOut { path, signals });
+            self.tell_move(signals, false);
         }
         self.move_out(signals, exit, Leave::CutOff);
         is_first

@@ -1,7 +1,7 @@
 //! A slot whose message type is not known: how the directory and the supervisors see it.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use regrow_supervisors::Completion;
 use tokio::sync::watch;
@@ -13,21 +13,22 @@ use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
 use crate::slot::consumer::Ownership;
 use crate::slot::dead_letter::Refused;
+use crate::slot::inject::Faulty;
 use crate::slot::queue::Fall;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
+use crate::slot::slot_tree::SlotTree;
 use crate::slot::status::Counts;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{Control, IfFull, Push, Slot};
-use crate::tree::shared::Shared;
 
 /// A slot whose message type is not known: how the directory and the supervisors see it.
 pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
-    fn set_shared(&self, shared: &Arc<Shared>);
+    fn set_tree(&self, tree: Weak<dyn SlotTree>);
     /// The tree that it is listed in, while that is there.
-    fn shared(&self) -> Option<Arc<Shared>>;
+    fn tree(&self) -> Option<Arc<dyn SlotTree>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
     fn message_type(&self) -> &'static str;
@@ -77,15 +78,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Sets that; `true` if it is news.
     fn set_counts(&self, counts: Option<Counts>) -> bool;
     fn life(&self) -> &dyn Ownership;
-    /// Whether its messages can be handed over twice.
-    #[cfg(feature = "chaos")]
-    fn can_repeat(&self) -> bool;
-    /// Makes its mailbox full, or takes that back.
-    #[cfg(feature = "chaos")]
-    fn set_jammed(&self, is_jammed: bool);
-    /// Has its calls counted, or no longer.
-    #[cfg(feature = "chaos")]
-    fn set_tallied(&self, is_tallied: bool);
+    /// What an experiment does to its messages.
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
+    fn faulty(&self) -> &dyn Faulty;
 }
 
 impl<M: Send + 'static> AnySlot for Slot<M> {
@@ -97,13 +92,13 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self.path.set(path.clone()).is_ok()
     }
 
-    fn set_shared(&self, shared: &Arc<Shared>) {
+    fn set_tree(&self, tree: Weak<dyn SlotTree>) {
         // A slot that is listed again is so in the same tree.
-        let _ = self.shared.set(Arc::downgrade(shared));
+        let _ = self.tree.set(tree);
     }
 
-    fn shared(&self) -> Option<Arc<Shared>> {
-        self.shared()
+    fn tree(&self) -> Option<Arc<dyn SlotTree>> {
+        self.tree()
     }
 
     fn settings(&self) -> Settings {
@@ -285,18 +280,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         self
     }
 
-    #[cfg(feature = "chaos")]
-    fn set_jammed(&self, is_jammed: bool) {
-        self.set_jammed(is_jammed);
-    }
-
-    #[cfg(feature = "chaos")]
-    fn set_tallied(&self, is_tallied: bool) {
-        self.is_tallied.store(is_tallied, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    #[cfg(feature = "chaos")]
-    fn can_repeat(&self) -> bool {
-        self.can_repeat.load(std::sync::atomic::Ordering::Relaxed)
+    fn faulty(&self) -> &dyn Faulty {
+        self
     }
 }

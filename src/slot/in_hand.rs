@@ -175,9 +175,9 @@ impl<M: Send + 'static> Slot<M> {
         self.settle(shed);
         freed.flush();
         if let Some(deferred) = deferred
-            && let Some(shared) = self.shared()
+            && let Some(tree) = self.tree()
         {
-            shared.note_open_calls(*deferred);
+            tree.note_open_calls(*deferred);
         }
         drop((owner, told_before));
         if let Some(bells) = self.bells.get() {

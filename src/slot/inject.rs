@@ -1,23 +1,38 @@
-//! What chaos does to a mailbox, at the end where messages are taken. The law holds as for everybody else.
+//! What an experiment does to a mailbox, at the end where messages are taken. The law of accounting holds as without it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::base::sync::lock;
-use crate::chaos::tally::Tally;
+use crate::call::outcomes::Outcomes;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::queue::Envelope;
 use crate::slot::signals::Signals;
 
-impl<M: Send + 'static> Slot<M> {
-    pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {
-        lock(&self.front).is_owned_by(signals)
-    }
-
+/// A mailbox, as the faults of an experiment see it.
+#[allow(dead_code, reason = "only experiments call it, and they are a feature")]
+pub(crate) trait Faulty: Send + Sync {
     /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
-    pub(crate) fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool> {
+    fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool>;
+    /// Sheds the message that waits longest.
+    fn drop_first(&self, signals: &Arc<Signals>);
+    /// Lets the message that waits longest be overtaken by the next.
+    fn swap_first(&self, signals: &Arc<Signals>);
+    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
+    /// every incarnation would become ever more.
+    fn may_repeat(&self, signals: &Arc<Signals>) -> bool;
+    /// Makes the mailbox full, until each that has said so takes it back.
+    fn set_jammed(&self, is_jammed: bool);
+    /// Has the calls to it counted, or no longer.
+    fn set_counted(&self, is_counted: bool);
+    /// Whether its messages can be handed over twice.
+    fn can_repeat(&self) -> bool;
+}
+
+impl<M: Send + 'static> Faulty for Slot<M> {
+    fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool> {
         self.finish(signals);
         let front = lock(&self.front);
         if signals.is_ordered() || !front.is_owned_by(signals) {
@@ -31,8 +46,7 @@ impl<M: Send + 'static> Slot<M> {
         if back.idle { Poll::Pending } else { Poll::Ready(true) }
     }
 
-    /// The message that waits longest is shed.
-    pub(crate) fn drop_first(&self, signals: &Arc<Signals>) {
+    fn drop_first(&self, signals: &Arc<Signals>) {
         let mut freed = self.freed();
         let shed = {
             let mut front = lock(&self.front);
@@ -51,8 +65,7 @@ impl<M: Send + 'static> Slot<M> {
         self.settle(shed.into_iter().collect());
     }
 
-    /// The message that waits longest is overtaken by the next.
-    pub(crate) fn swap_first(&self, signals: &Arc<Signals>) {
+    fn swap_first(&self, signals: &Arc<Signals>) {
         let mut front = lock(&self.front);
         // One that is redelivered keeps its place, and a copy: they are known by that.
         if front.is_owned_by(signals) && !front.tries.have_begun() && !front.copy_waits {
@@ -68,11 +81,31 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
-    /// every incarnation would become ever more.
-    pub(crate) fn may_repeat(&self, signals: &Arc<Signals>) -> bool {
+    fn may_repeat(&self, signals: &Arc<Signals>) -> bool {
         let mut front = lock(&self.front);
         front.is_owned_by(signals) && !front.tries.have_begun() && !std::mem::take(&mut front.copy_waits)
+    }
+
+    fn set_jammed(&self, is_jammed: bool) {
+        let mut freed = self.freed();
+        let mut front = lock(&self.front);
+        let mut back = lock(&self.back);
+        back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
+        self.let_in(&mut front, &mut back, &mut freed);
+    }
+
+    fn set_counted(&self, is_counted: bool) {
+        self.is_counted.store(is_counted, Ordering::Relaxed);
+    }
+
+    fn can_repeat(&self) -> bool {
+        self.can_repeat.load(Ordering::Relaxed)
+    }
+}
+
+impl<M: Send + 'static> Slot<M> {
+    pub(crate) fn is_owned_by(&self, signals: &Arc<Signals>) -> bool {
+        lock(&self.front).is_owned_by(signals)
     }
 
     /// A copy of the message in hand comes next. It is a message of its own.
@@ -93,21 +126,9 @@ impl<M: Send + 'static> Slot<M> {
         drop(unwanted);
     }
 
-    /// There is no room, until each who has said so takes it back.
-    pub(crate) fn set_jammed(&self, is_jammed: bool) {
-        let mut freed = self.freed();
-        let mut front = lock(&self.front);
-        let mut back = lock(&self.back);
-        back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
-        self.let_in(&mut front, &mut back, &mut freed);
-    }
-
-    /// Where what becomes of its calls is counted, while an experiment goes on.
-    pub(crate) fn tally(&self) -> Option<Arc<Tally>> {
-        if !self.is_tallied.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.shared()?.active_faults.tally()
+    /// Where the outcomes of calls to it are counted, while an experiment goes on.
+    pub(crate) fn outcomes(&self) -> Option<Arc<Outcomes>> {
+        if self.is_counted.load(Ordering::Relaxed) { self.tree()?.outcomes() } else { None }
     }
 
     pub(crate) fn set_can_repeat(&self) {

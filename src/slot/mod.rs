@@ -34,8 +34,9 @@ pub(crate) mod consumer;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
 mod erased;
+pub(crate) mod fact;
 pub(crate) mod in_hand;
-#[cfg(feature = "chaos")]
+pub(crate) mod inbox;
 pub(crate) mod inject;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
@@ -43,11 +44,15 @@ pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod settings;
 pub(crate) mod signals;
+pub(crate) mod slot_tree;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timekeeper;
+#[cfg(test)]
+pub(crate) mod turns;
 pub(crate) mod wait;
+pub(crate) mod waiters;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,10 +66,11 @@ use crate::base::sync::lock;
 use crate::call::Fate;
 use crate::error::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::settings::{Overflow, Settings};
 use crate::slot::signals::Signals;
-use crate::supervisor::inbox::{Fact, Inbox};
-use crate::tree::shared::Shared;
+use crate::slot::slot_tree::SlotTree;
 pub(crate) use erased::AnySlot;
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
@@ -118,6 +124,10 @@ impl Control {
     }
 }
 
+/// The messages of a child that takes none: a task, a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMessages {}
+
 /// What a message is called.
 pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
@@ -128,17 +138,15 @@ pub(crate) struct Slot<M> {
     back: Mutex<Back<M>>,
     path: OnceLock<Arc<str>>,
     /// The tree that it is listed in.
-    shared: OnceLock<Weak<Shared>>,
+    tree: OnceLock<Weak<dyn SlotTree>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
     bells: OnceLock<Box<Notifiers>>,
     /// What its service calls a message.
     label: OnceLock<Label<M>>,
     /// Its messages can be handed over twice.
-    #[cfg(feature = "chaos")]
     can_repeat: std::sync::atomic::AtomicBool,
     /// An experiment counts what becomes of its calls.
-    #[cfg(feature = "chaos")]
-    is_tallied: std::sync::atomic::AtomicBool,
+    is_counted: std::sync::atomic::AtomicBool,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
@@ -173,16 +181,14 @@ impl<M: Send + 'static> Slot<M> {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             path: OnceLock::new(),
-            shared: OnceLock::new(),
+            tree: OnceLock::new(),
             bells: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
-            #[cfg(feature = "chaos")]
             can_repeat: Default::default(),
-            #[cfg(feature = "chaos")]
-            is_tallied: Default::default(),
+            is_counted: Default::default(),
         })
     }
 
@@ -190,8 +196,8 @@ impl<M: Send + 'static> Slot<M> {
         self.path.get().cloned().unwrap_or_else(|| "(not in a tree)".into())
     }
 
-    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
-        self.shared.get()?.upgrade()
+    pub(crate) fn tree(&self) -> Option<Arc<dyn SlotTree>> {
+        self.tree.get()?.upgrade()
     }
 
     /// From now on dead letters have these labels. The first to be set stays.
@@ -324,24 +330,13 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
     fn dead_letter(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
-        let Some(shared) = self.shared() else {
+        let Some(tree) = self.tree().filter(|tree| tree.wants_letter(&reason)) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        let (dead_letter_queue, level) = (shared.dead_letter_queue(), shared.wants_letter(&reason));
-        if dead_letter_queue.is_none() && level.is_none() {
-            return sweep::drop_quietly(message, &self.path(), "a message");
-        }
         // A label that panics is none.
         let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
-        let notice = Notice { path, generation, message_type, label, attempt, reason };
-        if let Some(level) = level {
-            shared.log.letter(&notice, level);
-        }
-        match dead_letter_queue {
-            Some(dead_letter_queue) => dead_letter_queue.push(notice, message, &shared),
-            None => sweep::drop_quietly(message, &notice.path, "a message"),
-        }
+        tree.take_letter(Notice { path, generation, message_type, label, attempt, reason }, Box::new(message));
     }
 
     /// Tells the watchers, if there are any. They see the newest status, not each.

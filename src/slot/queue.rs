@@ -66,7 +66,6 @@ pub(crate) struct Front<M> {
     /// Senders that found no room, and wait for it.
     pub(crate) line: Line<M>,
     /// At the head, or behind what is redelivered, is a copy that chaos made.
-    #[cfg(feature = "chaos")]
     pub(crate) copy_waits: bool,
     pub(crate) handled: u64,
     pub(crate) crashed: u64,
@@ -96,7 +95,6 @@ pub(crate) struct Back<M> {
     /// What it refuses beside what its state does.
     pub(crate) bar: Option<Bar>,
     /// How many experiments' faults make it full, whatever its settings say.
-    #[cfg(feature = "chaos")]
     pub(crate) jams: usize,
     pub(crate) accepted: u64,
     pub(crate) losses: Option<Box<Losses>>,
@@ -138,7 +136,6 @@ impl<M> Front<M> {
             deferred: None,
             is_draining: false,
             line: Line::new(),
-            #[cfg(feature = "chaos")]
             copy_waits: false,
             handled: 0,
             crashed: 0,
@@ -198,7 +195,6 @@ impl<M> Back<M> {
             capacity: settings.capacity,
             settings: unusual(settings),
             bar: None,
-            #[cfg(feature = "chaos")]
             jams: 0,
             accepted: 0,
             losses: None,
@@ -218,7 +214,6 @@ impl<M> Back<M> {
 
     /// How many messages there is room for.
     fn capacity(&self) -> usize {
-        #[cfg(feature = "chaos")]
         if self.jams > 0 {
             return 0;
         }

@@ -25,11 +25,11 @@ use tracing::span::Entered;
 use crate::base::sync::lock;
 use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::linked_tasks::Tasks;
 use crate::slot::room::{RoomWait, Rooms};
-use crate::supervisor::inbox::{Fact, Inbox};
-use crate::tree::shared::Shared;
-use crate::watchdog::Watchdog;
+use crate::slot::waiters::Waiters;
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;
@@ -49,11 +49,9 @@ const LISTENS: u16 = 64;
 const OVER: u16 = 128;
 /// It has said that it is ready.
 const READY: u16 = 256;
-/// Something ails it, which the seam of chaos knows.
-#[cfg(feature = "chaos")]
+/// An experiment has faults for it.
 const AFFLICTED: u16 = 1024;
 /// Neither a stop nor a kill reaches it now, as if its code did not yield.
-#[cfg(feature = "chaos")]
 const IGNORES_KILL: u16 = 2048;
 /// It is a thread, whose waits a stop ends.
 const INTERRUPTIBLE: u16 = 4096;
@@ -90,7 +88,6 @@ pub(crate) struct Signals {
 
 /// The place of an incarnation in its tree, and its past.
 pub(crate) struct Origin {
-    pub(crate) shared: Arc<Shared>,
     /// The generation that it will have when it is up.
     pub(crate) generation: u64,
     /// Exit of the life before.
@@ -210,9 +207,9 @@ impl Signals {
         self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
     }
 
-    /// The watchdog of the tree.
-    pub(crate) fn watchdog(&self) -> &Watchdog {
-        self.inbox.watchdog()
+    /// The incarnations of the tree that wait for others.
+    pub(crate) fn waiters(&self) -> &Waiters {
+        self.inbox.waiters()
     }
 
     /// What the watchdog sees of it, if it has ever looked, or will.
@@ -493,40 +490,33 @@ impl Signals {
 
     /// Whether anything but messages wants attention.
     pub(crate) fn is_signalled(&self) -> bool {
-        #[cfg(feature = "chaos")]
-        let more = AFFLICTED;
-        #[cfg(not(feature = "chaos"))]
-        let more = 0;
-        self.has(STOP | KILL | FENCED | LEAVE | BROKEN | more)
+        self.has(STOP | KILL | FENCED | LEAVE | BROKEN | AFFLICTED)
     }
 
     /// Whether it is to end, for whatever reason.
-    #[cfg(feature = "chaos")]
     pub(crate) fn is_ordered(&self) -> bool {
         self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
     }
 
-    #[cfg(feature = "chaos")]
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn set_afflicted(&self, is_afflicted: bool) {
         self.set(AFFLICTED, is_afflicted);
     }
 
-    #[cfg(feature = "chaos")]
     pub(crate) fn is_afflicted(&self) -> bool {
         self.has(AFFLICTED)
     }
 
-    #[cfg(feature = "chaos")]
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn set_ignores_kill(&self, is_stubborn: bool) {
         self.set(IGNORES_KILL, is_stubborn);
     }
 
-    #[cfg(feature = "chaos")]
     pub(crate) fn ignores_kill(&self) -> bool {
         self.has(IGNORES_KILL)
     }
 
-    #[cfg(feature = "chaos")]
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     fn set(&self, signal: u16, is_set: bool) {
         if is_set {
             self.signals.fetch_or(signal, Ordering::AcqRel);

@@ -11,8 +11,6 @@ use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
 use crate::slot::signals::Origin;
 use crate::testing::ProbeMsg;
-use crate::tree::in_force::TreeOptions;
-use crate::tree::options::Options;
 
 #[tokio::test]
 async fn parked_refuses_until_its_time_and_gives_the_message_back() {
@@ -53,8 +51,7 @@ async fn entering_parked_dead_letters_casts_and_returns_calls() {
 
 fn signals<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Signals> {
     let home: Arc<dyn AnySlot> = slot.clone();
-    let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
-    let origin = Origin { shared, generation: 1, last_exit: None };
+    let origin = Origin { generation: 1, last_exit: None };
     let spec = regrow_supervisors::ChildSpec::new("child");
     let machine = regrow_supervisors::StaticMachine::new(regrow_supervisors::Flags::default(), [spec]);
     match regrow_supervisors::Machine::poll_action(&mut machine.unwrap()) {

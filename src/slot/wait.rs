@@ -292,7 +292,7 @@ impl Wait {
     /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
     pub(crate) fn of_caller() -> Self {
-        let watched = current::lent(|signals| signals.watchdog().is_on().then(|| Arc::as_ptr(signals).addr()));
+        let watched = current::lent(|signals| signals.waiters().is_on().then(|| Arc::as_ptr(signals).addr()));
         Self { of: watched.flatten().unwrap_or_default(), open: None }
     }
 
@@ -328,7 +328,7 @@ impl Wait {
         };
         rest.settle();
         if number == 1 {
-            signals.watchdog().remember_waiter(&signals);
+            signals.waiters().remember(&signals);
         }
         self.open = Some((signals, number));
     }
@@ -352,5 +352,27 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         self.ends();
+    }
+}
+
+/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
+/// it still is one.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) numbers: Vec<u64>,
+}
+
+impl Stuck {
+    #[cfg(test)]
+    pub(crate) fn new(signals: &Arc<Signals>) -> Option<Self> {
+        let numbers = lock(&signals.activity()?.waits).endless()?.numbers;
+        Some(Self { signals: signals.clone(), numbers })
+    }
+
+    /// Whether it waits as it did, for the same and for nothing else.
+    pub(crate) fn is_still(&self) -> bool {
+        let waits = self.signals.activity().and_then(|activity| lock(&activity.waits).endless());
+        !self.signals.is_over() && waits.is_some_and(|now| now.numbers == self.numbers)
     }
 }

@@ -30,7 +30,7 @@ impl Actor for SupervisorActor {
     async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
             #[cfg(test)]
-            crate::supervisor::turns::delay().await;
+            crate::slot::turns::delay().await;
             let sweeps = driver.shared.sweeps.clone();
             let driven = sweep::turns(sweeps, caught(pin!(driver.drive(&myself)))).await;
             if driven.map_err(|panic| driver.broken_by(panic))? {
@@ -76,7 +76,7 @@ impl Driver {
 /// Starts the driver in an actor, linked under `parent` if it has one. Its `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
     // The first wake-up boots the machine.
-    driver.inbox().push(super::inbox::Fact::Tick);
+    driver.inbox().push(crate::slot::fact::Fact::Tick);
     let spawned = match parent {
         Some(parent) => Actor::spawn_linked(None, SupervisorActor, driver, parent).await,
         None => Actor::spawn(None, SupervisorActor, driver).await,

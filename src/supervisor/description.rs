@@ -8,7 +8,7 @@ use crate::child::Child;
 use crate::supervisor::dynamic::{DynamicState, Limits};
 use crate::supervisor::observer::Watch;
 use crate::supervisor::partitioned::AnyPartitionTable;
-use crate::tree::directory::{ChildKind, PathKind};
+use crate::tree::directory::{ChildKind, Facet};
 use crate::tree::options::Options;
 
 /// Runs at each start, before the children.
@@ -37,6 +37,19 @@ pub(crate) enum Shape {
     Static(Flags),
     Dynamic(Arc<DynamicState>),
     Partitioned { flags: Flags, ring: Arc<dyn AnyPartitionTable> },
+}
+
+/// What a supervisor's handle needs beside the slot.
+pub(crate) enum PathKind {
+    Pool(Arc<DynamicState>),
+    Ring(Arc<dyn AnyPartitionTable>),
+}
+
+impl PathKind {
+    /// The facet of a supervisor that is listed, if it has one.
+    pub(crate) fn of(facet: Option<&Facet>) -> Option<&Self> {
+        facet?.downcast_ref()
+    }
 }
 
 impl Shape {
@@ -90,7 +103,7 @@ impl Shape {
         }
     }
 
-    pub(crate) fn facet(&self) -> Option<Arc<PathKind>> {
+    pub(crate) fn facet(&self) -> Option<Facet> {
         match self {
             Self::Static(_) => None,
             Self::Dynamic(pool) => Some(Arc::new(PathKind::Pool(pool.clone()))),

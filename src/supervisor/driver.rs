@@ -20,19 +20,19 @@ use crate::base::background;
 use crate::base::thrift;
 use crate::error::gave_up::GaveUp;
 use crate::slot::consumer::Supervision;
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
 use crate::supervisor::dependency_watch::{self, DependencyWatch};
-use crate::supervisor::inbox::{Fact, Inbox};
+use crate::supervisor::manage::Ordered;
 use crate::supervisor::manage::Pending;
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::performing::Performed;
 use crate::supervisor::plan::Plan;
 use crate::supervisor::start_limits::Gates;
 use crate::supervisor::stop_order::Heeded;
-#[cfg(feature = "chaos")]
-use crate::supervisor::testify::Oath;
-use crate::supervisor::testify::Saying;
+use crate::supervisor::testify::{Oath, Saying};
 use crate::tree::overrides::Group;
 use crate::tree::shared::Shared;
 
@@ -69,14 +69,13 @@ pub(crate) struct Driver {
     pub(super) significant_fault: Option<Arc<GaveUp>>,
     /// It is being killed, and its children with it.
     pub(super) is_killed: bool,
-    #[cfg(feature = "chaos")]
     pub(super) oath: Oath,
 }
 
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, shared: Arc<Shared>, link: Link, gates: &Gates) -> Self {
-        let inbox = Arc::new(Inbox::new(shared.watchdog.clone(), &plan.path));
+        let inbox = Arc::new(Inbox::new(shared.watchdog.waiters.clone(), &plan.path));
         plan.list(&shared);
         plan.slot.life().supervise(&inbox, Supervision::Begins);
         shared.supervisor_begins(&inbox, &plan.path);
@@ -103,7 +102,6 @@ impl Driver {
             gave_up: None,
             significant_fault: None,
             is_killed: false,
-            #[cfg(feature = "chaos")]
             oath: Oath::default(),
         };
         let (specs, own): (Vec<_>, Vec<_>) =
@@ -237,7 +235,7 @@ impl Driver {
                 self.is_killed = true;
                 self.machine.abandon(now);
             }
-            Fact::Order(order) => self.order(*order, now),
+            Fact::Order(order) => self.order(Ordered::of(order), now),
             Fact::Ending { .. } | Fact::Tick => {}
         }
     }

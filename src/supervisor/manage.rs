@@ -1,5 +1,6 @@
 //! Managing a running supervisor: OTP's calls, as methods with typed answers.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::error::gave_up::GaveUp;
 use crate::error::start::StartError;
 use crate::handle::Handle;
 use crate::slot::current;
+use crate::slot::fact::{AnyOrder, Fact};
+use crate::slot::inbox::Inbox;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
 use crate::supervisor::Supervisor;
@@ -23,7 +26,6 @@ use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
 use crate::supervisor::effect;
-use crate::supervisor::inbox::{Fact, Inbox};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
 #[cfg(feature = "policy")]
@@ -50,6 +52,23 @@ pub(crate) struct Pending {
     /// The paths whose dependencies were taken for in force because of it.
     pub(crate) claims: Vec<Arc<str>>,
     pub(crate) finish: Finish,
+}
+
+impl AnyOrder for Ordered {}
+
+impl Ordered {
+    /// The order as its sender made it: there are no others.
+    pub(crate) fn of(order: Box<dyn AnyOrder>) -> Self {
+        match (order as Box<dyn Any + Send>).downcast() {
+            Ok(ordered) => *ordered,
+            Err(_) => unreachable!("all orders to supervisors are made in this folder"),
+        }
+    }
+
+    /// The same, lent.
+    pub(crate) fn lent(order: &dyn AnyOrder) -> Option<&Self> {
+        (order as &dyn Any).downcast_ref()
+    }
 }
 
 impl fmt::Debug for Ordered {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::base::background::yield_once;
 use crate::base::sync::lock;
 use crate::child::Child;
-use crate::supervisor::inbox::Fact;
+use crate::slot::fact::Fact;
 use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Planned};

@@ -11,7 +11,7 @@ pub(crate) mod dynamic;
 pub(crate) mod effect;
 mod ends;
 pub(crate) mod factory;
-pub(crate) mod inbox;
+mod lookup;
 pub(crate) mod manage;
 mod many;
 pub(crate) mod observer;
@@ -30,13 +30,8 @@ mod start;
 pub(crate) mod start_limits;
 pub(crate) mod stop_order;
 mod telling;
-#[cfg(feature = "chaos")]
 mod testify;
-#[cfg(not(feature = "chaos"))]
-#[path = "mute.rs"]
-mod testify;
-#[cfg(test)]
-pub(crate) mod turns;
+mod tree;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,14 +1,17 @@
 //! Children that take too long: a driver has them watched, looks twice at what it is told, and remembers why it kills them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 
 use crate::slot::Control;
+use crate::slot::fact::{Fact, Overdue};
+use crate::slot::slot_tree::SlotTree;
+use crate::slot::wait::Stuck;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::inbox::{Fact, Overdue};
 use crate::tree::directory::ChildKind;
-use crate::watchdog::{Stuck, Work};
+use crate::watchdog::Work;
 
 impl Driver {
     /// Has the child's present incarnation watched, as its policy says now. To be called at its start, and when the policy
@@ -21,7 +24,8 @@ impl Driver {
             ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
         if let Some(Control::Signals(signals)) = &entry.control {
-            self.shared.watchdog.watch(&self.shared, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
+            let tree: Arc<dyn SlotTree> = self.shared.clone();
+            self.shared.watchdog.watch(&tree, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
         }
     }
 

@@ -6,7 +6,8 @@ use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::watch;
 
 use crate::error::gave_up::GaveUp;
-use crate::supervisor::inbox::{Fact, Inbox};
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::tree::root::Root;
 
 /// Tells the end exactly once: a supervisor that is dropped unfinished counts as killed.

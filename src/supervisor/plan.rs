@@ -11,12 +11,13 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 use crate::base::name;
 use crate::base::name::PARTITIONS_MAX;
 use crate::child::{Child, Conceive, Factory, Leaf};
-use crate::context::NoMessages;
 use crate::error::start::StartError;
 use crate::incarnation::redelivery;
 use crate::mailbox::Reserved;
+use crate::slot::NoMessages;
 use crate::slot::settings::Settings;
 use crate::slot::{AnySlot, Slot};
+use crate::supervisor::description::PathKind;
 use crate::supervisor::description::{Description, Init, Shape};
 use crate::supervisor::effect;
 use crate::supervisor::factory::SupervisorRecipe;
@@ -159,7 +160,7 @@ impl Plan {
 
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
     pub(crate) fn list(&self, shared: &Arc<Shared>) {
-        self.slot.set_shared(shared);
+        self.slot.set_tree(Arc::downgrade(shared) as _);
         // Open when it is found: a look-up finds nothing that is gone.
         self.slot.reopen();
         shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
@@ -189,7 +190,7 @@ impl Begun {
             return Err(StartError::NoEffect { path, setting, why });
         }
         let before = known.get(&path);
-        let shape = shape.following(before.and_then(|listed| listed.facet.as_deref()));
+        let shape = shape.following(before.and_then(|listed| PathKind::of(listed.facet.as_ref())));
         if let Shape::Partitioned { ring, .. } = &shape {
             if ring.wanted() > PARTITIONS_MAX {
                 return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
@@ -340,7 +341,7 @@ impl Planned {
         self.slot.set_listed();
         match &self.make {
             Make::Life(_) => {
-                self.slot().set_shared(shared);
+                self.slot().set_tree(Arc::downgrade(shared) as _);
                 self.slot().reopen();
                 shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
             }
@@ -360,7 +361,7 @@ impl Planned {
     /// Lists a child that is there under another description, as it is.
     pub(crate) fn list_closed(&self, shared: &Arc<Shared>) {
         self.slot.set_listed();
-        self.slot().set_shared(shared);
+        self.slot().set_tree(Arc::downgrade(shared) as _);
         shared.directory.insert(&self.path, self.kind, self.slot().clone(), None);
     }
 

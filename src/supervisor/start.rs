@@ -11,10 +11,11 @@ use crate::event::EventKind;
 use crate::incarnation::{self, SpawnArgs, failure};
 use crate::service::Ignore;
 use crate::slot::Control;
+use crate::slot::fact::Fact;
 use crate::slot::signals::{Origin, Signals};
+use crate::slot::slot_tree::SlotTree;
 use crate::supervisor::actor;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::inbox::Fact;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
@@ -94,7 +95,7 @@ impl Driver {
         let policy = spec.and_then(ChildSpec::own_policy);
         let generation = entry.slot.life().generation_to_be();
         let span = tracing::info_span!(parent: None, "incarnation", path = %entry.path, generation);
-        let origin = Origin { shared: self.shared.clone(), generation, last_exit: entry.last_exit.clone() };
+        let origin = Origin { generation, last_exit: entry.last_exit.clone() };
         let signals = Signals::new(attempt, span, self.inbox.clone(), &entry.slot, origin);
         if policy.is_some_and(|policy| policy.readiness == Some(Readiness::WhenSaid)) {
             signals.says_ready();
@@ -106,6 +107,7 @@ impl Driver {
         let life = spawn.spawn(SpawnArgs {
             slot: entry.slot.clone(),
             signals,
+            shared: self.shared.clone(),
             drain: entry.drain,
             abandon: spec.map_or(Abandon::Never, ChildSpec::abandon_rule),
             cell: myself.get_cell(),

@@ -14,7 +14,8 @@ use regrow_supervisors::{Attempt, StartLimiter};
 
 use crate::base::sync::lock;
 use crate::base::thrift;
-use crate::supervisor::inbox::{Fact, Inbox};
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 
 /// The gates above a child, outermost first.
 #[derive(Clone, Default)]

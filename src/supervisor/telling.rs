@@ -7,10 +7,10 @@ use tracing::Level;
 
 use crate::event::EventKind;
 use crate::log::{self, Aside};
+use crate::slot::fact::Fact;
 use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::inbox::Fact;
 use crate::tree::paths::path_of;
 
 impl Driver {

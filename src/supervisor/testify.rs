@@ -10,10 +10,11 @@ use regrow_supervisors::{
     StopOrder,
 };
 
-use crate::chaos::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
+use crate::slot::fact::Fact;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::inbox::Fact;
+use crate::supervisor::manage::Ordered;
+use crate::tree::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
 
 /// What a driver remembers of its witness.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ pub(super) enum Saying<'a> {
 
 impl Driver {
     pub(super) fn testify(&mut self, saying: &Saying<'_>, now: Duration) {
-        let armed = self.shared.active_faults.armed();
+        let armed = self.shared.faults().map_or(0, |faults| faults.armed());
         if armed == 0 {
             self.oath.sworn = 0;
             return;
@@ -88,7 +89,8 @@ impl Driver {
                 return self.say(now, Seen::ToEnd { by_force: true, at_once });
             }
             Fact::Abandon => return self.say(now, Seen::ToEnd { by_force: true, at_once: true }),
-            Fact::Order(ordered) => {
+            Fact::Order(order) => {
+                let Some(ordered) = Ordered::lent(&**order) else { return };
                 let id = match &ordered.order {
                     Order::Read => return,
                     Order::StartChild(spec) => Some(spec.id()),
@@ -165,7 +167,9 @@ impl Driver {
     fn say(&self, at: Duration, seen: Seen) {
         let life = Arc::as_ptr(&self.inbox).addr();
         let supervisor = self.plan.path.clone();
-        self.shared.active_faults.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
+        if let Some(faults) = self.shared.faults() {
+            faults.say(Statement::Testimony(Testimony { supervisor, life, at, seen }));
+        }
     }
 
     fn roll(&self, now: Duration) -> Seen {

@@ -1,5 +1,6 @@
 //! The directory: path to slot, authoritative, behind a lock. Only supervisors write it.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
@@ -15,8 +16,6 @@ use crate::handle::Handle;
 use crate::slot::accounting::Accounting;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::slot::{AnySlot, Slot};
-use crate::supervisor::dynamic::DynamicState;
-use crate::supervisor::partitioned::AnyPartitionTable;
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
 
@@ -83,17 +82,14 @@ pub struct DirectoryEntry {
     pub message_type: &'static str,
 }
 
+/// What a handle of a supervisor needs beside the slot. Only supervisors know what it is.
+pub(crate) type Facet = Arc<dyn Any + Send + Sync>;
+
 #[derive(Clone)]
 pub(crate) struct Listed {
     pub(crate) kind: ChildKind,
     pub(crate) slot: Arc<dyn AnySlot>,
-    pub(crate) facet: Option<Arc<PathKind>>,
-}
-
-/// What a supervisor's handle needs beside the slot.
-pub(crate) enum PathKind {
-    Pool(Arc<DynamicState>),
-    Ring(Arc<dyn AnyPartitionTable>),
+    pub(crate) facet: Option<Facet>,
 }
 
 impl Listed {
@@ -136,13 +132,7 @@ struct Remembered {
 }
 
 impl Directory {
-    pub(crate) fn insert(
-        &self,
-        path: &Arc<str>,
-        kind: ChildKind,
-        slot: Arc<dyn AnySlot>,
-        facet: Option<Arc<PathKind>>,
-    ) {
+    pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
         self.ring(path);

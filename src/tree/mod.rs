@@ -6,6 +6,7 @@ pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
 pub(crate) mod in_force;
+pub(crate) mod inject;
 pub(crate) mod lookup;
 pub(crate) mod options;
 pub(crate) mod overrides;
@@ -14,6 +15,8 @@ pub(crate) mod readiness;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+#[allow(dead_code, reason = "only the judge of an experiment reads them")]
+pub(crate) mod statements;
 pub(crate) mod stop_order;
 pub(crate) mod tables;
 pub(crate) mod why;
@@ -24,33 +27,14 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
-use crate::base::hook;
-use crate::base::panics;
-use crate::base::runtime;
-use crate::error::start::StartError;
 use crate::event::Events;
 use crate::handle::{Handle, NotRunning};
-use crate::incarnation::failure;
 use crate::log::line;
-use crate::service::Ignore;
-#[cfg(feature = "otp")]
-use crate::slot::Control;
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::status::ServiceStatus;
-use crate::supervisor::actor;
-use crate::supervisor::description::Description;
-use crate::supervisor::driver::Driver;
-use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::inbox::{Fact, Inbox};
-use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::ManageError;
-use crate::supervisor::parent::Link;
-use crate::supervisor::partitioned::Partitions;
-use crate::supervisor::plan::Plan;
-use crate::supervisor::start_limits::Gates;
 use crate::tree::dead_letters::DeadLetters;
-use crate::tree::dependencies::Graph;
 use crate::tree::directory::{ChildKind, DirectoryEntry};
-use crate::tree::in_force::TreeOptions;
 use crate::tree::lookup::LookupError;
 use crate::tree::root::Root;
 use crate::tree::shared::Shared;
@@ -61,88 +45,14 @@ use crate::tree::why::Why;
 /// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
 /// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
 pub struct Tree {
-    path: Arc<str>,
+    pub(crate) path: Arc<str>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) shared: Arc<Shared>,
-    root: watch::Receiver<Root>,
-    is_started: bool,
+    pub(crate) root: watch::Receiver<Root>,
+    pub(crate) is_started: bool,
 }
 
 impl Tree {
-    pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
-        let tree = Self::launch(description).await?;
-        // If this future is dropped here, `tree` is, and stops what is up.
-        tree.booted().await
-    }
-
-    /// Sets a tree going, without waiting for its boot.
-    pub(crate) async fn launch(description: Description) -> Result<Self, StartError> {
-        runtime::check()?;
-        hook::install();
-        let plan = Arc::new(Plan::new(description, "", &Default::default())?);
-        plan.check_redelivery(plan.terms.defaults.as_ref())?;
-        let path = plan.path.clone();
-        let refusal = match panics::catch(|| plan.init()) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) if error.is::<Ignore>() => return Err(StartError::NotWanted { path }),
-            Ok(Err(error)) => Some(failure(error)),
-            Err(panic) => Some(Exit::Panicked(panic)),
-        };
-        if let Some(exit) = refusal {
-            return Err(StartError::Boot { path, exit });
-        }
-        let mut error_types = Vec::new();
-        plan.for_each(&mut |plan| error_types.extend(plan.terms.error_types.iter().cloned()));
-        let graph = Graph::of(&plan, plan.terms.defaults.as_ref(), plan.terms.overrides.as_deref(), |_| false)?;
-        graph.check()?;
-        let shared = Shared::new(TreeOptions::new(&plan.terms, error_types));
-        for (path, dependencies) in graph.into_edges() {
-            shared.stop_order.set(&path, &dependencies);
-        }
-        let (root, seen) = watch::channel(Root::Booting);
-        let driver = Driver::new(&plan, shared.clone(), Link::Tree(root), &Gates::default());
-        let tree = Self { path, inbox: driver.inbox(), shared, root: seen, is_started: false };
-        actor::launch(driver, None).await;
-        Ok(tree)
-    }
-
-    /// How the boot failed, if it did.
-    #[cfg(feature = "otp")]
-    pub(crate) fn boot_failure(&self) -> Option<Exit> {
-        match &*self.root.borrow() {
-            Root::Ended { exit, was_up: false } => Some(exit.clone()),
-            Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => None,
-        }
-    }
-
-    /// How what has this path is reached.
-    #[cfg(feature = "otp")]
-    pub(crate) fn control(&self, path: &str) -> Option<Control> {
-        self.shared.directory.get(path)?.slot.control()
-    }
-
-    /// A supervisor of whatever kind, to be managed as if it were a static one.
-    #[cfg(feature = "otp")]
-    pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
-        self.shared.supervisor_of(path)
-    }
-
-    pub(crate) async fn booted(mut self) -> Result<Self, StartError> {
-        match self.wait_for(|root| !matches!(root, Root::Booting)).await {
-            Root::Ended { exit, was_up: false } => Err(self.boot_error(exit)),
-            Root::Booting | Root::Up | Root::Ended { was_up: true, .. } => {
-                self.is_started = true;
-                #[cfg(feature = "policy")]
-                self.shared.warn_of_policies();
-                Ok(self)
-            }
-        }
-    }
-
-    pub(crate) fn boot_error(&self, exit: Exit) -> StartError {
-        StartError::Boot { path: self.path.clone(), exit }
-    }
-
     /// The tree is over.
     #[cfg(feature = "signal")]
     pub(crate) fn has_ended(&self) -> bool {
@@ -169,33 +79,6 @@ impl Tree {
     /// may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.shared.directory.find_full(path)
-    }
-
-    /// The supervisor with this full path, to be managed.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has this path, or what has it is no static supervisor.
-    pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
-        self.shared.supervisor(path)
-    }
-
-    /// The dynamic supervisor with this full path.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has this path, or what has it is no dynamic supervisor.
-    pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
-        self.shared.dynamic(path)
-    }
-
-    /// The partitions of the partitioned supervisor with this full path.
-    ///
-    /// # Errors
-    ///
-    /// When nothing has this path, or what has it is no partitioned supervisor, or its services take other messages.
-    pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
-        self.shared.partitions(path)
     }
 
     /// The directory, which can be kept and shared apart from the tree.
@@ -255,20 +138,6 @@ impl Tree {
     /// When nothing has this path.
     pub async fn why(&self, path: &str) -> Result<Why, LookupError> {
         self.shared.why(path).await
-    }
-
-    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on: see
-    /// [`SupervisorHandle::revive`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
-        let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
-        match self.shared.supervisor_of(scope) {
-            Some(supervisor) => supervisor.revive(name).await,
-            None => Err(ManageError::NotFound { path: path.into() }),
-        }
     }
 
     pub(crate) async fn wait_for(&self, test: impl FnMut(&Root) -> bool) -> Root {

@@ -212,7 +212,8 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Whether a service that is parked is on its way all the same: it is tried, or what it was parked for is there again.
     async fn is_to_come(&self) -> bool {
-        let (Some(shared), Why { standing: Some(standing), waits_for, path, .. }) = (self.shared(), self.why().await)
+        let (Some(shared), Why { standing: Some(standing), waits_for, path, .. }) =
+            (Shared::of(self.slot()), self.why().await)
         else {
             return false;
         };

@@ -1,36 +1,39 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::base::sweep::Sweeps;
+use crate::base::sweep::{self, Sweeps};
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::base::time::later;
 use crate::call::Fate;
+use crate::call::outcomes::Outcomes;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
 use crate::slot::current;
 use crate::slot::dead_letter::DeadReason;
+use crate::slot::dead_letter::Notice;
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::signals::Signals;
+use crate::slot::slot_tree::SlotTree;
 use crate::slot::status::ServiceState;
 use crate::slot::{AnySlot, Control};
-use crate::supervisor::dynamic::DynamicHandle;
-use crate::supervisor::inbox::{Fact, Inbox};
-use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::partitioned::Partitions;
 use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
-use crate::tree::directory::{ChildKind, Directory, PathKind};
+use crate::tree::directory::Directory;
 use crate::tree::ending::Ending;
 use crate::tree::in_force::TreeOptions;
-use crate::tree::lookup::LookupError;
+use crate::tree::inject::Inject;
 use crate::tree::readiness::Required;
+use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;
 
@@ -45,8 +48,8 @@ pub(crate) struct Shared {
     pub(crate) options_in_force: TreeOptions,
     pub(crate) in_force: InForce,
     pub(crate) required: Required,
-    #[cfg(feature = "chaos")]
-    pub(crate) active_faults: crate::chaos::active::ActiveFaults,
+    /// Set when an experiment first begins.
+    faults: OnceLock<Arc<dyn Inject>>,
     epoch: Instant,
     pub(crate) ending: Ending,
     /// Calls whose incarnation has ended, and whose reply was kept or handed on.
@@ -82,8 +85,7 @@ impl Shared {
             options_in_force,
             in_force: InForce::default(),
             required: Required::default(),
-            #[cfg(feature = "chaos")]
-            active_faults: Default::default(),
+            faults: OnceLock::new(),
             directory: Directory::default(),
             events: Mutex::new(Stream::Unheard),
             dead_letter_queue: Mutex::new(Sink::Unasked),
@@ -96,48 +98,6 @@ impl Shared {
             sweeps: Arc::default(),
             supervisors: Mutex::default(),
         })
-    }
-
-    pub(crate) fn supervisor(self: &Arc<Self>, path: &str) -> Result<SupervisorHandle, LookupError> {
-        Ok(self.any_supervisor(path, ChildKind::Supervisor)?.0)
-    }
-
-    pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
-        match facet.as_deref() {
-            Some(PathKind::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
-            Some(PathKind::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
-        }
-    }
-
-    pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
-        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(PathKind::Ring(ring)) = facet.as_deref() else {
-            unreachable!("a partitioned supervisor is listed with its ring")
-        };
-        let found = ring.message_type();
-        match ring.clone().as_any().downcast() {
-            Ok(ring) => Ok(Partitions::new(handle, ring)),
-            Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
-        }
-    }
-
-    /// The supervisor with this path, of whatever kind.
-    pub(crate) fn supervisor_of(self: &Arc<Self>, path: &str) -> Option<SupervisorHandle> {
-        let listed = self.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
-        Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
-    }
-
-    fn any_supervisor(
-        self: &Arc<Self>,
-        path: &str,
-        asked: ChildKind,
-    ) -> Result<(SupervisorHandle, Option<Arc<PathKind>>), LookupError> {
-        let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
-        if listed.kind != asked {
-            return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
-        }
-        Ok((SupervisorHandle::new(path.into(), listed.slot, self.clone()), listed.facet))
     }
 
     /// A supervisor lives from now on.
@@ -284,14 +244,6 @@ impl Shared {
         }
     }
 
-    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
-    pub(crate) fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
-        let mut open = lock(&self.open_calls);
-        for call in calls.into_iter().filter(|call| call.strong_count() > 0) {
-            thrift::remember(&mut open, call);
-        }
-    }
-
     /// How many calls are noted whose incarnation has ended.
     pub(crate) fn open_calls(&self) -> usize {
         lock(&self.open_calls).len()
@@ -333,13 +285,48 @@ impl Shared {
         }
     }
 
-    /// The level at which the log wants to know of a letter that died of this.
-    pub(crate) fn wants_letter(&self, reason: &DeadReason) -> Option<tracing::Level> {
-        Log::wants_letter(reason, self.ending.is_noting())
+    /// The seam at which an experiment injects faults, once one has begun in this tree.
+    pub(crate) fn faults(&self) -> Option<&Arc<dyn Inject>> {
+        self.faults.get()
     }
 
-    /// Fences an incarnation that does not end, and names it, once. Whether that was now.
-    pub(crate) fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool {
+    /// The same, made by the first experiment.
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
+    pub(crate) fn faults_or_new(&self, make: impl FnOnce() -> Arc<dyn Inject>) -> &Arc<dyn Inject> {
+        self.faults.get_or_init(make)
+    }
+
+    /// The tree that a slot is listed in, while that is there.
+    pub(crate) fn of(slot: &dyn AnySlot) -> Option<Arc<Self>> {
+        let tree: Arc<dyn Any + Send + Sync> = slot.tree()?;
+        tree.downcast().ok()
+    }
+}
+
+impl SlotTree for Shared {
+    fn wants_letter(&self, reason: &DeadReason) -> bool {
+        matches!(&*lock(&self.dead_letter_queue), Sink::To(_))
+            || Log::wants_letter(reason, self.ending.is_noting()).is_some()
+    }
+
+    fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>) {
+        if let Some(level) = Log::wants_letter(&notice.reason, self.ending.is_noting()) {
+            self.log.letter(&notice, level);
+        }
+        match self.dead_letter_queue() {
+            Some(queue) => queue.push(notice, message, &self),
+            None => sweep::drop_quietly(message, &notice.path, "a message"),
+        }
+    }
+
+    fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
+        let mut open = lock(&self.open_calls);
+        for call in calls.into_iter().filter(|call| call.strong_count() > 0) {
+            thrift::remember(&mut open, call);
+        }
+    }
+
+    fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool {
         let generation = slot.status().generation;
         let is_new = slot.life().fence(signals, &signals.verdict(Exit::Killed));
         if is_new {
@@ -350,12 +337,33 @@ impl Shared {
         }
         is_new
     }
+
+    fn watch_no_more(&self, path: &str, signals: &Arc<Signals>) {
+        self.watchdog.watch_no_more(path, signals);
+    }
+
+    fn tell_blocks(&self, path: &Arc<str>, generation: u64, time: Duration) {
+        self.tell(path, || generation, EventKind::Blocks { time });
+    }
+
+    fn outcomes(&self) -> Option<Arc<Outcomes>> {
+        self.faults()?.outcomes()
+    }
+
+    fn tell_move(&self, path: Arc<str>, signals: &Arc<Signals>, is_in: bool) {
+        let Some(faults) = self.faults().filter(|faults| faults.armed() > 0) else { return };
+        let signals = Arc::downgrade(signals);
+        faults.say(match is_in {
+            true => Statement::MovesIn { path, signals },
+            false => Statement::MovesOut { path, signals },
+        });
+    }
 }
 
 /// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
 pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
     let home = current::caller(Signals::home).flatten()?;
-    let is_here = home.shared().is_some_and(|other| Arc::ptr_eq(&other, shared));
+    let is_here = Shared::of(&*home).is_some_and(|other| Arc::ptr_eq(&other, shared));
     let caller = home.path();
     let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     (is_here && is_within).then_some(caller)

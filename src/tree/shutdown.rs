@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::base::time::{later, part};
 use crate::error::gave_up::GaveUp;
 use crate::log::line;
-use crate::supervisor::inbox::Fact;
+use crate::slot::fact::Fact;
 use crate::tree::Tree;
 use crate::tree::ending::Notes;
 use crate::tree::root::Root;

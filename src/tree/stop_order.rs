@@ -59,7 +59,7 @@ impl StopOrder {
     }
 
     /// Paths, and the paths that each depends on.
-    #[cfg(feature = "chaos")]
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn dependencies(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         lock(&self.said).dependencies.iter().map(|(path, on)| (path.clone(), on.clone())).collect()
     }

@@ -39,8 +39,7 @@ impl Shared {
         tables.extend(self.directory.tables());
         tables.extend(self.stop_order.tables());
         tables.extend(self.watchdog.tables());
-        #[cfg(feature = "chaos")]
-        tables.insert("chaos: patients", self.active_faults.patients());
+        tables.insert("chaos: patients", self.faults().map_or(0, |faults| faults.remembered()));
         let supervisors: Vec<_> =
             self.directory.entries().iter().filter_map(|entry| self.supervisor_of(&entry.path)).collect();
         for supervisor in supervisors {

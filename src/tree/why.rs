@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
 
-use crate::context::NoMessages;
 use crate::error::gave_up::GaveUp;
+use crate::handle::Handle;
 use crate::slot::AnySlot;
+use crate::slot::NoMessages;
 use crate::slot::activity::Activity;
 use crate::slot::room::LONG;
 use crate::slot::status::{ServiceState, ServiceStatus};
@@ -360,4 +361,18 @@ impl Why {
 fn list(names: &[Arc<str>]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.trim_start_matches('/'))).collect();
     quoted.join(" and ")
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Why the service stands where it does: in words when it is displayed, and as data. Its supervisor is asked, the
+    /// service itself is not.
+    pub async fn why(&self) -> Why {
+        let path = self.path();
+        let shared = Shared::of(self.slot());
+        let known = match &shared {
+            Some(shared) => shared.why(&path).await.ok(),
+            None => None,
+        };
+        known.unwrap_or_else(|| Why::unknown(path, self.status()))
+    }
 }

@@ -20,7 +20,7 @@ use fastrand::Rng;
 
 use crate::Tree;
 use crate::slot::status::ServiceState;
-use crate::supervisor::turns;
+use crate::slot::turns;
 use actors::{Msg, SEC, Stage, Variety};
 use calls::{CALLS, Call};
 use events::{EVENTS, Event};

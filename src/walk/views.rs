@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use regrow_supervisors::{ChildState, Restart};
 
 use crate::slot::status::ServiceState;
-use crate::tree::directory::{ChildKind, PathKind};
+use crate::supervisor::description::PathKind;
+use crate::tree::directory::ChildKind;
 use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
 use crate::{ChildInfo, Tree};
@@ -108,7 +109,7 @@ fn goes_with(standing: ChildState, state: ServiceState) -> bool {
 /// Each partition that keys are mapped to is a child, and the other way round.
 async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     let Some(listed) = tree.shared.directory.get(SUP) else { return };
-    let Some(PathKind::Ring(_)) = listed.facet.as_deref() else { return };
+    let Some(PathKind::Ring(_)) = PathKind::of(listed.facet.as_ref()) else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
     // A new one is given keys when it is up.

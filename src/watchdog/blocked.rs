@@ -15,10 +15,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::base::background::keep_on_thread;
-use crate::event::EventKind;
 use crate::log::{line, one_line};
-use crate::tree::shared::Shared;
-use crate::watchdog::{Who, lost_by};
+use crate::slot::slot_tree::SlotTree;
+use crate::watchdog::{Watchdog, Who, lost_by};
 
 /// The shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -27,11 +26,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 const NAME: &str = "regrow-watchdog";
 
 /// Starts the thread. It ends when nobody is watched any more, and with the tree.
-pub(super) fn start(shared: Weak<Shared>) -> Option<Thread> {
+pub(super) fn start(watchdog: Weak<Watchdog>, tree: Weak<dyn SlotTree>) -> Option<Thread> {
     let runtime = Handle::current();
     match Builder::new()
         .name(NAME.into())
-        .spawn(move || keep_on_thread("the thread of the watchdog", || run(&shared, &runtime)))
+        .spawn(move || keep_on_thread("the thread of the watchdog", || run(&watchdog, &tree, &runtime)))
     {
         Ok(thread) => Some(thread.thread().clone()),
         Err(error) => {
@@ -41,14 +40,14 @@ pub(super) fn start(shared: Weak<Shared>) -> Option<Thread> {
     }
 }
 
-fn run(shared: &Weak<Shared>, runtime: &Handle) {
+fn run(watchdog: &Weak<Watchdog>, tree: &Weak<dyn SlotTree>, runtime: &Handle) {
     // For its clock.
     let _entered = runtime.enter();
     let mut lost = Duration::ZERO;
     loop {
         // Read first: the process may be stopped in the middle of the look.
         let (wall, began) = (std::time::Instant::now(), Instant::now());
-        let next = match shared.upgrade().and_then(|shared| look(&shared, lost)) {
+        let next = match watchdog.upgrade().and_then(|watchdog| look(&watchdog, tree, lost)) {
             None => return,
             Some(next) => next,
         };
@@ -60,8 +59,8 @@ fn run(shared: &Weak<Shared>, runtime: &Handle) {
 }
 
 /// Looks, and says when to look again; `None` when there is nobody to look at.
-fn look(shared: &Shared, lost: Duration) -> Option<Instant> {
-    let watched = shared.watchdog.watched(Who::Thread)?;
+fn look(watchdog: &Watchdog, tree: &Weak<dyn SlotTree>, lost: Duration) -> Option<Instant> {
+    let watched = watchdog.watched(Who::Thread)?;
     let now = Instant::now();
     let mut next = None;
     for watched in watched {
@@ -69,7 +68,9 @@ fn look(shared: &Shared, lost: Duration) -> Option<Instant> {
         next = next.into_iter().chain(again).min();
         if let Some(finding) = finding {
             let (path, generation) = (finding.slot.path(), finding.slot.status().generation);
-            shared.tell(&path, || generation, EventKind::Blocks { time: finding.hang.time });
+            if let Some(tree) = tree.upgrade() {
+                tree.tell_blocks(&path, generation, finding.hang.time);
+            }
             finding.tell();
         }
     }

@@ -24,9 +24,9 @@ use crate::base::sync::lock;
 use crate::base::time::part;
 use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
-use crate::slot::wait::Endless;
-use crate::supervisor::inbox::{Fact, Overdue};
+use crate::slot::wait::{Endless, Stuck};
 use crate::watchdog::watched::LOOKS;
 
 /// Somebody who waits without a limit.
@@ -40,29 +40,6 @@ struct Waiter {
     since: Instant,
     /// Those among the waiters that it waits for.
     leads_to: Vec<usize>,
-}
-
-/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
-/// it still is one.
-#[derive(Debug)]
-pub(crate) struct Stuck {
-    signals: Arc<Signals>,
-    numbers: Vec<u64>,
-}
-
-impl Stuck {
-    #[cfg(test)]
-    pub(super) fn new(signals: &Arc<Signals>) -> Option<Self> {
-        let numbers = lock(&signals.activity()?.waits).endless()?.numbers;
-        Some(Self { signals: signals.clone(), numbers })
-    }
-
-    /// Whether it waits as it did, for the same and for nothing else.
-    pub(crate) fn is_still(&self) -> bool {
-        let waits = |activity: &Activity| lock(&activity.waits).endless();
-        !self.signals.is_over()
-            && self.signals.activity().and_then(waits).is_some_and(|now| now.numbers == self.numbers)
-    }
 }
 
 /// One member of a circle.

@@ -35,8 +35,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -44,22 +43,19 @@ use tokio::sync::Notify;
 
 use crate::base::background;
 use crate::base::sync::lock;
-use crate::base::thrift;
 use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
 use crate::slot::signals::Signals;
-use crate::tree::shared::Shared;
-pub(crate) use deadlock::Stuck;
+use crate::slot::slot_tree::SlotTree;
+use crate::slot::waiters::Waiters;
 use watched::Watched;
 
 /// The watchdog of one tree.
 #[derive(Default)]
 pub(crate) struct Watchdog {
-    /// Somebody is watched. Only then are waits recorded.
-    is_on: AtomicBool,
     register: Mutex<Register>,
-    /// Incarnations that have waited for others.
-    waiters: Mutex<Vec<Weak<Signals>>>,
+    /// Incarnations that wait for others.
+    pub(crate) waiters: Arc<Waiters>,
     /// Rung for the sampler when there is more to look at, or nothing any more.
     bell: Arc<Notify>,
 }
@@ -76,14 +72,14 @@ struct Register {
 impl Watchdog {
     /// Whether somebody is watched.
     pub(crate) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
+        self.waiters.is_on()
     }
 
     /// From now on this incarnation has this limit, or none. To be called in a runtime, when it starts, and whenever the
     /// limit changes.
     pub(crate) fn watch(
-        &self,
-        shared: &Arc<Shared>,
+        self: &Arc<Self>,
+        tree: &Arc<dyn SlotTree>,
         path: &Arc<str>,
         slot: &Arc<dyn AnySlot>,
         signals: &Arc<Signals>,
@@ -108,14 +104,14 @@ impl Watchdog {
             Some(_) => register.watched.insert(path.clone(), Arc::new(Watched::new(slot, signals))),
         };
         if limit.is_some() {
-            self.is_on.store(true, Ordering::Relaxed);
+            self.waiters.set_on(true);
             if !std::mem::replace(&mut register.has_sampler, true) {
-                let (shared, bell) = (Arc::downgrade(shared), self.bell.clone());
-                background::keep("the watchdog", move || sampler::run(shared.clone(), bell.clone()));
+                let (watchdog, bell) = (Arc::downgrade(self), self.bell.clone());
+                background::keep("the watchdog", move || sampler::run(watchdog.clone(), bell.clone()));
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),
-                None => register.thread = blocked::start(Arc::downgrade(shared)),
+                None => register.thread = blocked::start(Arc::downgrade(self), Arc::downgrade(tree)),
             }
         }
         drop(register);
@@ -141,7 +137,7 @@ impl Watchdog {
         let mut register = lock(&self.register);
         register.watched.retain(|_, watched| !watched.is_gone());
         if register.watched.is_empty() {
-            self.is_on.store(false, Ordering::Relaxed);
+            self.waiters.set_on(false);
             match who {
                 Who::Sampler => register.has_sampler = false,
                 Who::Thread => register.thread = None,
@@ -151,25 +147,14 @@ impl Watchdog {
         Some(register.watched.values().cloned().collect())
     }
 
-    /// This incarnation waits for another one, for the first time.
-    pub(crate) fn remember_waiter(&self, signals: &Arc<Signals>) {
-        thrift::remember(&mut lock(&self.waiters), Arc::downgrade(signals));
-    }
-
-    /// Those who wait for others now.
-    fn waiters(&self) -> Vec<Arc<Signals>> {
-        let waiters: Vec<_> = lock(&self.waiters).iter().filter_map(Weak::upgrade).collect();
-        waiters.into_iter().filter(|signals| signals.activity().is_some_and(Activity::is_waiting)).collect()
-    }
-
     pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
         let watched = lock(&self.register).watched.len();
-        [("watchdog: watched", watched), ("watchdog: waiters", lock(&self.waiters).len())]
+        [("watchdog: watched", watched), ("watchdog: waiters", self.waiters.len())]
     }
 
     /// The tree is over.
     pub(crate) fn end(&self) {
-        self.is_on.store(false, Ordering::Relaxed);
+        self.waiters.set_on(false);
         let (watched, thread) = {
             let mut register = lock(&self.register);
             register.is_over = true;
@@ -185,7 +170,7 @@ impl Watchdog {
 
 impl fmt::Debug for Watchdog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watchdog").field("is_on", &self.is_on).finish_non_exhaustive()
+        f.debug_struct("Watchdog").field("is_on", &self.is_on()).finish_non_exhaustive()
     }
 }
 

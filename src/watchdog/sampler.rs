@@ -6,18 +6,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::tree::shared::Shared;
 use crate::watchdog::{Watchdog, Who, deadlock, lost_by};
 
 /// Looks until nobody is watched any more.
-pub(super) async fn run(shared: Weak<Shared>, bell: Arc<Notify>) {
+pub(super) async fn run(watchdog: Weak<Watchdog>, bell: Arc<Notify>) {
     let mut lost = Duration::ZERO;
     loop {
         // Read first: the process may be stopped in the middle of the look.
         let (wall, began) = (std::time::Instant::now(), Instant::now());
-        let next = match shared.upgrade() {
+        let next = match watchdog.upgrade() {
             None => return,
-            Some(shared) => match shared.watchdog.sample(lost) {
+            Some(watchdog) => match watchdog.sample(lost) {
                 None => return,
                 Some(next) => next,
             },
@@ -42,7 +41,7 @@ impl Watchdog {
         }
         let shortest = watched.iter().filter_map(|watched| watched.limit()).min();
         if let Some(shortest) = shortest {
-            deadlock::look(self.waiters(), now, shortest);
+            deadlock::look(self.waiters.waiting(), now, shortest);
         }
         // None: the last of them has just gone, which the next look will see.
         Some(next.unwrap_or(now))

@@ -6,15 +6,20 @@ use std::time::Duration;
 use regrow_supervisors::{Action, ChildSpec, Flags, Machine, StaticMachine};
 use tokio::time::sleep;
 
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::slot::consumer::{Ownership, SignalMask};
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Origin;
-use crate::slot::wait::{PlaceInLine, WaitsOn, What};
+use crate::slot::wait::{PlaceInLine, Stuck, WaitsOn, What};
 use crate::slot::{IfFull, Slot};
-use crate::supervisor::inbox::{Fact, Inbox};
 use crate::tree::in_force::TreeOptions;
 use crate::tree::options::Options;
+use crate::tree::shared::Shared;
 
 const SEC: Duration = Duration::from_secs(1);
 
@@ -38,19 +43,19 @@ impl std::task::Wake for Turns {
     }
 }
 
-fn origin(shared: &Arc<Shared>) -> Origin {
-    Origin { shared: shared.clone(), generation: 1, last_exit: None }
+fn origin() -> Origin {
+    Origin { generation: 1, last_exit: None }
 }
 
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
-    let inbox = Arc::new(Inbox::new(shared.watchdog.clone(), &"app".into()));
+    let inbox = Arc::new(Inbox::new(shared.watchdog.waiters.clone(), &"app".into()));
     let mut machine = StaticMachine::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let slot = Slot::<u8>::new(Settings::default());
     let home: Arc<dyn AnySlot> = slot.clone();
-    let signals = Signals::new(attempt, tracing::Span::none(), inbox.clone(), &home, origin(&shared));
+    let signals = Signals::new(attempt, tracing::Span::none(), inbox.clone(), &home, origin());
     assert!(slot.claim(&signals));
     signals.register(crate::slot::signals::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&signals))).into());
     slot.push(1, None, IfFull::Refuse);
@@ -60,7 +65,8 @@ fn busy() -> Stage {
 
 impl Stage {
     fn limit(&self, limit: Option<Duration>) {
-        self.shared.watchdog.watch(&self.shared, &"app/child".into(), &self.slot, &self.signals, Work::Messages, limit);
+        let tree: Arc<dyn SlotTree> = self.shared.clone();
+        self.shared.watchdog.watch(&tree, &"app/child".into(), &self.slot, &self.signals, Work::Messages, limit);
     }
 
     fn hangs(&self) -> usize {

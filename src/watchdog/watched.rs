@@ -18,8 +18,8 @@ use crate::base::sync::lock;
 use crate::base::time::{later, part};
 use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
-use crate::supervisor::inbox::{Fact, Overdue};
 use crate::watchdog::Who;
 
 /// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.

@@ -11,7 +11,7 @@ use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
 use crate::chaos::judge::office::Office;
 use crate::chaos::judge::reading::{Steps, Tri};
-use crate::chaos::statements::{Enrolled, Roll};
+use crate::tree::statements::{Enrolled, Roll};
 
 impl Office {
     pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {

@@ -41,7 +41,7 @@ use crate::base::time::later;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
 use crate::chaos::judge::office::Office;
-use crate::chaos::statements::{Seen, Statement, Testimony, What};
+use crate::tree::statements::{Seen, Statement, Testimony, What};
 
 /// What is claimed of every tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

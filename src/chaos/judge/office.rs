@@ -11,7 +11,7 @@ use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
 use crate::chaos::judge::reading::{Phase, Scope};
 use crate::chaos::judge::{Claim, Violation};
-use crate::chaos::statements::{Seen, What};
+use crate::tree::statements::{Seen, What};
 
 #[derive(Debug)]
 pub(super) struct Office {

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use crate::base::panics;
 use crate::child::{Child, ServiceChild};
-use crate::context::{Context, NoMessages};
+use crate::context::Context;
 use crate::otp::live::recorder::{Stage, Witness};
 use crate::otp::scenario::{Body, Def, Init, Outcome, Sup, Worker};
 use crate::service::{Service, ignore};
+use crate::slot::NoMessages;
 use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;

@@ -1,5 +1,6 @@
 //! Where the dead letters of a tree are kept.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
@@ -42,13 +43,13 @@ impl Queue {
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
-    pub(crate) fn push<M: Send + 'static>(self: &Arc<Self>, notice: Notice, message: M, shared: &Arc<Shared>) {
+    pub(crate) fn push(self: &Arc<Self>, notice: Notice, message: Box<dyn Any + Send>, shared: &Arc<Shared>) {
         let Notice { path, generation, message_type, label, attempt, reason } = notice;
         let body = Body {
             path: path.clone(),
             label,
             died: Instant::now(),
-            message: Mutex::new(Content::Here(Box::new(message))),
+            message: Mutex::new(Content::Here(message)),
             shared: Arc::downgrade(shared),
             dead_letter_queue: Arc::downgrade(self),
         };

@@ -9,89 +9,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ractor::ActorRef;
-use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
-
 use crate::base::sync::lock;
-use crate::error::gave_up::GaveUp;
-use crate::supervisor::manage::Ordered;
-use crate::watchdog::{Stuck, Watchdog};
-
-/// What a supervisor is told.
-#[derive(Debug)]
-pub(crate) enum Fact {
-    Started {
-        attempt: Attempt,
-        generation: u64,
-        info: Option<Arc<str>>,
-    },
-    /// An incarnation that is up has said that it is ready.
-    Ready(Attempt),
-    /// The start of this attempt is let in through the gates.
-    Admitted(Attempt),
-    /// What is known of a service elsewhere, that children depend on.
-    Dependency {
-        name: Arc<str>,
-        outlook: Outlook,
-    },
-    Ignored(Attempt),
-    StartFailed {
-        attempt: Attempt,
-        exit: Exit,
-    },
-    Ended {
-        attempt: Attempt,
-        exit: Exit,
-    },
-    /// A child that is a supervisor is about to tell its end: whether it gave up, and on which child.
-    Ending {
-        attempt: Attempt,
-        gave_up: Option<Arc<GaveUp>>,
-    },
-    /// It will end by itself, as `exit`, when it is done with the message in hand.
-    Chosen {
-        attempt: Attempt,
-        exit: Exit,
-    },
-    /// It ends by itself, as `exit`, and code of its own still runs for that.
-    Leaving {
-        attempt: Attempt,
-        exit: Exit,
-    },
-    /// It has ended as `exit`, but for work of its own that was killed and is still there.
-    Remains {
-        attempt: Attempt,
-        exit: Exit,
-    },
-    KillUnderWay(Attempt),
-    /// It takes too long, or waits in a circle.
-    Hung {
-        attempt: Attempt,
-        seen: Overdue,
-        hang: Hang,
-    },
-    Stop(Exit),
-    Kill,
-    Abandon,
-    Order(Box<Ordered>),
-    /// A deadline of the machine may have passed.
-    Tick,
-}
-
-/// What the watchdog has seen. When its word arrives, that may be over.
-#[derive(Debug)]
-pub(crate) enum Overdue {
-    /// This message is in hand for too long, or a task has not said that it is alive since it said so for this time.
-    Work(u64),
-    /// These wait for each other.
-    Circle(Vec<Stuck>),
-}
+use crate::slot::fact::Fact;
+use crate::slot::waiters::Waiters;
+use ractor::ActorRef;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
-    /// The watchdog of the tree, for everybody who tells facts.
-    watchdog: Arc<Watchdog>,
+    /// The incarnations of the tree that wait for others.
+    waiters: Arc<Waiters>,
     /// The supervisor.
     path: Arc<str>,
     is_ending: AtomicBool,
@@ -99,7 +26,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    inbox: VecDeque<Fact>,
+    facts: VecDeque<Fact>,
     actor: Option<ActorRef<()>>,
     woken: bool,
     held: bool,
@@ -107,8 +34,8 @@ struct Queue {
 }
 
 impl Inbox {
-    pub(crate) fn new(watchdog: Arc<Watchdog>, path: &Arc<str>) -> Self {
-        Self { queue: Mutex::default(), watchdog, path: path.clone(), is_ending: AtomicBool::new(false) }
+    pub(crate) fn new(waiters: Arc<Waiters>, path: &Arc<str>) -> Self {
+        Self { queue: Mutex::default(), waiters, path: path.clone(), is_ending: AtomicBool::new(false) }
     }
 
     /// The supervisor ends from now on.
@@ -130,8 +57,8 @@ impl Inbox {
         std::ptr::from_ref(self).addr()
     }
 
-    pub(crate) fn watchdog(&self) -> &Watchdog {
-        &self.watchdog
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 
     pub(crate) fn push(&self, fact: Fact) {
@@ -144,20 +71,20 @@ impl Inbox {
             }
             // A kill is obeyed by whoever is held still, too.
             queue.held &= !matches!(fact, Fact::Kill);
-            queue.inbox.push_back(fact);
+            queue.facts.push_back(fact);
             queue.wake_up()
         };
         wake(actor);
     }
 
     /// [`push`](Self::push) for many facts, with one wake-up.
-    pub(crate) fn push_all(&self, inbox: Vec<Fact>) {
+    pub(crate) fn push_all(&self, facts: Vec<Fact>) {
         let (actor, late) = {
             let mut queue = lock(&self.queue);
             if queue.closed {
-                (None, inbox)
+                (None, facts)
             } else {
-                queue.inbox.extend(inbox);
+                queue.facts.extend(facts);
                 (queue.wake_up(), Vec::new())
             }
         };
@@ -170,7 +97,7 @@ impl Inbox {
         let left = {
             let mut queue = lock(&self.queue);
             queue.closed = true;
-            std::mem::take(&mut queue.inbox)
+            std::mem::take(&mut queue.facts)
         };
         drop(left);
     }
@@ -180,7 +107,7 @@ impl Inbox {
         let actor = {
             let mut queue = lock(&self.queue);
             queue.actor = Some(actor);
-            if queue.inbox.is_empty() { None } else { queue.wake_up() }
+            if queue.facts.is_empty() { None } else { queue.wake_up() }
         };
         wake(actor);
     }
@@ -192,9 +119,9 @@ impl Inbox {
         queue.woken = true;
         if !queue.held {
             #[cfg(not(test))]
-            std::mem::swap(&mut queue.inbox, into);
+            std::mem::swap(&mut queue.facts, into);
             #[cfg(test)]
-            crate::supervisor::turns::deal(&mut queue.inbox, into);
+            crate::slot::turns::deal(&mut queue.facts, into);
         }
         !queue.held
     }
@@ -202,7 +129,7 @@ impl Inbox {
     /// Nothing is left, and whoever comes from now on wakes the supervisor.
     pub(crate) fn may_rest(&self) -> bool {
         let mut queue = lock(&self.queue);
-        queue.woken = !queue.inbox.is_empty() && !queue.held;
+        queue.woken = !queue.facts.is_empty() && !queue.held;
         !queue.woken
     }
 

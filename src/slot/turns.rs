@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use regrow_supervisors::ChildKey;
 
-use crate::supervisor::inbox::Fact;
+use crate::slot::fact::Fact;
 
 thread_local! {
     static DICE: RefCell<Option<Rng>> = const { RefCell::new(None) };

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::CallError;
 
-const OUTCOMES: [&str; 7] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out", "interrupted"];
+const NAMES: [&str; 7] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out", "interrupted"];
 
 /// Counts by outcome. A call counts when it ends; one that its caller gave up is none.
 #[derive(Debug, Default)]
-pub(crate) struct Tally([AtomicU64; OUTCOMES.len()]);
+pub(crate) struct Outcomes([AtomicU64; NAMES.len()]);
 
-impl Tally {
+impl Outcomes {
     pub(crate) fn count<T, M>(&self, result: &Result<T, CallError<M>>) {
         let place = match result {
             Ok(_) => 0,
@@ -25,8 +25,9 @@ impl Tally {
     }
 
     /// Those that there were.
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        OUTCOMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+        NAMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 }

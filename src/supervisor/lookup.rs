@@ -1,0 +1,184 @@
+//! Finds supervisors by path and by name: for a tree, for a context, and for the shared state behind both.
+
+use std::sync::Arc;
+
+use crate::context::{Context, Inner, TaskContext};
+use crate::service::Service;
+use crate::supervisor::description::PathKind;
+use crate::supervisor::dynamic::DynamicHandle;
+use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::ManageError;
+use crate::supervisor::partitioned::Partitions;
+use crate::tree::Tree;
+use crate::tree::directory::{ChildKind, Facet};
+use crate::tree::lookup::LookupError;
+use crate::tree::shared::Shared;
+
+impl Shared {
+    pub(crate) fn supervisor(self: &Arc<Self>, path: &str) -> Result<SupervisorHandle, LookupError> {
+        Ok(self.any_supervisor(path, ChildKind::Supervisor)?.0)
+    }
+
+    pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
+        let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
+        match PathKind::of(facet.as_ref()) {
+            Some(PathKind::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
+            Some(PathKind::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
+        }
+    }
+
+    pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
+        let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
+        let Some(PathKind::Ring(ring)) = PathKind::of(facet.as_ref()) else {
+            unreachable!("a partitioned supervisor is listed with its ring")
+        };
+        let found = ring.message_type();
+        match ring.clone().as_any().downcast() {
+            Ok(ring) => Ok(Partitions::new(handle, ring)),
+            Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
+        }
+    }
+
+    /// The supervisor with this path, of whatever kind.
+    pub(crate) fn supervisor_of(self: &Arc<Self>, path: &str) -> Option<SupervisorHandle> {
+        let listed = self.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
+        Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
+    }
+
+    fn any_supervisor(
+        self: &Arc<Self>,
+        path: &str,
+        asked: ChildKind,
+    ) -> Result<(SupervisorHandle, Option<Facet>), LookupError> {
+        let listed = self.directory.get(path).ok_or_else(|| LookupError::not_found(&self.directory, path))?;
+        if listed.kind != asked {
+            return Err(LookupError::WrongKind { path: path.into(), found: listed.kind, asked });
+        }
+        Ok((SupervisorHandle::new(path.into(), listed.slot, self.clone()), listed.facet))
+    }
+}
+
+impl Tree {
+    /// The supervisor with this full path, to be managed.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is no static supervisor.
+    pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
+        self.shared.supervisor(path)
+    }
+
+    /// The dynamic supervisor with this full path.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
+        self.shared.dynamic(path)
+    }
+
+    /// The partitions of the partitioned supervisor with this full path.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has this path, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
+        self.shared.partitions(path)
+    }
+
+    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on: see
+    /// [`SupervisorHandle::revive`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
+        let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match self.shared.supervisor_of(scope) {
+            Some(supervisor) => supervisor.revive(name).await,
+            None => Err(ManageError::NotFound { path: path.into() }),
+        }
+    }
+
+    /// A supervisor of whatever kind, to be managed as if it were a static one.
+    #[cfg(feature = "otp")]
+    pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
+        self.shared.supervisor_of(path)
+    }
+}
+
+impl<S: Service> Context<S> {
+    /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
+    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.inner().supervisor()
+    }
+
+    /// A dynamic supervisor, found by name as [`lookup`](Self::lookup) finds services.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        self.inner().dynamic(name)
+    }
+
+    /// The partitions of a partitioned supervisor, found by name as [`lookup`](Self::lookup) finds services.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
+        self.inner().partitions(name)
+    }
+}
+
+impl TaskContext {
+    /// The task's own supervisor, as [`Context::supervisor`].
+    ///
+    /// # Errors
+    ///
+    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
+    pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.inner.supervisor()
+    }
+
+    /// A dynamic supervisor, found by name as [`Context::dynamic`] does: what an acceptor starts its sessions in.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no dynamic supervisor.
+    pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        self.inner.dynamic(name)
+    }
+
+    /// The partitions of a partitioned supervisor, found by name as [`Context::partitions`] does.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
+        self.inner.partitions(name)
+    }
+}
+
+impl<M> Inner<M> {
+    fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
+        self.shared().supervisor(self.signals.scope())
+    }
+
+    fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
+        let directory = &self.shared().directory;
+        let found = self.shared().dynamic(&directory.full_path(self.signals.scope(), name));
+        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
+    }
+
+    fn partitions<N: Send + 'static>(&self, name: &str) -> Result<Partitions<N>, LookupError> {
+        let directory = &self.shared().directory;
+        let found = self.shared().partitions(&directory.full_path(self.signals.scope(), name));
+        found.map_err(|error| directory.in_scope(self.signals.scope(), name, error))
+    }
+}

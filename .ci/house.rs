@@ -261,7 +261,10 @@ fn inline(code: &[String]) -> Vec<(Vec<String>, usize)> {
                 }
                 let path: String =
                     line[begun..].chars().take_while(|letter| letter.is_alphanumeric() || matches!(letter, '_' | ':')).collect();
-                found.push((segments(&path), at));
+                // Of a group the names are found as those of a `use`.
+                if !path.ends_with("::") {
+                    found.push((segments(&path), at));
+                }
             }
         }
     }

@@ -10,9 +10,9 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::base::sweep;
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 use crate::handle::Handle;
-use crate::slot::consumer::Ownership;
+use crate::slot::erased::Ownership;
 use crate::slot::fact::Fact;
 use crate::slot::room::Limit;
 use crate::slot::signals::Signals;

@@ -8,13 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::call::{self, Call, Progress, Reply};
-use crate::error::{CallError, Refusal, SendError};
+use crate::error::refusal::Refusal;
+use crate::error::{CallError, SendError};
 use crate::slot::accounting::Accounting;
 use crate::slot::blocking::block_until;
+use crate::slot::erased::AnySlot;
 use crate::slot::room::{ForRoom, Limit, Sending};
 use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
-use crate::slot::{AnySlot, IfFull, Push, Slot};
+use crate::slot::{IfFull, Push, Slot};
 
 /// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::handle::Handle;
+use crate::slot::Slot;
+use crate::slot::erased::AnySlot;
 use crate::slot::settings::Settings;
 use crate::slot::status::ServiceState;
-use crate::slot::{AnySlot, Slot};
 
 /// A mailbox whose service does not exist yet, to be given to a child with
 /// [`mailbox`](crate::ServiceChild::mailbox). Made by [`mailbox`].

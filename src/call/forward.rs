@@ -7,7 +7,7 @@ use regrow_supervisors::Exit;
 
 use crate::base::panics::Orphan;
 use crate::call::Reply;
-use crate::call::cell::{Answer, Fate};
+use crate::call::fate::{Answer, Fate};
 use crate::error::SendError;
 use crate::handle::Handle;
 use crate::slot::signals::Signals;

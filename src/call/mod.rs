@@ -1,6 +1,7 @@
 //! Calls: the reply, the wait for it, and what became of a call that gets none.
 
 mod cell;
+pub(crate) mod fate;
 mod forward;
 pub(crate) mod outcomes;
 
@@ -11,13 +12,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::call::outcomes::Outcomes;
-use crate::error::{CallError, Refusal, SendError};
+use crate::error::refusal::Refusal;
+use crate::error::{CallError, SendError};
 use crate::slot::Slot;
 use crate::slot::blocking::{Cut, block_on, block_until};
 use crate::slot::room::{Refused, Sending};
-use crate::slot::wait::{Wait, WaitsOn, What};
+use crate::slot::wait::Wait;
+use crate::slot::waits::{WaitsOn, What};
 pub use cell::Reply;
-pub(crate) use cell::{Answer, Fate, Waiting, pair};
+pub(crate) use cell::{Waiting, pair};
 
 /// A call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
 ///

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::base::sync::lock;
 use crate::call::outcomes::Outcomes;
 use crate::chaos::fault::{Fault, Times};
-use crate::slot::{AnySlot, Control};
+use crate::slot::erased::{AnySlot, Control};
 use crate::tree::shared::Shared;
 use crate::tree::statements::Statement;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::call::outcomes::Outcomes;
 use crate::chaos::active::{ActiveFaults, FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
-use crate::slot::AnySlot;
+use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
 use crate::tree::inject::{Hook, Inject, Target};
 use crate::tree::statements::Statement;

@@ -10,7 +10,7 @@ use crate::base::sync::lock;
 use crate::chaos::active::{ActiveFaults, FaultEvent};
 use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::Fault;
-use crate::slot::AnySlot;
+use crate::slot::erased::AnySlot;
 use crate::tree::shared::Shared;
 use crate::tree::statements::Statement;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 
 use crate::base::panics;
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 
 /// A peer refused a message, or never ran it: the untyped cause of a [`SendError`](crate::SendError) or a
 /// [`CallError`](crate::CallError), got by [`source`](std::error::Error::source).

@@ -26,10 +26,11 @@ use crate::base::panics;
 use crate::base::sweep;
 use crate::context::Inner;
 use crate::log::{line, one_line};
+use crate::slot::Slot;
 use crate::slot::current;
+use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::signals::{Signals, Waiting};
-use crate::slot::{AnySlot, Slot};
 use crate::tree::shared::Shared;
 
 /// How a body ends.

@@ -21,7 +21,8 @@ use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{End, failure, worse_of};
 use crate::log::{line, one_line};
 use crate::service::{Ignore, Service};
-use crate::slot::consumer::{Next, Ownership, SignalMask};
+use crate::slot::consumer::{Next, SignalMask};
+use crate::slot::erased::Ownership;
 use crate::slot::line::Freed;
 
 /// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.

@@ -34,7 +34,6 @@ use regrow_supervisors::Exit;
 use crate::base::sync::lock;
 use crate::event::{Event, EventKind};
 use crate::slot::dead_letter::{DeadReason, Notice};
-use crate::tree::shutdown::ShutdownReport;
 pub(crate) use backtraces::Backtraces;
 use limiter::{Held, Limiter, Tale, Topic, Verdict};
 pub(crate) use lines::{level, millis};
@@ -207,16 +206,6 @@ impl Log {
     /// The root is up, and all below it that it waits for.
     pub(crate) fn tree_is_up(&self, path: &str, time: Duration) {
         line!(INFO, { path = %path, start_ms = millis(time) }, "tree is up");
-    }
-
-    /// The root has ended. An end that was not clean is a warning, which says how the tree ended.
-    pub(crate) fn tree_ended(&self, report: &ShutdownReport, was_up: bool) {
-        let (path, kind, text) = (&report.path, report.exit.kind(), one_line(&report.exit));
-        if report.is_clean() {
-            line!(INFO, { path = %path, exit.kind = %kind, exit.text = %text, was_up }, "tree is over");
-        } else {
-            line!(WARN, { path = %path, exit.kind = %kind, exit.text = %text, was_up, report = %one_line(report) }, "tree is over");
-        }
     }
 
     /// The tree is over: nothing is held back any more.

@@ -13,9 +13,9 @@ use regrow_supervisors::Hang;
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
-use crate::slot::AnySlot;
+use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
-use crate::slot::wait::Waits;
+use crate::slot::waits::Waits;
 
 #[derive(Default)]
 pub(crate) struct Activity {

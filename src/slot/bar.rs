@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::sync::lock;
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 use crate::slot::Slot;
 use crate::slot::current;
 use crate::slot::queue::{Back, Envelope, Front, Shed};

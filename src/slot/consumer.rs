@@ -9,8 +9,11 @@ use tokio::sync::Notify;
 
 use crate::base::sweep;
 use crate::base::sync::lock;
-use crate::call::Answer;
+use crate::call::fate::Answer;
+use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
+use crate::slot::erased::Control;
+use crate::slot::erased::{Ownership, Supervision};
 use crate::slot::in_hand::Leave;
 use crate::slot::inbox::Inbox;
 use crate::slot::line::Freed;
@@ -18,7 +21,6 @@ use crate::slot::queue::{Envelope, Front, InHand};
 use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
-use crate::slot::{Control, Slot};
 
 /// What a pump finds when it asks for more.
 pub(crate) enum Next<M> {
@@ -134,39 +136,6 @@ impl<M: Send + 'static> Slot<M> {
             tree.tell_move(self.path(), signals, is_in);
         }
     }
-}
-
-/// The part of a tenancy that does not depend on the type of message.
-pub(crate) trait Ownership: Send + Sync {
-    /// Moves in, if nobody lives here.
-    fn claim(&self, signals: &Arc<Signals>) -> bool;
-    /// Signalled when somebody has moved out.
-    fn released(&self) -> &Notify;
-    /// Who lives here.
-    fn owner(&self) -> Option<Arc<Signals>>;
-    /// The incarnation is being stopped: what is queued now is what it still handles. Only the first call counts.
-    fn begin_to_drain(&self, signals: &Arc<Signals>);
-    /// The incarnation is up: its generation.
-    fn up(&self, signals: &Arc<Signals>, is_ready: bool) -> u64;
-    /// The incarnation is ready; `false` when it is not the present one, or is not up.
-    fn ready(&self, signals: &Arc<Signals>) -> bool;
-    /// The generation that an incarnation starting now will have.
-    fn generation_to_be(&self) -> u64;
-    /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
-    fn end(&self, signals: &Arc<Signals>, exit: &Exit);
-    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more. `false` when
-    /// somebody has done that before.
-    fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
-    /// A supervisor's slot: its state follows the supervisor that began last.
-    fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision);
-}
-
-/// What a supervisor's slot is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Supervision {
-    Begins,
-    IsUp,
-    Ends,
 }
 
 impl<M: Send + 'static> Ownership for Slot<M> {

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
-use crate::error::Refusal;
-
 /// Why nobody will handle a message.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -80,11 +78,4 @@ pub(crate) struct Notice {
     pub(crate) label: Option<&'static str>,
     pub(crate) attempt: u32,
     pub(crate) reason: DeadReason,
-}
-
-/// Why a slot takes no replayed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    ByMailbox(Refusal),
-    OtherType { found: &'static str },
 }

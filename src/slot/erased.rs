@@ -1,26 +1,24 @@
-//! A slot whose message type is not known: how the directory and the supervisors see it.
+//! A slot whose type of messages is not known, and its tree: how the directory, the supervisors and an incarnation see them.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Duration;
 
-use regrow_supervisors::Completion;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use regrow_supervisors::{Completion, Exit};
+use tokio::sync::{Notify, watch};
 
-use crate::base::sync::lock;
+use crate::call::fate::Fate;
+use crate::call::outcomes::Outcomes;
+use crate::error::refusal::Refusal;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
-use crate::slot::bar::Bar;
-use crate::slot::consumer::Ownership;
-use crate::slot::dead_letter::Refused;
-use crate::slot::inject::Faulty;
-use crate::slot::queue::Fall;
+use crate::slot::dead_letter::{DeadReason, Notice};
+use crate::slot::fact::Fact;
+use crate::slot::inbox::Inbox;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
-use crate::slot::slot_tree::SlotTree;
-use crate::slot::status::Counts;
-use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::slot::{Control, IfFull, Push, Slot};
+use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 
 /// A slot whose message type is not known: how the directory and the supervisors see it.
 pub(crate) trait AnySlot: Send + Sync {
@@ -83,204 +81,133 @@ pub(crate) trait AnySlot: Send + Sync {
     fn faulty(&self) -> &dyn Faulty;
 }
 
-impl<M: Send + 'static> AnySlot for Slot<M> {
-    fn path(&self) -> Arc<str> {
-        self.path()
-    }
+/// The part of a tenancy that does not depend on the type of message.
+pub(crate) trait Ownership: Send + Sync {
+    /// Moves in, if nobody lives here.
+    fn claim(&self, signals: &Arc<Signals>) -> bool;
+    /// Signalled when somebody has moved out.
+    fn released(&self) -> &Notify;
+    /// Who lives here.
+    fn owner(&self) -> Option<Arc<Signals>>;
+    /// The incarnation is being stopped: what is queued now is what it still handles. Only the first call counts.
+    fn begin_to_drain(&self, signals: &Arc<Signals>);
+    /// The incarnation is up: its generation.
+    fn up(&self, signals: &Arc<Signals>, is_ready: bool) -> u64;
+    /// The incarnation is ready; `false` when it is not the present one, or is not up.
+    fn ready(&self, signals: &Arc<Signals>) -> bool;
+    /// The generation that an incarnation starting now will have.
+    fn generation_to_be(&self) -> u64;
+    /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
+    fn end(&self, signals: &Arc<Signals>, exit: &Exit);
+    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more. `false` when
+    /// somebody has done that before.
+    fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
+    /// A supervisor's slot: its state follows the supervisor that began last.
+    fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision);
+}
 
-    fn set_path(&self, path: &Arc<str>) -> bool {
-        self.path.set(path.clone()).is_ok()
-    }
+/// What a supervisor's slot is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supervision {
+    Begins,
+    IsUp,
+    Ends,
+}
 
-    fn set_tree(&self, tree: Weak<dyn SlotTree>) {
-        // A slot that is listed again is so in the same tree.
-        let _ = self.tree.set(tree);
-    }
+/// A mailbox, as the faults of an experiment see it.
+#[allow(dead_code, reason = "only experiments call it, and they are a feature")]
+pub(crate) trait Faulty: Send + Sync {
+    /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
+    fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool>;
+    /// Sheds the message that waits longest.
+    fn drop_first(&self, signals: &Arc<Signals>);
+    /// Lets the message that waits longest be overtaken by the next.
+    fn swap_first(&self, signals: &Arc<Signals>);
+    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
+    /// every incarnation would become ever more.
+    fn may_repeat(&self, signals: &Arc<Signals>) -> bool;
+    /// Makes the mailbox full, until each that has said so takes it back.
+    fn set_jammed(&self, is_jammed: bool);
+    /// Has the calls to it counted, or no longer.
+    fn set_counted(&self, is_counted: bool);
+    /// Whether its messages can be handed over twice.
+    fn can_repeat(&self) -> bool;
+}
 
-    fn tree(&self) -> Option<Arc<dyn SlotTree>> {
-        self.tree()
-    }
+/// Why a slot takes no replayed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    ByMailbox(Refusal),
+    OtherType { found: &'static str },
+}
 
-    fn settings(&self) -> Settings {
-        lock(&self.back).settings()
-    }
+/// What a slot needs of the tree that lists it. Each method is for something rare: no message that is sent or handled comes
+/// here.
+pub(crate) trait SlotTree: Any + Send + Sync {
+    /// Whether a message that is dead for this reason is kept or logged.
+    fn wants_letter(&self, reason: &DeadReason) -> bool;
+    /// Takes a dead message. It is booked as such, and no lock is held.
+    fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>);
+    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
+    fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>);
+    /// Fences an incarnation that does not end, and names it, once. Whether that was now.
+    fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool;
+    /// This incarnation waits for another one, for the first time.
+    fn remember_waiter(&self, signals: &Arc<Signals>);
+    /// The watchdog has nothing more to look at here.
+    fn watch_no_more(&self, path: &str, signals: &Arc<Signals>);
+    /// Tells that code of an incarnation has not yielded for this time.
+    fn tell_blocks(&self, path: &Arc<str>, generation: u64, time: Duration);
+    /// Where the outcomes of calls are counted, while an experiment goes on.
+    fn outcomes(&self) -> Option<Arc<Outcomes>>;
+    /// An incarnation has moved in or out: told to the judge of an experiment, while one goes on.
+    fn tell_move(&self, path: Arc<str>, signals: &Arc<Signals>, is_in: bool);
+}
 
-    fn configure(&self, settings: Settings) {
-        self.configure(settings);
-    }
+/// How the present incarnation is reached: replaced under the slot's lock at every restart.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    Signals(Arc<Signals>),
+    Supervisor(Arc<Inbox>),
+}
 
-    fn message_type(&self) -> &'static str {
-        std::any::type_name::<M>()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn status(&self) -> ServiceStatus {
-        lock(&self.back).status()
-    }
-
-    fn watch(&self) -> watch::Receiver<ServiceStatus> {
-        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
-        // Looked at under the lock: one that goes after this finds the follower, and closes it.
-        let status = self.status();
-        if status.state == ServiceState::Gone {
-            return watch::Sender::new(status).subscribe();
-        }
-        let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
-        drop(watch);
-        self.publish();
-        receiver
-    }
-
-    fn accounting(&self) -> Accounting {
-        let front = lock(&self.front);
-        let back = lock(&self.back);
-        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
-        Accounting {
-            accepted: back.accepted,
-            handled: front.handled,
-            crashed: front.crashed,
-            returned,
-            dead_lettered,
-            queued: (front.batch.len() + back.queue.len()) as u64,
-            in_hand: u64::from(front.in_hand.is_some()),
-            attempts: back.attempts,
-            redelivered: front.redelivered,
-        }
-    }
-
-    fn waiting_for_room(&self) -> usize {
-        self.waiting_for_room()
-    }
-
-    fn in_hand(&self) -> Option<(u64, Arc<Signals>)> {
-        let front = lock(&self.front);
-        front.in_hand.as_ref()?;
-        Some((front.number_in_hand(), front.owner.clone()?))
-    }
-
-    fn in_hand_of(&self, signals: &Signals) -> Option<u64> {
-        let front = lock(&self.front);
-        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, signals));
-        (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
-    }
-
-    fn close(&self, state: ServiceState) {
-        self.close_as(state);
-    }
-
-    fn dismiss(&self) {
-        self.set_bar(Some(Bar::Dismissed));
-    }
-
-    fn take_back_dismissal(&self) {
-        let is_dismissed = matches!(lock(&self.back).bar, Some(Bar::Dismissed));
-        // Only its supervisor sets bars, and that is what calls this.
-        if is_dismissed {
-            self.set_bar(None);
+impl Control {
+    pub(crate) fn signals(&self) -> Option<&Arc<Signals>> {
+        match self {
+            Self::Signals(signals) => Some(signals),
+            Self::Supervisor(_) => None,
         }
     }
 
-    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
-        self.withdraw_from(supervisor, is_below);
-    }
-
-    fn readmit(&self) {
-        self.set_bar(None);
-    }
-
-    fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
-        match message.downcast::<M>() {
-            Ok(message) => match self.push(*message, None, IfFull::Refuse) {
-                Push::Accepted => Ok(()),
-                Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
-            },
-            Err(message) => Err((Refused::OtherType { found: self.message_type() }, message)),
+    pub(crate) fn stop(&self, exit: &Exit) {
+        match self {
+            Self::Signals(signals) => signals.stop(),
+            Self::Supervisor(inbox) => inbox.push(Fact::Stop(exit.clone())),
         }
     }
 
-    fn kill(&self) -> bool {
-        let control = lock(&self.back).control.clone();
-        if let Some(control) = &control {
-            control.kill_by_others();
+    pub(crate) fn kill(&self) {
+        match self {
+            Self::Signals(signals) => signals.kill(),
+            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
-        control.is_some()
     }
 
-    fn is_present(&self, signals: &Signals) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::signals).is_some_and(|mine| std::ptr::eq(&**mine, signals))
-    }
-
-    fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {
-        let front = lock(&self.front);
-        let back = lock(&self.back);
-        let queued = front.batch.iter().chain(&back.queue).filter_map(|envelope| envelope.call.as_ref());
-        let in_hand = front.in_hand.as_ref().and_then(|in_hand| in_hand.call.as_ref());
-        queued.chain(in_hand).any(|call| incarnations.iter().any(|signals| call.is_awaited_by(signals)))
-    }
-
-    fn control(&self) -> Option<Control> {
-        lock(&self.back).control.clone()
-    }
-
-    fn fell(&self, a_start: bool) {
-        let mut back = lock(&self.back);
-        let fall = back.losses().fall.get_or_insert_with(|| Fall { since: Instant::now(), starts_failed: 0 });
-        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
-    }
-
-    fn rose(&self) -> Option<Outage> {
-        let fall = lock(&self.back).losses.as_mut()?.fall.take()?;
-        Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
-    }
-
-    fn reopen(&self) {
-        {
-            let mut back = lock(&self.back);
-            back.bar = None;
-            // A life of its supervisor begins, which knows nothing of the one before.
-            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. } | ServiceState::Gone) {
-                back.state = ServiceState::Restarting;
-            }
+    pub(super) fn kill_by_others(&self) {
+        match self {
+            Self::Signals(signals) => signals.kill_by_others(),
+            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
         }
-        self.publish();
     }
 
-    fn wait(&self) {
-        {
-            let mut back = lock(&self.back);
-            back.bar = None;
-            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. }) {
-                back.state = if back.generation == 0 { ServiceState::Waiting } else { ServiceState::Restarting };
-            }
+    pub(super) fn is(&self, signals: &Arc<Signals>) -> bool {
+        self.signals().is_some_and(|mine| Arc::ptr_eq(mine, signals))
+    }
+
+    pub(super) fn is_supervisor(&self, inbox: &Arc<Inbox>) -> bool {
+        match self {
+            Self::Signals(_) => false,
+            Self::Supervisor(mine) => Arc::ptr_eq(mine, inbox),
         }
-        self.publish();
-    }
-
-    fn complete(&self, completion: Completion) {
-        lock(&self.back).completion = Some(completion);
-        self.publish();
-    }
-
-    fn completion(&self) -> Option<Completion> {
-        lock(&self.back).completion
-    }
-
-    fn counts(&self) -> Option<Counts> {
-        lock(&self.back).counts
-    }
-
-    fn set_counts(&self, counts: Option<Counts>) -> bool {
-        std::mem::replace(&mut lock(&self.back).counts, counts) != counts
-    }
-
-    fn life(&self) -> &dyn Ownership {
-        self
-    }
-
-    fn faulty(&self) -> &dyn Faulty {
-        self
     }
 }

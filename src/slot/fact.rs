@@ -7,7 +7,6 @@ use std::sync::Arc;
 use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
 use crate::error::gave_up::GaveUp;
-use crate::slot::wait::Stuck;
 
 /// What a supervisor is told.
 #[derive(Debug)]
@@ -71,13 +70,24 @@ pub(crate) enum Fact {
 }
 
 /// What the watchdog has seen. When its word arrives, that may be over.
-#[derive(Debug)]
 pub(crate) enum Overdue {
     /// This message is in hand for too long, or a task has not said that it is alive since it said so for this time.
     Work(u64),
     /// These wait for each other.
-    Circle(Vec<Stuck>),
+    Circle(StillStuck),
 }
 
 /// An order to a supervisor, which knows what it says: a slot only brings it there.
 pub(crate) trait AnyOrder: Any + fmt::Debug + Send {}
+
+/// Whether the members of a circle wait for each other now as they did when it was found.
+pub(crate) type StillStuck = Box<dyn Fn() -> bool + Send>;
+
+impl fmt::Debug for Overdue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(number) => f.debug_tuple("Work").field(number).finish(),
+            Self::Circle(_) => f.write_str("Circle"),
+        }
+    }
+}

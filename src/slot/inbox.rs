@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
 use crate::slot::fact::Fact;
-use crate::slot::waiters::Waiters;
 use ractor::ActorRef;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
-    /// The incarnations of the tree that wait for others.
-    waiters: Arc<Waiters>,
+    /// Whether a child of the tree is watched.
+    is_watched: Arc<AtomicBool>,
     /// The supervisor.
     path: Arc<str>,
     is_ending: AtomicBool,
@@ -34,8 +33,8 @@ struct Queue {
 }
 
 impl Inbox {
-    pub(crate) fn new(waiters: Arc<Waiters>, path: &Arc<str>) -> Self {
-        Self { queue: Mutex::default(), waiters, path: path.clone(), is_ending: AtomicBool::new(false) }
+    pub(crate) fn new(is_watched: Arc<AtomicBool>, path: &Arc<str>) -> Self {
+        Self { queue: Mutex::default(), is_watched, path: path.clone(), is_ending: AtomicBool::new(false) }
     }
 
     /// The supervisor ends from now on.
@@ -57,8 +56,9 @@ impl Inbox {
         std::ptr::from_ref(self).addr()
     }
 
-    pub(crate) fn waiters(&self) -> &Waiters {
-        &self.waiters
+    /// Whether a child of the tree is watched: only then are waits recorded.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
     }
 
     pub(crate) fn push(&self, fact: Fact) {

@@ -8,28 +8,9 @@ use crate::base::sync::lock;
 use crate::call::outcomes::Outcomes;
 use crate::slot::Slot;
 use crate::slot::dead_letter::DeadReason;
+use crate::slot::erased::Faulty;
 use crate::slot::queue::Envelope;
 use crate::slot::signals::Signals;
-
-/// A mailbox, as the faults of an experiment see it.
-#[allow(dead_code, reason = "only experiments call it, and they are a feature")]
-pub(crate) trait Faulty: Send + Sync {
-    /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
-    fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool>;
-    /// Sheds the message that waits longest.
-    fn drop_first(&self, signals: &Arc<Signals>);
-    /// Lets the message that waits longest be overtaken by the next.
-    fn swap_first(&self, signals: &Arc<Signals>);
-    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
-    /// every incarnation would become ever more.
-    fn may_repeat(&self, signals: &Arc<Signals>) -> bool;
-    /// Makes the mailbox full, until each that has said so takes it back.
-    fn set_jammed(&self, is_jammed: bool);
-    /// Has the calls to it counted, or no longer.
-    fn set_counted(&self, is_counted: bool);
-    /// Whether its messages can be handed over twice.
-    fn can_repeat(&self) -> bool;
-}
 
 impl<M: Send + 'static> Faulty for Slot<M> {
     fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool> {

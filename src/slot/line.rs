@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 use crate::slot::Slot;
 use crate::slot::current;
 use crate::slot::queue::{Back, Envelope, Front};
@@ -121,7 +121,7 @@ impl<M> Place<M> {
     }
 }
 
-impl<M: Send> crate::slot::wait::PlaceInLine for Place<M> {
+impl<M: Send> crate::slot::waits::PlaceInLine for Place<M> {
     fn is_waiting(&self) -> bool {
         matches!(*lock(&self.standing), PlaceState::Waits(..))
     }

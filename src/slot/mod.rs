@@ -33,7 +33,8 @@ pub(crate) mod blocking;
 pub(crate) mod consumer;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
-mod erased;
+pub(crate) mod erased;
+mod erasing;
 pub(crate) mod fact;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
@@ -42,17 +43,18 @@ pub(crate) mod line;
 pub(crate) mod linked_tasks;
 pub(crate) mod queue;
 pub(crate) mod room;
+pub(crate) mod rooms;
 pub(crate) mod settings;
 pub(crate) mod signals;
-pub(crate) mod slot_tree;
 pub(crate) mod status;
+pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timekeeper;
 #[cfg(test)]
 pub(crate) mod turns;
 pub(crate) mod wait;
-pub(crate) mod waiters;
+pub(crate) mod waits;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,66 +65,15 @@ use tokio::sync::{Notify, watch};
 use crate::base::panics;
 use crate::base::sweep;
 use crate::base::sync::lock;
-use crate::call::Fate;
-use crate::error::Refusal;
+use crate::call::fate::Fate;
+use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
-use crate::slot::fact::Fact;
-use crate::slot::inbox::Inbox;
+use crate::slot::erased::AnySlot;
+use crate::slot::erased::SlotTree;
 use crate::slot::settings::{Overflow, Settings};
-use crate::slot::signals::Signals;
-use crate::slot::slot_tree::SlotTree;
-pub(crate) use erased::AnySlot;
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
 use status::{ServiceState, ServiceStatus};
-
-/// How the present incarnation is reached: replaced under the slot's lock at every restart.
-#[derive(Debug, Clone)]
-pub(crate) enum Control {
-    Signals(Arc<Signals>),
-    Supervisor(Arc<Inbox>),
-}
-
-impl Control {
-    pub(crate) fn signals(&self) -> Option<&Arc<Signals>> {
-        match self {
-            Self::Signals(signals) => Some(signals),
-            Self::Supervisor(_) => None,
-        }
-    }
-
-    pub(crate) fn stop(&self, exit: &regrow_supervisors::Exit) {
-        match self {
-            Self::Signals(signals) => signals.stop(),
-            Self::Supervisor(inbox) => inbox.push(Fact::Stop(exit.clone())),
-        }
-    }
-
-    pub(crate) fn kill(&self) {
-        match self {
-            Self::Signals(signals) => signals.kill(),
-            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
-        }
-    }
-
-    fn kill_by_others(&self) {
-        match self {
-            Self::Signals(signals) => signals.kill_by_others(),
-            Self::Supervisor(inbox) => inbox.push(Fact::Kill),
-        }
-    }
-
-    fn is(&self, signals: &Arc<Signals>) -> bool {
-        self.signals().is_some_and(|mine| Arc::ptr_eq(mine, signals))
-    }
-
-    fn is_supervisor(&self, inbox: &Arc<Inbox>) -> bool {
-        match self {
-            Self::Signals(_) => false,
-            Self::Supervisor(mine) => Arc::ptr_eq(mine, inbox),
-        }
-    }
-}
 
 /// The messages of a child that takes none: a task, a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

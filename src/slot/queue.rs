@@ -18,17 +18,18 @@ use tokio::time::Instant;
 
 use crate::base::sweep;
 use crate::base::thrift;
-use crate::call::Fate;
+use crate::call::fate::Fate;
+use crate::slot::Slot;
 use crate::slot::bar::Bar;
 use crate::slot::current;
 use crate::slot::dead_letter::DeadReason;
+use crate::slot::erased::Control;
 use crate::slot::in_hand::{MessageCopy, Tries};
 use crate::slot::line::Line;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::Counts;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::slot::{Control, Slot};
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,

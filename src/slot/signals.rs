@@ -18,18 +18,16 @@ use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::{Attempt, Exit};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tracing::Span;
 use tracing::span::Entered;
 
 use crate::base::sync::lock;
-use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
-use crate::slot::linked_tasks::Tasks;
-use crate::slot::room::{RoomWait, Rooms};
-use crate::slot::waiters::Waiters;
+use crate::slot::rooms::{RoomWait, Rooms};
+use crate::slot::tasks::Tasks;
 
 /// The supervisor wants it to stop.
 const STOP: u16 = 1;
@@ -207,9 +205,9 @@ impl Signals {
         self.signals.fetch_or(signal, Ordering::AcqRel) & signal == 0
     }
 
-    /// The incarnations of the tree that wait for others.
-    pub(crate) fn waiters(&self) -> &Waiters {
-        self.inbox.waiters()
+    /// Whether a child of the tree is watched: only then are waits recorded.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.inbox.is_watched()
     }
 
     /// What the watchdog sees of it, if it has ever looked, or will.
@@ -390,13 +388,9 @@ impl Signals {
         lock(&self.extras_if_any()?.info).take()
     }
 
-    /// Links a task to the incarnation. `None` when that is over: the future is dropped.
-    pub(crate) fn spawn(
-        self: &Arc<Self>,
-        path: Arc<str>,
-        future: impl Future<Output = ()> + Send + 'static,
-    ) -> Option<AbortHandle> {
-        self.extras().tasks.spawn(self, path, future)
+    /// The tasks that are linked to the incarnation.
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.extras().tasks
     }
 
     /// The future of the linked task of this number has been dropped.

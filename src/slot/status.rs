@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::DeadReason;
 
 /// The state of a service. What a message meets depends on it:

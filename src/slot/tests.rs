@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::accounting::Accounting;
 use super::*;
+use crate::slot::signals::Signals;
 use crate::error::CallError;
 use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
@@ -163,7 +164,7 @@ async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
 
 #[tokio::test]
 async fn a_supervisor_is_over_by_its_own_end_and_not_by_that_of_the_one_before() {
-    use crate::slot::consumer::Supervision::{Begins, Ends, IsUp};
+    use crate::slot::erased::Supervision::{Begins, Ends, IsUp};
     let slot = Slot::<ProbeMsg>::new(Settings::default());
     let (before, now) = (Arc::default(), Arc::default());
     slot.life().supervise(&before, Begins);
@@ -242,7 +243,7 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
 #[tokio::test]
 async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     use crate::slot::line::Joined;
-    use crate::slot::wait::PlaceInLine;
+    use crate::slot::waits::PlaceInLine;
 
     #[derive(Default)]
     struct Woken(AtomicUsize);

@@ -13,271 +13,13 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
-use crate::call::Fate;
-use crate::slot::AnySlot;
 use crate::slot::current;
 use crate::slot::signals::Signals;
-
-/// The waits of one incarnation.
-#[derive(Default)]
-pub(crate) struct Waits {
-    open: Vec<Open>,
-    /// Counts those that were ever opened.
-    number: u64,
-    /// Since when at least one is open.
-    since: Option<Instant>,
-    /// The time of those that are over.
-    total: Duration,
-    /// When they were last asked for.
-    asked_at: Option<Instant>,
-}
-
-struct Open {
-    number: u64,
-    since: Instant,
-    on: WaitsOn,
-    is_limited: bool,
-    /// The message in hand when it was last polled.
-    message: Option<u64>,
-    /// Called when the wait is to be polled; that poll brings a new one.
-    waker: Known,
-    /// It was asked for, and has not been polled since.
-    asked: Option<Asked>,
-    /// It was polled when it was last asked for.
-    is_awaited: bool,
-}
-
-/// A waker that is called without the lock, maybe at each look of the watchdog. It moves into an `Arc` when it is first
-/// called. Most are never called, so most waits need no allocation.
-enum Known {
-    Own(Waker),
-    Shared(Arc<Waker>),
-}
-
-impl Known {
-    fn will_wake(&self, other: &Waker) -> bool {
-        match self {
-            Self::Own(waker) => waker.will_wake(other),
-            Self::Shared(waker) => waker.will_wake(other),
-        }
-    }
-
-    fn share(&mut self) -> Arc<Waker> {
-        let shared = match std::mem::replace(self, Self::Own(Waker::noop().clone())) {
-            Self::Own(waker) => Arc::new(waker),
-            Self::Shared(waker) => waker,
-        };
-        *self = Self::Shared(shared.clone());
-        shared
-    }
-}
-
-struct Asked {
-    at: Instant,
-    /// The counter of polls at that moment.
-    polls: u64,
-}
-
-/// What is waited for: an answer of this service, or room in its mailbox.
-pub(crate) struct WaitsOn {
-    slot: Arc<dyn AnySlot>,
-    what: What,
-}
-
-/// What a wait waits for, as far as it can be looked at from outside.
-pub(crate) enum What {
-    Answer(Arc<dyn Fate>),
-    Room(Arc<dyn PlaceInLine>),
-}
-
-/// A sender's place in a line.
-pub(crate) trait PlaceInLine: Send + Sync {
-    /// It still waits: it was neither let in nor refused.
-    fn is_waiting(&self) -> bool;
-}
-
-impl WaitsOn {
-    pub(crate) fn new(slot: Arc<dyn AnySlot>, what: What) -> Self {
-        Self { slot, what }
-    }
-
-    /// The outcome is there, though the waiter may not have had its turn since.
-    fn is_over(&self) -> bool {
-        match &self.what {
-            What::Answer(call) => !call.is_open(),
-            What::Room(place) => !place.is_waiting(),
-        }
-    }
-
-    /// The answer may come from anywhere.
-    fn is_elsewhere(&self) -> bool {
-        match &self.what {
-            What::Answer(call) => call.is_elsewhere(),
-            What::Room(_) => false,
-        }
-    }
-}
-
-/// Waits that could all last for ever.
-pub(crate) struct Endless {
-    /// Which they are.
-    pub(crate) numbers: Vec<u64>,
-    /// The services that are waited for.
-    pub(crate) on: Vec<Arc<dyn AnySlot>>,
-    /// Since when all of them are waited for.
-    pub(crate) since: Instant,
-}
-
-/// What is left of a look at the waits: to be done, or to be dropped, without the lock (invariant 5).
-#[must_use]
-#[derive(Default)]
-pub(crate) struct Rest {
-    wake: Vec<Arc<Waker>>,
-    _ended: Vec<Open>,
-}
-
-impl Rest {
-    pub(crate) fn settle(self) {
-        self.wake.iter().for_each(|waker| waker.wake_by_ref());
-    }
-}
-
-impl Waits {
-    pub(crate) fn waited(&self, now: Instant) -> Duration {
-        let since = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.total.saturating_add(since)
-    }
-
-    pub(crate) fn is_any_open(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    /// The first service that it still waits for, and since when.
-    pub(crate) fn on(&self) -> Option<(Arc<str>, Instant)> {
-        self.open.first().map(|open| (open.on.slot.path(), open.since))
-    }
-
-    /// Whose answer it waits for, and since when: of several the first.
-    pub(crate) fn on_answer(&self) -> Option<(Arc<str>, Instant)> {
-        let answer = |open: &&Open| matches!(open.on.what, What::Answer(_)) && !open.on.is_over();
-        self.open.iter().find(answer).map(|open| (open.on.slot.path(), open.since))
-    }
-
-    /// The waits, if all of them could keep it waiting for ever. A wait that has a limit ends, and one whose outcome is
-    /// there is over. A reply that was put off or handed on may come from anywhere. None if one of them may not be
-    /// awaited.
-    pub(crate) fn endless(&self) -> Option<Endless> {
-        let ends = |open: &Open| open.is_limited || !open.is_awaited || open.on.is_over() || open.on.is_elsewhere();
-        if self.open.iter().any(ends) {
-            return None;
-        }
-        Some(Endless {
-            numbers: self.open.iter().map(|open| open.number).collect(),
-            on: self.open.iter().map(|open| open.on.slot.clone()).collect(),
-            since: self.open.iter().map(|open| open.since).max()?,
-        })
-    }
-
-    /// Ends those that were left behind by another message (invariant 3).
-    pub(crate) fn leave_behind(&mut self, message: Option<u64>, now: Instant) -> Rest {
-        if self.open.iter().all(|open| open.message == message) {
-            return Rest::default();
-        }
-        let ended = self.open.extract_if(.., |open| open.message != message).collect();
-        self.count_until(now);
-        Rest { wake: Vec::new(), _ended: ended }
-    }
-
-    /// Ends those that are kept and not awaited, and asks for the others, unless that was less than `pause` ago. `polls` is
-    /// the counter of polls of the incarnation; `None` for a thread, which has none: it is given `patience`.
-    pub(crate) fn ask(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
-        let is_kept = |open: &Open| {
-            open.asked.as_ref().is_some_and(|asked| match polls {
-                // A poll that was under way does not count.
-                Some(polls) => polls.wrapping_sub(asked.polls.wrapping_add(asked.polls & 1)) >= 4,
-                None => now.saturating_duration_since(asked.at) >= patience,
-            })
-        };
-        let mut rest = Rest::default();
-        while let Some(at) = self.open.iter().position(is_kept) {
-            let ended = self.open.remove(at);
-            let asked_at = ended.asked.as_ref().map_or(now, |asked| asked.at);
-            rest._ended.push(ended);
-            // Invariant 4.
-            self.count_until(asked_at);
-        }
-        if self.asked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
-            return rest;
-        }
-        self.asked_at = Some(now);
-        for open in &mut self.open {
-            open.is_awaited &= open.asked.is_none();
-            open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
-            rest.wake.push(open.waker.share());
-        }
-        rest
-    }
-
-    /// One of them was polled, and goes on. `false` if it is not open, or has another waker now.
-    pub(crate) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
-        let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
-        open.is_awaited |= open.asked.take().is_some();
-        open.waker.will_wake(waker)
-    }
-
-    fn set_waker(&mut self, number: u64, waker: &mut Known) -> bool {
-        let open = self.open.iter_mut().find(|open| open.number == number);
-        open.map(|open| std::mem::swap(&mut open.waker, waker)).is_some()
-    }
-
-    pub(crate) fn open(
-        &mut self,
-        on: WaitsOn,
-        is_limited: bool,
-        message: Option<u64>,
-        waker: Waker,
-        now: Instant,
-    ) -> u64 {
-        self.number += 1;
-        self.since.get_or_insert(now);
-        let number = self.number;
-        let open = Open {
-            number,
-            since: now,
-            on,
-            is_limited,
-            message,
-            waker: Known::Own(waker),
-            asked: None,
-            is_awaited: false,
-        };
-        self.open.push(open);
-        number
-    }
-
-    fn close(&mut self, number: u64, now: Instant) -> Option<Open> {
-        let at = self.open.iter().position(|open| open.number == number)?;
-        let closed = self.open.remove(at);
-        self.count_until(now);
-        Some(closed)
-    }
-
-    /// One of them was over at that moment: what was waited until then is counted, unless others went on (invariant 2).
-    fn count_until(&mut self, end: Instant) {
-        let next = self.open.iter().map(|open| open.since).min();
-        if let Some(since) = self.since
-            && next.is_none_or(|next| next > end)
-        {
-            self.total = self.total.saturating_add(end.saturating_duration_since(since));
-            self.since = next;
-        }
-    }
-}
+use crate::slot::waits::{Known, WaitsOn};
 
 /// One wait for another service, of code that may have to wait. Dropping it is the end of it.
 #[derive(Default)]
@@ -292,7 +34,7 @@ impl Wait {
     /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
     pub(crate) fn of_caller() -> Self {
-        let watched = current::lent(|signals| signals.waiters().is_on().then(|| Arc::as_ptr(signals).addr()));
+        let watched = current::lent(|signals| signals.is_watched().then(|| Arc::as_ptr(signals).addr()));
         Self { of: watched.flatten().unwrap_or_default(), open: None }
     }
 
@@ -327,8 +69,10 @@ impl Wait {
             (waits.open(on, is_limited, message, waker, now), rest)
         };
         rest.settle();
-        if number == 1 {
-            signals.waiters().remember(&signals);
+        if number == 1
+            && let Some(tree) = signals.home().and_then(|home| home.tree())
+        {
+            tree.remember_waiter(&signals);
         }
         self.open = Some((signals, number));
     }
@@ -352,27 +96,5 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         self.ends();
-    }
-}
-
-/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
-/// it still is one.
-#[derive(Debug)]
-pub(crate) struct Stuck {
-    pub(crate) signals: Arc<Signals>,
-    pub(crate) numbers: Vec<u64>,
-}
-
-impl Stuck {
-    #[cfg(test)]
-    pub(crate) fn new(signals: &Arc<Signals>) -> Option<Self> {
-        let numbers = lock(&signals.activity()?.waits).endless()?.numbers;
-        Some(Self { signals: signals.clone(), numbers })
-    }
-
-    /// Whether it waits as it did, for the same and for nothing else.
-    pub(crate) fn is_still(&self) -> bool {
-        let waits = self.signals.activity().and_then(|activity| lock(&activity.waits).endless());
-        !self.signals.is_over() && waits.is_some_and(|now| now.numbers == self.numbers)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use regrow_supervisors::{Exit, Policy};
 
 use crate::error::gave_up::GaveUp;
+use crate::slot::erased::{AnySlot, Control};
 use crate::slot::status::ServiceState;
-use crate::slot::{AnySlot, Control};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;

@@ -13,10 +13,10 @@ use tokio::task::AbortHandle;
 use crate::base::background::keep;
 use crate::base::thrift;
 use crate::log::line;
+use crate::slot::erased::{AnySlot, Control};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::slot::{AnySlot, Control};
 use crate::tree::directory::full_path;
 use crate::tree::shared::Shared;
 

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::base::background;
 use crate::base::thrift;
 use crate::error::gave_up::GaveUp;
-use crate::slot::consumer::Supervision;
+use crate::slot::erased::Supervision;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::supervisor::child_entry::ChildEntry;
@@ -75,7 +75,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, shared: Arc<Shared>, link: Link, gates: &Gates) -> Self {
-        let inbox = Arc::new(Inbox::new(shared.watchdog.waiters.clone(), &plan.path));
+        let inbox = Arc::new(Inbox::new(shared.watchdog.is_on.clone(), &plan.path));
         plan.list(&shared);
         plan.slot.life().supervise(&inbox, Supervision::Begins);
         shared.supervisor_begins(&inbox, &plan.path);

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 
-use crate::slot::Control;
+use crate::slot::erased::Control;
+use crate::slot::erased::SlotTree;
 use crate::slot::fact::{Fact, Overdue};
-use crate::slot::slot_tree::SlotTree;
-use crate::slot::wait::Stuck;
 use crate::supervisor::driver::Driver;
 use crate::tree::directory::ChildKind;
 use crate::watchdog::Work;
@@ -37,7 +36,7 @@ impl Driver {
             Overdue::Work(work) => {
                 signals.activity().and_then(|activity| activity.work(&*entry.slot, signals)) == Some(*work)
             }
-            Overdue::Circle(all) => all.iter().all(Stuck::is_still),
+            Overdue::Circle(is_still) => is_still(),
         };
         if signals.attempt() == attempt && !signals.is_over() && is_so {
             self.machine.handle_hung(attempt, hang, now);

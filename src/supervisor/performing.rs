@@ -7,7 +7,7 @@ use tracing::Level;
 use crate::base::thrift;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
-use crate::slot::consumer::Supervision;
+use crate::slot::erased::Supervision;
 use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
@@ -140,7 +140,7 @@ impl Driver {
         if self.parent.is_tree() {
             self.shared.end();
             let report = ShutdownReport::new(self.plan.path.clone(), exit.clone(), self.shared.ending.notes());
-            self.shared.log.tree_ended(&report, self.parent.was_up());
+            report.log(self.parent.was_up());
         }
         self.parent.tell_end(exit, self.gave_up.clone());
     }

@@ -2,7 +2,7 @@
 
 use regrow_supervisors::{Attempt, ChildKey, Exit};
 
-use crate::slot::AnySlot;
+use crate::slot::erased::AnySlot;
 use crate::supervisor::driver::Driver;
 
 impl Driver {

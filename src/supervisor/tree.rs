@@ -12,7 +12,7 @@ use crate::error::start::StartError;
 use crate::incarnation::failure;
 use crate::service::Ignore;
 #[cfg(feature = "otp")]
-use crate::slot::Control;
+use crate::slot::erased::Control;
 use crate::supervisor::actor;
 use crate::supervisor::description::Description;
 use crate::supervisor::driver::Driver;

@@ -13,9 +13,10 @@ use crate::base::name::bounds_below;
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::handle::Handle;
+use crate::slot::Slot;
 use crate::slot::accounting::Accounting;
+use crate::slot::erased::AnySlot;
 use crate::slot::status::{ServiceState, ServiceStatus};
-use crate::slot::{AnySlot, Slot};
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
 

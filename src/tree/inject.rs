@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::call::outcomes::Outcomes;
-use crate::slot::AnySlot;
+use crate::slot::erased::AnySlot;
 use crate::slot::signals::Signals;
 use crate::tree::statements::Statement;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use regrow_supervisors::ChildState;
 use tokio::sync::Notify;
 
-use crate::error::Refusal;
+use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 use crate::tree::directory::Listed;

@@ -13,19 +13,19 @@ use crate::base::sweep::{self, Sweeps};
 use crate::base::sync::lock;
 use crate::base::thrift;
 use crate::base::time::later;
-use crate::call::Fate;
+use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
 use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
 use crate::slot::current;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::dead_letter::Notice;
+use crate::slot::erased::SlotTree;
+use crate::slot::erased::{AnySlot, Control};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::signals::Signals;
-use crate::slot::slot_tree::SlotTree;
 use crate::slot::status::ServiceState;
-use crate::slot::{AnySlot, Control};
 use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
 use crate::tree::directory::Directory;
@@ -336,6 +336,10 @@ impl SlotTree for Shared {
             signals.wake();
         }
         is_new
+    }
+
+    fn remember_waiter(&self, signals: &Arc<Signals>) {
+        self.watchdog.remember_waiter(signals);
     }
 
     fn watch_no_more(&self, path: &str, signals: &Arc<Signals>) {

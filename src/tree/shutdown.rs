@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::base::time::{later, part};
 use crate::error::gave_up::GaveUp;
-use crate::log::line;
+use crate::log::{line, one_line};
 use crate::slot::fact::Fact;
 use crate::tree::Tree;
 use crate::tree::ending::Notes;
@@ -201,6 +201,17 @@ impl ShutdownReport {
         let Notes { gave_up, failed, killed, unasked, abandoned, began, over } = notes;
         let took = over.zip(began).map(|(over, began)| over.saturating_sub(began)).unwrap_or_default();
         Self { path, exit, gave_up, failed, killed, unasked, abandoned, refused: None, took }
+    }
+
+    /// The root has ended. An end that was not clean is a warning, which says how the tree ended.
+    pub(crate) fn log(&self, was_up: bool) {
+        let report = self;
+        let (path, kind, text) = (&report.path, report.exit.kind(), one_line(&report.exit));
+        if report.is_clean() {
+            line!(INFO, { path = %path, exit.kind = %kind, exit.text = %text, was_up }, "tree is over");
+        } else {
+            line!(WARN, { path = %path, exit.kind = %kind, exit.text = %text, was_up, report = %one_line(report) }, "tree is over");
+        }
     }
 
     /// Whether the end was wanted, and every child stopped as asked.

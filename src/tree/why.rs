@@ -9,9 +9,9 @@ use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind
 
 use crate::error::gave_up::GaveUp;
 use crate::handle::Handle;
-use crate::slot::AnySlot;
 use crate::slot::NoMessages;
 use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
 use crate::slot::room::LONG;
 use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::LookupError;

@@ -3,7 +3,7 @@
 use regrow_supervisors::Exit;
 
 use crate::Tree;
-use crate::slot::Control;
+use crate::slot::erased::Control;
 use crate::walk::actors::{Msg, SEC, Stage, Start};
 use crate::walk::trees::{SUP, Shape, handle};
 

@@ -20,7 +20,7 @@ async fn two_supervisors(journal: &Journal) -> Tree {
 
 fn hold(tree: &Tree, path: &str, is_held: bool) {
     match tree.control(path) {
-        Some(crate::slot::Control::Supervisor(inbox)) => inbox.hold(is_held),
+        Some(crate::slot::erased::Control::Supervisor(inbox)) => inbox.hold(is_held),
         other => panic!("a supervisor that runs, and not {other:?}"),
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::base::background::keep_on_thread;
 use crate::log::{line, one_line};
-use crate::slot::slot_tree::SlotTree;
+use crate::slot::erased::SlotTree;
 use crate::watchdog::{Watchdog, Who, lost_by};
 
 /// The shortest pause between two looks.

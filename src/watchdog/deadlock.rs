@@ -22,11 +22,11 @@ use tokio::time::Instant;
 
 use crate::base::sync::lock;
 use crate::base::time::part;
-use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
 use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
-use crate::slot::wait::{Endless, Stuck};
+use crate::slot::waits::Endless;
 use crate::watchdog::watched::LOOKS;
 
 /// Somebody who waits without a limit.
@@ -40,6 +40,28 @@ struct Waiter {
     since: Instant,
     /// Those among the waiters that it waits for.
     leads_to: Vec<usize>,
+}
+
+/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
+/// it still is one.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    signals: Arc<Signals>,
+    numbers: Vec<u64>,
+}
+
+impl Stuck {
+    #[cfg(test)]
+    pub(super) fn new(signals: &Arc<Signals>) -> Option<Self> {
+        let numbers = lock(&signals.activity()?.waits).endless()?.numbers;
+        Some(Self { signals: signals.clone(), numbers })
+    }
+
+    /// Whether it waits as it did, for the same and for nothing else.
+    pub(super) fn is_still(&self) -> bool {
+        let waits = self.signals.activity().and_then(|activity| lock(&activity.waits).endless());
+        !self.signals.is_over() && waits.is_some_and(|now| now.numbers == self.numbers)
+    }
 }
 
 /// One member of a circle.
@@ -154,6 +176,7 @@ fn tell(waiters: &[Waiter], circle: &[Member<'_>], stood: Duration) {
     };
     hang.cycle = circle[at..].iter().chain(&circle[..at]).map(|member| member.slot.path()).collect();
     hang.waiting_for = hang.cycle.get(1).or(hang.cycle.first()).cloned();
-    let seen = Overdue::Circle(behind(waiters, circle));
+    let behind = behind(waiters, circle);
+    let seen = Overdue::Circle(Box::new(move || behind.iter().all(Stuck::is_still)));
     signals.tell(Fact::Hung { attempt: signals.attempt(), seen, hang });
 }

@@ -31,6 +31,7 @@ mod deadlock;
 mod sampler;
 #[cfg(test)]
 mod tests;
+mod waiters;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -43,19 +44,21 @@ use tokio::sync::Notify;
 
 use crate::base::background;
 use crate::base::sync::lock;
-use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
+use crate::slot::erased::SlotTree;
 use crate::slot::signals::Signals;
-use crate::slot::slot_tree::SlotTree;
-use crate::slot::waiters::Waiters;
+use std::sync::atomic::{AtomicBool, Ordering};
+use waiters::Waiters;
 use watched::Watched;
 
 /// The watchdog of one tree.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     register: Mutex<Register>,
-    /// Incarnations that wait for others.
-    pub(crate) waiters: Arc<Waiters>,
+    waiters: Waiters,
+    /// Whether a child of the tree is watched. Each supervisor has it too: only then are waits recorded.
+    pub(crate) is_on: Arc<AtomicBool>,
     /// Rung for the sampler when there is more to look at, or nothing any more.
     bell: Arc<Notify>,
 }
@@ -72,7 +75,7 @@ struct Register {
 impl Watchdog {
     /// Whether somebody is watched.
     pub(crate) fn is_on(&self) -> bool {
-        self.waiters.is_on()
+        self.is_on.load(Ordering::Relaxed)
     }
 
     /// From now on this incarnation has this limit, or none. To be called in a runtime, when it starts, and whenever the
@@ -104,7 +107,7 @@ impl Watchdog {
             Some(_) => register.watched.insert(path.clone(), Arc::new(Watched::new(slot, signals))),
         };
         if limit.is_some() {
-            self.waiters.set_on(true);
+            self.is_on.store(true, Ordering::Relaxed);
             if !std::mem::replace(&mut register.has_sampler, true) {
                 let (watchdog, bell) = (Arc::downgrade(self), self.bell.clone());
                 background::keep("the watchdog", move || sampler::run(watchdog.clone(), bell.clone()));
@@ -137,7 +140,7 @@ impl Watchdog {
         let mut register = lock(&self.register);
         register.watched.retain(|_, watched| !watched.is_gone());
         if register.watched.is_empty() {
-            self.waiters.set_on(false);
+            self.is_on.store(false, Ordering::Relaxed);
             match who {
                 Who::Sampler => register.has_sampler = false,
                 Who::Thread => register.thread = None,
@@ -147,6 +150,11 @@ impl Watchdog {
         Some(register.watched.values().cloned().collect())
     }
 
+    /// This incarnation waits for another one, for the first time.
+    pub(crate) fn remember_waiter(&self, signals: &Arc<Signals>) {
+        self.waiters.remember(signals);
+    }
+
     pub(crate) fn tables(&self) -> [(&'static str, usize); 2] {
         let watched = lock(&self.register).watched.len();
         [("watchdog: watched", watched), ("watchdog: waiters", self.waiters.len())]
@@ -154,7 +162,7 @@ impl Watchdog {
 
     /// The tree is over.
     pub(crate) fn end(&self) {
-        self.waiters.set_on(false);
+        self.is_on.store(false, Ordering::Relaxed);
         let (watched, thread) = {
             let mut register = lock(&self.register);
             register.is_over = true;

@@ -10,12 +10,14 @@ use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::slot::consumer::{Ownership, SignalMask};
+use crate::slot::consumer::SignalMask;
+use crate::slot::erased::Ownership;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Origin;
-use crate::slot::wait::{PlaceInLine, Stuck, WaitsOn, What};
+use super::deadlock::Stuck;
+use crate::slot::waits::{PlaceInLine, WaitsOn, What};
 use crate::slot::{IfFull, Slot};
 use crate::tree::in_force::TreeOptions;
 use crate::tree::options::Options;
@@ -50,7 +52,7 @@ fn origin() -> Origin {
 /// Somebody who has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
-    let inbox = Arc::new(Inbox::new(shared.watchdog.waiters.clone(), &"app".into()));
+    let inbox = Arc::new(Inbox::new(shared.watchdog.is_on.clone(), &"app".into()));
     let mut machine = StaticMachine::new(Flags::default(), [ChildSpec::new("child")]).unwrap();
     let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a child is started first") };
     let slot = Slot::<u8>::new(Settings::default());

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::base::sync::lock;
 use crate::base::time::{later, part};
-use crate::slot::AnySlot;
 use crate::slot::activity::Activity;
+use crate::slot::erased::AnySlot;
 use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
 use crate::watchdog::Who;

@@ -19,7 +19,7 @@ use crate::otp::format::{self, Line};
 use crate::otp::player::{Backend, Player};
 use crate::otp::scenario::{Body, Op, Scenario};
 use crate::otp::transcript::Teller;
-use crate::slot::Control;
+use crate::slot::erased::Control;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::supervisor::outcome::ChildInfo;

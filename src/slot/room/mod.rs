@@ -20,18 +20,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::call::Fate;
-use crate::error::Refusal;
+use crate::call::fate::Fate;
+use crate::error::refusal::Refusal;
 use crate::log::{line, millis};
 use crate::slot::current;
+use crate::slot::erased::AnySlot;
 use crate::slot::line::{Joined, Look, Place};
 use crate::slot::queue::Envelope;
 use crate::slot::timekeeper::{Keeping, Timing};
-use crate::slot::wait::{Wait, WaitsOn, What};
-use crate::slot::{AnySlot, IfFull, Push, Slot};
+use crate::slot::wait::Wait;
+use crate::slot::waits::{WaitsOn, What};
+use crate::slot::{IfFull, Push, Slot};
 use alarm::Alarm;
 use circle::Entry;
-pub(crate) use circle::{RoomWait, Rooms};
 
 /// A wait for room that is longer is told in the log and by `why`.
 pub(crate) const LONG: Duration = Duration::from_secs(1);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::error::Refusal;
-use crate::slot::dead_letter::Refused;
+use crate::error::refusal::Refusal;
+use crate::slot::erased::Refused;
 use crate::tree::dead_letters::DeadLetter;
 
 /// A dead letter that was not replayed, with the reason and the letter itself.

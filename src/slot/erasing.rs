@@ -1,0 +1,225 @@
+//! A slot whose message type is not known: how the directory and the supervisors see it.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+use regrow_supervisors::Completion;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::base::sync::lock;
+use crate::event::Outage;
+use crate::slot::accounting::Accounting;
+use crate::slot::bar::Bar;
+use crate::slot::erased::Control;
+use crate::slot::erased::Faulty;
+use crate::slot::erased::SlotTree;
+use crate::slot::erased::{AnySlot, Ownership, Refused};
+use crate::slot::queue::Fall;
+use crate::slot::settings::Settings;
+use crate::slot::signals::Signals;
+use crate::slot::status::Counts;
+use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::slot::{IfFull, Push, Slot};
+
+impl<M: Send + 'static> AnySlot for Slot<M> {
+    fn path(&self) -> Arc<str> {
+        self.path()
+    }
+
+    fn set_path(&self, path: &Arc<str>) -> bool {
+        self.path.set(path.clone()).is_ok()
+    }
+
+    fn set_tree(&self, tree: Weak<dyn SlotTree>) {
+        // A slot that is listed again is so in the same tree.
+        let _ = self.tree.set(tree);
+    }
+
+    fn tree(&self) -> Option<Arc<dyn SlotTree>> {
+        self.tree()
+    }
+
+    fn settings(&self) -> Settings {
+        lock(&self.back).settings()
+    }
+
+    fn configure(&self, settings: Settings) {
+        self.configure(settings);
+    }
+
+    fn message_type(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn status(&self) -> ServiceStatus {
+        lock(&self.back).status()
+    }
+
+    fn watch(&self) -> watch::Receiver<ServiceStatus> {
+        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
+        // Looked at under the lock: one that goes after this finds the follower, and closes it.
+        let status = self.status();
+        if status.state == ServiceState::Gone {
+            return watch::Sender::new(status).subscribe();
+        }
+        let receiver = watch.get_or_insert_with(|| watch::Sender::new(status)).subscribe();
+        drop(watch);
+        self.publish();
+        receiver
+    }
+
+    fn accounting(&self) -> Accounting {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        let (returned, dead_lettered) = back.losses.as_ref().map_or((0, 0), |it| (it.returned, it.dead_lettered));
+        Accounting {
+            accepted: back.accepted,
+            handled: front.handled,
+            crashed: front.crashed,
+            returned,
+            dead_lettered,
+            queued: (front.batch.len() + back.queue.len()) as u64,
+            in_hand: u64::from(front.in_hand.is_some()),
+            attempts: back.attempts,
+            redelivered: front.redelivered,
+        }
+    }
+
+    fn waiting_for_room(&self) -> usize {
+        self.waiting_for_room()
+    }
+
+    fn in_hand(&self) -> Option<(u64, Arc<Signals>)> {
+        let front = lock(&self.front);
+        front.in_hand.as_ref()?;
+        Some((front.number_in_hand(), front.owner.clone()?))
+    }
+
+    fn in_hand_of(&self, signals: &Signals) -> Option<u64> {
+        let front = lock(&self.front);
+        let is_owner = front.owner.as_deref().is_some_and(|owner| std::ptr::eq(owner, signals));
+        (is_owner && front.in_hand.is_some()).then(|| front.number_in_hand())
+    }
+
+    fn close(&self, state: ServiceState) {
+        self.close_as(state);
+    }
+
+    fn dismiss(&self) {
+        self.set_bar(Some(Bar::Dismissed));
+    }
+
+    fn take_back_dismissal(&self) {
+        let is_dismissed = matches!(lock(&self.back).bar, Some(Bar::Dismissed));
+        // Only its supervisor sets bars, and that is what calls this.
+        if is_dismissed {
+            self.set_bar(None);
+        }
+    }
+
+    fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
+        self.withdraw_from(supervisor, is_below);
+    }
+
+    fn readmit(&self) {
+        self.set_bar(None);
+    }
+
+    fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
+        match message.downcast::<M>() {
+            Ok(message) => match self.push(*message, None, IfFull::Refuse) {
+                Push::Accepted => Ok(()),
+                Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
+            },
+            Err(message) => Err((Refused::OtherType { found: self.message_type() }, message)),
+        }
+    }
+
+    fn kill(&self) -> bool {
+        let control = lock(&self.back).control.clone();
+        if let Some(control) = &control {
+            control.kill_by_others();
+        }
+        control.is_some()
+    }
+
+    fn is_present(&self, signals: &Signals) -> bool {
+        lock(&self.back).control.as_ref().and_then(Control::signals).is_some_and(|mine| std::ptr::eq(&**mine, signals))
+    }
+
+    fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {
+        let front = lock(&self.front);
+        let back = lock(&self.back);
+        let queued = front.batch.iter().chain(&back.queue).filter_map(|envelope| envelope.call.as_ref());
+        let in_hand = front.in_hand.as_ref().and_then(|in_hand| in_hand.call.as_ref());
+        queued.chain(in_hand).any(|call| incarnations.iter().any(|signals| call.is_awaited_by(signals)))
+    }
+
+    fn control(&self) -> Option<Control> {
+        lock(&self.back).control.clone()
+    }
+
+    fn fell(&self, a_start: bool) {
+        let mut back = lock(&self.back);
+        let fall = back.losses().fall.get_or_insert_with(|| Fall { since: Instant::now(), starts_failed: 0 });
+        fall.starts_failed = fall.starts_failed.saturating_add(u32::from(a_start));
+    }
+
+    fn rose(&self) -> Option<Outage> {
+        let fall = lock(&self.back).losses.as_mut()?.fall.take()?;
+        Some(Outage { time: fall.since.elapsed(), attempts: fall.starts_failed.saturating_add(1) })
+    }
+
+    fn reopen(&self) {
+        {
+            let mut back = lock(&self.back);
+            back.bar = None;
+            // A life of its supervisor begins, which knows nothing of the one before.
+            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. } | ServiceState::Gone) {
+                back.state = ServiceState::Restarting;
+            }
+        }
+        self.publish();
+    }
+
+    fn wait(&self) {
+        {
+            let mut back = lock(&self.back);
+            back.bar = None;
+            if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. }) {
+                back.state = if back.generation == 0 { ServiceState::Waiting } else { ServiceState::Restarting };
+            }
+        }
+        self.publish();
+    }
+
+    fn complete(&self, completion: Completion) {
+        lock(&self.back).completion = Some(completion);
+        self.publish();
+    }
+
+    fn completion(&self) -> Option<Completion> {
+        lock(&self.back).completion
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        lock(&self.back).counts
+    }
+
+    fn set_counts(&self, counts: Option<Counts>) -> bool {
+        std::mem::replace(&mut lock(&self.back).counts, counts) != counts
+    }
+
+    fn life(&self) -> &dyn Ownership {
+        self
+    }
+
+    fn faulty(&self) -> &dyn Faulty {
+        self
+    }
+}

@@ -220,7 +220,7 @@ mod slot;
 mod supervisor;
 pub mod testing;
 mod tree;
-#[cfg(all(test, feature = "chaos", feature = "policy", feature = "otp"))]
+#[cfg(all(test, feature = "otp"))]
 mod walk;
 mod watchdog;
 
@@ -263,14 +263,17 @@ pub use slot::dead_letter::DeadReason;
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 pub use slot::status::{ServiceState, ServiceStatus};
 pub use supervisor::Supervisor;
-pub use supervisor::dynamic::{DynamicHandle, DynamicSupervisor, Template};
+pub use supervisor::dynamic::DynamicSupervisor;
+pub use supervisor::dynamic_handle::{DynamicHandle, Template};
 pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
-pub use supervisor::partitioned::{Partitioned, Partitions};
+pub use supervisor::partitioned::Partitioned;
+pub use supervisor::partitions::Partitions;
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
+pub use tree::ending::StopFailure;
 pub use tree::lookup::LookupError;
 pub use tree::readiness::{NotReadyError, ReadyError, Unready};
-pub use tree::shutdown::{ShutdownReport, StopFailure, UncleanEnd};
+pub use tree::report::{ShutdownReport, UncleanEnd};
 pub use tree::why::Why;
 pub use tree::{Directory, KillError, Tree};

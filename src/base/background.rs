@@ -52,7 +52,7 @@ fn tell(what: &'static str, panic: &Panic) {
 }
 
 /// The text of a panic that has ended one of these tasks.
-#[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "only experiments ask"))]
+#[allow(dead_code, reason = "only experiments ask, and they are a feature")]
 pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
     let ended = std::iter::from_fn(|| tasks.try_join_next());
     ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| panics::text_of(&*panic)).next()

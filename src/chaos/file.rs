@@ -33,6 +33,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use serde::Deserialize as _;
+
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
@@ -146,6 +148,7 @@ impl<'de> Deserialize<'de> for Whom {
 #[serde(deny_unknown_fields)]
 struct ScopeFile {
     path: Option<String>,
+    #[serde(default, deserialize_with = "kind")]
     kind: Option<ChildKind>,
     depth: Option<usize>,
 }
@@ -361,3 +364,22 @@ impl fmt::Display for ExperimentFileError {
 }
 
 impl std::error::Error for ExperimentFileError {}
+
+/// The kinds of children by the names that they have in files.
+#[derive(serde::Deserialize)]
+#[serde(remote = "ChildKind", rename_all = "snake_case")]
+enum KindInFile {
+    Service,
+    Task,
+    Thread,
+    Actor,
+    Supervisor,
+    Dynamic,
+    Partitioned,
+}
+
+fn kind<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<ChildKind>, D::Error> {
+    #[derive(serde::Deserialize)]
+    struct Kind(#[serde(with = "KindInFile")] ChildKind);
+    Kind::deserialize(value).map(|Kind(kind)| Some(kind))
+}

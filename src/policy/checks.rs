@@ -5,9 +5,8 @@ use std::slice;
 
 use regrow_supervisors::Restart;
 
-use crate::policy::curve::Curve;
+use crate::policy::curve::{self, Curve, note};
 use crate::policy::document::Document;
-use crate::policy::durations::{Delays, time};
 use crate::policy::explain::library_defaults;
 use crate::policy::fields::ChildFields;
 use crate::policy::problem::Problem;
@@ -43,52 +42,20 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
 /// Checks the fields of one table.
 fn table(fields: &ChildFields, problems: &mut Vec<Problem>) {
     child(fields, problems);
-    idle(&Curve::from(fields), problems);
-    idle(&Curve::from(&fields.not_ready), problems);
+    curve::check_idle(&Curve::from(fields), problems);
+    curve::check_idle(&Curve::from(&fields.not_ready), problems);
 }
 
 /// Checks the fields of one child, or of many.
 pub(crate) fn child(fields: &ChildFields, problems: &mut Vec<Problem>) {
-    curve(&Curve::from(fields), problems);
-    curve(&Curve::from(&fields.not_ready), problems);
+    curve::check(&Curve::from(fields), problems);
+    curve::check(&Curve::from(&fields.not_ready), problems);
     let is_temporary = fields.restart.get().is_some_and(|restart| restart.0 == Restart::Temporary);
     if let (true, Some(place)) = (is_temporary, fields.rules.place()) {
         note(problems, || {
             Problem::warning(place.clone(), "rules for a temporary child")
                 .label("they never fire: it is never restarted")
         });
-    }
-}
-
-/// Checks that the first delay of a curve is not beyond its cap.
-pub(crate) fn curve(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
-    let (Some(Delays::First(first)), Some(max)) = (curve.delay.get(), curve.max_delay.get()) else { return };
-    let (Some(said), Some(place)) = (curve.delay.place(), curve.max_delay.place()) else { return };
-    if max.0 < *first {
-        note(problems, || {
-            Problem::error(place.clone(), "the longest delay is shorter than the first")
-                .label(format!("expected {} or more", time(*first)))
-                .help(format!("`delay` is {} ({said})", time(*first)))
-        });
-    }
-}
-
-/// What is said about the growth of a list. In another table than the list it may be meant for others.
-pub(crate) fn idle(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
-    if let Some(Delays::Listed(_)) = curve.delay.get() {
-        for place in [curve.factor.place(), curve.max_delay.place()].into_iter().flatten() {
-            note(problems, || {
-                Problem::warning(place.clone(), "this has no effect").label("`delay` is a list, which has no growth")
-            });
-        }
-    }
-}
-
-/// Each place is told of once.
-fn note(problems: &mut Vec<Problem>, problem: impl FnOnce() -> Problem) {
-    let problem = problem();
-    if !problems.iter().any(|known| known.place() == problem.place() && known.is_error() == problem.is_error()) {
-        problems.push(problem);
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use regrow_supervisors::{Backoff, Jitter};
 
-use crate::policy::durations::{Delay, Delays};
+use crate::policy::durations::{Delay, Delays, time};
 use crate::policy::field::Field;
 use crate::policy::fields::{ChildFields, NotReadyFields, ParkFields};
 use crate::policy::keywords::OneOf;
 use crate::policy::numbers::Factor;
+use crate::policy::problem::Problem;
 
 /// What was said about a curve.
 #[derive(Debug, Clone, Copy)]
@@ -71,4 +72,36 @@ fn is_default_cap(base: Option<&Backoff>) -> bool {
     let cap = |backoff: &Backoff| backoff.growth().map(|(first, _, max)| (first, max));
     let default = |first: Duration| Backoff::new(first).growth().map(|(first, _, max)| (first, max));
     base.and_then(cap).is_some_and(|(first, max)| default(first) == Some((first, max)))
+}
+
+/// Checks that the first delay of a curve is not beyond its cap.
+pub(crate) fn check(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
+    let (Some(Delays::First(first)), Some(max)) = (curve.delay.get(), curve.max_delay.get()) else { return };
+    let (Some(said), Some(place)) = (curve.delay.place(), curve.max_delay.place()) else { return };
+    if max.0 < *first {
+        note(problems, || {
+            Problem::error(place.clone(), "the longest delay is shorter than the first")
+                .label(format!("expected {} or more", time(*first)))
+                .help(format!("`delay` is {} ({said})", time(*first)))
+        });
+    }
+}
+
+/// What is said about the growth of a list. In another table than the list it may be meant for others.
+pub(crate) fn check_idle(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
+    if let Some(Delays::Listed(_)) = curve.delay.get() {
+        for place in [curve.factor.place(), curve.max_delay.place()].into_iter().flatten() {
+            note(problems, || {
+                Problem::warning(place.clone(), "this has no effect").label("`delay` is a list, which has no growth")
+            });
+        }
+    }
+}
+
+/// Each place is told of once.
+pub(crate) fn note(problems: &mut Vec<Problem>, problem: impl FnOnce() -> Problem) {
+    let problem = problem();
+    if !problems.iter().any(|known| known.place() == problem.place() && known.is_error() == problem.is_error()) {
+        problems.push(problem);
+    }
 }

@@ -6,8 +6,7 @@ use regrow_supervisors::{Backoff, GiveUp};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
-use crate::policy::checks;
-use crate::policy::curve::Curve;
+use crate::policy::curve::{self, Curve};
 use crate::policy::field::{Keyed, Leaf};
 use crate::policy::fields::ParkFields;
 use crate::policy::problem::Problem;
@@ -74,8 +73,8 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
         return reader.refuse(value, "nothing is said of what to do", EXPECTED);
     }
     let curve = Curve::from(&fields);
-    checks::curve(&curve, &mut reader.problems);
-    checks::idle(&curve, &mut reader.problems);
+    curve::check(&curve, &mut reader.problems);
+    curve::check_idle(&curve, &mut reader.problems);
     let GiveUp::Park(base) = GiveUp::park(PROBE) else { return None };
     let probes: Backoff = curve.over(Some(&base))?;
     let is_fine = !reader.problems[before..].iter().any(Problem::is_error);

@@ -106,6 +106,7 @@
 
 #[cfg(feature = "policy")]
 pub(crate) mod apply;
+mod attach;
 mod chart;
 mod checks;
 mod curve;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::start::StartError;
-use crate::tree::shutdown::{ShutdownReport, UncleanEnd, write_in_one_line};
+use crate::tree::report::{ShutdownReport, UncleanEnd, write_in_one_line};
 
 /// Why a tree does not run until a signal comes.
 ///

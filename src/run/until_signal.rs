@@ -14,8 +14,9 @@ use crate::run::run_error::RunError;
 use crate::slot::fact::Fact;
 use crate::supervisor::description::Description;
 use crate::tree::Tree;
+use crate::tree::report::{ShutdownReport, UncleanEnd};
 use crate::tree::root::Root;
-use crate::tree::shutdown::{Bounds, LAST_PART, ShutdownReport, UncleanEnd};
+use crate::tree::shutdown::{Bounds, LAST_PART};
 
 impl Tree {
     /// Runs until the tree ends by itself or the process is told to end (Ctrl-C, and SIGTERM on Unix); then stops the tree

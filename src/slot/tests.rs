@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::accounting::Accounting;
 use super::*;
-use crate::slot::signals::Signals;
 use crate::error::CallError;
 use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
 use crate::slot::signals::Origin;
+use crate::slot::signals::Signals;
 use crate::testing::ProbeMsg;
 
 #[tokio::test]

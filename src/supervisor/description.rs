@@ -211,14 +211,6 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// Restart policies from a file, over what the code says. As a root, refused elsewhere; see [`Tree::apply`](crate::Tree::apply) for
-            /// a tree that runs.
-            #[cfg(feature = "policy")]
-            pub fn policies(mut self, policies: &crate::policy::Policies) -> Self {
-                self.base.terms.overrides = Some(std::sync::Arc::new(policies.clone()));
-                self
-            }
-
             /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root, refused
             /// elsewhere. Each child has its own source, made from the seed and its path. Default: a random seed.
             pub fn seed(mut self, seed: u64) -> Self {
@@ -245,14 +237,10 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// Starts the tree as `start` does, and runs it until it ends or the process is told to end (Ctrl-C, and SIGTERM
-            /// on Unix); then stops it in order. A signal during the start stops what is up.
-            ///
-            /// [`RunUntilSignal`](crate::RunUntilSignal) says what further signals do, how the end is bounded and what it
-            /// returns.
-            #[cfg(feature = "signal")]
-            pub fn run_until_signal(self) -> crate::RunUntilSignal<'static> {
-                crate::RunUntilSignal::starting(self.into())
+            /// What the builder says beyond OTP's flags.
+            #[cfg(feature = "policy")]
+            pub(crate) fn options_mut(&mut self) -> &mut crate::tree::options::Options {
+                &mut self.base.terms
             }
 
             #[cfg(feature = "otp")]

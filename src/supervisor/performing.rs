@@ -13,7 +13,7 @@ use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
 use crate::supervisor::testify::Saying;
-use crate::tree::shutdown::ShutdownReport;
+use crate::tree::report::ShutdownReport;
 
 /// The outcome of an action.
 pub(super) enum Performed {

@@ -25,7 +25,6 @@ const SIMILAR_MAX: usize = 10_000;
 
 /// What kind of child a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "chaos", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ChildKind {
     /// A [`Service`](crate::Service).

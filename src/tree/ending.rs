@@ -3,6 +3,7 @@
 //! Invariant: names are noted from the order to shut down on, or from the moment at which the root begins to end. What
 //! happened before that belongs to a tree that ran.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,6 @@ use tokio::sync::Notify;
 
 use crate::base::sync::lock;
 use crate::error::gave_up::GaveUp;
-use crate::tree::shutdown::StopFailure;
 
 #[derive(Default)]
 pub(crate) struct Ending {
@@ -40,6 +40,22 @@ pub(crate) struct Notes {
     /// When the root began to end, and when it was over.
     pub(crate) began: Option<Duration>,
     pub(crate) over: Option<Duration>,
+}
+
+/// A child that ended by a fault of its own while its tree stopped.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StopFailure {
+    /// The child's full path.
+    pub path: Arc<str>,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+impl fmt::Display for StopFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path, self.exit)
+    }
 }
 
 fn is_below(path: &str, above: &str) -> bool {

@@ -12,6 +12,8 @@ pub(crate) mod options;
 pub(crate) mod overrides;
 pub(crate) mod paths;
 pub(crate) mod readiness;
+pub(crate) mod report;
+pub(crate) mod required;
 pub(crate) mod root;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

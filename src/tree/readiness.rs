@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::ChildState;
-use tokio::sync::Notify;
 
 use crate::error::refusal::Refusal;
 use crate::handle::Handle;
@@ -17,20 +16,6 @@ use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 use crate::tree::why::Why;
 use crate::tree::{Directory, Tree};
-
-/// The bell of those that wait for a tree to be ready. Each slot knows whether its child counts.
-#[derive(Default)]
-pub(crate) struct Required {
-    /// Rung when one more counts, or one less, and when one goes down.
-    changed: Notify,
-}
-
-impl Required {
-    /// Whether a child counts, or how it stands, has changed: those that wait for all to be ready look again.
-    pub(crate) fn ring(&self) {
-        self.changed.notify_waiters();
-    }
-}
 
 impl Shared {
     /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.

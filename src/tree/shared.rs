@@ -32,7 +32,7 @@ use crate::tree::directory::Directory;
 use crate::tree::ending::Ending;
 use crate::tree::in_force::TreeOptions;
 use crate::tree::inject::Inject;
-use crate::tree::readiness::Required;
+use crate::tree::required::Required;
 use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;

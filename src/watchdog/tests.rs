@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::deadlock::Stuck;
 use super::*;
 use crate::slot::consumer::SignalMask;
 use crate::slot::erased::Ownership;
@@ -16,7 +17,6 @@ use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Origin;
-use super::deadlock::Stuck;
 use crate::slot::waits::{PlaceInLine, WaitsOn, What};
 use crate::slot::{IfFull, Slot};
 use crate::tree::in_force::TreeOptions;

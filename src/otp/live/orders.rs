@@ -12,7 +12,7 @@ use crate::otp::live::recorder::{Process, Stage};
 use crate::otp::live::{Live, Reply, lines, services};
 use crate::otp::scenario::{Body, Init, Op, base};
 use crate::supervisor::Supervisor;
-use crate::supervisor::dynamic::Template;
+use crate::supervisor::dynamic_handle::Template;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 

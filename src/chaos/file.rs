@@ -33,8 +33,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use serde::Deserialize as _;
-
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
@@ -378,7 +376,7 @@ enum KindInFile {
     Partitioned,
 }
 
-fn kind<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<ChildKind>, D::Error> {
+fn kind<'de, D: Deserializer<'de>>(value: D) -> Result<Option<ChildKind>, D::Error> {
     #[derive(serde::Deserialize)]
     struct Kind(#[serde(with = "KindInFile")] ChildKind);
     Kind::deserialize(value).map(|Kind(kind)| Some(kind))

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::blocking::block_until;
 use crate::call::{self, Call, Progress, Reply};
+use crate::current::Caller;
 use crate::error::{CallError, Refusal, SendError};
 use crate::room::{ForRoom, Limit, Sending};
 use crate::slot::accounting::Accounting;
@@ -70,7 +71,7 @@ impl<M: Send + 'static> Handle<M> {
     /// With the message inside: [`Full`](Refusal::Full) if there is no room and the overflow policy is to refuse,
     /// [`Parked`](Refusal::Parked), [`Down`](Refusal::Down) or [`Gone`](Refusal::Gone).
     pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.push(message, None, IfFull::ObeyPolicy) {
+        match self.slot.push(message, None, 0, IfFull::ObeyPolicy) {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
         }
@@ -78,7 +79,7 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Puts a message into the mailbox if there is room, whatever the overflow policy.
     pub(crate) fn cast_if_room(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.push(message, None, IfFull::Refuse) {
+        match self.slot.push(message, None, 0, IfFull::Refuse) {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
         }
@@ -122,7 +123,7 @@ impl<M: Send + 'static> Handle<M> {
     /// Sends the message if there is room, as there is for most. Without room, gets ready to wait for it.
     #[inline]
     fn enter(&self, message: M, limit: Limit) -> Result<Option<Box<ForRoom<M>>>, SendError<M>> {
-        match self.slot.push(message, None, IfFull::Refuse) {
+        match self.slot.push(message, None, 0, IfFull::Refuse) {
             Push::Accepted => Ok(None),
             Push::Refused(Refusal::Full, message, _) => Ok(Some(ForRoom::new(&self.slot, message, None, limit))),
             Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
@@ -161,16 +162,17 @@ impl<M: Send + 'static> Handle<M> {
 
     #[inline]
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
-        let (reply, fate, waiting) = call::pair::<M, T>();
+        let caller = Caller::here();
+        let (reply, fate, waiting) = call::pair::<M, T>(caller.supervisor);
         let message = message(reply);
-        let stage = match self.slot.push(message, Some(fate), if_full) {
+        let stage = match self.slot.push(message, Some(fate), caller.signals, if_full) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
                 Progress::sending(ForRoom::new(&self.slot, message, fate, Limit::OfMailbox), waiting)
             }
             Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
         };
-        let call = Call::new(self.slot.clone(), stage, Wait::of_caller());
+        let call = Call::new(self.slot.clone(), stage, Wait::of(caller));
         #[cfg(feature = "chaos")]
         let call = call.counted(self.slot.tally());
         call

@@ -211,7 +211,7 @@ enum Outcome<T> {
 }
 
 impl<T: Send + 'static> Cell<T> {
-    fn new() -> Arc<Self> {
+    fn new(caller: usize) -> Arc<Self> {
         let state = State {
             copies: 1,
             crashed_before: None,
@@ -222,7 +222,6 @@ impl<T: Send + 'static> Cell<T> {
             waker: None,
         };
         let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
-        let caller = current::supervisor();
         Arc::new(Self { state: Mutex::new(state), stage, is_settled, caller, erase: |cell| cell })
     }
 }
@@ -349,9 +348,10 @@ impl<T: Send> Fate for Cell<T> {
     }
 }
 
-/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it.
-pub(crate) fn pair<M, T: Send + 'static>() -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
-    let cell = Cell::new();
+/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it. For `caller` see
+/// [`Fate::caller`].
+pub(crate) fn pair<M, T: Send + 'static>(caller: usize) -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
+    let cell = Cell::new(caller);
     let fate: Arc<dyn Fate> = cell.clone();
     (
         Reply { cell: Some(cell.clone()) },

@@ -7,6 +7,7 @@ use regrow_supervisors::Exit;
 
 use crate::call::Reply;
 use crate::call::cell::{Answer, Fate};
+use crate::current::Caller;
 use crate::error::SendError;
 use crate::handle::Handle;
 use crate::slot::signals::Signals;
@@ -45,7 +46,8 @@ impl<T: Send + 'static> Reply<T> {
     ) -> Result<(), SendError<M>> {
         let fate = self.fate();
         let message = message(self);
-        match to.slot().push(message, fate.map(|fate| Arc::new(HandedOn(fate)) as Arc<dyn Fate>), IfFull::ObeyPolicy) {
+        let fate = fate.map(|fate| Arc::new(HandedOn(fate)) as Arc<dyn Fate>);
+        match to.slot().push(message, fate, Caller::here().signals, IfFull::ObeyPolicy) {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(SendError::new(to.path(), refusal, message)),
         }

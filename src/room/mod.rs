@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::call::Fate;
-use crate::current;
+use crate::current::{self, Caller};
 use crate::error::Refusal;
 use crate::log::{line, millis};
 use crate::slot::line::{Joined, Look, Place};
@@ -98,9 +98,11 @@ impl<M: Send + 'static> ForRoom<M> {
         let Stage::Unsent(envelope) = std::mem::replace(&mut self.stage, Stage::Done) else {
             unreachable!("it joins once, with its message")
         };
-        if current::is(|signals| self.slot.is_present(signals)) {
+        let caller = Caller::here();
+        if caller.signals != 0 && self.slot.is_home_of(caller.signals) {
             // There may be room by now; a service may have sent to itself before it read.
-            return Poll::Ready(match self.slot.push(envelope.message, envelope.call, IfFull::Refuse) {
+            let from = if envelope.call.is_some() { caller.signals } else { 0 };
+            return Poll::Ready(match self.slot.push(envelope.message, envelope.call, from, IfFull::Refuse) {
                 Push::Accepted => Ok(()),
                 Push::Refused(Refusal::Full, message, _) => Err((Refusal::ToItself, message)),
                 Push::Refused(refusal, message, _) => Err((refusal, message)),
@@ -111,7 +113,7 @@ impl<M: Send + 'static> ForRoom<M> {
             Limit::None => None,
         };
         let timing = self.timing(limit);
-        match self.slot.join_line(envelope, cx.waker(), timing) {
+        match self.slot.join_line(envelope, caller.supervisor, cx.waker(), timing) {
             Joined::Accepted => return Poll::Ready(Ok(())),
             Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
             Joined::Waits { place, is_timed: true } => {
@@ -128,7 +130,7 @@ impl<M: Send + 'static> ForRoom<M> {
                 self.stage = Stage::InLine(place);
             }
         }
-        self.wait = Wait::of_caller();
+        self.wait = Wait::of(caller);
         Poll::Pending
     }
 

@@ -55,7 +55,6 @@ pub(crate) trait AnySlot: Send + Sync {
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
-    fn is_present(&self, signals: &Signals) -> bool;
     /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool;
     /// How the present incarnation is reached.
@@ -198,7 +197,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
         match message.downcast::<M>() {
-            Ok(message) => match self.push(*message, None, IfFull::Refuse) {
+            Ok(message) => match self.push(*message, None, 0, IfFull::Refuse) {
                 Push::Accepted => Ok(()),
                 Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
             },
@@ -212,10 +211,6 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             control.kill_by_others();
         }
         control.is_some()
-    }
-
-    fn is_present(&self, signals: &Signals) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::signals).is_some_and(|mine| std::ptr::eq(&**mine, signals))
     }
 
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::current;
 use crate::error::Refusal;
 use crate::slot::Slot;
 use crate::slot::queue::{Back, Envelope, Front};
@@ -237,8 +236,15 @@ pub(crate) enum Joined<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Stands in line for room, or is let in at once.
-    pub(crate) fn join_line(&self, envelope: Envelope<M>, waker: &Waker, timing: Option<Timing>) -> Joined<M> {
+    /// Stands in line for room, or is let in at once. `caller` is the number of the supervisor of the incarnation that waits, 0
+    /// for none.
+    pub(crate) fn join_line(
+        &self,
+        envelope: Envelope<M>,
+        caller: usize,
+        waker: &Waker,
+        timing: Option<Timing>,
+    ) -> Joined<M> {
         let waker = waker.clone();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
@@ -253,7 +259,7 @@ impl<M: Send + 'static> Slot<M> {
             }
             return Joined::Accepted;
         }
-        let (standing, caller) = (Mutex::new(PlaceState::Waits(envelope, Some(waker))), current::supervisor());
+        let standing = Mutex::new(PlaceState::Waits(envelope, Some(waker)));
         let place = Arc::new(Place { standing, caller });
         let is_timed = front.line.is_timed(timing);
         front.line.push(place.clone());

@@ -200,11 +200,17 @@ impl<M: Send + 'static> Slot<M> {
         self.let_in(&mut front, &mut back, &mut freed);
     }
 
-    /// Puts a message into the mailbox, or a call, unless the service calls itself.
-    pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
+    /// Whether the port of the incarnation that lives here has this address.
+    pub(crate) fn is_home_of(&self, signals: usize) -> bool {
+        lock(&self.back).is_home_of(signals)
+    }
+
+    /// Puts a message into the mailbox, or a call, unless the service calls itself: `from` is the address of the port of the
+    /// incarnation that calls, 0 for none.
+    pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, from: usize, if_full: IfFull) -> Push<M> {
         {
             let mut back = lock(&self.back);
-            if call.is_some() && back.is_callers_own() {
+            if from != 0 && back.is_home_of(from) {
                 return Push::Refused(Refusal::ToItself, message, call);
             }
             if let Some(refusal) = back.refusal(call.is_some()) {

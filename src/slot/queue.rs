@@ -17,7 +17,6 @@ use regrow_supervisors::Completion;
 use tokio::time::Instant;
 
 use crate::call::Fate;
-use crate::current;
 use crate::dead_letters::DeadReason;
 use crate::mailbox::Settings;
 use crate::readiness::Counts;
@@ -205,10 +204,9 @@ impl<M> Back<M> {
         }
     }
 
-    /// Whether this thread runs code of the incarnation that lives here.
-    pub(crate) fn is_callers_own(&self) -> bool {
-        let mine = self.control.as_ref().and_then(Control::signals);
-        mine.is_some_and(|mine| current::is(|signals| std::ptr::eq(&**mine, signals)))
+    /// Whether the port of the incarnation that lives here has this address.
+    pub(crate) fn is_home_of(&self, signals: usize) -> bool {
+        self.control.as_ref().and_then(Control::signals).is_some_and(|mine| Arc::as_ptr(mine).addr() == signals)
     }
 
     /// Whether there is room for one more, where so many are in the front.

@@ -90,7 +90,7 @@ fn a_message_that_panics_when_dropped_harms_nobody_who_sheds_it() {
         }
     }
     for caller_is_there in [true, false] {
-        let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>();
+        let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>(0);
         let shed = Back::new(Settings::default()).shed(
             Envelope { message: Bomb, call: Some(fate) },
             Tries::default(),
@@ -186,7 +186,7 @@ fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_ha
     use crate::slot::line::Joined;
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 0, ..Settings::default() });
     let envelope = || Envelope { message: ProbeMsg::Note(1), call: None };
-    let join = || match slot.join_line(envelope(), std::task::Waker::noop(), None) {
+    let join = || match slot.join_line(envelope(), 0, std::task::Waker::noop(), None) {
         Joined::Waits { place, .. } => place,
         Joined::Accepted | Joined::Refused(..) => panic!("there is no room"),
     };
@@ -261,7 +261,7 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     slot.life().up(&signals, true);
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let envelope = Envelope { message: ProbeMsg::Note(2), call: None };
-    let Joined::Waits { place, .. } = slot.join_line(envelope, &woken.clone().into(), None) else {
+    let Joined::Waits { place, .. } = slot.join_line(envelope, 0, &woken.clone().into(), None) else {
         panic!("there is no room")
     };
     assert!(place.is_waiting());

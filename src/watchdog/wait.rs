@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::Fate;
-use crate::current;
+use crate::current::{self, Caller};
 use crate::slot::AnySlot;
 use crate::slot::signals::Signals;
 use crate::sync::lock;
@@ -289,11 +289,10 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
+    /// A wait of this code. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
-    pub(crate) fn of_caller() -> Self {
-        let watched = current::lent(|signals| signals.watchdog().is_on().then(|| Arc::as_ptr(signals).addr()));
-        Self { of: watched.flatten().unwrap_or_default(), open: None }
+    pub(crate) fn of(caller: Caller) -> Self {
+        Self { of: if caller.is_watched { caller.signals } else { 0 }, open: None }
     }
 
     #[inline]

@@ -12,7 +12,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::Exit;
@@ -184,6 +184,16 @@ struct State<T> {
     awaited_by: usize,
     outcome: Option<Outcome<T>>,
     waker: Option<Waker>,
+}
+
+impl<T> State<T> {
+    /// The outcome, for the caller; `None` while there is none, or the message is on its way back.
+    fn take_outcome(&mut self) -> Option<Outcome<T>> {
+        match self.outcome {
+            None | Some(Outcome::Returning) => None,
+            Some(_) => self.outcome.replace(Outcome::Taken),
+        }
+    }
 }
 
 /// The address of no port.
@@ -384,13 +394,36 @@ impl<M, T> Waiting<M, T> {
 impl<M: Send + 'static, T> Waiting<M, T> {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
+        let alone = self.take_alone();
+        let Some(outcome) = alone.or_else(|| self.look(cx)) else { return Poll::Pending };
+        self.is_done = true;
+        match outcome {
+            Outcome::Replied(value) => Poll::Ready(Ok(value)),
+            outcome => Poll::Ready(outcome.into_result(slot)),
+        }
+    }
+
+    /// The outcome, if all other ends of the call are gone: then no lock is needed.
+    #[inline]
+    fn take_alone(&mut self) -> Option<Outcome<T>> {
+        // Looked at first: for a call that is under way this writes nothing.
+        if Arc::strong_count(&self.cell) > 1 {
+            return None;
+        }
+        let cell = Arc::get_mut(&mut self.cell)?;
+        cell.state.get_mut().unwrap_or_else(PoisonError::into_inner).take_outcome()
+    }
+
+    /// The outcome, if it is there; else the waker is called when it is.
+    fn look(&mut self, cx: &Context<'_>) -> Option<Outcome<T>> {
         // A waker is cloned without the lock: that may be code of another's. The first poll seldom finds an outcome.
         let mut waker = if self.is_polled { None } else { Some(cx.waker().clone()) };
         self.is_polled = true;
-        let mut state = loop {
+        loop {
             let mut state = lock(&self.cell.state);
-            if !matches!(state.outcome, None | Some(Outcome::Returning)) {
-                break state;
+            if let Some(outcome) = state.take_outcome() {
+                drop(state);
+                return Some(outcome);
             }
             state.awaited_by = current::lent(|signals| address(signals)).unwrap_or(NO_PORT);
             let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
@@ -402,15 +435,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
             let before = if is_known { waker } else { std::mem::replace(&mut state.waker, waker) };
             drop(state);
             drop(before);
-            return Poll::Pending;
-        };
-        let outcome = state.outcome.replace(Outcome::Taken);
-        drop(state);
-        self.is_done = true;
-        match outcome {
-            Some(Outcome::Replied(value)) => Poll::Ready(Ok(value)),
-            Some(outcome) => Poll::Ready(outcome.into_result(slot)),
-            None => Poll::Pending,
+            return None;
         }
     }
 

@@ -306,3 +306,26 @@ async fn each_message_in_hand_has_a_number_that_no_other_had() {
     assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
     assert_eq!(numbers.len(), 11);
 }
+
+#[test]
+fn an_answer_reaches_its_caller_whether_or_not_its_mailbox_has_let_go_of_the_call() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    for (is_kept, polls_before) in [(false, 0), (false, 2), (true, 0), (true, 2)] {
+        let (reply, fate, mut waiting) = crate::call::pair::<ProbeMsg, u32>(0);
+        for _ in 0..polls_before {
+            assert!(waiting.poll(cx, &slot).is_pending());
+        }
+        assert!(reply.send(7));
+        let kept = is_kept.then_some(fate);
+        assert!(matches!(waiting.poll(cx, &slot), Poll::Ready(Ok(7))));
+        assert!(kept.is_none_or(|fate| !fate.is_open()));
+    }
+    // Its reply is gone, but not its mailbox's knowledge of it: that says what became of it.
+    let (reply, fate, mut waiting) = crate::call::pair::<ProbeMsg, u32>(0);
+    drop(reply);
+    assert!(waiting.poll(cx, &slot).is_pending());
+    fate.given_up();
+    drop(fate);
+    assert!(matches!(waiting.poll(cx, &slot), Poll::Ready(Err(CallError::Crashed { .. }))));
+}

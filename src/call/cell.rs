@@ -77,8 +77,18 @@ impl<T> Clone for Reply<T> {
 }
 
 impl<T> Drop for Reply<T> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(cell) = self.cell.take() else { return };
+        // Most have been sent.
+        if let Some(cell) = self.cell.take() {
+            Self::dropped(&cell);
+        }
+    }
+}
+
+impl<T> Reply<T> {
+    #[inline(never)]
+    fn dropped(cell: &Arc<Cell<T>>) {
         {
             let mut state = lock(&cell.state);
             state.copies -= 1;
@@ -454,14 +464,22 @@ impl<M: Send + 'static, T> Waiting<M, T> {
 }
 
 impl<M, T> Drop for Waiting<M, T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_done {
-            return;
+        if !self.is_done {
+            self.cell.leave();
         }
+    }
+}
+
+impl<T> Cell<T> {
+    /// The caller waits no longer.
+    #[inline(never)]
+    fn leave(&self) {
         let (outcome, waker) = {
-            let mut state = lock(&self.cell.state);
+            let mut state = lock(&self.state);
             state.caller_gone = true;
-            self.cell.is_settled.store(true, Ordering::Release);
+            self.is_settled.store(true, Ordering::Release);
             // `Returning` must stay: the message that belongs to it is still to come.
             (state.outcome.take_if(|outcome| !matches!(outcome, Outcome::Returning)), state.waker.take())
         };

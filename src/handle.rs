@@ -174,7 +174,9 @@ impl<M: Send + 'static> Handle<M> {
         };
         let call = Call::new(self.slot.clone(), stage, Wait::of(caller));
         #[cfg(feature = "chaos")]
-        let call = call.counted(self.slot.tally());
+        if let Some(tally) = self.slot.tally() {
+            return call.counted(tally);
+        }
         call
     }
 

@@ -80,10 +80,8 @@ impl<M, T> Call<M, T> {
     }
 
     #[cfg(feature = "chaos")]
-    pub(crate) fn counted(mut self, tally: Option<Arc<Tally>>) -> Self {
-        if tally.is_some() {
-            self.extras.get_or_insert_default().tally = tally;
-        }
+    pub(crate) fn counted(mut self, tally: Arc<Tally>) -> Self {
+        self.extras.get_or_insert_default().tally = Some(tally);
         self
     }
 

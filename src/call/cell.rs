@@ -425,6 +425,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
     }
 
     /// The outcome, if it is there; else the waker is called when it is.
+    #[inline(never)]
     fn look(&mut self, cx: &Context<'_>) -> Option<Outcome<T>> {
         // A waker is cloned without the lock: that may be code of another's. The first poll seldom finds an outcome.
         let mut waker = if self.is_polled { None } else { Some(cx.waker().clone()) };

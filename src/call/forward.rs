@@ -46,8 +46,14 @@ impl<T: Send + 'static> Reply<T> {
     ) -> Result<(), SendError<M>> {
         let fate = self.fate();
         let message = message(self);
-        let fate = fate.map(|fate| Arc::new(HandedOn(fate)) as Arc<dyn Fate>);
-        match to.slot().push(message, fate, Caller::here().signals, IfFull::ObeyPolicy) {
+        let pushed = match fate {
+            Some(fate) => {
+                let fate = Arc::new(HandedOn(fate));
+                to.slot().push_call(message, fate, Caller::here().signals, IfFull::ObeyPolicy)
+            }
+            None => to.slot().push(message, IfFull::ObeyPolicy),
+        };
+        match pushed {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(SendError::new(to.path(), refusal, message)),
         }

@@ -197,7 +197,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
         match message.downcast::<M>() {
-            Ok(message) => match self.push(*message, None, 0, IfFull::Refuse) {
+            Ok(message) => match self.push(*message, IfFull::Refuse) {
                 Push::Accepted => Ok(()),
                 Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
             },

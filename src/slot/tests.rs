@@ -9,6 +9,7 @@ use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
 use crate::in_force::TreeOptions;
+use crate::room::Limit;
 use crate::slot::consumer::SignalMask;
 use crate::slot::signals::Origin;
 use crate::supervisor::options::Options;
@@ -186,7 +187,7 @@ fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_ha
     use crate::slot::line::Joined;
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 0, ..Settings::default() });
     let envelope = || Envelope { message: ProbeMsg::Note(1), call: None };
-    let join = || match slot.join_line(envelope(), 0, std::task::Waker::noop(), None) {
+    let join = || match slot.join_line(envelope(), Limit::None, 0, std::task::Waker::noop().clone(), |_| None) {
         Joined::Waits { place, .. } => place,
         Joined::Accepted | Joined::Refused(..) => panic!("there is no room"),
     };
@@ -261,7 +262,7 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     slot.life().up(&signals, true);
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let envelope = Envelope { message: ProbeMsg::Note(2), call: None };
-    let Joined::Waits { place, .. } = slot.join_line(envelope, 0, &woken.clone().into(), None) else {
+    let Joined::Waits { place, .. } = slot.join_line(envelope, Limit::None, 0, woken.clone().into(), |_| None) else {
         panic!("there is no room")
     };
     assert!(place.is_waiting());

@@ -14,7 +14,7 @@ use crate::error::refusal::Refusal;
 use crate::handle::Handle;
 use crate::slot::erased::Ownership;
 use crate::slot::fact::Fact;
-use crate::slot::room::Limit;
+use crate::slot::limit::Limit;
 use crate::slot::signals::Signals;
 use crate::slot::{NoMessages, Slot};
 use crate::tree::Directory;

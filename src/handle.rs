@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,8 +14,11 @@ use crate::error::refusal::Refusal;
 use crate::error::{CallError, SendError};
 use crate::slot::accounting::Accounting;
 use crate::slot::blocking::block_until;
+use crate::slot::current::Caller;
 use crate::slot::erased::AnySlot;
-use crate::slot::room::{ForRoom, Limit, Sending};
+use crate::slot::limit::Limit;
+use crate::slot::queue::Envelope;
+use crate::slot::room::{ForRoom, InLine, Refused};
 use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
 use crate::slot::{IfFull, Push, Slot};
@@ -70,17 +75,17 @@ impl<M: Send + 'static> Handle<M> {
     /// With the message inside: [`Full`](Refusal::Full) if there is no room and the overflow policy is to refuse,
     /// [`Parked`](Refusal::Parked), [`Down`](Refusal::Down) or [`Gone`](Refusal::Gone).
     pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.push(message, None, IfFull::ObeyPolicy) {
+        match self.slot.push(message, IfFull::ObeyPolicy) {
             Push::Accepted => Ok(()),
-            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
+            Push::Refused(refusal, message, _) => Err(self.refused((refusal, message))),
         }
     }
 
     /// Puts a message into the mailbox if there is room, whatever the overflow policy.
     pub(crate) fn cast_if_room(&self, message: M) -> Result<(), SendError<M>> {
-        match self.slot.push(message, None, IfFull::Refuse) {
+        match self.slot.push(message, IfFull::Refuse) {
             Push::Accepted => Ok(()),
-            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
+            Push::Refused(refusal, message, _) => Err(self.refused((refusal, message))),
         }
     }
 
@@ -106,27 +111,44 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// When it has to wait in a tokio runtime without time enabled.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        match self.enter(message, Limit::OfMailbox)? {
-            None => Ok(()),
-            Some(room) => room.await.map_err(|(refusal, message)| self.refused(refusal, message)),
+        let pushed = self.slot.push(message, IfFull::StandInLine);
+        if matches!(pushed, Push::Accepted) {
+            return Ok(());
         }
+        // Bound alone: what a `match` has taken apart would take room in each future.
+        let room = match self.stand_in_line(pushed, Limit::OfMailbox, false) {
+            ControlFlow::Continue(room) => room,
+            ControlFlow::Break(outcome) => return outcome,
+        };
+        room.await.map_err(|refused| self.refused(refused))
     }
 
     pub(crate) async fn send_within(&self, message: M, limit: Limit) -> Result<(), SendError<M>> {
-        match self.enter(message, limit)? {
-            None => Ok(()),
-            Some(room) => room.await.map_err(|(refusal, message)| self.refused(refusal, message)),
-        }
+        let pushed = self.slot.push(message, IfFull::StandInLine);
+        let room = match self.stand_in_line(pushed, limit, false) {
+            ControlFlow::Continue(room) => room,
+            ControlFlow::Break(outcome) => return outcome,
+        };
+        room.await.map_err(|refused| self.refused(refused))
     }
 
-    /// Sends the message if there is room, as there is for most. Without room, gets ready to wait for it.
-    #[inline]
-    fn enter(&self, message: M, limit: Limit) -> Result<Option<Box<ForRoom<M>>>, SendError<M>> {
-        match self.slot.push(message, None, IfFull::Refuse) {
-            Push::Accepted => Ok(None),
-            Push::Refused(Refusal::Full, message, _) => Ok(Some(ForRoom::new(&self.slot, message, None, limit))),
-            Push::Refused(refusal, message, _) => Err(self.refused(refusal, message)),
-        }
+    /// Stands in line with the message if it was refused for want of room. The wait is to be polled at once.
+    #[inline(never)]
+    fn stand_in_line(
+        &self,
+        pushed: Push<M>,
+        limit: Limit,
+        is_blocking: bool,
+    ) -> ControlFlow<Result<(), SendError<M>>, InLine<M>> {
+        let outcome = match pushed {
+            Push::Accepted => ControlFlow::Break(Ok(())),
+            Push::Refused(Refusal::Full, message, call) => {
+                let envelope = Envelope { message, call };
+                InLine::join(&self.slot, envelope, limit, Waker::noop().clone(), is_blocking)
+            }
+            Push::Refused(refusal, message, _) => ControlFlow::Break(Err((refusal, message))),
+        };
+        outcome.map_break(|outcome| outcome.map_err(|refused| self.refused(refused)))
     }
 
     /// Sends the message that `message` makes around a [`Reply`], and waits for the answer. Waits for room as
@@ -161,16 +183,21 @@ impl<M: Send + 'static> Handle<M> {
 
     #[inline]
     fn begin<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M, if_full: IfFull) -> Call<M, T> {
-        let (reply, fate, waiting) = call::pair::<M, T>();
+        let caller = Caller::here();
+        let (reply, fate, waiting) = call::pair::<M, T>(caller.supervisor);
         let message = message(reply);
-        let stage = match self.slot.push(message, Some(fate), if_full) {
+        let stage = match self.slot.push_call(message, fate, caller.signals, if_full) {
             Push::Accepted => Progress::Sent(waiting),
             Push::Refused(Refusal::Full, message, fate) if if_full == IfFull::Refuse => {
-                Progress::sending(ForRoom::new(&self.slot, message, fate, Limit::OfMailbox), waiting)
+                Progress::sending(ForRoom::new(&self.slot, message, fate), waiting)
             }
-            Push::Refused(refusal, message, _) => Progress::Refused(self.refused(refusal, message)),
+            Push::Refused(refusal, message, _) => Progress::Refused(self.refused((refusal, message))),
         };
-        Call::new(self.slot.clone(), stage, Wait::of_caller()).counted(self.slot.outcomes())
+        let call = Call::new(self.slot.clone(), stage, Wait::of(caller));
+        match self.slot.outcomes() {
+            Some(outcomes) => call.counted(outcomes),
+            None => call,
+        }
     }
 
     /// As [`call`](Self::call), but waits no longer than `limit`, the wait for room included.
@@ -199,11 +226,14 @@ impl<M: Send + 'static> Handle<M> {
     /// or is killed, with the message inside. A thread that has seen the stop (its [`Inbox`](crate::Inbox) has ended,
     /// [`is_cancelled`](crate::Inbox::is_cancelled) has said so, or a wait was interrupted) can wait again, until a kill.
     pub fn blocking_send(&self, message: M) -> Result<(), SendError<M>> {
-        let Some(mut room) = self.enter(message, Limit::OfMailbox)? else { return Ok(()) };
-        room.set_blocking();
+        let pushed = self.slot.push(message, IfFull::StandInLine);
+        let mut room = match self.stand_in_line(pushed, Limit::OfMailbox, true) {
+            ControlFlow::Break(outcome) => return outcome,
+            ControlFlow::Continue(room) => room,
+        };
         let sent = block_until(&mut room, |room| room.due(), None);
         let sent = sent.unwrap_or_else(|_| room.give_up(Refusal::Interrupted));
-        sent.map_err(|(refusal, message)| self.refused(refusal, message))
+        sent.map_err(|refused| self.refused(refused))
     }
 
     /// [`call`](Self::call) for code that is not async: blocks the thread until the answer is there. Needs no runtime.
@@ -290,7 +320,7 @@ impl<M: Send + 'static> Handle<M> {
         &self.slot
     }
 
-    fn refused(&self, refusal: Refusal, message: M) -> SendError<M> {
+    fn refused(&self, (refusal, message): Refused<M>) -> SendError<M> {
         SendError::new(self.path(), refusal, message)
     }
 }

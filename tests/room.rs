@@ -53,6 +53,14 @@ async fn a_wait_of_no_time_is_a_refusal_and_one_without_limit_lasts() {
     soon(send).await.unwrap().unwrap();
 }
 
+/// Each idle child has room for what its handler may await.
+#[tokio::test]
+async fn a_send_holds_its_message_and_little_more() {
+    let (_tree, handle) = tree_of(worker("worker")).await;
+    let of_the_wait = size_of_val(&handle.send(idle())) - size_of::<Job>();
+    assert!(of_the_wait <= 64, "{of_the_wait} bytes beside the message");
+}
+
 #[tokio::test]
 async fn a_call_that_found_no_room_is_not_sent_before_it_is_polled() {
     let (_tree, handle, held) = full(worker("worker")).await;

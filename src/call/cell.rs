@@ -12,7 +12,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use regrow_supervisors::Exit;
@@ -79,8 +79,18 @@ impl<T> Clone for Reply<T> {
 }
 
 impl<T> Drop for Reply<T> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(cell) = self.cell.take() else { return };
+        // Most have been sent.
+        if let Some(cell) = self.cell.take() {
+            Self::dropped(&cell);
+        }
+    }
+}
+
+impl<T> Reply<T> {
+    #[inline(never)]
+    fn dropped(cell: &Arc<Cell<T>>) {
         {
             let mut state = lock(&cell.state);
             state.copies -= 1;
@@ -147,6 +157,16 @@ struct State<T> {
     waker: Option<Waker>,
 }
 
+impl<T> State<T> {
+    /// The outcome, for the caller; `None` while there is none, or the message is on its way back.
+    fn take_outcome(&mut self) -> Option<Outcome<T>> {
+        match self.outcome {
+            None | Some(Outcome::Returning) => None,
+            Some(_) => self.outcome.replace(Outcome::Taken),
+        }
+    }
+}
+
 /// The address of no port.
 const NO_PORT: usize = 0;
 
@@ -172,7 +192,7 @@ enum Outcome<T> {
 }
 
 impl<T: Send + 'static> Cell<T> {
-    fn new() -> Arc<Self> {
+    fn new(caller: usize) -> Arc<Self> {
         let state = State {
             copies: 1,
             crashed_before: None,
@@ -183,7 +203,6 @@ impl<T: Send + 'static> Cell<T> {
             waker: None,
         };
         let (stage, is_settled) = (AtomicUsize::new(QUEUED), AtomicBool::new(false));
-        let caller = current::supervisor();
         Arc::new(Self { state: Mutex::new(state), stage, is_settled, caller, erase: |cell| cell })
     }
 }
@@ -312,9 +331,10 @@ impl<T: Send> Fate for Cell<T> {
     }
 }
 
-/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it.
-pub(crate) fn pair<M, T: Send + 'static>() -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
-    let cell = Cell::new();
+/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it. For `caller` see
+/// [`Fate::caller`].
+pub(crate) fn pair<M, T: Send + 'static>(caller: usize) -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
+    let cell = Cell::new(caller);
     let fate: Arc<dyn Fate> = cell.clone();
     (
         Reply { cell: Some(cell.clone()) },
@@ -347,13 +367,37 @@ impl<M, T> Waiting<M, T> {
 impl<M: Send + 'static, T> Waiting<M, T> {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, slot: &Slot<M>) -> Poll<Result<T, CallError<M>>> {
+        let alone = self.take_alone();
+        let Some(outcome) = alone.or_else(|| self.look(cx)) else { return Poll::Pending };
+        self.is_done = true;
+        match outcome {
+            Outcome::Replied(value) => Poll::Ready(Ok(value)),
+            outcome => Poll::Ready(outcome.into_result(slot)),
+        }
+    }
+
+    /// The outcome, if all other ends of the call are gone: then no lock is needed.
+    #[inline]
+    fn take_alone(&mut self) -> Option<Outcome<T>> {
+        // Looked at first: for a call that is under way this writes nothing.
+        if Arc::strong_count(&self.cell) > 1 {
+            return None;
+        }
+        let cell = Arc::get_mut(&mut self.cell)?;
+        cell.state.get_mut().unwrap_or_else(PoisonError::into_inner).take_outcome()
+    }
+
+    /// The outcome, if it is there; else the waker is called when it is.
+    #[inline(never)]
+    fn look(&mut self, cx: &Context<'_>) -> Option<Outcome<T>> {
         // A waker is cloned without the lock: that may be code of another's. The first poll seldom finds an outcome.
         let mut waker = if self.is_polled { None } else { Some(cx.waker().clone()) };
         self.is_polled = true;
-        let mut state = loop {
+        loop {
             let mut state = lock(&self.cell.state);
-            if !matches!(state.outcome, None | Some(Outcome::Returning)) {
-                break state;
+            if let Some(outcome) = state.take_outcome() {
+                drop(state);
+                return Some(outcome);
             }
             state.awaited_by = current::lent(|signals| address(signals)).unwrap_or(NO_PORT);
             let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
@@ -365,15 +409,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
             let before = if is_known { waker } else { std::mem::replace(&mut state.waker, waker) };
             drop(state);
             drop(before);
-            return Poll::Pending;
-        };
-        let outcome = state.outcome.replace(Outcome::Taken);
-        drop(state);
-        self.is_done = true;
-        match outcome {
-            Some(Outcome::Replied(value)) => Poll::Ready(Ok(value)),
-            Some(outcome) => Poll::Ready(outcome.into_result(slot)),
-            None => Poll::Pending,
+            return None;
         }
     }
 
@@ -392,14 +428,22 @@ impl<M: Send + 'static, T> Waiting<M, T> {
 }
 
 impl<M, T> Drop for Waiting<M, T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_done {
-            return;
+        if !self.is_done {
+            self.cell.leave();
         }
+    }
+}
+
+impl<T> Cell<T> {
+    /// The caller waits no longer.
+    #[inline(never)]
+    fn leave(&self) {
         let (outcome, waker) = {
-            let mut state = lock(&self.cell.state);
+            let mut state = lock(&self.state);
             state.caller_gone = true;
-            self.cell.is_settled.store(true, Ordering::Release);
+            self.is_settled.store(true, Ordering::Release);
             // `Returning` must stay: the message that belongs to it is still to come.
             (state.outcome.take_if(|outcome| !matches!(outcome, Outcome::Returning)), state.waker.take())
         };

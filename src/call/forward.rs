@@ -10,6 +10,7 @@ use crate::call::Reply;
 use crate::call::fate::{Answer, Fate};
 use crate::error::SendError;
 use crate::handle::Handle;
+use crate::slot::current::Caller;
 use crate::slot::signals::Signals;
 use crate::slot::{IfFull, Push};
 
@@ -46,7 +47,14 @@ impl<T: Send + 'static> Reply<T> {
     ) -> Result<(), SendError<M>> {
         let fate = self.fate();
         let message = message(self);
-        match to.slot().push(message, fate.map(|fate| Arc::new(HandedOn(fate)) as Arc<dyn Fate>), IfFull::ObeyPolicy) {
+        let pushed = match fate {
+            Some(fate) => {
+                let fate = Arc::new(HandedOn(fate));
+                to.slot().push_call(message, fate, Caller::here().signals, IfFull::ObeyPolicy)
+            }
+            None => to.slot().push(message, IfFull::ObeyPolicy),
+        };
+        match pushed {
             Push::Accepted => Ok(()),
             Push::Refused(refusal, message, _) => Err(SendError::new(to.path(), refusal, message)),
         }

@@ -81,10 +81,8 @@ impl<M, T> Call<M, T> {
         Self { slot, stage, wait, extras: None }
     }
 
-    pub(crate) fn counted(mut self, outcomes: Option<Arc<Outcomes>>) -> Self {
-        if outcomes.is_some() {
-            self.extras.get_or_insert_default().outcomes = outcomes;
-        }
+    pub(crate) fn counted(mut self, outcomes: Arc<Outcomes>) -> Self {
+        self.extras.get_or_insert_default().outcomes = Some(outcomes);
         self
     }
 

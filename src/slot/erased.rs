@@ -54,7 +54,6 @@ pub(crate) trait AnySlot: Send + Sync {
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
     /// Kills the present incarnation; `false` when there is none.
     fn kill(&self) -> bool;
-    fn is_present(&self, signals: &Signals) -> bool;
     /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool;
     /// How the present incarnation is reached.

@@ -132,7 +132,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)> {
         match message.downcast::<M>() {
-            Ok(message) => match self.push(*message, None, IfFull::Refuse) {
+            Ok(message) => match self.push(*message, IfFull::Refuse) {
                 Push::Accepted => Ok(()),
                 Push::Refused(refusal, message, _) => Err((Refused::ByMailbox(refusal), Box::new(message))),
             },
@@ -146,10 +146,6 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
             control.kill_by_others();
         }
         control.is_some()
-    }
-
-    fn is_present(&self, signals: &Signals) -> bool {
-        lock(&self.back).control.as_ref().and_then(Control::signals).is_some_and(|mine| std::ptr::eq(&**mine, signals))
     }
 
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::base::sync::lock;
 use crate::error::refusal::Refusal;
 use crate::slot::Slot;
-use crate::slot::current;
+use crate::slot::limit::Limit;
 use crate::slot::queue::{Back, Envelope, Front};
 use crate::slot::signals::Signals;
 use crate::slot::timekeeper::{Timekeeper, Timing};
@@ -29,6 +29,10 @@ pub(crate) struct Place<M> {
     standing: Mutex<PlaceState<M>>,
     /// The number of the supervisor of the incarnation that waits; 0 where none does.
     caller: usize,
+    /// When the wait began.
+    pub(crate) begun: Instant,
+    /// How long it may last.
+    pub(crate) limit: Option<Duration>,
 }
 
 pub(super) enum PlaceState<M> {
@@ -43,7 +47,10 @@ pub(super) enum PlaceState<M> {
 
 /// How a sender stands that waits for room.
 pub(crate) enum Look<M> {
-    Waits,
+    /// The waker was called since the last look, or was not.
+    Waits {
+        is_called: bool,
+    },
     LetIn,
     Refused(Refusal, Envelope<M>),
 }
@@ -55,10 +62,10 @@ impl<M> Place<M> {
         loop {
             let mut standing = lock(&self.standing);
             match &mut *standing {
-                PlaceState::Waits(_, Some(known)) if known.will_wake(waker) => return Look::Waits,
+                PlaceState::Waits(_, Some(known)) if known.will_wake(waker) => return Look::Waits { is_called: false },
                 PlaceState::Waits(_, known) if other.is_some() => {
                     std::mem::swap(known, &mut other);
-                    return Look::Waits;
+                    return Look::Waits { is_called: other.is_none() };
                 }
                 // Wakers are cloned and dropped without the lock: both may run foreign code.
                 PlaceState::Waits(..) => {
@@ -236,9 +243,17 @@ pub(crate) enum Joined<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Stands in line for room, or is let in at once.
-    pub(crate) fn join_line(&self, envelope: Envelope<M>, waker: &Waker, timing: Option<Timing>) -> Joined<M> {
-        let waker = waker.clone();
+    /// Stands in line for room, or is let in at once. `caller` is the number of the supervisor of the incarnation that waits, 0
+    /// for none. `timing` says what timer a wait with this limit has.
+    pub(crate) fn join_line(
+        &self,
+        envelope: Envelope<M>,
+        limit: Limit,
+        caller: usize,
+        waker: Waker,
+        timing: impl FnOnce(Option<Duration>) -> Option<Timing>,
+    ) -> Joined<M> {
+        let begun = Instant::now();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
         if let Some(refusal) = back.refusal(true) {
@@ -252,9 +267,13 @@ impl<M: Send + 'static> Slot<M> {
             }
             return Joined::Accepted;
         }
-        let (standing, caller) = (Mutex::new(PlaceState::Waits(envelope, Some(waker))), current::supervisor());
-        let place = Arc::new(Place { standing, caller });
-        let is_timed = front.line.is_timed(timing);
+        let limit = match limit {
+            Limit::OfMailbox => back.settings().room_wait,
+            Limit::None => None,
+        };
+        let standing = Mutex::new(PlaceState::Waits(envelope, Some(waker)));
+        let place = Arc::new(Place { standing, caller, begun, limit });
+        let is_timed = front.line.is_timed(timing(limit));
         front.line.push(place.clone());
         Joined::Waits { place, is_timed }
     }

@@ -39,6 +39,7 @@ pub(crate) mod fact;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;
 pub(crate) mod inject;
+pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
 pub(crate) mod queue;
@@ -126,6 +127,8 @@ pub(crate) enum IfFull {
     ObeyPolicy,
     /// Have the message back at once.
     Refuse,
+    /// Have it back to stand in line with it, where it is looked at once more, exactly.
+    StandInLine,
 }
 
 impl<M: Send + 'static> Slot<M> {
@@ -165,11 +168,27 @@ impl<M: Send + 'static> Slot<M> {
         self.let_in(&mut front, &mut back, &mut freed);
     }
 
-    /// Puts a message into the mailbox, or a call, unless the service calls itself.
-    pub(crate) fn push(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
+    /// Whether the port of the incarnation that lives here has this address.
+    pub(crate) fn is_home_of(&self, signals: usize) -> bool {
+        lock(&self.back).is_home_of(signals)
+    }
+
+    /// Puts a message into the mailbox.
+    pub(crate) fn push(&self, message: M, if_full: IfFull) -> Push<M> {
+        self.put(message, None, 0, if_full)
+    }
+
+    /// Puts a call into the mailbox, unless the service calls itself: `from` is the address of the port of the incarnation that
+    /// calls, 0 for none.
+    pub(crate) fn push_call(&self, message: M, call: Arc<dyn Fate>, from: usize, if_full: IfFull) -> Push<M> {
+        self.put(message, Some(call), from, if_full)
+    }
+
+    #[inline(always)]
+    fn put(&self, message: M, call: Option<Arc<dyn Fate>>, from: usize, if_full: IfFull) -> Push<M> {
         {
             let mut back = lock(&self.back);
-            if call.is_some() && back.is_callers_own() {
+            if from != 0 && back.is_home_of(from) {
                 return Push::Refused(Refusal::ToItself, message, call);
             }
             if let Some(refusal) = back.refusal(call.is_some()) {
@@ -183,6 +202,9 @@ impl<M: Send + 'static> Slot<M> {
                 }
                 return Push::Accepted;
             }
+        }
+        if if_full == IfFull::StandInLine {
+            return Push::Refused(Refusal::Full, message, call);
         }
         self.push_when_full(message, call, if_full)
     }
@@ -205,7 +227,7 @@ impl<M: Send + 'static> Slot<M> {
         }
         let policy = match if_full {
             IfFull::ObeyPolicy => back.settings().overflow,
-            IfFull::Refuse => Overflow::Refuse,
+            IfFull::Refuse | IfFull::StandInLine => Overflow::Refuse,
         };
         let (signals, shed) = match policy {
             Overflow::Refuse => return Push::Refused(Refusal::Full, envelope.message, envelope.call),

@@ -21,7 +21,6 @@ use crate::base::thrift;
 use crate::call::fate::Fate;
 use crate::slot::Slot;
 use crate::slot::bar::Bar;
-use crate::slot::current;
 use crate::slot::dead_letter::DeadReason;
 use crate::slot::erased::Control;
 use crate::slot::in_hand::{MessageCopy, Tries};
@@ -202,10 +201,9 @@ impl<M> Back<M> {
         }
     }
 
-    /// Whether this thread runs code of the incarnation that lives here.
-    pub(crate) fn is_callers_own(&self) -> bool {
-        let mine = self.control.as_ref().and_then(Control::signals);
-        mine.is_some_and(|mine| current::is(|signals| std::ptr::eq(&**mine, signals)))
+    /// Whether the port of the incarnation that lives here has this address.
+    pub(crate) fn is_home_of(&self, signals: usize) -> bool {
+        self.control.as_ref().and_then(Control::signals).is_some_and(|mine| Arc::as_ptr(mine).addr() == signals)
     }
 
     /// Whether there is room for one more, where so many are in the front.

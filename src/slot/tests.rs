@@ -9,6 +9,7 @@ use super::*;
 use crate::error::CallError;
 use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
+use crate::slot::limit::Limit;
 use crate::slot::signals::Origin;
 use crate::slot::signals::Signals;
 use crate::testing::ProbeMsg;
@@ -88,7 +89,7 @@ fn a_message_that_panics_when_dropped_harms_nobody_who_sheds_it() {
         }
     }
     for caller_is_there in [true, false] {
-        let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>();
+        let (reply, fate, waiting) = crate::call::pair::<Bomb, ()>(0);
         let shed = Back::new(Settings::default()).shed(
             Envelope { message: Bomb, call: Some(fate) },
             Tries::default(),
@@ -184,7 +185,7 @@ fn the_places_of_senders_that_have_left_are_taken_out_when_they_are_more_than_ha
     use crate::slot::line::Joined;
     let slot = Slot::<ProbeMsg>::new(Settings { capacity: 0, ..Settings::default() });
     let envelope = || Envelope { message: ProbeMsg::Note(1), call: None };
-    let join = || match slot.join_line(envelope(), std::task::Waker::noop(), None) {
+    let join = || match slot.join_line(envelope(), Limit::None, 0, std::task::Waker::noop().clone(), |_| None) {
         Joined::Waits { place, .. } => place,
         Joined::Accepted | Joined::Refused(..) => panic!("there is no room"),
     };
@@ -259,7 +260,7 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
     slot.life().up(&signals, true);
     handle.cast(ProbeMsg::Note(1)).unwrap();
     let envelope = Envelope { message: ProbeMsg::Note(2), call: None };
-    let Joined::Waits { place, .. } = slot.join_line(envelope, &woken.clone().into(), None) else {
+    let Joined::Waits { place, .. } = slot.join_line(envelope, Limit::None, 0, woken.clone().into(), |_| None) else {
         panic!("there is no room")
     };
     assert!(place.is_waiting());
@@ -303,4 +304,27 @@ async fn each_message_in_hand_has_a_number_that_no_other_had() {
     assert_eq!((books.handled, books.crashed, books.redelivered), (5, 4, 2));
     assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
     assert_eq!(numbers.len(), 11);
+}
+
+#[test]
+fn an_answer_reaches_its_caller_whether_or_not_its_mailbox_has_let_go_of_the_call() {
+    let slot = Slot::<ProbeMsg>::new(Settings::default());
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    for (is_kept, polls_before) in [(false, 0), (false, 2), (true, 0), (true, 2)] {
+        let (reply, fate, mut waiting) = crate::call::pair::<ProbeMsg, u32>(0);
+        for _ in 0..polls_before {
+            assert!(waiting.poll(cx, &slot).is_pending());
+        }
+        assert!(reply.send(7));
+        let kept = is_kept.then_some(fate);
+        assert!(matches!(waiting.poll(cx, &slot), Poll::Ready(Ok(7))));
+        assert!(kept.is_none_or(|fate| !fate.is_open()));
+    }
+    // Its reply is gone, but not its mailbox's knowledge of it: that says what became of it.
+    let (reply, fate, mut waiting) = crate::call::pair::<ProbeMsg, u32>(0);
+    drop(reply);
+    assert!(waiting.poll(cx, &slot).is_pending());
+    fate.given_up();
+    drop(fate);
+    assert!(matches!(waiting.poll(cx, &slot), Poll::Ready(Err(CallError::Crashed { .. }))));
 }

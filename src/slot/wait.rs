@@ -17,7 +17,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
-use crate::slot::current;
+use crate::slot::current::{self, Caller};
 use crate::slot::signals::Signals;
 use crate::slot::waits::{Known, WaitsOn};
 
@@ -31,11 +31,10 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// A wait of the code that runs here. It is recorded only for code of a service, in a tree with a watched child.
+    /// A wait of this code. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
-    pub(crate) fn of_caller() -> Self {
-        let watched = current::lent(|signals| signals.is_watched().then(|| Arc::as_ptr(signals).addr()));
-        Self { of: watched.flatten().unwrap_or_default(), open: None }
+    pub(crate) fn of(caller: Caller) -> Self {
+        Self { of: if caller.is_watched { caller.signals } else { 0 }, open: None }
     }
 
     #[inline]

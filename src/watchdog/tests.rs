@@ -60,7 +60,7 @@ fn busy() -> Stage {
     let signals = Signals::new(attempt, tracing::Span::none(), inbox.clone(), &home, origin());
     assert!(slot.claim(&signals));
     signals.register(crate::slot::signals::Waiting::Life, &Arc::new(Turns(Arc::downgrade(&signals))).into());
-    slot.push(1, None, IfFull::Refuse);
+    slot.push(1, IfFull::Refuse);
     assert!(slot.poll_next(&signals, SignalMask::Everything, true, &mut slot.freed()).is_ready());
     Stage { shared, slot, signals, inbox }
 }

@@ -65,17 +65,14 @@ impl Alarm {
         Self { clock, limit, next: next(None, limit) }
     }
 
-    /// Alarm of a sender that uses the timer of another sender in the same runtime (`slot/timekeeper.rs`).
-    pub(super) fn leaning(limit: Option<Duration>) -> Self {
-        Self { clock: Clock::None { begun: Moment::now() }, limit, next: next(None, limit) }
+    /// Alarm of a sender that has used the timer of another sender in the same runtime (`slot/timekeeper.rs`), and has waited
+    /// since `begun`.
+    pub(super) fn leaning(begun: Moment, limit: Option<Duration>) -> Self {
+        Self { clock: Clock::None { begun }, limit, next: next(None, limit) }
     }
 
     pub(super) fn is_of_runtime(&self) -> bool {
         matches!(self.clock, Clock::Tokio { .. })
-    }
-
-    pub(super) fn is_limited(&self) -> bool {
-        self.limit.is_some()
     }
 
     /// When a thread that waits should look.

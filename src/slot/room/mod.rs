@@ -2,7 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `mod.rs` | the wait: stand in line, be let in, refused, or out of time |
+//! | `mod.rs` | the wait of a call, which stands in line from its first poll on |
+//! | `in_line.rs` | the wait: be let in, refused, or out of time |
 //! | `alarm.rs` | its time limit, with and without a runtime |
 //! | `circle.rs` | which incarnation waits for room where, and the circles that would close |
 //!
@@ -14,205 +15,43 @@
 
 mod alarm;
 mod circle;
+mod in_line;
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
-use crate::log::{line, millis};
-use crate::slot::current;
-use crate::slot::erased::AnySlot;
-use crate::slot::line::{Joined, Look, Place};
+use crate::slot::Slot;
+use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
-use crate::slot::timekeeper::{Keeping, Timing};
-use crate::slot::wait::Wait;
-use crate::slot::waits::{WaitsOn, What};
-use crate::slot::{IfFull, Push, Slot};
-use alarm::Alarm;
-use circle::Entry;
+pub(crate) use in_line::InLine;
 
 /// A wait for room that is longer is told in the log and by `why`.
 pub(crate) const LONG: Duration = Duration::from_secs(1);
 
-/// A message that waits for room in a mailbox: done when the mailbox has taken it, or has not.
+/// A message that waits for room in a mailbox, or will when it is polled: done when the mailbox has taken it, or has not.
 pub(crate) struct ForRoom<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     stage: Stage<M>,
-    /// How long it waits; the mailbox's own limit is looked up when the wait begins.
-    limit: Limit,
-    alarm: Option<Alarm>,
-    /// Whether it uses the timer of another sender, and has set none itself yet.
-    leans: bool,
-    /// Present while its timer is the one of the line.
-    keeping: Option<Keeping<M>>,
-    /// Not in the log yet.
-    is_news: bool,
     is_blocking: bool,
-    entry: Option<Entry>,
-    wait: Wait,
 }
 
-enum Stage<M> {
+enum Stage<M: Send + 'static> {
     Unsent(Envelope<M>),
-    InLine(Arc<Place<M>>),
+    InLine(InLine<M>),
     Done,
-}
-
-/// How long a sender waits for room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    OfMailbox,
-    None,
 }
 
 /// Why the mailbox has not taken the message, and the message.
 pub(crate) type Refused<M> = (Refusal, M);
 
 impl<M: Send + 'static> ForRoom<M> {
-    pub(crate) fn new(slot: &Arc<Slot<M>>, message: M, call: Option<Arc<dyn Fate>>, limit: Limit) -> Box<Self> {
-        Box::new(Self {
-            slot: slot.clone(),
-            stage: Stage::Unsent(Envelope { message, call }),
-            limit,
-            alarm: None,
-            leans: false,
-            keeping: None,
-            is_news: true,
-            is_blocking: false,
-            entry: None,
-            wait: Wait::default(),
-        })
-    }
-
-    fn rest(&mut self) {
-        self.alarm = None;
-        self.keeping = None;
-        self.entry = None;
-        self.wait.ends();
-    }
-
-    /// Comes to the end of the line.
-    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), Refused<M>>> {
-        let Stage::Unsent(envelope) = std::mem::replace(&mut self.stage, Stage::Done) else {
-            unreachable!("it joins once, with its message")
-        };
-        if current::is(|signals| self.slot.is_present(signals)) {
-            // There may be room by now; a service may have sent to itself before it read.
-            return Poll::Ready(match self.slot.push(envelope.message, envelope.call, IfFull::Refuse) {
-                Push::Accepted => Ok(()),
-                Push::Refused(Refusal::Full, message, _) => Err((Refusal::ToItself, message)),
-                Push::Refused(refusal, message, _) => Err((refusal, message)),
-            });
-        }
-        let limit = match self.limit {
-            Limit::OfMailbox => self.slot.settings().room_wait,
-            Limit::None => None,
-        };
-        let timing = self.timing(limit);
-        match self.slot.join_line(envelope, cx.waker(), timing) {
-            Joined::Accepted => return Poll::Ready(Ok(())),
-            Joined::Refused(refusal, envelope) => return Poll::Ready(Err((refusal, envelope.message))),
-            Joined::Waits { place, is_timed: true } => {
-                self.alarm = Some(Alarm::leaning(limit));
-                self.stage = Stage::InLine(place);
-                self.leans = true;
-            }
-            Joined::Waits { place, is_timed: false } => {
-                let alarm = Alarm::new(limit, self.is_blocking);
-                if let Some(timing) = timing.filter(|_| alarm.is_of_runtime()) {
-                    self.keeping = self.slot.keep_time(&place, timing);
-                }
-                self.alarm = Some(alarm);
-                self.stage = Stage::InLine(place);
-            }
-        }
-        self.wait = Wait::of_caller();
-        Poll::Pending
-    }
-
-    /// The time to the first ring of a wait with this limit, and the runtime of its timer. `None` without a timer.
-    fn timing(&self, limit: Option<Duration>) -> Option<Timing> {
-        if self.is_blocking {
-            return None;
-        }
-        let runtime = tokio::runtime::Handle::try_current().ok()?.id();
-        Some(Timing { runtime, after: alarm::first(limit)? })
-    }
-
-    /// Notes which incarnation waits, if its code does.
-    fn goes_on(&mut self, mut is_to_look: bool, waker: &Waker) -> Poll<Result<(), Refused<M>>> {
-        let is_limited = self.alarm.as_ref().is_some_and(Alarm::is_limited);
-        if self.wait.is_recorded()
-            && let Stage::InLine(place) = &self.stage
-        {
-            let on = || WaitsOn::new(self.slot.clone(), What::Room(place.clone()));
-            self.wait.goes_on(is_limited, waker, on);
-        }
-        if let Some(entry) = self.entry.as_ref().filter(|entry| entry.is_of_caller()) {
-            entry.goes_on();
-        } else {
-            self.entry = None;
-            if let Some(signals) = current::lent(Arc::clone) {
-                let slot: Arc<dyn AnySlot> = self.slot.clone();
-                // Entered first, looked at then: of two waits that close a circle at the same time one sees the other.
-                self.entry = Some(Entry::new(signals, slot));
-                is_to_look = true;
-            }
-        }
-        if is_to_look && self.entry.as_ref().is_some_and(Entry::closes_circle) {
-            return Poll::Ready(self.give_up(Refusal::Circle));
-        }
-        Poll::Pending
-    }
-
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<M>>> {
-        loop {
-            let Some(alarm) = &mut self.alarm else { return Poll::Pending };
-            let polled = match &self.keeping {
-                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.bell())),
-                None => alarm.poll(cx),
-            };
-            let Poll::Ready(rings) = polled else { return Poll::Pending };
-            self.keeping = None;
-            match rings {
-                alarm::Ring::Look => {
-                    if let Poll::Ready(outcome) = self.goes_on(true, cx.waker()) {
-                        return Poll::Ready(outcome);
-                    }
-                }
-                alarm::Ring::IsLong => {
-                    if std::mem::take(&mut self.is_news) {
-                        self.tell();
-                    }
-                    if let Poll::Ready(outcome) = self.goes_on(true, cx.waker()) {
-                        return Poll::Ready(outcome);
-                    }
-                }
-                alarm::Ring::IsOver => return Poll::Ready(self.give_up(Refusal::Full)),
-            }
-        }
-    }
-
-    #[cold]
-    fn tell(&self) {
-        let (peer, waiting) = (self.slot.path(), self.slot.waiting_for_room());
-        match self.entry.as_ref().and_then(Entry::path) {
-            Some(path) => line!(
-                WARN,
-                { path = %path, peer = %peer, waiting, waited_ms = millis(LONG) },
-                "child waits for room in the mailbox of a peer"
-            ),
-            // Senders without a path may be many: one line speaks for all of them.
-            None if self.slot.is_to_be_told(LONG) => line!(
-                WARN,
-                { peer = %peer, waiting, waited_ms = millis(LONG) },
-                "code outside of the tree's services waits for room in a mailbox"
-            ),
-            None => {}
-        }
+    pub(crate) fn new(slot: &Arc<Slot<M>>, message: M, call: Option<Arc<dyn Fate>>) -> Box<Self> {
+        Box::new(Self { slot: slot.clone(), stage: Stage::Unsent(Envelope { message, call }), is_blocking: false })
     }
 }
 
@@ -234,24 +73,18 @@ impl<M: Send + 'static> Sending<M> for ForRoom<M> {
     }
 
     fn due(&self) -> Option<std::time::Instant> {
-        self.alarm.as_ref().and_then(Alarm::due)
+        match &self.stage {
+            Stage::InLine(in_line) => in_line.due(),
+            Stage::Unsent(_) | Stage::Done => None,
+        }
     }
 
     fn give_up(&mut self, refusal: Refusal) -> Result<(), Refused<M>> {
-        let outcome = match std::mem::replace(&mut self.stage, Stage::Done) {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Unsent(envelope) => Err((refusal, envelope.message)),
-            Stage::InLine(place) => match self.slot.leave_line(&place) {
-                Some(envelope) => Err((refusal, envelope.message)),
-                None => match place.look(Waker::noop()) {
-                    Look::LetIn => Ok(()),
-                    Look::Refused(refusal, envelope) => Err((refusal, envelope.message)),
-                    Look::Waits => unreachable!("a sender that could not leave the line is in it no more"),
-                },
-            },
+            Stage::InLine(mut in_line) => in_line.give_up(refusal),
             Stage::Done => panic!("a wait for room was polled after it had completed"),
-        };
-        self.rest();
-        outcome
+        }
     }
 }
 
@@ -260,43 +93,24 @@ impl<M: Send + 'static> Future for ForRoom<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match &this.stage {
+        let polled = match &mut this.stage {
+            Stage::InLine(in_line) => Pin::new(in_line).poll(cx),
             Stage::Unsent(_) => {
-                if let Poll::Ready(outcome) = this.join(cx) {
-                    return Poll::Ready(outcome);
-                }
-            }
-            Stage::InLine(place) => {
-                let outcome = match place.look(cx.waker()) {
-                    Look::Waits => {
-                        this.leans = false;
-                        this.keeping.take_if(|keeping| !keeping.is_kept());
-                        None
+                let Stage::Unsent(envelope) = std::mem::replace(&mut this.stage, Stage::Done) else { unreachable!() };
+                match InLine::join(&this.slot, envelope, Limit::OfMailbox, cx.waker().clone(), this.is_blocking) {
+                    ControlFlow::Break(outcome) => Poll::Ready(outcome),
+                    ControlFlow::Continue(mut in_line) => {
+                        let polled = in_line.goes_on(cx);
+                        this.stage = Stage::InLine(in_line);
+                        polled
                     }
-                    Look::LetIn => Some(Ok(())),
-                    Look::Refused(refusal, envelope) => Some(Err((refusal, envelope.message))),
-                };
-                if let Some(outcome) = outcome {
-                    this.stage = Stage::Done;
-                    this.rest();
-                    return Poll::Ready(outcome);
                 }
             }
             Stage::Done => panic!("a wait for room was polled after it had completed"),
+        };
+        if polled.is_ready() {
+            this.stage = Stage::Done;
         }
-        if let Poll::Ready(outcome) = this.goes_on(false, cx.waker()) {
-            return Poll::Ready(outcome);
-        }
-        if this.leans { Poll::Pending } else { this.poll_alarm(cx) }
-    }
-}
-
-impl<M: Send + 'static> Drop for ForRoom<M> {
-    fn drop(&mut self) {
-        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::Done) {
-            // Invariant 1. It is dropped here, where no lock is held.
-            let _unsent = self.slot.leave_line(&place);
-            self.rest();
-        }
+        polled
     }
 }

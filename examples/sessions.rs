@@ -1,6 +1,6 @@
 //! A dynamic supervisor: children made from a template while the program runs, and found by name.
 //!
-//! `cargo run --example sessions` prints who is let in, a session that is killed and back, and which sessions there are.
+//! `cargo run --example sessions` prints the outcome of four starts, an answer after a kill, and the list of sessions.
 
 use regrow::{Child, Context, DynamicSupervisor, Reply, Restart, Service, Supervisor};
 

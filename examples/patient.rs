@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<()> {
     let begun = Instant::now();
     let patient = Policy::default()
         .backoff(Backoff::new(Duration::from_secs(1)).max_delay(Duration::from_secs(10))) // 1 s, 2 s, 4 s, ...
-        .budget(Intensity::new(3, Duration::from_secs(60))) // a budget of its own: siblings do not pay for it
+        .budget(Intensity::new(3, Duration::from_secs(60))) // for this child alone: its siblings do not pay for it
         .on_give_up(GiveUp::park(Duration::from_secs(30))); // they work on, and it is tried again in 30 s
 
     let feed = Child::task("feed", move |_ctx| async move {

@@ -1,6 +1,8 @@
 //! A million sessions under one dynamic supervisor: started, asked, some of them killed, stopped. How long each takes, what
 //! they weigh, and that nothing is left behind.
 //!
+//! What is left after the stop are the handles that the example still holds.
+//!
 //! `cargo run --release --example million -- [--sessions N] [--kills N] [--workers N] [--actors]`
 
 use std::time::Instant;

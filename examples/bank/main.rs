@@ -11,6 +11,21 @@
 //! file, and answers whenever you edit that. The exit code is 0 when every check holds, 1 when one fails or the bank could
 //! not do its work, 2 when the options make no sense.
 //!
+//! # What happens when a teller dies in the middle of a transfer
+//!
+//! ```text
+//! bank                     one_for_one
+//! ├── ledger               service        1. its state is dropped: sockets, files, timers, tasks
+//! ├── audit                service        2. its callers get an error: crashed while it ran, or never ran
+//! ├── fx                   service        3. the supervisor charges its budget and starts teller-2 again
+//! └── tellers              one_for_one    4. the factory builds a fresh state: generation 2
+//!     ├── teller-1         service        5. the queue that waited goes on, in order, at the same handle
+//!     ├── teller-2  ✗ → ↻  service        6. if the budget is used up, `tellers` ends, and `bank` decides
+//!     └── teller-3         service
+//! ```
+//!
+//! The mailboxes of the audit and of fx drop the oldest message when they are full: that is the column `shed` of the table.
+//!
 //! # How nothing is lost and nothing doubled
 //!
 //! A transfer's line number is its id. Callers repeat a call until it is answered, so nothing is lost; the ledger writes

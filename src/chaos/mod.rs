@@ -55,6 +55,19 @@
 //! check says where. Threads as children are refused. Live, the faults are the same and strike at the same times; what they
 //! meet is another matter.
 //!
+//! # From the command line
+//!
+//! An experiment in a file runs on a demo tree, or, by one call of [`cli::main`], on a tree of your own:
+//!
+//! ```text
+//! cargo run -q --features cli -- chaos run --virtual examples/chaos/workers.toml --html report.html
+//! cargo run -q --features cli -- chaos explore examples/chaos/workers.toml --seeds 200
+//! cargo run -q --features cli -- chaos soak --minutes 1
+//! ```
+//!
+//! The page of HTML shows the lives of each service as bars, the faults as marks, availability and recovery times. It needs no
+//! network. `examples/chaos` finds a bug from Rust: a customer who is charged twice.
+//!
 //! # What it costs
 //!
 //! The faults get in at one seam (`seam.rs`): a signal on the port of an incarnation, beside stop and kill, for which the

@@ -44,10 +44,16 @@ pub use service::{ServiceChild, TaskChild};
 /// [redelivery](ServiceChild::redeliver) is asked for.
 ///
 /// Each life runs in a bare tokio task, and each supervisor in a ractor actor. If ractor's own tools are to see a service or
-/// a task, [`as_actor`](ServiceChild::as_actor) runs it in a ractor actor, too.
+/// a task, [`as_actor`](ServiceChild::as_actor) runs it in a ractor actor, too. Do not stop or kill parts of a running tree
+/// through ractor. If that happens, no service lives twice and none is left behind: a killed supervisor ends with its children,
+/// and is restarted.
 ///
 /// A name is unique among its siblings and has no slash in it; [`NameError`](crate::NameError) lists what else is refused. No
 /// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.
+///
+/// # Settings and their defaults
+///
+#[doc = include_str!("settings.md")]
 pub struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) named: Named,

@@ -1,5 +1,10 @@
 //! The proof: one scenario file, told by the bare machines in virtual time and by the live runtime, compared line by line
-//! with what real Erlang/OTP told.
+//! with what real Erlang/OTP told. `tests/otp/DEVIATIONS.md` counts them, and gives each deviation its reason.
+//!
+//! ```text
+//! cargo run -q --features cli -- trace tests/otp/scenarios/04_rest_for_one.scn
+//! cargo run -q --features cli -- trace --live tests/otp/scenarios/04_rest_for_one.scn
+//! ```
 
 mod answers;
 mod calls;

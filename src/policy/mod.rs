@@ -61,6 +61,23 @@
 //! # tree.shutdown().await; Ok(()) }
 //! ```
 //!
+//! # From the command line
+//!
+//! The command `regrow` is `cargo run --features cli --`. A mistake is found before it is in force: `policy check` names its
+//! line and what may have been meant, and a tree that follows the file stays as it was.
+//!
+//! ```text
+//! regrow policy check shop.toml
+//! regrow policy explain shop.toml shop/workers/w1
+//! regrow policy simulate shop.toml 'panic after 2s *4; lives' --path shop/workers/w1
+//! ```
+//!
+//! `explain` prints each setting of a child, with the line or the layer that it comes from. `simulate` plays a row of lives
+//! in virtual time: what is restarted when, what is left of the budget, when the child is parked. In a tree that runs, a pattern
+//! that matches nothing and a setting without effect on its children are warnings in the log, and
+//! [`why`](crate::Tree::why) says where a child stands. The bank of `examples/bank` runs under a file that can be edited meanwhile:
+//! `--policy examples/bank/policy.toml`.
+//!
 //! # What can be said
 //!
 //! About a child, in `[defaults]`, `[supervisor.X.defaults]` and `[path.GLOB]`:

@@ -7,7 +7,8 @@ use crate::tree::report::{ShutdownReport, UncleanEnd, write_in_one_line};
 
 /// Why a tree does not run until a signal comes.
 ///
-/// Displayed, and debugged as `main` does with its error, it is one line.
+/// Displayed, and debugged as `main` does with its error, it is one line. It names the child on which the tree gave up, how that
+/// child ended, and the budget that was used up.
 #[non_exhaustive]
 pub enum RunError {
     /// The signals cannot be heard. Nothing was started, and a tree that runs is untouched.

@@ -6,6 +6,10 @@
 //! curl -s localhost:8080/orders/1; curl -s localhost:8080/readyz; curl -s localhost:8080/tree
 //! ```
 //!
+//! A package of its own, so that the tests of regrow do not build axum and SQLite: `cargo test --manifest-path
+//! examples/orders/Cargo.toml`. Its tests start the real process. A database without room for a second ends no service and loses
+//! no request, and SIGTERM while eight workers are busy answers the requests that were taken.
+//!
 //! # What to look for
 //!
 //! * A service that is slow, full or away costs its callers time, or an honest answer, and not their lives (`worker.rs`).

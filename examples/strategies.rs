@@ -1,0 +1,30 @@
+//! The three strategies: `db`, `cache` and `web` run side by side, `cache` fails, and each strategy restarts other children.
+//!
+//! `cargo run --example strategies` prints what follows the failure, in its order. `cache#2` is the second life of `cache`.
+
+use regrow::testing::{Journal, ProbeMsg};
+use regrow::{Strategy, Supervisor};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    for strategy in [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll] {
+        // Probes are services from the kit for tests. They write each start and each end into the journal.
+        let journal = Journal::new();
+        let tree = Supervisor::new("shop", strategy)
+            .children(["db", "cache", "web"].map(|name| journal.probe(name)))
+            .start()
+            .await?;
+        let started = journal.take();
+
+        let cache = tree.lookup("shop/cache")?;
+        cache.cast(ProbeMsg::Fail("the disk is full"))?;
+        // The answers come from `cache#2`, and from the `web` that runs after the failure: all is done then.
+        cache.call(ProbeMsg::Generation).await?;
+        tree.lookup("shop/web")?.call(ProbeMsg::Generation).await?;
+
+        println!("{strategy:?}: {}", started.join(", "));
+        println!("  cache fails: {}", journal.take().join(", "));
+        tree.shutdown().await;
+    }
+    Ok(())
+}

@@ -1,5 +1,4 @@
 //! A service that does what it is sent, with a label on each message, and the watchdog's limit in these tests.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::pin::Pin;
 use std::time::Duration;

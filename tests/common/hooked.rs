@@ -1,5 +1,4 @@
 //! A service that runs what it is sent, and a stop hook of the test's own.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,4 @@
 //! What the tests about mailboxes share: a worker that runs what it is sent, and ways to hold it still.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::any::Any;
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use crate::common::tree::{Census, MS, Resident, SEC};
-use crate::firm;
+use crate::drill_trees;
 use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::{
     Backoff, CallError, Child, ChildKind, Context, DynamicSupervisor, Handle, Intensity, Policy, Refusal, Reply,
@@ -264,5 +264,5 @@ fn the_planted_bug_is_found_and_shrunk() {
 }
 
 fn scenes() -> [(&'static str, Simulation); 3] {
-    [("messages", scene()), ("supervision", firm::firm()), ("dependencies", firm::ferry())]
+    [("messages", scene()), ("supervision", drill_trees::firm()), ("dependencies", drill_trees::ferry())]
 }

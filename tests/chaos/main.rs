@@ -5,16 +5,16 @@ mod common;
 
 mod attribution;
 mod drill;
+mod drill_trees;
 mod endless;
 mod faults;
 mod files;
-mod firm;
 mod healing;
 mod leftovers;
 mod limits;
 mod no_false_alarms;
+mod random_trees;
 mod report;
 mod soak;
 mod supervision;
 mod virtual_time;
-mod wild;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wild;
+use crate::random_trees;
 use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
 use regrow::testing::Journal;
 use regrow::{Backoff, Child, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
@@ -116,7 +116,7 @@ fn a_child_that_waits_for_a_parked_service_is_not_on_probation() {
 
 #[test]
 fn trees_drawn_at_random_are_not_held_guilty() {
-    without_alarms(&wild::wild(), 0..40);
+    without_alarms(&random_trees::trees(), 0..40);
 }
 
 #[test]
@@ -124,5 +124,5 @@ fn trees_drawn_at_random_are_not_held_guilty() {
 fn thousands_of_trees_drawn_at_random_are_not_held_guilty() {
     let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
     let first = number("FIRST", 0);
-    without_alarms(&wild::wild(), first..first + number("SEEDS", 2000));
+    without_alarms(&random_trees::trees(), first..first + number("SEEDS", 2000));
 }

@@ -2,8 +2,8 @@
 
 #[path = "../chaos/drill.rs"]
 mod drill;
-#[path = "../chaos/firm.rs"]
-mod firm;
+#[path = "../chaos/drill_trees.rs"]
+mod drill_trees;
 #[path = "../common/tree.rs"]
 #[allow(dead_code, reason = "the drill uses a part of it")]
 mod tree;

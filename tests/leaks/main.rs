@@ -3,18 +3,18 @@
 //!
 //! A sample is part of the tests. `.ci/long leaks` runs the full figure: `REGROW_LIVES` says how many lives.
 
+mod churn;
 mod lives;
-mod stage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use churn::{Churn, a_tree};
 use lives::lives;
 use peak_alloc::PeakAlloc;
 use regrow::Tree;
 use regrow::testing::tables;
-use stage::{Stage, a_tree};
 
 /// Counts the bytes that are in use. Tests that measure them run one after the other.
 #[global_allocator]
@@ -84,31 +84,31 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     let wanted: u64 = std::env::var("REGROW_LIVES").map_or(4_000, |lives| lives.parse().unwrap());
     tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(std::io::sink).init();
     quiet_panics();
-    let stage = Stage::new().await;
-    let mut events = stage.tree.events();
+    let churn = Churn::new().await;
+    let mut events = churn.tree.events();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let mut round = 0;
     // What is made once is made: runtime, places of panics, tables that have had their first entries.
     while lives() < wanted / 10 {
-        stage.round(round).await;
+        churn.round(round).await;
         round += 1;
     }
     a_tree().await;
-    stage.experiment(u64::MAX / 2 + round * 10).await;
-    let before = settled(&stage.tree).await;
+    churn.experiment(u64::MAX / 2 + round * 10).await;
+    let before = settled(&churn.tree).await;
     print("before", &before);
     let begun = Instant::now();
     let mut experiments = 0;
     while lives() < wanted {
-        stage.round(round).await;
+        churn.round(round).await;
         round += 1;
         a_tree().await;
         if begun.elapsed() > Duration::from_secs(20) * experiments {
-            stage.experiment(u64::MAX / 2 + round * 10).await;
+            churn.experiment(u64::MAX / 2 + round * 10).await;
             experiments += 1;
         }
     }
-    let after = settled(&stage.tree).await;
+    let after = settled(&churn.tree).await;
     print("after", &after);
     println!("{round} rounds, {experiments} experiments, {:?}", begun.elapsed());
     for (name, size) in &after.tables {
@@ -117,5 +117,5 @@ async fn lives_of_every_kind_leave_nothing_behind() {
     assert!(after.tasks <= before.tasks + 4, "{} tasks, and {} before", after.tasks, before.tasks);
     let grown = after.bytes.saturating_sub(before.bytes);
     assert!(grown < 64 * 1024, "{grown} bytes more than before");
-    Arc::into_inner(stage).expect("all hands are done").tree.shutdown().await;
+    Arc::into_inner(churn).expect("all hands are done").tree.shutdown().await;
 }

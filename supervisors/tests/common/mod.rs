@@ -3,11 +3,11 @@
 //! | file | idea |
 //! |---|---|
 //! | `script.rs` | one supervisor and the world around it, told as a short history |
-//! | `nest.rs` | supervisors that are children of supervisors |
+//! | `nested.rs` | supervisors that are children of supervisors |
 //! | `world.rs` | one supervisor to which anything may happen |
 //! | `model/`, `mailbox.rs` | an independent idea of what it may do then |
 //! | `dice.rs` | chance from a seed |
-//! | `office.rs` | a supervisor of either kind, and orders to it at any moment |
+//! | `order_model.rs` | a supervisor of either kind, and orders to it at any moment |
 
 #![allow(dead_code, reason = "each test file uses a part of its own")]
 #![allow(unused_imports, reason = "each test file uses a part of its own")]
@@ -15,8 +15,8 @@
 pub(crate) mod dice;
 mod mailbox;
 mod model;
-pub(crate) mod nest;
-pub(crate) mod office;
+pub(crate) mod nested;
+pub(crate) mod order_model;
 mod script;
 pub(crate) mod world;
 

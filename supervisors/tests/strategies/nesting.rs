@@ -1,8 +1,8 @@
 //! Supervisors under supervisors (OTP rules 12, 57, 99 to 103, 107). The stories are those of real OTP, scenarios 12,
 //! 32, 55 and 64, where not said otherwise.
 
-use crate::common::nest::Start::{Fails, Hangs};
-use crate::common::nest::{Nest, Plan, supervisor, worker};
+use crate::common::nested::Start::{Fails, Hangs};
+use crate::common::nested::{Nested, Plan, supervisor, worker};
 use crate::common::temporary;
 use regrow_supervisors::Restart;
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
@@ -16,7 +16,7 @@ fn shop(restarts: u32, inner_restarts: u32) -> Plan {
 // OTP rules 8, 102.
 #[test]
 fn a_nested_supervisor_is_up_when_its_children_are() {
-    Nest::unbooted(&shop(1, 1)).tells([
+    Nested::unbooted(&shop(1, 1)).tells([
         "init root",
         "start a#1",
         "init s",
@@ -31,7 +31,7 @@ fn a_nested_supervisor_is_up_when_its_children_are() {
 // OTP rule 12, scenario 12: elders below stop first, and the cause nests outside-in.
 #[test]
 fn a_boot_failure_below_fails_the_boot_above() {
-    let mut tree = Nest::unbooted(&shop(9, 9));
+    let mut tree = Nested::unbooted(&shop(9, 9));
     tree.will("y", [Fails]).tells([
         "init root",
         "start a#1",
@@ -50,7 +50,7 @@ fn a_boot_failure_below_fails_the_boot_above() {
 fn a_tree_stops_depth_first_youngest_first() {
     let deepest = supervisor("ss", OneForOne, 1, [worker("u"), worker("v")]);
     let inner = supervisor("s", OneForOne, 1, [worker("x"), deepest, worker("y")]);
-    Nest::new(&supervisor("root", OneForOne, 1, [worker("a"), inner, worker("b")])).stop().tells([
+    Nested::new(&supervisor("root", OneForOne, 1, [worker("a"), inner, worker("b")])).stop().tells([
         "exit b#1 shutdown",
         "exit y#1 shutdown",
         "exit v#1 shutdown",
@@ -66,7 +66,7 @@ fn a_tree_stops_depth_first_youngest_first() {
 // OTP rules 28, 99, 100, scenario 32.
 #[test]
 fn a_permanent_supervisor_that_gives_up_is_restarted_with_a_clean_budget() {
-    let mut tree = Nest::new(&shop(2, 1));
+    let mut tree = Nested::new(&shop(2, 1));
     tree.kill("x").tells(["exit x#1 killed", "start x#2"]);
     tree.kill("y").tells([
         "exit y#1 killed",
@@ -83,7 +83,7 @@ fn a_permanent_supervisor_that_gives_up_is_restarted_with_a_clean_budget() {
 // OTP rules 24, 28, scenario 32: then it is the parent's turn, once per give-up.
 #[test]
 fn give_ups_below_use_up_the_budget_above() {
-    let mut tree = Nest::new(&shop(2, 0));
+    let mut tree = Nested::new(&shop(2, 0));
     tree.kill("x").ends_with("start s#2").kill("y").ends_with("start s#3");
     tree.kill("x").tells([
         "exit x#3 killed",
@@ -100,7 +100,7 @@ fn give_ups_below_use_up_the_budget_above() {
 fn a_transient_or_temporary_supervisor_that_gives_up_stays_down_quietly() {
     for restart in [Restart::Transient, Restart::Temporary] {
         let inner = supervisor("s", OneForOne, 0, [worker("x"), worker("y")]).spec(|spec| spec.restart(restart));
-        let mut tree = Nest::new(&supervisor("root", OneForOne, 0, [worker("a"), inner]));
+        let mut tree = Nested::new(&supervisor("root", OneForOne, 0, [worker("a"), inner]));
         tree.kill("x").tells(["exit x#1 killed", "exit y#1 shutdown", "exit s#1 shutdown"]);
         tree.stop().tells(["exit a#1 shutdown", "exit root#1 shutdown"]);
     }
@@ -110,7 +110,7 @@ fn a_transient_or_temporary_supervisor_that_gives_up_stays_down_quietly() {
 #[test]
 fn a_restarted_supervisor_has_all_its_children_again() {
     let inner = supervisor("s", OneForOne, 0, [worker("x"), worker(temporary("job"))]);
-    let mut tree = Nest::new(&supervisor("root", OneForOne, 1, [inner]));
+    let mut tree = Nested::new(&supervisor("root", OneForOne, 1, [inner]));
     tree.kill("job").tells(["exit job#1 killed"]);
     tree.kill("x").tells(["exit x#1 killed", "exit s#1 shutdown", "init s", "start x#2", "start job#2", "start s#2"]);
 }
@@ -120,7 +120,7 @@ fn a_restarted_supervisor_has_all_its_children_again() {
 fn levels_multiply() {
     let l2 = supervisor("l2", RestForOne, 1, [worker("x"), worker("y")]);
     let l1 = supervisor("l1", OneForAll, 1, [worker("p"), l2, worker("q")]);
-    let mut tree = Nest::new(&supervisor("root", OneForOne, 1, [l1, worker("r")]));
+    let mut tree = Nested::new(&supervisor("root", OneForOne, 1, [l1, worker("r")]));
     tree.kill("x").tells(["exit x#1 killed", "exit y#1 shutdown", "start x#2", "start y#2"]);
     tree.kill("x").tells([
         "exit x#2 killed",
@@ -152,7 +152,7 @@ fn levels_multiply() {
 // OTP rule 107, scenario 80: not a boot failure of the whole tree.
 #[test]
 fn a_restart_that_fails_in_its_boot_is_retried_as_a_whole_at_a_unit_each() {
-    let mut tree = Nest::new(&shop(2, 0));
+    let mut tree = Nested::new(&shop(2, 0));
     tree.will("y", [Fails]).kill("x").tells([
         "exit x#1 killed",
         "exit y#1 shutdown",
@@ -174,7 +174,7 @@ fn a_restart_that_fails_in_its_boot_is_retried_as_a_whole_at_a_unit_each() {
 // 57, 58; Horde, chaos-spawn #19).
 #[test]
 fn a_killed_supervisor_is_replaced_when_its_children_are_gone() {
-    let mut tree = Nest::new(&shop(1, 1));
+    let mut tree = Nested::new(&shop(1, 1));
     tree.kill("s").tells([
         "exit y#1 killed",
         "exit x#1 killed",
@@ -188,7 +188,7 @@ fn a_killed_supervisor_is_replaced_when_its_children_are_gone() {
 
 #[test]
 fn a_killed_root_takes_the_whole_tree_along_depth_first() {
-    Nest::new(&shop(1, 1)).kill_root().tells([
+    Nested::new(&shop(1, 1)).kill_root().tells([
         "exit b#1 killed",
         "exit y#1 killed",
         "exit x#1 killed",
@@ -201,7 +201,7 @@ fn a_killed_root_takes_the_whole_tree_along_depth_first() {
 // Ours: in OTP a hung start blocks every supervisor above it (OTP rules 8, 102).
 #[test]
 fn a_stop_cuts_a_start_short_that_hangs_two_levels_down() {
-    let mut tree = Nest::unbooted(&shop(1, 1));
+    let mut tree = Nested::unbooted(&shop(1, 1));
     tree.will("y", [Hangs]).tells(["init root", "start a#1", "init s", "start x#1", "hang y"]);
     tree.stop().after(1).tells([]);
     tree.after(1).tells([

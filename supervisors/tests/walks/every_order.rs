@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use crate::common::office::{Deed, Office, Orders, Verb};
+use crate::common::order_model::{Deed, OrderModel, Orders, Verb};
 use crate::common::{MS, permanent, temporary, transient};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
@@ -32,16 +32,16 @@ fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = 
 /// Visits every world that is at most `deeds_max` deeds away from one where all are up, and looks along two ways farther
 /// from the last of them.
 fn explore<M: Machine + Clone>(machine: M, menu: Orders, deeds_max: u32) -> usize {
-    let mut first = Office::new(machine, menu);
+    let mut first = OrderModel::new(machine, menu);
     first.boot();
     let mut visited = HashSet::from([first.print()]);
     let mut edge = vec![first];
     for _ in 0..deeds_max {
-        edge = edge.iter().flat_map(Office::next).filter(|office| visited.insert(office.print())).collect();
+        edge = edge.iter().flat_map(OrderModel::next).filter(|model| visited.insert(model.print())).collect();
     }
-    for office in edge {
-        office.clone().settle();
-        office.outlast();
+    for model in edge {
+        model.clone().settle();
+        model.outlast();
     }
     visited.len()
 }
@@ -117,15 +117,15 @@ fn steps() -> impl Generator<Value = Vec<Step>> {
 }
 
 fn live<M: Machine + Clone>(machine: M, menu: Orders, steps: &[Step]) {
-    let mut office = Office::new(machine, menu);
+    let mut model = OrderModel::new(machine, menu);
     for step in steps {
-        let deeds: Vec<_> = office.deeds().into_iter().filter(|&deed| step.allows(deed)).collect();
+        let deeds: Vec<_> = model.deeds().into_iter().filter(|&deed| step.allows(deed)).collect();
         if !deeds.is_empty() {
-            office.happen(*step.choice.get(&deeds), step.hurried);
+            model.happen(*step.choice.get(&deeds), step.hurried);
         }
     }
-    office.clone().settle();
-    office.outlast();
+    model.clone().settle();
+    model.outlast();
 }
 
 const NAMES: &[&str] = &["a", "b", "c", "d", "e"];

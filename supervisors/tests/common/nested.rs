@@ -1,4 +1,4 @@
-//! `Nest`: supervisors that are children of supervisors, wired together by the smallest driver there can be.
+//! `Nested`: supervisors that are children of supervisors, wired together by the smallest driver there can be.
 //!
 //! Children answer at once. What they do is told in the words of the OTP traces: `init s`, `start x#2`, `startfail x`,
 //! `startfail s shutdown`, `exit x#2 killed`; `#2` counts the lives of one name.
@@ -70,7 +70,7 @@ impl Stage {
 
 enum Body {
     Worker { is_up: bool },
-    Nest(Box<Node>),
+    Nested(Box<Node>),
 }
 
 struct Node {
@@ -154,7 +154,7 @@ impl Node {
     fn run_below(&mut self, stage: &mut Stage) -> bool {
         let mut heard = Vec::new();
         for (&attempt, body) in &mut self.bodies {
-            if let Body::Nest(node) = body {
+            if let Body::Nested(node) = body {
                 heard.extend(node.run(stage).into_iter().map(|fate| (attempt, fate)));
             }
         }
@@ -180,7 +180,7 @@ impl Node {
         let plan = &self.plans[&name];
         if plan.inner.is_some() {
             let node = Self::new(plan, stage);
-            self.bodies.insert(attempt, Body::Nest(Box::new(node)));
+            self.bodies.insert(attempt, Body::Nested(Box::new(node)));
             return;
         }
         match stage.starts.get_mut(&name).and_then(VecDeque::pop_front).unwrap_or(Start::Up) {
@@ -203,7 +203,7 @@ impl Node {
     /// A worker obeys at once, a supervisor goes through its own children first.
     fn end_child(&mut self, attempt: Attempt, exit: Exit, stage: &mut Stage) {
         match self.bodies.get_mut(&attempt) {
-            Some(Body::Nest(node)) => match exit {
+            Some(Body::Nested(node)) => match exit {
                 Exit::Killed => node.machine.kill(stage.now),
                 exit => node.machine.stop(exit, stage.now),
             },
@@ -231,7 +231,7 @@ impl Node {
             return true;
         }
         self.bodies.values_mut().any(|body| match body {
-            Body::Nest(node) => node.kill(name, stage),
+            Body::Nested(node) => node.kill(name, stage),
             Body::Worker { .. } => false,
         })
     }
@@ -239,7 +239,7 @@ impl Node {
     fn wake(&mut self, now: Duration) {
         self.machine.handle_timeout(now);
         for body in self.bodies.values_mut() {
-            if let Body::Nest(node) = body {
+            if let Body::Nested(node) = body {
                 node.wake(now);
             }
         }
@@ -247,12 +247,12 @@ impl Node {
 }
 
 /// A tree of supervisors, and its story.
-pub(crate) struct Nest {
+pub(crate) struct Nested {
     root: Node,
     stage: Stage,
 }
 
-impl Nest {
+impl Nested {
     pub(crate) fn unbooted(root: &Plan) -> Self {
         let mut stage = Stage::default();
         Self { root: Node::new(root, &mut stage), stage }

@@ -1,4 +1,4 @@
-//! `Office`: a supervisor of either kind and its children, to which management orders are given as anything else happens.
+//! `OrderModel`: a supervisor of either kind and its children, to which management orders are given as anything else happens.
 //!
 //! It watches less of the supervisor's own decisions than the [`Model`](super::model) does, and more of the orders:
 //!
@@ -73,7 +73,7 @@ enum Stage {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Office<M> {
+pub(crate) struct OrderModel<M> {
     machine: M,
     menu: Orders,
     lives: BTreeMap<Attempt, Stage>,
@@ -94,9 +94,9 @@ pub(crate) struct Office<M> {
     trail: Vec<(Deed, bool)>,
 }
 
-impl<M: Machine + Clone> Office<M> {
+impl<M: Machine + Clone> OrderModel<M> {
     pub(crate) fn new(machine: M, menu: Orders) -> Self {
-        let mut office = Self {
+        let mut model = Self {
             machine,
             menu,
             lives: BTreeMap::new(),
@@ -114,8 +114,8 @@ impl<M: Machine + Clone> Office<M> {
             now: Duration::ZERO,
             trail: Vec::new(),
         };
-        office.poll();
-        office
+        model.poll();
+        model
     }
 
     /// Everybody comes up.
@@ -125,7 +125,7 @@ impl<M: Machine + Clone> Office<M> {
         }
     }
 
-    /// Two offices with one print have one future.
+    /// Two models with one print have one future.
     pub(crate) fn print(&self) -> u64 {
         let Self { machine, lives, abandoned, resting, forgotten, unanswered, calls, has_ended, is_hurried, .. } = self;
         let seen = (lives, abandoned, resting, forgotten, unanswered, &self.retrying, self.is_cancelled);
@@ -164,26 +164,26 @@ impl<M: Machine + Clone> Office<M> {
         deeds
     }
 
-    /// The offices that are one deed away.
+    /// The models that are one deed away.
     pub(crate) fn next(&self) -> impl Iterator<Item = Self> {
         let paces: &[bool] = if self.menu.hurry && !self.is_hurried { &[false, true] } else { &[false] };
         self.deeds().into_iter().flat_map(|deed| paces.iter().map(move |&hurried| (deed, hurried))).map(
             |(deed, hurried)| {
-                let mut office = self.clone();
-                office.happen(deed, hurried);
-                office
+                let mut model = self.clone();
+                model.happen(deed, hurried);
+                model
             },
         )
     }
 
     pub(crate) fn happen(&mut self, deed: Deed, hurried: bool) {
         self.trail.push((deed, hurried));
-        self.told_on_panic(|office| {
-            office.perform(deed);
-            office.is_hurried = true;
-            office.read_reports();
+        self.told_on_panic(|model| {
+            model.perform(deed);
+            model.is_hurried = true;
+            model.read_reports();
             if !hurried {
-                office.poll();
+                model.poll();
             }
         });
     }
@@ -200,14 +200,14 @@ impl<M: Machine + Clone> Office<M> {
                 None => break,
             }
         }
-        self.told_on_panic(|office| {
-            assert!(office.unanswered.is_empty(), "orders without an answer");
-            assert_eq!(office.machine.poll_timeout(), None, "it does not rest");
-            for (key, _, standing, attempt) in office.machine.children() {
+        self.told_on_panic(|model| {
+            assert!(model.unanswered.is_empty(), "orders without an answer");
+            assert_eq!(model.machine.poll_timeout(), None, "it does not rest");
+            for (key, _, standing, attempt) in model.machine.children() {
                 match standing {
-                    ChildState::Up => assert!(attempt.is_some_and(|attempt| office.lives.contains_key(&attempt))),
+                    ChildState::Up => assert!(attempt.is_some_and(|attempt| model.lives.contains_key(&attempt))),
                     ChildState::Down => {
-                        let is_accounted_for = office.has_ended || office.is_cancelled || office.resting.contains(&key);
+                        let is_accounted_for = model.has_ended || model.is_cancelled || model.resting.contains(&key);
                         assert!(is_accounted_for, "left behind");
                     }
                     ChildState::Retrying
@@ -229,9 +229,9 @@ impl<M: Machine + Clone> Office<M> {
             }
             self.happen(Deed::Due, false);
         }
-        self.told_on_panic(|office| {
-            assert!(office.has_ended, "it waits for ever");
-            assert!(office.unanswered.is_empty(), "orders without an answer");
+        self.told_on_panic(|model| {
+            assert!(model.has_ended, "it waits for ever");
+            assert!(model.unanswered.is_empty(), "orders without an answer");
         });
     }
 

@@ -18,7 +18,7 @@ use crate::lives::{HOUR, MS, Msg, One, Plain, endless, job, lives_one_more, one,
 const HANDS: u64 = 8;
 
 /// The tree in which they come and go.
-pub(crate) struct Stage {
+pub(crate) struct Churn {
     pub(crate) tree: Tree,
     pool: DynamicHandle,
     desk: SupervisorHandle,
@@ -29,7 +29,7 @@ pub(crate) struct Stage {
     shifts: AtomicU64,
 }
 
-impl Stage {
+impl Churn {
     pub(crate) async fn new() -> Arc<Self> {
         let shifts = AtomicU64::new(0);
         // Its children have other names in each of its lives, and depend on others.
@@ -70,15 +70,15 @@ impl Stage {
     pub(crate) async fn round(self: &Arc<Self>, round: u64) {
         let mut hands = tokio::task::JoinSet::new();
         for hand in 0..HANDS {
-            let (stage, number) = (self.clone(), round * HANDS + hand);
+            let (churn, number) = (self.clone(), round * HANDS + hand);
             hands.spawn(async move {
-                stage.services(number).await;
-                stage.others(number).await;
-                stage.refused(number).await;
-                stage.crowd(number).await;
-                stage.subtrees(number).await;
-                stage.desk(number).await;
-                stage.mail();
+                churn.services(number).await;
+                churn.others(number).await;
+                churn.refused(number).await;
+                churn.crowd(number).await;
+                churn.subtrees(number).await;
+                churn.desk(number).await;
+                churn.mail();
             });
         }
         hands.join_all().await;

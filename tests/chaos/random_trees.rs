@@ -248,7 +248,7 @@ impl Draw {
 }
 
 /// One tree, and what is done to it.
-pub(crate) fn wild() -> Simulation {
+pub(crate) fn trees() -> Simulation {
     Simulation::new(|seed| async move {
         let mut draw = Draw { random: Rng::with_seed(seed), known: Vec::new(), supervisors: Vec::new() };
         let described = draw.supervisor("", "wild", 0);

@@ -3,8 +3,8 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::clerk::{Clerk, clerk, does, watched};
 use common::tree::{MS, soon};
+use common::watched::{Worker, does, watched, worker};
 use regrow::{Context, Policy, Restart, Supervisor};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
@@ -35,7 +35,7 @@ fn runtime() -> Runtime {
 
 async fn with_a_tree_that_ends() {
     let one = usize::from(cfg!(target_os = "linux"));
-    let tree = Supervisor::one_for_one("app").child(clerk("clerk")).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("clerk")).start().await.unwrap();
     let without = tasks();
     assert_eq!(threads(), 0);
     tree.shutdown().await;
@@ -52,8 +52,8 @@ async fn with_a_tree_that_ends() {
 
     // The one who was watched goes, and others stay.
     let quick = watched("clerk").policy(Policy::default().watchdog(16 * MS)).restart(Restart::Temporary);
-    let tree = Supervisor::one_for_one("app").child(clerk("other")).child(quick).start().await.unwrap();
-    let leaves = async |ctx: Context<Clerk>| {
+    let tree = Supervisor::one_for_one("app").child(worker("other")).child(quick).start().await.unwrap();
+    let leaves = async |ctx: Context<Worker>| {
         ctx.stop();
         Ok(())
     };

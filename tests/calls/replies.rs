@@ -308,7 +308,7 @@ async fn a_forwarded_reply_that_is_lost_before_the_handler_is_done_tells_the_tru
             run(async move |_| {
                 let losing = run(async move |ctx| {
                     let (_in_hand, Job::Run(then)) = (reply, then()) else { unreachable!() };
-                    then(ctx).await
+                    then.run(ctx).await
                 });
                 back.cast(losing)?;
                 // The front is still busy with the message when the back has lost the reply.

@@ -1,7 +1,8 @@
 //! A service that has chosen its end and is still busy: it accepts more only if something starts it again by itself.
 
-use crate::common::hooked::{Msg, find, hooked, plain, run};
+use crate::common::story::find;
 use crate::common::tree::{SEC, soon, up};
+use crate::common::worker::{Job, generation, hooked, run, worker};
 use regrow::testing::until;
 use regrow::{
     Backoff, DynamicSupervisor, Exit, ExitKind, ExitRule, Intensity, Policy, Refusal, Restart, RuleAction,
@@ -9,7 +10,7 @@ use regrow::{
 };
 use tokio::sync::oneshot;
 
-async fn start(child: ServiceChild<Msg>) -> Tree {
+async fn start(child: ServiceChild<Job>) -> Tree {
     let pool = DynamicSupervisor::new("pool").budget(Intensity::unlimited());
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(child).child(pool);
     app.start().await.unwrap()
@@ -33,7 +34,7 @@ async fn chooses(tree: &Tree, path: &str, exit: Exit) -> oneshot::Sender<anyhow:
     go_on
 }
 
-fn nothing() -> Msg {
+fn nothing() -> Job {
     run(|_| async { Ok(()) })
 }
 
@@ -45,12 +46,12 @@ fn refusal(tree: &Tree, path: &str) -> Option<Refusal> {
 #[tokio::test(start_paused = true)]
 async fn what_comes_after_a_last_end_was_chosen_is_refused_and_has_its_message_back() {
     for restart in [Restart::Transient, Restart::Temporary] {
-        let tree = start(plain("a")).await;
-        tree.dynamic("app/pool").unwrap().start_child(plain("ada").restart(restart)).await.unwrap();
+        let tree = start(worker("a")).await;
+        tree.dynamic("app/pool").unwrap().start_child(worker("ada").restart(restart)).await.unwrap();
         let ada = find(&tree, "app/pool/ada");
         let go_on = chooses(&tree, "app/pool/ada", Exit::Normal).await;
         assert_eq!(ada.cast(nothing()).unwrap_err().refusal(), Refusal::Stopping);
-        assert!(ada.call(Msg::Generation).await.unwrap_err().is_safe_to_repeat());
+        assert!(ada.call(generation).await.unwrap_err().is_safe_to_repeat());
         go_on.send(Ok(())).unwrap();
         soon("its end", until(ada.watch(), |status| status.state == ServiceState::Gone)).await;
         assert_eq!((ada.accounting().accepted, ada.accounting().dead_lettered), (1, 0));
@@ -62,16 +63,16 @@ async fn what_comes_after_a_last_end_was_chosen_is_refused_and_has_its_message_b
 async fn one_that_is_started_again_goes_on_accepting() {
     let again = Policy::default().rule(ExitRule::new(RuleAction::Restart).on(ExitKind::Normal));
     for (child, exit) in [
-        (plain("a"), Exit::Normal),
-        (plain("a").restart(Restart::Transient), Exit::failed("no")),
-        (plain("a").restart(Restart::Transient).policy(again), Exit::Normal),
+        (worker("a"), Exit::Normal),
+        (worker("a").restart(Restart::Transient), Exit::failed("no")),
+        (worker("a").restart(Restart::Transient).policy(again), Exit::Normal),
     ] {
         let tree = start(child).await;
         let go_on = chooses(&tree, "app/a", exit).await;
         assert_eq!(refusal(&tree, "app/a"), None);
         go_on.send(Ok(())).unwrap();
         up(&tree, "app/a", 2).await;
-        assert_eq!(find(&tree, "app/a").call(Msg::Generation).await.unwrap(), 2);
+        assert_eq!(find(&tree, "app/a").call(generation).await.unwrap(), 2);
         assert_eq!(find(&tree, "app/a").accounting().dead_lettered, 0);
         tree.shutdown().await;
     }
@@ -80,7 +81,7 @@ async fn one_that_is_started_again_goes_on_accepting() {
 /// What it chose is not what it came to: nothing of the refusal is left, also while it waits for its delay.
 #[tokio::test(start_paused = true)]
 async fn one_that_fails_on_its_way_to_a_last_end_accepts_again_as_soon_as_it_has_failed() {
-    let child = plain("a").restart(Restart::Transient).policy(Policy::default().backoff(Backoff::new(5 * SEC)));
+    let child = worker("a").restart(Restart::Transient).policy(Policy::default().backoff(Backoff::new(5 * SEC)));
     let tree = start(child).await;
     let go_on = chooses(&tree, "app/a", Exit::Normal).await;
     assert_eq!(refusal(&tree, "app/a"), Some(Refusal::Stopping));
@@ -94,7 +95,7 @@ async fn one_that_fails_on_its_way_to_a_last_end_accepts_again_as_soon_as_it_has
     drop(chooses(&tree, "app/a", Exit::Normal).await.send(Ok(())));
     soon("its end", until(a.watch(), |status| status.state == ServiceState::Down)).await;
     tree.supervisor("app").unwrap().restart_child("a").await.unwrap();
-    assert_eq!((refusal(&tree, "app/a"), a.call(Msg::Generation).await.unwrap()), (None, 3));
+    assert_eq!((refusal(&tree, "app/a"), a.call(generation).await.unwrap()), (None, 3));
     tree.shutdown().await;
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::hooked::{Hooked, Msg, find, hooked, idle, plain, run};
+use crate::common::story::find;
 use crate::common::tree::{Gate, MS, SEC, heard, hears, in_hand, soon, up};
+use crate::common::worker::{Job, Worker, hooked, run, worker};
 use regrow::testing::until;
 use regrow::{
     Abandon, Child, Context, Events, Exit, Inbox, Intensity, Restart, ServiceChild, ServiceState, Shutdown, Strategy,
@@ -26,7 +27,7 @@ async fn start(child: impl Into<Child>) -> (Tree, Events) {
     (tree, events)
 }
 
-fn stuck() -> ServiceChild<Msg> {
+fn stuck() -> ServiceChild<Job> {
     hooked("a", |_| std::future::pending()).shutdown(SHUTDOWN).abandon(ABANDON)
 }
 
@@ -45,7 +46,7 @@ async fn so_it_is_after_the_service_has_left_by_itself() {
     for (exit, word) in [(Exit::Normal, "normal"), (Exit::failed("no"), "failed: no"), (Exit::Shutdown, "shutdown")] {
         let (tree, mut events) = start(stuck()).await;
         find(&tree, "app/a")
-            .cast(run(|ctx: Context<Hooked>| async move {
+            .cast(run(|ctx: Context<Worker>| async move {
                 ctx.exit(exit);
                 Ok(())
             }))
@@ -68,7 +69,7 @@ async fn a_hook_that_keeps_its_time_is_left_alone_and_with_wait_it_has_all_of_it
         let tree = tree.start().await.unwrap();
         let mut events = tree.events();
         find(&tree, "app/a")
-            .cast(run(|ctx: Context<Hooked>| async move {
+            .cast(run(|ctx: Context<Worker>| async move {
                 ctx.stop();
                 Ok(())
             }))
@@ -141,10 +142,10 @@ async fn linked_work_that_blocks_is_abandoned_whatever_ended_its_incarnation() {
         let gate = Gate::default();
         let _opener = gate.opener();
         // A long shutdown time: it is the abandon time that counts, for nothing is left that could stop.
-        let (tree, mut events) = start(plain("a").abandon(ABANDON).shutdown(Shutdown::After(3600 * SEC))).await;
+        let (tree, mut events) = start(worker("a").abandon(ABANDON).shutdown(Shutdown::After(3600 * SEC))).await;
         let blocker = gate.clone();
         find(&tree, "app/a")
-            .cast(run(move |ctx: Context<Hooked>| async move {
+            .cast(run(move |ctx: Context<Worker>| async move {
                 let blocked = blocker.clone();
                 ctx.spawn(async move { blocked.pass() });
                 until_blocked(&blocker).await;
@@ -185,7 +186,7 @@ async fn so_is_the_linked_work_of_a_task_and_of_a_start_that_failed() {
     let gate = Gate::default();
     let _opener_too = gate.opener();
     let (starts, blocker) = (Arc::new(AtomicUsize::new(0)), gate.clone());
-    let service = Child::service("a", move |ctx: Context<Hooked>| {
+    let service = Child::service("a", move |ctx: Context<Worker>| {
         let (blocked, start) = (blocker.clone(), starts.fetch_add(1, SeqCst));
         async move {
             if start == 1 {
@@ -194,7 +195,7 @@ async fn so_is_the_linked_work_of_a_task_and_of_a_start_that_failed() {
                 until_blocked(&blocked).await;
                 anyhow::bail!("no");
             }
-            Ok(idle())
+            Ok(Worker::default())
         }
     });
     let (tree, mut events) = start(service.abandon(ABANDON)).await;
@@ -214,7 +215,7 @@ async fn a_kill_in_the_middle_of_a_stop_without_a_limit_begins_the_abandon_time(
         Ok(())
     });
     let thread = thread.shutdown(Shutdown::Wait).abandon(ABANDON);
-    let service = plain("b").shutdown(Shutdown::Wait).abandon(ABANDON);
+    let service = worker("b").shutdown(Shutdown::Wait).abandon(ABANDON);
     let tree = Supervisor::new("app", Strategy::OneForOne).child(thread).child(service);
     let tree = soon("start", tree.start()).await.unwrap();
     let mut events = tree.events();

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::common::hooked::{Msg, Story, find, hooked, run};
 use crate::common::log::Log;
+use crate::common::story::{Story, find};
 use crate::common::tree::{SEC, Slow, in_hand, soon, up};
+use crate::common::worker::{Job, generation, hooked, run};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{DynamicSupervisor, Intensity, Partitioned, Policy, Shutdown, Strategy, Supervisor, Tree};
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ async fn a_dependent_reaches_what_it_depends_on_until_it_has_stopped() {
     let web = hooked("web", move |ctx| {
         let told = told.clone();
         async move {
-            let answer = ctx.lookup::<Msg>("db")?.call(Msg::Generation).await;
+            let answer = ctx.lookup::<Job>("db")?.call(generation).await;
             told.tell(format!("web, db answers: {answer:?}"));
             Ok(())
         }

@@ -5,13 +5,13 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::clerk::{self, asks, clerk, does, hung};
 use crate::common::tree::{Gate, MS, SEC, heard, hears, hears_of, soon, up};
+use crate::common::watched::{Job, asks, does, hung, takes, worker};
 use regrow::{Abandon, Event, EventKind, Events, Intensity, Policy, ServiceChild, ServiceState, Supervisor};
 use tokio::runtime::Builder;
 
-fn watched(name: &str, limit: Duration) -> ServiceChild<clerk::Task> {
-    clerk(name).policy(Policy::default().watchdog(limit)).abandon(Abandon::After(50 * MS))
+fn watched(name: &str, limit: Duration) -> ServiceChild<Job> {
+    worker(name).policy(Policy::default().watchdog(limit)).abandon(Abandon::After(50 * MS))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -71,7 +71,7 @@ fn on_a_single_thread_it_is_told_while_nobody_else_can_run() {
     });
     starved.block_on(async {
         // Has begun before, and could have come back if it had had its turn.
-        other.cast(clerk::takes("short", MS)).unwrap();
+        other.cast(takes("short", MS)).unwrap();
         let comes_back = asks(&clerk, "blocks", async move |_| {
             blocked.pass();
             Ok(())
@@ -92,7 +92,7 @@ fn on_a_single_thread_it_is_told_while_nobody_else_can_run() {
 fn time_in_which_somebody_else_blocked_the_runtime_counts_for_nobody() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let tree = Supervisor::one_for_one("app").child(clerk("blocker")).child(watched("clerk", 80 * MS));
+        let tree = Supervisor::one_for_one("app").child(worker("blocker")).child(watched("clerk", 80 * MS));
         let tree = tree.start().await.unwrap();
         let (blocker, clerk) = (tree.lookup("app/blocker").unwrap(), tree.lookup("app/clerk").unwrap());
         let blocked = does("blocks", async move |_| {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::clerk::{self, LIMIT, asks, clerk, does, hang, hangs, hung, takes, watched};
 use crate::common::tree::{MS, SEC, heard, hears, hears_of, soon, stands, up};
+use crate::common::watched::{Job, LIMIT, Worker, asks, does, hang, hangs, hung, takes, watched, worker};
 use regrow::testing::Journal;
 use regrow::{Child, Context, Exit, Inbox, Intensity, Policy, Reply, Restart, Service, ServiceState, Supervisor};
 use tokio::time::{Instant, sleep};
@@ -56,7 +56,7 @@ async fn the_caller_is_told_what_hung_and_for_how_long() {
         };
         does("", never).without_label()
     });
-    assert!(hung(nameless.await).message.ends_with("clerk::Task"), "the type, where there is no label");
+    assert!(hung(nameless.await).message.ends_with("Job"), "the type, where there is no label");
     tree.shutdown().await;
 }
 
@@ -112,7 +112,7 @@ async fn a_handler_can_say_that_a_message_takes_long() {
     assert!(found >= 10 * SEC + LIMIT && found <= 10 * SEC + LIMIT + LIMIT / 4, "{found:?}");
 
     let begun = Instant::now();
-    let said = async |ctx: Context<clerk::Clerk>| {
+    let said = async |ctx: Context<Worker>| {
         ctx.extend_deadline(60 * SEC);
         Ok(())
     };
@@ -159,7 +159,7 @@ async fn its_siblings_are_restarted_as_the_strategy_says() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_not_watched_may_hang_for_ever() {
-    let tree = Supervisor::one_for_one("app").child(clerk("clerk")).child(watched("other")).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("clerk")).child(watched("other")).start().await.unwrap();
     let clerk = tree.lookup("app/clerk").unwrap();
     let call = asks(&clerk, "hang", async |_| std::future::pending().await);
     assert!(tokio::time::timeout(1000 * LIMIT, call).await.is_err());
@@ -192,12 +192,12 @@ async fn a_stop_hook_that_never_comes_back_from_an_error_is_a_hang() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_takes_too_long_is_told_as_that_and_not_as_a_kill() {
     let exits = Arc::new(Mutex::new(Vec::new()));
-    let child = Child::service_with("slow", exits.clone(), |exits, ctx: Context<clerk::Clerk>| async move {
+    let child = Child::service_with("slow", exits.clone(), |exits, ctx: Context<Worker>| async move {
         exits.lock().unwrap().push(ctx.last_exit().map(ToString::to_string));
         if ctx.attempt() < 3 {
             std::future::pending::<()>().await;
         }
-        Ok(clerk::Clerk)
+        Ok(Worker::default())
     });
     let child = child.policy(Policy::default().start_timeout(SEC));
     let starts = tree_that_boots_later(child).await;
@@ -209,7 +209,7 @@ async fn a_start_that_takes_too_long_is_told_as_that_and_not_as_a_kill() {
 }
 
 /// Its group may fail to boot, and is tried again.
-async fn tree_that_boots_later(child: regrow::ServiceChild<clerk::Task>) -> regrow::Tree {
+async fn tree_that_boots_later(child: regrow::ServiceChild<Job>) -> regrow::Tree {
     let sessions = regrow::DynamicSupervisor::new("group").budget(Intensity::unlimited());
     let tree = Supervisor::one_for_one("app").child(sessions).start().await.unwrap();
     let group = tree.dynamic("app/group").unwrap();

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::common::clerk::{self, Clerk, LIMIT, Task, asks, does, find, hung, takes, tree, watched};
 use crate::common::tree::{Gate, MS, SEC, heard, hears_of, soon, up};
+use crate::common::watched::{Job, LIMIT, Worker, asks, does, find, hung, takes, tree, watched, worker};
 use regrow::{Call, CallError, Child, Context, Handle, Intensity, Policy, Reply, SendError, Service, Supervisor};
 use tokio::time::{Instant, sleep};
 
 /// A call that nothing will answer while the test runs: what it is sent to takes so long, and says so.
-fn call_that_lasts(to: &Handle<Task>) -> Call<Task, ()> {
+fn call_that_lasts(to: &Handle<Job>) -> Call<Job, ()> {
     to.call(|reply: Reply<()>| {
-        does("long", async move |ctx: Context<Clerk>| {
+        does("long", async move |ctx: Context<Worker>| {
             ctx.extend_deadline(10_000 * SEC);
             sleep(10_000 * SEC).await;
             reply.send(());
@@ -34,7 +34,7 @@ fn is_late_by_a_quarter(found: Duration, limit: Duration) {
 /// Keeps calls in its state.
 #[derive(Default)]
 struct Keeper {
-    kept: Arc<Mutex<Vec<Call<Task, ()>>>>,
+    kept: Arc<Mutex<Vec<Call<Job, ()>>>>,
 }
 
 // Found by a hostile program: the watchdog never found a service again that had kept a call.
@@ -161,7 +161,7 @@ async fn a_kept_call_that_is_awaited_again_is_a_wait_again() {
     let keep = kept.clone();
     let keeps = asks(&a, "keeps", async move |_| {
         let mut call = b.call(|reply: Reply<()>| {
-            does("long", async move |ctx: Context<Clerk>| {
+            does("long", async move |ctx: Context<Worker>| {
                 ctx.extend_deadline(100 * LIMIT);
                 sleep(100 * LIMIT).await;
                 reply.send(());
@@ -200,15 +200,15 @@ async fn a_circle_in_which_one_call_is_kept_is_none() {
     tree.shutdown().await;
 }
 
-type Asked = Pin<Box<dyn Future<Output = Result<(), CallError<Task>>> + Send>>;
+type Asked = Pin<Box<dyn Future<Output = Result<(), CallError<Job>>> + Send>>;
 
-fn asks_boxed<F, Fut>(to: &Handle<Task>, work: F) -> Asked
+fn asks_boxed<F, Fut>(to: &Handle<Job>, work: F) -> Asked
 where
-    F: FnOnce(Context<Clerk>) -> Fut + Send + 'static,
+    F: FnOnce(Context<Worker>) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let to = to.clone();
-    let (mut work, mut call) = (Some(work), None::<Call<Task, ()>>);
+    let (mut work, mut call) = (Some(work), None::<Call<Job, ()>>);
     Box::pin(std::future::poll_fn(move |cx| {
         let call = call.get_or_insert_with(|| {
             let work = work.take().unwrap();
@@ -234,7 +234,7 @@ async fn a_send_that_is_kept_is_no_wait() {
     drop(call_that_lasts(&b));
     sleep(MS).await;
     b.cast(takes("fills the mailbox", MS)).unwrap();
-    type Sent = Pin<Box<dyn Future<Output = Result<(), SendError<Task>>> + Send>>;
+    type Sent = Pin<Box<dyn Future<Output = Result<(), SendError<Job>>> + Send>>;
     let kept: Arc<Mutex<Option<Sent>>> = Arc::default();
     let keep = kept.clone();
     let keeps = asks(&a, "keeps", async move |_| {
@@ -254,10 +254,10 @@ async fn a_send_that_is_kept_is_no_wait() {
 // The same for the circles that are refused at once: a keeps a send to b, and does not wait for room there any more.
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_kept_closes_no_circle_for_others() {
-    let small = |name| clerk::clerk(name).capacity(1).wait_for_room_unlimited();
+    let small = |name| worker(name).capacity(1).wait_for_room_unlimited();
     let tree = Supervisor::one_for_one("app").child(small("a")).child(small("b")).start().await.unwrap();
     let (a, b) = (find(&tree, "a"), find(&tree, "b"));
-    type Sent = Pin<Box<dyn Future<Output = Result<(), SendError<Task>>> + Send>>;
+    type Sent = Pin<Box<dyn Future<Output = Result<(), SendError<Job>>> + Send>>;
     let kept: Arc<Mutex<Option<Sent>>> = Arc::default();
     let (keep, to_b) = (kept.clone(), b.clone());
     b.cast(takes("long", SEC)).unwrap();
@@ -290,8 +290,8 @@ async fn a_send_that_is_kept_closes_no_circle_for_others() {
 // no turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_service_that_gets_no_turn_does_not_hang() {
-    let tree = Supervisor::one_for_one("app").child(clerk::clerk("blocker"));
-    let tree = tree.child(clerk::clerk("clerk").policy(Policy::default().watchdog(120 * MS))).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("blocker"));
+    let tree = tree.child(worker("clerk").policy(Policy::default().watchdog(120 * MS))).start().await.unwrap();
     let (blocker, clerk) = (find(&tree, "blocker"), find(&tree, "clerk"));
     let (wake, woken) = tokio::sync::oneshot::channel::<()>();
     let waits = asks(&clerk, "waits", async move |_| Ok(woken.await?));
@@ -327,7 +327,7 @@ fn a_runtime_that_is_overloaded_all_the_time_does_not_make_its_services_hang() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let chopper = Child::service("chopper", |_| async { Ok(Chopper) });
-        let clerk = clerk::clerk("clerk").policy(Policy::default().watchdog(200 * MS));
+        let clerk = worker("clerk").policy(Policy::default().watchdog(200 * MS));
         let tree = Supervisor::one_for_one("app").child(chopper).child(clerk).start().await.unwrap();
         let clerk = find(&tree, "clerk");
         let short = asks(&clerk, "short", async |_| {
@@ -378,7 +378,7 @@ async fn a_task_that_says_that_it_is_alive_lives_and_one_that_is_silent_hangs() 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_never_says_that_it_is_alive_hangs_from_its_start_and_waits_do_not_count() {
     let caller = Child::task("caller", |ctx| async move {
-        let b = ctx.lookup::<Task>("b")?;
+        let b = ctx.lookup::<Job>("b")?;
         let long = asks(&b, "long", async |ctx| {
             ctx.extend_deadline(4 * LIMIT);
             sleep(4 * LIMIT).await;

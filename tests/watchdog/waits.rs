@@ -1,13 +1,13 @@
 //! Time in which a handler waits for another service does not count; services that wait for each other are found all the
 //! same.
 
-use crate::common::clerk::{Clerk, LIMIT, Task, asks, clerk, does, find, hang, hung, takes, tree, watched};
 use crate::common::tree::{MS, SEC, Starts, hears_of, soon, up};
+use crate::common::watched::{Job, LIMIT, Worker, asks, does, find, hang, hung, takes, tree, watched, worker};
 use regrow::{CallError, Child, Context, Handle, Intensity, Supervisor, Tree};
 use tokio::time::{Instant, sleep};
 
 /// Takes long, and says so.
-async fn long(ctx: Context<Clerk>) -> anyhow::Result<()> {
+async fn long(ctx: Context<Worker>) -> anyhow::Result<()> {
     ctx.extend_deadline(100 * SEC);
     sleep(100 * SEC).await;
     Ok(())
@@ -118,8 +118,8 @@ async fn time_in_a_send_does_not_count() {
 }
 
 /// Has `names[0]` call `names[1]`, and so on, and the last one the first again.
-async fn goes_round(tree: &Tree, names: &'static [&str]) -> Result<(), CallError<Task>> {
-    fn pass_on(tree: &[Handle<Task>], to: usize) -> futures::Work<'_> {
+async fn goes_round(tree: &Tree, names: &'static [&str]) -> Result<(), CallError<Job>> {
+    fn pass_on(tree: &[Handle<Job>], to: usize) -> futures::Work<'_> {
         let (next, all) = (tree[to % tree.len()].clone(), tree.to_vec());
         Box::pin(async move {
             asks(&next, "asks", async move |_| if to < all.len() { Ok(pass_on(&all, to + 1).await?) } else { Ok(()) })
@@ -131,8 +131,8 @@ async fn goes_round(tree: &Tree, names: &'static [&str]) -> Result<(), CallError
 }
 
 mod futures {
-    use super::{CallError, Task};
-    pub(super) type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), CallError<Task>>> + Send + 'a>>;
+    use super::{CallError, Job};
+    pub(super) type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), CallError<Job>>> + Send + 'a>>;
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +177,7 @@ async fn whoever_only_waits_for_a_circle_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn all_services_of_a_tree_take_part_and_those_who_are_watched_are_ended_first() {
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited());
-    let tree = tree.child(watched("a")).child(clerk("b")).child(clerk("c")).child(clerk("d")).start().await.unwrap();
+    let tree = tree.child(watched("a")).child(worker("b")).child(worker("c")).child(worker("d")).start().await.unwrap();
     let mut events = tree.events();
     goes_round(&tree, &["a", "b"]).await.unwrap_err();
     hears_of(&mut events, "app/a#1 exited: hung: `asks` waits in a circle: app/a -> app/b -> app/a").await;
@@ -287,7 +287,7 @@ async fn a_circle_that_a_wait_for_room_would_close_is_refused_before_anything_ha
         Ok(b.send(takes("finds no room", MS)).await?)
     }))
     .unwrap();
-    let event = hears_of(&mut events, "app/a#1 exited: failed: `app/b` refused the message `Task`").await.to_string();
+    let event = hears_of(&mut events, "app/a#1 exited: failed: `app/b` refused the message `Job`").await.to_string();
     assert!(event.contains("to wait for room would close a circle"), "{event}");
     tree.shutdown().await;
 }
@@ -296,12 +296,12 @@ async fn a_circle_that_a_wait_for_room_would_close_is_refused_before_anything_ha
 async fn a_factory_that_waits_for_one_who_waits_for_it_is_found() {
     let starts = Starts::default();
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(watched("b"));
-    let needy = Child::service_with("a", starts.clone(), |starts, ctx: Context<Clerk>| async move {
+    let needy = Child::service_with("a", starts.clone(), |starts, ctx: Context<Worker>| async move {
         if starts.attempt()? == 2 {
-            let (b, myself) = (ctx.lookup::<Task>("b")?, ctx.handle());
+            let (b, myself) = (ctx.lookup::<Job>("b")?, ctx.handle());
             asks(&b, "asks back", async move |_| Ok(asks(&myself, "never", async |_| Ok(())).await?)).await?;
         }
-        Ok(Clerk)
+        Ok(Worker::default())
     });
     let tree = tree.child(needy).start().await.unwrap();
     let mut events = tree.events();
@@ -316,7 +316,7 @@ async fn a_factory_that_waits_for_one_who_waits_for_it_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_waits_for_an_answer_does_not_hang() {
     let child = Child::thread("thread", |inbox: regrow::Inbox<regrow::Reply<()>>| {
-        let other = inbox.lookup::<Task>("other")?;
+        let other = inbox.lookup::<Job>("other")?;
         for reply in inbox {
             other.blocking_call(|answer| {
                 does("long", async move |ctx| {

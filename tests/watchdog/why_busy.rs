@@ -1,7 +1,7 @@
 //! `why` of a service that is full, and of one that awaits an answer.
 
-use crate::common::clerk::{self, Task, asks, clerk, hangs, takes, watched};
 use crate::common::tree::{MS, SEC, in_hand};
+use crate::common::watched::{Job, Worker, asks, does, hangs, takes, watched, worker};
 use regrow::{Call, Child, Handle, Reply, Supervisor, TaskContext, Tree};
 use tokio::time::sleep;
 
@@ -12,8 +12,8 @@ async fn why(tree: &Tree, path: &str) -> String {
 // Found by a new user: a service was up, answered nothing, and `why` had nothing to say about it.
 #[tokio::test(start_paused = true)]
 async fn a_full_service_says_how_full_it_is_and_how_many_wait_for_room() {
-    let tree = Supervisor::one_for_one("app").child(clerk("a").capacity(3)).start().await.unwrap();
-    let a: Handle<Task> = tree.lookup("app/a").unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("a").capacity(3)).start().await.unwrap();
+    let a: Handle<Job> = tree.lookup("app/a").unwrap();
     assert!(!why(&tree, "app/a").await.contains("mailbox"));
     a.cast(hangs("hang")).unwrap();
     in_hand(&a).await;
@@ -35,10 +35,10 @@ async fn a_full_service_says_how_full_it_is_and_how_many_wait_for_room() {
 
 /// `a` asks `b`, which takes its time.
 async fn a_asks_b(tree: &Tree) {
-    let (a, b) = (tree.lookup::<Task>("app/a").unwrap(), tree.lookup::<Task>("app/b").unwrap());
+    let (a, b) = (tree.lookup::<Job>("app/a").unwrap(), tree.lookup::<Job>("app/b").unwrap());
     let asked = a.clone();
     tokio::spawn(async move {
-        let long = async |ctx: regrow::Context<clerk::Clerk>| {
+        let long = async |ctx: regrow::Context<Worker>| {
             ctx.extend_deadline(1000 * SEC);
             sleep(1000 * SEC).await;
             Ok(())
@@ -51,7 +51,7 @@ async fn a_asks_b(tree: &Tree) {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_awaits_an_answer_says_whose() {
-    let tree = Supervisor::one_for_one("app").child(clerk("a")).child(clerk("b")).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("a")).child(worker("b")).start().await.unwrap();
     a_asks_b(&tree).await;
     let said = why(&tree, "app/a").await;
     assert!(said.contains(" It awaits an answer of `app/b`."), "{said}");
@@ -61,7 +61,7 @@ async fn a_service_that_awaits_an_answer_says_whose() {
 
 #[tokio::test(start_paused = true)]
 async fn with_a_watchdog_it_says_for_how_long() {
-    let tree = Supervisor::one_for_one("app").child(watched("a")).child(clerk("b")).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(watched("a")).child(worker("b")).start().await.unwrap();
     a_asks_b(&tree).await;
     let said = why(&tree, "app/a").await;
     assert!(said.contains(" It awaits an answer of `app/b` for 3.0s."), "{said}");
@@ -71,20 +71,20 @@ async fn with_a_watchdog_it_says_for_how_long() {
 #[tokio::test(start_paused = true)]
 async fn a_task_says_so_too_and_one_that_only_keeps_a_call_in_its_state_does_not() {
     let task = Child::task("task", |ctx: TaskContext| async move {
-        let b = ctx.lookup::<Task>("b")?;
+        let b = ctx.lookup::<Job>("b")?;
         asks(&b, "never", async |_| std::future::pending().await).await?;
         Ok(())
     });
-    let tree = Supervisor::one_for_one("app").child(clerk("a")).child(clerk("b")).child(task).start().await.unwrap();
+    let tree = Supervisor::one_for_one("app").child(worker("a")).child(worker("b")).child(task).start().await.unwrap();
     sleep(MS).await;
     let said = why(&tree, "app/task").await;
     assert!(said.contains(" It awaits an answer of `app/b`."), "{said}");
 
-    let (a, b) = (tree.lookup::<Task>("app/a").unwrap(), tree.lookup::<Task>("app/b").unwrap());
-    let (keep, kept) = tokio::sync::oneshot::channel::<Call<Task, ()>>();
+    let (a, b) = (tree.lookup::<Job>("app/a").unwrap(), tree.lookup::<Job>("app/b").unwrap());
+    let (keep, kept) = tokio::sync::oneshot::channel::<Call<Job, ()>>();
     let keeps = asks(&a, "keeps", async move |_| {
         let mut call = b.call(|reply: Reply<()>| {
-            clerk::does("long", async move |_| {
+            does("long", async move |_| {
                 reply.send(());
                 Ok(())
             })
@@ -102,19 +102,19 @@ async fn a_task_says_so_too_and_one_that_only_keeps_a_call_in_its_state_does_not
 /// Found by mutants.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_handed_on_is_no_wait_of_another_service() {
-    let app = Supervisor::one_for_one("app").child(clerk("front")).child(clerk("back")).child(clerk("other"));
+    let app = Supervisor::one_for_one("app").child(worker("front")).child(worker("back")).child(worker("other"));
     let tree = app.start().await.unwrap();
     let [front, back, other] =
-        ["front", "back", "other"].map(|name| tree.lookup::<Task>(&format!("app/{name}")).unwrap());
+        ["front", "back", "other"].map(|name| tree.lookup::<Job>(&format!("app/{name}")).unwrap());
     for busy in [&back, &other] {
         busy.cast(hangs("hang")).unwrap();
         in_hand(busy).await;
     }
     let to = back.clone();
-    let _call: Call<Task, ()> = front.call(|reply| {
-        clerk::does("hands on", async move |_| {
+    let _call: Call<Job, ()> = front.call(|reply| {
+        does("hands on", async move |_| {
             let answers = |reply: Reply<()>| {
-                clerk::does("answers", async move |_| {
+                does("answers", async move |_| {
                     reply.send(());
                     Ok(())
                 })

@@ -1,13 +1,13 @@
-//! `Nested`: supervisors that are children of supervisors, wired together by the smallest driver there can be.
+//! `Nested`: supervisors that are children of supervisors, each with a simulator of its own.
 //!
 //! Children answer at once. What they do is told in the words of the OTP traces: `init s`, `start x#2`, `startfail x`,
 //! `startfail s shutdown`, `exit x#2 killed`; `#2` counts the lives of one name.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Machine, StaticMachine, Strategy};
+use regrow_supervisors::{Action, Attempt, ChildSpec, Exit, Flags, Intensity, Strategy};
 
+use super::sim::Sim;
 use super::{IntoSpec, MS};
 
 /// A child as it is written down: a worker, or a supervisor with children of its own.
@@ -47,7 +47,6 @@ struct Stage {
     story: Vec<String>,
     starts: BTreeMap<String, VecDeque<Start>>,
     lives: BTreeMap<String, u32>,
-    now: Duration,
 }
 
 impl Stage {
@@ -75,7 +74,7 @@ enum Body {
 
 struct Node {
     name: String,
-    machine: StaticMachine,
+    sim: Sim,
     plans: BTreeMap<String, Plan>,
     bodies: BTreeMap<Attempt, Body>,
     is_up: bool,
@@ -95,26 +94,22 @@ impl Node {
         let specs = children.iter().map(|child| child.spec.clone());
         Self {
             name: plan.spec.id().to_owned(),
-            machine: StaticMachine::new(
+            sim: Sim::new(
                 Flags { strategy: *strategy, intensity: Intensity::new(*restarts, 60_000 * MS), ..Flags::default() },
                 specs,
-            )
-            .expect("good specs"),
+            ),
             plans: children.iter().map(|child| (child.spec.id().to_owned(), child.clone())).collect(),
             bodies: BTreeMap::new(),
             is_up: false,
         }
     }
 
-    fn name_of(&self, attempt: Attempt) -> String {
-        self.machine.spec(attempt.child()).expect("a spec").id().to_owned()
-    }
-
     /// Performs all there is to do, here and below.
     fn run(&mut self, stage: &mut Stage) -> Vec<Fate> {
         let mut fates = Vec::new();
         loop {
-            while let Some(action) = self.machine.poll_action() {
+            while let Some(action) = self.sim.act() {
+                self.sim.hear_all();
                 match action {
                     Action::Start(attempt) => self.start(attempt, stage),
                     Action::Ask(attempt) => self.end_child(attempt, Exit::Shutdown, stage),
@@ -161,14 +156,14 @@ impl Node {
         let has_news = !heard.is_empty();
         for (attempt, fate) in heard {
             match fate {
-                Fate::Up => self.machine.handle_started(attempt, stage.now),
+                Fate::Up => self.sim.started(attempt),
                 Fate::Failed(exit) => {
                     self.bodies.remove(&attempt);
-                    self.machine.handle_start_failed(attempt, exit, stage.now);
+                    self.sim.start_failed(attempt, exit);
                 }
                 Fate::Ended(exit) => {
                     self.bodies.remove(&attempt);
-                    self.machine.handle_exit(attempt, exit, stage.now);
+                    self.sim.exits(attempt, exit);
                 }
             }
         }
@@ -176,7 +171,7 @@ impl Node {
     }
 
     fn start(&mut self, attempt: Attempt, stage: &mut Stage) {
-        let name = self.name_of(attempt);
+        let name = self.sim.name(attempt);
         let plan = &self.plans[&name];
         if plan.inner.is_some() {
             let node = Self::new(plan, stage);
@@ -187,11 +182,11 @@ impl Node {
             Start::Up => {
                 stage.started(&name);
                 self.bodies.insert(attempt, Body::Worker { is_up: true });
-                self.machine.handle_started(attempt, stage.now);
+                self.sim.started(attempt);
             }
             Start::Fails => {
                 stage.tell(format!("startfail {name}"));
-                self.machine.handle_start_failed(attempt, Exit::failed("no"), stage.now);
+                self.sim.start_failed(attempt, Exit::failed("no"));
             }
             Start::Hangs => {
                 stage.tell(format!("hang {name}"));
@@ -204,20 +199,20 @@ impl Node {
     fn end_child(&mut self, attempt: Attempt, exit: Exit, stage: &mut Stage) {
         match self.bodies.get_mut(&attempt) {
             Some(Body::Nested(node)) => match exit {
-                Exit::Killed => node.machine.kill(stage.now),
-                exit => node.machine.stop(exit, stage.now),
+                Exit::Killed => node.sim.kill(),
+                exit => node.sim.stop(exit),
             },
             Some(Body::Worker { is_up: true }) => {
-                let name = self.name_of(attempt);
+                let name = self.sim.name(attempt);
                 stage.ended(&name, &exit);
                 self.bodies.remove(&attempt);
-                self.machine.handle_exit(attempt, exit, stage.now);
+                self.sim.exits(attempt, exit);
             }
             Some(Body::Worker { is_up: false }) => {
-                let name = self.name_of(attempt);
+                let name = self.sim.name(attempt);
                 stage.tell(format!("startfail {name}"));
                 self.bodies.remove(&attempt);
-                self.machine.handle_start_failed(attempt, exit, stage.now);
+                self.sim.start_failed(attempt, exit);
             }
             None => {}
         }
@@ -225,7 +220,7 @@ impl Node {
 
     /// `true` when the child was found here or below.
     fn kill(&mut self, name: &str, stage: &mut Stage) -> bool {
-        let found = self.bodies.keys().copied().find(|&attempt| self.name_of(attempt) == name);
+        let found = self.bodies.keys().copied().find(|&attempt| self.sim.name(attempt) == name);
         if let Some(attempt) = found {
             self.end_child(attempt, Exit::Killed, stage);
             return true;
@@ -236,11 +231,12 @@ impl Node {
         })
     }
 
-    fn wake(&mut self, now: Duration) {
-        self.machine.handle_timeout(now);
+    /// A millisecond passes.
+    fn wake(&mut self) {
+        self.sim.wakes_at(self.sim.now + MS);
         for body in self.bodies.values_mut() {
             if let Body::Nested(node) = body {
-                node.wake(now);
+                node.wake();
             }
         }
     }
@@ -278,12 +274,12 @@ impl Nested {
     }
 
     pub(crate) fn kill_root(&mut self) -> &mut Self {
-        self.root.machine.kill(self.stage.now);
+        self.root.sim.kill();
         self
     }
 
     pub(crate) fn stop(&mut self) -> &mut Self {
-        self.root.machine.stop(Exit::Shutdown, self.stage.now);
+        self.root.sim.stop(Exit::Shutdown);
         self
     }
 
@@ -291,8 +287,7 @@ impl Nested {
     pub(crate) fn after(&mut self, ms: u32) -> &mut Self {
         for _ in 0..ms {
             self.run();
-            self.stage.now += MS;
-            self.root.wake(self.stage.now);
+            self.root.wake();
         }
         self
     }

@@ -1,24 +1,21 @@
 //! `OrderModel`: a supervisor of either kind and its children, to which management orders are given as anything else happens.
 //!
-//! It watches less of the supervisor's own decisions than the [`Model`](super::model) does, and more of the orders:
+//! It watches less of the supervisor's own decisions than the [`Model`](super::model) does, and more of the orders, beside
+//! what the [simulator](super::sim) checks of each machine:
 //!
-//! 1. Every order is answered exactly once, and none is left unanswered when the world has come to rest.
-//! 2. Never two lives of one child; nobody is told twice to stop, or killed twice; what is over is told nothing more.
-//! 3. Under the ordered strategies at most one child is being started or stopped at a time. The supervisor's own end may
+//! 1. No order is left unanswered when the world has come to rest.
+//! 2. Under the ordered strategies at most one child is being started or stopped at a time. The supervisor's own end may
 //!    find one that was told by order: the others do not wait for it.
-//! 4. A child without a life rests, is to be started, or is to be tried again: at rest nobody is left behind, except by a
+//! 3. A child without a life rests, is to be started, or is to be tried again: at rest nobody is left behind, except by a
 //!    group restart whose retry an order has cancelled (OTP rules 36, 61).
-//! 5. A child is put to rest, and forgotten, once.
-//! 6. The supervisor ends once, after its last child, and then only refuses.
+//! 4. A child is put to rest, and forgotten, once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Duration;
 
-use regrow_supervisors::{
-    Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, OrderError, OrderId, Report,
-};
+use regrow_supervisors::{Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, Report};
+
+use super::sim::{Sim, Stage, print_history, retold};
 
 /// One thing that may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,54 +61,31 @@ pub(crate) struct Orders {
     pub(crate) is_ordered: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Starting,
-    Up,
-    Asked,
-    Killed,
-}
-
 #[derive(Clone, Debug)]
-pub(crate) struct OrderModel<M> {
-    machine: M,
+pub(crate) struct OrderModel {
+    sim: Sim,
     menu: Orders,
-    lives: BTreeMap<Attempt, Stage>,
-    /// Given up on, and to be cut off.
-    abandoned: BTreeMap<Attempt, Stage>,
     resting: BTreeSet<ChildKey>,
     retrying: BTreeSet<ChildKey>,
     /// An order has cancelled a group's retry.
     is_cancelled: bool,
     forgotten: BTreeSet<ChildKey>,
-    unanswered: BTreeSet<OrderId>,
-    calls: u64,
-    newest: u64,
     is_told_to_end: bool,
-    has_ended: bool,
     is_hurried: bool,
-    now: Duration,
     trail: Vec<(Deed, bool)>,
 }
 
-impl<M: Machine + Clone> OrderModel<M> {
-    pub(crate) fn new(machine: M, menu: Orders) -> Self {
+impl OrderModel {
+    pub(crate) fn new(sim: Sim, menu: Orders) -> Self {
         let mut model = Self {
-            machine,
+            sim,
             menu,
-            lives: BTreeMap::new(),
-            abandoned: BTreeMap::new(),
             resting: BTreeSet::new(),
             retrying: BTreeSet::new(),
             is_cancelled: false,
             forgotten: BTreeSet::new(),
-            unanswered: BTreeSet::new(),
-            calls: 0,
-            newest: 0,
             is_told_to_end: false,
-            has_ended: false,
             is_hurried: false,
-            now: Duration::ZERO,
             trail: Vec::new(),
         };
         model.poll();
@@ -120,16 +94,16 @@ impl<M: Machine + Clone> OrderModel<M> {
 
     /// Everybody comes up.
     pub(crate) fn boot(&mut self) {
-        while let Some((&attempt, _)) = self.lives.iter().find(|(_, stage)| **stage == Stage::Starting) {
+        while let Some((attempt, Stage::Starting)) = self.sim.moving() {
             self.happen(Deed::Started(attempt), false);
         }
     }
 
     /// Two models with one print have one future.
     pub(crate) fn print(&self) -> u64 {
-        let Self { machine, lives, abandoned, resting, forgotten, unanswered, calls, has_ended, is_hurried, .. } = self;
-        let seen = (lives, abandoned, resting, forgotten, unanswered, &self.retrying, self.is_cancelled);
-        let print = format!("{machine:?} {seen:?} {calls} {has_ended} {is_hurried} {}", self.is_told_to_end);
+        let Self { sim, resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried, .. } = self;
+        let seen = (resting, retrying, is_cancelled, forgotten, is_told_to_end, is_hurried);
+        let print = format!("{} {seen:?}", sim.print());
         let mut hasher = DefaultHasher::new();
         print.hash(&mut hasher);
         hasher.finish()
@@ -138,7 +112,7 @@ impl<M: Machine + Clone> OrderModel<M> {
     /// What may happen next.
     pub(crate) fn deeds(&self) -> Vec<Deed> {
         let mut deeds = Vec::new();
-        for (&attempt, stage) in &self.lives {
+        for (&attempt, stage) in self.sim.lives() {
             match stage {
                 Stage::Starting => {
                     deeds.extend([Deed::Started(attempt), Deed::Ignored(attempt), Deed::StartFailed(attempt)]);
@@ -148,17 +122,17 @@ impl<M: Machine + Clone> OrderModel<M> {
                 Stage::Killed => deeds.push(Deed::Gone(attempt, End::Killed)),
             }
         }
-        if self.machine.poll_timeout().is_some() {
+        if self.sim.asked().poll_timeout().is_some() {
             deeds.push(Deed::Due);
         }
-        if self.calls < self.menu.orders_max {
+        if self.sim.orders() < self.menu.orders_max {
             let verbs = [Verb::Start, Verb::Terminate, Verb::Restart, Verb::Delete];
             for &name in self.menu.names {
                 deeds.extend(verbs.map(|verb| Deed::Order(verb, name)));
             }
             deeds.push(Deed::Order(Verb::Read, "all"));
         }
-        if !self.has_ended {
+        if !self.sim.has_ended() {
             deeds.extend([Deed::Stop, Deed::Kill, Deed::Abandon]);
         }
         deeds
@@ -192,22 +166,21 @@ impl<M: Machine + Clone> OrderModel<M> {
     pub(crate) fn settle(mut self) {
         self.told_on_panic(Self::poll);
         for _ in 0..200 {
-            let moving =
-                self.lives.iter().find(|(_, stage)| **stage != Stage::Up).map(|(&attempt, &stage)| (attempt, stage));
-            match moving {
+            match self.sim.moving() {
                 Some((attempt, Stage::Starting)) => self.happen(Deed::Started(attempt), false),
                 Some((attempt, _)) => self.happen(Deed::Gone(attempt, End::Shutdown), false),
                 None => break,
             }
         }
         self.told_on_panic(|model| {
-            assert!(model.unanswered.is_empty(), "orders without an answer");
-            assert_eq!(model.machine.poll_timeout(), None, "it does not rest");
-            for (key, _, standing, attempt) in model.machine.children() {
+            assert!(model.sim.unanswered().is_empty(), "orders without an answer");
+            assert_eq!(model.sim.asked().poll_timeout(), None, "it does not rest");
+            for (key, _, standing, attempt) in model.sim.asked().children() {
                 match standing {
-                    ChildState::Up => assert!(attempt.is_some_and(|attempt| model.lives.contains_key(&attempt))),
+                    ChildState::Up => assert!(attempt.is_some_and(|attempt| model.sim.lives().contains_key(&attempt))),
                     ChildState::Down => {
-                        let is_accounted_for = model.has_ended || model.is_cancelled || model.resting.contains(&key);
+                        let is_accounted_for =
+                            model.sim.has_ended() || model.is_cancelled || model.resting.contains(&key);
                         assert!(is_accounted_for, "left behind");
                     }
                     ChildState::Retrying
@@ -224,50 +197,28 @@ impl<M: Machine + Clone> OrderModel<M> {
     pub(crate) fn outlast(mut self) {
         self.happen(Deed::Stop, false);
         for _ in 0..200 {
-            if self.machine.poll_timeout().is_none() {
+            if self.sim.asked().poll_timeout().is_none() {
                 break;
             }
             self.happen(Deed::Due, false);
         }
         self.told_on_panic(|model| {
-            assert!(model.has_ended, "it waits for ever");
-            assert!(model.unanswered.is_empty(), "orders without an answer");
+            assert!(model.sim.has_ended(), "it waits for ever");
+            assert!(model.sim.unanswered().is_empty(), "orders without an answer");
         });
     }
 
     fn perform(&mut self, deed: Deed) {
         self.is_told_to_end |= matches!(deed, Deed::Stop | Deed::Kill | Deed::Abandon);
-        let now = self.now;
+        let sim = &mut self.sim;
         match deed {
-            Deed::Started(attempt) => {
-                self.machine.handle_started(attempt, now);
-                self.lives.entry(attempt).and_modify(|stage| {
-                    if *stage == Stage::Starting {
-                        *stage = Stage::Up;
-                    }
-                });
-            }
-            Deed::Ignored(attempt) => {
-                self.machine.handle_ignored(attempt, now);
-                self.lives.remove(&attempt);
-            }
-            Deed::StartFailed(attempt) => {
-                self.machine.handle_start_failed(attempt, Exit::failed("no"), now);
-                self.lives.remove(&attempt);
-            }
-            Deed::Gone(attempt, end) => {
-                let exit = match end {
-                    End::Normal => Exit::Normal,
-                    End::Shutdown => Exit::Shutdown,
-                    End::Killed => Exit::Killed,
-                };
-                self.machine.handle_exit(attempt, exit, now);
-                self.lives.remove(&attempt);
-            }
-            Deed::Due => {
-                self.now = self.machine.poll_timeout().map_or(now, |due| due.max(now));
-                self.machine.handle_timeout(self.now);
-            }
+            Deed::Started(attempt) => sim.started(attempt),
+            Deed::Ignored(attempt) => sim.ignored(attempt),
+            Deed::StartFailed(attempt) => sim.start_failed(attempt, Exit::failed("no")),
+            Deed::Gone(attempt, End::Normal) => sim.exits(attempt, Exit::Normal),
+            Deed::Gone(attempt, End::Shutdown) => sim.exits(attempt, Exit::Shutdown),
+            Deed::Gone(attempt, End::Killed) => sim.exits(attempt, Exit::Killed),
+            Deed::Due => assert!(sim.wakes(), "nothing is due"),
             Deed::Order(verb, name) => {
                 let order = match verb {
                     Verb::Start => Order::StartChild((self.menu.spec)(name)),
@@ -276,128 +227,76 @@ impl<M: Machine + Clone> OrderModel<M> {
                     Verb::Delete => Order::DeleteChild(name.into()),
                     Verb::Read => Order::Read,
                 };
-                self.calls += 1;
-                self.unanswered.insert(OrderId(self.calls));
-                self.machine.order(OrderId(self.calls), order, now);
+                sim.order(order);
             }
-            Deed::Stop => self.machine.stop(Exit::Shutdown, now),
-            Deed::Kill => self.machine.kill(now),
-            Deed::Abandon => self.machine.abandon(now),
+            Deed::Stop => sim.stop(Exit::Shutdown),
+            Deed::Kill => sim.kill(),
+            Deed::Abandon => sim.abandon(),
         }
     }
 
     fn poll(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
+        while let Some(action) = self.sim.act() {
             self.read_reports();
             self.on_action(&action);
         }
         self.read_reports();
         self.is_hurried = false;
-        assert!(self.abandoned.is_empty(), "abandoned and not cut off");
-        super::check_counts(&self.machine);
-        let standings = self.machine.children();
-        for attempt in self.lives.keys() {
+        self.sim.check_counts();
+        let standings = self.sim.asked().children();
+        for attempt in self.sim.lives().keys() {
             let is_known = standings.iter().any(|(.., present)| *present == Some(*attempt));
             assert!(is_known, "{attempt:?} lives and is not known");
         }
         let is_moving = |stage: &&Stage| **stage != Stage::Up;
         if self.menu.is_ordered && !self.is_told_to_end {
-            assert!(self.lives.values().filter(is_moving).count() <= 1, "two children move at once");
-        }
-        if self.has_ended {
-            assert!(self.unanswered.is_empty(), "it ended and owes answers");
+            assert!(self.sim.lives().values().filter(is_moving).count() <= 1, "two children move at once");
         }
     }
 
     fn read_reports(&mut self) {
-        while let Some(report) = self.machine.poll_report() {
-            match report {
-                Report::Abandoned { attempt } => {
-                    let stage = self.lives.remove(&attempt).expect("abandoned without a life");
-                    self.abandoned.insert(attempt, stage);
-                }
-                Report::StartError { child, .. } => drop(self.retrying.insert(child)),
-                _ => {}
+        while let Some(report) = self.sim.hear() {
+            if let Report::StartError { child, .. } = report {
+                self.retrying.insert(child);
             }
         }
     }
 
     fn on_action(&mut self, action: &Action) {
-        let is_refusal = matches!(action, Action::Answer { result: Err(OrderError::Over), .. });
-        assert!(!self.has_ended || is_refusal, "an action after the end");
         match action {
             Action::Start(attempt) => {
-                assert!(attempt.number() > self.newest, "an attempt's number is used again");
-                assert!(!self.is_live(attempt.child()), "two lives of one child");
-                self.newest = attempt.number();
                 self.resting.remove(&attempt.child());
                 self.retrying.remove(&attempt.child());
-                self.lives.insert(*attempt, Stage::Starting);
-            }
-            // It may have ended between the decision and its performance.
-            Action::Ask(attempt) => {
-                if let Some(stage) = self.stage_mut(*attempt) {
-                    assert!(matches!(stage, Stage::Starting | Stage::Up), "told twice");
-                    *stage = Stage::Asked;
-                }
-            }
-            Action::Kill(attempt) => {
-                if let Some(stage) = self.stage_mut(*attempt) {
-                    assert_ne!(*stage, Stage::Killed, "killed twice");
-                    *stage = Stage::Killed;
-                }
             }
             Action::Park { .. } | Action::Wait(_) => panic!("no policy says so"),
-            // It may have ended between the decision and its performance.
             Action::Dismiss(key) => assert!(!self.resting.contains(key), "dismissed while it rests"),
-            Action::Withdraw(_) | Action::Readmit(_) => {}
-            Action::Abandon(attempt) => {
-                assert_eq!(self.abandoned.remove(attempt), Some(Stage::Killed), "abandoned before a kill");
+            Action::Answer { result: Ok(Answer::Started(attempt)), .. } => {
+                assert!(!self.forgotten.contains(&attempt.child()), "started and forgotten");
             }
-            Action::Adopt { call, child } => {
-                assert!(self.unanswered.contains(call), "adopted for nobody");
-                assert!(!self.is_live(*child), "adopted while it lives");
-            }
-            Action::Answer { call, result } => {
-                assert!(self.unanswered.remove(call), "answered twice");
-                if let Ok(Answer::Started(attempt)) = result {
-                    assert!(!self.forgotten.contains(&attempt.child()), "started and forgotten");
-                }
-            }
+            Action::Adopt { child, .. } => assert!(!self.sim.is_live(*child), "adopted while it lives"),
             Action::Rest(key) => {
-                assert!(!self.is_live(*key), "put to rest while it lives");
                 assert!(self.resting.insert(*key), "put to rest twice");
                 self.is_cancelled |= self.retrying.remove(key) && self.menu.is_ordered;
             }
             Action::Forget(key) => {
-                assert!(!self.is_live(*key), "forgotten while it lives");
                 assert!(self.forgotten.insert(*key), "forgotten twice");
                 self.resting.remove(key);
             }
-            Action::Up => {}
-            Action::End(_) => {
-                assert!(self.lives.is_empty(), "it ends before its children");
-                self.has_ended = true;
-            }
+            Action::Ask(_)
+            | Action::Kill(_)
+            | Action::Abandon(_)
+            | Action::Withdraw(_)
+            | Action::Readmit(_)
+            | Action::Answer { .. }
+            | Action::Up
+            | Action::End(_) => {}
         }
-    }
-
-    fn stage_mut(&mut self, attempt: Attempt) -> Option<&mut Stage> {
-        self.lives.get_mut(&attempt).or_else(|| self.abandoned.get_mut(&attempt))
-    }
-
-    fn is_live(&self, key: ChildKey) -> bool {
-        self.lives.keys().any(|life| life.child() == key)
     }
 
     fn told_on_panic(&mut self, deed: impl FnOnce(&mut Self)) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| deed(self))) {
-            eprintln!("the history:");
-            for (deed, hurried) in &self.trail {
-                eprintln!("    {deed:?}{}", if *hurried { ", and at once" } else { "" });
-            }
-            eprintln!("{self:#?}");
-            resume_unwind(panic);
-        }
+        retold(self, deed, |model| {
+            print_history(&model.trail);
+            eprintln!("{model:#?}");
+        });
     }
 }

@@ -4,40 +4,38 @@ use std::time::Duration;
 
 use crate::common::MS;
 use crate::common::dice::Dice;
+use crate::common::sim::Sim;
 use proptest::prelude::*;
 use regrow_supervisors::{
-    Action, Backoff, BackoffError, Chance, ChildSpec, Exit, Flags, Intensity, Jitter, LONGEST_TIME, Machine, Policy,
-    StaticMachine,
+    Action, Backoff, BackoffError, Chance, ChildSpec, Exit, Flags, Intensity, Jitter, LONGEST_TIME, Policy,
 };
 
 /// The first delays of a child that dies as soon as it is up.
 fn delays(backoff: Backoff, chance: Box<dyn Chance>, count: usize) -> Vec<Duration> {
     let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
     let spec = ChildSpec::new("a").policy(Policy::default().backoff(backoff).reset_after(LONGEST_TIME));
-    let mut machine = StaticMachine::new(flags, [spec]).expect("a good curve");
-    let mut now = Duration::ZERO;
-    let key = machine.find("a").expect("a child");
-    machine.set_chance(key, chance);
+    let mut sim = Sim::new(flags, [spec]);
+    let key = sim.key("a");
+    sim.tell(|machine, _| machine.set_chance(key, chance));
     let mut delays = Vec::new();
     while delays.len() < count {
-        let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a start") };
-        machine.handle_started(attempt, now);
-        while machine.poll_action().is_some() {}
-        machine.handle_exit(attempt, Exit::Killed, now);
-        if let Some(action) = machine.poll_action() {
+        let Some(Action::Start(attempt)) = sim.act() else { panic!("a start") };
+        sim.started(attempt);
+        sim.ignore_all();
+        sim.exits(attempt, Exit::Killed);
+        if let Some(action) = sim.act() {
             // At once: told again by the next round.
             let Action::Start(attempt) = action else { panic!("a start") };
             delays.push(Duration::ZERO);
-            machine.handle_started(attempt, now);
-            machine.handle_exit(attempt, Exit::Killed, now);
+            sim.started(attempt);
+            sim.exits(attempt, Exit::Killed);
         }
-        if machine.poll_timeout().is_some() && machine.why(key, now).is_some_and(|why| why.next_try.is_some()) {
-            let until = machine.why(key, now).and_then(|why| why.next_try).expect("a time");
-            delays.push(until - now);
-            now = until;
-            machine.handle_timeout(now);
+        let next_try = sim.asked().why(key, sim.now).and_then(|why| why.next_try);
+        if let (Some(_), Some(until)) = (sim.asked().poll_timeout(), next_try) {
+            delays.push(until - sim.now);
+            sim.wakes_at(until);
         }
-        while machine.poll_report().is_some() {}
+        sim.hear_all();
     }
     delays.truncate(count);
     delays

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::common::dice::Dice;
+use crate::common::sim::Sim;
 use crate::common::{MS, Script, permanent};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne};
 use regrow_supervisors::{
     Action, Adjustment, Backoff, BudgetClock, ChildSpec, ChildState, Exit, ExitKind, ExitRule, Flags, GiveUp,
-    Intensity, Machine, NotReady, Policy, Readiness, RuleAction, Shutdown, StaticMachine,
+    Intensity, NotReady, Policy, Readiness, RuleAction, Shutdown,
 };
 
 const SECS_5: Duration = Duration::from_secs(5);
@@ -180,17 +181,18 @@ fn a_budget_forgives_exactly_so_many_in_any_window() {
         let probe = Backoff::new(1_000_000_000 * MS).max_delay(1_000_000_000 * MS);
         let policy = Policy::default().budget(limits).on_give_up(GiveUp::Park(probe));
         let flags = Flags { intensity: Intensity::new(0, MS), ..Flags::default() };
-        let mut machine = StaticMachine::new(flags, [permanent("a").policy(policy)]).expect("a good spec");
+        let mut sim = Sim::new(flags, [permanent("a").policy(policy)]);
         let (mut now, mut forgiven) = (0, VecDeque::new());
-        let mut next = machine.poll_action();
+        let mut next = sim.act();
         for _ in 0..60 {
             let Some(Action::Start(attempt)) = next else { panic!("a start") };
-            machine.handle_started(attempt, MS * u32::try_from(now).expect("small"));
-            while machine.poll_action().is_some() {}
+            sim.started(attempt);
+            sim.ignore_all();
             now += dice.below(200);
-            machine.handle_exit(attempt, Exit::Killed, MS * u32::try_from(now).expect("small"));
+            sim.now = MS * u32::try_from(now).expect("small");
+            sim.exits(attempt, Exit::Killed);
             forgiven.retain(|at| now - at <= period);
-            next = machine.poll_action();
+            next = sim.act();
             if forgiven.len() as u64 == restarts_max {
                 assert!(matches!(next, Some(Action::Park { .. })), "seed {seed}: {next:?}");
                 break;
@@ -204,15 +206,15 @@ fn a_budget_forgives_exactly_so_many_in_any_window() {
 // Found by reading: what was left was told as of the last event, which in a quiet tree is long ago.
 #[test]
 fn what_is_left_is_told_as_of_the_time_of_the_question() {
-    let mut machine = StaticMachine::new(OneForOne, [own("a", 1)]).expect("a good spec");
-    let left = |machine: &StaticMachine, now| {
-        let why = machine.find("a").and_then(|key| machine.why(key, now));
+    let mut sim = Sim::new(OneForOne, [own("a", 1)]);
+    let left = |sim: &Sim, now| {
+        let why = sim.asked().why(sim.key("a"), now);
         why.and_then(|why| why.budget).expect("a limit").left
     };
-    let Some(Action::Start(attempt)) = machine.poll_action() else { panic!("a start") };
-    machine.handle_started(attempt, Duration::ZERO);
-    while machine.poll_action().is_some() {}
-    machine.handle_exit(attempt, Exit::Killed, Duration::ZERO);
-    while machine.poll_action().is_some() {}
-    assert_eq!((left(&machine, SECS_5), left(&machine, SECS_5 + MS)), (0, 1));
+    let Some(Action::Start(attempt)) = sim.act() else { panic!("a start") };
+    sim.started(attempt);
+    sim.ignore_all();
+    sim.exits(attempt, Exit::Killed);
+    sim.ignore_all();
+    assert_eq!((left(&sim, SECS_5), left(&sim, SECS_5 + MS)), (0, 1));
 }

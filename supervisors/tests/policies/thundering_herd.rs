@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use crate::common::MS;
 use crate::common::dice::Dice;
-use regrow_supervisors::{
-    Action, Attempt, Backoff, ChildSpec, Exit, Flags, Intensity, Jitter, Machine, Policy, StaticMachine,
-};
+use crate::common::sim::Sim;
+use regrow_supervisors::{Action, Attempt, Backoff, ChildSpec, Exit, Flags, Intensity, Jitter, Policy};
 
 const CHILDREN: u64 = 100;
 const DOWN_FOR: Duration = Duration::from_secs(8);
@@ -29,51 +28,53 @@ struct Herd {
 fn herd(policy: &Policy) -> Herd {
     let flags = Flags { intensity: Intensity::unlimited(), ..Flags::default() };
     let specs = (0..CHILDREN).map(|number| ChildSpec::new(format!("c{number}")).policy(policy.clone()));
-    let mut machine = StaticMachine::new(flags, specs).expect("good specs");
-    machine.handle_dependency("service", true, Duration::ZERO);
+    let mut sim = Sim::new(flags, specs);
+    sim.tell(|machine, now| machine.handle_dependency("service", true, now));
     let mut up = Vec::new();
-    while let Some(action) = machine.poll_action() {
+    while let Some(action) = sim.act() {
         if let Action::Start(attempt) = action {
-            machine.handle_started(attempt, Duration::ZERO);
+            sim.started(attempt);
             up.push(attempt);
         }
     }
     for (seed, attempt) in up.iter().enumerate() {
-        machine.set_chance(attempt.child(), Box::new(Dice::new(seed as u64)));
+        sim.tell(|machine, _| machine.set_chance(attempt.child(), Box::new(Dice::new(seed as u64))));
     }
 
     let begun = Duration::from_secs(3600);
-    machine.handle_dependency("service", false, begun);
-    up.into_iter().for_each(|attempt| machine.handle_exit(attempt, Exit::failed("service is gone"), begun));
-    let (mut now, mut is_down, mut ups, mut failed) = (begun, true, 0, 0);
+    sim.now = begun;
+    sim.tell(|machine, now| machine.handle_dependency("service", false, now));
+    up.into_iter().for_each(|attempt| sim.exits(attempt, Exit::failed("service is gone")));
+    let (mut is_down, mut ups, mut failed) = (true, 0, 0);
     let mut starting: VecDeque<(Duration, Attempt)> = VecDeque::new();
     let mut times = Vec::new();
     while ups < CHILDREN {
-        while let Some(action) = machine.poll_action() {
+        while let Some(action) = sim.act() {
             if let Action::Start(attempt) = action {
-                times.push(now - begun);
-                starting.push_back((now + START, attempt));
+                times.push(sim.now - begun);
+                starting.push_back((sim.now + START, attempt));
             }
         }
-        while machine.poll_report().is_some() {}
+        sim.hear_all();
         let outcome = starting.front().map(|(at, _)| *at);
         let back = is_down.then_some(begun + DOWN_FOR);
-        now =
-            [outcome, back, machine.poll_timeout()].into_iter().flatten().min().expect("something is to come").max(now);
+        let next = [outcome, back, sim.asked().poll_timeout()].into_iter().flatten().min();
+        let now = next.expect("something is to come").max(sim.now);
+        sim.now = now;
         if back == Some(now) {
             is_down = false;
-            machine.handle_dependency("service", true, now);
+            sim.tell(|machine, now| machine.handle_dependency("service", true, now));
         } else if outcome == Some(now) {
             let (_, attempt) = starting.pop_front().expect("it is there");
             if is_down {
                 failed += 1;
-                machine.handle_start_failed(attempt, Exit::failed("refused"), now);
+                sim.start_failed(attempt, Exit::failed("refused"));
             } else {
                 ups += 1;
-                machine.handle_started(attempt, now);
+                sim.started(attempt);
             }
         } else {
-            machine.handle_timeout(now);
+            sim.wakes_at(now);
         }
     }
     let worst = |from: Duration, to: Duration| {
@@ -88,7 +89,7 @@ fn herd(policy: &Policy) -> Herd {
         failed,
         worst_early: worst(Duration::ZERO, 1000 * MS),
         worst_late: worst(1000 * MS, Duration::MAX),
-        last_up: now - begun,
+        last_up: sim.now - begun,
     }
 }
 

@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::common::order_model::{Deed, OrderModel, Orders, Verb};
+use crate::common::sim::Sim;
 use crate::common::{MS, permanent, temporary, transient};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
-use regrow_supervisors::{
-    Abandon, ChildSpec, DynamicMachine, Flags, Intensity, Machine, Shutdown, StaticMachine, Strategy,
-};
+use regrow_supervisors::{Abandon, ChildSpec, Flags, Intensity, Shutdown, Strategy};
 
 const STRATEGIES: [Strategy; 3] = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
 const RESTARTS: [fn(&str) -> ChildSpec; 3] =
@@ -24,15 +23,15 @@ fn intensity(restarts_max: u32) -> Intensity {
     Intensity::new(restarts_max, 1000 * MS)
 }
 
-fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> StaticMachine {
+fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Sim {
     let flags = Flags { strategy, intensity: intensity(restarts_max), ..Flags::default() };
-    StaticMachine::new(flags, specs).expect("good specs")
+    Sim::new(flags, specs)
 }
 
 /// Visits every world that is at most `deeds_max` deeds away from one where all are up, and looks along two ways farther
 /// from the last of them.
-fn explore<M: Machine + Clone>(machine: M, menu: Orders, deeds_max: u32) -> usize {
-    let mut first = OrderModel::new(machine, menu);
+fn explore(sim: Sim, menu: Orders, deeds_max: u32) -> usize {
+    let mut first = OrderModel::new(sim, menu);
     first.boot();
     let mut visited = HashSet::from([first.print()]);
     let mut edge = vec![first];
@@ -65,7 +64,7 @@ fn walk_dynamic(deeds_max: u32, hurry: bool) {
     let mut worlds = 0;
     for spec in RESTARTS {
         let menu = Orders { names: &["a", "b"], orders_max: 4, spec, hurry, is_ordered: false };
-        let machine = DynamicMachine::new(intensity(1), Some(2)).expect("good limits");
+        let machine = Sim::dynamic(intensity(1), Some(2));
         worlds += explore(machine, menu, deeds_max);
     }
     println!("dynamic, {deeds_max} deeds: {worlds} worlds in {:.1?}", begun.elapsed());
@@ -116,8 +115,8 @@ fn steps() -> impl Generator<Value = Vec<Step>> {
     prop::collection::vec(step.prop_map(|(choice, hurried, whim)| Step { choice, hurried, whim }), 50..300)
 }
 
-fn live<M: Machine + Clone>(machine: M, menu: Orders, steps: &[Step]) {
-    let mut model = OrderModel::new(machine, menu);
+fn live(sim: Sim, menu: Orders, steps: &[Step]) {
+    let mut model = OrderModel::new(sim, menu);
     for step in steps {
         let deeds: Vec<_> = model.deeds().into_iter().filter(|&deed| step.allows(deed)).collect();
         if !deeds.is_empty() {
@@ -148,7 +147,7 @@ proptest! {
         spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(),
     ) {
         let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered: false };
-        let machine = DynamicMachine::new(intensity(restarts_max), Some(children_max)).expect("good limits");
+        let machine = Sim::dynamic(intensity(restarts_max), Some(children_max));
         live(machine, menu, &steps);
     }
 }

@@ -1,47 +1,32 @@
 //! Long random lives under policies: delays, parks, dependencies, rules and orders in any order. Whatever happens:
 //!
-//! 1. Never two lives of one child, and none that nobody knows of.
+//! 1. No life goes on that nobody knows of, and the promises of the [simulator](crate::common::sim) hold.
 //! 2. No start before its delay is over, unless by an order about that child, or because somebody became ready.
-//! 3. Every order is answered exactly once, and before the supervisor has ended.
-//! 4. It never goes silent: who is retrying or parked has a time, who waits has something missing, and who is down rests,
+//! 3. It never goes silent: who is retrying or parked has a time, who waits has something missing, and who is down rests,
 //!    or belongs to a group whose start is still to come. None waits for a service that is gone.
-//! 5. It ends by the passing of time alone, after its last child, and wants nothing afterwards.
+//! 4. It ends by the passing of time alone, and wants nothing afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::common::MS;
 use crate::common::dice::Dice;
+use crate::common::sim::{Sim, Stage};
 use regrow_supervisors::{
     Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, ChildKey, ChildSpec, ChildState, Completion,
-    Dependency, DependencyGone, DynamicMachine, Exit, ExitKind, ExitRule, Flags, GiveUp, Hang, Intensity, Jitter,
-    Machine, NotReady, Order, OrderError, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction,
-    Shutdown, StaticMachine, Strategy,
+    Dependency, DependencyGone, Exit, ExitKind, ExitRule, Flags, GiveUp, Hang, Intensity, Jitter, NotReady, Order,
+    OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Starting,
-    Up,
-    Asked,
-    Killed,
-}
-
 struct Walk {
-    machine: Box<dyn Machine>,
+    sim: Sim,
     dice: Dice,
-    now: Duration,
-    lives: BTreeMap<Attempt, Stage>,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
-    unanswered: BTreeSet<OrderId>,
     /// Orders that start a child whatever its delay.
     hasty: BTreeMap<OrderId, &'static str>,
-    calls: u64,
-    is_dynamic: bool,
-    has_ended: bool,
     trail: Vec<String>,
 }
 
@@ -124,38 +109,33 @@ impl Walk {
     fn new(strategy: Option<Strategy>, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let intensity = dice.pick(&[Intensity::unlimited(), Intensity::new(30, 500 * MS), Intensity::new(3, 100 * MS)]);
-        let machine: Box<dyn Machine> = match strategy {
+        let sim = match strategy {
             Some(strategy) => {
                 let names = &NAMES[..usize::try_from(dice.below(5)).expect("small")];
                 let specs: Vec<_> = names.iter().map(|name| spec(name, &mut dice)).collect();
-                let flags = Flags { strategy, intensity, ..Flags::default() };
-                Box::new(StaticMachine::new(flags, specs).expect("good specs"))
+                Sim::new(Flags { strategy, intensity, ..Flags::default() }, specs)
             }
-            None => Box::new(DynamicMachine::new(intensity, None).expect("good limits")),
+            None => Sim::dynamic(intensity, None),
         };
         let mut walk = Self {
-            machine,
+            sim,
             dice,
-            now: Duration::ZERO,
-            lives: BTreeMap::new(),
             delays: BTreeMap::new(),
             resting: BTreeSet::new(),
-            unanswered: BTreeSet::new(),
             hasty: BTreeMap::new(),
-            calls: 0,
-            is_dynamic: strategy.is_none(),
-            has_ended: false,
             trail: Vec::new(),
         };
         if walk.dice.one_in(3) {
-            walk.machine.set_budget(intensity, BudgetClock::WithoutStops).expect("a budget with a period");
+            walk.sim
+                .tell(|machine, _| machine.set_budget(intensity, BudgetClock::WithoutStops))
+                .expect("a budget with a period");
         }
         walk.poll();
         walk
     }
 
     fn note(&mut self, words: impl Into<String>) {
-        self.trail.push(format!("{:?} {}", self.now, words.into()));
+        self.trail.push(format!("{:?} {}", self.sim.now, words.into()));
     }
 
     fn step(&mut self) {
@@ -167,11 +147,11 @@ impl Walk {
             63..85 => self.order(),
             85 if self.dice.one_in(8) => {
                 self.note("stop");
-                self.machine.stop(Exit::Shutdown, self.now);
+                self.sim.stop(Exit::Shutdown);
             }
             86 if self.dice.one_in(12) => {
                 self.note("kill");
-                self.machine.kill(self.now);
+                self.sim.kill();
             }
             _ => self.due(),
         }
@@ -183,7 +163,7 @@ impl Walk {
     /// Something that is on its way arrives: a start, or the end of one that was told.
     fn advance(&mut self) {
         let moving: Vec<_> =
-            self.lives.iter().filter(|(_, stage)| **stage != Stage::Up).map(|(a, s)| (*a, *s)).collect();
+            self.sim.lives().iter().filter(|(_, stage)| **stage != Stage::Up).map(|(a, s)| (*a, *s)).collect();
         if moving.is_empty() {
             return;
         }
@@ -191,18 +171,15 @@ impl Walk {
         self.note(format!("{stage:?} {attempt:?} gets on"));
         match stage {
             Stage::Starting if self.dice.one_in(3) => {
-                self.lives.remove(&attempt);
-                self.machine.handle_start_failed(attempt, Exit::failed("no"), self.now);
+                self.sim.start_failed(attempt, Exit::failed("no"));
             }
             Stage::Starting if self.dice.one_in(15) => {
-                self.lives.remove(&attempt);
                 self.became_ready(attempt);
-                self.machine.handle_ignored(attempt, self.now);
+                self.sim.ignored(attempt);
             }
             Stage::Starting => {
-                self.lives.insert(attempt, Stage::Up);
                 self.became_ready(attempt);
-                self.machine.handle_started(attempt, self.now);
+                self.sim.started(attempt);
             }
             Stage::Asked => self.ends(attempt, Exit::Shutdown),
             Stage::Killed => self.ends(attempt, Exit::Killed),
@@ -212,7 +189,7 @@ impl Walk {
 
     /// Something happens to a child that is up.
     fn live(&mut self) {
-        let up: Vec<_> = self.lives.iter().filter(|(_, stage)| **stage == Stage::Up).map(|(a, _)| *a).collect();
+        let up: Vec<_> = self.sim.lives().iter().filter(|(_, stage)| **stage == Stage::Up).map(|(a, _)| *a).collect();
         if up.is_empty() {
             return;
         }
@@ -221,14 +198,12 @@ impl Walk {
         self.note(format!("{attempt:?} lives {what}"));
         match what {
             0..3 => {
-                self.became_ready(attempt);
-                self.machine.handle_ready(attempt, self.now);
+                self.ready(attempt);
             }
-            3 => self.machine.handle_hung(attempt, Hang::new(MS, "Msg"), self.now),
-            4 => {
-                self.lives.insert(attempt, Stage::Killed);
-                self.machine.handle_kill_under_way(attempt, self.now);
+            3 => {
+                self.sim.tell(|machine, now| machine.handle_hung(attempt, Hang::new(MS, "Msg"), now));
             }
+            4 => self.sim.kill_under_way(attempt),
             _ => {
                 let exit = self.dice.pick(&[Exit::Normal, Exit::Killed, Exit::failed("boom"), Exit::Shutdown]);
                 self.ends(attempt, exit);
@@ -237,22 +212,26 @@ impl Walk {
     }
 
     fn ends(&mut self, attempt: Attempt, exit: Exit) {
-        self.lives.remove(&attempt);
         if matches!(exit, Exit::Normal) {
             self.became_ready(attempt);
         }
-        self.machine.handle_exit(attempt, exit, self.now);
+        self.sim.exits(attempt, exit);
+    }
+
+    fn ready(&mut self, attempt: Attempt) {
+        self.became_ready(attempt);
+        self.sim.tell(|machine, now| machine.handle_ready(attempt, now));
     }
 
     /// Whoever depends on it may be woken.
     fn became_ready(&mut self, attempt: Attempt) {
-        if let Some(id) = self.machine.spec(attempt.child()).map(|spec| spec.id().to_owned()) {
+        if let Some(id) = self.sim.asked().spec(attempt.child()).map(|spec| spec.id().to_owned()) {
             self.wake(&id);
         }
     }
 
     fn wake(&mut self, name: &str) {
-        let dependents = self.machine.children();
+        let dependents = self.sim.asked().children();
         let dependents =
             dependents.iter().filter(|(_, spec, ..)| spec.dependencies().iter().any(|on| *on.name == *name));
         // Its group comes along.
@@ -263,7 +242,7 @@ impl Walk {
 
     fn elsewhere(&mut self) {
         let name = self.dice.pick(&["x", "y"]);
-        let until = self.now + self.dice.pick(&[MS, 200 * MS]);
+        let until = self.sim.now + self.dice.pick(&[MS, 200 * MS]);
         let prospect = self.dice.pick(&[
             Prospect::Ready,
             Prospect::Ready,
@@ -275,21 +254,25 @@ impl Walk {
             self.dice.pick(&[None, Some(Completion { was_ready: true }), Some(Completion { was_ready: false })]);
         let completion = ended.filter(|_| prospect != Prospect::Ready);
         self.note(format!("{name}: {prospect:?} {completion:?}"));
+        self.outlook(name, Outlook { prospect, completion });
+    }
+
+    fn outlook(&mut self, name: &str, outlook: Outlook) {
         self.wake(name);
-        self.machine.handle_outlook(name, Outlook { prospect, completion }, self.now);
+        self.sim.tell(|machine, now| machine.handle_outlook(name, outlook, now));
     }
 
     fn due(&mut self) {
-        let due = self.machine.poll_timeout();
+        let due = self.sim.asked().poll_timeout();
         let passing = MS * u32::try_from(self.dice.below(120)).expect("small");
         let now = match due {
-            Some(due) if self.dice.one_in(2) => due.max(self.now),
-            Some(_) | None => self.now + passing,
+            Some(due) if self.dice.one_in(2) => due.max(self.sim.now),
+            Some(_) | None => self.sim.now + passing,
         };
-        self.now = now;
+        self.sim.now = now;
         self.note("time");
         if due.is_some_and(|due| due <= now) {
-            self.machine.handle_timeout(now);
+            self.sim.wakes_at(now);
         }
     }
 
@@ -303,65 +286,58 @@ impl Walk {
             8..10 => Order::Revive(name.into()),
             10 => Order::Read,
             _ => {
-                let specs = self.machine.children();
+                let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
                 let specs = ids.iter().map(|id| spec(id, &mut self.dice)).collect();
                 let clock = self.dice.pick(&[None, Some(BudgetClock::All), Some(BudgetClock::WithoutStops)]);
                 Order::Adjust(Box::new(Adjustment { specs, intensity: None, budget_clock: clock }))
             }
         };
-        self.calls += 1;
+        let words = format!("{order:?}").chars().take(60).collect::<String>();
         let is_hasty = matches!(order, Order::RestartChild(_) | Order::Revive(_));
-        self.hasty.extend(is_hasty.then_some((OrderId(self.calls), name)));
         // One that depends on nobody any more is started.
-        self.hasty.extend(matches!(order, Order::Adjust(_)).then_some((OrderId(self.calls), "")));
-        self.note(format!("order {} {}", self.calls, format!("{order:?}").chars().take(60).collect::<String>()));
-        self.unanswered.insert(OrderId(self.calls));
-        self.machine.order(OrderId(self.calls), order, self.now);
+        let is_adjusted = matches!(order, Order::Adjust(_));
+        let call = self.sim.order(order);
+        self.hasty.extend(is_hasty.then_some((call, name)));
+        self.hasty.extend(is_adjusted.then_some((call, "")));
+        self.note(format!("order {} {words}", call.0));
     }
 
     fn poll(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
+        while let Some(action) = self.sim.act() {
             self.read_reports();
             self.note(format!("    {action:?}"));
             self.on_action(&action);
         }
         self.read_reports();
-        let present: BTreeSet<_> = self.machine.children().into_iter().filter_map(|(.., attempt)| attempt).collect();
-        assert!(self.lives.keys().all(|attempt| present.contains(attempt)), "a life that nobody knows of");
+        self.sim.check_counts();
+        let present: BTreeSet<_> =
+            self.sim.asked().children().into_iter().filter_map(|(.., attempt)| attempt).collect();
+        assert!(self.sim.lives().keys().all(|attempt| present.contains(attempt)), "a life that nobody knows of");
     }
 
     fn read_reports(&mut self) {
-        while let Some(report) = self.machine.poll_report() {
+        while let Some(report) = self.sim.hear() {
             self.note(format!("    {report:?}"));
-            match report {
-                Report::Delayed { child, until } => drop(self.delays.insert(child, until)),
-                Report::Abandoned { attempt } => drop(self.lives.remove(&attempt)),
-                _ => {}
+            if let Report::Delayed { child, until } = report {
+                self.delays.insert(child, until);
             }
         }
     }
 
     fn on_action(&mut self, action: &Action) {
-        let is_refusal = matches!(action, Action::Answer { result: Err(OrderError::Over), .. });
-        assert!(!self.has_ended || is_refusal, "an action after the end");
         match action {
             Action::Start(attempt) => {
                 let key = attempt.child();
-                assert!(!self.lives.keys().any(|life| life.child() == key), "two lives of one child");
                 let delay = self.delays.remove(&key);
-                let id = self.machine.spec(key).expect("a spec").id();
+                let id = self.sim.name(*attempt);
                 let delay = delay.filter(|_| !self.hasty.values().any(|name| *name == id));
-                assert!(delay.is_none_or(|until| until <= self.now), "started before {delay:?}");
+                assert!(delay.is_none_or(|until| until <= self.sim.now), "started before {delay:?}");
                 self.resting.remove(&key);
-                self.lives.insert(*attempt, Stage::Starting);
                 let dice = Dice::new(attempt.number());
-                self.machine.set_chance(key, Box::new(dice));
+                self.sim.tell(|machine, _| machine.set_chance(key, Box::new(dice)));
             }
-            Action::Ask(attempt) => drop(self.lives.get_mut(attempt).map(|stage| *stage = Stage::Asked)),
-            Action::Kill(attempt) => drop(self.lives.get_mut(attempt).map(|stage| *stage = Stage::Killed)),
             Action::Answer { call, .. } => {
-                assert!(self.unanswered.remove(call), "{call:?} is answered twice");
                 if self.hasty.remove(call).is_some() {
                     // A group may have waited for that child.
                     self.delays.clear();
@@ -376,13 +352,11 @@ impl Walk {
                 self.resting.insert(*child);
             }
             Action::Forget(child) => drop(self.delays.remove(child)),
-            Action::End(_) => {
-                assert!(self.lives.is_empty(), "it ends before its children");
-                assert!(self.unanswered.is_empty(), "it ends and owes {:?}", self.unanswered);
-                self.has_ended = true;
-            }
             Action::Wait(key) => drop(self.resting.remove(key)),
-            Action::Abandon(_)
+            Action::Ask(_)
+            | Action::Kill(_)
+            | Action::Abandon(_)
+            | Action::End(_)
             | Action::Adopt { .. }
             | Action::Up
             | Action::Dismiss(_)
@@ -394,39 +368,36 @@ impl Walk {
     /// A start that never began, because a service that it depends on is gone.
     fn is_about_to_fail(&self) -> bool {
         let is_stillborn = |standing, attempt: Option<Attempt>| {
-            standing == ChildState::Starting && attempt.is_some_and(|attempt| !self.lives.contains_key(&attempt))
+            standing == ChildState::Starting && attempt.is_some_and(|attempt| !self.sim.lives().contains_key(&attempt))
         };
-        self.machine.children().into_iter().any(|(_, _, standing, attempt)| is_stillborn(standing, attempt))
+        self.sim.asked().children().into_iter().any(|(_, _, standing, attempt)| is_stillborn(standing, attempt))
     }
 
     /// A child fails at each start because a service is gone: with it, or with its group, the tree never comes to rest.
     fn fails_for_ever(&self) -> bool {
         let is_failing = |key, spec: &ChildSpec| {
             spec.when_dependency_is_gone() == DependencyGone::Fail
-                && self.machine.why(key, self.now).is_some_and(|why| !why.lost.is_empty())
+                && self.sim.asked().why(key, self.sim.now).is_some_and(|why| !why.lost.is_empty())
         };
-        self.is_about_to_fail() || self.machine.children().into_iter().any(|(key, spec, ..)| is_failing(key, spec))
+        self.is_about_to_fail() || self.sim.asked().children().into_iter().any(|(key, spec, ..)| is_failing(key, spec))
     }
 
     /// Whoever moves arrives, and nothing else happens.
     fn settle(&mut self) {
         self.poll();
         for _ in 0..300 {
-            let moving = self.lives.iter().find(|(_, stage)| **stage != Stage::Up).map(|(a, s)| (*a, *s));
-            match moving {
+            match self.sim.moving() {
                 Some((attempt, Stage::Starting)) => {
                     self.note(format!("{attempt:?} starts"));
-                    self.lives.insert(attempt, Stage::Up);
                     self.became_ready(attempt);
-                    self.machine.handle_started(attempt, self.now);
+                    self.sim.started(attempt);
                 }
                 Some((attempt, _)) => {
                     self.note(format!("{attempt:?} is gone"));
                     self.ends(attempt, Exit::Killed);
                 }
                 None if self.is_about_to_fail() => {
-                    self.now += MS;
-                    self.machine.handle_timeout(self.now);
+                    self.sim.wakes_at(self.sim.now + MS);
                 }
                 None => break,
             }
@@ -434,18 +405,19 @@ impl Walk {
         }
     }
 
-    /// Invariant 4.
+    /// Invariant 3.
     fn is_not_silent(&mut self) {
         if self.fails_for_ever() {
             return;
         }
-        let lines: Vec<_> = self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
+        let lines: Vec<_> =
+            self.sim.asked().children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
         let is_paused = lines.iter().any(|(_, standing)| *standing == ChildState::Retrying);
         for (key, standing) in lines {
-            let why = self.machine.why(key, self.now).expect("it is known");
+            let why = self.sim.asked().why(key, self.sim.now).expect("it is known");
             match standing {
                 ChildState::Retrying | ChildState::Parked => {
-                    let due = self.machine.poll_timeout();
+                    let due = self.sim.asked().poll_timeout();
                     assert!(why.next_try.is_some_and(|at| due.is_some_and(|due| due <= at)), "{key:?} has no time");
                 }
                 ChildState::Waiting => {
@@ -465,9 +437,8 @@ impl Walk {
     /// Everything turns out well, and everybody who can be is up or rests.
     fn recovers(&mut self) {
         for name in ["x", "y"] {
-            self.wake(name);
             let completion = Some(Completion { was_ready: true });
-            self.machine.handle_outlook(name, Outlook { prospect: Prospect::Ready, completion }, self.now);
+            self.outlook(name, Outlook { prospect: Prospect::Ready, completion });
         }
         self.settle();
         for _ in 0..100 {
@@ -477,40 +448,38 @@ impl Walk {
             let is_held = |key, standing| match standing {
                 ChildState::Retrying => true,
                 // What depends on the dead is not started, and neither is what depends on that.
-                ChildState::Parked => self.machine.why(key, self.now).is_some_and(|why| why.waits_for.is_empty()),
+                ChildState::Parked => {
+                    self.sim.asked().why(key, self.sim.now).is_some_and(|why| why.waits_for.is_empty())
+                }
                 _ => false,
             };
-            if !self.machine.children().into_iter().any(|(key, _, standing, _)| is_held(key, standing)) {
+            if !self.sim.asked().children().into_iter().any(|(key, _, standing, _)| is_held(key, standing)) {
                 return;
             }
-            let said: Vec<_> = self.lives.keys().copied().collect();
+            let said: Vec<_> = self.sim.lives().keys().copied().collect();
             for attempt in said {
-                self.became_ready(attempt);
-                self.machine.handle_ready(attempt, self.now);
+                self.ready(attempt);
             }
             self.settle();
-            if let Some(due) = self.machine.poll_timeout() {
-                self.now = self.now.max(due);
-                self.machine.handle_timeout(self.now);
-            }
+            self.sim.wakes();
             self.settle();
         }
         panic!("somebody is never started");
     }
 
-    /// Invariant 5: nobody answers any more.
+    /// Invariant 4: nobody answers any more.
     fn ends_by_time(&mut self) {
-        self.machine.stop(Exit::Shutdown, self.now);
+        self.sim.stop(Exit::Shutdown);
         self.poll();
         for _ in 0..300 {
-            let Some(due) = self.machine.poll_timeout() else { break };
-            self.now = self.now.max(due);
-            self.machine.handle_timeout(self.now);
+            if !self.sim.wakes() {
+                break;
+            }
             self.poll();
         }
-        assert!(self.has_ended, "it waits for ever");
-        assert!(self.machine.poll_timeout().is_none(), "it has ended and wants to be woken");
-        assert!(self.unanswered.is_empty(), "it owes {:?}", self.unanswered);
+        assert!(self.sim.has_ended(), "it waits for ever");
+        assert!(self.sim.asked().poll_timeout().is_none(), "it has ended and wants to be woken");
+        assert!(self.sim.unanswered().is_empty(), "it owes {:?}", self.sim.unanswered());
     }
 
     fn through(&mut self, steps: u32) {
@@ -518,10 +487,10 @@ impl Walk {
             self.step();
         }
         self.settle();
-        if !self.has_ended && !self.machine.is_ending() {
+        if !self.sim.has_ended() && !self.sim.asked().is_ending() {
             self.is_not_silent();
             self.recovers();
-            if !self.machine.is_ending() {
+            if !self.sim.asked().is_ending() {
                 self.is_not_silent();
             }
         }
@@ -538,7 +507,7 @@ fn walk(name: &str, strategy: Option<Strategy>, seeds: std::ops::Range<u64>) {
             for line in walk.trail.iter().rev().take(60).rev() {
                 eprintln!("    {line}");
             }
-            eprintln!("{name}, seed {seed}; dynamic: {}; {:#?}", walk.is_dynamic, walk.machine);
+            eprintln!("{name}, seed {seed}; {:#?}", walk.sim);
             std::panic::resume_unwind(panic);
         }
         ended += 1;

@@ -4,7 +4,7 @@
 //! 1. Never two lives of one child, and the numbers of attempts rise.
 //! 2. No life is told twice to stop, or killed twice. One is abandoned only after that was reported.
 //! 3. Every order is answered exactly once, and before the supervisor has ended.
-//! 4. The supervisor ends once, after its last child unless it was told not to wait, and then only refuses.
+//! 4. The supervisor ends once, after its last child, and then only refuses.
 //!
 //! Facts that change a life are methods here. All others are [told](Sim::tell) to the machine as they are.
 
@@ -47,8 +47,6 @@ pub(crate) struct Sim {
     unanswered: BTreeSet<OrderId>,
     orders: u64,
     newest: u64,
-    /// It was told to end without waiting.
-    is_cut_short: bool,
     has_ended: bool,
 }
 
@@ -73,7 +71,6 @@ impl Sim {
             unanswered: BTreeSet::new(),
             orders: 0,
             newest: 0,
-            is_cut_short: false,
             has_ended: false,
         }
     }
@@ -220,7 +217,6 @@ impl Sim {
     }
 
     pub(crate) fn kill_at_once(&mut self) {
-        self.is_cut_short = true;
         self.tell(|machine, now| machine.kill_at_once(now));
     }
 
@@ -317,7 +313,7 @@ impl Sim {
                 assert!(!self.is_live(*key), "{action:?}, and it lives");
             }
             Action::End(_) => {
-                assert!(self.is_cut_short || self.lives.is_empty(), "it ends before its children");
+                assert!(self.lives.is_empty(), "it ends before its children");
                 self.has_ended = true;
             }
             Action::Up | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}

@@ -1,13 +1,13 @@
 //! What a log reads like: a crash loop, a park and a return, as text and as JSON; and the spans around what a child says.
 
-#[path = "common/kinds.rs"]
-mod kinds;
+#[path = "common/mod.rs"]
+mod common;
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use kinds::Home;
+use common::kinds::Home;
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{Backoff, Child, Context, GiveUp, Inbox, Intensity, Policy, Service, ServiceState, Supervisor, Tree};
 use serde_json::Value;

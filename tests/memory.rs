@@ -1,9 +1,9 @@
 //! What has come and gone leaves nothing behind, whatever it lived in.
 
-#[path = "common/kinds.rs"]
-mod kinds;
+#[path = "common/mod.rs"]
+mod common;
 
-use kinds::{HOMES, Home};
+use common::kinds::{HOMES, Home};
 use peak_alloc::PeakAlloc;
 use regrow::testing::Journal;
 use regrow::{DynamicHandle, DynamicSupervisor, Intensity};

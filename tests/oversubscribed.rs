@@ -1,13 +1,13 @@
 //! Many more worker threads than cores: a thread that loses its core while it holds a lock of ours holds up the others for
 //! a moment, and nothing is lost, doubled or stuck.
 
-#[path = "common/tree.rs"]
+#[path = "common/mod.rs"]
 mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use common::soon;
+use common::tree::soon;
 use regrow::{CallError, Child, Context, DynamicSupervisor, Handle, Intensity, Reply, Service, Supervisor, Tree};
 
 /// For each core of a small machine there are dozens.

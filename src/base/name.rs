@@ -102,6 +102,21 @@ pub(crate) fn below(scope: &str, name: &str) -> Arc<str> {
     path.into()
 }
 
+/// All paths below this one are between these two.
+pub(crate) fn bounds_below(path: &str) -> (String, String) {
+    let with = |end| {
+        let mut bound = String::with_capacity(path.len() + 1);
+        bound.push_str(path);
+        bound.push(end);
+        bound
+    };
+    // In ASCII the character after `/` is `0`.
+    (with('/'), with('0'))
+}
+
+/// The most partitions that a [`Partitioned`] supervisor may have.
+pub const PARTITIONS_MAX: usize = 1_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,18 +165,3 @@ mod tests {
         assert_eq!(shown(&"x".repeat(100)), format!("{}... and 36 more characters", "x".repeat(64)));
     }
 }
-
-/// All paths below this one are between these two.
-pub(crate) fn bounds_below(path: &str) -> (String, String) {
-    let with = |end| {
-        let mut bound = String::with_capacity(path.len() + 1);
-        bound.push_str(path);
-        bound.push(end);
-        bound
-    };
-    // In ASCII the character after `/` is `0`.
-    (with('/'), with('0'))
-}
-
-/// The most partitions that a [`Partitioned`] supervisor may have.
-pub const PARTITIONS_MAX: usize = 1_000_000;

@@ -222,6 +222,11 @@ impl<T: Clone> Paths<T> {
     }
 }
 
+/// The full path of the service that the machine of the supervisor `scope` knows by this name.
+pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
+    known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,9 +307,4 @@ mod tests {
             assert!(looks_of(&paths) < 5 * others, "{}", looks_of(&paths));
         }
     }
-}
-
-/// The full path of the service that the machine of the supervisor `scope` knows by this name.
-pub(crate) fn path_of(scope: &str, known: &str) -> Arc<str> {
-    known.strip_prefix('/').map_or_else(|| format!("{scope}/{known}").into(), Into::into)
 }

@@ -170,7 +170,7 @@ mod tests {
         assert!(order.pairs("app").is_empty());
     }
 
-    // Found by the soak of `tests/leaks.rs`: a subtree that was forgotten left what its services had depended on.
+    // Found by the soak of `tests/leaks`: a subtree that was forgotten left what its services had depended on.
     #[test]
     fn a_path_is_forgotten_with_all_that_is_below_it() {
         let order = StopOrder::default();

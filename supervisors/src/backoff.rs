@@ -17,7 +17,7 @@ pub const LONGEST_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How delays are spread, so that many children that died together do not come back together.
 ///
 /// What that is worth: a hundred children lose a service that they all need, which is down for eight seconds. Delays begin
-/// at 100 ms and double, up to 10 s; a start takes 0.1 ms, and time is virtual (`supervisors/tests/herd.rs`).
+/// at 100 ms and double, up to 10 s; a start takes 0.1 ms, and time is virtual (`supervisors/tests/policies/thundering_herd.rs`).
 ///
 /// | restart | attempts | of these failed | worst 100 ms, 1st second | worst 100 ms, later | last child up |
 /// |---|---:|---:|---:|---:|---:|

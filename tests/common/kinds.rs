@@ -1,5 +1,4 @@
 //! The two things that the life of a child can run in.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use regrow::{ServiceChild, TaskChild};
 

@@ -1,5 +1,4 @@
 //! The log of a test, line by line.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::cell::RefCell;
 use std::fmt::Debug;

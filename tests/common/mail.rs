@@ -1,7 +1,5 @@
-//! What the tests about mailboxes share: a worker that runs what it is sent, and ways to hold it still.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+//! What the tests about mailboxes share: workers that are held still, gates, and what they have seen.
 
-use std::any::Any;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
@@ -9,70 +7,18 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use regrow::{
-    Call, CallError, Child, Context, Event, EventKind, Events, Exit, Handle, Intensity, Reply, Service, ServiceChild,
+    Call, CallError, Child, Context, Event, EventKind, Events, Exit, Handle, Intensity, Reply, ServiceChild,
     ServiceState, ServiceStatus, Strategy, Supervisor, Tree,
 };
 use tokio::sync::{oneshot, watch};
 
-/// A service that runs what it is sent.
-#[derive(Default)]
-pub(crate) struct Worker {
-    kept: Vec<Box<dyn Any + Send>>,
-}
-
-pub(crate) enum Job {
-    Run(Order),
-    /// Goes into the state and stays there.
-    Keep(Box<dyn Any + Send>),
-}
-
-type Order = Box<dyn FnOnce(Context<Worker>) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
-
-impl Service for Worker {
-    type Msg = Job;
-
-    async fn handle(&mut self, job: Job, ctx: &mut Context<Self>) -> anyhow::Result<()> {
-        match job {
-            Job::Run(order) => order(ctx.clone()).await,
-            Job::Keep(value) => {
-                self.kept.push(value);
-                Ok(())
-            }
-        }
-    }
-}
-
-pub(crate) fn worker(name: &str) -> ServiceChild<Job> {
-    Child::service(name, |_| async { Ok(Worker::default()) })
-}
+pub(crate) use super::worker::*;
 
 /// A worker whose factory passes `gate` first.
 pub(crate) fn gated(name: &str, gate: &Gate) -> ServiceChild<Job> {
     Child::service_with(name, gate.clone(), |gate, _| async move {
         gate.pass().await;
         Ok(Worker::default())
-    })
-}
-
-/// A job made of an async closure.
-pub(crate) fn run<F, Fut>(order: F) -> Job
-where
-    F: FnOnce(Context<Worker>) -> Fut + Send + 'static,
-    Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
-{
-    Job::Run(Box::new(|ctx| Box::pin(order(ctx))))
-}
-
-/// A job that does nothing.
-pub(crate) fn idle() -> Job {
-    run(async |_| Ok(()))
-}
-
-/// A job that answers at once.
-pub(crate) fn answers<T: Send + 'static>(reply: Reply<T>, value: T) -> Job {
-    run(async move |_| {
-        reply.send(value);
-        Ok(())
     })
 }
 
@@ -108,7 +54,7 @@ pub(crate) fn hold() -> (Job, Held) {
     let job = run(async |ctx| {
         let _ = begun.send(());
         match released.await {
-            Ok(Job::Run(then)) => then(ctx).await,
+            Ok(Job::Run(then)) => then.run(ctx).await,
             Ok(Job::Keep(_)) | Err(_) => Ok(()),
         }
     });

@@ -1,5 +1,4 @@
 //! What the tests of partitioned supervisors share.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Handle, Intensity, Partitioned, Partitions, ServiceChild, ServiceState, Supervisor, Tree};

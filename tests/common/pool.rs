@@ -1,5 +1,4 @@
 //! What the tests of dynamic supervisors share.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use regrow::testing::until;
 use regrow::{
@@ -7,7 +6,7 @@ use regrow::{
     Supervisor, Tree,
 };
 
-use super::common::Inert;
+use super::tree::Inert;
 
 pub(crate) async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
     let tree = Supervisor::one_for_one("app").child(pool).start().await.unwrap();

@@ -1,5 +1,4 @@
 //! What the tests about redelivery share: a clerk whose messages can be cloned and can end its incarnations.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,7 @@ use regrow::{
 };
 use tokio::sync::watch;
 
-use crate::mail::soon;
+use super::mail::soon;
 
 /// What a test sees of all incarnations of a service.
 #[derive(Clone, Default)]

@@ -1,5 +1,4 @@
 //! What the tests of supervision share: waiting for events instead of sleeping, and counting who is alive.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

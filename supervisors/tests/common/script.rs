@@ -1,24 +1,22 @@
-//! `Script`: one supervisor and the world around it, told as a short history.
+//! `Script`: one supervisor and its children, told as a short history.
 //!
 //! Facts and orders go in by name (`fails("db")`, `stop()`), and every action must be expected, in words
 //! (`expect(["start db"])`). The machine is polled by `expect` and by the passing of time only: what is handed in between
 //! two of them lies in the mailbox together. `"db"` is the newest attempt of `db`, `"db#1"` its first. Management orders
 //! are numbered from 1, and their answers carry that number (`answer 1 done`, `refuse 2 not_found`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use regrow_supervisors::{
-    Action, Adjustment, Answer, Attempt, BudgetClock, Chance, ChildKey, ChildSpec, ChildState, DynamicMachine, Exit,
-    Flags, GiveUpReason, Hang, Intensity, Machine, Order, OrderError, OrderId, Outlook, Reasons, Report, StaticMachine,
-    Strategy,
+    Action, Adjustment, Answer, Attempt, BudgetClock, Chance, ChildKey, ChildSpec, ChildState, Exit, Flags,
+    GiveUpReason, Hang, Intensity, Machine, Order, OrderError, OrderId, Outlook, Reasons, Report, Strategy,
 };
 
-use super::{IntoSpec, MS, check_counts};
+use super::sim::Sim;
+use super::{IntoSpec, MS};
 
 pub(crate) struct Script {
-    machine: Box<dyn Machine>,
-    now: Duration,
+    sim: Sim,
     names: BTreeMap<ChildKey, String>,
     /// Every attempt so far, in the order of their starts.
     attempts: Vec<Attempt>,
@@ -28,8 +26,6 @@ pub(crate) struct Script {
     gave_up: Option<(String, String, GiveUpReason)>,
     /// Whose callers are refused, and are not any more.
     refusals: Vec<String>,
-    calls: u64,
-    answered: BTreeSet<OrderId>,
 }
 
 impl Script {
@@ -62,29 +58,26 @@ impl Script {
 
     /// A supervisor about to boot, with all these flags.
     pub(crate) fn flagged<C: IntoSpec>(flags: Flags, children: impl IntoIterator<Item = C>) -> Self {
-        Self::around(StaticMachine::new(flags, children.into_iter().map(C::into_spec)).expect("good specs"))
+        Self::around(Sim::new(flags, children.into_iter().map(C::into_spec)))
     }
 
     /// A dynamic supervisor, which is up at once.
     pub(crate) fn dynamic(intensity: Intensity, children_max: Option<usize>) -> Self {
-        let mut tree = Self::around(DynamicMachine::new(intensity, children_max).expect("good limits"));
+        let mut tree = Self::around(Sim::dynamic(intensity, children_max));
         tree.expect(["up"]);
         tree
     }
 
-    fn around(machine: impl Machine + 'static) -> Self {
-        let names = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.id().to_owned())).collect();
+    fn around(sim: Sim) -> Self {
+        let names = sim.asked().children().into_iter().map(|(key, spec, ..)| (key, spec.id().to_owned())).collect();
         Self {
-            machine: Box::new(machine),
-            now: Duration::ZERO,
+            sim,
             names,
             attempts: Vec::new(),
             done: Vec::new(),
             told: Vec::new(),
             gave_up: None,
             refusals: Vec::new(),
-            calls: 0,
-            answered: BTreeSet::new(),
         }
     }
 
@@ -100,22 +93,22 @@ impl Script {
 /// Inbox.
 impl Script {
     pub(crate) fn started(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_started(self.attempt(name), self.now);
+        self.sim.started(self.attempt(name));
         self
     }
 
     pub(crate) fn ignored(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_ignored(self.attempt(name), self.now);
+        self.sim.ignored(self.attempt(name));
         self
     }
 
     pub(crate) fn start_fails(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_start_failed(self.attempt(name), Exit::failed("no"), self.now);
+        self.sim.start_failed(self.attempt(name), Exit::failed("no"));
         self
     }
 
     pub(crate) fn exits(&mut self, name: &str, exit: Exit) -> &mut Self {
-        self.machine.handle_exit(self.attempt(name), exit, self.now);
+        self.sim.exits(self.attempt(name), exit);
         self
     }
 
@@ -136,28 +129,27 @@ impl Script {
     }
 
     pub(crate) fn kill_under_way(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_kill_under_way(self.attempt(name), self.now);
+        self.sim.kill_under_way(self.attempt(name));
         self
     }
 
     /// It begins to end by itself.
     pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
-        self.machine.handle_leaving(self.attempt(name), exit, self.now);
+        self.sim.leaving(self.attempt(name), exit);
         self
     }
 
     /// It has ended, but for work that has been killed and does not end.
     pub(crate) fn lingers(&mut self, name: &str, exit: Exit) -> &mut Self {
-        self.machine.handle_remains(self.attempt(name), exit, self.now);
+        self.sim.remains(self.attempt(name), exit);
         self
     }
 
     /// Something below the first of a pair depends on something below the second. These circles come of it.
     #[track_caller]
     pub(crate) fn ties<const N: usize>(&mut self, pairs: &[(&str, &str)], circles: [&str; N]) -> &mut Self {
-        let key = |name| self.machine.find(name).expect("a child of this name");
-        let pairs = pairs.iter().map(|&(a, b)| (key(a), key(b))).collect();
-        let found = self.machine.set_stop_order(pairs);
+        let pairs = pairs.iter().map(|&(a, b)| (self.sim.key(a), self.sim.key(b))).collect();
+        let found = self.sim.tell(|machine, _| machine.set_stop_order(pairs));
         let told = |circle: &Vec<_>| circle.iter().map(|key| self.names[key].as_str()).collect::<Vec<_>>().join(" ");
         assert_eq!(found.iter().map(told).collect::<Vec<_>>(), circles, "circles");
         self
@@ -165,87 +157,88 @@ impl Script {
 
     /// The circles that come of pairs of which some may be gone.
     pub(crate) fn stop_order(&mut self, pairs: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
-        self.machine.set_stop_order(pairs)
+        self.sim.tell(|machine, _| machine.set_stop_order(pairs))
     }
 
     pub(crate) fn ready(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_ready(self.attempt(name), self.now);
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_ready(attempt, now));
         self
     }
 
     pub(crate) fn handled(&mut self, name: &str, messages: u64) -> &mut Self {
-        self.machine.handle_progress(self.attempt(name), messages, self.now);
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_progress(attempt, messages, now));
         self
     }
 
     pub(crate) fn hangs(&mut self, name: &str) -> &mut Self {
-        self.machine.handle_hung(self.attempt(name), Hang::new(self.now, "Msg"), self.now);
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_hung(attempt, Hang::new(now, "Msg"), now));
         self
     }
 
     /// A service elsewhere is ready, or is not any more.
     pub(crate) fn elsewhere(&mut self, name: &str, is_ready: bool) -> &mut Self {
-        self.machine.handle_dependency(name, is_ready, self.now);
+        self.sim.tell(|machine, now| machine.handle_dependency(name, is_ready, now));
         self
     }
 
     /// What is known of a service elsewhere.
     pub(crate) fn outlook(&mut self, name: &str, outlook: impl Into<Outlook>) -> &mut Self {
-        self.machine.handle_outlook(name, outlook.into(), self.now);
+        self.sim.tell(|machine, now| machine.handle_outlook(name, outlook.into(), now));
         self
     }
 
     /// Gives a child chance of its own.
     pub(crate) fn chance(&mut self, name: &str, chance: Box<dyn Chance>) -> &mut Self {
-        let key = self.machine.find(name).expect("a child of this name");
-        self.machine.set_chance(key, chance);
+        let key = self.sim.key(name);
+        self.sim.tell(|machine, _| machine.set_chance(key, chance));
         self
     }
 
     /// The start of this child waits in line, or waits no longer.
     pub(crate) fn in_line(&mut self, name: &str, is_in_line: bool) -> &mut Self {
-        self.machine.handle_in_line(self.attempt(name), is_in_line, self.now);
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_in_line(attempt, is_in_line, now));
         self
     }
 
     /// What a driver asks of the machine.
     pub(crate) fn asked(&self) -> &dyn Machine {
-        &*self.machine
+        self.sim.asked()
     }
 
     pub(crate) fn why(&self, name: &str) -> Reasons {
-        let key = self.machine.find(name).expect("a child of this name");
-        self.machine.why(key, self.now).expect("it is known")
+        self.sim.asked().why(self.sim.key(name), self.sim.now).expect("it is known")
     }
 
     /// Time passes, and the machine is woken whenever it wants to be.
     pub(crate) fn after(&mut self, ms: u32) -> &mut Self {
-        let end = self.now + ms * MS;
+        let end = self.sim.now + ms * MS;
         self.poll();
         let mut wakes = 0;
-        while let Some(due) = self.machine.poll_timeout().filter(|&due| due <= end) {
+        while self.sim.asked().poll_timeout().is_some_and(|due| due <= end) {
             wakes += 1;
             assert!(wakes < 100, "woken for nothing");
-            self.now = self.now.max(due);
-            self.machine.handle_timeout(self.now);
+            self.sim.wakes();
             self.poll();
         }
-        self.now = end;
+        self.sim.now = end;
         self
     }
 
     /// Time passes, and the machine is woken only at the end of it.
     pub(crate) fn overslept(&mut self, ms: u32) -> &mut Self {
         self.poll();
-        self.now += ms * MS;
-        self.machine.handle_timeout(self.now);
+        self.sim.wakes_at(self.sim.now + ms * MS);
         self
     }
 
     /// The driver's clock is set back.
     pub(crate) fn set_back(&mut self, ms: u32) -> &mut Self {
         self.poll();
-        self.now -= ms * MS;
+        self.sim.now -= ms * MS;
         self
     }
 }
@@ -257,22 +250,22 @@ impl Script {
     }
 
     pub(crate) fn stop_with(&mut self, exit: Exit) -> &mut Self {
-        self.machine.stop(exit, self.now);
+        self.sim.stop(exit);
         self
     }
 
     pub(crate) fn kill(&mut self) -> &mut Self {
-        self.machine.kill(self.now);
+        self.sim.kill();
         self
     }
 
     pub(crate) fn kill_at_once(&mut self) -> &mut Self {
-        self.machine.kill_at_once(self.now);
+        self.sim.kill_at_once();
         self
     }
 
     pub(crate) fn abandon(&mut self) -> &mut Self {
-        self.machine.abandon(self.now);
+        self.sim.abandon();
         self
     }
 
@@ -289,7 +282,7 @@ impl Script {
     }
 
     pub(crate) fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> &mut Self {
-        self.machine.set_budget(intensity, clock).expect("a budget with a period");
+        self.sim.tell(|machine, _| machine.set_budget(intensity, clock)).expect("a budget with a period");
         self
     }
 
@@ -318,8 +311,7 @@ impl Script {
     }
 
     fn order(&mut self, order: Order) -> &mut Self {
-        self.calls += 1;
-        self.machine.order(OrderId(self.calls), order, self.now);
+        self.sim.order(order);
         self
     }
 }
@@ -330,7 +322,7 @@ impl Script {
     #[track_caller]
     pub(crate) fn expect<const N: usize>(&mut self, actions: [&str; N]) -> &mut Self {
         self.poll();
-        check_counts(&*self.machine);
+        self.sim.check_counts();
         assert_eq!(self.done, actions, "actions");
         self.done.clear();
         self
@@ -359,7 +351,7 @@ impl Script {
     }
 
     pub(crate) fn is_starting(&self, name: &str) -> bool {
-        self.machine.find(name).and_then(|key| self.machine.standing(key)) == Some(ChildState::Starting)
+        self.sim.asked().find(name).and_then(|key| self.sim.asked().standing(key)) == Some(ChildState::Starting)
     }
 
     /// Exactly these are the children whose callers are refused, or no longer, since the last time that it was asked.
@@ -399,7 +391,7 @@ impl Script {
     /// Where a child stands; `None` once its spec is forgotten.
     #[track_caller]
     pub(crate) fn stands(&mut self, name: &str, expected: Option<ChildState>) -> &mut Self {
-        let standing = self.machine.find(name).and_then(|key| self.machine.standing(key));
+        let standing = self.sim.asked().find(name).and_then(|key| self.sim.asked().standing(key));
         assert_eq!(standing, expected, "standing of {name}");
         self
     }
@@ -407,7 +399,7 @@ impl Script {
     /// These children, in this order.
     #[track_caller]
     pub(crate) fn lists<const N: usize>(&mut self, names: [&str; N]) -> &mut Self {
-        let ids: Vec<_> = self.machine.children().into_iter().map(|(_, spec, ..)| spec.id()).collect();
+        let ids: Vec<_> = self.sim.asked().children().into_iter().map(|(_, spec, ..)| spec.id()).collect();
         assert_eq!(ids, names, "children");
         self
     }
@@ -415,8 +407,7 @@ impl Script {
     /// The spec that the supervisor has of a child.
     #[track_caller]
     pub(crate) fn has_spec(&mut self, spec: &ChildSpec) -> &mut Self {
-        let key = self.machine.find(spec.id()).expect("a child of this name");
-        assert_eq!(self.machine.spec(key), Some(spec));
+        assert_eq!(self.sim.asked().spec(self.sim.key(spec.id())), Some(spec));
         self
     }
 
@@ -424,7 +415,7 @@ impl Script {
     #[track_caller]
     pub(crate) fn owes_no_answer(&mut self) -> &mut Self {
         self.poll();
-        assert_eq!(self.answered.len() as u64, self.calls, "answers");
+        assert!(self.sim.unanswered().is_empty(), "no answer to {:?}", self.sim.unanswered());
         self
     }
 
@@ -432,7 +423,7 @@ impl Script {
     #[track_caller]
     pub(crate) fn waits_for_no_time(&mut self) -> &mut Self {
         self.poll();
-        assert_eq!(self.machine.poll_timeout(), None);
+        assert_eq!(self.sim.asked().poll_timeout(), None);
         self
     }
 
@@ -444,14 +435,13 @@ impl Script {
     }
 
     fn poll(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
+        while let Some(action) = self.sim.act() {
             match &action {
                 Action::Start(attempt) => self.attempts.push(*attempt),
                 Action::Adopt { child, .. } => {
-                    let id = self.machine.spec(*child).expect("a child that is adopted has a spec").id().to_owned();
+                    let id = self.sim.asked().spec(*child).expect("a child that is adopted has a spec").id().to_owned();
                     self.names.insert(*child, id);
                 }
-                Action::Answer { call, .. } => assert!(self.answered.insert(*call), "{call:?} is answered twice"),
                 _ => {}
             }
             let words = self.words(&action);
@@ -461,7 +451,7 @@ impl Script {
                 _ => self.done.push(words),
             }
         }
-        while let Some(report) = self.machine.poll_report() {
+        while let Some(report) = self.sim.hear() {
             if let Report::GaveUp { child, exit, reason } = &report {
                 self.gave_up = Some((self.names[child].clone(), exit.to_string(), *reason));
             }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use regrow_supervisors::{
-    Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StaticMachine, StopOrder, Strategy,
-};
+use regrow_supervisors::{Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StopOrder, Strategy};
 
 use super::MS;
 use super::model::{Model, Phase, Told, asked, leaves};
+use super::sim::{Sim, print_history, retold};
 
 /// One thing that may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub(crate) struct Menu {
 
 #[derive(Clone)]
 pub(crate) struct World {
-    machine: StaticMachine,
+    sim: Sim,
     model: Model,
     period: Duration,
     periods: u8,
@@ -77,18 +75,14 @@ impl World {
         specs: impl IntoIterator<Item = ChildSpec>,
     ) -> Self {
         let period = 1000 * MS;
-        let mut machine = StaticMachine::new(
-            Flags { strategy, intensity: Intensity::new(restarts_max, period), stop_order, ..Flags::default() },
-            specs,
-        )
-        .expect("good specs");
-        let keys: Vec<_> = machine.children().into_iter().map(|(key, ..)| key).collect();
+        let flags = Flags { strategy, intensity: Intensity::new(restarts_max, period), stop_order, ..Flags::default() };
+        let mut sim = Sim::new(flags, specs);
+        let keys: Vec<_> = sim.asked().children().into_iter().map(|(key, ..)| key).collect();
         let ties: Vec<_> = ties.iter().map(|&(a, b)| (keys[a], keys[b])).collect();
-        assert!(machine.set_stop_order(ties.clone()).is_empty(), "a circle");
-        let specs = machine.children().into_iter().map(|(key, spec, ..)| (key, spec.clone())).collect();
+        assert!(sim.tell(|machine, _| machine.set_stop_order(ties.clone())).is_empty(), "a circle");
+        let specs = sim.asked().children().into_iter().map(|(key, spec, ..)| (key, spec.clone())).collect();
         let model = Model::new(strategy, (stop_order, ties.into_iter().collect()), (restarts_max, period), &specs);
-        let mut world =
-            Self { machine, model, period, periods: 0, is_hurried: false, gone: Vec::new(), trail: Vec::new() };
+        let mut world = Self { sim, model, period, periods: 0, is_hurried: false, gone: Vec::new(), trail: Vec::new() };
         world.poll();
         world
     }
@@ -110,7 +104,7 @@ impl World {
 
     /// Two worlds with one print have one future.
     pub(crate) fn print(&self) -> u64 {
-        let print = format!("{:?} {:?} {} {}", self.machine, self.model, self.is_hurried, self.periods);
+        let print = format!("{:?} {:?} {} {}", self.sim.asked(), self.model, self.is_hurried, self.periods);
         let mut hasher = DefaultHasher::new();
         print.hash(&mut hasher);
         hasher.finish()
@@ -141,7 +135,7 @@ impl World {
                 deeds.push(Deed::Remains(attempt));
             }
         }
-        if self.machine.poll_timeout().is_some() {
+        if self.sim.asked().poll_timeout().is_some() {
             deeds.push(Deed::Due);
         }
         if self.periods < menu.periods_max && !self.model.units.is_empty() {
@@ -211,7 +205,7 @@ impl World {
     pub(crate) fn outlast(mut self) {
         self.happen(Deed::Stop, false);
         for _ in 0..200 {
-            if self.machine.poll_timeout().is_none() {
+            if self.sim.asked().poll_timeout().is_none() {
                 break;
             }
             self.happen(Deed::Due, false);
@@ -220,20 +214,19 @@ impl World {
     }
 
     fn perform(&mut self, deed: Deed) {
-        let Self { machine, model, .. } = self;
-        let now = model.now;
+        let Self { sim, model, .. } = self;
         match deed {
             Deed::Started(attempt) => {
-                machine.handle_started(attempt, now);
+                sim.started(attempt);
                 model.on_up(attempt);
             }
             Deed::Ignored(attempt) => {
-                machine.handle_ignored(attempt, now);
+                sim.ignored(attempt);
                 model.on_ignored(attempt);
                 self.gone.push(attempt);
             }
             Deed::StartFailed(attempt) => {
-                machine.handle_start_failed(attempt, Exit::failed("no"), now);
+                sim.start_failed(attempt, Exit::failed("no"));
                 model.on_gone(attempt);
                 self.gone.push(attempt);
             }
@@ -241,41 +234,39 @@ impl World {
             Deed::Killed(attempt) => self.exit(attempt, Exit::Killed),
             Deed::Stopped(attempt) => self.exit(attempt, Exit::Shutdown),
             Deed::KillUnderWay(attempt) => {
-                machine.handle_kill_under_way(attempt, now);
+                sim.kill_under_way(attempt);
                 model.lives.entry(attempt).and_modify(|life| life.killed_by_others = true);
             }
             Deed::Leaving(attempt) => {
-                machine.handle_leaving(attempt, leaves(), now);
+                sim.leaving(attempt, leaves());
                 model.lives.entry(attempt).and_modify(|life| life.is_leaving = true);
             }
             Deed::Remains(attempt) => {
-                machine.handle_remains(attempt, leaves(), now);
+                sim.remains(attempt, leaves());
                 model.lives.entry(attempt).and_modify(|life| life.killed_by_others = true);
             }
             Deed::Due => {
-                model.now = machine.poll_timeout().map_or(now, |due| due.max(now));
-                machine.handle_timeout(model.now);
+                sim.wakes();
                 self.on_time();
             }
             Deed::Period => {
                 self.periods += 1;
-                model.now += self.period + MS;
-                machine.handle_timeout(model.now);
+                sim.wakes_at(sim.now + self.period + MS);
                 self.on_time();
             }
             Deed::Stop => {
-                machine.stop(asked(), now);
+                sim.stop(asked());
                 model.on_stop();
             }
             Deed::Kill => {
-                machine.kill(now);
+                sim.kill();
                 model.on_kill();
             }
             Deed::Abandon => {
-                machine.abandon(now);
+                sim.abandon();
                 model.on_kill();
             }
-            Deed::Ghost(attempt) => {
+            Deed::Ghost(attempt) => sim.tell(|machine, now| {
                 let before = format!("{machine:?}");
                 machine.handle_started(attempt, now);
                 machine.handle_ignored(attempt, now);
@@ -285,38 +276,39 @@ impl World {
                 machine.handle_start_failed(attempt, Exit::Killed, now);
                 machine.handle_exit(attempt, Exit::Killed, now);
                 assert_eq!(before, format!("{machine:?}"), "a late fact has an effect");
-            }
+            }),
         }
     }
 
     /// A start that was given up on is no longer there to be cut short.
     fn on_time(&mut self) {
+        self.model.now = self.sim.now;
         self.read_reports();
         self.model.on_time();
     }
 
     fn exit(&mut self, attempt: Attempt, exit: Exit) {
-        self.machine.handle_exit(attempt, exit, self.model.now);
+        self.sim.exits(attempt, exit);
         self.model.on_gone(attempt);
         self.gone.push(attempt);
     }
 
     fn poll(&mut self) {
         self.model.on_poll();
-        while let Some(action) = self.machine.poll_action() {
+        while let Some(action) = self.sim.act() {
             self.read_reports();
             self.model.on_action(&action);
         }
         self.read_reports();
         self.is_hurried = false;
-        super::check_counts(&self.machine);
+        self.sim.check_counts();
         let standings: BTreeMap<_, _> =
-            self.machine.children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
-        self.model.on_polled(&standings, self.machine.poll_timeout());
+            self.sim.asked().children().into_iter().map(|(key, _, standing, _)| (key, standing)).collect();
+        self.model.on_polled(&standings, self.sim.asked().poll_timeout());
     }
 
     fn read_reports(&mut self) {
-        while let Some(report) = self.machine.poll_report() {
+        while let Some(report) = self.sim.hear() {
             self.model.on_report(&report);
             if let Report::Abandoned { attempt } = report {
                 self.gone.push(attempt);
@@ -325,13 +317,9 @@ impl World {
     }
 
     fn told_on_panic(&mut self, deed: impl FnOnce(&mut Self)) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| deed(self))) {
-            eprintln!("the history:");
-            for (deed, hurried) in &self.trail {
-                eprintln!("    {deed:?}{}", if *hurried { ", and at once" } else { "" });
-            }
-            eprintln!("{:#?}\n{:#?}", self.machine, self.model);
-            resume_unwind(panic);
-        }
+        retold(self, deed, |world| {
+            print_history(&world.trail);
+            eprintln!("{:#?}\n{:#?}", world.sim, world.model);
+        });
     }
 }

@@ -1,0 +1,16 @@
+//! What a policy adds to OTP: delays, budgets of one child, parking, readiness, dependencies, rules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod adjust;
+mod backoff;
+mod budgets;
+mod delay;
+mod dependencies;
+mod exit_rules;
+mod groups;
+mod park;
+mod ready;
+mod thundering_herd;
+mod waiting;

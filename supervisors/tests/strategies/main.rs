@@ -1,0 +1,24 @@
+//! Restart trees as OTP has them: boot, restarts under each strategy, budgets, orders, and the stop.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod boot;
+mod budget;
+mod dynamic;
+mod late_facts;
+mod leaving;
+mod management;
+mod nesting;
+mod one_for_all;
+mod one_for_one;
+mod overlap;
+mod prompt;
+mod questions;
+mod reconfigure;
+mod rest_for_one;
+mod restart_types;
+mod shutdown;
+mod significant;
+mod stop_order;
+mod stopping;

@@ -1,0 +1,153 @@
+//! Management orders at every moment of a small tree, and at random moments of a larger one: each is answered exactly
+//! once, whatever happens beside it.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use crate::common::order_model::{Deed, OrderModel, Orders, Verb};
+use crate::common::sim::Sim;
+use crate::common::{MS, permanent, temporary, transient};
+use proptest::prelude::*;
+use proptest::strategy::Strategy as Generator;
+use regrow_supervisors::{Abandon, ChildSpec, Flags, Intensity, Shutdown, Strategy};
+
+const STRATEGIES: [Strategy; 3] = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+const RESTARTS: [fn(&str) -> ChildSpec; 3] =
+    [|name| bounded(permanent(name)), |name| bounded(transient(name)), |name| bounded(temporary(name))];
+
+fn bounded(spec: ChildSpec) -> ChildSpec {
+    spec.shutdown(Shutdown::After(10 * MS)).abandon(Abandon::After(5 * MS))
+}
+
+fn intensity(restarts_max: u32) -> Intensity {
+    Intensity::new(restarts_max, 1000 * MS)
+}
+
+fn fixed(strategy: Strategy, restarts_max: u32, specs: impl IntoIterator<Item = ChildSpec>) -> Sim {
+    let flags = Flags { strategy, intensity: intensity(restarts_max), ..Flags::default() };
+    Sim::new(flags, specs)
+}
+
+/// Visits every world that is at most `deeds_max` deeds away from one where all are up, and looks along two ways farther
+/// from the last of them.
+fn explore(sim: Sim, menu: Orders, deeds_max: u32) -> usize {
+    let mut first = OrderModel::new(sim, menu);
+    first.boot();
+    let mut visited = HashSet::from([first.print()]);
+    let mut edge = vec![first];
+    for _ in 0..deeds_max {
+        edge = edge.iter().flat_map(OrderModel::next).filter(|model| visited.insert(model.print())).collect();
+    }
+    for model in edge {
+        model.clone().settle();
+        model.outlast();
+    }
+    visited.len()
+}
+
+/// One tree, whose child `a` is of every type, and an unknown name.
+fn walk(name: &str, deeds_max: u32, hurry: bool) {
+    for strategy in STRATEGIES {
+        let begun = Instant::now();
+        let mut worlds = 0;
+        for spec in RESTARTS {
+            let is_ordered = strategy != Strategy::OneForOne;
+            let menu = Orders { names: &["a", "new"], orders_max: 3, spec, hurry, is_ordered };
+            worlds += explore(fixed(strategy, 1, [spec("a"), bounded(permanent("z"))]), menu, deeds_max);
+        }
+        println!("{strategy}, {name}, {deeds_max} deeds: {worlds} worlds in {:.1?}", begun.elapsed());
+    }
+}
+
+fn walk_dynamic(deeds_max: u32, hurry: bool) {
+    let begun = Instant::now();
+    let mut worlds = 0;
+    for spec in RESTARTS {
+        let menu = Orders { names: &["a", "b"], orders_max: 4, spec, hurry, is_ordered: false };
+        let machine = Sim::dynamic(intensity(1), Some(2));
+        worlds += explore(machine, menu, deeds_max);
+    }
+    println!("dynamic, {deeds_max} deeds: {worlds} worlds in {:.1?}", begun.elapsed());
+}
+
+#[test]
+fn every_order_is_answered_once_in_every_small_world() {
+    walk("2 children", 3, false);
+    walk("2 children, hurried", 2, true);
+}
+
+#[test]
+fn every_order_to_a_dynamic_supervisor_is_answered_once_in_every_small_world() {
+    walk_dynamic(4, false);
+    walk_dynamic(3, true);
+}
+
+/// In release: `cargo test --release --test every_order -- --ignored --nocapture`.
+#[test]
+#[ignore = "most of a million worlds, half a minute"]
+fn larger_worlds() {
+    walk("2 children", 5, false);
+    walk("2 children, hurried", 4, true);
+    walk_dynamic(5, false);
+    walk_dynamic(5, true);
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    choice: prop::sample::Index,
+    hurried: bool,
+    whim: u8,
+}
+
+impl Step {
+    fn allows(&self, deed: Deed) -> bool {
+        match deed {
+            Deed::Stop | Deed::Kill | Deed::Abandon => self.whim < 1,
+            Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Delete, _) => self.whim < 60,
+            Deed::Ignored(_) | Deed::StartFailed(_) | Deed::Order(Verb::Read, _) => self.whim < 40,
+            Deed::Started(_) | Deed::Gone(..) | Deed::Due => true,
+        }
+    }
+}
+
+fn steps() -> impl Generator<Value = Vec<Step>> {
+    let step = (any::<prop::sample::Index>(), any::<bool>(), 0..200_u8);
+    prop::collection::vec(step.prop_map(|(choice, hurried, whim)| Step { choice, hurried, whim }), 50..300)
+}
+
+fn live(sim: Sim, menu: Orders, steps: &[Step]) {
+    let mut model = OrderModel::new(sim, menu);
+    for step in steps {
+        let deeds: Vec<_> = model.deeds().into_iter().filter(|&deed| step.allows(deed)).collect();
+        if !deeds.is_empty() {
+            model.happen(*step.choice.get(&deeds), step.hurried);
+        }
+    }
+    model.clone().settle();
+    model.outlast();
+}
+
+const NAMES: &[&str] = &["a", "b", "c", "d", "e"];
+
+proptest! {
+    #[test]
+    fn every_order_is_answered_once_in_a_long_life(
+        strategy in 0..3_usize, spec in 0..3_usize, restarts_max in 0..40_u32,
+        restarts in prop::collection::vec(0..3_usize, 0..4), steps in steps(),
+    ) {
+        let strategy = STRATEGIES[strategy];
+        let specs = NAMES.iter().zip(restarts).map(|(name, restart)| RESTARTS[restart](name));
+        let is_ordered = strategy != Strategy::OneForOne;
+        let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered };
+        live(fixed(strategy, restarts_max, specs), menu, &steps);
+    }
+
+    #[test]
+    fn every_order_to_a_dynamic_supervisor_is_answered_once_in_a_long_life(
+        spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(),
+    ) {
+        let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered: false };
+        let machine = Sim::dynamic(intensity(restarts_max), Some(children_max));
+        live(machine, menu, &steps);
+    }
+}

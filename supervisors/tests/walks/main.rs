@@ -1,0 +1,9 @@
+//! Long walks: every history of small trees, and random lives of larger ones, beside an independent model.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod every_order;
+mod exhaustive;
+mod policies;
+mod properties;

@@ -1,0 +1,20 @@
+//! Experiments: faults, their reports, virtual time, and the bugs that they find.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attribution;
+mod drill;
+mod drill_trees;
+mod endless;
+mod faults;
+mod files;
+mod healing;
+mod leftovers;
+mod limits;
+mod no_false_alarms;
+mod random_trees;
+mod report;
+mod soak;
+mod supervision;
+mod virtual_time;

@@ -1,0 +1,128 @@
+//! The judge of supervision raises no false alarm: trees without a fault of their own, with every rule that it has to know.
+
+use std::time::Duration;
+
+use crate::random_trees;
+use regrow::chaos::{Experiment, ExperimentReport, Fault, SimulatedTree, Simulation, When};
+use regrow::testing::Journal;
+use regrow::{Backoff, Child, DependencyGone, GiveUp, Intensity, Policy, Restart, Supervisor};
+
+const MS: Duration = Duration::from_millis(1);
+const SEC: Duration = Duration::from_secs(1);
+
+/// What the judge holds against a tree.
+fn alarms(report: &ExperimentReport) -> Vec<String> {
+    let broken = report.verdicts.iter().filter(|verdict| !verdict.held && CLAIMS.contains(&&*verdict.hypothesis));
+    broken.map(|verdict| format!("{:?} {}", verdict.broken_at, verdict.evidence.clone().unwrap_or_default())).collect()
+}
+
+const CLAIMS: [&str; 5] = [
+    "only those restart that strategies, rules and orders name",
+    "children stop and start in their order",
+    "every restart comes within the delays of its policy",
+    "supervisors give up, and children are parked, when the budget is gone and not before",
+    "no service lives twice at the same time",
+];
+
+fn without_alarms(simulation: &Simulation, seeds: std::ops::Range<u64>) {
+    let (mut found, mut runs) = (Vec::new(), 0);
+    for seed in seeds {
+        // A tree that does not come up is no scene.
+        let Ok(report) = simulation.run(seed) else { continue };
+        runs += 1;
+        found.extend(alarms(&report).into_iter().map(|alarm| format!("seed {seed}: {alarm}")));
+    }
+    assert!(found.is_empty(), "{} alarms in {runs} runs:\n{}", found.len(), found.join("\n"));
+}
+
+/// A tree in which this is killed, now and then.
+fn killing<F, T>(victims: &'static str, tree: F) -> Simulation
+where
+    F: Fn() -> T + Send + Sync + 'static,
+    T: Into<Supervisor>,
+{
+    Simulation::new(move |seed| {
+        let tree: Supervisor = tree().into();
+        async move {
+            let experiment = Experiment::new("kills")
+                .target("app/**")
+                .duration(6 * SEC)
+                .look_every(200 * MS)
+                .stabilise_within(60 * SEC)
+                .allow_unavailable()
+                .fault(Fault::Kill, victims, When::Rate(2.0));
+            Ok(SimulatedTree::new(tree.seed(seed).start().await?, experiment))
+        }
+    })
+}
+
+fn app(children: impl IntoIterator<Item = impl Into<Child>>) -> Supervisor {
+    Supervisor::one_for_all("app").budget(Intensity::unlimited()).children(children)
+}
+
+// Said of a tree that does what it was told to: "a is told to stop while b still lives".
+#[test]
+fn children_that_are_stopped_together_have_no_order_among_them() {
+    let slow = |name: &str| Journal::new().probe(name).policy(Policy::default().backoff(Backoff::new(50 * MS)));
+    let tree = move || app(["a", "b", "c"].map(slow)).stop_together();
+    without_alarms(&killing("app/*", tree), 0..5);
+}
+
+// The elder has to stop first, and the judge insisted on the younger.
+#[test]
+fn a_subtree_stops_before_the_one_that_its_services_depend_on() {
+    let tree = || {
+        let journal = Journal::new();
+        let captain = journal.probe("captain").policy(Policy::default().depends_on(["/app/port/pilot"]));
+        app([
+            Supervisor::one_for_one("ship").child(captain).into(),
+            Supervisor::one_for_one("port").child(journal.probe("pilot")).into(),
+            Child::from(journal.probe("gate")),
+        ])
+    };
+    without_alarms(&killing("app/gate", tree), 0..5);
+}
+
+// "b was not started": it was, as often as its budget allowed, and each of these starts failed before it began.
+#[test]
+fn a_start_without_a_dependency_that_is_gone_is_a_start_that_failed() {
+    for then in [DependencyGone::Fail, DependencyGone::Park, DependencyGone::GoOn] {
+        let tree = move || {
+            let journal = Journal::new();
+            let policy = Policy::default()
+                .depends_on(["a"])
+                .on_dependency_gone(then)
+                .backoff(Backoff::new(20 * MS))
+                .budget(Intensity::new(3, SEC))
+                .on_give_up(GiveUp::park(200 * MS));
+            app([journal.probe("b").policy(policy), journal.probe("a").restart(Restart::Temporary)])
+        };
+        without_alarms(&killing("app/*", tree), 0..5);
+    }
+}
+
+// "it is on probation": it only waited for a service that was parked.
+#[test]
+fn a_child_that_waits_for_a_parked_service_is_not_on_probation() {
+    let tree = || {
+        let journal = Journal::new();
+        let parks = Policy::default().budget(Intensity::new(1, SEC)).on_give_up(GiveUp::park(300 * MS));
+        let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
+        app.child(journal.probe("a").policy(parks))
+            .child(journal.probe("b").policy(Policy::default().depends_on(["a"])))
+    };
+    without_alarms(&killing("app/*", tree), 0..10);
+}
+
+#[test]
+fn trees_drawn_at_random_are_not_held_guilty() {
+    without_alarms(&random_trees::trees(), 0..40);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn thousands_of_trees_drawn_at_random_are_not_held_guilty() {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let first = number("FIRST", 0);
+    without_alarms(&random_trees::trees(), first..first + number("SEEDS", 2000));
+}

@@ -1,0 +1,25 @@
+//! What the test programs share. Each program takes all of it and uses a part.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `tree.rs` | waiting for events and states, counting lives, services that are slow, inert or fail to start |
+//! | `worker.rs` | the service of most tests: it runs what it is sent |
+//! | `mail.rs` | workers that are held still, gates, and what they have seen |
+//! | `watched.rs` | workers under a watchdog |
+//! | `story.rs` | what happened, in order, as services tell it |
+//! | `redelivering.rs` | a service whose messages can be cloned, for redelivery |
+//! | `kinds.rs` | bare tasks and ractor actors |
+//! | `pool.rs`, `partitions.rs` | dynamic and partitioned supervisors |
+//! | `log.rs` | the log of a thread, line by line |
+#![allow(dead_code, reason = "each test program uses a part of its own")]
+
+pub(crate) mod kinds;
+pub(crate) mod log;
+pub(crate) mod mail;
+pub(crate) mod partitions;
+pub(crate) mod pool;
+pub(crate) mod redelivering;
+pub(crate) mod story;
+pub(crate) mod tree;
+pub(crate) mod watched;
+pub(crate) mod worker;

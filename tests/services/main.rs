@@ -1,0 +1,27 @@
+//! One service, task, thread or actor: its factory, its lives, and all the ways in which they end.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod abandon;
+mod as_actor;
+mod chosen_ends;
+mod destructor_panics;
+mod destructors;
+mod exits;
+mod extremes;
+mod factory;
+mod foreign_actors;
+mod functions;
+mod killed_through_ractor;
+mod killing;
+mod leaving;
+mod linked_tasks;
+mod old_state_first;
+mod readiness;
+mod runtime_gone;
+mod stop_hook;
+mod tasks;
+mod threads;
+mod timers;
+mod unwanted_ends;

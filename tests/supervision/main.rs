@@ -1,0 +1,34 @@
+//! Trees: boot, restarts, budgets, orders, dependencies, and the end of it all.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod boot;
+mod bounded_shutdown;
+mod budget;
+mod dependencies;
+mod dynamic;
+mod dynamic_living;
+mod dynamic_managing;
+mod events;
+mod forgotten;
+mod init;
+mod managing;
+mod missing_dependencies;
+mod nesting;
+mod no_effect;
+mod observing;
+mod partitioned;
+mod policies;
+mod proportional;
+mod rebuilt_supervisors;
+mod reconfiguring;
+mod resizing;
+mod resizing_mishaps;
+mod self_management;
+mod shutdown_races;
+mod start_children;
+mod stop_order;
+mod stopped_with_group;
+mod stopping;
+mod strategies;

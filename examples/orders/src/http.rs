@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use regrow::{Child, Directory, Handle, ChildKind, Partitions, Restart, TaskChild, TaskContext};
+use regrow::{Child, ChildKind, Directory, Handle, Partitions, Restart, TaskChild, TaskContext};
 use tokio::net::TcpListener;
 
 use crate::database::Query;

@@ -144,50 +144,64 @@
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
 //! name, which changes ractor's traits for all. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
-//! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
+//! `regrow trace`, and with them `policy`, `chaos` and `otp`. `otp`: the player of OTP's scenarios, on the bare machines and live;
+//! `trace` is its old name.
 //!
 //! # The log lines
 //!
 #![doc = include_str!("log/lines.md")]
 //!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | service, child | code that a supervisor looks after; a child is a service, a task or another supervisor |
+//! | supervisor, tree | starts its children, and decides what follows when one ends; supervisors below supervisors are a tree |
+//! | incarnation, life | a service between two starts; the state of one is gone before the next begins |
+//! | generation | the number of an incarnation that came up: 1, 2, 3 |
+//! | attempt | one try to start a child; it may fail, and then has no generation |
+//! | factory | the closure that builds the state of each incarnation |
+//! | path, directory | the names from the root down (`bank/ledger`), and the table from path to child |
+//! | mailbox, slot | the queue of a service, and what outlives its incarnations: mailbox, status, counters |
+//! | handle | the address of a slot: valid for ever, and about the present incarnation |
+//! | exit | how an incarnation ended: normally, asked to stop, failed, panicked, killed |
+//! | strategy | which children are restarted together |
+//! | budget (intensity) | how many restarts a supervisor forgives in which period; more of them, and it gives up |
+//! | give up | a supervisor stops its children and ends, which is an exit for the supervisor above |
+//! | backoff, park | the delay before a restart; a child that is put away for some time instead of giving up |
+//! | ready | a service can do its work, which may be later than its start |
+//! | stop, kill, abandon | asked to end; ended at its next await; left behind because it does not yield |
+//! | fence | after it nothing that an abandoned incarnation does counts any more |
+//! | redelivery, poison | the message in hand is handled again; one that ends every incarnation is set aside |
+//! | dead letter | a message that was accepted and that no incarnation will handle |
+//! | experiment, fault | what the feature `chaos` does to a running tree, and one thing that it injects |
+//!
 //! # Layout
 //!
 //! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
-//! a task. This one does what they decide:
+//! a task. This one does what they decide. A room imports from those above it in this table, and never from those below; a
+//! check in `.ci/run` keeps that for `slot`, `call`, `tree` and `incarnation`, and no two rooms import each other in a loop but
+//! `slot` with `call`, and `child` with `supervisor`.
 //!
-//! | file | idea |
+//! | room | idea |
 //! |---|---|
-//! | `service.rs` | the trait, and the contract page |
+//! | `base/` | what every room uses: locks that outlive a panic (`sync`), arithmetic on time, names, panics of the user's code and the panic hook, tasks of the runtime's own, destructors of the user's run elsewhere (`sweep`), tables that shrink (`thrift`) |
+//! | `log/`, `event.rs`, `error/` | the log lines and how many of them are written; what subscribers see; why a message was refused, a tree not started, a supervisor ended |
+//! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`: an incarnation that takes messages, and what becomes of the last one. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
+//! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`) |
+//! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
+//! | `handle.rs`, `mailbox.rs` | what peers hold; a mailbox that is made before its service |
+//! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
+//! | `context.rs`, `service.rs` | what an incarnation sees; the trait, and the contract page |
+//! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `mailbox.rs` | how a mailbox is set up, and one that is made before its service |
-//! | `slot/` | mailbox, state, generation and books under one roof; an incarnation only borrows it |
-//! | `dead_letters/`, `incarnation/redelivery.rs` | messages nobody will handle; the message in hand, run again |
-//! | `handle.rs`, `call/`, `error/mod.rs`, `error/unavailable.rs` | what peers hold; calls and their fates; why a message came back; its untyped cause |
-//! | `room/` | the wait for room in a full mailbox: its limit, and the circles that are refused |
-//! | `context.rs` | what an incarnation sees of its world |
-//! | `incarnation/` | the seam: one life of a child; a file per kind; `actor.rs`: the ractor actor around a life, for a child that asks for one |
-//! | `run/os_signals.rs` | how the present incarnation is woken, stopped, killed, cut off |
-//! | `supervisor/` | the builders (static, dynamic, partitioned), the checked plan, and a machine inside a ractor actor: facts in, actions out; `driver.rs`: the loop, with `performing.rs`, `telling.rs`, `preparing.rs` beside it; `stop_order.rs`: which child stops before which, because of what lies below them; `many.rs`: many children started at once; `testify.rs`: what it says to an experiment (`mute.rs` without chaos) |
-//! | `tree/directory.rs`, `tree/paths.rs`, `tree/lookup.rs`, `tree/mod.rs`, `shared.rs` | path to slot; which paths are below which; why a look-up finds nothing; a running tree; what all of a tree share |
-//! | `tree/shutdown.rs`, `tree/ending.rs`, `error/gave_up.rs` | how a tree is ended; what is noted on the way; a supervisor that ended itself over a child |
-//! | `run/until_signal.rs`, `run/run_error.rs`, `run/os_signals.rs` | from a signal to the exit status; what `main` returns; the thread that hears signals |
-//! | `watchdog/` | services and tasks that hang: sampled, and never per message |
-//! | `event.rs`, `log/` | what subscribers see; the log lines, and how many of them are written |
-//! | `slot/current.rs`, `slot/hook.rs` | whose code a thread runs, and what its last panic said; the panic hook |
-//! | `base/thrift.rs` | tables and queues that were full once become small again |
-//! | `slot/blocking.rs`, `base/sync.rs` | waiting for a future on a thread without a runtime; locks that outlive a panic |
-//! | `base/name.rs`, `base/time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
-//! | `base/sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
-//! | `base/runtime.rs`, `base/background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
-//! | `tree/dependencies.rs`, `tree/readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
-//! | `supervisor/effect.rs` | which settings have an effect on which kind of child |
-//! | `options_in_force.rs`, `tree/why.rs` | what is in force in a tree; why a child stands where it does |
-//! | `tree/overrides.rs`, `policy/`, `policy/apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `partitions`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `run/` | from a signal of the system to the exit status |
+//! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
-//! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `shared.rs`) and live (`live/`) |
+//! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |
+//! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
 //! | `main.rs`, `cli/` | the command line |
-//! | `testing.rs`, `tree/tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
-//! | `walk/`, `supervisor/turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
 
 // An operator on a time panics when it overflows: `base/time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -230,45 +244,43 @@ mod watchdog;
 struct Readme;
 
 pub use ractor;
-pub use regrow_supervisors::{
-    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, ChildSpec, ChildState, Dependency, DependencyCondition,
-    DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health, Intensity, Jitter, NotReady,
-    Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
-};
 
-pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
-pub use call::{Call, Reply};
+// To describe a tree.
 pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
-pub use context::{Context, LinkedTask, TaskContext};
-pub use error::gave_up::GaveUp;
-pub use error::refusal::Refusal;
 pub use error::start::StartError;
-pub use error::unavailable::PeerUnavailable;
-pub use error::{CallError, Returned, SendError};
-pub use event::{Event, EventKind, Events, Lagged, Outage};
-pub use handle::{Handle, NotRunning};
-pub use incarnation::thread::Inbox;
-pub use mailbox::{Mailbox, mailbox};
-#[cfg(feature = "policy")]
-pub use policy::apply::{Applied, ApplyError, PolicyChange};
-pub use regrow_supervisors::BudgetLeft;
-#[cfg(feature = "signal")]
-pub use run::run_error::RunError;
-#[cfg(feature = "signal")]
-pub use run::until_signal::RunUntilSignal;
-pub use service::{Ignore, Service, ignore};
-pub use slot::NoMessages;
-pub use slot::accounting::Accounting;
-pub use slot::dead_letter::DeadReason;
-pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
-pub use slot::status::{ServiceState, ServiceStatus};
 pub use supervisor::Supervisor;
 pub use supervisor::dynamic::DynamicSupervisor;
-pub use supervisor::dynamic_handle::{DynamicHandle, Template};
-pub use supervisor::manage::SupervisorHandle;
-pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
 pub use supervisor::partitioned::Partitioned;
-pub use supervisor::partitions::Partitions;
+
+// The terms on which children live: data, and the rules of the decision crate.
+pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
+pub use regrow_supervisors::{
+    Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
+    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health,
+    Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
+};
+pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
+
+// To write a service, a task or a thread.
+pub use context::{Context, LinkedTask, TaskContext};
+pub use incarnation::thread::Inbox;
+pub use service::{Ignore, Service, ignore};
+pub use slot::NoMessages;
+
+// To send and to call.
+pub use call::{Call, Reply};
+pub use error::refusal::Refusal;
+pub use error::unavailable::PeerUnavailable;
+pub use error::{CallError, Returned, SendError};
+pub use handle::{Handle, NotRunning};
+pub use mailbox::{Mailbox, mailbox};
+
+// A tree that runs: to look up, to look at, to end.
+pub use error::gave_up::GaveUp;
+pub use event::{Event, EventKind, Events, Lagged, Outage};
+pub use slot::accounting::Accounting;
+pub use slot::dead_letter::DeadReason;
+pub use slot::status::{ServiceState, ServiceStatus};
 pub use tree::dead_letters::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadLetters, ReplayError, ReplayFailure};
 pub use tree::directory::{ChildKind, DirectoryEntry};
 pub use tree::ending::StopFailure;
@@ -277,3 +289,16 @@ pub use tree::readiness::{NotReadyError, ReadyError, Unready};
 pub use tree::report::{ShutdownReport, UncleanEnd};
 pub use tree::why::Why;
 pub use tree::{Directory, KillError, Tree};
+
+// Supervisors that run: to manage.
+pub use supervisor::dynamic_handle::{DynamicHandle, Template};
+pub use supervisor::manage::SupervisorHandle;
+pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
+pub use supervisor::partitions::Partitions;
+
+#[cfg(feature = "policy")]
+pub use policy::apply::{Applied, ApplyError, PolicyChange};
+#[cfg(feature = "signal")]
+pub use run::run_error::RunError;
+#[cfg(feature = "signal")]
+pub use run::until_signal::RunUntilSignal;

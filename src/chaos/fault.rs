@@ -54,6 +54,7 @@ pub enum Fault {
 
 /// How often a fault of starts strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Times {
     /// So many times.
     Count(u32),

@@ -38,6 +38,7 @@ pub struct ScriptStep {
 
 /// When a line is due.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ScriptTime {
     /// So long after the beginning.
     Time(Duration),

@@ -6,6 +6,7 @@ use std::time::Duration;
 /// [`try_call`](Handle::try_call). A [`send`](Handle::send) and a [`call`](Handle::call) wait for room, whatever this says:
 /// see [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Overflow {
     /// Refuses it and gives it back.
     #[default]
@@ -20,6 +21,7 @@ pub enum Overflow {
 /// What happens to queued messages at an end that may be followed by a new life: a crash, a group restart, a restart
 /// of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnRestart {
     /// They reach the next incarnation, in order. Only the message in hand is lost, unless it is
     /// [redelivered](crate::ServiceChild::redeliver).

@@ -482,7 +482,7 @@ fn sample(runtime: &Package, machine: &Package, seed: u64) {
                 if at > begun {
                     let text = file.lines[begun..at].join("\n");
                     let item = file.lines[at..].iter().map(|line| line.trim()).find(|line| !line.starts_with("#["));
-                    let is_public = item.is_some_and(|item| item.starts_with("pub ")) && !file.lines[begun].contains("// ");
+                    let is_public = item.is_some_and(|item| item.starts_with("pub ")) && !file.lines[begun].trim_start().starts_with("// ");
                     let place = format!("{folder}/{}:{}", file.name, begun + 1);
                     if is_public { pages.push((place, text)) } else { comments.push((place, text)) }
                 }

@@ -93,7 +93,7 @@ impl<'a> Course<'a> {
             broken: Arc::default(),
             judge: Arc::new(Mutex::new(Judge::new(
                 is_virtual,
-                tree.shared.moment(Duration::ZERO),
+                tree.shared.clock.moment(Duration::ZERO),
                 tree.shared.stop_order.dependencies(),
             ))),
             is_virtual,

@@ -78,7 +78,7 @@ impl Driver {
         let inbox = Arc::new(Inbox::new(shared.watchdog.is_on.clone(), &plan.path));
         plan.list(&shared);
         plan.slot.life().supervise(&inbox, Supervision::Begins);
-        shared.supervisor_begins(&inbox, &plan.path);
+        shared.living.begins(&inbox, &plan.path);
         let group = configure::group(&shared, plan, plan.group());
         let mut driver = Self {
             machine: plan.machine(Vec::new()),
@@ -131,7 +131,7 @@ impl Driver {
         if !self.inbox.take(&mut inbox) {
             return false;
         }
-        let now = self.shared.now();
+        let now = self.shared.clock.now();
         self.now = now;
         self.heed_stop_order();
         self.testify(&Saying::Begin, now);
@@ -279,7 +279,7 @@ impl Driver {
             timer.abort();
         }
         if let Some(at) = due {
-            let (moment, inbox) = (self.shared.moment(at), self.inbox.clone());
+            let (moment, inbox) = (self.shared.clock.moment(at), self.inbox.clone());
             let timer = background::keep("the timer of a supervisor", move || {
                 let inbox = inbox.clone();
                 async move {

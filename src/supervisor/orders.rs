@@ -143,7 +143,7 @@ impl Driver {
     /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
     /// which that is so.
     pub(crate) fn why(&self, name: &str) -> Option<(Reasons, Option<Arc<GaveUp>>, Duration)> {
-        let (now, key) = (self.shared.now(), self.machine.find(name)?);
+        let (now, key) = (self.shared.clock.now(), self.machine.find(name)?);
         let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
         Some((self.machine.why(key, now)?, gave_up, now))
     }

@@ -73,7 +73,7 @@ impl Driver {
             }
             Action::Park { child, until } => {
                 if let Some(entry) = self.children.get(&child) {
-                    let until = self.shared.moment(until).into_std();
+                    let until = self.shared.clock.moment(until).into_std();
                     self.shared.directory.close(&entry.path, ServiceState::Parked { until });
                 }
             }
@@ -107,7 +107,7 @@ impl Driver {
                 }
                 self.plan.slot.life().supervise(&self.inbox, Supervision::IsUp);
                 if self.parent.is_tree() {
-                    self.shared.log.tree_is_up(&self.plan.path, self.shared.now());
+                    self.shared.log.tree_is_up(&self.plan.path, self.shared.clock.now());
                 }
                 self.parent.tell_up(self.plan.slot.status().generation);
             }
@@ -121,9 +121,9 @@ impl Driver {
 
     /// Invariant 3 of `driver.rs`.
     pub(super) fn end(&mut self, exit: Exit) {
-        self.testify(&Saying::Over, self.shared.now());
+        self.testify(&Saying::Over, self.shared.clock.now());
         self.plan.slot.life().supervise(&self.inbox, Supervision::Ends);
-        self.shared.supervisor_ends(&self.inbox);
+        self.shared.living.ends(&self.inbox);
         self.inbox.close();
         self.children.values_mut().for_each(|entry| entry.close_outdated());
         for (_, pending) in std::mem::take(&mut self.orders) {

@@ -35,7 +35,7 @@ impl Driver {
             let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {
                 let outlook = Outlook { prospect: Prospect::Gone, completion };
-                self.machine.handle_outlook(&name, outlook, self.shared.now());
+                self.machine.handle_outlook(&name, outlook, self.shared.clock.now());
             }
         }
         let chance = self.shared.options_in_force.chance(&entry.path);

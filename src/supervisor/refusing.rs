@@ -34,7 +34,7 @@ impl Driver {
         if self.shared.is_ending() {
             return;
         }
-        let is_below = |supervisor: usize| self.shared.is_supervisor_below(supervisor, &self.plan.path);
+        let is_below = |supervisor: usize| self.shared.living.is_below(supervisor, &self.plan.path);
         self.each_slot_of(child, |slot| slot.withdraw(&self.plan.path, &is_below));
     }
 

@@ -48,7 +48,7 @@ impl Driver {
             Make::Life(_) if self.gates.is_empty() => self.launch(attempt, myself),
             Make::Life(_) => {
                 entry.set_ticket(None);
-                self.machine.handle_in_line(attempt, true, self.shared.now());
+                self.machine.handle_in_line(attempt, true, self.shared.clock.now());
                 entry.set_ticket(Some(self.gates.enter(&self.inbox, attempt)));
                 None
             }

@@ -1,13 +1,17 @@
 //! A running tree: look up, watch, kill, shut down.
 
+pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
+pub(crate) mod event_stream;
 pub(crate) mod in_force;
 pub(crate) mod inject;
+pub(crate) mod living;
 pub(crate) mod lookup;
+pub(crate) mod open_calls;
 pub(crate) mod options;
 pub(crate) mod overrides;
 pub(crate) mod paths;
@@ -90,7 +94,7 @@ impl Tree {
 
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.shared.subscribe())
+        Events::new(self.shared.events.subscribe())
     }
 
     /// The messages that were accepted and that nobody will handle, from the first time that this is called: dropped by a
@@ -120,7 +124,7 @@ impl Tree {
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.shared.keep_dead_letters())
+        DeadLetters::new(self.shared.dead_letters.keep())
     }
 
     /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which

@@ -1,18 +1,12 @@
 //! What all supervisors and services of one tree share. Nothing is global but the panic hook.
 
 use std::any::Any;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
-use tokio::sync::broadcast;
-use tokio::time::Instant;
 
 use crate::base::sweep::{self, Sweeps};
-use crate::base::sync::lock;
-use crate::base::thrift;
-use crate::base::time::later;
 use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
 use crate::event::{Event, EventKind};
@@ -23,60 +17,40 @@ use crate::slot::dead_letter::Notice;
 use crate::slot::erased::SlotTree;
 use crate::slot::erased::{AnySlot, Control};
 use crate::slot::fact::Fact;
-use crate::slot::inbox::Inbox;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
-use crate::tree::dead_letters::Queue;
+use crate::tree::clock::Clock;
+use crate::tree::dead_letters::Sink;
 use crate::tree::dependencies::InForce;
 use crate::tree::directory::Directory;
 use crate::tree::ending::Ending;
+use crate::tree::event_stream::EventStream;
 use crate::tree::in_force::TreeOptions;
 use crate::tree::inject::Inject;
+use crate::tree::living::Living;
+use crate::tree::open_calls::OpenCalls;
 use crate::tree::required::Required;
 use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;
 
-/// How many events a slow subscriber may lag behind before it loses the oldest.
-const EVENTS_KEPT: usize = 4096;
-
 pub(crate) struct Shared {
     pub(crate) directory: Directory,
-    events: Mutex<Stream>,
-    dead_letter_queue: Mutex<Sink>,
+    pub(crate) events: EventStream,
+    pub(crate) dead_letters: Sink,
     pub(crate) log: Log,
     pub(crate) options_in_force: TreeOptions,
     pub(crate) in_force: InForce,
     pub(crate) required: Required,
     /// Set when an experiment first begins.
     faults: OnceLock<Arc<dyn Inject>>,
-    epoch: Instant,
+    pub(crate) clock: Clock,
     pub(crate) ending: Ending,
-    /// Calls whose incarnation has ended, and whose reply was kept or handed on.
-    open_calls: Mutex<Vec<Weak<dyn Fate>>>,
+    pub(crate) open_calls: OpenCalls,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) stop_order: StopOrder,
     pub(crate) sweeps: Arc<Sweeps>,
-    /// The paths of the supervisors that live, by their numbers.
-    supervisors: Mutex<HashMap<usize, Arc<str>>>,
-}
-
-/// Where events go.
-enum Stream {
-    /// Nobody has asked for them yet.
-    Unheard,
-    To(broadcast::Sender<Event>),
-    /// The tree is over, which ends the subscribers' streams.
-    Over,
-}
-
-/// Where dead letters go.
-enum Sink {
-    /// Nobody has asked for them yet.
-    Unasked,
-    To(Arc<Queue>),
-    /// The tree is over: what was kept belongs to those who hold it.
-    Over,
+    pub(crate) living: Living,
 }
 
 impl Shared {
@@ -87,44 +61,17 @@ impl Shared {
             required: Required::default(),
             faults: OnceLock::new(),
             directory: Directory::default(),
-            events: Mutex::new(Stream::Unheard),
-            dead_letter_queue: Mutex::new(Sink::Unasked),
+            events: EventStream::default(),
+            dead_letters: Sink::default(),
             log: Log::new(),
-            epoch: Instant::now(),
+            clock: Clock::new(),
             ending: Ending::default(),
-            open_calls: Mutex::default(),
+            open_calls: OpenCalls::default(),
             watchdog: Arc::default(),
             stop_order: StopOrder::default(),
             sweeps: Arc::default(),
-            supervisors: Mutex::default(),
+            living: Living::default(),
         })
-    }
-
-    /// A supervisor lives from now on.
-    pub(crate) fn supervisor_begins(&self, inbox: &Inbox, path: &Arc<str>) {
-        lock(&self.supervisors).insert(inbox.number(), path.clone());
-    }
-
-    /// A supervisor is over.
-    pub(crate) fn supervisor_ends(&self, inbox: &Inbox) {
-        let path = lock(&self.supervisors).remove(&inbox.number());
-        drop(path);
-    }
-
-    /// Whether the supervisor of this number is the one at `path`, or below it.
-    pub(crate) fn is_supervisor_below(&self, number: usize, path: &str) -> bool {
-        let supervisors = lock(&self.supervisors);
-        let rest = supervisors.get(&number).and_then(|found| found.strip_prefix(path));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    /// The time as the machines count it.
-    pub(crate) fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    pub(crate) fn moment(&self, at: Duration) -> Instant {
-        later(self.epoch, at)
     }
 
     /// What has this path is gone, and all below it. Only this and [`Self::forget_slot`] know what is remembered of a
@@ -162,50 +109,9 @@ impl Shared {
         self.directory.forget_below(path);
     }
 
-    /// When this is, as the machines count it.
-    pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
-        moment.saturating_duration_since(self.epoch.into_std())
-    }
-
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
-        let mut events = lock(&self.events);
-        if let Stream::Unheard = *events {
-            *events = Stream::To(broadcast::Sender::new(EVENTS_KEPT));
-        }
-        match &*events {
-            Stream::To(sender) => sender.subscribe(),
-            // A stream that ends at once.
-            Stream::Unheard | Stream::Over => broadcast::Sender::new(1).subscribe(),
-        }
-    }
-
-    /// Where dead letters go, if anybody has asked for them.
-    pub(crate) fn dead_letter_queue(&self) -> Option<Arc<Queue>> {
-        match &*lock(&self.dead_letter_queue) {
-            Sink::To(dead_letter_queue) => Some(dead_letter_queue.clone()),
-            Sink::Unasked | Sink::Over => None,
-        }
-    }
-
-    /// Dead letters are kept from now on.
-    pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
-        let mut burials = lock(&self.dead_letter_queue);
-        if let Sink::Unasked = *burials {
-            *burials = Sink::To(Queue::new());
-        }
-        match &*burials {
-            Sink::To(dead_letter_queue) => dead_letter_queue.clone(),
-            Sink::Unasked | Sink::Over => {
-                let over = Queue::new();
-                over.end();
-                over
-            }
-        }
-    }
-
     /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
     pub(crate) fn begin_to_end(&self) {
-        if self.ending.begin(self.now()) {
+        if self.ending.begin(self.clock.now()) {
             self.directory.close_vacant();
             self.ending.begins.notify_waiters();
         }
@@ -227,26 +133,15 @@ impl Shared {
 
     /// The tree is over: every slot is closed and every stream of events ends.
     pub(crate) fn end(&self) {
-        self.ending.is_over(self.now());
+        self.ending.is_over(self.clock.now());
         self.watchdog.end();
         self.directory.close_all();
-        let before = std::mem::replace(&mut *lock(&self.events), Stream::Over);
-        drop(before);
+        self.events.end();
         self.log.end();
-        let dead_letter_queue = std::mem::replace(&mut *lock(&self.dead_letter_queue), Sink::Over);
-        if let Sink::To(dead_letter_queue) = dead_letter_queue {
-            dead_letter_queue.end();
-            if dead_letter_queue.have_been_used() {
-                // A letter may hold the reply, and no service is left to answer.
-                let open = std::mem::take(&mut *lock(&self.open_calls));
-                open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
-            }
+        if self.dead_letters.end() {
+            // A letter may hold the reply, and no service is left to answer.
+            self.open_calls.orphan_all();
         }
-    }
-
-    /// How many calls are noted whose incarnation has ended.
-    pub(crate) fn open_calls(&self) -> usize {
-        lock(&self.open_calls).len()
     }
 
     /// Tells subscribers and the log.
@@ -264,10 +159,7 @@ impl Shared {
         kind: EventKind,
         aside: impl FnOnce() -> Aside,
     ) {
-        let sender = match &*lock(&self.events) {
-            Stream::To(sender) => Some(sender.clone()),
-            Stream::Unheard | Stream::Over => None,
-        };
+        let sender = self.events.sender();
         let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
             self.log.forget(path);
@@ -305,25 +197,21 @@ impl Shared {
 
 impl SlotTree for Shared {
     fn wants_letter(&self, reason: &DeadReason) -> bool {
-        matches!(&*lock(&self.dead_letter_queue), Sink::To(_))
-            || Log::wants_letter(reason, self.ending.is_noting()).is_some()
+        self.dead_letters.queue().is_some() || Log::wants_letter(reason, self.ending.is_noting()).is_some()
     }
 
     fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>) {
         if let Some(level) = Log::wants_letter(&notice.reason, self.ending.is_noting()) {
             self.log.letter(&notice, level);
         }
-        match self.dead_letter_queue() {
+        match self.dead_letters.queue() {
             Some(queue) => queue.push(notice, message, &self),
             None => sweep::drop_quietly(message, &notice.path, "a message"),
         }
     }
 
     fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>) {
-        let mut open = lock(&self.open_calls);
-        for call in calls.into_iter().filter(|call| call.strong_count() > 0) {
-            thrift::remember(&mut open, call);
-        }
+        self.open_calls.note(calls);
     }
 
     fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool {

@@ -28,11 +28,11 @@ impl Shared {
     pub(crate) async fn tables(self: &Arc<Self>) -> BTreeMap<&'static str, usize> {
         let mut tables = BTreeMap::from([
             ("dependencies in force", self.in_force.len()),
-            ("open calls", self.open_calls()),
+            ("open calls", self.open_calls.len()),
             ("log: children", self.log.limited()),
             (
                 "dead letters",
-                self.dead_letter_queue().map_or(0, |dead_letter_queue| DeadLetters::new(dead_letter_queue).len()),
+                self.dead_letters.queue().map_or(0, |dead_letter_queue| DeadLetters::new(dead_letter_queue).len()),
             ),
             ("panics: places", hook::places()),
         ]);

@@ -10,6 +10,7 @@
 
 mod queue;
 mod replay;
+mod sink;
 
 use std::any::Any;
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::tree::shared::Shared;
 pub(crate) use queue::Queue;
 pub use queue::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
 pub use replay::{ReplayError, ReplayFailure};
+pub(crate) use sink::Sink;
 
 /// A message that was accepted and that nobody will handle; got from [`DeadLetters`].
 ///

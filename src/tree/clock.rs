@@ -1,0 +1,30 @@
+//! The clock of a tree: time as its machines count it, from the moment at which the tree was made.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::time::later;
+
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time as the machines count it.
+    pub(crate) fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The moment at which the machines will count this time.
+    pub(crate) fn moment(&self, at: Duration) -> Instant {
+        later(self.0, at)
+    }
+
+    /// The time of this moment, as the machines count it.
+    pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
+        moment.saturating_duration_since(self.0.into_std())
+    }
+}

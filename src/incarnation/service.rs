@@ -217,7 +217,7 @@ impl Pump {
     }
 
     /// Whether so many messages were handled in a row that others are to have their turn now.
-    #[inline]
+    #[inline(always)]
     fn has_had_its_turn<M: Send + 'static>(&mut self, inner: &Inner<M>) -> bool {
         if self.in_a_row < BATCH {
             return false;
@@ -229,7 +229,7 @@ impl Pump {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn next<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
         let heed = match self.faults {
             _ if self.is_draining => SignalMask::Force,
@@ -272,7 +272,7 @@ impl Pump {
 }
 
 /// Keeps what is needed to redeliver the message, and its label for the watchdog.
-#[inline]
+#[inline(always)]
 fn prepare<S: Service>(
     inner: &Inner<S::Msg>,
     redelivery: Option<Redelivery<S::Msg>>,

@@ -133,7 +133,7 @@ impl<M: Send + 'static> Slot<M> {
     /// Tells the judge of an experiment, if one goes on.
     fn tell_move(&self, signals: &Arc<Signals>, is_in: bool) {
         if let Some(tree) = self.tree() {
-            tree.tell_move(self.path(), signals, is_in);
+            tree.tell_move(self, signals, is_in);
         }
     }
 }

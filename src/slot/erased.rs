@@ -160,7 +160,7 @@ pub(crate) trait SlotTree: Any + Send + Sync {
     /// Where the outcomes of calls are counted, while an experiment goes on.
     fn outcomes(&self) -> Option<Arc<Outcomes>>;
     /// An incarnation has moved in or out: told to the judge of an experiment, while one goes on.
-    fn tell_move(&self, path: Arc<str>, signals: &Arc<Signals>, is_in: bool);
+    fn tell_move(&self, slot: &dyn AnySlot, signals: &Arc<Signals>, is_in: bool);
 }
 
 /// How the present incarnation is reached: replaced under the slot's lock at every restart.

@@ -71,7 +71,8 @@ impl<M: Send + 'static> Faulty for Slot<M> {
         let mut freed = self.freed();
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
-        back.jams = if is_jammed { back.jams + 1 } else { back.jams.saturating_sub(1) };
+        let jams = &mut back.losses().jams;
+        *jams = if is_jammed { jams.saturating_add(1) } else { jams.saturating_sub(1) };
         self.let_in(&mut front, &mut back, &mut freed);
     }
 

@@ -94,8 +94,6 @@ pub(crate) struct Back<M> {
     settings: Option<Box<Settings>>,
     /// What it refuses beside what its state does.
     pub(crate) bar: Option<Bar>,
-    /// How many experiments' faults make it full, whatever its settings say.
-    pub(crate) jams: usize,
     pub(crate) accepted: u64,
     pub(crate) losses: Option<Box<Losses>>,
 }
@@ -105,6 +103,8 @@ pub(crate) struct Back<M> {
 pub(crate) struct Losses {
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
+    /// How often an experiment has made the mailbox full, and not taken it back yet.
+    pub(crate) jams: u32,
     /// Since when it has not been up because of a failure.
     pub(crate) fall: Option<Fall>,
 }
@@ -195,7 +195,6 @@ impl<M> Back<M> {
             capacity: settings.capacity,
             settings: unusual(settings),
             bar: None,
-            jams: 0,
             accepted: 0,
             losses: None,
         }
@@ -213,10 +212,8 @@ impl<M> Back<M> {
 
     /// How many messages there is room for.
     fn capacity(&self) -> usize {
-        if self.jams > 0 {
-            return 0;
-        }
-        self.capacity
+        let is_jammed = self.losses.as_ref().is_some_and(|losses| losses.jams > 0);
+        if is_jammed { 0 } else { self.capacity }
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -22,9 +22,14 @@ impl Driver {
             ChildKind::Task => Work::SignsOfLife,
             ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
+        let limit = spec.watchdog_limit();
+        // Most trees have no watchdog.
+        if limit.is_none() && !self.shared.watchdog.is_on() {
+            return;
+        }
         if let Some(Control::Signals(signals)) = &entry.control {
             let tree: Arc<dyn SlotTree> = self.shared.clone();
-            self.shared.watchdog.watch(&tree, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
+            self.shared.watchdog.watch(&tree, &entry.path, &entry.slot, signals, work, limit);
         }
     }
 

@@ -242,9 +242,9 @@ impl SlotTree for Shared {
         self.faults()?.outcomes()
     }
 
-    fn tell_move(&self, path: Arc<str>, signals: &Arc<Signals>, is_in: bool) {
+    fn tell_move(&self, slot: &dyn AnySlot, signals: &Arc<Signals>, is_in: bool) {
         let Some(faults) = self.faults().filter(|faults| faults.armed() > 0) else { return };
-        let signals = Arc::downgrade(signals);
+        let (path, signals) = (slot.path(), Arc::downgrade(signals));
         faults.say(match is_in {
             true => Statement::MovesIn { path, signals },
             false => Statement::MovesOut { path, signals },

@@ -36,7 +36,7 @@ pub use service::{ServiceChild, TaskChild};
 /// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
 /// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
 /// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |
-/// | [`DynamicSupervisor`] | a subtree whose children come at run time | permanent | asked, no limit |
+/// | [`DynamicSupervisor`] | a subtree with children that come at run time | permanent | asked, no limit |
 /// | [`Partitioned`](crate::Partitioned) | equal services that share the work by key | permanent | asked, no limit |
 ///
 /// A child that outlives its kill is abandoned after 5 s. A mailbox holds 1024 messages and refuses more. It keeps what
@@ -316,7 +316,7 @@ impl Child {
         ServiceChild::new(name, ChildKind::Actor, maker)
     }
 
-    /// A supervisor whose description is made by `build` at each of its starts, as OTP calls `init` (OTP rule 100).
+    /// A supervisor with a description that `build` makes at each of its starts, as OTP calls `init` (OTP rule 100).
     /// Children that keep their name and type of message keep their slot, and with it their handles and mail.
     ///
     /// `build` runs for the first time when the tree is planned, before anything starts. The name is the one given
@@ -325,7 +325,7 @@ impl Child {
         Self::rebuilt(Description::from(build()).named(name), move || build().into())
     }
 
-    /// A supervisor whose description is made by `build` at each of its starts but the first.
+    /// A supervisor with a description that `build` makes at each of its starts but the first.
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let build = Kept::new(build);

@@ -1,7 +1,7 @@
-//! Which settings have an effect on which kind of child.
+//! The settings that have an effect, for each kind of child.
 //!
 //! A setting without effect is refused if the code says it of that child alone. If a policy file says it of a path, the
-//! log warns. Defaults are for children of many kinds: what has no effect on one of them is left out there.
+//! log warns. Defaults are for children of many kinds, so settings without effect on one of them are left out there.
 //!
 //! Fields have the names of policy files.
 
@@ -21,7 +21,7 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
     let policy = child.spec.policy_rule();
     let said = [
         ("watchdog", policy.watchdog.is_some()),
-        // The other word is the default, and does no harm.
+        // The other value is the default, and does no harm.
         ("ready", policy.readiness == Some(Readiness::WhenSaid)),
         ("reset_after_messages", policy.reset_after_messages.is_some()),
     ];
@@ -32,13 +32,14 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
         .or_else(|| of_leaf(child))
 }
 
-/// The first setting of a supervisor that has no effect where it stands: some are for a root, and some for a child.
+/// The first setting of a supervisor that has no effect in its place: some settings are for a root, and some for a
+/// child.
 pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<Idle> {
     let (spec, terms) = (&description.spec, &description.terms);
     let (said, why) = match is_root {
         true => (
             vec![
-                // The usual ones do no harm.
+                // The default values do no harm.
                 ("restart", spec.restart_type() != Restart::Permanent),
                 ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
                 ("significant", spec.is_significant()),
@@ -54,7 +55,7 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
 }
 
-/// The first setting by which a new description of a supervisor that runs would change nothing. `now` is in force.
+/// The first setting of a new description that cannot change while the supervisor runs. `now` is in force.
 pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
     let said = [
         ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
@@ -77,7 +78,7 @@ pub(crate) fn check_error_types(plan: &Plan, options_in_force: &TreeOptions) -> 
     checked
 }
 
-/// What the setting is called in code.
+/// The name of the setting in code.
 fn in_code(field: &'static str) -> &'static str {
     if field == "ready" { "readiness" } else { field }
 }

@@ -170,7 +170,7 @@ impl Plan {
     }
 }
 
-/// A plan whose children are being planned.
+/// A plan with children that are being planned.
 struct Begun {
     plan: Plan,
     left: std::vec::IntoIter<Child>,

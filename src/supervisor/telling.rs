@@ -101,7 +101,7 @@ impl Driver {
         }
         let mut services = Vec::new();
         let (child, kind) = match report {
-            // The facts behind the first two were told as they came. The third is told where the driver abandons the
+            // The facts behind the first two were told as they came. The third is told when the driver abandons the
             // child.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
             // These two were told above.

@@ -67,7 +67,7 @@ impl fmt::Display for ChildKind {
     }
 }
 
-/// One line of the directory: a child as it was at the moment of the look-up.
+/// Line of the directory: a child as it was at the moment of the look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryEntry {
     /// Its full path.

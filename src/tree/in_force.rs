@@ -81,7 +81,10 @@ impl TreeOptions {
 
 impl fmt::Debug for TreeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TreeOptions").field("overrides", &self.overrides()).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("TreeOptions")
+            .field("overrides", &self.overrides())
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What all supervisors and services of one tree share. Nothing is global but the panic hook.
+//! The state that all supervisors and services of one tree share. Nothing is global but the panic hook.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;
 
-/// How many events a slow subscriber may lag behind before it loses the oldest.
+/// Number of events that a slow subscriber may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
 
 pub(crate) struct Shared {
@@ -52,30 +52,30 @@ pub(crate) struct Shared {
     faults: OnceLock<Arc<dyn Inject>>,
     epoch: Instant,
     pub(crate) ending: Ending,
-    /// Calls whose incarnation has ended, and whose reply was kept or handed on.
+    /// Calls that outlive their incarnation, because their reply was kept or handed on.
     open_calls: Mutex<Vec<Weak<dyn Fate>>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) stop_order: StopOrder,
     pub(crate) sweeps: Arc<Sweeps>,
-    /// The paths of the supervisors that live, by their numbers.
+    /// The paths of the living supervisors, by their numbers.
     supervisors: Mutex<HashMap<usize, Arc<str>>>,
 }
 
-/// Where events go.
+/// The destination of events.
 enum Stream {
-    /// Nobody has asked for them yet.
+    /// No subscriber has asked for events yet.
     Unheard,
     To(broadcast::Sender<Event>),
     /// The tree is over, which ends the subscribers' streams.
     Over,
 }
 
-/// Where dead letters go.
+/// The destination of dead letters.
 enum Sink {
-    /// Nobody has asked for them yet.
+    /// No dead letters were asked for yet.
     Unasked,
     To(Arc<Queue>),
-    /// The tree is over: what was kept belongs to those who hold it.
+    /// The tree is over. The letters that were kept belong to the holders of their handles.
     Over,
 }
 
@@ -100,12 +100,12 @@ impl Shared {
         })
     }
 
-    /// A supervisor lives from now on.
+    /// Notes that a supervisor lives from now on.
     pub(crate) fn supervisor_begins(&self, inbox: &Inbox, path: &Arc<str>) {
         lock(&self.supervisors).insert(inbox.number(), path.clone());
     }
 
-    /// A supervisor is over.
+    /// Notes that a supervisor is over.
     pub(crate) fn supervisor_ends(&self, inbox: &Inbox) {
         let path = lock(&self.supervisors).remove(&inbox.number());
         drop(path);
@@ -118,7 +118,7 @@ impl Shared {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The time as the machines count it.
+    /// The present time, as the machines count it.
     pub(crate) fn now(&self) -> Duration {
         self.epoch.elapsed()
     }
@@ -127,18 +127,19 @@ impl Shared {
         later(self.epoch, at)
     }
 
-    /// What has this path is gone, and all below it. Only this and [`Self::forget_slot`] know what is remembered of a
-    /// path. Every path leaves the directory through them.
+    /// Forgets the child with this path and all below it, as they are gone. Only this method and [`Self::forget_slot`]
+    /// know everything that is remembered of a path. Every path leaves the directory through them.
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
         if self.directory.close(path, ServiceState::Gone) {
             self.required.ring();
         }
-        // Last: what is closed may leave letters behind, which the log tells.
+        // This comes last: a closed mailbox may leave dead letters behind, which the log tells.
         self.log.forget(path);
     }
 
-    /// The same for one slot that has had this path: another may have it by now.
+    /// Does what [`forget`](Self::forget) does, for one slot that has had this path. Another slot may have the path by
+    /// now.
     pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
@@ -149,7 +150,7 @@ impl Shared {
         self.log.forget(path);
     }
 
-    /// What has this path is no supervisor any more: nothing is below it.
+    /// Forgets everything below a path, as its child is no supervisor any more.
     pub(crate) fn forget_below(&self, path: &str) {
         for (below, listed) in self.directory.under(path).into_iter().filter(|(below, _)| **below != *path) {
             self.forget_slot(&below, &listed.slot);
@@ -162,7 +163,7 @@ impl Shared {
         self.directory.forget_below(path);
     }
 
-    /// When this is, as the machines count it.
+    /// The time of a moment, as the machines count it.
     pub(crate) fn time_of(&self, moment: std::time::Instant) -> Duration {
         moment.saturating_duration_since(self.epoch.into_std())
     }
@@ -179,7 +180,7 @@ impl Shared {
         }
     }
 
-    /// Where dead letters go, if anybody has asked for them.
+    /// The queue of dead letters, if they were asked for.
     pub(crate) fn dead_letter_queue(&self) -> Option<Arc<Queue>> {
         match &*lock(&self.dead_letter_queue) {
             Sink::To(dead_letter_queue) => Some(dead_letter_queue.clone()),
@@ -187,7 +188,7 @@ impl Shared {
         }
     }
 
-    /// Dead letters are kept from now on.
+    /// Keeps dead letters from now on, and returns their queue.
     pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
         let mut burials = lock(&self.dead_letter_queue);
         if let Sink::Unasked = *burials {
@@ -203,7 +204,7 @@ impl Shared {
         }
     }
 
-    /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
+    /// Marks the root as ending. A child that is not running does not come back, and no caller waits for it.
     pub(crate) fn begin_to_end(&self) {
         if self.ending.begin(self.now()) {
             self.directory.close_vacant();
@@ -215,9 +216,10 @@ impl Shared {
         self.ending.has_begun()
     }
 
-    /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
+    /// Kills everything that lives, at every level and in no order, as the limit of a shutdown is reached.
     pub(crate) fn kill_all(&self, root: &str) {
-        // A supervisor before those below it, for the same reason.
+        // A supervisor is told before those below it, so that it takes no end below it for one that calls for a
+        // restart.
         for (_, listed) in self.directory.under(root).into_iter().rev() {
             if let Some(Control::Supervisor(inbox)) = listed.slot.control() {
                 inbox.push(Fact::Kill);
@@ -225,7 +227,7 @@ impl Shared {
         }
     }
 
-    /// The tree is over: every slot is closed and every stream of events ends.
+    /// Closes every slot and ends every stream of events, as the tree is over.
     pub(crate) fn end(&self) {
         self.ending.is_over(self.now());
         self.watchdog.end();
@@ -237,14 +239,14 @@ impl Shared {
         if let Sink::To(dead_letter_queue) = dead_letter_queue {
             dead_letter_queue.end();
             if dead_letter_queue.have_been_used() {
-                // A letter may hold the reply, and no service is left to answer.
+                // A letter may hold the reply of an open call, and no service is left to answer it.
                 let open = std::mem::take(&mut *lock(&self.open_calls));
                 open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
             }
         }
     }
 
-    /// How many calls are noted whose incarnation has ended.
+    /// Number of open calls that are noted and have outlived their incarnation.
     pub(crate) fn open_calls(&self) -> usize {
         lock(&self.open_calls).len()
     }
@@ -255,7 +257,7 @@ impl Shared {
         self.tell_at(level, path, generation, kind, || Aside::Nothing);
     }
 
-    /// As [`tell`](Self::tell), with another level in the log, and more of it there.
+    /// Does what [`tell`](Self::tell) does, with another level in the log, and with more to say there.
     pub(crate) fn tell_at(
         &self,
         level: tracing::Level,
@@ -280,7 +282,7 @@ impl Shared {
             self.log.event(&event, level, &aside());
         }
         if let Some(sender) = sender {
-            // An error means that nobody listens any more.
+            // An error means that no subscriber listens any more.
             let _ = sender.send(event);
         }
     }
@@ -290,13 +292,13 @@ impl Shared {
         self.faults.get()
     }
 
-    /// The same, made by the first experiment.
+    /// The same seam, made by the first experiment.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn faults_or_new(&self, make: impl FnOnce() -> Arc<dyn Inject>) -> &Arc<dyn Inject> {
         self.faults.get_or_init(make)
     }
 
-    /// The tree that a slot is listed in, while that is there.
+    /// The tree that a slot is listed in, while that tree is there.
     pub(crate) fn of(slot: &dyn AnySlot) -> Option<Arc<Self>> {
         let tree: Arc<dyn Any + Send + Sync> = slot.tree()?;
         tree.downcast().ok()
@@ -364,7 +366,7 @@ impl SlotTree for Shared {
     }
 }
 
-/// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
+/// The path of the incarnation that this thread runs code of, or a linked task of, if it is at this path or below it.
 pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
     let home = current::caller(Signals::home).flatten()?;
     let is_here = Shared::of(&*home).is_some_and(|other| Arc::ptr_eq(&other, shared));

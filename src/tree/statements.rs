@@ -24,7 +24,7 @@ pub(crate) enum Statement {
     MovesOut { path: Arc<str>, signals: Weak<Signals> },
 }
 
-/// One fact or action of a supervisor.
+/// Fact or action of a supervisor, with its time.
 #[derive(Debug)]
 pub(crate) struct Testimony {
     /// The supervisor's path.

@@ -26,8 +26,8 @@ use crate::tree::shared::Shared;
 /// use std::time::Duration;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
-/// let patient = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
-/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(patient)).start().await?;
+/// let slow = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(slow)).start().await?;
 ///
 /// let a = tree.lookup::<ProbeMsg>("app/a")?;
 /// a.cast(ProbeMsg::Fail("disk full"))?;

@@ -191,8 +191,8 @@ impl Child {
     ///
     /// 1. **The work must go on after a failure.** A child is restarted, and its failures count against a budget. A
     ///    linked task is not: its panic ends the incarnation that spawned it.
-    /// 2. **The work outlives the service that began it.** A linked task is dropped when its incarnation ends, before
-    ///    the next one is built. A child ends only by its own end, its supervisor or a kill.
+    /// 2. **The work must outlive the service that began it.** A linked task is dropped when its incarnation ends, before
+    ///    the next one is built. A child ends when its work is done, or when its supervisor or a kill ends it.
     /// 3. **The work must be seen and managed.** A child has a path, a status, events, a watchdog and an answer to
     ///    [`why`](crate::Tree::why). A linked task has none of these.
     /// 4. **The work needs time to stop.** A child may listen to [`stopping`](TaskContext::stopping) within its

@@ -63,7 +63,7 @@ use crate::tree::Tree;
 /// | children after its own restart | all are started again | none | all are started again |
 ///
 /// 1. **Are the children written down in your code?** Then it is a `Supervisor`. Only here a failure can restart
-///    siblings too, and only here the order of starts and stops is yours.
+///    siblings too, and only here the children start in the order that you write.
 /// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind.
 /// 3. **Is one service too slow for its load, and can the work be split by key?** Then it is a `Partitioned`. The
 ///    number of partitions can be changed at run time; the state of a key does not move with it.

@@ -41,13 +41,13 @@ struct Received {
     latest: Signal,
 }
 
-struct Ear {
+struct Listener {
     received: watch::Receiver<Received>,
     /// Number of signals that had been received at the latest `listen`.
     base: AtomicU32,
 }
 
-static EAR: Mutex<Option<Arc<Ear>>> = Mutex::new(None);
+static LISTENER: Mutex<Option<Arc<Listener>>> = Mutex::new(None);
 
 /// The signals from one moment on.
 pub(crate) struct Signals {
@@ -60,14 +60,14 @@ impl Signals {
     /// Listens for signals from now on. Waits until the thread receives them, which takes less than a millisecond the
     /// first time.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let mut ear = lock(&EAR);
-        let ear = match &*ear {
-            Some(ear) => ear.clone(),
-            None => ear.insert(start()?).clone(),
+        let mut listener = lock(&LISTENER);
+        let listener = match &*listener {
+            Some(listener) => listener.clone(),
+            None => listener.insert(start()?).clone(),
         };
-        let known = ear.received.borrow().count;
-        ear.base.store(known, Ordering::Release);
-        Ok(Self { received: ear.received.clone(), known })
+        let known = listener.received.borrow().count;
+        listener.base.store(known, Ordering::Release);
+        Ok(Self { received: listener.received.clone(), known })
     }
 
     /// Waits for the next signal.
@@ -85,11 +85,11 @@ impl Signals {
     }
 }
 
-fn start() -> std::io::Result<Arc<Ear>> {
+fn start() -> std::io::Result<Arc<Listener>> {
     let (sender, received) = watch::channel(Received { count: 0, latest: INTERRUPT });
-    let ear = Arc::new(Ear { received, base: AtomicU32::new(0) });
+    let listener = Arc::new(Listener { received, base: AtomicU32::new(0) });
     let (tell, told) = mpsc::channel();
-    let hearing = ear.clone();
+    let hearing = listener.clone();
     std::thread::Builder::new().name("regrow-signals".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -98,7 +98,7 @@ fn start() -> std::io::Result<Arc<Ear>> {
         runtime.block_on(hear(&sender, &hearing.base, tell));
     })?;
     told.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread that hears signals has ended")))?;
-    Ok(ear)
+    Ok(listener)
 }
 
 /// Ends the process. Code that blocks may hold the log, so the last line gets no more than a moment.

@@ -130,7 +130,7 @@ impl Watch {
         if !shared.directory.is_known(&path) {
             line!(ERROR, { path = %path }, "a service that others depend on is not in the tree");
         }
-        let arrival = shared.directory.look_out_for(&path);
+        let arrival = shared.directory.add_watcher(&path);
         let (seen, inbox, known) = (shared.clone(), inbox.clone(), name.clone());
         let task = keep("the watch on a dependency", move || {
             follow(seen.clone(), inbox.clone(), known.clone(), arrival.clone())
@@ -142,13 +142,13 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
-        self.shared.directory.look_away_from(&self.path);
+        self.shared.directory.remove_watcher(&self.path);
     }
 }
 
 /// Reports what dependents can expect of the service with this name, now and later. A service that is gone may come
 /// back.
-async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, bell: Arc<Notify>) {
+async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, arrivals: Arc<Notify>) {
     let path = known.trim_start_matches('/');
     let mut told = None;
     let mut tell = |outlook: Outlook| {
@@ -157,7 +157,7 @@ async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, bell: A
         }
     };
     loop {
-        let mut arrival = std::pin::pin!(bell.notified());
+        let mut arrival = std::pin::pin!(arrivals.notified());
         arrival.as_mut().enable();
         if let Some(listed) = shared.directory.get(path) {
             let mut status = listed.slot.watch();

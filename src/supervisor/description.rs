@@ -36,13 +36,13 @@ impl Description {
 pub(crate) enum Shape {
     Static(Flags),
     Dynamic(Arc<DynamicState>),
-    Partitioned { flags: Flags, ring: Arc<dyn AnyPartitionTable> },
+    Partitioned { flags: Flags, table: Arc<dyn AnyPartitionTable> },
 }
 
 /// The part of a supervisor's handle that the slot does not have.
 pub(crate) enum PathKind {
-    Pool(Arc<DynamicState>),
-    Ring(Arc<dyn AnyPartitionTable>),
+    Dynamic(Arc<DynamicState>),
+    Partitioned(Arc<dyn AnyPartitionTable>),
 }
 
 impl PathKind {
@@ -56,8 +56,8 @@ impl Shape {
     pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
         match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.check(specs),
-            Self::Dynamic(pool) => {
-                let Limits { intensity, children_max } = pool.limits();
+            Self::Dynamic(state) => {
+                let Limits { intensity, children_max } = state.limits();
                 DynamicMachine::check(intensity, children_max)
             }
         }
@@ -66,8 +66,8 @@ impl Shape {
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(StaticMachine::new(*flags, specs)?),
-            Self::Dynamic(pool) => {
-                let Limits { intensity, children_max } = pool.limits();
+            Self::Dynamic(state) => {
+                let Limits { intensity, children_max } = state.limits();
                 Box::new(DynamicMachine::new(intensity, children_max)?)
             }
         })
@@ -76,12 +76,12 @@ impl Shape {
     /// Returns the shape to go on with if `before` was listed at this path. Handles of the earlier one stay valid.
     pub(crate) fn following(self, before: Option<&PathKind>) -> Self {
         match (self, before) {
-            (Self::Dynamic(pool), Some(PathKind::Pool(before))) => {
-                before.follow(&pool);
+            (Self::Dynamic(state), Some(PathKind::Dynamic(before))) => {
+                before.follow(&state);
                 Self::Dynamic(before.clone())
             }
-            (Self::Partitioned { flags, ring }, Some(PathKind::Ring(before))) => {
-                Self::Partitioned { flags, ring: before.clone().followed_by(ring) }
+            (Self::Partitioned { flags, table }, Some(PathKind::Partitioned(before))) => {
+                Self::Partitioned { flags, table: before.clone().followed_by(table) }
             }
             (shape, _) => shape,
         }
@@ -91,7 +91,7 @@ impl Shape {
     pub(crate) fn intensity(&self) -> Intensity {
         match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.intensity,
-            Self::Dynamic(pool) => pool.limits().intensity,
+            Self::Dynamic(state) => state.limits().intensity,
         }
     }
 
@@ -106,8 +106,8 @@ impl Shape {
     pub(crate) fn facet(&self) -> Option<Facet> {
         match self {
             Self::Static(_) => None,
-            Self::Dynamic(pool) => Some(Arc::new(PathKind::Pool(pool.clone()))),
-            Self::Partitioned { ring, .. } => Some(Arc::new(PathKind::Ring(ring.clone()))),
+            Self::Dynamic(state) => Some(Arc::new(PathKind::Dynamic(state.clone()))),
+            Self::Partitioned { table, .. } => Some(Arc::new(PathKind::Partitioned(table.clone()))),
         }
     }
 }

@@ -45,7 +45,7 @@ use crate::tree::Tree;
 pub struct DynamicSupervisor {
     pub(super) base: Base,
     pub(super) children_max: Option<usize>,
-    pub(super) pool: DynamicState,
+    pub(super) state: DynamicState,
 }
 
 /// The limits and the template of a dynamic supervisor. They last through its restarts.
@@ -120,7 +120,7 @@ impl DynamicState {
 impl DynamicSupervisor {
     /// A dynamic supervisor with OTP's budget of one restart in five seconds, for any number of children.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { base: Base::new(name), children_max: None, pool: DynamicState::default() }
+        Self { base: Base::new(name), children_max: None, state: DynamicState::default() }
     }
 
     /// Limits the number of children. Children that are being started or retried count. Zero is refused when the tree
@@ -140,14 +140,14 @@ impl DynamicSupervisor {
         let make = Kept::new(make);
         let make: Make<A> = Box::new(move |arguments| make.get()(arguments).into());
         let made = Made { make: Arc::new(make), arguments: std::any::type_name::<A>() };
-        self.pool.configure(|configuration| configuration.template = Some(made));
+        self.state.configure(|configuration| configuration.template = Some(made));
         self
     }
 
     /// Names the children 1, 2, 3 and so on, in the order in which they are started, such as `pool/42`. Their own names
     /// do not matter. A number is given once, even if the start of its child was refused or failed.
     pub fn numbered(self) -> Self {
-        self.pool.is_numbered.store(true, Ordering::Relaxed);
+        self.state.is_numbered.store(true, Ordering::Relaxed);
         self
     }
 
@@ -165,15 +165,15 @@ supervisor_settings!(DynamicSupervisor);
 
 impl From<DynamicSupervisor> for Description {
     fn from(supervisor: DynamicSupervisor) -> Self {
-        let DynamicSupervisor { base: Base { spec, intensity, init, watch, terms }, children_max, pool } = supervisor;
-        pool.configure(|configuration| configuration.limits = Limits { intensity, children_max });
-        Self { spec, shape: Shape::Dynamic(Arc::new(pool)), children: Vec::new(), init, watch, terms }
+        let DynamicSupervisor { base: Base { spec, intensity, init, watch, terms }, children_max, state } = supervisor;
+        state.configure(|configuration| configuration.limits = Limits { intensity, children_max });
+        Self { spec, shape: Shape::Dynamic(Arc::new(state)), children: Vec::new(), init, watch, terms }
     }
 }
 
 impl fmt::Debug for DynamicSupervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let template = self.pool.template().map(|made| made.arguments);
+        let template = self.state.template().map(|made| made.arguments);
         f.debug_struct("DynamicSupervisor")
             .field("spec", &self.base.spec)
             .field("max_children", &self.children_max)

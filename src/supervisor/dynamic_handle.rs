@@ -21,12 +21,12 @@ use crate::tree::lookup::LookupError;
 #[derive(Clone)]
 pub struct DynamicHandle {
     handle: SupervisorHandle,
-    pool: Arc<DynamicState>,
+    state: Arc<DynamicState>,
 }
 
 impl DynamicHandle {
-    pub(crate) fn new(handle: SupervisorHandle, pool: Arc<DynamicState>) -> Self {
-        Self { handle, pool }
+    pub(crate) fn new(handle: SupervisorHandle, state: Arc<DynamicState>) -> Self {
+        Self { handle, state }
     }
 
     /// The supervisor's full path.
@@ -57,7 +57,7 @@ impl DynamicHandle {
     ///
     /// Nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, ManageError> {
-        self.handle.start_child(self.pool.admit(child.into())).await
+        self.handle.start_child(self.state.admit(child.into())).await
     }
 
     /// Adds many children and starts them, and returns one outcome per child, in the order of `children`.
@@ -104,7 +104,7 @@ impl DynamicHandle {
         &self,
         children: impl IntoIterator<Item = C>,
     ) -> Vec<Result<StartOutcome, ManageError>> {
-        self.handle.start_children(children.into_iter().map(|child| Ok(self.pool.admit(child.into())))).await
+        self.handle.start_children(children.into_iter().map(|child| Ok(self.state.admit(child.into())))).await
     }
 
     /// The template by which children are made from values of type `A`.
@@ -114,7 +114,7 @@ impl DynamicHandle {
     /// The supervisor has no template, or one for other values.
     pub fn template<A: 'static>(&self) -> Result<Template<A>, LookupError> {
         let path = || self.path().into();
-        let Some(Made { make, arguments }) = self.pool.template() else {
+        let Some(Made { make, arguments }) = self.state.template() else {
             return Err(LookupError::NoTemplate { path: path() });
         };
         if make.is::<Make<A>>() {
@@ -142,8 +142,8 @@ impl DynamicHandle {
     pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
         self.handle.check_reconfiguration(&new.base.terms).await?;
         let limits = Limits { intensity: new.base.intensity, children_max: new.children_max };
-        let (pool, template) = (self.pool.clone(), new.pool.template());
-        let then = move || pool.configure(|configuration| *configuration = Configuration { limits, template });
+        let (state, template) = (self.state.clone(), new.state.template());
+        let then = move || state.configure(|configuration| *configuration = Configuration { limits, template });
         self.handle.limit(limits, then).await
     }
 
@@ -253,12 +253,12 @@ impl<A: 'static> Template<A> {
         arguments: impl IntoIterator<Item = A>,
     ) -> Vec<Result<StartOutcome, ManageError>> {
         let supervisor = &self.supervisor;
-        let made = arguments.into_iter().map(|arguments| Ok(supervisor.pool.admit(self.make(arguments)?)));
+        let made = arguments.into_iter().map(|arguments| Ok(supervisor.state.admit(self.make(arguments)?)));
         supervisor.handle.start_children(made).await
     }
 
     fn make(&self, arguments: A) -> Result<Child, ManageError> {
-        let made = self.supervisor.pool.template();
+        let made = self.supervisor.state.template();
         match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
             Some(make) => Ok(make(arguments)),
             None => {

@@ -49,7 +49,7 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
         ),
         false => (
             vec![("policies", terms.overrides.is_some()), ("seed", terms.seed.is_some())],
-            "it is for the whole tree: say it for the root",
+            "it is for the whole tree: set it on the root",
         ),
     };
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
@@ -71,7 +71,7 @@ pub(crate) fn check_error_types(plan: &Plan, options_in_force: &TreeOptions) -> 
     let mut checked = Ok(());
     plan.for_each(&mut |plan| {
         if checked.is_ok() && plan.terms.error_types.iter().any(|error| !options_in_force.knows(&error.name)) {
-            let why = "the names of errors are for the whole tree: say it for a supervisor that the tree starts with";
+            let why = "error names are for the whole tree: set them on a supervisor that the tree starts with";
             checked = Err(StartError::NoEffect { path: plan.path.clone(), setting: "error_type", why });
         }
     });
@@ -86,13 +86,15 @@ fn in_code(field: &'static str) -> &'static str {
 fn of_leaf(child: &Child) -> Option<Idle> {
     let Factory::Leaf(leaf) = &child.recipe else { return None };
     let drain = match child.kind {
-        ChildKind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
+        ChildKind::Thread => {
+            Some("a thread's iterator ends when the thread is asked to stop: drain the inbox in its own code")
+        }
         ChildKind::Actor => Some("its messages are handed on to the actor at once"),
         _ if child.spec.shutdown_rule() == Shutdown::Kill => Some("`shutdown(Kill)` leaves no time for it"),
         _ => None,
     };
     let redeliver = match child.kind {
-        ChildKind::Actor => Some("a message that was handed on to an actor is out of reach"),
+        ChildKind::Actor => Some("a message that was handed on to an actor cannot be put back"),
         _ => None,
     };
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");

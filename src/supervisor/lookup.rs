@@ -22,19 +22,19 @@ impl Shared {
     pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
         match PathKind::of(facet.as_ref()) {
-            Some(PathKind::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
-            Some(PathKind::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
+            Some(PathKind::Dynamic(state)) => Ok(DynamicHandle::new(handle, state.clone())),
+            Some(PathKind::Partitioned(_)) | None => unreachable!("a dynamic supervisor is listed with its state"),
         }
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(PathKind::Ring(ring)) = PathKind::of(facet.as_ref()) else {
-            unreachable!("a partitioned supervisor is listed with its ring")
+        let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
+            unreachable!("a partitioned supervisor is listed with its table")
         };
-        let found = ring.message_type();
-        match ring.clone().as_any().downcast() {
-            Ok(ring) => Ok(Partitions::new(handle, ring)),
+        let found = table.message_type();
+        match table.clone().as_any().downcast() {
+            Ok(table) => Ok(Partitions::new(handle, table)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
     }

@@ -192,7 +192,7 @@ impl fmt::Display for ManageError {
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
             Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
-            Self::Down { path } => write!(f, "`{path}` is down: restart it by order"),
+            Self::Down { path } => write!(f, "`{path}` is down: start it with `restart_child`"),
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => {
@@ -202,7 +202,7 @@ impl fmt::Display for ManageError {
             Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
             Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions: keep one at least"),
             Self::WrongTemplate { path, asked } => {
-                write!(f, "`{path}` has no template for values of type `{asked}` any more")
+                write!(f, "`{path}` has no template for values of type `{asked}` any more: get its template again")
             }
             Self::ToItself { path, caller } if path == caller => {
                 write!(

@@ -4,8 +4,8 @@
 //! 1. The partition of a key stays the same while the number of partitions does. When the number changes, only the keys
 //!    move that must (jump consistent hashing, Lamping and Veach 2014).
 //! 2. Keys are mapped to the partitions that the supervisor began with, and to later ones once they have been up.
-//! 3. The ring changes only in the supervisor's own task, while it runs. A life is planned after the end of the life
-//!    before it, so its children are exactly the partitions of the ring.
+//! 3. The table changes only in the supervisor's own task, while it runs. A life is planned after the end of the life
+//!    before it, so its children are exactly the partitions of the table.
 
 use std::any::Any;
 use std::fmt;
@@ -171,12 +171,12 @@ impl<M: Send + 'static> Partitioned<M> {
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
         let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
-        let ring = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
+        let table = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
         let stop_order = StopOrder::TogetherAtEnd;
         let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
         move || Description {
             spec: spec.clone(),
-            shape: Shape::Partitioned { flags, ring: ring.clone() },
+            shape: Shape::Partitioned { flags, table: table.clone() },
             children: Vec::new(),
             init: init.clone(),
             watch: watch.clone(),

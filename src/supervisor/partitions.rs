@@ -19,12 +19,12 @@ use crate::supervisor::partitioned::{PartitionTable, new_child};
 /// is valid for ever.
 pub struct Partitions<M: Send + 'static> {
     handle: SupervisorHandle,
-    ring: Arc<PartitionTable<M>>,
+    table: Arc<PartitionTable<M>>,
 }
 
 impl<M: Send + 'static> Partitions<M> {
-    pub(crate) fn new(handle: SupervisorHandle, ring: Arc<PartitionTable<M>>) -> Self {
-        Self { handle, ring }
+    pub(crate) fn new(handle: SupervisorHandle, table: Arc<PartitionTable<M>>) -> Self {
+        Self { handle, table }
     }
 
     /// The supervisor's full path.
@@ -35,7 +35,7 @@ impl<M: Send + 'static> Partitions<M> {
     /// Counts the partitions.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
-        self.ring.len()
+        self.table.len()
     }
 
     /// The number of the partition that this key belongs to.
@@ -50,18 +50,18 @@ impl<M: Send + 'static> Partitions<M> {
     pub fn handle_for<K: Hash + ?Sized>(&self, key: &K) -> Handle<M> {
         // `Hash` is code of the user's, so it runs without the lock.
         let hash = hash(key);
-        let state = self.ring.read();
+        let state = self.table.read();
         state.handles[partition_of(hash, state.handles.len())].clone()
     }
 
     /// The service with this number.
     pub fn handle(&self, partition: usize) -> Option<Handle<M>> {
-        self.ring.read().handles.get(partition).cloned()
+        self.table.read().handles.get(partition).cloned()
     }
 
     /// The services, by number.
     pub fn handles(&self) -> Vec<Handle<M>> {
-        self.ring.read().handles.clone()
+        self.table.read().handles.clone()
     }
 
     /// Returns the state of each partition.
@@ -105,8 +105,8 @@ impl<M: Send + 'static> Partitions<M> {
             return Err(StartError::TooManyPartitions { path: self.path().into(), partitions }.into());
         }
         self.refuse_own_end(partitions)?;
-        let ring = self.clone();
-        match tokio::spawn(async move { ring.resize_to(partitions).await }).await {
+        let table = self.clone();
+        match tokio::spawn(async move { table.resize_to(partitions).await }).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -128,17 +128,17 @@ impl<M: Send + 'static> Partitions<M> {
     }
 
     async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {
-        let _one_at_a_time = self.ring.resizing.lock().await;
+        let _one_at_a_time = self.table.resizing.lock().await;
         self.clear_away().await?;
         for index in self.len()..partitions {
             self.add(index).await?;
         }
         while self.len() > partitions {
-            // The partition leaves the ring before it ends, so that no key is mapped to it in vain. If the supervisor
+            // The partition leaves the table before it ends, so that no key is mapped to it in vain. If the supervisor
             // ends first, its next life begins without it (invariant 3).
-            let ring = self.ring.clone();
+            let table = self.table.clone();
             let leave = move |_: &mut Driver| {
-                let mut state = ring.write();
+                let mut state = table.write();
                 let leaving = state.handles.pop();
                 let index = state.handles.len();
                 drop(state);
@@ -163,13 +163,13 @@ impl<M: Send + 'static> Partitions<M> {
     }
 
     async fn add(&self, index: usize) -> Result<(), ManageError> {
-        let make = self.ring.read().make.clone();
+        let make = self.table.read().make.clone();
         let (child, handle) = new_child(&make, index);
         let name = index.to_string();
-        let ring = self.ring.clone();
+        let table = self.table.clone();
         let join = move |outcome: &StartOutcome| {
             if let StartOutcome::Up(_) = outcome {
-                ring.write().handles.push(handle);
+                table.write().handles.push(handle);
             }
         };
         if let StartOutcome::Ignored = self.handle.start_child_and(child, join).await? {
@@ -193,7 +193,7 @@ impl<M: Send + 'static> Partitions<M> {
 
 impl<M: Send + 'static> Clone for Partitions<M> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), ring: self.ring.clone() }
+        Self { handle: self.handle.clone(), table: self.table.clone() }
     }
 }
 

@@ -68,7 +68,7 @@ impl Driver {
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
                     self.shared.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
                     self.shared.directory.close(&entry.path, ServiceState::Down);
-                    self.shared.required.ring();
+                    self.shared.required.wake();
                 }
             }
             Action::Park { child, until } => {

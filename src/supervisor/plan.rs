@@ -192,11 +192,11 @@ impl Begun {
         }
         let before = known.get(&path);
         let shape = shape.following(before.and_then(|listed| PathKind::of(listed.facet.as_ref())));
-        if let Shape::Partitioned { ring, .. } = &shape {
-            if ring.wanted() > PARTITIONS_MAX {
-                return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
+        if let Shape::Partitioned { table, .. } = &shape {
+            if table.wanted() > PARTITIONS_MAX {
+                return Err(StartError::TooManyPartitions { path, partitions: table.wanted() });
             }
-            children = ring.clone().children();
+            children = table.clone().children();
             if children.is_empty() {
                 return Err(StartError::ZeroPartitions { path });
             }

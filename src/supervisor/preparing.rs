@@ -23,7 +23,7 @@ impl Driver {
             None => self.usual_counts(entry.kind),
         };
         if entry.slot.set_counts(counts) {
-            self.shared.required.ring();
+            self.shared.required.wake();
         }
         // Set even if the child depends on nothing any more, which clears what was there.
         self.shared.in_force.set((entry.path.clone(), needs));

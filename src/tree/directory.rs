@@ -135,7 +135,7 @@ impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
-        self.ring(path);
+        self.wake_watchers(path);
     }
 
     /// Makes room for this many more paths.
@@ -144,14 +144,14 @@ impl Directory {
     }
 
     /// Wakes the watchers of the path.
-    fn ring(&self, path: &str) {
+    fn wake_watchers(&self, path: &str) {
         if let Some(awaiting) = lock(&self.awaited).paths.get(path) {
             awaiting.arrival.notify_waiters();
         }
     }
 
     /// Adds a watcher of the path. The returned `Notify` wakes it when the path is listed.
-    pub(crate) fn look_out_for(&self, path: &str) -> Arc<Notify> {
+    pub(crate) fn add_watcher(&self, path: &str) -> Arc<Notify> {
         let mut awaited = lock(&self.awaited);
         let new = || Awaiting { watchers: 0, arrival: Arc::default() };
         let awaiting = awaited.paths.entry(path.into()).or_insert_with(new);
@@ -160,7 +160,7 @@ impl Directory {
     }
 
     /// Removes a watcher of the path.
-    pub(crate) fn look_away_from(&self, path: &str) {
+    pub(crate) fn remove_watcher(&self, path: &str) {
         let mut awaited = lock(&self.awaited);
         let Some(awaiting) = awaited.paths.get_mut(path) else { return };
         awaiting.watchers -= 1;

@@ -17,15 +17,15 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
             Some("its messages wait in the actor's own mailbox, where the watchdog sees none")
         }
         ("watchdog", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor handles no messages: say it for its children")
+            Some("a supervisor handles no messages: set it on its children")
         }
-        ("ready", ChildKind::Actor) => Some("an actor has no context in which it could say that it is ready"),
+        ("ready", ChildKind::Actor) => Some("an actor has no context, so it cannot say that it is ready"),
         ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor is ready when its children have started")
         }
         ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
         ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor takes no messages: say it for its children")
+            Some("a supervisor takes no messages: set it on its children")
         }
         _ => None,
     }

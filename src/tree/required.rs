@@ -11,7 +11,7 @@ pub(crate) struct Required {
 
 impl Required {
     /// Wakes the waiting tasks, as the set of required children or the state of one has changed.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
     }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Shared {
 /// The destination of events.
 enum Stream {
     /// No subscriber has asked for events yet.
-    Unheard,
+    Unasked,
     To(broadcast::Sender<Event>),
     /// The tree is over, which ends the subscribers' streams.
     Over,
@@ -87,7 +87,7 @@ impl Shared {
             required: Required::default(),
             faults: OnceLock::new(),
             directory: Directory::default(),
-            events: Mutex::new(Stream::Unheard),
+            events: Mutex::new(Stream::Unasked),
             dead_letter_queue: Mutex::new(Sink::Unasked),
             log: Log::new(),
             epoch: Instant::now(),
@@ -132,7 +132,7 @@ impl Shared {
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
         if self.directory.close(path, ServiceState::Gone) {
-            self.required.ring();
+            self.required.wake();
         }
         // This comes last: a closed mailbox may leave dead letters behind, which the log tells.
         self.log.forget(path);
@@ -145,7 +145,7 @@ impl Shared {
         self.directory.remove(path, slot);
         slot.close(ServiceState::Gone);
         if slot.counts().is_some() {
-            self.required.ring();
+            self.required.wake();
         }
         self.log.forget(path);
     }
@@ -170,13 +170,13 @@ impl Shared {
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         let mut events = lock(&self.events);
-        if let Stream::Unheard = *events {
+        if let Stream::Unasked = *events {
             *events = Stream::To(broadcast::Sender::new(EVENTS_KEPT));
         }
         match &*events {
             Stream::To(sender) => sender.subscribe(),
             // A stream that ends at once.
-            Stream::Unheard | Stream::Over => broadcast::Sender::new(1).subscribe(),
+            Stream::Unasked | Stream::Over => broadcast::Sender::new(1).subscribe(),
         }
     }
 
@@ -190,11 +190,11 @@ impl Shared {
 
     /// Keeps dead letters from now on, and returns their queue.
     pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
-        let mut burials = lock(&self.dead_letter_queue);
-        if let Sink::Unasked = *burials {
-            *burials = Sink::To(Queue::new());
+        let mut sink = lock(&self.dead_letter_queue);
+        if let Sink::Unasked = *sink {
+            *sink = Sink::To(Queue::new());
         }
-        match &*burials {
+        match &*sink {
             Sink::To(dead_letter_queue) => dead_letter_queue.clone(),
             Sink::Unasked | Sink::Over => {
                 let over = Queue::new();
@@ -268,7 +268,7 @@ impl Shared {
     ) {
         let sender = match &*lock(&self.events) {
             Stream::To(sender) => Some(sender.clone()),
-            Stream::Unheard | Stream::Over => None,
+            Stream::Unasked | Stream::Over => None,
         };
         let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {

@@ -162,20 +162,21 @@ impl Shared {
     /// The service that the present incarnation awaits an answer from. The watchdog knows it. Without a watchdog, every
     /// mailbox is asked whether it holds a call of that incarnation.
     fn answer_wait(&self, slot: &dyn AnySlot) -> Option<(Arc<str>, Option<Duration>)> {
-        let tenant = slot.life().owner()?;
+        let incarnation = slot.life().owner()?;
         // An incarnation with nothing to do waits for nothing, even if it keeps a call.
-        let has_work = slot.in_hand().is_some() || !tenant.is_up() || slot.message_type() == type_name::<NoMessages>();
+        let has_work =
+            slot.in_hand().is_some() || !incarnation.is_up() || slot.message_type() == type_name::<NoMessages>();
         if !has_work {
             return None;
         }
-        if let Some((peer, since)) = tenant.activity().and_then(Activity::waits_for_answer) {
+        if let Some((peer, since)) = incarnation.activity().and_then(Activity::waits_for_answer) {
             return Some((peer, Some(since.elapsed())));
         }
         if self.watchdog.is_on() {
             return None;
         }
-        let tenant = [tenant];
-        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&tenant)).map(|slot| (slot.path(), None))
+        let incarnation = [incarnation];
+        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&incarnation)).map(|slot| (slot.path(), None))
     }
 
     async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: ServiceStatus) -> Result<Why, LookupError> {
@@ -212,8 +213,8 @@ impl Shared {
 
 /// The longest wait for room of the present incarnation.
 fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
-    let tenant = slot.life().owner()?;
-    let oldest = tenant.room_waits().into_iter().next()?;
+    let incarnation = slot.life().owner()?;
+    let oldest = incarnation.room_waits().into_iter().next()?;
     Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
 }
 
@@ -241,13 +242,13 @@ impl Why {
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
         match (self.standing, self.next_try) {
-            (Some(ChildState::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
-            (Some(ChildState::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
+            (Some(ChildState::Retrying), Some(next)) => write!(f, "is started again in {next:.1?}."),
+            (Some(ChildState::Retrying), None) => f.write_str("is started again as soon as its turn comes."),
             (Some(ChildState::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
             (Some(ChildState::Parked), None) => f.write_str("is parked."),
             (Some(ChildState::Waiting), _) => f.write_str("is not started."),
             (Some(ChildState::Starting), _) => f.write_str("is being started."),
-            (Some(ChildState::Stopping), _) => f.write_str("has been told to stop."),
+            (Some(ChildState::Stopping), _) => f.write_str("has been asked to stop."),
             (Some(ChildState::Up), _) if !ready && state == ServiceState::Up => {
                 write!(f, "is up in generation {generation}, but has not said that it is ready.")
             }

@@ -19,7 +19,7 @@ pub const DEFAULT_DEAD_LETTER_CAPACITY: usize = 1024;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
-    bell: Notify,
+    arrived: Notify,
 }
 
 struct State {
@@ -40,7 +40,7 @@ impl Queue {
             is_used: false,
             is_over: false,
         };
-        Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
+        Arc::new(Self { state: Mutex::new(state), arrived: Notify::new() })
     }
 
     pub(crate) fn push(self: &Arc<Self>, notice: Notice, message: Box<dyn Any + Send>, shared: &Arc<Shared>) {
@@ -60,7 +60,7 @@ impl Queue {
             state.is_used = true;
             state.make_room()
         };
-        self.bell.notify_one();
+        self.arrived.notify_one();
         drop(shed);
     }
 
@@ -82,7 +82,7 @@ impl Queue {
     /// Marks the tree as over: no letter will come any more.
     pub(crate) fn end(&self) {
         lock(&self.state).is_over = true;
-        self.bell.notify_waiters();
+        self.arrived.notify_waiters();
     }
 }
 
@@ -121,7 +121,7 @@ impl DeadLetters {
     /// Dropping the future loses nothing.
     pub async fn next(&self) -> Option<DeadLetter> {
         loop {
-            let mut more = pin!(self.dead_letter_queue.bell.notified());
+            let mut more = pin!(self.dead_letter_queue.arrived.notified());
             more.as_mut().enable();
             {
                 let mut state = lock(&self.dead_letter_queue.state);
@@ -131,7 +131,7 @@ impl DeadLetters {
                     drop(state);
                     // A `notify_one` is one permit for many letters, so the next waiter gets a permit too.
                     if is_more {
-                        self.dead_letter_queue.bell.notify_one();
+                        self.dead_letter_queue.arrived.notify_one();
                     }
                     return letter;
                 }

@@ -34,7 +34,7 @@ use crate::tree::shared::Shared;
 /// # let mut events = tree.events();
 /// # regrow::testing::until_event(&mut events, |event| matches!(event.kind, regrow::EventKind::Delayed { .. })).await;
 /// let why = a.why().await.to_string();
-/// assert!(why.starts_with("`app/a` is to be started again in"), "{why}");
+/// assert!(why.starts_with("`app/a` is started again in"), "{why}");
 /// assert!(why.contains("failed: disk full"));
 /// # tree.shutdown().await; Ok(()) }
 /// ```

@@ -5,13 +5,14 @@ use crate::service::Service;
 
 /// An `async fn` that can be a task: see [`Child::task_fn`](crate::Child::task_fn).
 ///
-/// `Args` says what it takes: nothing, or a [`TaskContext`]. It returns nothing, or a [`Result`] whose error converts into
-/// `anyhow::Error`.
+/// `Args` is what the function takes: nothing, or a [`TaskContext`]. It returns nothing, or a [`Result`] with an error
+/// that converts into `anyhow::Error`.
 pub trait TaskFn<Args>: sealed::Task<Args> {}
 
 /// An `async fn` that can be the factory of a service: see [`Child::service_fn`](crate::Child::service_fn).
 ///
-/// `Args` says what it takes: nothing, or a [`Context`]. It returns a [`Result`] whose error converts into `anyhow::Error`.
+/// `Args` is what the function takes: nothing, or a [`Context`]. It returns a [`Result`] with an error that converts
+/// into `anyhow::Error`.
 pub trait ServiceFn<S: Service, Args>: sealed::Factory<S, Args> {}
 
 pub(crate) mod sealed {

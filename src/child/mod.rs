@@ -1,4 +1,4 @@
-//! How each kind of child is described.
+//! The kinds of children and how each is described.
 
 mod function;
 mod service;
@@ -27,7 +27,7 @@ use crate::tree::overrides::Named;
 pub use function::{ServiceFn, TaskFn};
 pub use service::{ServiceChild, TaskChild};
 
-/// A child of a [`Supervisor`], of any kind. The functions here describe one; [`Supervisor::child`] takes it.
+/// A child of a [`Supervisor`], of any kind. The functions here describe one, and [`Supervisor::child`] takes it.
 ///
 /// | | a life is | restart | shutdown |
 /// |---|---|---|---|
@@ -36,20 +36,43 @@ pub use service::{ServiceChild, TaskChild};
 /// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
 /// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
 /// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |
-/// | [`DynamicSupervisor`] | a subtree whose children come at run time | permanent | asked, no limit |
+/// | [`DynamicSupervisor`] | a subtree with children that come at run time | permanent | asked, no limit |
 /// | [`Partitioned`](crate::Partitioned) | equal services that share the work by key | permanent | asked, no limit |
 ///
-/// A child that a kill does not end is abandoned 5 s after it. Mailboxes hold 1024 messages, refuse more, and keep what
-/// is queued through restarts. The message in hand is lost with its incarnation, unless
-/// [redelivery](ServiceChild::redeliver) is asked for.
+/// A child that outlives its kill is abandoned after 5 s. A mailbox holds 1024 messages and refuses more. It keeps what
+/// is queued through restarts. The message in hand is lost with its incarnation, unless the child asks for
+/// [redelivery](ServiceChild::redeliver).
 ///
-/// Each life runs in a bare tokio task, and each supervisor in a ractor actor. If ractor's own tools are to see a service or
-/// a task, [`as_actor`](ServiceChild::as_actor) runs it in a ractor actor, too. Do not stop or kill parts of a running tree
-/// through ractor. If that happens, no service lives twice and none is left behind: a killed supervisor ends with its children,
-/// and is restarted.
+/// Each life runs in a bare tokio task, and each supervisor in a ractor actor. [`as_actor`](ServiceChild::as_actor)
+/// runs a service or a task in a ractor actor too, so that ractor's own tools see it.
 ///
-/// A name is unique among its siblings and has no slash in it; [`NameError`](crate::NameError) lists what else is refused. No
-/// path has more than [`NESTING_MAX`](crate::NESTING_MAX) names.
+/// Do not stop or kill parts of a running tree through ractor. If that happens, no service lives twice and none is left
+/// behind: a killed supervisor ends with its children and is restarted.
+///
+/// A name is unique among its siblings and has no slash in it. [`NameError`](crate::NameError) lists what else is
+/// refused. A path has at most [`NESTING_MAX`](crate::NESTING_MAX) names.
+///
+/// # Stop, exit or kill?
+///
+/// The first line is the usual way: the stop hook runs, and the message in hand is finished. What the supervisor does
+/// next is the difference between the lines.
+///
+/// | | ends | stop hook | exit | then |
+/// |---|---|---|---|---|
+/// | [`SupervisorHandle::terminate_child`](crate::SupervisorHandle::terminate_child) | a child, from outside | runs | `Shutdown` | no restart; it rests until an order starts it (a temporary child is forgotten) |
+/// | [`Context::stop`](crate::Context::stop) | the service itself: its work is done | runs | `Normal` | a permanent child is restarted, a transient one rests |
+/// | [`Context::exit`](crate::Context::exit) | the service itself, for a reason of its choice | runs | that reason | the restart type and the [rules](crate::ExitRule) decide by the reason |
+/// | an error from [`handle`](Service::handle) | the service itself: its state may be wrong | runs | `Failed` | restarted, unless it is temporary |
+/// | [`Handle::kill`](crate::Handle::kill), [`Tree::kill`](crate::Tree::kill) | a child that must end now, from outside | does not run | `Killed` | restarted, unless it is temporary |
+/// | [`Tree::shutdown`](crate::Tree::shutdown) | the whole tree, in order | runs | `Shutdown` | nothing is started again |
+///
+/// 1. `kill` is a crash, for tests and emergencies. It does not remove a child: the supervisor starts it again, and the
+///    restart counts against the budget.
+/// 2. `terminate_child` is for code outside of the child. From inside it is refused
+///    ([`ToItself`](crate::ManageError::ToItself)), for the child would wait for its own end.
+/// 3. `stop` and `exit` return at once. The message in hand is finished first.
+/// 4. Every one of them but `kill` gives the child its [shutdown time](ServiceChild::shutdown). After that the child is
+///    killed.
 ///
 /// # Settings and their defaults
 ///
@@ -59,12 +82,12 @@ pub struct Child {
     pub(crate) named: Named,
     pub(crate) kind: ChildKind,
     pub(crate) drain: bool,
-    /// Its lives run in ractor actors, and not in bare tasks.
+    /// Whether its lives run in ractor actors instead of bare tasks.
     pub(crate) is_actor: bool,
     pub(crate) recipe: Factory,
 }
 
-/// How a life of the child is made.
+/// The parts from which a life of the child is made.
 pub(crate) enum Factory {
     Leaf(Leaf),
     Supervisor(SupervisorRecipe),
@@ -74,11 +97,11 @@ pub(crate) enum Factory {
 pub(crate) struct Leaf {
     pub(crate) slot: Reserved,
     pub(crate) settings: Settings,
-    /// The slot was made by the user, and must be used.
+    /// Whether the user made the slot, which must then be used.
     pub(crate) is_given: bool,
-    /// A mailbox was given, and is not used.
+    /// Whether a mailbox was given that is not used.
     pub(crate) is_given_in_vain: bool,
-    /// How often a message in hand is put back.
+    /// Number of times that a message in hand is put back.
     pub(crate) redeliveries: u32,
     pub(crate) spawn: Conceive,
 }
@@ -86,10 +109,11 @@ pub(crate) struct Leaf {
 pub(crate) type Conceive = Arc<dyn Conceives>;
 
 impl Child {
-    /// A service: `factory` builds its state for every incarnation, and that is the whole of a restart.
+    /// A service: `factory` builds its state for every incarnation. A restart is no more than that.
     ///
-    /// The factory runs in the incarnation's own task, so a slow or hung one delays nobody else. It sees the
-    /// [`Context`], and with it the generation to be and the last exit; it may return [`ignore()`](crate::ignore).
+    /// The factory runs in the incarnation's own task, so a slow or hung factory delays no other child. It sees the
+    /// [`Context`], and with it the generation to be and the last exit. It may return [`ignore()`](crate::ignore) if
+    /// the service is not wanted.
     ///
     /// ```
     /// # use regrow::{Child, Context, Handle, Service, Supervisor};
@@ -110,7 +134,7 @@ impl Child {
         ServiceChild::new(name, ChildKind::Service, maker).label(S::label)
     }
 
-    /// As [`service`](Self::service), with a value that the factory is given a clone of each time.
+    /// Does what [`service`](Self::service) does, and gives the factory a clone of `captured` each time.
     ///
     /// ```
     /// # use regrow::{Child, Context, Handle, Service};
@@ -130,11 +154,11 @@ impl Child {
         Self::service(name, move |ctx| factory(captured.clone(), ctx))
     }
 
-    /// As [`service`](Self::service), with a plain `async fn` for a factory. It may take the context or nothing. Its
-    /// error may be of any type that converts into `anyhow::Error`.
+    /// Does what [`service`](Self::service) does, with a plain `async fn` for a factory. The function takes the context
+    /// or nothing. Its error may be of any type that converts into `anyhow::Error`.
     ///
     /// A closure would need the types of its argument and of its error spelled out here. [`service`](Self::service)
-    /// knows them, so closures belong there: `|ctx| async { Ok(Cache::open(ctx).await?) }`.
+    /// knows these types, so closures belong there: `|ctx| async { Ok(Cache::open(ctx).await?) }`.
     ///
     /// ```
     /// # use regrow::{Child, Context, Service};
@@ -155,10 +179,27 @@ impl Child {
         Self::service(name, move |ctx| factory.build(ctx))
     }
 
-    /// A task: a future that takes no messages. It is up at once, ended normally when the future returns `Ok`, and
-    /// transient unless told otherwise.
+    /// A task: a future that takes no messages. It is up at once and ends normally when the future returns `Ok`. Its
+    /// restart type is transient, unless [`restart`](TaskChild::restart) sets another one.
     ///
-    /// To stop it, it is dropped at its next await, unless it listens: see [`TaskContext::stopping`].
+    /// To stop the task, its supervisor drops the future at its next await. A task that listens to
+    /// [`TaskContext::stopping`] ends in its own way instead.
+    ///
+    /// # `Child::task` or `ctx.spawn`?
+    ///
+    /// Describe a child if one of these matters, and use [`Context::spawn`] for the rest:
+    ///
+    /// 1. **The work must go on after a failure.** A child is restarted, and its failures count against a budget. A
+    ///    linked task is not: its panic ends the incarnation that spawned it.
+    /// 2. **The work must outlive the service that began it.** A linked task is dropped when its incarnation ends, before
+    ///    the next one is built. A child ends when its work is done, or when its supervisor or a kill ends it.
+    /// 3. **The work must be seen and managed.** A child has a path, a status, events, a watchdog and an answer to
+    ///    [`why`](crate::Tree::why). A linked task has none of these.
+    /// 4. **The work needs time to stop.** A child may listen to [`stopping`](TaskContext::stopping) within its
+    ///    shutdown time. A linked task is aborted at its next await.
+    ///
+    /// The first point is the most important one. `ctx.spawn` is for short work that is worth nothing without the
+    /// service, such as one request or a timer. To add children at run time, use a [`DynamicSupervisor`].
     pub fn task<F, Fut>(name: impl Into<Arc<str>>, work: F) -> TaskChild
     where
         F: Fn(TaskContext) -> Fut + Send + Sync + 'static,
@@ -172,7 +213,7 @@ impl Child {
         TaskChild { child: child.restart_by_default(Restart::Transient) }
     }
 
-    /// As [`task`](Self::task), with a value that each life is given a clone of.
+    /// Does what [`task`](Self::task) does, and gives each life a clone of `captured`.
     ///
     /// ```
     /// # use regrow::Child;
@@ -189,11 +230,11 @@ impl Child {
         Self::task(name, move |ctx| work(captured.clone(), ctx))
     }
 
-    /// As [`task`](Self::task), with a plain `async fn`. It may take the context or nothing. It may return nothing, or
-    /// an error of any type that converts into `anyhow::Error`.
+    /// Does what [`task`](Self::task) does, with a plain `async fn`. The function takes the context or nothing. It
+    /// returns nothing, or an error of any type that converts into `anyhow::Error`.
     ///
     /// A closure would need the types of its argument and of its error spelled out here. [`task`](Self::task) knows
-    /// them, so closures belong there: `|ctx| async { Ok(sweep(ctx).await?) }`.
+    /// these types, so closures belong there: `|ctx| async { Ok(sweep(ctx).await?) }`.
     ///
     /// ```
     /// # use regrow::Child;
@@ -208,10 +249,10 @@ impl Child {
         Self::task(name, move |ctx| work.run(ctx))
     }
 
-    /// A service that owns an OS thread and iterates its mailbox; `work` runs anew for every incarnation.
+    /// A service that owns an OS thread and iterates its mailbox. `work` runs once for every incarnation.
     ///
-    /// A stop or a kill ends the iterator. A thread that is busy then is waited for and, in the end, abandoned: it can
-    /// take no message and complete no reply any more, and what it holds it can still use.
+    /// A stop or a kill ends the iterator. A thread that is busy at that moment is waited for and abandoned in the end.
+    /// An abandoned thread can take no message and complete no reply any more. It can still use what it holds.
     ///
     /// ```
     /// # use regrow::{Child, Inbox};
@@ -235,7 +276,7 @@ impl Child {
         ServiceChild::new(name, ChildKind::Thread, maker)
     }
 
-    /// As [`thread`](Self::thread), with a value that each life is given a clone of.
+    /// Does what [`thread`](Self::thread) does, and gives each life a clone of `captured`.
     ///
     /// ```
     /// # use regrow::{Child, Inbox};
@@ -257,12 +298,12 @@ impl Child {
         Self::thread(name, move |inbox| work(captured.clone(), inbox))
     }
 
-    /// Any `ractor::Actor`, built by `build` for every incarnation and reached through a [`Handle`](crate::Handle) like
-    /// everything else.
+    /// Any `ractor::Actor`. `build` makes it for every incarnation, and a [`Handle`](crate::Handle) reaches it like
+    /// every other child.
     ///
-    /// Its messages wait in the mailbox here while it is away. They are handed on to its own mailbox at once when it is
-    /// up, and count as handled then; what it has not processed when it dies is lost, and calls among that end as its
-    /// own replies do.
+    /// While the actor is away, its messages wait in the mailbox here. When it is up, they are handed on to its own
+    /// mailbox at once, and count as handled from then on. What the actor has not processed when it dies is lost. Calls
+    /// among these messages end as the actor's own replies do.
     pub fn actor<A, F>(name: impl Into<Arc<str>>, build: F) -> ServiceChild<A::Msg>
     where
         A: Actor,
@@ -275,15 +316,16 @@ impl Child {
         ServiceChild::new(name, ChildKind::Actor, maker)
     }
 
-    /// A supervisor whose description is made anew, by `build`, at each of its starts, as OTP calls `init` (OTP rule
-    /// 100). Children that keep their name and type of message keep their slot, and with it their handles and mail.
+    /// A supervisor with a description that `build` makes at each of its starts, as OTP calls `init` (OTP rule 100).
+    /// Children that keep their name and type of message keep their slot, and with it their handles and mail.
     ///
-    /// `build` runs first when the tree is planned, before anything starts. The name is the one given here.
+    /// `build` runs for the first time when the tree is planned, before anything starts. The name is the one given
+    /// here.
     pub fn supervisor(name: impl Into<Arc<str>>, build: impl Fn() -> Supervisor + Send + Sync + 'static) -> Child {
         Self::rebuilt(Description::from(build()).named(name), move || build().into())
     }
 
-    /// A supervisor whose description is made anew at each of its starts but the first.
+    /// A supervisor with a description that `build` makes at each of its starts but the first.
     pub(crate) fn rebuilt(first: Description, build: impl Fn() -> Description + Send + Sync + 'static) -> Child {
         let (spec, named, kind) = (first.spec.clone(), first.terms.named, first.shape.kind());
         let build = Kept::new(build);
@@ -291,7 +333,7 @@ impl Child {
         Child { spec, named, kind, drain: false, is_actor: false, recipe }
     }
 
-    /// Gives it another name.
+    /// Returns the child under another name.
     pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         let name = name.into();
         if let Factory::Supervisor(recipe) = &mut self.recipe {

@@ -1,4 +1,4 @@
-//! A child with a mailbox, and one without, being described.
+//! Builders of children: one with a mailbox, and one without.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,60 +49,61 @@ impl<M: Send + 'static> ServiceChild<M> {
         }
     }
 
-    /// What its messages are called where they are told of.
+    /// Sets the function that names the child's messages in reports.
     pub(super) fn label(mut self, label: Label<M>) -> Self {
         self.label = Some(label);
         self
     }
 
-    /// Which exits call for a restart. Default: permanent.
+    /// Sets the exits that call for a restart. Default: permanent.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.spec = self.spec.restart(restart);
         self.named.restart = true;
         self
     }
 
-    /// For a kind of child whose restart type is another one than permanent.
+    /// Sets the restart type of a kind of child that is not permanent by default.
     pub(super) fn restart_by_default(mut self, restart: Restart) -> Self {
         self.spec = self.spec.restart(restart);
         self
     }
 
-    /// How it is stopped. Default: asked, and killed after five seconds.
+    /// Sets the way in which it is stopped. Default: asked to stop, and killed after five seconds.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.spec = self.spec.shutdown(shutdown);
         self.named.shutdown = true;
         self
     }
 
-    /// What happens when a kill does not end it. Default: abandoned after five seconds. A time below 10 ms counts as 10 ms:
-    /// code that yields needs a turn of the scheduler to end.
+    /// Sets what happens if a kill does not end it. Default: it is abandoned after five seconds. A time below 10 ms
+    /// counts as 10 ms, because code that yields needs a turn of the scheduler to end.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.spec = self.spec.abandon(abandon);
         self
     }
 
-    /// What happens when it ends, beyond its restart type: delays, a budget of its own, parking, rules. Default: OTP's,
-    /// which is to restart at once, and to give up by dying upward.
+    /// Sets the answer to its exits beyond the restart type: delays, a budget for it alone, parking, rules. Default:
+    /// OTP's. The child is restarted at once, and its supervisor gives up when the budget is used up.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.spec = self.spec.policy(policy);
         self
     }
 
-    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says. Refused for a permanent
-    /// child (OTP rule 73).
+    /// Lets its end also end its supervisor, as that supervisor's [`AutoShutdown`](crate::AutoShutdown) says. Refused
+    /// for a permanent child (OTP rule 73).
     pub fn significant(mut self) -> Self {
         self.spec = self.spec.significant(true);
         self
     }
 
-    /// Uses a mailbox that was made before, with [`mailbox`](crate::mailbox()), whose handles are already held.
+    /// Uses a mailbox that was made before with [`mailbox`](crate::mailbox()). Its handles may be in use already.
     pub fn mailbox(mut self, mailbox: Mailbox<M>) -> Self {
         self.mailbox = Some(mailbox);
         self
     }
 
-    /// How many messages may wait, the one in hand not counted. Default: 1024. Zero is refused when the tree starts.
+    /// Sets the number of messages that may wait, without the one in hand. Default: 1024. Zero is refused when the tree
+    /// starts.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.settings.capacity = messages;
         self.named.capacity = true;
@@ -114,17 +115,18 @@ impl<M: Send + 'static> ServiceChild<M> {
         self.capacity(usize::MAX)
     }
 
-    /// What happens to one message more than there is room for, if it cannot wait: a `cast`, a `try_call`. Default: refused.
+    /// Sets what a full mailbox does with a message that cannot wait, from a `cast` or a `try_call`. Default: the
+    /// message is refused.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = overflow;
         self.named.overflow = true;
         self
     }
 
-    /// How long a `send` or a `call` waits for room. Then the message comes back as
-    /// [`Full`](crate::Refusal::Full). With zero it comes back at once. Default: 5 s.
+    /// Sets the time that a `send` or a `call` waits for room. After that the message comes back as
+    /// [`Full`](crate::Refusal::Full); with zero it comes back at once. Default: 5 s.
     ///
-    /// Senders that wait are let in in the order in which they came. Timers of the service itself
+    /// Waiting senders get room in the order in which they came. Timers of the service itself
     /// ([`Context::send_after`](crate::Context::send_after)) wait without limit: they end with the incarnation.
     pub fn wait_for_room(mut self, limit: Duration) -> Self {
         self.settings.room_wait = Some(limit);
@@ -132,44 +134,48 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Lets a `send` or a `call` wait for room without limit: as long as the service is not parked, down or gone.
+    /// Lets a `send` or a `call` wait for room without limit. The wait ends if the service is parked, down or gone.
     pub fn wait_for_room_unlimited(mut self) -> Self {
         self.settings.room_wait = None;
         self.named.room_wait = true;
         self
     }
 
-    /// What happens to queued messages when an incarnation ends. Default: kept for the next.
+    /// Sets what happens to queued messages when an incarnation ends. Default: they are kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;
         self.named.on_restart = true;
         self
     }
 
-    /// Puts the message in hand back when its incarnation ends by a panic, an error or a hang, up to so many times: it is
-    /// the first that the next incarnation takes. If it ends that one too, and so on to the last, it is *poison*: a
-    /// [dead letter](crate::DeadLetters) that says how the last incarnation ended. Default: 0, the message in hand is lost.
+    /// Puts the message in hand back if its incarnation ends by a panic, an error or a hang, at most `times` times. The
+    /// next incarnation takes it first. Default: 0, and the message in hand is lost.
     ///
-    /// So a message may run up to `times + 1` times, or more: an incarnation that is killed by somebody is not the
-    /// message's fault, and puts it back without counting (one that outlives its kill and is
-    /// [abandoned](crate::Abandon) is). A message should be such that it may run twice.
+    /// A message that ends the last of these incarnations too is *poison*. It becomes a [dead
+    /// letter](crate::DeadLetters) that says how that incarnation ended.
     ///
-    /// * A copy is made before each message is handled; services that do not ask for this pay nothing. If `clone` panics,
-    ///   that is a panic of the service, and the message is put back as any other.
-    /// * An end is not the message's fault either if the incarnation failed because a peer was not available: its error has a
-    ///   [`PeerUnavailable`](crate::PeerUnavailable) in its chain. That too puts the message back without counting, up to ten
-    ///   times, each time as late as the child's restart is ([`Policy::backoff`]); then it is a dead letter, with the reason
-    ///   [`PeerUnavailable`](crate::DeadReason::PeerUnavailable). A call that crashed its peer or was not answered counts.
-    /// * A call stays open: whichever incarnation answers first, answers it. A poison call ends as
-    ///   [`Crashed`](crate::CallError::Crashed), and so does one that has run and is shed while it waits to run again.
+    /// A message may run up to `times + 1` times, or more. A kill from outside is not the message's fault, so it puts
+    /// the message back without counting. An incarnation that outlives its kill and is [abandoned](crate::Abandon) does
+    /// count. Use it for messages that may run twice.
+    ///
+    /// * A copy is made before each message is handled. Services without redelivery pay nothing. If `clone` panics,
+    ///   that is a panic of the service, and the message is put back like any other.
+    /// * A failure because a peer was not available is not the message's fault either. The error then has a
+    ///   [`PeerUnavailable`](crate::PeerUnavailable) in its chain. The message is put back without counting up to ten
+    ///   times, each time with the delay of the child's restart ([`Policy::backoff`]). Then it is a dead letter with
+    ///   the reason [`PeerUnavailable`](crate::DeadReason::PeerUnavailable). A call that crashed its peer or was not
+    ///   answered counts.
+    /// * A call stays open, and the first incarnation that answers completes it. A poison call ends as
+    ///   [`Crashed`](crate::CallError::Crashed). So does a call that has run and is shed while it waits to run again.
     /// * [`OnRestart::Drop`] sheds the message in hand with the others.
-    /// * The [start](crate::Supervisor::start) is refused where one message alone could use up the budget that the
-    ///   restarts are charged to, the child's own or the one shared with its siblings: `times` must be less than it
-    ///   forgives. Delays and rules are not taken into account.
+    /// * The [start](crate::Supervisor::start) is refused if one message alone could use up the budget that pays for
+    ///   the restarts, the child's own or the shared one. `times` must be less than the number of restarts that the
+    ///   budget forgives. Delays and rules are not taken into account.
     ///
-    /// For a [`Child::service`](crate::Child::service) and a [`Child::thread`](crate::Child::thread), where it is the message last taken from the iterator. A
-    /// [`Child::actor`](crate::Child::actor) has nothing in hand: a message that was handed on to the actor is out of reach, so the
-    /// start is [refused](crate::StartError::NoEffect).
+    /// Redelivery is for a [`Child::service`](crate::Child::service) and a [`Child::thread`](crate::Child::thread). In
+    /// a thread, the message in hand is the one last taken from the iterator. A [`Child::actor`](crate::Child::actor)
+    /// has nothing in hand, because its messages are handed on to the actor. Its start is
+    /// [refused](crate::StartError::NoEffect).
     pub fn redeliver(mut self, times: u32) -> Self
     where
         M: Clone,
@@ -180,20 +186,21 @@ impl<M: Send + 'static> ServiceChild<M> {
 
     /// Runs each life in a ractor actor, linked under the actor of its supervisor. Default: a bare tokio task.
     ///
-    /// It is for programs that look at their actors through ractor. What such a program gets by it:
+    /// Use it in programs that look at their actors through ractor. Such a program gains the following:
     ///
-    /// * the child is in `ActorCell::get_children` of its supervisor's actor, and in what tools draw from that;
-    /// * ractor tells of its start and end in `SupervisionEvent`s, which monitors receive too (ractor's feature `monitors`);
-    /// * it has an `ActorId`: `registry::where_is_pid`, `get_all_pids` and the pid lifecycle events know it (ractor's feature
-    ///   `cluster`);
-    /// * `ActorCell::kill` and `stop` on its cell end it, which counts as a kill; a kill of its supervisor's actor reaches it
-    ///   through ractor's tree. A bare task ends in that case too: the dropped supervisor kills it;
-    /// * ractor's span `Actor`, with the actor's id, is around it. regrow's span `incarnation`, with path and generation, is
-    ///   around its code either way.
+    /// * The child is in `ActorCell::get_children` of its supervisor's actor, and so in tools that draw the actor tree.
+    /// * ractor reports its start and end in `SupervisionEvent`s, which monitors receive too (ractor's feature
+    ///   `monitors`).
+    /// * It has an `ActorId`. `registry::where_is_pid`, `get_all_pids` and the pid lifecycle events know it (ractor's
+    ///   feature `cluster`).
+    /// * `ActorCell::kill` and `stop` on its cell end it, which counts as a kill. A kill of its supervisor's actor
+    ///   reaches it through ractor's tree. A bare task ends in that case too: the dropped supervisor kills it.
+    /// * ractor's span `Actor`, with the actor's id, is around it. regrow's span `incarnation`, with path and
+    ///   generation, is around its code either way.
     ///
-    /// All else is the same: mailbox, handles, restarts, ends, events, the order of a stop. The actor has no name and takes no
-    /// messages: they go through the [`Handle`](crate::Handle). An idle child takes about 8 kB in place of 2 kB, and a restart
-    /// about twice the time. [`Child::thread`](crate::Child::thread) keeps its thread, and
+    /// All else is the same: mailbox, handles, restarts, exits, events, the order of a stop. The actor has no name and
+    /// takes no messages: they go through the [`Handle`](crate::Handle). An idle child takes about 8 kB instead of 2
+    /// kB, and a restart about twice the time. [`Child::thread`](crate::Child::thread) keeps its thread, and
     /// [`Child::actor`](crate::Child::actor) its own actor: the ractor actor asked for here runs around that.
     ///
     /// ```
@@ -222,13 +229,14 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
-    /// Before a planned stop, what is queued at the moment of the order is still handled, within the shutdown time. For a
-    /// [`Child::service`](crate::Child::service) only. The start of a thread or an actor with it is
-    /// [refused](crate::StartError::NoEffect), and so is one with [`Shutdown::Kill`], which leaves no time for it.
+    /// Handles what is queued at the moment of the order before a planned stop, within the shutdown time.
     ///
-    /// If the service is terminated, or the tree ends, a message that comes after the order is refused
-    /// ([`Stopping`](crate::Refusal::Stopping)). In any other stop, as that of a group, it waits for the next
-    /// incarnation. What the shutdown time cuts off stays in the mailbox, as after any other end.
+    /// It is for a [`Child::service`](crate::Child::service) only. The start of a thread or an actor with it is
+    /// [refused](crate::StartError::NoEffect). So is a start with [`Shutdown::Kill`], which leaves no time for it.
+    ///
+    /// If the service is terminated or the tree ends, a message that comes after the order is refused
+    /// ([`Stopping`](crate::Refusal::Stopping)). In any other stop, such as that of a group, it waits for the next
+    /// incarnation. Messages that the shutdown time cuts off stay in the mailbox, as after any other end.
     pub fn drain(mut self) -> Self {
         self.drain = true;
         self
@@ -288,32 +296,32 @@ pub struct TaskChild {
 }
 
 impl TaskChild {
-    /// Which exits call for a restart. Default: transient.
+    /// Sets the exits that call for a restart. Default: transient.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.child = self.child.restart(restart);
         self
     }
 
-    /// How it is stopped. Default: asked, and killed after five seconds.
+    /// Sets the way in which it is stopped. Default: asked to stop, and killed after five seconds.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.child = self.child.shutdown(shutdown);
         self
     }
 
-    /// What happens when a kill does not end it. Default: abandoned after five seconds. A time below 10 ms counts as 10 ms:
-    /// code that yields needs a turn of the scheduler to end.
+    /// Sets what happens if a kill does not end it. Default: it is abandoned after five seconds. A time below 10 ms
+    /// counts as 10 ms, because code that yields needs a turn of the scheduler to end.
     pub fn abandon(mut self, abandon: Abandon) -> Self {
         self.child = self.child.abandon(abandon);
         self
     }
 
-    /// What happens when it ends, beyond its restart type: see [`ServiceChild::policy`].
+    /// Sets the answer to its exits beyond the restart type: see [`ServiceChild::policy`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.child = self.child.policy(policy);
         self
     }
 
-    /// Its end may end its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says.
+    /// Lets its end also end its supervisor, as that supervisor's [`AutoShutdown`](crate::AutoShutdown) says.
     pub fn significant(mut self) -> Self {
         self.child = self.child.significant();
         self

@@ -1,11 +1,11 @@
-//! The signals that ask a process to end, heard by a thread of their own.
+//! The signals that ask a process to end, received by a separate thread.
 //!
 //! Invariants:
-//! 1. A signal is heard also while every thread of the runtime is blocked by code that does not yield.
+//! 1. A signal is received even while every thread of the runtime is blocked by code that does not yield.
 //! 2. The third signal since the latest [`listen`](Signals::listen) ends the process.
 //!
-//! Signals belong to the process, so the thread does, too. tokio never gives a signal's default effect back: the thread
-//! stays, and with it the way to end a process that hangs after its tree is over.
+//! Signals belong to the process, and so does the thread. tokio never gives a signal's default effect back. So the
+//! thread stays, and with it the way to end a process that hangs after its tree is over.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -16,14 +16,14 @@ use tokio::sync::watch;
 use crate::base::sync::lock;
 use crate::log::line;
 
-/// The same signal within this time is the same request: wrappers such as `timeout` signal their child, and then the group
-/// that it is in.
+/// Time within which the same signal is the same request. Wrappers such as `timeout` signal their child, and then the
+/// group that it is in.
 const ECHO: Duration = Duration::from_millis(100);
 
-/// Signals that end the process; this one ends it without waiting.
+/// Number of the signal that ends the process without waiting.
 const LAST: u32 = 3;
 
-/// One that asks the process to end.
+/// A signal that asks the process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub(crate) name: &'static str,
@@ -34,42 +34,43 @@ const INTERRUPT: Signal = Signal { name: "SIGINT", number: 2 };
 #[cfg(unix)]
 const TERMINATE: Signal = Signal { name: "SIGTERM", number: 15 };
 
-/// Those that were received so far.
+/// The signals that were received so far.
 #[derive(Debug, Clone, Copy)]
 struct Received {
     count: u32,
     latest: Signal,
 }
 
-struct Ear {
+struct Listener {
     received: watch::Receiver<Received>,
-    /// How many had been received at the latest `listen`.
+    /// Number of signals that had been received at the latest `listen`.
     base: AtomicU32,
 }
 
-static EAR: Mutex<Option<Arc<Ear>>> = Mutex::new(None);
+static LISTENER: Mutex<Option<Arc<Listener>>> = Mutex::new(None);
 
-/// The signals from a moment on.
+/// The signals from one moment on.
 pub(crate) struct Signals {
     received: watch::Receiver<Received>,
-    /// How many of them are known.
+    /// Number of the received signals that `next` has returned already.
     known: u32,
 }
 
 impl Signals {
-    /// The signals from now on. Waits until they are heard, which takes less than a millisecond the first time.
+    /// Listens for signals from now on. Waits until the thread receives them, which takes less than a millisecond the
+    /// first time.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let mut ear = lock(&EAR);
-        let ear = match &*ear {
-            Some(ear) => ear.clone(),
-            None => ear.insert(start()?).clone(),
+        let mut listener = lock(&LISTENER);
+        let listener = match &*listener {
+            Some(listener) => listener.clone(),
+            None => listener.insert(start()?).clone(),
         };
-        let known = ear.received.borrow().count;
-        ear.base.store(known, Ordering::Release);
-        Ok(Self { received: ear.received.clone(), known })
+        let known = listener.received.borrow().count;
+        listener.base.store(known, Ordering::Release);
+        Ok(Self { received: listener.received.clone(), known })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         let known = self.known;
         let next = self.received.wait_for(|received| received.count > known).await.map(|received| received.latest);
@@ -78,17 +79,17 @@ impl Signals {
                 self.known += 1;
                 signal
             }
-            // The thread is gone, which it never is: no signal will come.
+            // The thread never ends. Without it no signal would come.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-fn start() -> std::io::Result<Arc<Ear>> {
+fn start() -> std::io::Result<Arc<Listener>> {
     let (sender, received) = watch::channel(Received { count: 0, latest: INTERRUPT });
-    let ear = Arc::new(Ear { received, base: AtomicU32::new(0) });
+    let listener = Arc::new(Listener { received, base: AtomicU32::new(0) });
     let (tell, told) = mpsc::channel();
-    let hearing = ear.clone();
+    let hearing = listener.clone();
     std::thread::Builder::new().name("regrow-signals".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -97,10 +98,10 @@ fn start() -> std::io::Result<Arc<Ear>> {
         runtime.block_on(hear(&sender, &hearing.base, tell));
     })?;
     told.recv().unwrap_or_else(|_| Err(std::io::Error::other("the thread that hears signals has ended")))?;
-    Ok(ear)
+    Ok(listener)
 }
 
-/// Ends the process. The log may be held by code that blocks: it is given no more than a moment.
+/// Ends the process. Code that blocks may hold the log, so the last line gets no more than a moment.
 fn exit(signal: Signal) -> ! {
     let (tell, told) = mpsc::channel();
     let write = move || {

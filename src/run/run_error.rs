@@ -1,26 +1,26 @@
-//! Why a tree does not run until a signal comes: what a `main` returns, in one line.
+//! The error of a tree that does not run until a signal comes: a `main` returns it, and it is one line.
 
 use std::fmt;
 
 use crate::error::start::StartError;
 use crate::tree::report::{ShutdownReport, UncleanEnd, write_in_one_line};
 
-/// Why a tree does not run until a signal comes.
+/// The reason why a tree does not run until a signal comes.
 ///
-/// Displayed, and debugged as `main` does with its error, it is one line. It names the child on which the tree gave up, how that
-/// child ended, and the budget that was used up.
+/// Displayed, and debugged as `main` does with its error, it is one line. The line names the child on which the tree
+/// gave up, the exit of that child, and the budget that was used up.
 #[non_exhaustive]
 pub enum RunError {
-    /// The signals cannot be heard. Nothing was started, and a tree that runs is untouched.
+    /// The process cannot listen for signals. Nothing was started, and a running tree is untouched.
     Signals(std::io::Error),
     /// The tree did not start. Nothing of it is left.
     Start(StartError),
-    /// The tree ended, and was not to: its root gave up or was killed.
+    /// The tree ended without an order: its root gave up or was killed.
     Ended(UncleanEnd),
 }
 
 impl RunError {
-    /// How the tree ended, if it was up.
+    /// The report about the end of the tree, if it was up.
     pub fn report(&self) -> Option<&ShutdownReport> {
         match self {
             Self::Signals(_) | Self::Start(_) => None,

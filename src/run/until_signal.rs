@@ -1,4 +1,4 @@
-//! A tree that runs until the process is told to end: from the signal to the exit status.
+//! A tree that runs until the process is asked to end: from the signal to the exit status.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,18 +19,18 @@ use crate::tree::root::Root;
 use crate::tree::shutdown::{Bounds, LAST_PART};
 
 impl Tree {
-    /// Runs until the tree ends by itself or the process is told to end (Ctrl-C, and SIGTERM on Unix); then stops the tree
-    /// in order.
+    /// Runs until the tree ends or the process is asked to end (Ctrl-C, and SIGTERM on Unix). Then stops the tree in
+    /// order.
     ///
-    /// Signals that come before this is awaited end the process at once. To have those during the start, too, use
-    /// [`Supervisor::run_until_signal`](crate::Supervisor::run_until_signal). See [`RunUntilSignal`] for what further signals
-    /// do, how the end is bounded and what it returns.
+    /// Signals that come before this is awaited end the process at once. To handle signals during the start too, use
+    /// [`Supervisor::run_until_signal`](crate::Supervisor::run_until_signal). [`RunUntilSignal`] says what further
+    /// signals do, how the end is bounded and what it returns.
     pub fn run_until_signal(&self) -> RunUntilSignal<'_> {
         RunUntilSignal::new(What::Tree(self))
     }
 }
 
-/// A tree that is to run until the process is told to end. It does when it is awaited.
+/// A tree that runs until the process is asked to end. It begins when it is awaited.
 ///
 /// ```no_run
 /// use regrow::{Child, RunError, Supervisor};
@@ -55,33 +55,33 @@ impl Tree {
 ///
 /// | signal (SIGINT or SIGTERM) | what it does |
 /// |---|---|
-/// | first, during the start | what is up is stopped in order, and what is starting is not waited for |
+/// | first, during the start | children that are up are stopped in order, and those that are starting are not waited for |
 /// | first | [readiness](Tree::is_draining) turns false, the tree serves on for the [drain](Self::drain), then stops in order |
-/// | second | everything that is left is killed at once, unasked if the drain goes on; what a kill does not end within a second is abandoned |
-/// | third | ends the process with the status 128 plus the number of the signal, whatever it does, and also after this has returned |
+/// | second | everything that is left is killed at once, unasked if the drain goes on; a child that outlives its kill by a second is abandoned |
+/// | third | ends the process with the status 128 plus the number of the signal, in every state, and also after this has returned |
 ///
-/// The same signal again within 100 ms counts as one: wrappers such as `timeout` send it to a process and then to its group.
-/// Signals are heard by a thread of their own, also while every thread of the runtime is blocked. The story from the signal
-/// to the end is logged at INFO.
+/// The same signal again within 100 ms counts as one: wrappers such as `timeout` send it to a process and then to its
+/// group. A separate thread receives signals, even while every thread of the runtime is blocked. Each step from the
+/// signal to the end is logged at INFO.
 ///
 /// # What it returns
 ///
-/// An error if the end was not wanted: the root gave up, was killed, or did not boot. A `main` that returns it exits with
-/// status 1, and the reason is its last line.
+/// An error if the end was not wanted: the root gave up, was killed, or did not boot. A `main` that returns it exits
+/// with status 1, and the reason is its last line.
 ///
-/// The report if a signal asked for the end and the root obeyed, or if the tree ended because its work was done. Some children
-/// may have failed or have been killed on the way: the report [is not clean](ShutdownReport::is_clean) then, and the log says
-/// so at WARN. To exit non-zero for that, too, return `report.into_result()`. It is no error by default because the
-/// orchestrator asked for the end and got it: a rollout in which one child was slow is no failed service. Where the
-/// [limit](Self::within) was reached or a second signal came, the root itself was killed, and that is an error.
+/// The report if a signal asked for the end and the root obeyed, or if the tree ended because its work was done. Some
+/// children may have failed or have been killed on the way. The report [is not clean](ShutdownReport::is_clean) then,
+/// and the log says so at WARN. To exit non-zero in that case too, return `report.into_result()`. By default it is no
+/// error, because the orchestrator asked for the end and got it: a rollout with one slow child is no failed service.
 ///
-/// A runtime does not end before the code that blocks its threads. After an end in which children were
-/// [abandoned](ShutdownReport::abandoned) the process may hang when `main` returns: use `Runtime::shutdown_background`, or
-/// `std::process::exit`.
+/// If the [limit](Self::within) was reached or a second signal came, the root itself was killed, and that is an error.
 ///
-/// Dropping the future lets a tree that was started before run on, and no signal is waited for any more; signals do not end
-/// the process by their default effect again, but the third does. A tree that this started is killed; if it is still
-/// starting, what is up is stopped in order.
+/// A runtime does not end before code that blocks its threads. After an end with [abandoned](ShutdownReport::abandoned)
+/// children, the process may hang when `main` returns. Use `Runtime::shutdown_background` or `std::process::exit` then.
+///
+/// Dropping the future lets a tree that was started before run on, and no signal is waited for any more. Signals do not
+/// get their default effect back, but the third one still ends the process. A tree that this future started is killed.
+/// If it is still starting, what is up is stopped in order.
 #[must_use = "it does nothing until it is awaited"]
 pub struct RunUntilSignal<'a> {
     what: What<'a>,
@@ -106,17 +106,17 @@ impl<'a> RunUntilSignal<'a> {
         Self::new(What::Description(Box::new(description)))
     }
 
-    /// Bounds the time from the signal to the end, the drain included, as [`Tree::shutdown_within`] does. Default: the
-    /// shutdown times of the children.
+    /// Limits the time from the signal to the end, with the drain included, as [`Tree::shutdown_within`] does. Default:
+    /// the shutdown times of the children.
     ///
-    /// Take a few seconds less than the orchestrator waits: 25 s under Kubernetes, which kills after 30.
+    /// Take a few seconds less than the orchestrator waits: 25 s under Kubernetes, which kills after 30 s.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Lets the tree serve on for this time after the signal, with [readiness](Tree::is_draining) off, before it stops:
-    /// load balancers need a while to see that. Default: zero.
+    /// Lets the tree serve on for this time after the signal, with [readiness](Tree::is_draining) off, before it stops.
+    /// Load balancers need that time to notice. Default: zero.
     ///
     /// A drain that is longer than the [limit](Self::within) leaves no time for an ordered stop, and ends with a kill.
     pub fn drain(mut self, time: Duration) -> Self {
@@ -124,8 +124,8 @@ impl<'a> RunUntilSignal<'a> {
         self
     }
 
-    /// Runs this once, when all children are up: to look up handles, follow a policy file or tell a supervisor of processes.
-    /// It must not block.
+    /// Runs `then` once, when all children are up: to look up handles, follow a policy file or notify a process
+    /// supervisor. It must not block.
     pub fn when_up(mut self, then: impl FnOnce(&Tree) + Send + 'a) -> Self {
         self.when_up = Some(Box::new(then));
         self
@@ -142,7 +142,7 @@ impl<'a> RunUntilSignal<'a> {
                 Run { tree, signals, limit }.serve(drain, when_up).await
             }
             What::Description(description) => {
-                // First: a signal while the tree starts is not to end the process.
+                // This comes first: a signal while the tree starts must not end the process.
                 let mut signals = Signals::listen().map_err(RunError::Signals)?;
                 let mut tree = Tree::launch(*description).await.map_err(RunError::Start)?;
                 let early = tokio::select! {
@@ -187,7 +187,7 @@ impl Run<'_> {
         })
     }
 
-    /// From the first signal to the end.
+    /// Ends the tree, from the first signal on.
     async fn end(mut self, signal: Signal, drain: Duration) -> ShutdownReport {
         let (tree, begun) = (self.tree, Instant::now());
         let bounds = self.limit.map_or_else(Bounds::default, |limit| Bounds::new(begun, limit));
@@ -204,7 +204,7 @@ impl Run<'_> {
                 signal = self.signals.next() => second = Some(signal),
             }
         }
-        // After a second signal, or a drain that took all the time there was, nothing is asked any more.
+        // After a second signal, or a drain that took all the time there was, no child is asked to stop any more.
         let is_late = bounds.kill_at.is_some_and(|at| at <= Instant::now());
         if second.is_none() && !is_late {
             let (children, limit_ms) = (tree.running(), self.limit.map(millis));
@@ -241,7 +241,7 @@ impl Run<'_> {
     }
 }
 
-/// Says how it ended, and whether that is an error.
+/// Logs how the tree ended, and decides whether that is an error.
 fn verdict(report: ShutdownReport) -> Result<ShutdownReport, RunError> {
     let (path, took_ms) = (&report.path, millis(report.took));
     let (kind, text) = (report.exit.kind(), &report.exit);

@@ -1,4 +1,4 @@
-//! The ractor actor that a driver runs in. ractor brings the wake-ups and the links; what happened is in the facts.
+//! The ractor actor that a driver runs in. ractor provides wake-ups and links; the facts say what happened.
 
 use std::pin::pin;
 
@@ -11,7 +11,7 @@ use crate::base::sweep;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 
-/// How often a supervisor looks for more to do before ractor's own events get their turn.
+/// Number of rounds in which a supervisor looks for more to do before ractor's own events get their turn.
 const ROUNDS_MAX: u32 = 64;
 
 struct SupervisorActor;
@@ -37,7 +37,7 @@ impl Actor for SupervisorActor {
                 myself.stop(None);
                 return Ok(());
             }
-            // Whoever was told something may have an answer by then, which saves a message of ractor's.
+            // Code that this round woke may have an answer by then, which saves a message of ractor's.
             yield_once().await;
             if driver.inbox().may_rest() {
                 return Ok(());
@@ -47,23 +47,24 @@ impl Actor for SupervisorActor {
         Ok(())
     }
 
-    /// The safety net. A child's own guard has told its end before ractor does, unless ractor itself carried the guard
-    /// here inside the event, as the state of a child that was killed through ractor: dropping the event runs it. Whatever
-    /// is told wakes the supervisor as everything does.
+    /// The safety net. A child's own guard reports its end before ractor does. The exception is a child that was killed
+    /// through ractor: ractor may carry the guard here as state inside the event, and dropping the event runs it. Every
+    /// fact wakes the supervisor.
     async fn handle_supervisor_evt(
         &self,
         _myself: ActorRef<()>,
         event: SupervisionEvent,
         driver: &mut Driver,
     ) -> Result<(), ActorProcessingErr> {
-        // A driver comes in the event of a supervisor that has ended, and with it all that its children were made of.
+        // The event of a supervisor that has ended carries its driver, and with it all that its children were made of.
         sweep::turn(&driver.shared.sweeps, || drop(event));
         Ok(())
     }
 }
 
 impl Driver {
-    /// Its code has panicked. The driver is dropped then, and its supervisor is told why.
+    /// Logs a panic of the supervisor's own code. The driver is dropped next, and the supervisor above learns the
+    /// reason.
     fn broken_by(&mut self, panic: Panic) -> ActorProcessingErr {
         let path = &self.plan.path;
         line!(ERROR, { path = %path, panic.text = %one_line(&panic) }, "a supervisor panicked, which is a bug of regrow: it ends with its children");
@@ -81,7 +82,7 @@ pub(crate) async fn launch(driver: Driver, parent: Option<ActorCell>) {
         Some(parent) => Actor::spawn_linked(None, SupervisorActor, driver, parent).await,
         None => Actor::spawn(None, SupervisorActor, driver).await,
     };
-    // A refusal means that the parent is being stopped: the driver is dropped, and tells its end.
+    // A refusal means that the parent is being stopped. The driver is then dropped, and reports its end.
     drop(spawned);
 }
 
@@ -110,7 +111,8 @@ mod tests {
         }
     }
 
-    // Found by `Shutdown::After(Duration::MAX)`: the supervisor had panicked, and its own supervisor heard of a kill.
+    // Found by `Shutdown::After(Duration::MAX)`: the supervisor had panicked, and the supervisor above was told of a
+    // kill.
     #[tokio::test]
     async fn a_supervisor_that_panics_ends_with_that_reason_and_is_restarted() {
         let bomb = Arc::new(Bomb(AtomicBool::new(false)));

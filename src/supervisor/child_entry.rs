@@ -1,4 +1,4 @@
-//! What a supervisor's driver knows of a child.
+//! A child as its supervisor's driver knows it.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -13,29 +13,29 @@ use crate::supervisor::start_limits::Ticket;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Effective, Named};
 
-/// What is known of a child. The machine has its spec.
+/// A child as the driver knows it. The machine has its spec.
 pub(crate) struct ChildEntry {
     pub(crate) path: Arc<str>,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) make: Make,
-    /// The present attempt, as its supervisor reaches it.
+    /// The control of the present attempt, by which the supervisor reaches it.
     pub(crate) control: Option<Control>,
     pub(crate) last_exit: Option<Arc<Exit>>,
-    /// Its latest attempt failed, unasked, and nothing has been done about that yet.
+    /// Whether its latest attempt failed unasked, and that failure is not answered yet.
     pub(crate) has_failed: bool,
     pub(crate) kind: ChildKind,
-    /// It was a supervisor before it was described anew, and has not been started since.
+    /// Whether it was a supervisor in its previous description, and has not been started since.
     pub(crate) was_supervisor: bool,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
     /// Settings that the code says for this child alone. `None` if they equal those in force.
     pub(crate) own: Option<Box<Own>>,
     pub(crate) named: Named,
-    /// When the present attempt was asked to stop.
+    /// The time at which the present attempt was asked to stop.
     pub(crate) asked_at: Option<Duration>,
-    /// The supervisor has ordered a kill of the present attempt.
+    /// Whether the supervisor has ordered a kill of the present attempt.
     pub(crate) was_killed: bool,
-    /// Added at run time: it is lost with this supervisor (OTP rule 100).
+    /// Whether it was added at run time, and is lost with this supervisor (OTP rule 100).
     pub(crate) is_added: bool,
     rare: Option<Box<Rare>>,
 }
@@ -47,13 +47,13 @@ struct Rare {
     outdated: Option<Arc<dyn AnySlot>>,
     /// The child on which its last life gave up, and why. Only for a supervisor that gave up.
     gave_up: Option<Arc<GaveUp>>,
-    /// What the factory said of the present incarnation.
+    /// The line that the factory gave about the present incarnation.
     info: Option<Arc<str>>,
     /// Place in the line of starts, while the child is starting.
     ticket: Option<Ticket>,
     /// Messages handled before its present life, if they count.
     handled_before: Option<u64>,
-    /// Why the present attempt is being killed, if there is a reason beyond the order.
+    /// The reason for the kill that is under way, if it is not an ordinary one.
     blame: Option<Exit>,
 }
 
@@ -75,7 +75,7 @@ impl Own {
         Some(Box::new(if *own == silent { Self::NoPolicy } else { Self::Else(Box::new(own.clone())) }))
     }
 
-    /// Where `now` is in force.
+    /// The settings of the code, if `now` is in force.
     #[cfg(feature = "policy")]
     pub(crate) fn get(&self, now: &Effective) -> Effective {
         match self {
@@ -85,7 +85,7 @@ impl Own {
     }
 }
 
-/// The exits that say no more than their kind, for all children that end like this.
+/// The exits that carry no more than their kind, shared by all children that end like this.
 static NORMAL: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Normal));
 static SHUTDOWN: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Shutdown));
 static KILLED: LazyLock<Arc<Exit>> = LazyLock::new(|| Arc::new(Exit::Killed));
@@ -121,7 +121,7 @@ impl ChildEntry {
         })
     }
 
-    /// It is to be made in another way from its next start on. What kind it was.
+    /// Takes a new description, which is used from the next start on. Returns the kind of child that it was before.
     pub(crate) fn replan(&mut self, planned: &Planned, own: Option<Box<Own>>) -> ChildKind {
         let before = self.kind;
         self.was_supervisor |= before.is_supervisor() && !planned.is_supervisor();
@@ -139,7 +139,7 @@ impl ChildEntry {
         before
     }
 
-    /// No life of before it was described anew is left.
+    /// Closes the slot of the older description, when no life of it is left.
     pub(crate) fn close_outdated(&mut self) {
         if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.outdated.take()) {
             slot.close(ServiceState::Gone);
@@ -153,7 +153,7 @@ impl ChildEntry {
         }
     }
 
-    /// On which child its last life gave up, and why.
+    /// The child on which its last life gave up, and why.
     pub(crate) fn gave_up(&self) -> Option<&Arc<GaveUp>> {
         self.rare.as_ref()?.gave_up.as_ref()
     }
@@ -162,7 +162,7 @@ impl ChildEntry {
         self.set(|rare| &mut rare.gave_up, gave_up);
     }
 
-    /// What the factory said of the present incarnation.
+    /// The line that the factory gave about the present incarnation.
     pub(crate) fn info(&self) -> Option<&Arc<str>> {
         self.rare.as_ref()?.info.as_ref()
     }
@@ -198,8 +198,9 @@ impl ChildEntry {
         self.set(|rare| &mut rare.blame, exit);
     }
 
-    /// How an attempt ended that ended as `exit` by itself: see [`Signals::verdict`](crate::slot::signals::Signals::verdict). A supervisor
-    /// has no port, and an incarnation may have ended before it was told why it was to be killed.
+    /// The exit to report for an attempt that ended as `exit`: the reason for its kill, if there is one. See
+    /// [`Signals::verdict`](crate::slot::signals::Signals::verdict). The reason is kept here because a supervisor has
+    /// no signals, and an incarnation may have ended before it learned why it was to be killed.
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.blame().cloned().unwrap_or(exit)
     }
@@ -211,8 +212,8 @@ impl ChildEntry {
         }
     }
 
-    /// Whether its supervisor wanted the present attempt to end, and to end like this. A kill counts as the first step of a
-    /// stop, and not as the last one.
+    /// Whether the supervisor wanted the present attempt to end, and to end like this. A kill counts as an order if it
+    /// is the first step of a stop, but not if it is the last one.
     pub(crate) fn ends_as_ordered(&self, exit: &Exit) -> bool {
         match (self.asked_at.is_some(), self.was_killed) {
             (true, _) => !exit.is_abnormal(),
@@ -221,7 +222,7 @@ impl ChildEntry {
         }
     }
 
-    /// Called before the present incarnation is asked to stop. If it drains, what it still handles is fixed here. With
+    /// Fixes the messages that a draining incarnation still handles. Called before it is asked to stop. With
     /// `is_for_good` its mailbox refuses what comes after.
     pub(crate) fn begin_to_drain(&self, is_for_good: bool) {
         let Some(signals) = self.control.as_ref().and_then(Control::signals).filter(|_| self.drain) else { return };

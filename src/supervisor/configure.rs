@@ -1,8 +1,8 @@
-//! What is in force for the children of a supervisor: what the code says about them, for them and for the whole tree, with
-//! the layer over it.
+//! The settings in force for the children of a supervisor. They combine what the code says, for one child, for its
+//! supervisor and for the whole tree, with the layer of a policy file over it.
 //!
-//! Invariant: a layer that makes no sense for a child is not applied to it. Whoever put it there has checked it against
-//! the tree as it was then; what has come since gets what the code says, and an error in the log.
+//! Invariant: a layer that makes no sense for a child is not applied to it. The layer was checked against the tree as
+//! it was at that time. A child that came later gets the settings of the code, and the log gets an error.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::supervisor::plan::{Make, Plan, Planned};
 use crate::tree::overrides::{Coded, Defaults, Group};
 use crate::tree::shared::Shared;
 
-/// The least time from a kill until a child is abandoned: one that yields needs a turn of the scheduler to end. (As
-/// `Shutdown::After(0)` still lets a child see the request.)
+/// The least time from a kill until a child is abandoned. A child that yields needs a turn of the scheduler to end.
+/// (For the same reason `Shutdown::After(0)` still lets a child see the request.)
 const ABANDON_MIN: Duration = Duration::from_millis(10);
 
-/// The spec, whose child has time to end of a kill.
+/// Returns the spec with at least the time that a child needs to end after a kill.
 fn with_a_turn(spec: ChildSpec) -> ChildSpec {
     match spec.abandon_rule() {
         Abandon::After(limit) if limit < ABANDON_MIN => spec.abandon(Abandon::After(ABANDON_MIN)),
@@ -32,14 +32,15 @@ fn with_a_turn(spec: ChildSpec) -> ChildSpec {
     }
 }
 
-/// What is in force about a supervisor's children as a whole, where the code says `coded`.
+/// Returns the settings in force for a supervisor's children as a group, if the code says `coded`.
 pub(crate) fn group(shared: &Shared, plan: &Plan, coded: Group) -> Group {
     let Some(overrides) = shared.options_in_force.overrides() else { return coded };
     let layered = overrides.apply(&plan.path, &Coded::of_group(plan.name(), coded)).group.unwrap_or(coded);
     if layered.intensity.period().is_some_and(|period| period.is_zero()) { coded } else { layered }
 }
 
-/// The paths that an order brings, if it brings more than one child: none depends on what is below itself.
+/// Returns the paths that an order brings, if it brings more than one child. A single child cannot depend on what is
+/// below itself.
 pub(super) fn paths_of(planned: &[Planned]) -> HashSet<Arc<str>> {
     let mut paths = HashSet::new();
     for planned in planned.iter().filter(|_| planned.len() > 1) {
@@ -52,13 +53,14 @@ pub(super) fn paths_of(planned: &[Planned]) -> HashSet<Arc<str>> {
 }
 
 impl Driver {
-    /// What the machine is to know of a child, whose mailbox is set up besides; and what the code says of it alone.
+    /// Returns the spec for the machine, and the settings that the code says for this child alone. Sets up its mailbox
+    /// as well.
     pub(super) fn configured(&self, planned: &Planned) -> (ChildSpec, Option<Box<Own>>) {
         self.configured_if(planned, &HashSet::new(), |_| Ok(()))
     }
 
-    /// The same for a child that the supervisor begins with. The layer was put there while it did not run: dependencies that
-    /// close a circle now are not taken from it.
+    /// Does what [`configured`](Self::configured) does, for a child that the supervisor begins with. The layer came
+    /// while the supervisor did not run, so its dependencies may close a circle now. They are not applied then.
     pub(super) fn configured_to_start(&self, planned: &Planned) -> (ChildSpec, Option<Box<Own>>) {
         self.configured_if(planned, &HashSet::new(), |spec| {
             let needs = self.needs(&resolved(&self.shared, &self.plan.path, spec.clone()));
@@ -67,7 +69,8 @@ impl Driver {
         })
     }
 
-    /// `coming`: paths that are not listed yet, and come together with this child.
+    /// Does what [`configured`](Self::configured) does, if the layer `makes_sense`. `coming` has the paths that are not
+    /// listed yet, and come together with this child.
     fn configured_if(
         &self,
         planned: &Planned,
@@ -76,7 +79,7 @@ impl Driver {
     ) -> (ChildSpec, Option<Box<Own>>) {
         let (overrides, defaults) = (self.shared.options_in_force.overrides(), self.defaults(planned.is_supervisor()));
         if overrides.is_none() && defaults.is_silent() {
-            // What it says itself is in force, as it is.
+            // The settings of the child itself are in force, unchanged.
             planned.set_up_mailbox(planned.mailbox());
             return (self.as_known(planned.spec.clone(), coming), None);
         }
@@ -89,7 +92,7 @@ impl Driver {
                 Ok(()) => Some(layered),
                 Err(error) => {
                     let path = &planned.path;
-                    // Many children of a dynamic supervisor may come under the same mistake.
+                    // The same mistake may concern many children of a dynamic supervisor.
                     if self.shared.log.has_room(&self.plan.path, Level::ERROR) {
                         line!(ERROR, { path = %path, error = %one_line(&error) }, "the policy file makes no sense here: what the code says stands");
                     }
@@ -103,23 +106,23 @@ impl Driver {
         (self.as_known(in_force.spec, coming), own)
     }
 
-    /// The spec as the machine is to know it.
+    /// Returns the spec in the form that the machine needs.
     fn as_known(&self, spec: ChildSpec, coming: &HashSet<Arc<str>>) -> ChildSpec {
         let exists = |path: &str| coming.contains(path) || self.shared.directory.is_known(path);
         with_a_turn(resolved_among(&self.plan.path, spec, exists))
     }
 
-    /// What is said for children that leave something open.
+    /// The settings for children that leave something open.
     pub(super) fn defaults(&self, is_supervisor: bool) -> Defaults {
         self.plan.defaults(self.shared.options_in_force.defaults(), is_supervisor)
     }
 
-    /// What is said for services that leave something open, and the budget that all children share.
+    /// The settings for services that leave something open, and the budget that all children share.
     pub(crate) fn budget(&self) -> (Defaults, Intensity) {
         (self.defaults(false), self.group.intensity)
     }
 
-    /// The order, with what is in force in place of what the code says.
+    /// Returns the order with the settings in force instead of those of the code.
     pub(super) fn configured_order(&self, order: Order, planned: &[Planned]) -> Order {
         // New children may depend on each other.
         let coming = paths_of(planned);

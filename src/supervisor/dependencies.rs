@@ -1,4 +1,4 @@
-//! What the services of a plan depend on.
+//! The dependencies of the services of a plan.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::tree::dependencies::Graph;
 use crate::tree::overrides::Overrides;
 
 impl Graph {
-    /// What the services of a planned tree, or subtree, depend on, with what the root says for every service, and the layer.
-    /// `outside` knows the paths of the tree that it is to be a part of.
+    /// The dependencies of the services of a planned tree or subtree, with the root's settings for every service and
+    /// with the layer. `outside` knows the paths of the tree that the plan is to join.
     pub(crate) fn of(
         plan: &Plan,
         tree: Option<&Arc<Policy>>,

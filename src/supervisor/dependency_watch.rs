@@ -1,7 +1,7 @@
-//! Watching services elsewhere that children depend on.
+//! The watch on services elsewhere in the tree that children depend on.
 //!
-//! Siblings the machine knows by itself. Of others it knows what it is told: a task for each of them follows the status and
-//! tells what dependents can count on. The task ends when no child depends on its service any more.
+//! The machine knows siblings itself. For each service elsewhere, a task follows its status and reports what dependents
+//! can count on. The task ends when no child depends on that service any more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::tree::shared::Shared;
 #[derive(Default)]
 pub(crate) struct DependencyWatch {
     watched: HashMap<Arc<str>, Watch>,
-    /// Which of them each child depends on.
+    /// The names of the watched services that each child depends on.
     by_child: ByChild<Vec<Arc<str>>>,
 }
 
@@ -35,8 +35,8 @@ struct Watch {
     task: AbortHandle,
 }
 
-/// The name by which a machine of the supervisor `scope` knows the service that its child calls `name`: its id where it is
-/// a sibling, its full path behind a slash elsewhere.
+/// The name by which the machine of the supervisor `scope` knows the service that its child calls `name`. A sibling is
+/// known by its id, any other service by a slash and its full path.
 fn known_as(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> Arc<str> {
     let path = full_path(scope, name, exists);
     match path.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/')) {
@@ -45,12 +45,12 @@ fn known_as(scope: &str, name: &str, exists: impl Fn(&str) -> bool) -> Arc<str> 
     }
 }
 
-/// The spec, with the names of services in `depends_on` as the machine knows them.
+/// Returns the spec, with the names in `depends_on` as the machine knows them.
 pub(crate) fn resolved(shared: &Shared, scope: &str, spec: ChildSpec) -> ChildSpec {
     resolved_among(scope, spec, |path| shared.directory.is_known(path))
 }
 
-/// As [`resolved`], where `exists` knows the paths.
+/// Does what [`resolved`] does, with paths that `exists` knows.
 pub(super) fn resolved_among(scope: &str, spec: ChildSpec, exists: impl Fn(&str) -> bool) -> ChildSpec {
     if spec.dependencies().is_empty() {
         return spec;
@@ -72,7 +72,8 @@ pub(super) fn is_within_an_end(shared: &Shared, path: &str) -> bool {
 }
 
 impl DependencyWatch {
-    /// Watches those that the child depends on, and no longer those that it did before. The siblings among them come back.
+    /// Watches the services that the child depends on, and lets go of those it depended on before. Returns the siblings
+    /// among them.
     pub(crate) fn watch(
         &mut self,
         shared: &Arc<Shared>,
@@ -103,7 +104,7 @@ impl DependencyWatch {
         [("dependency_watch: watched", self.watched.len()), ("dependency_watch: children", self.by_child.len())]
     }
 
-    /// The child is forgotten.
+    /// Lets go of the services that a forgotten child depended on.
     pub(crate) fn unwatch(&mut self, child: ChildKey) {
         if let Some(names) = self.by_child.remove(&child) {
             thrift::give_back(&mut self.by_child);
@@ -129,7 +130,7 @@ impl Watch {
         if !shared.directory.is_known(&path) {
             line!(ERROR, { path = %path }, "a service that others depend on is not in the tree");
         }
-        let arrival = shared.directory.look_out_for(&path);
+        let arrival = shared.directory.add_watcher(&path);
         let (seen, inbox, known) = (shared.clone(), inbox.clone(), name.clone());
         let task = keep("the watch on a dependency", move || {
             follow(seen.clone(), inbox.clone(), known.clone(), arrival.clone())
@@ -141,12 +142,13 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
-        self.shared.directory.look_away_from(&self.path);
+        self.shared.directory.remove_watcher(&self.path);
     }
 }
 
-/// Tells what can be expected of the service that is known by this name, or will be: one that is gone may come again.
-async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, bell: Arc<Notify>) {
+/// Reports what dependents can expect of the service with this name, now and later. A service that is gone may come
+/// back.
+async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, arrivals: Arc<Notify>) {
     let path = known.trim_start_matches('/');
     let mut told = None;
     let mut tell = |outlook: Outlook| {
@@ -155,7 +157,7 @@ async fn follow(shared: Arc<Shared>, inbox: Arc<Inbox>, known: Arc<str>, bell: A
         }
     };
     loop {
-        let mut arrival = std::pin::pin!(bell.notified());
+        let mut arrival = std::pin::pin!(arrivals.notified());
         arrival.as_mut().enable();
         if let Some(listed) = shared.directory.get(path) {
             let mut status = listed.slot.watch();

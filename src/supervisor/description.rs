@@ -1,4 +1,4 @@
-//! A supervisor as its builder has left it, whichever kind it is.
+//! The description of a supervisor of any kind, as its builder leaves it.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::supervisor::partitioned::AnyPartitionTable;
 use crate::tree::directory::{ChildKind, Facet};
 use crate::tree::options::Options;
 
-/// Runs at each start, before the children.
+/// Function that runs at each start, before the children.
 pub(crate) type Init = Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>;
 
 pub(crate) struct Description {
-    /// As a child of another one.
+    /// The spec of the supervisor as a child of another one.
     pub(crate) spec: ChildSpec,
     pub(crate) shape: Shape,
     pub(crate) children: Vec<Child>,
@@ -31,22 +31,22 @@ impl Description {
     }
 }
 
-/// Which machine decides, and what else the directory is to know.
+/// The machine that decides, and what the directory needs beside it.
 #[derive(Clone)]
 pub(crate) enum Shape {
     Static(Flags),
     Dynamic(Arc<DynamicState>),
-    Partitioned { flags: Flags, ring: Arc<dyn AnyPartitionTable> },
+    Partitioned { flags: Flags, table: Arc<dyn AnyPartitionTable> },
 }
 
-/// What a supervisor's handle needs beside the slot.
+/// The part of a supervisor's handle that the slot does not have.
 pub(crate) enum PathKind {
-    Pool(Arc<DynamicState>),
-    Ring(Arc<dyn AnyPartitionTable>),
+    Dynamic(Arc<DynamicState>),
+    Partitioned(Arc<dyn AnyPartitionTable>),
 }
 
 impl PathKind {
-    /// The facet of a supervisor that is listed, if it has one.
+    /// The facet of a listed supervisor, if it has one.
     pub(crate) fn of(facet: Option<&Facet>) -> Option<&Self> {
         facet?.downcast_ref()
     }
@@ -56,8 +56,8 @@ impl Shape {
     pub(crate) fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
         match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.check(specs),
-            Self::Dynamic(pool) => {
-                let Limits { intensity, children_max } = pool.limits();
+            Self::Dynamic(state) => {
+                let Limits { intensity, children_max } = state.limits();
                 DynamicMachine::check(intensity, children_max)
             }
         }
@@ -66,22 +66,22 @@ impl Shape {
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Result<Box<dyn Machine + Send>, SpecError> {
         Ok(match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => Box::new(StaticMachine::new(*flags, specs)?),
-            Self::Dynamic(pool) => {
-                let Limits { intensity, children_max } = pool.limits();
+            Self::Dynamic(state) => {
+                let Limits { intensity, children_max } = state.limits();
                 Box::new(DynamicMachine::new(intensity, children_max)?)
             }
         })
     }
 
-    /// As it is where something has been listed before: its handles stay good for what was described anew.
+    /// Returns the shape to go on with if `before` was listed at this path. Handles of the earlier one stay valid.
     pub(crate) fn following(self, before: Option<&PathKind>) -> Self {
         match (self, before) {
-            (Self::Dynamic(pool), Some(PathKind::Pool(before))) => {
-                before.follow(&pool);
+            (Self::Dynamic(state), Some(PathKind::Dynamic(before))) => {
+                before.follow(&state);
                 Self::Dynamic(before.clone())
             }
-            (Self::Partitioned { flags, ring }, Some(PathKind::Ring(before))) => {
-                Self::Partitioned { flags, ring: before.clone().followed_by(ring) }
+            (Self::Partitioned { flags, table }, Some(PathKind::Partitioned(before))) => {
+                Self::Partitioned { flags, table: before.clone().followed_by(table) }
             }
             (shape, _) => shape,
         }
@@ -91,7 +91,7 @@ impl Shape {
     pub(crate) fn intensity(&self) -> Intensity {
         match self {
             Self::Static(flags) | Self::Partitioned { flags, .. } => flags.intensity,
-            Self::Dynamic(pool) => pool.limits().intensity,
+            Self::Dynamic(state) => state.limits().intensity,
         }
     }
 
@@ -106,15 +106,15 @@ impl Shape {
     pub(crate) fn facet(&self) -> Option<Facet> {
         match self {
             Self::Static(_) => None,
-            Self::Dynamic(pool) => Some(Arc::new(PathKind::Pool(pool.clone()))),
-            Self::Partitioned { ring, .. } => Some(Arc::new(PathKind::Ring(ring.clone()))),
+            Self::Dynamic(state) => Some(Arc::new(PathKind::Dynamic(state.clone()))),
+            Self::Partitioned { table, .. } => Some(Arc::new(PathKind::Partitioned(table.clone()))),
         }
     }
 }
 
-/// What every builder of a supervisor has.
+/// The settings that every builder of a supervisor has.
 pub(crate) struct Base {
-    /// As a child of another one.
+    /// The spec of the supervisor as a child of another one.
     pub(crate) spec: ChildSpec,
     pub(crate) intensity: Intensity,
     pub(crate) init: Option<Init>,
@@ -134,75 +134,79 @@ impl Base {
     }
 }
 
-/// The settings that every builder of a supervisor has, once for all of them.
+/// Defines the settings that every builder of a supervisor has, once for all of them.
 macro_rules! supervisor_settings {
     ($Builder:ty $(, $($generics:tt)*)?) => {
         impl $(<$($generics)*>)? $Builder {
-            /// Forgives `restarts_max` restarts in any `period`; one more and the supervisor gives up (OTP rules 20 to
+            /// Forgives `restarts_max` restarts in any `period`. With one more the supervisor gives up (OTP rules 20 to
             /// 28). A zero `period` is refused when the tree starts.
             pub fn intensity(self, restarts_max: u32, period: std::time::Duration) -> Self {
                 self.budget(regrow_supervisors::Intensity::new(restarts_max, period))
             }
 
-            /// As [`intensity`](Self::intensity), for a value made elsewhere or
-            /// [`Intensity::unlimited`](crate::Intensity::unlimited).
+            /// Sets the restart budget from a value, such as [`Intensity::unlimited`](crate::Intensity::unlimited). See
+            /// [`intensity`](Self::intensity).
             pub fn budget(mut self, intensity: regrow_supervisors::Intensity) -> Self {
                 self.base.intensity = intensity;
                 self
             }
 
-            /// As a child: which of its exits call for a restart; refused for a root. Default: permanent. Giving up is a clean exit, so a
-            /// transient supervisor that gave up stays down (OTP rule 99).
+            /// Sets the exits of this supervisor that call for a restart by the supervisor above. Refused for a root.
+            /// Default: permanent.
+            ///
+            /// Giving up is a clean exit, so a transient supervisor that gave up stays down (OTP rule 99).
             pub fn restart(mut self, restart: regrow_supervisors::Restart) -> Self {
                 self.base.spec = self.base.spec.restart(restart);
                 self.base.terms.named.restart = true;
                 self
             }
 
-            /// As a child: how it is stopped; refused for a root. Default: asked, and waited for without limit, since its children have
-            /// limits of their own. When a limit passes, its subtree is killed, youngest first.
+            /// Sets the way in which the supervisor above stops this one. Refused for a root. Default: asked to stop,
+            /// and waited for without limit, since its children have limits of their own. When a limit passes, its
+            /// subtree is killed, youngest first.
             pub fn shutdown(mut self, shutdown: regrow_supervisors::Shutdown) -> Self {
                 self.base.spec = self.base.spec.shutdown(shutdown);
                 self.base.terms.named.shutdown = true;
                 self
             }
 
-            /// As a child: what happens when it ends, beyond its restart type: see
-            /// [`ServiceChild::policy`](crate::ServiceChild::policy). Refused for a root.
+            /// Sets the answer of the supervisor above to exits of this one, beyond the restart type. Refused for a
+            /// root. See [`ServiceChild::policy`](crate::ServiceChild::policy).
             pub fn policy(mut self, policy: regrow_supervisors::Policy) -> Self {
                 self.base.spec = self.base.spec.policy(policy);
                 self
             }
 
-            /// The policy of its direct children, as far as they leave it open. As a root: of every service of the tree,
-            /// at any depth, and of the supervisors directly below.
+            /// Sets the policy of its direct children, for all that they leave open. A root's defaults are for every
+            /// service of the tree, at any depth, and for the supervisors directly below the root.
             ///
-            /// What a child says of itself wins over the supervisor above it, and that over the root. A policy file has
-            /// the same three classes: its `[defaults]` win over the root's, and give way to what is said here for a
-            /// nested supervisor, or for one child.
+            /// The settings of a child win over those of the supervisor above it, and these over the root's. A policy
+            /// file has the same three classes. Its `[defaults]` win over the root's, and give way to the defaults of a
+            /// nested supervisor and to the settings of one child.
             pub fn defaults(mut self, policy: regrow_supervisors::Policy) -> Self {
                 self.base.terms.defaults =
                     (policy != regrow_supervisors::Policy::default()).then(|| std::sync::Arc::new(policy));
                 self
             }
 
-            /// What the window of its restart budget is measured in. Default: all the time that passes, as in OTP.
+            /// Sets the clock that measures the window of its restart budget. Default: all the time that passes, as in
+            /// OTP.
             pub fn budget_clock(mut self, clock: regrow_supervisors::BudgetClock) -> Self {
                 self.base.terms.budget_clock = clock;
                 self
             }
 
-            /// Lets no more than `starts` of the services below it, at any depth, be starting at the same time. The
-            /// others wait in line; none is skipped, and the time that they wait is no part of their
-            /// [start timeout](crate::Policy::start_timeout). Zero counts as one.
+            /// Limits how many of the services below it, at any depth, are starting at the same time. The others wait
+            /// in line, and none is skipped. The time in line is no part of their [start
+            /// timeout](crate::Policy::start_timeout). Zero counts as one.
             pub fn max_starting(mut self, starts: usize) -> Self {
                 self.base.terms.starts_max = Some(starts);
                 self
             }
 
-            /// Gives a type of error a name by which [rules](crate::ExitRule::error) of the whole tree know it. An error is of
-            /// that type if it is one or was caused by one. For a tree that is to be started: a subtree that is added later can
-            /// bring no name along, and is refused.
+            /// Gives a type of error a name by which [rules](crate::ExitRule::error) of the whole tree know it. An
+            /// error is of that type if it is one or was caused by one. Only a tree that is yet to be started takes
+            /// such names: a subtree that is added later with one is refused.
             pub fn error_type<E>(mut self, name: impl Into<std::sync::Arc<str>>) -> Self
             where
                 E: std::error::Error + Send + Sync + 'static,
@@ -211,25 +215,25 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// The seed of the chance in the tree's delays, for runs that can be repeated. As a root, refused
+            /// Sets the seed of the random delays in the tree, so that a run can be repeated. For a root only; refused
             /// elsewhere. Each child has its own source, made from the seed and its path. Default: a random seed.
             pub fn seed(mut self, seed: u64) -> Self {
                 self.base.terms.seed = Some(seed);
                 self
             }
 
-            /// As a child: its end may end the supervisor above, as that one's
-            /// [`AutoShutdown`](crate::AutoShutdown) says. Refused for a root.
+            /// Lets the end of this supervisor also end the supervisor above, as the
+            /// [`AutoShutdown`](crate::AutoShutdown) of that one says. Refused for a root.
             pub fn significant(mut self) -> Self {
                 self.base.spec = self.base.spec.significant(true);
                 self
             }
 
-            /// Runs `init` at each start of the supervisor, before its children: OTP's `init` callback. It must be quick,
-            /// for the supervisor above waits for it.
+            /// Runs `init` at each start of the supervisor, before its children: OTP's `init` callback. It must be
+            /// quick, for the supervisor above waits for it.
             ///
-            /// An error fails the start; [`ignore()`](crate::ignore) says that the subtree is not wanted now (OTP rule
-            /// 10). Where the children themselves depend on the moment, see
+            /// An error fails the start. [`ignore()`](crate::ignore) says that the subtree is not wanted now (OTP rule
+            /// 10). If the choice of children itself changes from start to start, see
             /// [`Child::supervisor`](crate::Child::supervisor).
             pub fn init(mut self, init: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
                 let init = crate::base::sweep::Kept::new(init);
@@ -237,7 +241,7 @@ macro_rules! supervisor_settings {
                 self
             }
 
-            /// What the builder says beyond OTP's flags.
+            /// The settings beyond OTP's flags.
             #[cfg(feature = "policy")]
             pub(crate) fn options_mut(&mut self) -> &mut crate::tree::options::Options {
                 &mut self.base.terms

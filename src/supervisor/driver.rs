@@ -1,10 +1,10 @@
-//! One machine at work: facts in, actions out. There is no strategy in sight here, and nothing waits.
+//! The driver of one machine: facts in, actions out. It knows no strategy, and it waits for nothing.
 //!
 //! Invariants:
-//! 1. Facts are taken in the order in which they happened; all that are there are handed to the machine before its
+//! 1. Facts are taken in the order in which they happened. All that are there are handed to the machine before its
 //!    actions are performed, as a mailbox is filled before it is read.
-//! 2. Every child that lives is reached through the control kept here, and is killed when the driver is dropped.
-//! 3. The parent hears of the end exactly once, and after every child is gone.
+//! 2. Every living child is reached through the control kept here, and is killed when the driver is dropped.
+//! 3. The parent learns of the end exactly once, after every child is gone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -43,37 +43,37 @@ pub(crate) struct Driver {
     pub(super) shared: Arc<Shared>,
     pub(super) parent: Parent,
     pub(super) children: ByChild<Box<ChildEntry>>,
-    /// How many of them are supervisors.
+    /// Number of the children that are supervisors.
     pub(super) supervisors: usize,
-    /// What is in force about all of them.
+    /// The settings in force for all children.
     pub(super) group: Group,
-    /// What a start has to pass.
+    /// The limits that a start has to pass.
     pub(super) gates: Gates,
-    /// Starts that have been let in just now.
+    /// Starts that a limit let in during this turn.
     admitted: Vec<Attempt>,
     pub(super) dependency_watch: DependencyWatch,
     pub(crate) heeded: Heeded,
     timer: Option<(Duration, AbortHandle)>,
-    /// The queue that the facts are swapped with.
+    /// The empty queue that is swapped with the one of the inbox.
     spare: VecDeque<Fact>,
-    /// The time of the facts that were taken last.
+    /// The time at which the latest facts were taken.
     pub(super) now: Duration,
     /// Orders that wait for their answer.
     pub(super) orders: HashMap<OrderId, Pending>,
     pub(super) orders_given: u64,
-    /// The panic that has ended it: a bug of ours.
+    /// The panic that has ended the driver: a bug of ours.
     pub(super) panic: Option<Panic>,
-    /// The child that it gave up on, and why.
+    /// The child that the supervisor gave up on, and why.
     pub(super) gave_up: Option<Arc<GaveUp>>,
     /// The first significant child that ended by a fault and was not restarted.
     pub(super) significant_fault: Option<Arc<GaveUp>>,
-    /// It is being killed, and its children with it.
+    /// Whether the supervisor is being killed, and its children with it.
     pub(super) is_killed: bool,
     pub(super) oath: Oath,
 }
 
 impl Driver {
-    /// `gates` are those of the supervisors above.
+    /// Makes the driver of a plan. `gates` are those of the supervisors above.
     pub(crate) fn new(plan: &Arc<Plan>, shared: Arc<Shared>, link: Link, gates: &Gates) -> Self {
         let inbox = Arc::new(Inbox::new(shared.watchdog.is_on.clone(), &plan.path));
         plan.list(&shared);
@@ -125,7 +125,7 @@ impl Driver {
         self.inbox.clone()
     }
 
-    /// Takes what has happened and does what follows. `true` when the supervisor has ended.
+    /// Takes the facts that are there and does what follows. Returns `true` when the supervisor has ended.
     pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
         let mut inbox = std::mem::take(&mut self.spare);
         if !self.inbox.take(&mut inbox) {
@@ -240,7 +240,8 @@ impl Driver {
         }
     }
 
-    /// What stops because the tree ends, or a supervisor above, is not missed: those that depend on it stop as well.
+    /// Whether dependents must learn of this outlook. A service that stops because the tree or a supervisor above ends
+    /// is not missed, because its dependents stop as well.
     fn is_news(&self, outlook: Outlook) -> bool {
         match outlook.prospect {
             Prospect::Ready | Prospect::MayCome => true,
@@ -250,14 +251,15 @@ impl Driver {
         }
     }
 
-    /// A life ended as it should: told before its slot is closed, so that no dependent takes it for gone.
+    /// Notes that a life ended as it should. This comes before its slot is closed, so that no dependent takes it for
+    /// gone.
     fn completed(&self, child: ChildKey, completion: Completion) {
         if let Some(entry) = self.children.get(&child) {
             entry.slot.complete(completion);
         }
     }
 
-    /// How many messages a life has handled, where that counts.
+    /// Reports to the machine how many messages a life has handled, if its policy counts them.
     fn tell_progress(&mut self, attempt: Attempt, now: Duration) {
         let asked = self.machine.spec(attempt.child()).and_then(|spec| spec.own_policy()?.reset_after_messages);
         if let (Some(_), Some(entry)) = (asked, self.children.get(&attempt.child())) {
@@ -266,12 +268,13 @@ impl Driver {
         }
     }
 
-    /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm; it is set again.
+    /// Wakes the driver when the machine's next deadline has passed. A timer that is early does no harm: it is set
+    /// again.
     fn set_timer(&mut self) {
-        // One that has passed since then has left a tick in the queue.
+        // A timer that has passed since then has left a tick in the queue.
         let is_set = |&at: &Duration| at > self.now;
         let (due, set) = (self.machine.poll_timeout(), self.timer.as_ref().map(|(at, _)| *at).filter(is_set));
-        // One that is early is left to be so: most deadlines pass unneeded, and the next will find it there.
+        // An early timer is left alone. Most deadlines pass unneeded, and the next one will find it there.
         if due.is_none() || (set.is_some() && set <= due) {
             return;
         }
@@ -292,7 +295,8 @@ impl Driver {
     }
 }
 
-/// Invariant 2: whoever drops a driver that has not ended (ractor's kill, the end of the runtime) leaves nobody behind.
+/// Invariant 2: a driver that is dropped before its end (by ractor's kill, or by the end of the runtime) leaves no
+/// child behind.
 impl Drop for Driver {
     fn drop(&mut self) {
         if let Some((_, timer)) = self.timer.take() {

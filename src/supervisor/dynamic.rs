@@ -1,4 +1,4 @@
-//! The dynamic supervisor: children that come and go at run time, by spec or from a template.
+//! The dynamic supervisor. Its children come and go at run time, by spec or from a template.
 
 use std::any::Any;
 use std::fmt;
@@ -13,12 +13,15 @@ use crate::error::start::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::tree::Tree;
 
-/// A supervisor whose children are added at run time, being described: OTP's `simple_one_for_one` (OTP rules 79 to
-/// 91), Elixir's `DynamicSupervisor`.
+/// A supervisor with children that are added at run time, being described. OTP calls it `simple_one_for_one` (OTP rules
+/// 79 to 91), Elixir `DynamicSupervisor`. [`Supervisor`](crate::Supervisor#which-supervisor-do-i-want) compares the
+/// kinds of supervisor.
 ///
-/// Each child is restarted alone, and when the supervisor stops, all are told at once and each has its own time to stop; one
-/// that others [depend on](crate::Policy::depends_on) is told when they are gone. A child that has finished leaves nothing behind; one that is started again keeps its path
-/// and its handles. When the supervisor itself is restarted it begins without children (OTP rule 100).
+/// Each child is restarted alone. A child that has finished leaves nothing behind; one that is restarted keeps its path
+/// and its handles. When the supervisor itself is restarted, it begins without children (OTP rule 100).
+///
+/// When the supervisor stops, it asks all children to stop at once, and each has its own time for that. A child that
+/// others [depend on](crate::Policy::depends_on) is asked when they are gone.
 ///
 /// Children have the names that they bring along, or numbers: see [`numbered`](Self::numbered).
 ///
@@ -42,10 +45,10 @@ use crate::tree::Tree;
 pub struct DynamicSupervisor {
     pub(super) base: Base,
     pub(super) children_max: Option<usize>,
-    pub(super) pool: DynamicState,
+    pub(super) state: DynamicState,
 }
 
-/// How the children of a dynamic supervisor are made, and how many there may be. It lasts through restarts.
+/// The limits and the template of a dynamic supervisor. They last through its restarts.
 #[derive(Default)]
 pub(crate) struct DynamicState {
     configuration: RwLock<Configuration>,
@@ -97,7 +100,7 @@ impl DynamicState {
         self.configuration().limits
     }
 
-    /// The child as it will be in the pool.
+    /// Returns the child as it will be listed: with a number for a name, if the supervisor is numbered.
     pub(super) fn admit(&self, child: Child) -> Child {
         if self.is_numbered.load(Ordering::Relaxed) {
             child.named((self.number.fetch_add(1, Ordering::Relaxed) + 1).to_string())
@@ -106,7 +109,7 @@ impl DynamicState {
         }
     }
 
-    /// The supervisor has been described anew. Its handles, and the numbers that were given, stay.
+    /// Takes the limits and the template of a new description. Handles and numbers that were given stay.
     pub(crate) fn follow(&self, new: &Self) {
         let new_one = new.configuration();
         self.configure(|configuration| *configuration = new_one);
@@ -117,18 +120,18 @@ impl DynamicState {
 impl DynamicSupervisor {
     /// A dynamic supervisor with OTP's budget of one restart in five seconds, for any number of children.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { base: Base::new(name), children_max: None, pool: DynamicState::default() }
+        Self { base: Base::new(name), children_max: None, state: DynamicState::default() }
     }
 
-    /// Takes no more than `children` at a time; those that are being started or tried again count. Zero is refused when
-    /// the tree starts.
+    /// Limits the number of children. Children that are being started or retried count. Zero is refused when the tree
+    /// starts.
     pub fn max_children(mut self, children: usize) -> Self {
         self.children_max = Some(children);
         self
     }
 
-    /// Makes children from values of type `A`: see [`Template`]. `make` runs once for each child; at a restart the child's
-    /// own factory runs again, with whatever it was made with, as OTP keeps the arguments (OTP rule 80).
+    /// Makes children from values of type `A`: see [`Template`]. `make` runs once for each child. At a restart, the
+    /// child's own factory runs again with the same values, as OTP keeps the arguments (OTP rule 80).
     pub fn template<A, C>(self, make: impl Fn(A) -> C + Send + Sync + 'static) -> Self
     where
         A: 'static,
@@ -137,14 +140,14 @@ impl DynamicSupervisor {
         let make = Kept::new(make);
         let make: Make<A> = Box::new(move |arguments| make.get()(arguments).into());
         let made = Made { make: Arc::new(make), arguments: std::any::type_name::<A>() };
-        self.pool.configure(|configuration| configuration.template = Some(made));
+        self.state.configure(|configuration| configuration.template = Some(made));
         self
     }
 
-    /// Names the children 1, 2, 3 and so on, in the order in which they are started, whatever names they bring along:
-    /// `pool/42`. No number is given twice, also to a child whose start was refused or failed.
+    /// Names the children 1, 2, 3 and so on, in the order in which they are started, such as `pool/42`. Their own names
+    /// do not matter. A number is given once, even if the start of its child was refused or failed.
     pub fn numbered(self) -> Self {
-        self.pool.is_numbered.store(true, Ordering::Relaxed);
+        self.state.is_numbered.store(true, Ordering::Relaxed);
         self
     }
 
@@ -152,7 +155,7 @@ impl DynamicSupervisor {
     ///
     /// # Errors
     ///
-    /// As for [`Supervisor::start`](crate::Supervisor::start).
+    /// Those of [`Supervisor::start`](crate::Supervisor::start).
     pub async fn start(self) -> Result<Tree, StartError> {
         Tree::start(self.into()).await
     }
@@ -162,15 +165,15 @@ supervisor_settings!(DynamicSupervisor);
 
 impl From<DynamicSupervisor> for Description {
     fn from(supervisor: DynamicSupervisor) -> Self {
-        let DynamicSupervisor { base: Base { spec, intensity, init, watch, terms }, children_max, pool } = supervisor;
-        pool.configure(|configuration| configuration.limits = Limits { intensity, children_max });
-        Self { spec, shape: Shape::Dynamic(Arc::new(pool)), children: Vec::new(), init, watch, terms }
+        let DynamicSupervisor { base: Base { spec, intensity, init, watch, terms }, children_max, state } = supervisor;
+        state.configure(|configuration| configuration.limits = Limits { intensity, children_max });
+        Self { spec, shape: Shape::Dynamic(Arc::new(state)), children: Vec::new(), init, watch, terms }
     }
 }
 
 impl fmt::Debug for DynamicSupervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let template = self.pool.template().map(|made| made.arguments);
+        let template = self.state.template().map(|made| made.arguments);
         f.debug_struct("DynamicSupervisor")
             .field("spec", &self.base.spec)
             .field("max_children", &self.children_max)

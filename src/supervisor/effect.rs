@@ -1,7 +1,7 @@
-//! Which settings have an effect on which kind of child.
+//! The settings that have an effect, for each kind of child.
 //!
 //! A setting without effect is refused if the code says it of that child alone. If a policy file says it of a path, the
-//! log warns. Defaults are for children of many kinds: what has no effect on one of them is left out there.
+//! log warns. Defaults are for children of many kinds, so settings without effect on one of them are left out there.
 //!
 //! Fields have the names of policy files.
 
@@ -21,7 +21,7 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
     let policy = child.spec.policy_rule();
     let said = [
         ("watchdog", policy.watchdog.is_some()),
-        // The other word is the default, and does no harm.
+        // The other value is the default, and does no harm.
         ("ready", policy.readiness == Some(Readiness::WhenSaid)),
         ("reset_after_messages", policy.reset_after_messages.is_some()),
     ];
@@ -32,13 +32,14 @@ pub(crate) fn of_child(child: &Child) -> Option<Idle> {
         .or_else(|| of_leaf(child))
 }
 
-/// The first setting of a supervisor that has no effect where it stands: some are for a root, and some for a child.
+/// The first setting of a supervisor that has no effect in its place: some settings are for a root, and some for a
+/// child.
 pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<Idle> {
     let (spec, terms) = (&description.spec, &description.terms);
     let (said, why) = match is_root {
         true => (
             vec![
-                // The usual ones do no harm.
+                // The default values do no harm.
                 ("restart", spec.restart_type() != Restart::Permanent),
                 ("shutdown", spec.shutdown_rule() != Shutdown::Wait),
                 ("significant", spec.is_significant()),
@@ -48,13 +49,13 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
         ),
         false => (
             vec![("policies", terms.overrides.is_some()), ("seed", terms.seed.is_some())],
-            "it is for the whole tree: say it for the root",
+            "it is for the whole tree: set it on the root",
         ),
     };
     said.into_iter().find(|(_, is_said)| *is_said).map(|(setting, _)| (setting, why))
 }
 
-/// The first setting by which a new description of a supervisor that runs would change nothing. `now` is in force.
+/// The first setting of a new description that cannot change while the supervisor runs. `now` is in force.
 pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
     let said = [
         ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
@@ -70,14 +71,14 @@ pub(crate) fn check_error_types(plan: &Plan, options_in_force: &TreeOptions) -> 
     let mut checked = Ok(());
     plan.for_each(&mut |plan| {
         if checked.is_ok() && plan.terms.error_types.iter().any(|error| !options_in_force.knows(&error.name)) {
-            let why = "the names of errors are for the whole tree: say it for a supervisor that the tree starts with";
+            let why = "error names are for the whole tree: set them on a supervisor that the tree starts with";
             checked = Err(StartError::NoEffect { path: plan.path.clone(), setting: "error_type", why });
         }
     });
     checked
 }
 
-/// What the setting is called in code.
+/// The name of the setting in code.
 fn in_code(field: &'static str) -> &'static str {
     if field == "ready" { "readiness" } else { field }
 }
@@ -85,13 +86,15 @@ fn in_code(field: &'static str) -> &'static str {
 fn of_leaf(child: &Child) -> Option<Idle> {
     let Factory::Leaf(leaf) = &child.recipe else { return None };
     let drain = match child.kind {
-        ChildKind::Thread => Some("a thread ends its iterator when it is told to stop: it can drain its inbox itself"),
+        ChildKind::Thread => {
+            Some("a thread's iterator ends when the thread is asked to stop: drain the inbox in its own code")
+        }
         ChildKind::Actor => Some("its messages are handed on to the actor at once"),
         _ if child.spec.shutdown_rule() == Shutdown::Kill => Some("`shutdown(Kill)` leaves no time for it"),
         _ => None,
     };
     let redeliver = match child.kind {
-        ChildKind::Actor => Some("a message that was handed on to an actor is out of reach"),
+        ChildKind::Actor => Some("a message that was handed on to an actor cannot be put back"),
         _ => None,
     };
     let mailbox = leaf.is_given_in_vain.then_some("a partition is reached through the handle of all partitions");

@@ -1,5 +1,4 @@
-//! What a driver notes of ends that were not wanted: its own, when it gives up on a child, and those of children while the
-//! tree stops.
+//! Unwanted ends that a driver notes: its own, when it gives up on a child, and those of children while the tree stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +10,15 @@ use crate::event::EventKind;
 use crate::log::{line, millis};
 use crate::supervisor::driver::Driver;
 
-/// A child that takes longer to stop is worth a line while the tree ends.
+/// A stop that takes longer than this gets a line in the log while the tree ends.
 const LONG: Duration = Duration::from_secs(1);
 
 impl Driver {
-    /// How a child ended while the tree does.
+    /// Notes the end of a child while the tree ends.
     pub(super) fn note_end(&self, child: ChildKey, exit: &Exit) {
         let Some(entry) = self.children.get(&child) else { return };
-        // Noted when it ends and not when the kill is ordered: it may still end as it was asked to.
+        // A kill is noted at the end of the child and not when it is ordered, for the child may still end as it was
+        // asked to.
         let was_killed = matches!(exit, Exit::Killed | Exit::Hung(_));
         match entry.asked_at {
             Some(asked_at) => {
@@ -27,7 +27,7 @@ impl Driver {
                     let (path, took_ms) = (&entry.path, millis(took));
                     line!(INFO, { path = %path, generation = entry.generation(), took_ms }, "child took long to stop");
                 }
-                // When the limit of the tree is reached, supervisors only waited for their children.
+                // When the limit of the tree is reached, supervisors were only waiting for their children.
                 if was_killed && !(entry.kind.is_supervisor() && self.shared.ending.is_hurried()) {
                     self.shared.ending.killed(&entry.path);
                 }
@@ -42,7 +42,7 @@ impl Driver {
         }
     }
 
-    /// What a child that is a supervisor says of its end.
+    /// Notes on which child a supervisor below has given up, or that it has not.
     pub(super) fn note_gave_up(&mut self, attempt: Attempt, gave_up: Option<&Arc<GaveUp>>) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         entry.set_gave_up(gave_up.cloned());
@@ -52,7 +52,7 @@ impl Driver {
         }
     }
 
-    /// A child did not stop as asked. What was asked and then killed is noted when it ends.
+    /// Notes a child that did not stop as asked. A child that was asked and then killed is noted at its end.
     pub(super) fn note_fault(&self, child: ChildKey, exit: &Exit) {
         let Some(entry) = self.children.get(&child) else { return };
         let is_noted = entry.asked_at.is_some() && matches!(exit, Exit::Killed | Exit::Hung(_));
@@ -61,14 +61,14 @@ impl Driver {
         }
     }
 
-    /// What is told when the supervisor ends itself over this child.
+    /// The record of a give-up on this child, with the records of the supervisors below.
     pub(super) fn link(&self, child: ChildKey, exit: Exit, reason: GiveUpReason) -> Option<Arc<GaveUp>> {
         let entry = self.children.get(&child)?;
         let (supervisor, child, cause) = (self.plan.path.clone(), entry.path.clone(), entry.gave_up().cloned());
         Some(Arc::new(GaveUp { supervisor, child, exit, reason, cause }))
     }
 
-    /// The supervisor ends itself: that is told to subscribers now, and to its parent with its end.
+    /// Tells subscribers that the supervisor ends itself. Its parent learns it with the end.
     pub(super) fn give_up(&mut self, why: Arc<GaveUp>) {
         if self.parent.is_tree() {
             self.shared.ending.gave_up(why.clone());
@@ -82,11 +82,12 @@ impl Driver {
         self.gave_up = Some(why);
     }
 
-    /// A supervisor whose significant children end by a fault does not end as one whose work is done.
+    /// Notes the end of a significant child. If one of them ended by a fault, the supervisor gives up, and does not end
+    /// as if its work were done.
     pub(super) fn significant_ended(&mut self, child: ChildKey, exit: Exit, is_last: bool) {
         let Some(entry) = self.children.get(&child) else { return };
         let has_fault = exit.is_abnormal() || entry.gave_up().is_some();
-        // One that was started again by order, and has done its work now, is forgiven.
+        // A fault is forgiven if the same child was started again by order and has done its work now.
         let is_forgiven = self.significant_fault.as_ref().is_none_or(|fault| fault.child == entry.path);
         if is_forgiven {
             self.significant_fault = if has_fault { self.link(child, exit, GiveUpReason::Significant) } else { None };

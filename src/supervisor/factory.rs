@@ -1,4 +1,4 @@
-//! How a nested supervisor gets its plan at each of its starts: the one it has, or one made anew.
+//! The plan of a nested supervisor at each of its starts: the plan that it has, or a new one.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,40 +17,40 @@ pub(crate) type Build = Box<dyn Fn() -> Description + Send + Sync>;
 pub(crate) struct SupervisorRecipe {
     state: Mutex<State>,
     build: Option<Build>,
-    /// It is another description of a child that was there.
+    /// Whether it is a new description of a child that was there before.
     replaces: AtomicBool,
 }
 
 enum State {
-    /// Not yet checked.
+    /// A description that is not checked yet.
     Described(Option<Box<Description>>),
     Planned {
         scope: Arc<str>,
         plan: Arc<Plan>,
-        /// The plan of the first start is the one that was checked with the tree.
+        /// Whether a start has used the plan. The plan of the first start is the one that was checked with the tree.
         is_used: bool,
     },
 }
 
 impl SupervisorRecipe {
-    /// `build` describes it for every start but the first.
+    /// Makes the recipe of a supervisor. `build` describes it for every start but the first.
     pub(crate) fn new(first: Description, build: Option<Build>) -> Self {
         Self { state: Mutex::new(State::Described(Some(Box::new(first)))), build, replaces: AtomicBool::new(false) }
     }
 
-    /// It is another description of a child that is there, from its next start on.
+    /// Marks the recipe as a new description of a child that is there, for its next start.
     pub(crate) fn replace(&self) {
         self.replaces.store(true, Ordering::Relaxed);
     }
 
-    /// To be used before it is planned.
+    /// Gives the supervisor another name. Only a recipe that is not planned yet takes it.
     pub(crate) fn rename(&self, name: &Arc<str>) {
         if let State::Described(Some(description)) = &mut *lock(&self.state) {
             description.spec = description.spec.clone().named(name.clone());
         }
     }
 
-    /// What its first plan is to be made from; `None` if it has one.
+    /// Takes out the description for the first plan; `None` if the plan is there already.
     pub(crate) fn take_first(&self) -> Option<Box<Description>> {
         match &mut *lock(&self.state) {
             State::Described(description) => description.take(),
@@ -58,12 +58,12 @@ impl SupervisorRecipe {
         }
     }
 
-    /// Its first plan, below this scope.
+    /// Sets its first plan, below this scope.
     pub(crate) fn set_first(&self, scope: &str, plan: Plan) {
         self.set(State::Planned { scope: scope.into(), plan: Arc::new(plan), is_used: false });
     }
 
-    /// What was there before is dropped without the lock: it holds values of the user's.
+    /// Replaces the state. The old state holds values of the user's, so it is dropped without the lock.
     fn set(&self, state: State) {
         let before = std::mem::replace(&mut *lock(&self.state), state);
         drop(before);
@@ -76,7 +76,7 @@ impl SupervisorRecipe {
         }
     }
 
-    /// The plan for one more start. Children of the plan before that are not in the new one are gone.
+    /// Returns the plan for one more start. Children of the plan before it that are not in the new one are gone.
     pub(crate) fn next_plan(&self, shared: &Shared) -> Result<Arc<Plan>, StartError> {
         let (scope, before, is_first) = match &mut *lock(&self.state) {
             State::Planned { scope, plan, is_used } => (scope.clone(), plan.clone(), !std::mem::replace(is_used, true)),
@@ -95,7 +95,7 @@ impl SupervisorRecipe {
     }
 }
 
-/// What an earlier plan had listed, and this one does not have, is gone.
+/// Forgets the slots that an earlier plan had listed, and that this one does not have.
 fn forget_others(shared: &Shared, known: impl IntoIterator<Item = (Arc<str>, Listed)>, plan: &Plan) {
     let kept = plan.slots();
     for (path, listed) in known {
@@ -108,7 +108,8 @@ fn forget_others(shared: &Shared, known: impl IntoIterator<Item = (Arc<str>, Lis
     shared.directory.describe_no_more(&plan.path, |job| described.contains(job));
 }
 
-/// One level after the other, however many: a description that is too deep to be planned is not too deep to be dropped.
+/// Drops the descriptions one level after the other. A description may be too deep to be planned, but must not be too
+/// deep to be dropped.
 impl Drop for SupervisorRecipe {
     fn drop(&mut self) {
         let mut left = Vec::from_iter(self.take_first());

@@ -1,4 +1,4 @@
-//! Finds supervisors by path and by name: for a tree, for a context, and for the shared state behind both.
+//! Look-up of supervisors by path and by name: for a tree, for a context, and for the shared state behind both.
 
 use std::sync::Arc;
 
@@ -22,24 +22,24 @@ impl Shared {
     pub(crate) fn dynamic(self: &Arc<Self>, path: &str) -> Result<DynamicHandle, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Dynamic)?;
         match PathKind::of(facet.as_ref()) {
-            Some(PathKind::Pool(pool)) => Ok(DynamicHandle::new(handle, pool.clone())),
-            Some(PathKind::Ring(_)) | None => unreachable!("a dynamic supervisor is listed with its pool"),
+            Some(PathKind::Dynamic(state)) => Ok(DynamicHandle::new(handle, state.clone())),
+            Some(PathKind::Partitioned(_)) | None => unreachable!("a dynamic supervisor is listed with its state"),
         }
     }
 
     pub(crate) fn partitions<M: Send + 'static>(self: &Arc<Self>, path: &str) -> Result<Partitions<M>, LookupError> {
         let (handle, facet) = self.any_supervisor(path, ChildKind::Partitioned)?;
-        let Some(PathKind::Ring(ring)) = PathKind::of(facet.as_ref()) else {
-            unreachable!("a partitioned supervisor is listed with its ring")
+        let Some(PathKind::Partitioned(table)) = PathKind::of(facet.as_ref()) else {
+            unreachable!("a partitioned supervisor is listed with its table")
         };
-        let found = ring.message_type();
-        match ring.clone().as_any().downcast() {
-            Ok(ring) => Ok(Partitions::new(handle, ring)),
+        let found = table.message_type();
+        match table.clone().as_any().downcast() {
+            Ok(table) => Ok(Partitions::new(handle, table)),
             Err(_) => Err(LookupError::WrongType { path: path.into(), found, asked: std::any::type_name::<M>() }),
         }
     }
 
-    /// The supervisor with this path, of whatever kind.
+    /// The supervisor of any kind with this path.
     pub(crate) fn supervisor_of(self: &Arc<Self>, path: &str) -> Option<SupervisorHandle> {
         let listed = self.directory.get(path).filter(|listed| listed.kind.is_supervisor())?;
         Some(SupervisorHandle::new(path.into(), listed.slot, self.clone()))
@@ -63,7 +63,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When nothing has this path, or what has it is no static supervisor.
+    /// Nothing has this path, or it is not the path of a static supervisor.
     pub fn supervisor(&self, path: &str) -> Result<SupervisorHandle, LookupError> {
         self.shared.supervisor(path)
     }
@@ -72,7 +72,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When nothing has this path, or what has it is no dynamic supervisor.
+    /// Nothing has this path, or it is not the path of a dynamic supervisor.
     pub fn dynamic(&self, path: &str) -> Result<DynamicHandle, LookupError> {
         self.shared.dynamic(path)
     }
@@ -81,7 +81,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When nothing has this path, or what has it is no partitioned supervisor, or its services take other messages.
+    /// Nothing has this path, it is not the path of a partitioned supervisor, or the services take other messages.
     pub fn partitions<M: Send + 'static>(&self, path: &str) -> Result<Partitions<M>, LookupError> {
         self.shared.partitions(path)
     }
@@ -91,7 +91,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`SupervisorHandle::revive`].
     pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
         let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
         match self.shared.supervisor_of(scope) {
@@ -100,7 +100,7 @@ impl Tree {
         }
     }
 
-    /// A supervisor of whatever kind, to be managed as if it were a static one.
+    /// The supervisor of any kind with this path, to be managed as if it were a static one.
     #[cfg(feature = "otp")]
     pub(crate) fn any_supervisor(&self, path: &str) -> Option<SupervisorHandle> {
         self.shared.supervisor_of(path)
@@ -108,11 +108,12 @@ impl Tree {
 }
 
 impl<S: Service> Context<S> {
-    /// The service's own supervisor, to be managed from inside: nothing deadlocks, for nothing waits in a supervisor.
+    /// The service's own supervisor, to be managed from inside. This cannot deadlock, for nothing waits in a
+    /// supervisor.
     ///
     /// # Errors
     ///
-    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
+    /// The tree is over, or the supervisor is a dynamic or partitioned one.
     pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
         self.inner().supervisor()
     }
@@ -121,7 +122,7 @@ impl<S: Service> Context<S> {
     ///
     /// # Errors
     ///
-    /// When nothing has that name, or what has it is no dynamic supervisor.
+    /// Nothing has that name, or it is not the name of a dynamic supervisor.
     pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
         self.inner().dynamic(name)
     }
@@ -130,27 +131,28 @@ impl<S: Service> Context<S> {
     ///
     /// # Errors
     ///
-    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    /// Nothing has that name, it is not the name of a partitioned supervisor, or the services take other messages.
     pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
         self.inner().partitions(name)
     }
 }
 
 impl TaskContext {
-    /// The task's own supervisor, as [`Context::supervisor`].
+    /// The task's own supervisor: see [`Context::supervisor`].
     ///
     /// # Errors
     ///
-    /// When the tree is over, or the supervisor is a dynamic or partitioned one.
+    /// The tree is over, or the supervisor is a dynamic or partitioned one.
     pub fn supervisor(&self) -> Result<SupervisorHandle, LookupError> {
         self.inner.supervisor()
     }
 
-    /// A dynamic supervisor, found by name as [`Context::dynamic`] does: what an acceptor starts its sessions in.
+    /// A dynamic supervisor, found by name as [`Context::dynamic`] finds it. An acceptor starts its sessions in one,
+    /// for example.
     ///
     /// # Errors
     ///
-    /// When nothing has that name, or what has it is no dynamic supervisor.
+    /// Nothing has that name, or it is not the name of a dynamic supervisor.
     pub fn dynamic(&self, name: &str) -> Result<DynamicHandle, LookupError> {
         self.inner.dynamic(name)
     }
@@ -159,7 +161,7 @@ impl TaskContext {
     ///
     /// # Errors
     ///
-    /// When nothing has that name, or what has it is no partitioned supervisor, or its services take other messages.
+    /// Nothing has that name, it is not the name of a partitioned supervisor, or the services take other messages.
     pub fn partitions<M: Send + 'static>(&self, name: &str) -> Result<Partitions<M>, LookupError> {
         self.inner.partitions(name)
     }

@@ -1,4 +1,4 @@
-//! Managing a running supervisor: OTP's calls, as methods with typed answers.
+//! Management of a running supervisor: OTP's calls, as methods with typed answers.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -39,17 +39,17 @@ use crate::tree::shared::{Shared, caller_within};
 /// An order on its way to a supervisor.
 pub(crate) struct Ordered {
     pub(crate) order: Order,
-    /// The children that it describes.
+    /// The children that the order describes.
     pub(crate) planned: Vec<Planned>,
     pub(crate) finish: Finish,
 }
 
 pub(crate) type Finish = Box<dyn FnOnce(&mut Driver, Result<Answer, OrderError>) + Send>;
 
-/// An order that a machine has.
+/// An order that a machine is carrying out.
 pub(crate) struct Pending {
     pub(crate) planned: Vec<Planned>,
-    /// The paths whose dependencies were taken for in force because of it.
+    /// Paths with dependencies that were put in force for the order, and are taken back if it fails.
     pub(crate) claims: Vec<Arc<str>>,
     pub(crate) finish: Finish,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Pending {
 impl AnyOrder for Ordered {}
 
 impl Ordered {
-    /// The order as its sender made it: there are no others.
+    /// Returns the order as its sender made it. No other type of order exists.
     pub(crate) fn of(order: Box<dyn AnyOrder>) -> Self {
         match (order as Box<dyn Any + Send>).downcast() {
             Ok(ordered) => *ordered,
@@ -65,7 +65,7 @@ impl Ordered {
         }
     }
 
-    /// The same, lent.
+    /// Returns a reference to the order as its sender made it.
     pub(crate) fn lent(order: &dyn AnyOrder) -> Option<&Self> {
         (order as &dyn Any).downcast_ref()
     }
@@ -77,11 +77,11 @@ impl fmt::Debug for Ordered {
     }
 }
 
-/// A running supervisor, to be managed. Like any handle it is valid for ever and about the present incarnation.
+/// A running supervisor, to be managed. Like every handle, it is valid for ever and is about the present incarnation.
 ///
-/// Orders are served in the order in which they and the exits of children come (OTP rule 72). A service may manage its
-/// own supervisor: nothing waits inside a supervisor. An order by which the service would wait for its own end is refused
-/// ([`ManageError::ToItself`]).
+/// Orders and exits of children are served in the order in which they come (OTP rule 72). A service may manage its own
+/// supervisor, because nothing waits inside a supervisor. An order by which the service would wait for its own end is
+/// refused ([`ManageError::ToItself`]).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -122,29 +122,32 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// There is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.shared.directory.find(&self.child_path(name))
     }
 
-    /// Adds a child at the end and starts it (OTP rule 60). It has its mailbox and its place in the directory before it
-    /// starts. A child that ignores its start keeps its spec and rests, unless it is temporary. A first start by order that
-    /// fails is not tried again, whatever its policy says.
+    /// Adds a child at the end and starts it (OTP rule 60). The child has its mailbox and its place in the directory
+    /// before it starts. A child that ignores its start keeps its spec and rests, unless it is temporary. A first start
+    /// by order that fails is not retried, whatever its policy says.
     ///
-    /// A child that depends on others waits for them, and the order with it, but not for one that is gone for good: the
-    /// start has failed then, also where the policy says [`Park`](crate::DependencyGone::Park).
+    /// A child that depends on others waits for them, and so does the order. If one of them is gone for good, the start
+    /// fails, even if the policy says [`Park`](crate::DependencyGone::Park).
     ///
     /// # Errors
     ///
-    /// A description that makes no sense, a name that is taken ([`AlreadyStarted`](ManageError::AlreadyStarted),
-    /// [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping)), a circle of dependencies, a start
-    /// that [`Failed`](ManageError::Failed), or a supervisor
-    /// that is not running: nothing is kept of the child then.
+    /// * A description that makes no sense, or a circle of dependencies.
+    /// * A name that is taken: [`AlreadyStarted`](ManageError::AlreadyStarted),
+    ///   [`AlreadyPresent`](ManageError::AlreadyPresent), [`Stopping`](ManageError::Stopping).
+    /// * A start that [`Failed`](ManageError::Failed).
+    /// * A supervisor that is not running.
+    ///
+    /// Nothing is kept of the child then.
     pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, ManageError> {
         self.start_child_and(child, |_| ()).await
     }
 
-    /// `then` runs in the supervisor, at the moment of the answer.
+    /// Starts a child. `then` runs in the supervisor at the moment of the answer.
     pub(crate) async fn start_child_and(
         &self,
         child: impl Into<Child>,
@@ -156,8 +159,8 @@ impl SupervisorHandle {
         self.start(order, vec![planned], then).await
     }
 
-    /// Checks that a new child makes sense here: its dependencies exist, and redelivery of one message cannot use up the
-    /// budget alone. The supervisor is asked for its `budget` if that is needed and not known.
+    /// Checks that a new child makes sense here: its dependencies exist, and redelivery of one message cannot use up
+    /// the budget alone. Asks the supervisor for its `budget` if that is needed and not known yet.
     pub(super) async fn check_new(
         &self,
         planned: &Planned,
@@ -174,7 +177,7 @@ impl SupervisorHandle {
         Ok(planned.check_redelivery(defaults, *shared)?)
     }
 
-    /// What a new child depends on has to be there.
+    /// Checks that the dependencies of a new child exist.
     fn check_dependencies(&self, planned: &Planned) -> Result<(), StartError> {
         let exists = |path: &str| self.shared.directory.is_known(path);
         Graph::default().add(&self.path, &planned.path, planned.spec.dependencies(), exists)?;
@@ -184,7 +187,7 @@ impl SupervisorHandle {
         }
     }
 
-    /// What is below a planned supervisor makes sense here.
+    /// Checks that everything below a planned supervisor makes sense here.
     fn check_plan(&self, plan: &Plan) -> Result<(), StartError> {
         let tree = self.shared.options_in_force.defaults();
         plan.check_redelivery(tree)?;
@@ -192,9 +195,9 @@ impl SupervisorHandle {
         Graph::of(plan, tree, None, |path| self.shared.directory.is_known(path))?.check()
     }
 
-    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on; its record is
-    /// clean again: its curve begins anew, and so does its own budget. Completes when the start has been ordered; follow
-    /// its [status](Handle::watch) to see what it comes to.
+    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on. Its delays
+    /// begin with the first again, and its own budget is full again. Completes when the start has been ordered. The
+    /// [status](Handle::watch) of the child tells whether the start succeeds.
     ///
     /// # Errors
     ///
@@ -208,7 +211,7 @@ impl SupervisorHandle {
         }
     }
 
-    /// Why a child stands where it does. `None`: it is not known here.
+    /// Returns the reasons for the state of a child; `None` if this supervisor does not know it.
     pub(crate) async fn why_child(
         &self,
         name: &str,
@@ -217,14 +220,14 @@ impl SupervisorHandle {
         self.order(Order::Read, Vec::new(), move |driver, _| driver.why(&name)).await
     }
 
-    /// What is in force for the children, and what the code says.
+    /// Returns the settings in force for the children, and those of the code.
     #[cfg(feature = "policy")]
     pub(crate) async fn configurations(&self) -> Result<Vec<Configuration>, ManageError> {
         self.order(Order::Read, Vec::new(), |driver, _| driver.configurations()).await
     }
 
     #[cfg(feature = "policy")]
-    /// New policies for children that are there. `then` runs in the supervisor when they are in force.
+    /// Puts new policies in force for children that are there. `then` runs in the supervisor when they are in force.
     pub(crate) async fn adjust(
         &self,
         adjustment: Adjustment,
@@ -233,22 +236,24 @@ impl SupervisorHandle {
         self.order(Order::Adjust(Box::new(adjustment)), Vec::new(), |driver, _| then(driver)).await
     }
 
-    /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until
-    /// an order [restarts](Self::restart_child) it. A service accepts no message any more from the moment at which it is told
-    /// to stop ([`Stopping`](crate::Refusal::Stopping)). A child that is down already is left so; a retry is cancelled.
+    /// Stops a child by its shutdown rule (OTP rule 61). Its spec stays, unless it is temporary, and it rests until an
+    /// order [restarts](Self::restart_child) it. A service accepts no message any more from the request to stop on
+    /// ([`Stopping`](crate::Refusal::Stopping)). A child that is down already stays so. A pending retry is cancelled.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound); [`NotRunning`](ManageError::NotRunning) if the supervisor does not run;
-    /// [`ToItself`](ManageError::ToItself) if code of the child, or of one below it, would wait for its own end.
+    /// * [`NotFound`](ManageError::NotFound).
+    /// * [`NotRunning`](ManageError::NotRunning) if the supervisor does not run.
+    /// * [`ToItself`](ManageError::ToItself) if code of the child, or of one below it, would wait for its own end.
+    ///
     /// Nothing is stopped then.
     pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
         self.refuse_own_end(name)?;
         self.order(Order::TerminateChild(name.into()), Vec::new(), |_, _| ()).await
     }
 
-    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget. It waits
-    /// for services that the child depends on, and fails if one of them is gone for good.
+    /// Starts a child that is down (OTP rule 62). A start that fails is not retried, and costs no unit of the budget.
+    /// The order waits for services that the child depends on, and fails if one of them is gone for good.
     ///
     /// # Errors
     ///
@@ -258,7 +263,7 @@ impl SupervisorHandle {
         self.start(Order::RestartChild(name.into()), Vec::new(), |_| ()).await
     }
 
-    /// Forgets a child that is down (OTP rule 63): its handles say `Gone`.
+    /// Forgets a child that is down (OTP rule 63). Its handles say `Gone` from then on.
     ///
     /// # Errors
     ///
@@ -268,11 +273,11 @@ impl SupervisorHandle {
         self.order(Order::DeleteChild(name.into()), Vec::new(), |_, _| ()).await
     }
 
-    /// The children in start order, and where each stands (OTP rule 65, which has them reversed). Answered at once, also
-    /// while a start hangs: it waits a millisecond for one that may prove prompt.
+    /// Returns the children in start order, with the state of each (OTP rule 65, which has them reversed). The answer
+    /// comes at once, even while a start hangs: the supervisor waits one millisecond for a start that may be prompt.
     ///
-    /// The list is of one moment for up to 256 children. A longer one is read in portions of 256. Between two of them
-    /// the supervisor does its other work: a child that comes or goes meanwhile may be in the list or not.
+    /// Up to 256 children are listed as of one moment. A longer list is read in portions of 256. Between two portions
+    /// the supervisor does its other work, so a child that comes or goes meanwhile may be in the list or not.
     ///
     /// # Errors
     ///
@@ -281,7 +286,7 @@ impl SupervisorHandle {
         let (mut all, mut seen, mut first) = (Vec::new(), HashSet::new(), Some(0));
         while let Some(place) = first {
             let (portion, next) = self.order(Order::Read, Vec::new(), move |driver, _| driver.portion(place)).await?;
-            // One that was moved to the end meanwhile comes twice.
+            // A child that was moved to the end between two portions comes twice.
             let is_one = first == Some(0) && next.is_none();
             all.extend(portion.into_iter().filter(|(key, _)| is_one || seen.insert(*key)).map(|(_, child)| child));
             first = next;
@@ -289,7 +294,7 @@ impl SupervisorHandle {
         Ok(all)
     }
 
-    /// All children, whatever their number. `then` runs in the supervisor, at the moment of the answer.
+    /// Reads all children, whatever their number. `then` runs in the supervisor at the moment of the answer.
     #[cfg(feature = "otp")]
     pub(crate) async fn read_and<T: Send + 'static>(
         &self,
@@ -299,7 +304,7 @@ impl SupervisorHandle {
         self.read_in(move |driver| then(infos(driver))).await
     }
 
-    /// `then` runs in the supervisor, when the turn of the order has come.
+    /// Runs `then` in the supervisor when the turn of the order has come.
     pub(crate) async fn read_in<T: Send + 'static>(
         &self,
         then: impl FnOnce(&mut Driver) -> T + Send + 'static,
@@ -307,7 +312,7 @@ impl SupervisorHandle {
         self.order(Order::Read, Vec::new(), |driver, _| then(driver)).await
     }
 
-    /// How many children there are (OTP rule 67). Answered at once, also while a start hangs.
+    /// Counts the children (OTP rule 67). The answer comes at once, even while a start hangs.
     ///
     /// # Errors
     ///
@@ -316,7 +321,7 @@ impl SupervisorHandle {
         self.order(Order::Read, Vec::new(), |driver, _| driver.count()).await
     }
 
-    /// The sizes of its tables, for tests that look for leaks.
+    /// Returns the sizes of the supervisor's tables, for tests that look for leaks.
     pub(crate) async fn tables(&self) -> Result<Vec<(&'static str, usize)>, ManageError> {
         self.order(Order::Read, Vec::new(), |driver, _| driver.tables()).await
     }
@@ -332,20 +337,23 @@ impl SupervisorHandle {
         found.ok_or_else(|| ManageError::NotFound { path: self.child_path(name) })
     }
 
-    /// Takes the flags and children of `new` for those in force, by name (OTP rules 95 to 97): running children keep
-    /// running and get their new description with their next start; new ones are added down; those that are not in
-    /// `new` stay. What is spent of the restart budget stays spent. The name of `new` does not matter.
+    /// Puts the flags and children of `new` in force, by name (OTP rules 95 to 97). Running children keep running and
+    /// get their new description with their next start. New children are added down. Children that are not in `new`
+    /// stay. The part of the restart budget that is spent stays spent. The name of `new` does not matter.
     ///
     /// # Errors
     ///
-    /// A description that makes no sense. `defaults`, `budget_clock` or `max_starting` that differ from those in force
-    /// ([`NoEffect`](StartError::NoEffect)): they need a new start of the supervisor. A supervisor that is not running.
+    /// * A description that makes no sense.
+    /// * `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    ///   ([`NoEffect`](StartError::NoEffect)): they need a new start of the supervisor.
+    /// * A supervisor that is not running.
+    ///
     /// Nothing is changed then.
     pub async fn reconfigure(&self, new: Supervisor) -> Result<(), ManageError> {
         self.reconfigure_and(new, || ()).await
     }
 
-    /// `then` runs in the supervisor when it is done.
+    /// Puts a new description in force. `then` runs in the supervisor when that is done.
     pub(crate) async fn reconfigure_and(
         &self,
         new: Supervisor,
@@ -361,9 +369,10 @@ impl SupervisorHandle {
         self.order(Order::Reconfigure(flags, specs), plan.children, |_, _| then()).await
     }
 
-    /// What a description cannot change about a supervisor that runs is refused where it is another than that one's.
+    /// Refuses settings that differ from those in force and cannot change while the supervisor runs.
     pub(crate) async fn check_reconfiguration(&self, new: &Options) -> Result<(), ManageError> {
-        // Most say nothing of it, and their order is the first and only one: it has its place among the exits (OTP rule 72).
+        // Most descriptions leave these settings out. Their order is then the first and only one, and has its place
+        // among the exits (OTP rule 72).
         if effect::of_reconfiguration(new, &Options::default()).is_none() {
             return Ok(());
         }
@@ -374,8 +383,8 @@ impl SupervisorHandle {
         }
     }
 
-    /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. For its own
-    /// supervisor it is an exit like any other; a permanent one is started again.
+    /// Orders the supervisor to end with this reason, after its children: OTP's `gen_server:stop`. The supervisor above
+    /// treats the exit like any other, so a permanent supervisor is started again.
     ///
     /// # Errors
     ///
@@ -398,7 +407,7 @@ impl SupervisorHandle {
         .await
     }
 
-    /// New limits for a dynamic supervisor; `then` runs in it when they are in force.
+    /// Puts new limits of a dynamic supervisor in force. `then` runs in the supervisor when they are.
     pub(crate) async fn limit(
         &self,
         Limits { intensity, children_max }: Limits,
@@ -425,7 +434,7 @@ impl SupervisorHandle {
         }
         let (reply, replied) = oneshot::channel();
         let finish: Finish = Box::new(move |driver, result| {
-            // Who gave the order may have stopped waiting for it.
+            // The caller may have stopped waiting for the answer.
             let _ = reply.send(result.map(|outcome| answer(driver, outcome)));
         });
         self.push(Fact::Order(Box::new(Ordered { order, planned, finish })))?;
@@ -436,7 +445,8 @@ impl SupervisorHandle {
         }
     }
 
-    /// Refuses an order that waits for a boot, if that waits for the code that is about to wait for the order: a factory's.
+    /// Refuses an order that would deadlock. The supervisor carries it out after its boot, and the boot waits for the
+    /// factory that gives it.
     pub(super) fn refuse_own_boot(&self) -> Result<(), ManageError> {
         let is_booting = self.slot.status().state == ServiceState::Starting;
         let is_starting = || current::caller(|signals| !signals.is_up()) == Some(true);
@@ -446,12 +456,13 @@ impl SupervisorHandle {
         }
     }
 
-    /// The path of the incarnation whose code is about to wait, if that is below this supervisor.
+    /// The path of the incarnation that runs the calling code, if it is below this supervisor.
     pub(crate) fn caller_within(&self) -> Option<Arc<str>> {
         caller_within(&self.shared, &self.path)
     }
 
-    /// Refuses an order that ends this child if code of its incarnation, or of one below it, is about to wait for that.
+    /// Refuses an order that ends this child if the caller is code of its incarnation or of one below it, and would
+    /// wait for its own end.
     fn refuse_own_end(&self, name: &str) -> Result<(), ManageError> {
         let path = self.child_path(name);
         match caller_within(&self.shared, &path) {
@@ -465,7 +476,7 @@ impl SupervisorHandle {
         Ok(())
     }
 
-    /// The queue of the supervisor that runs.
+    /// The inbox of the running supervisor.
     pub(super) fn inbox(&self) -> Result<Arc<Inbox>, ManageError> {
         match self.slot.control() {
             Some(Control::Supervisor(inbox)) => Ok(inbox),
@@ -494,7 +505,7 @@ impl SupervisorHandle {
             OrderError::Refused(error) => ManageError::Refused(StartError::from_spec(&self.path, error)),
             OrderError::MaxChildren => ManageError::MaxChildren { path: self.path.clone() },
             OrderError::Over => self.over(),
-            // The description was made anew, and it is another kind of supervisor now.
+            // The supervisor got a new description and is of another kind now.
             _ => ManageError::WrongKind { path: self.path.clone() },
         }
     }

@@ -1,7 +1,8 @@
-//! Many children started at once: an order for each, handed over in batches, with one wake-up of the supervisor per batch.
+//! The start of many children at once. Each has an order, orders are handed over in batches, and a batch wakes the
+//! supervisor once.
 //!
-//! Every order has its own place in the supervisor's queue of facts, so that exits and orders keep their one order (OTP
-//! rule 72). What the orders of a batch share is the wake-up, and the wait for their answers.
+//! Every order has its own place in the supervisor's queue of facts, so exits and orders keep their one order (OTP rule
+//! 72). The orders of a batch share the wake-up and the wait for their answers.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +24,7 @@ const BATCH: usize = 128;
 /// Most orders that are under way at a time. A start that hangs takes one of these places, and delays no other child.
 const UNDER_WAY_MAX: usize = 2 * BATCH;
 
-/// A child, or why there is none.
+/// A child, or the reason why there is none.
 type Made = Result<Child, ManageError>;
 
 /// The outcome of a child.
@@ -32,7 +33,7 @@ type Started = Result<StartOutcome, ManageError>;
 impl SupervisorHandle {
     /// Starts the children in their order. Returns an outcome for each, in that order.
     ///
-    /// If the future is dropped, what is under way is carried out, and the iterator is not asked for more.
+    /// If the future is dropped, starts under way are carried out, and the iterator is not asked for more.
     pub(crate) async fn start_children(&self, mut children: impl Iterator<Item = Made>) -> Vec<Started> {
         let answers = Arc::new(Answers::default());
         loop {
@@ -43,7 +44,7 @@ impl SupervisorHandle {
                 answers.until_under_way(0).await;
                 return self.taken(&answers);
             }
-            // If all children of a batch are refused, nothing is waited for below: other tasks have their turn here.
+            // If all children of a batch are refused, the wait below ends at once. Other tasks have their turn here.
             yield_once().await;
             answers.until_under_way(UNDER_WAY_MAX - BATCH).await;
         }
@@ -58,7 +59,7 @@ impl SupervisorHandle {
                 Err(error) => answers.refused(error),
             }
         }
-        // If the supervisor is over, the orders are dropped, and that answers them.
+        // If the supervisor is over, the orders are dropped, and each drop counts as an answer.
         if let Ok(inbox) = self.inbox()
             && !orders.is_empty()
         {
@@ -102,7 +103,7 @@ impl SupervisorHandle {
 #[derive(Default)]
 struct Answers {
     asked: Mutex<Asked>,
-    /// Rung when the number of orders under way falls to one that a wait may be for.
+    /// Notified when the number of orders under way falls to one that a wait may be for.
     fewer: Notify,
 }
 
@@ -113,7 +114,7 @@ struct Asked {
 }
 
 impl Answers {
-    /// The place of the next child. Its order is under way from now on.
+    /// Returns the place of the next child. Its order is under way from now on.
     fn place(answers: &Arc<Self>) -> Place {
         let mut asked = lock(&answers.asked);
         asked.outcomes.push(None);
@@ -134,7 +135,7 @@ impl Answers {
     }
 }
 
-/// Where the answer to one order goes. Dropping it is the end of the order, answered or not.
+/// The place for the answer to one order. Dropping it ends the order, with or without an answer.
 struct Place {
     answers: Arc<Answers>,
     at: usize,
@@ -153,7 +154,7 @@ impl Drop for Place {
             asked.under_way -= 1;
             asked.under_way
         };
-        // These two numbers are waited for. `Notify` keeps the permit if the wait has not begun.
+        // These are the two numbers that a wait may be for. `Notify` keeps the permit if the wait has not begun.
         if under_way == UNDER_WAY_MAX - BATCH || under_way == 0 {
             self.answers.fewer.notify_one();
         }

@@ -1,4 +1,4 @@
-//! Describing a tree: the builder that reads like the tree it builds, and its start.
+//! The builder of a supervisor, which reads like the tree that it builds.
 
 pub(crate) mod actor;
 pub(crate) mod child_entry;
@@ -45,8 +45,33 @@ use crate::error::start::StartError;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::tree::Tree;
 
-/// A supervisor, being described: a whole tree when it is [started](Supervisor::start), a subtree when it is given to
-/// another one as a child.
+/// A supervisor, being described. It is a whole tree when it is [started](Supervisor::start), and a subtree when
+/// another supervisor has it as a child.
+///
+/// # Which supervisor do I want?
+///
+/// Take `Supervisor` unless its children come at run time, or are copies of one service:
+///
+/// | | [`Supervisor`] | [`DynamicSupervisor`](crate::DynamicSupervisor) | [`Partitioned`](crate::Partitioned) |
+/// |---|---|---|---|
+/// | children are known | when the tree is written | at run time: one per connection, user, job | by their number |
+/// | children differ | yes, each has its own kind and settings | may differ; a template makes equal ones | no, one service many times |
+/// | a message finds its child by | path | path or number | key: a hash picks the partition |
+/// | a failure restarts | what the strategy says: one, all, or the rest | the child alone | the child alone |
+/// | order of starts | as written, one after the other | as ordered, at the same time | by number, one after the other |
+/// | order of stops | youngest first, or [together](Supervisor::stop_together) | all at the same time | all at the same time |
+/// | children after its own restart | all are started again | none | all are started again |
+///
+/// 1. **Are the children written down in your code?** Then it is a `Supervisor`. Only here a failure can restart
+///    siblings too, and only here the children start in the order that you write.
+/// 2. **Do children come and go?** Then it is a `DynamicSupervisor`. A child that has finished leaves nothing behind.
+/// 3. **Is one service too slow for its load, and can the work be split by key?** Then it is a `Partitioned`. The
+///    number of partitions can be changed at run time; the state of a key does not move with it.
+///
+/// [`SupervisorHandle::start_child`](crate::SupervisorHandle::start_child) also adds a child to a running `Supervisor`.
+/// That is for rare changes: such a child keeps its spec when it ends, unless it is temporary.
+///
+/// # Example
 ///
 /// ```
 /// use regrow::{Child, Supervisor};
@@ -83,17 +108,17 @@ impl Supervisor {
         Self { base: Base::new(name), strategy, stop_order, auto_shutdown, children: Vec::new() }
     }
 
-    /// Only a child that dies is restarted: [`Strategy::OneForOne`].
+    /// A supervisor that restarts only the child that died: [`Strategy::OneForOne`].
     pub fn one_for_one(name: impl Into<Arc<str>>) -> Self {
         Self::new(name, Strategy::OneForOne)
     }
 
-    /// When a child dies, all are stopped and started again: [`Strategy::OneForAll`].
+    /// A supervisor that stops and restarts all children when one dies: [`Strategy::OneForAll`].
     pub fn one_for_all(name: impl Into<Arc<str>>) -> Self {
         Self::new(name, Strategy::OneForAll)
     }
 
-    /// When a child dies, it and those after it are stopped and started again: [`Strategy::RestForOne`].
+    /// A supervisor that stops and restarts the child that died and those after it: [`Strategy::RestForOne`].
     pub fn rest_for_one(name: impl Into<Arc<str>>) -> Self {
         Self::new(name, Strategy::RestForOne)
     }
@@ -105,18 +130,19 @@ impl Supervisor {
         self
     }
 
-    /// Stops children at the same time, at the end of the supervisor and in group restarts: all of them, but one that others
-    /// [depend on](crate::Policy::depends_on), directly or through others, is told when they are gone. Each has its own time to
-    /// stop from the moment at which it is told. Default: one at a time, the youngest first, as in OTP.
+    /// Stops children at the same time, at the end of the supervisor and in group restarts. Default: one at a time, the
+    /// youngest first, as in OTP.
     ///
-    /// It shortens a shutdown with many slow children: it takes as long as the slowest chain of dependents.
+    /// A child that others [depend on](crate::Policy::depends_on), directly or through others, is asked to stop when
+    /// they are gone. Each child has its own time to stop, counted from the request. A shutdown of many slow children
+    /// takes as long as the slowest chain of dependents.
     pub fn stop_together(mut self) -> Self {
         self.stop_order = StopOrder::Together;
         self
     }
 
-    /// Adds a child. Children start in this order, one after the other. They stop in the reverse order, but for those that
-    /// [depend on](crate::Policy::depends_on) others: dependents stop before what they depend on.
+    /// Adds a child. Children start in this order, one after the other, and stop in the reverse order. A child that
+    /// [depends on](crate::Policy::depends_on) another one stops before it.
     pub fn child(mut self, child: impl Into<Child>) -> Self {
         self.children.push(child.into());
         self
@@ -128,21 +154,22 @@ impl Supervisor {
         self
     }
 
-    /// Starts the tree: all mailboxes are made and listed in the directory first, then the children start in order.
-    /// Returns when all are up, also those whose first start a [rule](crate::ExitRule) lets be tried again.
+    /// Starts the tree. All mailboxes are made and listed in the directory first, then the children start in order.
+    /// Returns when all are up. That includes a child with a first start that failed, if a [rule](crate::ExitRule)
+    /// retries it.
     ///
-    /// It does not wait for a child that waits for others ([`Policy::depends_on`](crate::Policy::depends_on)), that a rule has
-    /// parked or stopped, or that is not wanted, nor for services to say that they are ready: see
+    /// It does not wait for a child that waits for others ([`Policy::depends_on`](crate::Policy::depends_on)), that a
+    /// rule has parked or stopped, or that is not wanted. Nor does it wait for services to say that they are ready: see
     /// [`Tree::ready`](crate::Tree::ready).
     ///
-    /// Dropping the future before it completes, as a limit or `select!` does, stops in order what is up. Nothing waits for
-    /// that, and the log says so.
+    /// Dropping the future before it completes, as a limit or `select!` does, stops in order what is up. Nothing waits
+    /// for that stop, and the log says so.
     ///
     /// # Errors
     ///
-    /// A description that makes no sense is refused before anything starts. When a child fails to start, its elders are
-    /// stopped in reverse order and the reason comes back, nested as the tree is (OTP rules 11, 12). The same holds when a
-    /// rule lets it be tried again and the budget is used up before it is up.
+    /// A description that makes no sense is refused before anything starts. If a child fails to start, the children
+    /// before it are stopped in reverse order. The error carries the reason, nested as the tree is (OTP rules 11, 12).
+    /// The same holds if a rule retries the start and the budget is used up before the child is up.
     pub async fn start(self) -> Result<Tree, StartError> {
         Tree::start(self.into()).await
     }

@@ -1,20 +1,20 @@
-//! Looking over a supervisor's shoulder: what it did, at the moment at which it did it.
+//! The observer of a supervisor: it sees what the supervisor does, at the moment at which it does it.
 //!
-//! Events tell what a supervisor knows of its children, when it has come to know it. A trace also wants to know of the
-//! supervisor itself, and of the root.
+//! Events report what a supervisor knows of its children, when it learns it. The OTP player also observes the
+//! supervisor itself and the root.
 
 use std::time::Duration;
 
 use regrow_supervisors::{Exit, Report};
 
-/// Told from inside the supervisor; must be quick, and must not panic.
+/// Observer of a supervisor. It is called from inside the supervisor, must be quick, and must not panic.
 pub(crate) trait Watch: Send + Sync {
     /// All children have been started.
     fn up(&self);
-    /// `is_ending`: the supervisor is.
+    /// The machine made this report. `is_ending`: the supervisor is ending.
     fn reported(&self, report: &Report, child: &str, is_ending: bool);
-    /// It has done all that could be done by now, and waits for news or for this time to come.
+    /// The supervisor has done all that could be done by now, and waits for facts or for the time `due`.
     fn worked(&self, due: Option<Duration>);
-    /// It has ended, and all its children before it.
+    /// The supervisor has ended, and all its children before it.
     fn ended(&self, exit: &Exit, was_up: bool);
 }

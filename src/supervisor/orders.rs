@@ -1,4 +1,4 @@
-//! The orders that a driver carries to its machine, and what they are answered with.
+//! The orders that a driver carries to its machine, and their answers.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::supervisor::testify::Saying;
 use crate::tree::dependencies::{Edges, Graph};
 use crate::tree::paths::path_of;
 
-/// How many children are listed in one turn of a supervisor.
+/// Number of children that are listed in one turn of a supervisor.
 const PORTION: usize = 256;
 
 impl Driver {
-    /// Hands an order to the machine. It is answered by an action.
+    /// Hands an order to the machine, which answers with an action.
     pub(super) fn order(&mut self, Ordered { order, planned, finish }: Ordered, now: Duration) {
         self.orders_given += 1;
         let call = OrderId(self.orders_given);
@@ -34,7 +34,7 @@ impl Driver {
         let claims = edges.iter().map(|(path, _)| path.clone()).collect();
         if let Err(cycle) = self.shared.in_force.take(edges) {
             let error = OrderError::Refused(SpecError::DependencyCycle(cycle));
-            // The machine has not heard of it, and will not answer.
+            // The machine has not seen this order, and will not answer it.
             self.testify(&Saying::Deed(&Action::Answer { call, result: Err(error.clone()) }), now);
             return finish(self, Err(error));
         }
@@ -42,7 +42,7 @@ impl Driver {
         self.machine.order(call, order, now);
     }
 
-    /// What the children that an order brings depend on, and those below them.
+    /// The dependencies of the children that an order brings, and of those below them.
     fn edges(&self, order: &Order, planned: &[Planned]) -> Vec<Edges> {
         let specs = match order {
             Order::StartChild(spec) => std::slice::from_ref(spec),
@@ -55,7 +55,7 @@ impl Driver {
             | Order::Revive(_)
             | Order::Read => &[],
         };
-        // Most depend on nothing, and have their paths already.
+        // Most children depend on nothing, and have their paths already.
         let dependents = specs.iter().filter(|spec| !spec.dependencies().is_empty());
         let own = dependents.map(|spec| (path_of(&self.plan.path, spec.id()), self.needs(spec)));
         if !planned.iter().any(Planned::is_supervisor) {
@@ -71,7 +71,7 @@ impl Driver {
         own.chain(below.flat_map(Graph::into_edges)).filter(|(_, on)| !on.is_empty()).collect()
     }
 
-    /// An order came to nothing: what it was to bring depends on nothing, and what is there on the same as before.
+    /// Takes back the dependencies of an order that failed. Those of children that are there are in force again.
     pub(super) fn give_back(&self, claims: Vec<Arc<str>>) {
         for path in claims {
             let own = path.strip_prefix(&*self.plan.path).and_then(|rest| rest.strip_prefix('/'));
@@ -83,7 +83,7 @@ impl Driver {
         }
     }
 
-    /// A child of an order has its place in the table: it is listed before it starts.
+    /// Lists the child of an order before it starts: it now has its place in the machine's table.
     pub(super) fn adopt(&mut self, call: OrderId, child: ChildKey) {
         let Some(id) = self.machine.spec(child).map(|spec| spec.id().to_owned()) else { return };
         let Some(pending) = self.orders.get_mut(&call) else { return };
@@ -92,9 +92,9 @@ impl Driver {
         let was_known = self.children.contains_key(&child);
         match (was_known, &planned.make) {
             (false, _) => planned.list(&self.shared),
-            // Another description leaves its mailbox as it is.
+            // A new description leaves the mailbox of a child as it is.
             (true, Make::Life(_)) => planned.list_closed(&self.shared),
-            // Its next life lists what is below it then.
+            // The next life of the supervisor lists what is below it then.
             (true, Make::Supervisor(recipe)) => {
                 planned.keep_slots();
                 recipe.replace();
@@ -116,7 +116,7 @@ impl Driver {
         }
         self.heed_stop_order_anew();
         self.prepare(child);
-        // A supervisor that is described anew is listed with its next life.
+        // A supervisor with a new description is listed with its next life.
         if was_known
             && let (Some(entry), Some(listed)) = (self.children.get(&child), self.shared.directory.get(&planned.path))
         {
@@ -124,12 +124,13 @@ impl Driver {
         }
     }
 
-    /// Where the children stand from this place on, in start order: a portion, and the place of the next.
+    /// Returns a portion of the children in start order, with the state of each, beginning at this place. Returns the
+    /// place of the next portion too.
     pub(crate) fn portion(&self, first: u64) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
         self.survey(first, PORTION)
     }
 
-    /// As [`portion`](Self::portion), with a limit on the number of children.
+    /// Does what [`portion`](Self::portion) does, with a limit on the number of children.
     pub(crate) fn survey(&self, first: u64, max: usize) -> (Vec<(ChildKey, ChildInfo)>, Option<u64>) {
         let (children, next) = self.machine.children_from(first, max);
         let line = |(key, spec, standing, _): (ChildKey, &ChildSpec, ChildState, Option<Attempt>)| {
@@ -140,21 +141,21 @@ impl Driver {
         (children.into_iter().filter_map(line).collect(), next)
     }
 
-    /// Why the child of this name stands where it does, what it gave up on if it is a supervisor that did, and the time at
-    /// which that is so.
+    /// The reasons for the state of the child with this name, and the time at which they hold. For a supervisor that
+    /// gave up, also the child on which it did.
     pub(crate) fn why(&self, name: &str) -> Option<(Reasons, Option<Arc<GaveUp>>, Duration)> {
         let (now, key) = (self.shared.clock.now(), self.machine.find(name)?);
         let gave_up = self.children.get(&key).and_then(|entry| entry.gave_up().cloned());
         Some((self.machine.why(key, now)?, gave_up, now))
     }
 
-    /// How many children there are.
+    /// Counts the children.
     pub(crate) fn count(&self) -> ChildCount {
         let ChildCounts { specs, active, .. } = self.machine.counts();
         ChildCount { specs, active, supervisors: self.supervisors, workers: specs.saturating_sub(self.supervisors) }
     }
 
-    /// Sizes of the driver's tables, and of its machine's.
+    /// Returns the sizes of the driver's tables and of its machine's.
     pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
         let mut tables = self.machine.tables();
         tables.extend(self.dependency_watch.tables());
@@ -164,7 +165,7 @@ impl Driver {
         tables
     }
 
-    /// The spec of the child of this name.
+    /// The spec of the child with this name.
     pub(crate) fn spec(&self, name: &str) -> Option<ChildSpec> {
         self.machine.spec(self.machine.find(name)?).cloned()
     }
@@ -177,7 +178,7 @@ impl Driver {
         }
     }
 
-    /// What came up in this attempt.
+    /// The child that came up in this attempt.
     fn started(&self, attempt: Attempt) -> Option<StartedChild> {
         let entry = self.children.get(&attempt.child())?;
         Some(StartedChild { path: entry.path.clone(), generation: entry.generation(), info: entry.info().cloned() })

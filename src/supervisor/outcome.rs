@@ -1,4 +1,4 @@
-//! What orders to a supervisor come to, and why they do not.
+//! Answers to orders given to a supervisor, and the errors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::tree::directory::ChildKind;
 pub enum StartOutcome {
     /// The child is up.
     Up(StartedChild),
-    /// It is not wanted (OTP's `ok(undefined)`).
+    /// The child said that it is not wanted (OTP's `ok(undefined)`).
     Ignored,
 }
 
@@ -34,20 +34,20 @@ pub struct StartedChild {
     pub path: Arc<str>,
     /// Its generation.
     pub generation: u64,
-    /// What its factory said of it.
+    /// The line that its factory gave with [`Context::info`](crate::Context::info).
     pub info: Option<Arc<str>>,
 }
 
-/// Where a child stands.
+/// A child of a supervisor and its state.
 #[derive(Debug, Clone)]
 pub struct ChildInfo {
     /// Its name.
     pub name: Arc<str>,
     /// Its full path.
     pub path: Arc<str>,
-    /// What it is.
+    /// Its kind.
     pub kind: ChildKind,
-    /// Where it stands, as its supervisor sees it.
+    /// Its state, as its supervisor sees it.
     pub standing: ChildState,
     /// The generation of its latest incarnation.
     pub generation: u64,
@@ -55,20 +55,20 @@ pub struct ChildInfo {
     pub spec: ChildSpec,
 }
 
-/// How many children a supervisor has (OTP rule 67).
+/// Numbers of a supervisor's children (OTP rule 67).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChildCount {
-    /// All of them.
+    /// All children.
     pub specs: usize,
-    /// Those that run.
+    /// Children that run.
     pub active: usize,
-    /// Those that are supervisors.
+    /// Children that are supervisors.
     pub supervisors: usize,
-    /// Those that are not.
+    /// Children that are not supervisors.
     pub workers: usize,
 }
 
-/// Why an order was not carried out.
+/// The reason why an order was not carried out.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -86,7 +86,7 @@ pub enum ManageError {
     },
     /// There is no such child.
     NotFound {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
     },
     /// The child is running (OTP rules 62, 63).
@@ -99,7 +99,8 @@ pub enum ManageError {
         /// The child.
         path: Arc<str>,
     },
-    /// The child has been told to stop and has not ended yet. Order it again when it has: [`terminate_child`] completes then.
+    /// The child has been asked to stop and has not ended yet. Give the order again after its end: [`terminate_child`]
+    /// completes then.
     ///
     /// [`terminate_child`]: crate::SupervisorHandle::terminate_child
     Stopping {
@@ -115,7 +116,7 @@ pub enum ManageError {
     Failed {
         /// The child.
         path: Arc<str>,
-        /// Why.
+        /// The exit of the start.
         exit: Exit,
     },
     /// The supervisor has as many children as it may have.
@@ -128,7 +129,7 @@ pub enum ManageError {
         /// The supervisor.
         path: Arc<str>,
     },
-    /// A new partition said that it is not wanted, and no partition can be left out.
+    /// A new partition said that it is not wanted. No partition can be left out.
     NotWanted {
         /// The partition.
         path: Arc<str>,
@@ -142,25 +143,27 @@ pub enum ManageError {
     WrongTemplate {
         /// The supervisor.
         path: Arc<str>,
-        /// The values that it was given.
+        /// The type of the values that the template handle was given.
         asked: &'static str,
     },
-    /// The order would end the code that waits for it: a child was to be terminated from inside itself, or from below it.
-    /// Nothing was done. A service ends itself with [`Context::stop`](crate::Context::stop) or
-    /// [`exit`](crate::Context::exit); any other order can be given from a task that is not linked to an incarnation
-    /// (`tokio::spawn`).
+    /// The order would end the code that waits for it: a child was to be terminated from inside itself, or from below
+    /// it. Nothing was done.
+    ///
+    /// A service ends itself with [`Context::stop`](crate::Context::stop) or [`exit`](crate::Context::exit). Any other
+    /// order can be given from a task that is not linked to an incarnation (`tokio::spawn`).
     ToItself {
-        /// What was to end.
+        /// The child to be ended.
         path: Arc<str>,
-        /// The child whose code gave the order.
+        /// The child that gave the order.
         caller: Arc<str>,
     },
-    /// The supervisor is booting, serves orders about children when that is done, and waits for the factory that gave this one.
-    /// Nothing was done. Give the order when the child is up, or from a task that is not linked to it (`tokio::spawn`).
+    /// The supervisor is booting. It serves orders about children when the boot is done, and the boot waits for the
+    /// factory that gave this order. Nothing was done. Give the order when the child is up, or from a task that is not
+    /// linked to it (`tokio::spawn`).
     Booting {
         /// The supervisor.
         path: Arc<str>,
-        /// The child whose factory gave the order.
+        /// The child that is being started and gave the order.
         caller: Arc<str>,
     },
     /// The supervisor is not running: it is ending, over, or between two lives (OTP rule 70).
@@ -189,17 +192,17 @@ impl fmt::Display for ManageError {
             Self::NotFound { path } => write!(f, "there is no child `{path}`"),
             Self::Running { path } => write!(f, "`{path}` is running: terminate it first"),
             Self::Stopping { path } => write!(f, "`{path}` is stopping: wait for its end first"),
-            Self::Down { path } => write!(f, "`{path}` is down: restart it by order"),
+            Self::Down { path } => write!(f, "`{path}` is down: start it with `restart_child`"),
             Self::Restarting { path } => write!(f, "`{path}` is being restarted: terminate it first"),
             Self::Failed { path, exit } => write!(f, "`{path}` did not start: {exit}"),
             Self::MaxChildren { path } => {
                 write!(f, "`{path}` has as many children as it may have: end one first, or raise `max_children`")
             }
-            Self::WrongKind { path } => write!(f, "`{path}` is a supervisor of another kind by now: look it up again"),
+            Self::WrongKind { path } => write!(f, "`{path}` is now a supervisor of another kind: look it up again"),
             Self::NotWanted { path } => write!(f, "the partition `{path}` ignored its start, and none can be left out"),
             Self::ZeroPartitions { path } => write!(f, "`{path}` cannot be left without partitions: keep one at least"),
             Self::WrongTemplate { path, asked } => {
-                write!(f, "`{path}` has no template for values of type `{asked}` any more")
+                write!(f, "`{path}` has no template for values of type `{asked}` any more: get its template again")
             }
             Self::ToItself { path, caller } if path == caller => {
                 write!(

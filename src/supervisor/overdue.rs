@@ -1,4 +1,5 @@
-//! Children that take too long: a driver has them watched, looks twice at what it is told, and remembers why it kills them.
+//! Children that take too long. A driver has them watched, checks each report of the watchdog, and remembers why it
+//! kills a child.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use crate::tree::directory::ChildKind;
 use crate::watchdog::Work;
 
 impl Driver {
-    /// Has the child's present incarnation watched, as its policy says now. To be called at its start, and when the policy
-    /// has changed. Supervisors have no messages, and plain actors have theirs elsewhere: `watched.rs` of the plan refuses it.
+    /// Has the child's present incarnation watched under its present policy. Called at its start, and when the policy
+    /// has changed. Supervisors have no messages, and plain actors have theirs elsewhere: `tree/effect.rs` refuses a
+    /// watchdog for them.
     pub(super) fn watch(&self, child: ChildKey) {
         let (Some(entry), Some(spec)) = (self.children.get(&child), self.machine.spec(child)) else { return };
         let work = match entry.kind {
@@ -33,7 +35,7 @@ impl Driver {
         }
     }
 
-    /// The watchdog says that it hangs. By now it may have come back, or be ending already.
+    /// Checks a report of the watchdog that the child hangs. By now the child may have come back, or be ending already.
     pub(super) fn hung(&mut self, attempt: Attempt, seen: &Overdue, hang: Hang, now: Duration) {
         let Some(entry) = self.children.get(&attempt.child()) else { return };
         let Some(signals) = entry.control.as_ref().and_then(Control::signals) else { return };
@@ -48,7 +50,7 @@ impl Driver {
         }
     }
 
-    /// Lets whoever is about to be killed know why, before it is.
+    /// Notes the reason on the child before it is killed, so that its own code knows it.
     pub(super) fn blame(&mut self, report: &Report) {
         let (Report::Overdue { attempt, exit } | Report::Overran { attempt, exit }) = report else { return };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
@@ -58,8 +60,8 @@ impl Driver {
         entry.set_blame(Some(exit.clone()));
     }
 
-    /// A child that was killed for a reason has ended for that reason, whatever it says itself: a supervisor does not know
-    /// it, and an incarnation may have ended before it was told. The machine sees it in the same way.
+    /// Replaces the exit of a child that was killed for a reason by that reason. A supervisor does not know the reason
+    /// itself, and an incarnation may have ended before it learned it. The machine counts the exit in the same way.
     pub(super) fn amend(&self, fact: &mut Fact) {
         if let Fact::StartFailed { attempt, exit } | Fact::Ended { attempt, exit } = fact
             && let Some(entry) = self.children.get(&attempt.child())

@@ -1,4 +1,4 @@
-//! To whom a supervisor tells that it is up and how it ended: the supervisor above, or the tree.
+//! The parent of a supervisor: the supervisor above, or the tree. It learns that the supervisor is up and how it ended.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::tree::root::Root;
 
-/// Tells the end exactly once: a supervisor that is dropped unfinished counts as killed.
+/// The way to the parent. It reports the end exactly once: a supervisor that is dropped unfinished counts as killed.
 pub(crate) struct Parent {
     link: Link,
     is_up: bool,

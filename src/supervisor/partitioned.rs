@@ -1,11 +1,11 @@
-//! The partitioned supervisor: equal children, each of which serves a part of the keys.
+//! The partitioned supervisor. Its children are equal, and each serves a part of the keys.
 //!
 //! Invariants:
-//! 1. While the number of partitions stays the same, so does the partition of a key; when it changes, only the keys move
-//!    that must (jump consistent hashing, Lamping and Veach 2014).
+//! 1. The partition of a key stays the same while the number of partitions does. When the number changes, only the keys
+//!    move that must (jump consistent hashing, Lamping and Veach 2014).
 //! 2. Keys are mapped to the partitions that the supervisor began with, and to later ones once they have been up.
-//! 3. The ring changes only in the supervisor's own task, while it runs. A life that begins is planned after the one
-//!    before it has ended, so that its children are exactly the partitions of the ring.
+//! 3. The table changes only in the supervisor's own task, while it runs. A life is planned after the end of the life
+//!    before it, so its children are exactly the partitions of the table.
 
 use std::any::Any;
 use std::fmt;
@@ -22,10 +22,12 @@ use crate::mailbox::mailbox;
 use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
 use crate::tree::Tree;
 
-/// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`, resizable.
+/// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`,
+/// resizable. [`Supervisor`](crate::Supervisor#which-supervisor-do-i-want) compares the kinds of supervisor.
 ///
-/// OTP has no rule for it. For what one service would be a bottleneck for. The partitions are named 0, 1, 2 and so on, and are restarted alone, as
-/// under one_for_one. When the supervisor stops, all are told at once and each has its own time to stop.
+/// Use it where a single service would be a bottleneck. OTP has no counterpart. The partitions are named 0, 1, 2 and so
+/// on. Each is restarted alone, as under one_for_one. When the supervisor stops, it asks all of them to stop at once,
+/// and each has its own time for that.
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -51,7 +53,7 @@ pub struct Partitioned<M: Send + 'static> {
 
 pub(super) type Make<M> = Arc<dyn Fn(usize) -> ServiceChild<M> + Send + Sync>;
 
-/// The partitions, as their handles know them.
+/// The partitions of one supervisor, shared by all of its handles.
 pub(crate) struct PartitionTable<M: Send + 'static> {
     pub(super) state: RwLock<State<M>>,
     pub(super) resizing: Mutex<()>,
@@ -59,21 +61,21 @@ pub(crate) struct PartitionTable<M: Send + 'static> {
 
 pub(super) struct State<M: Send + 'static> {
     pub(super) make: Make<M>,
-    /// Of the partitions that keys are mapped to.
+    /// Handles of the partitions that keys are mapped to.
     pub(super) handles: Vec<Handle<M>>,
-    /// How many there shall be at first.
+    /// Number of partitions at the first start.
     partitions: usize,
 }
 
-/// A ring whose message type is not known.
+/// A partition table of any message type.
 pub(crate) trait AnyPartitionTable: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn message_type(&self) -> &'static str;
-    /// How many it is described to begin with.
+    /// Number of partitions in the description.
     fn wanted(&self) -> usize;
-    /// What the supervisor starts with, now.
+    /// The children to start with now.
     fn children(self: Arc<Self>) -> Vec<Child>;
-    /// The ring to go on with when the supervisor has been described anew.
+    /// The table to go on with when the supervisor has a new description.
     fn followed_by(self: Arc<Self>, new: Arc<dyn AnyPartitionTable>) -> Arc<dyn AnyPartitionTable>;
 }
 
@@ -101,7 +103,7 @@ impl<M: Send + 'static> AnyPartitionTable for PartitionTable<M> {
             drop(before);
             return children.into_iter().map(Into::into).collect();
         }
-        // At a restart of the supervisor the slots are found again by their names.
+        // A restart of the supervisor finds the slots again by their names.
         (0..self.len()).map(|index| child(&make, index).into()).collect()
     }
 
@@ -109,7 +111,7 @@ impl<M: Send + 'static> AnyPartitionTable for PartitionTable<M> {
         let Ok(described) = new.clone().as_any().downcast::<Self>() else { return new };
         if !Arc::ptr_eq(&self, &described) {
             let make = described.read().make.clone();
-            // What makes partitions is the user's, and dropped without the lock.
+            // The old `make` is the user's code, so it is dropped without the lock.
             let before = std::mem::replace(&mut self.write().make, make);
             drop(before);
         }
@@ -117,7 +119,7 @@ impl<M: Send + 'static> AnyPartitionTable for PartitionTable<M> {
     }
 }
 
-/// A partition. The name that it brings along does not matter; a mailbox is refused.
+/// Makes a partition. The name that it brings along does not matter; a mailbox is refused.
 fn child<M: Send + 'static>(make: &Make<M>, index: usize) -> ServiceChild<M> {
     make(index).named(index.to_string()).without_mailbox()
 }
@@ -142,10 +144,12 @@ impl<M: Send + 'static> PartitionTable<M> {
 }
 
 impl<M: Send + 'static> Partitioned<M> {
-    /// `partitions` children, made by `make` from their numbers, from 0; the names that they bring along do not matter. No
-    /// partitions at all, more than [`PARTITIONS_MAX`], and partitions with a
-    /// [mailbox of their own](ServiceChild::mailbox) are refused when the tree starts. One that ignores its start rests, and
-    /// its keys are refused.
+    /// A supervisor of `partitions` children. `make` makes each from its number, beginning with 0; the name that it
+    /// brings along does not matter.
+    ///
+    /// These are refused when the tree starts: no partitions, more than [`PARTITIONS_MAX`], and a child with a [mailbox
+    /// made before](ServiceChild::mailbox). A partition that ignores its start rests, and messages for its keys are
+    /// refused.
     pub fn new(
         name: impl Into<Arc<str>>,
         partitions: usize,
@@ -159,7 +163,7 @@ impl<M: Send + 'static> Partitioned<M> {
     ///
     /// # Errors
     ///
-    /// As for [`Supervisor::start`](crate::Supervisor::start).
+    /// Those of [`Supervisor::start`](crate::Supervisor::start).
     pub async fn start(self) -> Result<Tree, StartError> {
         Tree::start(self.into()).await
     }
@@ -167,12 +171,12 @@ impl<M: Send + 'static> Partitioned<M> {
     fn describe(self) -> impl Fn() -> Description + Send + Sync + 'static {
         let Self { base: Base { spec, intensity, init, watch, terms }, partitions, make } = self;
         let state = State { make, handles: Vec::new(), partitions };
-        let ring = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
+        let table = Arc::new(PartitionTable { state: RwLock::new(state), resizing: Mutex::new(()) });
         let stop_order = StopOrder::TogetherAtEnd;
         let flags = Flags { strategy: Strategy::OneForOne, intensity, stop_order, ..Flags::default() };
         move || Description {
             spec: spec.clone(),
-            shape: Shape::Partitioned { flags, ring: ring.clone() },
+            shape: Shape::Partitioned { flags, table: table.clone() },
             children: Vec::new(),
             init: init.clone(),
             watch: watch.clone(),

@@ -1,4 +1,4 @@
-//! The partitions of a supervisor that runs: keys are mapped to them, and their number is changed.
+//! The handle of a running partitioned supervisor, which maps keys to partitions and changes their number.
 //!
 //! The invariants are those of `partitioned.rs`.
 
@@ -14,16 +14,17 @@ use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::partitioned::{PartitionTable, new_child};
 
-/// The partitions of a [`Partitioned`] supervisor. Got from [`Tree::partitions`](crate::Tree::partitions) or
-/// [`Context::partitions`](crate::Context::partitions); valid for ever.
+/// The partitions of a running [`Partitioned`](crate::Partitioned) supervisor.
+/// [`Tree::partitions`](crate::Tree::partitions) and [`Context::partitions`](crate::Context::partitions) return it. It
+/// is valid for ever.
 pub struct Partitions<M: Send + 'static> {
     handle: SupervisorHandle,
-    ring: Arc<PartitionTable<M>>,
+    table: Arc<PartitionTable<M>>,
 }
 
 impl<M: Send + 'static> Partitions<M> {
-    pub(crate) fn new(handle: SupervisorHandle, ring: Arc<PartitionTable<M>>) -> Self {
-        Self { handle, ring }
+    pub(crate) fn new(handle: SupervisorHandle, table: Arc<PartitionTable<M>>) -> Self {
+        Self { handle, table }
     }
 
     /// The supervisor's full path.
@@ -31,39 +32,39 @@ impl<M: Send + 'static> Partitions<M> {
         self.handle.path()
     }
 
-    /// How many partitions there are.
+    /// Counts the partitions.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
-        self.ring.len()
+        self.table.len()
     }
 
     /// The number of the partition that this key belongs to.
     ///
-    /// It depends on the key's [`Hash`] and on the number of partitions and on nothing else. Mind that `5_i32` and
-    /// `5_usize` are different keys, and that the hash may be another one in the next version of Rust: do not write it down.
+    /// It depends only on the key's [`Hash`] and on the number of partitions. `5_i32` and `5_usize` are different keys.
+    /// The next version of Rust may hash differently, so do not store the number.
     pub fn partition_of<K: Hash + ?Sized>(&self, key: &K) -> usize {
         partition_of(hash(key), self.len())
     }
 
     /// The service that this key belongs to.
     pub fn handle_for<K: Hash + ?Sized>(&self, key: &K) -> Handle<M> {
-        // Code of the user's, and so without the lock.
+        // `Hash` is code of the user's, so it runs without the lock.
         let hash = hash(key);
-        let state = self.ring.read();
+        let state = self.table.read();
         state.handles[partition_of(hash, state.handles.len())].clone()
     }
 
     /// The service with this number.
     pub fn handle(&self, partition: usize) -> Option<Handle<M>> {
-        self.ring.read().handles.get(partition).cloned()
+        self.table.read().handles.get(partition).cloned()
     }
 
     /// The services, by number.
     pub fn handles(&self) -> Vec<Handle<M>> {
-        self.ring.read().handles.clone()
+        self.table.read().handles.clone()
     }
 
-    /// Where each partition stands.
+    /// Returns the state of each partition.
     ///
     /// # Errors
     ///
@@ -72,26 +73,30 @@ impl<M: Send + 'static> Partitions<M> {
         self.handle.which_children().await
     }
 
-    /// Changes the number of partitions of the running supervisor. It lasts through restarts of the supervisor.
+    /// Changes the number of partitions of the running supervisor. The change lasts through restarts of the supervisor.
     ///
-    /// Partitions that stay are not touched. Of the keys only those move that must: from `n` to `n + 1` partitions, one
-    /// in `n + 1`; their state does not move with them. A new partition is given keys as soon as it is up. One that is to
-    /// go is given none any more, and is then terminated by its shutdown rule: what is queued there is shed, unless its
-    /// child says [`drain`](ServiceChild::drain).
+    /// Partitions that stay are not touched. Only the keys move that must: one in `n + 1` when `n` partitions become `n
+    /// + 1`. The state of a key does not move with it.
     ///
-    /// Calls at the same time are carried out one after the other. Dropping the future does not undo it, or stop it half
-    /// way.
+    /// A new partition gets keys as soon as it is up. A partition that leaves gets none any more, and is then
+    /// terminated by its shutdown rule. Its queued messages are shed, unless its child says
+    /// [`drain`](ServiceChild::drain).
+    ///
+    /// Calls at the same time are carried out one after the other. Dropping the future does not undo the change or stop
+    /// it half way.
     ///
     /// # Errors
     ///
-    /// Nothing is changed for zero partitions, more than [`PARTITIONS_MAX`], and [`ToItself`](ManageError::ToItself):
-    /// code of a partition that is to go would wait for its own end. If a new partition does not start, or is not
-    /// wanted, those before it stay. [`NotRunning`](ManageError::NotRunning) if the supervisor does not run.
-    /// [`len`](Self::len) tells how far it has come.
+    /// * Zero partitions, or more than [`PARTITIONS_MAX`]. Nothing is changed.
+    /// * [`ToItself`](ManageError::ToItself): code of a partition that is to leave would wait for its own end. Nothing
+    ///   is changed.
+    /// * A new partition that does not start, or is not wanted. The new partitions before it stay.
+    /// * [`NotRunning`](ManageError::NotRunning) if the supervisor does not run. [`len`](Self::len) tells how far the
+    ///   change has come.
     ///
     /// # Panics
     ///
-    /// Where what makes the partitions does, and outside of a tokio runtime.
+    /// If the function that makes the partitions panics, and outside of a tokio runtime.
     pub async fn resize(&self, partitions: usize) -> Result<(), ManageError> {
         if partitions == 0 {
             return Err(ManageError::ZeroPartitions { path: self.path().into() });
@@ -100,8 +105,8 @@ impl<M: Send + 'static> Partitions<M> {
             return Err(StartError::TooManyPartitions { path: self.path().into(), partitions }.into());
         }
         self.refuse_own_end(partitions)?;
-        let ring = self.clone();
-        match tokio::spawn(async move { ring.resize_to(partitions).await }).await {
+        let table = self.clone();
+        match tokio::spawn(async move { table.resize_to(partitions).await }).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -110,7 +115,8 @@ impl<M: Send + 'static> Partitions<M> {
         }
     }
 
-    /// Refuses to wait to code of a partition that is to go, or that goes already because of another call.
+    /// Refuses a call that waits for its own end: from code of a partition that is to leave, or already leaves because
+    /// of another call.
     fn refuse_own_end(&self, partitions: usize) -> Result<(), ManageError> {
         let Some(caller) = self.handle.caller_within() else { return Ok(()) };
         let name = caller.strip_prefix(self.path()).and_then(|rest| rest.strip_prefix('/'));
@@ -122,17 +128,17 @@ impl<M: Send + 'static> Partitions<M> {
     }
 
     async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {
-        let _one_at_a_time = self.ring.resizing.lock().await;
+        let _one_at_a_time = self.table.resizing.lock().await;
         self.clear_away().await?;
         for index in self.len()..partitions {
             self.add(index).await?;
         }
         while self.len() > partitions {
-            // Before it ends, so that no key is mapped to it in vain. If the supervisor ends first, its next life begins
-            // without it (invariant 3).
-            let ring = self.ring.clone();
+            // The partition leaves the table before it ends, so that no key is mapped to it in vain. If the supervisor
+            // ends first, its next life begins without it (invariant 3).
+            let table = self.table.clone();
             let leave = move |_: &mut Driver| {
-                let mut state = ring.write();
+                let mut state = table.write();
                 let leaving = state.handles.pop();
                 let index = state.handles.len();
                 drop(state);
@@ -145,7 +151,7 @@ impl<M: Send + 'static> Partitions<M> {
         Ok(())
     }
 
-    /// Ends partitions that no key is mapped to: a resize before this one was refused, or broken off, half way.
+    /// Ends partitions that no key is mapped to, left by an earlier resize that was refused or broken off half way.
     async fn clear_away(&self) -> Result<(), ManageError> {
         let children = self.which_children().await?;
         let len = self.len();
@@ -157,13 +163,13 @@ impl<M: Send + 'static> Partitions<M> {
     }
 
     async fn add(&self, index: usize) -> Result<(), ManageError> {
-        let make = self.ring.read().make.clone();
+        let make = self.table.read().make.clone();
         let (child, handle) = new_child(&make, index);
         let name = index.to_string();
-        let ring = self.ring.clone();
+        let table = self.table.clone();
         let join = move |outcome: &StartOutcome| {
             if let StartOutcome::Up(_) = outcome {
-                ring.write().handles.push(handle);
+                table.write().handles.push(handle);
             }
         };
         if let StartOutcome::Ignored = self.handle.start_child_and(child, join).await? {
@@ -173,7 +179,7 @@ impl<M: Send + 'static> Partitions<M> {
         Ok(())
     }
 
-    /// Also where it has ended for good, and its supervisor has forgotten it.
+    /// Removes a partition, even if it has ended for good and its supervisor has forgotten it.
     async fn remove(&self, name: &str) -> Result<(), ManageError> {
         for removed in [self.handle.terminate_child(name).await, self.handle.delete_child(name).await] {
             match removed {
@@ -187,7 +193,7 @@ impl<M: Send + 'static> Partitions<M> {
 
 impl<M: Send + 'static> Clone for Partitions<M> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), ring: self.ring.clone() }
+        Self { handle: self.handle.clone(), table: self.table.clone() }
     }
 }
 
@@ -203,8 +209,8 @@ fn hash<K: Hash + ?Sized>(key: &K) -> u64 {
     hasher.finish()
 }
 
-/// The partition of a key of this hash. Jump consistent hashing: the last of the jumps that stays below `buckets`. A key's jumps do not depend on `buckets`
-/// (invariant 1).
+/// The partition of a key with this hash, by jump consistent hashing: the last jump that stays below `buckets`. A key's
+/// jumps do not depend on `buckets` (invariant 1).
 fn partition_of(mut key: u64, buckets: usize) -> usize {
     let (mut bucket, mut next) = (0, 0);
     while next < buckets {

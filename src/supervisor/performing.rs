@@ -1,4 +1,4 @@
-//! What the machine has decided is done: each action, and the end of the supervisor as the last one.
+//! Performs the actions of the machine, and the end of the supervisor as the last one.
 
 use ractor::ActorRef;
 use regrow_supervisors::{Action, Exit};
@@ -18,7 +18,7 @@ use crate::tree::report::ShutdownReport;
 /// The outcome of an action.
 pub(super) enum Performed {
     Done,
-    /// A ractor actor is to be spawned before anything else is done.
+    /// A ractor actor must be spawned before the next action.
     Spawns(Spawning),
     /// The supervisor has ended.
     Over,
@@ -26,7 +26,7 @@ pub(super) enum Performed {
 
 impl Driver {
     pub(super) fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> Performed {
-        // The log tells an end that was ordered from one that was not.
+        // Noted so that the log tells an ordered end from any other.
         if let Action::Kill(attempt) = &action
             && let Some(entry) = self.children.get_mut(&attempt.child())
         {
@@ -37,7 +37,7 @@ impl Driver {
             Action::Ask(attempt) => {
                 if let Some(entry) = self.children.get_mut(&attempt.child()) {
                     entry.asked_at = Some(self.now);
-                    // Before the order: what comes behind it is not part of the drain.
+                    // This comes before the request to stop: a message behind it is not part of the drain.
                     entry.begin_to_drain(self.shared.is_ending());
                     match &entry.control {
                         Some(control) => control.stop(&Exit::Shutdown),
@@ -68,7 +68,7 @@ impl Driver {
                     let aside = || entry.last_exit.clone().map_or(Aside::Nothing, Aside::Ended);
                     self.shared.tell_at(level, &entry.path, || entry.generation(), EventKind::Down, aside);
                     self.shared.directory.close(&entry.path, ServiceState::Down);
-                    self.shared.required.ring();
+                    self.shared.required.wake();
                 }
             }
             Action::Park { child, until } => {
@@ -91,7 +91,7 @@ impl Driver {
                         self.shared.directory.remember(&entry.path, completion, !entry.is_added);
                     }
                     self.shared.forget(&entry.path);
-                    // Last: a subscriber that looks it up does not find it.
+                    // This comes last, so that a subscriber that looks the child up does not find it.
                     self.shared.tell(&entry.path, || entry.generation(), EventKind::Gone);
                     self.shared.log.forget(&entry.path);
                 }
@@ -119,7 +119,7 @@ impl Driver {
         Performed::Done
     }
 
-    /// Invariant 3 of `driver.rs`.
+    /// Ends the supervisor (invariant 3 of `driver.rs`).
     pub(super) fn end(&mut self, exit: Exit) {
         self.testify(&Saying::Over, self.shared.clock.now());
         self.plan.slot.life().supervise(&self.inbox, Supervision::Ends);
@@ -129,7 +129,7 @@ impl Driver {
         for (_, pending) in std::mem::take(&mut self.orders) {
             self.give_back(pending.claims);
         }
-        // A partitioned supervisor begins again with what it was resized to.
+        // A partitioned supervisor begins again with the number of partitions that it was resized to.
         let is_forgetful = !matches!(self.plan.shape, Shape::Partitioned { .. });
         for entry in self.children.values().filter(|entry| entry.is_added && is_forgetful) {
             self.shared.forget(&entry.path);

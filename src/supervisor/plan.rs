@@ -1,6 +1,6 @@
 //! A checked description of a supervisor: every name valid, every slot made, nothing started.
 //!
-//! Invariant: planning has no effect that outlives its failure; only a plan that is sound as a whole is listed in the
+//! Invariant: planning has no effect that outlives its failure. Only a plan that is sound as a whole is listed in the
 //! directory (OTP rule 5).
 
 use std::collections::HashMap;
@@ -46,9 +46,9 @@ pub(crate) struct Planned {
     slot: Reserved,
     pub(crate) drain: bool,
     pub(crate) is_actor: bool,
-    /// Settings of the mailbox, if they are not the usual ones.
+    /// Settings of the mailbox, if they are not the defaults.
     settings: Option<Box<Settings>>,
-    /// How often a message in hand is put back.
+    /// Number of times that a message in hand is put back.
     pub(crate) redeliveries: u32,
     pub(crate) make: Make,
 }
@@ -59,13 +59,13 @@ pub(crate) enum Make {
     Supervisor(Arc<SupervisorRecipe>),
 }
 
-/// What an earlier plan had listed, by path.
+/// The entries that an earlier plan had listed, by path.
 pub(crate) type Known = HashMap<Arc<str>, Listed>;
 
 impl Plan {
-    /// Checks what is to live below `scope` (empty for a root).
+    /// Checks a description and plans it below `scope` (empty for a root).
     ///
-    /// A loop and not a recursion, which would need a deep stack for a deep tree.
+    /// This is a loop and not a recursion, which would need a deep stack for a deep tree.
     pub(crate) fn new(description: Description, scope: &str, known: &Known) -> Result<Self, StartError> {
         let mut here = Begun::new(description, scope, known)?;
         let mut above: Vec<(Begun, Rough, SupervisorRecipe)> = Vec::new();
@@ -95,7 +95,7 @@ impl Plan {
         self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
     }
 
-    /// With these specs for its children.
+    /// Makes the machine, with these specs for its children.
     pub(crate) fn machine(&self, specs: Vec<ChildSpec>) -> Box<dyn Machine + Send> {
         match self.shape.machine(specs) {
             Ok(machine) => machine,
@@ -103,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// What the user's `init` says about one more start.
+    /// Runs the user's `init` for one more start.
     pub(crate) fn init(&self) -> anyhow::Result<()> {
         match &self.init {
             Some(init) => init(),
@@ -111,7 +111,7 @@ impl Plan {
         }
     }
 
-    /// Checks what makes sense only under the root's defaults: that no message alone uses up the restarts.
+    /// Checks the limit that needs the root's defaults: no message alone uses up the restarts.
     pub(crate) fn check_redelivery(&self, tree: Option<&Arc<Policy>>) -> Result<(), StartError> {
         let mut checked = Ok(());
         self.for_each(&mut |plan| {
@@ -124,8 +124,8 @@ impl Plan {
         checked
     }
 
-    /// What is said for its children, where `tree` are the root's defaults. They are for services, and below the root itself
-    /// for supervisors too.
+    /// The defaults for its children, if `tree` are those of the root. The root's are for services, and directly below
+    /// the root for supervisors too.
     pub(crate) fn defaults(&self, tree: Option<&Arc<Policy>>, is_supervisor: bool) -> Defaults {
         let here = self.terms.defaults.clone();
         match self.path.contains('/') {
@@ -134,7 +134,7 @@ impl Plan {
         }
     }
 
-    /// What the code says about its children as a whole.
+    /// The settings of the code for its children as a group.
     pub(crate) fn group(&self) -> Group {
         let Options { budget_clock, starts_max, .. } = self.terms;
         Group { intensity: self.shape.intensity(), budget_clock, starts_max }
@@ -149,7 +149,7 @@ impl Plan {
         std::iter::once(self.slot.clone()).chain(below).collect()
     }
 
-    /// The supervisor and all supervisors below it.
+    /// Calls `look` with the supervisor and with all supervisors below it.
     pub(crate) fn for_each(&self, look: &mut impl FnMut(&Self)) {
         look(self);
         for child in &self.children {
@@ -162,7 +162,7 @@ impl Plan {
     /// Lists the supervisor and everything below it, and opens what an earlier life had closed.
     pub(crate) fn list(&self, shared: &Arc<Shared>) {
         self.slot.set_tree(Arc::downgrade(shared) as _);
-        // Open when it is found: a look-up finds nothing that is gone.
+        // The slot is opened before it is listed, so that a look-up finds nothing that is gone.
         self.slot.reopen();
         shared.directory.insert(&self.path, self.shape.kind(), self.slot.clone(), self.shape.facet());
         shared.directory.reserve(self.children.len());
@@ -170,7 +170,7 @@ impl Plan {
     }
 }
 
-/// A plan whose children are being planned.
+/// A plan with children that are being planned.
 struct Begun {
     plan: Plan,
     left: std::vec::IntoIter<Child>,
@@ -192,18 +192,18 @@ impl Begun {
         }
         let before = known.get(&path);
         let shape = shape.following(before.and_then(|listed| PathKind::of(listed.facet.as_ref())));
-        if let Shape::Partitioned { ring, .. } = &shape {
-            if ring.wanted() > PARTITIONS_MAX {
-                return Err(StartError::TooManyPartitions { path, partitions: ring.wanted() });
+        if let Shape::Partitioned { table, .. } = &shape {
+            if table.wanted() > PARTITIONS_MAX {
+                return Err(StartError::TooManyPartitions { path, partitions: table.wanted() });
             }
-            children = ring.clone().children();
+            children = table.clone().children();
             if children.is_empty() {
                 return Err(StartError::ZeroPartitions { path });
             }
         }
         // The machine's own checks, before any slot is touched.
         shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
-        // What was a service has a mailbox, in which messages would wait for nothing.
+        // The slot of a former service is not used: it has a mailbox, in which messages would wait in vain.
         let slot = before.filter(|listed| listed.kind.is_supervisor()).map_or_else(
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },
             |listed| listed.slot.clone(),
@@ -218,7 +218,7 @@ impl Begun {
     }
 }
 
-/// A checked child, without what is its kind's own.
+/// A checked child, without the part that depends on its kind.
 struct Rough {
     spec: ChildSpec,
     named: Named,
@@ -228,7 +228,7 @@ struct Rough {
     is_actor: bool,
 }
 
-/// What a life of the child is made of.
+/// The part of a child that depends on its kind.
 enum Made {
     Leaf(Leaf),
     Supervisor(SupervisorRecipe),
@@ -261,7 +261,7 @@ impl Rough {
                 let is_kept = |old: &&Listed| !is_given && old.slot.message_type() == slot.slot().message_type();
                 leaf.slot = known.get(&path).filter(is_kept).map_or(slot, |old| {
                     let kept = Reserved::new(old.slot.clone());
-                    // It is another plan's already.
+                    // The slot belongs to an earlier plan already.
                     kept.set_listed();
                     kept
                 });
@@ -279,7 +279,7 @@ impl Rough {
         Planned { settings, redeliveries, ..self.planned(slot, Make::Life(spawn)) }
     }
 
-    /// Its recipe has been planned.
+    /// Plans a supervisor with a recipe that is planned already.
     fn supervisor(self, recipe: SupervisorRecipe) -> Planned {
         self.planned(Reserved::new(recipe.plan().slot.clone()), Make::Supervisor(Arc::new(recipe)))
     }
@@ -303,12 +303,12 @@ impl Planned {
         })
     }
 
-    /// Below a supervisor with this budget.
+    /// Checks its redelivery below a supervisor with the budget `shared`.
     pub(crate) fn check_redelivery(&self, defaults: &Defaults, shared: Intensity) -> Result<(), StartError> {
         redelivery::check(&self.path, self.redeliveries, &self.spec, defaults, shared)
     }
 
-    /// What the code says about it, where it leaves the rest to these defaults.
+    /// The settings of the code for it, with these defaults for what it leaves open.
     pub(crate) fn coded(&self, defaults: Defaults) -> Coded {
         let group = match &self.make {
             Make::Life(_) => None,
@@ -318,7 +318,7 @@ impl Planned {
         Coded { own, named: self.named, defaults }
     }
 
-    /// What the code says about its mailbox; `None` for a supervisor.
+    /// The settings of the code for its mailbox; `None` for a supervisor.
     pub(crate) fn mailbox(&self) -> Option<Settings> {
         match &self.make {
             Make::Life(_) => Some(self.settings.as_deref().copied().unwrap_or_default()),
@@ -326,7 +326,7 @@ impl Planned {
         }
     }
 
-    /// Sets up its mailbox, unless it is so already.
+    /// Sets up its mailbox, unless it has these settings already.
     pub(crate) fn set_up_mailbox(&self, settings: Option<Settings>) {
         if let Some(settings) = settings.filter(|settings| self.slot().settings() != *settings) {
             self.slot().configure(settings);
@@ -350,8 +350,8 @@ impl Planned {
         }
     }
 
-    /// It describes a supervisor that was there: the slots of supervisors in it are the listed ones, and not this
-    /// plan's to close.
+    /// Leaves the slots of a new description alone. The description is of a supervisor that was there before, so the
+    /// listed slots are in use, and are not this plan's to close.
     pub(crate) fn keep_slots(&self) {
         if let Make::Supervisor(recipe) = &self.make {
             self.slot.set_listed();
@@ -359,7 +359,7 @@ impl Planned {
         }
     }
 
-    /// Lists a child that is there under another description, as it is.
+    /// Lists a child that is there under a new description, in its present state.
     pub(crate) fn list_closed(&self, shared: &Arc<Shared>) {
         self.slot.set_listed();
         self.slot().set_tree(Arc::downgrade(shared) as _);
@@ -371,7 +371,8 @@ impl Planned {
     }
 }
 
-/// Whether each child is a ractor actor, asked or not: `REGROW_ACTORS` is set. For the test suite, which runs for both kinds.
+/// Whether each child is a ractor actor, even if it does not ask for that: `REGROW_ACTORS` is set. The test suite runs
+/// for both kinds.
 fn are_all_actors() -> bool {
     #[cfg(feature = "otp")]
     {

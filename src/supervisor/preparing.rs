@@ -1,5 +1,5 @@
-//! What a child's policy needs from outside of the machine. Its dependencies are watched; its place in the order of
-//! stops, and in the readiness of the tree, is noted.
+//! The parts of a child's policy that the machine does not handle. Its dependencies are watched. Its place in the order
+//! of stops and in the readiness of the tree is noted.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::tree::directory::ChildKind;
 use crate::tree::paths::path_of;
 
 impl Driver {
-    /// Whatever a child's policy needs from outside of the machine.
+    /// Prepares the parts of a child's policy that the machine does not handle.
     pub(super) fn prepare(&mut self, key: ChildKey) {
         let (Some(spec), Some(entry)) = (self.machine.spec(key), self.children.get(&key)) else { return };
         let needs = self.needs(spec);
@@ -23,15 +23,15 @@ impl Driver {
             None => self.usual_counts(entry.kind),
         };
         if entry.slot.set_counts(counts) {
-            self.shared.required.ring();
+            self.shared.required.wake();
         }
-        // Also where it depends on nothing any more.
+        // Set even if the child depends on nothing any more, which clears what was there.
         self.shared.in_force.set((entry.path.clone(), needs));
         if spec.own_policy().is_none() && !self.dependency_watch.knows(key) {
             return;
         }
         for name in self.dependency_watch.watch(&self.shared, &self.inbox, key, spec) {
-            // A sibling that is done and forgotten: the machine came to be after that, or had no reason to remember it.
+            // The sibling is done and forgotten. The machine began after that, or had no reason to remember it.
             let completion = self.shared.directory.completion(&format!("{}/{name}", self.plan.path));
             if self.machine.find(&name).is_none() {
                 let outlook = Outlook { prospect: Prospect::Gone, completion };
@@ -42,13 +42,13 @@ impl Driver {
         self.machine.set_chance(key, chance);
     }
 
-    /// Whether a child counts if nothing is said of that: services and supervisors do, below a supervisor that does.
+    /// The readiness of a child without a setting. Services and supervisors count if their supervisor counts.
     fn usual_counts(&self, kind: ChildKind) -> Option<Counts> {
         let is_optional = kind == ChildKind::Task || matches!(self.plan.shape, Shape::Dynamic(_));
         (!is_optional).then_some(Counts::WithItsSupervisor)
     }
 
-    /// The paths of those that a child depends on.
+    /// The paths that a child depends on.
     pub(super) fn needs(&self, spec: &ChildSpec) -> Vec<Arc<str>> {
         spec.dependencies().iter().map(|on| path_of(&self.plan.path, &on.name)).collect()
     }

@@ -1,4 +1,4 @@
-//! Other policies for children that are there: what is in force is told, and what is wanted instead is taken.
+//! New policies for children that are there: reads what is in force, and puts other settings in force.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::supervisor::driver::Driver;
 use crate::tree::overrides::{Coded, Effective, Group};
 
 impl Driver {
-    /// Takes what is wanted for its children, and for them as a whole, for what is in force. The machine has been told.
+    /// Puts the wanted settings of its children, and of the children as a group, in force. The machine has them
+    /// already.
     pub(crate) fn adopt_wanted(&mut self, wanted: Vec<Wanted>) {
         for Wanted { path, own, wanted } in wanted {
             if path == self.plan.path {
@@ -40,14 +41,14 @@ impl Driver {
         self.group = Group { starts_max: self.group.starts_max.and(group.starts_max), ..group };
     }
 
-    /// Everything that is in force for the supervisor and its children now, and what the code says about each.
+    /// Everything in force for the supervisor and its children now, with the settings of the code for each.
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
         let line = |(key, entry): (ChildKey, &ChildEntry)| {
             let spec = self.machine.spec(key)?.clone();
             let is_supervisor = entry.kind.is_supervisor();
             let mailbox = (!is_supervisor).then(|| entry.slot.settings());
             let now = Effective { spec, mailbox, group: None, kind: entry.kind };
-            // A supervisor tells of its children as a whole itself.
+            // The settings of a supervisor's children as a group are reported by that supervisor itself.
             let own = Effective { group: None, ..entry.own.as_ref().map_or_else(|| now.clone(), |own| own.get(&now)) };
             let coded = Coded { own, named: entry.named, defaults: self.defaults(is_supervisor) };
             Some(Configuration { path: entry.path.clone(), coded, now })
@@ -59,7 +60,7 @@ impl Driver {
     }
 }
 
-/// What is said about one child, and what is in force.
+/// The settings of one child: those of the code, and those in force.
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
     pub(crate) path: Arc<str>,
@@ -67,7 +68,8 @@ pub(crate) struct Configuration {
     pub(crate) now: Effective,
 }
 
-/// What is to be in force for a child, or for a supervisor's children as a whole, and what the code says of it alone.
+/// The settings to be put in force for a child, or for a supervisor's children as a group, with those of the code for
+/// it alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) path: Arc<str>,

@@ -1,5 +1,5 @@
-//! Starting children and giving them up: how an attempt that the machine has ordered becomes a life, through the gates that
-//! stand before it.
+//! The start of children and their abandonment. An attempt that the machine has ordered passes the gates above the
+//! child, and becomes a life.
 
 use std::pin::Pin;
 
@@ -19,12 +19,12 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::parent::Link;
 use crate::supervisor::plan::Make;
 
-/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed: ractor moves the supervisor's future
-/// at each message, and most messages start no actor.
+/// The spawning of a ractor actor, which waits for that actor's own start. It is boxed, because ractor moves the
+/// supervisor's future at each message, and most messages start no actor.
 pub(super) type Spawning = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Driver {
-    /// A start that waits in line is called off.
+    /// Calls off a start that waits in line.
     pub(super) fn leave_line(&mut self, attempt: Attempt, exit: Exit) {
         if let Some(entry) = self.children.get_mut(&attempt.child())
             && entry.has_ticket()
@@ -53,7 +53,7 @@ impl Driver {
                 None
             }
             Make::Supervisor(recipe) => {
-                // The description may be made anew, by code of the user's, who may not want it either.
+                // The user's code may run here: it makes the description, and may say that the subtree is not wanted.
                 let span = tracing::info_span!(parent: None, "supervisor", path = %entry.path);
                 let plan = panics::catch(|| {
                     let _span = span.enter();
@@ -72,7 +72,7 @@ impl Driver {
                     Ok(Err(error)) => Fact::StartFailed { attempt, exit: failure(error) },
                     Err(panic) => Fact::StartFailed { attempt, exit: Exit::Panicked(panic) },
                 };
-                // What it gave up on in its last life is not why this one does not begin.
+                // The give-up of its last life is not the reason why this one does not begin.
                 entry.set_gave_up(None);
                 self.inbox.push(fact);
                 None
@@ -80,7 +80,7 @@ impl Driver {
         }
     }
 
-    /// A start that has been let in, unless it was called off meanwhile.
+    /// Starts a child that was let in, unless its start was called off meanwhile.
     pub(super) fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
         let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
         let has_ticket = self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket());
@@ -123,7 +123,7 @@ impl Driver {
 
     pub(super) fn abandon(&mut self, attempt: Attempt) {
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
-        // It may never end its start, and others wait for its place.
+        // Its start may never end, and others wait for its place.
         entry.set_ticket(None);
         entry.ended(entry.verdict(Exit::Killed));
         entry.slot.fell(false);
@@ -135,7 +135,8 @@ impl Driver {
             }
             Some(Control::Supervisor(inbox)) => {
                 inbox.push(Fact::Abandon);
-                // It may not get its turn before the tree is over: what lives below it is cut off from here.
+                // The supervisor may not get its turn before the tree is over, so the lives below it are cut off from
+                // here.
                 for (path, listed) in self.shared.directory.under(path) {
                     if let Some(signals) = listed.slot.life().owner() {
                         self.shared.cut_off(&path, &*listed.slot, &signals);

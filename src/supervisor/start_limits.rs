@@ -1,9 +1,9 @@
-//! The caps on concurrent starts: a start goes through the gate of each supervisor above it that has one, from the
-//! outermost to its own.
+//! The limits on concurrent starts. A start passes the gate of each supervisor above it that has one, from the
+//! outermost to the innermost.
 //!
 //! Invariants:
-//! 1. A ticket leaves every gate that it has entered when it is dropped, whatever became of the start.
-//! 2. Whoever is let in is told by a fact, and nobody waits inside a supervisor.
+//! 1. A dropped ticket leaves every gate that it has entered, however the start ended.
+//! 2. A start that is let in is reported by a fact. Nothing waits inside a supervisor.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,24 +30,24 @@ struct State {
     in_line: HashMap<u64, Entrant>,
 }
 
-/// Somebody who wants to start.
+/// A start that waits to be let in.
 #[derive(Clone)]
 struct Entrant {
     gates: Gates,
     inbox: Arc<Inbox>,
     attempt: Attempt,
-    /// Its ticket is gone. Set before that looks at the doors.
+    /// Whether its ticket is gone. Set before the ticket looks at the doors.
     is_off: Arc<AtomicBool>,
 }
 
 impl Gates {
-    /// These, and one more.
+    /// Returns these gates, and one more inside them.
     pub(crate) fn and(&self, starts_max: usize) -> Self {
         let state = State { gate: StartLimiter::new(starts_max), in_line: HashMap::new() };
         Self(self.0.iter().cloned().chain([Arc::new(Door { state: Mutex::new(state) })]).collect())
     }
 
-    /// So many at a time through the innermost.
+    /// Sets the number of starts that the innermost gate lets in at a time.
     #[cfg(feature = "policy")]
     pub(crate) fn resize(&self, starts_max: usize) {
         let Some(door) = self.0.last() else { return };
@@ -59,7 +59,7 @@ impl Gates {
         let_in.into_iter().for_each(|(number, entrant)| entrant.go_on(number, door));
     }
 
-    /// How many starts are inside, or in line, at the innermost.
+    /// Number of starts that the innermost gate has inside or in line.
     pub(crate) fn len(&self) -> usize {
         self.0.last().map_or(0, |door| {
             let state = lock(&door.state);
@@ -71,7 +71,7 @@ impl Gates {
         self.0.is_empty()
     }
 
-    /// Lines up for a start. [`Fact::Admitted`] follows when it is let in: at once, where there is room.
+    /// Lines up for a start. [`Fact::Admitted`] follows when it is let in, which is at once if there is room.
     pub(crate) fn enter(&self, inbox: &Arc<Inbox>, attempt: Attempt) -> Ticket {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -81,11 +81,11 @@ impl Gates {
         Ticket { number, gates: self.clone(), is_off }
     }
 
-    /// From the gate at `level` on.
+    /// Passes the gates from `level` on.
     fn pass(&self, number: u64, entrant: Entrant, level: usize) {
         for door in self.0.iter().skip(level) {
             let mut state = lock(&door.state);
-            // Whoever called it off has left this door already, or comes to it after this.
+            // The dropped ticket has left this door already, or comes to it after this.
             if entrant.is_off.load(Ordering::Acquire) {
                 return;
             }
@@ -99,7 +99,7 @@ impl Gates {
 }
 
 impl Entrant {
-    /// It has passed this door.
+    /// Goes on to the next gate, as this door was passed.
     fn go_on(self, number: u64, door: &Arc<Door>) {
         let gates = self.gates.clone();
         let level = gates.0.iter().position(|other| Arc::ptr_eq(other, door)).map_or(0, |level| level + 1);
@@ -107,7 +107,7 @@ impl Entrant {
     }
 }
 
-/// A place inside, or in line.
+/// A place inside the gates, or in line.
 pub(crate) struct Ticket {
     number: u64,
     gates: Gates,
@@ -117,7 +117,7 @@ pub(crate) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.is_off.store(true, Ordering::Release);
-        // Innermost first: who is let in there has passed the gates further out.
+        // Innermost first: a start that is let in there has passed the gates further out.
         for door in self.gates.0.iter().rev() {
             let (left, next) = {
                 let mut state = lock(&door.state);
@@ -126,7 +126,7 @@ impl Drop for Ticket {
                 let next = state.gate.release(&self.number);
                 (left, next.and_then(|number| Some((number, state.in_line.remove(&number)?))))
             };
-            // It may hold the last of a supervisor's queue.
+            // It may hold the last reference to a supervisor's queue.
             drop(left);
             if let Some((number, entrant)) = next {
                 entrant.go_on(number, door);
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    // One who is let in through the outer door is called off before it comes to the inner one.
+    // A start that is let in through the outer door is called off before it comes to the inner one.
     #[test]
     fn who_is_called_off_between_two_doors_takes_no_place() {
         let inbox = Arc::new(Inbox::new(Arc::default(), &"app".into()));
@@ -163,7 +163,7 @@ mod tests {
         let gates = Gates::default().and(1).and(1);
         let first = gates.enter(&inbox, attempts[0]);
         let second = gates.enter(&inbox, attempts[1]);
-        // What the end of the first does, in two steps.
+        // The steps that the end of the first start takes, one by one.
         let outer = &gates.0[0];
         let entrant = {
             let mut state = lock(&outer.state);

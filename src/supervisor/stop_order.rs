@@ -1,10 +1,10 @@
-//! The stop order of a supervisor's children, as its machine is told of it.
+//! The stop order of a supervisor's children, as its machine knows it.
 
 use crate::log::line;
 use crate::supervisor::driver::Driver;
 use crate::tree::stop_order::Pair;
 
-/// What a driver has told its machine.
+/// The stop order that a driver has given to its machine.
 #[derive(Debug, Default)]
 pub(crate) struct Heeded {
     changes: u64,
@@ -13,8 +13,8 @@ pub(crate) struct Heeded {
 }
 
 impl Driver {
-    /// Tells the machine which children are stopped before which, where that has changed. To be called before it is told
-    /// anything that it might stop children for.
+    /// Gives the machine the order in which children stop, if it has changed. Called before the machine learns of
+    /// anything for which it might stop children.
     pub(crate) fn heed_stop_order(&mut self) {
         let changes = self.shared.stop_order.changes();
         if changes == self.heeded.changes {
@@ -45,7 +45,7 @@ impl Driver {
         self.heeded.circles = circles;
     }
 
-    /// A name may mean another child than before.
+    /// Forgets the order that was given, as a name may mean another child than before.
     pub(crate) fn heed_stop_order_anew(&mut self) {
         if !self.heeded.pairs.is_empty() {
             (self.heeded.changes, self.heeded.pairs) = (0, Vec::new());

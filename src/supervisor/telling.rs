@@ -1,4 +1,4 @@
-//! What a driver tells of its children, in events and in the log: the facts as they come, and what the machine reports.
+//! The events and log lines of a driver about its children: from facts as they come, and from reports of the machine.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::supervisor::driver::Driver;
 use crate::tree::paths::path_of;
 
 impl Driver {
-    /// Remembers and tells what a fact says of a child.
+    /// Remembers what a fact says of a child, and tells subscribers and the log.
     pub(super) fn note(&mut self, fact: &Fact) {
         let (attempt, exit, mut kind) = match fact {
             Fact::Started { attempt, info, .. } => {
@@ -40,7 +40,7 @@ impl Driver {
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         let mut is_as_ordered = false;
-        // Whatever it came to, the start is over.
+        // The start is over, whatever its outcome.
         entry.set_ticket(None);
         entry.has_failed = false;
         let mut is_unready = false;
@@ -101,9 +101,10 @@ impl Driver {
         }
         let mut services = Vec::new();
         let (child, kind) = match report {
-            // The facts behind these two were told as they came, and the third is where it is done.
+            // The facts behind the first two were told as they came. The third is told when the driver abandons the
+            // child.
             Report::ChildTerminated { .. } | Report::StartError { .. } | Report::Abandoned { .. } => return,
-            // Told above.
+            // These two were told above.
             Report::GaveUp { .. } | Report::SignificantEnded { .. } => return,
             Report::ShutdownError { child, exit } => {
                 self.note_fault(child, &exit);
@@ -133,7 +134,7 @@ impl Driver {
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
         entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
-        // What is to be mended is the dependency, which has its own lines.
+        // The fault to be mended is in the dependency, which has its own lines in the log.
         let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
         let level = if is_for_others { Level::WARN } else { log::level(&kind) };
         let aside = || match &services[..] {
@@ -143,7 +144,7 @@ impl Driver {
         self.shared.tell_at(level, &entry.path, || entry.generation(), kind, aside);
     }
 
-    /// As it was planned, and not what is left of it by now.
+    /// The delay as it was planned, and not the part of it that is left.
     fn time_until(&self, until: Duration) -> Duration {
         until.saturating_sub(self.now)
     }

@@ -1,6 +1,6 @@
-//! A driver says what it was told and what it does, while an experiment is armed that judges it.
+//! The statements of a driver about its facts and actions, for the experiment that judges the supervision.
 //!
-//! Invariant: nothing here decides anything, and without an armed experiment nothing is done but to look at one number.
+//! Invariant: nothing here decides anything. Without an armed experiment, one number is read and nothing else is done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,29 +16,29 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::Ordered;
 use crate::tree::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
 
-/// What a driver remembers of its witness.
+/// The statements that a driver has made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Oath {
-    /// The experiment before which it has introduced itself; zero for none.
+    /// Number of the experiment that has got the list of children; zero for none.
     sworn: u64,
-    /// Orders may have changed what was said of its children.
+    /// Whether orders may have changed what that list says of the children.
     is_stale: bool,
-    /// Flags that came with an order, in place of those of the plan.
+    /// Flags that came with an order, and replace those of the plan.
     flags: Option<Flags>,
-    /// There were orders about the supervisor as a whole.
+    /// Whether there were orders about the supervisor as a whole.
     is_ordered: bool,
     /// A budget that came with an order.
     intensity: Option<Intensity>,
 }
 
-/// What is to be said.
+/// A step of the driver.
 pub(super) enum Saying<'a> {
-    /// Before anything that happened is looked at.
+    /// Before any fact is looked at.
     Begin,
     Fact(&'a Fact),
     Report(&'a Report),
     Deed(&'a Action),
-    /// All that had happened has been dealt with.
+    /// After all facts have been dealt with.
     Done,
     Over,
 }
@@ -56,7 +56,7 @@ impl Driver {
                 self.say(now, self.roll(now));
             }
             Saying::Begin => {}
-            // It began when nothing was armed, and has not been asked for anything since.
+            // The turn began when nothing was armed, and the experiment has no list of children yet.
             _ if self.oath.sworn != armed => {}
             Saying::Fact(fact) => self.testify_fact(fact, now),
             Saying::Report(report) => {
@@ -81,7 +81,7 @@ impl Driver {
             Fact::StartFailed { attempt, exit } => (attempt, What::StartFailed(number(attempt), named(exit))),
             Fact::Ended { attempt, exit } => (attempt, What::Ended(number(attempt), named(exit))),
             Fact::KillUnderWay(attempt) => (attempt, What::KillUnderWay),
-            // Whatever is said of it: those that wait for it may be started now, or go on without it.
+            // Whatever the outlook is, dependents may now be started, or go on without the service.
             Fact::Dependency { name, .. } => return self.say(now, Seen::IsReady { name: name.clone() }),
             Fact::Stop(_) => return self.say(now, Seen::ToEnd { by_force: false, at_once: false }),
             Fact::Kill => {
@@ -114,7 +114,7 @@ impl Driver {
                 let path = id.map(|id| Arc::from(format!("{}/{id}", self.plan.path)));
                 self.oath.is_stale |= path.is_none();
                 self.oath.is_ordered |= path.is_none();
-                // The number that it gets when it is handed over.
+                // The number that the order will get when it is handed over.
                 return self.say(now, Seen::Ordered { call: self.orders_given + 1, path });
             }
             Fact::Admitted(_)
@@ -135,7 +135,7 @@ impl Driver {
             Action::Kill(attempt) => (attempt.child(), What::Kill),
             Action::Rest(child) => (*child, What::Rests),
             Action::Forget(child) => (*child, What::Forgotten),
-            // Told when it has been carried out: before that the driver does not know the child.
+            // Stated when the action has been performed: before that the driver does not know the child.
             Action::Adopt { child, .. } => {
                 self.oath.is_stale |= !matches!(self.plan.shape, Shape::Dynamic(_));
                 let spec = self.machine.spec(*child).cloned();
@@ -150,9 +150,9 @@ impl Driver {
                 return self.say(now, Seen::Answered { call: *call });
             }
             Action::Up => return self.say(now, Seen::Up),
-            // A report says it in its place.
+            // A report states these in their place.
             Action::Abandon(_) | Action::Park { .. } | Action::End(_) => return,
-            // Of mailboxes.
+            // These are about mailboxes.
             Action::Wait(_) | Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => return,
         };
         self.say_of(child, what, now);
@@ -178,7 +178,7 @@ impl Driver {
             Shape::Dynamic(_) => (Flags { stop_order: StopOrder::TogetherAtEnd, ..Flags::default() }, true),
         };
         let flags = self.oath.flags.unwrap_or(flags);
-        // What a layer makes of an ordered budget is not known here: nothing is claimed of it then.
+        // The effect of a layer on an ordered budget is not known here. The statement claims no budget then.
         let intensity = match self.oath.intensity {
             Some(_) if self.shared.options_in_force.overrides().is_some() => Intensity::unlimited(),
             ordered => ordered.unwrap_or(self.group.intensity),

@@ -1,4 +1,4 @@
-//! Starts a tree: checks the description, sets the root going, and waits until it is up.
+//! The start of a tree: checks the description, launches the root, and waits until it is up.
 
 use std::sync::Arc;
 
@@ -28,11 +28,11 @@ use crate::tree::shared::Shared;
 impl Tree {
     pub(crate) async fn start(description: Description) -> Result<Self, StartError> {
         let tree = Self::launch(description).await?;
-        // If this future is dropped here, `tree` is, and stops what is up.
+        // If this future is dropped here, so is `tree`, which stops what is up.
         tree.booted().await
     }
 
-    /// Sets a tree going, without waiting for its boot.
+    /// Launches a tree, without waiting for its boot.
     pub(crate) async fn launch(description: Description) -> Result<Self, StartError> {
         runtime::check()?;
         hook::install();
@@ -63,7 +63,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// How the boot failed, if it did.
+    /// The exit of the boot, if it failed.
     #[cfg(feature = "otp")]
     pub(crate) fn boot_failure(&self) -> Option<Exit> {
         match &*self.root.borrow() {
@@ -72,7 +72,7 @@ impl Tree {
         }
     }
 
-    /// How what has this path is reached.
+    /// The control of the child with this path.
     #[cfg(feature = "otp")]
     pub(crate) fn control(&self, path: &str) -> Option<Control> {
         self.shared.directory.get(path)?.slot.control()

@@ -1,5 +1,6 @@
-//! Which services depend on which, checked before anything starts: every name means a service of the tree, and none waits
-//! for itself in a circle; neither at the start of a tree nor through what is started or configured later.
+//! The dependencies between services, checked before anything starts. Every name means a service of the tree, and no
+//! service waits for itself in a circle. Both hold at the start of a tree and for whatever is started or configured
+//! later.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
@@ -12,12 +13,12 @@ use crate::base::sync::lock;
 use crate::error::start::StartError;
 use crate::tree::directory::full_path;
 
-/// Path to the paths that it depends on.
+/// Paths, each with the paths that it depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Graph(BTreeMap<Arc<str>, Vec<Arc<str>>>);
 
 impl Graph {
-    /// Notes what one service depends on.
+    /// Notes the dependencies of one service.
     pub(crate) fn add(
         &mut self,
         scope: &str,
@@ -39,30 +40,31 @@ impl Graph {
         Ok(())
     }
 
-    /// Whether a service waits for itself.
+    /// Checks that no service waits for itself.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         self.cycle(self.0.keys()).map_or(Ok(()), |cycle| Err(StartError::DependencyCycle { cycle }))
     }
 
-    /// What this one depends on.
+    /// The paths that this one depends on.
     #[cfg(feature = "policy")]
     pub(crate) fn on(&self, path: &str) -> Vec<Arc<str>> {
         self.0.get(path).cloned().unwrap_or_default()
     }
 
-    /// The edges, to be taken for in force.
+    /// Returns the edges, to be put in force.
     pub(crate) fn into_edges(self) -> impl Iterator<Item = Edges> {
         self.0.into_iter()
     }
 
-    /// A circle that can be reached from these.
+    /// Finds a circle that can be reached from these paths.
     fn cycle<'a>(&'a self, from: impl Iterator<Item = &'a Arc<str>>) -> Option<Vec<Arc<str>>> {
         let mut done = HashSet::new();
         let mut from = from;
         from.find_map(|path| self.cycle_from(path, &mut done))
     }
 
-    /// Follows what `path` depends on, to the end of every way. A loop and not a recursion: a chain may be long.
+    /// Follows the dependencies of `path` to the end of every way. This is a loop and not a recursion, for a chain may
+    /// be long.
     fn cycle_from<'a>(&'a self, path: &'a Arc<str>, done: &mut HashSet<&'a Arc<str>>) -> Option<Vec<Arc<str>>> {
         let on = |path: &Arc<str>| self.0.get(path).map(|on| on.iter()).unwrap_or_default();
         let mut way = vec![(path, on(path))];
@@ -92,13 +94,13 @@ impl Graph {
 /// A path, and the paths that it depends on.
 pub(crate) type Edges = (Arc<str>, Vec<Arc<str>>);
 
-/// What the services of a running tree depend on. One for the tree, because a circle may lead through several supervisors
-/// that are given orders at the same time.
+/// The dependencies in force between the services of a running tree. There is one for the tree, because a circle may
+/// lead through several supervisors that are given orders at the same time.
 #[derive(Default)]
 pub(crate) struct InForce(Mutex<Graph>);
 
 impl InForce {
-    /// Takes these for in force, all of them; or none, if one would close a circle.
+    /// Puts all of these in force, or none of them if one would close a circle.
     pub(crate) fn take(&self, new: Vec<Edges>) -> Result<(), Vec<Arc<str>>> {
         if new.is_empty() {
             return Ok(());
@@ -109,14 +111,14 @@ impl InForce {
         match graph.cycle(paths.iter()) {
             None => Ok(()),
             Some(cycle) => {
-                // The last one first: a path may have been named twice.
+                // The last one first, for a path may have been named twice.
                 before.into_iter().rev().for_each(|edges| drop(graph.put(edges)));
                 Err(cycle)
             }
         }
     }
 
-    /// Forgets those of these paths that are not known any more: they went while they were looked at.
+    /// Forgets those of these paths that are not known any more, because their children went meanwhile.
     #[cfg(feature = "policy")]
     pub(crate) fn keep_only<'a>(&self, paths: impl Iterator<Item = &'a Arc<str>>, is_known: impl Fn(&str) -> bool) {
         for path in paths.filter(|path| !is_known(path)) {
@@ -124,17 +126,17 @@ impl InForce {
         }
     }
 
-    /// Takes what is in force already.
+    /// Replaces the dependencies of one path, which are in force already.
     pub(crate) fn set(&self, edges: Edges) {
         lock(&self.0).put(edges);
     }
 
-    /// How many paths depend on others.
+    /// Number of paths that depend on others.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).0.len()
     }
 
-    /// What has this path is forgotten, and everything below it.
+    /// Forgets this path and everything below it.
     pub(crate) fn forget(&self, path: &str) {
         let mut graph = lock(&self.0);
         if !graph.0.is_empty() {
@@ -148,7 +150,7 @@ impl InForce {
 }
 
 impl Graph {
-    /// What the path depended on before.
+    /// Replaces the dependencies of a path, and returns those before.
     fn put(&mut self, (path, on): Edges) -> Vec<Arc<str>> {
         let before = if on.is_empty() { self.0.remove(&path) } else { self.0.insert(path, on) };
         before.unwrap_or_default()

@@ -20,10 +20,10 @@ use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::{LookupError, slip};
 use crate::tree::paths::Paths;
 
-/// In a directory of more paths than this, no name is looked for that may have been meant.
+/// In a directory of more paths than this, errors suggest no similar name.
 const SIMILAR_MAX: usize = 10_000;
 
-/// What kind of child a directory entry is.
+/// The kind of a child in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChildKind {
@@ -44,7 +44,7 @@ pub enum ChildKind {
 }
 
 impl ChildKind {
-    /// Whether it is a supervisor, of whatever kind.
+    /// Whether it is a supervisor of any kind.
     pub fn is_supervisor(self) -> bool {
         match self {
             Self::Supervisor | Self::Dynamic | Self::Partitioned => true,
@@ -67,22 +67,22 @@ impl fmt::Display for ChildKind {
     }
 }
 
-/// One line of the directory: what was true of a child when it was asked for.
+/// Line of the directory: a child as it was at the moment of the look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryEntry {
     /// Its full path.
     pub path: Arc<str>,
-    /// What it is.
+    /// Its kind.
     pub kind: ChildKind,
-    /// Where it stands.
+    /// Its status.
     pub status: ServiceStatus,
-    /// The books of its mailbox.
+    /// The message counters of its mailbox.
     pub accounting: Accounting,
     /// The type of its messages.
     pub message_type: &'static str,
 }
 
-/// What a handle of a supervisor needs beside the slot. Only supervisors know what it is.
+/// The part of a supervisor's handle that the slot does not have. Only supervisors know its type.
 pub(crate) type Facet = Arc<dyn Any + Send + Sync>;
 
 #[derive(Clone)]
@@ -111,7 +111,7 @@ pub(crate) struct Directory {
     awaited: Mutex<Awaited>,
 }
 
-/// Paths that dependents elsewhere, and waits for readiness, look at; and jobs that are done and forgotten.
+/// Paths that dependents elsewhere, and waits for readiness, look at. Also jobs that are done and forgotten.
 #[derive(Default)]
 struct Awaited {
     paths: HashMap<Arc<str>, Awaiting>,
@@ -120,14 +120,14 @@ struct Awaited {
 
 struct Awaiting {
     watchers: usize,
-    /// Rung when the path is listed.
+    /// Notified when the path is listed.
     arrival: Arc<Notify>,
 }
 
 #[derive(Clone, Copy)]
 struct Remembered {
     completion: Completion,
-    /// It was described with its supervisor, and is remembered whether a spec names it or not.
+    /// Whether it was described with its supervisor. Such a job is remembered even if no spec names it.
     is_described: bool,
 }
 
@@ -135,23 +135,23 @@ impl Directory {
     pub(crate) fn insert(&self, path: &Arc<str>, kind: ChildKind, slot: Arc<dyn AnySlot>, facet: Option<Facet>) {
         let before = self.paths.insert(path, Listed { kind, slot, facet });
         drop(before);
-        self.ring(path);
+        self.wake_watchers(path);
     }
 
-    /// Makes room for this many more.
+    /// Makes room for this many more paths.
     pub(crate) fn reserve(&self, more: usize) {
         self.paths.reserve(more);
     }
 
-    /// Tells those that look at the path to look again.
-    fn ring(&self, path: &str) {
+    /// Wakes the watchers of the path.
+    fn wake_watchers(&self, path: &str) {
         if let Some(awaiting) = lock(&self.awaited).paths.get(path) {
             awaiting.arrival.notify_waiters();
         }
     }
 
-    /// The path is looked at from now on. The bell rings when it is listed.
-    pub(crate) fn look_out_for(&self, path: &str) -> Arc<Notify> {
+    /// Adds a watcher of the path. The returned `Notify` wakes it when the path is listed.
+    pub(crate) fn add_watcher(&self, path: &str) -> Arc<Notify> {
         let mut awaited = lock(&self.awaited);
         let new = || Awaiting { watchers: 0, arrival: Arc::default() };
         let awaiting = awaited.paths.entry(path.into()).or_insert_with(new);
@@ -159,22 +159,22 @@ impl Directory {
         awaiting.arrival.clone()
     }
 
-    /// One less looks at the path.
-    pub(crate) fn look_away_from(&self, path: &str) {
+    /// Removes a watcher of the path.
+    pub(crate) fn remove_watcher(&self, path: &str) {
         let mut awaited = lock(&self.awaited);
         let Some(awaiting) = awaited.paths.get_mut(path) else { return };
         awaiting.watchers -= 1;
         if awaiting.watchers == 0 {
             awaited.paths.remove(path);
             thrift::give_back(&mut awaited.paths);
-            // What is remembered is bounded by the paths that specs name.
+            // The memory is bounded by the paths that specs name.
             if awaited.completed.get(path).is_some_and(|remembered| !remembered.is_described) {
                 awaited.completed.remove(path);
             }
         }
     }
 
-    /// A job is done, and about to be forgotten.
+    /// Remembers a job that is done and about to be forgotten.
     pub(crate) fn remember(&self, path: &Arc<str>, completion: Completion, is_described: bool) {
         let mut awaited = lock(&self.awaited);
         if is_described || awaited.paths.contains_key(path) {
@@ -182,7 +182,7 @@ impl Directory {
         }
     }
 
-    /// An attempt to start what has this path begins: what was done before does not count.
+    /// Forgets the completion of the job with this path, for an attempt to start it begins.
     pub(crate) fn begins(&self, path: &str) {
         let mut awaited = lock(&self.awaited);
         if !awaited.completed.is_empty() {
@@ -190,7 +190,7 @@ impl Directory {
         }
     }
 
-    /// What has this path is forgotten, and with it the jobs below it.
+    /// Forgets the jobs below this path.
     pub(crate) fn forget_below(&self, path: &str) {
         let mut awaited = lock(&self.awaited);
         if !awaited.completed.is_empty() {
@@ -203,7 +203,7 @@ impl Directory {
         }
     }
 
-    /// Of the jobs below this path only these are described from now on. The others are remembered while a spec names them.
+    /// Marks the jobs below this path that are not described any more. They are remembered while a spec names them.
     pub(crate) fn describe_no_more(&self, path: &str, is_described: impl Fn(&str) -> bool) {
         let mut awaited = lock(&self.awaited);
         let Awaited { paths, completed } = &mut *awaited;
@@ -221,17 +221,17 @@ impl Directory {
         }
     }
 
-    /// Whether the job of this path, which is not listed any more, was done.
+    /// The completion of the job with this path, if it was done and is not listed any more.
     pub(crate) fn completion(&self, path: &str) -> Option<Completion> {
         lock(&self.awaited).completed.get(path).map(|remembered| remembered.completion)
     }
 
-    /// Whether a service has this path, or a job that is done had it.
+    /// Whether a service has this path, or a completed job had it.
     pub(crate) fn is_known(&self, path: &str) -> bool {
         self.paths.contains(path) || self.completion(path).is_some()
     }
 
-    /// Takes this slot out, unless the path means another one by now.
+    /// Takes this slot out, unless the path belongs to another one by now.
     pub(crate) fn remove(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         let gone = self.paths.remove_if(path, |listed| Arc::ptr_eq(&listed.slot, slot));
         drop(gone);
@@ -241,18 +241,19 @@ impl Directory {
         self.paths.get(path)
     }
 
-    /// Everything at `path` and below it, leaves first.
+    /// Returns the children at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, Listed)> {
         self.paths.under(path)
     }
 
-    /// Puts a child and everything below it into a state in which nothing is accepted. Whether one of them was required
-    /// ([`ChildCounts`](crate::slot::status::Counts)).
+    /// Puts a child and everything below it into a state in which nothing is accepted. Returns whether one of them was
+    /// required ([`ChildCounts`](crate::slot::status::Counts)).
     pub(crate) fn close(&self, path: &str, state: ServiceState) -> bool {
         let mut has_required = false;
-        // Also of what is no supervisor: it may have been one before it was described anew.
+        // The walk includes what is below a child that is no supervisor: it may have been one in an earlier
+        // description.
         for (path, listed) in self.under(path) {
-            // Before it is seen to be gone, so that a look-up never finds what is.
+            // The slot leaves the directory before it is closed, so that a look-up never finds one that is gone.
             if state == ServiceState::Gone {
                 self.remove(&path, &listed.slot);
             }
@@ -262,29 +263,29 @@ impl Directory {
         has_required
     }
 
-    /// A child that rested waits for what it depends on: it, and everything below it, takes messages again.
+    /// Lets a child that rested, and everything below it, take messages again: it waits for what it depends on.
     pub(crate) fn open(&self, path: &str) {
         self.under(path).iter().for_each(|(_, listed)| listed.slot.wait());
     }
 
-    /// All that is listed, in no order.
+    /// Returns all children, in no order.
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Listed)> {
         self.paths.all(|path, listed| (path.clone(), listed.clone()))
     }
 
-    /// The slots of all that is listed, in no order.
+    /// Returns the slots of all children, in no order.
     pub(crate) fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
         self.paths.all(|_, listed| listed.slot.clone())
     }
 
-    /// Closes the slots in which nobody lives.
+    /// Closes the slots that have no incarnation.
     pub(crate) fn close_vacant(&self) {
         for slot in self.slots().into_iter().filter(|slot| slot.control().is_none()) {
             slot.close(ServiceState::Gone);
         }
     }
 
-    /// The tree is over. Paths can still be looked up, and their handles say that they are gone.
+    /// Closes all slots, as the tree is over. Paths can still be looked up, and their handles say that they are gone.
     pub(crate) fn close_all(&self) {
         for slot in self.slots() {
             slot.close(ServiceState::Gone);
@@ -304,12 +305,12 @@ impl Directory {
         }
     }
 
-    /// As `find`, for names from outside of the tree: the error names a path that may have been meant.
+    /// Does what `find` does, for names from outside of the tree. The error suggests a path that may have been meant.
     pub(crate) fn find_full<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.find(path).map_err(|error| {
             let is_unknown = matches!(error, LookupError::NotFound { .. } | LookupError::NoChild { meant: None, .. });
             let meant = || match path.strip_prefix('/') {
-                // As a dependency is written.
+                // Dependencies are written like this.
                 Some(path) => self.get(path).map(|_| path.into()),
                 None => self.paths.longer(path),
             };
@@ -325,7 +326,7 @@ impl Directory {
         self.find(&self.full_path(scope, name)).map_err(|error| self.in_scope(scope, name, error))
     }
 
-    /// The error of a name that was looked up from below the supervisor `scope`, and that is no full path.
+    /// Returns the error of a name that was looked up from below the supervisor `scope` and is no full path.
     pub(crate) fn in_scope(&self, scope: &str, name: &str, error: LookupError) -> LookupError {
         if !matches!(error, LookupError::NotFound { .. }) || name.starts_with('/') {
             return error;
@@ -338,9 +339,9 @@ impl Directory {
         guess.or(nearest).unwrap_or(error)
     }
 
-    /// The child of a supervisor whose name is most like this one, if one is like it.
+    /// The child of a supervisor with the name that is most like this one, if one is like it.
     pub(crate) fn similar(&self, supervisor: &str, name: &str) -> Option<Arc<str>> {
-        // The name is a hint for the reader of an error, and not worth a search among very many.
+        // The suggestion is a hint for the reader of an error, and not worth a search among very many.
         let below = self.paths.just_below(supervisor, SIMILAR_MAX)?;
         let slip_of = |path: &Arc<str>| slip(path.rsplit_once('/')?.1, name);
         below.into_iter().filter_map(|path| Some((slip_of(&path)?, path))).min().map(|(_, path)| path)
@@ -366,12 +367,13 @@ impl Directory {
         Some(listed.entry(path))
     }
 
-    /// Everything, in the order of the paths. What comes or goes meanwhile does not wait for all of it.
+    /// Returns all lines, in the order of the paths. A child that comes or goes meanwhile does not wait for that.
     pub(crate) fn entries(&self) -> Vec<DirectoryEntry> {
         self.entries_where(|_, _| true)
     }
 
-    /// What passes the filter, in the order of the paths. The filter is asked without a lock.
+    /// Returns the lines of the children that pass the filter, in the order of the paths. The filter runs without a
+    /// lock.
     pub(crate) fn entries_where(&self, mut filter: impl FnMut(&str, ChildKind) -> bool) -> Vec<DirectoryEntry> {
         let mut paths = self.paths.all(|path, listed| (path.clone(), listed.kind));
         paths.retain(|(path, kind)| filter(path, *kind));
@@ -379,7 +381,7 @@ impl Directory {
         paths.into_iter().filter_map(|(path, _)| self.entry(&path)).collect()
     }
 
-    /// What has this path and what is below it, in the order of the paths.
+    /// Returns the lines of this path and of what is below it, in the order of the paths.
     pub(crate) fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
         let leaves_first = self.under(path).into_iter();
         leaves_first.rev().map(|(path, listed)| listed.entry(path)).collect()

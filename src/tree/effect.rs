@@ -1,4 +1,4 @@
-//! Which settings have an effect on which kind of child.
+//! The settings without effect, for each kind of child.
 //!
 //! Fields have the names of policy files.
 
@@ -6,10 +6,10 @@ use regrow_supervisors::Policy;
 
 use crate::tree::directory::ChildKind;
 
-/// A setting without effect, and why it has none.
+/// A setting without effect, and the reason.
 pub(crate) type Idle = (&'static str, &'static str);
 
-/// Why a field has no effect on this kind of child; `None` if it has one.
+/// The reason why a field has no effect on this kind of child; `None` if it has one.
 pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
     let group = field.split_once('.').map_or(field, |(group, _)| group);
     match (group, kind) {
@@ -17,27 +17,27 @@ pub(crate) fn why_idle(kind: ChildKind, field: &str) -> Option<&'static str> {
             Some("its messages wait in the actor's own mailbox, where the watchdog sees none")
         }
         ("watchdog", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor handles no messages: say it for its children")
+            Some("a supervisor handles no messages: set it on its children")
         }
-        ("ready", ChildKind::Actor) => Some("an actor has no context in which it could say that it is ready"),
+        ("ready", ChildKind::Actor) => Some("an actor has no context, so it cannot say that it is ready"),
         ("ready", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
             Some("a supervisor is ready when its children have started")
         }
         ("reset_after_messages" | "mailbox", ChildKind::Task) => Some("a task takes no messages"),
         ("reset_after_messages" | "mailbox", ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned) => {
-            Some("a supervisor takes no messages: say it for its children")
+            Some("a supervisor takes no messages: set it on its children")
         }
         _ => None,
     }
 }
 
 /// Whether a field is left out if it comes from defaults. A watchdog on a task asks the task for signs of life, and
-/// would kill one whose code gives none. So only the policy of the task itself sets it.
+/// would kill one without them in its code. So only the policy of the task itself sets it.
 pub(crate) fn is_left_out(kind: ChildKind, field: &str) -> bool {
     why_idle(kind, field).is_some() || (kind == ChildKind::Task && field == "watchdog")
 }
 
-/// Of these defaults, what is for this kind of child.
+/// Returns the part of these defaults that is for this kind of child.
 pub(crate) fn inherited(kind: ChildKind, defaults: &Policy) -> Policy {
     let is_for = |field| !is_left_out(kind, field);
     let mut policy = defaults.clone();

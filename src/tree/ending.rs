@@ -1,7 +1,7 @@
-//! The end of a tree: what was ordered, and what went wrong on the way.
+//! The end of a tree: the orders for it, and the faults on the way.
 //!
-//! Invariant: names are noted from the order to shut down on, or from the moment at which the root begins to end. What
-//! happened before that belongs to a tree that ran.
+//! Invariant: names are noted from the order to shut down on, or from the moment at which the root begins to end.
+//! Earlier ends belong to a running tree.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,20 +16,21 @@ use crate::error::gave_up::GaveUp;
 
 #[derive(Default)]
 pub(crate) struct Ending {
-    /// The tree was told to end, or ends: readiness is off.
+    /// Whether the tree was asked to end, or ends: readiness is off.
     is_draining: AtomicBool,
-    /// The invariant.
+    /// Whether names are noted (the invariant).
     is_noting: AtomicBool,
-    /// The limit of a bounded shutdown is reached: a supervisor that is killed kills all its children at once.
+    /// Whether the limit of a bounded shutdown is reached. A supervisor that is killed then kills all its children at
+    /// once.
     is_hurried: AtomicBool,
-    /// The root is ending: nothing that ends now comes back.
+    /// Whether the root is ending, so that nothing that ends now comes back.
     is_ending: AtomicBool,
-    /// Rung when the root begins to end.
+    /// Notified when the root begins to end.
     pub(crate) begins: Arc<Notify>,
     notes: Mutex<Notes>,
 }
 
-/// What is known of the end.
+/// The notes about the end, for the report.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) gave_up: Option<Arc<GaveUp>>,
@@ -37,18 +38,18 @@ pub(crate) struct Notes {
     pub(crate) killed: Vec<Arc<str>>,
     pub(crate) unasked: Vec<Arc<str>>,
     pub(crate) abandoned: Vec<Arc<str>>,
-    /// When the root began to end, and when it was over.
+    /// Time at which the root began to end. `over`: time at which it was over.
     pub(crate) began: Option<Duration>,
     pub(crate) over: Option<Duration>,
 }
 
-/// A child that ended by a fault of its own while its tree stopped.
+/// A child that ended by its own fault while its tree stopped.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StopFailure {
     /// The child's full path.
     pub path: Arc<str>,
-    /// How it ended.
+    /// Its exit.
     pub exit: Exit,
 }
 
@@ -69,7 +70,7 @@ impl Notes {
         self.abandoned.push(path.clone());
     }
 
-    /// What was abandoned is named as that alone.
+    /// Notes a kill. An abandoned child is named as abandoned alone.
     fn add_killed(&mut self, path: &Arc<str>, is_unasked: bool) {
         if !self.abandoned.contains(path) {
             let names = if is_unasked { &mut self.unasked } else { &mut self.killed };
@@ -87,7 +88,7 @@ impl Ending {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// A shutdown is ordered.
+    /// Begins to note names, as a shutdown is ordered.
     pub(crate) fn begin_to_note(&self) {
         self.begin_to_drain();
         self.is_noting.store(true, Ordering::Release);
@@ -105,7 +106,7 @@ impl Ending {
         self.is_hurried.load(Ordering::Acquire)
     }
 
-    /// The root is ending from now on; `false` if that is known.
+    /// Marks the root as ending. Returns `false` if it was marked already.
     pub(crate) fn begin(&self, now: Duration) -> bool {
         self.begin_to_note();
         let is_new = !self.is_ending.swap(true, Ordering::AcqRel);
@@ -127,7 +128,7 @@ impl Ending {
         lock(&self.notes).clone()
     }
 
-    /// The root gave up.
+    /// Notes that the root gave up.
     pub(crate) fn gave_up(&self, gave_up: Arc<GaveUp>) {
         lock(&self.notes).gave_up.get_or_insert(gave_up);
     }
@@ -136,17 +137,17 @@ impl Ending {
         lock(&self.notes).gave_up.clone()
     }
 
-    /// A child was asked to stop, and a kill ended it.
+    /// Notes a child that was asked to stop, and ended by a kill.
     pub(crate) fn killed(&self, path: &Arc<str>) {
         self.note(|notes| notes.add_killed(path, false));
     }
 
-    /// A child was killed before its turn to be asked came.
+    /// Notes a child that was killed before it was asked to stop.
     pub(crate) fn killed_unasked(&self, path: &Arc<str>) {
         self.note(|notes| notes.add_killed(path, true));
     }
 
-    /// A life was abandoned. The supervisors above it only waited for it.
+    /// Notes an abandoned life. The supervisors above it only waited for it.
     pub(crate) fn abandoned(&self, path: &Arc<str>) {
         self.note(|notes| {
             notes.abandoned.retain(|above| !is_below(path, above));
@@ -154,7 +155,8 @@ impl Ending {
         });
     }
 
-    /// A supervisor was abandoned. It is not named if what it waited for is, by whichever supervisor above.
+    /// Notes an abandoned supervisor, unless an abandoned child below it is named: the supervisor only waited for that
+    /// one.
     pub(crate) fn abandoned_supervisor(&self, path: &Arc<str>) {
         self.note(|notes| {
             if !notes.abandoned.iter().any(|below| is_below(below, path)) {
@@ -163,7 +165,7 @@ impl Ending {
         });
     }
 
-    /// A child ended by a fault of its own. What was abandoned counts as killed, and is named as abandoned.
+    /// Notes a child that ended by its own fault. An abandoned child counts as killed, and is named as abandoned.
     pub(crate) fn failed(&self, path: &Arc<str>, exit: &Exit) {
         self.note(|notes| {
             if !(matches!(exit, Exit::Killed) && notes.abandoned.contains(path)) {
@@ -183,7 +185,8 @@ impl Ending {
 mod tests {
     use super::*;
 
-    // Found by CI on a busy machine: the root had cut off what hung, and the supervisor between them found nothing to cut off.
+    // Found by CI on a busy machine: the root had cut off what hung, and the supervisor between them found nothing to
+    // cut off.
     #[test]
     fn a_supervisor_that_only_waited_is_not_named_whatever_is_told_first() {
         let [leaf, above] = ["app/sub/stuck", "app/sub"].map(Arc::<str>::from);

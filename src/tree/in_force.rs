@@ -1,4 +1,4 @@
-//! What is in force in a tree: the layer over the code, the names of errors, and where chance comes from.
+//! The options in force in a tree: the layer over the code, the names of errors, and the source of chance.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,17 +11,17 @@ use crate::tree::overrides::Overrides;
 
 pub(crate) struct TreeOptions {
     overrides: RwLock<Option<Arc<dyn Overrides>>>,
-    /// What the root says for every service.
+    /// The root's defaults for every service.
     defaults: Option<Arc<Policy>>,
     error_types: Vec<ErrorType>,
     seed: u64,
-    /// One change at a time.
+    /// Held during a change, so that there is one at a time.
     #[cfg(feature = "policy")]
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl TreeOptions {
-    /// `root` are the root's terms, `error_types` those of all supervisors.
+    /// Makes the options of a tree. `root` are those of the root, `error_types` those of all supervisors.
     pub(crate) fn new(root: &Options, error_types: Vec<ErrorType>) -> Self {
         let seed = root.seed.unwrap_or_else(|| fastrand::u64(..));
         Self {
@@ -53,7 +53,7 @@ impl TreeOptions {
         drop(before);
     }
 
-    /// The exit, with the names that its error is known by.
+    /// Returns the exit, with the names that rules know its error by.
     pub(crate) fn named(&self, exit: Exit) -> Exit {
         match exit {
             Exit::Failed(failure) if !self.error_types.is_empty() => Exit::Failed(self.name(failure)),
@@ -71,7 +71,7 @@ impl TreeOptions {
         failure.named(names)
     }
 
-    /// A child's own source of chance: the same for one seed and path.
+    /// Returns a child's own source of chance: the same for one seed and path.
     pub(crate) fn chance(&self, path: &str) -> Box<dyn Chance> {
         let mut hasher = DefaultHasher::new();
         (self.seed, path).hash(&mut hasher);
@@ -81,11 +81,14 @@ impl TreeOptions {
 
 impl fmt::Debug for TreeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rulebook").field("layer", &self.overrides()).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("TreeOptions")
+            .field("overrides", &self.overrides())
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
-/// The chances of one child.
+/// A source of chance with this seed.
 pub(crate) fn seeded_chance(seed: u64) -> Box<dyn Chance> {
     Box::new(Dice(fastrand::Rng::with_seed(seed)))
 }

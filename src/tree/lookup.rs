@@ -1,70 +1,70 @@
-//! Look-ups that find nothing: why, in the user's terms, and what may have been meant.
+//! The errors of look-ups: the reason in the user's terms, and a path that may have been meant.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::tree::directory::{ChildKind, Directory};
 
-/// Why a look-up found no handle.
+/// The reason why a look-up found no handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError {
     /// Nothing has this path, and nothing on the way to it exists.
     NotFound {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
     },
-    /// Nothing has this path. The tree looks full paths up, which begin with the name of the root. This one is the end of a path,
-    /// or has a slash before it.
+    /// Nothing has this path. The tree looks up full paths, which begin with the name of the root. This one is the end
+    /// of a path, or has a slash before it.
     NotFullPath {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
-        /// What may have been meant: the first such path.
+        /// The path that may have been meant: the first one that ends like this.
         meant: Arc<str>,
     },
     /// Nothing has this path: a supervisor on the way to it has no child of that name.
     NoChild {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
         /// The deepest supervisor on the way that exists.
         supervisor: Arc<str>,
-        /// The name that no child of it has.
+        /// The name that none of its children has.
         name: Arc<str>,
-        /// A child of it whose name is spelled almost like that.
+        /// A child of it with a similar name.
         meant: Option<Arc<str>>,
     },
     /// Nothing has this path: it leads through a child that is no supervisor.
     NotASupervisor {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
         /// The child on the way.
         child: Arc<str>,
-        /// What that is.
+        /// The kind of that child.
         found: ChildKind,
     },
-    /// What has this path takes no messages: it is a task or a supervisor.
+    /// The child with this path takes no messages: it is a task or a supervisor.
     TakesNoMessages {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
-        /// What it is.
+        /// Its kind.
         found: ChildKind,
     },
     /// The service takes other messages.
     WrongType {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
         /// The messages it takes.
         found: &'static str,
         /// The messages of the handle that was asked for.
         asked: &'static str,
     },
-    /// What has this path is something else.
+    /// The child with this path is of another kind.
     WrongKind {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
-        /// What it is.
+        /// Its kind.
         found: ChildKind,
-        /// What was asked for.
+        /// The kind that was asked for.
         asked: ChildKind,
     },
     /// The dynamic supervisor has no template.
@@ -84,7 +84,7 @@ pub enum LookupError {
 }
 
 impl LookupError {
-    /// Nothing has this path.
+    /// The error for a path that nothing has.
     pub(crate) fn not_found(directory: &Directory, path: &str) -> Self {
         let mut above = path;
         while let Some((here, _)) = above.rsplit_once('/') {
@@ -101,7 +101,7 @@ impl LookupError {
         Self::NotFound { path: path.into() }
     }
 
-    /// The same of a name that was looked up as this.
+    /// Returns the same error for `name`, which was looked up as this path.
     pub(crate) fn of(mut self, name: &str) -> Self {
         if let Self::NotFound { path } | Self::NoChild { path, .. } | Self::NotASupervisor { path, .. } = &mut self {
             *path = name.into();
@@ -110,7 +110,7 @@ impl LookupError {
     }
 }
 
-/// The method that finds what is of this kind. A task is only listed.
+/// The method that finds children of this kind. A task is only listed.
 fn method(kind: ChildKind) -> Option<&'static str> {
     match kind {
         ChildKind::Service | ChildKind::Thread | ChildKind::Actor => Some("lookup"),
@@ -161,7 +161,7 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {}
 
-/// How many letters two names differ by, if one may be a slip for the other: one letter in three differs, and three at most.
+/// Number of letters by which two names differ, if one may be a slip for the other.
 pub(crate) fn slip(one: &str, other: &str) -> Option<usize> {
     let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
     let most = (one.len().max(other.len()) / 3).min(3);

@@ -1,4 +1,4 @@
-//! A running tree: look up, watch, kill, shut down.
+//! A running tree: looks up, watches, kills and shuts down its children.
 
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
@@ -46,10 +46,11 @@ use crate::tree::root::Root;
 use crate::tree::shared::Shared;
 use crate::tree::why::Why;
 
-/// A running root supervisor and its directory. Many can live in one process; they share nothing.
+/// A running root supervisor and its directory. Many trees can live in one process, and they share nothing.
 ///
-/// A tree of services that know each other never ends by itself, so its end is explicit: [`shutdown`](Self::shutdown) it.
-/// Dropping it kills it, and says so in the log. Dropping the future of its start stops in order what is up.
+/// A tree does not end when its handles are gone, for its services hold handles of each other. So its end is explicit:
+/// [`shutdown`](Self::shutdown). Dropping the tree kills it, and the log says so. Dropping the future of its start
+/// stops in order what is up.
 pub struct Tree {
     pub(crate) path: Arc<str>,
     pub(crate) inbox: Arc<Inbox>,
@@ -59,13 +60,13 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The tree is over.
+    /// Whether the tree is over.
     #[cfg(feature = "signal")]
     pub(crate) fn has_ended(&self) -> bool {
         matches!(*self.root.borrow(), Root::Ended { .. })
     }
 
-    /// How many children run, supervisors left out.
+    /// Counts the children that run, without supervisors.
     pub(crate) fn running(&self) -> usize {
         let listed = self.shared.directory.under(&self.path);
         let runs = listed.iter().filter(|(_, child)| !child.kind.is_supervisor() && child.slot.control().is_some());
@@ -81,8 +82,8 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
-    /// may have been meant.
+    /// There is no such service, or it takes other messages. The error names the kind of child that is there instead,
+    /// and a path that may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.shared.directory.find_full(path)
     }
@@ -97,8 +98,9 @@ impl Tree {
         Events::new(self.shared.events.subscribe())
     }
 
-    /// The messages that were accepted and that nobody will handle, from the first time that this is called: dropped by a
-    /// mailbox's policies, left behind by a service that was parked, went down or away, or poison.
+    /// The messages that were accepted and will not be handled, from the first call of this method on. A message
+    /// becomes a dead letter if a mailbox's policy drops it, if its service is parked, goes down or is gone, or if it
+    /// is poison.
     ///
     /// ```
     /// # use regrow::{Child, Context, DeadReason, Intensity, Service, Supervisor};
@@ -127,21 +129,21 @@ impl Tree {
         DeadLetters::new(self.shared.dead_letters.keep())
     }
 
-    /// Kills whatever has this path: a service as [`Handle::kill`] does, a supervisor together with its subtree, which
-    /// is gone before the supervisor is restarted.
+    /// Kills the child of any kind with this path. A service is killed as by [`Handle::kill`]. A supervisor is killed
+    /// with its subtree, which is gone before the supervisor is restarted.
     ///
     /// # Errors
     ///
-    /// When nothing has this path, or what has it is not running.
+    /// Nothing has this path, or the child is not running.
     pub fn kill(&self, path: &str) -> Result<(), KillError> {
         self.directory().kill(path)
     }
 
-    /// Why the child with this path stands where it does: in words when it is displayed, and as data.
+    /// Tells why the child with this path is in its present state: in words when it is displayed, and as data.
     ///
     /// # Errors
     ///
-    /// When nothing has this path.
+    /// Nothing has this path.
     pub async fn why(&self, path: &str) -> Result<Why, LookupError> {
         self.shared.why(path).await
     }
@@ -150,7 +152,7 @@ impl Tree {
         let mut root = self.root.clone();
         match root.wait_for(test).await {
             Ok(root) => root.clone(),
-            // The runtime took the root away before it could say a word.
+            // The runtime took the root away before the root could report its end.
             Err(_) => Root::Ended { exit: Exit::Killed, was_up: false },
         }
     }
@@ -176,7 +178,7 @@ impl fmt::Debug for Tree {
     }
 }
 
-/// The paths of a tree and what is there: a view that does not keep the tree alive, and survives it.
+/// The paths of a tree and the children there. It is a view: it does not keep the tree alive, and survives it.
 #[derive(Clone)]
 pub struct Directory {
     pub(crate) shared: Arc<Shared>,
@@ -191,20 +193,20 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages. The error says what is there instead, and names a path that
-    /// may have been meant.
+    /// There is no such service, or it takes other messages. The error names the kind of child that is there instead,
+    /// and a path that may have been meant.
     pub fn lookup<M: Send + 'static>(&self, path: &str) -> Result<Handle<M>, LookupError> {
         self.shared.directory.find_full(path)
     }
 
-    /// Everything that is listed, in the order of the paths. Each line is consistent in itself; the lines are read one
-    /// after the other.
+    /// Returns the lines of all children, in the order of the paths. Each line is consistent in itself; the lines are
+    /// read one after the other.
     pub fn entries(&self) -> Vec<DirectoryEntry> {
         self.shared.directory.entries()
     }
 
-    /// Returns the lines of the children that pass the filter, in the order of the paths. The status and the books of the
-    /// others are not read. The filter runs in the calling thread, under no lock.
+    /// Returns the lines of the children that pass the filter, in the order of the paths. The status and the counters
+    /// of other children are not read. The filter runs in the calling thread, under no lock.
     ///
     /// ```
     /// # use regrow::{ChildKind, ServiceState, Supervisor, testing::Journal};
@@ -218,43 +220,43 @@ impl Directory {
         self.shared.directory.entries_where(filter)
     }
 
-    /// Returns the lines of this path and of everything below it, in the order of the paths. Nothing else is looked at. The
+    /// Returns the lines of this path and of everything below it, in the order of the paths. Nothing else is read. The
     /// list is empty if nothing has this path.
     pub fn entries_below(&self, path: &str) -> Vec<DirectoryEntry> {
         self.shared.directory.entries_below(path)
     }
 
-    /// The line of one path.
+    /// Returns the line of one path.
     pub fn entry(&self, path: &str) -> Option<DirectoryEntry> {
         self.shared.directory.entry(path)
     }
 
-    /// Where the child with this path stands, whatever its kind.
+    /// The status of the child with this path, of any kind.
     pub fn status(&self, path: &str) -> Option<ServiceStatus> {
         Some(self.shared.directory.get(path)?.slot.status())
     }
 
-    /// What kind of child has this path.
+    /// The kind of the child with this path.
     pub fn kind(&self, path: &str) -> Option<ChildKind> {
         Some(self.shared.directory.get(path)?.kind)
     }
 
-    /// Whether the tree was told to end or is ending: see [`Tree::is_draining`]. A service finds the directory by
+    /// Whether the tree was asked to end or is ending: see [`Tree::is_draining`]. A service gets the directory from
     /// [`Context::directory`](crate::Context::directory).
     pub fn is_draining(&self) -> bool {
         self.shared.ending.is_draining()
     }
 
-    /// Follows the status of the child with this path, whatever its kind: see [`Handle::watch`](crate::Handle::watch).
+    /// Follows the status of the child with this path, of any kind: see [`Handle::watch`](crate::Handle::watch).
     pub fn watch(&self, path: &str) -> Option<watch::Receiver<ServiceStatus>> {
         Some(self.shared.directory.get(path)?.slot.watch())
     }
 
-    /// Kills whatever has this path; see [`Tree::kill`].
+    /// Kills the child of any kind with this path: see [`Tree::kill`].
     ///
     /// # Errors
     ///
-    /// When nothing has this path, or what has it is not running.
+    /// Nothing has this path, or the child is not running.
     pub fn kill(&self, path: &str) -> Result<(), KillError> {
         let Some(listed) = self.shared.directory.get(path) else {
             return Err(KillError::NotFound { path: path.into() });
@@ -269,16 +271,16 @@ impl fmt::Debug for Directory {
     }
 }
 
-/// Why nothing was killed.
+/// The reason why nothing was killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KillError {
     /// Nothing has this path.
     NotFound {
-        /// What was asked for.
+        /// The path that was asked for.
         path: Arc<str>,
     },
-    /// It is between two lives, not started yet, or over.
+    /// The child is between two lives, not started yet, or over.
     NotRunning(NotRunning),
 }
 

@@ -1,4 +1,4 @@
-//! What a supervisor's builder says beyond OTP's flags: the terms on which its children live.
+//! The options of a supervisor's builder beyond OTP's flags.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use crate::tree::overrides::{Named, Overrides};
 
 #[derive(Clone, Default)]
 pub(crate) struct Options {
-    /// For children that leave something open; none if they say nothing. Of the root, for every service.
+    /// Policy for children that leave something open; `None` if it is empty. Of the root: for every service.
     pub(crate) defaults: Option<Arc<Policy>>,
-    /// What its builder says about the supervisor itself, as a child.
+    /// The settings that the builder names for the supervisor itself, as a child.
     pub(crate) named: Named,
     pub(crate) budget_clock: BudgetClock,
-    /// How many of the services below it may be starting at the same time.
+    /// Number of the services below it that may be starting at the same time.
     pub(crate) starts_max: Option<usize>,
-    /// For the rules of the whole tree.
+    /// Types of errors for the rules of the whole tree.
     pub(crate) error_types: Vec<ErrorType>,
-    /// Of the tree's chance. Of the root only.
+    /// Seed of the tree's random delays. Of the root only.
     pub(crate) seed: Option<u64>,
-    /// What has a say about every path. Of the root only.
+    /// The layer over every path. Of the root only.
     pub(crate) overrides: Option<Arc<dyn Overrides>>,
 }
 
@@ -28,13 +28,13 @@ pub(crate) struct Options {
 #[derive(Clone)]
 pub(crate) struct ErrorType {
     pub(crate) name: Arc<str>,
-    /// Whether it is one, or was caused by one.
+    /// Tells whether an error is one, or was caused by one.
     pub(crate) is: fn(&anyhow::Error) -> bool,
 }
 
 impl ErrorType {
     pub(crate) fn of<E: std::error::Error + Send + Sync + 'static>(name: impl Into<Arc<str>>) -> Self {
-        // `is` sees a context that was put around, the chain what it was put around of.
+        // `is` sees a context that wraps the error, and the chain sees the error inside.
         Self { name: name.into(), is: |error| error.is::<E>() || error.chain().any(|cause| cause.is::<E>()) }
     }
 }

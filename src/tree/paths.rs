@@ -1,34 +1,35 @@
-//! The paths that are listed, and which of them are below which: a subtree is found without a look at what is elsewhere.
+//! The listed paths, and for each the paths below it: a subtree is found without a look at the rest of the tree.
 //!
-//! A look-up of one path takes the lock of one shard and no other, so that look-ups of different names on different cores
-//! share no cache line. Whatever changes which paths there are also holds the lock of the lists, and so does what wants to
-//! see several paths as of one moment.
+//! A look-up of one path takes the lock of one shard and no other. So look-ups of different names on different cores
+//! share no cache line. A change of the listed paths also holds the lock of the lists. So does a reader that must see
+//! several paths as of one moment.
 //!
 //! Invariants:
-//! 1. Every path that is listed is in the list of what is below the path above it, so that it is found from there.
-//! 2. A path that is removed stays in that list for a while. When half of a list may be stale it is cleared, so that each
-//!    removal pays for a few looks, however many paths there are.
-//! 3. Order of locking: the lists, then a shard, and of those one at a time. What is listed is dropped under neither.
+//! 1. Every listed path is in the list of the path above it, so that it is found from there.
+//! 2. A path that is removed stays in that list for a while. When half of a list may be stale, the list is cleared. So
+//!    each removal pays for a few looks, whatever the number of paths.
+//! 3. The order of locking is: the lists, then a shard, one shard at a time. A listed value is dropped under none of
+//!    these locks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::base::thrift;
 
-/// A power of two.
+/// Number of shards: a power of two.
 const SHARDS: usize = 16;
 
-/// What is listed, by path.
+/// The listed values, by path.
 pub(crate) struct Paths<T> {
     shards: [Shard<T>; SHARDS],
-    /// By the path above.
+    /// For each path, those below it.
     below: RwLock<Lists>,
-    /// How many paths were looked at to find others.
+    /// Number of paths that were looked at to find others.
     #[cfg(test)]
     looks: std::sync::atomic::AtomicUsize,
 }
 
-/// On lines of its own.
+/// A shard on cache lines that it shares with no other.
 #[repr(align(128))]
 struct Shard<T>(RwLock<HashMap<Arc<str>, T>>);
 
@@ -36,7 +37,7 @@ type Lists = HashMap<Arc<str>, Below>;
 
 #[derive(Default)]
 struct Below {
-    /// Some are stale, and some are there twice because they were.
+    /// The paths below. Some may be stale, and some may be there twice because they were stale.
     paths: Vec<Arc<str>>,
     removed: usize,
 }
@@ -58,8 +59,8 @@ fn above(path: &str) -> Option<&str> {
 
 impl<T> Paths<T> {
     fn shard(&self, path: &str) -> &RwLock<HashMap<Arc<str>, T>> {
-        // The end of a path tells the children of a supervisor apart. It need not be spread well: paths of one shard share
-        // a lock, and no more.
+        // The end of a path tells the children of a supervisor apart. It need not be spread well, for paths of one
+        // shard share a lock and no more.
         let end = path.as_bytes().iter().rev().take(4).fold(0, |end, byte| end * 31 + usize::from(*byte));
         &self.shards[end % SHARDS].0
     }
@@ -80,7 +81,7 @@ impl<T> Paths<T> {
         self.below.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for this many more.
+    /// Makes room for this many more paths.
     pub(crate) fn reserve(&self, more: usize) {
         // A small number is spread unevenly, and a table grows when it is needed.
         let each = more / SHARDS;
@@ -89,7 +90,7 @@ impl<T> Paths<T> {
         }
     }
 
-    /// What was listed there before.
+    /// Lists a value, and returns the one that was listed at this path before.
     pub(crate) fn insert(&self, path: &Arc<str>, what: T) -> Option<T> {
         let mut lists = self.lists_to_change();
         let before = self.write(path).insert(path.clone(), what);
@@ -102,7 +103,7 @@ impl<T> Paths<T> {
         before
     }
 
-    /// Takes out what is listed there if it is as `is_meant` says, and returns it.
+    /// Removes and returns the value at this path, if it is the one that `is_meant` accepts.
     pub(crate) fn remove_if(&self, path: &str, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
         let mut lists = self.lists_to_change();
         let gone = {
@@ -116,7 +117,7 @@ impl<T> Paths<T> {
         gone
     }
 
-    /// Invariant 2.
+    /// Notes a removed path, and clears lists that may be stale by half (invariant 2).
     fn note_removed(&self, lists: &mut Lists, mut path: &str) {
         while let Some(up) = above(path)
             && let Some(below) = lists.get_mut(up)
@@ -129,7 +130,7 @@ impl<T> Paths<T> {
             self.look(paths.len());
             paths.sort_unstable();
             paths.dedup();
-            // What is below one that is gone must still be found.
+            // A path that is gone stays if others are below it, which must still be found.
             paths.retain(|path| self.contains(path) || lists.contains_key(path));
             if !paths.is_empty() {
                 paths.shrink_to(2 * paths.len());
@@ -160,7 +161,7 @@ impl<T> Paths<T> {
         (below.len() <= max).then(|| below.iter().filter(|path| self.contains(path)).cloned().collect())
     }
 
-    /// The first path that is `path` below some other one.
+    /// The first path that ends with `path`, below some other one.
     pub(crate) fn longer(&self, path: &str) -> Option<Arc<str>> {
         let lists = self.lists();
         self.look(lists.len());
@@ -186,12 +187,12 @@ impl<T: Clone> Paths<T> {
         self.read(path).get(path).cloned()
     }
 
-    /// With the path as it is listed.
+    /// Returns the value with its path as it is listed.
     pub(crate) fn get_listed(&self, path: &str) -> Option<(Arc<str>, T)> {
         self.read(path).get_key_value(path).map(|(path, what)| (path.clone(), what.clone()))
     }
 
-    /// Everything, in no order.
+    /// Returns all values, in no order.
     pub(crate) fn all<R>(&self, mut take: impl FnMut(&Arc<str>, &T) -> R) -> Vec<R> {
         let _still = self.lists();
         let mut all = Vec::new();
@@ -202,7 +203,7 @@ impl<T: Clone> Paths<T> {
         all
     }
 
-    /// What is at `path` and below it, leaves first.
+    /// Returns the values at `path` and below it, leaves first.
     pub(crate) fn under(&self, path: &str) -> Vec<(Arc<str>, T)> {
         let lists = self.lists();
         let mut found = Vec::from_iter(self.get_listed(path));
@@ -251,11 +252,11 @@ mod tests {
         }
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y", "app/a/x", "app/a"]);
         assert_eq!(under(&paths, "app").len(), 6);
-        // One that came again may be in the list twice.
+        // A path that came again may be in the list twice.
         paths.remove_if("app/b", |()| true);
         insert(&paths, "app/b");
         assert_eq!(under(&paths, "app").len(), 6);
-        // What is below one that is gone is still found from above.
+        // The paths below a path that is gone are still found from above.
         paths.remove_if("app/a/x", |()| true);
         paths.remove_if("app/a", |()| true);
         assert_eq!(under(&paths, "app/a"), ["app/a/x/y"]);

@@ -1,4 +1,4 @@
-//! Whether a tree is ready: which children count, which of those are not ready, and why.
+//! Readiness of a tree: the required children, those that are not ready, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,8 @@ use crate::tree::why::Why;
 use crate::tree::{Directory, Tree};
 
 impl Shared {
-    /// The children that count. What a supervisor's children inherit is asked each time: its own policy may have changed.
+    /// The required children. Settings that a child inherits from its supervisor are read each time, as they may have
+    /// changed.
     fn required(&self) -> Vec<(Arc<str>, Listed)> {
         // A copy, so that no child that comes or goes waits for the walk.
         let all: BTreeMap<_, _> =
@@ -33,7 +34,7 @@ impl Shared {
                 }
                 match path.rsplit_once('/') {
                     Some((above, _)) if above.contains('/') => path = above,
-                    // The root counts.
+                    // The root is required.
                     Some(_) | None => return true,
                 }
             }
@@ -42,7 +43,7 @@ impl Shared {
         counting.map(|(path, (_, listed))| (path.clone(), listed.clone())).collect()
     }
 
-    /// The children that count and are not ready. One that ended as it should, or is not wanted, is not missed.
+    /// The required children that are not ready. A child that ended as it should, or is not wanted, is not missing.
     fn missing(&self) -> Vec<(Arc<str>, Listed, ServiceStatus)> {
         let seen = self.required().into_iter().map(|(path, listed)| (path, listed.slot.status(), listed));
         let is_missed = |listed: &Listed, status: ServiceStatus| match status.state {
@@ -61,10 +62,10 @@ impl Shared {
         !self.is_ending() && self.missing().is_empty()
     }
 
-    /// Until all that count are ready (`true`), or one of them will not come by itself.
+    /// Waits until all required children are ready (`true`), or until one of them is not coming back without an order.
     async fn readiness(&self) -> bool {
         loop {
-            // Before anything is looked at: whatever changes after that is heard.
+            // Both are enabled before anything is read, so that no change after that is missed.
             let mut ending = pin!(self.ending.begins.notified());
             let mut changed = pin!(self.required.changed.notified());
             ending.as_mut().enable();
@@ -74,7 +75,8 @@ impl Shared {
             if is_over || missing.is_empty() {
                 return !is_over;
             }
-            // One after the other: all are looked at once more when the last of them is ready, and when one goes down.
+            // The children are awaited one after the other. All are read once more when the last one is ready, and when
+            // one goes down.
             for (_, listed, seen) in missing {
                 let mut status = listed.slot.watch();
                 if *status.borrow_and_update() != seen {
@@ -111,13 +113,13 @@ fn is_gone(state: ServiceState) -> bool {
 }
 
 impl Tree {
-    /// Waits until everything that is required is ready: see [`Policy::health`](field@crate::Policy::health). Without a word about
-    /// that, the services of static and partitioned supervisors are required, and tasks and the children of dynamic
+    /// Waits until everything that is required is ready: see [`Policy::health`](field@crate::Policy::health). By
+    /// default, the services of static and partitioned supervisors are required. Tasks and the children of dynamic
     /// supervisors are not.
     ///
-    /// [`start`](crate::Supervisor::start) returns when the boot is complete. Services that
-    /// [say themselves](crate::Readiness::WhenSaid) when they are ready, and those that wait for others, may not be ready
-    /// then. A service that ended normally, or is not wanted, is not waited for.
+    /// [`start`](crate::Supervisor::start) returns when the boot is complete. Some services may not be ready then:
+    /// those that [say themselves](crate::Readiness::WhenSaid) when they are ready, and those that wait for others. A
+    /// service that ended normally, or is not wanted, is not waited for.
     ///
     /// ```
     /// use regrow::{Child, Health, Policy, Readiness, Supervisor};
@@ -139,8 +141,11 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// With all that are not ready, and why: when `limit` has passed, or as soon as one of them is down or gone, because
-    /// only an order brings it back, or the tree ends.
+    /// The error has all required children that are not ready, and why. It comes in these cases:
+    ///
+    /// * `limit` has passed.
+    /// * A required child is down or gone, and only an order brings it back. The error comes at once.
+    /// * The tree ends.
     ///
     /// # Panics
     ///
@@ -162,7 +167,7 @@ impl Directory {
         self.shared().is_ready()
     }
 
-    /// The paths of those that are required and not ready now.
+    /// The paths of the required children that are not ready now.
     pub fn not_ready(&self) -> Vec<Arc<str>> {
         self.shared().missing().into_iter().map(|(path, ..)| path).collect()
     }
@@ -173,10 +178,11 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// # Errors
     ///
-    /// When the service refuses messages: it is parked, down or gone, or an order has told it to stop. A parked one is worth
-    /// another try at the time that the error names. One that is being tried, or was parked for a service that has come
-    /// back, is waited for. Code that may not wait for the service now gets
-    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup).
+    /// The service refuses messages: it is parked, down or gone, or an order has asked it to stop. If it is parked, the
+    /// error names the time of its next try.
+    ///
+    /// A parked service is waited for if it is being tried, or if the services that it was parked for have come back.
+    /// Code that may not wait for the service now gets [`StoppedWithGroup`](Refusal::StoppedWithGroup).
     pub async fn wait_ready(&self) -> Result<(), NotReadyError> {
         let mut watch = self.watch();
         loop {
@@ -185,7 +191,7 @@ impl<M: Send + 'static> Handle<M> {
                 None if status.state == ServiceState::Up && status.ready => return Ok(()),
                 None => {}
                 Some(Refusal::Parked { .. }) if self.is_to_come().await => {}
-                // It changed while its supervisor was asked.
+                // The status changed while the supervisor was asked.
                 Some(refusal @ Refusal::Parked { .. }) if self.refusal_of_waits() != Some(refusal) => continue,
                 Some(refusal) => return Err(NotReadyError { path: self.path(), refusal }),
             }
@@ -195,7 +201,7 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
-    /// Whether a service that is parked is on its way all the same: it is tried, or what it was parked for is there again.
+    /// Whether a parked service is coming up: it is being tried, or the services that it was parked for are back.
     async fn is_to_come(&self) -> bool {
         let (Some(shared), Why { standing: Some(standing), waits_for, path, .. }) =
             (Shared::of(self.slot()), self.why().await)
@@ -209,20 +215,20 @@ impl<M: Send + 'static> Handle<M> {
         };
         match standing {
             ChildState::Retrying | ChildState::Waiting | ChildState::Starting | ChildState::Up => true,
-            // Its supervisor is about to hear of them.
+            // The supervisor is about to learn that they are back.
             ChildState::Parked => !waits_for.is_empty() && waits_for.iter().all(may_come),
             ChildState::Stopping | ChildState::Down => false,
         }
     }
 }
 
-/// A tree is not ready: what [`Tree::ready`] ends with.
+/// The error of [`Tree::ready`]: a tree that is not ready.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReadyError {
-    /// The time limit that has passed; none if one of the missing services will not come by itself, or the tree ends.
+    /// The time limit that has passed. `None` if a missing service needs an order to come back, or if the tree ends.
     pub limit: Option<Duration>,
-    /// All that are required and not ready.
+    /// All services that are required and not ready.
     pub missing: Vec<Unready>,
 }
 
@@ -232,19 +238,19 @@ pub struct ReadyError {
 pub struct Unready {
     /// Its full path.
     pub path: Arc<str>,
-    /// Where it stands.
+    /// Its status.
     pub status: ServiceStatus,
-    /// Why: a paragraph when it is displayed, one line with `{:#}`.
+    /// The reason: a paragraph when it is displayed, one line with `{:#}`.
     pub why: Why,
 }
 
-/// One line for each service; [`Unready::why`] tells more.
+/// Writes one line for each service; [`Unready::why`] tells more.
 impl fmt::Display for ReadyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.limit {
             Some(limit) => write!(f, "not ready after {limit:?}:")?,
             None if self.missing.is_empty() => return f.write_str("not ready: the tree is ending"),
-            None => f.write_str("not ready, and not without an order:")?,
+            None => f.write_str("not ready, and these services need an order to come back:")?,
         }
         self.missing.iter().try_for_each(|unready| write!(f, "\n  {:#}", unready.why))
     }
@@ -252,13 +258,13 @@ impl fmt::Display for ReadyError {
 
 impl std::error::Error for ReadyError {}
 
-/// A service that is not ready and refuses messages: what [`Handle::wait_ready`] ends with.
+/// The error of [`Handle::wait_ready`]: a service that is not ready and refuses messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotReadyError {
     /// The service.
     pub path: Arc<str>,
-    /// Why it refuses.
+    /// The reason of the refusal.
     pub refusal: Refusal,
 }
 

@@ -1,4 +1,4 @@
-//! How a tree ended.
+//! The report about the end of a tree.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::error::gave_up::GaveUp;
 use crate::log::{line, one_line};
 use crate::tree::ending::{Notes, StopFailure};
 
-/// How a tree ended.
+/// Report about the end of a tree.
 ///
-/// The exit alone does not say whether the end was wanted: a root that gives up ends as `shutdown`, as one does that was
-/// asked to (OTP rule 28). [`is_clean`](Self::is_clean) does.
+/// The exit alone does not say whether the end was wanted: a root that gives up ends as `shutdown`, and so does a root
+/// that was asked to stop (OTP rule 28). [`is_clean`](Self::is_clean) tells.
 ///
 /// When displayed, it is one line:
 ///
@@ -27,35 +27,35 @@ use crate::tree::ending::{Notes, StopFailure};
 pub struct ShutdownReport {
     /// The path of the root.
     pub path: Arc<str>,
-    /// How the root ended.
+    /// The exit of the root.
     pub exit: Exit,
-    /// Why the root ended itself, if it did: on which child it gave up, after which exit.
+    /// The child on which the root gave up, and the exit that led to it, if the root ended itself.
     pub gave_up: Option<Arc<GaveUp>>,
-    /// Children that ended by a fault of their own while the tree stopped: a failure, a panic, a kill from outside.
+    /// Children that ended by their own fault while the tree stopped: a failure, a panic, a kill from outside.
     pub failed: Vec<StopFailure>,
-    /// Children that were asked to stop, had to be killed, and ended by that; in that order.
+    /// Children that were asked to stop and ended only by a kill, in that order.
     pub killed: Vec<Arc<str>>,
-    /// Children that were killed before it was their turn to be asked, and ended by that: the tree was killed, or its limit
-    /// was reached. Their stop hooks did not run.
+    /// Children that ended by a kill before they were asked to stop: the tree was killed, or its limit was reached.
+    /// Their stop hooks did not run.
     pub unasked: Vec<Arc<str>>,
-    /// Children that a kill did not end, and that were left behind. They are named here and nowhere else.
+    /// Children that outlived their kill and were left behind. They are named here and nowhere else.
     pub abandoned: Vec<Arc<str>>,
-    /// The service whose code ordered the shutdown, and would have waited for its own end. The order was refused and
-    /// the tree goes on. The rest of the report says nothing then.
+    /// The service that ordered the shutdown, and would have waited for its own end. The order was refused and the tree
+    /// goes on. The rest of the report says nothing then.
     pub refused: Option<Arc<str>>,
-    /// From the order to the end.
+    /// Time from the order to the end.
     pub took: Duration,
 }
 
 impl ShutdownReport {
-    /// It took the time from the moment at which the root began to end.
+    /// The time is counted from the moment at which the root began to end.
     pub(crate) fn new(path: Arc<str>, exit: Exit, notes: Notes) -> Self {
         let Notes { gave_up, failed, killed, unasked, abandoned, began, over } = notes;
         let took = over.zip(began).map(|(over, began)| over.saturating_sub(began)).unwrap_or_default();
         Self { path, exit, gave_up, failed, killed, unasked, abandoned, refused: None, took }
     }
 
-    /// The root has ended. An end that was not clean is a warning, which says how the tree ended.
+    /// Logs the end of the root. An end that was not clean is a warning with the report.
     pub(crate) fn log(&self, was_up: bool) {
         let report = self;
         let (path, kind, text) = (&report.path, report.exit.kind(), one_line(&report.exit));
@@ -68,23 +68,24 @@ impl ShutdownReport {
 
     /// Whether the end was wanted, and every child stopped as asked.
     ///
-    /// It was not if the root gave up or was killed, and if a child failed, panicked, was killed or was abandoned while the
-    /// tree stopped. Children that are to be killed ([`Shutdown::Kill`](crate::Shutdown::Kill)) do stop as asked.
+    /// It was not if the root gave up or was killed, or if a child failed, panicked, was killed or was abandoned while
+    /// the tree stopped. A child with [`Shutdown::Kill`](crate::Shutdown::Kill) stops as asked when it is killed.
     pub fn is_clean(&self) -> bool {
         self.was_wanted()
             && [&self.killed, &self.unasked, &self.abandoned].iter().all(|names| names.is_empty())
             && self.failed.is_empty()
     }
 
-    /// Whether the root ended because it was asked to, or because its work was done: it neither gave up nor was killed, nor
-    /// failed to boot. Some of its children may have ended badly: see [`is_clean`](Self::is_clean).
+    /// Whether the root ended because it was asked to, or because its work was done. It neither gave up nor was killed,
+    /// nor failed to boot. Some of its children may have ended badly: see [`is_clean`](Self::is_clean).
     pub fn was_wanted(&self) -> bool {
         self.gave_up.is_none()
             && self.refused.is_none()
             && matches!(self.exit, Exit::Normal | Exit::Shutdown | Exit::ShutdownWith(_))
     }
 
-    /// The report, or an error if the end was not [clean](Self::is_clean): for a `main` that exits non-zero then.
+    /// Returns the report, or an error if the end was not [clean](Self::is_clean): for a `main` that exits non-zero
+    /// then.
     ///
     /// ```
     /// # use regrow::{Supervisor, testing::Journal};
@@ -96,7 +97,7 @@ impl ShutdownReport {
     ///
     /// # Errors
     ///
-    /// If the end was not clean. The error carries the report, and says in one line what was wrong.
+    /// The end was not clean. The error carries the report, and says in one line what was wrong.
     pub fn into_result(self) -> Result<Self, UncleanEnd> {
         if self.is_clean() { Ok(self) } else { Err(UncleanEnd(Box::new(self))) }
     }
@@ -118,7 +119,7 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
-/// A line has room for so many names.
+/// Number of names that a line has room for.
 const NAMES_MAX: usize = 10;
 
 fn say_names(f: &mut fmt::Formatter<'_>, what: &str, names: &[impl fmt::Display]) -> fmt::Result {
@@ -142,7 +143,7 @@ impl UncleanEnd {
         Self(Box::new(report))
     }
 
-    /// How the tree ended.
+    /// The report about the end.
     pub fn report(&self) -> &ShutdownReport {
         &self.0
     }
@@ -162,7 +163,8 @@ impl fmt::Debug for UncleanEnd {
 
 impl std::error::Error for UncleanEnd {}
 
-/// The text of a panic may have many lines, and the reason for an end is looked for on the last one.
+/// Writes a text of several lines as one. The text of a panic may have many lines, and readers look for the reason on
+/// the last one.
 pub(crate) fn write_in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for (at, line) in text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
         if at > 0 {

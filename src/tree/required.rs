@@ -1,17 +1,17 @@
-//! Wakes those that wait for a tree to be ready.
+//! Wakes the tasks that wait for a tree to be ready.
 
 use tokio::sync::Notify;
 
-/// The bell of those that wait for a tree to be ready. Each slot knows whether its child counts.
+/// Wakes the tasks that wait for a tree to be ready. Each slot knows whether its child is required.
 #[derive(Default)]
 pub(crate) struct Required {
-    /// Rung when one more counts, or one less, and when one goes down.
+    /// Notified when the set of required children changes, and when one of them goes down.
     pub(super) changed: Notify,
 }
 
 impl Required {
-    /// Whether a child counts, or how it stands, has changed: those that wait for all to be ready look again.
-    pub(crate) fn ring(&self) {
+    /// Wakes the waiting tasks, as the set of required children or the state of one has changed.
+    pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
     }
 }

@@ -1,13 +1,13 @@
-//! What the holder of a tree sees of its root.
+//! The state of a tree's root, as the holder of the tree sees it.
 
 use regrow_supervisors::Exit;
 
-/// What the holder of a tree sees of its root.
+/// The state of a tree's root, as the holder of the tree sees it.
 #[derive(Debug, Clone)]
 pub(crate) enum Root {
     Booting,
     Up,
-    /// A root that was up did not fail to boot, however soon after it ended (OTP rule 13).
+    /// The root is over. A root that was up did not fail to boot, even if it ended right after that (OTP rule 13).
     Ended {
         exit: Exit,
         was_up: bool,

@@ -1,4 +1,4 @@
-//! What all supervisors and services of one tree share. Nothing is global but the panic hook.
+//! The state that all supervisors and services of one tree share. Nothing is global but the panic hook.
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
@@ -74,29 +74,30 @@ impl Shared {
         })
     }
 
-    /// What has this path is gone, and all below it. Only this and [`Self::forget_slot`] know what is remembered of a
-    /// path. Every path leaves the directory through them.
+    /// Forgets the child with this path and all below it, as they are gone. Only this method and [`Self::forget_slot`]
+    /// know everything that is remembered of a path. Every path leaves the directory through them.
     pub(crate) fn forget(&self, path: &str) {
         self.forget_said(path);
         if self.directory.close(path, ServiceState::Gone) {
-            self.required.ring();
+            self.required.wake();
         }
-        // Last: what is closed may leave letters behind, which the log tells.
+        // This comes last: a closed mailbox may leave dead letters behind, which the log tells.
         self.log.forget(path);
     }
 
-    /// The same for one slot that has had this path: another may have it by now.
+    /// Does what [`forget`](Self::forget) does, for one slot that has had this path. Another slot may have the path by
+    /// now.
     pub(crate) fn forget_slot(&self, path: &str, slot: &Arc<dyn AnySlot>) {
         self.forget_said(path);
         self.directory.remove(path, slot);
         slot.close(ServiceState::Gone);
         if slot.counts().is_some() {
-            self.required.ring();
+            self.required.wake();
         }
         self.log.forget(path);
     }
 
-    /// What has this path is no supervisor any more: nothing is below it.
+    /// Forgets everything below a path, as its child is no supervisor any more.
     pub(crate) fn forget_below(&self, path: &str) {
         for (below, listed) in self.directory.under(path).into_iter().filter(|(below, _)| **below != *path) {
             self.forget_slot(&below, &listed.slot);
@@ -109,7 +110,7 @@ impl Shared {
         self.directory.forget_below(path);
     }
 
-    /// The root is ending. Nobody who is dead comes back, and no caller waits for them.
+    /// Notes that the root is ending: no child that is down comes back, and no caller waits for one.
     pub(crate) fn begin_to_end(&self) {
         if self.ending.begin(self.clock.now()) {
             self.directory.close_vacant();
@@ -121,9 +122,10 @@ impl Shared {
         self.ending.has_begun()
     }
 
-    /// The limit of a shutdown is reached: everything that lives is killed at once, at every level and in no order.
+    /// Kills everything that lives, at every level and in no order, as the limit of a shutdown is reached.
     pub(crate) fn kill_all(&self, root: &str) {
-        // A supervisor before those below it, for the same reason.
+        // A supervisor is told before those below it, so that it takes no end below it for one that calls for a
+        // restart.
         for (_, listed) in self.directory.under(root).into_iter().rev() {
             if let Some(Control::Supervisor(inbox)) = listed.slot.control() {
                 inbox.push(Fact::Kill);
@@ -131,7 +133,7 @@ impl Shared {
         }
     }
 
-    /// The tree is over: every slot is closed and every stream of events ends.
+    /// Closes every slot and ends every stream of events, as the tree is over.
     pub(crate) fn end(&self) {
         self.ending.is_over(self.clock.now());
         self.watchdog.end();
@@ -150,7 +152,7 @@ impl Shared {
         self.tell_at(level, path, generation, kind, || Aside::Nothing);
     }
 
-    /// As [`tell`](Self::tell), with another level in the log, and more of it there.
+    /// Does what [`tell`](Self::tell) does, with another level in the log, and with more to say there.
     pub(crate) fn tell_at(
         &self,
         level: tracing::Level,
@@ -172,7 +174,7 @@ impl Shared {
             self.log.event(&event, level, &aside());
         }
         if let Some(sender) = sender {
-            // An error means that nobody listens any more.
+            // An error means that no subscriber listens any more.
             let _ = sender.send(event);
         }
     }
@@ -182,13 +184,13 @@ impl Shared {
         self.faults.get()
     }
 
-    /// The same, made by the first experiment.
+    /// The same seam, made by the first experiment.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn faults_or_new(&self, make: impl FnOnce() -> Arc<dyn Inject>) -> &Arc<dyn Inject> {
         self.faults.get_or_init(make)
     }
 
-    /// The tree that a slot is listed in, while that is there.
+    /// The tree that a slot is listed in, while that tree is there.
     pub(crate) fn of(slot: &dyn AnySlot) -> Option<Arc<Self>> {
         let tree: Arc<dyn Any + Send + Sync> = slot.tree()?;
         tree.downcast().ok()
@@ -252,7 +254,7 @@ impl SlotTree for Shared {
     }
 }
 
-/// The path of the incarnation whose code, or whose linked task, this thread runs, if that is at this path or below it.
+/// The path of the incarnation that this thread runs code of, or a linked task of, if it is at this path or below it.
 pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>> {
     let home = current::caller(Signals::home).flatten()?;
     let is_here = Shared::of(&*home).is_some_and(|other| Arc::ptr_eq(&other, shared));

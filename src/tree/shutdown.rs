@@ -1,4 +1,4 @@
-//! How a tree ends in order, and what is told about it.
+//! The ordered end of a tree, and the report about it.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::tree::report::ShutdownReport;
 use crate::tree::root::Root;
 use crate::tree::shared::caller_within;
 
-/// The longest time that is left, out of a limit, for what was killed to end.
+/// The longest part of a limit that is kept for killed children to end.
 pub(crate) const LAST_PART: Duration = Duration::from_secs(1);
 
-/// When a bounded shutdown kills what is left, and when it abandons what a kill did not end. Without a limit neither
-/// comes.
+/// Moments at which a bounded shutdown kills what is left, and abandons what a kill did not end. Without a limit there
+/// are none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Bounds {
     pub(crate) kill_at: Option<Instant>,
@@ -35,13 +35,13 @@ impl Bounds {
 impl Tree {
     /// Stops the tree in order, youngest child first, depth first, and waits for its end.
     ///
-    /// Bounded by the children's shutdown times, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait) or
-    /// [`Abandon::Never`](crate::Abandon::Never); see [`shutdown_within`](Self::shutdown_within). Calling it again, or at
-    /// the same time, waits for the same end. Messages that were left in mailboxes are dropped in tasks of their own; their
-    /// destructors are waited for, for one second at most.
+    /// The children's shutdown times limit the wait, unless one of them says [`Shutdown::Wait`](crate::Shutdown::Wait)
+    /// or [`Abandon::Never`](crate::Abandon::Never): see [`shutdown_within`](Self::shutdown_within). A second call,
+    /// later or at the same time, waits for the same end. Messages that were left in mailboxes are dropped in separate
+    /// tasks. Their destructors are waited for, for one second at most.
     ///
     /// Code of a service in the tree, or of a task linked to it, cannot wait for this. The order is refused, and the
-    /// tree goes on. The report comes at once, and says so in [`refused`](ShutdownReport::refused). Order it from
+    /// tree goes on. The report comes at once, and says so in [`refused`](ShutdownReport::refused). Give the order from
     /// outside, or end the root with [`SupervisorHandle::stop`](crate::SupervisorHandle::stop), which does not wait.
     pub async fn shutdown(&self) -> ShutdownReport {
         if let Some(refusal) = self.refusal() {
@@ -52,11 +52,13 @@ impl Tree {
         self.report(begun, None).await
     }
 
-    /// As [`shutdown`](Self::shutdown), but over after `limit` whatever the children say.
+    /// Does what [`shutdown`](Self::shutdown) does, but ends after `limit`, whatever the shutdown times of the children
+    /// are.
     ///
-    /// The last quarter of the limit, and one second of it at most, is kept for the worst case. Then everything that is left
-    /// is killed at once, at all levels and in no order. What has not ended at the end of the limit is abandoned, and named
-    /// in the report. A limit of more than a century counts as a century. Refused as [`shutdown`](Self::shutdown) is.
+    /// A quarter of the limit, at most one second, is kept for the worst case. When it begins, everything that is left
+    /// is killed at once, at all levels and in no order. Children that have not ended at the end of the limit are
+    /// abandoned, and named in the report. A limit of more than a century counts as a century. The order is refused to
+    /// the same code as [`shutdown`](Self::shutdown) is.
     pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
         if let Some(refusal) = self.refusal() {
             return refusal;
@@ -75,17 +77,17 @@ impl Tree {
         self.report(begun, abandon_at).await
     }
 
-    /// Waits for the end of the tree, and says how it came: by a shutdown, by the root's giving up, or by a kill.
+    /// Waits for the end of the tree, and reports how it came: by a shutdown, by the root's giving up, or by a kill.
     ///
-    /// [`took`](ShutdownReport::took) is the time from the moment at which the root began to end. Code of a service in the tree
-    /// never sees it: it has ended before.
+    /// [`took`](ShutdownReport::took) is the time from the moment at which the root began to end. Code of a service in
+    /// the tree never sees the report: it has ended before.
     pub async fn wait(&self) -> ShutdownReport {
         let exit = self.ended().await;
         ShutdownReport::new(self.path().into(), exit, self.shared.ending.notes())
     }
 
-    /// Whether the tree was told to end, or is ending without that: from the first signal of `run_until_signal`, or the order
-    /// to shut down, until after its end.
+    /// Whether the tree was asked to end, or is ending without that. It is true from the first signal of
+    /// `run_until_signal`, or the order to shut down, until after the end.
     ///
     /// A readiness probe answers *not ready* then. See also [`Directory::is_draining`](crate::Directory::is_draining).
     pub fn is_draining(&self) -> bool {
@@ -122,7 +124,7 @@ impl Tree {
         }
     }
 
-    /// Waits for the end, and no longer than until then.
+    /// Waits for the end until this moment. Returns whether the tree has ended.
     pub(crate) async fn has_ended_by(&self, at: Option<Instant>) -> bool {
         match at {
             Some(at) => tokio::time::timeout_at(at, self.ended()).await.is_ok(),
@@ -133,13 +135,13 @@ impl Tree {
         }
     }
 
-    /// Waits for the end, and until then for the destructors of what was left behind.
+    /// Waits for the end, and until then also for the destructors of messages that were left behind.
     pub(crate) async fn report(&self, begun: Instant, until: Option<Instant>) -> ShutdownReport {
         let exit = self.ended().await;
         let took = begun.elapsed();
         let patience = later(Instant::now(), LAST_PART);
         let until = until.map_or(patience, |until| until.min(patience));
-        // What still runs then runs on, and is nothing of the tree's.
+        // A destructor that still runs then runs on, and is no part of the tree.
         let _ = tokio::time::timeout_at(until, self.shared.sweeps.are_done()).await;
         let report = ShutdownReport::new(self.path().into(), exit, self.shared.ending.notes());
         ShutdownReport { took, ..report }

@@ -1,7 +1,8 @@
-//! What the judge of supervision hears: what supervisors were told and what they do, in the order in which it happens.
+//! The statements about supervision for the judge of an experiment: facts that supervisors got and actions that they
+//! took, in the order in which they happened.
 //!
-//! The driver of a supervisor says these things while an experiment is armed (`supervisor/testify.rs`). They are data: what
-//! ought to have happened is the judge's own business.
+//! The driver of a supervisor makes them while an experiment is armed (`supervisor/testify.rs`). They are data: the
+//! judge decides what should have happened.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,10 +13,10 @@ use regrow_supervisors::{
 
 use crate::slot::signals::Signals;
 
-/// What is said to the judge.
+/// A statement to the judge.
 #[derive(Debug)]
 pub(crate) enum Statement {
-    /// A supervisor was told something, or does something.
+    /// A fact or an action of a supervisor.
     Testimony(Testimony),
     /// An incarnation moves into its slot.
     MovesIn { path: Arc<str>, signals: Weak<Signals> },
@@ -23,23 +24,23 @@ pub(crate) enum Statement {
     MovesOut { path: Arc<str>, signals: Weak<Signals> },
 }
 
-/// One thing that a supervisor was told, or does.
+/// Fact or action of a supervisor, with its time.
 #[derive(Debug)]
 pub(crate) struct Testimony {
     /// The supervisor's path.
     pub(crate) supervisor: Arc<str>,
-    /// Which of its lives.
+    /// The life of the supervisor.
     pub(crate) life: usize,
-    /// When, on the clock of the tree.
+    /// Time on the clock of the tree.
     pub(crate) at: Duration,
     pub(crate) seen: Seen,
 }
 
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// The supervisor and its children: before the first thing it says, and after orders.
+    /// The supervisor and its children. It comes before the first statement, and after orders.
     Roll(Box<Roll>),
-    /// This happened to a child, or is done to it. Children go by their paths.
+    /// A fact or an action about a child, which is named by its path.
     Child { path: Arc<str>, what: What },
     /// A service elsewhere, that children depend on under this name, has become ready.
     IsReady { name: Arc<str> },
@@ -47,11 +48,11 @@ pub(crate) enum Seen {
     Ordered { call: u64, path: Option<Arc<str>> },
     /// The order was answered.
     Answered { call: u64 },
-    /// The supervisor is to end, one child after the other or all at once.
+    /// The supervisor must end, one child after the other or all at once.
     ToEnd { by_force: bool, at_once: bool },
-    /// It has started all of its children.
+    /// The supervisor has started all of its children.
     Up,
-    /// It is over.
+    /// The supervisor is over.
     Over,
 }
 
@@ -64,33 +65,33 @@ pub(crate) enum What {
     Ignored(u64),
     StartFailed(u64, Exit),
     Ended(u64, Exit),
-    /// Something other than its supervisor kills it.
+    /// The child is being killed, and its supervisor did not order that.
     KillUnderWay,
     /// The supervisor starts this attempt.
     Start(u64),
-    /// The supervisor asks it to stop.
+    /// The supervisor asks the child to stop.
     Ask,
-    /// The supervisor kills it.
+    /// The supervisor kills the child.
     Kill,
-    /// The supervisor waits for it no longer.
+    /// The supervisor waits for the child no longer.
     Abandon,
-    /// It takes too long, and is killed for that.
+    /// The child takes too long, and is killed for that.
     Overdue,
-    /// Its restart is put off.
+    /// The restart of the child is delayed.
     Delayed(Duration),
-    /// It waits for services that it depends on.
+    /// The child waits for services that it depends on.
     Waits,
-    /// It is put away, and tried again after this time.
+    /// The child is parked, and tried again after this time.
     Parked(Duration),
-    /// It is put away because a service that it depends on is gone or parked.
+    /// The child is parked because a service that it depends on is gone or parked.
     Blocked,
-    /// A service that it depends on is gone, and its start fails for that before it begins.
+    /// The start of the child fails before it begins, because a service that it depends on is gone.
     Missed,
-    /// It is not restarted.
+    /// The child is not restarted.
     Rests,
-    /// Its spec is forgotten.
+    /// The spec of the child is forgotten.
     Forgotten,
-    /// The supervisor gives up on it.
+    /// The supervisor gives up on the child.
     GaveUp,
 }
 
@@ -101,18 +102,18 @@ pub(crate) struct Roll {
     pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) intensity: Intensity,
     pub(crate) clock: BudgetClock,
-    /// How many children it stops at a time.
+    /// Number of children that it stops at a time.
     pub(crate) stop_order: StopOrder,
-    /// Children come and go; they have no order, and no group.
+    /// Whether children come and go, without an order and without a group.
     pub(crate) is_dynamic: bool,
-    /// It has not come up yet.
+    /// Whether it has not come up yet.
     pub(crate) is_booting: bool,
     pub(crate) is_ending: bool,
     pub(crate) is_killed: bool,
     pub(crate) children: Vec<Enrolled>,
 }
 
-/// A child, as it stands.
+/// A child in its present state.
 #[derive(Debug)]
 pub(crate) struct Enrolled {
     pub(crate) path: Arc<str>,
@@ -120,7 +121,7 @@ pub(crate) struct Enrolled {
     pub(crate) standing: ChildState,
     pub(crate) is_ready: bool,
     pub(crate) attempt: Option<u64>,
-    /// Steps on its curve, and what is left of the budget that it is charged to.
+    /// Restarts since its delays began with the first, and the rest of the budget that it is charged to.
     pub(crate) steps: u32,
     pub(crate) left: Option<BudgetLeft>,
     pub(crate) is_half_open: bool,

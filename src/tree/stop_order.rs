@@ -1,7 +1,7 @@
-//! Which child of a supervisor is stopped before which, because something below the one depends on something below the other.
+//! The stop order of a supervisor's children, for those with services that depend on each other further down.
 //!
-//! Invariant: a dependency of one service on another counts at one supervisor, at which their paths part. Two children that
-//! depend on each other themselves are known to the machine by their specs.
+//! Invariant: a dependency of one service on another counts at one supervisor, at which their paths part. Two children
+//! that depend on each other directly are known to the machine by their specs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -12,27 +12,27 @@ use crate::base::name::bounds_below;
 use crate::base::sync::lock;
 use crate::base::thrift;
 
-/// The dependencies of a tree, as they are in force.
+/// The dependencies of a tree that are in force.
 #[derive(Debug, Default)]
 pub(crate) struct StopOrder {
     said: Mutex<Said>,
-    /// Counts the changes of what a supervisor has to heed; 0: nothing was ever said.
+    /// Number of changes that supervisors have to apply; 0 if there was never a dependency.
     changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    /// Path to the paths that it depends on. In order: what is below a path is forgotten with it.
+    /// Paths, each with the paths that it depends on. They are in order, so that all below a path is forgotten with it.
     dependencies: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    /// Supervisor to pairs of its children, each with the number of dependencies behind it.
+    /// Supervisors, each with pairs of its children, and the number of dependencies behind each pair.
     pairs: HashMap<Box<str>, BTreeMap<Pair, usize>>,
 }
 
-/// The names of a child, and of one that is stopped after it.
+/// The names of a child, and of another one that is stopped after it.
 pub(crate) type Pair = (Box<str>, Box<str>);
 
 impl StopOrder {
-    /// Takes these paths for those that the service at `path` depends on.
+    /// Replaces the paths that the service at `path` depends on.
     pub(crate) fn set(&self, path: &Arc<str>, dependencies: &[Arc<str>]) {
         if dependencies.is_empty() && self.changes.load(Ordering::Acquire) == 0 {
             return;
@@ -42,7 +42,7 @@ impl StopOrder {
         }
     }
 
-    /// Nothing has this path any more, or is below it.
+    /// Forgets the dependencies of this path and of everything below it.
     pub(crate) fn forget(&self, path: &str) {
         if self.changes.load(Ordering::Acquire) == 0 {
             return;
@@ -58,7 +58,7 @@ impl StopOrder {
         }
     }
 
-    /// Paths, and the paths that each depends on.
+    /// Returns the paths with dependencies, and for each the paths that it depends on.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn dependencies(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         lock(&self.said).dependencies.iter().map(|(path, on)| (path.clone(), on.clone())).collect()
@@ -74,14 +74,14 @@ impl StopOrder {
         [("stop order: dependencies", said.dependencies.len()), ("stop order: pairs", said.pairs.len())]
     }
 
-    /// Which children of this supervisor are stopped before which.
+    /// The pairs of this supervisor's children of which the first is stopped before the second.
     pub(crate) fn pairs(&self, supervisor: &str) -> Vec<Pair> {
         lock(&self.said).pairs.get(supervisor).map(|pairs| pairs.keys().cloned().collect()).unwrap_or_default()
     }
 }
 
 impl Said {
-    /// Whether that is news.
+    /// Replaces the dependencies of a path. Returns whether they have changed.
     fn set(&mut self, path: &Arc<str>, dependencies: &[Arc<str>]) -> bool {
         let before = self.dependencies.get(path).cloned().unwrap_or_default();
         if before == dependencies {
@@ -123,8 +123,8 @@ impl Said {
     }
 }
 
-/// The supervisor at which two paths part, and the names of its children that lead there. `None` for two siblings, which
-/// their supervisor knows by itself, and where one path is below the other.
+/// The supervisor at which two paths part, and the names of its children on the way to each. `None` for two siblings,
+/// which their supervisor knows itself, and if one path is below the other.
 fn parting<'a>(a: &'a str, b: &str) -> Option<(&'a str, Pair)> {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let end = a.as_bytes()[..same].iter().rposition(|byte| *byte == b'/')?;

@@ -12,7 +12,7 @@
 //! | watchdog: waiters, open calls | twice the incarnations that wait, or calls that are open |
 //! | log | the children that have written a line in the last second, twice |
 //! | dead letters | the capacity that the user sets |
-//! | patients of chaos | the services that something ails |
+//! | chaos: services with faults | the services that have faults, or had some |
 //! | places of panics | the code of the program |
 //! | driver, dependency_watch, gates, machine | the children of the supervisor, and the orders that wait for an answer |
 
@@ -39,7 +39,7 @@ impl Shared {
         tables.extend(self.directory.tables());
         tables.extend(self.stop_order.tables());
         tables.extend(self.watchdog.tables());
-        tables.insert("chaos: patients", self.faults().map_or(0, |faults| faults.remembered()));
+        tables.insert("chaos: services with faults", self.faults().map_or(0, |faults| faults.remembered()));
         let supervisors: Vec<_> =
             self.directory.entries().iter().filter_map(|entry| self.supervisor_of(&entry.path)).collect();
         for supervisor in supervisors {

@@ -1,4 +1,4 @@
-//! Why a child stands where it does: one plain paragraph, and the same as data.
+//! The reasons for a child's present state: one plain paragraph, and the same as data.
 
 use std::any::type_name;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::slot::status::{ServiceState, ServiceStatus};
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
-/// Why a child stands where it does, what is left for it and what comes next. It reads as a paragraph when displayed, and
-/// with `{:#}` as one line: where it stands, what it waits for, and its last end.
+/// The reasons for a child's present state, the budget that is left, and what comes next. When displayed it is a
+/// paragraph. With `{:#}` it is one line: the state, what the child waits for, and its last exit.
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg, until};
@@ -26,15 +26,15 @@ use crate::tree::shared::Shared;
 /// use std::time::Duration;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
-/// let patient = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
-/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(patient)).start().await?;
+/// let slow = Policy::default().backoff(Backoff::new(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a").policy(slow)).start().await?;
 ///
 /// let a = tree.lookup::<ProbeMsg>("app/a")?;
 /// a.cast(ProbeMsg::Fail("disk full"))?;
 /// # let mut events = tree.events();
 /// # regrow::testing::until_event(&mut events, |event| matches!(event.kind, regrow::EventKind::Delayed { .. })).await;
 /// let why = a.why().await.to_string();
-/// assert!(why.starts_with("`app/a` is to be started again in"), "{why}");
+/// assert!(why.starts_with("`app/a` is started again in"), "{why}");
 /// assert!(why.contains("failed: disk full"));
 /// # tree.shutdown().await; Ok(()) }
 /// ```
@@ -43,56 +43,58 @@ use crate::tree::shared::Shared;
 pub struct Why {
     /// Its full path.
     pub path: Arc<str>,
-    /// Where it stands, as its callers see it.
+    /// Its status, as its callers see it.
     pub status: ServiceStatus,
-    /// Where it stands, as its supervisor sees it; none where that does not run, and for a root.
+    /// Its state, as its supervisor sees it; `None` for a root, and if the supervisor does not run.
     pub standing: Option<ChildState>,
-    /// The end that led here; none if nothing ever went wrong under its present supervisor.
+    /// The exit that led here; `None` if nothing went wrong yet under its present supervisor.
     pub exit: Option<Exit>,
-    /// How long ago that was.
+    /// Time since that exit.
     pub ago: Option<Duration>,
-    /// What that end is beside its exit: a start that failed, a life that was never ready.
+    /// More about that exit: a start that failed, a life that was never ready.
     pub phase: Option<ExitKind>,
-    /// The rule that fired: its place in the list, from 0, and what it says.
+    /// The rule that fired: its place in the list, from 0, and its action.
     pub rule: Option<(usize, RuleAction)>,
-    /// Restarts since its curve last began anew.
+    /// Number of restarts since its delays last began with the first.
     pub steps: u32,
-    /// What is left of the budget that its next restart is charged to; none without a limit.
+    /// The budget that its next restart is charged to, with what is left of it; `None` without a limit.
     pub budget: Option<BudgetLeft>,
-    /// How long until it is tried next, where a time is set.
+    /// Time until its next start, if one is set.
     pub next_try: Option<Duration>,
-    /// The mailbox in which it waits for room, and for how long it has, if that is longer than a second.
+    /// The mailbox in which it waits for room, and the time it has waited, if that is longer than a second.
     pub waits_for_room: Option<(Arc<str>, Duration)>,
-    /// The service whose answer its code awaits, and for how long, if that is known. Only a tree in which a child has a
-    /// [watchdog](crate::Policy::watchdog) notes when a wait begins. Without one a call that is kept and not awaited
-    /// may look like a wait. An answer that was put off or handed on is not seen.
+    /// The service that its code awaits an answer from, and the time it has waited, if that is known. Only a tree in
+    /// which a child has a [watchdog](crate::Policy::watchdog) notes the begin of a wait.
+    ///
+    /// Without a watchdog, a call that is kept and not awaited may look like a wait. An answer that was put off or
+    /// handed on is not seen.
     pub waits_for_answer: Option<(Arc<str>, Option<Duration>)>,
-    /// How many messages wait in its mailbox.
+    /// Number of messages that wait in its mailbox.
     pub queued: usize,
-    /// How many may; none if any number may, and for a child without a mailbox.
+    /// Capacity of its mailbox in messages; `None` without a limit, and for a child without a mailbox.
     pub capacity: Option<usize>,
-    /// How many senders wait for room in its mailbox.
+    /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
     /// Services that it waits for before its start. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
-    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    /// Services that it depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
-    /// It is down because an order terminated it.
+    /// Whether it is down because an order terminated it.
     pub was_terminated: bool,
-    /// It is parked, or on probation after that.
+    /// Whether it is parked, or on probation after that.
     pub is_half_open: bool,
-    /// How long a life has to be ready for the curve to begin anew.
+    /// Time that a life has to be ready for its delays to begin with the first again.
     pub reset_after: Option<Duration>,
-    /// The supervisor, if it does not run: it has to be started first, or has ended with the tree.
+    /// The supervisor, if it does not run. It has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
-    /// Of a supervisor whose last life ended as that of one that gave up: on which child, and why.
+    /// The child on which this supervisor gave up at its last end, and why. `None` for other children and other ends.
     pub gave_up: Option<Arc<GaveUp>>,
-    /// Of a child whose supervisor does not run because it gave up on it: why it did.
+    /// The reason why its supervisor gave up on this child and does not run.
     pub given_up: Option<Arc<GaveUp>>,
 }
 
 impl Why {
-    /// Nobody knows more than its status.
+    /// A child of which only the status is known.
     pub(crate) fn unknown(path: Arc<str>, status: ServiceStatus) -> Self {
         Self {
             path,
@@ -157,23 +159,24 @@ impl Shared {
         })
     }
 
-    /// The service whose answer the incarnation awaits that lives there. The watchdog knows it; without one every mailbox is
-    /// asked whether it has a call of its.
+    /// The service that the present incarnation awaits an answer from. The watchdog knows it. Without a watchdog, every
+    /// mailbox is asked whether it holds a call of that incarnation.
     fn answer_wait(&self, slot: &dyn AnySlot) -> Option<(Arc<str>, Option<Duration>)> {
-        let tenant = slot.life().owner()?;
-        // One that has nothing to do waits for nothing, whatever it keeps.
-        let has_work = slot.in_hand().is_some() || !tenant.is_up() || slot.message_type() == type_name::<NoMessages>();
+        let incarnation = slot.life().owner()?;
+        // An incarnation with nothing to do waits for nothing, even if it keeps a call.
+        let has_work =
+            slot.in_hand().is_some() || !incarnation.is_up() || slot.message_type() == type_name::<NoMessages>();
         if !has_work {
             return None;
         }
-        if let Some((peer, since)) = tenant.activity().and_then(Activity::waits_for_answer) {
+        if let Some((peer, since)) = incarnation.activity().and_then(Activity::waits_for_answer) {
             return Some((peer, Some(since.elapsed())));
         }
         if self.watchdog.is_on() {
             return None;
         }
-        let tenant = [tenant];
-        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&tenant)).map(|slot| (slot.path(), None))
+        let incarnation = [incarnation];
+        self.directory.slots().iter().find(|slot| slot.owes_answer_to(&incarnation)).map(|slot| (slot.path(), None))
     }
 
     async fn why_by_its_supervisor(self: &Arc<Self>, path: &str, status: ServiceStatus) -> Result<Why, LookupError> {
@@ -194,8 +197,8 @@ impl Shared {
         })
     }
 
-    /// What the supervisor `scope`, which does not run, gave up on, as the nearest supervisor above that runs knows it, or as
-    /// the end of the root says.
+    /// The give-up of the supervisor `scope`, which does not run. The nearest running supervisor above knows it, or the
+    /// end of the root does.
     async fn last_give_up_above(self: &Arc<Self>, scope: &str) -> Option<Arc<GaveUp>> {
         let mut below = scope;
         while let Some((above, name)) = below.rsplit_once('/') {
@@ -208,10 +211,10 @@ impl Shared {
     }
 }
 
-/// The longest wait for room of the incarnation that lives there.
+/// The longest wait for room of the present incarnation.
 fn room_wait(slot: &dyn AnySlot) -> Option<(Arc<str>, Duration)> {
-    let tenant = slot.life().owner()?;
-    let oldest = tenant.room_waits().into_iter().next()?;
+    let incarnation = slot.life().owner()?;
+    let oldest = incarnation.room_waits().into_iter().next()?;
     Some((oldest.slot.path(), oldest.since.elapsed())).filter(|(_, waited)| *waited > LONG)
 }
 
@@ -232,20 +235,20 @@ impl Why {
     fn say_where(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ServiceStatus { state, generation, ready } = self.status;
         if let Some(supervisor) = &self.supervisor {
-            // A child is gone, and still listed, only if the tree ends.
+            // A gone child is still listed only while the tree ends.
             if state == ServiceState::Gone {
                 return write!(f, "is {state}: its supervisor `{supervisor}` has ended with the tree.");
             }
             return write!(f, "is {state}: its supervisor `{supervisor}` does not run, and has to be started first.");
         }
         match (self.standing, self.next_try) {
-            (Some(ChildState::Retrying), Some(next)) => write!(f, "is to be started again in {next:.1?}."),
-            (Some(ChildState::Retrying), None) => f.write_str("is to be started again as soon as its turn comes."),
+            (Some(ChildState::Retrying), Some(next)) => write!(f, "is started again in {next:.1?}."),
+            (Some(ChildState::Retrying), None) => f.write_str("is started again as soon as its turn comes."),
             (Some(ChildState::Parked), Some(next)) => write!(f, "is parked, and tried again in {next:.1?}."),
             (Some(ChildState::Parked), None) => f.write_str("is parked."),
             (Some(ChildState::Waiting), _) => f.write_str("is not started."),
             (Some(ChildState::Starting), _) => f.write_str("is being started."),
-            (Some(ChildState::Stopping), _) => f.write_str("has been told to stop."),
+            (Some(ChildState::Stopping), _) => f.write_str("has been asked to stop."),
             (Some(ChildState::Up), _) if !ready && state == ServiceState::Up => {
                 write!(f, "is up in generation {generation}, but has not said that it is ready.")
             }
@@ -265,12 +268,12 @@ impl Why {
             write!(f, " It waits for {}.", list(&self.waits_for))?;
         }
         match &self.waits_for_answer {
-            Some((peer, Some(waited))) => write!(f, " It awaits an answer of `{peer}` for {waited:.1?}.")?,
-            Some((peer, None)) => write!(f, " It awaits an answer of `{peer}`.")?,
+            Some((peer, Some(waited))) => write!(f, " It has waited {waited:.1?} for an answer of `{peer}`.")?,
+            Some((peer, None)) => write!(f, " It waits for an answer of `{peer}`.")?,
             None => {}
         }
         if let Some((peer, waited)) = &self.waits_for_room {
-            write!(f, " It waits for room in the mailbox of `{peer}` for {waited:.1?}.")?;
+            write!(f, " It has waited {waited:.1?} for room in the mailbox of `{peer}`.")?;
         }
         self.say_how_full(f)?;
         match self.lost.len() {
@@ -319,7 +322,7 @@ impl Why {
             write!(f, " It {gave_up}.")?;
         }
         if let Some(given_up) = &self.given_up {
-            write!(f, " That one gave up on it: ")?;
+            write!(f, " That supervisor gave up on it: ")?;
             given_up.say_why(f)?;
             f.write_str(".")?;
         }
@@ -333,7 +336,7 @@ impl Why {
         let is_parked = self.standing == Some(ChildState::Parked);
         let by_rule = matches!(self.rule, Some((_, RuleAction::Park)));
         match self.budget {
-            // Its restarts are not charged until a life has lasted: what is left of a budget says nothing.
+            // Its restarts are charged only when a life has lasted, so what is left of the budget says nothing.
             Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {
                 let whose = if is_own { "Its own budget" } else { "The budget that it shares with its siblings" };
                 let restarts = if restarts_max == 1 { "restart" } else { "restarts" };
@@ -347,11 +350,11 @@ impl Why {
             None => f.write_str(" Its restarts are not limited.")?,
         }
         if self.is_half_open && !is_parked {
-            f.write_str(" It is on probation: should it fail again, it is parked for longer, whatever its budget.")?;
+            f.write_str(" It is on probation: if it fails again, it is parked for longer, whatever its budget.")?;
         }
         match self.reset_after {
             Some(time) if self.steps > 0 || self.is_half_open => {
-                write!(f, " A life that is ready for {time:?} begins its delays anew.")
+                write!(f, " When a life has been ready for {time:?}, its delays begin with the first again.")
             }
             Some(_) | None => Ok(()),
         }
@@ -364,8 +367,8 @@ fn list(names: &[Arc<str>]) -> String {
 }
 
 impl<M: Send + 'static> Handle<M> {
-    /// Why the service stands where it does: in words when it is displayed, and as data. Its supervisor is asked, the
-    /// service itself is not.
+    /// Tells why the service is in its present state: in words when it is displayed, and as data. The supervisor is
+    /// asked, and the service is not.
     pub async fn why(&self) -> Why {
         let path = self.path();
         let shared = Shared::of(self.slot());

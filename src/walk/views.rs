@@ -109,7 +109,7 @@ fn goes_with(standing: ChildState, state: ServiceState) -> bool {
 /// Each partition that keys are mapped to is a child, and the other way round.
 async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     let Some(listed) = tree.shared.directory.get(SUP) else { return };
-    let Some(PathKind::Ring(_)) = PathKind::of(listed.facet.as_ref()) else { return };
+    let Some(PathKind::Partitioned(_)) = PathKind::of(listed.facet.as_ref()) else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
     // A new one is given keys when it is up.

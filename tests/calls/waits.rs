@@ -82,8 +82,8 @@ async fn what_is_down_is_not_waited_for_unless_it_ended_as_it_should() {
     assert_eq!((error.limit, &*error.missing[0].path), (None, "app/a"));
     assert_eq!(
         error.to_string(),
-        "not ready, and not without an order:\n  `app/a` is down: an order stopped it, and only an order or a restart of \
-         its group brings it back."
+        "not ready, and these services need an order to come back:\n  `app/a` is down: an order stopped it, and only \
+         an order or a restart of its group brings it back."
     );
     let why = error.missing[0].why.to_string();
     assert!(error.missing[0].why.was_terminated && !why.contains("Nothing has gone wrong"), "{why}");

@@ -30,7 +30,7 @@ async fn why_names_a_wait_for_room_that_is_longer_than_a_second() {
     assert_eq!(a.why().await.waits_for_room, None);
     tokio::time::sleep(Duration::from_millis(2300)).await;
     let why = a.why().await.to_string();
-    assert!(why.contains("It waits for room in the mailbox of `app/b` for 3.2s."), "{why}");
+    assert!(why.contains("It has waited 3.2s for room in the mailbox of `app/b`."), "{why}");
     tokio::time::sleep(3 * SEC).await;
     assert_eq!(a.why().await.waits_for_room, None, "its time is up");
     tree.shutdown().await;

@@ -69,7 +69,7 @@ async fn a_give_up_that_climbed_names_where_it_began() {
     for (path, says) in [
         ("app", "It gave up on `app/orders`, which gave up on"),
         ("app/orders", "It gave up on `app/orders/http`"),
-        ("app/orders/http", "That one gave up on it: failed: "),
+        ("app/orders/http", "That supervisor gave up on it: failed: "),
     ] {
         let why = tree.why(path).await.unwrap().to_string();
         assert!(why.contains(says), "{why}");

@@ -54,7 +54,7 @@ async fn a_service_that_awaits_an_answer_says_whose() {
     let tree = Supervisor::one_for_one("app").child(worker("a")).child(worker("b")).start().await.unwrap();
     a_asks_b(&tree).await;
     let said = why(&tree, "app/a").await;
-    assert!(said.contains(" It awaits an answer of `app/b`."), "{said}");
+    assert!(said.contains(" It waits for an answer of `app/b`."), "{said}");
     assert!(!why(&tree, "app/b").await.contains("awaits"));
     tree.shutdown_within(SEC).await;
 }
@@ -64,7 +64,7 @@ async fn with_a_watchdog_it_says_for_how_long() {
     let tree = Supervisor::one_for_one("app").child(watched("a")).child(worker("b")).start().await.unwrap();
     a_asks_b(&tree).await;
     let said = why(&tree, "app/a").await;
-    assert!(said.contains(" It awaits an answer of `app/b` for 3.0s."), "{said}");
+    assert!(said.contains(" It has waited 3.0s for an answer of `app/b`."), "{said}");
     tree.shutdown_within(SEC).await;
 }
 
@@ -78,7 +78,7 @@ async fn a_task_says_so_too_and_one_that_only_keeps_a_call_in_its_state_does_not
     let tree = Supervisor::one_for_one("app").child(worker("a")).child(worker("b")).child(task).start().await.unwrap();
     sleep(MS).await;
     let said = why(&tree, "app/task").await;
-    assert!(said.contains(" It awaits an answer of `app/b`."), "{said}");
+    assert!(said.contains(" It waits for an answer of `app/b`."), "{said}");
 
     let (a, b) = (tree.lookup::<Job>("app/a").unwrap(), tree.lookup::<Job>("app/b").unwrap());
     let (keep, kept) = tokio::sync::oneshot::channel::<Call<Job, ()>>();

@@ -1,10 +1,11 @@
-//! Dead letters: messages that a mailbox accepted and nobody will handle, kept for an operator to look at and to replay.
+//! Dead letters: messages that a mailbox accepted and that will not be handled. An operator can look at them and replay
+//! them.
 //!
 //! Invariants:
-//! 1. Nothing is kept before somebody has asked for it, and never more than was asked for.
-//! 2. A message is dropped by nobody who holds a lock, and a destructor that panics harms nobody.
-//! 3. A letter is counted as dead-lettered for good. What is replayed is accepted once more, as a new message.
-//! 4. A message is in one place: in its letter, lent to code that looks at it, or taken. A letter whose message was taken
+//! 1. Nothing is kept before the first request for dead letters, and never more than the capacity.
+//! 2. No message is dropped under a lock, and a destructor that panics harms no other code.
+//! 3. A letter is counted as dead-lettered for good. A replayed message is accepted once more, as a new one.
+//! 4. A message is in one place: in its letter, lent to code that looks at it, or taken. A letter without its message
 //!    is in no list.
 //! 5. The user's code looks at a message without a lock.
 
@@ -29,32 +30,32 @@ pub use queue::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
 pub use replay::{ReplayError, ReplayFailure};
 pub(crate) use sink::Sink;
 
-/// A message that was accepted and that nobody will handle; got from [`DeadLetters`].
+/// A message that was accepted and will not be handled. [`DeadLetters`] returns it.
 ///
-/// Clones are the same letter: the message is in it until one of them is replayed or opened, which takes the letter out of
-/// [`DeadLetters`] too. When the last is dropped, so is the message. [`peek`](Self::peek) looks at a message and leaves it
-/// there.
+/// Clones are the same letter. The message is in it until one of them is replayed or opened, which also takes the
+/// letter out of [`DeadLetters`]. When the last clone is dropped, so is the message. [`peek`](Self::peek) looks at a
+/// message and leaves it there.
 ///
-/// A [`Reply`](crate::Reply) in it answers nobody: the caller was told what became of the call, or had gone.
+/// A [`Reply`](crate::Reply) in it reaches no caller: the caller got the outcome of its call already, or is gone.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The service that it was sent to.
     pub path: Arc<str>,
-    /// The generation of the service's latest incarnation then.
+    /// The generation of the service's latest incarnation at that time.
     pub generation: u64,
     /// The type of the message.
     pub message_type: &'static str,
-    /// How many incarnations had it in hand; 0 says that it never ran.
+    /// Number of incarnations that had it in hand; 0 if it never ran.
     pub attempt: u32,
-    /// Why nobody will handle it.
+    /// The reason why it will not be handled.
     pub reason: DeadReason,
     body: Arc<Body>,
 }
 
 impl DeadLetter {
-    /// How long ago it became a dead letter. (Messages carry no time from when they were sent: reading the clock would cost
-    /// as much as sending them does.)
+    /// Time since it became a dead letter. (Messages carry no time of sending, because reading the clock would cost as
+    /// much as the sending.)
     pub fn age(&self) -> Duration {
         self.body.died.elapsed()
     }
@@ -88,11 +89,11 @@ impl DeadLetter {
         lent.message.as_ref()?.downcast_ref::<M>().map(look)
     }
 
-    /// The message, if it is of this type and still in there.
+    /// Returns the message, if it is of this type and still in the letter.
     ///
     /// # Errors
     ///
-    /// The letter, as it was.
+    /// The letter as it was, if the message is of another type or not in it.
     pub fn into_message<M: Send + 'static>(self) -> Result<M, Self> {
         match self.take().map(|message| message.downcast::<M>()) {
             Some(Ok(message)) => {
@@ -107,13 +108,15 @@ impl DeadLetter {
         }
     }
 
-    /// Puts the message into the mailbox of the service that has the letter's path now, where it is as new: last in line,
-    /// with nobody to answer. It obeys the capacity and never waits.
+    /// Puts the message into the mailbox of the service that has the letter's path now. It is like a new message: last
+    /// in line, and without a caller to answer. It obeys the capacity and never waits.
     ///
     /// # Errors
     ///
-    /// When that service refuses it, takes other messages or is not there any more, or the message is not in the letter any
-    /// more, or is being looked at. The letter comes back in the error, as it was, and stays in its list.
+    /// * The service refuses the message, takes other messages, or is not there any more.
+    /// * The message is not in the letter any more, or is being looked at.
+    ///
+    /// The letter comes back in the error, as it was, and stays in its list.
     pub fn replay(self) -> Result<(), ReplayError> {
         let Some(shared) = self.body.shared.upgrade() else {
             return Err(ReplayError::new(self, ReplayFailure::NotFound));
@@ -141,7 +144,7 @@ impl DeadLetter {
         self.body.swap(Content::Taken)
     }
 
-    /// Invariant 4.
+    /// Takes the letter out of its list (invariant 4).
     fn leave_list(&self) {
         if let Some(dead_letter_queue) = self.body.dead_letter_queue.upgrade() {
             dead_letter_queue.remove(self);
@@ -179,15 +182,15 @@ impl fmt::Display for DeadLetter {
 
 type Message = Box<dyn Any + Send>;
 
-/// Where the message is.
+/// The place of a message.
 enum Content {
     Here(Message),
-    /// Code of the user's looks at it.
+    /// The user's code looks at it.
     Lent,
     Taken,
 }
 
-/// What the clones of a letter share.
+/// The part that the clones of a letter share.
 struct Body {
     path: Arc<str>,
     label: Option<&'static str>,
@@ -198,7 +201,7 @@ struct Body {
 }
 
 impl Body {
-    /// The message, if it is here, with `instead` in its place.
+    /// Takes the message out, if it is here, and puts `instead` in its place.
     fn swap(&self, instead: Content) -> Option<Message> {
         let mut content = lock(&self.message);
         match mem::replace(&mut *content, instead) {
@@ -216,7 +219,7 @@ impl Body {
     }
 }
 
-/// A message that is looked at. It goes back when the look is over, by a panic too.
+/// A message that is being looked at. It goes back when the look is over, even by a panic.
 struct Lent<'a> {
     message: Option<Message>,
     body: &'a Body,
@@ -230,7 +233,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// Invariant 2.
+/// Drops the message under invariant 2.
 impl Drop for Body {
     fn drop(&mut self) {
         if let Some(message) = self.swap(Content::Taken) {

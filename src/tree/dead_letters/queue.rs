@@ -1,4 +1,4 @@
-//! Where the dead letters of a tree are kept.
+//! The queue of a tree's dead letters, and the handle that takes them out.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -14,19 +14,19 @@ use crate::slot::dead_letter::Notice;
 use crate::tree::dead_letters::{Body, Content, DeadLetter};
 use crate::tree::shared::Shared;
 
-/// How many dead letters a tree keeps unless told otherwise.
+/// Number of dead letters that a tree keeps by default.
 pub const DEFAULT_DEAD_LETTER_CAPACITY: usize = 1024;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
-    bell: Notify,
+    arrived: Notify,
 }
 
 struct State {
     letters: VecDeque<DeadLetter>,
     capacity: usize,
     shed: u64,
-    /// A letter came, whatever became of it.
+    /// Whether a letter ever came, even if it was shed at once.
     is_used: bool,
     is_over: bool,
 }
@@ -40,7 +40,7 @@ impl Queue {
             is_used: false,
             is_over: false,
         };
-        Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
+        Arc::new(Self { state: Mutex::new(state), arrived: Notify::new() })
     }
 
     pub(crate) fn push(self: &Arc<Self>, notice: Notice, message: Box<dyn Any + Send>, shared: &Arc<Shared>) {
@@ -60,11 +60,11 @@ impl Queue {
             state.is_used = true;
             state.make_room()
         };
-        self.bell.notify_one();
+        self.arrived.notify_one();
         drop(shed);
     }
 
-    /// The letter's message was taken: nothing is left to be listed.
+    /// Removes a letter after its message was taken.
     pub(super) fn remove(&self, letter: &DeadLetter) {
         let removed = {
             let mut state = lock(&self.state);
@@ -79,15 +79,15 @@ impl Queue {
         lock(&self.state).is_used
     }
 
-    /// The tree is over, and no letter will come any more.
+    /// Marks the tree as over: no letter will come any more.
     pub(crate) fn end(&self) {
         lock(&self.state).is_over = true;
-        self.bell.notify_waiters();
+        self.arrived.notify_waiters();
     }
 }
 
 impl State {
-    /// What is too much, to be dropped without the lock.
+    /// Takes out the letters beyond the capacity, to be dropped without the lock.
     fn make_room(&mut self) -> Vec<DeadLetter> {
         let too_many = self.letters.len().saturating_sub(self.capacity);
         self.shed += too_many as u64;
@@ -95,17 +95,17 @@ impl State {
     }
 }
 
-/// The dead letters of a tree, from the first time that somebody asked for them; see
-/// [`Tree::dead_letters`](crate::Tree::dead_letters).
+/// The dead letters of a tree, from the first call of [`Tree::dead_letters`](crate::Tree::dead_letters) on.
 ///
-/// At most [`DEFAULT_DEAD_LETTER_CAPACITY`] are kept, unless [`set_capacity`](Self::set_capacity) says otherwise: then the oldest are
-/// shed, message and all, and counted. All handles are about the same letters: what one has taken, the others do not see.
-/// When the tree is over, what was kept by then can still be taken through a handle that was there before.
+/// At most [`DEFAULT_DEAD_LETTER_CAPACITY`] are kept, unless [`set_capacity`](Self::set_capacity) sets another limit.
+/// Beyond the limit the oldest are shed with their messages, and counted. All handles share the same letters: a letter
+/// that one handle takes is gone for the others. When the tree is over, the letters kept by then can still be taken
+/// through a handle that was there before.
 ///
-/// A [`Reply`](crate::Reply) to another service's call that was cast inside a message keeps its caller waiting while the
-/// letter is kept, for nothing can be seen inside a message. It ends when the letter is opened or dropped, or when the tree is over:
-/// then all calls of the tree end whose reply is still somewhere, if there ever was a letter. Hand replies on with
-/// [`Reply::forward`](crate::Reply::forward), and the caller is told at once.
+/// A letter may hold a [`Reply`](crate::Reply) to a call of another service, cast inside the message. The caller waits
+/// while the letter is kept, for nothing can be seen inside a message. The wait ends when the letter is opened or
+/// dropped, or when the tree is over. All open calls of the tree end then, if there ever was a letter. If a service
+/// hands replies on with [`Reply::forward`](crate::Reply::forward), the caller gets its error at once.
 #[derive(Clone)]
 pub struct DeadLetters {
     dead_letter_queue: Arc<Queue>,
@@ -121,7 +121,7 @@ impl DeadLetters {
     /// Dropping the future loses nothing.
     pub async fn next(&self) -> Option<DeadLetter> {
         loop {
-            let mut more = pin!(self.dead_letter_queue.bell.notified());
+            let mut more = pin!(self.dead_letter_queue.arrived.notified());
             more.as_mut().enable();
             {
                 let mut state = lock(&self.dead_letter_queue.state);
@@ -129,9 +129,9 @@ impl DeadLetters {
                 if letter.is_some() || state.is_over {
                     let is_more = !state.letters.is_empty();
                     drop(state);
-                    // The bell holds one ring for many letters: pass it on.
+                    // A `notify_one` is one permit for many letters, so the next waiter gets a permit too.
                     if is_more {
-                        self.dead_letter_queue.bell.notify_one();
+                        self.dead_letter_queue.arrived.notify_one();
                     }
                     return letter;
                 }
@@ -150,28 +150,29 @@ impl DeadLetters {
         std::mem::take(&mut lock(&self.dead_letter_queue.state).letters).into()
     }
 
-    /// All letters, oldest first, which also stay where they are: the clones are the same letters. One that is replayed or
-    /// opened through a clone leaves the list.
+    /// Lists all letters, oldest first, and leaves them where they are. The clones are the same letters: one that is
+    /// replayed or opened through a clone leaves the list.
     pub fn list(&self) -> Vec<DeadLetter> {
         lock(&self.dead_letter_queue.state).letters.iter().cloned().collect()
     }
 
-    /// How many are kept now.
+    /// Counts the letters that are kept now.
     pub fn len(&self) -> usize {
         lock(&self.dead_letter_queue.state).letters.len()
     }
 
-    /// Whether there are none.
+    /// Whether no letter is kept now.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many were shed because there were too many, ever.
+    /// Counts the letters that were ever shed because there were too many.
     pub fn shed(&self) -> u64 {
         lock(&self.dead_letter_queue.state).shed
     }
 
-    /// Keeps at most so many. What is too many now is shed at once. With 0 they are only counted.
+    /// Limits the number of letters that are kept. Letters beyond the limit are shed at once. With 0 they are only
+    /// counted.
     pub fn set_capacity(&self, letters: usize) {
         let shed = {
             let mut state = lock(&self.dead_letter_queue.state);

@@ -1,4 +1,4 @@
-//! Why a dead letter was not replayed.
+//! The error of a replay.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct ReplayError {
     failure: ReplayFailure,
 }
 
-/// Why a dead letter was not replayed.
+/// The reason why a dead letter was not replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplayFailure {
@@ -22,7 +22,7 @@ pub enum ReplayFailure {
     InUse,
     /// Nothing has its path any more.
     NotFound,
-    /// What has its path now takes other messages.
+    /// The service that has its path now takes other messages.
     OtherType {
         /// The messages it takes.
         found: &'static str,
@@ -45,7 +45,7 @@ impl ReplayError {
         Self { letter: Box::new(letter), failure }
     }
 
-    /// Why.
+    /// The reason.
     pub fn failure(&self) -> ReplayFailure {
         self.failure
     }

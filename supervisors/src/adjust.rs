@@ -12,7 +12,7 @@ impl Core {
     /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
     pub(crate) fn adjust(&mut self, adjustment: Adjustment) -> Result<Done, OrderError> {
         let Adjustment { specs, intensity, budget_clock } = adjustment;
-        let flags = Flags { intensity: intensity.unwrap_or(self.flags.intensity), ..self.flags };
+        let flags = Flags { intensity: intensity.unwrap_or(self.flags().intensity), ..*self.flags() };
         flags.check([]).map_err(OrderError::Refused)?;
         for spec in &specs {
             flags.check_child(spec).map_err(OrderError::Refused)?;
@@ -24,14 +24,15 @@ impl Core {
             }
         }
         if let Some(intensity) = intensity {
-            self.budget.set(intensity);
+            self.meter.set_intensity(intensity);
         }
-        self.set_clock(budget_clock.unwrap_or(self.clock));
+        self.meter.set_clock(budget_clock.unwrap_or(self.meter.clock()));
         Ok(Done::Now)
     }
 
     /// Starts a child that is held, and forgives it everything. Answered as soon as that is ordered.
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
+        let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,
@@ -41,9 +42,9 @@ impl Core {
         };
         // What is done by order costs nothing.
         held.is_paid = true;
-        let has_group = held.scope.under(self.flags.strategy) != Strategy::OneForOne;
+        let has_group = held.scope.under(strategy) != Strategy::OneForOne;
         child.history_mut().clear();
-        self.answer(call, Ok(Answer::Done));
+        self.outbox.answer(call, Ok(Answer::Done));
         if has_group {
             // It waits with the child.
             self.wake(key);

@@ -44,10 +44,10 @@ impl Kind for DynamicMachine {
 
     fn work(&mut self) -> Step {
         if !self.core.is_ending() {
-            self.core.departed.clear();
+            self.core.forget_departed();
             return Step::Idle;
         }
-        for key in std::mem::take(&mut self.core.departed) {
+        for key in self.core.take_departed() {
             self.stops.gone(key);
         }
         while let Some(key) = self.stops.next() {
@@ -106,7 +106,7 @@ impl Kind for DynamicMachine {
             // OTP rules 95, 98.
             Order::Limit { intensity, children_max } => {
                 Self::check(intensity, children_max).map_err(OrderError::Refused)?;
-                self.core.budget.set(intensity);
+                self.core.meter.set_intensity(intensity);
                 self.children_max = children_max;
                 Ok(Done::Now)
             }
@@ -130,7 +130,7 @@ impl DynamicMachine {
     pub fn new(intensity: Intensity, children_max: Option<usize>) -> Result<Self, SpecError> {
         Self::check(intensity, children_max)?;
         let mut core = Core::new(Flags { intensity, ..Flags::default() });
-        core.actions.push_back(Action::Up);
+        core.outbox.act(Action::Up);
         Ok(Self { core, children_max, stops: Stops::default() })
     }
 

@@ -57,7 +57,10 @@
 //! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
 //! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
 //! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
-//! | `core.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
+//! | `core.rs` | the state of both supervisors, made of the parts below and of the table of children |
+//! | `inbox.rs`, `outbox.rs` | exits and orders that wait for their turn; actions and reports that go out |
+//! | `timers.rs`, `meter.rs` | deadlines of children; the clock, the budget, and the time that it leaves out |
+//! | `services.rs` | news of services that children depend on and that are not their siblings |
 //! | `shutdown.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
 //! | `prompt.rs` | how long others wait for a start or a stop |
 //! | `time.rs` | arithmetic on time that cannot overflow |
@@ -71,29 +74,33 @@ mod backoff;
 mod child;
 mod children;
 mod circles;
-
 mod core;
 mod dependency;
 mod dispatch;
 mod dynamic;
 mod exit;
 mod history;
+mod inbox;
 mod intensity;
 mod limiter;
 mod machine;
 mod management;
+mod meter;
 mod order;
+mod outbox;
 mod policy;
 mod prompt;
 mod readiness;
 mod restart;
 mod rule;
 mod sequence;
+mod services;
 mod shutdown;
 mod spec;
 mod stops;
 mod supervisor;
 mod time;
+mod timers;
 mod transitions;
 mod why;
 

@@ -34,9 +34,9 @@ pub(crate) trait Manage: Kind {
             }
         };
         match done {
-            Ok(Done::Now) => self.core_mut().answer(call, Ok(Answer::Done)),
+            Ok(Done::Now) => self.core_mut().outbox.answer(call, Ok(Answer::Done)),
             Ok(Done::Later) => {}
-            Err(error) => self.core_mut().answer(call, Err(error)),
+            Err(error) => self.core_mut().outbox.answer(call, Err(error)),
         }
     }
 
@@ -44,9 +44,9 @@ pub(crate) trait Manage: Kind {
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let core = self.core_mut();
-        core.flags.check_child(&spec).map_err(OrderError::Refused)?;
+        core.flags().check_child(&spec).map_err(OrderError::Refused)?;
         let key = core.push(spec);
-        core.actions.push_back(Action::Adopt { call, child: key });
+        core.outbox.act(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
     }
 
@@ -67,7 +67,7 @@ pub(crate) trait Manage: Kind {
                 // Noted first: should it be dead already, it is answered as it is consumed.
                 child.stop_calls.get_or_insert_default().push(call);
                 if is_there {
-                    self.core_mut().actions.push_back(Action::Dismiss(key));
+                    self.core_mut().outbox.act(Action::Dismiss(key));
                 }
                 // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
                 if self.stop_child(key, false) {
@@ -124,8 +124,7 @@ impl StaticMachine {
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
-        self.core.flags = flags;
-        self.core.budget.set(flags.intensity);
+        self.core.set_flags(flags);
         let core = &mut self.core;
         let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
         let kept: Vec<_> = core.children.keys().filter(|key| !named.contains(key)).collect();
@@ -139,7 +138,7 @@ impl StaticMachine {
                 // No group left it behind.
                 child.is_at_rest = true;
             }
-            core.actions.push_back(Action::Adopt { call, child });
+            core.outbox.act(Action::Adopt { call, child });
         }
         kept.into_iter().for_each(|key| core.children.move_last(key));
         named.into_iter().for_each(|key| self.core.reconsider(key));

@@ -59,7 +59,7 @@ impl Core {
     fn outlook(&self, name: &str) -> Outlook {
         match self.children.find(name).and_then(|key| self.children.get(key)) {
             Some(sibling) => sibling.outlook(),
-            None => self.elsewhere.get(name).copied().unwrap_or(Prospect::MayCome.into()),
+            None => self.services.outlook(name),
         }
     }
 
@@ -69,7 +69,7 @@ impl Core {
             DependencyCondition::Completed => completion.is_some(),
             DependencyCondition::Ready if prospect == Prospect::Ready => true,
             DependencyCondition::Ready => {
-                let was_told = !child.has_lived || self.seen.contains(&(key, on.name.clone()));
+                let was_told = !child.has_lived || self.services.has_seen_end(key, &on.name);
                 was_told && completion.is_some_and(|completion| completion.was_ready)
             }
         }
@@ -82,7 +82,7 @@ impl Core {
                 (Prospect::Gone, _) => return Need::Gone(name.clone()),
                 (Prospect::Parked { until }, Need::Parked(known)) => Need::Parked(until.max(known)),
                 // One whose time has come is being tried.
-                (Prospect::Parked { until }, _) if until > self.now => Need::Parked(until),
+                (Prospect::Parked { until }, _) if until > self.meter.now() => Need::Parked(until),
                 (Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => Need::Parked(known),
                 (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
             };
@@ -96,7 +96,7 @@ impl Core {
             Need::Met => {
                 let lost: Vec<_> = self.lost(key).cloned().collect();
                 for name in lost {
-                    self.reports.push_back(Report::DependencyGone { child: key, name, then: DependencyGone::GoOn });
+                    self.outbox.report(Report::DependencyGone { child: key, name, then: DependencyGone::GoOn });
                 }
                 self.start(key);
             }
@@ -130,13 +130,13 @@ impl Core {
     /// It is to be started later, and takes messages until then.
     pub(crate) fn open(&mut self, key: ChildKey) {
         if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_closed)) {
-            self.actions.push_back(Action::Wait(key));
+            self.outbox.act(Action::Wait(key));
         }
     }
 
     pub(crate) fn report_wait(&mut self, key: ChildKey) {
         let services = self.missing(key).cloned().collect();
-        self.reports.push_back(Report::Waiting { child: key, services });
+        self.outbox.report(Report::Waiting { child: key, services });
     }
 
     /// It refuses messages until then, when it is looked at again.
@@ -145,8 +145,8 @@ impl Core {
         let prospect = |name: &&Arc<str>| self.outlook(name).prospect;
         let is_away = |name: &&Arc<str>| matches!(prospect(name), Prospect::Gone | Prospect::Parked { .. });
         let services = self.missing(key).filter(is_away).cloned().collect();
-        self.reports.push_back(Report::Parked { child: key, until, services });
-        self.actions.push_back(Action::Park { child: key, until });
+        self.outbox.report(Report::Parked { child: key, until, services });
+        self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
         self.stir_about(key);
     }
@@ -157,7 +157,7 @@ impl Core {
         let is_ordered = child.start_call.is_some();
         let then = child.spec.when_dependency_is_gone();
         if !is_ordered {
-            self.reports.push_back(Report::DependencyGone { child: key, name: name.clone(), then });
+            self.outbox.report(Report::DependencyGone { child: key, name: name.clone(), then });
         }
         match then {
             DependencyGone::Park if !is_ordered => {
@@ -170,7 +170,7 @@ impl Core {
     }
 
     fn next_look(&mut self, key: ChildKey) -> Duration {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return now };
         let policy = child.spec.policy_rule();
         now.saturating_add(child.history_mut().next_probe(&policy))
@@ -181,7 +181,7 @@ impl Core {
     /// With neither a delay nor a budget that ends it, the supervisor would do nothing else.
     fn fail_to_start(&mut self, key: ChildKey, name: &str) {
         let attempt = self.children.next_attempt(key);
-        let now = self.now;
+        let now = self.meter.now();
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
         let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
         let changed = self.children.change(key, |child| {
@@ -212,7 +212,7 @@ impl Core {
         if !self.children.has_dependents(name) {
             return;
         }
-        let before = self.elsewhere.insert(name.into(), outlook).unwrap_or(Prospect::MayCome.into());
+        let before = self.services.note(name.into(), outlook);
         if let Some(completion) = outlook.completion.filter(|_| before.completion != outlook.completion) {
             self.has_completed(name, completion);
         }
@@ -241,7 +241,7 @@ impl Core {
                     State::Live(_) => false,
                 });
                 if waits {
-                    self.seen.insert((key, name.into()));
+                    self.services.saw_end(key, name.into());
                 }
             }
         }
@@ -251,18 +251,7 @@ impl Core {
 
     /// What the child saw while it waited is of no use any more.
     pub(crate) fn forget_what_it_saw(&mut self, key: ChildKey) {
-        self.forget_seen_by(key, |_| true);
-    }
-
-    /// As [`forget_what_it_saw`](Self::forget_what_it_saw), of the services of which `test` says so.
-    pub(crate) fn forget_seen_by(&mut self, key: ChildKey, test: impl Fn(&str) -> bool) {
-        if !self.seen.is_empty() {
-            let by_it = self.seen.range((key, Arc::from(""))..).take_while(|(seer, _)| *seer == key);
-            let forgotten: Vec<_> = by_it.filter(|(_, name)| test(name)).cloned().collect();
-            for seen in &forgotten {
-                self.seen.remove(seen);
-            }
-        }
+        self.services.forget_seen_by(key, |_| true);
     }
 
     /// Its spec was replaced, or what is known of a service that it depends on has changed.
@@ -294,7 +283,7 @@ impl Core {
 
     /// What is known of this service has changed: those that wait for it, and for nothing else, are decided about.
     pub(crate) fn stir(&mut self, name: &str) {
-        if !self.is_ending() && !self.is_to_end && self.children.has_dependents(name) {
+        if !self.is_ending() && !self.expects_end() && self.children.has_dependents(name) {
             self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
         }
     }
@@ -307,7 +296,7 @@ impl Core {
 
     /// The attempt is ready: it has said so, or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
-        let now = self.now;
+        let now = self.meter.now();
         let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.terms.policy.is_some());
         // Only once, and not when it is being killed for not being ready.
         let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
@@ -345,7 +334,7 @@ impl Core {
     pub(crate) fn remember_only_what_is_named(&mut self, named: &[Dependency]) {
         for Dependency { name, .. } in named {
             if !self.children.has_dependents(name) {
-                self.elsewhere.remove(name);
+                self.services.forget(name);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::history::{Cause, Ended};
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{ExitKind, RuleAction};
-use crate::spec::{AutoShutdown, BudgetClock, ChildSpec, Restart};
+use crate::spec::{AutoShutdown, ChildSpec, Restart};
 use crate::why::{BudgetLeft, GiveUpReason};
 
 /// What is to be done about a child that has ended.
@@ -76,7 +76,7 @@ impl Core {
 
     /// Judges an end.
     pub(crate) fn decide(&mut self, key: ChildKey, ended: Ended) -> Decision {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
         let is_start = ended.phase == Some(ExitKind::StartFailed);
         let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
@@ -86,7 +86,7 @@ impl Core {
         };
         let was_ready = !matches!(ended.phase, Some(ExitKind::StartFailed | ExitKind::NotReady));
         let ready_for = if was_ready { Some(ended.lived) } else { None };
-        let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);
+        let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
         if is_success {
             history.reset();
@@ -139,12 +139,12 @@ impl Core {
 
     /// Spends a unit (invariant 2). What is to be done instead, if that was one too many.
     pub(crate) fn charge(&mut self, key: ChildKey) -> Option<Decision> {
-        let now = self.budget_now();
+        let now = self.meter.budget_now();
         let child = self.children.get_mut(key)?;
         let policy = child.spec.terms.policy.clone();
         let (budget, is_own) = match policy.as_ref().and_then(|policy| child.history_mut().own_budget(policy)) {
             Some(own) => (own, true),
-            None => (&mut self.budget, false),
+            None => (self.meter.budget_mut(), false),
         };
         if budget.spend(now) {
             return None;
@@ -160,38 +160,17 @@ impl Core {
         }
     }
 
-    /// Now, on the clock that budgets are measured by.
-    pub(crate) fn budget_now(&self) -> Duration {
-        self.budget_time(self.now)
-    }
-
-    /// This time, not before now, on that clock.
-    pub(crate) fn budget_time(&self, time: Duration) -> Duration {
-        let going_on = match (self.clock, self.stops_since) {
-            (BudgetClock::WithoutStops, Some(since)) => time.saturating_sub(since),
-            (BudgetClock::WithoutStops, None) | (BudgetClock::All, _) => Duration::ZERO,
-        };
-        time.saturating_sub(self.left_out.saturating_add(going_on))
-    }
-
-    /// Another clock from now on: what was left out stays left out, so that no unit grows older or younger by it.
-    pub(crate) fn set_clock(&mut self, clock: BudgetClock) {
-        self.left_out = self.now.saturating_sub(self.budget_now());
-        self.stops_since = self.stops_since.and(Some(self.now));
-        self.clock = clock;
-    }
-
     /// Puts a child away until its next probe. Its siblings hear nothing of it.
     pub(crate) fn park(&mut self, key: ChildKey) {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return };
         let policy = child.spec.policy_rule();
         let history = child.history_mut();
         history.is_half_open = true;
         let until = now.saturating_add(history.next_probe(&policy));
         self.hold(key, Hold::Parked { until }, Held::ALONE);
-        self.reports.push_back(Report::Parked { child: key, until, services: Vec::new() });
-        self.actions.push_back(Action::Park { child: key, until });
+        self.outbox.report(Report::Parked { child: key, until, services: Vec::new() });
+        self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
         self.stir_about(key);
     }
@@ -213,7 +192,7 @@ impl Core {
 
     /// Whether the end of a significant child just now ends the supervisor (OTP rules 74 to 76).
     pub(crate) fn is_last_significant(&self) -> bool {
-        match self.flags.auto_shutdown {
+        match self.flags().auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             AutoShutdown::AllSignificant => self.children.counts().significant == 0,

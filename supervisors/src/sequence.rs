@@ -70,7 +70,7 @@ impl Sequence {
 
     /// These are stopped, and started again unless one of them has a delay to serve.
     pub(crate) fn group(core: &Core, members: Vec<ChildKey>, delayed: Option<ChildKey>) -> Self {
-        let together = core.flags.stop_order == StopOrder::Together;
+        let together = core.flags().stop_order == StopOrder::Together;
         let is_shared = members.len() > 1;
         let stopped: Vec<_> = members.iter().copied().filter(|key| Some(*key) != delayed).collect();
         let stops = Stops::new(&stopped, &core.children, &core.sound_ties(), together);
@@ -90,7 +90,7 @@ impl Sequence {
 
     /// Everything that lives is stopped, and nothing started.
     pub(crate) fn end(core: &Core) -> Self {
-        let together = core.flags.stop_order != StopOrder::OneByOne;
+        let together = core.flags().stop_order != StopOrder::OneByOne;
         // What is killed asks nothing of others any more.
         let ties = if core.is_killing() { BTreeSet::new() } else { core.sound_ties() };
         let members: Vec<_> = core.children.keys().collect();
@@ -103,7 +103,7 @@ impl StaticMachine {
     /// One step of the sequence.
     pub(crate) fn advance(&mut self) -> Step {
         let by_force = self.core.is_killing();
-        let departed = std::mem::take(&mut self.core.departed);
+        let departed = self.core.take_departed();
         let Some(sequence) = &mut self.sequence else { return Step::Idle };
         for key in departed {
             // Those that die before they are told are waited for in vain like the others.

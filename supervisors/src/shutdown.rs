@@ -52,10 +52,7 @@ impl Core {
     /// Does what is due: the next step of a stop, the end of a delay, of a start that takes too long. The attempt that comes back
     /// was abandoned and counts as killed, or never began.
     pub(crate) fn fire_timer(&mut self) -> Option<Option<Attempt>> {
-        let &(at, key) = self.timers.first()?;
-        if at > self.now {
-            return None;
-        }
+        let key = self.timers.due(self.meter.now())?;
         self.set_timer(key, None);
         let child = self.children.get(key)?;
         let live = match &child.state {
@@ -126,7 +123,7 @@ impl Core {
         let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state) else { return };
         let (attempt, cause) = (live.attempt, live.cause.take());
         let exit = cause.map_or(Exit::Killed, |cause| *cause);
-        self.reports.push_back(Report::Overran { attempt, exit: exit.clone() });
+        self.outbox.report(Report::Overran { attempt, exit: exit.clone() });
         self.kill(key, Ending::KilledByOthers);
         self.set_cause(attempt, exit);
     }
@@ -140,7 +137,7 @@ impl Core {
     /// Kills an attempt that takes too long. Its exit will be `exit`, and unexpected.
     pub(crate) fn overdue(&mut self, attempt: Attempt, exit: Exit) {
         if let Some(Ending::NotTold | Ending::Leaving) = self.ending(attempt) {
-            self.reports.push_back(Report::Overdue { attempt, exit: exit.clone() });
+            self.outbox.report(Report::Overdue { attempt, exit: exit.clone() });
             self.kill(attempt.child(), Ending::KilledByOthers);
             self.set_cause(attempt, exit);
         }
@@ -149,8 +146,8 @@ impl Core {
     /// The last rung: go on without it.
     pub(crate) fn abandon(&mut self, key: ChildKey) -> Option<Attempt> {
         let attempt = self.children.get(key)?.attempt()?;
-        self.actions.push_back(Action::Abandon(attempt));
-        self.reports.push_back(Report::Abandoned { attempt });
+        self.outbox.act(Action::Abandon(attempt));
+        self.outbox.report(Report::Abandoned { attempt });
         Some(attempt)
     }
 
@@ -175,13 +172,13 @@ impl Core {
     fn ask(&mut self, key: ChildKey, limit: Option<Duration>) {
         let attempt = self.set_ending(key, Ending::Asked);
         self.arm(key, limit);
-        self.actions.extend(attempt.map(Action::Ask));
+        attempt.into_iter().for_each(|attempt| self.outbox.act(Action::Ask(attempt)));
     }
 
     fn kill(&mut self, key: ChildKey, ending: Ending) {
         let attempt = self.set_ending(key, ending);
         self.arm_abandon(key);
-        self.actions.extend(attempt.map(Action::Kill));
+        attempt.into_iter().for_each(|attempt| self.outbox.act(Action::Kill(attempt)));
     }
 
     fn arm_abandon(&mut self, key: ChildKey) {
@@ -204,18 +201,8 @@ impl Core {
             Some((live.attempt, live.is_told() && !was_told))
         })??;
         if is_news {
-            self.stops += 1;
-            self.stops_since.get_or_insert(self.now);
+            self.meter.stop_begins();
         }
         Some(attempt)
-    }
-
-    /// One child less is being stopped.
-    pub(crate) fn stop_is_over(&mut self) {
-        self.stops -= 1;
-        if self.stops == 0 {
-            self.left_out = self.now.saturating_sub(self.budget_now());
-            self.stops_since = None;
-        }
     }
 }

@@ -72,7 +72,7 @@ impl Kind for StaticMachine {
         if child.is_temporary() {
             self.core.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
-            self.core.actions.push_back(Action::Rest(key));
+            self.core.outbox.act(Action::Rest(key));
             self.core.forget_what_it_saw(key);
             self.core.stir_about(key);
         }
@@ -93,7 +93,7 @@ impl Kind for StaticMachine {
     /// meanwhile takes it over, and it is one restart.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
         let children = &self.core.children;
-        let first = match held.scope.under(self.core.flags.strategy) {
+        let first = match held.scope.under(self.core.flags().strategy) {
             Strategy::OneForOne => {
                 self.core.start_after(key, delay, held);
                 return self.wait_in_order(key);
@@ -103,7 +103,7 @@ impl Kind for StaticMachine {
         };
         let members = Sequence::members(children, first);
         let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
-        let until = served.unwrap_or_default().max(self.core.now.saturating_add(delay));
+        let until = served.unwrap_or_default().max(self.core.meter.after(delay));
         // Who is held now is started with the group.
         for &key in &members {
             if self.core.children.held(key).is_some() {
@@ -111,7 +111,7 @@ impl Kind for StaticMachine {
             }
         }
         self.withdraw_dead(&members);
-        let delayed = (until > self.core.now).then_some(key);
+        let delayed = (until > self.core.meter.now()).then_some(key);
         if delayed.is_some() {
             self.core.hold(key, Hold::Backoff { until }, held);
             self.core.open(key);
@@ -124,7 +124,7 @@ impl Kind for StaticMachine {
         self.core.try_again(key, delay, held);
         // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
         // again alone does not hold it up.
-        if held.scope.under(self.core.flags.strategy) != Strategy::OneForOne
+        if held.scope.under(self.core.flags().strategy) != Strategy::OneForOne
             && !self.is_going_through_boot()
             && self.sequence.as_ref().is_some_and(|sequence| sequence.awaiting == Some(key))
         {
@@ -169,7 +169,7 @@ impl Kind for StaticMachine {
     }
 
     fn wait_in_order(&mut self, key: ChildKey) {
-        if self.core.flags.strategy != Strategy::OneForOne {
+        if self.core.flags().strategy != Strategy::OneForOne {
             self.sequence = Some(Sequence::wait_for(key));
         }
     }
@@ -191,7 +191,7 @@ impl Kind for StaticMachine {
     }
 
     fn prompt_window_is_over(&mut self) {
-        if self.cut_short_at().is_some_and(|at| at <= self.core.now) {
+        if self.cut_short_at().is_some_and(|at| at <= self.core.meter.now()) {
             self.cut_short();
         }
     }
@@ -231,7 +231,7 @@ impl StaticMachine {
         }
         retried.retain(|&key| self.is_to_come_up(key));
         if retried.is_empty() {
-            self.core.actions.push_back(Action::Up);
+            self.core.outbox.act(Action::Up);
             return Step::Taken;
         }
         self.boot = Some(retried);
@@ -261,7 +261,7 @@ impl StaticMachine {
 
     /// The members of a group that were stopped for it, and whom no child that is still held will start.
     fn left_behind(&self) -> Vec<ChildKey> {
-        let (strategy, children) = (self.core.flags.strategy, &self.core.children);
+        let (strategy, children) = (self.core.flags().strategy, &self.core.children);
         let calls = |child: &Child| match &child.state {
             State::Held(held) => held.scope.under(strategy),
             State::Live(_) | State::Down => Strategy::OneForOne,

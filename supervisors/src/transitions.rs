@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::action::Report;
 use crate::child::{Held, StartCall};
 use crate::children::{Attempt, ChildKey};
-use crate::core::{Core, Event};
+use crate::core::Core;
 use crate::dependency::Completion;
 use crate::exit::Exit;
+use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
 use crate::restart::Decision;
@@ -72,7 +73,7 @@ pub(crate) trait Transitions: Kind {
     /// It is so late now.
     fn at(&mut self, now: Duration) -> &mut Core {
         let core = self.core_mut();
-        core.now = core.now.max(now);
+        core.meter.advance(now);
         core
     }
 
@@ -87,11 +88,11 @@ pub(crate) trait Transitions: Kind {
                 let decision = self.core_mut().decide(key, ended);
                 let is_last = decision == Decision::Rest && is_significant && self.core().is_last_significant();
                 // Those that depend on it are stopped: nothing else becomes of them.
-                self.core_mut().is_to_end = is_last;
+                self.core_mut().expect_end(is_last);
                 self.follow(key, decision);
-                self.core_mut().is_to_end = false;
+                self.core_mut().expect_end(false);
                 if decision == Decision::Rest && is_significant {
-                    self.core_mut().reports.push_back(Report::SignificantEnded { child: key, exit, is_last });
+                    self.core_mut().outbox.report(Report::SignificantEnded { child: key, exit, is_last });
                     if is_last {
                         self.end(Exit::Shutdown, false);
                     }
@@ -121,7 +122,7 @@ pub(crate) trait Transitions: Kind {
             }
             Decision::GiveUp(reason) => {
                 let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                self.core_mut().reports.push_back(Report::GaveUp { child: key, exit, reason });
+                self.core_mut().outbox.report(Report::GaveUp { child: key, exit, reason });
                 self.end(Exit::Shutdown, false);
             }
         }
@@ -135,21 +136,21 @@ pub(crate) trait Transitions: Kind {
         self.core_mut().complete(key, Completion { was_ready: false });
         self.rest(key);
         if let Some(StartCall { call, .. }) = start {
-            self.core_mut().answer(call, Ok(Answer::Ignored));
+            self.core_mut().outbox.answer(call, Ok(Answer::Ignored));
         }
     }
 
     /// A start came to nothing: an ordered one is not tried again, an automatic one is (OTP rules 30, 81, 85).
     fn start_failed(&mut self, attempt: Attempt, exit: Exit) {
         let key = attempt.child();
-        let now = self.core().now;
+        let now = self.core().meter.now();
         let Some(live) = self.core_mut().vacate(key) else { return };
         if let Some(start) = self.core_mut().take_start_call(key) {
             return self.start_order_failed(key, start, exit);
         }
         // A killed supervisor tells nothing.
         if !self.core().is_killing() {
-            self.core_mut().reports.push_back(Report::StartError { child: key, exit: exit.clone() });
+            self.core_mut().outbox.report(Report::StartError { child: key, exit: exit.clone() });
         }
         if self.core().is_ending() {
             return;
@@ -187,13 +188,13 @@ pub(crate) trait Transitions: Kind {
             return;
         }
         if !is_quiet {
-            self.core_mut().reports.push_back(Report::ShutdownError { child: key, exit: exit.clone() });
+            self.core_mut().outbox.report(Report::ShutdownError { child: key, exit: exit.clone() });
         }
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
         self.has_gone(key, exit, stop_calls.is_some());
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
-            self.core_mut().answer(call, Ok(Answer::Done));
+            self.core_mut().outbox.answer(call, Ok(Answer::Done));
         }
     }
 
@@ -214,7 +215,7 @@ pub(crate) trait Transitions: Kind {
         } else if !is_over {
             self.rest(key);
         }
-        self.core_mut().answer(call, Err(if is_over { OrderError::Over } else { OrderError::Failed(exit) }));
+        self.core_mut().outbox.answer(call, Err(if is_over { OrderError::Over } else { OrderError::Failed(exit) }));
     }
 }
 

@@ -74,21 +74,21 @@ impl Reasons {
         let child = core.children.get(key)?;
         let policy = child.spec.policy_rule();
         let mut history = child.history.as_deref().cloned().unwrap_or_default();
-        let now = now.max(core.now);
+        let now = now.max(core.meter.now());
         // A life that has lasted is a success from then on, and not only when it ends.
         if let State::Live(Live { stage: Stage::Ready, since, is_proven, .. }) = &child.state {
             let ready_for = Some(now.saturating_sub(*since));
-            if *is_proven || has_lasted(&policy, core.budget.period(), ready_for) {
+            if *is_proven || has_lasted(&policy, core.meter.budget().period(), ready_for) {
                 history.reset();
             }
         }
         let cause = history.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
         let (steps, is_half_open) = (history.died.steps.taken.max(history.unready.steps.taken), history.is_half_open);
-        let now = core.budget_time(now);
+        let now = core.meter.budget_time(now);
         let (left, is_own) = match history.own_budget(&policy) {
             Some(own) => (own.left(now), true),
-            None => (core.budget.left(now), false),
+            None => (core.meter.budget().left(now), false),
         };
         let held = core.children.held(key);
         Some(Self {
@@ -105,7 +105,7 @@ impl Reasons {
             waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             is_half_open,
-            reset_after: policy.reset_time().or(core.budget.period()),
+            reset_after: policy.reset_time().or(core.meter.budget().period()),
         })
     }
 }

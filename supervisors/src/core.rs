@@ -1,4 +1,4 @@
-//! What both kinds of supervisor are made of: the children, what waits for its turn, and what comes out.
+//! The state that both kinds of supervisor have: the table of children, and the parts around it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,9 +36,9 @@ pub(crate) struct Core {
     phase: Phase,
     /// Pairs of children of which the first is stopped before the second, besides those that the specs name.
     ties: BTreeSet<Tie>,
-    /// Children without a process since the operation that stops children was last told.
+    /// Children that have lost their process since [`take_departed`](Self::take_departed) was called last.
     departed: Vec<ChildKey>,
-    /// The end of the child that is decided about will be the end of the supervisor.
+    /// Whether the decision that is being carried out ends the supervisor.
     expects_end: bool,
 }
 
@@ -51,7 +51,7 @@ enum Phase {
         exit: Exit,
         by_force: bool,
     },
-    /// No action follows but the refusal of orders.
+    /// No action follows any more but the refusal of orders.
     Ended,
 }
 
@@ -82,8 +82,8 @@ impl Core {
         matches!(self.phase, Phase::Ended)
     }
 
-    /// Says whether the end of the supervisor follows from what is just being decided: then dependents are stopped, and
-    /// not decided about.
+    /// Notes whether the decision that is being carried out ends the supervisor. If so, its dependents are stopped
+    /// soon, and nothing else is decided about them.
     pub(crate) fn expect_end(&mut self, expects_end: bool) {
         self.expects_end = expects_end;
     }
@@ -92,7 +92,7 @@ impl Core {
         self.expects_end
     }
 
-    /// From now on nothing is decided any more (OTP rule 56): who has given an order is told so.
+    /// Begins to end the supervisor. Nothing is decided any more (OTP rule 56), and orders in the inbox are refused.
     pub(crate) fn begin_to_end(&mut self, exit: Exit, by_force: bool) {
         self.phase = Phase::Ending { exit, by_force };
         for event in self.inbox.take_all() {
@@ -102,32 +102,32 @@ impl Core {
         }
     }
 
-    /// The last child is gone. `false` where that is known.
+    /// Ends the supervisor after its last child. Returns `false` if it had ended already.
     pub(crate) fn be_over(&mut self) -> bool {
         let Phase::Ending { exit, .. } = std::mem::replace(&mut self.phase, Phase::Ended) else { return false };
         self.outbox.act(Action::End(exit));
         true
     }
 
-    /// Queues the exit of a child that died unexpectedly, until its turn comes.
+    /// Queues the exit of a child that ended unexpectedly, until its turn comes.
     pub(crate) fn queue_exit(&mut self, attempt: Attempt) {
         self.set_timer(attempt.child(), None);
         self.departed.push(attempt.child());
         self.inbox.push(Event::Exit(attempt));
     }
 
-    /// Takes the children that have no process any more: news for the operation that stops them.
+    /// Takes the children that have lost their process, for the operation that stops children.
     pub(crate) fn take_departed(&mut self) -> Vec<ChildKey> {
         std::mem::take(&mut self.departed)
     }
 
-    /// Drops that news, if no operation stops children.
+    /// Forgets the children that have lost their process, if no operation stops children.
     pub(crate) fn forget_departed(&mut self) {
         self.departed.clear();
     }
 
-    /// The end of a child that died, when its turn comes; `None` where a stop that came first has consumed it (OTP rules
-    /// 43, 52).
+    /// Takes the exit of a child that ended unexpectedly, when its turn comes. `None` if a stop that came first has
+    /// consumed it (OTP rules 43, 52).
     pub(crate) fn take_exit(&mut self, attempt: Attempt) -> Option<Ended> {
         let Live { stage: Stage::Dead(ended), .. } = self.children.live_mut(attempt)? else { return None };
         let ended = (**ended).clone();
@@ -135,12 +135,12 @@ impl Core {
         Some(ended)
     }
 
-    /// The order that waits for the child's start, which is not to come.
+    /// Takes the order that waits for a start of the child, because that start will not come.
     pub(crate) fn take_start_call(&mut self, key: ChildKey) -> Option<StartCall> {
         self.children.get_mut(key)?.start_call.take()
     }
 
-    /// The child is to be started later.
+    /// Puts off the start of a child, and reports that.
     pub(crate) fn hold(&mut self, key: ChildKey, hold: Hold, held: Held) {
         match hold {
             Hold::Queued => self.inbox.push(Event::Retry(key)),
@@ -151,11 +151,11 @@ impl Core {
         self.hold_quietly(key, hold, held);
     }
 
-    /// As `hold`, where the reports know of it already.
+    /// Puts off the start of a child that was reported to wait already.
     pub(crate) fn hold_quietly(&mut self, key: ChildKey, hold: Hold, held: Held) {
         let changed = self.children.change(key, |child| {
             child.state = State::Held(Held { hold, ..held });
-            // It does not rest any more: its mailbox is closed until it is opened.
+            // A child that is to be started is not at rest: its mailbox stays closed until it is opened.
             child.is_closed |= std::mem::take(&mut child.is_at_rest);
         });
         if changed.is_none() {
@@ -164,12 +164,12 @@ impl Core {
         self.set_timer(key, hold.until());
         match hold {
             Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
-            // Those that depend on it hear of it after all others.
+            // The caller tells the dependents of such a child last.
             Hold::Parked { .. } | Hold::Blocked { .. } => {}
         }
     }
 
-    /// A new child, in the last place, down.
+    /// Adds a child in the last place, down.
     pub(crate) fn push(&mut self, spec: ChildSpec) -> ChildKey {
         let before = self.services.forget(&spec.id);
         let key = self.children.push(spec);
@@ -179,7 +179,7 @@ impl Core {
         key
     }
 
-    /// Gives a child a new spec. Its name stays.
+    /// Gives a child a new spec. The name stays.
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) {
         if let Some(before) = self.children.respec(key, spec) {
             self.remember_only_what_is_named(before.dependencies());
@@ -188,7 +188,7 @@ impl Core {
         }
     }
 
-    /// An ordered start. It waits for the services that the child depends on, and so does whoever ordered it.
+    /// Starts a child by order. The order waits with the child for the services that the child depends on.
     pub(crate) fn start_for(&mut self, key: ChildKey, call: StartCall) {
         if let Some(child) = self.children.get_mut(key) {
             child.start_call = Some(call);
@@ -196,7 +196,7 @@ impl Core {
         self.start_after(key, Duration::ZERO, Held::ALONE);
     }
 
-    /// Starts it when the delay is over and everything that it depends on is there: now, if it can be.
+    /// Starts a child when the delay is over and everything that it depends on is ready: now, if possible.
     pub(crate) fn start_after(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if !delay.is_zero() {
             self.hold(key, Hold::Backoff { until: self.meter.after(delay) }, held);
@@ -206,7 +206,7 @@ impl Core {
         }
     }
 
-    /// A failed automatic restart is tried again: behind what already waits (OTP rules 30, 31), or after a delay.
+    /// Retries a failed automatic restart: behind everything that already waits (OTP rules 30, 31), or after a delay.
     pub(crate) fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held) {
         if delay.is_zero() {
             self.hold(key, Hold::Queued, held);
@@ -236,7 +236,7 @@ impl Core {
         self.stir(&name);
     }
 
-    /// The attempt is up; who waited for it is told.
+    /// Notes that the attempt is up, and answers the order that waits for it.
     pub(crate) fn started(&mut self, attempt: Attempt) {
         let key = attempt.child();
         let Some(live @ Live { stage: Stage::Starting, .. }) = self.children.live_mut(attempt) else { return };
@@ -255,7 +255,7 @@ impl Core {
         }
     }
 
-    /// The child has no process any more, and none is to come.
+    /// Notes that the child has no process any more, and that no start of it is due.
     pub(crate) fn vacate(&mut self, key: ChildKey) -> Option<Live> {
         self.set_timer(key, None);
         match self.children.change(key, |child| std::mem::replace(&mut child.state, State::Down))? {
@@ -271,7 +271,7 @@ impl Core {
         }
     }
 
-    /// Its spec is forgotten.
+    /// Forgets the spec of a child.
     pub(crate) fn forget(&mut self, key: ChildKey) {
         self.vacate(key);
         let Some(child) = self.children.remove(key) else { return };
@@ -286,13 +286,13 @@ impl Core {
         }
     }
 
-    /// Nothing is left to do: the queues of a busy moment do not stay as large as they were.
+    /// Frees the memory of queues that a busy moment made long. Called when nothing is left to do.
     pub(crate) fn give_back_room(&mut self) {
         self.outbox.give_back_room();
         self.inbox.give_back_room();
     }
 
-    /// The sizes of its tables. The queues among them are empty whenever nothing is under way.
+    /// Returns the sizes of the tables. The queues among them are empty if nothing is under way.
     pub(crate) fn tables(&self) -> Vec<(&'static str, usize)> {
         let own = [("machine: stop order", self.ties.len()), ("machine: departed", self.departed.len())];
         let mut tables = Vec::from(own);
@@ -309,21 +309,21 @@ impl Core {
         self.ties = ties;
     }
 
-    /// Every pair of children of which the first depends on the second.
+    /// Returns every pair of children of which the first depends on the second.
     pub(crate) fn all_ties(&self) -> BTreeSet<Tie> {
         let said = self.ties.iter().copied();
         let there = said.filter(|(a, b)| self.children.get(*a).is_some() && self.children.get(*b).is_some());
         there.chain(self.children.ties()).filter(|(a, b)| a != b).collect()
     }
 
-    /// The same, less those that go in a circle.
+    /// Returns those pairs without the ones that belong to a circle.
     pub(crate) fn sound_ties(&self) -> BTreeSet<Tie> {
         let mut ties = self.all_ties();
         untie(&mut ties);
         ties
     }
 
-    /// Nothing below this supervisor may wait for this child now.
+    /// Refuses calls to this child from below this supervisor, from now on.
     pub(crate) fn withdraw(&mut self, key: ChildKey) {
         let by_force = self.is_killing();
         let Some(child) = self.children.get_mut(key) else { return };
@@ -333,14 +333,15 @@ impl Core {
         }
     }
 
-    /// It may be waited for again.
+    /// Lets calls to this child wait again.
     pub(crate) fn readmit(&mut self, key: ChildKey) {
         if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_withdrawn)) {
             self.outbox.act(Action::Readmit(key));
         }
     }
 
-    /// What waits in line is given no time, and all of it when it is let in.
+    /// Stops the start time of an attempt that waits for a limiter. It runs in full from the moment the limiter lets it
+    /// in.
     pub(crate) fn in_line(&mut self, attempt: Attempt, is_in_line: bool) {
         let key = attempt.child();
         if let Some(Live { stage: Stage::Starting, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt) {
@@ -349,7 +350,7 @@ impl Core {
         }
     }
 
-    /// An unexpected exit is reported as OTP rule 19 says.
+    /// Reports an unexpected exit, as OTP rule 19 says.
     pub(crate) fn report_exit(&mut self, key: ChildKey, exit: &Exit) {
         let Some(child) = self.children.get(key) else { return };
         if child.spec.terms.restart == Restart::Permanent || exit.is_abnormal() {
@@ -357,12 +358,12 @@ impl Core {
         }
     }
 
-    /// So long from now the next thing is due; without a limit, nothing is.
+    /// Sets the deadline of a child to this long from now, or removes it.
     pub(crate) fn arm(&mut self, key: ChildKey, limit: Option<Duration>) {
         self.set_timer(key, limit.map(|limit| self.meter.after(limit)));
     }
 
-    /// One entry at most for each child, and none for one that is down.
+    /// Replaces the deadline of a child. A child has at most one, and a child that is down has none.
     pub(crate) fn set_timer(&mut self, key: ChildKey, deadline: Option<Duration>) {
         let Some(child) = self.children.get_mut(key) else { return };
         let before = std::mem::replace(&mut child.deadline, deadline);

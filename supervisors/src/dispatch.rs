@@ -1,9 +1,9 @@
-//! How each method of [`Machine`] is carried out, for both kinds of supervisor.
+//! The methods of [`Machine`], carried out for both kinds of supervisor.
 //!
 //! Invariants:
-//! 1. A fact of an attempt that is no longer live is dropped.
+//! 1. A fact about an attempt that is no longer live is dropped.
 //! 2. Exits and orders go through the inbox, and are taken one at a time in the order of their arrival (OTP rule 72).
-//! 3. Outcomes of what the machine itself ordered (a start, a stop) are not queued: they are answers, not news.
+//! 3. Outcomes of starts and stops that the machine ordered are not queued: they are answers, not news.
 
 use std::fmt;
 use std::time::Duration;
@@ -91,7 +91,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
         let core = self.at(now);
         let now = core.meter.now();
         let Some(live) = core.children.live_mut(attempt) else { return };
-        // One that leaves in time may still end otherwise than it wanted to.
+        // An attempt that leaves in time may still have another exit than the one it announced.
         let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
         match &live.stage {
             _ if live.is_told() => self.stopped(attempt.child(), &exit),

@@ -13,8 +13,8 @@ use crate::outbox::give_back;
 /// An entry of the inbox.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// A child died unexpectedly. Its exit is kept in the table of children, so that a stop that comes first can consume
-    /// it.
+    /// A child ended unexpectedly. Its exit is kept in the table of children, so that a stop that comes first can
+    /// consume it.
     Exit(Attempt),
     /// An automatic restart failed and is to be tried again (OTP rule 31).
     Retry(ChildKey),

@@ -1,7 +1,7 @@
-//! The prompt window: how long a start, or a stop that was ordered, holds up other events.
+//! The prompt window: the time for which a start, or a stop that was ordered, holds up other events.
 //!
-//! Invariant: at most [`PROMPT_WINDOW`], and only while no other is known to be slow. What is prompt happens in OTP's order, and
-//! what hangs delays nobody.
+//! Invariant: at most [`PROMPT_WINDOW`], and only while no other start or stop is known to be slow. Prompt starts and
+//! stops happen in OTP's order, and one that hangs delays no other child.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::order::{Answer, Order};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
-/// How long a start or a stop that others wait for counts as prompt.
+/// The time within which a start or a stop that others wait for counts as prompt.
 pub(crate) const PROMPT_WINDOW: Duration = Duration::from_millis(1);
 
 /// The start or stop that other events wait for, and those that have proved slow.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prompt {
-    /// The attempt that is given time to prove prompt, and since when.
+    /// The attempt that is given time to prove prompt, and the time since which it has it.
     awaited: Option<(Attempt, Duration)>,
     /// The number of starts and stops that have proved slow and still go on.
     slow: usize,
@@ -59,14 +59,14 @@ impl Core {
         self.prompt.wait_for(attempt, self.meter.now());
     }
 
-    /// Until when what may still prove prompt holds up other events.
+    /// Returns the time until which a start or stop that may still prove prompt holds up other events.
     pub(crate) fn blocked_until(&self) -> Option<Duration> {
         let (attempt, since) = self.prompt.awaited()?;
         let child = self.children.get(attempt.child())?;
         (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PROMPT_WINDOW))
     }
 
-    /// Whether other events are held up now. What took too long to be waited for is remembered as slow.
+    /// Whether other events are held up now. A start or stop that took too long is marked as slow.
     pub(crate) fn is_blocked(&mut self) -> bool {
         let until = self.blocked_until();
         if until.is_some_and(|until| self.meter.now() < until) {
@@ -82,7 +82,7 @@ impl Core {
 }
 
 impl StaticMachine {
-    /// When a start that an order waits for is cut short.
+    /// Returns the time at which a start that an order waits for is cut short.
     pub(crate) fn cut_short_at(&self) -> Option<Duration> {
         let child = self.core.children.get(self.sequence.as_ref()?.awaiting?)?;
         let State::Live(live) = &child.state else { return None };
@@ -95,7 +95,8 @@ impl StaticMachine {
         Some(given.max(live.since).saturating_add(PROMPT_WINDOW))
     }
 
-    /// A start hangs: reads are answered, an order to stop is obeyed, a child that is to be terminated is told, out of turn.
+    /// Cuts short a start that hangs. Out of turn, reads are answered, an order to stop is obeyed, and a child that is
+    /// to be terminated is told.
     pub(crate) fn cut_short(&mut self) {
         let Some(awaited) = self.sequence.as_ref().and_then(|sequence| sequence.awaiting) else { return };
         let Some(child) = self.core.children.get_mut(awaited) else { return };

@@ -1,13 +1,13 @@
-//! What the start of a child waits for: services that are to be ready, jobs that are to be completed; and what becomes of
-//! the child when one of them is gone.
+//! The conditions of a start: services that must be ready, and jobs that must be completed. Also the decision about a
+//! child when one of them is gone.
 //!
 //! Invariants:
-//! 1. A child is started by itself only when everything that it depends on is there. (An order to
+//! 1. No child is started automatically before everything that it depends on is there. (An order to
 //!    [revive](crate::Order::Revive) it does not wait.)
-//! 2. A child that waits, for a dependency or for a delay to pass, is started as soon as the last of its dependencies has
-//!    come back, whatever the clock says.
-//! 3. No child, and no order, waits for a service that is gone: it is decided what becomes of it instead.
-//! 4. What is remembered of services that are not in the table is bounded by the names that specs in the table give.
+//! 2. A child that waits, for a dependency or for a delay, is started as soon as the last of its dependencies is back.
+//!    The delay does not matter then.
+//! 3. No child, and no order, waits for a service that is gone: the policy decides about the child instead.
+//! 4. Services outside of the table are remembered only while a spec in the table names them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,30 +20,31 @@ use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyG
 use crate::exit::Exit;
 use crate::prompt::PROMPT_WINDOW;
 
-/// How long an attempt takes to fail whose dependency is gone, if the one before it failed for the same reason.
+/// The time after which an attempt fails for a dependency that is gone, if the one before it failed for the same
+/// reason.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a start waits for. Of several dependencies the hardest counts.
+/// The obstacle to a start. Of several dependencies the hardest to get counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Need {
     Met,
-    /// For something that may come.
+    /// A service that may come.
     Waits,
-    /// For something that is parked until then.
+    /// A service that is parked until then.
     Parked(Duration),
-    /// This one is gone.
+    /// This service is gone.
     Gone(Arc<str>),
 }
 
 impl Core {
-    /// The services that the start of the child has to wait for, or to do without.
+    /// Iterates over the services that the start of the child has to wait for, or to do without.
     pub(crate) fn missing(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
         let child = self.children.get(key);
         let goes_on = child.is_some_and(|child| child.spec.when_dependency_is_gone() == DependencyGone::GoOn);
         self.unmet(key).filter(move |name| !goes_on || self.outlook(name).prospect != Prospect::Gone)
     }
 
-    /// The services that the child depends on and that are gone for good.
+    /// Iterates over the services that the child depends on and that are gone for good.
     pub(crate) fn lost(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
         self.unmet(key).filter(|name| self.outlook(name).prospect == Prospect::Gone)
     }
@@ -55,7 +56,7 @@ impl Core {
         all.iter().filter(move |on| !is_met(on)).map(|on| &on.name)
     }
 
-    /// What is known of a service: a sibling, or another as the driver tells of it.
+    /// Returns the outlook of a service: a sibling, or another as the driver has reported it.
     fn outlook(&self, name: &str) -> Outlook {
         match self.children.find(name).and_then(|key| self.children.get(key)) {
             Some(sibling) => sibling.outlook(),
@@ -81,7 +82,7 @@ impl Core {
             need = match (self.outlook(name).prospect, need) {
                 (Prospect::Gone, _) => return Need::Gone(name.clone()),
                 (Prospect::Parked { until }, Need::Parked(known)) => Need::Parked(until.max(known)),
-                // One whose time has come is being tried.
+                // At that time the service is being tried: it may come.
                 (Prospect::Parked { until }, _) if until > self.meter.now() => Need::Parked(until),
                 (Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => Need::Parked(known),
                 (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
@@ -90,7 +91,8 @@ impl Core {
         need
     }
 
-    /// Starts it now if everything it depends on is there; otherwise it waits, or does without (invariants 1, 3).
+    /// Starts a child now if everything that it depends on is there. Otherwise it waits, or does without (invariants 1,
+    /// 3).
     pub(crate) fn start_if_able(&mut self, key: ChildKey, held: Held) {
         match self.need(key) {
             Need::Met => {
@@ -114,20 +116,20 @@ impl Core {
         self.open(key);
     }
 
-    /// It waits for what may come, and does not refuse messages any more.
+    /// Lets a child wait, without a report, for services that may come. It does not refuse messages any more.
     fn wait_quietly(&mut self, key: ChildKey, held: Held) {
         self.hold_quietly(key, Hold::Dependency, held);
         self.open(key);
     }
 
-    /// Its mailbox is closed.
+    /// Notes that the mailbox of the child is closed.
     pub(crate) fn shut(&mut self, key: ChildKey) {
         if let Some(child) = self.children.get_mut(key) {
             child.is_closed = true;
         }
     }
 
-    /// It is to be started later, and takes messages until then.
+    /// Opens the mailbox of a child that is to be started later.
     pub(crate) fn open(&mut self, key: ChildKey) {
         if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_closed)) {
             self.outbox.act(Action::Wait(key));
@@ -139,7 +141,8 @@ impl Core {
         self.outbox.report(Report::Waiting { child: key, services });
     }
 
-    /// It refuses messages until then, when it is looked at again.
+    /// Closes a child that depends on a service that is gone or parked, and reports that. It is looked at again at
+    /// `until`.
     fn block(&mut self, key: ChildKey, until: Duration, held: Held) {
         self.hold(key, Hold::Blocked { until }, held);
         let prospect = |name: &&Arc<str>| self.outlook(name).prospect;
@@ -151,7 +154,8 @@ impl Core {
         self.stir_about(key);
     }
 
-    /// Invariant 3. An order is refused, whatever the policy says: its sender decides.
+    /// Decides about a child that depends on a service that is gone (invariant 3). An order is refused, whatever the
+    /// policy says: its sender decides.
     fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
         let Some(child) = self.children.get(key) else { return };
         let is_ordered = child.start_call.is_some();
@@ -176,9 +180,9 @@ impl Core {
         now.saturating_add(child.history_mut().next_probe(&policy))
     }
 
-    /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must
-    /// not keep everything else from its turn. If the attempt before failed for the same reason, this one takes longer.
-    /// With neither a delay nor a budget that ends it, the supervisor would do nothing else.
+    /// Makes an attempt that never begins, and fails a moment later. An attempt that is retried without a delay must
+    /// leave other events their turn. If the attempt before failed for the same reason, this one takes longer. With
+    /// neither a delay nor a budget to end it, the supervisor would do nothing else.
     fn fail_to_start(&mut self, key: ChildKey, name: &str) {
         let attempt = self.children.next_attempt(key);
         let now = self.meter.now();
@@ -194,7 +198,7 @@ impl Core {
         self.set_timer(key, Some(now.saturating_add(pause)));
     }
 
-    /// The time of a child that is blocked has come.
+    /// Looks at the dependencies of a blocked child again, at the time that was set for that.
     pub(crate) fn look_again(&mut self, key: ChildKey, held: Held) {
         match self.need(key) {
             Need::Met => self.wake(key),
@@ -207,7 +211,7 @@ impl Core {
         }
     }
 
-    /// What is known of a service elsewhere has changed. Services that no child depends on are passed over.
+    /// Notes the outlook of a service outside of the table. Services that no child depends on are ignored.
     pub(crate) fn set_outlook(&mut self, name: &str, outlook: Outlook) {
         if !self.children.has_dependents(name) {
             return;
@@ -224,7 +228,7 @@ impl Core {
         }
     }
 
-    /// The child's last life ended as it should.
+    /// Notes that the child's last life ended normally.
     pub(crate) fn complete(&mut self, key: ChildKey, completion: Completion) {
         let Some(child) = self.children.get_mut(key) else { return };
         child.completion = Some(completion);
@@ -249,12 +253,13 @@ impl Core {
         self.stir(name);
     }
 
-    /// What the child saw while it waited is of no use any more.
+    /// Forgets which jobs the child saw end while it waited.
     pub(crate) fn forget_what_it_saw(&mut self, key: ChildKey) {
         self.services.forget_seen_by(key, |_| true);
     }
 
-    /// Its spec was replaced, or what is known of a service that it depends on has changed.
+    /// Decides again about a child that waits: its spec was replaced, or the outlook of a service that it depends on
+    /// has changed.
     pub(crate) fn reconsider(&mut self, key: ChildKey) {
         let Some(held) = self.children.held(key) else { return };
         let until = match held.hold {
@@ -273,7 +278,7 @@ impl Core {
                 let is_refused = self.children.get(key).is_some_and(|child| {
                     child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
                 });
-                // It looks again when its time comes.
+                // A child that is not refused looks again when its time comes.
                 if is_refused {
                     self.be_without(key, &name, held);
                 }
@@ -281,7 +286,7 @@ impl Core {
         }
     }
 
-    /// What is known of this service has changed: those that wait for it, and for nothing else, are decided about.
+    /// Decides again about the children that wait for this service, because its outlook has changed.
     pub(crate) fn stir(&mut self, name: &str) {
         if !self.is_ending() && !self.expects_end() && self.children.has_dependents(name) {
             self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
@@ -294,28 +299,28 @@ impl Core {
         }
     }
 
-    /// The attempt is ready: it has said so, or need not.
+    /// Notes that the attempt is ready, because it has announced that or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
         let now = self.meter.now();
         let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.terms.policy.is_some());
-        // Only once, and not when it is being killed for not being ready.
+        // Only once, and not if the attempt is being killed for not being ready.
         let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
         else {
             return;
         };
-        // Nobody asks how long the others live.
+        // Only a policy makes use of the time for which a life was ready.
         if has_policy {
             live.since = now;
         }
         live.stage = Stage::Ready;
-        // The time for the start has been kept.
+        // The limit for the start was met.
         self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
             self.wake_dependents(&id, DependencyCondition::Ready);
         }
     }
 
-    /// Invariant 2.
+    /// Wakes the children that waited for this service and for nothing else (invariant 2).
     fn wake_dependents(&mut self, name: &str, condition: DependencyCondition) {
         for key in self.children.dependents(name) {
             let Some(child) = self.children.get(key) else { continue };
@@ -330,7 +335,7 @@ impl Core {
         }
     }
 
-    /// Invariant 4: a spec that named others has gone or was replaced, or a child that others name.
+    /// Forgets services that no spec names any more (invariant 4). Called when a spec goes or is replaced.
     pub(crate) fn remember_only_what_is_named(&mut self, named: &[Dependency]) {
         for Dependency { name, .. } in named {
             if !self.children.has_dependents(name) {

@@ -1,7 +1,7 @@
-//! Services that children depend on and that are not children of this supervisor, as far as they are known.
+//! News of services that children depend on and that are not their siblings.
 //!
-//! The names are those that the specs of the children use. Callers forget what no spec in the table names, which bounds
-//! both tables.
+//! The names are those that the specs of the children use. What no spec in the table names is to be forgotten: that
+//! bounds both tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use crate::dependency::{Outlook, Prospect};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Services {
-    /// The latest news of each service.
+    /// The latest outlook of each service.
     outlooks: BTreeMap<Arc<str>, Outlook>,
     /// Children that waited when a service that they depend on, and that had been ready, ended normally.
     seen: BTreeSet<(ChildKey, Arc<str>)>,
 }
 
 impl Services {
-    /// Returns what is known of a service. One without news may come.
+    /// Returns the latest outlook of a service. A service without one may come.
     pub(crate) fn outlook(&self, name: &str) -> Outlook {
         self.outlooks.get(name).copied().unwrap_or(Prospect::MayCome.into())
     }
 
-    /// Notes the news of a service, and returns what was known before.
+    /// Notes the outlook of a service, and returns the one before.
     pub(crate) fn note(&mut self, name: Arc<str>, outlook: Outlook) -> Outlook {
         self.outlooks.insert(name, outlook).unwrap_or(Prospect::MayCome.into())
     }
 
-    /// Forgets a service, and returns what was known of it.
+    /// Forgets a service, and returns its latest outlook.
     pub(crate) fn forget(&mut self, name: &str) -> Option<Outlook> {
         self.outlooks.remove(name)
     }

@@ -1,7 +1,6 @@
 //! The timers of a supervisor: the deadlines of its children, the earliest first.
 //!
-//! Invariant: at most one entry for each child. Its deadline is kept beside the child, so that the entry is found without
-//! a search.
+//! Invariant: at most one entry for each child. Its deadline is kept beside the child, so that no search is needed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

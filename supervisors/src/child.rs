@@ -45,7 +45,7 @@ pub(crate) struct Live {
     /// The life has handled as many messages as make it a success.
     pub(crate) is_proven: bool,
     /// The attempt never began, because a service that it depends on is gone. Its start fails for that at its deadline.
-    pub(crate) is_stillborn: bool,
+    pub(crate) never_began: bool,
     /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
@@ -62,7 +62,7 @@ pub(crate) struct StartCall {
 impl Live {
     pub(crate) fn new(attempt: Attempt, since: Duration) -> Self {
         let (stage, ending) = (Stage::Starting, Ending::NotTold);
-        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, is_stillborn: false, cause: None }
+        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, never_began: false, cause: None }
     }
 
     /// Whether the attempt was told to stop, so that its exit is expected.

@@ -9,7 +9,7 @@ pub(crate) type Tie = (ChildKey, ChildKey);
 
 /// Numbers the strongly connected components: children that can reach each other have one number. Those are the members
 /// of one circle, or of circles that meet.
-fn knots(ties: &BTreeSet<Tie>) -> BTreeMap<ChildKey, usize> {
+fn components(ties: &BTreeSet<Tie>) -> BTreeMap<ChildKey, usize> {
     let (mut forward, mut back) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
     for &(dependent, dependency) in ties {
         forward.entry(dependent).or_default().push(dependency);
@@ -19,11 +19,11 @@ fn knots(ties: &BTreeSet<Tie>) -> BTreeMap<ChildKey, usize> {
     // Kosaraju's algorithm: the child that is left last on the way forward is reached first on the way back.
     let mut seen = BTreeSet::new();
     let left: Vec<_> = children.iter().flat_map(|&child| walk(child, &forward, &mut seen)).collect();
-    let (mut seen, mut knots) = (BTreeSet::new(), BTreeMap::new());
+    let (mut seen, mut components) = (BTreeSet::new(), BTreeMap::new());
     for (number, &child) in left.iter().rev().enumerate() {
-        knots.extend(walk(child, &back, &mut seen).into_iter().map(|member| (member, number)));
+        components.extend(walk(child, &back, &mut seen).into_iter().map(|member| (member, number)));
     }
-    knots
+    components
 }
 
 /// Returns all children that can be reached from here and were not seen, in the order in which they are left. Without
@@ -49,19 +49,19 @@ fn walk(from: ChildKey, ways: &BTreeMap<ChildKey, Vec<ChildKey>>, seen: &mut BTr
 
 /// Removes the ties between members of a circle, which cannot all hold.
 pub(crate) fn untie(ties: &mut BTreeSet<Tie>) {
-    let knots = knots(ties);
-    ties.retain(|(dependent, dependency)| knots.get(dependent) != knots.get(dependency));
+    let components = components(ties);
+    ties.retain(|(dependent, dependency)| components.get(dependent) != components.get(dependency));
 }
 
 /// Returns one circle for each component of children that depend on each other. Each child depends on the next, and the
 /// last on the first.
 pub(crate) fn circles(ties: &BTreeSet<Tie>) -> Vec<Vec<ChildKey>> {
-    let knots = knots(ties);
-    let tight: Vec<_> = ties.iter().filter(|(a, b)| knots.get(a) == knots.get(b)).collect();
+    let components = components(ties);
+    let tight: Vec<_> = ties.iter().filter(|(a, b)| components.get(a) == components.get(b)).collect();
     let mut told = BTreeSet::new();
     let mut circles = Vec::new();
     for &&(first, _) in &tight {
-        if !told.insert(knots.get(&first)) {
+        if !told.insert(components.get(&first)) {
             continue;
         }
         let mut way = vec![first];

@@ -103,7 +103,7 @@ impl Core {
     }
 
     /// Ends the supervisor after its last child. Returns `false` if it had ended already.
-    pub(crate) fn be_over(&mut self) -> bool {
+    pub(crate) fn finish(&mut self) -> bool {
         let Phase::Ending { exit, .. } = std::mem::replace(&mut self.phase, Phase::Ended) else { return false };
         self.outbox.act(Action::End(exit));
         true
@@ -163,7 +163,7 @@ impl Core {
         }
         self.set_timer(key, hold.until());
         match hold {
-            Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.stir_about(key),
+            Hold::Queued | Hold::Backoff { .. } | Hold::Dependency => self.reconsider_dependents_of(key),
             // The caller tells the dependents of such a child last.
             Hold::Parked { .. } | Hold::Blocked { .. } => {}
         }
@@ -233,7 +233,7 @@ impl Core {
         self.outbox.act(Action::Start(attempt));
         self.wait_for(attempt);
         self.forget_what_it_saw(key);
-        self.stir(&name);
+        self.reconsider_dependents(&name);
     }
 
     /// Notes that the attempt is up, and answers the order that waits for it.
@@ -282,7 +282,7 @@ impl Core {
         if self.children.has_dependents(&name) {
             let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion };
             self.services.note(name.clone(), outlook);
-            self.stir(&name);
+            self.reconsider_dependents(&name);
         }
     }
 

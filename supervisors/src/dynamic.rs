@@ -54,7 +54,7 @@ impl Kind for DynamicMachine {
                 self.stops.gone(key);
             }
         }
-        if self.core.children.len() == 0 && self.core.be_over() { Step::Taken } else { Step::Waits }
+        if self.core.children.len() == 0 && self.core.finish() { Step::Taken } else { Step::Waits }
     }
 
     /// Begins the end of all children (invariant 2).

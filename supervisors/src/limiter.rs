@@ -31,21 +31,21 @@ impl<T: Clone + Eq + Hash> StartLimiter<T> {
         Self { starts_max: starts_max.max(1), inside: HashSet::new(), line: VecDeque::new() }
     }
 
-    /// Takes a permit for `who`, or queues it. Returns whether `who` has the permit.
-    pub fn acquire(&mut self, who: T) -> bool {
+    /// Takes a permit for `holder`, or queues it. Returns whether `holder` has the permit.
+    pub fn acquire(&mut self, holder: T) -> bool {
         let is_in = self.inside.len() < self.starts_max;
         if is_in {
-            self.inside.insert(who);
+            self.inside.insert(holder);
         } else {
-            self.line.push_back(who);
+            self.line.push_back(holder);
         }
         is_in
     }
 
     /// Releases a permit, or leaves the queue. Returns the waiter that got the permit, if any.
-    pub fn release(&mut self, who: &T) -> Option<T> {
-        if !self.inside.remove(who) {
-            self.line.retain(|other| other != who);
+    pub fn release(&mut self, holder: &T) -> Option<T> {
+        if !self.inside.remove(holder) {
+            self.line.retain(|other| other != holder);
             return None;
         }
         let next = if self.inside.len() < self.starts_max { self.line.pop_front() } else { None };

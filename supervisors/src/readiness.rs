@@ -107,7 +107,7 @@ impl Core {
                 self.report_wait(key);
                 self.block(key, until, held);
             }
-            Need::Gone(name) => self.be_without(key, &name, held),
+            Need::Gone(name) => self.do_without(key, &name, held),
         }
     }
 
@@ -151,12 +151,12 @@ impl Core {
         self.outbox.report(Report::Parked { child: key, until, services });
         self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
-        self.stir_about(key);
+        self.reconsider_dependents_of(key);
     }
 
     /// Decides about a child that depends on a service that is gone (invariant 3). An order is refused, whatever the
     /// policy says: its sender decides.
-    fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
+    fn do_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
         let Some(child) = self.children.get(key) else { return };
         let is_ordered = child.start_call.is_some();
         let then = child.spec.when_dependency_is_gone();
@@ -190,7 +190,7 @@ impl Core {
         let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
         let changed = self.children.change(key, |child| {
             let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PROMPT_WINDOW };
-            child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
+            child.state = State::Live(Live { never_began: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
             (child.is_at_rest, child.was_terminated) = (false, false);
             pause
         });
@@ -224,7 +224,7 @@ impl Core {
             self.wake_dependents(name, DependencyCondition::Ready);
         }
         if outlook.prospect != before.prospect {
-            self.stir(name);
+            self.reconsider_dependents(name);
         }
     }
 
@@ -250,7 +250,7 @@ impl Core {
             }
         }
         self.wake_dependents(name, DependencyCondition::Completed);
-        self.stir(name);
+        self.reconsider_dependents(name);
     }
 
     /// Forgets which jobs the child saw end while it waited.
@@ -273,29 +273,29 @@ impl Core {
             (Need::Waits, Some(_)) => self.wait_quietly(key, held),
             (Need::Parked(at), Some(until)) if at == until => {}
             (Need::Parked(at), _) => self.block(key, at, held),
-            (Need::Gone(name), None) => self.be_without(key, &name, held),
+            (Need::Gone(name), None) => self.do_without(key, &name, held),
             (Need::Gone(name), Some(_)) => {
                 let is_refused = self.children.get(key).is_some_and(|child| {
                     child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
                 });
                 // A child that is not refused looks again when its time comes.
                 if is_refused {
-                    self.be_without(key, &name, held);
+                    self.do_without(key, &name, held);
                 }
             }
         }
     }
 
     /// Decides again about the children that wait for this service, because its outlook has changed.
-    pub(crate) fn stir(&mut self, name: &str) {
+    pub(crate) fn reconsider_dependents(&mut self, name: &str) {
         if !self.is_ending() && !self.expects_end() && self.children.has_dependents(name) {
             self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
         }
     }
 
-    pub(crate) fn stir_about(&mut self, key: ChildKey) {
+    pub(crate) fn reconsider_dependents_of(&mut self, key: ChildKey) {
         if let Some(name) = self.children.get(key).map(|child| child.spec.id.clone()) {
-            self.stir(&name);
+            self.reconsider_dependents(&name);
         }
     }
 

@@ -37,14 +37,14 @@ pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: O
 }
 
 /// The answer of a spec to an end.
-struct Said {
+struct Reaction {
     then: RuleAction,
     /// The place of the rule that gave the answer, if one did.
     rule: Option<usize>,
     counts: bool,
 }
 
-fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
+fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction {
     let is_start = phase == Some(ExitKind::StartFailed);
     let by_type = match spec.terms.restart {
         // A temporary child that failed to start in a group restart is tried again (OTP rule 36).
@@ -57,8 +57,8 @@ fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
     let rules = spec.terms.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
     let is_bound = spec.terms.restart != Restart::Temporary;
     match rules.iter().position(|rule| is_bound && rule.matches(exit, phase)) {
-        Some(rule) => Said { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
-        None => Said { then: by_type, rule: None, counts: true },
+        Some(rule) => Reaction { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
+        None => Reaction { then: by_type, rule: None, counts: true },
     }
 }
 
@@ -72,7 +72,7 @@ impl Core {
             Stage::Ready => None,
             Stage::Starting | Stage::Dead(_) => return false,
         };
-        live.attempt == attempt && !live.is_told() && said(&child.spec, exit, phase).then == RuleAction::Stop
+        live.attempt == attempt && !live.is_told() && reaction(&child.spec, exit, phase).then == RuleAction::Stop
     }
 
     /// Decides about a child that has ended.
@@ -80,7 +80,7 @@ impl Core {
         let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
         let is_start = ended.phase == Some(ExitKind::StartFailed);
-        let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
+        let Reaction { then, rule, counts } = reaction(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.terms.policy.clone() else {
             child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.decision_for(key, (then, rule), counts, Duration::ZERO, is_start);
@@ -173,7 +173,7 @@ impl Core {
         self.outbox.report(Report::Parked { child: key, until, services: Vec::new() });
         self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
-        self.stir_about(key);
+        self.reconsider_dependents_of(key);
     }
 
     /// Queues the start of a child: its time has come, or its dependencies are there.

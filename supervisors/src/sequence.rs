@@ -154,7 +154,7 @@ impl StaticMachine {
                 self.boot_has_gone_through();
             }
             Goal::GroupRestart | Goal::One => self.sequence = None,
-            Goal::End if self.core.be_over() => {}
+            Goal::End if self.core.finish() => {}
             Goal::End => return Step::Waits,
         }
         Step::Taken

@@ -46,7 +46,7 @@ impl Services {
     /// Forgets which ends the child has seen, of the services for which `test` returns true.
     pub(crate) fn forget_seen_by(&mut self, key: ChildKey, test: impl Fn(&str) -> bool) {
         if !self.seen.is_empty() {
-            let by_it = self.seen.range((key, Arc::from(""))..).take_while(|(seer, _)| *seer == key);
+            let by_it = self.seen.range((key, Arc::from(""))..).take_while(|(child, _)| *child == key);
             let forgotten: Vec<_> = by_it.filter(|(_, name)| test(name)).cloned().collect();
             for seen in &forgotten {
                 self.seen.remove(seen);

@@ -34,7 +34,7 @@ impl Core {
         if let Stage::Dead(ended) = &live.stage {
             return Stop::Dead(ended.exit.clone());
         }
-        if live.is_stillborn {
+        if live.never_began {
             return Stop::Dead(Exit::Shutdown);
         }
         let rule = if by_force { Shutdown::Kill } else { child.spec.terms.shutdown };
@@ -66,7 +66,7 @@ impl Core {
                 return Some(None);
             }
         };
-        if live.is_stillborn {
+        if live.never_began {
             return Some(Some(live.attempt));
         }
         match live.ending {

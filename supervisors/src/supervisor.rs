@@ -74,7 +74,7 @@ impl Kind for StaticMachine {
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
             self.core.outbox.act(Action::Rest(key));
             self.core.forget_what_it_saw(key);
-            self.core.stir_about(key);
+            self.core.reconsider_dependents_of(key);
         }
     }
 

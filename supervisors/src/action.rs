@@ -67,7 +67,8 @@ pub enum Action {
 /// A thing that has happened, for logs and subscribers. The first four are OTP's supervisor reports.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// A child ended unexpectedly ([OTP rule 19](crate::rules)).
+    /// A child ended unexpectedly. Clean exits of transient and temporary children are not reported ([OTP rule
+    /// 19](crate::rules)).
     ChildTerminated {
         /// The child.
         child: ChildKey,

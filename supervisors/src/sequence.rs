@@ -123,8 +123,7 @@ impl StaticMachine {
         if let Some(key) = sequence.stops.next() {
             // A child that is held only since the group restart began has its own time.
             let is_apart = sequence.goal == Goal::GroupRestart && self.core.children.held(key).is_some();
-            // A temporary child has no part in a group restart: it is forgotten, with or without a process (OTP rule
-            // 33).
+            // A temporary child has no part in a group restart: it is forgotten, even with a process (OTP rule 33).
             if (is_apart || !self.stop_child(key, by_force))
                 && let Some(sequence) = &mut self.sequence
             {

@@ -1,4 +1,4 @@
-//! What must be done, and what happened, as data.
+//! Actions for the driver and reports of what has happened, as data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::order::{Answer, OrderError, OrderId};
 use crate::why::GiveUpReason;
 
-/// One thing the driver must do. Actions are to be performed in the order they are polled.
+/// A thing that the driver must do. Actions are to be performed in the order in which they are polled.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Start this attempt, without waiting for it. Answer with `handle_started`, `handle_ignored` or
@@ -21,141 +21,142 @@ pub enum Action {
     Kill(Attempt),
     /// The attempt did not end after a kill: cut it off from everything that is shared and forget it. No answer.
     Abandon(Attempt),
-    /// The child that this order describes has this key from now on: a new one, or one whose spec was replaced.
+    /// The child that this order describes has this key from now on. The child is new, or its spec was replaced.
     Adopt {
         /// The order.
         call: OrderId,
-        /// Its key.
+        /// The key of the child.
         child: ChildKey,
     },
     /// The answer to an order.
     Answer {
         /// The order.
         call: OrderId,
-        /// What became of it.
+        /// The answer.
         result: Result<Answer, OrderError>,
     },
     /// The child rests: it ended cleanly, was ignored or was terminated. An order or a group restart can bring it back.
     Rest(ChildKey),
-    /// The child is parked: it refuses what it is sent until it is up again. It is tried at this time.
+    /// The child is parked: it refuses messages until it is up again.
     Park {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// When it is tried.
+        /// The time at which the child is tried.
         until: Duration,
     },
-    /// The child rested or was parked, and now waits for services that it depends on or for its next try: its mailbox takes
-    /// messages again.
+    /// The mailbox of the child takes messages again. The child rested or was parked, and now waits for services that
+    /// it depends on or for its next try.
     Wait(ChildKey),
     /// The child's spec is forgotten.
     Forget(ChildKey),
-    /// The child is terminated by an order, and nothing will start it again by itself: it is to accept nothing more.
+    /// An order has terminated the child, and nothing but another order starts it again. It must accept nothing more.
     Dismiss(ChildKey),
-    /// The child was stopped together with others, and its group has not been started again: a call to it that comes from
-    /// below this supervisor is to be refused, for what waits for it may be what the group waits for.
+    /// Calls to this child from below this supervisor must be refused. The child was stopped together with others, and
+    /// its group is not started yet. The group may be waiting for the very child that makes such a call.
     Withdraw(ChildKey),
-    /// The group of a child that was withdrawn is started: calls to it may wait again. A child that is started, rests or is
-    /// forgotten is not withdrawn any more either, and no such action comes for it.
+    /// Calls to this child may wait again: the group of a child that was withdrawn is started. A child that is started,
+    /// rests or is forgotten is not withdrawn any more either. No such action comes for it.
     Readmit(ChildKey),
-    /// Boot is complete: every child has been started.
+    /// The boot is complete: every child has been started.
     Up,
-    /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without an
-    /// [`Action::Up`] before it, the boot failed.
+    /// The supervisor itself has ended, after its last child. Nothing follows but the refusal of later orders. Without
+    /// an [`Action::Up`] before it, the boot failed.
     End(Exit),
 }
 
-/// One thing that happened, for logs and subscribers. The first four are OTP's supervisor reports.
+/// A thing that has happened, for logs and subscribers. The first four are OTP's supervisor reports.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// A child ended that should not have, or should not have yet ([OTP rule 19](crate::rules)).
+    /// A child ended unexpectedly. Clean exits of transient and temporary children are not reported ([OTP rule
+    /// 19](crate::rules)).
     ChildTerminated {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// How it ended.
+        /// Its exit.
         exit: Exit,
     },
     /// A start failed.
     StartError {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// Why.
+        /// The exit of the attempt.
         exit: Exit,
     },
-    /// A child that was told to stop ended otherwise than expected (OTP rule 51).
+    /// A child that was told to stop ended in another way than it was told (OTP rule 51).
     ShutdownError {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// How it ended.
+        /// Its exit.
         exit: Exit,
     },
     /// The supervisor gives up: it stops its children and ends (OTP rule 28).
     GaveUp {
-        /// The child whose exit was one too many.
+        /// The child with the exit that was one too many.
         child: ChildKey,
         /// That exit.
         exit: Exit,
-        /// What forbids one more restart.
+        /// The reason against one more restart.
         reason: GiveUpReason,
     },
     /// A significant child ended and is not restarted (OTP rules 74 to 76).
     SignificantEnded {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// How it ended.
+        /// Its exit.
         exit: Exit,
-        /// Whether its end ends the supervisor.
+        /// Whether this exit ends the supervisor.
         is_last: bool,
     },
-    /// A restart was put off: the child is started again at this time, unless somebody is quicker.
+    /// A restart was put off: the child is started again at this time, unless an order or a group restart comes first.
     Delayed {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// When.
+        /// The time of its start.
         until: Duration,
     },
     /// A child is not started yet, because services that it depends on are not ready.
     Waiting {
-        /// Which child.
+        /// The child.
         child: ChildKey,
         /// The services, as the child's spec names them.
         services: Vec<Arc<str>>,
     },
-    /// At its start, a service that it depends on was gone for good.
+    /// A service that the child depends on was gone for good when the child was to be started.
     DependencyGone {
-        /// Which child.
+        /// The child.
         child: ChildKey,
         /// The service, as the child's spec names it.
         name: Arc<str>,
-        /// What becomes of the child.
+        /// The rule of the child's policy for this case.
         then: DependencyGone,
     },
-    /// The child is put away, and tried again at this time: its restart budget is gone, or a service that it depends on
-    /// is gone or parked.
+    /// The child is parked, and tried again at this time. Its restart budget is used up, or a service that it depends
+    /// on is gone or parked.
     Parked {
-        /// Which child.
+        /// The child.
         child: ChildKey,
-        /// When.
+        /// The time at which the child is tried.
         until: Duration,
-        /// The services that are gone or parked, as the child's spec names them. None where its budget is gone.
+        /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
         services: Vec<Arc<str>>,
     },
-    /// A child is killed because of this: its start took too long, or it hung.
+    /// A child is killed because its start took too long, or because it hung.
     Overdue {
-        /// Which attempt.
+        /// The attempt.
         attempt: Attempt,
-        /// What its exit will be.
+        /// The exit that the attempt will have.
         exit: Exit,
     },
-    /// A child that is ending by itself takes longer for that than its shutdown time. It is killed.
+    /// A child that ends without having been told takes longer for that than its shutdown time. It is killed.
     Overran {
-        /// Which attempt.
+        /// The attempt.
         attempt: Attempt,
-        /// What its exit will be: that with which it began to end.
+        /// The exit that the attempt will have: the one with which it began to end.
         exit: Exit,
     },
     /// A killed child did not end in time and was left behind.
     Abandoned {
-        /// Which attempt.
+        /// The attempt.
         attempt: Attempt,
     },
 }

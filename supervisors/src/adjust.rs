@@ -1,5 +1,5 @@
-//! Orders about policies, which both kinds of supervisor carry out alike: new ones for running children, and the revival of
-//! a child that its policy has put away.
+//! Orders about policies, which both kinds of supervisor carry out alike: new policies for running children, and the
+//! revival of a child that was parked.
 
 use crate::child::State;
 use crate::children::ChildKey;
@@ -9,10 +9,11 @@ use crate::order::{Adjustment, Answer, OrderError, OrderId};
 use crate::spec::{Flags, Strategy};
 
 impl Core {
-    /// All or nothing. What is under way (a delay, a probe, a start) goes on as it began; what is spent stays spent.
+    /// Changes all that the adjustment names, or nothing. A delay, a probe or a start that is under way goes on as it
+    /// began. Spent units of the budget stay spent.
     pub(crate) fn adjust(&mut self, adjustment: Adjustment) -> Result<Done, OrderError> {
         let Adjustment { specs, intensity, budget_clock } = adjustment;
-        let flags = Flags { intensity: intensity.unwrap_or(self.flags.intensity), ..self.flags };
+        let flags = Flags { intensity: intensity.unwrap_or(self.flags().intensity), ..*self.flags() };
         flags.check([]).map_err(OrderError::Refused)?;
         for spec in &specs {
             flags.check_child(spec).map_err(OrderError::Refused)?;
@@ -24,14 +25,15 @@ impl Core {
             }
         }
         if let Some(intensity) = intensity {
-            self.budget.set(intensity);
+            self.meter.set_intensity(intensity);
         }
-        self.set_clock(budget_clock.unwrap_or(self.clock));
+        self.meter.set_clock(budget_clock.unwrap_or(self.meter.clock()));
         Ok(Done::Now)
     }
 
-    /// Starts a child that is held, and forgives it everything. Answered as soon as that is ordered.
+    /// Starts a child that is held, and forgets all its failures. The answer comes as soon as the start is ordered.
     pub(crate) fn revive(&mut self, call: OrderId, key: ChildKey) -> Result<(), OrderError> {
+        let strategy = self.flags().strategy;
         let Some(child) = self.children.get_mut(key) else { return Err(OrderError::NotFound) };
         let held = match &mut child.state {
             State::Held(held) => held,
@@ -39,13 +41,13 @@ impl Core {
             State::Live(_) => return Err(OrderError::Running),
             State::Down => return Err(OrderError::AlreadyPresent),
         };
-        // What is done by order costs nothing.
+        // A start by order costs no unit of the budget.
         held.is_paid = true;
-        let has_group = held.scope.under(self.flags.strategy) != Strategy::OneForOne;
+        let has_group = held.scope.under(strategy) != Strategy::OneForOne;
         child.history_mut().clear();
-        self.answer(call, Ok(Answer::Done));
+        self.outbox.answer(call, Ok(Answer::Done));
         if has_group {
-            // It waits with the child.
+            // The group waits with the child.
             self.wake(key);
         } else {
             self.start(key);

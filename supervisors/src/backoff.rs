@@ -1,9 +1,9 @@
-//! The wait before a restart: a curve, jitter on it, and where a child stands on it.
+//! The delay before a restart: a curve, jitter on it, and the steps that a child has taken on the curve.
 //!
 //! Invariants:
 //! 1. No delay is longer than the cap, whatever the jitter.
 //! 2. Chance comes from outside, one source per child: two children never draw the same delays because they share one.
-//! 3. Nothing overflows: a curve that would has reached its cap long before.
+//! 3. Nothing overflows: a curve that would overflow has reached its cap long before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use crate::time::scaled;
 
-/// The longest time that any setting may name. Whoever means *for ever* says so with the word for it.
+/// The longest time that any setting may name. A setting without a limit uses the word for that instead.
 pub const LONGEST_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// How delays are spread, so that many children that died together do not come back together.
+/// The spread of delays, so that many children that died together do not come back together.
 ///
-/// What that is worth: a hundred children lose a service that they all need, which is down for eight seconds. Delays begin
-/// at 100 ms and double, up to 10 s; a start takes 0.1 ms, and time is virtual (`supervisors/tests/policies/thundering_herd.rs`).
+/// An example shows the effect. A hundred children lose a service that they all need, which is down for eight seconds.
+/// Delays begin at 100 ms and double, up to 10 s. A start takes 0.1 ms, and time is virtual
+/// (`supervisors/tests/policies/thundering_herd.rs`).
 ///
 /// | restart | attempts | of these failed | worst 100 ms, 1st second | worst 100 ms, later | last child up |
 /// |---|---:|---:|---:|---:|---:|
@@ -27,13 +28,13 @@ pub const LONGEST_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 /// | decorrelated jitter | 993 | 893 | 61 | 21 | 16.61 s |
 /// | wake on ready | 100 | 0 | 0 | 100 | 8.01 s |
 ///
-/// Jitter saves no attempts: it makes more of them than plain delays, and its last child is up later. What it buys is the
-/// later peak, 17 or 21 starts in 100 ms where plain delays have all 100, again and again. Where the service that is
-/// missing is one of the tree, [`depends_on`](crate::Policy::depends_on) beats every curve: nobody tries in vain. All
-/// hundred start within 10 ms of its return then, and a supervisor's `max_starting` is there for that peak.
+/// Jitter saves no attempts: it makes more of them than plain delays, and its last child is up later. Its gain is the
+/// later peak: 17 or 21 starts in 100 ms, while plain delays have all 100, again and again. If the missing service is
+/// part of the tree, [`depends_on`](crate::Policy::depends_on) beats every curve: no child tries in vain. All hundred
+/// start within 10 ms of its return then, and a supervisor's `max_starting` is there for that peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Jitter {
-    /// Not at all.
+    /// No jitter.
     #[default]
     None,
     /// Anywhere between nothing and the delay of the curve.
@@ -42,7 +43,7 @@ pub enum Jitter {
     Decorrelated,
 }
 
-/// How long to wait before a child is started again.
+/// The delays before restarts of a child: a curve and its jitter.
 ///
 /// ```
 /// use regrow_supervisors::{Backoff, Jitter};
@@ -67,12 +68,12 @@ enum Shape {
         factor: f64,
         max: Duration,
     },
-    /// The second is what was said about its growth in vain.
+    /// Listed delays, and the name of a growth setting that was called on the list, where it has no effect.
     Listed(Arc<[Duration]>, Option<&'static str>),
 }
 
 impl Backoff {
-    /// Doubles from `first` up to thirty seconds (or to `first`, where that is longer), without jitter.
+    /// Doubles from `first` up to thirty seconds, or up to `first` if that is longer. Without jitter.
     pub fn new(first: Duration) -> Self {
         let max = first.max(Duration::from_secs(30));
         Self { shape: Shape::Growing { first, factor: 2.0, max }, jitter: Jitter::None }
@@ -83,7 +84,8 @@ impl Backoff {
         Self { shape: Shape::Listed(delays.into(), None), jitter: Jitter::None }
     }
 
-    /// By how much each delay is longer than the one before: 1 or more. Of a list it is refused when it is checked.
+    /// Sets the factor by which each delay is longer than the one before: 1 or more. [`check`](Self::check) refuses it
+    /// for a list.
     pub fn factor(mut self, by: f64) -> Self {
         match &mut self.shape {
             Shape::Growing { factor, .. } => *factor = by,
@@ -92,7 +94,7 @@ impl Backoff {
         self
     }
 
-    /// The cap: no delay is longer. Of a list it is refused when it is checked.
+    /// Sets the cap: no delay is longer. [`check`](Self::check) refuses it for a list.
     pub fn max_delay(mut self, cap: Duration) -> Self {
         match &mut self.shape {
             Shape::Growing { max, .. } => *max = cap,
@@ -101,12 +103,12 @@ impl Backoff {
         self
     }
 
-    /// How delays are spread.
+    /// Sets the jitter.
     pub fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
     }
 
-    /// The delays, where they are listed.
+    /// Returns the delays, if they are listed.
     pub fn list(&self) -> Option<&[Duration]> {
         match &self.shape {
             Shape::Growing { .. } => None,
@@ -114,7 +116,7 @@ impl Backoff {
         }
     }
 
-    /// The first delay, the factor and the cap, where the delays grow.
+    /// Returns the first delay, the factor and the cap, if the delays grow.
     pub fn growth(&self) -> Option<(Duration, f64, Duration)> {
         match &self.shape {
             Shape::Growing { first, factor, max } => Some((*first, *factor, *max)),
@@ -122,17 +124,18 @@ impl Backoff {
         }
     }
 
-    /// How delays are spread.
+    /// Returns the jitter.
     pub fn spread(&self) -> Jitter {
         self.jitter
     }
 
-    /// The delay before the restart number `step`, counted from 0, without jitter.
+    /// Returns the delay before restart number `step`, counted from 0, without jitter.
     pub fn curve(&self, step: u32) -> Duration {
         match &self.shape {
             Shape::Growing { first, factor, max } => {
                 let grown = first.as_secs_f64() * factor.powi(step.min(10_000).cast_signed());
-                // Invariant 3: what is no duration (infinite, or nearly) is beyond the cap. Nothing grows from nothing.
+                // Invariant 3: a result that no duration can hold is beyond the cap. Zero stays zero, whatever the
+                // factor.
                 let delay = Duration::try_from_secs_f64(grown).unwrap_or(*max).min(*max);
                 if first.is_zero() { Duration::ZERO } else { delay }
             }
@@ -143,7 +146,7 @@ impl Backoff {
         }
     }
 
-    /// The longest delay of the curve.
+    /// Returns the longest delay of the curve.
     pub fn longest(&self) -> Duration {
         match &self.shape {
             Shape::Growing { max, .. } => *max,
@@ -151,11 +154,11 @@ impl Backoff {
         }
     }
 
-    /// Whether the curve makes sense.
+    /// Checks the curve.
     ///
     /// # Errors
     ///
-    /// With what does not.
+    /// The first setting that is invalid.
     pub fn check(&self) -> Result<(), BackoffError> {
         match &self.shape {
             Shape::Listed(_, Some(setting)) => Err(BackoffError::NoGrowth(setting)),
@@ -173,7 +176,7 @@ impl Backoff {
         }
     }
 
-    /// The next delay of a child that stands there, with jitter.
+    /// Draws the next delay of a child that has taken these steps, with jitter.
     fn draw(&self, steps: &Steps, chance: &mut dyn Chance) -> Duration {
         let curve = self.curve(steps.taken);
         match self.jitter {
@@ -194,11 +197,11 @@ fn unit(chance: &mut dyn Chance) -> f64 {
     if drawn.is_nan() { 0.0 } else { drawn.clamp(0.0, 1.0) }
 }
 
-/// Where a child gets its chance from: the runtime gives each child a source of its own, from a seed.
+/// A child's source of chance. The runtime gives each child its own source, made from a seed.
 pub trait Chance: Send + fmt::Debug {
-    /// A number from 0 (included) to 1, all equally likely. What is beyond counts as the nearer end, NaN as 0.
+    /// Draws a number from 0 (included) to 1, all equally likely. A number outside counts as the nearer end, NaN as 0.
     fn draw(&mut self) -> f64;
-    /// The same source at the same place, for a machine that is copied.
+    /// Returns the same source at the same place, for a machine that is copied.
     fn copied(&self) -> Box<dyn Chance>;
 }
 
@@ -208,7 +211,7 @@ impl Clone for Box<dyn Chance> {
     }
 }
 
-/// Where a child without a source stands: in the middle.
+/// The source of a child without one: always the middle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoChance;
 
@@ -222,7 +225,7 @@ impl Chance for NoChance {
     }
 }
 
-/// How far along a curve a child is.
+/// The steps that a child has taken on a curve.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Steps {
     pub(crate) taken: u32,
@@ -238,13 +241,13 @@ impl Steps {
     }
 }
 
-/// What makes no sense about a [`Backoff`].
+/// The reason why a [`Backoff`] is invalid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum BackoffError {
     /// A list without delays.
     EmptyList,
-    /// This was said of a list of delays, which does not grow.
+    /// This setting was called on a list of delays, which does not grow.
     NoGrowth(&'static str),
     /// A factor below 1, above 1000, or none at all.
     Factor(f64),
@@ -268,7 +271,7 @@ impl fmt::Display for BackoffError {
             Self::CapBelowFirst { first, max } => {
                 write!(f, "the longest delay, {max:?}, is shorter than the first, {first:?}")
             }
-            Self::TooLong(delay) => write!(f, "a delay of {} days is no delay", delay.as_secs() / 86400),
+            Self::TooLong(delay) => write!(f, "a delay of {} days is longer than a year", delay.as_secs() / 86400),
         }
     }
 }

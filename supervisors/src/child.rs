@@ -1,4 +1,4 @@
-//! One child: where it stands, and who waits for it.
+//! A child in the table of its supervisor: its state, and the orders that wait for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::policy::Readiness;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
 
-/// Where a child stands, as its supervisor sees it.
+/// The state of a child, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
-    /// It has a spec and no process: OTP's `undefined`.
+    /// The child has a spec and no process: OTP's `undefined`.
     Down,
-    /// It is to be started again, now or after a delay: OTP's `restarting`.
+    /// The child is to be started again, now or after a delay: OTP's `restarting`.
     Retrying,
-    /// It is to be started when the services that it depends on are ready.
+    /// The child is to be started when the services that it depends on are ready.
     Waiting,
-    /// It was put away, and is tried again from time to time: its budget was gone, or a service that it depends on is gone
-    /// or parked.
+    /// The child is parked, and tried again from time to time. Its budget was used up, or a service that it depends on
+    /// is gone or parked.
     Parked,
-    /// It is being started.
+    /// The child is being started.
     Starting,
-    /// It is up.
+    /// The child is up.
     Up,
-    /// It has been told to stop.
+    /// The child has been told to stop.
     Stopping,
 }
 
@@ -37,17 +37,17 @@ pub enum ChildState {
 pub(crate) struct Live {
     pub(crate) attempt: Attempt,
     pub(crate) stage: Stage,
-    /// When it came to this stage.
+    /// The time at which this stage began.
     pub(crate) since: Duration,
     pub(crate) ending: Ending,
-    /// Its start, or its stop, takes longer than a prompt one.
+    /// The start or the stop has taken longer than the prompt window.
     pub(crate) is_slow: bool,
-    /// It has handled as many messages as begin its curve anew.
+    /// The life has handled as many messages as make it a success.
     pub(crate) is_proven: bool,
-    /// It never began: a service that it depends on is gone, and its start fails for that at its deadline.
-    pub(crate) is_stillborn: bool,
-    /// Why it is being killed, where it was not told to stop: its exit is that. While it is leaving: how it wants to end,
-    /// which counts only if it takes too long.
+    /// The attempt never began, because a service that it depends on is gone. Its start fails for that at its deadline.
+    pub(crate) never_began: bool,
+    /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
+    /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
 }
 
@@ -55,22 +55,22 @@ pub(crate) struct Live {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartCall {
     pub(crate) call: OrderId,
-    /// The spec came with the order, and goes if the start fails (OTP rule 60).
+    /// The spec came with the order, and is forgotten if the start fails (OTP rule 60).
     pub(crate) is_new: bool,
 }
 
 impl Live {
     pub(crate) fn new(attempt: Attempt, since: Duration) -> Self {
         let (stage, ending) = (Stage::Starting, Ending::NotTold);
-        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, is_stillborn: false, cause: None }
+        Self { attempt, stage, since, ending, is_slow: false, is_proven: false, never_began: false, cause: None }
     }
 
-    /// It was told to stop, and will end for that.
+    /// Whether the attempt was told to stop, so that its exit is expected.
     pub(crate) fn is_told(&self) -> bool {
         matches!(self.ending, Ending::Asked | Ending::Killed)
     }
 
-    /// How it ended, with what is to be known of its life.
+    /// Describes the end of this life.
     pub(crate) fn ended(&self, exit: Exit, now: Duration) -> Ended {
         let phase = match self.stage {
             Stage::Starting => Some(ExitKind::StartFailed),
@@ -84,20 +84,21 @@ impl Live {
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
     Starting,
-    /// Up, and not ready yet.
+    /// The child is up, and not ready yet.
     Up,
     Ready,
-    /// It ended unexpectedly, and that exit waits in the inbox.
+    /// The child ended unexpectedly, and that exit waits in the inbox.
     Dead(Box<Ended>),
 }
 
-/// Which step of its stop a child has reached.
+/// A step in the stop of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     NotTold,
-    /// It is ending by itself, and has its shutdown time for that: its exit will be an unexpected one.
+    /// The attempt ends without having been told, and has its shutdown time for that. Its exit will be an unexpected
+    /// one.
     Leaving,
-    /// Somebody else kills it: its exit will be an unexpected one.
+    /// A kill has come that the supervisor did not order. The exit will be an unexpected one.
     KilledByOthers,
     Asked,
     Killed,
@@ -110,37 +111,38 @@ pub(crate) enum State {
     Live(Live),
 }
 
-/// To be started later.
+/// A start that is to come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) hold: Hold,
     pub(crate) scope: Scope,
-    /// The budget has been charged for it.
+    /// Whether the budget has been charged for the start.
     pub(crate) is_paid: bool,
 }
 
 impl Held {
-    /// A start that takes nobody along, and costs nothing.
+    /// A start of this child alone, which costs nothing.
     pub(crate) const ALONE: Self = Self { hold: Hold::Queued, scope: Scope::Alone, is_paid: true };
 }
 
-/// What a child that is to be started waits for.
+/// The event that a later start waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// Its turn: OTP's retry, behind what waits already (OTP rule 31).
+    /// The turn of the child: OTP's retry, behind everything that waits already (OTP rule 31).
     Queued,
     /// This moment.
     Backoff { until: Duration },
-    /// The services that it depends on.
+    /// The services that the child depends on.
     Dependency,
-    /// Its next probe.
+    /// The next probe.
     Parked { until: Duration },
-    /// A service that it depends on and that is parked until then, or gone, which is looked at again then.
+    /// A service that the child depends on, and that is gone or parked until then. At that time the service is looked
+    /// at again.
     Blocked { until: Duration },
 }
 
 impl Hold {
-    /// When it is over, where a time is set.
+    /// Returns the time at which the wait is over, if one is set.
     pub(crate) fn until(self) -> Option<Duration> {
         match self {
             Self::Backoff { until } | Self::Parked { until } | Self::Blocked { until } => Some(until),
@@ -149,19 +151,19 @@ impl Hold {
     }
 }
 
-/// Who is started together with a child.
+/// The children that are started together with a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Whoever the strategy says.
+    /// Those that the strategy names.
     Strategy,
-    /// All.
+    /// All children.
     All,
-    /// Nobody.
+    /// No other child.
     Alone,
 }
 
 impl Scope {
-    /// What it comes to under this strategy.
+    /// Returns the strategy that this scope amounts to, under the strategy of the supervisor.
     pub(crate) fn under(self, strategy: Strategy) -> Strategy {
         match self {
             Self::Strategy => strategy,
@@ -175,32 +177,32 @@ impl Scope {
 pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) state: State,
-    /// None until something has gone wrong.
+    /// Made when the first failure, or a source of chance, has to be kept.
     pub(crate) history: Option<Box<History>>,
-    /// It is down until somebody orders otherwise, and not only until its group is started.
+    /// The child stays down until an order starts it. A child that is down and not at rest waits for its group.
     pub(crate) is_at_rest: bool,
-    /// Calls to it are refused below this supervisor, until its group is started.
+    /// Calls from below this supervisor to the child are refused until its group is started.
     pub(crate) is_withdrawn: bool,
-    /// It was parked, and has not been up or opened since: its mailbox refuses what it is sent.
+    /// The child was parked, and has not been up or opened since: its mailbox refuses messages.
     pub(crate) is_closed: bool,
-    /// An order ended its last life, or its wait for one. Nothing is decided by it.
+    /// The deadline of the child: the next step of its stop, the end of its delay, or the limit of its start.
     pub(crate) was_terminated: bool,
-    /// When something is due: the next step of a stop, the end of a delay, of a start that takes too long.
+    /// The time of the next step of a stop, of the end of a delay, or of the end of a start that takes too long.
     pub(crate) deadline: Option<Duration>,
-    /// Who ordered its start and waits for it.
+    /// The order that waits for a start of the child.
     pub(crate) start_call: Option<StartCall>,
-    /// Who ordered its stop and waits for it.
+    /// The orders that wait for a stop of the child.
     #[expect(clippy::box_collection, reason = "few children have any, and each has room for it")]
     pub(crate) stop_calls: Option<Box<Vec<OrderId>>>,
-    /// Its place in the start order.
+    /// The place of the child in the start order.
     pub(crate) place: u64,
-    /// It was up at least once.
+    /// Whether the child was up at least once.
     pub(crate) has_lived: bool,
-    /// Its last life ended as it should, and no attempt has begun since.
+    /// Set if the last life ended normally, and no attempt has begun since.
     pub(crate) completion: Option<Completion>,
 }
 
-/// Only what a decision may come to depend on: two machines with one future look alike.
+/// Prints only what a decision may come to depend on: two machines with the same future look alike.
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -254,7 +256,7 @@ impl Child {
         }
     }
 
-    /// It has none, and nothing of it is left: it is down, held, or died of itself.
+    /// Whether the child has no process: it is down or held, or has ended unexpectedly and its exit waits.
     pub(crate) fn has_no_process(&self) -> bool {
         match &self.state {
             State::Down | State::Held(_) => true,
@@ -266,12 +268,12 @@ impl Child {
         self.history.get_or_insert_default()
     }
 
-    /// Down only until its group is started.
+    /// Whether the child is down only until its group is started.
     pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Down) && !self.is_at_rest
     }
 
-    /// What those that depend on it can count on.
+    /// Returns what dependents of the child can count on.
     pub(crate) fn outlook(&self) -> Outlook {
         let prospect = match &self.state {
             State::Live(Live { stage: Stage::Ready, ending: Ending::NotTold, .. }) => Prospect::Ready,
@@ -294,7 +296,7 @@ impl Child {
         self.spec.terms.policy.as_ref().and_then(|policy| policy.readiness).unwrap_or_default()
     }
 
-    /// A group restart passes it over: it is parked, or somebody has ordered its start and waits for it.
+    /// Whether a group restart passes the child over: it is parked, or an order waits for its start.
     pub(crate) fn is_apart(&self) -> bool {
         match &self.state {
             State::Held(held) => {
@@ -304,7 +306,7 @@ impl Child {
         }
     }
 
-    /// In the middle of a start, or of a stop that was ordered.
+    /// Whether the child is in the middle of a start, or of a stop that was ordered.
     pub(crate) fn is_awaited(&self) -> bool {
         match self.standing() {
             ChildState::Starting => matches!(&self.state, State::Live(Live { ending: Ending::NotTold, .. })),

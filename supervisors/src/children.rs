@@ -1,9 +1,9 @@
-//! The ordered child table: the only place that knows its shape.
+//! The ordered table of children: the only place that knows its shape.
 //!
 //! Invariants:
 //! 1. Places grow: iterating by place is iterating in start order, and a child added later comes behind (OTP rule 42).
-//! 2. A key is never reused, and neither is an attempt's number.
-//! 3. No look-up scans the table, and no count: counts are kept. What changes where a child stands goes through `change`.
+//! 2. A key is never reused, and neither is the number of an attempt.
+//! 3. Look-ups and counts never scan the table: counts are kept. Every change of a child's state goes through `change`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -15,14 +15,14 @@ use crate::circles::Tie;
 use crate::dependency::Dependency;
 use crate::spec::ChildSpec;
 
-/// Names a child in its supervisor's table. It stays the same through restarts.
+/// The name of a child in its supervisor's table. It stays the same through restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildKey(u64);
 
-/// A table by child. Keys are numbers that we give ourselves, so that nobody can choose them to collide.
+/// A table by child. Keys are numbers that the supervisor gives, so that no input can be chosen to make them collide.
 pub type ByChild<T> = HashMap<ChildKey, T, BuildHasherDefault<KeyHasher>>;
 
-/// Spreads the numbers: a multiplication by an odd constant (Knuth's, from the golden ratio), folded.
+/// A hasher that spreads numbers: it multiplies by an odd constant (Knuth's, from the golden ratio) and folds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct KeyHasher(u64);
 
@@ -43,7 +43,7 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// One try to start a child. Facts carry it, so that late ones are recognised and dropped.
+/// An attempt to start a child. Facts carry it, so that late ones are recognised and dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
     child: ChildKey,
@@ -51,31 +51,31 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The child this attempt is for.
+    /// Returns the child that this attempt is for.
     pub fn child(self) -> ChildKey {
         self.child
     }
 
-    /// Counts the attempts of this supervisor, from 1.
+    /// Returns the number of this attempt among those of its supervisor, from 1.
     pub fn number(self) -> u64 {
         self.number
     }
 }
 
-/// How many children there are, of which kind.
+/// The number of children of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ChildCounts {
-    /// Those that have a spec.
+    /// Children that have a spec.
     pub specs: usize,
-    /// Those that are up, or are being stopped.
+    /// Children that are up, or are being stopped.
     pub active: usize,
-    /// Significant ones that are not down.
+    /// Significant children that are not down.
     pub(crate) significant: usize,
 }
 
 impl ChildCounts {
-    /// What one child counts for.
+    /// Counts one child.
     fn of(child: &Child) -> Self {
         let standing = child.standing();
         Self {
@@ -104,7 +104,7 @@ pub(crate) struct Children {
     table: ByChild<Box<Child>>,
     order: BTreeMap<u64, ChildKey>,
     ids: HashMap<Arc<str>, ChildKey>,
-    /// Who depends on whom, by the name of whom.
+    /// Dependents by the name of the service that they depend on.
     dependents: HashMap<Arc<str>, BTreeSet<ChildKey>>,
     counts: ChildCounts,
     keys: u64,
@@ -112,7 +112,7 @@ pub(crate) struct Children {
     attempts: u64,
 }
 
-/// In start order, so that two machines with one history look alike.
+/// Prints the children in start order, so that two machines with the same history look alike.
 impl fmt::Debug for Children {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table: _, order: _, ids: _, dependents: _, counts: _, keys, places, attempts } = self;
@@ -124,13 +124,13 @@ impl fmt::Debug for Children {
 }
 
 impl Children {
-    /// These children, all down.
+    /// A table of these children, all down.
     pub(crate) fn of(specs: Vec<ChildSpec>) -> Self {
         let mut children = Self::default();
         children.table.reserve(specs.len());
         children.ids.reserve(specs.len());
         let places: Vec<_> = specs.into_iter().map(|spec| children.enter(spec)).collect();
-        // At once, which leaves no gaps in the tree.
+        // Built in one go, the tree has no gaps.
         children.order = places.into_iter().collect();
         children
     }
@@ -142,7 +142,7 @@ impl Children {
         key
     }
 
-    /// Enters a child that is down, everywhere but in the order: its place there, and its key.
+    /// Enters a child that is down, everywhere but in the order. Returns its place there, and its key.
     fn enter(&mut self, spec: ChildSpec) -> (u64, ChildKey) {
         let key = ChildKey(self.keys);
         self.keys += 1;
@@ -174,7 +174,7 @@ impl Children {
         }
     }
 
-    /// Gives a child a new spec, and hands out the one before. Its name stays.
+    /// Gives a child a new spec, and returns the one before. The name stays.
     pub(crate) fn respec(&mut self, key: ChildKey, spec: ChildSpec) -> Option<ChildSpec> {
         let before = self.change(key, |child| std::mem::replace(&mut child.spec, spec))?;
         self.forget_dependencies(key, &before);
@@ -182,12 +182,12 @@ impl Children {
         Some(before)
     }
 
-    /// Who depends on the service of this name.
+    /// Returns the children that depend on the service of this name.
     pub(crate) fn dependents(&self, name: &str) -> Vec<ChildKey> {
         self.dependents.get(name).into_iter().flatten().copied().collect()
     }
 
-    /// Who depends on which sibling.
+    /// Iterates over the pairs of a child and a sibling that it depends on.
     pub(crate) fn ties(&self) -> impl Iterator<Item = Tie> {
         let named = self.dependents.iter().filter_map(|(name, dependents)| Some((self.find(name)?, dependents)));
         named.flat_map(|(dependency, dependents)| dependents.iter().map(move |&dependent| (dependent, dependency)))
@@ -231,7 +231,7 @@ impl Children {
         ]
     }
 
-    /// Changes where a child stands, or its spec (invariant 3).
+    /// Changes the state of a child, or its spec (invariant 3).
     pub(crate) fn change<T>(&mut self, key: ChildKey, change: impl FnOnce(&mut Child) -> T) -> Option<T> {
         let child = self.table.get_mut(&key)?;
         let before = ChildCounts::of(child);
@@ -241,7 +241,7 @@ impl Children {
         Some(changed)
     }
 
-    /// How many there are.
+    /// Returns the kept counts.
     pub(crate) fn counts(&self) -> ChildCounts {
         self.counts
     }
@@ -262,7 +262,7 @@ impl Children {
         self.table.get_mut(&key).map(|child| &mut **child)
     }
 
-    /// The live child of exactly this attempt; `None` for facts that come late.
+    /// Returns the life of exactly this attempt; `None` for facts that come late.
     pub(crate) fn live_mut(&mut self, attempt: Attempt) -> Option<&mut Live> {
         match &mut self.table.get_mut(&attempt.child)?.state {
             State::Live(live) if live.attempt == attempt => Some(live),
@@ -277,23 +277,23 @@ impl Children {
         }
     }
 
-    /// In start order.
+    /// Iterates in start order.
     pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = ChildKey> {
         self.order.values().copied()
     }
 
-    /// In start order, from `first` on.
+    /// Iterates in start order, from `first` on.
     pub(crate) fn keys_from(&self, first: ChildKey) -> impl Iterator<Item = ChildKey> {
         let place = self.table.get(&first).map_or(u64::MAX, |child| child.place);
         self.order.range(place..).map(|(_, &key)| key)
     }
 
-    /// In start order.
+    /// Iterates in start order.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
         self.order.values().filter_map(|&key| Some((key, self.get(key)?)))
     }
 
-    /// In start order, from this place on.
+    /// Iterates in start order, from this place on.
     pub(crate) fn iter_from(&self, first: u64) -> impl Iterator<Item = (ChildKey, &Child)> {
         self.order.range(first..).filter_map(|(_, &key)| Some((key, self.get(key)?)))
     }
@@ -304,7 +304,7 @@ impl Children {
     }
 }
 
-/// What many left behind is given back.
+/// Frees the room that many removed entries have left behind.
 fn give_back<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.len() < table.capacity() / 8 {
         table.shrink_to(2 * table.len());

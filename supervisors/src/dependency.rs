@@ -1,10 +1,10 @@
-//! What one service can say about others that it needs: which, when they count as there, and what to do without them.
+//! Settings of a service about others that it needs: the services, the condition for each, and what to do without them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A service that has to be there before another one is started, and what *there* means.
+/// A service that has to be there before another one is started, and the condition for that.
 ///
 /// ```
 /// use regrow_supervisors::{Dependency, Policy};
@@ -16,24 +16,25 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Dependency {
-    /// A sibling by its name, any other service by its full path behind a slash, as in `/shop/db`.
+    /// The name of a sibling, or the full path of any other service behind a slash, as in `/shop/db`.
     pub name: Arc<str>,
-    /// When it counts as there.
+    /// The condition that it has to meet.
     pub condition: DependencyCondition,
 }
 
-/// When a service that another one depends on counts as there.
+/// The condition under which a service counts as there for its dependents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DependencyCondition {
-    /// While it is ready.
+    /// The service is ready. Holds while it is.
     ///
-    /// A job that became ready and then ended normally counts too in two cases: for the first start of a dependent, and
-    /// for a dependent that was waiting when the job ended. Otherwise such a job is gone: ask for [`Completed`](Self::Completed).
+    /// A job that became ready and then ended normally counts too in two cases. It counts for the first start of a
+    /// dependent, and for a dependent that was waiting when the job ended. Otherwise such a job is gone: ask for
+    /// [`Completed`](Self::Completed).
     #[default]
     Ready,
-    /// Once it has ended as [`Exit::Normal`](crate::Exit::Normal) by itself, or its start was answered with *ignore*. A
-    /// shutdown, a termination or a kill does not count. It counts until a new attempt to start the job begins, also after
-    /// the job's spec is forgotten.
+    /// A job that has ended as [`Exit::Normal`](crate::Exit::Normal) without being told to, or answered its start with
+    /// *ignore*. A shutdown, a termination or a kill does not count. The job counts until a new attempt to start it
+    /// begins, also after its spec is forgotten.
     Completed,
 }
 
@@ -64,25 +65,25 @@ impl fmt::Display for Dependency {
     }
 }
 
-/// What becomes of a child when a service that it depends on is gone for good: deleted, terminated, ended without a
-/// restart, or never there.
+/// The choice for a child when a service that it depends on is gone for good. Such a service was deleted or terminated,
+/// ended without a restart, or was never there.
 ///
-/// A child that is up is left alone: this is about its next start. Whatever was decided, the child is started when the
+/// A child that is up is left alone: this is about its next start. Whatever the choice, the child is started when the
 /// service is back. A service that is parked is not gone: its dependents wait for it, and refuse messages meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DependencyGone {
     /// The child is parked: it refuses messages, and looks again at the times of its
-    /// [`on_give_up`](field@crate::Policy::on_give_up) schedule, after 30 seconds unless that says otherwise. Nothing is
-    /// charged to a budget.
+    /// [`on_give_up`](field@crate::Policy::on_give_up) schedule. Without a schedule it looks again after 30 seconds. No
+    /// budget is charged.
     #[default]
     Park,
-    /// The start fails, and counts as a failed start does: it is charged to the budget and tried again after the delay.
+    /// The start fails, and counts like any failed start. It is charged to the budget and tried again after the delay.
     Fail,
     /// The child is started without the service.
     GoOn,
 }
 
-/// Whether the tree counts as ready without this child.
+/// The part of a child in the health of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Health {
     /// The tree is not ready while this child is not.
@@ -91,35 +92,35 @@ pub enum Health {
     Optional,
 }
 
-/// What is known of a service that children depend on.
+/// The latest news of a service that children depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outlook {
     /// Whether it is ready, or may become so.
     pub prospect: Prospect,
-    /// Set when its last life ended normally by itself, or was not wanted, and no other has begun since.
+    /// Set if the last life ended normally without being told to, or was not wanted, and no other has begun since.
     pub completion: Option<Completion>,
 }
 
 /// Whether a service is ready, or may become so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prospect {
-    /// It is ready.
+    /// The service is ready.
     Ready,
-    /// It is being started, is to be started, or is about to end.
+    /// The service is being started, is to be started, or is about to end.
     MayCome,
-    /// It is parked, and tried again at this time.
+    /// The service is parked, and tried again at this time.
     Parked {
-        /// When.
+        /// The time of that try.
         until: Duration,
     },
     /// Only an order brings it back.
     Gone,
 }
 
-/// A life that ended as it should.
+/// A life that ended normally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Completion {
-    /// It had become ready before.
+    /// Whether the life had become ready before.
     pub was_ready: bool,
 }
 

@@ -1,9 +1,9 @@
-//! How each method of [`Machine`] is carried out, for both kinds of supervisor.
+//! The methods of [`Machine`], carried out for both kinds of supervisor.
 //!
 //! Invariants:
-//! 1. A fact of an attempt that is no longer live is dropped.
+//! 1. A fact about an attempt that is no longer live is dropped.
 //! 2. Exits and orders go through the inbox, and are taken one at a time in the order of their arrival (OTP rule 72).
-//! 3. Outcomes of what the machine itself ordered (a start, a stop) are not queued: they are answers, not news.
+//! 3. Outcomes of starts and stops that the machine ordered are not queued: they are answers, not news.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::backoff::Chance;
 use crate::child::{ChildState, Ending, Hold, Live, Stage};
 use crate::children::{Attempt, ChildCounts, ChildKey};
 use crate::circles::circles;
-use crate::core::{Event, Phase};
 use crate::dependency::{Completion, Outlook, Prospect};
 use crate::exit::{Exit, Hang};
+use crate::inbox::Event;
 use crate::intensity::Intensity;
 use crate::machine::{ChildLine, Machine};
 use crate::order::{Order, OrderError, OrderId};
@@ -65,8 +65,8 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError> {
         Flags { intensity, ..Flags::default() }.check([])?;
-        self.core_mut().budget.set(intensity);
-        self.core_mut().set_clock(clock);
+        self.core_mut().meter.set_intensity(intensity);
+        self.core_mut().meter.set_clock(clock);
         Ok(())
     }
 
@@ -89,9 +89,9 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn handle_exit(&mut self, attempt: Attempt, exit: Exit, now: Duration) {
         let core = self.at(now);
-        let now = core.now;
+        let now = core.meter.now();
         let Some(live) = core.children.live_mut(attempt) else { return };
-        // One that leaves in time may still end otherwise than it wanted to.
+        // An attempt that leaves in time may still have another exit than the one it announced.
         let exit = live.cause.take().filter(|_| live.ending != Ending::Leaving).map_or(exit, |cause| *cause);
         match &live.stage {
             _ if live.is_told() => self.stopped(attempt.child(), &exit),
@@ -101,9 +101,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
                 let was_ready = matches!(live.stage, Stage::Ready);
                 let is_completed = matches!(exit, Exit::Normal);
                 live.stage = Stage::Dead(Box::new(live.ended(exit, now)));
-                core.set_timer(attempt.child(), None);
-                core.departed.push(attempt.child());
-                core.inbox.push_back(Event::Exit(attempt));
+                core.queue_exit(attempt);
                 if is_completed {
                     core.complete(attempt.child(), Completion { was_ready });
                 }
@@ -129,7 +127,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>> {
         let core = self.core_mut();
-        core.ties = before.into_iter().collect();
+        core.set_ties(before.into_iter().collect());
         circles(&core.all_ties())
     }
 
@@ -146,27 +144,27 @@ impl<T: Kind + fmt::Debug> Machine for T {
     fn order(&mut self, call: OrderId, order: Order, now: Duration) {
         let core = self.at(now);
         if core.is_ending() {
-            core.answer(call, Err(OrderError::Over));
+            core.outbox.answer(call, Err(OrderError::Over));
         } else {
-            core.inbox.push_back(Event::Order { call, order, given: core.now });
+            core.inbox.push(Event::Order { call, order, given: core.meter.now() });
         }
     }
 
     fn stop(&mut self, exit: Exit, now: Duration) {
         let core = self.at(now);
         if !core.is_ending() {
-            core.inbox.push_back(Event::Stop { exit, given: core.now });
+            core.inbox.push(Event::Stop { exit, given: core.meter.now() });
         }
     }
 
     fn kill(&mut self, now: Duration) {
-        if !matches!(self.at(now).phase, Phase::Ended) {
+        if !self.at(now).is_over() {
             self.end(Exit::Killed, true);
         }
     }
 
     fn kill_at_once(&mut self, now: Duration) {
-        if matches!(self.at(now).phase, Phase::Ended) {
+        if self.at(now).is_over() {
             return;
         }
         self.end(Exit::Killed, true);
@@ -190,15 +188,15 @@ impl<T: Kind + fmt::Debug> Machine for T {
 
     fn poll_action(&mut self) -> Option<Action> {
         loop {
-            if let Some(action) = self.core_mut().actions.pop_front() {
+            if let Some(action) = self.core_mut().outbox.next_action() {
                 return Some(action);
             }
             match self.work() {
                 Step::Taken => {}
-                Step::Waits => return self.core_mut().actions.pop_front(),
+                Step::Waits => return self.core_mut().outbox.next_action(),
                 Step::Idle if self.core_mut().is_blocked() => return None,
                 Step::Idle => {
-                    let Some(event) = self.core_mut().inbox.pop_front() else {
+                    let Some(event) = self.core_mut().inbox.pop() else {
                         self.core_mut().give_back_room();
                         return None;
                     };
@@ -209,23 +207,19 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn poll_report(&mut self) -> Option<Report> {
-        self.core_mut().reports.pop_front()
+        self.core_mut().outbox.next_report()
     }
 
     fn handle_retry(&mut self, child: ChildKey, now: Duration) {
         let core = self.at(now);
         let is_queued = core.children.held(child).is_some_and(|held| held.hold == Hold::Queued);
         if is_queued && !core.is_ending() {
-            core.inbox.push_back(Event::Retry(child));
+            core.inbox.push(Event::Retry(child));
         }
     }
 
     fn poll_retry(&mut self) -> Option<ChildKey> {
-        let inbox = &mut self.core_mut().inbox;
-        let Some(Event::Retry(child)) = inbox.back() else { return None };
-        let child = *child;
-        inbox.pop_back();
-        Some(child)
+        self.core_mut().inbox.pop_latest_retry()
     }
 
     fn is_ending(&self) -> bool {
@@ -233,7 +227,7 @@ impl<T: Kind + fmt::Debug> Machine for T {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let due = self.core().timers.first().map(|&(at, _)| at);
+        let due = self.core().timers.earliest();
         due.into_iter().chain(self.blocked_until()).min()
     }
 

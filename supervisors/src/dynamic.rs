@@ -1,12 +1,11 @@
-//! The dynamic supervisor: children come and go at run time, nobody depends on anybody, and a child that is done leaves
-//! nothing behind. OTP's `simple_one_for_one`, and Elixir's `DynamicSupervisor`.
+//! The dynamic supervisor: children come and go at run time, and have no group. A child that has ended for good leaves
+//! nothing behind. It is OTP's `simple_one_for_one`, and Elixir's `DynamicSupervisor`.
 //!
 //! Invariants:
 //! 1. A child is in the table exactly while it lives, is being started, or is to be tried again (OTP rule 82).
-//! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88). One that others depend on
-//!    is told when they are gone.
-//! 3. Events are taken in the order in which they were handed in, and wait for a start only as long as it may still prove
-//!    prompt.
+//! 2. The end tells all children at once; each has its own limit from that moment (OTP rule 88). A child that others
+//!    depend on is told when they are gone.
+//! 3. Events are taken in the order in which they were handed in. They wait for a start only within the prompt window.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,12 +23,12 @@ use crate::spec::{ChildSpec, Flags, SpecError};
 use crate::stops::Stops;
 use crate::transitions::{Kind, Step, Transitions};
 
-/// A supervisor whose children are added at run time. It is driven as a [`Machine`].
+/// A supervisor for children that are added at run time. It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
 pub struct DynamicMachine {
     core: Core,
     children_max: Option<usize>,
-    /// At the end: those that wait for others that depend on them.
+    /// At the end: the children that wait for their dependents to go.
     stops: Stops,
 }
 
@@ -44,10 +43,10 @@ impl Kind for DynamicMachine {
 
     fn work(&mut self) -> Step {
         if !self.core.is_ending() {
-            self.core.departed.clear();
+            self.core.forget_departed();
             return Step::Idle;
         }
-        for key in std::mem::take(&mut self.core.departed) {
+        for key in self.core.take_departed() {
             self.stops.gone(key);
         }
         while let Some(key) = self.stops.next() {
@@ -55,16 +54,16 @@ impl Kind for DynamicMachine {
                 self.stops.gone(key);
             }
         }
-        if self.core.children.len() == 0 && self.core.be_over() { Step::Taken } else { Step::Waits }
+        if self.core.children.len() == 0 && self.core.finish() { Step::Taken } else { Step::Waits }
     }
 
-    /// Invariant 2.
+    /// Begins the end of all children (invariant 2).
     fn end(&mut self, exit: Exit, by_force: bool) {
         self.core.begin_to_end(exit, by_force);
         let ties = if by_force { BTreeSet::new() } else { self.core.sound_ties() };
         let keys: Vec<_> = self.core.children.keys().collect();
         let is_there = |key: &ChildKey| self.core.children.get(*key).is_some_and(|child| !child.has_no_process());
-        // What is not there goes at once, and so does all if nothing depends on anything.
+        // Children without a process go at once. So do all children if none depends on another.
         let (later, now): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| !ties.is_empty() && is_there(key));
         self.stops = Stops::new(&later, &self.core.children, &ties, true);
         for key in now {
@@ -72,7 +71,7 @@ impl Kind for DynamicMachine {
         }
     }
 
-    /// It is forgotten (invariant 1).
+    /// Forgets the child (invariant 1).
     fn rest(&mut self, key: ChildKey) {
         self.core.forget(key);
     }
@@ -81,7 +80,7 @@ impl Kind for DynamicMachine {
         self.core.forget(key);
     }
 
-    /// Nobody here has a group: who is restarted is restarted alone.
+    /// Starts the child alone: a dynamic supervisor has no groups.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
         self.core.start_after(key, delay, Held { scope: Scope::Alone, ..held });
     }
@@ -106,11 +105,11 @@ impl Kind for DynamicMachine {
             // OTP rules 95, 98.
             Order::Limit { intensity, children_max } => {
                 Self::check(intensity, children_max).map_err(OrderError::Refused)?;
-                self.core.budget.set(intensity);
+                self.core.meter.set_intensity(intensity);
                 self.children_max = children_max;
                 Ok(Done::Now)
             }
-            // OTP rule 84. The others are for both kinds, and do not come here.
+            // OTP rule 84. The other orders are for both kinds, and do not come here.
             Order::RestartChild(_) | Order::DeleteChild(_) | Order::Reconfigure(..) => Err(OrderError::WrongKind),
             Order::StartChild(_) | Order::TerminateChild(_) | Order::Adjust(_) | Order::Revive(_) | Order::Read => {
                 unreachable!("an order for both kinds of supervisor")
@@ -122,15 +121,15 @@ impl Kind for DynamicMachine {
 impl DynamicMachine {
     /// A supervisor without children. It is up at once: the first action says so.
     ///
-    /// `children_max` counts children that are being started or are to be tried again.
+    /// `children_max` also counts children that are being started or are to be tried again.
     ///
     /// # Errors
     ///
-    /// When the budget's period is zero, or `children_max` is.
+    /// [`SpecError::ZeroPeriod`] if the budget's period is zero, [`SpecError::ZeroChildren`] if `children_max` is.
     pub fn new(intensity: Intensity, children_max: Option<usize>) -> Result<Self, SpecError> {
         Self::check(intensity, children_max)?;
         let mut core = Core::new(Flags { intensity, ..Flags::default() });
-        core.actions.push_back(Action::Up);
+        core.outbox.act(Action::Up);
         Ok(Self { core, children_max, stops: Stops::default() })
     }
 
@@ -138,7 +137,7 @@ impl DynamicMachine {
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new).
+    /// The same as those of [`new`](Self::new).
     pub fn check(intensity: Intensity, children_max: Option<usize>) -> Result<(), SpecError> {
         Flags { intensity, ..Flags::default() }.check([])?;
         if children_max == Some(0) { Err(SpecError::ZeroChildren) } else { Ok(()) }

@@ -1,4 +1,4 @@
-//! How a life ended, and whether that is abnormal.
+//! Exits: the ways in which a life ends, and whether they are abnormal.
 
 use std::any::Any;
 use std::fmt;
@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use crate::rule::ExitKind;
 
-/// Why an incarnation ended, or why an attempt to start one came to nothing.
+/// The reason for which an incarnation ended, or for which an attempt to start one failed.
 ///
 /// Clones share their text.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Exit {
-    /// It finished by itself.
+    /// The service finished without being told to.
     Normal,
-    /// It was asked to stop, and did.
+    /// The service was asked to stop, and did.
     Shutdown,
     /// A shutdown that says more: OTP's `{shutdown, Term}`.
     ShutdownWith(Arc<str>),
-    /// A supervisor that ended because this child could not be started at its boot ([OTP rule 11](crate::rules)). The
+    /// The end of a supervisor at its boot, because this child could not be started ([OTP rule 11](crate::rules)). The
     /// causes nest (OTP rule 12). Like every shutdown it is a clean exit.
     ChildFailedToStart {
         /// The child's name.
         child: Arc<str>,
-        /// Why it did not start.
+        /// The exit of the failed attempt.
         cause: Arc<Exit>,
     },
-    /// It was killed.
+    /// The service was killed.
     Killed,
-    /// It returned an error.
+    /// The service returned an error.
     Failed(Failure),
-    /// It panicked.
+    /// The service panicked.
     Panicked(Panic),
-    /// Its watchdog killed it: it worked on one message for too long, or was a task that gave no sign of life.
+    /// The watchdog killed the service: a message was in hand for too long, or a task gave no sign of life.
     Hung(Hang),
 }
 
@@ -43,7 +43,7 @@ impl Exit {
         Self::Failed(Failure::new(message))
     }
 
-    /// Whether a [transient](crate::Restart::Transient) child that ended so is restarted (OTP rule 15).
+    /// Whether a [transient](crate::Restart::Transient) child is restarted after this exit (OTP rule 15).
     ///
     /// ```
     /// use regrow_supervisors::Exit;
@@ -57,7 +57,7 @@ impl Exit {
         }
     }
 
-    /// The kind of end that rules are about.
+    /// Returns the kind of this exit that the rules of a policy are about.
     pub fn on(&self) -> ExitKind {
         match self {
             Self::Normal => ExitKind::Normal,
@@ -69,7 +69,7 @@ impl Exit {
         }
     }
 
-    /// Whether it is an error whose type is registered under this name.
+    /// Whether the exit is an error of a type that is registered under this name.
     pub fn is_error_named(&self, name: &str) -> bool {
         match self {
             Self::Failed(failure) => failure.names.iter().any(|known| **known == *name),
@@ -77,7 +77,7 @@ impl Exit {
         }
     }
 
-    /// One word for the kind of exit, the same in logs, events and files.
+    /// Returns a word for the kind of exit, the same in logs, events and files.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Normal => "normal",
@@ -105,7 +105,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The error, and what drops it when the last clone is gone.
+/// An error, and the function that drops it when its last clone is gone.
 struct Cause {
     error: Option<Box<dyn Any + Send + Sync>>,
     dropped_by: fn(Box<dyn Any + Send + Sync>),
@@ -119,7 +119,7 @@ impl Drop for Cause {
     }
 }
 
-/// An error that ended a life: its text, and the error itself for those who want to look closer.
+/// An error that ended a life: its text, and the error value for code that wants to look closer.
 #[derive(Clone)]
 #[must_use]
 pub struct Failure {
@@ -141,8 +141,8 @@ impl Failure {
         Self { message: message.into(), cause: Some(Arc::new(cause)), names: Arc::default() }
     }
 
-    /// Gives the error to `dropped_by` when the last clone of this is dropped, wherever that is. Without effect if this is a
-    /// clone, or has been cloned.
+    /// Gives the error to `dropped_by` when the last clone of this failure is dropped, wherever that happens. Has no
+    /// effect on a clone, or after a clone was made.
     pub fn dropped_by(mut self, dropped_by: fn(Box<dyn Any + Send + Sync>)) -> Self {
         if let Some(cause) = self.cause.as_mut().and_then(Arc::get_mut) {
             cause.dropped_by = dropped_by;
@@ -150,17 +150,17 @@ impl Failure {
         self
     }
 
-    /// The names under which the type of the error is registered, for [rules](crate::ExitRule::error).
+    /// Sets the names under which the type of the error is registered, for [rules](crate::ExitRule::error).
     pub fn named(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { names: names.into_iter().collect(), ..self }
     }
 
-    /// The text, sources included.
+    /// Returns the text, with the error's sources.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The error itself, when it is a `T`. The runtime keeps the `anyhow::Error` that a service returned.
+    /// Returns the error value, if it is a `T`. The runtime keeps the `anyhow::Error` that a service returned.
     pub fn cause<T: Any>(&self) -> Option<&T> {
         self.cause.as_ref()?.error.as_ref()?.downcast_ref()
     }
@@ -178,16 +178,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A panic that ended a life: what it said, and where.
+/// A panic that ended a life: its text and its place.
 ///
 /// The backtrace is data: neither `Display` nor `Debug` prints it.
 #[derive(Clone)]
 pub struct Panic {
     /// The panic's text.
     pub message: Arc<str>,
-    /// `file:line:column` of the panic, where it could be observed.
+    /// `file:line:column` of the panic, if it was observed.
     pub location: Option<Arc<str>>,
-    /// The backtrace, where the environment asked for one (`RUST_BACKTRACE=1`).
+    /// The backtrace, if the environment asked for one (`RUST_BACKTRACE=1`).
     pub backtrace: Option<Arc<str>>,
 }
 
@@ -218,27 +218,28 @@ impl fmt::Display for Panic {
     }
 }
 
-/// A message that took too long, or a task that was silent for too long, and what was known of it when the watchdog acted.
+/// A message that took too long, or a task that was silent for too long, as the watchdog found it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Hang {
-    /// How long the message had been in hand, waits for other services left out. For a circle: how long it had stood.
+    /// The time for which the message was in hand, without waits for other services. For a circle: the time for which
+    /// the circle has lasted.
     pub time: Duration,
-    /// Its label, where the service gives it one, or its type. `its start` or `its end` if no message is in hand.
-    /// `no sign of life` for a task, which has no messages.
+    /// The label of the message, if the service gives it one, or its type. `its start` or `its end` if no message is in
+    /// hand. `no sign of life` for a task, which has no messages.
     pub message: Arc<str>,
-    /// The service whose answer, or whose room, it waited for when it was found. Time that is waited does not count, so that
-    /// there is one in a circle, and seldom otherwise.
+    /// The service that the hanging one waited for when it was found: for its answer, or for room in its mailbox. Time
+    /// spent in such a wait does not count. So this is set for a circle, and seldom otherwise.
     pub waiting_for: Option<Arc<str>>,
-    /// The services that wait for each other in a circle, this one first. Empty where there is none.
+    /// The services that wait for each other in a circle, this one first. Empty if there is no circle.
     pub cycle: Arc<[Arc<str>]>,
 }
 
-/// What is said of a task in place of a message.
+/// The text that stands in place of a message for a task.
 const SILENCE: &str = "no sign of life";
 
 impl Hang {
-    /// A message that took so long.
+    /// A message that was in hand for this time.
     pub fn new(time: Duration, message: impl Into<Arc<str>>) -> Self {
         Self { time, message: message.into(), waiting_for: None, cycle: Arc::default() }
     }
@@ -248,7 +249,7 @@ impl Hang {
         Self::new(time, SILENCE)
     }
 
-    /// Whether it is a task that has not said that it is alive.
+    /// Whether this is a task that gave no sign of life.
     pub fn is_silence(&self) -> bool {
         *self.message == *SILENCE
     }

@@ -1,5 +1,5 @@
-//! What is remembered of a child's failures, from one life to the next: where it stands on its curves, what is left of
-//! its own budgets, whether it is being probed, and the end that led here.
+//! The history of a child's failures, from one life to the next: steps on delay curves, the child's own budgets,
+//! parking, and the last end.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::intensity::{Budget, Intensity};
 use crate::policy::{GiveUp, Policy};
 use crate::rule::ExitKind;
 
-/// How a life ended that should not have, or a start that came to nothing.
+/// An unexpected end of a life, or a start that failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
-    /// What else it is beside the exit: a start that failed, a life that was never ready.
+    /// The second kind of this end, besides its exit: a start that failed, or a life that was never ready.
     pub(crate) phase: Option<ExitKind>,
-    /// How long it was ready.
+    /// The time for which the life was ready, if it became ready.
     pub(crate) lived: Duration,
-    /// It handled as many messages as begin the curve anew.
+    /// Whether the life handled as many messages as make it a success.
     pub(crate) is_proven: bool,
 }
 
-/// The end that led to where a child stands.
+/// The end that led to the present state of a child.
 #[derive(Clone)]
 pub(crate) struct Cause {
     pub(crate) exit: Exit,
@@ -31,7 +31,7 @@ pub(crate) struct Cause {
     pub(crate) at: Duration,
 }
 
-/// Only what a decision may come to depend on.
+/// Prints only what a decision may come to depend on.
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cause").field("phase", &self.phase).finish_non_exhaustive()
@@ -44,15 +44,15 @@ pub(crate) struct History {
     chance: Option<Box<dyn Chance>>,
     /// For lives that were ready.
     pub(crate) died: Curve,
-    /// For those that never were, where the policy sets them apart.
+    /// For lives that never were, if the policy sets them apart.
     pub(crate) unready: Curve,
     /// The probes of a child that is parked, or blocked because a service that it depends on is gone.
     pub(crate) probes: Steps,
-    /// It is parked, or lives on probation after that.
+    /// Whether the child is parked, or on probation after that.
     pub(crate) is_half_open: bool,
 }
 
-/// A curve and a budget.
+/// Steps on a delay curve, and a budget.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Curve {
     pub(crate) steps: Steps,
@@ -60,7 +60,7 @@ pub(crate) struct Curve {
 }
 
 impl Curve {
-    /// The budget under the limits in force; what is spent stays spent.
+    /// Returns the budget with the limits in force. Spent units stay spent.
     pub(crate) fn budget(&mut self, limits: Intensity) -> &mut Budget {
         let budget = self.budget.get_or_insert_with(|| Budget::new(limits));
         budget.set(limits);
@@ -78,7 +78,7 @@ impl History {
         self.cause.as_ref().is_some_and(|cause| matches!(cause.phase, Some(ExitKind::StartFailed | ExitKind::NotReady)))
     }
 
-    /// The budget that the next restart is charged to, where the child has one of its own.
+    /// Returns the budget that the next restart is charged to, if the child has one of its own.
     pub(crate) fn own_budget(&mut self, policy: &Policy) -> Option<&mut Budget> {
         match policy.not_ready.as_ref().and_then(|not_ready| not_ready.budget) {
             Some(limits) if self.was_unready() => Some(self.unready.budget(limits)),
@@ -86,7 +86,7 @@ impl History {
         }
     }
 
-    /// The wait before the next restart.
+    /// Returns the delay before the next restart, and takes a step on the curve.
     pub(crate) fn next_delay(&mut self, policy: &Policy) -> Duration {
         let apart = policy.not_ready.as_ref().and_then(|not_ready| not_ready.backoff.as_ref());
         let (backoff, steps) = match apart {
@@ -96,24 +96,25 @@ impl History {
         backoff.map_or(Duration::ZERO, |backoff| draw(steps, backoff, &mut self.chance))
     }
 
-    /// The wait before the next probe.
+    /// Returns the time until the next probe, and takes a step.
     pub(crate) fn next_probe(&mut self, policy: &Policy) -> Duration {
         let probes = match &policy.on_give_up {
             Some(GiveUp::Park(probes)) => probes.clone(),
-            // By a rule, and nothing is said of when.
+            // A rule parked the child, and the policy has no schedule.
             Some(GiveUp::Escalate) | None => GiveUp::probes(Duration::from_secs(30)),
         };
         draw(&mut self.probes, &probes, &mut self.chance)
     }
 
-    /// A start begins. Times at which it was looked whether a dependency is back are no failures.
+    /// Begins a start. Looks at a missing dependency were no failures, and are forgotten.
     pub(crate) fn forget_looks(&mut self) {
         if !self.is_half_open {
             self.probes = Steps::default();
         }
     }
 
-    /// A success: every curve begins anew. A child that was on probation has its budget back too.
+    /// Notes a success: every curve starts again at its first delay. A child that was on probation has its full budget
+    /// back.
     pub(crate) fn reset(&mut self) {
         if std::mem::take(&mut self.is_half_open) {
             self.clear();
@@ -121,7 +122,7 @@ impl History {
         (self.died.steps, self.unready.steps, self.probes) = Default::default();
     }
 
-    /// As if it had never failed.
+    /// Forgets every failure.
     pub(crate) fn clear(&mut self) {
         (self.died, self.unready, self.probes) = Default::default();
         self.is_half_open = false;

@@ -1,4 +1,4 @@
-//! The restart budget: how many restarts in how long are forgiven.
+//! The restart budget: the number of restarts that are forgiven within a period.
 //!
 //! Invariants:
 //! 1. The window is closed at its far edge: a restart exactly one period old still counts (OTP rule 26, without OTP's
@@ -25,18 +25,18 @@ impl Intensity {
         Self { limit: Some((restarts_max, period)) }
     }
 
-    /// How many restarts are forgiven; `None` without a limit.
+    /// Returns the number of restarts that are forgiven; `None` without a limit.
     pub fn restarts_max(&self) -> Option<u32> {
         self.limit.map(|(restarts_max, _)| restarts_max)
     }
 
-    /// In how long; `None` without a limit.
+    /// Returns the period; `None` without a limit.
     pub fn period(&self) -> Option<Duration> {
         self.limit.map(|(_, period)| period)
     }
 
-    /// No limit: the supervisor never gives up. For services that must come back whatever it costs; a start that always
-    /// fails is then tried again at once, for ever.
+    /// No limit: the supervisor never gives up. Use it for services that must come back at any cost. A start that
+    /// always fails is then tried again at once, for ever.
     pub const fn unlimited() -> Self {
         Self { limit: None }
     }
@@ -60,7 +60,7 @@ impl Budget {
         Self { intensity, spent: VecDeque::new() }
     }
 
-    /// Other limits; what is spent stays spent (OTP rule 95).
+    /// Sets other limits. Spent units stay spent (OTP rule 95).
     pub(crate) fn set(&mut self, intensity: Intensity) {
         self.intensity = intensity;
     }
@@ -69,7 +69,7 @@ impl Budget {
         self.intensity.period()
     }
 
-    /// Spends one unit at `now`; `false` when that is one more than forgiven (OTP rules 20, 21).
+    /// Spends one unit at `now`. Returns `false` if that is one more than forgiven (OTP rules 20, 21).
     pub(crate) fn spend(&mut self, now: Duration) -> bool {
         let Some((restarts_max, period)) = self.intensity.limit else { return true };
         // Invariant 1: `>`, not `>=`.
@@ -77,12 +77,14 @@ impl Budget {
             self.spent.pop_front();
         }
         let is_forgiven = self.spent.len() < restarts_max as usize;
-        // What is not forgiven is no restart: where the child is parked for it, it must not weigh on the others.
+        // A unit that is not forgiven leads to no restart. If the child is parked for it, the unit must not weigh on
+        // its siblings.
         self.spent.extend(is_forgiven.then_some(now));
         is_forgiven
     }
 
-    /// How many more restarts are forgiven at `now`, and out of how many in how long; `None` without a limit.
+    /// Returns the restarts that are still forgiven at `now`, and the limits: restarts and period. `None` without a
+    /// limit.
     pub(crate) fn left(&self, now: Duration) -> Option<(u32, u32, Duration)> {
         let (restarts_max, period) = self.intensity.limit?;
         let counted = self.spent.iter().filter(|&&at| now.saturating_sub(at) <= period).count();

@@ -1,9 +1,9 @@
 //! The decisions of an OTP supervisor, as a plain state machine.
 //!
-//! A supervisor is told *facts* (a child is up, a start failed, a child ended) and given *orders* (stop), and answers
-//! with *actions* (start this, ask that to stop, kill it) and with *reports*, the history worth telling. It holds no
-//! clock, no lock, no task and no source of randomness: time is handed in as `now`, and everything that must be done is
-//! handed out. The same machine therefore runs inside an actor, in a test, or in a simulation, and decides the same.
+//! A supervisor takes *facts* (a child is up, a start failed, a child ended) and *orders* (stop). It answers with
+//! *actions* (start this, ask that to stop, kill it) and with *reports*, the history worth telling. It holds no clock,
+//! no lock, no task and no source of randomness: time is handed in as `now`, and everything that must be done is handed
+//! out. The same machine therefore runs inside an actor, in a test, or in a simulation, and decides the same.
 //!
 //! ```
 //! use regrow_supervisors::{Action, ChildSpec, Exit, Machine, Strategy, StaticMachine};
@@ -33,8 +33,8 @@
 //! # Rules
 //!
 //! The semantics are those of Erlang/OTP's `supervisor`. Comments of the form *OTP rule 36* cite the numbered list in
-//! [`rules`]. Where this crate goes further (a child that cannot be killed is *abandoned*; a killed supervisor takes
-//! its children along in order), the rule and the item say so.
+//! [`rules`]. If this crate goes further, the rule and the item say so. Two examples: a child that cannot be killed is
+//! *abandoned*, and a killed supervisor first stops its children in order.
 //!
 //! # Layout
 //!
@@ -42,24 +42,27 @@
 //! |---|---|
 //! | `RULES.md`, as [`rules`] | OTP's rules, by the numbers that comments cite |
 //! | `spec.rs` | the words: strategy, restart, shutdown, child spec |
-//! | `exit.rs` | how a life ended, and whether that is abnormal |
+//! | `exit.rs` | the ways in which a life ends, and whether they are abnormal |
 //! | `intensity.rs` | the restart budget, a sliding window |
-//! | `policy.rs`, `backoff.rs`, `rule.rs` | what more can be said about restarts: delays, budgets of a child's own, parking, rules |
-//! | `action.rs` | what must be done, and what happened, as data |
-//! | `child.rs`, `children.rs` | one child, and the ordered table of them |
-//! | `machine.rs`, `dispatch.rs` | what a driver may call, in which order; how each call is carried out |
-//! | `transitions.rs` | what becomes of a child, as both supervisors decide it, and the questions they answer differently |
+//! | `policy.rs`, `backoff.rs`, `rule.rs` | more settings for restarts: delays, a child's own budget, parking, rules |
+//! | `action.rs` | actions for the driver, and reports, as data |
+//! | `child.rs`, `children.rs` | one child, and the ordered table of children |
+//! | `machine.rs`, `dispatch.rs` | the methods that a driver may call, and their order; the implementation of each |
+//! | `transitions.rs` | the course of a child, and the questions that the two supervisors answer differently |
 //! | `supervisor.rs`, `dynamic.rs` | the static supervisor, the dynamic supervisor |
-//! | `restart.rs`, `history.rs` | what the end of a child comes to under its policy; what is remembered of its failures |
-//! | `dependency.rs`, `readiness.rs` | what can be said of services that a child needs; what its start waits for, and what it does without them |
-//! | `limiter.rs` | how many may start at a time |
-//! | `why.rs` | why a child stands where it does |
+//! | `restart.rs`, `history.rs` | the decision about a child that has ended; the history of its failures |
+//! | `dependency.rs`, `readiness.rs` | settings about services that a child needs; the conditions of its start |
+//! | `limiter.rs` | a limit for concurrent starts |
+//! | `why.rs` | the reasons for the state of a child |
 //! | `sequence.rs` | ordered work: boot, group restart, ordered stop |
-//! | `stops.rs`, `circles.rs` | in which order an operation stops its children; dependencies that go in a circle |
-//! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and how they are carried out |
-//! | `core.rs` | what both supervisors are made of: children, inbox, timers, and what comes out |
-//! | `shutdown.rs` | how one child is stopped: ask, wait, kill, wait, abandon |
-//! | `prompt.rs` | how long others wait for a start or a stop |
+//! | `stops.rs`, `circles.rs` | the order in which an operation stops its children; dependencies that go in a circle |
+//! | `order.rs`, `management.rs`, `adjust.rs` | the management orders, and their implementation |
+//! | `core.rs` | the state of both supervisors: the table of children, and the parts in the next four rows |
+//! | `inbox.rs`, `outbox.rs` | exits and orders that wait for their turn; actions and reports that go out |
+//! | `timers.rs`, `meter.rs` | deadlines of children; the clock, the budget, and the time that it leaves out |
+//! | `services.rs` | news of services that children depend on and that are not their siblings |
+//! | `prompt.rs` | the time for which other events wait for a start or a stop |
+//! | `shutdown.rs` | the steps that stop one child: ask, wait, kill, wait, abandon |
 //! | `time.rs` | arithmetic on time that cannot overflow |
 
 // An operator on a time panics when it overflows: `time.rs`.
@@ -71,29 +74,33 @@ mod backoff;
 mod child;
 mod children;
 mod circles;
-
 mod core;
 mod dependency;
 mod dispatch;
 mod dynamic;
 mod exit;
 mod history;
+mod inbox;
 mod intensity;
 mod limiter;
 mod machine;
 mod management;
+mod meter;
 mod order;
+mod outbox;
 mod policy;
 mod prompt;
 mod readiness;
 mod restart;
 mod rule;
 mod sequence;
+mod services;
 mod shutdown;
 mod spec;
 mod stops;
 mod supervisor;
 mod time;
+mod timers;
 mod transitions;
 mod why;
 

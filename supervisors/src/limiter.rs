@@ -1,13 +1,13 @@
-//! The cap on concurrent starts: so many at a time, and the others in the order in which they came.
+//! The limiter of concurrent starts: at most a given number at a time, and the others in the order of their arrival.
 //!
 //! Invariants:
-//! 1. Never more than the cap are inside.
-//! 2. Who finds no room waits in line and is let in when somebody leaves: nobody is turned away.
+//! 1. The number of permits that are held never exceeds the limit.
+//! 2. A start that finds no permit waits in line, and gets one when another is released. None is refused.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
-/// A door through which so many go at a time.
+/// A semaphore with a queue: at most a given number of holders at a time.
 ///
 /// ```
 /// use regrow_supervisors::StartLimiter;
@@ -26,30 +26,30 @@ pub struct StartLimiter<T> {
 }
 
 impl<T: Clone + Eq + Hash> StartLimiter<T> {
-    /// At most so many at a time; zero counts as one.
+    /// A limiter with this many permits; zero counts as one.
     pub fn new(starts_max: usize) -> Self {
         Self { starts_max: starts_max.max(1), inside: HashSet::new(), line: VecDeque::new() }
     }
 
-    /// `true`: it is inside. `false`: it stands in line.
-    pub fn acquire(&mut self, who: T) -> bool {
+    /// Takes a permit for `holder`, or queues it. Returns whether `holder` has the permit.
+    pub fn acquire(&mut self, holder: T) -> bool {
         let is_in = self.inside.len() < self.starts_max;
         if is_in {
-            self.inside.insert(who);
+            self.inside.insert(holder);
         } else {
-            self.line.push_back(who);
+            self.line.push_back(holder);
         }
         is_in
     }
 
-    /// It leaves, from inside or from the line. Who is let in for it, if anybody.
-    pub fn release(&mut self, who: &T) -> Option<T> {
-        if !self.inside.remove(who) {
-            self.line.retain(|other| other != who);
+    /// Releases a permit, or leaves the queue. Returns the waiter that got the permit, if any.
+    pub fn release(&mut self, holder: &T) -> Option<T> {
+        if !self.inside.remove(holder) {
+            self.line.retain(|other| other != holder);
             return None;
         }
         let next = if self.inside.len() < self.starts_max { self.line.pop_front() } else { None };
-        // A line that was long once does not stay so.
+        // A queue that was long once does not keep its memory.
         if self.line.len() < self.line.capacity() / 8 {
             self.line.shrink_to(2 * self.line.len());
         }
@@ -57,7 +57,7 @@ impl<T: Clone + Eq + Hash> StartLimiter<T> {
         next
     }
 
-    /// At most so many at a time from now on; zero counts as one. Who is let in for it.
+    /// Sets the number of permits; zero counts as one. Returns the waiters that got a permit by this.
     pub fn resize(&mut self, starts_max: usize) -> Vec<T> {
         self.starts_max = starts_max.max(1);
         let room = self.starts_max.saturating_sub(self.inside.len()).min(self.line.len());
@@ -66,12 +66,12 @@ impl<T: Clone + Eq + Hash> StartLimiter<T> {
         let_in
     }
 
-    /// How many stand in line.
+    /// Returns the number of waiters in line.
     pub fn waiting(&self) -> usize {
         self.line.len()
     }
 
-    /// How many are inside.
+    /// Returns the number of permits that are held.
     pub fn inside(&self) -> usize {
         self.inside.len()
     }
@@ -83,31 +83,31 @@ mod tests {
 
     #[test]
     fn a_gate_that_became_narrower_lets_nobody_in_until_there_is_room() {
-        let mut gate = StartLimiter::new(3);
-        assert!((0..3).all(|who| gate.acquire(who)));
-        assert!(!gate.acquire(3) && !gate.acquire(4) && !gate.acquire(5));
-        assert_eq!(gate.resize(2), []);
-        assert_eq!((gate.release(&0), gate.inside()), (None, 2));
-        assert_eq!((gate.release(&1), gate.inside()), (Some(3), 2));
-        // Wider again: those at the head of the line are let in, and are inside.
-        assert_eq!(gate.resize(9), [4, 5]);
-        assert_eq!((gate.inside(), gate.waiting()), (4, 0));
+        let mut limiter = StartLimiter::new(3);
+        assert!((0..3).all(|who| limiter.acquire(who)));
+        assert!(!limiter.acquire(3) && !limiter.acquire(4) && !limiter.acquire(5));
+        assert_eq!(limiter.resize(2), []);
+        assert_eq!((limiter.release(&0), limiter.inside()), (None, 2));
+        assert_eq!((limiter.release(&1), limiter.inside()), (Some(3), 2));
+        // Wider again: those at the head of the line get permits.
+        assert_eq!(limiter.resize(9), [4, 5]);
+        assert_eq!((limiter.inside(), limiter.waiting()), (4, 0));
     }
 
     #[test]
     fn a_line_that_was_long_is_short_again_and_has_room_for_some_more() {
-        let mut gate = StartLimiter::new(1);
-        (0..1000).for_each(|who| _ = gate.acquire(who));
-        let long = gate.line.capacity();
-        (0..800).for_each(|who| _ = gate.release(&who));
-        assert_eq!(gate.line.capacity(), long, "199 may be 1,000 again");
+        let mut limiter = StartLimiter::new(1);
+        (0..1000).for_each(|who| _ = limiter.acquire(who));
+        let long = limiter.line.capacity();
+        (0..800).for_each(|who| _ = limiter.release(&who));
+        assert_eq!(limiter.line.capacity(), long, "199 may be 1,000 again");
         let mut capacity = long;
         for who in 800..999 {
-            gate.release(&who);
-            if gate.line.capacity() != capacity {
-                assert!(8 * gate.line.len() < capacity, "{} of {capacity} were in use", gate.line.len());
-                capacity = gate.line.capacity();
-                assert_eq!(capacity, 2 * gate.line.len());
+            limiter.release(&who);
+            if limiter.line.capacity() != capacity {
+                assert!(8 * limiter.line.len() < capacity, "{} of {capacity} were in use", limiter.line.len());
+                capacity = limiter.line.capacity();
+                assert_eq!(capacity, 2 * limiter.line.len());
             }
         }
         assert!(capacity < 16, "{capacity} places for none");

@@ -1,6 +1,6 @@
-//! The one door to a supervisor: what its driver may call, in which order, and what each call needs.
+//! The interface of a supervisor: the methods that its driver may call, their order, and what each call needs.
 //!
-//! Here are only the promises. How they are kept, for both kinds of supervisor, is in `dispatch.rs`.
+//! This file has only the promises. Their implementation, for both kinds of supervisor, is in `dispatch.rs`.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::spec::{BudgetClock, ChildSpec, SpecError};
 use crate::transitions::Kind;
 use crate::why::Reasons;
 
-/// A child, its spec, where it stands, and its present attempt if it has one.
+/// A child, its spec, its state, and its present attempt if it has one.
 pub type ChildLine<'a> = (ChildKey, &'a ChildSpec, ChildState, Option<Attempt>);
 
-/// Has no method and cannot be named outside: with it, [`Machine`] is implemented in this crate only.
+/// A trait without methods, which cannot be named outside. With it, [`Machine`] is implemented in this crate only.
 pub trait Closed {}
 
 impl<T: Kind> Closed for T {}
@@ -47,7 +47,7 @@ impl<T: Kind> Closed for T {}
 ///    [`kill_at_once`](Self::kill_at_once), [`abandon`](Self::abandon); and the settings
 ///    [`set_budget`](Self::set_budget), [`set_chance`](Self::set_chance), [`set_stop_order`](Self::set_stop_order).
 /// 4. **Drains** hand out what is to be done: [`poll_action`](Self::poll_action), [`poll_report`](Self::poll_report),
-///    [`poll_timeout`](Self::poll_timeout), and [`poll_retry`](Self::poll_retry) for a driver with a mailbox of its own.
+///    [`poll_timeout`](Self::poll_timeout), and [`poll_retry`](Self::poll_retry) for a driver that has its own mailbox.
 ///
 /// # The order of calls
 ///
@@ -56,28 +56,30 @@ impl<T: Kind> Closed for T {}
 /// 1. Hand in one or more facts and commands, in the order in which they happened.
 /// 2. Call [`poll_action`](Self::poll_action), perform the action, and repeat until it returns `None`. A fact may be
 ///    handed in between two actions.
-/// 3. Call [`poll_report`](Self::poll_report) until it returns `None`, after each action or after the last. Reports that
-///    are never drained stay in memory.
-/// 4. Call [`poll_timeout`](Self::poll_timeout), and set a timer that hands in [`handle_timeout`](Self::handle_timeout).
-///    The earlier timer, if there is one, is replaced. Then wait for the next fact, command or timer.
+/// 3. Call [`poll_report`](Self::poll_report) until it returns `None`, after each action or after the last. Reports
+///    that are never drained stay in memory.
+/// 4. Call [`poll_timeout`](Self::poll_timeout), and set a timer that hands in
+///    [`handle_timeout`](Self::handle_timeout). The earlier timer, if there is one, is replaced. Then wait for the next
+///    fact, command or timer.
 ///
 /// After [`Action::End`] the machine does nothing more: it answers orders with
-/// [`OrderError::Over`](crate::OrderError::Over) and drops everything else. Draining is enough to leave it in peace.
+/// [`OrderError::Over`](crate::OrderError::Over) and drops everything else. After draining it once more, the driver has
+/// nothing left to do.
 ///
 /// # What a call needs
 ///
 /// `now` is the time since any fixed moment that the driver chooses. It must not run backwards; if it does, the machine
 /// uses the latest time it has seen.
 ///
-/// An [`Attempt`] comes from an action or a question of the same machine. **A fact that comes late is dropped**: one about
-/// an attempt that has ended, was abandoned or was replaced, or that was told before. So a driver need not know what is
-/// current, and a race between an exit and a kill harms nothing. An attempt of another machine is not recognised as
-/// foreign, because both machines count from one: do not mix them up.
+/// An [`Attempt`] comes from an action or a question of the same machine. **A fact that comes late is dropped**. That
+/// is a fact about an attempt that has ended, was abandoned or was replaced, or one that was handed in before. So a
+/// driver need not know what is current, and a race between an exit and a kill harms nothing. An attempt of another
+/// machine is not recognised as foreign, because both machines count from one: do not mix them up.
 ///
 /// A [`ChildKey`] of a child that is forgotten is known no more: a question about it returns `None`, and a fact or a
 /// setting is dropped.
 ///
-/// No method blocks, panics over what it is told, or calls the driver. The only foreign code that a machine runs is a
+/// No method blocks, panics over what is handed in, or calls the driver. The only foreign code that a machine runs is a
 /// [`Chance`].
 ///
 /// # Example
@@ -137,8 +139,8 @@ impl<T: Kind> Closed for T {}
 ///
 /// # Closed
 ///
-/// [`StaticMachine`](crate::StaticMachine) and [`DynamicMachine`](crate::DynamicMachine) are the only machines. The trait
-/// cannot be implemented elsewhere, so that a method can be added to it without breaking a program:
+/// [`StaticMachine`](crate::StaticMachine) and [`DynamicMachine`](crate::DynamicMachine) are the only machines. The
+/// trait cannot be implemented elsewhere, so that a method can be added to it without breaking a program:
 ///
 /// ```compile_fail,E0277
 /// fn is_machine<T: regrow_supervisors::Machine>() {}
@@ -159,7 +161,7 @@ impl<T: Kind> Closed for T {}
 /// }
 /// ```
 pub trait Machine: Closed + fmt::Debug {
-    // Facts: what became of an action.
+    // Facts: outcomes of actions.
 
     /// The attempt is up: answers [`Action::Start`]. Late, or if the attempt is up already, it is dropped.
     fn handle_started(&mut self, attempt: Attempt, now: Duration);
@@ -168,8 +170,8 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`Action::Start`]. Dropped unless the attempt is being started.
     fn handle_ignored(&mut self, attempt: Attempt, now: Duration);
 
-    /// The start failed, and no process is left of the attempt: answers [`Action::Start`]. Dropped unless the attempt is
-    /// being started.
+    /// The start failed, and no process is left of the attempt: answers [`Action::Start`]. Dropped unless the attempt
+    /// is being started.
     fn handle_start_failed(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
     /// The attempt has ended, and no process is left of it: answers [`Action::Ask`] and [`Action::Kill`], or comes
@@ -180,9 +182,9 @@ pub trait Machine: Closed + fmt::Debug {
 
     // Facts: news of an attempt.
 
-    /// The attempt is ready. Needed for children whose policy says that they announce it ([`Readiness::WhenSaid`]); the
-    /// others are ready as soon as they are up. Dropped before [`handle_started`](Self::handle_started), and if the
-    /// attempt is ready already or ending.
+    /// The attempt is ready. Needed if the child's policy says that the child announces it ([`Readiness::WhenSaid`]);
+    /// other children are ready as soon as they are up. Dropped before [`handle_started`](Self::handle_started), and if
+    /// the attempt is ready already or ending.
     ///
     /// [`Readiness::WhenSaid`]: crate::Readiness::WhenSaid
     fn handle_ready(&mut self, attempt: Attempt, now: Duration);
@@ -191,52 +193,53 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`reset_after_messages`](field@crate::Policy::reset_after_messages).
     fn handle_progress(&mut self, attempt: Attempt, messages: u64, now: Duration);
 
-    /// The attempt works on one message for too long. It is killed ([`Action::Kill`]), and its exit will be
+    /// The attempt has worked on one message for too long. It is killed ([`Action::Kill`]), and its exit will be
     /// [`Exit::Hung`].
     fn handle_hung(&mut self, attempt: Attempt, hang: Hang, now: Duration);
 
-    /// The start of this attempt waits for a limiter (see [`StartLimiter`](crate::StartLimiter)), or waits no longer. Its start time
-    /// runs from the moment at which it waits no longer.
+    /// The start of this attempt waits for a limiter (see [`StartLimiter`](crate::StartLimiter)), or waits no longer.
+    /// Its start time runs from the moment at which it waits no longer.
     fn handle_in_line(&mut self, attempt: Attempt, is_in_line: bool, now: Duration);
 
     /// A kill that this machine did not order has hit the attempt. Its exit will be an unexpected one. If the exit does
     /// not come in time, the attempt is abandoned and counts as killed.
     fn handle_kill_under_way(&mut self, attempt: Attempt, now: Duration);
 
-    /// The attempt is ending without having been told to, as `exit`, and code of its own still runs for that (a stop hook,
-    /// destructors). It has its shutdown time; then it is killed, and ends as `exit` nevertheless.
+    /// The attempt is ending as `exit` without having been told to, and its own code still runs for that (a stop hook,
+    /// destructors). It has its shutdown time. Then it is killed, and its exit is `exit` nevertheless.
     fn handle_leaving(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
     /// The attempt has ended as `exit`, except for work that was killed and may not end. If that work does not end in
     /// time, the attempt is abandoned, and has ended as `exit`.
     fn handle_remains(&mut self, attempt: Attempt, exit: Exit, now: Duration);
 
-    // Facts: news of the world.
+    // Facts: news from outside of the supervisor.
 
     /// Time has passed. Harmless if nothing is due; if it comes late, what is due happens late.
     fn handle_timeout(&mut self, now: Duration);
 
-    /// A service outside of this supervisor, on which children depend under this name, is ready; or is not ready, and may
-    /// come back. As [`handle_outlook`](Self::handle_outlook), for drivers that know no more than that.
+    /// A service outside of this supervisor, on which children depend under this name, is ready; or is not ready, and
+    /// may come back. Does what [`handle_outlook`](Self::handle_outlook) does, for drivers that know no more than that.
     fn handle_dependency(&mut self, name: &str, is_ready: bool, now: Duration);
 
-    /// What is known of a service outside of this supervisor, on which children depend under this name, has changed.
+    /// A service outside of this supervisor, on which children depend under this name, has a new outlook.
     ///
-    /// Needed again when a child comes that depends on the service: what no child depends on is not remembered.
+    /// Needed again when a child comes that depends on the service: a service that no child depends on is not
+    /// remembered.
     fn handle_outlook(&mut self, name: &str, outlook: Outlook, now: Duration);
 
     /// The turn of a retry has come that [`poll_retry`](Self::poll_retry) handed out. Dropped if the child no longer
-    /// waits for its turn, and after the end has begun. To be handed in once for each retry.
+    /// waits for its turn, and after the end has begun. Hand it in once for each retry.
     fn handle_retry(&mut self, child: ChildKey, now: Duration);
 
     // Commands.
 
-    /// Gives a management order. It is answered by an [`Action::Answer`] with this `call`, at once if possible. The driver
-    /// chooses `call`, different for each order whose answer has not come.
+    /// Gives a management order. It is answered by an [`Action::Answer`] with this `call`, at once if possible. The
+    /// driver chooses `call`, different for each order that is not answered yet.
     ///
-    /// Under one_for_one, and in a dynamic supervisor, an order never waits for another child that hangs; under the
-    /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs, and
-    /// neither does the termination of the child that hangs in it. After the end has begun, the answer is
+    /// Under one_for_one, and in a dynamic supervisor, an order never waits for another child that hangs. Under the
+    /// ordered strategies it queues behind the running group operation. A read does not wait for a start that hangs,
+    /// and neither does the termination of the child that hangs in it. After the end has begun, the answer is
     /// [`OrderError::Over`](crate::OrderError::Over).
     fn order(&mut self, call: OrderId, order: Order, now: Duration);
 
@@ -250,7 +253,7 @@ pub trait Machine: Closed + fmt::Debug {
     /// [`stop`](Self::stop) that is under way; dropped after [`Action::End`].
     ///
     /// In OTP the children of a killed supervisor die by their links, in no order, and slow ones overlap their
-    /// replacements (OTP rules 57, 58). Here they are gone before the parent hears of it.
+    /// replacements (OTP rules 57, 58). Here they are gone before the parent gets the exit.
     fn kill(&mut self, now: Duration);
 
     /// Kills every child at once, in no order, and ends as [`Exit::Killed`] when all are gone: a bounded shutdown has
@@ -263,45 +266,46 @@ pub trait Machine: Closed + fmt::Debug {
 
     // Commands: settings.
 
-    /// Sets the restart budget, and what its window is measured in. What is spent stays spent. Takes effect at the next
-    /// charge.
+    /// Sets the restart budget, and the clock that its window is measured by. Spent units stay spent. Takes effect at
+    /// the next charge.
     ///
     /// # Errors
     ///
     /// [`SpecError::ZeroPeriod`], if the period is zero. Nothing is changed then.
     fn set_budget(&mut self, intensity: Intensity, clock: BudgetClock) -> Result<(), SpecError>;
 
-    /// Gives the child a source of chance of its own, for the jitter of its delays. Without one its delays have no jitter.
+    /// Gives the child its own source of chance, for the jitter of its delays. Without one its delays have no jitter.
     fn set_chance(&mut self, child: ChildKey, chance: Box<dyn Chance>);
 
-    /// Sets which children are to be stopped before others, besides those whose specs say that they depend on a sibling:
-    /// something below the first of a pair depends on something below the second. The pairs of an earlier call are
-    /// replaced. Takes effect at the next operation that stops children.
+    /// Sets which children are to be stopped before others: something below the first of a pair depends on something
+    /// below the second. Specs that name a sibling count without this call. The pairs of an earlier call are replaced.
+    /// Takes effect at the next operation that stops children.
     ///
-    /// Returns the circles that there are now, each child before the next and the last before the first. None of these
-    /// pairs is heeded: the order of their starts decides.
+    /// Returns the circles that there are now, each child before the next and the last before the first. Pairs within a
+    /// circle are ignored: the order of their starts decides.
     fn set_stop_order(&mut self, before: Vec<(ChildKey, ChildKey)>) -> Vec<Vec<ChildKey>>;
 
     // Drains.
 
-    /// The next thing to do, or `None` for now. Takes the next exit or order when the one before is done, so it is to be
-    /// called until it returns `None`.
+    /// Returns the next action, or `None` for now. Takes the next exit or order when the one before is done. Call it
+    /// until it returns `None`.
     fn poll_action(&mut self) -> Option<Action>;
 
-    /// The next thing that happened. Reports are in order among themselves; those that are there after a
+    /// Returns the next report. Reports are in order among themselves. Those that are there after a
     /// [`poll_action`](Self::poll_action) happened before the action it returned is performed.
     fn poll_report(&mut self) -> Option<Report>;
 
-    /// The time at which [`handle_timeout`](Self::handle_timeout) is needed, or `None` if nothing is due. Any other call
-    /// may change it.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) is needed, or `None` if nothing is due. Any
+    /// other call may change it.
     fn poll_timeout(&self) -> Option<Duration>;
 
     /// Takes out the retry that was queued last, for a driver that keeps the queue of exits and orders itself.
-    ///
-    /// An automatic restart that failed is tried again behind what already waits ([OTP rule 31](crate::rules)). A driver
-    /// that hands in each exit and order at once need not know of it. One that holds them back calls this after each
-    /// failed start, queues the child behind what it holds, and calls [`handle_retry`](Self::handle_retry) when its turn
-    /// has come. Without that call the child waits until an order or a group restart starts it.
+    /// An automatic restart that failed is tried again behind what already waits ([OTP rule 31](crate::rules)). A
+    /// driver that hands in each exit and order at once can ignore this method. A driver that holds them back calls it
+    /// after each failed start, and queues the child behind what it holds. When the child's turn has come, it calls
+    /// [`handle_retry`](Self::handle_retry). Without that call the child waits until an order or a group restart starts
+    /// it.
+    /// when its turn has come. Without that call the child waits until an order or a group restart starts it.
     fn poll_retry(&mut self) -> Option<ChildKey>;
 
     // Questions.
@@ -309,39 +313,39 @@ pub trait Machine: Closed + fmt::Debug {
     /// Whether the supervisor is ending or has ended: no child is started any more.
     fn is_ending(&self) -> bool;
 
-    /// The child of this name.
+    /// Returns the child of this name.
     fn find(&self, id: &str) -> Option<ChildKey>;
 
-    /// The spec of a child, while the supervisor has one.
+    /// Returns the spec of a child, while the supervisor has one.
     fn spec(&self, child: ChildKey) -> Option<&ChildSpec>;
 
-    /// The state of a child: down, being started, up and so on.
+    /// Returns the state of a child: down, being started, up and so on.
     fn standing(&self, child: ChildKey) -> Option<ChildState>;
 
-    /// The present attempt of a child, if it has one.
+    /// Returns the present attempt of a child, if it has one.
     fn attempt(&self, child: ChildKey) -> Option<Attempt>;
 
-    /// The children in start order, where each stands, and its present attempt if it has one.
+    /// Lists the children in start order, each with its state, and its present attempt if it has one.
     fn children(&self) -> Vec<ChildLine<'_>>;
 
-    /// As [`children`](Self::children), from a place on, and at most this many. With the place of the next child, if
-    /// there is one. The first place is 0.
+    /// Lists at most `max` children from the place `first` on, as [`children`](Self::children) does. Returns the place
+    /// of the next child too, if there is one. The first place is 0.
     fn children_from(&self, first: u64, max: usize) -> (Vec<ChildLine<'_>>, Option<u64>);
 
-    /// The number of children. It is kept, and not counted.
+    /// Returns the number of children. It is kept, so that the call is cheap.
     fn counts(&self) -> ChildCounts;
 
-    /// The reasons for which the child stands where it does, and what is left for it as of `now`.
+    /// Returns the reasons for the state of the child, and what is left for it as of `now`.
     fn why(&self, child: ChildKey, now: Duration) -> Option<Reasons>;
 
-    /// What those that depend on the child can count on.
+    /// Returns what dependents of the child can count on.
     fn outlook(&self, child: ChildKey) -> Option<Outlook>;
 
     /// Whether the machine would not start the child again without an order, if this attempt, which is up, ended as
-    /// `exit`. The attempt may still end otherwise. `false` for an attempt that is not up.
+    /// `exit`. The attempt may still end with another exit. `false` for an attempt that is not up.
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool;
 
-    /// The name and the number of entries of each table that lives as long as the supervisor: for tests that look for
-    /// leaks. The names may change.
+    /// Returns the name and the number of entries of each table that lives as long as the supervisor, for tests that
+    /// look for leaks. The names may change.
     fn tables(&self) -> Vec<(&'static str, usize)>;
 }

@@ -1,4 +1,4 @@
-//! The management orders, each carried out when its turn has come: those that both kinds of supervisor take, and the ones
+//! The management orders, each carried out when its turn has come: those that both kinds of supervisor take, and those
 //! of a static supervisor.
 
 use std::collections::BTreeSet;
@@ -13,11 +13,11 @@ use crate::spec::{ChildSpec, Flags};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
-/// What became of an order, if it was not refused.
+/// The outcome of an order that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
     Now,
-    /// It is answered when a start, or a stop, has come to an end.
+    /// The answer comes when a start or a stop is over.
     Later,
 }
 
@@ -34,42 +34,43 @@ pub(crate) trait Manage: Kind {
             }
         };
         match done {
-            Ok(Done::Now) => self.core_mut().answer(call, Ok(Answer::Done)),
+            Ok(Done::Now) => self.core_mut().outbox.answer(call, Ok(Answer::Done)),
             Ok(Done::Later) => {}
-            Err(error) => self.core_mut().answer(call, Err(error)),
+            Err(error) => self.core_mut().outbox.answer(call, Err(error)),
         }
     }
 
-    /// OTP rules 60, 81.
+    /// Adds a child and starts it (OTP rules 60, 81).
     fn start_order(&mut self, call: OrderId, spec: ChildSpec) -> Result<Done, OrderError> {
         self.admit(&spec)?;
         let core = self.core_mut();
-        core.flags.check_child(&spec).map_err(OrderError::Refused)?;
+        core.flags().check_child(&spec).map_err(OrderError::Refused)?;
         let key = core.push(spec);
-        core.actions.push_back(Action::Adopt { call, child: key });
+        core.outbox.act(Action::Adopt { call, child: key });
         self.start_for(key, StartCall { call, is_new: true })
     }
 
-    /// A start that somebody waits for. It waits for the services that the child depends on.
+    /// Starts a child for an order, which waits for it. The start waits for the services that the child depends on.
     fn start_for(&mut self, key: ChildKey, call: StartCall) -> Result<Done, OrderError> {
         self.core_mut().start_for(key, call);
         self.wait_in_order(key);
         Ok(Done::Later)
     }
 
-    /// OTP rules 61, 83.
+    /// Stops a child by order (OTP rules 61, 83).
     fn terminate_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
         let Some(child) = self.core_mut().children.get_mut(key) else { return Err(OrderError::NotFound) };
         match &child.state {
             State::Live(live) => {
                 let (attempt, is_there) = (live.attempt, !matches!(live.stage, Stage::Dead(_)));
-                // Noted first: should it be dead already, it is answered as it is consumed.
+                // Noted first: if the child is dead already, consuming its exit answers the order.
                 child.stop_calls.get_or_insert_default().push(call);
                 if is_there {
-                    self.core_mut().actions.push_back(Action::Dismiss(key));
+                    self.core_mut().outbox.act(Action::Dismiss(key));
                 }
-                // Under the ordered strategies everybody else waits until it is gone; otherwise as long as that is prompt.
+                // Under the ordered strategies all other events wait until the child is gone. Otherwise they wait
+                // within the prompt window.
                 if self.stop_child(key, false) {
                     self.core_mut().wait_for(attempt);
                     self.wait_in_order(key);
@@ -82,7 +83,7 @@ pub(crate) trait Manage: Kind {
                 self.rest_left_behind();
                 Ok(Done::Now)
             }
-            // It rests already.
+            // The child is at rest already.
             State::Down => {
                 self.stop_child(key, false);
                 Ok(Done::Now)
@@ -90,7 +91,7 @@ pub(crate) trait Manage: Kind {
         }
     }
 
-    /// Answered when the start has been ordered, not when it is done.
+    /// Starts a child that is held. The answer comes when the start has been ordered, not when it is done.
     fn revive_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.core().children.find(id).ok_or(OrderError::NotFound)?;
         self.core_mut().revive(call, key)?;
@@ -102,21 +103,21 @@ pub(crate) trait Manage: Kind {
 impl<T: Kind + ?Sized> Manage for T {}
 
 impl StaticMachine {
-    /// OTP rule 62.
+    /// Starts a child that is down (OTP rule 62).
     pub(crate) fn restart_order(&mut self, call: OrderId, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
         self.start_for(key, StartCall { call, is_new: false })
     }
 
-    /// OTP rule 63.
+    /// Forgets the spec of a child that is down (OTP rule 63).
     pub(crate) fn delete_order(&mut self, id: &str) -> Result<Done, OrderError> {
         let key = self.down(id)?;
         self.core.forget(key);
         Ok(Done::Now)
     }
 
-    /// OTP rules 95 to 97: known children keep running under their new spec, new ones are added down, children that are
-    /// not in the list stay. The order is the new list's, then theirs.
+    /// Replaces flags and specs (OTP rules 95 to 97). Known children keep running under their new spec, and new ones
+    /// are added down. Children that are not in the list stay. The order is the new list's, then theirs.
     pub(crate) fn reconfigure_order(
         &mut self,
         call: OrderId,
@@ -124,8 +125,7 @@ impl StaticMachine {
         specs: Vec<ChildSpec>,
     ) -> Result<Done, OrderError> {
         flags.check(&specs).map_err(OrderError::Refused)?;
-        self.core.flags = flags;
-        self.core.budget.set(flags.intensity);
+        self.core.set_flags(flags);
         let core = &mut self.core;
         let named: BTreeSet<_> = specs.iter().filter_map(|spec| core.children.find(&spec.id)).collect();
         let kept: Vec<_> = core.children.keys().filter(|key| !named.contains(key)).collect();
@@ -136,10 +136,10 @@ impl StaticMachine {
                 core.children.move_last(child);
                 core.respec(child, spec);
             } else if let Some(child) = core.children.get_mut(child) {
-                // No group left it behind.
+                // A new child is at rest: it is not part of a group that waits for its start.
                 child.is_at_rest = true;
             }
-            core.actions.push_back(Action::Adopt { call, child });
+            core.outbox.act(Action::Adopt { call, child });
         }
         kept.into_iter().for_each(|key| core.children.move_last(key));
         named.into_iter().for_each(|key| self.core.reconsider(key));

@@ -1,4 +1,4 @@
-//! The management orders, and how they are answered.
+//! The management orders and their answers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,47 +8,47 @@ use crate::exit::Exit;
 use crate::intensity::Intensity;
 use crate::spec::{BudgetClock, ChildSpec, Flags, SpecError};
 
-/// Names one order, so that its answer can be given to whoever waits for it. The driver chooses the number.
+/// The number of an order, by which its answer finds the caller. The driver chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
 
-/// What a supervisor can be told to do ([OTP rules 60 to 72 and 79 to 91](crate::rules)). Orders are answered in the
-/// order in which they were given, exits included (OTP rule 72).
+/// A command to a supervisor ([OTP rules 60 to 72 and 79 to 91](crate::rules)). Orders are answered in the order in
+/// which they were given, exits included (OTP rule 72).
 #[derive(Debug, Clone)]
 pub enum Order {
     /// Append a child and start it (OTP rule 60).
     StartChild(ChildSpec),
-    /// Stop a child by its shutdown rule; its spec stays unless it is temporary (OTP rule 61).
+    /// Stop a child by its shutdown rule. Its spec stays unless the child is temporary (OTP rule 61).
     TerminateChild(Arc<str>),
     /// Start a child that is down (OTP rule 62).
     RestartChild(Arc<str>),
     /// Forget a child that is down (OTP rule 63).
     DeleteChild(Arc<str>),
-    /// Take these flags and specs for the ones in force (OTP rules 95 to 97). For a static supervisor.
+    /// Replace the flags and the specs (OTP rules 95 to 97). For a static supervisor.
     Reconfigure(Flags, Vec<ChildSpec>),
-    /// Take these limits for the ones in force (OTP rules 95, 98). For a dynamic supervisor.
+    /// Replace the limits (OTP rules 95, 98). For a dynamic supervisor.
     Limit {
-        /// The restart budget. What is spent stays spent.
+        /// The restart budget. Spent units stay spent.
         intensity: Intensity,
-        /// How many children there may be. Those that are there stay.
+        /// The greatest number of children. Children that are there stay.
         children_max: Option<usize>,
     },
-    /// Take these policies for the ones in force. For both kinds of supervisor; nothing is started or stopped for it.
+    /// Replace policies. For both kinds of supervisor; nothing is started or stopped for it.
     Adjust(Box<Adjustment>),
-    /// Start a child now that is parked, or waits for a delay or for others; and forget that it ever failed.
+    /// Start a child now that is parked, or waits for a delay or for others, and forget all its failures.
     Revive(Arc<str>),
-    /// Nothing: the answer says that it is this order's turn, and that the table may be read.
+    /// Do nothing: the answer says that the turn of this order has come, and that the table may be read.
     Read,
 }
 
-/// What an [`Order::Adjust`] changes.
+/// The changes of an [`Order::Adjust`].
 #[derive(Debug, Clone, Default)]
 pub struct Adjustment {
-    /// The new specs of children, by their names. Names that the supervisor does not know are passed over.
+    /// The new specs of children, by their names. Names that the supervisor does not know are ignored.
     pub specs: Vec<ChildSpec>,
-    /// The new restart budget. What is spent stays spent.
+    /// The new restart budget. Spent units stay spent.
     pub intensity: Option<Intensity>,
-    /// What the budget's window is measured in from now on.
+    /// The clock that the budget's window is measured by from now on.
     pub budget_clock: Option<BudgetClock>,
 }
 
@@ -59,11 +59,11 @@ pub enum Answer {
     Started(Attempt),
     /// The start was answered with *ignore*.
     Ignored,
-    /// Done.
+    /// The order was carried out.
     Done,
 }
 
-/// Why an order was not carried out.
+/// The reason why an order was not carried out.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum OrderError {
@@ -79,14 +79,14 @@ pub enum OrderError {
     Restarting,
     /// The child has been told to stop and has not ended yet.
     Stopping,
-    /// The start came to nothing.
+    /// The start failed.
     Failed(Exit),
-    /// The description makes no sense. Nothing was changed.
+    /// The description is invalid. Nothing was changed.
     Refused(SpecError),
-    /// The children of a dynamic supervisor are neither restarted nor deleted by order (OTP rule 84), and each kind of
-    /// supervisor has its own configuration.
+    /// The order is for the other kind of supervisor. The children of a dynamic supervisor are neither restarted nor
+    /// deleted by order (OTP rule 84), and each kind has its own configuration.
     WrongKind,
-    /// A dynamic supervisor has as many children as it may have.
+    /// The dynamic supervisor has as many children as it may have.
     MaxChildren,
     /// The supervisor is ending or has ended: OTP's `noproc`.
     Over,

@@ -1,9 +1,9 @@
-//! The restart policy of one child: what is to be done when it ends, beyond OTP's restart type.
+//! The restart policy of one child: settings for its ends and restarts, beyond OTP's restart type.
 //!
-//! Every field may be left open, and then somebody further out decides: the supervisor's defaults, and in the end OTP. A
-//! policy in which nothing is set is OTP's: restart at once, count once, and give up by dying upward.
+//! Every field may be left open. Then the supervisor's defaults decide, and in the end OTP. A policy in which nothing
+//! is set is OTP's: restart at once, count once, and give up by ending the supervisor.
 //!
-//! Here is only what can be said. What it comes to is decided in one place, `restart.rs`.
+//! This file has only the settings. They are interpreted in one place, `restart.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,19 +14,21 @@ use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health}
 use crate::intensity::Intensity;
 use crate::rule::ExitRule;
 
-/// What happens when a child ends, beyond its [restart type](crate::Restart).
+/// The reactions to the end of a child, beyond its [restart type](crate::Restart).
 ///
-/// An end is judged in this order:
+/// The supervisor decides about an end in this order:
 ///
-/// 1. After a life that lasted ([`reset_after`](field@Self::reset_after) and its kin) the delays begin anew.
-/// 2. The first [rule](ExitRule) that matches says what to do. Where none does, the restart type says it.
-/// 3. A restart is charged to the child's own [`budget`](field@Self::budget), or to the one that it shares with its siblings if
-///    it has none. When that is gone, [`on_give_up`](field@Self::on_give_up) says what happens.
-/// 4. The restart waits for the delay of the [`backoff`](field@Self::backoff) to pass, and for all services that the child
-///    [depends on](field@Self::depends_on) to be ready.
+/// 1. After a life that was a success ([`reset_after`](field@Self::reset_after) and its kin) the delays start again at
+///    the first one.
+/// 2. The first [rule](ExitRule) that matches says what to do. If none matches, the restart type says it.
+/// 3. A restart is charged to the child's own [`budget`](field@Self::budget), or to the one that it shares with its
+///    siblings if it has none. If the budget is used up, [`on_give_up`](field@Self::on_give_up) says what happens.
+/// 4. The restart waits for the delay of the [`backoff`](field@Self::backoff) to pass, and for all services that the
+///    child [depends on](field@Self::depends_on) to be ready.
 ///
-/// Delays are for what comes back by itself: a network, a disk, a service elsewhere. Parking is for one child that cannot
-/// work while its siblings can. A rule with [`RuleAction::Stop`](crate::RuleAction::Stop) is for what no restart mends, a licence that has run out.
+/// Delays are for faults that pass without a change to the child: in a network, a disk, a service elsewhere. Parking is
+/// for one child that cannot work while its siblings can. A rule with [`RuleAction::Stop`](crate::RuleAction::Stop) is
+/// for faults that no restart mends, such as a licence that has run out.
 ///
 /// ```
 /// use regrow_supervisors::{Backoff, GiveUp, Intensity, ExitKind, Policy, ExitRule, RuleAction};
@@ -45,103 +47,104 @@ use crate::rule::ExitRule;
 #[non_exhaustive]
 #[must_use]
 pub struct Policy {
-    /// How long to wait before a restart: a curve, whose delays grow with each failure. OTP: no wait at all.
+    /// The delay before a restart: a curve that grows with each failure. OTP: no delay.
     ///
-    /// It covers restarts, and retries of a restart that failed. A first start that fails is tried again, after such a delay,
-    /// only if a [rule](field@Self::rules) for [`ExitKind::StartFailed`](crate::ExitKind::StartFailed) says so; at the boot, that is: a
-    /// start by order is never tried again.
+    /// It covers restarts, and retries of a restart that failed. A first start that fails at the boot is tried again,
+    /// after such a delay, only if a [rule](field@Self::rules) for
+    /// [`ExitKind::StartFailed`](crate::ExitKind::StartFailed) says so. A start by order is never tried again.
     ///
-    /// Messages wait meanwhile, and callers with them; the mailbox takes as many as it has room for.
+    /// Meanwhile messages wait, and callers with them. The mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
-    /// A life that was up, and ready, for so long was a success: the curve begins anew. Default: the curve's longest
-    /// delay; without a curve, the period of the budget.
+    /// The time after which a life that was ready is a success: the curve starts again at its first delay. Default: the
+    /// curve's longest delay; without a curve, the period of the budget.
     ///
     /// A child that was parked is on probation until then.
     pub reset_after: Option<Duration>,
     /// Whether a life that became ready, for however short a time, is a success. Default: it is not.
     pub reset_on_ready: Option<bool>,
-    /// A life that handled so many messages is a success, however short it was. Default: messages do not matter.
+    /// The number of handled messages after which a life is a success, however short it was. Default: messages do not
+    /// matter.
     pub reset_after_messages: Option<u64>,
-    /// A budget of the child's own. Its restarts are charged to that and no longer to the one it shares with its
-    /// siblings. Default: the shared one.
+    /// The child's own budget. Its restarts are charged to that budget and not to the one it shares with its siblings.
+    /// Default: the shared one.
     pub budget: Option<Intensity>,
-    /// What happens when the budget, the own or the shared one, is gone. OTP: the supervisor gives up.
+    /// The reaction when the budget, the own or the shared one, is used up. OTP: the supervisor gives up.
     pub on_give_up: Option<GiveUp>,
-    /// A budget and a curve of their own for lives that ended before they were ready, failed starts among them. Default:
-    /// those of the others.
+    /// A separate budget and curve for lives that ended before they were ready, failed starts among them. Default:
+    /// those of the other lives.
     pub not_ready: Option<NotReady>,
-    /// When it counts as ready. Default: as soon as it is up.
+    /// The event from which the child counts as ready. Default: as soon as it is up.
     pub readiness: Option<Readiness>,
-    /// How long a start may take until the child is ready; one that takes longer is killed, and has failed. Default: for
-    /// ever.
+    /// The time limit for a start, until the child is ready. A start that takes longer is killed, and has failed.
+    /// Default: no limit.
     pub start_timeout: Option<Duration>,
-    /// Services that have to be ready, and jobs that have to be completed, before this one is started: a sibling by its
-    /// name, any other by its full path behind a slash, as in `/shop/db`. Default: none.
+    /// Services that have to be ready, and jobs that have to be completed, before this child is started. A sibling is
+    /// given by its name, any other service by its full path behind a slash, as in `/shop/db`. Default: none.
     ///
-    /// While one is missing the child waits, whatever its curve says, and nothing is charged for that; it is started as
-    /// soon as the last one is back. A service that is missing does not end those that are up.
+    /// While one is missing the child waits, whatever its curve says, and nothing is charged for that. It is started as
+    /// soon as the last one is back. A service that is missing does not end children that are up.
     ///
     /// Of children that are stopped in the same operation, this one is stopped before those that it depends on. Among
-    /// supervisors the dependencies of all that is below them count, unless they go in a circle: then the reverse of the start
-    /// order holds, and the log warns.
+    /// supervisors the dependencies of all that is below them count, unless they go in a circle. Then the reverse of
+    /// the start order holds, and the log warns.
     pub depends_on: Option<Arc<[Dependency]>>,
-    /// What happens at a start when one of those is gone for good. Default: the child is parked.
+    /// The choice at a start when one of those is gone for good. Default: the child is parked.
     pub on_dependency_gone: Option<DependencyGone>,
-    /// Whether the tree counts as ready without this child. Default: required for the services of static and partitioned
+    /// The part of this child in the health of the tree. Default: required for the services of static and partitioned
     /// supervisors, optional for tasks and for everything below a dynamic supervisor.
     pub health: Option<Health>,
-    /// A message in hand for longer than this means that the service hangs: it is killed, and its exit is
-    /// [`Exit::Hung`](crate::Exit::Hung), an abnormal one. Default: no such limit.
+    /// The time limit for a message in hand. A service that takes longer hangs: it is killed, and its exit is
+    /// [`Exit::Hung`](crate::Exit::Hung), an abnormal one. Default: no limit.
     ///
-    /// It is late by at most a quarter of the limit, and never early. What is measured is the time of the runtime's clock in
-    /// which the service could have worked. This does not count:
+    /// The watchdog is late by at most a quarter of the limit, and never early. It measures the time of the runtime's
+    /// clock in which the service could have worked. This does not count:
     ///
     /// * The time in which its handler awaits the runtime's own `call` or `send`. But services that wait for each other
-    ///   in a circle for as long as the limit hang. A call or a send that is kept and not awaited is no wait. That is
-    ///   found out up to a quarter of the limit later.
-    /// * The time in which the watchdog itself was late: the process was paused, the clock jumped, the runtime or the machine is
-    ///   overloaded. A pause that is shorter than an eighth of the limit is not noticed.
-    /// * The time before its turn. Near its limit a service is woken; if the runtime does not poll it within an eighth of the
-    ///   limit, its time begins again. So a runtime that never finds the time for that is one in which nothing hangs.
+    ///   in a circle for as long as the limit hang. A call or a send that is kept and not awaited is no wait. A circle
+    ///   is found up to a quarter of the limit later.
+    /// * The time in which the watchdog itself was late: the process was paused, the clock jumped, the runtime or the
+    ///   machine is overloaded. A pause that is shorter than an eighth of the limit is not noticed.
+    /// * The time before its turn. Near its limit a service is woken. If the runtime does not poll it within an eighth
+    ///   of the limit, its time begins again. So in a runtime that never finds the time for that poll, nothing hangs.
     ///
     /// A task has no messages. It hangs if it gives no sign of life (`alive` of its context) within the limit. Only its
-    /// own policy sets such a limit: defaults are left out. On a `ractor` actor and on a supervisor it has no effect,
-    /// and is refused.
+    /// own policy sets such a limit: defaults are left out. For a `ractor` actor and for a supervisor the limit has no
+    /// effect, and is refused.
     pub watchdog: Option<Duration>,
-    /// What to do about ends of a certain kind. The first rule that matches wins.
+    /// Rules for ends of a certain kind. The first rule that matches wins.
     ///
-    /// They cover the ends of lives, the first starts of a boot, and restarts that fail. A boot whose child is to be tried
-    /// again is complete when that child is up. Starts by order are not covered: they are answered with their failure
-    /// ([OTP rules 60, 62](crate::rules)).
+    /// They cover the ends of lives, the first starts of a boot, and restarts that fail. If a rule retries a child's
+    /// first start, the boot is complete when that child is up. Starts by order are not covered: they are answered with
+    /// their failure ([OTP rules 60, 62](crate::rules)).
     pub rules: Option<Arc<[ExitRule]>>,
 }
 
-/// When a child that is up counts as ready.
+/// The event from which a child that is up counts as ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Readiness {
-    /// At once.
+    /// The child is ready as soon as it is up.
     #[default]
     WhenUp,
-    /// When it says so.
+    /// The child announces that it is ready.
     WhenSaid,
 }
 
-/// What happens when a restart would be one more than the budget forgives.
+/// The reaction to a restart that would be one more than the budget forgives.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum GiveUp {
-    /// The supervisor stops its children and ends: the failure climbs ([OTP rule 28](crate::rules)).
+    /// The supervisor stops its children and ends: the failure goes on to its parent ([OTP rule 28](crate::rules)).
     #[default]
     Escalate,
-    /// The child alone is put away and tried again on this schedule, once each time. A life that lasts until the curve
-    /// begins anew is a success and closes the affair: the budget is as if nothing had been spent. One that does not is
-    /// parked again, for the next longer time.
+    /// The child alone is parked and tried again on this schedule, once each time. A life that is a success, as it is
+    /// for the delays, ends that: the budget is then as if nothing had been spent. A child that ends earlier is parked
+    /// again, for the next longer time.
     ///
-    /// While it is parked it refuses messages: callers have theirs back at once instead of waiting with it.
+    /// While it is parked the child refuses messages: callers get theirs back at once instead of waiting with it.
     Park(Backoff),
 }
 
 impl GiveUp {
-    /// Parks: tried again after `first`, then after twice as long each time, up to an hour.
+    /// Parks the child, and tries it after `first`, then after twice as long each time, up to an hour.
     pub fn park(first: Duration) -> Self {
         Self::Park(Self::probes(first))
     }
@@ -151,7 +154,7 @@ impl GiveUp {
     }
 }
 
-/// For lives that never became ready.
+/// A separate budget and curve for lives that never became ready.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 #[must_use]
@@ -163,72 +166,73 @@ pub struct NotReady {
 }
 
 impl NotReady {
-    /// This budget.
+    /// Sets their budget.
     pub fn budget(self, budget: Intensity) -> Self {
         Self { budget: Some(budget), ..self }
     }
 
-    /// This curve.
+    /// Sets their curve.
     pub fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff: Some(backoff), ..self }
     }
 }
 
 impl Policy {
-    /// How long to wait before a restart: see [`backoff`](field@Self::backoff).
+    /// Sets the delay before a restart: see [`backoff`](field@Self::backoff).
     pub fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff: Some(backoff), ..self }
     }
 
-    /// A life that was ready for so long is a success, and the delays begin anew: see
-    /// [`reset_after`](field@Self::reset_after).
+    /// Sets the time after which a life that was ready is a success, so that the delays start again at the first one.
+    /// See [`reset_after`](field@Self::reset_after).
     pub fn reset_after(self, time: Duration) -> Self {
         Self { reset_after: Some(time), ..self }
     }
 
-    /// A life that became ready is a success, and the delays begin anew.
+    /// Makes every life that became ready a success, so that the delays start again at the first one.
     pub fn reset_on_ready(self) -> Self {
         Self { reset_on_ready: Some(true), ..self }
     }
 
-    /// Readiness alone makes no life a success, whatever is said further out: the opposite of
+    /// Lets readiness alone make no life a success, whatever the defaults say: the opposite of
     /// [`reset_on_ready`](Self::reset_on_ready).
     pub fn reset_only_after_time(self) -> Self {
         Self { reset_on_ready: Some(false), ..self }
     }
 
-    /// A life that handled so many messages is a success, and the delays begin anew.
+    /// Sets the number of handled messages after which a life is a success, so that the delays start again at the first
+    /// one.
     pub fn reset_after_messages(self, messages: u64) -> Self {
         Self { reset_after_messages: Some(messages), ..self }
     }
 
-    /// A budget of the child's own, in place of the one that it shares with its siblings.
+    /// Sets the child's own budget, in place of the one that it shares with its siblings.
     pub fn budget(self, budget: Intensity) -> Self {
         Self { budget: Some(budget), ..self }
     }
 
-    /// What happens when the budget is gone.
+    /// Sets the reaction to a budget that is used up.
     pub fn on_give_up(self, then: GiveUp) -> Self {
         Self { on_give_up: Some(then), ..self }
     }
 
-    /// A budget and a curve for lives that never became ready.
+    /// Sets a budget and a curve for lives that never became ready.
     pub fn not_ready(self, not_ready: NotReady) -> Self {
         Self { not_ready: Some(not_ready), ..self }
     }
 
-    /// When it counts as ready.
+    /// Sets the event from which the child counts as ready.
     pub fn readiness(self, readiness: Readiness) -> Self {
         Self { readiness: Some(readiness), ..self }
     }
 
-    /// How long a start may take until the child is ready. One that takes longer is killed, and has failed.
+    /// Sets the time limit for a start, until the child is ready. A start that takes longer is killed, and has failed.
     pub fn start_timeout(self, limit: Duration) -> Self {
         Self { start_timeout: Some(limit), ..self }
     }
 
-    /// What has to be there before this one is started: see [`depends_on`](field@Self::depends_on). Names alone ask for
-    /// services that are ready. Jobs said with [`depends_on_completed`](Self::depends_on_completed) stay.
+    /// Sets what has to be there before this child is started: see [`depends_on`](field@Self::depends_on). Names alone
+    /// ask for services that are ready. Jobs set with [`depends_on_completed`](Self::depends_on_completed) stay.
     pub fn depends_on<D: Into<Dependency>>(mut self, others: impl IntoIterator<Item = D>) -> Self {
         let others: Vec<_> = others.into_iter().map(Into::into).collect();
         let before = self.depends_on.take();
@@ -238,8 +242,8 @@ impl Policy {
         self
     }
 
-    /// Jobs that have to be [completed](DependencyCondition::Completed) before this one is started, beside what
-    /// [`depends_on`](Self::depends_on) says.
+    /// Sets jobs that have to be [completed](DependencyCondition::Completed) before this child is started, besides what
+    /// [`depends_on`](Self::depends_on) sets.
     ///
     /// ```
     /// # use regrow_supervisors::Policy;
@@ -255,29 +259,29 @@ impl Policy {
         self
     }
 
-    /// What happens at a start when a service that it depends on is gone for good.
+    /// Sets the choice at a start when a service that the child depends on is gone for good.
     pub fn on_dependency_gone(self, then: DependencyGone) -> Self {
         Self { on_dependency_gone: Some(then), ..self }
     }
 
-    /// Whether the tree counts as ready without this child: see [`health`](field@Self::health).
+    /// Sets whether the tree counts as ready without this child: see [`health`](field@Self::health).
     pub fn health(self, health: Health) -> Self {
         Self { health: Some(health), ..self }
     }
 
-    /// How long a message may be in hand: see [`watchdog`](field@Self::watchdog).
+    /// Sets the time limit for a message in hand: see [`watchdog`](field@Self::watchdog).
     pub fn watchdog(self, limit: Duration) -> Self {
         Self { watchdog: Some(limit), ..self }
     }
 
-    /// One more rule, behind those that are there.
+    /// Adds a rule behind those that are there.
     pub fn rule(mut self, rule: ExitRule) -> Self {
         let before = self.rules.take();
         self.rules = Some(before.iter().flat_map(|rules| rules.iter()).cloned().chain([rule]).collect());
         self
     }
 
-    /// What is left open here is as in `outer`.
+    /// Fills the fields that are open here from `outer`.
     pub fn or(self, outer: &Self) -> Self {
         let outer = outer.clone();
         Self {
@@ -298,18 +302,18 @@ impl Policy {
         }
     }
 
-    /// How long a life has to be ready to be a success, as far as this policy says: as long as the longest delay, or as
-    /// the budget's period, unless it says otherwise.
+    /// Returns the time for which a life has to be ready to be a success, as far as this policy says. That is
+    /// [`reset_after`](field@Self::reset_after), else the longest delay, else the period of the child's own budget.
     pub fn reset_time(&self) -> Option<Duration> {
         let longest = self.backoff.as_ref().map(Backoff::longest);
         self.reset_after.or(longest).or(self.budget.and_then(|budget| budget.period()))
     }
 
-    /// Whether the policy makes sense.
+    /// Checks the policy.
     ///
     /// # Errors
     ///
-    /// With the first thing that does not.
+    /// The first setting that is invalid.
     pub fn check(&self) -> Result<(), PolicyError> {
         let not_ready = self.not_ready.clone().unwrap_or_default();
         let probes = match &self.on_give_up {
@@ -343,15 +347,15 @@ fn span(what: &'static str, time: Option<Duration>) -> Result<(), PolicyError> {
     }
 }
 
-/// What makes no sense about a [`Policy`].
+/// The reason why a [`Policy`] is invalid.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// One of its curves.
+    /// A curve is invalid.
     Backoff(BackoffError),
-    /// This may not be zero.
+    /// This setting may not be zero.
     Zero(&'static str),
-    /// This is longer than [`LONGEST_TIME`].
+    /// This setting is longer than [`LONGEST_TIME`].
     TooLong(&'static str),
 }
 

@@ -1,54 +1,88 @@
-//! The prompt window: how long a start, or a stop that was ordered, holds up other events.
+//! The prompt window: the time for which a start, or a stop that was ordered, holds up other events.
 //!
-//! Invariant: at most [`PROMPT_WINDOW`], and only while no other is known to be slow. What is prompt happens in OTP's order, and
-//! what hangs delays nobody.
+//! Invariant: at most [`PROMPT_WINDOW`], and only while no other start or stop is known to be slow. Prompt starts and
+//! stops happen in OTP's order, and one that hangs delays no other child.
 
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::child::{ChildState, State};
+use crate::child::{ChildState, Live, State};
 use crate::children::Attempt;
-use crate::core::{Core, Event};
+use crate::core::Core;
+use crate::inbox::Event;
 use crate::order::{Answer, Order};
 use crate::supervisor::StaticMachine;
 use crate::transitions::{Kind, Transitions};
 
-/// How long a start or a stop that others wait for counts as prompt.
+/// The time within which a start or a stop that others wait for counts as prompt.
 pub(crate) const PROMPT_WINDOW: Duration = Duration::from_millis(1);
 
-impl Core {
-    /// Others wait for this attempt to come up, or to be gone.
-    pub(crate) fn wait_for(&mut self, attempt: Attempt) {
+/// The start or stop that other events wait for, and those that have proved slow.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prompt {
+    /// The attempt that is given time to prove prompt, and the time since which it has it.
+    awaited: Option<(Attempt, Duration)>,
+    /// The number of starts and stops that have proved slow and still go on.
+    slow: usize,
+}
+
+impl Prompt {
+    /// Gives this attempt time to prove prompt, unless another one is known to be slow.
+    fn wait_for(&mut self, attempt: Attempt, now: Duration) {
         if self.slow == 0 {
-            self.awaited = Some((attempt, self.now));
+            self.awaited = Some((attempt, now));
         }
     }
 
-    /// Until when what may still prove prompt holds up other events.
+    fn awaited(&self) -> Option<(Attempt, Duration)> {
+        self.awaited
+    }
+
+    fn take_awaited(&mut self) -> Option<(Attempt, Duration)> {
+        self.awaited.take()
+    }
+
+    /// Notes that the start or stop of this life has proved slow.
+    fn mark_slow(&mut self, live: &mut Live) {
+        self.slow += usize::from(!std::mem::replace(&mut live.is_slow, true));
+    }
+
+    /// Notes that the start or stop of this life is over, whether it was slow or not.
+    pub(crate) fn mark_done(&mut self, live: &mut Live) {
+        self.slow -= usize::from(std::mem::take(&mut live.is_slow));
+    }
+}
+
+impl Core {
+    /// Makes other events wait for this attempt to come up, or to be gone.
+    pub(crate) fn wait_for(&mut self, attempt: Attempt) {
+        self.prompt.wait_for(attempt, self.meter.now());
+    }
+
+    /// Returns the time until which a start or stop that may still prove prompt holds up other events.
     pub(crate) fn blocked_until(&self) -> Option<Duration> {
-        let (attempt, since) = self.awaited?;
+        let (attempt, since) = self.prompt.awaited()?;
         let child = self.children.get(attempt.child())?;
         (child.attempt() == Some(attempt) && child.is_awaited()).then(|| since.saturating_add(PROMPT_WINDOW))
     }
 
-    /// Whether other events are held up now. What took too long to be waited for is remembered as slow.
+    /// Whether other events are held up now. A start or stop that took too long is marked as slow.
     pub(crate) fn is_blocked(&mut self) -> bool {
         let until = self.blocked_until();
-        if until.is_some_and(|until| self.now < until) {
+        if until.is_some_and(|until| self.meter.now() < until) {
             return true;
         }
-        if let (Some(_), Some((attempt, _))) = (until, self.awaited.take())
+        if let (Some(_), Some((attempt, _))) = (until, self.prompt.take_awaited())
             && let Some(live) = self.children.live_mut(attempt)
-            && !std::mem::replace(&mut live.is_slow, true)
         {
-            self.slow += 1;
+            self.prompt.mark_slow(live);
         }
         false
     }
 }
 
 impl StaticMachine {
-    /// When a start that an order waits for is cut short.
+    /// Returns the time at which a start that an order waits for is cut short.
     pub(crate) fn cut_short_at(&self) -> Option<Duration> {
         let child = self.core.children.get(self.sequence.as_ref()?.awaiting?)?;
         let State::Live(live) = &child.state else { return None };
@@ -61,24 +95,25 @@ impl StaticMachine {
         Some(given.max(live.since).saturating_add(PROMPT_WINDOW))
     }
 
-    /// A start hangs: reads are answered, an order to stop is obeyed, a child that is to be terminated is told, out of turn.
+    /// Cuts short a start that hangs. Out of turn, reads are answered, an order to stop is obeyed, and a child that is
+    /// to be terminated is told.
     pub(crate) fn cut_short(&mut self) {
         let Some(awaited) = self.sequence.as_ref().and_then(|sequence| sequence.awaiting) else { return };
         let Some(child) = self.core.children.get_mut(awaited) else { return };
-        let events = std::mem::take(&mut self.core.inbox);
+        let events = self.core.inbox.take_all();
         let must_end = events.iter().any(|event| matches!(event, Event::Stop { .. }));
         let mut end = None;
         for event in events {
             match event {
                 Event::Stop { exit, .. } if end.is_none() => end = Some(exit),
                 Event::Order { call, order: Order::Read, .. } if end.is_none() => {
-                    self.core.actions.push_back(Action::Answer { call, result: Ok(Answer::Done) });
+                    self.core.outbox.answer(call, Ok(Answer::Done));
                 }
                 Event::Order { call, order: Order::TerminateChild(id), .. } if id == child.spec.id && !must_end => {
                     child.stop_calls.get_or_insert_default().push(call);
                 }
                 Event::Stop { .. } | Event::Order { .. } | Event::Exit(_) | Event::Retry(_) => {
-                    self.core.inbox.push_back(event);
+                    self.core.inbox.push(event);
                 }
             }
         }
@@ -86,7 +121,7 @@ impl StaticMachine {
         if let Some(exit) = end {
             self.end(exit, false);
         } else if is_told {
-            self.core.actions.push_back(Action::Dismiss(awaited));
+            self.core.outbox.act(Action::Dismiss(awaited));
             self.stop_child(awaited, false);
         }
     }

@@ -1,13 +1,13 @@
-//! What the start of a child waits for: services that are to be ready, jobs that are to be completed; and what becomes of
-//! the child when one of them is gone.
+//! The conditions of a start: services that must be ready, and jobs that must be completed. Also the decision about a
+//! child when one of them is gone.
 //!
 //! Invariants:
-//! 1. A child is started by itself only when everything that it depends on is there. (An order to
+//! 1. No child is started automatically before everything that it depends on is there. (An order to
 //!    [revive](crate::Order::Revive) it does not wait.)
-//! 2. A child that waits, for a dependency or for a delay to pass, is started as soon as the last of its dependencies has
-//!    come back, whatever the clock says.
-//! 3. No child, and no order, waits for a service that is gone: it is decided what becomes of it instead.
-//! 4. What is remembered of services that are not in the table is bounded by the names that specs in the table give.
+//! 2. A child that waits, for a dependency or for a delay, is started as soon as the last of its dependencies is back.
+//!    The delay does not matter then.
+//! 3. No child, and no order, waits for a service that is gone: the policy decides about the child instead.
+//! 4. Services outside of the table are remembered only while a spec in the table names them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,30 +20,31 @@ use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyG
 use crate::exit::Exit;
 use crate::prompt::PROMPT_WINDOW;
 
-/// How long an attempt takes to fail whose dependency is gone, if the one before it failed for the same reason.
+/// The time after which an attempt fails for a dependency that is gone, if the one before it failed for the same
+/// reason.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a start waits for. Of several dependencies the hardest counts.
+/// The obstacle to a start. Of several dependencies the hardest to get counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Need {
     Met,
-    /// For something that may come.
+    /// A service that may come.
     Waits,
-    /// For something that is parked until then.
+    /// A service that is parked until then.
     Parked(Duration),
-    /// This one is gone.
+    /// This service is gone.
     Gone(Arc<str>),
 }
 
 impl Core {
-    /// The services that the start of the child has to wait for, or to do without.
+    /// Iterates over the services that the start of the child has to wait for, or to do without.
     pub(crate) fn missing(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
         let child = self.children.get(key);
         let goes_on = child.is_some_and(|child| child.spec.when_dependency_is_gone() == DependencyGone::GoOn);
         self.unmet(key).filter(move |name| !goes_on || self.outlook(name).prospect != Prospect::Gone)
     }
 
-    /// The services that the child depends on and that are gone for good.
+    /// Iterates over the services that the child depends on and that are gone for good.
     pub(crate) fn lost(&self, key: ChildKey) -> impl Iterator<Item = &Arc<str>> {
         self.unmet(key).filter(|name| self.outlook(name).prospect == Prospect::Gone)
     }
@@ -55,11 +56,11 @@ impl Core {
         all.iter().filter(move |on| !is_met(on)).map(|on| &on.name)
     }
 
-    /// What is known of a service: a sibling, or another as the driver tells of it.
+    /// Returns the outlook of a service: a sibling, or another as the driver has reported it.
     fn outlook(&self, name: &str) -> Outlook {
         match self.children.find(name).and_then(|key| self.children.get(key)) {
             Some(sibling) => sibling.outlook(),
-            None => self.elsewhere.get(name).copied().unwrap_or(Prospect::MayCome.into()),
+            None => self.services.outlook(name),
         }
     }
 
@@ -69,7 +70,7 @@ impl Core {
             DependencyCondition::Completed => completion.is_some(),
             DependencyCondition::Ready if prospect == Prospect::Ready => true,
             DependencyCondition::Ready => {
-                let was_told = !child.has_lived || self.seen.contains(&(key, on.name.clone()));
+                let was_told = !child.has_lived || self.services.has_seen_end(key, &on.name);
                 was_told && completion.is_some_and(|completion| completion.was_ready)
             }
         }
@@ -81,8 +82,8 @@ impl Core {
             need = match (self.outlook(name).prospect, need) {
                 (Prospect::Gone, _) => return Need::Gone(name.clone()),
                 (Prospect::Parked { until }, Need::Parked(known)) => Need::Parked(until.max(known)),
-                // One whose time has come is being tried.
-                (Prospect::Parked { until }, _) if until > self.now => Need::Parked(until),
+                // At that time the service is being tried: it may come.
+                (Prospect::Parked { until }, _) if until > self.meter.now() => Need::Parked(until),
                 (Prospect::MayCome | Prospect::Ready, Need::Parked(known)) => Need::Parked(known),
                 (Prospect::Parked { .. } | Prospect::MayCome | Prospect::Ready, _) => Need::Waits,
             };
@@ -90,13 +91,14 @@ impl Core {
         need
     }
 
-    /// Starts it now if everything it depends on is there; otherwise it waits, or does without (invariants 1, 3).
+    /// Starts a child now if everything that it depends on is there. Otherwise it waits, or does without (invariants 1,
+    /// 3).
     pub(crate) fn start_if_able(&mut self, key: ChildKey, held: Held) {
         match self.need(key) {
             Need::Met => {
                 let lost: Vec<_> = self.lost(key).cloned().collect();
                 for name in lost {
-                    self.reports.push_back(Report::DependencyGone { child: key, name, then: DependencyGone::GoOn });
+                    self.outbox.report(Report::DependencyGone { child: key, name, then: DependencyGone::GoOn });
                 }
                 self.start(key);
             }
@@ -105,7 +107,7 @@ impl Core {
                 self.report_wait(key);
                 self.block(key, until, held);
             }
-            Need::Gone(name) => self.be_without(key, &name, held),
+            Need::Gone(name) => self.do_without(key, &name, held),
         }
     }
 
@@ -114,50 +116,52 @@ impl Core {
         self.open(key);
     }
 
-    /// It waits for what may come, and does not refuse messages any more.
+    /// Lets a child wait, without a report, for services that may come. It does not refuse messages any more.
     fn wait_quietly(&mut self, key: ChildKey, held: Held) {
         self.hold_quietly(key, Hold::Dependency, held);
         self.open(key);
     }
 
-    /// Its mailbox is closed.
+    /// Notes that the mailbox of the child is closed.
     pub(crate) fn shut(&mut self, key: ChildKey) {
         if let Some(child) = self.children.get_mut(key) {
             child.is_closed = true;
         }
     }
 
-    /// It is to be started later, and takes messages until then.
+    /// Opens the mailbox of a child that is to be started later.
     pub(crate) fn open(&mut self, key: ChildKey) {
         if self.children.get_mut(key).is_some_and(|child| std::mem::take(&mut child.is_closed)) {
-            self.actions.push_back(Action::Wait(key));
+            self.outbox.act(Action::Wait(key));
         }
     }
 
     pub(crate) fn report_wait(&mut self, key: ChildKey) {
         let services = self.missing(key).cloned().collect();
-        self.reports.push_back(Report::Waiting { child: key, services });
+        self.outbox.report(Report::Waiting { child: key, services });
     }
 
-    /// It refuses messages until then, when it is looked at again.
+    /// Closes a child that depends on a service that is gone or parked, and reports that. It is looked at again at
+    /// `until`.
     fn block(&mut self, key: ChildKey, until: Duration, held: Held) {
         self.hold(key, Hold::Blocked { until }, held);
         let prospect = |name: &&Arc<str>| self.outlook(name).prospect;
         let is_away = |name: &&Arc<str>| matches!(prospect(name), Prospect::Gone | Prospect::Parked { .. });
         let services = self.missing(key).filter(is_away).cloned().collect();
-        self.reports.push_back(Report::Parked { child: key, until, services });
-        self.actions.push_back(Action::Park { child: key, until });
+        self.outbox.report(Report::Parked { child: key, until, services });
+        self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
-        self.stir_about(key);
+        self.reconsider_dependents_of(key);
     }
 
-    /// Invariant 3. An order is refused, whatever the policy says: its sender decides.
-    fn be_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
+    /// Decides about a child that depends on a service that is gone (invariant 3). An order is refused, whatever the
+    /// policy says: its sender decides.
+    fn do_without(&mut self, key: ChildKey, name: &Arc<str>, held: Held) {
         let Some(child) = self.children.get(key) else { return };
         let is_ordered = child.start_call.is_some();
         let then = child.spec.when_dependency_is_gone();
         if !is_ordered {
-            self.reports.push_back(Report::DependencyGone { child: key, name: name.clone(), then });
+            self.outbox.report(Report::DependencyGone { child: key, name: name.clone(), then });
         }
         match then {
             DependencyGone::Park if !is_ordered => {
@@ -170,23 +174,23 @@ impl Core {
     }
 
     fn next_look(&mut self, key: ChildKey) -> Duration {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return now };
         let policy = child.spec.policy_rule();
         now.saturating_add(child.history_mut().next_probe(&policy))
     }
 
-    /// An attempt that is over before it begins. It fails a moment later: one that is tried again without a delay must
-    /// not keep everything else from its turn. If the attempt before failed for the same reason, this one takes longer.
-    /// With neither a delay nor a budget that ends it, the supervisor would do nothing else.
+    /// Makes an attempt that never begins, and fails a moment later. An attempt that is retried without a delay must
+    /// leave other events their turn. If the attempt before failed for the same reason, this one takes longer. With
+    /// neither a delay nor a budget to end it, the supervisor would do nothing else.
     fn fail_to_start(&mut self, key: ChildKey, name: &str) {
         let attempt = self.children.next_attempt(key);
-        let now = self.now;
+        let now = self.meter.now();
         let exit = Exit::failed(format!("`{}`, which it depends on, is gone", name.trim_start_matches('/')));
         let is_repeated = self.latest_end(key).is_some_and(|end| end.to_string() == exit.to_string());
         let changed = self.children.change(key, |child| {
             let pause = if is_repeated && child.start_call.is_none() { PAUSE } else { PROMPT_WINDOW };
-            child.state = State::Live(Live { is_stillborn: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
+            child.state = State::Live(Live { never_began: true, cause: Some(exit.into()), ..Live::new(attempt, now) });
             (child.is_at_rest, child.was_terminated) = (false, false);
             pause
         });
@@ -194,7 +198,7 @@ impl Core {
         self.set_timer(key, Some(now.saturating_add(pause)));
     }
 
-    /// The time of a child that is blocked has come.
+    /// Looks at the dependencies of a blocked child again, at the time that was set for that.
     pub(crate) fn look_again(&mut self, key: ChildKey, held: Held) {
         match self.need(key) {
             Need::Met => self.wake(key),
@@ -207,12 +211,12 @@ impl Core {
         }
     }
 
-    /// What is known of a service elsewhere has changed. Services that no child depends on are passed over.
+    /// Notes the outlook of a service outside of the table. Services that no child depends on are ignored.
     pub(crate) fn set_outlook(&mut self, name: &str, outlook: Outlook) {
         if !self.children.has_dependents(name) {
             return;
         }
-        let before = self.elsewhere.insert(name.into(), outlook).unwrap_or(Prospect::MayCome.into());
+        let before = self.services.note(name.into(), outlook);
         if let Some(completion) = outlook.completion.filter(|_| before.completion != outlook.completion) {
             self.has_completed(name, completion);
         }
@@ -220,11 +224,11 @@ impl Core {
             self.wake_dependents(name, DependencyCondition::Ready);
         }
         if outlook.prospect != before.prospect {
-            self.stir(name);
+            self.reconsider_dependents(name);
         }
     }
 
-    /// The child's last life ended as it should.
+    /// Notes that the child's last life ended normally.
     pub(crate) fn complete(&mut self, key: ChildKey, completion: Completion) {
         let Some(child) = self.children.get_mut(key) else { return };
         child.completion = Some(completion);
@@ -241,31 +245,21 @@ impl Core {
                     State::Live(_) => false,
                 });
                 if waits {
-                    self.seen.insert((key, name.into()));
+                    self.services.saw_end(key, name.into());
                 }
             }
         }
         self.wake_dependents(name, DependencyCondition::Completed);
-        self.stir(name);
+        self.reconsider_dependents(name);
     }
 
-    /// What the child saw while it waited is of no use any more.
+    /// Forgets which jobs the child saw end while it waited.
     pub(crate) fn forget_what_it_saw(&mut self, key: ChildKey) {
-        self.forget_seen_by(key, |_| true);
+        self.services.forget_seen_by(key, |_| true);
     }
 
-    /// As [`forget_what_it_saw`](Self::forget_what_it_saw), of the services of which `test` says so.
-    pub(crate) fn forget_seen_by(&mut self, key: ChildKey, test: impl Fn(&str) -> bool) {
-        if !self.seen.is_empty() {
-            let by_it = self.seen.range((key, Arc::from(""))..).take_while(|(seer, _)| *seer == key);
-            let forgotten: Vec<_> = by_it.filter(|(_, name)| test(name)).cloned().collect();
-            for seen in &forgotten {
-                self.seen.remove(seen);
-            }
-        }
-    }
-
-    /// Its spec was replaced, or what is known of a service that it depends on has changed.
+    /// Decides again about a child that waits: its spec was replaced, or the outlook of a service that it depends on
+    /// has changed.
     pub(crate) fn reconsider(&mut self, key: ChildKey) {
         let Some(held) = self.children.held(key) else { return };
         let until = match held.hold {
@@ -279,54 +273,54 @@ impl Core {
             (Need::Waits, Some(_)) => self.wait_quietly(key, held),
             (Need::Parked(at), Some(until)) if at == until => {}
             (Need::Parked(at), _) => self.block(key, at, held),
-            (Need::Gone(name), None) => self.be_without(key, &name, held),
+            (Need::Gone(name), None) => self.do_without(key, &name, held),
             (Need::Gone(name), Some(_)) => {
                 let is_refused = self.children.get(key).is_some_and(|child| {
                     child.start_call.is_some() || child.spec.when_dependency_is_gone() == DependencyGone::Fail
                 });
-                // It looks again when its time comes.
+                // A child that is not refused looks again when its time comes.
                 if is_refused {
-                    self.be_without(key, &name, held);
+                    self.do_without(key, &name, held);
                 }
             }
         }
     }
 
-    /// What is known of this service has changed: those that wait for it, and for nothing else, are decided about.
-    pub(crate) fn stir(&mut self, name: &str) {
-        if !self.is_ending() && !self.is_to_end && self.children.has_dependents(name) {
+    /// Decides again about the children that wait for this service, because its outlook has changed.
+    pub(crate) fn reconsider_dependents(&mut self, name: &str) {
+        if !self.is_ending() && !self.expects_end() && self.children.has_dependents(name) {
             self.children.dependents(name).into_iter().for_each(|key| self.reconsider(key));
         }
     }
 
-    pub(crate) fn stir_about(&mut self, key: ChildKey) {
+    pub(crate) fn reconsider_dependents_of(&mut self, key: ChildKey) {
         if let Some(name) = self.children.get(key).map(|child| child.spec.id.clone()) {
-            self.stir(&name);
+            self.reconsider_dependents(&name);
         }
     }
 
-    /// The attempt is ready: it has said so, or need not.
+    /// Notes that the attempt is ready, because it has announced that or need not.
     pub(crate) fn became_ready(&mut self, attempt: Attempt) {
-        let now = self.now;
+        let now = self.meter.now();
         let has_policy = self.children.get(attempt.child()).is_some_and(|child| child.spec.terms.policy.is_some());
-        // Only once, and not when it is being killed for not being ready.
+        // Only once, and not if the attempt is being killed for not being ready.
         let Some(live @ Live { stage: Stage::Up, ending: Ending::NotTold, .. }) = self.children.live_mut(attempt)
         else {
             return;
         };
-        // Nobody asks how long the others live.
+        // Only a policy makes use of the time for which a life was ready.
         if has_policy {
             live.since = now;
         }
         live.stage = Stage::Ready;
-        // The time for the start has been kept.
+        // The limit for the start was met.
         self.set_timer(attempt.child(), None);
         if let Some(id) = self.children.get(attempt.child()).map(|child| child.spec.id.clone()) {
             self.wake_dependents(&id, DependencyCondition::Ready);
         }
     }
 
-    /// Invariant 2.
+    /// Wakes the children that waited for this service and for nothing else (invariant 2).
     fn wake_dependents(&mut self, name: &str, condition: DependencyCondition) {
         for key in self.children.dependents(name) {
             let Some(child) = self.children.get(key) else { continue };
@@ -341,11 +335,11 @@ impl Core {
         }
     }
 
-    /// Invariant 4: a spec that named others has gone or was replaced, or a child that others name.
+    /// Forgets services that no spec names any more (invariant 4). Called when a spec goes or is replaced.
     pub(crate) fn remember_only_what_is_named(&mut self, named: &[Dependency]) {
         for Dependency { name, .. } in named {
             if !self.children.has_dependents(name) {
-                self.elsewhere.remove(name);
+                self.services.forget(name);
             }
         }
     }

@@ -1,10 +1,11 @@
-//! What the end of a child comes to: the one place that interprets a policy.
+//! The decision about a child that has ended: the one place that interprets a policy.
 //!
 //! Invariants:
-//! 1. The order of OTP rule 20: the end is reported, the budget is charged, and only then is anything stopped or started.
-//! 2. A budget of the child's own is charged in place of the shared one.
+//! 1. The order of OTP rule 20 is kept: the end is reported, the budget is charged, and only then is anything stopped
+//!    or started.
+//! 2. A child's own budget is charged in place of the shared one.
 //! 3. A child on probation is not charged: it is parked again, for longer.
-//! 4. Where no policy is set, what is left of this file is OTP rules 14 to 16, 20 and 21.
+//! 4. Without a policy, this file amounts to OTP rules 14 to 16, 20 and 21.
 
 use std::time::Duration;
 
@@ -16,37 +17,37 @@ use crate::exit::Exit;
 use crate::history::{Cause, Ended};
 use crate::policy::{GiveUp, Policy};
 use crate::rule::{ExitKind, RuleAction};
-use crate::spec::{AutoShutdown, BudgetClock, ChildSpec, Restart};
+use crate::spec::{AutoShutdown, ChildSpec, Restart};
 use crate::why::{BudgetLeft, GiveUpReason};
 
-/// What is to be done about a child that has ended.
+/// A decision about a child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Rest,
-    /// After so long. The one who holds it may still have to pay.
+    /// Restart the child after this delay. If the start is not paid, the budget is charged when its turn comes.
     Restart(Held, Duration),
     Park,
     GiveUp(GiveUpReason),
 }
 
-/// Whether a life that was ready for so long, if it ever was, begins the curve anew.
+/// Whether a life that was ready for this time, if it was ready, is a success.
 pub(crate) fn has_lasted(policy: &Policy, period: Option<Duration>, ready_for: Option<Duration>) -> bool {
     let long = policy.reset_time().or(period);
     ready_for.is_some_and(|lived| policy.reset_on_ready == Some(true) || long.is_some_and(|time| lived >= time))
 }
 
-/// What the spec says of an end.
-struct Said {
+/// The answer of a spec to an end.
+struct Reaction {
     then: RuleAction,
-    /// The place of the rule that says so, if one does.
+    /// The place of the rule that gave the answer, if one did.
     rule: Option<usize>,
     counts: bool,
 }
 
-fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
+fn reaction(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Reaction {
     let is_start = phase == Some(ExitKind::StartFailed);
     let by_type = match spec.terms.restart {
-        // A temporary child whose start failed in a group restart is tried again (OTP rule 36).
+        // A temporary child that failed to start in a group restart is tried again (OTP rule 36).
         Restart::Permanent | Restart::Transient | Restart::Temporary if is_start => RuleAction::Restart,
         // OTP rules 14 to 16.
         Restart::Permanent => RuleAction::Restart,
@@ -56,13 +57,13 @@ fn said(spec: &ChildSpec, exit: &Exit, phase: Option<ExitKind>) -> Said {
     let rules = spec.terms.policy.as_ref().and_then(|policy| policy.rules.as_deref()).unwrap_or_default();
     let is_bound = spec.terms.restart != Restart::Temporary;
     match rules.iter().position(|rule| is_bound && rule.matches(exit, phase)) {
-        Some(rule) => Said { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
-        None => Said { then: by_type, rule: None, counts: true },
+        Some(rule) => Reaction { then: rules[rule].then, rule: Some(rule), counts: rules[rule].counts },
+        None => Reaction { then: by_type, rule: None, counts: true },
     }
 }
 
 impl Core {
-    /// Whether nothing starts the child again by itself, should this attempt, which is up, end as `exit`.
+    /// Whether no automatic start follows if this attempt, which is up, ends as `exit`.
     pub(crate) fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
         let Some(child) = self.children.get(attempt.child()) else { return false };
         let State::Live(live) = &child.state else { return false };
@@ -71,22 +72,22 @@ impl Core {
             Stage::Ready => None,
             Stage::Starting | Stage::Dead(_) => return false,
         };
-        live.attempt == attempt && !live.is_told() && said(&child.spec, exit, phase).then == RuleAction::Stop
+        live.attempt == attempt && !live.is_told() && reaction(&child.spec, exit, phase).then == RuleAction::Stop
     }
 
-    /// Judges an end.
+    /// Decides about a child that has ended.
     pub(crate) fn decide(&mut self, key: ChildKey, ended: Ended) -> Decision {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return Decision::Rest };
         let is_start = ended.phase == Some(ExitKind::StartFailed);
-        let Said { then, rule, counts } = said(&child.spec, &ended.exit, ended.phase);
+        let Reaction { then, rule, counts } = reaction(&child.spec, &ended.exit, ended.phase);
         let Some(policy) = child.spec.terms.policy.clone() else {
             child.history_mut().cause = Some(Cause { exit: ended.exit, phase: ended.phase, rule: None, at: now });
             return self.decision_for(key, (then, rule), counts, Duration::ZERO, is_start);
         };
         let was_ready = !matches!(ended.phase, Some(ExitKind::StartFailed | ExitKind::NotReady));
         let ready_for = if was_ready { Some(ended.lived) } else { None };
-        let is_success = ended.is_proven || has_lasted(&policy, self.budget.period(), ready_for);
+        let is_success = ended.is_proven || has_lasted(&policy, self.meter.budget().period(), ready_for);
         let history = child.history_mut();
         if is_success {
             history.reset();
@@ -103,7 +104,7 @@ impl Core {
         self.decision_for(key, (then, rule), counts, delay, is_start)
     }
 
-    /// `rule` is the place of the rule that said what is to be done, if one did.
+    /// Turns the answer of a spec into a decision. `rule` is the place of the rule that gave it, if one did.
     fn decision_for(
         &mut self,
         key: ChildKey,
@@ -126,25 +127,25 @@ impl Core {
         if counts && !is_start { self.charge(key).unwrap_or(restart) } else { restart }
     }
 
-    /// The latest end of a child, as it was judged.
+    /// Returns the latest exit of a child that was decided about.
     pub(crate) fn latest_end(&self, key: ChildKey) -> Option<&Exit> {
         Some(&self.children.get(key)?.history.as_ref()?.cause.as_ref()?.exit)
     }
 
-    /// Whether the latest end was one that a rule is about.
+    /// Whether a rule decided about the latest end.
     pub(crate) fn is_by_rule(&self, key: ChildKey) -> bool {
         let history = self.children.get(key).and_then(|child| child.history.as_ref());
         history.and_then(|history| history.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
     }
 
-    /// Spends a unit (invariant 2). What is to be done instead, if that was one too many.
+    /// Charges one unit (invariant 2). Returns the decision to take instead of a restart if that was one too many.
     pub(crate) fn charge(&mut self, key: ChildKey) -> Option<Decision> {
-        let now = self.budget_now();
+        let now = self.meter.budget_now();
         let child = self.children.get_mut(key)?;
         let policy = child.spec.terms.policy.clone();
         let (budget, is_own) = match policy.as_ref().and_then(|policy| child.history_mut().own_budget(policy)) {
             Some(own) => (own, true),
-            None => (&mut self.budget, false),
+            None => (self.meter.budget_mut(), false),
         };
         if budget.spend(now) {
             return None;
@@ -160,60 +161,40 @@ impl Core {
         }
     }
 
-    /// Now, on the clock that budgets are measured by.
-    pub(crate) fn budget_now(&self) -> Duration {
-        self.budget_time(self.now)
-    }
-
-    /// This time, not before now, on that clock.
-    pub(crate) fn budget_time(&self, time: Duration) -> Duration {
-        let going_on = match (self.clock, self.stops_since) {
-            (BudgetClock::WithoutStops, Some(since)) => time.saturating_sub(since),
-            (BudgetClock::WithoutStops, None) | (BudgetClock::All, _) => Duration::ZERO,
-        };
-        time.saturating_sub(self.left_out.saturating_add(going_on))
-    }
-
-    /// Another clock from now on: what was left out stays left out, so that no unit grows older or younger by it.
-    pub(crate) fn set_clock(&mut self, clock: BudgetClock) {
-        self.left_out = self.now.saturating_sub(self.budget_now());
-        self.stops_since = self.stops_since.and(Some(self.now));
-        self.clock = clock;
-    }
-
-    /// Puts a child away until its next probe. Its siblings hear nothing of it.
+    /// Parks a child until its next probe. Its siblings are left alone.
     pub(crate) fn park(&mut self, key: ChildKey) {
-        let now = self.now;
+        let now = self.meter.now();
         let Some(child) = self.children.get_mut(key) else { return };
         let policy = child.spec.policy_rule();
         let history = child.history_mut();
         history.is_half_open = true;
         let until = now.saturating_add(history.next_probe(&policy));
         self.hold(key, Hold::Parked { until }, Held::ALONE);
-        self.reports.push_back(Report::Parked { child: key, until, services: Vec::new() });
-        self.actions.push_back(Action::Park { child: key, until });
+        self.outbox.report(Report::Parked { child: key, until, services: Vec::new() });
+        self.outbox.act(Action::Park { child: key, until });
         self.shut(key);
-        self.stir_about(key);
+        self.reconsider_dependents_of(key);
     }
 
-    /// Its time has come, or what it waited for is there: it is started when its turn comes.
+    /// Queues the start of a child: its time has come, or its dependencies are there.
     pub(crate) fn wake(&mut self, key: ChildKey) {
         if let Some(held) = self.children.held(key) {
             self.hold(key, Hold::Queued, held);
         }
     }
 
-    /// A retry whose turn has come, and what is to be done about it. `None`: it is not wanted any more.
+    /// Takes a retry when its turn has come, and returns the decision about it. `None` if the child does not wait for
+    /// its turn any more.
     pub(crate) fn take_turn(&mut self, key: ChildKey) -> Option<Decision> {
         let held = self.children.held(key).filter(|held| held.hold == Hold::Queued)?;
         let refused = if held.is_paid { None } else { self.charge(key) };
-        // Should it have to wait once more, it does not pay again.
+        // If the start has to wait once more, it does not pay again.
         Some(refused.unwrap_or(Decision::Restart(Held { is_paid: true, ..held }, Duration::ZERO)))
     }
 
     /// Whether the end of a significant child just now ends the supervisor (OTP rules 74 to 76).
     pub(crate) fn is_last_significant(&self) -> bool {
-        match self.flags.auto_shutdown {
+        match self.flags().auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             AutoShutdown::AllSignificant => self.children.counts().significant == 0,

@@ -1,49 +1,49 @@
-//! Rules of a policy: what is to be done about some ends of a child.
+//! Rules of a policy: reactions to some ends of a child.
 
 use std::sync::Arc;
 
 use crate::exit::Exit;
 
-/// A kind of end. One end can be of two kinds: a panic in a start is both [`Panicked`](Self::Panicked) and
+/// A kind of end. An end can be of two kinds: a panic in a start is both [`Panicked`](Self::Panicked) and
 /// [`StartFailed`](Self::StartFailed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExitKind {
-    /// It finished by itself.
+    /// The child finished without being told to.
     Normal,
-    /// It was shut down by somebody other than its supervisor, or shut itself down.
+    /// The child was shut down by something other than its supervisor, or shut itself down.
     Shutdown,
-    /// It was killed.
+    /// The child was killed.
     Killed,
-    /// It returned an error.
+    /// The child returned an error.
     Failed,
-    /// It panicked.
+    /// The child panicked.
     Panicked,
-    /// It hung, and was killed for it.
+    /// The child hung, and was killed for it.
     Hung,
-    /// It did not come up.
+    /// The child did not come up.
     StartFailed,
-    /// It came up and did not become ready, or not in time.
+    /// The child came up and did not become ready, or not in time.
     NotReady,
 }
 
-/// What to do about an end.
+/// The reaction to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RuleAction {
-    /// Restart it, as the strategy says.
+    /// Restart the child, as the strategy says.
     Restart,
-    /// Restart it and all its siblings, whatever the strategy.
+    /// Restart the child and all its siblings, whatever the strategy.
     RestartGroup,
-    /// Put it away, and try again as [`GiveUp::Park`](crate::GiveUp::Park) says.
+    /// Park the child, and try it again as [`GiveUp::Park`](crate::GiveUp::Park) says.
     Park,
-    /// Let it rest, as a child that ended cleanly.
+    /// Let the child rest, as if it had ended cleanly.
     Stop,
     /// Let the supervisor give up.
     Escalate,
 }
 
 impl RuleAction {
-    /// The word for it, the same in files and texts.
+    /// Returns the word for the reaction, the same in files and texts.
     pub fn word(self) -> &'static str {
         match self {
             Self::Restart => "restart",
@@ -55,22 +55,22 @@ impl RuleAction {
     }
 }
 
-/// What is to be done about some ends of a child: *if it ended in one of these ways, with an error of this type, whose
-/// text says this, then*. What is not said matches everything.
+/// A reaction to some ends of a child. A rule can name kinds of end, a registered type of error, and a part of the
+/// end's text. A condition that is left out matches everything.
 ///
-/// A rule comes before the restart type: `RuleAction::Restart` restarts a transient child that ended cleanly too. Temporary
-/// children are beyond rules.
+/// A rule comes before the restart type: `RuleAction::Restart` restarts a transient child that ended cleanly too. No
+/// rule applies to temporary children.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[must_use]
 pub struct ExitRule {
-    /// The kinds of end; none means every kind.
+    /// The kinds of end. Empty means every kind.
     pub on: Vec<ExitKind>,
     /// The name under which the error's type was registered.
     pub error: Option<Arc<str>>,
     /// A part of the end's text.
     pub text: Option<Arc<str>>,
-    /// What to do.
+    /// The reaction.
     pub then: RuleAction,
     /// Whether a restart counts against the budget.
     pub counts: bool,
@@ -82,28 +82,28 @@ impl ExitRule {
         Self { on: Vec::new(), error: None, text: None, then, counts: true }
     }
 
-    /// Only for this kind of end, or one of those named before.
+    /// Limits the rule to this kind of end, besides those named before.
     pub fn on(mut self, on: ExitKind) -> Self {
         self.on.push(on);
         self
     }
 
-    /// Only for errors of the type that is registered under this name.
+    /// Limits the rule to errors of the type that is registered under this name.
     pub fn error(self, name: impl Into<Arc<str>>) -> Self {
         Self { error: Some(name.into()), ..self }
     }
 
-    /// Only for ends whose text contains this.
+    /// Limits the rule to ends with this part in their text.
     pub fn text(self, part: impl Into<Arc<str>>) -> Self {
         Self { text: Some(part.into()), ..self }
     }
 
-    /// Without charging the budget.
+    /// Lets the restart cost no unit of the budget.
     pub fn free(self) -> Self {
         Self { counts: false, ..self }
     }
 
-    /// Whether an end of this kind is meant. `phase` is the second kind that it is of, if any.
+    /// Whether the rule is about this end. `phase` is the second kind of the end, if it has one.
     pub(crate) fn matches(&self, exit: &Exit, phase: Option<ExitKind>) -> bool {
         let kinds = [Some(exit.on()), phase];
         (self.on.is_empty() || self.on.iter().any(|on| kinds.contains(&Some(*on))))

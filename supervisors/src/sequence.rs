@@ -1,7 +1,7 @@
-//! Ordered work: boot, group restart and ordered stop are one shape, a row of stops followed by a row of starts.
+//! Ordered work: boot, group restart and ordered stop have one shape, a row of stops followed by a row of starts.
 //!
 //! Invariants:
-//! 1. Stops go as [`Stops`] says: youngest first and one at a time (OTP rules 33, 55), where nothing else is asked for.
+//! 1. Stops go as [`Stops`] says: youngest first and one at a time (OTP rules 33, 55), unless another order is set.
 //!    Starts go eldest first, one at a time (OTP rule 8).
 //! 2. No start before the last stop is confirmed.
 //! 3. A sequence that ends the supervisor is the last: it is replaced only by a more forceful end.
@@ -21,13 +21,13 @@ use crate::transitions::{Step, Transitions};
 pub(crate) struct Sequence {
     pub(crate) goal: Goal,
     pub(crate) stops: Stops,
-    /// More than one child is stopped, or kept down, for it.
+    /// Whether more than one child is stopped, or kept down, for this sequence.
     is_shared: bool,
-    /// The stops are over, and those that are started may be waited for again.
+    /// Whether the stops are over, so that calls to the children that are started may wait again.
     is_readmitted: bool,
-    /// Still to be started; the eldest is in front.
+    /// Children that are still to be started; the eldest is in front.
     pub(crate) starts: VecDeque<ChildKey>,
-    /// The child whose start the next step waits for, or whose stop by order.
+    /// The child that the next step waits for: its start, or its stop by order.
     pub(crate) awaiting: Option<ChildKey>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Sequence {
 pub(crate) enum Goal {
     Boot,
     GroupRestart,
-    /// One child, for an order.
+    /// The start or stop of a single child, for an order.
     One,
     End,
 }
@@ -52,13 +52,13 @@ impl Sequence {
         }
     }
 
-    /// All children from the first (OTP rule 8).
+    /// A sequence that starts all children from the first (OTP rule 8).
     pub(crate) fn boot(children: &Children) -> Self {
         Self::new(Goal::Boot, Stops::default(), children.keys())
     }
 
-    /// The members of a group, in start order: the children from `first` on, or all of them, those that are down included
-    /// (OTP rules 33, 34, 38, 39).
+    /// Returns the members of a group, in start order: the children from `first` on, or all of them. Those that are
+    /// down are included (OTP rules 33, 34, 38, 39).
     pub(crate) fn members(children: &Children, first: Option<ChildKey>) -> Vec<ChildKey> {
         let mut keys: Vec<_> = match first {
             Some(first) => children.keys_from(first).collect(),
@@ -68,9 +68,9 @@ impl Sequence {
         keys
     }
 
-    /// These are stopped, and started again unless one of them has a delay to serve.
+    /// A sequence that stops these children, and starts them again unless `delayed` has a delay to serve.
     pub(crate) fn group(core: &Core, members: Vec<ChildKey>, delayed: Option<ChildKey>) -> Self {
-        let together = core.flags.stop_order == StopOrder::Together;
+        let together = core.flags().stop_order == StopOrder::Together;
         let is_shared = members.len() > 1;
         let stopped: Vec<_> = members.iter().copied().filter(|key| Some(*key) != delayed).collect();
         let stops = Stops::new(&stopped, &core.children, &core.sound_ties(), together);
@@ -78,20 +78,20 @@ impl Sequence {
         Self { is_shared, ..Self::new(Goal::GroupRestart, stops, starts) }
     }
 
-    /// These are started: a group whose other members stay as they are.
+    /// A sequence that starts these children. Other members of the group stay as they are.
     pub(crate) fn starts(keys: Vec<ChildKey>) -> Self {
         Self::new(Goal::GroupRestart, Stops::default(), keys)
     }
 
-    /// One child that has just been told to start or to stop is waited for.
+    /// A sequence that waits for one child, which has just been told to start or to stop.
     pub(crate) fn wait_for(child: ChildKey) -> Self {
         Self { awaiting: Some(child), ..Self::new(Goal::One, Stops::default(), []) }
     }
 
-    /// Everything that lives is stopped, and nothing started.
+    /// A sequence that stops everything that lives, and starts nothing.
     pub(crate) fn end(core: &Core) -> Self {
-        let together = core.flags.stop_order != StopOrder::OneByOne;
-        // What is killed asks nothing of others any more.
+        let together = core.flags().stop_order != StopOrder::OneByOne;
+        // A child that is killed does not use its dependencies any more.
         let ties = if core.is_killing() { BTreeSet::new() } else { core.sound_ties() };
         let members: Vec<_> = core.children.keys().collect();
         let stops = Stops::new(&members, &core.children, &ties, together);
@@ -100,13 +100,13 @@ impl Sequence {
 }
 
 impl StaticMachine {
-    /// One step of the sequence.
+    /// Takes one step of the sequence.
     pub(crate) fn advance(&mut self) -> Step {
         let by_force = self.core.is_killing();
-        let departed = std::mem::take(&mut self.core.departed);
+        let departed = self.core.take_departed();
         let Some(sequence) = &mut self.sequence else { return Step::Idle };
         for key in departed {
-            // Those that die before they are told are waited for in vain like the others.
+            // Calls to a member would wait in vain, also if it died before it was told.
             if sequence.stops.is_left(key) {
                 sequence.stops.gone(key);
                 if sequence.is_shared {
@@ -121,9 +121,9 @@ impl StaticMachine {
             }
         }
         if let Some(key) = sequence.stops.next() {
-            // One that is held only since the group set out has a time of its own.
+            // A child that is held only since the group restart began has its own time.
             let is_apart = sequence.goal == Goal::GroupRestart && self.core.children.held(key).is_some();
-            // A temporary child has no part in a group restart: with or without a process, it is forgotten (OTP rule 33).
+            // A temporary child has no part in a group restart: it is forgotten, even with a process (OTP rule 33).
             if (is_apart || !self.stop_child(key, by_force))
                 && let Some(sequence) = &mut self.sequence
             {
@@ -135,14 +135,14 @@ impl StaticMachine {
         if !sequence.stops.is_over() {
             return Step::Waits;
         }
-        // Once: this is passed again for each of the starts, which may be many.
+        // Only once: this place is passed again for each of the starts, which may be many.
         if !std::mem::replace(&mut sequence.is_readmitted, true) {
             sequence.starts.iter().for_each(|key| self.core.readmit(*key));
         }
         while let Some(key) = sequence.starts.pop_front() {
             if self.core.children.get(key).is_some_and(|child| matches!(child.state, State::Down)) {
                 sequence.awaiting = Some(key);
-                // One that has to wait for others holds up nobody: it is started when they are ready.
+                // A child that waits for dependencies delays no other: it is started when they are ready.
                 self.core.start_after(key, Duration::ZERO, Held::ALONE);
                 return Step::Taken;
             }
@@ -153,7 +153,7 @@ impl StaticMachine {
                 self.boot_has_gone_through();
             }
             Goal::GroupRestart | Goal::One => self.sequence = None,
-            Goal::End if self.core.be_over() => {}
+            Goal::End if self.core.finish() => {}
             Goal::End => return Step::Waits,
         }
         Step::Taken

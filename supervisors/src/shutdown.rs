@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! 1. A child that is being stopped and ends is never restarted for it and costs no unit (OTP rules 25, 52).
-//! 2. Each rung has a limit of its own; only `Shutdown::Wait` and `Abandon::Never` have none.
+//! 2. Each step has its own limit; only `Shutdown::Wait` and `Abandon::Never` have none.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::core::Core;
 use crate::exit::Exit;
 use crate::spec::{Abandon, Restart, Shutdown};
 
-/// What stopping a child comes to.
+/// The outcome of an attempt to stop a child.
 pub(crate) enum Stop {
-    /// It had no process, and will not have the one that was to come.
+    /// The child had no process, and no start of it is due any more.
     Idle,
-    /// It was dead already, of this (OTP rule 52).
+    /// The child was dead already, with this exit (OTP rule 52).
     Dead(Exit),
-    /// It has been told.
+    /// The child has been told.
     Told,
 }
 
@@ -34,13 +34,13 @@ impl Core {
         if let Stage::Dead(ended) = &live.stage {
             return Stop::Dead(ended.exit.clone());
         }
-        if live.is_stillborn {
+        if live.never_began {
             return Stop::Dead(Exit::Shutdown);
         }
         let rule = if by_force { Shutdown::Kill } else { child.spec.terms.shutdown };
         match (live.ending, rule) {
             (Ending::Killed, _) | (Ending::Asked, Shutdown::After(_) | Shutdown::Wait) => {}
-            // It is on the last rung already, and its deadline stands.
+            // The kill is under way already, and its deadline stands.
             (Ending::KilledByOthers, _) => drop(self.set_ending(key, Ending::Killed)),
             (Ending::NotTold | Ending::Leaving | Ending::Asked, Shutdown::Kill) => self.kill(key, Ending::Killed),
             (Ending::NotTold | Ending::Leaving, Shutdown::After(limit)) => self.ask(key, Some(limit)),
@@ -49,13 +49,10 @@ impl Core {
         Stop::Told
     }
 
-    /// Does what is due: the next step of a stop, the end of a delay, of a start that takes too long. The attempt that comes back
-    /// was abandoned and counts as killed, or never began.
+    /// Does what is due: the next step of a stop, or the end of a delay, or of a start that takes too long. `None` if
+    /// nothing is due. An attempt that is returned was abandoned and counts as killed, or never began.
     pub(crate) fn fire_timer(&mut self) -> Option<Option<Attempt>> {
-        let &(at, key) = self.timers.first()?;
-        if at > self.now {
-            return None;
-        }
+        let key = self.timers.due(self.meter.now())?;
         self.set_timer(key, None);
         let child = self.children.get(key)?;
         let live = match &child.state {
@@ -69,7 +66,7 @@ impl Core {
                 return Some(None);
             }
         };
-        if live.is_stillborn {
+        if live.never_began {
             return Some(Some(live.attempt));
         }
         match live.ending {
@@ -84,8 +81,8 @@ impl Core {
         Some(None)
     }
 
-    /// A kill of this attempt has come from outside. One that was asked to stop goes up to the rung of the killed; one that
-    /// was killed before has its deadline. `false`: that, or the attempt is over.
+    /// Notes a kill of this attempt that came from outside. An attempt that was asked to stop counts as killed from
+    /// then on. Returns `false` if the attempt is over, or was killed before and has its deadline.
     pub(crate) fn kill_under_way(&mut self, attempt: Attempt) -> bool {
         let ending = match self.ending(attempt) {
             Some(Ending::NotTold | Ending::Leaving) => Ending::KilledByOthers,
@@ -97,7 +94,7 @@ impl Core {
         true
     }
 
-    /// The attempt is ending by itself, as `exit`: it has its shutdown time for that.
+    /// Notes that the attempt is ending as `exit` without having been told. It has its shutdown time for that.
     pub(crate) fn leaving(&mut self, attempt: Attempt, exit: Exit) {
         if self.ending(attempt) != Some(Ending::NotTold) {
             return;
@@ -105,7 +102,8 @@ impl Core {
         let key = attempt.child();
         let limit = match self.children.get(key).map(|child| (child.spec.terms.shutdown, child.spec.terms.abandon)) {
             Some((Shutdown::After(limit), _)) => Some(limit),
-            // It is given no time to stop when it is told to, and was not told: it has what a killed one has.
+            // Such a child has no time to stop when it is told. This one was not told, and has as long as a killed
+            // child.
             Some((Shutdown::Kill, Abandon::After(limit))) => Some(limit),
             Some((Shutdown::Kill, Abandon::Never) | (Shutdown::Wait, _)) | None => None,
         };
@@ -114,19 +112,19 @@ impl Core {
         self.set_cause(attempt, exit);
     }
 
-    /// The attempt has ended as `exit`, and what is left of it has been killed and does not end.
+    /// Notes that the attempt has ended as `exit`, and that work which was left of it has been killed and does not end.
     pub(crate) fn remains(&mut self, attempt: Attempt, exit: Exit) {
         if self.kill_under_way(attempt) {
             self.set_cause(attempt, exit);
         }
     }
 
-    /// The time to leave is over. The exit stays what it was to be.
+    /// Kills an attempt that has taken too long to leave. Its exit stays the one that was announced.
     fn overrun(&mut self, key: ChildKey) {
         let Some(State::Live(live)) = self.children.get_mut(key).map(|child| &mut child.state) else { return };
         let (attempt, cause) = (live.attempt, live.cause.take());
         let exit = cause.map_or(Exit::Killed, |cause| *cause);
-        self.reports.push_back(Report::Overran { attempt, exit: exit.clone() });
+        self.outbox.report(Report::Overran { attempt, exit: exit.clone() });
         self.kill(key, Ending::KilledByOthers);
         self.set_cause(attempt, exit);
     }
@@ -137,24 +135,24 @@ impl Core {
         }
     }
 
-    /// Kills an attempt that takes too long. Its exit will be `exit`, and unexpected.
+    /// Kills an attempt that takes too long. Its exit will be `exit`, an unexpected one.
     pub(crate) fn overdue(&mut self, attempt: Attempt, exit: Exit) {
         if let Some(Ending::NotTold | Ending::Leaving) = self.ending(attempt) {
-            self.reports.push_back(Report::Overdue { attempt, exit: exit.clone() });
+            self.outbox.report(Report::Overdue { attempt, exit: exit.clone() });
             self.kill(attempt.child(), Ending::KilledByOthers);
             self.set_cause(attempt, exit);
         }
     }
 
-    /// The last rung: go on without it.
+    /// Takes the last step: goes on without the child.
     pub(crate) fn abandon(&mut self, key: ChildKey) -> Option<Attempt> {
         let attempt = self.children.get(key)?.attempt()?;
-        self.actions.push_back(Action::Abandon(attempt));
-        self.reports.push_back(Report::Abandoned { attempt });
+        self.outbox.act(Action::Abandon(attempt));
+        self.outbox.report(Report::Abandoned { attempt });
         Some(attempt)
     }
 
-    /// Whether a child that was told to stop may end so without a report (OTP rule 51).
+    /// Whether a child that was told to stop may have this exit without a report (OTP rule 51).
     pub(crate) fn is_expected(&self, key: ChildKey, exit: &Exit) -> bool {
         let Some(child) = self.children.get(key) else { return true };
         let lasting = child.spec.terms.restart == Restart::Permanent;
@@ -167,7 +165,7 @@ impl Core {
         }
     }
 
-    /// Which step of its stop the attempt has reached; `None` once it has ended.
+    /// Returns the step that the stop of the attempt has reached; `None` after its end.
     fn ending(&mut self, attempt: Attempt) -> Option<Ending> {
         self.children.live_mut(attempt).filter(|live| !matches!(live.stage, Stage::Dead(_))).map(|live| live.ending)
     }
@@ -175,13 +173,13 @@ impl Core {
     fn ask(&mut self, key: ChildKey, limit: Option<Duration>) {
         let attempt = self.set_ending(key, Ending::Asked);
         self.arm(key, limit);
-        self.actions.extend(attempt.map(Action::Ask));
+        attempt.into_iter().for_each(|attempt| self.outbox.act(Action::Ask(attempt)));
     }
 
     fn kill(&mut self, key: ChildKey, ending: Ending) {
         let attempt = self.set_ending(key, ending);
         self.arm_abandon(key);
-        self.actions.extend(attempt.map(Action::Kill));
+        attempt.into_iter().for_each(|attempt| self.outbox.act(Action::Kill(attempt)));
     }
 
     fn arm_abandon(&mut self, key: ChildKey) {
@@ -197,25 +195,15 @@ impl Core {
             let State::Live(live) = &mut child.state else { return None };
             let was_told = live.is_told();
             if live.ending == Ending::Leaving {
-                // How it wanted to end does not matter any more.
+                // The exit that was announced does not matter any more.
                 live.cause = None;
             }
             live.ending = ending;
             Some((live.attempt, live.is_told() && !was_told))
         })??;
         if is_news {
-            self.stops += 1;
-            self.stops_since.get_or_insert(self.now);
+            self.meter.stop_begins();
         }
         Some(attempt)
-    }
-
-    /// One child less is being stopped.
-    pub(crate) fn stop_is_over(&mut self) {
-        self.stops -= 1;
-        if self.stops == 0 {
-            self.left_out = self.now.saturating_sub(self.budget_now());
-            self.stops_since = None;
-        }
     }
 }

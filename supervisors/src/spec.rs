@@ -1,4 +1,4 @@
-//! The words of supervision: what a supervisor is told about each child before anything runs.
+//! The words of supervision: settings of a supervisor and of its children, made before anything runs.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,16 +9,16 @@ use crate::dependency::{Dependency, DependencyGone};
 use crate::intensity::Intensity;
 use crate::policy::{Policy, PolicyError};
 
-/// Which children are restarted when one of them dies.
+/// The choice of children that are restarted when one of them dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Strategy {
-    /// Only the one that died. Pick it when the children do not depend on each other ([OTP rule 29](crate::rules)).
+    /// Only the child that died. Pick it if the children do not depend on each other ([OTP rule 29](crate::rules)).
     #[default]
     OneForOne,
-    /// All of them, stopped youngest first and started eldest first. Pick it when none can work without the others
-    /// (OTP rules 33 to 37).
+    /// All children, stopped youngest first and started eldest first. Pick it if none can work without the others (OTP
+    /// rules 33 to 37).
     OneForAll,
-    /// The one that died and those started after it. Pick it when later children depend on earlier ones (OTP rules 38
+    /// The child that died and those started after it. Pick it if later children depend on earlier ones (OTP rules 38
     /// to 42).
     RestForOne,
 }
@@ -33,7 +33,7 @@ impl fmt::Display for Strategy {
     }
 }
 
-/// Which unexpected exits call for a restart.
+/// The unexpected exits that call for a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
     /// Every one, a normal end included ([OTP rule 14](crate::rules)).
@@ -45,20 +45,23 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped ([OTP rules 47 to 49](crate::rules)), and how long one may take that ends by itself.
+/// The way in which a child is stopped ([OTP rules 47 to 49](crate::rules)). Also the limit for a child that ends
+/// without being told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Killed at once, without being asked. One that ends by itself has its [`Abandon`] time for that.
+    /// The child is killed at once, without being asked. A child that ends without being told has its [`Abandon`] time
+    /// for that.
     Kill,
-    /// Asked; killed when it is still there after this time. Zero still lets the child see the request.
+    /// The child is asked, and killed if it is still there after this time. With zero it still sees the request.
     After(Duration),
-    /// Asked, and waited for without limit. OTP's choice for supervisors, whose children have limits of their own.
+    /// The child is asked, and waited for without limit. OTP's choice for supervisors, because their children have
+    /// limits.
     Wait,
 }
 
-/// What happens to a child that a kill does not end, because its code never yields.
+/// The limit for a child that a kill does not end, because its code never yields.
 ///
-/// Erlang needs no such word: there a kill always works. Here a thread that is busy cannot be taken away.
+/// Erlang has no need for it: there a kill always works. Here a thread that is busy cannot be taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Abandon {
     /// This long after the kill the supervisor stops waiting, reports the child by name and goes on.
@@ -67,15 +70,15 @@ pub enum Abandon {
     Never,
 }
 
-/// When the end of a significant child ends its supervisor ([OTP rules 73 to 78](crate::rules)).
+/// The condition under which the end of a significant child ends its supervisor ([OTP rules 73 to 78](crate::rules)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
     /// Never.
     #[default]
     Never,
-    /// As soon as one significant child ends without being restarted.
+    /// A significant child ends and is not restarted.
     AnySignificant,
-    /// When one does and none of the others is left.
+    /// A significant child ends and is not restarted, and no other significant child is left.
     AllSignificant,
 }
 
@@ -89,43 +92,43 @@ impl fmt::Display for AutoShutdown {
     }
 }
 
-/// What the window of a restart budget is measured in.
+/// The clock that the window of a restart budget is measured by.
 ///
 /// In OTP a child that takes long to stop makes the budget useless: the window passes while the group stops (OTP issue
-/// 4648). The second clock is the cure.
+/// 4648). The second clock prevents that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum BudgetClock {
-    /// All the time that passes: OTP's.
+    /// All the time that passes, as in OTP.
     #[default]
     All,
     /// The time in which no child was being stopped.
     WithoutStops,
 }
 
-/// How many children a static supervisor stops at a time. Whatever it says, a child is stopped before those that it
-/// depends on, where they are stopped in the same operation.
+/// The number of children that a static supervisor stops at a time. Whatever the setting, a child is stopped before
+/// those that it depends on, if the same operation stops both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StopOrder {
-    /// One, the youngest first ([OTP rules 33, 55](crate::rules)).
+    /// A single child at a time, the youngest first ([OTP rules 33, 55](crate::rules)).
     #[default]
     OneByOne,
-    /// All of them when the supervisor ends, and one in group restarts.
+    /// All of them when the supervisor ends, and one at a time in group restarts.
     TogetherAtEnd,
     /// All of them, at the end and in group restarts.
     Together,
 }
 
-/// What a static supervisor knows of itself ([OTP rule 1](crate::rules)). The default is OTP's: one_for_one, one
-/// restart in five seconds, no automatic shutdown.
+/// Settings of a static supervisor ([OTP rule 1](crate::rules)). The default is OTP's: one_for_one, one restart in five
+/// seconds, no automatic shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
-    /// Who is restarted when a child dies.
+    /// The children that are restarted when one of them dies.
     pub strategy: Strategy,
-    /// How many restarts in how long are forgiven.
+    /// The restarts that are forgiven, and the period.
     pub intensity: Intensity,
-    /// When a significant child's end ends the supervisor.
+    /// The condition under which a significant child ends the supervisor.
     pub auto_shutdown: AutoShutdown,
-    /// How many children are stopped at a time.
+    /// The number of children that are stopped at a time.
     pub stop_order: StopOrder,
 }
 
@@ -140,7 +143,7 @@ impl Flags {
     ///
     /// # Errors
     ///
-    /// With the first thing that makes no sense.
+    /// The first fault that is found.
     pub fn check<'a>(&self, specs: impl IntoIterator<Item = &'a ChildSpec>) -> Result<(), SpecError> {
         if self.intensity.limit.is_some_and(|(_, period)| period.is_zero()) {
             return Err(SpecError::ZeroPeriod);
@@ -168,7 +171,7 @@ impl Flags {
     }
 }
 
-/// What a supervisor knows of one child.
+/// The description of a child for its supervisor.
 ///
 /// ```
 /// use regrow_supervisors::{ChildSpec, Restart, Shutdown};
@@ -181,22 +184,22 @@ impl Flags {
 #[must_use]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
-    /// Shared by all children of which nothing else is said, and by all copies of this spec.
+    /// Shared by all copies of this spec, and by all children with default terms.
     pub(crate) terms: Arc<Terms>,
 }
 
-/// All of a spec but the name.
+/// The parts of a spec besides the name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Terms {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) abandon: Abandon,
     pub(crate) significant: bool,
-    /// None is OTP's.
+    /// Empty for OTP's.
     pub(crate) policy: Option<Arc<Policy>>,
 }
 
-/// The terms of a worker and of a supervisor of which nothing else is said.
+/// The default terms of a worker and of a supervisor.
 static WORKER: LazyLock<Arc<Terms>> = LazyLock::new(|| {
     Arc::new(Terms {
         restart: Restart::Permanent,
@@ -226,7 +229,7 @@ impl ChildSpec {
         Self { id: id.into(), terms: WORKER.clone() }
     }
 
-    /// A permanent supervisor: waited for without limit, whether asked or killed, since its own children have limits.
+    /// A permanent supervisor: waited for without limit, whether asked or killed, because its own children have limits.
     pub fn supervisor(id: impl Into<Arc<str>>) -> Self {
         Self { id: id.into(), terms: SUPERVISOR.clone() }
     }
@@ -257,8 +260,8 @@ impl ChildSpec {
         self.with(|terms| terms.abandon = abandon)
     }
 
-    /// Makes the child one whose end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent children,
-    /// and where there is no automatic shutdown (OTP rule 73).
+    /// Makes the child significant: its end may end its supervisor, as [`AutoShutdown`] says. Refused for permanent
+    /// children, and if there is no automatic shutdown (OTP rule 73).
     pub fn significant(self, significant: bool) -> Self {
         self.with(|terms| terms.significant = significant)
     }
@@ -272,74 +275,74 @@ impl ChildSpec {
         self.with(|terms| terms.policy = policy)
     }
 
-    /// The restart policy.
+    /// Returns the restart policy.
     pub fn policy_rule(&self) -> Policy {
         self.own_policy().cloned().unwrap_or_default()
     }
 
-    /// The restart policy, unless it is OTP's.
+    /// Returns the restart policy, unless it is OTP's.
     pub fn own_policy(&self) -> Option<&Policy> {
         self.terms.policy.as_deref()
     }
 
-    /// The services that have to be ready, and the jobs that have to be completed, before it is started.
+    /// Returns the services that have to be ready, and the jobs that have to be completed, before the child is started.
     pub fn dependencies(&self) -> &[Dependency] {
         self.own_policy().and_then(|policy| policy.depends_on.as_deref()).unwrap_or_default()
     }
 
-    /// What becomes of it at a start when one of those is gone for good.
+    /// Returns the choice for a start when one of those is gone for good.
     pub fn when_dependency_is_gone(&self) -> DependencyGone {
         self.own_policy().and_then(|policy| policy.on_dependency_gone).unwrap_or_default()
     }
 
-    /// How long a message may be in hand, where somebody watches that.
+    /// Returns the time limit for a message in hand, if there is one.
     pub fn watchdog_limit(&self) -> Option<Duration> {
         self.own_policy()?.watchdog
     }
 
-    /// The child's name, unique among its siblings.
+    /// Returns the child's name, unique among its siblings.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Which exits call for a restart.
+    /// Returns the exits that call for a restart.
     pub fn restart_type(&self) -> Restart {
         self.terms.restart
     }
 
-    /// How the child is stopped.
+    /// Returns the way in which the child is stopped.
     pub fn shutdown_rule(&self) -> Shutdown {
         self.terms.shutdown
     }
 
-    /// Whether its end may end its supervisor.
+    /// Whether the end of the child may end its supervisor.
     pub fn is_significant(&self) -> bool {
         self.terms.significant
     }
 
-    /// What happens when a kill does not end it.
+    /// Returns the limit for a child that a kill does not end.
     pub fn abandon_rule(&self) -> Abandon {
         self.terms.abandon
     }
 }
 
-/// Why a set of child specs was refused. Nothing has been started when this is returned ([OTP rule 5](crate::rules)).
+/// The reason why a set of child specs was refused. Nothing has been started then ([OTP rule 5](crate::rules)).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SpecError {
     /// Two children carry this name.
     DuplicateId(Arc<str>),
-    /// A restart budget whose window has no length.
+    /// The period of a restart budget is zero.
     ZeroPeriod,
     /// This child is significant, and its supervisor has no automatic shutdown (OTP rule 73).
     NeverSignificant(Arc<str>),
-    /// This child is significant and permanent: it would always be restarted (OTP rule 73).
+    /// This child is significant and permanent, and would always be restarted (OTP rule 73).
     PermanentSignificant(Arc<str>),
-    /// A dynamic supervisor that may have no children.
+    /// The limit of children of a dynamic supervisor is zero.
     ZeroChildren,
     /// These services wait for each other in a circle.
     DependencyCycle(Vec<Arc<str>>),
-    /// The policy of this child makes no sense.
+    /// The policy of this child is invalid.
     Policy(Arc<str>, PolicyError),
 }
 

@@ -1,10 +1,10 @@
-//! In which order one operation stops its children.
+//! The order in which one operation stops its children.
 //!
 //! Invariants:
 //! 1. A child is told when every child that depends on it is gone, directly or through others: dependents first.
-//! 2. Where no dependency says otherwise the youngest goes first (OTP rules 33, 55), one at a time, or all that may go at
-//!    once.
-//! 3. Dependencies within a circle say nothing, so that there is always a next one.
+//! 2. If no dependency says otherwise, the youngest goes first (OTP rules 33, 55). Children go one at a time, or all
+//!    that may go are told at once.
+//! 3. Dependencies within a circle are ignored, so that there is always a next child.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,27 +14,27 @@ use crate::circles::Tie;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stops {
-    /// All that may go go at once.
+    /// All children that may be told are told at once.
     together: bool,
     /// The members, by key.
     members: Vec<(ChildKey, Turn)>,
-    /// How many of them are not gone yet.
+    /// The number of members that are not gone yet.
     left: usize,
-    /// How many of these are told.
+    /// The number of those that are told.
     told: usize,
-    /// Those that may be told, by their place; the youngest is the last.
+    /// Members that may be told, by their place; the youngest is the last.
     ready: Vec<(usize, ChildKey)>,
     /// Members that still wait for their dependents, and others through which dependents reach them.
     blocked: BTreeMap<ChildKey, Blocked>,
-    /// The dependencies of those that are not gone yet.
+    /// The dependencies of members that are not gone yet.
     ties: BTreeMap<ChildKey, Vec<ChildKey>>,
 }
 
-/// How far a member is.
+/// The progress of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Comes,
-    /// It has no process although it was not told: its turn still comes, and nothing waits for it.
+    /// The member lost its process before it was told. Its turn still comes, and no other member waits for it.
     Dead,
     Told,
     Gone,
@@ -42,14 +42,14 @@ enum Turn {
 
 #[derive(Debug, Clone, Default)]
 struct Blocked {
-    /// How many that depend on it are still there.
+    /// The number of its dependents that are still there.
     dependents: usize,
-    /// Its place; none where it is no member and stays as it is.
+    /// Its place. None if it is no member: then it stays as it is.
     place: Option<usize>,
 }
 
 impl Stops {
-    /// `members` in start order. `ties` go in no circle.
+    /// An operation that stops `members`, in start order. `ties` have no circle.
     pub(crate) fn new(members: &[ChildKey], children: &Children, ties: &BTreeSet<Tie>, together: bool) -> Self {
         let is_dead = |key: ChildKey| children.get(key).is_none_or(Child::has_no_process);
         let turn = |key: ChildKey| if is_dead(key) { Turn::Dead } else { Turn::Comes };
@@ -69,7 +69,7 @@ impl Stops {
         };
         let ready = members.iter().copied().enumerate().filter(|(place, member)| is_free(*place, member));
         stops.ready = ready.collect();
-        // A dependent that is no member, or not there, keeps nothing waiting.
+        // A dependent that is no member, or has no process, keeps no member waiting.
         let waits = |key: &&ChildKey| stops.turn(**key) == Some(Turn::Comes);
         let free = stops.ties.keys().filter(|key| !waits(key) && !stops.blocked.contains_key(key));
         for key in free.copied().collect::<Vec<_>>() {
@@ -78,7 +78,7 @@ impl Stops {
         stops
     }
 
-    /// The next one to be told, if one may be told now. It counts as told.
+    /// Takes the next member to be told, if one may be told now. It counts as told.
     pub(crate) fn next(&mut self) -> Option<ChildKey> {
         if !self.together && self.told > 0 {
             return None;
@@ -88,7 +88,7 @@ impl Stops {
         Some(key)
     }
 
-    /// These go before all others: what stops already is to be killed.
+    /// Counts these members as told, before all others: a stop of them is under way, and they are to be killed.
     pub(crate) fn begin_with(&mut self, keys: &BTreeSet<ChildKey>) {
         self.ready.retain(|(_, key)| !keys.contains(key));
         keys.iter().for_each(|key| self.tell(*key));
@@ -101,7 +101,7 @@ impl Stops {
         }
     }
 
-    /// The child is gone. If it was not told, its turn still comes.
+    /// Notes that the child is gone. If it was not told, its turn still comes.
     pub(crate) fn gone(&mut self, key: ChildKey) {
         match self.turn_mut(key) {
             Some(turn @ Turn::Told) => {
@@ -130,17 +130,17 @@ impl Stops {
         Some(&mut self.members[place].1)
     }
 
-    /// Whether it is one of those that are stopped, and its turn is not over.
+    /// Whether the child is a member that is not gone yet.
     pub(crate) fn is_left(&self, key: ChildKey) -> bool {
         self.turn(key).is_some_and(|turn| turn != Turn::Gone)
     }
 
-    /// Whether all are gone.
+    /// Whether all members are gone.
     pub(crate) fn is_over(&self) -> bool {
         self.left == 0
     }
 
-    /// What it depends on waits for it no longer.
+    /// Releases the dependencies of a child, which waited for it.
     fn let_go(&mut self, key: ChildKey) {
         if self.ties.is_empty() {
             return;

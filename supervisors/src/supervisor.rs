@@ -1,10 +1,10 @@
-//! The static supervisor: what its strategies make of a decision about one child.
+//! The static supervisor: its strategies turn a decision about one child into work for a group.
 //!
-//! Invariants, beside those of [`Machine`]:
-//! 1. Events that come during ordered work (a [sequence](crate::sequence)) wait in the inbox until it is done; under
-//!    one_for_one they wait for a start only as long as it may still prove prompt.
-//! 2. The budget is charged before anything is stopped or started (OTP rule 20), one unit for each unexpected exit that
-//!    calls for a restart and for each retry of a failed one (OTP rules 22, 23).
+//! Invariants, besides those of [`Machine`]:
+//! 1. Events that come during ordered work (a [sequence](crate::sequence)) wait in the inbox until it is done. Under
+//!    one_for_one they wait for a start only within the prompt window.
+//! 2. The budget is charged before anything is stopped or started (OTP rule 20). Each unexpected exit that calls for a
+//!    restart costs one unit, and so does each retry of a failed restart (OTP rules 22, 23).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use crate::sequence::{Goal, Sequence};
 use crate::spec::{ChildSpec, Flags, SpecError, Strategy};
 use crate::transitions::{Kind, Step, Transitions};
 
-/// A supervisor whose children are listed when it is made: OTP's `supervisor`, less the process.
+/// A supervisor with children that are listed when it is made: OTP's `supervisor`, without the process.
 ///
 /// It is driven as a [`Machine`].
 #[derive(Debug, Clone)]
 pub struct StaticMachine {
     pub(crate) core: Core,
     pub(crate) sequence: Option<Sequence>,
-    /// Children whose first start a rule lets be tried again after the boot has gone through: it is complete when they are
-    /// up, parked, at rest, or wait for others. `None`: it is complete.
+    /// Children that a rule lets try their first start again after the boot has gone through. The boot is complete when
+    /// they are up, parked, at rest, or wait for others. `None`: it is complete.
     pub(crate) boot: Option<Vec<ChildKey>>,
 }
 
@@ -42,7 +42,7 @@ impl Kind for StaticMachine {
         &mut self.core
     }
 
-    /// Invariant 1.
+    /// Goes on with ordered work first (invariant 1).
     fn work(&mut self) -> Step {
         match self.advance() {
             Step::Idle => self.complete_boot(),
@@ -65,20 +65,21 @@ impl Kind for StaticMachine {
         self.withdraw_dead(&members);
     }
 
-    /// A temporary child's spec is forgotten, the others keep theirs (OTP rules 10, 17).
+    /// Lets a child rest. A temporary child's spec is forgotten, other children keep theirs (OTP rules 10, 17).
     fn rest(&mut self, key: ChildKey) {
         let Some(child) = self.core.children.get_mut(key) else { return };
         child.is_withdrawn = false;
         if child.is_temporary() {
             self.core.forget(key);
         } else if !std::mem::replace(&mut child.is_at_rest, true) {
-            self.core.actions.push_back(Action::Rest(key));
+            self.core.outbox.act(Action::Rest(key));
             self.core.forget_what_it_saw(key);
-            self.core.stir_about(key);
+            self.core.reconsider_dependents_of(key);
         }
     }
 
-    /// OTP rules 33, 61. A supervisor that ends keeps its specs: should it be started again, all are.
+    /// Decides about a child that was stopped (OTP rules 33, 61). A supervisor that ends keeps its specs: if it is
+    /// started again, all children are.
     fn gone(&mut self, key: ChildKey, was_ordered: bool) {
         if let Some(child) = self.core.children.get_mut(key) {
             child.was_terminated = was_ordered;
@@ -89,11 +90,11 @@ impl Kind for StaticMachine {
         }
     }
 
-    /// A group is stopped at once, and started together when nobody in it has a delay to serve any more: an elder that dies
-    /// meanwhile takes it over, and it is one restart.
+    /// Stops a group at once, and starts it together when no member has a delay to serve any more. An elder that dies
+    /// meanwhile takes the group over, and that is one restart.
     fn restart(&mut self, key: ChildKey, delay: Duration, held: Held) {
         let children = &self.core.children;
-        let first = match held.scope.under(self.core.flags.strategy) {
+        let first = match held.scope.under(self.core.flags().strategy) {
             Strategy::OneForOne => {
                 self.core.start_after(key, delay, held);
                 return self.wait_in_order(key);
@@ -103,15 +104,15 @@ impl Kind for StaticMachine {
         };
         let members = Sequence::members(children, first);
         let served = members.iter().filter_map(|&key| children.held(key)?.hold.until()).max();
-        let until = served.unwrap_or_default().max(self.core.now.saturating_add(delay));
-        // Who is held now is started with the group.
+        let until = served.unwrap_or_default().max(self.core.meter.after(delay));
+        // Members that are held now are started with the group.
         for &key in &members {
             if self.core.children.held(key).is_some() {
                 self.core.vacate(key);
             }
         }
         self.withdraw_dead(&members);
-        let delayed = (until > self.core.now).then_some(key);
+        let delayed = (until > self.core.meter.now()).then_some(key);
         if delayed.is_some() {
             self.core.hold(key, Hold::Backoff { until }, held);
             self.core.open(key);
@@ -119,12 +120,12 @@ impl Kind for StaticMachine {
         self.sequence = Some(Sequence::group(&self.core, members, delayed));
     }
 
-    /// OTP rules 30, 31, 36, 40.
+    /// Retries a start that failed (OTP rules 30, 31, 36, 40).
     fn try_again(&mut self, key: ChildKey, delay: Duration, held: Held) {
         self.core.try_again(key, delay, held);
-        // A start that one_for_one left behind when the flags were replaced is no part of the group, and one that is tried
-        // again alone does not hold it up.
-        if held.scope.under(self.core.flags.strategy) != Strategy::OneForOne
+        // A start that one_for_one left behind when the flags were replaced is not part of the group. A child that is
+        // retried alone does not hold the group up.
+        if held.scope.under(self.core.flags().strategy) != Strategy::OneForOne
             && !self.is_going_through_boot()
             && self.sequence.as_ref().is_some_and(|sequence| sequence.awaiting == Some(key))
         {
@@ -169,7 +170,7 @@ impl Kind for StaticMachine {
     }
 
     fn wait_in_order(&mut self, key: ChildKey) {
-        if self.core.flags.strategy != Strategy::OneForOne {
+        if self.core.flags().strategy != Strategy::OneForOne {
             self.sequence = Some(Sequence::wait_for(key));
         }
     }
@@ -191,7 +192,7 @@ impl Kind for StaticMachine {
     }
 
     fn prompt_window_is_over(&mut self) {
-        if self.cut_short_at().is_some_and(|at| at <= self.core.now) {
+        if self.cut_short_at().is_some_and(|at| at <= self.core.meter.now()) {
             self.cut_short();
         }
     }
@@ -202,8 +203,8 @@ impl StaticMachine {
     ///
     /// # Errors
     ///
-    /// When the specs make no sense together, or with these flags. Nothing has been started then
-    /// ([OTP rule 5](crate::rules)).
+    /// The first fault of the specs, alone or together, or with these flags. Nothing has been started then ([OTP rule
+    /// 5](crate::rules)).
     pub fn new(flags: impl Into<Flags>, specs: impl IntoIterator<Item = ChildSpec>) -> Result<Self, SpecError> {
         let flags = flags.into();
         let specs: Vec<_> = specs.into_iter().collect();
@@ -218,7 +219,7 @@ impl StaticMachine {
         self.sequence.as_ref().is_some_and(|sequence| sequence.goal == Goal::Boot)
     }
 
-    /// Every child has been started once. Those that are to be tried again have yet to come up.
+    /// Notes that every child has been started once. Those that are to be tried again have yet to come up.
     pub(crate) fn boot_has_gone_through(&mut self) {
         let keys: Vec<_> = self.core.children.keys().collect();
         self.boot = Some(keys.into_iter().filter(|&key| self.is_to_come_up(key)).collect());
@@ -231,14 +232,14 @@ impl StaticMachine {
         }
         retried.retain(|&key| self.is_to_come_up(key));
         if retried.is_empty() {
-            self.core.actions.push_back(Action::Up);
+            self.core.outbox.act(Action::Up);
             return Step::Taken;
         }
         self.boot = Some(retried);
         Step::Idle
     }
 
-    /// Its first start failed, and is or will be tried again.
+    /// Whether the first start of the child failed, and is or will be tried again.
     fn is_to_come_up(&self, key: ChildKey) -> bool {
         let Some(child) = self.core.children.get(key).filter(|child| !child.has_lived) else { return false };
         match &child.state {
@@ -248,7 +249,7 @@ impl StaticMachine {
         }
     }
 
-    /// Those of a group that have no process already are waited for by no other of it, whenever their turn comes.
+    /// Refuses calls to members of a group that have no process, so that no other member waits for them.
     fn withdraw_dead(&mut self, members: &[ChildKey]) {
         if members.len() > 1 {
             members.iter().for_each(|&key| self.core.withdraw(key));
@@ -259,9 +260,9 @@ impl StaticMachine {
         self.standing(key) == Some(ChildState::Stopping)
     }
 
-    /// The members of a group that were stopped for it, and whom no child that is still held will start.
+    /// Returns the children that were stopped for a group, and that no held child will start.
     fn left_behind(&self) -> Vec<ChildKey> {
-        let (strategy, children) = (self.core.flags.strategy, &self.core.children);
+        let (strategy, children) = (self.core.flags().strategy, &self.core.children);
         let calls = |child: &Child| match &child.state {
             State::Held(held) => held.scope.under(strategy),
             State::Live(_) | State::Down => Strategy::OneForOne,

@@ -1,11 +1,12 @@
-//! Arithmetic on time that cannot overflow: the one place of this crate that does what `Duration` has no safe method for.
+//! Arithmetic on time that cannot overflow: operations for which `Duration` has no safe method.
 //!
-//! The operators panic when they overflow, so a lint refuses them (`.clippy.toml`). The rest of the crate calls this, or the
-//! `saturating_` methods of `Duration`.
+//! The operators panic when they overflow, so a lint refuses them (`.clippy.toml`). The rest of the crate calls this
+//! file, or the `saturating_` methods of `Duration`.
 
 use std::time::Duration;
 
-/// `time` times `factor`. What is no duration (negative, or not a number) is zero, and what is too long is the longest.
+/// Multiplies `time` by `factor`. A negative result, or one that is not a number, is zero. One that is too long is the
+/// longest duration.
 pub(crate) fn scaled(time: Duration, factor: f64) -> Duration {
     let seconds = time.as_secs_f64() * factor;
     let beyond = if seconds > 0.0 { Duration::MAX } else { Duration::ZERO };

@@ -1,4 +1,4 @@
-//! Why a child stands where it does, as data.
+//! The reasons for the state of a child, as data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,54 +10,54 @@ use crate::exit::Exit;
 use crate::restart::has_lasted;
 use crate::rule::{ExitKind, RuleAction};
 
-/// Why a child stands where it does, what is left for it, and what comes next. Times are on the machine's clock.
+/// The reasons for the state of a child, what is left for it, and what comes next. Times are on the machine's clock.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reasons {
-    /// Where it stands.
+    /// The state of the child.
     pub standing: ChildState,
-    /// Up, and ready too.
+    /// Whether the child is up and ready.
     pub is_ready: bool,
-    /// It is down because an order terminated it.
+    /// Whether the child is down because an order terminated it.
     pub was_terminated: bool,
-    /// The end that led here; none if nothing ever went wrong.
+    /// The end that led to this state. None if there was no failure yet.
     pub exit: Option<Exit>,
-    /// What that end is beside its exit: a start that failed, a life that was never ready.
+    /// The second kind of that end, besides its exit: a start that failed, or a life that was never ready.
     pub phase: Option<ExitKind>,
-    /// When that was.
+    /// The time of that end.
     pub ended_at: Option<Duration>,
-    /// The rule that fired: its place in the list, from 0, and what it says.
+    /// The rule that decided about it: its place in the list, from 0, and its reaction.
     pub rule: Option<(usize, RuleAction)>,
-    /// Steps taken on the curve since it last began anew.
+    /// Steps taken on the curve since it last started at its first delay.
     pub steps: u32,
-    /// What is left of the budget that its next restart is charged to; none without a limit.
+    /// The rest of the budget that the next restart is charged to. None without a limit.
     pub budget: Option<BudgetLeft>,
-    /// When it is tried next, where a time is set.
+    /// The time of the next try, if one is set.
     pub next_try: Option<Duration>,
-    /// Services that it waits for.
+    /// Services that the child waits for.
     pub waits_for: Vec<Arc<str>>,
-    /// Services that it depends on and that are gone for good: its next start has to do without them.
+    /// Services that the child depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
-    /// It was put away because its budget was gone, and is parked or on probation.
+    /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
-    /// How long a life has to be ready for the curve to begin anew.
+    /// The time for which a life has to be ready for the curve to start again at its first delay.
     pub reset_after: Option<Duration>,
 }
 
-/// What is left of a budget.
+/// The rest of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetLeft {
-    /// Restarts still forgiven.
+    /// Restarts that are still forgiven.
     pub left: u32,
-    /// Out of so many.
+    /// All restarts that are forgiven in the period.
     pub restarts_max: u32,
-    /// In so long.
+    /// The period.
     pub within: Duration,
-    /// The child's own, and not the one it shares with its siblings.
+    /// Whether the budget is the child's own, and not the one it shares with its siblings.
     pub is_own: bool,
 }
 
-/// Why a supervisor ended itself over a child.
+/// The reason why a supervisor ended itself over a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GiveUpReason {
@@ -74,21 +74,21 @@ impl Reasons {
         let child = core.children.get(key)?;
         let policy = child.spec.policy_rule();
         let mut history = child.history.as_deref().cloned().unwrap_or_default();
-        let now = now.max(core.now);
-        // A life that has lasted is a success from then on, and not only when it ends.
+        let now = now.max(core.meter.now());
+        // A life that has lasted is a success from that time on, and not only after its end.
         if let State::Live(Live { stage: Stage::Ready, since, is_proven, .. }) = &child.state {
             let ready_for = Some(now.saturating_sub(*since));
-            if *is_proven || has_lasted(&policy, core.budget.period(), ready_for) {
+            if *is_proven || has_lasted(&policy, core.meter.budget().period(), ready_for) {
                 history.reset();
             }
         }
         let cause = history.cause.clone();
         let rules = policy.rules.as_deref().unwrap_or_default();
         let (steps, is_half_open) = (history.died.steps.taken.max(history.unready.steps.taken), history.is_half_open);
-        let now = core.budget_time(now);
+        let now = core.meter.budget_time(now);
         let (left, is_own) = match history.own_budget(&policy) {
             Some(own) => (own.left(now), true),
-            None => (core.budget.left(now), false),
+            None => (core.meter.budget().left(now), false),
         };
         let held = core.children.held(key);
         Some(Self {
@@ -105,7 +105,7 @@ impl Reasons {
             waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             is_half_open,
-            reset_after: policy.reset_time().or(core.budget.period()),
+            reset_after: policy.reset_time().or(core.meter.budget().period()),
         })
     }
 }

@@ -1,0 +1,86 @@
+//! The inbox of a supervisor: exits, retries and orders, each of which waits for its turn.
+//!
+//! Invariant: events are taken one at a time, in the order of their arrival (OTP rule 72).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::children::{Attempt, ChildKey};
+use crate::exit::Exit;
+use crate::order::{Order, OrderId};
+use crate::outbox::give_back;
+
+/// An entry of the inbox.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// A child ended unexpectedly. Its exit is kept in the table of children, so that a stop that comes first can
+    /// consume it.
+    Exit(Attempt),
+    /// An automatic restart failed and is to be tried again (OTP rule 31).
+    Retry(ChildKey),
+    /// An order of the parent that this supervisor ends.
+    Stop { exit: Exit, given: Duration },
+    /// A management order.
+    Order { call: OrderId, order: Order, given: Duration },
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inbox {
+    events: VecDeque<Event>,
+}
+
+impl Inbox {
+    /// Queues an event behind all others.
+    pub(crate) fn push(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Takes the event that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Takes the latest event, if it is a retry.
+    pub(crate) fn pop_latest_retry(&mut self) -> Option<ChildKey> {
+        let Some(Event::Retry(child)) = self.events.back() else { return None };
+        let child = *child;
+        self.events.pop_back();
+        Some(child)
+    }
+
+    /// Takes all events, the oldest first.
+    pub(crate) fn take_all(&mut self) -> VecDeque<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Iterates over the events, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Frees the memory that a busy moment has left behind.
+    pub(crate) fn give_back_room(&mut self) {
+        give_back(&mut self.events);
+    }
+
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 1] {
+        [("machine: inbox", self.events.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inbox_that_was_long_once_gives_its_room_back() {
+        let mut inbox = Inbox::default();
+        inbox.events.reserve_exact(1000);
+        inbox.give_back_room();
+        assert!(inbox.events.capacity() < 256, "{}", inbox.events.capacity());
+    }
+}

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::chaos::explore::Exploration;
 use crate::chaos::report::ExperimentReport;
-use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation, demo, soak};
+use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation};
 use crate::tree::Tree;
 
 /// `regrow chaos ...`.
@@ -27,9 +27,6 @@ pub enum Command {
         /// In place of the one in the file.
         #[arg(long)]
         seed: Option<u64>,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
         /// Where the report goes.
         #[command(flatten)]
         output: Output,
@@ -41,9 +38,6 @@ pub enum Command {
         /// The seed to replay.
         #[arg(long)]
         seed: u64,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
         /// Where the report goes.
         #[command(flatten)]
         output: Output,
@@ -58,39 +52,13 @@ pub enum Command {
         /// The first of them.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
     },
     /// Says what is wrong with an experiment, and what it would do.
     Check {
         /// The experiments, in TOML.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
     },
-    /// Keeps a tree of several hundred services under all faults, live, and watches the invariants.
-    Soak {
-        /// For so long.
-        #[arg(long, default_value_t = 1.0)]
-        minutes: f64,
-        /// The seed; else one that nobody knows.
-        #[arg(long)]
-        seed: Option<u64>,
-        /// Where the report goes.
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-/// Which tree the experiment is for.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Which {
-    /// The demo tree: shop or forest. Default: shop.
-    #[arg(long)]
-    tree: Option<String>,
 }
 
 /// Where a report goes.
@@ -106,10 +74,10 @@ pub struct Output {
 
 type Start = Arc<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Tree>> + Send>> + Send + Sync>;
 
-/// The same subcommands for a tree of your own: `start` starts it, and whatever works with it, for a seed. (`soak` is the
-/// same as ever: it soaks the forest, which knows how to count its calls.)
+/// Reads the arguments of the process and carries out the subcommand that they name, for a tree of your own: `start` starts
+/// the tree, and whatever works with it, for a seed.
 ///
-/// The exit code is 0 when every claim held, 1 when one did not, and 2 when there was nothing to carry out.
+/// Arguments that are wrong end the process, with a message and the exit code 2. See [`Command::run`] for the exit code.
 ///
 /// ```no_run
 /// # async fn start(_seed: u64) -> anyhow::Result<regrow::Tree> { unimplemented!() }
@@ -127,49 +95,39 @@ where
         #[command(subcommand)]
         command: Command,
     }
-    let start: Start = Arc::new(move |seed| Box::pin(start(seed)));
     let program = std::env::args().next().unwrap_or_default();
-    run(<Arguments as clap::Parser>::parse().command, &program, |name| match name {
-        None => Ok(start.clone()),
-        Some(name) => anyhow::bail!("--tree {name}: this program has one tree, its own"),
-    })
+    <Arguments as clap::Parser>::parse().command.run(&program, start)
 }
 
-/// For the demo trees.
-pub fn main_with_demos(command: Command) -> ExitCode {
-    run(command, "regrow chaos", |name| {
-        let name = name.unwrap_or("shop");
-        anyhow::ensure!(demo::TREES.contains(&name), "there is no demo tree `{name}`: {}", demo::TREES.join(", "));
-        let name: Arc<str> = name.into();
-        Ok(Arc::new(move |seed| {
-            let name = name.clone();
-            Box::pin(async move { Ok(demo::start(&name, seed).await?.0) })
-        }))
-    })
+impl Command {
+    /// Carries the subcommand out, for the tree that `start` starts for a seed. Reports go to the standard output, errors to the
+    /// standard error. `program` is how this subcommand's parent is called, for the command that a report gives to replay it.
+    ///
+    /// The exit code is 0 if every claim held, 1 if one did not, and 2 if nothing could be carried out.
+    pub fn run<F, Fut>(self, program: &str, start: F) -> ExitCode
+    where
+        F: Fn(u64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<Tree>> + Send + 'static,
+    {
+        run(self, program, Arc::new(move |seed| Box::pin(start(seed))))
+    }
 }
 
-fn run(command: Command, program: &str, find: impl Fn(Option<&str>) -> anyhow::Result<Start>) -> ExitCode {
-    let tree = |which: &Which| find(which.tree.as_deref());
-    // What a report says of how to see the same again.
-    let again = |file: &Path, which: &Which| {
-        let tree = which.tree.as_ref().map_or(String::new(), |tree| format!(" --tree {tree}"));
-        format!("{program} replay {}{tree}", file.display())
-    };
+fn run(command: Command, program: &str, start: Start) -> ExitCode {
+    let replay_command = |file: &Path| Some(format!("{program} replay {}", file.display()));
     let done = match command {
-        Command::Run { file, is_virtual, seed, tree: which, output } => tree(&which)
-            .and_then(|start| run_file(&file, is_virtual, seed, start))
-            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
-        Command::Replay { file, seed, tree: which, output } => tree(&which)
-            .and_then(|start| replay(&file, seed, start))
-            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
-        Command::Explore { file, seeds, from, tree: which } => {
-            tree(&which).and_then(|start| explore(&file, from, seeds, start))
+        Command::Run { file, is_virtual, seed, output } => run_file(&file, is_virtual, seed, start)
+            .and_then(|report| output.write(ExperimentReport { replay: replay_command(&file), ..report })),
+        Command::Replay { file, seed, output } => replay(&file, seed, start)
+            .and_then(|report| output.write(ExperimentReport { replay: replay_command(&file), ..report })),
+        Command::Explore { file, seeds, from } => explore(&file, from, seeds, start),
+        Command::Check { files } => {
+            if check(&files, &start) {
+                Ok(true)
+            } else {
+                Err(anyhow::anyhow!("not every experiment can be carried out"))
+            }
         }
-        Command::Check { files, tree: which } => tree(&which).and_then(|start| {
-            let are_good = check(&files, &start);
-            if are_good { Ok(true) } else { Err(anyhow::anyhow!("not every experiment can be carried out")) }
-        }),
-        Command::Soak { minutes, seed, output } => soak_for(minutes, seed, &output),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -257,18 +215,6 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
     are_good
 }
 
-fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<bool> {
-    let year = 366.0 * 24.0 * 60.0;
-    anyhow::ensure!(minutes > 0.0 && minutes <= year, "--minutes {minutes} is no time to soak");
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    let duration = Duration::try_from_secs_f64(minutes * 60.0)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let soak = runtime.block_on(soak(duration, seed))?;
-    say(&soak.to_string());
-    output.save(&soak.report)?;
-    Ok(soak.complaints().is_empty())
-}
-
 /// Whoever reads may have read enough.
 fn say(text: &str) {
     use std::io::Write;
@@ -284,7 +230,12 @@ impl Output {
         Ok(report.passed())
     }
 
-    fn save(&self, report: &ExperimentReport) -> anyhow::Result<()> {
+    /// Writes the files that were asked for.
+    ///
+    /// # Errors
+    ///
+    /// A file that could not be written.
+    pub fn save(&self, report: &ExperimentReport) -> anyhow::Result<()> {
         if let Some(path) = &self.html {
             std::fs::write(path, report.to_html()).with_context(|| path.display().to_string())?;
         }

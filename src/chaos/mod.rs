@@ -85,13 +85,12 @@
 //! | `testimony.rs`, `judge/` | what supervisors say of themselves; whether that is what specs and policies say |
 //! | `simulation.rs`, `explore.rs`, `rust.rs` | virtual time; many seeds, and shrinking; a failure as a test |
 //! | `report.rs`, `text.rs`, `json.rs`, `html/`, `figures.rs`, `summary.rs` | what was found, and how it is written |
-//! | `demo.rs`, `soak.rs`, `cli.rs` | trees to try it on; the long run; the command line |
+//! | `cli.rs` | the command line, for any tree |
 
 pub(crate) mod active;
 mod checks;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod demo;
 mod error;
 mod experiment;
 mod explore;
@@ -113,7 +112,6 @@ mod run;
 mod schedule;
 mod script;
 mod simulation;
-mod soak;
 mod summary;
 mod text;
 mod to_rust;
@@ -129,4 +127,3 @@ pub use report::{
 pub use run::Chaos;
 pub use script::{Script, ScriptStep, ScriptTime};
 pub use simulation::{SimulatedTree, Simulation, SimulationError};
-pub use soak::{Soak, soak};

@@ -4,30 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::sync::lock;
-use crate::call::Reply;
-use crate::call::outcomes::Outcomes;
-use crate::child::{Child, ServiceChild};
-use crate::context::Context;
-use crate::handle::Handle;
-use crate::service::Service;
-use crate::supervisor::Supervisor;
-use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::tree::Tree;
-use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, Policy};
+use regrow::{
+    Backoff, CallError, Child, Context, DynamicSupervisor, GiveUp, Handle, Intensity, Jitter, Policy, Reply, Service,
+    ServiceChild, ServiceState, Supervisor, Tree,
+};
 
 /// The trees by name.
-pub const TREES: [&str; 2] = ["shop", "forest"];
+pub(crate) const TREES: [&str; 2] = ["shop", "forest"];
 
 /// Starts one of the [`TREES`], and those who work with it.
 ///
 /// # Errors
 ///
 /// When there is no tree of this name, or it does not start.
-pub async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
+pub(crate) async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
     let work = Work::default();
     let tree = match name {
         "shop" => shop(seed, &work).await?,
@@ -39,14 +32,14 @@ pub async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
 
 /// What those who work with a tree have seen.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub(crate) struct Work {
     counts: Arc<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
-    ended: Outcomes,
+    ended: Mutex<BTreeMap<&'static str, u64>>,
     alive: Mutex<Alive>,
 }
 
@@ -60,17 +53,17 @@ struct Alive {
 
 impl Work {
     /// Calls that were made.
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.counts.begun.load(Ordering::Relaxed)
     }
 
     /// Calls that have ended, by how.
-    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        self.counts.ended.counted().collect()
+    pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts.ended).clone()
     }
 
     /// Services of which two incarnations were alive at the same time.
-    pub fn alive_twice(&self) -> Vec<Arc<str>> {
+    pub(crate) fn alive_twice(&self) -> Vec<Arc<str>> {
         lock(&self.counts.alive).twice.clone()
     }
 }
@@ -202,7 +195,7 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
         let entries = directory.entries().into_iter().filter(|entry| !entry.kind.is_supervisor());
         let handles: Vec<Handle<Order>> = entries.filter_map(|entry| directory.lookup(&entry.path).ok()).collect();
         tokio::spawn(async move {
-            while handles.iter().any(|handle| handle.status().state != crate::ServiceState::Gone) {
+            while handles.iter().any(|handle| handle.status().state != ServiceState::Gone) {
                 tokio::time::sleep(Duration::from_millis(random.u64(1..10))).await;
                 let handle = &handles[random.usize(..handles.len())];
                 if random.u8(..4) == 0 {
@@ -212,8 +205,26 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
                 }
                 work.counts.begun.fetch_add(1, Ordering::Relaxed);
                 let answer = handle.call(Order::Ask).await;
-                work.counts.ended.count(&answer);
+                *lock(&work.counts.ended).entry(outcome(&answer)).or_default() += 1;
             }
         });
     }
+}
+
+fn outcome(answer: &Result<u64, CallError<Order>>) -> &'static str {
+    match answer {
+        Ok(_) => "answered",
+        Err(CallError::Refused(_)) => "refused",
+        Err(CallError::NeverRan(_)) => "never ran",
+        Err(CallError::Crashed { .. }) => "crashed",
+        Err(CallError::Unanswered { .. }) => "unanswered",
+        Err(CallError::TimedOut { .. }) => "timed out",
+        Err(CallError::Interrupted { .. }) => "interrupted",
+        Err(_) => "other",
+    }
+}
+
+/// A panic under the lock would be one of this file, and leaves its counts whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,39 +3,35 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::time::part;
-use crate::chaos::demo::{self, Work};
-use crate::chaos::experiment::Experiment;
-use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
-use crate::chaos::report::ExperimentReport;
-use crate::chaos::run::Chaos;
-use crate::tree::directory::ChildKind;
+use regrow::ChildKind;
+use regrow::chaos::{Chaos, Experiment, ExperimentReport, Fault, Scope, Times, Trigger, When};
+
+use super::demo::{self, Work};
 
 const SEC: Duration = Duration::from_secs(1);
 
 /// What a soak came to.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Soak {
+pub(crate) struct Soak {
     /// The experiment's own report.
-    pub report: ExperimentReport,
+    pub(crate) report: ExperimentReport,
     /// Calls that were made.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// Calls that ended, by how.
-    pub outcomes: Vec<(&'static str, u64)>,
+    pub(crate) outcomes: Vec<(&'static str, u64)>,
     /// Services of which two incarnations were alive at the same time. Nobody is, unless it was abandoned.
-    pub alive_twice: Vec<String>,
+    pub(crate) alive_twice: Vec<String>,
     /// Memory in use, in bytes, when the tree had warmed up and at the end; zero where the system does not tell.
-    pub memory: (u64, u64),
+    pub(crate) memory: (u64, u64),
     /// Tasks in the runtime: as many as there are when everybody lives, at the end, and after the tree was over.
-    pub tasks: (usize, usize, usize),
+    pub(crate) tasks: (usize, usize, usize),
     /// How the tree ended.
-    pub shutdown: String,
+    pub(crate) shutdown: String,
 }
 
 impl Soak {
     /// What did not hold, if anything.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let mut found: Vec<String> = self.report.stopped.iter().cloned().collect();
         let broken = self.report.verdicts.iter().filter(|verdict| !verdict.held);
         found.extend(broken.map(|verdict| {
@@ -103,11 +99,11 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
 /// # Errors
 ///
 /// When the tree does not start.
-pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
+pub(crate) async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let (tree, work) = demo::start("forest", seed).await?;
     let warm = async {
-        tokio::time::sleep(part(duration, 10)).await;
+        tokio::time::sleep(duration / 10).await;
         memory()
     };
     // Everybody who is listed, and those who work with them and look on.

@@ -1,4 +1,5 @@
-//! The one seam at which faults get into the runtime: what ails a service, and the places at which its incarnation looks.
+//! The one seam at which faults get into the runtime: what ails a service, and the places at which its incarnation
+//! looks.
 //!
 //! A service that nothing ails looks nowhere: an affliction is a signal on the port of its incarnation, beside stop and
 //! kill, for which the pump looks anyway.
@@ -6,8 +7,8 @@
 //! Invariants:
 //! 1. Whoever ails has the signal on the port of the incarnation that lives in its slot, and whoever does not has none:
 //!    both change under the lock of what ails it, and an incarnation looks once more when it has moved in.
-//! 2. Ails are taken away by the number under which they came: what heals one leaves the others. Whoever suffers from what
-//!    is taken away goes on at once.
+//! 2. Ails are taken away by the number under which they came: what heals one leaves the others. Whoever suffers from
+//!    what is taken away goes on at once.
 //! 3. No lock is held across an await.
 //! 4. What strikes is told before it strikes, so that the end that follows can be put down to it.
 

@@ -74,10 +74,11 @@ pub struct Output {
 
 type Start = Arc<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Tree>> + Send>> + Send + Sync>;
 
-/// Reads the arguments of the process and carries out the subcommand that they name, for a tree of your own: `start` starts
-/// the tree, and whatever works with it, for a seed.
+/// Reads the arguments of the process and carries out the subcommand that they name, for a tree of your own: `start`
+/// starts the tree, and whatever works with it, for a seed.
 ///
-/// Arguments that are wrong end the process, with a message and the exit code 2. See [`Command::run`] for the exit code.
+/// Arguments that are wrong end the process, with a message and the exit code 2. See [`Command::run`] for the exit
+/// code.
 ///
 /// ```no_run
 /// # async fn start(_seed: u64) -> anyhow::Result<regrow::Tree> { unimplemented!() }
@@ -100,8 +101,9 @@ where
 }
 
 impl Command {
-    /// Carries the subcommand out, for the tree that `start` starts for a seed. Reports go to the standard output, errors to the
-    /// standard error. `program` is how this subcommand's parent is called, for the command that a report gives to replay it.
+    /// Carries the subcommand out, for the tree that `start` starts for a seed. Reports go to the standard output,
+    /// errors to the standard error. `program` is how this subcommand's parent is called, for the command that a report
+    /// gives to replay it.
     ///
     /// The exit code is 0 if every claim held, 1 if one did not, and 2 if nothing could be carried out.
     pub fn run<F, Fut>(self, program: &str, start: F) -> ExitCode

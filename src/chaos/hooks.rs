@@ -1,5 +1,5 @@
-//! What an incarnation suffers that something ails: at its start, before it takes a message, in its handler, when it is to
-//! stop.
+//! What an incarnation suffers that something ails: at its start, before it takes a message, in its handler, when it is
+//! to stop.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -106,7 +106,8 @@ impl Patient<'_> {
         let Some((blow, panics)) = patient.strike(strikes) else { return Ok(()) };
         self.tell(blow, None);
         if blow.is_virtual {
-            // A real one takes some time too. Without any, starts that fail for ever would be tried for ever at one instant.
+            // A real one takes some time too. Without any, starts that fail for ever would be tried for ever at one
+            // instant.
             tokio::time::sleep(MS).await;
         }
         if panics { panic() } else { anyhow::bail!("an error that chaos injected") }

@@ -1,6 +1,6 @@
-//! Carrying an experiment out on a running tree, in real or in virtual time: the two differ in the clock and in nothing else.
+//! Runs of experiments on a running tree, in real or in virtual time: the two differ only in the clock.
 //!
-//! Invariant: nothing is armed after the run, however it ends: also when its future is dropped half way.
+//! Invariant: no fault is active after the run, however it ends, also if its future is dropped half way.
 
 use tokio::sync::mpsc;
 
@@ -38,24 +38,24 @@ pub struct Chaos<'a> {
 }
 
 impl<'a> Chaos<'a> {
-    /// On this tree, in real time.
+    /// Prepares experiments on this tree, in real time.
     pub fn new(tree: &'a Tree) -> Self {
         Self { tree, is_virtual: false }
     }
 
-    /// On a tree whose runtime has a paused clock, and one thread.
+    /// Prepares experiments on a tree that runs on one thread with a paused clock.
     pub(crate) fn in_virtual_time(tree: &'a Tree) -> Self {
         Self { tree, is_virtual: true }
     }
 
     /// Carries the experiment out.
     ///
-    /// Dropping the future heals everybody and ends the experiment.
+    /// Dropping the future clears all faults and ends the experiment.
     ///
     /// # Errors
     ///
-    /// An experiment that makes no sense, or hits nobody in this tree; a tree that is over, or under another experiment.
-    /// Nothing was armed then. Whether the claims held is in the [report](ExperimentReport::passed).
+    /// An experiment that makes no sense, or can hit no child of this tree; a tree that has ended, or is under another
+    /// experiment. No fault was active then. Whether the claims held is in the [report](ExperimentReport::passed).
     pub async fn run(&self, experiment: Experiment) -> Result<ExperimentReport, ExperimentError> {
         experiment.check()?;
         let children: Vec<_> =
@@ -64,7 +64,7 @@ impl<'a> Chaos<'a> {
         self.play(&experiment, script).await
     }
 
-    /// Carries a script out, with the claims of an experiment whose faults do not matter.
+    /// Carries a script out, with the targets and claims of an experiment. The experiment's faults are not used.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl<'a> Chaos<'a> {
     }
 }
 
-/// A run on a live tree, as its log tells it: what its services suffer meanwhile is no fault of theirs.
+/// Log lines around a run on a live tree: failures in between are due to the experiment.
 struct Announced {
     path: String,
     experiment: String,

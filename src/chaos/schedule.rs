@@ -29,7 +29,7 @@ use crate::tree::directory::{ChildKind, DirectoryEntry};
 use crate::tree::statements::Statement;
 use crate::tree::{Directory, Tree};
 
-/// What is to be done at some time.
+/// A task of the agenda.
 #[derive(Debug, Clone)]
 enum Todo {
     Inject {
@@ -40,7 +40,7 @@ enum Todo {
         number: usize,
         victims: Vec<String>,
     },
-    /// This incarnation has been up for as long as it may.
+    /// Kills this incarnation, which has been up for the time that a flapping child is allowed.
     Flap {
         number: usize,
         path: String,
@@ -57,19 +57,19 @@ pub(super) struct Course<'a> {
     rollbacks: Rollbacks,
     book: Arc<Mutex<Book>>,
     claims: Arc<Mutex<Claims>>,
-    /// Rung when a look has found a claim that does not hold.
+    /// Notified when a claim does not hold.
     broken: Arc<Notify>,
     judge: Arc<Mutex<Judge>>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
-    /// The lines of the script that follow events, by their places.
+    /// Indices of the lines of the script that follow events.
     followers: Vec<usize>,
-    /// Who dies so long after each start, by the number of the fault.
+    /// Children that are killed a while after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
     /// Faults that followed events.
     followed: u64,
-    /// Who was a target at the beginning, and what it was.
+    /// Targets that were there at the beginning, with their kinds.
     targets: BTreeMap<Arc<str>, ChildKind>,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
+    /// Runs the experiment to its end and returns the report. Incarnations report the effects of faults on `suffered`.
     pub(super) async fn run(
         mut self,
         suffered: mpsc::UnboundedReceiver<FaultEvent>,
@@ -118,11 +118,11 @@ impl<'a> Course<'a> {
     ) -> ExperimentReport {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
-        // Aborted when dropped, as all that look on.
+        // These tasks are aborted when the set is dropped.
         let mut observer = JoinSet::new();
         observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
         observer.spawn(keep_judging(said, self.witnesses(), self.is_virtual));
-        // Some may still wait for others: a tree is steady when nobody is on the way any more.
+        // Children may still wait for others: a tree is steady when no child is starting, restarting or waiting.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
         let is_target = |entry: &&DirectoryEntry| {
@@ -133,17 +133,17 @@ impl<'a> Course<'a> {
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
         let mut stopped =
-            lock(&self.claims).broken().map(|claim| format!("before any fault it did not hold that {claim}"));
+            lock(&self.claims).broken().map(|claim| format!("before any fault this claim did not hold: {claim}"));
         let begun = lock(&self.book).begun();
         if stopped.is_none() {
             self.plan(begun);
             let mut looking = JoinSet::new();
             looking.spawn(keep_looking(self.witnesses(), self.directory.clone(), self.experiment.look_every));
-            // What was before is not followed.
+            // Events before the beginning trigger no faults.
             while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(later(begun, duration), &mut triggers).await;
             if let Some(text) = panic_of(&mut looking) {
-                stopped.get_or_insert(format!("what looks at the claims panicked: {text}"));
+                stopped.get_or_insert(format!("the task that checks the claims panicked: {text}"));
             }
             drop(looking);
         }
@@ -161,7 +161,7 @@ impl<'a> Course<'a> {
         self.look_at_targets();
         look(&self.claims, &self.book, &self.directory, true).await;
         if let Some(text) = panic_of(&mut observer) {
-            stopped = Some(format!("what notes the events panicked: {text}"));
+            stopped = Some(format!("the task that records the events panicked: {text}"));
         }
         lock(&self.judge).look();
         self.witnesses().ask_judge();
@@ -183,7 +183,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Why it stopped before its time, if it did.
+    /// Injects faults until `end`. Returns the reason if it stops earlier.
     async fn inject_until(
         &mut self,
         end: Instant,
@@ -204,12 +204,12 @@ impl<'a> Course<'a> {
                         return None;
                     }
                     if let Some(((_, place), todo)) = self.agenda.pop_first() {
-                        // In virtual time faults that follow each other at once would never let the clock go on.
+                        // In virtual time, faults that follow each other at once would never let the clock advance.
                         let follows = place >= self.script.lines.len() && !matches!(todo, Todo::Heal { .. });
                         at_this_instant = if Instant::now() == instant { at_this_instant + u32::from(follows) } else { 0 };
                         instant = Instant::now();
                         if at_this_instant > AT_ONE_INSTANT_MAX {
-                            return Some("faults follow each other, and no time passes between them".into());
+                            return Some("faults trigger each other without end, and no time passes between them".into());
                         }
                         self.carry(todo).await;
                     }
@@ -225,13 +225,13 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// What ended the tree in the middle of the run.
+    /// Returns what ended the tree in the middle of the run.
     fn why_over(&self) -> String {
         let gave_up = self.tree.shared.ending.root_gave_up();
         gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree.path()))
     }
 
-    /// Puts what follows an event on the agenda.
+    /// Puts the faults that follow this event on the agenda.
     fn follow(&mut self, Occurrence { trigger, path, generation }: &Occurrence) {
         let now = Instant::now();
         let kind = self.directory.kind(path).unwrap_or(ChildKind::Service);
@@ -255,7 +255,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Behind what is due at the same time (invariant 2).
+    /// Puts a task on the agenda, behind those that are due at the same time.
     fn later(&mut self, at: Instant, todo: Todo) {
         let place = self.agenda.range((at, 0)..=(at, usize::MAX)).next_back().map_or(0, |(&(_, place), _)| place + 1);
         self.agenda.insert((at, place.max(self.script.lines.len())), todo);
@@ -293,7 +293,7 @@ impl<'a> Course<'a> {
             Some(_) | None => None,
         };
         {
-            // Under its lock: what comes of a strike is noted after the strike.
+            // The lock is held over the strikes, so that their effects are recorded after them.
             let mut book = lock(&self.book);
             let at = book.now();
             let mut hit = Vec::new();
@@ -308,7 +308,7 @@ impl<'a> Course<'a> {
                     missed = None;
                 }
             }
-            // It has hit if it has hit anybody.
+            // A fault that has hit any of its victims is not missed.
             missed = missed.filter(|_| hit.is_empty());
             let is_blow = matches!(fault, Fault::Kill | Fault::KillTogether(_));
             let is_felt = missed.is_none() && !is_blow && !fault.waits();
@@ -354,10 +354,11 @@ impl<'a> Course<'a> {
         lock(&self.book).heal_all();
     }
 
-    /// When nobody was on the way to anywhere any more.
+    /// Waits until no child is starting, restarting, waiting or parked. Returns that time, or `None` if it is not before
+    /// `limit`, or the tree has ended.
     async fn until_steady(&self, limit: Instant) -> Option<Instant> {
         loop {
-            // Whoever was struck last has to have felt it.
+            // The fault that was injected last needs time to take effect.
             tokio::time::sleep(Duration::from_millis(10)).await;
             let is_steady = |state| match state {
                 ServiceState::Up | ServiceState::Down | ServiceState::Gone => true,
@@ -390,7 +391,7 @@ impl<'a> Course<'a> {
         let mut services = lock(&self.book).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
             let why = self.tree.why(&service.path).await;
-            // The restarts of one that is parked, or on probation, are not charged.
+            // The restarts of a child that is parked or on probation are not charged.
             service.budget =
                 why.ok().filter(|why| !why.is_half_open).and_then(|why| why.budget).map(BudgetRecord::from);
         }
@@ -420,7 +421,7 @@ impl<'a> Course<'a> {
     }
 }
 
-/// More faults at one instant are a circle: a fault that follows what it brings about.
+/// Most faults at one instant. More of them are a circle: a fault triggers itself by what it causes.
 const AT_ONE_INSTANT_MAX: u32 = 10_000;
 
 fn missed(struck: &Result<(), String>) -> String {

@@ -1,4 +1,5 @@
-//! What lives in the trees of the walk: services that do as they are told, whose starts go as planned, and that are counted.
+//! What lives in the trees of the walk: services that do as they are told, whose starts go as planned, and that are
+//! counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -107,7 +107,8 @@ async fn a_child_that_reconfigure_adds_takes_no_message_before_it_is_started() {
     tree.shutdown().await;
 }
 
-// Found by reading: a parked child whose time comes while it has to wait was parked to its handles for as long as it waited.
+// Found by reading: a parked child whose time comes while it has to wait was parked to its handles for as long as it
+// waited.
 #[tokio::test(start_paused = true)]
 async fn a_parked_child_that_is_due_and_waits_takes_messages() {
     let journal = Journal::new();
@@ -211,7 +212,8 @@ async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew()
     tree.shutdown().await;
 }
 
-// Found by reading: the directory had the new children before there was a life that knew them, and the old ones for ever.
+// Found by reading: the directory had the new children before there was a life that knew them, and the old ones for
+// ever.
 #[tokio::test(start_paused = true)]
 async fn what_is_below_a_supervisor_that_is_described_anew_is_listed_when_it_begins_anew() {
     let journal = Journal::new();

@@ -1,4 +1,5 @@
-//! The trees of the walk: a supervisor of each kind, below another one, with something elsewhere that its child may depend on.
+//! The trees of the walk: a supervisor of each kind, below another one, with something elsewhere that its child may
+//! depend on.
 
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Policy, Strategy};
 

@@ -3,8 +3,8 @@
 /// Tried one after the other, in the units of the pictures.
 const NARROW: [f64; 6] = [1.5, 3.0, 6.0, 12.0, 24.0, 48.0];
 
-/// Splits items that are in order into runs, of which each is drawn as one: items that together are narrower than `narrow`.
-/// One that is wider by itself stays by itself.
+/// Splits items that are in order into runs, of which each is drawn as one: items that together are narrower than
+/// `narrow`. One that is wider by itself stays by itself.
 pub(super) fn clusters<T>(items: &[T], narrow: f64, span: impl Fn(&T) -> (f64, f64)) -> Vec<&[T]> {
     let mut clusters = Vec::new();
     let mut rest = items;

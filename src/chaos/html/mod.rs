@@ -24,13 +24,13 @@ use crate::chaos::report::ExperimentReport;
 const STYLE: &str = include_str!("style.css");
 
 impl ExperimentReport {
-    /// One page of HTML with everything in it: no script, no font, no picture comes from elsewhere. It is read on a light or
-    /// a dark ground, and printed.
+    /// One page of HTML with everything in it: no script, no font, no picture comes from elsewhere. It is read on a
+    /// light or a dark ground, and printed.
     ///
-    /// However long the run, the page stays within two megabytes or so: with many services those that were touched are shown,
-    /// what is too close to be told apart is drawn together, tables and log are cut, and each says what it leaves out.
-    /// [`to_json`](Self::to_json) leaves nothing out. Texts of the program (titles, paths, errors) are escaped, and their
-    /// control characters replaced.
+    /// However long the run, the page stays within two megabytes or so: with many services those that were touched are
+    /// shown, what is too close to be told apart is drawn together, tables and log are cut, and each says what it
+    /// leaves out. [`to_json`](Self::to_json) leaves nothing out. Texts of the program (titles, paths, errors) are
+    /// escaped, and their control characters replaced.
     ///
     /// ```
     /// # use regrow::chaos::ExperimentReport;

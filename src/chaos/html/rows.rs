@@ -33,8 +33,8 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// All services if they are few, else those that were touched, those that were down longest first; and the supervisors
-    /// above them.
+    /// All services if they are few, else those that were touched, those that were down longest first; and the
+    /// supervisors above them.
     pub(super) fn of(report: &'a ExperimentReport) -> Self {
         let services: HashMap<&str, &ServiceRecord> =
             report.services.iter().map(|service| (service.path.as_str(), service)).collect();

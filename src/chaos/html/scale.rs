@@ -42,7 +42,8 @@ impl Scale {
         LEFT + (RIGHT - LEFT) * if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 
-    /// Lines at round times from `top` to `bottom`, with the times below, and the stretch in which faults were injected.
+    /// Lines at round times from `top` to `bottom`, with the times below, and the stretch in which faults were
+    /// injected.
     pub(super) fn draw(&self, report: &ExperimentReport, top: f64, bottom: f64) -> Markup {
         let (begin, end) = (self.x(0.0), self.x(report.duration));
         html! {

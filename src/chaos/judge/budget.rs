@@ -1,5 +1,5 @@
-//! Budgets: a supervisor gives up, or parks a child, at the restart that is one more than the budget forgives, and at no
-//! other.
+//! Budgets: a supervisor gives up, or parks a child, at the restart that is one more than the budget forgives, and at
+//! no other.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! No service lives twice: an incarnation moves into its slot only when nothing is left of the one before, or that was cut
-//! off.
+//! No service lives twice: an incarnation moves into its slot only when nothing is left of the one before, or that was
+//! cut off.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

@@ -24,7 +24,8 @@ pub(super) struct Child {
     /// An order about it is being carried out, or was since its last start.
     pub(super) is_ordered: bool,
     pub(super) orders: u32,
-    /// It was stopped with its group, or is part of the boot; for this end, by its number and its path, if for one alone.
+    /// It was stopped with its group, or is part of the boot; for this end, by its number and its path, if for one
+    /// alone.
     pub(super) stopped_for: Option<Option<(u64, Arc<str>)>>,
     /// When that was, counted in testimonies.
     pub(super) stopped_at: u64,

@@ -1,7 +1,7 @@
 //! Delays: no start before the least that the policy allows for that end, and none after the greatest and a margin.
 //!
-//! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an ordered
-//! group start or stop is no part of any delay.
+//! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an
+//! ordered group start or stop is no part of any delay.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! The judge of supervision: whether supervisors do what their strategies and policies say, and nothing else.
 //!
-//! It reads what supervisors were told and what they did (`testimony.rs`), and knows the words of specs and policies. It has
-//! its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for itself.
+//! It reads what supervisors were told and what they did (`testimony.rs`), and knows the words of specs and policies.
+//! It has its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for
+//! itself.
 //!
 //! Invariants:
 //! 1. What is not certain is not held against a supervisor. Examples are an end that a group restart may have
@@ -90,8 +91,8 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Real time passes while code runs; virtual time does not. `needs`: services, and those that they depend on, before any
-    /// supervisor has said a word.
+    /// Real time passes while code runs; virtual time does not. `needs`: services, and those that they depend on,
+    /// before any supervisor has said a word.
     pub(super) fn new(is_virtual: bool, epoch: Instant, needs: Vec<(Arc<str>, Vec<Arc<str>>)>) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
         let (offices, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());

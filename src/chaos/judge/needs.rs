@@ -1,6 +1,7 @@
 //! Which services depend on which, all over the tree, and what follows from that for the order in which children stop.
 //!
-//! Two services that depend on each other's supervisors part somewhere on their paths: there the one's side stops first.
+//! Two services that depend on each other's supervisors part somewhere on their paths: there the one's side stops
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The order: children start eldest first, one after the other, and stop youngest first; one that depends on a sibling stops
-//! before it, whatever their places.
+//! The order: children start eldest first, one after the other, and stop youngest first; one that depends on a sibling
+//! stops before it, whatever their places.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The blast radius: a child is stopped or started only if an end, its group, an order or the end of its supervisor calls for
-//! it; and with one that is restarted, its whole group is.
+//! The blast radius: a child is stopped or started only if an end, its group, an order or the end of its supervisor
+//! calls for it; and with one that is restarted, its whole group is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,7 +188,8 @@ impl Office {
         self.stops_in_turn(path, at, found);
     }
 
-    /// A temporary child has no part in the restart of its group, even if that is for its own sake: it is forgotten first.
+    /// A temporary child has no part in the restart of its group, even if that is for its own sake: it is forgotten
+    /// first.
     pub(super) fn leave_group(&mut self, path: &Arc<str>) {
         let Some(child) = self.children.get(path) else { return };
         let Some(call) = child.call.as_ref().filter(|call| call.restarts()) else { return };

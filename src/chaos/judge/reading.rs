@@ -133,7 +133,8 @@ pub(super) fn probes(policy: &Policy) -> Backoff {
     }
 }
 
-/// The least and the greatest delay for one that stands between these steps, and whose delay before was no longer than this.
+/// The least and the greatest delay for one that stands between these steps, and whose delay before was no longer than
+/// this.
 pub(super) fn delays(backoff: &Backoff, steps: Steps, before: Duration) -> (Duration, Duration) {
     let cap = longest(backoff);
     let (least, most) = match backoff.list() {

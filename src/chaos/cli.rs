@@ -1,4 +1,4 @@
-//! The command line of chaos, for the demo trees and, by one call, for trees of your own.
+//! The command line of experiments, for any tree.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,32 +13,32 @@ use crate::chaos::report::ExperimentReport;
 use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation};
 use crate::tree::Tree;
 
-/// `regrow chaos ...`.
+/// Subcommands of `regrow chaos`, and of a program that calls [`main`].
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
-    /// Carries an experiment out and reports.
+    /// Carries out an experiment and prints its report.
     Run {
         /// The experiment, in TOML.
         file: PathBuf,
-        /// In virtual time, instead of in real time.
+        /// Run in virtual time instead of real time.
         #[arg(long = "virtual")]
         is_virtual: bool,
-        /// In place of the one in the file.
+        /// The seed to use instead of the one in the file.
         #[arg(long)]
         seed: Option<u64>,
-        /// Where the report goes.
+        /// Files that the report is written to.
         #[command(flatten)]
         output: Output,
     },
-    /// Carries it out in virtual time, twice, and prints the log that both runs have in common.
+    /// Carries out an experiment in virtual time, twice, and prints the log, which has to be the same in both runs.
     Replay {
         /// The experiment, in TOML.
         file: PathBuf,
         /// The seed to replay.
         #[arg(long)]
         seed: u64,
-        /// Where the report goes.
+        /// Files that the report is written to.
         #[command(flatten)]
         output: Output,
     },
@@ -46,14 +46,14 @@ pub enum Command {
     Explore {
         /// The experiment, in TOML.
         file: PathBuf,
-        /// How many.
+        /// Number of seeds.
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
-        /// The first of them.
+        /// The first seed.
         #[arg(long, default_value_t = 0)]
         from: u64,
     },
-    /// Says what is wrong with an experiment, and what it would do.
+    /// Checks experiments, and prints how many faults each would inject.
     Check {
         /// The experiments, in TOML.
         #[arg(required = true)]
@@ -61,7 +61,7 @@ pub enum Command {
     },
 }
 
-/// Where a report goes.
+/// Files that a report is written to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Output {
     /// Writes the report as a page of HTML, which needs no network.
@@ -101,9 +101,9 @@ where
 }
 
 impl Command {
-    /// Carries the subcommand out, for the tree that `start` starts for a seed. Reports go to the standard output,
-    /// errors to the standard error. `program` is how this subcommand's parent is called, for the command that a report
-    /// gives to replay it.
+    /// Carries out the subcommand for the tree that `start` starts for a seed. Reports go to the standard output,
+    /// errors to the standard error. A report names the command that replays the run; `program` is the beginning of
+    /// that command, such as `regrow chaos`.
     ///
     /// The exit code is 0 if every claim held, 1 if one did not, and 2 if nothing could be carried out.
     pub fn run<F, Fut>(self, program: &str, start: F) -> ExitCode
@@ -127,7 +127,7 @@ fn run(command: Command, program: &str, start: Start) -> ExitCode {
             if check(&files, &start) {
                 Ok(true)
             } else {
-                Err(anyhow::anyhow!("not every experiment can be carried out"))
+                Err(anyhow::anyhow!("some of the experiments cannot be carried out"))
             }
         }
     };
@@ -180,13 +180,13 @@ fn explore(file: &Path, from: u64, seeds: u64, start: Start) -> anyhow::Result<b
     let Exploration { seeds, failures, errors, .. } = simulation.explore(from, seeds);
     say(&format!("{seeds} seeds from {from} on: {} failed", failures.len()));
     for (seed, error) in errors.iter().take(10) {
-        say(&format!("  seed {seed} came to nothing: {error}"));
+        say(&format!("  seed {seed} could not be run: {error}"));
     }
     for failure in failures.iter().take(10) {
         say(&format!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence));
     }
     let Some(first) = failures.first() else {
-        anyhow::ensure!(errors.is_empty(), "{} of {seeds} seeds came to nothing", errors.len());
+        anyhow::ensure!(errors.is_empty(), "{} of {seeds} seeds could not be run", errors.len());
         return Ok(true);
     };
     let shrunk = simulation.shrink(first)?;
@@ -217,14 +217,14 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
     are_good
 }
 
-/// Whoever reads may have read enough.
+/// Prints a line. An error is ignored: the reader of the output may have closed it.
 fn say(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 impl Output {
-    /// Prints it, and writes what was asked for. Whether everything held.
+    /// Prints the report, and writes the files that were asked for. Returns whether the experiment passed.
     #[allow(clippy::needless_pass_by_value, reason = "made for this")]
     fn write(&self, report: ExperimentReport) -> anyhow::Result<bool> {
         say(&report.to_string());

@@ -81,7 +81,9 @@ impl fmt::Display for ExperimentError {
             Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
             Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),
             Self::Blow { fault } => write!(f, "`{fault}` is instantaneous and cannot last: remove `lasts`"),
-            Self::NobodyTargeted { targets } => write!(f, "no child of this tree matches the targets {}", targets.join(", ")),
+            Self::NobodyTargeted { targets } => {
+                write!(f, "no child of this tree matches the targets {}", targets.join(", "))
+            }
             Self::NobodyHit { fault } => write!(f, "`{fault}` can hit none of the targets"),
             Self::SameProbe { name } => write!(f, "there are two probes with the name `{name}`"),
             Self::NoTarget { path } => write!(f, "`{path}` is not a target of the experiment, and the script hits it"),

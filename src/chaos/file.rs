@@ -354,7 +354,9 @@ impl fmt::Display for ExperimentFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "the file cannot be read: {error}"),
-            Self::TooLarge => write!(f, "the file has more than {BYTES_MAX} bytes, which is the limit for an experiment"),
+            Self::TooLarge => {
+                write!(f, "the file has more than {BYTES_MAX} bytes, which is the limit for an experiment")
+            }
             Self::Syntax(text) => f.write_str(text.trim_end()),
             Self::Fault { number, kind, what } => write!(f, "fault {number} (`{kind}`): {what}"),
             Self::Senseless(error) => error.fmt(f),

@@ -1,4 +1,4 @@
-//! What an incarnation suffers that something ails: at its start, before it takes a message, in its handler, when it is
+//! The hooks of faults in an incarnation: at its start, before it takes a message, in its handler, and when it is asked
 //! to stop.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::tree::statements::Statement;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// An incarnation that has faults.
+/// An incarnation with its faults.
 struct Patient<'a> {
     faults: &'a ActiveFaults,
     set: Arc<FaultSet>,
@@ -28,7 +28,7 @@ impl Inject for ActiveFaults {
         self.experiment()
     }
 
-    /// Invariant 1 of the seam: the faults are looked at when the incarnation has moved in.
+    /// Looks at the faults when the incarnation has moved in (invariant 1 of `active.rs`).
     fn before_start(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
         Box::pin(async move {
             target.slot.faulty().set_counted(true);
@@ -87,7 +87,7 @@ impl ActiveFaults {
 }
 
 impl Patient<'_> {
-    /// Invariant 4 of the seam.
+    /// Reports a strike, before it takes effect (invariant 4 of `active.rs`).
     fn tell(&self, blow: Strike, generation: Option<u64>) {
         let Strike { number, is_last, .. } = blow;
         self.faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
@@ -106,8 +106,8 @@ impl Patient<'_> {
         let Some((blow, panics)) = patient.strike(strikes) else { return Ok(()) };
         self.tell(blow, None);
         if blow.is_virtual {
-            // A real one takes some time too. Without any, starts that fail for ever would be tried for ever at one
-            // instant.
+            // A real start takes some time too. If it took none, failing starts would be retried for ever at one
+            // instant. instant.
             tokio::time::sleep(MS).await;
         }
         if panics { panic() } else { anyhow::bail!("an error that chaos injected") }
@@ -125,7 +125,7 @@ impl Patient<'_> {
                 if self.until_wanted(patient.pass(delay(), || !delay().is_zero())).await.is_none() {
                     return false;
                 }
-                // It may have come to be held meanwhile.
+                // A fault that holds the mail may have come meanwhile.
                 has_waited = true;
                 continue;
             }
@@ -154,11 +154,11 @@ impl Patient<'_> {
                 Fault::Panic => panic(),
                 Fault::Error => anyhow::bail!("an error that chaos injected"),
                 Fault::Block(time) => self.block(patient, time, blow.is_virtual).await,
-                // Until it is killed, or everybody is healed.
+                // Hangs until the incarnation is killed, or all faults are cleared.
                 _ => patient.until_not(|| true).await,
             }
             self.faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
-            // It may be well again (invariant 1 of the seam).
+            // The fault may have been the last one (invariant 1 of `active.rs`).
             patient.change(Some(&*self.slot), |_| ());
         }
         let slowness = || patient.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
@@ -179,7 +179,7 @@ impl Patient<'_> {
         }
     }
 
-    /// `false`: something else wants attention.
+    /// Waits until there is mail that is not held. Returns `false` if an order has to be looked at first.
     async fn mail_may_be_taken(&self, patient: &FaultSet) -> bool {
         let is_held = || patient.has(|fault| *fault == Fault::Hold);
         loop {
@@ -189,8 +189,8 @@ impl Patient<'_> {
                 }
                 continue;
             }
-            // The port has the waker of the life: whoever sends, or signals, wakes it.
-            // It may come to be held meanwhile.
+            // The signals have the waker of the incarnation, and a message or a signal wakes it.
+            // A fault that holds the mail may come meanwhile.
             let found = std::future::poll_fn(|_| match is_held() {
                 true => Poll::Ready(None),
                 false => self.slot.faulty().poll_mail(&self.signals).map(Some),
@@ -201,7 +201,7 @@ impl Patient<'_> {
         }
     }
 
-    /// Polls until it is done; `None` when something else wants attention first.
+    /// Runs the future. Returns `None` if an order has to be looked at first.
     async fn until_wanted<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {
@@ -214,7 +214,7 @@ impl Patient<'_> {
     }
 }
 
-/// Without the hook: it is no news to anybody.
+/// Panics without calling the panic hook, because an injected panic needs no report.
 fn panic() -> ! {
     std::panic::resume_unwind(Box::new("a panic that chaos injected"))
 }

@@ -1,6 +1,6 @@
-//! Faults at work in a tree: striking, and healing.
+//! Injects faults into a tree, and clears them.
 //!
-//! Invariant: nothing is armed when this is dropped.
+//! Invariant: no fault is active once the injector is dropped.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    /// What strikes is told.
+    /// Begins an experiment. `told` receives the reports of incarnations, `said` the statements for the judge.
     pub(super) fn new(
         shared: Arc<Shared>,
         told: mpsc::UnboundedSender<FaultEvent>,
@@ -47,7 +47,7 @@ impl Armed {
         seed: u64,
         is_virtual: bool,
     ) -> Result<(), String> {
-        let Some(listed) = self.shared.directory.get(path) else { return Err("nobody has this path".into()) };
+        let Some(listed) = self.shared.directory.get(path) else { return Err("no child has this path".into()) };
         if !fault.can_hit(listed.kind) {
             return Err(format!("a {} cannot be hit by this", listed.kind));
         }
@@ -56,7 +56,7 @@ impl Armed {
                 if listed.slot.kill() {
                     Ok(())
                 } else {
-                    Err("nobody lives there now".into())
+                    Err("it has no running incarnation".into())
                 }
             }
             Fault::MailboxFull => {
@@ -84,7 +84,7 @@ impl Armed {
         self.shared.directory.slots().iter().for_each(|slot| slot.faulty().set_counted(is_tallied));
     }
 
-    /// The incarnations that were there before.
+    /// Tells the judge of the incarnations that were there before.
     fn tell_of_tenants(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
@@ -93,7 +93,7 @@ impl Armed {
         }
     }
 
-    /// What became of calls until now.
+    /// Returns the outcomes of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
         let outcomes = self.faults.outcomes_of_calls();
         outcomes

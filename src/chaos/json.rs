@@ -16,7 +16,8 @@ struct Document<'a> {
 }
 
 impl ExperimentReport {
-    /// Returns the report as JSON: every field by its name and in the order of [`ExperimentReport`], after a field `passed`.
+    /// Returns the report as JSON: every field by its name and in the order of [`ExperimentReport`], after a field
+    /// `passed`.
     ///
     /// Numbers that are not whole are rounded to six digits after the point, so times are in microseconds, and two
     /// equal runs give equal bytes. NaN and infinite numbers are `null`. `serde_json` reads the text back as an

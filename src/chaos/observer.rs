@@ -55,7 +55,8 @@ pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, eve
     }
 }
 
-/// Feeds the judge. It runs apart from [`observe`], because the channel of events is bounded and must be emptied quickly.
+/// Feeds the judge. It runs apart from [`observe`], because the channel of events is bounded and must be emptied
+/// quickly.
 pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Statement>, witnesses: Witnesses, is_virtual: bool) {
     let mut next = later(Instant::now(), PULSE);
     loop {

@@ -117,8 +117,8 @@ pub struct ServiceRecord {
     pub availability: f64,
     /// Seconds from each of its ends until it was up again.
     pub recoveries: Vec<f64>,
-    /// Rest of its restart budget at the end, if it has one and came up again during the run. `None` for a child that is
-    /// child that is parked or on probation, because its restarts are not charged.
+    /// Rest of its restart budget at the end, if it has one and came up again during the run. `None` for a child that
+    /// is child that is parked or on probation, because its restarts are not charged.
     pub budget: Option<BudgetRecord>,
     /// Its mailbox: accepted, handled, crashed, returned, dead-lettered, and left in it.
     pub messages: MessageCounts,

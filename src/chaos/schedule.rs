@@ -354,8 +354,8 @@ impl<'a> Course<'a> {
         lock(&self.book).heal_all();
     }
 
-    /// Waits until no child is starting, restarting, waiting or parked. Returns that time, or `None` if it is not before
-    /// `limit`, or the tree has ended.
+    /// Waits until no child is starting, restarting, waiting or parked. Returns that time, or `None` if it is not
+    /// before `limit`, or the tree has ended.
     async fn until_steady(&self, limit: Instant) -> Option<Instant> {
         loop {
             // The fault that was injected last needs time to take effect.

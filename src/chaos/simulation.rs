@@ -81,7 +81,7 @@ impl Simulation {
         Self { set: Arc::new(move |seed| Box::pin(set(seed))), patience: Duration::from_secs(30) }
     }
 
-    /// Sets the real time in which the clock of a run has to advance. A run whose clock stands still for longer is
+    /// Sets the real time in which the clock of a run has to advance. If the clock stands still for longer, the run is
     /// given up as [stuck](SimulationError::Stuck). Default: 30 seconds; less than 100 ms count as 100 ms.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {

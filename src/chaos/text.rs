@@ -14,9 +14,9 @@ const SERVICES_SHOWN: usize = 12;
 /// Longer paths lose their beginning, so that tables stay within a hundred columns.
 const PATH_MAX: usize = 42;
 
-/// Writes the report for a terminal of a hundred columns: verdicts first, then totals, faults by kind, the services that
-/// were down longest, and how to replay the run. Without colours. Control characters in names and texts are written as
-/// `\u{1b}`.
+/// Writes the report for a terminal of a hundred columns: verdicts first, then totals, faults by kind, the services
+/// that were down longest, and how to replay the run. Without colours. Control characters in names and texts are
+/// written as `\u{1b}`.
 impl Display for ExperimentReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let word = if self.passed() { "passed" } else { "BROKEN" };

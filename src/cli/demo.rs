@@ -1,6 +1,6 @@
-//! Trees to try chaos on: a small shop, and a forest of several hundred services.
+//! Trees to try experiments on: a small shop, and a forest of several hundred services.
 //!
-//! Both work: somebody casts and calls all the while, and what becomes of the calls is counted.
+//! Both have a workload: callers cast and call all the time, and the outcomes of the calls are counted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +15,11 @@ use regrow::{
 /// The trees by name.
 pub(crate) const TREES: [&str; 2] = ["shop", "forest"];
 
-/// Starts one of the [`TREES`], and those who work with it.
+/// Starts one of the [`TREES`] and its workload.
 ///
 /// # Errors
 ///
-/// When there is no tree of this name, or it does not start.
+/// There is no tree of this name, or it does not start.
 pub(crate) async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
     let work = Work::default();
     let tree = match name {
@@ -30,7 +30,7 @@ pub(crate) async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)>
     Ok((tree, work))
 }
 
-/// What those who work with a tree have seen.
+/// Counts of a workload.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Work {
     counts: Arc<Counts>,
@@ -45,30 +45,30 @@ struct Counts {
 
 #[derive(Debug, Default)]
 struct Alive {
-    /// How many incarnations, by path.
+    /// Number of incarnations that are alive, by path.
     now: BTreeMap<Arc<str>, u32>,
-    /// Paths of which two were ever alive at the same time.
+    /// Paths that ever had two incarnations alive at the same time.
     twice: Vec<Arc<str>>,
 }
 
 impl Work {
-    /// Calls that were made.
+    /// Returns the number of calls that were made.
     pub(crate) fn calls(&self) -> u64 {
         self.counts.begun.load(Ordering::Relaxed)
     }
 
-    /// Calls that have ended, by how.
+    /// Returns the number of calls that have ended, by outcome.
     pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
         lock(&self.counts.ended).clone()
     }
 
-    /// Services of which two incarnations were alive at the same time.
+    /// Returns the services that had two incarnations alive at the same time.
     pub(crate) fn alive_twice(&self) -> Vec<Arc<str>> {
         lock(&self.counts.alive).twice.clone()
     }
 }
 
-/// Does a little work, and asks a peer now and then.
+/// A service that does a little work, and asks a peer now and then.
 struct Clerk {
     path: Arc<str>,
     counts: Arc<Counts>,
@@ -94,7 +94,7 @@ impl Service for Clerk {
                 reply.send(self.done);
             }
             (Order::Ask(reply), Some(peer)) => {
-                // Whatever has become of the peer, this one answers.
+                // If the peer does not answer, this service answers all the same.
                 let more = peer.call_within(Duration::from_millis(200), Order::Ask).await.unwrap_or_default();
                 reply.send(self.done + more);
             }
@@ -165,7 +165,7 @@ async fn shop(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-/// Ten stands of thirty trees, in three strategies.
+/// Starts ten stands of thirty trees, in three strategies.
 async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     let stands = (0..10).map(|stand| {
         let name = format!("stand-{stand}");
@@ -187,7 +187,7 @@ async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-/// So many callers, until the tree is over.
+/// Spawns callers that work until the tree has ended.
 fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
     for caller in 0..callers {
         let (directory, work) = (tree.directory(), work.clone());
@@ -199,7 +199,7 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
                 tokio::time::sleep(Duration::from_millis(random.u64(1..10))).await;
                 let handle = &handles[random.usize(..handles.len())];
                 if random.u8(..4) == 0 {
-                    // Refused where it is full, down or parked: nobody waits.
+                    // A cast does not wait: it is refused if the service is full, down or parked.
                     let _ = handle.cast(Order::Do);
                     continue;
                 }
@@ -224,7 +224,7 @@ fn outcome(answer: &Result<u64, CallError<Order>>) -> &'static str {
     }
 }
 
-/// A panic under the lock would be one of this file, and leaves its counts whole.
+/// Locks the mutex also after a panic: the counts are whole after each change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What the judge learns of a supervisor's children before anything is said of them: from its roll, and from orders.
+//! The children of a supervisor, as the judge learns of them before they act: from its roll, and from orders.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -64,14 +64,14 @@ impl Office {
             attempt: *attempt,
             number: 0,
             is_up,
-            // Since when is not known.
+            // The true time is not known.
             ready_at: is_ready.then_some(at),
             is_told,
             is_doomed: false,
             is_foreign: true,
             by_order: false,
         };
-        // Of what is not up yet, nothing is known for certain.
+        // Nothing is known for certain about a child that is not up yet.
         self.is_settled &= !matches!(standing, ChildState::Retrying | ChildState::Starting | ChildState::Stopping);
         match standing {
             ChildState::Down if self.is_booting && attempt.is_none() => {
@@ -84,7 +84,7 @@ impl Office {
             ChildState::Starting => child.life = Some(life(false, false)),
             ChildState::Up => child.life = Some(life(true, false)),
             ChildState::Stopping => {
-                // Its group may be on the way.
+                // A restart of its group may be going on.
                 child.life = Some(life(true, true));
                 child.may_start = true;
             }
@@ -107,7 +107,7 @@ impl Office {
         self.note(path);
     }
 
-    /// After an order: specs, places and limits may be others.
+    /// Reads the roll after an order: specs, places and limits may have changed.
     pub(super) fn enrol_again(&mut self, roll: &Roll, at: Duration) {
         (self.strategy, self.auto_shutdown) = (roll.strategy, roll.auto_shutdown);
         (self.intensity, self.stop_order) = (roll.intensity, roll.stop_order);
@@ -163,7 +163,8 @@ impl Office {
         self.orders.insert(call, path);
     }
 
-    /// It was carried out between these two: what was said of a child in between may be forgotten.
+    /// Takes the answer to an order. It was carried out since it was given, and what was known of the child may be
+    /// outdated.
     pub(super) fn answered(&mut self, call: u64) {
         match self.orders.remove(&call) {
             Some(Some(path)) => {
@@ -180,7 +181,7 @@ impl Office {
         }
     }
 
-    /// Whether what is not known is over.
+    /// Marks the supervisor as settled when everything uncertain is over.
     pub(super) fn settle(&mut self) {
         if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {
             return;

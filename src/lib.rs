@@ -185,7 +185,7 @@
 //! | `tree/overrides.rs`, `policy/`, `policy/apply.rs` | what has a say about every path of a tree; policy files; new ones for a tree that runs |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `trace/` | OTP's scenarios played on the machines (`machine.rs`, `shared.rs`) and live (`live/`) |
-//! | `main.rs`, `cli/` | the command line |
+//! | `main.rs`, `cli/` | the command line, with its demo trees and its soak |
 //! | `testing.rs`, `tree/tables.rs` | a kit for tests of your own trees; the sizes of all tables, for tests that look for leaks |
 //! | `walk/`, `supervisor/turns.rs` | in test builds: every management call beside every event of a life, in a seeded order of facts |
 

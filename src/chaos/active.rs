@@ -1,7 +1,7 @@
 //! The faults that are active in a tree, and the incarnations that they belong to.
 //!
-//! A service without faults costs nothing: the core calls the hooks only while a signal of the incarnation is set. It
-//! is a signal beside stop and kill, and the pump looks at those anyway.
+//! A service without faults costs nothing: the core calls the hooks of messages and stops only while a signal of the
+//! incarnation is set. It is a signal beside stop and kill, and the pump looks at those anyway.
 //!
 //! Invariants:
 //! 1. The present incarnation of a service has the signal if and only if the service has active faults. Both change
@@ -34,7 +34,7 @@ pub(crate) struct ActiveFaults {
     /// Counts experiments, so that supervisors notice a new one.
     experiments: AtomicU64,
     /// Sorted, so that what is done to all of them is done in the same order each time.
-    patients: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
+    services: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
     outcomes: Mutex<Option<Arc<Outcomes>>>,
     told: Mutex<Option<mpsc::UnboundedSender<FaultEvent>>>,
     said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
@@ -54,10 +54,10 @@ pub(crate) enum FaultEvent {
 /// The active faults of one service.
 #[derive(Debug, Default)]
 pub(crate) struct FaultSet {
-    ails: Mutex<Vec<ActiveFault>>,
-    is_discharged: AtomicBool,
+    faults: Mutex<Vec<ActiveFault>>,
+    is_cleared: AtomicBool,
     /// Notified at each change.
-    pub(super) bell: Notify,
+    pub(super) changed: Notify,
 }
 
 #[derive(Debug, Clone)]
@@ -133,17 +133,17 @@ impl ActiveFaults {
     }
 
     /// Clears all faults of all services.
-    pub(crate) fn heal_all(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
-        let patients = std::mem::take(&mut *lock(&self.patients));
-        for (path, patient) in patients {
-            patient.is_discharged.store(true, Ordering::Release);
-            patient.change(find(&path).as_deref(), Vec::clear);
+    pub(crate) fn clear_all(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
+        let services = std::mem::take(&mut *lock(&self.services));
+        for (path, set) in services {
+            set.is_cleared.store(true, Ordering::Release);
+            set.change(find(&path).as_deref(), Vec::clear);
         }
     }
 
     /// Returns the number of services that are remembered because they have or had faults.
-    pub(crate) fn patients(&self) -> usize {
-        lock(&self.patients).len()
+    pub(crate) fn services_len(&self) -> usize {
+        lock(&self.services).len()
     }
 
     pub(crate) fn disarm(&self) {
@@ -153,26 +153,26 @@ impl ActiveFaults {
         self.is_armed.store(false, Ordering::Release);
     }
 
-    pub(super) fn patient(&self, path: &str) -> Option<Arc<FaultSet>> {
-        lock(&self.patients).get(path).cloned()
+    pub(super) fn faults_of(&self, path: &str) -> Option<Arc<FaultSet>> {
+        lock(&self.services).get(path).cloned()
     }
 
     /// Adds a fault to the service in this slot (invariant 1).
-    pub(crate) fn afflict(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
-        let patient = lock(&self.patients).entry(slot.path()).or_default().clone();
+    pub(crate) fn inject(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
+        let set = lock(&self.services).entry(slot.path()).or_default().clone();
         let left = match fault {
             Fault::StartPanic(Times::Count(count)) | Fault::StartError(Times::Count(count)) => *count,
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => 1,
             _ => u32::MAX,
         };
-        let ail = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
-        patient.change(Some(slot), |ails| ails.push(ail));
+        let active = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
+        set.change(Some(slot), |faults| faults.push(active));
     }
 
     /// Clears the fault with this number (invariant 2). `slot` is the one that has the path now, if any.
     pub(crate) fn clear(&self, path: &str, slot: Option<&dyn AnySlot>, number: usize) {
-        if let Some(patient) = self.patient(path) {
-            patient.change(slot, |ails| ails.retain(|ail| ail.number != number));
+        if let Some(set) = self.faults_of(path) {
+            set.change(slot, |faults| faults.retain(|active| active.number != number));
         }
     }
 }
@@ -180,52 +180,57 @@ impl ActiveFaults {
 impl FaultSet {
     /// Changes the faults and the signal of the present incarnation together (invariant 1).
     pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<ActiveFault>)) {
-        let mut ails = lock(&self.ails);
-        change(&mut ails);
+        let mut faults = lock(&self.faults);
+        change(&mut faults);
         if let Some(Control::Signals(signals)) = slot.and_then(AnySlot::control) {
-            signals.set_afflicted(!ails.is_empty());
+            signals.set_afflicted(!faults.is_empty());
         }
-        drop(ails);
-        self.bell.notify_waiters();
+        drop(faults);
+        self.changed.notify_waiters();
     }
 
     /// Strikes with the first fault for which `test` returns a value. A fault is removed after its last strike.
     pub(super) fn strike<T>(&self, mut test: impl FnMut(&Fault) -> Option<T>) -> Option<(Strike, T)> {
-        let mut ails = lock(&self.ails);
-        let (at, struck) = ails.iter().enumerate().find_map(|(at, ail)| Some((at, test(&ail.fault)?)))?;
-        let ail = &mut ails[at];
-        ail.left = ail.left.saturating_sub(1);
-        let blow = Strike { number: ail.number, is_last: ail.left == 0, is_virtual: ail.is_virtual };
-        if blow.is_last {
-            ails.remove(at);
+        let mut faults = lock(&self.faults);
+        let (at, struck) = faults.iter().enumerate().find_map(|(at, active)| Some((at, test(&active.fault)?)))?;
+        let active = &mut faults[at];
+        active.left = active.left.saturating_sub(1);
+        let strike = Strike { number: active.number, is_last: active.left == 0, is_virtual: active.is_virtual };
+        if strike.is_last {
+            faults.remove(at);
         }
-        Some((blow, struck))
+        Some((strike, struck))
     }
 
     pub(super) fn has(&self, test: impl Fn(&Fault) -> bool) -> bool {
-        lock(&self.ails).iter().any(|ail| test(&ail.fault))
+        lock(&self.faults).iter().any(|active| test(&active.fault))
     }
 
     /// Adds up the times of all faults of one kind.
     pub(super) fn time_of(&self, time: impl Fn(&Fault) -> Option<Duration>) -> Duration {
-        lock(&self.ails).iter().filter_map(|ail| time(&ail.fault)).fold(Duration::ZERO, Duration::saturating_add)
+        lock(&self.faults)
+            .iter()
+            .filter_map(|active| time(&active.fault))
+            .fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// Draws whether this message is among the share that a fault of this kind concerns.
     pub(super) fn draws(&self, share: impl Fn(&Fault) -> Option<f64>) -> bool {
-        lock(&self.ails).iter_mut().any(|ail| share(&ail.fault).is_some_and(|share| ail.chance.f64() < share))
+        lock(&self.faults)
+            .iter_mut()
+            .any(|active| share(&active.fault).is_some_and(|share| active.chance.f64() < share))
     }
 
-    pub(super) fn is_discharged(&self) -> bool {
-        self.is_discharged.load(Ordering::Acquire)
+    pub(super) fn is_cleared(&self) -> bool {
+        self.is_cleared.load(Ordering::Acquire)
     }
 
     /// Waits until the test fails, or all faults are cleared.
     pub(super) async fn until_not(&self, test: impl Fn() -> bool) {
         loop {
-            let mut changed = pin!(self.bell.notified());
+            let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            if !test() || self.is_discharged() {
+            if !test() || self.is_cleared() {
                 return;
             }
             changed.await;

@@ -10,7 +10,7 @@ use crate::base::panics;
 use crate::base::sync::lock;
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
-use crate::chaos::recorder::{Book, seconds};
+use crate::chaos::recorder::{Recorder, seconds};
 use crate::chaos::report::{CheckResult, ServiceRecord};
 use crate::slot::status::ServiceState;
 use crate::tree::Directory;
@@ -62,7 +62,7 @@ impl Claims {
         }
     }
 
-    pub(super) fn look_at_books(&mut self, entries: &[DirectoryEntry], at: f64) {
+    pub(super) fn look_at_accounting(&mut self, entries: &[DirectoryEntry], at: f64) {
         if let Some(entry) = entries.iter().find(|entry| !entry.accounting.is_balanced()) {
             self.break_claim(LAW, at, format!("{}: {}", entry.path, entry.accounting));
         }
@@ -101,9 +101,9 @@ impl Claims {
 }
 
 /// Takes what the judge has found since the last call. Returns whether it has found anything.
-pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, book: &Mutex<Book>) -> bool {
+pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, recorder: &Mutex<Recorder>) -> bool {
     let found = lock(judge).violations();
-    let begun = lock(book).begun();
+    let begun = lock(recorder).begun();
     let mut claims = lock(claims);
     for (at, Violation { claim, evidence, .. }) in &found {
         // Times before the beginning are negative.
@@ -114,12 +114,17 @@ pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, book: &Mut
 }
 
 /// Asks every probe. A claim does not hold if its probe panics or takes too long.
-pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, directory: &Directory, is_strict: bool) {
-    let (probes, at) = (lock(claims).probes.clone(), lock(book).now());
-    lock(claims).look_at_books(&directory.entries(), at);
+pub(super) async fn look(
+    claims: &Arc<Mutex<Claims>>,
+    recorder: &Arc<Mutex<Recorder>>,
+    directory: &Directory,
+    is_strict: bool,
+) {
+    let (probes, at) = (lock(claims).probes.clone(), lock(recorder).now());
+    lock(claims).look_at_accounting(&directory.entries(), at);
     for (number, Probe { name, tolerance, look }) in probes.into_iter().enumerate() {
         let seen = ask(&look).await;
-        let at = lock(book).now();
+        let at = lock(recorder).now();
         let mut claims = lock(claims);
         match seen {
             Ok(()) => claims.failures[number] = 0,

@@ -17,7 +17,7 @@ const FAULTS_MAX: usize = 10_000;
 const SIBLINGS_MAX: usize = 10;
 
 #[derive(Debug, Default)]
-pub(super) struct AtWork {
+pub(super) struct FaultLog {
     /// Faults by their numbers.
     faults: BTreeMap<usize, FaultRecord>,
     open: BTreeMap<usize, Open>,
@@ -42,7 +42,7 @@ impl Open {
     }
 }
 
-impl AtWork {
+impl FaultLog {
     pub(super) fn count(&self) -> usize {
         self.open.len()
     }
@@ -87,7 +87,7 @@ impl AtWork {
         self.close();
     }
 
-    pub(super) fn heal(&mut self, number: usize, at: f64) {
+    pub(super) fn clear(&mut self, number: usize, at: f64) {
         if let Some(fault) = self.faults.get_mut(&number) {
             fault.healed_at = Some(at);
         }
@@ -98,9 +98,9 @@ impl AtWork {
     }
 
     /// Clears all faults that can still strike.
-    pub(super) fn heal_all(&mut self, at: f64) {
+    pub(super) fn clear_all(&mut self, at: f64) {
         let armed: Vec<_> = self.open.iter().filter(|(_, open)| open.is_armed).map(|(number, _)| *number).collect();
-        armed.into_iter().for_each(|number| self.heal(number, at));
+        armed.into_iter().for_each(|number| self.clear(number, at));
     }
 
     /// Notes that an incarnation has ended, or a start has failed.

@@ -16,7 +16,7 @@ use crate::tree::statements::Statement;
 const MS: Duration = Duration::from_millis(1);
 
 /// An incarnation with its faults.
-struct Patient<'a> {
+struct Victim<'a> {
     faults: &'a ActiveFaults,
     set: Arc<FaultSet>,
     slot: Arc<dyn AnySlot>,
@@ -33,8 +33,8 @@ impl Inject for ActiveFaults {
         Box::pin(async move {
             target.slot.faulty().set_counted(true);
             self.tell(FaultEvent::Starting { path: target.slot.path() });
-            match self.patient_at(target) {
-                Some(patient) => patient.before_start().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_start().await,
                 None => Ok(()),
             }
         })
@@ -42,8 +42,8 @@ impl Inject for ActiveFaults {
 
     fn before_take(&self, target: Target) -> Hook<'_, bool> {
         Box::pin(async move {
-            match self.patient_at(target) {
-                Some(patient) => patient.before_take().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_take().await,
                 None => false,
             }
         })
@@ -51,8 +51,8 @@ impl Inject for ActiveFaults {
 
     fn before_handle(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
         Box::pin(async move {
-            match self.patient_at(target) {
-                Some(patient) => patient.before_handle().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_handle().await,
                 None => Ok(()),
             }
         })
@@ -60,7 +60,7 @@ impl Inject for ActiveFaults {
 
     fn before_stop(&self, target: Target) -> Hook<'_, ()> {
         Box::pin(async move {
-            if let Some(Patient { set, .. }) = self.patient_at(target) {
+            if let Some(Victim { set, .. }) = self.victim_at(target) {
                 set.until_not(|| set.has(|fault| *fault == Fault::RefuseStop)).await;
             }
         })
@@ -75,37 +75,37 @@ impl Inject for ActiveFaults {
     }
 
     fn remembered(&self) -> usize {
-        self.patients()
+        self.services_len()
     }
 }
 
 impl ActiveFaults {
-    fn patient_at(&self, Target { slot, signals }: Target) -> Option<Patient<'_>> {
-        let set = self.patient(&slot.path())?;
-        Some(Patient { faults: self, set, slot, signals })
+    fn victim_at(&self, Target { slot, signals }: Target) -> Option<Victim<'_>> {
+        let set = self.faults_of(&slot.path())?;
+        Some(Victim { faults: self, set, slot, signals })
     }
 }
 
-impl Patient<'_> {
+impl Victim<'_> {
     /// Reports a strike, before it takes effect (invariant 4 of `active.rs`).
-    fn tell(&self, blow: Strike, generation: Option<u64>) {
-        let Strike { number, is_last, .. } = blow;
+    fn tell(&self, strike: Strike, generation: Option<u64>) {
+        let Strike { number, is_last, .. } = strike;
         self.faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     async fn before_start(&self) -> anyhow::Result<()> {
-        let patient = &self.set;
-        patient.change(Some(&*self.slot), |_| ());
-        let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
-        patient.pass(slowness(), || !slowness().is_zero()).await;
+        let set = &self.set;
+        set.change(Some(&*self.slot), |_| ());
+        let slowness = || set.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
+        set.pass(slowness(), || !slowness().is_zero()).await;
         let strikes = |fault: &Fault| match fault {
             Fault::StartPanic(_) => Some(true),
             Fault::StartError(_) => Some(false),
             _ => None,
         };
-        let Some((blow, panics)) = patient.strike(strikes) else { return Ok(()) };
-        self.tell(blow, None);
-        if blow.is_virtual {
+        let Some((strike, panics)) = set.strike(strikes) else { return Ok(()) };
+        self.tell(strike, None);
+        if strike.is_virtual {
             // A real start takes some time too. If it took none, failing starts would be retried for ever at one
             // instant. instant.
             tokio::time::sleep(MS).await;
@@ -114,77 +114,77 @@ impl Patient<'_> {
     }
 
     async fn before_take(&self) -> bool {
-        let patient = &self.set;
+        let set = &self.set;
         let mut has_waited = false;
         loop {
-            if !self.mail_may_be_taken(patient).await {
+            if !self.mail_may_be_taken(set).await {
                 return false;
             }
-            let delay = || patient.time_of(|fault| if let Fault::Delay(time) = fault { Some(*time) } else { None });
+            let delay = || set.time_of(|fault| if let Fault::Delay(time) = fault { Some(*time) } else { None });
             if !has_waited && !delay().is_zero() {
-                if self.until_wanted(patient.pass(delay(), || !delay().is_zero())).await.is_none() {
+                if self.until_wanted(set.pass(delay(), || !delay().is_zero())).await.is_none() {
                     return false;
                 }
                 // A fault that holds the mail may have come meanwhile.
                 has_waited = true;
                 continue;
             }
-            if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
+            if !set.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
             }
             self.slot.faulty().drop_first(&self.signals);
             has_waited = false;
         }
-        if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
+        if set.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
             self.slot.faulty().swap_first(&self.signals);
         }
         self.slot.faulty().may_repeat(&self.signals)
-            && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
+            && set.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
     }
 
     async fn before_handle(&self) -> anyhow::Result<()> {
-        let patient = &self.set;
+        let set = &self.set;
         let strikes = |fault: &Fault| match fault {
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => Some(fault.clone()),
             _ => None,
         };
-        if let Some((blow, fault)) = patient.strike(strikes) {
-            self.tell(blow, Some(self.signals.origin().generation));
+        if let Some((strike, fault)) = set.strike(strikes) {
+            self.tell(strike, Some(self.signals.origin().generation));
             match fault {
                 Fault::Panic => panic(),
                 Fault::Error => anyhow::bail!("an error that chaos injected"),
-                Fault::Block(time) => self.block(patient, time, blow.is_virtual).await,
+                Fault::Block(time) => self.block(set, time, strike.is_virtual).await,
                 // Hangs until the incarnation is killed, or all faults are cleared.
-                _ => patient.until_not(|| true).await,
+                _ => set.until_not(|| true).await,
             }
-            self.faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
+            self.faults.tell(FaultEvent::Passes { number: strike.number, path: self.slot.path() });
             // The fault may have been the last one (invariant 1 of `active.rs`).
-            patient.change(Some(&*self.slot), |_| ());
+            set.change(Some(&*self.slot), |_| ());
         }
-        let slowness = || patient.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
-        patient.pass(slowness(), || !slowness().is_zero()).await;
+        let slowness = || set.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
+        set.pass(slowness(), || !slowness().is_zero()).await;
         Ok(())
     }
 
-    async fn block(&self, patient: &FaultSet, time: Duration, is_virtual: bool) {
+    async fn block(&self, set: &FaultSet, time: Duration, is_virtual: bool) {
         if is_virtual {
             self.signals.set_ignores_kill(true);
-            patient.pass(time, || true).await;
+            set.pass(time, || true).await;
             self.signals.set_ignores_kill(false);
             return;
         }
         let begun = std::time::Instant::now();
-        while begun.elapsed() < time && !patient.is_discharged() {
+        while begun.elapsed() < time && !set.is_cleared() {
             std::thread::sleep(Duration::from_millis(10).min(time.saturating_sub(begun.elapsed())));
         }
     }
 
     /// Waits until there is mail that is not held. Returns `false` if an order has to be looked at first.
-    async fn mail_may_be_taken(&self, patient: &FaultSet) -> bool {
-        let is_held = || patient.has(|fault| *fault == Fault::Hold);
+    async fn mail_may_be_taken(&self, set: &FaultSet) -> bool {
+        let is_held = || set.has(|fault| *fault == Fault::Hold);
         loop {
             if is_held() {
-                if self.until_wanted(patient.until_not(is_held)).await.is_none() {
+                if self.until_wanted(set.until_not(is_held)).await.is_none() {
                     return false;
                 }
                 continue;

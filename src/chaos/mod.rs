@@ -28,7 +28,8 @@
 //! let simulation = Simulation::new(|seed| async move {
 //!     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
 //!     let tree = app.child(Journal::new().probe("a")).start().await?;
-//!     Ok(SimulatedTree::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(2.0)).duration(10 * SEC)))
+//!     let kills = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(2.0));
+//!     Ok(SimulatedTree::new(tree, kills.duration(10 * SEC)))
 //! });
 //! assert!(simulation.explore(0, 20).failures.is_empty());
 //! ```
@@ -78,10 +79,10 @@
 //!
 //! # Cost
 //!
-//! The core has one seam for faults, `tree/inject.rs`: four hooks, which an incarnation calls only while a signal
-//! beside stop and kill says that it has faults. The pump looks at its signals anyway. With the feature and no
-//! experiment, the only measured difference to a build without it was 1 % of the memory of a child
-//! (`benches/README.md`, "What chaos costs").
+//! The core has one seam for faults, `tree/inject.rs`, with four hooks. The hook of a start is called only during an
+//! experiment, the others only while a signal of the incarnation says that it has faults. The pump looks at its signals
+//! anyway. With the feature and no experiment, the only measured difference to a build without it was 1 % of the memory
+//! of a child (`benches/README.md`, "What chaos costs").
 //!
 //! | file | idea |
 //! |---|---|

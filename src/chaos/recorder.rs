@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::chaos::active::FaultEvent;
 use crate::chaos::fault::Trigger;
-use crate::chaos::fault_log::{AtWork, longest};
+use crate::chaos::fault_log::{FaultLog, longest};
 use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals};
 use crate::event::{Event, EventKind};
@@ -25,10 +25,10 @@ const LATEST_MAX: usize = 200;
 const GONE_MAX: usize = 10_000;
 
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct Recorder {
     begun: Instant,
     log: Log,
-    at_work: AtWork,
+    fault_log: FaultLog,
     /// Faults that hit a child, or are armed.
     injected: u32,
     /// Events that were not seen.
@@ -57,13 +57,13 @@ struct Service {
     is_late: bool,
 }
 
-impl Book {
+impl Recorder {
     /// Makes an empty record, which begins now.
     pub(super) fn open() -> Self {
         Self {
             begun: Instant::now(),
             log: Log::default(),
-            at_work: AtWork::default(),
+            fault_log: FaultLog::default(),
             injected: 0,
             missed_events: 0,
             services: BTreeMap::new(),
@@ -112,13 +112,13 @@ impl Book {
         if record.struck_at.is_some() {
             self.count(&record.kind);
         }
-        self.at_work.inject(record, is_armed);
+        self.fault_log.inject(record, is_armed);
     }
 
     /// Records that a fault takes effect on an incarnation, which may end because of it.
     pub(super) fn strikes(&mut self, number: usize, path: &Arc<str>, generation: Option<u64>, is_last: bool) {
         let at = self.now();
-        if let Some(kind) = self.at_work.strikes(number, path, generation, at, is_last) {
+        if let Some(kind) = self.fault_log.strikes(number, path, generation, at, is_last) {
             self.count(&kind);
         }
     }
@@ -130,27 +130,27 @@ impl Book {
         }
     }
 
-    pub(super) fn heal(&mut self, number: usize) {
+    pub(super) fn clear(&mut self, number: usize) {
         let at = self.now();
-        self.at_work.heal(number, at);
+        self.fault_log.clear(number, at);
         self.say(format!("fault {number} is healed"));
     }
 
-    pub(super) fn heal_all(&mut self) {
+    pub(super) fn clear_all(&mut self) {
         let at = self.now();
-        self.at_work.heal_all(at);
+        self.fault_log.clear_all(at);
         self.say("all faults are healed");
     }
 
     /// Returns the number of faults at work.
-    pub(super) fn at_work(&self) -> usize {
-        self.at_work.count()
+    pub(super) fn faults_at_work(&self) -> usize {
+        self.fault_log.count()
     }
 
     /// Records that events came faster than they could be noted, and were lost.
     pub(super) fn miss(&mut self, missed: u64) {
         self.missed_events += missed;
-        self.at_work.forget();
+        self.fault_log.forget();
         self.say(format!("{missed} events were not seen"));
     }
 
@@ -165,7 +165,7 @@ impl Book {
             FaultEvent::Strikes { number, path, generation, is_last } => {
                 self.strikes(*number, path, *generation, *is_last);
             }
-            FaultEvent::Passes { number, path } => self.at_work.passes(*number, path),
+            FaultEvent::Passes { number, path } => self.fault_log.passes(*number, path),
         }
     }
 
@@ -190,10 +190,10 @@ impl Book {
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
             EventKind::StartFailed { .. } => {
-                self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
+                self.fault_log.ended(&event.path, event.generation, at, &mut self.totals);
             }
             EventKind::Down | EventKind::Gone | EventKind::Ignored => {
-                self.at_work.stays_down(&event.path);
+                self.fault_log.stays_down(&event.path);
                 if matches!(event.kind, EventKind::Gone) {
                     self.gone(&event.path, at);
                 }
@@ -257,11 +257,11 @@ impl Book {
                 longest(&mut self.totals.recovery_max, round(at - since));
             }
         }
-        self.at_work.started(&event.path, at);
+        self.fault_log.started(&event.path, at);
     }
 
     fn ended(&mut self, event: &Event, at: f64, exit: &str) {
-        self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
+        self.fault_log.ended(&event.path, event.generation, at, &mut self.totals);
         let service = self.service(&event.path);
         // An incarnation that was abandoned has ended already, or never began.
         let Some(life) = service.lives.last_mut().filter(|life| life.to.is_none()) else { return };
@@ -299,14 +299,14 @@ impl Book {
     /// Takes the log and the faults.
     pub(super) fn take(&mut self) -> (Vec<LogLine>, Vec<FaultRecord>) {
         let at = self.now();
-        (self.log.take(at), self.at_work.take())
+        (self.log.take(at), self.fault_log.take())
     }
 
     /// Sums up the services and the faults.
     pub(super) fn totals(&self, services: &[ServiceRecord]) -> Totals {
         let mut totals = self.totals.clone();
         let mut recoveries: Vec<f64> = services.iter().flat_map(|service| service.recoveries.iter().copied()).collect();
-        let mut detections = self.at_work.detections();
+        let mut detections = self.fault_log.detections();
         let struck: u32 = totals.faults.iter().map(|(_, count)| count).sum();
         totals.unstruck = self.injected.saturating_sub(struck);
         (totals.recovery_p50, totals.recovery_p99) = quantiles(&mut recoveries);
@@ -389,14 +389,14 @@ mod tests {
     // Found by reading, with the list of all tables: the record kept each service that there ever was.
     #[test]
     fn of_services_that_came_and_went_the_latest_are_kept() {
-        let mut book = Book::open();
+        let mut recorder = Recorder::open();
         for number in 0..GONE_MAX + 500 {
             let path: Arc<str> = format!("app/pool/{number}").into();
             for kind in [EventKind::Started { info: None, outage: None }, EventKind::Gone] {
-                book.note(&Event { path: path.clone(), generation: 1, kind });
+                recorder.note(&Event { path: path.clone(), generation: 1, kind });
             }
         }
-        assert_eq!((book.services.len(), book.gone.len()), (GONE_MAX, GONE_MAX));
-        assert!(!book.services.contains_key("app/pool/499") && book.services.contains_key("app/pool/500"));
+        assert_eq!((recorder.services.len(), recorder.gone.len()), (GONE_MAX, GONE_MAX));
+        assert!(!recorder.services.contains_key("app/pool/499") && recorder.services.contains_key("app/pool/500"));
     }
 }

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
-use crate::chaos::injector::Armed;
+use crate::chaos::injector::Injector;
 use crate::chaos::report::ExperimentReport;
-use crate::chaos::schedule::Course;
+use crate::chaos::schedule::Schedule;
 use crate::chaos::script::Script;
 use crate::log::{line, one_line};
 use crate::tree::Tree;
@@ -25,7 +25,8 @@ use crate::tree::Tree;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> anyhow::Result<()> {
 /// let journal = Journal::new();
 /// let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a")).start().await?;
-/// let experiment = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Every(Duration::from_secs(1)));
+/// let every_second = When::Every(Duration::from_secs(1));
+/// let experiment = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", every_second);
 /// let report = Chaos::new(&tree).run(experiment).await?;
 /// assert!(report.passed());
 /// assert_eq!(report.totals.restarts, 10);
@@ -81,9 +82,9 @@ impl<'a> Chaos<'a> {
         }
         let (tell, told) = mpsc::unbounded_channel();
         let (say, said) = mpsc::unbounded_channel();
-        let armed = Armed::new(self.tree.shared.clone(), tell, say)?;
+        let injector = Injector::new(self.tree.shared.clone(), tell, say)?;
         let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
-        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told, said).await)
+        Ok(Schedule::new(self.tree, experiment, script, injector, self.is_virtual).run(told, said).await)
     }
 }
 

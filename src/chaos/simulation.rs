@@ -52,7 +52,8 @@ impl SimulatedTree {
 /// let simulation = Simulation::new(|seed| async move {
 ///     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
 ///     let tree = app.child(Journal::new().probe("a")).start().await?;
-///     Ok(SimulatedTree::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0))))
+///     let kills = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0));
+///     Ok(SimulatedTree::new(tree, kills))
 /// });
 /// let report = simulation.run(7)?;
 /// assert!(report.passed());

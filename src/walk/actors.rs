@@ -64,7 +64,7 @@ impl Stage {
         lock(&self.0).plans.insert(path.into(), starts.to_vec());
     }
 
-    pub(super) fn heal(&self) {
+    pub(super) fn repair(&self) {
         lock(&self.0).plans.clear();
     }
 

@@ -112,11 +112,11 @@ impl Pair {
         tokio::time::sleep(LONG / 10).await;
         if !is_over(&tree) {
             views::agree(&tree, stage).await.into_iter().for_each(|fault| stage.fault(fault));
-            stage.heal();
-            heal(&tree).await;
+            stage.repair();
+            repair(&tree).await;
             tokio::time::sleep(LONG / 10).await;
-            let healed = views::agree(&tree, stage).await;
-            healed.into_iter().for_each(|fault| stage.fault(format!("when all is well: {fault}")));
+            let repaired = views::agree(&tree, stage).await;
+            repaired.into_iter().for_each(|fault| stage.fault(format!("when all is well: {fault}")));
         }
         for (what, task) in [("the event", happening), ("the order", given), ("what is beside them", beside)] {
             if tokio::time::timeout(LONG, task).await.is_err() {
@@ -150,7 +150,7 @@ fn is_over(tree: &Tree) -> bool {
 }
 
 /// Restarts the dependency of the others, and kills the children with a start that hangs.
-async fn heal(tree: &Tree) {
+async fn repair(tree: &Tree) {
     let app = tree.supervisor("app").expect("the root");
     let _ = app.restart_child("dep").await;
     for entry in tree.directory().entries() {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use regrow_supervisors::{GiveUp, Intensity, RuleAction};
 
 use crate::chaos::judge::child::Held;
-use crate::chaos::judge::office::Office;
 use crate::chaos::judge::reading::{self, Phase, Tri};
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::chaos::judge::{Claim, Violation};
 
-impl Office {
+impl SupervisorView {
     /// Charges the restart, which goes on: its budget forgave it.
     pub(super) fn charge(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         let now = self.clock.read(at);
@@ -68,7 +68,7 @@ impl Office {
         }
         if let Some(child) = self.children.get_mut(path) {
             (child.call, child.stopped_for) = (None, None);
-            child.track.is_half_open = Some(Tri::Yes);
+            child.history.is_half_open = Some(Tri::Yes);
         }
         self.probe(path, probe_in, at, is_certain, found);
     }

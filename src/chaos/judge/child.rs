@@ -29,12 +29,12 @@ pub(super) struct Child {
     pub(super) stopped_for: Option<Option<(u64, Arc<str>)>>,
     /// The number of the statement about that stop.
     pub(super) stopped_at: u64,
-    pub(super) track: Track,
+    pub(super) history: History,
 }
 
 /// The history that outlives a life.
 #[derive(Debug, Default)]
-pub(super) struct Track {
+pub(super) struct History {
     pub(super) died: Account,
     /// The account of lives that were never ready.
     pub(super) unready: Account,
@@ -52,7 +52,7 @@ pub(super) struct Account {
     pub(super) units: Units,
 }
 
-impl Track {
+impl History {
     pub(super) fn half_open(&self) -> Tri {
         self.is_half_open.unwrap_or(Tri::No)
     }
@@ -211,7 +211,7 @@ impl Child {
             orders: 0,
             stopped_for: None,
             stopped_at: u64::MAX,
-            track: Track::default(),
+            history: History::default(),
         }
     }
 
@@ -228,7 +228,7 @@ impl Child {
     }
 
     pub(super) fn account(&mut self, is_apart: bool) -> &mut Account {
-        if is_apart { &mut self.track.unready } else { &mut self.track.died }
+        if is_apart { &mut self.history.unready } else { &mut self.history.died }
     }
 
     /// Whether nothing is going on with it.

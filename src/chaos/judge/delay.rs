@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use regrow_supervisors::{ChildSpec, Intensity, Strategy};
 
-use crate::chaos::judge::child::{Call, Held, Life, Track};
-use crate::chaos::judge::office::{Office, reaches};
+use crate::chaos::judge::child::{Call, Held, History, Life};
 use crate::chaos::judge::reading::{self, Phase, Steps, Tri};
+use crate::chaos::judge::supervisor_view::{SupervisorView, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
 /// Tolerance, because delays are computed in floating point.
 const ROUNDING: Duration = Duration::from_micros(1);
 
-impl Office {
+impl SupervisorView {
     /// Computes the allowed delays of a restart, and moves its history one step along the curve.
     pub(super) fn schedule(&mut self, path: &Arc<str>, call: &mut Call, life: &Life, shared: Intensity) {
         let Some(child) = self.children.get_mut(path) else { return };
@@ -34,14 +34,14 @@ impl Office {
         };
         let is_certain = call.is_certain();
         match success {
-            Tri::Yes if is_certain => child.track.succeed(),
-            Tri::Yes | Tri::Maybe => child.track.blur(),
+            Tri::Yes if is_certain => child.history.succeed(),
+            Tri::Yes | Tri::Maybe => child.history.blur(),
             Tri::No => {}
         }
         if !call.restarts() {
             return;
         }
-        call.is_probation = match child.track.half_open() {
+        call.is_probation = match child.history.half_open() {
             Tri::Yes if !is_certain => Tri::Maybe,
             known => known,
         };
@@ -106,7 +106,7 @@ impl Office {
             (child.call, child.stopped_for) = (None, None);
             child.held = Held::Parked { from: Duration::ZERO, by: Duration::MAX };
             // Looking for the dependency may be a step on the curve of its probes.
-            child.track.take_probe(&child.spec, false);
+            child.history.take_probe(&child.spec, false);
         }
     }
 
@@ -226,7 +226,7 @@ impl Office {
     ) {
         let margin = self.margin;
         let Some(child) = self.children.get_mut(path) else { return };
-        let (least, most) = child.track.take_probe(&child.spec, is_certain);
+        let (least, most) = child.history.take_probe(&child.spec, is_certain);
         child.held =
             Held::Parked { from: at.saturating_add(least), by: at.saturating_add(most).saturating_add(margin) };
         if is_certain && (probe_in.saturating_add(ROUNDING) < least || probe_in > most.saturating_add(ROUNDING)) {
@@ -240,7 +240,7 @@ fn between(least: Duration, most: Duration) -> String {
     if least == most { format!("{least:.3?}") } else { format!("between {least:.3?} and {most:.3?}") }
 }
 
-impl Track {
+impl History {
     /// Returns the least and the greatest time until the next probe.
     fn take_probe(&mut self, spec: &ChildSpec, is_certain: bool) -> (Duration, Duration) {
         let backoff = reading::probes(&spec.policy_rule());

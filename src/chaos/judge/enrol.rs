@@ -9,13 +9,13 @@ use regrow_supervisors::{ChildSpec, ChildState};
 use crate::chaos::judge::child::{Child, Held, Life, Units};
 use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
-use crate::chaos::judge::office::Office;
 use crate::chaos::judge::reading::{Steps, Tri};
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::tree::statements::{Enrolled, Roll};
 
-impl Office {
+impl SupervisorView {
     pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {
-        let mut office = Self {
+        let mut view = Self {
             path,
             life,
             strategy: roll.strategy,
@@ -47,14 +47,14 @@ impl Office {
         };
         let mut shared = 0;
         for enrolled in &roll.children {
-            office.enrol(enrolled, at);
+            view.enrol(enrolled, at);
             if let Some(left) = enrolled.left.filter(|left| !left.is_own) {
                 shared = shared.max(left.restarts_max - left.left);
             }
         }
-        (0..shared).for_each(|_| office.shared.add(at, at, false));
-        office.settle();
-        office
+        (0..shared).for_each(|_| view.shared.add(at, at, false));
+        view.settle();
+        view
     }
 
     fn enrol(&mut self, enrolled: &Enrolled, at: Duration) {
@@ -97,11 +97,11 @@ impl Office {
                 (left.left..left.restarts_max).for_each(|_| account.units.add(at, at, false));
             }
         }
-        child.track.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.track.died.steps };
-        child.track.probes.most = if enrolled.is_half_open { 64 } else { 0 };
-        child.track.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
+        child.history.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.history.died.steps };
+        child.history.probes.most = if enrolled.is_half_open { 64 } else { 0 };
+        child.history.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
         if enrolled.steps == 0 && !enrolled.is_half_open {
-            (child.track.died.before, child.track.unready.before) = (Duration::ZERO, Duration::ZERO);
+            (child.history.died.before, child.history.unready.before) = (Duration::ZERO, Duration::ZERO);
         }
         self.children.insert(path.clone(), child);
         self.note(path);
@@ -170,11 +170,11 @@ impl Office {
             Some(Some(path)) => {
                 if let Some(child) = self.children.get_mut(&path) {
                     child.orders = child.orders.saturating_sub(1);
-                    child.track.blur();
+                    child.history.blur();
                 }
             }
             Some(None) => {
-                self.children.values_mut().for_each(|child| child.track.blur());
+                self.children.values_mut().for_each(|child| child.history.blur());
                 self.shared.blur();
             }
             None => {}
@@ -200,5 +200,5 @@ fn loosen(child: &mut Child) {
     if let Held::Parked { from, by } = &mut child.held {
         (*from, *by) = (Duration::ZERO, Duration::MAX);
     }
-    child.track.blur();
+    child.history.blur();
 }

@@ -10,7 +10,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `office.rs` | one life of a supervisor: what it stated, in order |
+//! | `supervisor_view.rs` | one life of a supervisor: what it stated, in order |
 //! | `enrol.rs` | the children of a supervisor, from its roll and from orders |
 //! | `child.rs` | a child, and what is expected of it |
 //! | `reading.rs` | what a spec and a policy demand after an end |
@@ -26,10 +26,10 @@ mod clock;
 mod delay;
 mod enrol;
 mod needs;
-mod office;
 mod order;
 mod radius;
 mod reading;
+mod supervisor_view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use tokio::time::Instant;
 use crate::base::time::later;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
-use crate::chaos::judge::office::Office;
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::tree::statements::{Seen, Statement, Testimony, What};
 
 /// The claims about every tree.
@@ -79,7 +79,7 @@ pub(super) struct Violation {
 
 #[derive(Debug)]
 pub(super) struct Judge {
-    offices: BTreeMap<Arc<str>, Office>,
+    views: BTreeMap<Arc<str>, SupervisorView>,
     census: Census,
     needs: Needs,
     /// The time by which a restart may be late.
@@ -94,8 +94,8 @@ impl Judge {
     /// margin is greater in real time, which passes while code runs.
     pub(super) fn new(is_virtual: bool, epoch: Instant, needs: Vec<(Arc<str>, Vec<Arc<str>>)>) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
-        let (offices, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
-        Self { offices, census, needs: Needs::new(needs), margin, epoch, violations }
+        let (views, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
+        Self { views, census, needs: Needs::new(needs), margin, epoch, violations }
     }
 
     /// Takes a statement of a supervisor or an incarnation.
@@ -115,23 +115,23 @@ impl Judge {
         self.learn(&supervisor, &seen);
         match seen {
             // A life of a supervisor begins with its roll, and the judge forgets the life before.
-            Seen::Roll(roll) => match self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                Some(office) => office.enrol_again(&roll, at),
+            Seen::Roll(roll) => match self.views.get_mut(&supervisor).filter(|view| view.life == life) {
+                Some(view) => view.enrol_again(&roll, at),
                 None => {
-                    let office = Office::open(supervisor.clone(), life, &roll, at, self.margin);
-                    self.offices.insert(supervisor, office);
+                    let view = SupervisorView::open(supervisor.clone(), life, &roll, at, self.margin);
+                    self.views.insert(supervisor, view);
                 }
             },
             Seen::Over => {
-                if self.offices.get(&supervisor).is_some_and(|office| office.life == life) {
-                    self.offices.remove(&supervisor);
+                if self.views.get(&supervisor).is_some_and(|view| view.life == life) {
+                    self.views.remove(&supervisor);
                 }
             }
             seen => {
-                if let Some(office) = self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                    office.tie(&self.needs, at);
-                    office.look(at, &mut found);
-                    office.hear(at, seen, &mut found);
+                if let Some(view) = self.views.get_mut(&supervisor).filter(|view| view.life == life) {
+                    view.tie(&self.needs, at);
+                    view.look(at, &mut found);
+                    view.hear(at, seen, &mut found);
                 }
             }
         }
@@ -163,13 +163,13 @@ impl Judge {
         let at = self.epoch.elapsed();
         let mut found = Vec::new();
         // In the order of the paths, so that the first violation is the same in every run.
-        self.offices.values_mut().for_each(|office| office.look(at, &mut found));
+        self.views.values_mut().for_each(|view| view.look(at, &mut found));
         self.keep(found);
     }
 
     /// Prepares for a jump of the clock: supervisors can do nothing in that time.
     pub(super) fn jump(&mut self, by: Duration) {
-        self.offices.values_mut().for_each(|office| office.put_off(by));
+        self.views.values_mut().for_each(|view| view.put_off(by));
     }
 
     /// Takes the violations since the last call, with their times.

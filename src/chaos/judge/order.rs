@@ -8,10 +8,10 @@ use regrow_supervisors::{StopOrder, Strategy};
 
 use crate::chaos::judge::child::Held;
 use crate::chaos::judge::needs::Needs;
-use crate::chaos::judge::office::{Office, reaches};
+use crate::chaos::judge::supervisor_view::{SupervisorView, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
-impl Office {
+impl SupervisorView {
     /// Checks the order of starts, at boot and in a group.
     pub(super) fn is_its_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         // An order may start a child before its group is started.

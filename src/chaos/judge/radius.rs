@@ -7,14 +7,14 @@ use std::time::Duration;
 use regrow_supervisors::{AutoShutdown, Exit, ExitRule, Restart, RuleAction};
 
 use crate::chaos::judge::child::{Call, Held, Life};
-use crate::chaos::judge::office::{Office, phase_of, reaches};
 use crate::chaos::judge::reading::{self, Phase, Scope, Tri};
+use crate::chaos::judge::supervisor_view::{SupervisorView, phase_of, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
 /// The longest time after which a start fails if its dependency is gone.
 const MISS: Duration = Duration::from_millis(100);
 
-impl Office {
+impl SupervisorView {
     /// Takes the end of a child that was not told to stop, and works out what has to follow.
     pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
         let phase = phase_of(life);

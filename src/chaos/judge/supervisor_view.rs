@@ -14,7 +14,7 @@ use crate::chaos::judge::{Claim, Violation};
 use crate::tree::statements::{Seen, What};
 
 #[derive(Debug)]
-pub(super) struct Office {
+pub(super) struct SupervisorView {
     pub(super) path: Arc<str>,
     pub(super) life: usize,
     pub(super) strategy: Strategy,
@@ -55,7 +55,7 @@ pub(super) struct Office {
     pub(super) margin: Duration,
 }
 
-impl Office {
+impl SupervisorView {
     pub(super) fn hear(&mut self, at: Duration, seen: Seen, found: &mut Vec<Violation>) {
         self.number += 1;
         // Actions at one moment belong together: a supervisor that stops one child after the other never rests in

@@ -201,7 +201,7 @@
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
 //! | `otp/` | OTP's scenarios played on the machines and live, and compared with OTP itself |
 //! | `testing.rs`, `walk/` | a kit for tests of your own trees; in test builds, every management call beside every event of a life |
-//! | `main.rs`, `cli/` | the command line |
+//! | `main.rs`, `cli/` | the command line, with its demo trees and the soak |
 
 // An operator on a time panics when it overflows: `base/time.rs`.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]

@@ -23,8 +23,7 @@ enum Command {
     #[command(subcommand)]
     Policy(cli::policy::Command),
     /// Experiments: faults in demo trees, live and in virtual time.
-    #[command(subcommand)]
-    Chaos(regrow::chaos::cli::Command),
+    Chaos(cli::chaos::Chaos),
 }
 
 fn main() -> ExitCode {
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             false
         }),
-        Command::Chaos(command) => return regrow::chaos::cli::main_with_demos(command),
+        Command::Chaos(command) => return cli::chaos::run(command),
     };
     if went_well { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }

@@ -1,15 +1,14 @@
-//! The one seam at which faults get into the runtime: what ails a service, and the places at which its incarnation looks.
+//! The faults that are active in a tree, and the incarnations that they belong to.
 //!
-//! A service that nothing ails looks nowhere: an affliction is a signal on the port of its incarnation, beside stop and
-//! kill, for which the pump looks anyway.
+//! A service without faults costs nothing: the core calls the hooks of messages and stops only while a signal of the
+//! incarnation is set. It is a signal beside stop and kill, and the pump looks at those anyway.
 //!
 //! Invariants:
-//! 1. Whoever ails has the signal on the port of the incarnation that lives in its slot, and whoever does not has none:
-//!    both change under the lock of what ails it, and an incarnation looks once more when it has moved in.
-//! 2. Ails are taken away by the number under which they came: what heals one leaves the others. Whoever suffers from what
-//!    is taken away goes on at once.
+//! 1. The present incarnation of a service has the signal if and only if the service has active faults. Both change
+//!    under the lock of the fault set, and an incarnation looks at its faults again when it has moved in.
+//! 2. A fault is cleared by its number, and others stay. An incarnation that waits because of it goes on at once.
 //! 3. No lock is held across an await.
-//! 4. What strikes is told before it strikes, so that the end that follows can be put down to it.
+//! 4. A strike is reported before it takes effect, so that the end that follows can be put down to it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -28,37 +27,37 @@ use crate::slot::erased::{AnySlot, Control};
 use crate::tree::shared::Shared;
 use crate::tree::statements::Statement;
 
-/// What is armed in a tree.
+/// The faults of an experiment, by service, and the channels of that experiment.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveFaults {
     is_armed: AtomicBool,
     /// Counts experiments, so that supervisors notice a new one.
     experiments: AtomicU64,
-    /// In order: what is done to all of them is done in the same order each time.
-    patients: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
+    /// Sorted, so that what is done to all of them is done in the same order each time.
+    services: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
     outcomes: Mutex<Option<Arc<Outcomes>>>,
     told: Mutex<Option<mpsc::UnboundedSender<FaultEvent>>>,
     said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
 }
 
-/// What the experiment is told of by those who suffer.
+/// Reports of incarnations about their faults, for the experiment.
 #[derive(Debug)]
 pub(crate) enum FaultEvent {
     /// A start begins.
     Starting { path: Arc<str> },
-    /// A fault takes effect on an incarnation, which may end of it; for the last time, or not.
+    /// A fault takes effect on an incarnation, which may end because of it. `is_last`: the fault cannot strike again.
     Strikes { number: usize, path: Arc<str>, generation: Option<u64>, is_last: bool },
-    /// The incarnation has survived that.
+    /// The incarnation has survived the strike.
     Passes { number: usize, path: Arc<str> },
 }
 
-/// A service that something ails.
+/// The active faults of one service.
 #[derive(Debug, Default)]
 pub(crate) struct FaultSet {
-    ails: Mutex<Vec<ActiveFault>>,
-    is_discharged: AtomicBool,
-    /// Rung at each change.
-    pub(super) bell: Notify,
+    faults: Mutex<Vec<ActiveFault>>,
+    is_cleared: AtomicBool,
+    /// Notified at each change.
+    pub(super) changed: Notify,
 }
 
 #[derive(Debug, Clone)]
@@ -66,13 +65,13 @@ pub(super) struct ActiveFault {
     pub(super) number: usize,
     pub(super) fault: Fault,
     chance: Rng,
-    /// Blocking code would stop a virtual clock.
+    /// In virtual time, where blocking code would stop the clock.
     pub(super) is_virtual: bool,
-    /// Strikes that are left, where they are counted.
+    /// Strikes that are left, if they are counted.
     left: u32,
 }
 
-/// One strike of a fault.
+/// A strike of a fault.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Strike {
     pub(super) number: usize,
@@ -81,7 +80,7 @@ pub(super) struct Strike {
 }
 
 impl ActiveFaults {
-    /// The faults of this tree, made by its first experiment.
+    /// Returns the faults of this tree, which its first experiment makes.
     pub(crate) fn of(shared: &Shared) -> Arc<Self> {
         let faults: Arc<dyn Any + Send + Sync> = shared.faults_or_new(|| Arc::<Self>::default()).clone();
         match faults.downcast() {
@@ -90,7 +89,7 @@ impl ActiveFaults {
         }
     }
 
-    /// `false` when another experiment is going on.
+    /// Begins an experiment. `false` if another one is going on.
     pub(crate) fn arm(&self, told: mpsc::UnboundedSender<FaultEvent>, said: mpsc::UnboundedSender<Statement>) -> bool {
         let is_first = !self.is_armed.swap(true, Ordering::AcqRel);
         if is_first {
@@ -102,7 +101,7 @@ impl ActiveFaults {
         is_first
     }
 
-    /// The number of the experiment that is going on; zero for none.
+    /// Returns the number of the experiment that is going on; zero for none.
     pub(super) fn experiment(&self) -> u64 {
         if self.is_armed() { self.experiments.load(Ordering::Acquire) } else { 0 }
     }
@@ -111,7 +110,7 @@ impl ActiveFaults {
         self.is_armed.load(Ordering::Acquire)
     }
 
-    /// Where calls are counted.
+    /// Returns the counters of call outcomes, while an experiment is going on.
     pub(crate) fn outcomes_of_calls(&self) -> Option<Arc<Outcomes>> {
         lock(&self.outcomes).clone()
     }
@@ -124,7 +123,7 @@ impl ActiveFaults {
         }
     }
 
-    /// Says something to the judge.
+    /// Passes a statement to the judge.
     pub(super) fn say_to_judge(&self, what: Statement) {
         let said = lock(&self.said).clone();
         if let Some(said) = said {
@@ -133,18 +132,18 @@ impl ActiveFaults {
         }
     }
 
-    /// Everybody is healed.
-    pub(crate) fn heal_all(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
-        let patients = std::mem::take(&mut *lock(&self.patients));
-        for (path, patient) in patients {
-            patient.is_discharged.store(true, Ordering::Release);
-            patient.change(find(&path).as_deref(), Vec::clear);
+    /// Clears all faults of all services.
+    pub(crate) fn clear_all(&self, find: impl Fn(&str) -> Option<Arc<dyn AnySlot>>) {
+        let services = std::mem::take(&mut *lock(&self.services));
+        for (path, set) in services {
+            set.is_cleared.store(true, Ordering::Release);
+            set.change(find(&path).as_deref(), Vec::clear);
         }
     }
 
-    /// Number of services that are remembered because a fault holds them, or did.
-    pub(crate) fn patients(&self) -> usize {
-        lock(&self.patients).len()
+    /// Returns the number of services that are remembered because they have or had faults.
+    pub(crate) fn services_len(&self) -> usize {
+        lock(&self.services).len()
     }
 
     pub(crate) fn disarm(&self) {
@@ -154,86 +153,91 @@ impl ActiveFaults {
         self.is_armed.store(false, Ordering::Release);
     }
 
-    pub(super) fn patient(&self, path: &str) -> Option<Arc<FaultSet>> {
-        lock(&self.patients).get(path).cloned()
+    pub(super) fn faults_of(&self, path: &str) -> Option<Arc<FaultSet>> {
+        lock(&self.services).get(path).cloned()
     }
 
-    /// Something ails `path` from now on (invariant 1).
-    pub(crate) fn afflict(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
-        let patient = lock(&self.patients).entry(slot.path()).or_default().clone();
+    /// Adds a fault to the service in this slot (invariant 1).
+    pub(crate) fn inject(&self, slot: &dyn AnySlot, number: usize, fault: &Fault, seed: u64, is_virtual: bool) {
+        let set = lock(&self.services).entry(slot.path()).or_default().clone();
         let left = match fault {
             Fault::StartPanic(Times::Count(count)) | Fault::StartError(Times::Count(count)) => *count,
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => 1,
             _ => u32::MAX,
         };
-        let ail = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
-        patient.change(Some(slot), |ails| ails.push(ail));
+        let active = ActiveFault { number, fault: fault.clone(), chance: Rng::with_seed(seed), is_virtual, left };
+        set.change(Some(slot), |faults| faults.push(active));
     }
 
-    /// Invariant 2. Whoever has the path by now, if anybody.
+    /// Clears the fault with this number (invariant 2). `slot` is the one that has the path now, if any.
     pub(crate) fn clear(&self, path: &str, slot: Option<&dyn AnySlot>, number: usize) {
-        if let Some(patient) = self.patient(path) {
-            patient.change(slot, |ails| ails.retain(|ail| ail.number != number));
+        if let Some(set) = self.faults_of(path) {
+            set.change(slot, |faults| faults.retain(|active| active.number != number));
         }
     }
 }
 
 impl FaultSet {
-    /// What ails it is another matter from now on (invariant 1).
+    /// Changes the faults and the signal of the present incarnation together (invariant 1).
     pub(super) fn change(&self, slot: Option<&dyn AnySlot>, change: impl FnOnce(&mut Vec<ActiveFault>)) {
-        let mut ails = lock(&self.ails);
-        change(&mut ails);
+        let mut faults = lock(&self.faults);
+        change(&mut faults);
         if let Some(Control::Signals(signals)) = slot.and_then(AnySlot::control) {
-            signals.set_afflicted(!ails.is_empty());
+            signals.set_afflicted(!faults.is_empty());
         }
-        drop(ails);
-        self.bell.notify_waiters();
+        drop(faults);
+        self.changed.notify_waiters();
     }
 
-    /// The first ail of which `test` makes something. One whose strikes are used up is gone.
+    /// Strikes with the first fault for which `test` returns a value. A fault is removed after its last strike.
     pub(super) fn strike<T>(&self, mut test: impl FnMut(&Fault) -> Option<T>) -> Option<(Strike, T)> {
-        let mut ails = lock(&self.ails);
-        let (at, struck) = ails.iter().enumerate().find_map(|(at, ail)| Some((at, test(&ail.fault)?)))?;
-        let ail = &mut ails[at];
-        ail.left = ail.left.saturating_sub(1);
-        let blow = Strike { number: ail.number, is_last: ail.left == 0, is_virtual: ail.is_virtual };
-        if blow.is_last {
-            ails.remove(at);
+        let mut faults = lock(&self.faults);
+        let (at, struck) = faults.iter().enumerate().find_map(|(at, active)| Some((at, test(&active.fault)?)))?;
+        let active = &mut faults[at];
+        active.left = active.left.saturating_sub(1);
+        let strike = Strike { number: active.number, is_last: active.left == 0, is_virtual: active.is_virtual };
+        if strike.is_last {
+            faults.remove(at);
         }
-        Some((blow, struck))
+        Some((strike, struck))
     }
 
     pub(super) fn has(&self, test: impl Fn(&Fault) -> bool) -> bool {
-        lock(&self.ails).iter().any(|ail| test(&ail.fault))
+        lock(&self.faults).iter().any(|active| test(&active.fault))
     }
 
-    /// All of the times that ails of one kind have.
+    /// Adds up the times of all faults of one kind.
     pub(super) fn time_of(&self, time: impl Fn(&Fault) -> Option<Duration>) -> Duration {
-        lock(&self.ails).iter().filter_map(|ail| time(&ail.fault)).fold(Duration::ZERO, Duration::saturating_add)
+        lock(&self.faults)
+            .iter()
+            .filter_map(|active| time(&active.fault))
+            .fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// Whether a share of the messages is meant, and this one is among it.
+    /// Draws whether this message is among the share that a fault of this kind concerns.
     pub(super) fn draws(&self, share: impl Fn(&Fault) -> Option<f64>) -> bool {
-        lock(&self.ails).iter_mut().any(|ail| share(&ail.fault).is_some_and(|share| ail.chance.f64() < share))
+        lock(&self.faults)
+            .iter_mut()
+            .any(|active| share(&active.fault).is_some_and(|share| active.chance.f64() < share))
     }
 
-    pub(super) fn is_discharged(&self) -> bool {
-        self.is_discharged.load(Ordering::Acquire)
+    pub(super) fn is_cleared(&self) -> bool {
+        self.is_cleared.load(Ordering::Acquire)
     }
 
-    /// When the test fails, at the latest when everybody is healed.
+    /// Waits until the test fails, or all faults are cleared.
     pub(super) async fn until_not(&self, test: impl Fn() -> bool) {
         loop {
-            let mut changed = pin!(self.bell.notified());
+            let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            if !test() || self.is_discharged() {
+            if !test() || self.is_cleared() {
                 return;
             }
             changed.await;
         }
     }
 
-    /// So long, but no longer than the test holds.
+    /// Waits for this time, but only while the test holds.
     pub(super) async fn pass(&self, time: Duration, test: impl Fn() -> bool) {
         tokio::select! {
             biased;

@@ -1,4 +1,4 @@
-//! Looking whether what is claimed holds: before, during and after.
+//! Checks of the claims: before, during and after the faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,13 @@ use crate::base::panics;
 use crate::base::sync::lock;
 use crate::chaos::experiment::{Experiment, Hypothesis, Look, Probe};
 use crate::chaos::judge::{Claim, Judge, Violation};
-use crate::chaos::recorder::{Book, seconds};
+use crate::chaos::recorder::{Recorder, seconds};
 use crate::chaos::report::{CheckResult, ServiceRecord};
 use crate::slot::status::ServiceState;
 use crate::tree::Directory;
 use crate::tree::directory::{ChildKind, DirectoryEntry};
 
-/// The claims, and what has been seen of each.
+/// The claims, and the results so far.
 pub(super) struct Claims {
     hypothesis: Hypothesis,
     probes: Vec<Probe>,
@@ -54,7 +54,7 @@ impl Claims {
         self.verdicts.iter().find(|verdict| !verdict.held).map(|verdict| verdict.hypothesis.clone())
     }
 
-    /// The first sight of a broken claim counts.
+    /// Marks a claim as broken. Only the first time counts.
     fn break_claim(&mut self, hypothesis: &str, at: f64, evidence: String) {
         if let Some(verdict) = self.verdicts.iter_mut().find(|verdict| verdict.hypothesis == hypothesis && verdict.held)
         {
@@ -62,13 +62,13 @@ impl Claims {
         }
     }
 
-    pub(super) fn look_at_books(&mut self, entries: &[DirectoryEntry], at: f64) {
+    pub(super) fn look_at_accounting(&mut self, entries: &[DirectoryEntry], at: f64) {
         if let Some(entry) = entries.iter().find(|entry| !entry.accounting.is_balanced()) {
             self.break_claim(LAW, at, format!("{}: {}", entry.path, entry.accounting));
         }
     }
 
-    /// Before and after.
+    /// Called before and after the faults, when all targets should be up.
     pub(super) fn look_at_targets<'a>(&mut self, targets: impl Iterator<Item = (&'a Arc<str>, ServiceState)>, at: f64) {
         let down = targets.filter(|(_, state)| *state != ServiceState::Up);
         let down: Vec<_> = down.map(|(path, state)| format!("{path} is {state}")).collect();
@@ -77,13 +77,13 @@ impl Claims {
         }
     }
 
-    /// What only the end can tell.
+    /// Checks the claims that only the whole run can decide.
     pub(super) fn look_back(&mut self, services: &[ServiceRecord], targets: &BTreeMap<Arc<str>, ChildKind>) {
         if let Some(most) = self.hypothesis.restarts_max {
             let is_over = |service: &&ServiceRecord| targets.contains_key(&*service.path) && service.restarts > most;
             let over = services.iter().find(is_over);
             let evidence = over.map(|service| format!("{} came up {} times", service.path, service.restarts));
-            self.add(format!("nobody comes up more than {most} times"), evidence);
+            self.add(format!("no target comes up more than {most} times"), evidence);
         }
         if let Some(least) = self.hypothesis.availability_min {
             let is_meant =
@@ -100,26 +100,31 @@ impl Claims {
     }
 }
 
-/// What the judge has found since this was last asked. Whether there was anything.
-pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, book: &Mutex<Book>) -> bool {
+/// Takes what the judge has found since the last call. Returns whether it has found anything.
+pub(super) fn ask_judge(judge: &Mutex<Judge>, claims: &Mutex<Claims>, recorder: &Mutex<Recorder>) -> bool {
     let found = lock(judge).violations();
-    let begun = lock(book).begun();
+    let begun = lock(recorder).begun();
     let mut claims = lock(claims);
     for (at, Violation { claim, evidence, .. }) in &found {
-        // What was before the beginning has a negative time.
+        // Times before the beginning are negative.
         let at = seconds(at.saturating_duration_since(begun)) - seconds(begun.saturating_duration_since(*at));
         claims.break_claim(claim.text(), at, evidence.clone());
     }
     !found.is_empty()
 }
 
-/// Asks every probe. One that panics, or takes too long, says that its claim does not hold.
-pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, directory: &Directory, is_strict: bool) {
-    let (probes, at) = (lock(claims).probes.clone(), lock(book).now());
-    lock(claims).look_at_books(&directory.entries(), at);
+/// Asks every probe. A claim does not hold if its probe panics or takes too long.
+pub(super) async fn look(
+    claims: &Arc<Mutex<Claims>>,
+    recorder: &Arc<Mutex<Recorder>>,
+    directory: &Directory,
+    is_strict: bool,
+) {
+    let (probes, at) = (lock(claims).probes.clone(), lock(recorder).now());
+    lock(claims).look_at_accounting(&directory.entries(), at);
     for (number, Probe { name, tolerance, look }) in probes.into_iter().enumerate() {
         let seen = ask(&look).await;
-        let at = lock(book).now();
+        let at = lock(recorder).now();
         let mut claims = lock(claims);
         match seen {
             Ok(()) => claims.failures[number] = 0,
@@ -133,7 +138,7 @@ pub(super) async fn look(claims: &Arc<Mutex<Claims>>, book: &Arc<Mutex<Book>>, d
     }
 }
 
-/// Asks code of the user's, in a task of its own: that keeps a panic to itself, and is aborted with the run.
+/// Asks the user's code in a task, which contains a panic and is aborted with the run.
 pub(super) async fn ask(look: &Look) -> Result<(), String> {
     let mut task = JoinSet::new();
     let look = look.clone();
@@ -149,5 +154,5 @@ pub(super) async fn ask(look: &Look) -> Result<(), String> {
     }
 }
 
-/// How long a probe may take.
+/// The longest time that a probe may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The command line of chaos, for the demo trees and, by one call, for trees of your own.
+//! The command line of experiments, for any tree.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,41 +10,35 @@ use clap::Subcommand;
 
 use crate::chaos::explore::Exploration;
 use crate::chaos::report::ExperimentReport;
-use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation, demo, soak};
+use crate::chaos::{Chaos, Experiment, SimulatedTree, Simulation};
 use crate::tree::Tree;
 
-/// `regrow chaos ...`.
+/// Subcommands of `regrow chaos`, and of a program that calls [`main`].
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
-    /// Carries an experiment out and reports.
+    /// Carries out an experiment and prints its report.
     Run {
         /// The experiment, in TOML.
         file: PathBuf,
-        /// In virtual time, instead of in real time.
+        /// Run in virtual time instead of real time.
         #[arg(long = "virtual")]
         is_virtual: bool,
-        /// In place of the one in the file.
+        /// The seed to use instead of the one in the file.
         #[arg(long)]
         seed: Option<u64>,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
-        /// Where the report goes.
+        /// Files that the report is written to.
         #[command(flatten)]
         output: Output,
     },
-    /// Carries it out in virtual time, twice, and prints the log that both runs have in common.
+    /// Carries out an experiment in virtual time, twice, and prints the log, which has to be the same in both runs.
     Replay {
         /// The experiment, in TOML.
         file: PathBuf,
         /// The seed to replay.
         #[arg(long)]
         seed: u64,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
-        /// Where the report goes.
+        /// Files that the report is written to.
         #[command(flatten)]
         output: Output,
     },
@@ -52,48 +46,22 @@ pub enum Command {
     Explore {
         /// The experiment, in TOML.
         file: PathBuf,
-        /// How many.
+        /// Number of seeds.
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
-        /// The first of them.
+        /// The first seed.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
     },
-    /// Says what is wrong with an experiment, and what it would do.
+    /// Checks experiments, and prints how many faults each would inject.
     Check {
         /// The experiments, in TOML.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Which tree.
-        #[command(flatten)]
-        tree: Which,
-    },
-    /// Keeps a tree of several hundred services under all faults, live, and watches the invariants.
-    Soak {
-        /// For so long.
-        #[arg(long, default_value_t = 1.0)]
-        minutes: f64,
-        /// The seed; else one that nobody knows.
-        #[arg(long)]
-        seed: Option<u64>,
-        /// Where the report goes.
-        #[command(flatten)]
-        output: Output,
     },
 }
 
-/// Which tree the experiment is for.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Which {
-    /// The demo tree: shop or forest. Default: shop.
-    #[arg(long)]
-    tree: Option<String>,
-}
-
-/// Where a report goes.
+/// Files that a report is written to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Output {
     /// Writes the report as a page of HTML, which needs no network.
@@ -106,10 +74,11 @@ pub struct Output {
 
 type Start = Arc<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Tree>> + Send>> + Send + Sync>;
 
-/// The same subcommands for a tree of your own: `start` starts it, and whatever works with it, for a seed. (`soak` is the
-/// same as ever: it soaks the forest, which knows how to count its calls.)
+/// Reads the arguments of the process and carries out the subcommand that they name, for a tree of your own: `start`
+/// starts the tree, and whatever works with it, for a seed.
 ///
-/// The exit code is 0 when every claim held, 1 when one did not, and 2 when there was nothing to carry out.
+/// Arguments that are wrong end the process, with a message and the exit code 2. See [`Command::run`] for the exit
+/// code.
 ///
 /// ```no_run
 /// # async fn start(_seed: u64) -> anyhow::Result<regrow::Tree> { unimplemented!() }
@@ -127,49 +96,40 @@ where
         #[command(subcommand)]
         command: Command,
     }
-    let start: Start = Arc::new(move |seed| Box::pin(start(seed)));
     let program = std::env::args().next().unwrap_or_default();
-    run(<Arguments as clap::Parser>::parse().command, &program, |name| match name {
-        None => Ok(start.clone()),
-        Some(name) => anyhow::bail!("--tree {name}: this program has one tree, its own"),
-    })
+    <Arguments as clap::Parser>::parse().command.run(&program, start)
 }
 
-/// For the demo trees.
-pub fn main_with_demos(command: Command) -> ExitCode {
-    run(command, "regrow chaos", |name| {
-        let name = name.unwrap_or("shop");
-        anyhow::ensure!(demo::TREES.contains(&name), "there is no demo tree `{name}`: {}", demo::TREES.join(", "));
-        let name: Arc<str> = name.into();
-        Ok(Arc::new(move |seed| {
-            let name = name.clone();
-            Box::pin(async move { Ok(demo::start(&name, seed).await?.0) })
-        }))
-    })
+impl Command {
+    /// Carries out the subcommand for the tree that `start` starts for a seed. Reports go to the standard output,
+    /// errors to the standard error. A report names the command that replays the run; `program` is the beginning of
+    /// that command, such as `regrow chaos`.
+    ///
+    /// The exit code is 0 if every claim held, 1 if one did not, and 2 if nothing could be carried out.
+    pub fn run<F, Fut>(self, program: &str, start: F) -> ExitCode
+    where
+        F: Fn(u64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = anyhow::Result<Tree>> + Send + 'static,
+    {
+        run(self, program, Arc::new(move |seed| Box::pin(start(seed))))
+    }
 }
 
-fn run(command: Command, program: &str, find: impl Fn(Option<&str>) -> anyhow::Result<Start>) -> ExitCode {
-    let tree = |which: &Which| find(which.tree.as_deref());
-    // What a report says of how to see the same again.
-    let again = |file: &Path, which: &Which| {
-        let tree = which.tree.as_ref().map_or(String::new(), |tree| format!(" --tree {tree}"));
-        format!("{program} replay {}{tree}", file.display())
-    };
+fn run(command: Command, program: &str, start: Start) -> ExitCode {
+    let replay_command = |file: &Path| Some(format!("{program} replay {}", file.display()));
     let done = match command {
-        Command::Run { file, is_virtual, seed, tree: which, output } => tree(&which)
-            .and_then(|start| run_file(&file, is_virtual, seed, start))
-            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
-        Command::Replay { file, seed, tree: which, output } => tree(&which)
-            .and_then(|start| replay(&file, seed, start))
-            .and_then(|report| output.write(ExperimentReport { replay: Some(again(&file, &which)), ..report })),
-        Command::Explore { file, seeds, from, tree: which } => {
-            tree(&which).and_then(|start| explore(&file, from, seeds, start))
+        Command::Run { file, is_virtual, seed, output } => run_file(&file, is_virtual, seed, start)
+            .and_then(|report| output.write(ExperimentReport { replay: replay_command(&file), ..report })),
+        Command::Replay { file, seed, output } => replay(&file, seed, start)
+            .and_then(|report| output.write(ExperimentReport { replay: replay_command(&file), ..report })),
+        Command::Explore { file, seeds, from } => explore(&file, from, seeds, start),
+        Command::Check { files } => {
+            if check(&files, &start) {
+                Ok(true)
+            } else {
+                Err(anyhow::anyhow!("some of the experiments cannot be carried out"))
+            }
         }
-        Command::Check { files, tree: which } => tree(&which).and_then(|start| {
-            let are_good = check(&files, &start);
-            if are_good { Ok(true) } else { Err(anyhow::anyhow!("not every experiment can be carried out")) }
-        }),
-        Command::Soak { minutes, seed, output } => soak_for(minutes, seed, &output),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -220,13 +180,13 @@ fn explore(file: &Path, from: u64, seeds: u64, start: Start) -> anyhow::Result<b
     let Exploration { seeds, failures, errors, .. } = simulation.explore(from, seeds);
     say(&format!("{seeds} seeds from {from} on: {} failed", failures.len()));
     for (seed, error) in errors.iter().take(10) {
-        say(&format!("  seed {seed} came to nothing: {error}"));
+        say(&format!("  seed {seed} could not be run: {error}"));
     }
     for failure in failures.iter().take(10) {
         say(&format!("  seed {}: {}: {}", failure.seed, failure.what, failure.evidence));
     }
     let Some(first) = failures.first() else {
-        anyhow::ensure!(errors.is_empty(), "{} of {seeds} seeds came to nothing", errors.len());
+        anyhow::ensure!(errors.is_empty(), "{} of {seeds} seeds could not be run", errors.len());
         return Ok(true);
     };
     let shrunk = simulation.shrink(first)?;
@@ -257,26 +217,14 @@ fn check(files: &[PathBuf], start: &Start) -> bool {
     are_good
 }
 
-fn soak_for(minutes: f64, seed: Option<u64>, output: &Output) -> anyhow::Result<bool> {
-    let year = 366.0 * 24.0 * 60.0;
-    anyhow::ensure!(minutes > 0.0 && minutes <= year, "--minutes {minutes} is no time to soak");
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    let duration = Duration::try_from_secs_f64(minutes * 60.0)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let soak = runtime.block_on(soak(duration, seed))?;
-    say(&soak.to_string());
-    output.save(&soak.report)?;
-    Ok(soak.complaints().is_empty())
-}
-
-/// Whoever reads may have read enough.
+/// Prints a line. An error is ignored: the reader of the output may have closed it.
 fn say(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 impl Output {
-    /// Prints it, and writes what was asked for. Whether everything held.
+    /// Prints the report, and writes the files that were asked for. Returns whether the experiment passed.
     #[allow(clippy::needless_pass_by_value, reason = "made for this")]
     fn write(&self, report: ExperimentReport) -> anyhow::Result<bool> {
         say(&report.to_string());
@@ -284,7 +232,12 @@ impl Output {
         Ok(report.passed())
     }
 
-    fn save(&self, report: &ExperimentReport) -> anyhow::Result<()> {
+    /// Writes the files that were asked for.
+    ///
+    /// # Errors
+    ///
+    /// A file that could not be written.
+    pub fn save(&self, report: &ExperimentReport) -> anyhow::Result<()> {
         if let Some(path) = &self.html {
             std::fs::write(path, report.to_html()).with_context(|| path.display().to_string())?;
         }

@@ -1,49 +1,49 @@
-//! Why an experiment is not carried out.
+//! Reasons why an experiment is refused.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why an experiment was not run. Nothing was armed.
+/// Reason why an experiment was refused. No fault was active.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ExperimentError {
-    /// It names no targets.
+    /// The experiment names no targets.
     NoTargets,
-    /// It has no faults.
+    /// The experiment has no faults.
     NoFaults,
-    /// A glob that cannot be one, and why.
+    /// A glob is not valid. The text has the glob and the reason.
     BadGlob(String),
-    /// This may not be zero.
+    /// A setting is zero and may not be.
     Zero(&'static str),
-    /// A time that no run is long enough for.
+    /// A time is longer than a year.
     TooLong(&'static str),
-    /// A share that is not between 0 and 1.
+    /// A share is not between 0 and 1.
     Share {
-        /// Of what.
+        /// The setting.
         what: &'static str,
         /// The number.
         share: f64,
     },
-    /// A fault that can never strike.
+    /// A fault can never strike.
     Never {
-        /// Which.
+        /// The fault.
         fault: String,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// A blow cannot last.
+    /// An instantaneous fault was given a time to last.
     Blow {
-        /// Which.
+        /// The fault.
         fault: String,
     },
-    /// Nobody in this tree is a target.
+    /// No child of this tree is a target.
     NobodyTargeted {
         /// The globs.
         targets: Vec<String>,
     },
-    /// Nobody in this tree can be hit by this fault.
+    /// No target in this tree can be hit by this fault.
     NobodyHit {
-        /// Which.
+        /// The fault.
         fault: String,
     },
     /// Two probes have one name.
@@ -51,9 +51,9 @@ pub enum ExperimentError {
         /// The name.
         name: Arc<str>,
     },
-    /// A script hits somebody who is not a target of its experiment.
+    /// A script hits a child that is not a target of its experiment.
     NoTarget {
-        /// Whom.
+        /// The child.
         path: Arc<str>,
     },
     /// The clock of a live tree cannot jump.
@@ -73,21 +73,23 @@ pub enum ExperimentError {
 impl fmt::Display for ExperimentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoTargets => f.write_str("the experiment targets nobody: faults only hit whom it names"),
+            Self::NoTargets => f.write_str("the experiment has no targets: name the children that its faults may hit"),
             Self::NoFaults => f.write_str("the experiment has no faults"),
             Self::BadGlob(why) => write!(f, "bad glob {why}"),
             Self::Zero(what) => write!(f, "{what} is zero"),
             Self::TooLong(what) => write!(f, "{what} is longer than a year"),
             Self::Share { what, share } => write!(f, "{what}: {share} is not between 0 and 1"),
             Self::Never { fault, why } => write!(f, "`{fault}` can never strike: {why}"),
-            Self::Blow { fault } => write!(f, "`{fault}` is a blow and cannot last"),
-            Self::NobodyTargeted { targets } => write!(f, "nobody in this tree is targeted by {}", targets.join(", ")),
-            Self::NobodyHit { fault } => write!(f, "nobody among the targets can be hit by `{fault}`"),
+            Self::Blow { fault } => write!(f, "`{fault}` is instantaneous and cannot last: remove `lasts`"),
+            Self::NobodyTargeted { targets } => {
+                write!(f, "no child of this tree matches the targets {}", targets.join(", "))
+            }
+            Self::NobodyHit { fault } => write!(f, "`{fault}` can hit none of the targets"),
             Self::SameProbe { name } => write!(f, "there are two probes with the name `{name}`"),
             Self::NoTarget { path } => write!(f, "`{path}` is not a target of the experiment, and the script hits it"),
             Self::LiveClock => f.write_str("the clock of a live tree cannot jump: run the experiment in virtual time"),
-            Self::AlreadyArmed { path } => write!(f, "`{path}` is under another experiment"),
-            Self::Over { path } => write!(f, "`{path}` is over"),
+            Self::AlreadyArmed { path } => write!(f, "another experiment is running on `{path}`: wait for its end"),
+            Self::Over { path } => write!(f, "`{path}` has ended: start the tree again for an experiment"),
         }
     }
 }

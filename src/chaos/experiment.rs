@@ -1,6 +1,6 @@
-//! An experiment: what is done to a tree, and what is claimed about it all the while.
+//! An experiment: the faults that a tree is put under, and the claims about it meanwhile.
 //!
-//! Invariant: an experiment that makes no sense is refused before anything is armed.
+//! Invariant: an experiment that makes no sense is refused before any fault is active.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::{Fault, Scope, Times, When};
 use crate::tree::directory::ChildKind;
 
-/// An experiment, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries it out.
+/// Faults and claims for a tree, being described. [`Chaos::run`](crate::chaos::Chaos::run) carries them out.
 ///
 /// ```
 /// use regrow::chaos::{Experiment, Fault, When};
@@ -45,14 +45,14 @@ pub struct Experiment {
     pub(crate) rollbacks: Vec<Probe>,
     pub(crate) stop_when_broken: bool,
     pub(crate) escalations_max: Option<u32>,
-    /// The command that carries it out again, without the seed.
+    /// The command that carries the experiment out again, without the seed.
     pub(crate) replay: Option<String>,
 }
 
-/// A script has a line for each time that a fault strikes.
+/// A script has a line for each strike of a fault.
 const STRIKES_MAX: u128 = 1_000_000;
 
-/// A fault, whom it may hit, when, and how long it lasts.
+/// A fault, the children that it may hit, when it strikes, and how long it lasts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
     pub(crate) fault: Fault,
@@ -61,7 +61,7 @@ pub(crate) struct Planned {
     pub(crate) lasts: Option<Duration>,
 }
 
-/// What is claimed of every tree, and what the experiment claims of this one.
+/// The claims about every tree, and those that the experiment makes about this one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hypothesis {
     pub(crate) everybody_up: bool,
@@ -70,11 +70,11 @@ pub(crate) struct Hypothesis {
     pub(crate) availability_min: Option<f64>,
 }
 
-/// A claim of the user's, looked at before, during and after.
+/// A claim of the user's, checked before, during and after.
 #[derive(Clone)]
 pub(crate) struct Probe {
     pub(crate) name: Arc<str>,
-    /// How many looks in a row may fail.
+    /// Number of looks in a row that may fail.
     pub(crate) tolerance: u32,
     pub(crate) look: Look,
 }
@@ -82,8 +82,9 @@ pub(crate) struct Probe {
 pub(crate) type Look = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
 
 impl Experiment {
-    /// An experiment of ten seconds that does nothing yet. Its seed is 0. It claims that the books of mailboxes balance,
-    /// that supervision does what strategies and policies say, and that all targets are up before and after.
+    /// Describes an experiment of ten seconds with seed 0, and no targets and faults yet. It claims that the message
+    /// counts of mailboxes add up, that supervision does what strategies and policies say, and that all targets are up
+    /// before and after.
     pub fn new(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -108,56 +109,58 @@ impl Experiment {
         }
     }
 
-    /// Everything that is drawn (times, victims, shares) is drawn from this.
+    /// Sets the seed from which times, victims and shares are drawn. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How long faults are injected.
+    /// Sets the time during which faults are injected. Default: ten seconds.
     pub fn duration(mut self, duration: Duration) -> Self {
         self.duration = duration;
         self
     }
 
-    /// Opens these children to faults. Nobody is hit who is not a target, and whoever comes later is none.
+    /// Opens these children to faults. Only targets are hit. A child that comes after the beginning is none, whatever
+    /// its path.
     pub fn target(mut self, scope: impl Into<Scope>) -> Self {
         self.targets.push(scope.into());
         self
     }
 
-    /// A fault that strikes one of the targets in scope, at these times.
+    /// Adds a fault that strikes one of the targets in scope, at these times.
     pub fn fault(mut self, fault: Fault, scope: impl Into<Scope>, when: When) -> Self {
         self.faults.push(Planned { fault, scope: scope.into(), when, lasts: None });
         self
     }
 
-    /// As [`fault`](Self::fault), healed after a while.
+    /// Adds a fault as [`fault`](Self::fault) does, which is cleared again after `lasts`.
     pub fn lasting(mut self, fault: Fault, scope: impl Into<Scope>, when: When, lasts: Duration) -> Self {
         self.faults.push(Planned { fault, scope: scope.into(), when, lasts: Some(lasts) });
         self
     }
 
-    /// No more than so many faults at work at the same time. A blow is at work until its victim is up again.
+    /// Limits the number of faults that are at work at the same time; more are not injected, and reported as missed. An
+    /// instantaneous fault is at work until its victim is up again. Default: no limit.
     pub fn at_once(mut self, faults: usize) -> Self {
         self.at_once_max = Some(faults);
         self
     }
 
-    /// How long the tree may take to become steady again after the last fault. Default: 30 seconds.
+    /// Sets the time that the tree may take to become steady after the last fault. Default: 30 seconds.
     pub fn stabilise_within(mut self, limit: Duration) -> Self {
         self.stabilise = limit;
         self
     }
 
-    /// How often the hypothesis is looked at. Default: every second.
+    /// Sets the time between two checks of the claims. Default: one second.
     pub fn look_every(mut self, period: Duration) -> Self {
         self.look_every = period;
         self
     }
 
-    /// Claims that something of the user's holds before, during and after: `look` says so each time. An error, and a panic,
-    /// say that it does not.
+    /// Adds a claim of your own, checked before, during and after the faults. It holds if `look` returns `Ok`, and does
+    /// not if `look` returns an error or panics.
     pub fn probe<F, Fut>(self, name: impl Into<Arc<str>>, look: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -166,7 +169,7 @@ impl Experiment {
         self.tolerant_probe(name, 0, look)
     }
 
-    /// As [`probe`](Self::probe), but so many looks in a row may fail during the faults.
+    /// Adds a claim as [`probe`](Self::probe) does, but during the faults up to `tolerance` looks in a row may fail.
     pub fn tolerant_probe<F, Fut>(mut self, name: impl Into<Arc<str>>, tolerance: u32, look: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -177,10 +180,12 @@ impl Experiment {
         self
     }
 
-    /// Undoes something of the user's when the faults are over: the regrow faults heal by themselves, this is for what a
-    /// workload or a probe has done elsewhere. It is called once however the run ends, before the tree is given its time to
-    /// become steady; when the run's future is dropped, in a task of its own. An error, a panic, and more than five seconds
-    /// are told in the report as a claim that did not hold.
+    /// Undoes something of yours when the faults are over, such as what a probe has done elsewhere. The faults of an
+    /// experiment need none: they are cleared anyway.
+    ///
+    /// `undo` is called once, however the run ends, before the tree is given its time to become steady. When the future
+    /// of the run is dropped, it runs in a task. An error, a panic, and more than five seconds are in the report as a
+    /// claim that did not hold.
     pub fn rollback<F, Fut>(mut self, name: impl Into<Arc<str>>, undo: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -191,51 +196,52 @@ impl Experiment {
         self
     }
 
-    /// Does not claim that every target is up before and after.
+    /// Takes back the claim that every target is up before and after.
     pub fn allow_unavailable(mut self) -> Self {
         self.hypothesis.everybody_up = false;
         self
     }
 
-    /// Does not claim that supervision does what strategies and policies say.
+    /// Takes back the claims about supervision.
     ///
-    /// Otherwise five claims are made of every tree: restarts touch only those that they may touch, children stop and
-    /// start in their order, delays and budgets are kept, and no service lives twice.
+    /// Otherwise five claims are checked for every tree: restarts touch only the children that they may touch, children
+    /// stop and start in their order, delays and budgets are kept, and no service has two incarnations alive at the
+    /// same time.
     pub fn supervision_is_not_judged(mut self) -> Self {
         self.hypothesis.supervision = false;
         self
     }
 
-    /// Claims that no service comes up more than so many times after the beginning.
+    /// Claims that each service comes up at most `restarts` times after the beginning.
     pub fn restarts_max(mut self, restarts: u64) -> Self {
         self.hypothesis.restarts_max = Some(restarts);
         self
     }
 
-    /// Claims that services among the targets are up for at least this share of the time on average, 0 to 1. Supervisors do not
-    /// count.
+    /// Claims that services among the targets are up for at least this share of the time on average, from 0 to 1.
+    /// Supervisors do not count.
     pub fn availability(mut self, share: f64) -> Self {
         self.hypothesis.availability_min = Some(share);
         self
     }
 
-    /// Stops as soon as a claim is seen not to hold.
+    /// Stops the run as soon as a claim does not hold.
     pub fn stop_when_broken(mut self) -> Self {
         self.stop_when_broken = true;
         self
     }
 
-    /// Stops when more than so many supervisors have given up.
+    /// Stops the run when more than `escalations` supervisors have given up.
     pub fn stop_after_escalations(mut self, escalations: u32) -> Self {
         self.escalations_max = Some(escalations);
         self
     }
 
-    /// Whether it makes sense, as far as can be said without a tree.
+    /// Checks that the experiment makes sense, as far as can be said without a tree.
     ///
     /// # Errors
     ///
-    /// With the first thing that does not.
+    /// The first thing that does not make sense.
     pub fn check(&self) -> Result<(), ExperimentError> {
         if self.targets.is_empty() {
             return Err(ExperimentError::NoTargets);
@@ -247,7 +253,7 @@ impl Experiment {
         self.faults.iter().try_for_each(|planned| planned.check(self.duration))
     }
 
-    /// All but the faults.
+    /// Checks all but the faults.
     pub(crate) fn check_frame(&self) -> Result<(), ExperimentError> {
         if self.targets.is_empty() {
             return Err(ExperimentError::NoTargets);
@@ -289,7 +295,7 @@ impl Planned {
                 share_of(self.fault.name(), *share)?
             }
             Fault::KillTogether(0) | Fault::StartError(Times::Count(0)) | Fault::StartPanic(Times::Count(0)) => {
-                return Err(ExperimentError::Never { fault: fault(), why: "it strikes nobody" });
+                return Err(ExperimentError::Never { fault: fault(), why: "its count is zero" });
             }
             _ => {}
         }
@@ -312,7 +318,7 @@ impl Planned {
         match (self.fault.is_continuous(), self.lasts) {
             (false, Some(_)) => return Err(ExperimentError::Blow { fault: fault() }),
             (_, Some(time)) if time.is_zero() => {
-                return Err(ExperimentError::Never { fault: fault(), why: "it lasts no time" });
+                return Err(ExperimentError::Never { fault: fault(), why: "it lasts for zero time" });
             }
             (_, _) => {}
         }

@@ -12,48 +12,48 @@ use crate::chaos::report::{CheckResult, ExperimentReport};
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
 use crate::chaos::simulation::{Simulation, SimulationError};
 
-/// What many seeds came to.
+/// Results of many seeds.
 #[derive(Debug)]
 pub struct Exploration {
-    /// How many were run.
+    /// Number of seeds that were run.
     pub seeds: u64,
-    /// Those that failed, by seed.
+    /// Runs in which a claim did not hold, or that were stopped, by seed.
     pub failures: Vec<FailingSeed>,
-    /// Those that came to nothing, and why.
+    /// Seeds for which there is no report, and why.
     pub errors: Vec<(u64, SimulationError)>,
 }
 
-/// A seed whose experiment did not hold.
+/// A seed for which the experiment did not pass.
 #[derive(Debug, Clone)]
 pub struct FailingSeed {
     /// The seed.
     pub seed: u64,
-    /// What failed: a broken claim, or the reason why the run was stopped.
+    /// The failure: a broken claim, or the reason why the run was stopped.
     pub what: String,
-    /// What was seen.
+    /// The observation that broke the claim.
     pub evidence: String,
-    /// What was done.
+    /// The script that was played.
     pub script: Script,
 }
 
-/// A failure with what is not needed for it taken away.
+/// A failure with the smallest script found that still shows it.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
     /// The failure, with the script that is left.
     pub failure: FailingSeed,
-    /// How many faults there were before.
+    /// Number of faults before.
     pub before: usize,
-    /// How many runs it took.
+    /// Number of runs that it took.
     pub runs: u32,
 }
 
 impl Simulation {
-    /// Runs `count` seeds from `first` on, on as many threads as there are cores.
+    /// Runs `count` seeds from `first` on, on as many threads as there are cores. Blocks the calling thread.
     pub fn explore(&self, first: u64, count: u64) -> Exploration {
         self.explore_until(first, count, usize::MAX)
     }
 
-    /// As [`explore`](Self::explore), but stops soon after so many failures.
+    /// Runs seeds as [`explore`](Self::explore) does, but starts no more after `failures_max` failures.
     pub fn explore_until(&self, first: u64, count: u64, failures_max: usize) -> Exploration {
         let next = AtomicU64::new(0);
         let found = Mutex::new(Exploration { seeds: 0, failures: Vec::new(), errors: Vec::new() });
@@ -67,7 +67,7 @@ impl Simulation {
                             return;
                         }
                         let seed = first.wrapping_add(number);
-                        // A scene that panics is told like any other that cannot be set up.
+                        // A scene that panics is reported like any other that cannot be set up.
                         let tried = catch_unwind(AssertUnwindSafe(|| self.try_seed(seed))).unwrap_or_else(|panic| {
                             let error = anyhow::anyhow!("it panicked: {}", panics::text_of(&*panic));
                             Err(SimulationError::NoScene { seed, error })
@@ -88,7 +88,7 @@ impl Simulation {
         found
     }
 
-    /// The failure of this seed, if it fails.
+    /// Runs this seed, and returns its failure if it fails.
     ///
     /// # Errors
     ///
@@ -102,11 +102,11 @@ impl Simulation {
         Ok(report.failure().map(|(what, evidence)| FailingSeed { seed, what, evidence, script }))
     }
 
-    /// Takes faults away, and makes what is left simpler, as long as the same thing fails.
+    /// Removes faults, and simplifies the rest, as long as the same claim fails.
     ///
     /// # Errors
     ///
-    /// [`Holds`](SimulationError::Holds) when it does not fail again, and as for [`run`](Self::run).
+    /// [`Holds`](SimulationError::Holds) if the script does not fail again, and as for [`run`](Self::run).
     pub fn shrink(&self, failure: &FailingSeed) -> Result<Shrunk, SimulationError> {
         let mut search = Search { simulation: self, failure: failure.clone(), runs: 0 };
         let before = failure.script.lines.len();
@@ -115,7 +115,7 @@ impl Simulation {
         }
         search.take_away()?;
         search.simplify()?;
-        // What was simplified may have made more of it needless.
+        // The simpler faults may have made others needless.
         search.take_away()?;
         search.take_away_and_move()?;
         Ok(Shrunk { failure: search.failure, before, runs: search.runs })
@@ -123,10 +123,10 @@ impl Simulation {
 }
 
 impl ExperimentReport {
-    /// The first thing that failed, and what was seen.
+    /// Returns the first claim that failed, and what was seen.
     pub(crate) fn failure(&self) -> Option<(String, String)> {
         let broken = self.verdicts.iter().filter(|verdict| !verdict.held);
-        // What was seen only at the end is told last.
+        // A claim that only the end could break comes last.
         let at = |verdict: &&CheckResult| verdict.broken_at.unwrap_or(f64::INFINITY);
         let broken = broken.min_by(|one, other| at(one).total_cmp(&at(other)));
         let broken = broken.map(|verdict| (verdict.hypothesis.clone(), verdict.evidence.clone().unwrap_or_default()));
@@ -141,7 +141,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether the same thing fails with these lines. They are kept then.
+    /// Whether the same claim fails with these lines. If so, they are kept.
     fn still_fails(&mut self, lines: Vec<ScriptStep>) -> Result<bool, SimulationError> {
         self.runs += 1;
         let script = Script { lines };
@@ -154,7 +154,7 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Zeller's delta debugging: ever smaller pieces are left out, until no single line can be.
+    /// Zeller's delta debugging: leaves out smaller and smaller pieces, until no single line can go.
     fn take_away(&mut self) -> Result<(), SimulationError> {
         let mut piece = self.failure.script.lines.len();
         while piece > 0 {
@@ -172,7 +172,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// A fault may be there only because it moves others in time: without it they have to strike a little earlier or later.
+    /// Removes single faults, and moves the others a little. A fault may be needed only because it delays what others
+    /// meet.
     fn take_away_and_move(&mut self) -> Result<(), SimulationError> {
         let mut at = 0;
         while at < self.failure.script.lines.len() && self.failure.script.lines.len() > 1 {
@@ -190,7 +191,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Round times, one victim, and no longer than needed.
+    /// Tries round times, one victim, and shorter faults.
     fn simplify(&mut self) -> Result<(), SimulationError> {
         for at in 0..self.failure.script.lines.len() {
             for change in [ScriptStep::rounded, ScriptStep::halved, ScriptStep::halved, ScriptStep::alone] {

@@ -1,4 +1,4 @@
-//! What can go wrong, as data: a fault, whom it may hit, when, and for how long.
+//! Faults as data: the kind of fault, the children that it may hit, when it strikes, and for how long.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,64 +6,65 @@ use std::time::Duration;
 
 use crate::tree::directory::ChildKind;
 
-/// Something that is made to go wrong.
+/// A fault that an experiment injects into a tree.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The incarnation is killed. A supervisor dies with its subtree.
+    /// Kills the incarnation. A supervisor dies with its subtree.
     Kill,
-    /// So many of those in scope are killed at once.
+    /// Kills this number of children in scope at once.
     KillTogether(usize),
-    /// The handler panics at the next message.
+    /// Makes the handler panic at the next message.
     Panic,
-    /// The handler returns an error at the next message.
+    /// Makes the handler return an error at the next message.
     Error,
-    /// Starts panic, so many times. In virtual time each takes a millisecond.
+    /// Makes starts panic. In virtual time each takes a millisecond.
     StartPanic(Times),
-    /// Starts fail, so many times. In virtual time each takes a millisecond.
+    /// Makes starts return an error. In virtual time each takes a millisecond.
     StartError(Times),
-    /// Starts take so long.
+    /// Makes starts take this much longer.
     SlowStart(Duration),
-    /// It dies so long after it has come up, each time.
+    /// Kills the child this time after each of its starts.
     Flap(Duration),
-    /// The handler does not come back from the next message: until it is killed, or everybody is healed at the end.
+    /// Makes the handler hang at the next message, until the incarnation is killed or the faults are cleared at the
+    /// end.
     Hang,
-    /// It takes no message: its mail is held.
+    /// Makes the service take no message; they stay in its mailbox.
     Hold,
-    /// Each message takes so much longer.
+    /// Makes the handling of each message take this much longer.
     Slow(Duration),
-    /// It does not stop when asked to.
+    /// Makes the incarnation ignore the request to stop.
     RefuseStop,
-    /// The next message does not yield for so long: neither a stop nor a kill ends it. Live it blocks its thread; in virtual
-    /// time its kill takes effect only later.
+    /// Makes the handler of the next message run for this time without yielding, so that neither a stop nor a kill ends
+    /// it. Live it blocks its thread. In virtual time a kill takes effect only when the time has passed.
     Block(Duration),
-    /// This share of its messages is dropped, as dead letters.
+    /// Drops this share of the messages, from 0 to 1. They become dead letters.
     Drop(f64),
-    /// Each message waits for so long before it is handed over, one after the other.
+    /// Makes each message wait for this time before it is handed over, one after the other.
     Delay(Duration),
-    /// This share of its messages is handed over twice. Only for services that [redeliver](crate::ServiceChild::redeliver),
-    /// whose messages can be copied.
+    /// Hands over this share of the messages twice, from 0 to 1. Only for services that
+    /// [redeliver](crate::ServiceChild::redeliver), because their messages can be copied.
     Duplicate(f64),
-    /// This share of its messages is overtaken by the next one.
+    /// Swaps this share of the messages with the next one, from 0 to 1.
     Reorder(f64),
-    /// Its mailbox is full: what cannot wait meets the overflow policy, and a `send` or a `call` waits for room.
+    /// Makes the mailbox count as full: a `cast` meets the overflow policy, and a `send` or a `call` waits for room.
     MailboxFull,
-    /// The clock jumps forward. In virtual time only; the scope does not matter.
+    /// Moves the clock forward by this time. In virtual time only; the scope does not matter.
     ClockJump(Duration),
 }
 
-/// How often a fault of starts strikes.
+/// Number of starts that a fault of starts strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Times {
-    /// So many times.
+    /// This number of starts.
     Count(u32),
-    /// Each time, as long as the fault lasts.
+    /// Each start, as long as the fault lasts.
     Always,
 }
 
 impl Fault {
-    /// Its name, in files and reports.
+    /// Returns the name of the fault in files and reports.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -88,7 +89,7 @@ impl Fault {
         }
     }
 
-    /// Whether it is a state that lasts until it is healed, and not a blow.
+    /// Whether the fault is a state that lasts until it is cleared. If not, it is instantaneous and cannot last.
     pub fn is_continuous(&self) -> bool {
         match self {
             Self::Kill
@@ -115,7 +116,7 @@ impl Fault {
         }
     }
 
-    /// Whether it waits for a message, or a start, and takes effect then.
+    /// Whether the fault waits for a message or a start and takes effect then.
     pub(crate) fn waits(&self) -> bool {
         matches!(
             self,
@@ -123,7 +124,8 @@ impl Fault {
         )
     }
 
-    /// Whether it can hit a child of this kind: what concerns handlers and mail needs a [`Service`](crate::Service).
+    /// Whether the fault can hit a child of this kind. Faults of handlers and messages need a
+    /// [`Service`](crate::Service).
     pub fn can_hit(&self, kind: ChildKind) -> bool {
         match self {
             Self::Kill | Self::KillTogether(_) | Self::Flap(_) | Self::ClockJump(_) => true,
@@ -174,38 +176,39 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whom a fault may hit: everybody for whom all of this is true. Nobody is hit who is not among the experiment's targets.
+/// The children that a fault may hit: those for which all of this is true. A child that is not among the experiment's
+/// targets is never hit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scope {
-    /// A glob over full paths: `*` within a segment, `**` across. None: everybody.
+    /// A glob over full paths: `*` within a segment, `**` across. `None` matches every path.
     pub path: Option<Arc<str>>,
     /// Only children of this kind.
     pub kind: Option<ChildKind>,
-    /// Only at this depth: the root is at 0.
+    /// Only children at this depth: the root is at 0.
     pub depth: Option<usize>,
 }
 
 impl Scope {
-    /// Whoever has a path that matches this glob.
+    /// Selects the children with a path that matches this glob.
     pub fn path(glob: impl Into<Arc<str>>) -> Self {
         Self { path: Some(glob.into()), ..Self::default() }
     }
 
-    /// And is of this kind.
+    /// Leaves only children of this kind.
     #[must_use]
     pub fn kind(mut self, kind: ChildKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// And lives at this depth.
+    /// Leaves only children at this depth: the root is at 0.
     #[must_use]
     pub fn depth(mut self, depth: usize) -> Self {
         self.depth = Some(depth);
         self
     }
 
-    /// What is wrong with its glob.
+    /// Checks the glob, and returns what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), String> {
         let glob = self.path.as_deref().map_or(Ok(()), |path| glob::Pattern::new(path).map(drop));
         glob.map_err(|error| format!("`{}`: {}", self.path.as_deref().unwrap_or_default(), error.msg.to_lowercase()))
@@ -243,23 +246,23 @@ pub(crate) fn matches(glob: &str, path: &str) -> bool {
     glob::Pattern::new(glob).is_ok_and(|glob| glob.matches_with(path, HOW))
 }
 
-/// When a fault strikes. Times count from the beginning of the experiment's faults.
+/// Times at which a fault strikes, counted from the beginning of the experiment's faults.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum When {
-    /// Every so often, for the first time after one period.
+    /// Regularly, for the first time after one period.
     Every(Duration),
     /// At these times.
     At(Vec<Duration>),
-    /// At random, so many times a second in the long run: the times between are independent (Poisson).
+    /// At random, this number of times a second in the long run. The times between are independent (Poisson).
     Rate(f64),
-    /// So long after each event of this kind that somebody in this scope has.
+    /// A delay after each event of this kind that a child in this scope has.
     After {
-        /// Which.
+        /// The kind of event.
         event: Trigger,
-        /// Whose.
+        /// The children with such events.
         of: Scope,
-        /// How long after it.
+        /// Time between the event and the strike.
         delay: Duration,
     },
 }
@@ -269,17 +272,18 @@ pub enum When {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Trigger {
-    /// An incarnation has ended: what strikes at once strikes during its restart.
+    /// An incarnation has ended: a fault without a delay strikes during its restart.
     Exited,
     /// An incarnation has come up.
     Started,
-    /// A start of a service has begun: its factory is about to run. What follows strikes during it, should it take any time.
+    /// A start of a service has begun, and its factory is about to run. A fault without a delay strikes during a start
+    /// that takes some time.
     Starting,
     /// A start has failed.
     StartFailed,
     /// A restart was put off.
     Delayed,
-    /// It was parked.
+    /// A child was parked.
     Parked,
 }
 

@@ -1,8 +1,8 @@
-//! Faults at work: armed, struck, and recovered from.
+//! The faults of a run: armed, struck, and recovered from.
 //!
 //! Invariants:
 //! 1. An end is put down to the faults that struck that incarnation, and to no others.
-//! 2. A fault is at work as long as it can strike, or somebody is down of it.
+//! 2. A fault is at work while it can strike, or while a child is down because of it.
 //! 3. Of many faults the latest are kept.
 
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ const FAULTS_MAX: usize = 10_000;
 const SIBLINGS_MAX: usize = 10;
 
 #[derive(Debug, Default)]
-pub(super) struct AtWork {
-    /// By their numbers.
+pub(super) struct FaultLog {
+    /// Faults by their numbers.
     faults: BTreeMap<usize, FaultRecord>,
     open: BTreeMap<usize, Open>,
 }
@@ -26,13 +26,13 @@ pub(super) struct AtWork {
 /// A fault at work.
 #[derive(Debug, Default)]
 struct Open {
-    /// It can strike, or strike again.
+    /// Whether it can strike, or strike again.
     is_armed: bool,
-    /// When it last struck.
+    /// Time of its last strike.
     since: f64,
-    /// Struck, whose ends have not been seen, with the generation where it matters.
+    /// Incarnations that it struck and that have not ended yet, with the generation if it matters.
     struck: Vec<(Arc<str>, Option<u64>)>,
-    /// They ended of it, and are not up again.
+    /// Children that ended because of it and are not up again.
     down: Vec<Arc<str>>,
 }
 
@@ -42,12 +42,12 @@ impl Open {
     }
 }
 
-impl AtWork {
+impl FaultLog {
     pub(super) fn count(&self) -> usize {
         self.open.len()
     }
 
-    /// A fault that hit somebody, and can strike from now on, or was no more than that.
+    /// Adds a fault that was injected. If it is armed and hit a child, it is at work from now on.
     pub(super) fn inject(&mut self, record: FaultRecord, is_armed: bool) {
         let number = record.number;
         if record.missed.is_none() && is_armed {
@@ -61,7 +61,7 @@ impl AtWork {
         }
     }
 
-    /// It takes effect on an incarnation. Its kind, if that was the first time.
+    /// Notes that the fault takes effect on an incarnation. Returns its kind, if that was the first time.
     pub(super) fn strikes(
         &mut self,
         number: usize,
@@ -79,7 +79,7 @@ impl AtWork {
         is_first.then(|| fault.kind.clone())
     }
 
-    /// The incarnation did not end of it.
+    /// Notes that the incarnation did not end because of it.
     pub(super) fn passes(&mut self, number: usize, path: &str) {
         if let Some(open) = self.open.get_mut(&number) {
             open.struck.retain(|(struck, _)| **struck != *path);
@@ -87,7 +87,7 @@ impl AtWork {
         self.close();
     }
 
-    pub(super) fn heal(&mut self, number: usize, at: f64) {
+    pub(super) fn clear(&mut self, number: usize, at: f64) {
         if let Some(fault) = self.faults.get_mut(&number) {
             fault.healed_at = Some(at);
         }
@@ -97,13 +97,13 @@ impl AtWork {
         self.close();
     }
 
-    /// All that can still strike.
-    pub(super) fn heal_all(&mut self, at: f64) {
+    /// Clears all faults that can still strike.
+    pub(super) fn clear_all(&mut self, at: f64) {
         let armed: Vec<_> = self.open.iter().filter(|(_, open)| open.is_armed).map(|(number, _)| *number).collect();
-        armed.into_iter().for_each(|number| self.heal(number, at));
+        armed.into_iter().for_each(|number| self.clear(number, at));
     }
 
-    /// An incarnation has ended, or a start failed.
+    /// Notes that an incarnation has ended, or a start has failed.
     pub(super) fn ended(&mut self, path: &Arc<str>, generation: u64, at: f64, totals: &mut Totals) {
         let is_it = |(struck, of): &(Arc<str>, Option<u64>)| struck == path && of.is_none_or(|of| of == generation);
         let is_struck = self.open.values().any(|open| open.struck.iter().any(is_it));
@@ -142,14 +142,14 @@ impl AtWork {
         self.close();
     }
 
-    /// It does not come back by itself, and with it whoever is below it: nobody waits for that.
+    /// Notes that the child and its subtree stay down. Faults stop waiting for their recovery.
     pub(super) fn stays_down(&mut self, path: &str) {
         let is_there =
             |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         for (number, open) in &mut self.open {
             open.struck.retain(|(struck, _)| !is_there(struck));
             open.down.retain(|down| !is_there(down));
-            // Should one with this path come again, and be struck, it is at work again.
+            // If a child with this path comes again and is struck, the fault is at work again.
             if self.faults.get(number).is_none_or(|fault| fault.targets.iter().all(|target| is_there(target))) {
                 open.is_armed = false;
             }
@@ -157,7 +157,7 @@ impl AtWork {
         self.close();
     }
 
-    /// Events were missed: who is down, and who is up again, is not known.
+    /// Forgets which children are down, because events were missed.
     pub(super) fn forget(&mut self) {
         for open in self.open.values_mut() {
             open.struck.clear();

@@ -1,4 +1,5 @@
-//! Experiments in files: the same as the builder, in TOML. Probes and rollbacks are code, and only in the builder.
+//! Experiments in files: what the builder can say, in TOML. Probes and rollbacks are code, and only the builder has
+//! them.
 //!
 //! ```toml
 //! title = "the workers die and the shop does not"
@@ -38,7 +39,7 @@ use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
 use crate::tree::directory::ChildKind;
 
-/// More is no experiment.
+/// Largest size of a file: no experiment needs more.
 const BYTES_MAX: u64 = 1 << 20;
 
 impl Experiment {
@@ -46,7 +47,7 @@ impl Experiment {
     ///
     /// # Errors
     ///
-    /// With line, column and what was expected; or what makes no sense.
+    /// Text that is not TOML or has a wrong field, with line and column; or an experiment that makes no sense.
     pub fn parse(text: &str) -> Result<Self, ExperimentFileError> {
         let file: File = toml::from_str(text).map_err(|error| ExperimentFileError::Syntax(error.to_string()))?;
         let experiment = file.experiment()?;
@@ -58,12 +59,12 @@ impl Experiment {
     ///
     /// # Errors
     ///
-    /// As for [`parse`](Self::parse), and when it cannot be read.
+    /// As for [`parse`](Self::parse), and if the file cannot be read or is larger than 1 MiB.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ExperimentFileError> {
         let mut text = String::new();
         let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(ExperimentFileError::Unreadable)?;
-        // Whatever it says of its size.
+        // What is read is limited, not what the file says of its size: a pipe says nothing.
         let bytes = file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(ExperimentFileError::Unreadable)?;
         if bytes as u64 > BYTES_MAX {
             return Err(ExperimentFileError::TooLarge);
@@ -133,7 +134,7 @@ impl<'de> Deserialize<'de> for Whom {
                 Ok(Whom::Path(glob.to_owned()))
             }
 
-            // Not as one of several, of which serde would only say that none fits.
+            // Not as an untagged enum: of that serde would only say that no variant fits.
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Whom, A::Error> {
                 ScopeFile::deserialize(MapAccessDeserializer::new(map)).map(Whom::Scope)
             }
@@ -156,7 +157,7 @@ struct ScopeFile {
 struct FaultFile {
     kind: FaultKind,
     on: Option<Whom>,
-    /// How many: of victims, or of starts that fail (none: each).
+    /// Number of victims, or of starts that fail (none: each).
     count: Option<u32>,
     #[serde(default, deserialize_with = "time")]
     by: Option<Duration>,
@@ -209,7 +210,7 @@ struct Time(#[serde(deserialize_with = "one_time")] Duration);
 fn one_time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     humantime::parse_duration(&text)
-        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no time such as \"250ms\": {error}")))
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a time such as \"250ms\": {error}")))
 }
 
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
@@ -250,7 +251,7 @@ impl File {
 
 type Unclear = (FaultKind, &'static str);
 
-/// As it is written in a file.
+/// Returns the name of the kind in files.
 fn word(kind: FaultKind) -> String {
     let mut word = String::new();
     for letter in format!("{kind:?}").chars() {
@@ -294,9 +295,9 @@ impl FaultFile {
             FaultKind::ClockJump => (Fault::ClockJump(by?), true, false, false),
         };
         for (is_said, is_taken, what) in [
-            (self.by.is_some(), takes_by, "`by` means nothing for it"),
-            (self.share.is_some(), takes_share, "`share` means nothing for it"),
-            (self.count.is_some(), takes_count, "`count` means nothing for it"),
+            (self.by.is_some(), takes_by, "`by` has no meaning for this kind: remove it"),
+            (self.share.is_some(), takes_share, "`share` has no meaning for this kind: remove it"),
+            (self.count.is_some(), takes_count, "`count` has no meaning for this kind: remove it"),
         ] {
             if is_said && !is_taken {
                 return Err((kind, what));
@@ -310,7 +311,7 @@ impl FaultFile {
                 When::After { event, of: of.map_or_else(Scope::default, Whom::scope), delay: delay.unwrap_or_default() }
             }
             (None, None, None, None) => return Err((kind, "it needs one of `every`, `at`, `rate`, `after`")),
-            (..) => return Err((kind, "only one of `every`, `at`, `rate`, `after` can be said")),
+            (..) => return Err((kind, "it can have only one of `every`, `at`, `rate`, `after`")),
         };
         let scope = self.on.map_or_else(Scope::default, Whom::scope);
         Ok(crate::chaos::experiment::Planned { fault, scope, when, lasts: self.lasts })
@@ -326,34 +327,36 @@ impl Whom {
     }
 }
 
-/// Why a file holds no experiment.
+/// Error of reading an experiment from a file or a text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ExperimentFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable(std::io::Error),
-    /// It is larger than any experiment.
+    /// The file is larger than 1 MiB.
     TooLarge,
-    /// It is not TOML, or not an experiment: with line, column and what was expected.
+    /// The text is not TOML, or not an experiment: with line, column and what was expected.
     Syntax(String),
-    /// A fault that is not clear.
+    /// A fault with fields that are missing or do not go together.
     Fault {
-        /// Which, from 1.
+        /// Position of the fault in the file, from 1.
         number: usize,
         /// Its kind.
         kind: String,
-        /// What is wrong.
+        /// The mistake.
         what: &'static str,
     },
-    /// It can be read, and makes no sense.
+    /// The file can be read, but the experiment makes no sense.
     Senseless(ExperimentError),
 }
 
 impl fmt::Display for ExperimentFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
-            Self::TooLarge => write!(f, "its more than {BYTES_MAX} bytes are more than an experiment has"),
+            Self::Unreadable(error) => write!(f, "the file cannot be read: {error}"),
+            Self::TooLarge => {
+                write!(f, "the file has more than {BYTES_MAX} bytes, which is the limit for an experiment")
+            }
             Self::Syntax(text) => f.write_str(text.trim_end()),
             Self::Fault { number, kind, what } => write!(f, "fault {number} (`{kind}`): {what}"),
             Self::Senseless(error) => error.fmt(f),

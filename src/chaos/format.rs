@@ -1,6 +1,6 @@
-//! How times, shares and counts are written for people.
+//! Times, shares and counts as people read them.
 
-/// A stretch of time in three or four digits: `0 s`, `250 µs`, `12.5 ms`, `3.25 s`, `340 s`.
+/// Writes a stretch of time in three or four digits: `0 s`, `250 µs`, `12.5 ms`, `3.25 s`, `340 s`.
 pub(super) fn time(seconds: f64) -> String {
     let size = seconds.abs();
     match () {
@@ -14,27 +14,27 @@ pub(super) fn time(seconds: f64) -> String {
     }
 }
 
-/// The same, or a dash where there is none.
+/// Writes a stretch of time, or a dash if there is none.
 pub(super) fn time_or_dash(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".into(), time)
 }
 
-/// A moment on the clock of the run, in milliseconds.
+/// Writes a moment on the clock of the run, in milliseconds.
 pub(super) fn moment(seconds: f64) -> String {
     if seconds.is_finite() { format!("{:.3} s", seconds + 0.0) } else { "unknown".into() }
 }
 
-/// A share of one, never rounded up to all of it.
+/// Writes a share of one as a percentage, never rounded up to 100 %.
 pub(super) fn share(share: f64) -> String {
     if !share.is_finite() {
         return "unknown".into();
     }
-    // Next to a whole number only arithmetic on floats has left it below.
+    // A value just below a whole number is there only because of floating-point arithmetic.
     let thousandths = (share * 1e5 + 1e-6).floor() / 1e3;
     format!("{} %", short(thousandths, 3))
 }
 
-/// A count with its thousands set apart.
+/// Writes a count with its thousands set apart.
 pub(super) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -47,12 +47,12 @@ pub(super) fn count(count: u64) -> String {
     text
 }
 
-/// So many of a thing: `1 fault`, `2 faults`.
+/// Writes a number of things: `1 fault`, `2 faults`.
 pub(super) fn many(number: usize, thing: &str) -> String {
     format!("{} {thing}{}", count(number as u64), if number == 1 { "" } else { "s" })
 }
 
-/// The end of a text that is too long, which tells paths apart better than their beginning.
+/// Cuts a text that is too long at its beginning, because the ends of paths tell them apart better.
 pub(super) fn tail(text: &str, chars_max: usize) -> String {
     let length = text.chars().count();
     if length <= chars_max {

@@ -1,5 +1,5 @@
-//! What an incarnation suffers that something ails: at its start, before it takes a message, in its handler, when it is to
-//! stop.
+//! The hooks of faults in an incarnation: at its start, before it takes a message, in its handler, and when it is asked
+//! to stop.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,8 +15,8 @@ use crate::tree::statements::Statement;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// An incarnation that has faults.
-struct Patient<'a> {
+/// An incarnation with its faults.
+struct Victim<'a> {
     faults: &'a ActiveFaults,
     set: Arc<FaultSet>,
     slot: Arc<dyn AnySlot>,
@@ -28,13 +28,13 @@ impl Inject for ActiveFaults {
         self.experiment()
     }
 
-    /// Invariant 1 of the seam: the faults are looked at when the incarnation has moved in.
+    /// Looks at the faults when the incarnation has moved in (invariant 1 of `active.rs`).
     fn before_start(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
         Box::pin(async move {
             target.slot.faulty().set_counted(true);
             self.tell(FaultEvent::Starting { path: target.slot.path() });
-            match self.patient_at(target) {
-                Some(patient) => patient.before_start().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_start().await,
                 None => Ok(()),
             }
         })
@@ -42,8 +42,8 @@ impl Inject for ActiveFaults {
 
     fn before_take(&self, target: Target) -> Hook<'_, bool> {
         Box::pin(async move {
-            match self.patient_at(target) {
-                Some(patient) => patient.before_take().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_take().await,
                 None => false,
             }
         })
@@ -51,8 +51,8 @@ impl Inject for ActiveFaults {
 
     fn before_handle(&self, target: Target) -> Hook<'_, anyhow::Result<()>> {
         Box::pin(async move {
-            match self.patient_at(target) {
-                Some(patient) => patient.before_handle().await,
+            match self.victim_at(target) {
+                Some(victim) => victim.before_handle().await,
                 None => Ok(()),
             }
         })
@@ -60,7 +60,7 @@ impl Inject for ActiveFaults {
 
     fn before_stop(&self, target: Target) -> Hook<'_, ()> {
         Box::pin(async move {
-            if let Some(Patient { set, .. }) = self.patient_at(target) {
+            if let Some(Victim { set, .. }) = self.victim_at(target) {
                 set.until_not(|| set.has(|fault| *fault == Fault::RefuseStop)).await;
             }
         })
@@ -75,121 +75,122 @@ impl Inject for ActiveFaults {
     }
 
     fn remembered(&self) -> usize {
-        self.patients()
+        self.services_len()
     }
 }
 
 impl ActiveFaults {
-    fn patient_at(&self, Target { slot, signals }: Target) -> Option<Patient<'_>> {
-        let set = self.patient(&slot.path())?;
-        Some(Patient { faults: self, set, slot, signals })
+    fn victim_at(&self, Target { slot, signals }: Target) -> Option<Victim<'_>> {
+        let set = self.faults_of(&slot.path())?;
+        Some(Victim { faults: self, set, slot, signals })
     }
 }
 
-impl Patient<'_> {
-    /// Invariant 4 of the seam.
-    fn tell(&self, blow: Strike, generation: Option<u64>) {
-        let Strike { number, is_last, .. } = blow;
+impl Victim<'_> {
+    /// Reports a strike, before it takes effect (invariant 4 of `active.rs`).
+    fn tell(&self, strike: Strike, generation: Option<u64>) {
+        let Strike { number, is_last, .. } = strike;
         self.faults.tell(FaultEvent::Strikes { number, path: self.slot.path(), generation, is_last });
     }
 
     async fn before_start(&self) -> anyhow::Result<()> {
-        let patient = &self.set;
-        patient.change(Some(&*self.slot), |_| ());
-        let slowness = || patient.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
-        patient.pass(slowness(), || !slowness().is_zero()).await;
+        let set = &self.set;
+        set.change(Some(&*self.slot), |_| ());
+        let slowness = || set.time_of(|fault| if let Fault::SlowStart(time) = fault { Some(*time) } else { None });
+        set.pass(slowness(), || !slowness().is_zero()).await;
         let strikes = |fault: &Fault| match fault {
             Fault::StartPanic(_) => Some(true),
             Fault::StartError(_) => Some(false),
             _ => None,
         };
-        let Some((blow, panics)) = patient.strike(strikes) else { return Ok(()) };
-        self.tell(blow, None);
-        if blow.is_virtual {
-            // A real one takes some time too. Without any, starts that fail for ever would be tried for ever at one instant.
+        let Some((strike, panics)) = set.strike(strikes) else { return Ok(()) };
+        self.tell(strike, None);
+        if strike.is_virtual {
+            // A real start takes some time too. If it took none, failing starts would be retried for ever at one
+            // instant. instant.
             tokio::time::sleep(MS).await;
         }
         if panics { panic() } else { anyhow::bail!("an error that chaos injected") }
     }
 
     async fn before_take(&self) -> bool {
-        let patient = &self.set;
+        let set = &self.set;
         let mut has_waited = false;
         loop {
-            if !self.mail_may_be_taken(patient).await {
+            if !self.mail_may_be_taken(set).await {
                 return false;
             }
-            let delay = || patient.time_of(|fault| if let Fault::Delay(time) = fault { Some(*time) } else { None });
+            let delay = || set.time_of(|fault| if let Fault::Delay(time) = fault { Some(*time) } else { None });
             if !has_waited && !delay().is_zero() {
-                if self.until_wanted(patient.pass(delay(), || !delay().is_zero())).await.is_none() {
+                if self.until_wanted(set.pass(delay(), || !delay().is_zero())).await.is_none() {
                     return false;
                 }
-                // It may have come to be held meanwhile.
+                // A fault that holds the mail may have come meanwhile.
                 has_waited = true;
                 continue;
             }
-            if !patient.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
+            if !set.draws(|fault| if let Fault::Drop(share) = fault { Some(*share) } else { None }) {
                 break;
             }
             self.slot.faulty().drop_first(&self.signals);
             has_waited = false;
         }
-        if patient.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
+        if set.draws(|fault| if let Fault::Reorder(share) = fault { Some(*share) } else { None }) {
             self.slot.faulty().swap_first(&self.signals);
         }
         self.slot.faulty().may_repeat(&self.signals)
-            && patient.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
+            && set.draws(|fault| if let Fault::Duplicate(share) = fault { Some(*share) } else { None })
     }
 
     async fn before_handle(&self) -> anyhow::Result<()> {
-        let patient = &self.set;
+        let set = &self.set;
         let strikes = |fault: &Fault| match fault {
             Fault::Panic | Fault::Error | Fault::Hang | Fault::Block(_) => Some(fault.clone()),
             _ => None,
         };
-        if let Some((blow, fault)) = patient.strike(strikes) {
-            self.tell(blow, Some(self.signals.origin().generation));
+        if let Some((strike, fault)) = set.strike(strikes) {
+            self.tell(strike, Some(self.signals.origin().generation));
             match fault {
                 Fault::Panic => panic(),
                 Fault::Error => anyhow::bail!("an error that chaos injected"),
-                Fault::Block(time) => self.block(patient, time, blow.is_virtual).await,
-                // Until it is killed, or everybody is healed.
-                _ => patient.until_not(|| true).await,
+                Fault::Block(time) => self.block(set, time, strike.is_virtual).await,
+                // Hangs until the incarnation is killed, or all faults are cleared.
+                _ => set.until_not(|| true).await,
             }
-            self.faults.tell(FaultEvent::Passes { number: blow.number, path: self.slot.path() });
-            // It may be well again (invariant 1 of the seam).
-            patient.change(Some(&*self.slot), |_| ());
+            self.faults.tell(FaultEvent::Passes { number: strike.number, path: self.slot.path() });
+            // The fault may have been the last one (invariant 1 of `active.rs`).
+            set.change(Some(&*self.slot), |_| ());
         }
-        let slowness = || patient.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
-        patient.pass(slowness(), || !slowness().is_zero()).await;
+        let slowness = || set.time_of(|fault| if let Fault::Slow(time) = fault { Some(*time) } else { None });
+        set.pass(slowness(), || !slowness().is_zero()).await;
         Ok(())
     }
 
-    async fn block(&self, patient: &FaultSet, time: Duration, is_virtual: bool) {
+    async fn block(&self, set: &FaultSet, time: Duration, is_virtual: bool) {
         if is_virtual {
             self.signals.set_ignores_kill(true);
-            patient.pass(time, || true).await;
+            set.pass(time, || true).await;
             self.signals.set_ignores_kill(false);
             return;
         }
         let begun = std::time::Instant::now();
-        while begun.elapsed() < time && !patient.is_discharged() {
+        while begun.elapsed() < time && !set.is_cleared() {
             std::thread::sleep(Duration::from_millis(10).min(time.saturating_sub(begun.elapsed())));
         }
     }
 
-    /// `false`: something else wants attention.
-    async fn mail_may_be_taken(&self, patient: &FaultSet) -> bool {
-        let is_held = || patient.has(|fault| *fault == Fault::Hold);
+    /// Waits until there is mail that is not held. Returns `false` if an order has to be looked at first.
+    async fn mail_may_be_taken(&self, set: &FaultSet) -> bool {
+        let is_held = || set.has(|fault| *fault == Fault::Hold);
         loop {
             if is_held() {
-                if self.until_wanted(patient.until_not(is_held)).await.is_none() {
+                if self.until_wanted(set.until_not(is_held)).await.is_none() {
                     return false;
                 }
                 continue;
             }
-            // The port has the waker of the life: whoever sends, or signals, wakes it.
-            // It may come to be held meanwhile.
+            // The signals have the waker of the incarnation, and a message or a signal wakes it.
+            // A fault that holds the mail may come meanwhile.
             let found = std::future::poll_fn(|_| match is_held() {
                 true => Poll::Ready(None),
                 false => self.slot.faulty().poll_mail(&self.signals).map(Some),
@@ -200,7 +201,7 @@ impl Patient<'_> {
         }
     }
 
-    /// Polls until it is done; `None` when something else wants attention first.
+    /// Runs the future. Returns `None` if an order has to be looked at first.
     async fn until_wanted<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {
@@ -213,7 +214,7 @@ impl Patient<'_> {
     }
 }
 
-/// Without the hook: it is no news to anybody.
+/// Panics without calling the panic hook, because an injected panic needs no report.
 fn panic() -> ! {
     std::panic::resume_unwind(Box::new("a panic that chaos injected"))
 }

@@ -1,6 +1,6 @@
-//! Faults at work in a tree: striking, and healing.
+//! Injects faults into a tree, and clears them.
 //!
-//! Invariant: nothing is armed when this is dropped.
+//! Invariant: no fault is active once the injector is dropped.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,15 +14,15 @@ use crate::slot::erased::AnySlot;
 use crate::tree::shared::Shared;
 use crate::tree::statements::Statement;
 
-pub(super) struct Armed {
+pub(super) struct Injector {
     shared: Arc<Shared>,
     faults: Arc<ActiveFaults>,
     /// Mailboxes that have been made full, by the number of the fault.
     full: Mutex<Vec<(usize, Arc<dyn AnySlot>)>>,
 }
 
-impl Armed {
-    /// What strikes is told.
+impl Injector {
+    /// Begins an experiment. `told` receives the reports of incarnations, `said` the statements for the judge.
     pub(super) fn new(
         shared: Arc<Shared>,
         told: mpsc::UnboundedSender<FaultEvent>,
@@ -33,10 +33,10 @@ impl Armed {
             let path = shared.directory.entries().first().map_or_else(|| "the tree".into(), |entry| entry.path.clone());
             return Err(ExperimentError::AlreadyArmed { path });
         }
-        let armed = Self { shared, faults, full: Mutex::default() };
-        armed.tally_all(true);
-        armed.tell_of_tenants();
-        Ok(armed)
+        let injector = Self { shared, faults, full: Mutex::default() };
+        injector.count_calls(true);
+        injector.tell_of_incarnations();
+        Ok(injector)
     }
 
     pub(super) fn strike(
@@ -47,7 +47,7 @@ impl Armed {
         seed: u64,
         is_virtual: bool,
     ) -> Result<(), String> {
-        let Some(listed) = self.shared.directory.get(path) else { return Err("nobody has this path".into()) };
+        let Some(listed) = self.shared.directory.get(path) else { return Err("no child has this path".into()) };
         if !fault.can_hit(listed.kind) {
             return Err(format!("a {} cannot be hit by this", listed.kind));
         }
@@ -56,7 +56,7 @@ impl Armed {
                 if listed.slot.kill() {
                     Ok(())
                 } else {
-                    Err("nobody lives there now".into())
+                    Err("it has no running incarnation".into())
                 }
             }
             Fault::MailboxFull => {
@@ -67,25 +67,25 @@ impl Armed {
             Fault::Flap(_) | Fault::ClockJump(_) => Ok(()),
             Fault::Duplicate(_) if !listed.slot.faulty().can_repeat() => Err("its messages cannot be copied".into()),
             _ => {
-                self.faults.afflict(&*listed.slot, number, fault, seed, is_virtual);
+                self.faults.inject(&*listed.slot, number, fault, seed, is_virtual);
                 Ok(())
             }
         }
     }
 
-    pub(super) fn heal(&self, number: usize, path: &str) {
+    pub(super) fn clear(&self, number: usize, path: &str) {
         let mine: Vec<_> = lock(&self.full).extract_if(.., |(full, _)| *full == number).collect();
         mine.iter().for_each(|(_, slot)| slot.faulty().set_jammed(false));
         let slot = self.shared.directory.get(path).map(|listed| listed.slot);
         self.faults.clear(path, slot.as_deref(), number);
     }
 
-    fn tally_all(&self, is_tallied: bool) {
-        self.shared.directory.slots().iter().for_each(|slot| slot.faulty().set_counted(is_tallied));
+    fn count_calls(&self, is_counted: bool) {
+        self.shared.directory.slots().iter().for_each(|slot| slot.faulty().set_counted(is_counted));
     }
 
-    /// The incarnations that were there before.
-    fn tell_of_tenants(&self) {
+    /// Tells the judge of the incarnations that were there before.
+    fn tell_of_incarnations(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
                 self.faults.say_to_judge(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
@@ -93,7 +93,7 @@ impl Armed {
         }
     }
 
-    /// What became of calls until now.
+    /// Returns the outcomes of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
         let outcomes = self.faults.outcomes_of_calls();
         outcomes
@@ -103,18 +103,18 @@ impl Armed {
             .collect()
     }
 
-    pub(super) fn heal_all(&self) {
+    pub(super) fn clear_all(&self) {
         for (_, slot) in std::mem::take(&mut *lock(&self.full)) {
             slot.faulty().set_jammed(false);
         }
-        self.faults.heal_all(|path| Some(self.shared.directory.get(path)?.slot));
+        self.faults.clear_all(|path| Some(self.shared.directory.get(path)?.slot));
     }
 }
 
-impl Drop for Armed {
+impl Drop for Injector {
     fn drop(&mut self) {
-        self.heal_all();
-        self.tally_all(false);
+        self.clear_all();
+        self.count_calls(false);
         self.faults.disarm();
     }
 }

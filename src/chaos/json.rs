@@ -7,7 +7,7 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::report::ExperimentReport;
 
-/// The report, and first of all whether it is good news.
+/// The report after its verdict, so that a reader finds that first.
 #[derive(Serialize)]
 struct Document<'a> {
     passed: bool,
@@ -16,14 +16,16 @@ struct Document<'a> {
 }
 
 impl ExperimentReport {
-    /// The report as JSON: every field by its name and in the order of [`ExperimentReport`], after one field `passed`.
+    /// Returns the report as JSON: every field by its name and in the order of [`ExperimentReport`], after a field
+    /// `passed`.
     ///
-    /// Numbers that are not whole are rounded to six digits after the point, so times are in microseconds, and two equal
-    /// runs give equal bytes. What is not a number or without end is `null`. To be read by `serde_json` as a [`ExperimentReport`].
+    /// Numbers that are not whole are rounded to six digits after the point, so times are in microseconds, and two
+    /// equal runs give equal bytes. NaN and infinite numbers are `null`. `serde_json` reads the text back as an
+    /// [`ExperimentReport`].
     ///
     /// # Panics
     ///
-    /// Never: nothing in a report can be refused by JSON.
+    /// Never, because JSON can hold everything in a report.
     pub fn to_json(&self) -> String {
         let mut bytes = Vec::new();
         let mut serializer = Serializer::with_formatter(&mut bytes, Rounded(PrettyFormatter::new()));

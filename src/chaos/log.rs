@@ -1,5 +1,6 @@
-//! The log of a run, line by line. One that would fill the memory goes on as a digest, so that two runs can be compared to
-//! the end all the same.
+//! The log of a run, line by line.
+//!
+//! Lines after a limit are kept only as a digest: memory is bounded, and two runs can still be compared to the end.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -25,7 +26,7 @@ impl Log {
         (at.to_bits(), what).hash(&mut self.digest);
     }
 
-    /// The lines, and what followed them as the last one.
+    /// Takes the lines. If there were more than are kept, the last line has their number and digest.
     pub(super) fn take(&mut self, at: f64) -> Vec<LogLine> {
         let Self { mut lines, more, digest } = std::mem::take(self);
         if more > 0 {

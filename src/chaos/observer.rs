@@ -1,4 +1,4 @@
-//! Looking on while an experiment is carried out: noting what happens, passing on what faults may follow, looking at claims.
+//! Tasks beside a run: they record what happens, pass on the events that faults may follow, and check the claims.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,86 +12,87 @@ use crate::chaos::active::FaultEvent;
 use crate::chaos::checks::{Claims, ask_judge, look};
 use crate::chaos::fault::Trigger;
 use crate::chaos::judge::Judge;
-use crate::chaos::recorder::Book;
+use crate::chaos::recorder::Recorder;
 use crate::event::Event;
 use crate::tree::Directory;
 use crate::tree::statements::Statement;
 
-/// Something that faults may follow.
+/// An event that faults may follow.
 pub(super) struct Occurrence {
     pub(super) trigger: Trigger,
     pub(super) path: Arc<str>,
     pub(super) generation: u64,
 }
 
-/// All that looks on has these.
+/// The records of a run, shared by all its tasks.
 #[derive(Clone)]
-pub(super) struct Witnesses {
+pub(super) struct Records {
     pub(super) claims: Arc<Mutex<Claims>>,
-    pub(super) book: Arc<Mutex<Book>>,
+    pub(super) recorder: Arc<Mutex<Recorder>>,
     pub(super) judge: Arc<Mutex<Judge>>,
-    /// Rung when a claim was found that does not hold.
+    /// Notified when a claim does not hold.
     pub(super) broken: Arc<Notify>,
 }
 
-impl Witnesses {
-    /// Passes on what the judge has found.
+impl Records {
+    /// Takes over what the judge has found.
     pub(super) fn ask_judge(&self) {
-        if ask_judge(&self.judge, &self.claims, &self.book) {
+        if ask_judge(&self.judge, &self.claims, &self.recorder) {
             self.broken.notify_one();
         }
     }
 }
 
-pub(super) async fn keep_looking(witnesses: Witnesses, directory: Directory, every: Duration) {
+pub(super) async fn keep_looking(records: Records, directory: Directory, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        lock(&witnesses.judge).look();
-        witnesses.ask_judge();
-        look(&witnesses.claims, &witnesses.book, &directory, false).await;
-        if lock(&witnesses.claims).is_broken() {
-            witnesses.broken.notify_one();
+        lock(&records.judge).look();
+        records.ask_judge();
+        look(&records.claims, &records.recorder, &directory, false).await;
+        if lock(&records.claims).is_broken() {
+            records.broken.notify_one();
         }
     }
 }
 
-/// In a task of its own: what is said to the judge must not hold up the events, of which only so many wait.
-pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Statement>, witnesses: Witnesses, is_virtual: bool) {
+/// Feeds the judge. It runs apart from [`observe`], because the channel of events is bounded and must be emptied
+/// quickly.
+pub(super) async fn keep_judging(mut said: mpsc::UnboundedReceiver<Statement>, records: Records, is_virtual: bool) {
     let mut next = later(Instant::now(), PULSE);
     loop {
         tokio::select! {
             biased;
             () = tokio::time::sleep_until(next), if !is_virtual => {
-                // A runtime that comes late to this comes late to restarts, and several times to a single one.
+                // A runtime that is late here is late for restarts too, and perhaps several times for one of them.
                 let late = next.elapsed();
                 if late > part(PULSE, 10) {
-                    lock(&witnesses.judge).jump(late.saturating_mul(10));
+                    lock(&records.judge).jump(late.saturating_mul(10));
                 }
                 next = later(Instant::now(), PULSE);
             }
             heard = said.recv() => {
                 let Some(heard) = heard else { return };
-                lock(&witnesses.judge).hear(heard);
-                witnesses.ask_judge();
+                lock(&records.judge).hear(heard);
+                records.ask_judge();
             }
         }
     }
 }
 
-/// How often a live runtime is asked whether it is late.
+/// Time between two checks whether a live runtime is late.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// What is told by those who suffer comes first: it was told before what came of it.
+/// Records events. What incarnations report of their faults goes first, because they report a strike before its effect.
 pub(super) async fn observe(
     mut events: crate::Events,
-    mut suffered: mpsc::UnboundedReceiver<FaultEvent>,
-    book: Arc<Mutex<Book>>,
+    mut reports: mpsc::UnboundedReceiver<FaultEvent>,
+    recorder: Arc<Mutex<Recorder>>,
     happened: mpsc::UnboundedSender<Occurrence>,
 ) {
-    // Nobody listens any more when the run is over.
+    // When the run is over, the receiver is gone.
     let pass_on = |occurrence| drop(happened.send(occurrence));
     let hear = |told: FaultEvent| {
-        lock(&book).hear(&told);
+        lock(&recorder).hear(&told);
         if let FaultEvent::Starting { path } = told {
             pass_on(Occurrence { trigger: Trigger::Starting, path, generation: 0 });
         }
@@ -99,21 +100,21 @@ pub(super) async fn observe(
     loop {
         tokio::select! {
             biased;
-            Some(told) = suffered.recv() => hear(told),
+            Some(told) = reports.recv() => hear(told),
             event = events.next() => {
-                // It may have been told while this looked the other way.
-                while let Ok(told) = suffered.try_recv() {
+                // The report of a fault may have arrived while this waited for the event.
+                while let Ok(told) = reports.try_recv() {
                     hear(told);
                 }
                 match event {
                     Some(Ok(event)) => {
-                        lock(&book).note(&event);
+                        lock(&recorder).note(&event);
                         let Event { path, generation, kind } = event;
                         if let Some(trigger) = Trigger::of(&kind) {
                             pass_on(Occurrence { trigger, path, generation });
                         }
                     }
-                    Some(Err(missed)) => lock(&book).miss(missed.0),
+                    Some(Err(missed)) => lock(&recorder).miss(missed.0),
                     None => return,
                 }
             }

@@ -1,6 +1,6 @@
-//! The book of a run: what happened to whom, when, and which fault it came of.
+//! The record of a run: what happened to which child, when, and because of which fault.
 //!
-//! Invariant: it stays small, however long the run. Everything is counted; of single things the latest are kept.
+//! Invariant: its size is bounded, however long the run. Everything is counted; of single things the latest are kept.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::chaos::active::FaultEvent;
 use crate::chaos::fault::Trigger;
-use crate::chaos::fault_log::{AtWork, longest};
+use crate::chaos::fault_log::{FaultLog, longest};
 use crate::chaos::log::Log;
 use crate::chaos::report::{FaultRecord, LifeRecord, LogLine, MessageCounts, ServiceRecord, Totals};
 use crate::event::{Event, EventKind};
@@ -25,16 +25,16 @@ const LATEST_MAX: usize = 200;
 const GONE_MAX: usize = 10_000;
 
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct Recorder {
     begun: Instant,
     log: Log,
-    at_work: AtWork,
-    /// Faults that hit somebody, or are armed.
+    fault_log: FaultLog,
+    /// Faults that hit a child, or are armed.
     injected: u32,
     /// Events that were not seen.
     missed_events: u64,
     services: BTreeMap<Arc<str>, Service>,
-    /// Those that came during the run and are gone, in that order. Some may have come again.
+    /// Services that came during the run and are gone, in the order in which they went. Some may have come again.
     gone: VecDeque<Arc<str>>,
     pub(super) totals: Totals,
 }
@@ -49,21 +49,21 @@ struct Service {
     unavailable: f64,
     recoveries: Vec<f64>,
     before: Accounting,
-    /// Its time begins: the run did, or its first life.
+    /// The time from which it counts: the beginning of the run, or its first life.
     since: f64,
-    /// It came during the run, and its spec is forgotten: its time is over.
+    /// The time at which its spec was forgotten, if it came during the run. It counts until then.
     gone: Option<f64>,
-    /// It was not there at the beginning.
+    /// Whether it came after the beginning.
     is_late: bool,
 }
 
-impl Book {
-    /// Opened when somebody begins to listen.
+impl Recorder {
+    /// Makes an empty record, which begins now.
     pub(super) fn open() -> Self {
         Self {
             begun: Instant::now(),
             log: Log::default(),
-            at_work: AtWork::default(),
+            fault_log: FaultLog::default(),
             injected: 0,
             missed_events: 0,
             services: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl Book {
         }
     }
 
-    /// The first fault may come now: what was before is not counted.
+    /// Begins again just before the first fault: nothing before that is counted.
     pub(super) fn begin(&mut self, entries: &[DirectoryEntry]) {
         *self = Self::open();
         for entry in entries {
@@ -99,7 +99,7 @@ impl Book {
         self.log.write(at, what);
     }
 
-    /// A fault was injected, or was not. One that is armed can strike from now on.
+    /// Records a fault that was injected or missed. An armed fault can strike from now on.
     pub(super) fn inject(&mut self, record: FaultRecord, is_armed: bool) {
         let FaultRecord { number, ref fault, ref targets, ref missed, .. } = record;
         let end = missed.as_ref().map_or(String::new(), |why| format!(": missed, {why}"));
@@ -112,13 +112,13 @@ impl Book {
         if record.struck_at.is_some() {
             self.count(&record.kind);
         }
-        self.at_work.inject(record, is_armed);
+        self.fault_log.inject(record, is_armed);
     }
 
-    /// A fault takes effect on an incarnation, which may end of it.
+    /// Records that a fault takes effect on an incarnation, which may end because of it.
     pub(super) fn strikes(&mut self, number: usize, path: &Arc<str>, generation: Option<u64>, is_last: bool) {
         let at = self.now();
-        if let Some(kind) = self.at_work.strikes(number, path, generation, at, is_last) {
+        if let Some(kind) = self.fault_log.strikes(number, path, generation, at, is_last) {
             self.count(&kind);
         }
     }
@@ -130,27 +130,27 @@ impl Book {
         }
     }
 
-    pub(super) fn heal(&mut self, number: usize) {
+    pub(super) fn clear(&mut self, number: usize) {
         let at = self.now();
-        self.at_work.heal(number, at);
+        self.fault_log.clear(number, at);
         self.say(format!("fault {number} is healed"));
     }
 
-    pub(super) fn heal_all(&mut self) {
+    pub(super) fn clear_all(&mut self) {
         let at = self.now();
-        self.at_work.heal_all(at);
-        self.say("everybody is healed");
+        self.fault_log.clear_all(at);
+        self.say("all faults are healed");
     }
 
-    /// How many faults are at work.
-    pub(super) fn at_work(&self) -> usize {
-        self.at_work.count()
+    /// Returns the number of faults at work.
+    pub(super) fn faults_at_work(&self) -> usize {
+        self.fault_log.count()
     }
 
-    /// Events came faster than they could be noted: what they were about is not in here.
+    /// Records that events came faster than they could be noted, and were lost.
     pub(super) fn miss(&mut self, missed: u64) {
         self.missed_events += missed;
-        self.at_work.forget();
+        self.fault_log.forget();
         self.say(format!("{missed} events were not seen"));
     }
 
@@ -158,14 +158,14 @@ impl Book {
         self.missed_events
     }
 
-    /// What somebody who suffers tells.
+    /// Records what an incarnation reports of its faults.
     pub(super) fn hear(&mut self, told: &FaultEvent) {
         match told {
             FaultEvent::Starting { .. } => {}
             FaultEvent::Strikes { number, path, generation, is_last } => {
                 self.strikes(*number, path, *generation, *is_last);
             }
-            FaultEvent::Passes { number, path } => self.at_work.passes(*number, path),
+            FaultEvent::Passes { number, path } => self.fault_log.passes(*number, path),
         }
     }
 
@@ -190,10 +190,10 @@ impl Book {
             }
             EventKind::GaveUp { .. } => self.totals.escalations += 1,
             EventKind::StartFailed { .. } => {
-                self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
+                self.fault_log.ended(&event.path, event.generation, at, &mut self.totals);
             }
             EventKind::Down | EventKind::Gone | EventKind::Ignored => {
-                self.at_work.stays_down(&event.path);
+                self.fault_log.stays_down(&event.path);
                 if matches!(event.kind, EventKind::Gone) {
                     self.gone(&event.path, at);
                 }
@@ -208,7 +208,7 @@ impl Book {
         }
     }
 
-    /// One that came late is over. Of many the latest are kept.
+    /// Ends the record of a service that came late. Of many such services the latest are kept.
     fn gone(&mut self, path: &Arc<str>, at: f64) {
         let Some(service) = self.services.get_mut(path).filter(|service| service.is_late) else { return };
         service.gone = Some(at);
@@ -228,20 +228,20 @@ impl Book {
     }
 
     fn started(&mut self, event: &Event, at: f64) {
-        // The first start of all is no restart, however late it comes.
+        // The very first start is no restart, however late it comes.
         let is_restart = event.generation > 1;
         self.totals.restarts += u64::from(is_restart);
         let service = self.service(&event.path);
-        // Another one under the same name: its books begin with it.
+        // Another service under the same name begins with empty message counts.
         if service.lives.last().is_some_and(|life| event.generation <= life.generation) {
             service.before = Accounting::default();
         }
-        // While it was gone, it was not missed.
+        // The time while it was gone does not count as downtime.
         if let Some(gone) = service.gone.take() {
             service.unavailable += service.down_since.take().map_or(0.0, |since| gone - since);
             service.since += at - gone;
         }
-        // One that came late is counted from its first life on.
+        // A service that came late counts from its first life on.
         if service.is_late && service.lives.is_empty() {
             (service.since, service.down_since) = (at, None);
         }
@@ -257,20 +257,20 @@ impl Book {
                 longest(&mut self.totals.recovery_max, round(at - since));
             }
         }
-        self.at_work.started(&event.path, at);
+        self.fault_log.started(&event.path, at);
     }
 
     fn ended(&mut self, event: &Event, at: f64, exit: &str) {
-        self.at_work.ended(&event.path, event.generation, at, &mut self.totals);
+        self.fault_log.ended(&event.path, event.generation, at, &mut self.totals);
         let service = self.service(&event.path);
-        // One that was abandoned has ended already, or never began.
+        // An incarnation that was abandoned has ended already, or never began.
         let Some(life) = service.lives.last_mut().filter(|life| life.to.is_none()) else { return };
         life.to = Some(at);
         life.exit = Some(exit.to_owned());
         service.down_since = Some(at);
     }
 
-    /// What became of each, of those who are listed still and of those who are not.
+    /// Returns the records of all services, whether they are still listed or not.
     pub(super) fn services(&mut self, entries: &[DirectoryEntry]) -> Vec<ServiceRecord> {
         let now = self.now();
         let after: HashMap<_, _> = entries.iter().map(|entry| (&entry.path, entry.accounting)).collect();
@@ -296,17 +296,17 @@ impl Book {
         self.services.iter().map(record).collect()
     }
 
-    /// The log, and the faults.
+    /// Takes the log and the faults.
     pub(super) fn take(&mut self) -> (Vec<LogLine>, Vec<FaultRecord>) {
         let at = self.now();
-        (self.log.take(at), self.at_work.take())
+        (self.log.take(at), self.fault_log.take())
     }
 
-    /// Everything taken together.
+    /// Sums up the services and the faults.
     pub(super) fn totals(&self, services: &[ServiceRecord]) -> Totals {
         let mut totals = self.totals.clone();
         let mut recoveries: Vec<f64> = services.iter().flat_map(|service| service.recoveries.iter().copied()).collect();
-        let mut detections = self.at_work.detections();
+        let mut detections = self.fault_log.detections();
         let struck: u32 = totals.faults.iter().map(|(_, count)| count).sum();
         totals.unstruck = self.injected.saturating_sub(struck);
         (totals.recovery_p50, totals.recovery_p99) = quantiles(&mut recoveries);
@@ -323,7 +323,7 @@ impl Book {
 impl MessageCounts {
     fn between(before: &Accounting, after: &Accounting) -> Self {
         Self {
-            // What was there at the beginning belongs to the sum.
+            // Messages that were there at the beginning belong to the sum.
             accepted: (after.accepted + before.queued + before.in_hand).saturating_sub(before.accepted),
             handled: after.handled.saturating_sub(before.handled),
             crashed: after.crashed.saturating_sub(before.crashed),
@@ -358,7 +358,7 @@ impl Trigger {
     }
 }
 
-/// One more, if need be instead of the oldest.
+/// Adds an item. A full list loses its older half first.
 fn keep<T>(latest: &mut Vec<T>, one: T) {
     if latest.len() >= LATEST_MAX {
         latest.drain(..LATEST_MAX / 2);
@@ -366,7 +366,7 @@ fn keep<T>(latest: &mut Vec<T>, one: T) {
     latest.push(one);
 }
 
-/// The median, and the 99th of a hundred.
+/// Returns the median and the 99th percentile.
 fn quantiles(times: &mut [f64]) -> (Option<f64>, Option<f64>) {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times.get(((times.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
@@ -377,7 +377,7 @@ pub(super) fn seconds(time: Duration) -> f64 {
     round(time.as_secs_f64())
 }
 
-/// To the microsecond, so that what is written is what was meant.
+/// Rounds to the microsecond, so that what is written and read back is equal.
 pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
@@ -386,17 +386,17 @@ pub(super) fn round(seconds: f64) -> f64 {
 mod tests {
     use super::*;
 
-    // Found by reading, with the list of all tables: the book kept each service that there ever was.
+    // Found by reading, with the list of all tables: the record kept each service that there ever was.
     #[test]
     fn of_services_that_came_and_went_the_latest_are_kept() {
-        let mut book = Book::open();
+        let mut recorder = Recorder::open();
         for number in 0..GONE_MAX + 500 {
             let path: Arc<str> = format!("app/pool/{number}").into();
             for kind in [EventKind::Started { info: None, outage: None }, EventKind::Gone] {
-                book.note(&Event { path: path.clone(), generation: 1, kind });
+                recorder.note(&Event { path: path.clone(), generation: 1, kind });
             }
         }
-        assert_eq!((book.services.len(), book.gone.len()), (GONE_MAX, GONE_MAX));
-        assert!(!book.services.contains_key("app/pool/499") && book.services.contains_key("app/pool/500"));
+        assert_eq!((recorder.services.len(), recorder.gone.len()), (GONE_MAX, GONE_MAX));
+        assert!(!recorder.services.contains_key("app/pool/499") && recorder.services.contains_key("app/pool/500"));
     }
 }

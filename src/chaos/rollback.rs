@@ -1,6 +1,7 @@
-//! What the user undoes when the faults are over.
+//! Rollbacks: user's code that undoes something when the faults are over.
 //!
-//! Invariant: each rollback runs once, to its end, however the run ends: in a task of its own, also when nobody waits for it.
+//! Invariant: each rollback runs once and to its end, however the run ends. It runs in a task, so that dropping the run
+//! does not stop it.
 
 use crate::chaos::checks::ask;
 use crate::chaos::experiment::Probe;
@@ -13,7 +14,7 @@ impl Rollbacks {
         Self(rollbacks.to_vec())
     }
 
-    /// All of them, in the order in which they were added; what went wrong with which.
+    /// Runs all of them, in the order in which they were added. Returns their names, each with its error if it failed.
     pub(super) async fn run(&mut self) -> Vec<(String, Option<String>)> {
         let undone = tokio::spawn(undo(std::mem::take(&mut self.0))).await;
         undone.unwrap_or_else(|error| vec![("rollbacks".to_owned(), Some(error.to_string()))])

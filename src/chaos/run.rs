@@ -1,15 +1,15 @@
-//! Carrying an experiment out on a running tree, in real or in virtual time: the two differ in the clock and in nothing else.
+//! Runs of experiments on a running tree, in real or in virtual time: the two differ only in the clock.
 //!
-//! Invariant: nothing is armed after the run, however it ends: also when its future is dropped half way.
+//! Invariant: no fault is active after the run, however it ends, also if its future is dropped half way.
 
 use tokio::sync::mpsc;
 
 use crate::chaos::error::ExperimentError;
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::Fault;
-use crate::chaos::injector::Armed;
+use crate::chaos::injector::Injector;
 use crate::chaos::report::ExperimentReport;
-use crate::chaos::schedule::Course;
+use crate::chaos::schedule::Schedule;
 use crate::chaos::script::Script;
 use crate::log::{line, one_line};
 use crate::tree::Tree;
@@ -25,7 +25,8 @@ use crate::tree::Tree;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> anyhow::Result<()> {
 /// let journal = Journal::new();
 /// let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited()).child(journal.probe("a")).start().await?;
-/// let experiment = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Every(Duration::from_secs(1)));
+/// let every_second = When::Every(Duration::from_secs(1));
+/// let experiment = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", every_second);
 /// let report = Chaos::new(&tree).run(experiment).await?;
 /// assert!(report.passed());
 /// assert_eq!(report.totals.restarts, 10);
@@ -38,24 +39,24 @@ pub struct Chaos<'a> {
 }
 
 impl<'a> Chaos<'a> {
-    /// On this tree, in real time.
+    /// Prepares experiments on this tree, in real time.
     pub fn new(tree: &'a Tree) -> Self {
         Self { tree, is_virtual: false }
     }
 
-    /// On a tree whose runtime has a paused clock, and one thread.
+    /// Prepares experiments on a tree that runs on one thread with a paused clock.
     pub(crate) fn in_virtual_time(tree: &'a Tree) -> Self {
         Self { tree, is_virtual: true }
     }
 
     /// Carries the experiment out.
     ///
-    /// Dropping the future heals everybody and ends the experiment.
+    /// Dropping the future clears all faults and ends the experiment.
     ///
     /// # Errors
     ///
-    /// An experiment that makes no sense, or hits nobody in this tree; a tree that is over, or under another experiment.
-    /// Nothing was armed then. Whether the claims held is in the [report](ExperimentReport::passed).
+    /// An experiment that makes no sense, or can hit no child of this tree; a tree that has ended, or is under another
+    /// experiment. No fault was active then. Whether the claims held is in the [report](ExperimentReport::passed).
     pub async fn run(&self, experiment: Experiment) -> Result<ExperimentReport, ExperimentError> {
         experiment.check()?;
         let children: Vec<_> =
@@ -64,7 +65,7 @@ impl<'a> Chaos<'a> {
         self.play(&experiment, script).await
     }
 
-    /// Carries a script out, with the claims of an experiment whose faults do not matter.
+    /// Carries a script out, with the targets and claims of an experiment. The experiment's faults are not used.
     ///
     /// # Errors
     ///
@@ -81,13 +82,13 @@ impl<'a> Chaos<'a> {
         }
         let (tell, told) = mpsc::unbounded_channel();
         let (say, said) = mpsc::unbounded_channel();
-        let armed = Armed::new(self.tree.shared.clone(), tell, say)?;
+        let injector = Injector::new(self.tree.shared.clone(), tell, say)?;
         let _announced = (!self.is_virtual).then(|| Announced::new(self.tree.path(), experiment, &script));
-        Ok(Course::new(self.tree, experiment, script, armed, self.is_virtual).run(told, said).await)
+        Ok(Schedule::new(self.tree, experiment, script, injector, self.is_virtual).run(told, said).await)
     }
 }
 
-/// A run on a live tree, as its log tells it: what its services suffer meanwhile is no fault of theirs.
+/// Log lines around a run on a live tree: failures in between are due to the experiment.
 struct Announced {
     path: String,
     experiment: String,

@@ -17,10 +17,10 @@ use crate::chaos::active::FaultEvent;
 use crate::chaos::checks::{Claims, look};
 use crate::chaos::experiment::Experiment;
 use crate::chaos::fault::{Fault, Trigger};
-use crate::chaos::injector::Armed;
+use crate::chaos::injector::Injector;
 use crate::chaos::judge::Judge;
-use crate::chaos::observer::{Occurrence, Witnesses, keep_judging, keep_looking, observe};
-use crate::chaos::recorder::{Book, seconds};
+use crate::chaos::observer::{Occurrence, Records, keep_judging, keep_looking, observe};
+use crate::chaos::recorder::{Recorder, seconds};
 use crate::chaos::report::{BudgetRecord, ExperimentReport, FaultRecord, Totals};
 use crate::chaos::rollback::Rollbacks;
 use crate::chaos::script::{Script, ScriptStep, ScriptTime};
@@ -29,18 +29,18 @@ use crate::tree::directory::{ChildKind, DirectoryEntry};
 use crate::tree::statements::Statement;
 use crate::tree::{Directory, Tree};
 
-/// What is to be done at some time.
+/// A task of the agenda.
 #[derive(Debug, Clone)]
 enum Todo {
     Inject {
         line: usize,
         victims: Vec<String>,
     },
-    Heal {
+    Clear {
         number: usize,
         victims: Vec<String>,
     },
-    /// This incarnation has been up for as long as it may.
+    /// Kills this incarnation, which has been up for the time that a flapping child is allowed.
     Flap {
         number: usize,
         path: String,
@@ -48,37 +48,37 @@ enum Todo {
     },
 }
 
-pub(super) struct Course<'a> {
+pub(super) struct Schedule<'a> {
     experiment: &'a Experiment,
     tree: &'a Tree,
     script: Script,
     directory: Directory,
-    armed: Armed,
+    injector: Injector,
     rollbacks: Rollbacks,
-    book: Arc<Mutex<Book>>,
+    recorder: Arc<Mutex<Recorder>>,
     claims: Arc<Mutex<Claims>>,
-    /// Rung when a look has found a claim that does not hold.
+    /// Notified when a claim does not hold.
     broken: Arc<Notify>,
     judge: Arc<Mutex<Judge>>,
     is_virtual: bool,
     agenda: BTreeMap<(Instant, usize), Todo>,
-    /// The lines of the script that follow events, by their places.
+    /// Indices of the lines of the script that follow events.
     followers: Vec<usize>,
-    /// Who dies so long after each start, by the number of the fault.
+    /// Children that are killed a while after each start, by the number of the fault.
     flapping: Vec<(usize, String, Duration)>,
     injected: usize,
     /// Faults that followed events.
     followed: u64,
-    /// Who was a target at the beginning, and what it was.
+    /// Targets that were there at the beginning, with their kinds.
     targets: BTreeMap<Arc<str>, ChildKind>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> Schedule<'a> {
     pub(super) fn new(
         tree: &'a Tree,
         experiment: &'a Experiment,
         script: Script,
-        armed: Armed,
+        injector: Injector,
         is_virtual: bool,
     ) -> Self {
         let lines = script.lines.iter().enumerate();
@@ -86,9 +86,9 @@ impl<'a> Course<'a> {
             experiment,
             tree,
             directory: tree.directory(),
-            armed,
+            injector,
             rollbacks: Rollbacks::new(&experiment.rollbacks),
-            book: Arc::new(Mutex::new(Book::open())),
+            recorder: Arc::new(Mutex::new(Recorder::open())),
             claims: Arc::new(Mutex::new(Claims::new(experiment))),
             broken: Arc::default(),
             judge: Arc::new(Mutex::new(Judge::new(
@@ -110,68 +110,68 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// To its end, and what came of it. Those who suffer from what is armed tell `suffered`.
+    /// Runs the experiment to its end and returns the report. Incarnations report the effects of faults on `reports`.
     pub(super) async fn run(
         mut self,
-        suffered: mpsc::UnboundedReceiver<FaultEvent>,
+        reports: mpsc::UnboundedReceiver<FaultEvent>,
         said: mpsc::UnboundedReceiver<Statement>,
     ) -> ExperimentReport {
         let Experiment { duration, stabilise, .. } = *self.experiment;
         let (happened, mut triggers) = mpsc::unbounded_channel();
-        // Aborted when dropped, as all that look on.
+        // These tasks are aborted when the set is dropped.
         let mut observer = JoinSet::new();
-        observer.spawn(observe(self.tree.events(), suffered, self.book.clone(), happened));
-        observer.spawn(keep_judging(said, self.witnesses(), self.is_virtual));
-        // Some may still wait for others: a tree is steady when nobody is on the way any more.
+        observer.spawn(observe(self.tree.events(), reports, self.recorder.clone(), happened));
+        observer.spawn(keep_judging(said, self.records(), self.is_virtual));
+        // Children may still wait for others: a tree is steady when no child is starting, restarting or waiting.
         let _ = self.until_steady(later(Instant::now(), stabilise)).await;
         let entries = self.directory.entries();
         let is_target = |entry: &&DirectoryEntry| {
             self.experiment.targets.iter().any(|scope| scope.matches(&entry.path, entry.kind))
         };
         self.targets = entries.iter().filter(is_target).map(|entry| (entry.path.clone(), entry.kind)).collect();
-        lock(&self.book).begin(&entries);
+        lock(&self.recorder).begin(&entries);
         self.look_at_targets();
-        look(&self.claims, &self.book, &self.directory, true).await;
+        look(&self.claims, &self.recorder, &self.directory, true).await;
         let mut stopped =
-            lock(&self.claims).broken().map(|claim| format!("before any fault it did not hold that {claim}"));
-        let begun = lock(&self.book).begun();
+            lock(&self.claims).broken().map(|claim| format!("before any fault this claim did not hold: {claim}"));
+        let begun = lock(&self.recorder).begun();
         if stopped.is_none() {
             self.plan(begun);
             let mut looking = JoinSet::new();
-            looking.spawn(keep_looking(self.witnesses(), self.directory.clone(), self.experiment.look_every));
-            // What was before is not followed.
+            looking.spawn(keep_looking(self.records(), self.directory.clone(), self.experiment.look_every));
+            // Events before the beginning trigger no faults.
             while triggers.try_recv().is_ok() {}
             stopped = self.inject_until(later(begun, duration), &mut triggers).await;
             if let Some(text) = panic_of(&mut looking) {
-                stopped.get_or_insert(format!("what looks at the claims panicked: {text}"));
+                stopped.get_or_insert(format!("the task that checks the claims panicked: {text}"));
             }
             drop(looking);
         }
         let duration = seconds(begun.elapsed().min(duration));
-        self.heal_all();
+        self.clear_all();
         for (what, failure) in self.rollbacks.run().await {
             lock(&self.claims).add(what, failure);
         }
-        let healed = Instant::now();
-        let steady = self.until_steady(later(healed, stabilise)).await;
-        let steady = steady.map(|at| seconds(at.saturating_duration_since(healed)));
+        let cleared = Instant::now();
+        let steady = self.until_steady(later(cleared, stabilise)).await;
+        let steady = steady.map(|at| seconds(at.saturating_duration_since(cleared)));
         if steady.is_none() && stopped.is_none() {
             stopped = Some(format!("the tree was not steady {} s after the last fault", seconds(stabilise)));
         }
         self.look_at_targets();
-        look(&self.claims, &self.book, &self.directory, true).await;
+        look(&self.claims, &self.recorder, &self.directory, true).await;
         if let Some(text) = panic_of(&mut observer) {
-            stopped = Some(format!("what notes the events panicked: {text}"));
+            stopped = Some(format!("the task that records the events panicked: {text}"));
         }
         lock(&self.judge).look();
-        self.witnesses().ask_judge();
+        self.records().ask_judge();
         drop(observer);
         self.report(duration, steady, stopped).await
     }
 
-    fn witnesses(&self) -> Witnesses {
-        let Self { claims, book, judge, broken, .. } = self;
-        Witnesses { claims: claims.clone(), book: book.clone(), judge: judge.clone(), broken: broken.clone() }
+    fn records(&self) -> Records {
+        let Self { claims, recorder, judge, broken, .. } = self;
+        Records { claims: claims.clone(), recorder: recorder.clone(), judge: judge.clone(), broken: broken.clone() }
     }
 
     fn plan(&mut self, begun: Instant) {
@@ -183,7 +183,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Why it stopped before its time, if it did.
+    /// Injects faults until `end`. Returns the reason if it stops earlier.
     async fn inject_until(
         &mut self,
         end: Instant,
@@ -204,12 +204,12 @@ impl<'a> Course<'a> {
                         return None;
                     }
                     if let Some(((_, place), todo)) = self.agenda.pop_first() {
-                        // In virtual time faults that follow each other at once would never let the clock go on.
-                        let follows = place >= self.script.lines.len() && !matches!(todo, Todo::Heal { .. });
+                        // In virtual time, faults that follow each other at once would never let the clock advance.
+                        let follows = place >= self.script.lines.len() && !matches!(todo, Todo::Clear { .. });
                         at_this_instant = if Instant::now() == instant { at_this_instant + u32::from(follows) } else { 0 };
                         instant = Instant::now();
                         if at_this_instant > AT_ONE_INSTANT_MAX {
-                            return Some("faults follow each other, and no time passes between them".into());
+                            return Some("faults trigger each other without end, and no time passes between them".into());
                         }
                         self.carry(todo).await;
                     }
@@ -218,20 +218,20 @@ impl<'a> Course<'a> {
             if self.experiment.stop_when_broken && lock(&self.claims).is_broken() {
                 return Some("a claim was broken".into());
             }
-            let escalations = lock(&self.book).totals.escalations;
+            let escalations = lock(&self.recorder).totals.escalations;
             if self.experiment.escalations_max.is_some_and(|most| escalations > most) {
                 return Some("too many supervisors have given up".into());
             }
         }
     }
 
-    /// What ended the tree in the middle of the run.
+    /// Returns what ended the tree in the middle of the run.
     fn why_over(&self) -> String {
         let gave_up = self.tree.shared.ending.root_gave_up();
         gave_up.map_or("the tree ended".into(), |gave_up| format!("the tree ended: `{}` {gave_up}", self.tree.path()))
     }
 
-    /// Puts what follows an event on the agenda.
+    /// Puts the faults that follow this event on the agenda.
     fn follow(&mut self, Occurrence { trigger, path, generation }: &Occurrence) {
         let now = Instant::now();
         let kind = self.directory.kind(path).unwrap_or(ChildKind::Service);
@@ -255,7 +255,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Behind what is due at the same time (invariant 2).
+    /// Puts a task on the agenda, behind those that are due at the same time.
     fn later(&mut self, at: Instant, todo: Todo) {
         let place = self.agenda.range((at, 0)..=(at, usize::MAX)).next_back().map_or(0, |(&(_, place), _)| place + 1);
         self.agenda.insert((at, place.max(self.script.lines.len())), todo);
@@ -264,19 +264,19 @@ impl<'a> Course<'a> {
     async fn carry(&mut self, todo: Todo) {
         match todo {
             Todo::Inject { line, victims } => self.inject(line, victims).await,
-            Todo::Heal { number, victims } => {
+            Todo::Clear { number, victims } => {
                 self.flapping.retain(|(flapping, ..)| *flapping != number);
-                victims.iter().for_each(|path| self.armed.heal(number, path));
-                lock(&self.book).heal(number);
+                victims.iter().for_each(|path| self.injector.clear(number, path));
+                lock(&self.recorder).clear(number);
             }
             Todo::Flap { number, path, generation } => {
                 let is_meant = self.directory.status(&path).is_some_and(|status| status.generation == generation);
                 if is_meant && self.flapping.iter().any(|(flapping, ..)| *flapping == number) {
-                    let mut book = lock(&self.book);
-                    let struck = self.armed.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
-                    book.say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
+                    let mut recorder = lock(&self.recorder);
+                    let struck = self.injector.strike(number, &Fault::Kill, &path, 0, self.is_virtual);
+                    recorder.say(format!("fault {number}: {path} has been up long enough{}", missed(&struck)));
                     if struck.is_ok() {
-                        book.strikes(number, &path.into(), None, false);
+                        recorder.strikes(number, &path.into(), None, false);
                     }
                 }
             }
@@ -287,19 +287,19 @@ impl<'a> Course<'a> {
         let ScriptStep { fault, lasts, seed, .. } = self.script.lines[line].clone();
         let number = self.injected;
         self.injected += 1;
-        let at_work = lock(&self.book).at_work();
+        let at_work = lock(&self.recorder).faults_at_work();
         let mut missed = match self.experiment.at_once_max {
             Some(most) if at_work >= most => Some(format!("{at_work} faults are at work")),
             Some(_) | None => None,
         };
         {
-            // Under its lock: what comes of a strike is noted after the strike.
-            let mut book = lock(&self.book);
-            let at = book.now();
+            // The lock is held over the strikes, so that their effects are recorded after them.
+            let mut recorder = lock(&self.recorder);
+            let at = recorder.now();
             let mut hit = Vec::new();
             if missed.is_none() {
                 for path in &victims {
-                    match self.armed.strike(number, &fault, path, seed, self.is_virtual) {
+                    match self.injector.strike(number, &fault, path, seed, self.is_virtual) {
                         Ok(()) => hit.push(path.as_str().into()),
                         Err(why) => missed = missed.or(Some(why)),
                     }
@@ -308,10 +308,10 @@ impl<'a> Course<'a> {
                     missed = None;
                 }
             }
-            // It has hit if it has hit anybody.
+            // A fault that has hit any of its victims is not missed.
             missed = missed.filter(|_| hit.is_empty());
-            let is_blow = matches!(fault, Fault::Kill | Fault::KillTogether(_));
-            let is_felt = missed.is_none() && !is_blow && !fault.waits();
+            let is_instant = matches!(fault, Fault::Kill | Fault::KillTogether(_));
+            let is_felt = missed.is_none() && !is_instant && !fault.waits();
             let record = FaultRecord {
                 number,
                 fault: fault.to_string(),
@@ -325,9 +325,9 @@ impl<'a> Course<'a> {
                 recovered_after: None,
                 siblings_touched: Vec::new(),
             };
-            book.inject(record, fault.is_continuous() || fault.waits());
-            if is_blow {
-                hit.iter().for_each(|path| book.strikes(number, path, None, true));
+            recorder.inject(record, fault.is_continuous() || fault.waits());
+            if is_instant {
+                hit.iter().for_each(|path| recorder.strikes(number, path, None, true));
             }
         }
         let is_hit = missed.is_none();
@@ -339,7 +339,7 @@ impl<'a> Course<'a> {
             }
         }
         if let (true, Some(lasts)) = (is_hit, lasts) {
-            self.later(later(Instant::now(), lasts), Todo::Heal { number, victims });
+            self.later(later(Instant::now(), lasts), Todo::Clear { number, victims });
         }
         if let (true, Fault::ClockJump(by)) = (is_hit, fault) {
             lock(&self.judge).jump(by);
@@ -347,17 +347,18 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn heal_all(&mut self) {
+    fn clear_all(&mut self) {
         self.flapping.clear();
         self.agenda.clear();
-        self.armed.heal_all();
-        lock(&self.book).heal_all();
+        self.injector.clear_all();
+        lock(&self.recorder).clear_all();
     }
 
-    /// When nobody was on the way to anywhere any more.
+    /// Waits until no child is starting, restarting, waiting or parked. Returns that time, or `None` if it is not
+    /// before `limit`, or the tree has ended.
     async fn until_steady(&self, limit: Instant) -> Option<Instant> {
         loop {
-            // Whoever was struck last has to have felt it.
+            // The fault that was injected last needs time to take effect.
             tokio::time::sleep(Duration::from_millis(10)).await;
             let is_steady = |state| match state {
                 ServiceState::Up | ServiceState::Down | ServiceState::Gone => true,
@@ -379,7 +380,7 @@ impl<'a> Course<'a> {
     }
 
     fn look_at_targets(&self) {
-        let at = lock(&self.book).now();
+        let at = lock(&self.recorder).now();
         let state = |path: &str| self.directory.status(path).map_or(ServiceState::Gone, |status| status.state);
         let targets = self.targets.keys().map(|path| (path, state(path)));
         lock(&self.claims).look_at_targets(targets, at);
@@ -387,21 +388,21 @@ impl<'a> Course<'a> {
 
     async fn report(self, duration: f64, stabilised_after: Option<f64>, stopped: Option<String>) -> ExperimentReport {
         let entries = self.directory.entries();
-        let mut services = lock(&self.book).services(&entries);
+        let mut services = lock(&self.recorder).services(&entries);
         for service in services.iter_mut().filter(|service| service.restarts > 0) {
             let why = self.tree.why(&service.path).await;
-            // The restarts of one that is parked, or on probation, are not charged.
+            // The restarts of a child that is parked or on probation are not charged.
             service.budget =
                 why.ok().filter(|why| !why.is_half_open).and_then(|why| why.budget).map(BudgetRecord::from);
         }
-        let mut book = lock(&self.book);
-        let totals = Totals { calls: self.armed.outcomes(), ..book.totals(&services) };
+        let mut recorder = lock(&self.recorder);
+        let totals = Totals { calls: self.injector.outcomes(), ..recorder.totals(&services) };
         let mut claims = lock(&self.claims);
         claims.look_back(&services, &self.targets);
-        if book.missed_events() > 0 {
-            claims.add("every event was seen".into(), Some(format!("{} were not", book.missed_events())));
+        if recorder.missed_events() > 0 {
+            claims.add("every event was seen".into(), Some(format!("{} were not", recorder.missed_events())));
         }
-        let (log, faults) = book.take();
+        let (log, faults) = recorder.take();
         ExperimentReport {
             title: self.experiment.title.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -420,7 +421,7 @@ impl<'a> Course<'a> {
     }
 }
 
-/// More faults at one instant are a circle: a fault that follows what it brings about.
+/// Most faults at one instant. More of them are a circle: a fault triggers itself by what it causes.
 const AT_ONE_INSTANT_MAX: u32 = 10_000;
 
 fn missed(struck: &Result<(), String>) -> String {

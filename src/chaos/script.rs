@@ -1,5 +1,6 @@
-//! The script of a run: the experiment with everything drawn that can be drawn before it begins. A script can be replayed,
-//! and shortened line by line.
+//! The script of a run: the experiment with everything drawn that can be drawn before it begins.
+//!
+//! A script can be replayed, and shortened line by line.
 //!
 //! Invariant: a script depends on the experiment, its seed and the paths of the tree, and on nothing else.
 
@@ -13,66 +14,66 @@ use crate::chaos::experiment::{Experiment, Planned};
 use crate::chaos::fault::{Fault, Scope, Trigger, When};
 use crate::tree::directory::ChildKind;
 
-/// What is done, line by line.
+/// The faults of one run, line by line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Script {
-    /// In the order of their times; those that follow events come last.
+    /// The lines in the order of their times. Those that follow events come last.
     pub lines: Vec<ScriptStep>,
 }
 
-/// One fault.
+/// A fault of a script, with everything that was drawn for it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ScriptStep {
-    /// When.
+    /// The time at which the fault strikes.
     pub at: ScriptTime,
-    /// What.
+    /// The fault.
     pub fault: Fault,
-    /// Whom, drawn beforehand.
+    /// Paths of the children that it strikes, drawn before the run.
     pub victims: Vec<String>,
-    /// How long, where it lasts. None: until the end of the faults.
+    /// The time that it lasts, if it is continuous. `None`: until the end of the faults.
     pub lasts: Option<Duration>,
-    /// What is drawn during the run is drawn from this.
+    /// Seed of what is drawn during the run.
     pub seed: u64,
 }
 
-/// When a line is due.
+/// The time at which a line is due.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ScriptTime {
-    /// So long after the beginning.
+    /// A time after the beginning.
     Time(Duration),
-    /// So long after each event; the victim is drawn then, from those who can be hit.
+    /// A delay after each event. The victim is drawn then, from the children that can be hit.
     Event {
-        /// Which.
+        /// The kind of event.
         event: Trigger,
-        /// Whose.
+        /// The children with such events.
         of: Scope,
-        /// How long after it.
+        /// Time between the event and the strike.
         delay: Duration,
     },
 }
 
 impl ScriptStep {
-    /// A fault at this time.
+    /// Describes a fault at this time. It lasts until the end of the faults if it is continuous, and its seed is 0.
     pub fn new(at: Duration, fault: Fault, victims: &[&str]) -> Self {
         let victims = victims.iter().map(|&path| path.to_owned()).collect();
         Self { at: ScriptTime::Time(at), fault, victims, lasts: None, seed: 0 }
     }
 
-    /// A fault that follows events, and hits one of these.
+    /// Describes a fault that follows events, and hits one of these children each time.
     pub fn after(event: Trigger, of: Scope, delay: Duration, fault: Fault, victims: &[&str]) -> Self {
         Self { at: ScriptTime::Event { event, of, delay }, ..Self::new(Duration::ZERO, fault, victims) }
     }
 
-    /// Healed after a while.
+    /// Clears the fault again after this time.
     #[must_use]
     pub fn lasting(mut self, time: Duration) -> Self {
         self.lasts = Some(time);
         self
     }
 
-    /// What is drawn during the run is drawn from this.
+    /// Seed of what is drawn during the run.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -81,11 +82,11 @@ impl ScriptStep {
 }
 
 impl Script {
-    /// Draws everything.
+    /// Draws times, victims and seeds.
     ///
     /// # Errors
     ///
-    /// When nobody in the tree is a target, or a fault can hit none of them.
+    /// No child of the tree is a target, or a fault can hit none of them.
     pub(crate) fn draw(experiment: &Experiment, tree: &[(String, ChildKind)]) -> Result<Self, ExperimentError> {
         let is_target =
             |(path, kind): &&(String, ChildKind)| experiment.targets.iter().any(|scope| scope.matches(path, *kind));
@@ -95,7 +96,7 @@ impl Script {
         }
         let mut lines = Vec::new();
         for (number, planned) in experiment.faults.iter().enumerate() {
-            // Each fault has chance of its own: to take one out leaves the others as they were.
+            // Each fault has a random source of its own, so that removing one leaves the others as they were.
             let mut rng = Rng::with_seed(experiment.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let mut hit: Vec<&str> = Vec::new();
             for (path, kind) in tree {
@@ -118,7 +119,7 @@ impl Script {
 }
 
 impl Fault {
-    /// Whom it strikes, of those whom it can hit.
+    /// Draws the victims among the children that the fault can hit.
     pub(super) fn draw<'v, V>(&self, victims: &'v [V], rng: &mut Rng) -> impl Iterator<Item = &'v V> {
         let count = if let Self::KillTogether(count) = self { *count } else { 1 };
         rng.choose_multiple(victims, count.min(victims.len())).into_iter()
@@ -126,7 +127,7 @@ impl Fault {
 }
 
 impl ScriptStep {
-    /// Whether it makes sense in an experiment with these targets.
+    /// Checks that the line makes sense in an experiment with these targets.
     pub(super) fn check(
         &self,
         targets: &[Scope],
@@ -177,7 +178,7 @@ impl Planned {
                     if at > duration.as_secs_f64() {
                         break times;
                     }
-                    // To the millisecond, which is what the clock of a runtime knows.
+                    // Rounded down to a millisecond, the resolution of a runtime's clock.
                     times.push(Duration::from_millis((at * 1000.0) as u64));
                 }
             }

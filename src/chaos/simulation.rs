@@ -1,8 +1,9 @@
-//! Runs in virtual time: the same tree under a paused clock on one thread, so that one seed tells one story.
+//! Runs in virtual time: the tree under a paused clock on one thread, so that each run of one seed is the same.
 //!
 //! Invariants:
-//! 1. Two runs of one seed write the same log, byte for byte; a scene that does not is refused, with the first difference.
-//! 2. Nothing of one run reaches the next: each has a runtime of its own.
+//! 1. Two runs of one seed write the same log, byte for byte; a scene that does not is refused, with the first
+//!    difference.
+//! 2. Nothing of one run reaches the next: each has its own runtime.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,7 +19,7 @@ use crate::chaos::script::Script;
 use crate::tree::Tree;
 use crate::tree::directory::ChildKind;
 
-/// A tree that has been started, and what is to be done to it.
+/// A tree that has been started, and the experiment to carry out on it.
 #[derive(Debug)]
 pub struct SimulatedTree {
     pub(crate) tree: Tree,
@@ -26,20 +27,21 @@ pub struct SimulatedTree {
 }
 
 impl SimulatedTree {
-    /// This tree, and this experiment.
+    /// Pairs a tree with an experiment.
     pub fn new(tree: Tree, experiment: Experiment) -> Self {
         Self { tree, experiment }
     }
 }
 
-/// A scene that can be set up again and again, for one seed after the other, in virtual time.
+/// A scene that can be set up again and again in virtual time, for one seed after the other.
 ///
-/// `set` starts the tree, and whatever works with it, inside a runtime of its own; what it draws it has to draw from the
-/// seed, which is the experiment's and, by [`Supervisor::seed`](crate::Supervisor::seed), the tree's. Threads do not go with
-/// virtual time, and are refused.
+/// `set` starts the tree, and whatever works with it, inside a runtime that is made for the run. It has to draw
+/// everything random from the seed. The seed is also the experiment's and, by
+/// [`Supervisor::seed`](crate::Supervisor::seed), the tree's. Children on threads are refused, because their time is
+/// not virtual.
 ///
-/// A run blocks the thread that calls it, and has a thread and a runtime of its own: it can be called with or without a runtime
-/// around it.
+/// A run blocks the calling thread, and has its own thread and runtime. It can be called inside and outside of a
+/// runtime.
 ///
 /// ```
 /// use regrow::chaos::{Experiment, Fault, SimulatedTree, Simulation, When};
@@ -50,7 +52,8 @@ impl SimulatedTree {
 /// let simulation = Simulation::new(|seed| async move {
 ///     let app = Supervisor::one_for_one("app").seed(seed).budget(Intensity::unlimited());
 ///     let tree = app.child(Journal::new().probe("a")).start().await?;
-///     Ok(SimulatedTree::new(tree, Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0))))
+///     let kills = Experiment::new("kills").target("app/*").fault(Fault::Kill, "app/*", When::Rate(3.0));
+///     Ok(SimulatedTree::new(tree, kills))
 /// });
 /// let report = simulation.run(7)?;
 /// assert!(report.passed());
@@ -63,14 +66,14 @@ pub struct Simulation {
     patience: Duration,
 }
 
-/// The shortest patience: a thread needs some time to begin.
+/// The shortest patience, because a thread needs some time to begin.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
 type Setting = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<SimulatedTree>>>>;
 type Set = Arc<dyn Fn(u64) -> Setting + Send + Sync>;
 
 impl Simulation {
-    /// The scene that `set` sets up for a seed.
+    /// Describes the scene that `set` sets up for a seed.
     pub fn new<F, Fut>(set: F) -> Self
     where
         F: Fn(u64) -> Fut + Send + Sync + 'static,
@@ -79,23 +82,23 @@ impl Simulation {
         Self { set: Arc::new(move |seed| Box::pin(set(seed))), patience: Duration::from_secs(30) }
     }
 
-    /// In so much real time the clock of a run has to go on, or the run is given up as [stuck](SimulationError::Stuck).
-    /// Default: 30 seconds; less than 100 ms count as 100 ms.
+    /// Sets the real time in which the clock of a run has to advance. If the clock stands still for longer, the run is
+    /// given up as [stuck](SimulationError::Stuck). Default: 30 seconds; less than 100 ms count as 100 ms.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience: patience.max(PATIENCE_MIN), ..self }
     }
 
-    /// Runs the experiment.
+    /// Runs the experiment for this seed.
     ///
     /// # Errors
     ///
-    /// A scene that could not be set up, has threads, or whose experiment was refused.
+    /// The scene could not be set up or has threads, the experiment was refused, or the run is stuck.
     pub fn run(&self, seed: u64) -> Result<ExperimentReport, SimulationError> {
         Ok(self.play(seed, None, true)?.0)
     }
 
-    /// The script that this seed draws: what [`replay`](Self::replay) plays, and what a shrunk one is a part of.
+    /// Draws the script of this seed: what [`replay`](Self::replay) plays, and what shrinking begins with.
     ///
     /// # Errors
     ///
@@ -113,7 +116,7 @@ impl Simulation {
         Ok(self.play(seed, Some(script), true)?.0)
     }
 
-    /// Runs the experiment twice, and compares what was told.
+    /// Runs the experiment twice, and compares the logs.
     ///
     /// # Errors
     ///
@@ -129,7 +132,7 @@ impl Simulation {
         Err(SimulationError::NotRepeatable { seed, line: line + 1, first: told(&first.log), second: told(&second.log) })
     }
 
-    /// What was found, and the script that the seed draws. Without `runs` the script is all that is wanted.
+    /// Returns the report and the script that the seed draws. Without `runs` only the script is wanted.
     fn play(
         &self,
         seed: u64,
@@ -139,7 +142,7 @@ impl Simulation {
         let set = self.set.clone();
         let pulse = Arc::new(AtomicU64::new(0));
         let (beats, (told, played)) = (pulse.clone(), mpsc::channel());
-        // In a thread of its own: code that never lets the clock go on cannot be ended, only left behind.
+        // The run has a thread: code that never lets the clock advance cannot be ended, only left behind.
         let thread = std::thread::Builder::new().name(format!("simulation {seed}")).spawn(move || {
             // The receiver may have given up.
             let _ = told.send(catch_unwind(AssertUnwindSafe(|| play(&*set, seed, script, runs, beats))));
@@ -169,7 +172,7 @@ fn play(
     // Invariant 2.
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true);
-    // A runtime with nothing left to do at this instant: the clock goes on.
+    // A runtime parks when nothing is left to do at this instant. Then the clock advances.
     builder.on_thread_park(move || {
         pulse.fetch_add(1, Ordering::Relaxed);
     });
@@ -186,7 +189,7 @@ fn play(
         let children: Vec<_> = entries.iter().map(|entry| (entry.path.to_string(), entry.kind)).collect();
         let drawn = Script::draw(&experiment, &children)?;
         if !runs {
-            // It would take its time, however long.
+            // Only the script is wanted, and the full duration would have to pass.
             experiment.duration = Duration::from_nanos(1);
         }
         let script = if runs { script.unwrap_or_else(|| drawn.clone()) } else { Script::default() };
@@ -194,7 +197,7 @@ fn play(
         tree.shutdown_within(Duration::from_secs(60)).await;
         Ok((report, drawn))
     });
-    // What does not end by itself is left behind, and with it whatever blocks.
+    // Tasks that have not ended are left behind, and threads that block too.
     runtime.shutdown_background();
     played
 }
@@ -211,46 +214,46 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Why there is no report.
+/// Error of a run in virtual time: there is no report.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SimulationError {
     /// The scene could not be set up.
     NoScene {
-        /// For this seed.
+        /// The seed of the run.
         seed: u64,
-        /// Why.
+        /// The cause.
         error: anyhow::Error,
     },
-    /// A thread does not go with virtual time.
+    /// A child is a thread, and its time is not virtual.
     Thread {
-        /// Whose.
+        /// The path of the child.
         path: Arc<str>,
     },
-    /// The clock of the run has not gone on while real time has: something is busy for ever, or waits for something
-    /// outside of the runtime. Its thread was left behind.
+    /// The clock of the run stood still while real time went on. A task is busy for ever, or waits for something
+    /// outside of the runtime. The thread of the run was left behind.
     Stuck {
-        /// For this seed.
+        /// The seed of the run.
         seed: u64,
-        /// For so long.
+        /// Real time for which the clock stood still.
         after: Duration,
     },
-    /// What is to be shrunk does not fail when it is played again.
+    /// The failure to shrink does not happen again when its script is played.
     Holds {
         /// The seed.
         seed: u64,
     },
     /// The experiment was refused.
     Refused(ExperimentError),
-    /// Two runs of one seed told different stories.
+    /// Two runs of one seed wrote different logs.
     NotRepeatable {
         /// The seed.
         seed: u64,
         /// The first line of the logs that differs, from 1.
         line: usize,
-        /// What the first run told there.
+        /// That line of the first run.
         first: String,
-        /// What the second run told there.
+        /// That line of the second run.
         second: String,
     },
 }
@@ -266,17 +269,17 @@ impl fmt::Display for SimulationError {
         match self {
             Self::NoScene { seed, error } => write!(f, "the scene for seed {seed} could not be set up: {error:#}"),
             Self::Thread { path } => {
-                write!(f, "`{path}` is a thread, which does not go with virtual time: run the experiment live")
+                write!(f, "`{path}` is a thread, and its time is not virtual: run the experiment live")
             }
-            Self::Holds { seed } => write!(f, "the failure of seed {seed} does not fail when it is played again"),
+            Self::Holds { seed } => write!(f, "seed {seed} does not fail again when its script is played"),
             Self::Stuck { seed, after } => write!(
                 f,
-                "the run of seed {seed} is stuck: for {after:?} its clock has not gone on, for something is busy for ever, or blocks"
+                "the run of seed {seed} is stuck: its clock stood still for {after:?}, because a task is busy for ever or blocks"
             ),
             Self::Refused(error) => error.fmt(f),
             Self::NotRepeatable { seed, line, first, second } => write!(
                 f,
-                "two runs of seed {seed} differ in line {line} of their logs, so that it cannot be replayed:\n  {first}\n  {second}"
+                "two runs of seed {seed} differ in line {line} of their logs, so the seed cannot be replayed:\n  {first}\n  {second}"
             ),
         }
     }

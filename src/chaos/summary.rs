@@ -1,10 +1,10 @@
-//! What all pictures and tables of a report have in common: faults by kind, and who was touched.
+//! Summaries that all pictures and tables of a report share: faults by kind, and the children that were touched.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::report::{BudgetRecord, ExperimentReport, FaultRecord, ServiceRecord};
 
-/// Half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`, none longer than `max`.
+/// Quantiles: half of the times are no longer than `p50`, 99 % no longer than `p99`, none longer than `max`.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     pub(super) p50: Option<f64>,
@@ -28,16 +28,16 @@ pub(super) struct ByKind<'a> {
     pub(super) hit: usize,
     pub(super) missed: usize,
     pub(super) unstruck: usize,
-    /// Of those that hit, so many ended an incarnation.
+    /// Faults that hit and ended an incarnation.
     pub(super) ended: usize,
-    /// Of those that ended one, so many have no recovery.
+    /// Faults that ended an incarnation and have no recovery.
     pub(super) unrecovered: usize,
     pub(super) siblings_touched: usize,
     pub(super) detection: Spread,
     pub(super) recovery: Spread,
 }
 
-/// Faults by kind, in the order of the kinds' names.
+/// Groups faults by kind, in the order of the kinds' names.
 pub(super) fn by_kind(report: &ExperimentReport) -> Vec<ByKind<'_>> {
     let mut kinds: BTreeMap<&str, Vec<&FaultRecord>> = BTreeMap::new();
     for fault in &report.faults {
@@ -59,18 +59,18 @@ pub(super) fn by_kind(report: &ExperimentReport) -> Vec<ByKind<'_>> {
         .collect()
 }
 
-/// It ended an incarnation, and the target was not up again.
+/// Whether the fault ended an incarnation, and the child was not up again.
 pub(super) fn is_unrecovered(fault: &FaultRecord) -> bool {
     fault.detected_after.is_some() && fault.recovered_after.is_none()
 }
 
-/// What was left of its restart budget at the end.
+/// Writes what was left of the restart budget at the end.
 pub(super) fn budget(service: &ServiceRecord) -> String {
     let left = service.budget.map(|BudgetRecord { left, restarts_max, .. }| format!("{left} of {restarts_max}"));
     left.unwrap_or_else(|| "-".into())
 }
 
-/// Services that were hit, went down or came up during the run, those that were down longest first.
+/// Returns the services that were hit, went down or came up during the run, longest downtime first.
 pub(super) fn touched(report: &ExperimentReport) -> Vec<&ServiceRecord> {
     let hit: HashSet<&str> = report
         .faults
@@ -94,12 +94,12 @@ pub(super) fn touched(report: &ExperimentReport) -> Vec<&ServiceRecord> {
     services
 }
 
-/// Seconds in which services were not up, all taken together.
+/// Returns the sum of the seconds during which services were not up.
 pub(super) fn unavailable(report: &ExperimentReport) -> f64 {
     report.services.iter().map(|service| service.unavailable).sum()
 }
 
-/// How to see the same again: a command, if there is one, or words.
+/// Instruction to replay a run: a command if there is one, else words.
 pub(super) enum Replay {
     Command(String),
     Words(String),
@@ -116,7 +116,7 @@ pub(super) fn replay(report: &ExperimentReport) -> Replay {
     }
 }
 
-/// On which clock, for how long, and how it came to rest.
+/// Describes the clock, the duration of the faults, and the time until the tree was steady.
 pub(super) fn circumstances(report: &ExperimentReport) -> String {
     use super::format::time;
     let clock = if report.is_virtual { "virtual time" } else { "live" };

@@ -8,14 +8,15 @@ use super::format::{count, many, moment, share, tail, time, time_or_dash};
 use super::report::{CheckResult, ExperimentReport};
 use super::summary::{Replay, budget, by_kind, circumstances, replay, touched, unavailable};
 
-/// With more services than this, the worst have to do.
+/// Services that the table shows. Of more, those with the longest downtime.
 const SERVICES_SHOWN: usize = 12;
 
 /// Longer paths lose their beginning, so that tables stay within a hundred columns.
 const PATH_MAX: usize = 42;
 
-/// For a terminal of a hundred columns: verdicts first, then totals, faults by kind, the services that were down longest,
-/// and how to replay the run. Without colours. Control characters in names and texts are written as `\u{1b}`.
+/// Writes the report for a terminal of a hundred columns: verdicts first, then totals, faults by kind, the services
+/// that were down longest, and how to replay the run. Without colours. Control characters in names and texts are
+/// written as `\u{1b}`.
 impl Display for ExperimentReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let word = if self.passed() { "passed" } else { "BROKEN" };
@@ -176,7 +177,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-/// With figures flush right, from this column on.
+/// Prints the table with figures flush right, from this column on.
 fn print(f: &mut Formatter<'_>, mut table: Table, figures_from: usize) -> fmt::Result {
     for column in table.column_iter_mut().skip(figures_from) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -188,7 +189,7 @@ fn print(f: &mut Formatter<'_>, mut table: Table, figures_from: usize) -> fmt::R
     Ok(())
 }
 
-/// A text from outside must not steer the terminal.
+/// Escapes control characters: a text from outside must not steer the terminal.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {

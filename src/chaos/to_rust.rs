@@ -7,13 +7,13 @@ use crate::chaos::fault::{Fault, Scope, Times};
 use crate::chaos::script::{ScriptStep, ScriptTime};
 
 impl FailingSeed {
-    /// A test that plays this failure, to be pasted where `simulation` sets the scene.
+    /// Returns a Rust test that plays this failure. It calls a function `simulation` that sets the scene.
     pub fn to_rust_test(&self) -> String {
         let lines: String = self.script.lines.iter().map(|line| format!("        {},\n", line.to_rust())).collect();
         let mut names = vec!["Fault", "Script", "ScriptStep"];
         names.extend(["Scope", "Times", "Trigger"].into_iter().filter(|name| lines.contains(&format!("{name}::"))));
         names.sort_unstable();
-        // In a comment of one line.
+        // The texts stand in a comment of one line.
         let plain = |text: &str| text.replace(char::is_control, " ");
         format!(
             "/// {what}: {evidence}\n#[test]\nfn seed_{seed}_holds() {{\n    use regrow::chaos::{{{names}}};\n    \

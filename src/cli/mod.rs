@@ -1,4 +1,7 @@
-//! The commands of the command line, a file each.
+//! The commands of the command line, a file each, and the demo trees that they need.
 
+pub(crate) mod chaos;
+mod demo;
 pub(crate) mod policy;
+mod soak;
 pub(crate) mod trace;

@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
 
 fn print(text: &str) -> anyhow::Result<bool> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever read has read enough.
+        // The reader of the output may have closed it.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
         written => Ok(written.map(|()| true)?),
     }

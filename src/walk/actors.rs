@@ -1,4 +1,4 @@
-//! What lives in the trees of the walk: services that do as they are told, whose starts go as planned, and that are counted.
+//! The services in the trees of the walk. They follow orders, their starts go as planned, and they are counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,31 +24,31 @@ pub(super) enum Start {
     Slow,
 }
 
-/// How the child that everything is about is described, besides what the event needs.
+/// The description of the target child, beside what the event needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Variety {
     pub(super) restart: Restart,
     pub(super) is_actor: bool,
-    /// One start at a time.
+    /// Whether the supervisor starts one child at a time.
     pub(super) has_gate: bool,
     pub(super) drains: bool,
 }
 
 impl Variety {
-    /// The first seed has what is usual.
+    /// Draws a variety. The first seed has the usual one.
     pub(super) fn of(seed: u64) -> Self {
         let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][(seed % 3) as usize];
         Self { restart, is_actor: seed % 2 == 1, has_gate: seed % 4 == 3, drains: seed % 5 == 2 }
     }
 }
 
-/// What the actors of one tree share.
+/// The state that the actors of one tree share.
 #[derive(Clone, Default)]
 pub(super) struct Stage(Arc<Mutex<State>>, pub(super) Variety);
 
 #[derive(Default)]
 struct State {
-    /// The next starts of a path; the last one stays.
+    /// The next starts of a path. The last one is for all later starts.
     plans: BTreeMap<String, Vec<Start>>,
     alive: BTreeMap<String, usize>,
     faults: Vec<String>,
@@ -59,12 +59,12 @@ impl Stage {
         Self(Arc::default(), variety)
     }
 
-    /// The starts of this path go so from now on; the last for ever.
+    /// Sets how the next starts of this path go. The last one is for all later starts.
     pub(super) fn plan(&self, path: &str, starts: &[Start]) {
         lock(&self.0).plans.insert(path.into(), starts.to_vec());
     }
 
-    pub(super) fn heal(&self) {
+    pub(super) fn repair(&self) {
         lock(&self.0).plans.clear();
     }
 
@@ -102,7 +102,7 @@ pub(super) enum Msg {
     Fail,
     Leave,
     Hang,
-    /// How long its stop takes from now on.
+    /// Sets the time that its stop takes from now on.
     StopsIn(Duration),
     Ping(Reply<u64>),
 }
@@ -142,7 +142,7 @@ impl Drop for Actor {
     }
 }
 
-/// A child of the walk. It has a second to stop, and one more to die.
+/// Describes a child of the walk. It has a second to stop, and one more to die after a kill.
 pub(super) fn actor(stage: &Stage, name: &str) -> ServiceChild<Msg> {
     let stage = stage.clone();
     let child = Child::service(name, move |ctx: Context<Actor>| {

@@ -1,4 +1,4 @@
-//! The management calls, and what their answers promise.
+//! The management calls, and the promises of their answers.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ pub(super) const CALLS: [Call; 32] = [
 ];
 
 impl Call {
-    /// Whether this kind of supervisor takes it.
+    /// Whether this kind of supervisor takes the call.
     pub(super) fn fits(self, shape: Shape) -> bool {
         match self {
             Self::Grow | Self::Shrink => shape == Shape::Partitioned,
@@ -99,7 +99,7 @@ impl Call {
         }
     }
 
-    /// `is_only`: no other order is given meanwhile.
+    /// Makes the call. `is_only`: no other order is given meanwhile.
     pub(super) async fn give(self, tree: &Tree, shape: Shape, event: Event, stage: &Stage, is_only: bool) {
         let [_, name, youngest] = shape.names();
         let target = &*shape.target();
@@ -212,7 +212,7 @@ impl Call {
     }
 }
 
-/// A start that is answered with a generation was up with that.
+/// Checks that a start that was answered with a generation was up with that one.
 fn started(tree: &Tree, stage: &Stage, name: &str, outcome: Result<StartOutcome, ManageError>) {
     let Ok(StartOutcome::Up(up)) = outcome else { return };
     let status = tree.directory().status(&format!("{SUP}/{name}"));

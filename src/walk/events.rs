@@ -1,4 +1,4 @@
-//! What happens in a life, while an order is on its way.
+//! The events of a life that happen while an order is on its way.
 
 use regrow_supervisors::Exit;
 
@@ -18,22 +18,22 @@ pub(super) enum Event {
     InitPanics,
     InitIgnores,
     InitHangs,
-    /// And nothing limits it.
+    /// The start hangs, and no time limit ends it.
     InitNeverEnds,
     InitIsSlow,
     GivesUp,
     SiblingFails,
-    /// A sibling takes its time to stop meanwhile.
+    /// The group is being stopped, and a sibling takes its time.
     GroupIsStopping,
     InBackoff,
     Parks,
-    /// Its time comes while what it depends on is starting.
+    /// The child is due for its probe while its dependency is starting.
     ParkedAndDue,
     WaitsForWhatComes,
     WaitsForWhatIsGone,
-    /// It leaves, and takes longer than it may.
+    /// The child leaves, and takes longer than it may.
     LeavesSlowly,
-    /// An order stops it, and it takes longer than it may.
+    /// An order stops the child, and it takes longer than it may.
     IsStoppedSlowly,
     IsAbandoned,
     SupervisorIsKilled,

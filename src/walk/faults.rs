@@ -1,4 +1,4 @@
-//! What the walk has found, and what was found beside it: a short history for each.
+//! The bugs that the walk has found, and those that were found beside it: a short history for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ fn parse(text: &str) -> Policies {
     Policies::parse(text, Arc::<str>::from("walk.toml")).expect("it can be read")
 }
 
-/// `app/a/x` is to come; `app/z/y` is there, and its supervisor does not answer until it is let go on.
+/// Starts a tree in which `app/a/x` does not exist yet and `app/z/y` does. The supervisor of `app/z/y` does not answer
+/// until it is let go on.
 async fn two_supervisors(journal: &Journal) -> Tree {
     let sup = |name: &str| Supervisor::one_for_one(name).budget(Intensity::unlimited());
     let (a, z) = (sup("a").child(journal.probe("b")), sup("z").child(journal.probe("y")));
@@ -34,7 +35,8 @@ async fn turns(count: u32) {
 const X_ON_Y: &str = "/app/z/y";
 const Y_ON_X: &str = "[path.\"app/z/y\"]\ndepends_on = [\"/app/a/x\"]";
 
-// Found by reading: the order was checked against what was in force, and the policies against what was there before it.
+// Found by reading: the order was checked against the policies in force, and the new policies against the tree before
+// the order.
 #[tokio::test(start_paused = true)]
 async fn policies_and_an_order_do_not_close_a_circle_together() {
     let journal = Journal::new();
@@ -45,20 +47,20 @@ async fn policies_and_an_order_do_not_close_a_circle_together() {
         async move { tree.apply(&parse(Y_ON_X)).await }
     });
     turns(20).await;
-    // `a` has been asked, and `z` not yet.
+    // `a` has been asked already, and `z` has not.
     let x = journal.probe("x").policy(Policy::default().depends_on([X_ON_Y]));
     tree.supervisor("app/a").unwrap().start_child(x).await.unwrap();
     hold(&tree, "app/z", false);
     let refused = applying.await.unwrap().unwrap_err().to_string();
     assert!(refused.contains("app/a/x") && refused.contains("app/z/y"), "{refused}");
-    // Nothing is in force of what was refused.
+    // No refused setting is in force.
     let z = tree.supervisor("app/z").unwrap();
     z.terminate_child("y").await.unwrap();
     z.restart_child("y").await.unwrap();
     tree.shutdown().await;
 }
 
-// Found by reading: what is said about the children of a supervisor that does not run is in force when it does.
+// Found by reading: settings for the children of a supervisor that does not run are in force when it does.
 #[tokio::test(start_paused = true)]
 async fn policies_for_a_supervisor_that_does_not_run_close_no_circle_when_it_does() {
     let journal = Journal::new();
@@ -88,8 +90,8 @@ async fn a_dependency_that_policies_took_back_closes_no_circle() {
     tree.shutdown().await;
 }
 
-// Found by the walk, at its first pair: it was at rest to its supervisor, and its mailbox took messages that no life
-// would handle.
+// Found by the walk, at its first pair: to its supervisor the child was at rest, but its mailbox took messages that no
+// life would handle.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_reconfigure_adds_takes_no_message_before_it_is_started() {
     let journal = Journal::new();
@@ -107,7 +109,7 @@ async fn a_child_that_reconfigure_adds_takes_no_message_before_it_is_started() {
     tree.shutdown().await;
 }
 
-// Found by reading: a parked child whose time comes while it has to wait was parked to its handles for as long as it waited.
+// Found by reading: a parked child that came due and had to wait stayed parked to its handles while it waited.
 #[tokio::test(start_paused = true)]
 async fn a_parked_child_that_is_due_and_waits_takes_messages() {
     let journal = Journal::new();
@@ -135,8 +137,8 @@ async fn a_parked_child_that_is_due_and_waits_takes_messages() {
     tree.shutdown().await;
 }
 
-// Found by the model of the machines: it counted as at rest still, so that its dependents did not learn that it may
-// come.
+// Found by the model of the machines: the dependency still counted as at rest, so its dependents did not learn that it
+// may come.
 #[tokio::test(start_paused = true)]
 async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     let journal = Journal::new();
@@ -160,7 +162,7 @@ async fn a_start_by_order_that_meets_a_parked_dependency_can_be_called_off() {
     tree.shutdown().await;
 }
 
-// Found by the walk: another description of a child that rests opened its mailbox, and no start was on its way.
+// Found by the walk: a new description of a child that rests opened its mailbox, although no start was on its way.
 #[tokio::test(start_paused = true)]
 async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
     let journal = Journal::new();
@@ -186,8 +188,7 @@ async fn a_child_at_rest_stays_closed_when_it_is_described_anew() {
     tree.shutdown().await;
 }
 
-// Found by the walk: the next life of its supervisor had it wait, and to its handles it was parked since the life
-// before.
+// Found by the walk: in the next life of its supervisor the child waited, but to its handles it was still parked.
 #[tokio::test(start_paused = true)]
 async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew() {
     let journal = Journal::new();
@@ -211,7 +212,7 @@ async fn a_parked_child_is_not_parked_any_more_when_its_supervisor_begins_anew()
     tree.shutdown().await;
 }
 
-// Found by reading: the directory had the new children before there was a life that knew them, and the old ones for ever.
+// Found by reading: the directory listed the new children before any life knew them, and kept the old ones for ever.
 #[tokio::test(start_paused = true)]
 async fn what_is_below_a_supervisor_that_is_described_anew_is_listed_when_it_begins_anew() {
     let journal = Journal::new();

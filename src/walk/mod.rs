@@ -1,9 +1,11 @@
 //! The walk: every management call beside every event of a life, on every kind of supervisor. The clock is paused, and
-//! a seed draws the order of facts. After each pair the tree comes to rest, and all views of it agree. What is broken
-//! is healed, and they agree again. Then the tree is shut down, and nothing is left.
+//! a seed draws the order of facts.
+//!
+//! After each pair the tree comes to rest, and all views of it must agree. Failing starts are repaired, and the views
+//! must agree again. Then the tree is shut down, and no child, task or call may be left.
 //!
 //! `cargo test --lib walk::` takes each pair once. `REGROW_SEEDS=500` takes each with 500 seeds.
-//! `REGROW_WALK=Partitioned/SupervisorIsKilled/Shrink/3` takes one, and `REGROW_WALK_TELL=1` tells what happens in it.
+//! `REGROW_WALK=Partitioned/SupervisorIsKilled/Shrink/3` takes one, and `REGROW_WALK_TELL=1` prints its events.
 
 mod actors;
 mod calls;
@@ -43,7 +45,7 @@ impl Pair {
         format!("{shape:?}/{event:?}/{call:?}/{seed}")
     }
 
-    /// What went wrong.
+    /// Takes the pair, and returns what went wrong.
     fn walk(self) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
@@ -64,7 +66,7 @@ impl Pair {
         let callers: Vec<_> =
             ["app/dep".into(), shape.leaf()].iter().map(|path| caller(&tree, path, &mut dice)).collect();
         let (first, second) = (moment(&mut dice), moment(&mut dice));
-        // The first seed takes the pair alone, others bring one more of each.
+        // The first seed takes the pair alone. Other seeds add one more call and one more event.
         let more = (seed > 0).then(|| {
             let calls: Vec<_> = CALLS.into_iter().filter(|call| call.fits(shape)).collect();
             (calls[dice.usize(0..calls.len())], EVENTS[dice.usize(0..EVENTS.len())])
@@ -110,11 +112,11 @@ impl Pair {
         tokio::time::sleep(LONG / 10).await;
         if !is_over(&tree) {
             views::agree(&tree, stage).await.into_iter().for_each(|fault| stage.fault(fault));
-            stage.heal();
-            heal(&tree).await;
+            stage.repair();
+            repair(&tree).await;
             tokio::time::sleep(LONG / 10).await;
-            let healed = views::agree(&tree, stage).await;
-            healed.into_iter().for_each(|fault| stage.fault(format!("when all is well: {fault}")));
+            let repaired = views::agree(&tree, stage).await;
+            repaired.into_iter().for_each(|fault| stage.fault(format!("when all is well: {fault}")));
         }
         for (what, task) in [("the event", happening), ("the order", given), ("what is beside them", beside)] {
             if tokio::time::timeout(LONG, task).await.is_err() {
@@ -147,8 +149,8 @@ fn is_over(tree: &Tree) -> bool {
     tree.shared.is_ending() || tree.directory().status("app").is_none_or(|status| status.state == ServiceState::Gone)
 }
 
-/// What others depend on comes back, and what hangs in its start ends so.
-async fn heal(tree: &Tree) {
+/// Restarts the dependency of the others, and kills the children with a start that hangs.
+async fn repair(tree: &Tree) {
     let app = tree.supervisor("app").expect("the root");
     let _ = app.restart_child("dep").await;
     for entry in tree.directory().entries() {
@@ -159,7 +161,7 @@ async fn heal(tree: &Tree) {
     }
 }
 
-/// Calls now and then. Each call has an answer, or an error that says why not.
+/// Makes calls now and then. Each call must have an answer, or an error that says why not.
 fn caller(tree: &Arc<Tree>, path: &str, dice: &mut Rng) -> tokio::task::JoinHandle<()> {
     let moments: Vec<_> = (0..3).map(|_| moment(dice)).collect();
     let handle = handle(tree, path).expect("it is there");
@@ -196,7 +198,7 @@ async fn pass(moment: Moment) {
     }
 }
 
-/// The panics of the walk are not worth a line each.
+/// Silences the panics of the walk, which are part of its plan.
 fn be_quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

@@ -15,7 +15,7 @@ use crate::walk::trees::{SHAPES, SUP, Shape};
 use crate::walk::{be_quiet, is_over, views};
 use crate::{Directory, Tree};
 
-/// Those that need no time.
+/// The events that need no time.
 const EVENTS: [Event; 9] = [
     Event::Panics,
     Event::Leaves,
@@ -30,14 +30,14 @@ const EVENTS: [Event; 9] = [
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Looks things up all the time: what is found is not gone, as long as the tree is not ending.
+/// Looks up paths without a pause. A service that is found must not be gone, unless the tree is ending.
 fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicBool) {
     let paths = [shape.target(), format!("{SUP}/new"), format!("{SUP}/2"), format!("{SUP}/4")];
     while !is_done.load(Ordering::Acquire) {
         for path in &paths {
             let Ok(found) = directory.lookup::<Msg>(path) else { continue };
             let is_gone = || found.status().state == ServiceState::Gone;
-            // It may go after it was found, and is not found again then.
+            // The service may go after it was found, and then it is not found again.
             let again = is_gone().then(|| directory.lookup::<Msg>(path).ok()).flatten();
             if again.is_some_and(|again| again == found) && !directory.shared().is_ending() {
                 stage.fault(format!("`{path}` is found, and is gone"));
@@ -49,7 +49,7 @@ fn look_up(directory: &Directory, shape: Shape, stage: &Stage, is_done: &AtomicB
 
 async fn walk(shape: Shape, event: Event, call: Call, dice: &mut Rng) -> Vec<String> {
     let stage = Stage::new(Variety::of(dice.u64(0..12)));
-    // It takes its time to begin again.
+    // The supervisor takes some time to start again.
     let is_again = AtomicBool::new(false);
     let init = move || {
         if is_again.swap(true, Ordering::AcqRel) {

@@ -1,4 +1,4 @@
-//! The trees of the walk: a supervisor of each kind, below another one, with something elsewhere that its child may depend on.
+//! The trees of the walk: a supervisor of each kind below another one, and a dependency elsewhere.
 
 use regrow_supervisors::{Backoff, GiveUp, Intensity, Policy, Strategy};
 
@@ -13,7 +13,7 @@ pub(super) enum Shape {
     RestForOne,
     Dynamic,
     Partitioned,
-    /// The child is a supervisor itself.
+    /// The target child is a supervisor.
     Nested,
 }
 
@@ -23,7 +23,7 @@ pub(super) const SHAPES: [Shape; 6] =
 pub(super) const SUP: &str = "app/mid/sup";
 
 impl Shape {
-    /// The names of the eldest child, of the one that everything is about, and of the youngest.
+    /// Returns the names of the eldest child, of the target, and of the youngest.
     pub(super) fn names(self) -> [&'static str; 3] {
         match self {
             Self::Partitioned => ["0", "1", "2"],
@@ -31,12 +31,12 @@ impl Shape {
         }
     }
 
-    /// The path of the child that everything is about.
+    /// Returns the path of the target: the child that calls and events are about.
     pub(super) fn target(self) -> String {
         format!("{SUP}/{}", self.names()[1])
     }
 
-    /// The path of the service that events happen to.
+    /// Returns the path of the service that events happen to.
     pub(super) fn leaf(self) -> String {
         match self {
             Self::Nested => format!("{SUP}/b/x"),
@@ -52,7 +52,7 @@ impl Shape {
         }
     }
 
-    /// The supervisor, as the code describes it, with its static children.
+    /// Describes the supervisor with its static children.
     pub(super) fn described(self, stage: &Stage, event: Event) -> Supervisor {
         let sup = Supervisor::new("sup", self.strategy()).budget(budget(event));
         let middle = named(stage, "b", event);
@@ -72,7 +72,7 @@ impl Shape {
         self.plant_with(stage, event, || Ok(())).await
     }
 
-    /// `init` is called at each start of the supervisor.
+    /// Starts the tree. `init` is called at each start of the supervisor.
     pub(super) async fn plant_with(
         self,
         stage: &Stage,
@@ -109,7 +109,7 @@ fn budget(event: Event) -> Intensity {
     if event == Event::GivesUp { Intensity::new(1, SEC) } else { Intensity::unlimited() }
 }
 
-/// A child with the policy that the event needs.
+/// Describes a child with the policy that the event needs.
 pub(super) fn named(stage: &Stage, name: &str, event: Event) -> ServiceChild<Msg> {
     let Variety { restart, is_actor, has_gate: _, drains } = stage.1;
     let child = actor(stage, name).policy(policy(event)).restart(restart);

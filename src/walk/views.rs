@@ -1,5 +1,5 @@
-//! What holds of a tree at rest: what a supervisor says of its children, what the directory lists, what handles say,
-//! which children live.
+//! The views of a tree at rest that must agree: what a supervisor says of its children, what the directory lists, what
+//! handles say, and which children are alive.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::walk::actors::Stage;
 use crate::walk::trees::SUP;
 use crate::{ChildInfo, Tree};
 
-/// Compares all views, and tells where they differ.
+/// Compares all views, and returns their differences.
 pub(super) async fn agree(tree: &Tree, stage: &Stage) -> Vec<String> {
     let mut faults = Vec::new();
     let directory = tree.directory();
@@ -75,7 +75,7 @@ async fn supervisor_agrees(tree: &Tree, faults: &mut Vec<String>, path: &str, st
     if known != direct {
         faults.push(format!("`{path}` knows {known:?}, and the directory {direct:?}"));
     }
-    // A group is being started: its members have no process yet, and take messages.
+    // While a group is being started, its members have no process yet but take messages.
     let is_moving = |standing| !matches!(standing, ChildState::Up | ChildState::Down | ChildState::Parked);
     let is_group_moving = children.iter().any(|child| is_moving(child.standing));
     for child in children {
@@ -99,27 +99,27 @@ fn goes_with(standing: ChildState, state: ServiceState) -> bool {
         ChildState::Down => state == ServiceState::Down,
         ChildState::Retrying | ChildState::Waiting => matches!(state, ServiceState::Waiting | ServiceState::Restarting),
         ChildState::Parked => matches!(state, ServiceState::Parked { .. }),
-        // A probe lets nothing in before it is up.
+        // The mailbox of a parked child stays closed until its probe is up.
         ChildState::Starting => !matches!(state, ServiceState::Up | ServiceState::Down | ServiceState::Gone),
         ChildState::Up => state == ServiceState::Up,
         ChildState::Stopping => !matches!(state, ServiceState::Down | ServiceState::Gone),
     }
 }
 
-/// Each partition that keys are mapped to is a child, and the other way round.
+/// Checks that the partitions with keys are the children.
 async fn ring_agrees(tree: &Tree, stage: &Stage, faults: &mut Vec<String>) {
     let Some(listed) = tree.shared.directory.get(SUP) else { return };
     let Some(PathKind::Partitioned(_)) = PathKind::of(listed.facet.as_ref()) else { return };
     let Ok(partitions) = tree.partitions::<super::actors::Msg>(SUP) else { return };
     let Ok(children) = partitions.which_children().await else { return };
-    // A new one is given keys when it is up.
+    // A new partition gets keys when it is up.
     let is_coming = |child: &ChildInfo| child.generation == 0;
     let names: BTreeSet<_> =
         children.iter().filter(|child| !is_coming(child)).map(|child| child.name.to_string()).collect();
     let wanted: BTreeSet<_> = (0..partitions.len()).map(|index| index.to_string()).collect();
-    // One that is temporary is forgotten when it ends, and its keys are refused.
+    // A temporary partition is forgotten when it ends, and its keys are refused.
     let may_end = stage.1.restart == Restart::Temporary;
-    // One that leaves is given no keys, and its removal waits for a boot that is under way.
+    // A partition that leaves gets no keys, and its removal waits for a boot that is under way.
     let may_leave = listed.slot.status().state != ServiceState::Up;
     let is_allowed = (may_end && names.is_subset(&wanted)) || (may_leave && names.is_superset(&wanted));
     if names != wanted && !is_allowed {

@@ -86,10 +86,10 @@ fn what_is_wrong_is_said_with_its_place() {
         (fault("kind = \"kill\""), "fault 1 (`kill`): it needs one of `every`, `at`, `rate`, `after`"),
         (fault("kind = \"kill\"\nrate = 1.0\nevery = \"1s\""), "only one of `every`, `at`, `rate`, `after`"),
         (fault("kind = \"slow\"\nrate = 1.0"), "fault 1 (`slow`): it needs `by`"),
-        (fault("kind = \"kill\"\nby = \"1s\"\nrate = 1.0"), "`by` means nothing for it"),
+        (fault("kind = \"kill\"\nby = \"1s\"\nrate = 1.0"), "`by` has no meaning for this kind"),
         (fault("kind = \"drop\"\nshare = 2.0\nrate = 1.0"), "drop: 2 is not between 0 and 1"),
         (fault("kind = \"kill\"\nrate = -1.0"), "its rate is not above zero"),
-        (fault("kind = \"kill\"\nevery = \"-1s\""), "`-1s` is no time"),
+        (fault("kind = \"kill\"\nevery = \"-1s\""), "`-1s` is not a time"),
         (fault("kind = \"kill\"\nevery = \"1h\""), "its first time is after the end"),
         (fault("kind = \"kill\"\nat = [\"1s\", \"1h\"]"), "at a time that is after the end"),
         (fault("kind = \"kill\"\nrate = 1e-9"), "less than once in a hundred runs"),
@@ -107,5 +107,5 @@ fn what_is_wrong_is_said_with_its_place() {
         assert!(error.contains(said), "`{said}` is not in:\n{error}");
     }
     let error = Experiment::read("nowhere.toml").unwrap_err().to_string();
-    assert!(error.starts_with("it cannot be read"), "{error}");
+    assert!(error.starts_with("the file cannot be read"), "{error}");
 }

@@ -2,6 +2,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+// The command line's own demo trees and soak: they use the public API alone.
+#[path = "../../src/cli/demo.rs"]
+mod demo;
+#[path = "../../src/cli/soak.rs"]
+mod soak_of_the_forest;
 
 mod attribution;
 mod drill;

@@ -9,15 +9,15 @@ use crate::chaos::report::ExperimentReport;
 const COLUMNS: usize = 460;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 142.0;
-/// Where the axis may begin: as high as what is seen allows, and so that its quarters are round.
+/// Values at which the axis may begin. The highest that the data allows is taken, and its quarters are round.
 const FLOORS: [f64; 6] = [0.98, 0.96, 0.92, 0.8, 0.6, 0.0];
 
-/// What was seen in one column of the picture.
+/// The shares in one column of the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Column {
-    /// In the mean over the column's time.
+    /// Mean over the column's time.
     mean: f64,
-    /// At its worst moment.
+    /// Share at the worst moment.
     least: f64,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn availability(report: &ExperimentReport) -> Markup {
     }
 }
 
-/// A line of steps, in which equal neighbours are one.
+/// Draws a line of steps, in which equal neighbours are one.
 fn steps(levels: impl Iterator<Item = f64>) -> String {
     let width = (RIGHT - LEFT) / COLUMNS as f64;
     let mut line = String::new();
@@ -71,7 +71,8 @@ fn steps(levels: impl Iterator<Item = f64>) -> String {
     line
 }
 
-/// Every change is counted: what is shorter than a column lowers its mean, and shows in its least.
+/// Computes the columns. Every change counts: one that is shorter than a column lowers its mean, and shows in its
+/// least.
 fn columns(report: &ExperimentReport, scale: &Scale, number: usize) -> Vec<Column> {
     // A service counts from its first start on.
     let (mut changes, mut known) = (Vec::new(), Vec::new());
@@ -84,13 +85,13 @@ fn columns(report: &ExperimentReport, scale: &Scale, number: usize) -> Vec<Colum
     }
     changes.extend(known.into_iter().map(|from| (from, 0, 1)));
     changes.retain(|(at, ..)| at.is_finite());
-    // At one moment: those that come up first, so that a restart that takes no time does not show as a gap.
+    // At one moment, starts come before ends, so that a restart that takes no time does not show as a gap.
     changes.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
 
     let width = (scale.to - scale.from) / number as f64;
     let mut changes = changes.into_iter().peekable();
     let (mut up, mut of) = (0, 0);
-    // With nobody to be up, nobody is down.
+    // Without services, none is down.
     let level = |up: i64, of: i64| if of > 0 { (up as f64 / of as f64).clamp(0.0, 1.0) } else { 1.0 };
     let mut columns = Vec::with_capacity(number);
     for column in 0..number {

@@ -1,10 +1,10 @@
 //! Neighbours that are too narrow to be told apart are drawn as one, so that no run is too large for a page.
 
-/// Tried one after the other, in the units of the pictures.
+/// Widths that are tried one after the other, in the units of the pictures.
 const NARROW: [f64; 6] = [1.5, 3.0, 6.0, 12.0, 24.0, 48.0];
 
-/// Splits items that are in order into runs, of which each is drawn as one: items that together are narrower than `narrow`.
-/// One that is wider by itself stays by itself.
+/// Splits sorted items into runs that are each drawn as one. The items of a run are together narrower than `narrow`. An
+/// item that is wider forms a run alone.
 pub(super) fn clusters<T>(items: &[T], narrow: f64, span: impl Fn(&T) -> (f64, f64)) -> Vec<&[T]> {
     let mut clusters = Vec::new();
     let mut rest = items;
@@ -19,7 +19,7 @@ pub(super) fn clusters<T>(items: &[T], narrow: f64, span: impl Fn(&T) -> (f64, f
     clusters
 }
 
-/// The first width with which no more than `most` are drawn, or the last.
+/// Returns the first width for which at most `most` items are drawn, or the last width.
 pub(super) fn narrow_for(most: usize, drawn: impl Fn(f64) -> usize) -> f64 {
     let [.., last] = NARROW;
     NARROW.into_iter().find(|narrow| drawn(*narrow) <= most).unwrap_or(last)

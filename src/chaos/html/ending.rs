@@ -1,19 +1,19 @@
-//! How a life ended, in one word and one letter.
+//! The end of a life, in one word and one letter.
 
 use crate::chaos::report::LifeRecord;
 
-/// How a life ended, as far as its text tells.
+/// The end of a life, as far as its text tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
-    /// It has not.
+    /// The life has not ended.
     Up,
-    /// As it should: it was done, or was asked to stop.
+    /// An end in order: the life was done, or was asked to stop.
     InOrder,
     Killed,
     Failed,
     Panicked,
     Hung,
-    /// It did not end when it was told to, and was left behind.
+    /// An incarnation that did not end when it was told to, and was abandoned.
     Abandoned,
 }
 
@@ -21,7 +21,7 @@ impl Ending {
     pub(super) const ALL: [Self; 7] =
         [Self::Up, Self::InOrder, Self::Killed, Self::Failed, Self::Panicked, Self::Hung, Self::Abandoned];
 
-    /// Goes by the first word of the text, which is always one of [`Exit`](crate::Exit)'s.
+    /// Reads the first word of the text, which is always one of [`Exit`](crate::Exit)'s.
     pub(super) fn of(life: &LifeRecord) -> Self {
         let Some(exit) = &life.exit else { return if life.to.is_some() { Self::InOrder } else { Self::Up } };
         match exit.split([' ', ':']).next() {
@@ -34,7 +34,7 @@ impl Ending {
         }
     }
 
-    /// The name of its colour.
+    /// Returns the CSS class with its colour.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Up => "e-up",
@@ -47,7 +47,7 @@ impl Ending {
         }
     }
 
-    /// For those who do not see colours: on every bar that is wide enough.
+    /// Returns the letter on every bar that is wide enough, because colours alone are not enough for every reader.
     pub(super) fn letter(self) -> Option<char> {
         match self {
             Self::Up => None,

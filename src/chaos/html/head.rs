@@ -1,4 +1,4 @@
-//! What is read first: verdict, circumstances, claims and totals.
+//! The head of the page: verdict, circumstances, claims and totals.
 
 use maud::{Markup, html};
 
@@ -23,7 +23,7 @@ pub(super) fn headline(report: &ExperimentReport) -> Markup {
     }
 }
 
-/// How to see the same again.
+/// Writes the instruction to replay the run.
 pub(super) fn again(report: &ExperimentReport) -> Markup {
     match replay(report) {
         Replay::Command(command) => html! { code { (command) } },

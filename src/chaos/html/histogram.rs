@@ -10,14 +10,14 @@ use crate::chaos::report::{ExperimentReport, Totals};
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 192.0;
 const COLUMN_MAX: f64 = 96.0;
-/// A microsecond, which is the least that a report tells.
+/// A microsecond, the shortest time in a report.
 const FIRST: i32 = -6;
-/// Some days.
+/// Some days, the longest time of a column.
 const LAST: i32 = 5;
 
-/// The columns from the first to the last that holds something, and one more at each side.
+/// The columns from the first to the last that holds something, and an empty one at each side.
 struct Columns {
-    /// Up to which time each reaches, from where the one before ends.
+    /// Upper limit of each column, in seconds. It begins at the limit of the one before.
     limits: Vec<f64>,
     counts: Vec<u64>,
     first: usize,
@@ -47,11 +47,11 @@ impl Columns {
     fn height(&self, column: usize) -> f64 {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let height = (BOTTOM - TOP - 14.0) * self.counts[column] as f64 / most as f64;
-        // What is there is seen.
+        // A column that holds something is always visible.
         height.max(1.5)
     }
 
-    /// Within its column a time lies where its logarithm does.
+    /// Returns the x of a time: within its column it lies where its logarithm does.
     fn x(&self, time: f64) -> f64 {
         let column = column(&self.limits, time).clamp(self.first, self.last);
         let limit = self.limits[column];
@@ -65,7 +65,7 @@ impl Columns {
     }
 }
 
-/// In which column a time is counted. A time that is equal to a limit, but for arithmetic, is within it.
+/// Returns the column of a time. A time that is equal to a limit, but for rounding, is within that limit.
 fn column(limits: &[f64], time: f64) -> usize {
     limits.partition_point(|limit| *limit < time * (1.0 - 1e-9)).min(limits.len() - 1)
 }
@@ -74,7 +74,7 @@ pub(super) fn histogram(report: &ExperimentReport) -> Markup {
     let recoveries = report.services.iter().flat_map(|service| service.recoveries.iter().copied());
     let times: Vec<f64> = recoveries.filter(|time| time.is_finite()).collect();
     if times.is_empty() {
-        return html! { p class="quiet" { "Nobody had to recover." } };
+        return html! { p class="quiet" { "No service had to recover." } };
     }
     let columns = Columns::of(&times);
     html! {

@@ -2,8 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `scale.rs`, `cluster.rs` | where a moment lies; what is too narrow to be drawn by itself |
-//! | `rows.rs`, `ending.rs`, `timeline.rs` | who gets a row; how lives ended; bars and marks |
+//! | `scale.rs`, `cluster.rs` | times as coordinates; neighbours that are too narrow to be drawn apart |
+//! | `rows.rs`, `ending.rs`, `timeline.rs` | the services that get a row; how lives ended; bars and marks |
 //! | `availability.rs`, `histogram.rs` | the share that was up; the recovery times |
 //! | `head.rs`, `tables.rs` | verdicts and totals; what the pictures cannot tell |
 
@@ -24,13 +24,13 @@ use crate::chaos::report::ExperimentReport;
 const STYLE: &str = include_str!("style.css");
 
 impl ExperimentReport {
-    /// One page of HTML with everything in it: no script, no font, no picture comes from elsewhere. It is read on a light or
-    /// a dark ground, and printed.
+    /// Returns the report as one page of HTML. It loads no script, font or picture from elsewhere, and can be read on a
+    /// light or a dark ground, and printed.
     ///
-    /// However long the run, the page stays within two megabytes or so: with many services those that were touched are shown,
-    /// what is too close to be told apart is drawn together, tables and log are cut, and each says what it leaves out.
-    /// [`to_json`](Self::to_json) leaves nothing out. Texts of the program (titles, paths, errors) are escaped, and their
-    /// control characters replaced.
+    /// The page stays within about two megabytes, however long the run. With many services it shows those that were
+    /// touched. What is too close to be told apart is drawn together, tables and log are cut, and each says what it
+    /// leaves out. [`to_json`](Self::to_json) leaves nothing out. Texts of the program (titles, paths, errors) are
+    /// escaped, and their control characters replaced.
     ///
     /// ```
     /// # use regrow::chaos::ExperimentReport;

@@ -1,24 +1,24 @@
-//! Which services get a row in the timeline, and where: the tree of their supervisors, as an outline.
+//! The rows of the timeline: the services that get one, in the tree of their supervisors, as an outline.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::chaos::report::{ExperimentReport, FaultRecord, ServiceRecord};
 use crate::chaos::summary::touched;
 
-/// More services nobody reads.
+/// The most services with a row: a longer picture would not be read.
 pub(super) const SERVICES_MAX: usize = 60;
 
-/// One row.
+/// A row of the timeline.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     pub(super) path: &'a str,
-    /// How far it is indented.
+    /// Levels by which it is indented.
     pub(super) depth: usize,
-    /// It stands above its children.
+    /// Whether it stands above its children.
     pub(super) is_parent: bool,
-    /// None for a supervisor of which nothing is known.
+    /// `None` for a supervisor that the report does not know.
     pub(super) service: Option<&'a ServiceRecord>,
-    /// In order.
+    /// Its faults, in order.
     pub(super) faults: Vec<&'a FaultRecord>,
 }
 
@@ -26,15 +26,15 @@ pub(super) struct Row<'a> {
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     pub(super) rows: Vec<Row<'a>>,
-    /// Services without a row to which nothing happened.
+    /// Number of services without a row to which nothing happened.
     pub(super) untouched: usize,
-    /// Services without a row to which less happened than to those with one.
+    /// Number of services without a row to which less happened than to those with one.
     pub(super) less: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// All services if they are few, else those that were touched, those that were down longest first; and the supervisors
-    /// above them.
+    /// Chooses the rows: all services if they are few, else those that were touched, longest downtime first. The
+    /// supervisors above them have rows too.
     pub(super) fn of(report: &'a ExperimentReport) -> Self {
         let services: HashMap<&str, &ServiceRecord> =
             report.services.iter().map(|service| (service.path.as_str(), service)).collect();
@@ -80,13 +80,13 @@ fn depth(path: &str) -> usize {
     path.matches('/').count()
 }
 
-/// The path, and every path above it.
+/// Returns the path, and every path above it.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let above = path.match_indices('/').map(|(at, _)| &path[..at]);
     above.chain(std::iter::once(path))
 }
 
-/// Numbers at the ends of names count as numbers: `worker-9` comes before `worker-10`.
+/// Compares paths. Numbers at the ends of names count as numbers: `worker-9` comes before `worker-10`.
 fn natural(path: &str) -> Vec<(&str, u64, &str)> {
     let segments = path.split('/').map(|name| {
         let word = name.trim_end_matches(|letter: char| letter.is_ascii_digit());

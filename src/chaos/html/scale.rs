@@ -1,14 +1,14 @@
-//! The time that is drawn, and where a moment lies on it: the same for all pictures with a clock.
+//! The time axis that all pictures with a clock share.
 
 use maud::{Markup, html};
 
 use crate::chaos::report::ExperimentReport;
 
-/// Of all pictures, in the units of their own.
+/// Width of all pictures, in their own units.
 pub(super) const WIDTH: f64 = 1160.0;
-/// Left of it are the names.
+/// Left edge of the plot; the names are left of it.
 pub(super) const LEFT: f64 = 216.0;
-/// Right of it nothing is drawn.
+/// Right edge of the plot.
 pub(super) const RIGHT: f64 = WIDTH - 24.0;
 
 /// Steps between ticks, in seconds, beyond those of the decimal kind.
@@ -23,7 +23,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// From a little before the first fault until everything is over.
+    /// Chooses the stretch from a little before the first fault to the end of the run.
     pub(super) fn of(report: &ExperimentReport) -> Self {
         let lives = report.services.iter().flat_map(|service| &service.lives);
         let ends = lives.clone().map(|life| life.to.unwrap_or(life.from));
@@ -32,7 +32,7 @@ impl Scale {
         let rest = std::iter::once(report.duration + report.stabilised_after.unwrap_or(0.0));
         let last = ends.chain(faults).chain(log).chain(rest).filter(|at| at.is_finite()).fold(0.0, f64::max);
         let to = if last > 0.0 { last } else { 1.0 };
-        // What was up long before the faults began is not worth the room.
+        // Lives that began long before the faults are cut, because they would take too much room.
         let first = lives.map(|life| life.from).filter(|at| at.is_finite()).fold(0.0, f64::min);
         Self { from: first.max(-to / 25.0), to }
     }
@@ -42,7 +42,8 @@ impl Scale {
         LEFT + (RIGHT - LEFT) * if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 
-    /// Lines at round times from `top` to `bottom`, with the times below, and the stretch in which faults were injected.
+    /// Draws lines at round times from `top` to `bottom`, the times below, and the stretch in which faults were
+    /// injected.
     pub(super) fn draw(&self, report: &ExperimentReport, top: f64, bottom: f64) -> Markup {
         let (begin, end) = (self.x(0.0), self.x(report.duration));
         html! {
@@ -70,7 +71,7 @@ impl Scale {
     }
 }
 
-/// The next round number of seconds, minutes or hours.
+/// Returns the next round number of seconds, minutes or hours.
 fn step(least: f64) -> f64 {
     let decimal = 10_f64.powf(least.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decimal).into_iter().filter(|step| *step <= 50.0);
@@ -89,7 +90,7 @@ fn label(at: f64, step: f64) -> String {
     }
 }
 
-/// A coordinate: to a tenth, nobody sees more.
+/// Writes a coordinate to a tenth, which is finer than the eye can see.
 pub(super) fn n(number: f64) -> String {
     let text = format!("{:.1}", if number.is_finite() { number } else { 0.0 });
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)

@@ -1,4 +1,4 @@
-//! The tables, and the log: what the pictures cannot tell.
+//! The tables and the log: what the pictures cannot show.
 
 use maud::{Markup, html};
 
@@ -6,13 +6,13 @@ use crate::chaos::format::{count, many, moment, share, time, time_or_dash};
 use crate::chaos::report::{ExperimentReport, FaultRecord};
 use crate::chaos::summary::{budget, by_kind, is_unrecovered, touched};
 
-/// More rows nobody reads; the JSON has them all.
+/// The most rows of a table: the JSON has them all.
 const SERVICES_MAX: usize = 100;
 const FAULTS_MAX: usize = 200;
 const LINES_MAX: usize = 400;
-/// Of those who were taken along, in a row.
+/// The most siblings that a row names.
 const SIBLINGS_TOLD: usize = 3;
-/// A longer table waits until it is asked for.
+/// The most rows of a table that is open at first.
 const OPEN_MAX: usize = 25;
 
 pub(super) fn kinds(report: &ExperimentReport) -> Markup {
@@ -77,7 +77,7 @@ pub(super) fn messages(report: &ExperimentReport) -> Markup {
     }
 }
 
-/// Counts, each with its share of them all as a bar.
+/// Writes counts, each with its share of the sum as a bar.
 fn shares<'a>(head: &str, rows: impl Iterator<Item = (&'a str, u64)>, all: u64) -> Markup {
     html! {
         table class="shares" {
@@ -141,7 +141,7 @@ pub(super) fn services(report: &ExperimentReport) -> Markup {
 pub(super) fn faults(report: &ExperimentReport) -> Markup {
     let mut shown: Vec<&FaultRecord> = report.faults.iter().collect();
     if shown.len() > FAULTS_MAX {
-        // Those without recovery first, then those with the longest.
+        // Faults without recovery come first, then those with the longest.
         let rank = |fault: &FaultRecord| {
             if is_unrecovered(fault) { f64::INFINITY } else { fault.recovered_after.unwrap_or(-1.0) }
         };
@@ -198,7 +198,7 @@ pub(super) fn log(report: &ExperimentReport) -> Markup {
     }
 }
 
-/// A table that scrolls; with many rows, one that is opened by a click.
+/// Writes a table that scrolls. If it has many rows, a click opens it.
 fn folded(rows: usize, summary: &str, table: &Markup) -> Markup {
     html! {
         details open=[(rows <= OPEN_MAX).then_some("open")] { summary { (summary) } div class="scroll" { (table) } }

@@ -15,12 +15,12 @@ const ROW: f64 = 19.0;
 /// Within a row, from its top: marks point down at the bar.
 const BAR: f64 = 6.0;
 const BAR_HEIGHT: f64 = 10.0;
-/// Narrower bars have no room for a letter.
+/// The least width of a bar with a letter.
 const LETTER_MIN: f64 = 13.0;
-/// More are drawn together where they are close.
+/// The most bars that are drawn one by one. Of more, close neighbours are drawn as one.
 const BARS_MAX: usize = 4_000;
 const MARKS_MAX: usize = 2_500;
-/// In a tooltip, of those who were taken along.
+/// The most siblings that a tooltip names.
 const SIBLINGS_TOLD: usize = 4;
 
 pub(super) fn timeline(report: &ExperimentReport) -> Markup {
@@ -62,7 +62,7 @@ pub(super) fn timeline(report: &ExperimentReport) -> Markup {
     }
 }
 
-/// Every bar and mark by its name.
+/// Explains every bar and mark.
 fn legend() -> Markup {
     html! {
         ul class="legend" {
@@ -101,7 +101,7 @@ fn hatching() -> Markup {
     }
 }
 
-/// One line above all rows, also for faults whose target has no row.
+/// Draws all faults in a line above the rows, because the target of a fault may have no row.
 fn all_faults(report: &ExperimentReport, scale: &Scale) -> Markup {
     let groups = clusters(&report.faults, 2.0, |fault| point(scale, &fault));
     html! {
@@ -147,7 +147,7 @@ fn draw_row(row: &Row<'_>, scale: &Scale, y: f64, narrow_bar: f64, narrow_mark: 
     }
 }
 
-/// One life, or several that are too short to be told apart: then in the colour of the worst end.
+/// Draws a life, or several that are too short to be told apart. Those have the colour of the worst end.
 fn bar(lives: &[LifeRecord], scale: &Scale, y: f64) -> Markup {
     let [first, ..] = lives else { return Markup::default() };
     let last = lives.last().unwrap_or(first);
@@ -193,7 +193,7 @@ fn mark(faults: &[&FaultRecord], scale: &Scale, y: f64) -> Markup {
     }
 }
 
-/// What is known of a fault, in one line.
+/// Describes a fault in one line.
 fn words(fault: &FaultRecord) -> Markup {
     let siblings = &fault.siblings_touched;
     html! {
@@ -208,7 +208,7 @@ fn words(fault: &FaultRecord) -> Markup {
     }
 }
 
-/// The lives that reach into the picture.
+/// Returns the lives that reach into the picture.
 fn seen<'a>(scale: &Scale, service: &'a ServiceRecord) -> &'a [LifeRecord] {
     let before = service.lives.iter().take_while(|life| life.to.is_some_and(|to| to < scale.from)).count();
     &service.lives[before..]

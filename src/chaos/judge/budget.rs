@@ -1,5 +1,5 @@
-//! Budgets: a supervisor gives up, or parks a child, at the restart that is one more than the budget forgives, and at no
-//! other.
+//! Budgets: a supervisor gives up, or parks a child, at the restart that is one more than the budget forgives, and at
+//! no other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use std::time::Duration;
 use regrow_supervisors::{GiveUp, Intensity, RuleAction};
 
 use crate::chaos::judge::child::Held;
-use crate::chaos::judge::office::Office;
 use crate::chaos::judge::reading::{self, Phase, Tri};
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::chaos::judge::{Claim, Violation};
 
-impl Office {
-    /// The restart goes on: it was charged, and forgiven.
+impl SupervisorView {
+    /// Charges the restart, which goes on: its budget forgave it.
     pub(super) fn charge(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         let now = self.clock.read(at);
         let Some(call) = self.call_mut(path).filter(|call| call.restarts() && !call.is_charged) else { return };
         call.is_charged = true;
         if call.is_probation == Tri::Yes {
-            // Nothing is said of when.
+            // No time is claimed for it.
             call.by = None;
         }
         let call = call.clone();
@@ -34,7 +34,7 @@ impl Office {
         let is_exact = is_certain && call.is_probation == Tri::No && !self.clock.is_unsure();
         let units = self.units(path, call.phase);
         let (spent, _) = units.count(period, now);
-        // When the restart was charged is known to lie between these.
+        // The restart was charged at some time between these two.
         let from = if call.phase == Phase::StartFailed { now } else { call.budget_at };
         units.add(from, now, is_exact);
         if is_exact && spent >= restarts_max as usize {
@@ -68,7 +68,7 @@ impl Office {
         }
         if let Some(child) = self.children.get_mut(path) {
             (child.call, child.stopped_for) = (None, None);
-            child.track.is_half_open = Some(Tri::Yes);
+            child.history.is_half_open = Some(Tri::Yes);
         }
         self.probe(path, probe_in, at, is_certain, found);
     }
@@ -101,7 +101,7 @@ impl Office {
         self.is_ending = true;
     }
 
-    /// Whether the budget may be gone: whatever may have been charged counts.
+    /// Whether the budget may be spent. Every restart that may have been charged counts.
     fn may_be_spent(&mut self, path: &Arc<str>, at: Duration) -> bool {
         let Some(call) = self.call(path).cloned() else { return true };
         if !call.counts {
@@ -112,7 +112,7 @@ impl Office {
     }
 
     fn counted(&mut self, path: &Arc<str>, phase: Phase, period: Duration, at: Duration) -> usize {
-        // Those of others that may have been charged with nothing said of it.
+        // Restarts of other children that may have been charged without a statement.
         let is_open = |other: &&Arc<str>| {
             *other != path
                 && self
@@ -139,7 +139,7 @@ impl Office {
         reading::own_budget(&policy, phase).is_some()
     }
 
-    /// The budget that such an end is charged to; none without a limit.
+    /// Returns the budget that such an end is charged to; `None` without a limit.
     fn limits(&self, path: &str, phase: Phase) -> Option<(Intensity, u32, Duration)> {
         let policy = self.children.get(path)?.spec.policy_rule();
         let limits = reading::own_budget(&policy, phase).unwrap_or(self.intensity);

@@ -1,5 +1,5 @@
-//! No service lives twice: an incarnation moves into its slot only when nothing is left of the one before, or that was cut
-//! off.
+//! The claim that no service has two incarnations alive at the same time: one moves into its slot only when the one
+//! before is gone or was cut off.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -16,7 +16,7 @@ pub(super) struct Census {
 impl Census {
     pub(super) fn moves_in(&mut self, path: &Arc<str>, signals: Weak<Signals>, at: Duration) -> Option<Violation> {
         let alive = self.alive.entry(path.clone()).or_default();
-        // One that was cut off can do no harm any more, and one that is dropped is gone.
+        // An incarnation that was cut off can do no harm any more, and one that is dropped is gone.
         alive.retain(|other| other.upgrade().is_some_and(|other| !other.is_fenced()));
         let is_known = alive.iter().any(|other| other.ptr_eq(&signals));
         let before = alive.len() - usize::from(is_known);

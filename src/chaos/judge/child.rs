@@ -1,4 +1,4 @@
-//! A child as the judge knows it: how it stands, and what is expected of it.
+//! A child as the judge knows it: its state, and what is expected of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,31 +15,32 @@ pub(super) struct Child {
     pub(super) place: u64,
     pub(super) life: Option<Life>,
     pub(super) held: Held,
-    /// Its end, which its supervisor has not dealt with to the end yet.
+    /// Its last end, if its supervisor has not fully dealt with it yet.
     pub(super) call: Option<Call>,
-    /// Something called for its start: the boot, its group, an order.
+    /// Whether something called for its start: the boot, its group, an order.
     pub(super) may_start: bool,
-    /// The restart of one that has been forgotten takes it along.
+    /// Whether the restart of a forgotten child takes it along.
     pub(super) may_stop: bool,
-    /// An order about it is being carried out, or was since its last start.
+    /// Whether an order about it is being carried out, or was since its last start.
     pub(super) is_ordered: bool,
     pub(super) orders: u32,
-    /// It was stopped with its group, or is part of the boot; for this end, by its number and its path, if for one alone.
+    /// Set if it was stopped with its group, or is part of the boot. Inside is the end that the stop was for, by number
+    /// and path, if it was for one alone.
     pub(super) stopped_for: Option<Option<(u64, Arc<str>)>>,
-    /// When that was, counted in testimonies.
+    /// The number of the statement about that stop.
     pub(super) stopped_at: u64,
-    pub(super) track: Track,
+    pub(super) history: History,
 }
 
-/// What is remembered from one life to the next.
+/// The history that outlives a life.
 #[derive(Debug, Default)]
-pub(super) struct Track {
+pub(super) struct History {
     pub(super) died: Account,
-    /// For lives that were never ready.
+    /// The account of lives that were never ready.
     pub(super) unready: Account,
     pub(super) probes: Steps,
     pub(super) probe_before: Duration,
-    /// It was parked, and has not lasted since.
+    /// Whether it was parked, and has not lasted since.
     pub(super) is_half_open: Option<Tri>,
 }
 
@@ -51,12 +52,12 @@ pub(super) struct Account {
     pub(super) units: Units,
 }
 
-impl Track {
+impl History {
     pub(super) fn half_open(&self) -> Tri {
         self.is_half_open.unwrap_or(Tri::No)
     }
 
-    /// What it was may have been forgotten.
+    /// Makes the history uncertain, because the supervisor may have forgotten it.
     pub(super) fn blur(&mut self) {
         for account in [&mut self.died, &mut self.unready] {
             account.steps.least = 0;
@@ -73,7 +74,7 @@ impl Track {
 #[derive(Debug, Default)]
 pub(super) struct Units(VecDeque<Unit>);
 
-/// One restart, charged between two moments.
+/// A restart that was charged between two moments.
 #[derive(Debug)]
 struct Unit {
     from: Duration,
@@ -86,7 +87,8 @@ impl Units {
         self.0.push_back(Unit { from, to, is_certain });
     }
 
-    /// Those in the period that ends now, its far edge included: those that count for certain, and those that may.
+    /// Counts the restarts in the period that ends now, both edges included: those that count for certain, and all that
+    /// may.
     pub(super) fn count(&mut self, period: Duration, now: Duration) -> (usize, usize) {
         let counts = |at: Duration| now.saturating_sub(at) <= period;
         self.0.retain(|unit| counts(unit.to));
@@ -102,26 +104,26 @@ impl Units {
     }
 }
 
-/// One life of a child.
+/// A life of a child.
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) attempt: Option<u64>,
-    /// When its start was told of, counted in testimonies.
+    /// The number of the statement about its start.
     pub(super) number: u64,
     pub(super) is_up: bool,
-    /// Since when it is ready.
+    /// The time since which it has been ready.
     pub(super) ready_at: Option<Duration>,
-    /// It was told to stop, and will end for that.
+    /// Whether it was told to stop, and will end because of that.
     pub(super) is_told: bool,
-    /// It is killed because it takes too long, or by others.
+    /// Whether it is being killed, because it takes too long or from outside.
     pub(super) is_doomed: bool,
-    /// It began before the judge came.
+    /// Whether it began before the experiment.
     pub(super) is_foreign: bool,
     pub(super) by_order: bool,
 }
 
 impl Life {
-    /// It is being started.
+    /// Makes a life that is being started.
     pub(super) fn begun(attempt: Option<u64>, number: u64) -> Self {
         Self {
             attempt,
@@ -140,18 +142,18 @@ impl Life {
     }
 }
 
-/// What a child that has no life waits for, beside a call.
+/// Reason why a child has no life, beside an end to be dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
     No,
-    /// For services that it depends on.
+    /// The child waits for services that it depends on.
     Waits,
-    /// For its next probe, which is to come between these times.
+    /// The child waits for its next probe, between these times.
     Parked {
         from: Duration,
         by: Duration,
     },
-    /// It rests.
+    /// The child stays down.
     Rests,
 }
 
@@ -166,26 +168,26 @@ pub(super) struct Call {
     pub(super) then: RuleAction,
     pub(super) counts: bool,
     pub(super) scope: Scope,
-    /// A group restart may have swallowed it.
+    /// Whether a group restart may have swallowed it.
     pub(super) may_be_swallowed: bool,
-    /// The group of another, whose end came before or after, includes it.
+    /// Whether the group of another child, which ended before or after, includes it.
     pub(super) is_covered: bool,
-    /// Nothing is known for certain.
+    /// Whether nothing is known for certain.
     pub(super) is_loose: bool,
     pub(super) is_charged: bool,
     pub(super) was_put_off: bool,
-    /// It is on probation: it is to be parked again.
+    /// Whether it is on probation: then it has to be parked again.
     pub(super) is_probation: Tri,
-    /// No start before this.
+    /// The earliest time of a start.
     pub(super) earliest: Duration,
     /// The greatest delay.
     pub(super) most: Duration,
-    /// Something is to come of it by then.
+    /// The latest time by which the supervisor has to act on it.
     pub(super) by: Option<Duration>,
 }
 
 impl Call {
-    /// A restart comes of it, if the budget allows.
+    /// Whether it leads to a restart, if the budget allows.
     pub(super) fn restarts(&self) -> bool {
         matches!(self.then, RuleAction::Restart | RuleAction::RestartGroup)
     }
@@ -209,7 +211,7 @@ impl Child {
             orders: 0,
             stopped_for: None,
             stopped_at: u64::MAX,
-            track: Track::default(),
+            history: History::default(),
         }
     }
 
@@ -226,10 +228,10 @@ impl Child {
     }
 
     pub(super) fn account(&mut self, is_apart: bool) -> &mut Account {
-        if is_apart { &mut self.track.unready } else { &mut self.track.died }
+        if is_apart { &mut self.history.unready } else { &mut self.history.died }
     }
 
-    /// Nothing is on the way with it.
+    /// Whether nothing is going on with it.
     pub(super) fn is_settled(&self) -> bool {
         self.call.is_none()
             && self.orders == 0

@@ -1,4 +1,4 @@
-//! The clock of a budget, as the judge reads it: all the time that passes, or that in which no child was being stopped.
+//! The clock of a budget, as the judge reads it: all time counts, or only the time in which no child was being stopped.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use regrow_supervisors::BudgetClock;
 #[derive(Debug)]
 pub(super) struct Clock {
     kind: BudgetClock,
-    /// How many children are being stopped, and since when; and the time that this took before.
+    /// Number of children that are being stopped.
     stops: usize,
     since: Duration,
     left_out: Duration,
-    /// A stop may have begun that nothing was said of.
+    /// Whether a stop may have begun that was not stated.
     has_doubt: bool,
 }
 
@@ -20,7 +20,7 @@ impl Clock {
         Self { kind, stops: 0, since: Duration::ZERO, left_out: Duration::ZERO, has_doubt: false }
     }
 
-    /// After an order it may be another.
+    /// Sets the kind of the clock, which an order may change.
     pub(super) fn set(&mut self, kind: BudgetClock) {
         self.has_doubt |= self.kind != kind;
         self.kind = kind;

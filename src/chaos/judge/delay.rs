@@ -1,23 +1,23 @@
 //! Delays: no start before the least that the policy allows for that end, and none after the greatest and a margin.
 //!
-//! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an ordered
-//! group start or stop is no part of any delay.
+//! A dependency that comes back ends a delay, and one that is missing lengthens it. The time in which others of an
+//! ordered group start or stop is no part of any delay.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_supervisors::{ChildSpec, Intensity, Strategy};
 
-use crate::chaos::judge::child::{Call, Held, Life, Track};
-use crate::chaos::judge::office::{Office, reaches};
+use crate::chaos::judge::child::{Call, Held, History, Life};
 use crate::chaos::judge::reading::{self, Phase, Steps, Tri};
+use crate::chaos::judge::supervisor_view::{SupervisorView, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
-/// Delays are multiplied out in floating point.
+/// Tolerance, because delays are computed in floating point.
 const ROUNDING: Duration = Duration::from_micros(1);
 
-impl Office {
-    /// What the policy says of when, and what becomes of the curve.
+impl SupervisorView {
+    /// Computes the allowed delays of a restart, and moves its history one step along the curve.
     pub(super) fn schedule(&mut self, path: &Arc<str>, call: &mut Call, life: &Life, shared: Intensity) {
         let Some(child) = self.children.get_mut(path) else { return };
         let policy = child.spec.policy_rule();
@@ -34,14 +34,14 @@ impl Office {
         };
         let is_certain = call.is_certain();
         match success {
-            Tri::Yes if is_certain => child.track.succeed(),
-            Tri::Yes | Tri::Maybe => child.track.blur(),
+            Tri::Yes if is_certain => child.history.succeed(),
+            Tri::Yes | Tri::Maybe => child.history.blur(),
             Tri::No => {}
         }
         if !call.restarts() {
             return;
         }
-        call.is_probation = match child.track.half_open() {
+        call.is_probation = match child.history.half_open() {
             Tri::Yes if !is_certain => Tri::Maybe,
             known => known,
         };
@@ -57,17 +57,17 @@ impl Office {
         (call.earliest, call.most) = (call.at.saturating_add(least), most);
     }
 
-    /// A restart is put off.
+    /// Checks the delay of a restart.
     pub(super) fn delayed(&mut self, path: &Arc<str>, delay: Duration, at: Duration, found: &mut Vec<Violation>) {
         let margin = self.margin;
         let served = self.served(path).map(|by| by.saturating_sub(at.saturating_add(margin)));
         let Some(call) = self.call_mut(path) else { return };
         let least = call.earliest.saturating_sub(call.at);
         let (most, is_exact) = (call.most, call.is_certain() && call.is_probation == Tri::No);
-        // A group is started when none in it has a delay to serve any more.
+        // A group is started when no member has a delay left.
         let most = served.map_or(most, |served| most.max(served));
         let longest = if call.is_covered { most.max(delay) } else { most };
-        // The rest of a delay, or of that of another in its group.
+        // A second statement is the rest of this delay, or of the delay of another member of the group.
         let is_once_more = std::mem::replace(&mut call.was_put_off, true);
         call.by = call.by.map(|_| at.saturating_add(longest).saturating_add(margin));
         let is_early = !is_once_more && delay.saturating_add(ROUNDING) < least;
@@ -80,7 +80,7 @@ impl Office {
         }
     }
 
-    /// By when the last of its group that has a delay to serve has served it.
+    /// Returns the latest time by which all members of its group have served their delays.
     pub(super) fn served(&self, path: &str) -> Option<Duration> {
         let child = self.children.get(path)?;
         let call = child.call.as_ref()?;
@@ -99,14 +99,14 @@ impl Office {
         }
     }
 
-    /// Until what it depends on is back, or until it is looked whether that is: nothing is claimed of when.
+    /// Parks a child until its dependency is back, or is looked for again. No time is claimed for that.
     pub(super) fn blocked(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         self.charge(path, at, found);
         if let Some(child) = self.children.get_mut(path) {
             (child.call, child.stopped_for) = (None, None);
             child.held = Held::Parked { from: Duration::ZERO, by: Duration::MAX };
-            // A look may be a step on the curve of its probes.
-            child.track.take_probe(&child.spec, false);
+            // Looking for the dependency may be a step on the curve of its probes.
+            child.history.take_probe(&child.spec, false);
         }
     }
 
@@ -117,7 +117,7 @@ impl Office {
         }
         let of = |caller: &Arc<str>| {
             let call = self.call(caller)?;
-            // One that ended when the group had been stopped already takes it over only later.
+            // A child that ended after the stop of the group takes it over only later.
             let is_later = child.stopped_for.is_some() && call.number > child.stopped_at;
             let earliest = if call.is_loose { Duration::ZERO } else { call.earliest };
             (caller == path || !is_later).then(|| (earliest, call.at, caller.clone()))
@@ -140,7 +140,7 @@ impl Office {
         }
     }
 
-    /// A service has become ready: those that depend on it wait no longer.
+    /// Shortens the waits of the children that depend on a service that has become ready.
     pub(super) fn wake(&mut self, name: &str, at: Duration) {
         for path in &self.pending {
             let Some(child) = self.children.get_mut(path) else { continue };
@@ -156,7 +156,7 @@ impl Office {
         }
     }
 
-    /// What was to come by now, and has not.
+    /// Finds the restarts and probes that are missing by now.
     pub(super) fn look(&mut self, at: Duration, found: &mut Vec<Violation>) {
         let is_ordered = self.strategy != Strategy::OneForOne || self.had_group;
         if self.is_booting || !self.is_settled || (is_ordered && !self.busy.is_empty()) {
@@ -176,7 +176,7 @@ impl Office {
                 (None, Held::Parked { by, .. }) => by.max(self.last_busy.saturating_add(self.margin)),
                 (Some(_) | None, _) => continue,
             };
-            // The group of another may have taken it over.
+            // The group of another child may have taken it over.
             let others = self.callers(path);
             let taken_over = others.iter().filter_map(|caller| self.call(caller)?.by.or(Some(Duration::MAX))).max();
             let by = taken_over.map_or(by, |other| other.saturating_add(self.margin).max(by));
@@ -201,7 +201,7 @@ impl Office {
         }
     }
 
-    /// Nothing can be done in so much time.
+    /// Moves all limits by a time in which supervisors can do nothing.
     pub(super) fn put_off(&mut self, by: Duration) {
         self.last_busy = self.last_busy.saturating_add(by);
         for path in &self.pending {
@@ -215,7 +215,7 @@ impl Office {
         }
     }
 
-    /// The probe of a child that is parked now.
+    /// Checks the time of the next probe of a parked child.
     pub(super) fn probe(
         &mut self,
         path: &Arc<str>,
@@ -226,7 +226,7 @@ impl Office {
     ) {
         let margin = self.margin;
         let Some(child) = self.children.get_mut(path) else { return };
-        let (least, most) = child.track.take_probe(&child.spec, is_certain);
+        let (least, most) = child.history.take_probe(&child.spec, is_certain);
         child.held =
             Held::Parked { from: at.saturating_add(least), by: at.saturating_add(most).saturating_add(margin) };
         if is_certain && (probe_in.saturating_add(ROUNDING) < least || probe_in > most.saturating_add(ROUNDING)) {
@@ -240,8 +240,8 @@ fn between(least: Duration, most: Duration) -> String {
     if least == most { format!("{least:.3?}") } else { format!("between {least:.3?} and {most:.3?}") }
 }
 
-impl Track {
-    /// The least and the greatest time until the next probe.
+impl History {
+    /// Returns the least and the greatest time until the next probe.
     fn take_probe(&mut self, spec: &ChildSpec, is_certain: bool) -> (Duration, Duration) {
         let backoff = reading::probes(&spec.policy_rule());
         let (least, most) = reading::delays(&backoff, self.probes, self.probe_before);
@@ -250,7 +250,7 @@ impl Track {
         (least, most)
     }
 
-    /// Every curve begins at its start again, and a child that was on probation has its budget back.
+    /// Begins every curve at its start again. A child that was on probation has its budget back.
     fn succeed(&mut self) {
         match self.half_open() {
             Tri::Yes => {

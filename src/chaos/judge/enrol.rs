@@ -1,4 +1,4 @@
-//! What the judge learns of a supervisor's children before anything is said of them: from its roll, and from orders.
+//! The children of a supervisor, as the judge learns of them before they act: from its roll, and from orders.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use regrow_supervisors::{ChildSpec, ChildState};
 use crate::chaos::judge::child::{Child, Held, Life, Units};
 use crate::chaos::judge::clock::Clock;
 use crate::chaos::judge::needs::Ties;
-use crate::chaos::judge::office::Office;
 use crate::chaos::judge::reading::{Steps, Tri};
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::tree::statements::{Enrolled, Roll};
 
-impl Office {
+impl SupervisorView {
     pub(super) fn open(path: Arc<str>, life: usize, roll: &Roll, at: Duration, margin: Duration) -> Self {
-        let mut office = Self {
+        let mut view = Self {
             path,
             life,
             strategy: roll.strategy,
@@ -47,14 +47,14 @@ impl Office {
         };
         let mut shared = 0;
         for enrolled in &roll.children {
-            office.enrol(enrolled, at);
+            view.enrol(enrolled, at);
             if let Some(left) = enrolled.left.filter(|left| !left.is_own) {
                 shared = shared.max(left.restarts_max - left.left);
             }
         }
-        (0..shared).for_each(|_| office.shared.add(at, at, false));
-        office.settle();
-        office
+        (0..shared).for_each(|_| view.shared.add(at, at, false));
+        view.settle();
+        view
     }
 
     fn enrol(&mut self, enrolled: &Enrolled, at: Duration) {
@@ -64,14 +64,14 @@ impl Office {
             attempt: *attempt,
             number: 0,
             is_up,
-            // Since when is not known.
+            // The true time is not known.
             ready_at: is_ready.then_some(at),
             is_told,
             is_doomed: false,
             is_foreign: true,
             by_order: false,
         };
-        // Of what is not up yet, nothing is known for certain.
+        // Nothing is known for certain about a child that is not up yet.
         self.is_settled &= !matches!(standing, ChildState::Retrying | ChildState::Starting | ChildState::Stopping);
         match standing {
             ChildState::Down if self.is_booting && attempt.is_none() => {
@@ -84,7 +84,7 @@ impl Office {
             ChildState::Starting => child.life = Some(life(false, false)),
             ChildState::Up => child.life = Some(life(true, false)),
             ChildState::Stopping => {
-                // Its group may be on the way.
+                // A restart of its group may be going on.
                 child.life = Some(life(true, true));
                 child.may_start = true;
             }
@@ -97,17 +97,17 @@ impl Office {
                 (left.left..left.restarts_max).for_each(|_| account.units.add(at, at, false));
             }
         }
-        child.track.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.track.died.steps };
-        child.track.probes.most = if enrolled.is_half_open { 64 } else { 0 };
-        child.track.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
+        child.history.died.steps = if enrolled.steps == 0 { Steps::exactly(0) } else { child.history.died.steps };
+        child.history.probes.most = if enrolled.is_half_open { 64 } else { 0 };
+        child.history.is_half_open = enrolled.is_half_open.then_some(Tri::Yes);
         if enrolled.steps == 0 && !enrolled.is_half_open {
-            (child.track.died.before, child.track.unready.before) = (Duration::ZERO, Duration::ZERO);
+            (child.history.died.before, child.history.unready.before) = (Duration::ZERO, Duration::ZERO);
         }
         self.children.insert(path.clone(), child);
         self.note(path);
     }
 
-    /// After an order: specs, places and limits may be others.
+    /// Reads the roll after an order: specs, places and limits may have changed.
     pub(super) fn enrol_again(&mut self, roll: &Roll, at: Duration) {
         (self.strategy, self.auto_shutdown) = (roll.strategy, roll.auto_shutdown);
         (self.intensity, self.stop_order) = (roll.intensity, roll.stop_order);
@@ -163,24 +163,25 @@ impl Office {
         self.orders.insert(call, path);
     }
 
-    /// It was carried out between these two: what was said of a child in between may be forgotten.
+    /// Takes the answer to an order. It was carried out since it was given, and what was known of the child may be
+    /// outdated.
     pub(super) fn answered(&mut self, call: u64) {
         match self.orders.remove(&call) {
             Some(Some(path)) => {
                 if let Some(child) = self.children.get_mut(&path) {
                     child.orders = child.orders.saturating_sub(1);
-                    child.track.blur();
+                    child.history.blur();
                 }
             }
             Some(None) => {
-                self.children.values_mut().for_each(|child| child.track.blur());
+                self.children.values_mut().for_each(|child| child.history.blur());
                 self.shared.blur();
             }
             None => {}
         }
     }
 
-    /// Whether what is not known is over.
+    /// Marks the supervisor as settled when everything uncertain is over.
     pub(super) fn settle(&mut self) {
         if self.is_settled || self.is_booting || !self.busy.is_empty() || self.orders.values().any(Option::is_none) {
             return;
@@ -199,5 +200,5 @@ fn loosen(child: &mut Child) {
     if let Held::Parked { from, by } = &mut child.held {
         (*from, *by) = (Duration::ZERO, Duration::MAX);
     }
-    child.track.blur();
+    child.history.blur();
 }

@@ -1,23 +1,23 @@
-//! The judge of supervision: whether supervisors do what their strategies and policies say, and nothing else.
+//! The judge of supervision: checks whether supervisors do what their strategies and policies say, and nothing else.
 //!
-//! It reads what supervisors were told and what they did (`testimony.rs`), and knows the words of specs and policies. It has
-//! its own reading of what follows from them: nothing here asks the machines, so that a machine cannot vouch for itself.
+//! It reads what supervisors were told and what they did (`tree/statements.rs`), and knows specs and policies. It has
+//! its own reading of what follows from them and asks no machine, so that no machine can vouch for its own decisions.
 //!
 //! Invariants:
-//! 1. What is not certain is not held against a supervisor. Examples are an end that a group restart may have
-//!    swallowed, a policy that was replaced, and the time before the judge came.
+//! 1. Nothing uncertain counts as a violation. Examples are an end that a group restart may have
+//!    swallowed, a policy that was replaced, and the time before the experiment.
 //! 2. Of each claim the first violation is kept: later ones may only follow from it.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `office.rs` | one life of a supervisor: what was said of it, in order |
-//! | `enrol.rs` | what the judge learns of it from its roll, and from orders |
+//! | `supervisor_view.rs` | one life of a supervisor: what it stated, in order |
+//! | `enrol.rs` | the children of a supervisor, from its roll and from orders |
 //! | `child.rs` | a child, and what is expected of it |
-//! | `reading.rs` | what a spec and a policy say about one end |
-//! | `needs.rs` | which services depend on which, and which children stop before which for that |
+//! | `reading.rs` | what a spec and a policy demand after an end |
+//! | `needs.rs` | dependencies all over the tree, and the stop order that follows from them |
 //! | `clock.rs` | the clock of a budget |
 //! | `radius.rs`, `order.rs`, `delay.rs`, `budget.rs` | the claims about supervisors |
-//! | `census.rs` | the claim about services: none lives twice |
+//! | `census.rs` | the claim about services: none has two incarnations alive at the same time |
 
 mod budget;
 mod census;
@@ -26,10 +26,10 @@ mod clock;
 mod delay;
 mod enrol;
 mod needs;
-mod office;
 mod order;
 mod radius;
 mod reading;
+mod supervisor_view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,10 +40,10 @@ use tokio::time::Instant;
 use crate::base::time::later;
 use crate::chaos::judge::census::Census;
 use crate::chaos::judge::needs::Needs;
-use crate::chaos::judge::office::Office;
+use crate::chaos::judge::supervisor_view::SupervisorView;
 use crate::tree::statements::{Seen, Statement, Testimony, What};
 
-/// What is claimed of every tree.
+/// The claims about every tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     Radius,
@@ -73,16 +73,16 @@ pub(super) struct Violation {
     pub(super) claim: Claim,
     /// On the clock of the tree.
     pub(super) at: Duration,
-    /// The path, what happened to it, and the rule that it breaks.
+    /// The path, what happened to it, and the rule that this breaks.
     pub(super) evidence: String,
 }
 
 #[derive(Debug)]
 pub(super) struct Judge {
-    offices: BTreeMap<Arc<str>, Office>,
+    views: BTreeMap<Arc<str>, SupervisorView>,
     census: Census,
     needs: Needs,
-    /// How late a restart may be.
+    /// The time by which a restart may be late.
     margin: Duration,
     /// The zero of the tree's clock.
     epoch: Instant,
@@ -90,15 +90,15 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Real time passes while code runs; virtual time does not. `needs`: services, and those that they depend on, before any
-    /// supervisor has said a word.
+    /// Makes a judge. `needs` are the dependencies that are known before any supervisor has stated something. The
+    /// margin is greater in real time, which passes while code runs.
     pub(super) fn new(is_virtual: bool, epoch: Instant, needs: Vec<(Arc<str>, Vec<Arc<str>>)>) -> Self {
         let margin = Duration::from_millis(if is_virtual { 50 } else { 10_000 });
-        let (offices, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
-        Self { offices, census, needs: Needs::new(needs), margin, epoch, violations }
+        let (views, census, violations) = (BTreeMap::new(), Census::default(), Vec::new());
+        Self { views, census, needs: Needs::new(needs), margin, epoch, violations }
     }
 
-    /// What supervisors and incarnations say.
+    /// Takes a statement of a supervisor or an incarnation.
     pub(super) fn hear(&mut self, said: Statement) {
         match said {
             Statement::Testimony(testimony) => self.listen(testimony),
@@ -114,35 +114,35 @@ impl Judge {
         let mut found = Vec::new();
         self.learn(&supervisor, &seen);
         match seen {
-            // Another life of the supervisor begins with its roll, and so does what the judge knows of it.
-            Seen::Roll(roll) => match self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                Some(office) => office.enrol_again(&roll, at),
+            // A life of a supervisor begins with its roll, and the judge forgets the life before.
+            Seen::Roll(roll) => match self.views.get_mut(&supervisor).filter(|view| view.life == life) {
+                Some(view) => view.enrol_again(&roll, at),
                 None => {
-                    let office = Office::open(supervisor.clone(), life, &roll, at, self.margin);
-                    self.offices.insert(supervisor, office);
+                    let view = SupervisorView::open(supervisor.clone(), life, &roll, at, self.margin);
+                    self.views.insert(supervisor, view);
                 }
             },
             Seen::Over => {
-                if self.offices.get(&supervisor).is_some_and(|office| office.life == life) {
-                    self.offices.remove(&supervisor);
+                if self.views.get(&supervisor).is_some_and(|view| view.life == life) {
+                    self.views.remove(&supervisor);
                 }
             }
             seen => {
-                if let Some(office) = self.offices.get_mut(&supervisor).filter(|office| office.life == life) {
-                    office.tie(&self.needs, at);
-                    office.look(at, &mut found);
-                    office.hear(at, seen, &mut found);
+                if let Some(view) = self.views.get_mut(&supervisor).filter(|view| view.life == life) {
+                    view.tie(&self.needs, at);
+                    view.look(at, &mut found);
+                    view.hear(at, seen, &mut found);
                 }
             }
         }
         self.keep(found);
     }
 
-    /// What is said of dependencies.
+    /// Learns dependencies from what a supervisor has seen.
     fn learn(&mut self, supervisor: &str, seen: &Seen) {
         match seen {
             Seen::Roll(roll) => {
-                // Children that came by order end with the life of their supervisor.
+                // Children that were added at run time are gone after the life of their supervisor.
                 self.needs.keep(supervisor, &roll.children.iter().map(|child| &*child.path).collect());
                 roll.children.iter().for_each(|child| self.needs.read(supervisor, &child.path, &child.spec));
             }
@@ -158,21 +158,21 @@ impl Judge {
         }
     }
 
-    /// So late it is: what was to come by now is missing.
+    /// Looks for restarts that are missing by now.
     pub(super) fn look(&mut self) {
         let at = self.epoch.elapsed();
         let mut found = Vec::new();
-        // In order of their paths: the first violation is the same in every run.
-        self.offices.values_mut().for_each(|office| office.look(at, &mut found));
+        // In the order of the paths, so that the first violation is the same in every run.
+        self.views.values_mut().for_each(|view| view.look(at, &mut found));
         self.keep(found);
     }
 
-    /// The clock is about to jump: nothing could be done in that time.
+    /// Prepares for a jump of the clock: supervisors can do nothing in that time.
     pub(super) fn jump(&mut self, by: Duration) {
-        self.offices.values_mut().for_each(|office| office.put_off(by));
+        self.views.values_mut().for_each(|view| view.put_off(by));
     }
 
-    /// What has been found since this was last asked, and when.
+    /// Takes the violations since the last call, with their times.
     pub(super) fn violations(&mut self) -> Vec<(Instant, Violation)> {
         std::mem::take(&mut self.violations).into_iter().map(|found| (later(self.epoch, found.at), found)).collect()
     }

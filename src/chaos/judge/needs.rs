@@ -1,17 +1,18 @@
-//! Which services depend on which, all over the tree, and what follows from that for the order in which children stop.
+//! Dependencies of services all over the tree, and the stop order of siblings that follows from them.
 //!
-//! Two services that depend on each other's supervisors part somewhere on their paths: there the one's side stops first.
+//! If a service depends on another one below a different branch, the branches part at two siblings. The sibling with
+//! the dependent stops first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regrow_supervisors::ChildSpec;
 
-/// A service's path, and the paths that it depends on.
+/// Paths of services, each with the paths that it depends on.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     of: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    /// Counts the changes.
+    /// Number of changes so far.
     pub(super) changes: u64,
 }
 
@@ -20,7 +21,7 @@ impl Needs {
         Self { of: of.into_iter().collect(), changes: 1 }
     }
 
-    /// What the spec of a child of this supervisor says.
+    /// Reads the dependencies in the spec of a child of this supervisor.
     pub(super) fn read(&mut self, supervisor: &str, path: &Arc<str>, spec: &ChildSpec) {
         let full = |name: &Arc<str>| match name.strip_prefix('/') {
             Some(path) => path.into(),
@@ -31,7 +32,7 @@ impl Needs {
         self.changes += u64::from(before.unwrap_or_default() != on);
     }
 
-    /// Of what is not among these children of a supervisor, nothing is left.
+    /// Forgets the children of the supervisor that are not among these.
     pub(super) fn keep(&mut self, supervisor: &str, children: &BTreeSet<&str>) {
         let before = self.of.len();
         self.of.retain(|path, _| match path.rsplit_once('/') {
@@ -45,7 +46,7 @@ impl Needs {
         self.changes += u64::from(self.of.remove(path).is_some());
     }
 
-    /// What holds among the children of this supervisor.
+    /// Computes the stop order among the children of this supervisor.
     pub(super) fn among(&self, supervisor: &str) -> Ties {
         let child = |path: &str| {
             let rest = path.strip_prefix(supervisor)?.strip_prefix('/')?;
@@ -59,7 +60,7 @@ impl Needs {
             said.entry(dependent.clone()).or_default().extend(others);
         }
         let direct = Ties { reach: said };
-        // Those that go in a circle cannot all hold, and none of them does.
+        // The demands of a circle cannot all hold, so none of them counts.
         let sound = direct.reach.iter().map(|(dependent, on)| {
             let sound = on.iter().filter(|on| !direct.leads(on, dependent)).cloned().collect();
             (dependent.clone(), sound)
@@ -70,7 +71,7 @@ impl Needs {
     }
 }
 
-/// A child, and those of its siblings that stop after it, directly or over others.
+/// Children, each with the siblings that stop after it, directly or through others.
 #[derive(Debug, Default)]
 pub(super) struct Ties {
     reach: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,

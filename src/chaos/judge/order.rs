@@ -1,5 +1,5 @@
-//! The order: children start eldest first, one after the other, and stop youngest first; one that depends on a sibling stops
-//! before it, whatever their places.
+//! The order: children start eldest first, one after the other, and stop youngest first; one that depends on a sibling
+//! stops before it, whatever their places.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use regrow_supervisors::{StopOrder, Strategy};
 
 use crate::chaos::judge::child::Held;
 use crate::chaos::judge::needs::Needs;
-use crate::chaos::judge::office::{Office, reaches};
+use crate::chaos::judge::supervisor_view::{SupervisorView, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
-impl Office {
-    /// At boot, and when a group is started.
+impl SupervisorView {
+    /// Checks the order of starts, at boot and in a group.
     pub(super) fn is_its_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        // An order starts it before its group is.
+        // An order may start a child before its group is started.
         let Some(child) = self.children.get(path).filter(|child| !self.is_dynamic && !child.is_ordered) else { return };
         let Some(stopped_for) = &child.stopped_for else { return };
-        // If several ends take it along, it may be started for one whose group does not reach all of its elders.
+        // If several ends take it along, it may be started for one with a group that leaves out some of its elders.
         let is_unsure = stopped_for.is_none() && !self.is_booting;
         for (place, other) in &self.order {
             let Some(sibling) = self.children.get(other).filter(|_| other != path) else { continue };
@@ -44,7 +44,7 @@ impl Office {
         }
     }
 
-    /// What is stopped together keeps to the order that held when it began.
+    /// Updates the stop order from dependencies, but not while children are being stopped together.
     pub(super) fn tie(&mut self, needs: &Needs, at: Duration) {
         let goes_on = at == self.heard_at || self.clock.is_stopping();
         if self.ties_of == 0 || (self.ties_of != needs.changes && !goes_on) {
@@ -52,7 +52,7 @@ impl Office {
         }
     }
 
-    /// When a group, or the supervisor, is stopped.
+    /// Checks the order of stops, in a group and at the end of the supervisor.
     pub(super) fn stops_in_turn(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         if self.is_at_once {
             return;
@@ -65,9 +65,9 @@ impl Office {
                 continue;
             }
             let rule = match (self.ties.holds(path, other), self.ties.holds(other, path)) {
-                // One that is killed need not be mourned.
+                // A supervisor that is killed does not stop its children in order.
                 (false, true) if self.is_killed => continue,
-                // One that stays keeps nothing waiting.
+                // A sibling that stays up need not stop first.
                 (false, true) if !self.is_ending && !self.is_taken_along(other, *place, &callers) => continue,
                 (false, true) => "it depends on it, and dependents stop first",
                 (true, false) => continue,
@@ -80,8 +80,8 @@ impl Office {
         }
     }
 
-    /// Whether what is stopped now is, or may be, stopped all at once. An end and a group restart that come together
-    /// cannot be told apart.
+    /// Whether the children that are being stopped may be stopped all at once. An end and a group restart that come
+    /// together cannot be told apart.
     fn stops_together(&self) -> bool {
         match self.stop_order {
             StopOrder::OneByOne => false,
@@ -90,7 +90,7 @@ impl Office {
         }
     }
 
-    /// Whether it is one of these, or is restarted with one of them.
+    /// Whether it is one of these callers, or is restarted with one of them.
     fn is_taken_along(&self, path: &Arc<str>, place: u64, callers: &[Arc<str>]) -> bool {
         callers.iter().any(|caller| {
             let call = self.children.get(caller).and_then(|child| Some((child.place, child.call.as_ref()?.scope)));
@@ -98,7 +98,7 @@ impl Office {
         })
     }
 
-    /// A dependency moves it out of its place: it depends on a younger sibling, or an elder one depends on it.
+    /// Whether a dependency changes its stop order: it depends on a younger sibling, or an elder one depends on it.
     fn is_moved(&self, path: &str) -> bool {
         let Some(child) = self.children.get(path).filter(|_| !self.ties.are_none()) else { return false };
         self.order.iter().any(|(place, other)| {

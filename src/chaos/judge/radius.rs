@@ -1,5 +1,5 @@
-//! The blast radius: a child is stopped or started only if an end, its group, an order or the end of its supervisor calls for
-//! it; and with one that is restarted, its whole group is.
+//! The blast radius: a child is stopped or started only because of an end, its group, an order or the end of its
+//! supervisor. If a child is restarted, its whole group is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use regrow_supervisors::{AutoShutdown, Exit, ExitRule, Restart, RuleAction};
 
 use crate::chaos::judge::child::{Call, Held, Life};
-use crate::chaos::judge::office::{Office, phase_of, reaches};
 use crate::chaos::judge::reading::{self, Phase, Scope, Tri};
+use crate::chaos::judge::supervisor_view::{SupervisorView, phase_of, reaches};
 use crate::chaos::judge::{Claim, Violation};
 
-/// How long a start takes to fail at most whose dependency is gone.
+/// The longest time after which a start fails if its dependency is gone.
 const MISS: Duration = Duration::from_millis(100);
 
-impl Office {
-    /// A child ended that was not told to: what is to come of it.
+impl SupervisorView {
+    /// Takes the end of a child that was not told to stop, and works out what has to follow.
     pub(super) fn unexpected(&mut self, path: &Arc<str>, life: &Life, exit: &Exit, at: Duration) {
         let phase = phase_of(life);
         let (intensity, budget_at) = (self.intensity, self.clock.read(at));
@@ -23,7 +23,7 @@ impl Office {
         let (place, is_ordered) = (child.place, child.is_ordered || life.by_order);
         let (then, counts, is_by_rule) = reading::verdict(&child.spec, exit, phase);
         if phase == Phase::StartFailed && self.is_booting {
-            // It ends the boot, unless a rule has thought of it.
+            // A failed start ends the boot, unless a rule covers it.
             self.may_end = true;
             if !is_by_rule {
                 return;
@@ -31,11 +31,11 @@ impl Office {
         }
         let scope = reading::scope(then, self.strategy, self.is_dynamic);
         self.had_group |= scope == Scope::All;
-        // Those that stop this one for their group before its end is looked at have swallowed that.
+        // If the group of another child stops this one before its end is dealt with, the group swallows that end.
         let callers = self.callers(path);
         let may_be_swallowed = !callers.is_empty();
         if may_be_swallowed && phase != Phase::StartFailed {
-            // It may have been told to stop with nothing said of it.
+            // It may have been told to stop without a statement.
             self.clock.doubt();
         }
         let is_loose = !self.is_settled || self.is_booting || is_ordered;
@@ -86,19 +86,19 @@ impl Office {
             if let Some(member) = self.children.get_mut(member) {
                 member.may_start = true;
                 if let Some(of) = &mut member.stopped_for {
-                    // For which end it is started is not known.
+                    // It is no longer known for which end it is started.
                     *of = None;
                 }
                 if let Some(other) = member.call.as_mut().filter(|other| other.restarts()) {
                     other.is_covered = true;
-                    // Its retry may be taken over before it is charged.
+                    // The group may take over its retry before that is charged.
                     other.may_be_swallowed |= other.phase == Phase::StartFailed && !other.is_charged;
                 }
             }
         }
     }
 
-    /// An attempt that is over before it begins counts as one that failed.
+    /// Takes an attempt that ended before it began, which counts as a failed one.
     pub(super) fn missed(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         self.charge(path, at, found);
         let number = self.number;
@@ -106,7 +106,7 @@ impl Office {
         let by_order = child.is_ordered;
         child.is_ordered &= child.orders > 0;
         (child.call, child.held, child.stopped_for, child.may_start) = (None, Held::No, None, false);
-        // What its end says is not known here.
+        // The text of its end is not known here.
         let is_by_text = |rule: &ExitRule| rule.text.is_some();
         let is_loose = child.spec.policy_rule().rules.is_some_and(|rules| rules.iter().any(is_by_text));
         let exit = Exit::failed("a service that it depends on is gone");
@@ -188,7 +188,8 @@ impl Office {
         self.stops_in_turn(path, at, found);
     }
 
-    /// A temporary child has no part in the restart of its group, even if that is for its own sake: it is forgotten first.
+    /// Takes a temporary child out of the restart of its group, even of one that it causes: its supervisor forgets it
+    /// first.
     pub(super) fn leave_group(&mut self, path: &Arc<str>) {
         let Some(child) = self.children.get(path) else { return };
         let Some(call) = child.call.as_ref().filter(|call| call.restarts()) else { return };
@@ -201,7 +202,7 @@ impl Office {
         }
     }
 
-    /// With a child its whole group is restarted.
+    /// Checks that no member of the group was left running.
     pub(super) fn leaves_none_running(&self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
         let Some(child) = self.children.get(path) else { return };
         let Some(call) = child.call.as_ref().filter(|call| call.is_certain() && call.restarts()) else { return };
@@ -228,19 +229,19 @@ impl Office {
         let Some(child) = self.children.get_mut(path) else { return };
         let call = child.call.take();
         let is_free = is_over || child.is_ordered || child.spec.restart_type() == Restart::Temporary;
-        // One that depends on what is gone for good may rest for that.
+        // A child may stay down because a dependency is gone for good.
         let is_free = is_free || !child.spec.dependencies().is_empty();
         (child.held, child.stopped_for) = (Held::Rests, None);
         let is_due = |call: &Call| call.restarts() && call.is_certain() && !is_free && call.is_probation == Tri::No;
         let Some(call) = call.filter(is_due) else { return };
-        // With a child that is terminated those rest that were to be started with it.
+        // If a child is terminated, the members that were to be started with it stay down.
         if !self.children.values().any(|child| child.is_ordered) {
             let evidence = format!("{path} is not started again: its end calls for `{}`", call.then.word());
             self.find(found, Claim::Radius, at, evidence);
         }
     }
 
-    /// Names the children whose ends are known, and the children that they concern.
+    /// Names the children with known ends, and the children that they concern.
     fn concerned(&self, path: &str) -> String {
         let ended: Vec<_> =
             self.pending.iter().filter(|other| ***other != *path && self.call(other).is_some()).collect();
@@ -259,7 +260,8 @@ impl Office {
     }
 }
 
-/// Which of several groups is stopped is not known: neither is which end was charged.
+/// Whether the end may be swallowed. It is not known which of several groups is being stopped, nor which end was
+/// charged.
 fn self_may_be(call: &Call) -> bool {
     !call.is_charged && call.phase == Phase::StartFailed
 }

@@ -1,4 +1,4 @@
-//! What a spec and its policy say about one end of a child: the judge's own reading of them.
+//! The judge's own reading of what a spec and its policy demand after an end of a child.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use regrow_supervisors::{
     Backoff, ChildSpec, Exit, ExitKind, ExitRule, GiveUp, Intensity, Jitter, Policy, Restart, RuleAction, Strategy,
 };
 
-/// How a life ended, beside its exit.
+/// The phase in which a life ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It was ready.
+    /// The life had been ready.
     Died,
-    /// It was up, and not ready.
+    /// The life was up, but not ready.
     NotReady,
-    /// It did not come up.
+    /// The life did not come up.
     StartFailed,
 }
 
-/// Which children are restarted with one.
+/// The children that are restarted with one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Alone,
-    /// Those behind it too.
+    /// The child, and those behind it.
     Rest,
     All,
 }
 
-/// Something that may be known, or not.
+/// An answer that may be unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tri {
     Yes,
@@ -34,7 +34,7 @@ pub(super) enum Tri {
     Maybe,
 }
 
-/// From least to most.
+/// A number of steps on a curve, from the least to the most that it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Steps {
     pub(super) least: u32,
@@ -46,14 +46,14 @@ impl Steps {
         Self { least: steps, most: steps }
     }
 
-    /// One more was taken, or may have been.
+    /// Counts a step that was taken for certain, or may have been.
     pub(super) fn take(&mut self, is_certain: bool) {
         self.most = self.most.saturating_add(1);
         self.least = self.least.saturating_add(u32::from(is_certain));
     }
 }
 
-/// What is to be done about this end, whether a restart counts, and whether a rule says so.
+/// Returns what has to be done about this end, whether a restart counts, and whether a rule says so.
 pub(super) fn verdict(spec: &ChildSpec, exit: &Exit, phase: Phase) -> (RuleAction, bool, bool) {
     let policy = spec.policy_rule();
     let rules = policy.rules.as_deref().unwrap_or_default();
@@ -102,30 +102,30 @@ pub(super) fn scope(then: RuleAction, strategy: Strategy, is_dynamic: bool) -> S
     }
 }
 
-/// Whether the restarts after such an end are counted apart.
+/// Whether the restarts after such an end can have their own budget and curve.
 pub(super) fn is_apart(phase: Phase) -> bool {
     phase != Phase::Died
 }
 
-/// The child's own budget, if it has one, for such an end.
+/// Returns the child's own budget for such an end, if it has one.
 pub(super) fn own_budget(policy: &Policy, phase: Phase) -> Option<Intensity> {
     let apart = policy.not_ready.as_ref().and_then(|not_ready| not_ready.budget).filter(|_| is_apart(phase));
     apart.or(policy.budget)
 }
 
-/// The curve for such an end.
+/// Returns the curve for such an end.
 pub(super) fn backoff(policy: &Policy, phase: Phase) -> Option<&Backoff> {
     let apart = policy.not_ready.as_ref().and_then(|not_ready| not_ready.backoff.as_ref());
     apart.filter(|_| is_apart(phase)).or(policy.backoff.as_ref())
 }
 
-/// How long a life has to be ready to be a success.
+/// Returns the time that a life has to be ready for to count as a success.
 pub(super) fn success_after(policy: &Policy, shared: Intensity) -> Option<Duration> {
     let longest = policy.backoff.as_ref().map(longest);
     policy.reset_after.or(longest).or(policy.budget.and_then(|budget| budget.period())).or(shared.period())
 }
 
-/// The schedule on which a parked child is tried.
+/// Returns the curve of probes of a parked child.
 pub(super) fn probes(policy: &Policy) -> Backoff {
     match &policy.on_give_up {
         Some(GiveUp::Park(probes)) => probes.clone(),
@@ -133,7 +133,8 @@ pub(super) fn probes(policy: &Policy) -> Backoff {
     }
 }
 
-/// The least and the greatest delay for one that stands between these steps, and whose delay before was no longer than this.
+/// Returns the least and the greatest delay of a child that stands between these steps, if its last delay was not
+/// longer than `before`.
 pub(super) fn delays(backoff: &Backoff, steps: Steps, before: Duration) -> (Duration, Duration) {
     let cap = longest(backoff);
     let (least, most) = match backoff.list() {
@@ -165,7 +166,7 @@ fn longest(backoff: &Backoff) -> Duration {
     }
 }
 
-/// The delay after so many steps, multiplied out one step after the other.
+/// Returns the delay after this number of steps, multiplied out one step after the other.
 fn grown(backoff: &Backoff, steps: u32) -> Duration {
     let Some((first, factor, cap)) = backoff.growth() else { return Duration::ZERO };
     let (mut delay, cap) = (first.as_secs_f64(), cap.as_secs_f64());

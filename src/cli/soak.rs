@@ -1,41 +1,39 @@
-//! Soaking: a large tree under every fault for a long time, live, with the invariants watched all the while.
+//! The soak: a large tree under every fault for a long time, live, with checks of the invariants.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::time::part;
-use crate::chaos::demo::{self, Work};
-use crate::chaos::experiment::Experiment;
-use crate::chaos::fault::{Fault, Scope, Times, Trigger, When};
-use crate::chaos::report::ExperimentReport;
-use crate::chaos::run::Chaos;
-use crate::tree::directory::ChildKind;
+use regrow::ChildKind;
+use regrow::chaos::{Chaos, Experiment, ExperimentReport, Fault, Scope, Times, Trigger, When};
+
+use super::demo::{self, Work};
 
 const SEC: Duration = Duration::from_secs(1);
 
-/// What a soak came to.
+/// Results of a soak.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Soak {
+pub(crate) struct Soak {
     /// The experiment's own report.
-    pub report: ExperimentReport,
-    /// Calls that were made.
-    pub calls: u64,
-    /// Calls that ended, by how.
-    pub outcomes: Vec<(&'static str, u64)>,
-    /// Services of which two incarnations were alive at the same time. Nobody is, unless it was abandoned.
-    pub alive_twice: Vec<String>,
-    /// Memory in use, in bytes, when the tree had warmed up and at the end; zero where the system does not tell.
-    pub memory: (u64, u64),
-    /// Tasks in the runtime: as many as there are when everybody lives, at the end, and after the tree was over.
-    pub tasks: (usize, usize, usize),
-    /// How the tree ended.
-    pub shutdown: String,
+    pub(crate) report: ExperimentReport,
+    /// Number of calls that were made.
+    pub(crate) calls: u64,
+    /// Number of calls that ended, by outcome.
+    pub(crate) outcomes: Vec<(&'static str, u64)>,
+    /// Services that had two incarnations alive at the same time. Only a service with an abandoned incarnation may be
+    /// here.
+    pub(crate) alive_twice: Vec<String>,
+    /// Memory in use, in bytes, when the tree had warmed up and at the end; zero if the system does not tell.
+    pub(crate) memory: (u64, u64),
+    /// Tasks in the runtime: the expected number when all services are up, the number at the end, and the number after
+    /// the tree has ended.
+    pub(crate) tasks: (usize, usize, usize),
+    /// The report of the tree's end.
+    pub(crate) shutdown: String,
 }
 
 impl Soak {
-    /// What did not hold, if anything.
-    pub fn complaints(&self) -> Vec<String> {
+    /// Returns the invariants that did not hold.
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let mut found: Vec<String> = self.report.stopped.iter().cloned().collect();
         let broken = self.report.verdicts.iter().filter(|verdict| !verdict.held);
         found.extend(broken.map(|verdict| {
@@ -49,20 +47,21 @@ impl Soak {
             found.push(format!("alive twice: {}", self.alive_twice.join(", ")));
         }
         let (warm, end) = self.memory;
-        // Allocators keep some of what they have had.
+        // Allocators keep some of the memory that was freed.
         if warm > 0 && end > warm + warm / 2 + (16 << 20) {
             found.push(format!("memory grew from {} to {} MiB", warm >> 20, end >> 20));
         }
         let (full, end, after) = self.tasks;
         if end > full + 50 || after > 0 {
-            found
-                .push(format!("tasks: {full} when everybody lives, {end} at the end, {after} after the tree was over"));
+            found.push(format!(
+                "tasks: {full} when all services are up, {end} at the end, {after} after the tree has ended"
+            ));
         }
         found
     }
 }
 
-/// Every fault there is, at rates that a tree of several hundred services recovers from.
+/// Describes an experiment with every kind of fault, at rates that a tree of several hundred services recovers from.
 fn experiment(duration: Duration, seed: u64) -> Experiment {
     let services = || Scope::path("forest/*/*").kind(ChildKind::Service);
     let stands = || Scope::path("forest/*").kind(ChildKind::Supervisor);
@@ -90,7 +89,7 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
         .lasting(Fault::Reorder(0.2), services(), When::Rate(0.5), Duration::from_secs(2))
         .lasting(Fault::Duplicate(0.2), services(), When::Rate(0.5), Duration::from_secs(2))
         .lasting(Fault::MailboxFull, services(), When::Rate(0.5), SEC)
-        // During a restart a sibling dies. Whoever hangs is found by the watchdog.
+        // A child dies during the restart of another. Services that hang are found by the watchdog.
         .fault(
             Fault::Kill,
             services(),
@@ -98,19 +97,19 @@ fn experiment(duration: Duration, seed: u64) -> Experiment {
         )
 }
 
-/// Soaks the forest for so long. To be called on a runtime with several threads.
+/// Soaks the forest for this time. To be called on a runtime with several threads.
 ///
 /// # Errors
 ///
-/// When the tree does not start.
-pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
+/// The tree does not start.
+pub(crate) async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let (tree, work) = demo::start("forest", seed).await?;
     let warm = async {
-        tokio::time::sleep(part(duration, 10)).await;
+        tokio::time::sleep(duration / 10).await;
         memory()
     };
-    // Everybody who is listed, and those who work with them and look on.
+    // A task for each child, and some for the workload and the run.
     let full_tasks = tree.directory().entries().len() + 20;
     let chaos = Chaos::new(&tree);
     let (report, warm_memory) = tokio::join!(chaos.run(experiment(duration, seed)), warm);
@@ -130,7 +129,7 @@ pub async fn soak(duration: Duration, seed: u64) -> anyhow::Result<Soak> {
     })
 }
 
-/// The calls that were made, when all of them have ended and nobody works any more, or five seconds have passed.
+/// Returns the number of calls that were made, when all of them have ended and no task is left, or after five seconds.
 async fn settled(work: &Work, alive: impl Fn() -> usize) -> u64 {
     for _ in 0..50 {
         let ended: u64 = work.outcomes().values().sum();
@@ -142,7 +141,7 @@ async fn settled(work: &Work, alive: impl Fn() -> usize) -> u64 {
     work.calls()
 }
 
-/// What the process has in memory, where Linux tells.
+/// Returns the resident memory of the process in bytes, or zero if the system does not tell.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let resident = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
@@ -182,7 +181,7 @@ impl fmt::Display for Soak {
         writeln!(f, "memory     {} MiB when warm, {} MiB at the end", memory.0 >> 20, memory.1 >> 20)?;
         writeln!(
             f,
-            "tasks      {} when everybody lives, {} at the end, {} after the tree was over",
+            "tasks      {} when all services are up, {} at the end, {} after the tree has ended",
             tasks.0, tasks.1, tasks.2
         )?;
         writeln!(f, "shutdown   {shutdown}")?;

@@ -1,33 +1,26 @@
-//! Trees to try chaos on: a small shop, and a forest of several hundred services.
+//! Trees to try experiments on: a small shop, and a forest of several hundred services.
 //!
-//! Both work: somebody casts and calls all the while, and what becomes of the calls is counted.
+//! Both have a workload: callers cast and call all the time, and the outcomes of the calls are counted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::sync::lock;
-use crate::call::Reply;
-use crate::call::outcomes::Outcomes;
-use crate::child::{Child, ServiceChild};
-use crate::context::Context;
-use crate::handle::Handle;
-use crate::service::Service;
-use crate::supervisor::Supervisor;
-use crate::supervisor::dynamic::DynamicSupervisor;
-use crate::tree::Tree;
-use regrow_supervisors::{Backoff, GiveUp, Intensity, Jitter, Policy};
+use regrow::{
+    Backoff, CallError, Child, Context, DynamicSupervisor, GiveUp, Handle, Intensity, Jitter, Policy, Reply, Service,
+    ServiceChild, ServiceState, Supervisor, Tree,
+};
 
 /// The trees by name.
-pub const TREES: [&str; 2] = ["shop", "forest"];
+pub(crate) const TREES: [&str; 2] = ["shop", "forest"];
 
-/// Starts one of the [`TREES`], and those who work with it.
+/// Starts one of the [`TREES`] and its workload.
 ///
 /// # Errors
 ///
-/// When there is no tree of this name, or it does not start.
-pub async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
+/// There is no tree of this name, or it does not start.
+pub(crate) async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
     let work = Work::default();
     let tree = match name {
         "shop" => shop(seed, &work).await?,
@@ -37,45 +30,45 @@ pub async fn start(name: &str, seed: u64) -> anyhow::Result<(Tree, Work)> {
     Ok((tree, work))
 }
 
-/// What those who work with a tree have seen.
+/// Counts of a workload.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub(crate) struct Work {
     counts: Arc<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
-    ended: Outcomes,
+    ended: Mutex<BTreeMap<&'static str, u64>>,
     alive: Mutex<Alive>,
 }
 
 #[derive(Debug, Default)]
 struct Alive {
-    /// How many incarnations, by path.
+    /// Number of incarnations that are alive, by path.
     now: BTreeMap<Arc<str>, u32>,
-    /// Paths of which two were ever alive at the same time.
+    /// Paths that ever had two incarnations alive at the same time.
     twice: Vec<Arc<str>>,
 }
 
 impl Work {
-    /// Calls that were made.
-    pub fn calls(&self) -> u64 {
+    /// Returns the number of calls that were made.
+    pub(crate) fn calls(&self) -> u64 {
         self.counts.begun.load(Ordering::Relaxed)
     }
 
-    /// Calls that have ended, by how.
-    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        self.counts.ended.counted().collect()
+    /// Returns the number of calls that have ended, by outcome.
+    pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts.ended).clone()
     }
 
-    /// Services of which two incarnations were alive at the same time.
-    pub fn alive_twice(&self) -> Vec<Arc<str>> {
+    /// Returns the services that had two incarnations alive at the same time.
+    pub(crate) fn alive_twice(&self) -> Vec<Arc<str>> {
         lock(&self.counts.alive).twice.clone()
     }
 }
 
-/// Does a little work, and asks a peer now and then.
+/// A service that does a little work, and asks a peer now and then.
 struct Clerk {
     path: Arc<str>,
     counts: Arc<Counts>,
@@ -101,7 +94,7 @@ impl Service for Clerk {
                 reply.send(self.done);
             }
             (Order::Ask(reply), Some(peer)) => {
-                // Whatever has become of the peer, this one answers.
+                // If the peer does not answer, this service answers all the same.
                 let more = peer.call_within(Duration::from_millis(200), Order::Ask).await.unwrap_or_default();
                 reply.send(self.done + more);
             }
@@ -172,7 +165,7 @@ async fn shop(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-/// Ten stands of thirty trees, in three strategies.
+/// Starts ten stands of thirty trees, in three strategies.
 async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     let stands = (0..10).map(|stand| {
         let name = format!("stand-{stand}");
@@ -194,7 +187,7 @@ async fn forest(seed: u64, work: &Work) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-/// So many callers, until the tree is over.
+/// Spawns callers that work until the tree has ended.
 fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
     for caller in 0..callers {
         let (directory, work) = (tree.directory(), work.clone());
@@ -202,18 +195,36 @@ fn busy(tree: &Tree, callers: u64, seed: u64, work: &Work) {
         let entries = directory.entries().into_iter().filter(|entry| !entry.kind.is_supervisor());
         let handles: Vec<Handle<Order>> = entries.filter_map(|entry| directory.lookup(&entry.path).ok()).collect();
         tokio::spawn(async move {
-            while handles.iter().any(|handle| handle.status().state != crate::ServiceState::Gone) {
+            while handles.iter().any(|handle| handle.status().state != ServiceState::Gone) {
                 tokio::time::sleep(Duration::from_millis(random.u64(1..10))).await;
                 let handle = &handles[random.usize(..handles.len())];
                 if random.u8(..4) == 0 {
-                    // Refused where it is full, down or parked: nobody waits.
+                    // A cast does not wait: it is refused if the service is full, down or parked.
                     let _ = handle.cast(Order::Do);
                     continue;
                 }
                 work.counts.begun.fetch_add(1, Ordering::Relaxed);
                 let answer = handle.call(Order::Ask).await;
-                work.counts.ended.count(&answer);
+                *lock(&work.counts.ended).entry(outcome(&answer)).or_default() += 1;
             }
         });
     }
+}
+
+fn outcome(answer: &Result<u64, CallError<Order>>) -> &'static str {
+    match answer {
+        Ok(_) => "answered",
+        Err(CallError::Refused(_)) => "refused",
+        Err(CallError::NeverRan(_)) => "never ran",
+        Err(CallError::Crashed { .. }) => "crashed",
+        Err(CallError::Unanswered { .. }) => "unanswered",
+        Err(CallError::TimedOut { .. }) => "timed out",
+        Err(CallError::Interrupted { .. }) => "interrupted",
+        Err(_) => "other",
+    }
+}
+
+/// Locks the mutex also after a panic: the counts are whole after each change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! One life of a supervisor, as the judge follows it: what was said of it, in order.
+//! The life of a supervisor as the judge follows it: everything that was stated about it, in order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::chaos::judge::{Claim, Violation};
 use crate::tree::statements::{Seen, What};
 
 #[derive(Debug)]
-pub(super) struct Office {
+pub(super) struct SupervisorView {
     pub(super) path: Arc<str>,
     pub(super) life: usize,
     pub(super) strategy: Strategy,
@@ -22,42 +22,44 @@ pub(super) struct Office {
     pub(super) intensity: Intensity,
     pub(super) clock: Clock,
     pub(super) stop_order: StopOrder,
-    /// In which order dependencies have children stop.
+    /// The stop order that follows from dependencies.
     pub(super) ties: Ties,
-    /// The state of the needs that these were taken from.
+    /// The number of changes of the needs when `ties` were computed.
     pub(super) ties_of: u64,
     pub(super) is_dynamic: bool,
     pub(super) children: HashMap<Arc<str>, Child>,
-    /// By place, in start order.
+    /// Children by their places, in start order.
     pub(super) order: BTreeMap<u64, Arc<str>>,
     pub(super) places: u64,
-    /// Those that are being started or stopped.
+    /// Children that are being started or stopped.
     pub(super) busy: BTreeSet<Arc<str>>,
-    /// Those of which something is to come: a call, or a probe.
+    /// Children with an end that was not dealt with yet, or with a probe to come.
     pub(super) pending: BTreeSet<Arc<str>>,
     pub(super) is_booting: bool,
-    /// It was told to end, or may end for its own reasons.
+    /// Whether it was told to end, or may end for its own reasons.
     pub(super) may_end: bool,
     pub(super) is_ending: bool,
     pub(super) is_killed: bool,
     pub(super) is_at_once: bool,
-    /// What was before the judge came, or before an order about all children, is over. Nothing is found before that.
+    /// Whether everything uncertain is over: the time before the experiment, or before an order about all children. No
+    /// violation is found before that.
     pub(super) is_settled: bool,
     pub(super) shared: Units,
     pub(super) heard_at: Duration,
-    /// Counts what was said.
+    /// Number of statements so far.
     pub(super) number: u64,
     pub(super) last_busy: Duration,
-    /// Some rule has restarted all children.
+    /// Whether a rule has restarted all children.
     pub(super) had_group: bool,
     pub(super) orders: HashMap<u64, Option<Arc<str>>>,
     pub(super) margin: Duration,
 }
 
-impl Office {
+impl SupervisorView {
     pub(super) fn hear(&mut self, at: Duration, seen: Seen, found: &mut Vec<Violation>) {
         self.number += 1;
-        // What is done at one moment belongs together: what stops one after the other is never at rest in between.
+        // Actions at one moment belong together: a supervisor that stops one child after the other never rests in
+        // between.
         if at > self.heard_at {
             self.heard_at = at;
             self.settle();
@@ -128,7 +130,7 @@ impl Office {
             What::Abandon => {
                 let was_killed =
                     child.life.as_ref().is_none_or(|life| life.is_told || life.is_doomed || life.is_foreign);
-                // Why it was killed is not said: a rule may know better.
+                // The reason of the kill was not stated, and a rule may be about it.
                 let has_rules = child.spec.policy_rule().rules.is_some();
                 if !was_killed && !self.is_at_once {
                     let evidence = format!("{path} is cut off, and was never told to stop: it has a shutdown time");
@@ -146,7 +148,7 @@ impl Office {
             }
             What::Start(attempt) => self.start(path, attempt, at, found),
             What::Ask | What::Kill => self.stop(path, at, found),
-            // Those that were to be started with it are started without it.
+            // Members of its group are started without it.
             What::Waits | What::Parked(_) | What::Blocked | What::Rests if self.last_busy < at => {
                 self.last_busy = at;
                 self.release(path, at);
@@ -171,7 +173,7 @@ impl Office {
         }
     }
 
-    /// The life is over.
+    /// Takes the end of a life.
     fn ended(&mut self, path: &Arc<str>, exit: &Exit, at: Duration) {
         let Some(life) = self.children.get_mut(path).and_then(|child| child.life.take()) else { return };
         if life.is_told {
@@ -198,8 +200,8 @@ impl Office {
         child.life = Some(Life { by_order, ..Life::begun(Some(attempt), number) });
     }
 
-    /// The group of this child goes on from now. Members that are down are started with it, also those that were
-    /// started in vain before. So are those whose ends the group has swallowed, whatever their delays.
+    /// Lets the group of this child go on. Its members that are down are started with it, also those with a failed
+    /// start. So are those with ends that the group has swallowed, whatever their delays.
     pub(super) fn release(&mut self, path: &str, at: Duration) {
         let Some(child) = self.children.get(path) else { return };
         let Some((scope, place)) = child.call.as_ref().map(|call| (call.scope, child.place)) else { return };
@@ -215,7 +217,7 @@ impl Office {
     }
 
     fn stop(&mut self, path: &Arc<str>, at: Duration, found: &mut Vec<Violation>) {
-        // One that is killed for another reason ends unasked.
+        // A child that is killed for another reason ends without having been told to.
         let is_new = |life: &Life| !life.is_told && !life.is_doomed;
         if !self.children.get(path).and_then(|child| child.life.as_ref()).is_some_and(is_new) {
             return;
@@ -227,7 +229,7 @@ impl Office {
         }
     }
 
-    /// Those whose restart takes this one along: it is in their group.
+    /// Returns the children that take this one along when they are restarted, because it is in their group.
     pub(super) fn callers(&self, path: &str) -> Vec<Arc<str>> {
         let Some(place) = self.children.get(path).map(|child| child.place) else { return Vec::new() };
         let takes_along = |other: &&Arc<str>| {
@@ -245,7 +247,7 @@ impl Office {
         self.children.get_mut(path)?.call.as_mut()
     }
 
-    /// Keeps the tables of the children that are busy, and of those of which something is to come.
+    /// Updates `busy` and `pending` for this child.
     pub(super) fn note(&mut self, path: &Arc<str>) {
         let (is_busy, is_pending) = self.children.get(path).map_or((false, false), |child| {
             let is_parked = matches!(child.held, Held::Parked { .. });
@@ -267,7 +269,7 @@ impl Office {
     }
 }
 
-/// Whether the group of one with this place includes another.
+/// Whether the group of a child at place `from` includes the one at place `to`.
 pub(super) fn reaches(scope: Scope, from: u64, to: u64) -> bool {
     match scope {
         Scope::Alone => false,

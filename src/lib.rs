@@ -142,7 +142,9 @@
 //! # Features
 //!
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
-//! name, which changes ractor's traits for all. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
+//! name, which changes ractor's traits for all. `cluster`: the same for ractor's `cluster`. Other nodes see no ractor actor
+//! that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message
+//! is serializable. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `trace`, the player of OTP's scenarios, on the bare machines and live.
 //!
@@ -178,6 +180,7 @@
 //! | `slot/blocking.rs`, `base/sync.rs` | waiting for a future on a thread without a runtime; locks that outlive a panic |
 //! | `base/name.rs`, `base/time.rs` | which names a child may have, and how deep a tree may be; arithmetic on time that cannot overflow |
 //! | `base/sweep.rs` | values of the user's that a supervisor finds are dropped in tasks of their own |
+//! | `base/wake.rs` | the message of regrow's own ractor actors, which no other node can send |
 //! | `base/runtime.rs`, `base/background.rs` | what a tree needs of tokio; tasks of the runtime's own, whose panics are told |
 //! | `tree/dependencies.rs`, `tree/readiness.rs` | which services depend on which, and no circle; whether a tree is ready |
 //! | `supervisor/effect.rs` | which settings have an effect on which kind of child |

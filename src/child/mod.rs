@@ -263,6 +263,12 @@ impl Child {
     /// Its messages wait in the mailbox here while it is away. They are handed on to its own mailbox at once when it is
     /// up, and count as handled then; what it has not processed when it dies is lost, and calls among that end as its
     /// own replies do.
+    ///
+    /// If ractor's feature `cluster` is on, turn on regrow's feature `cluster`, too. The message type `A::Msg` then decides
+    /// whether other nodes see the actor. With one that is serializable, ractor announces each start and stop of the actor
+    /// to all connected nodes, and they may send it messages. These go past the mailbox here: they count nowhere, and are
+    /// lost while the actor is away. Serializable are the types for which ractor implements `Message`, such as `()`,
+    /// numbers and `String`. A type with an empty `impl ractor::Message` is not, and its actor stays on its node.
     pub fn actor<A, F>(name: impl Into<Arc<str>>, build: F) -> ServiceChild<A::Msg>
     where
         A: Actor,

@@ -9,3 +9,4 @@ pub(crate) mod sweep;
 pub(crate) mod sync;
 pub(crate) mod thrift;
 pub(crate) mod time;
+pub(crate) mod wake;

@@ -45,6 +45,11 @@ pub struct Reply<T> {
     cell: Option<Arc<Cell<T>>>,
 }
 
+/// A reply may be the message of a [`Child::actor`](crate::Child::actor). It stays on its node.
+// Without the feature, ractor implements it for every type.
+#[cfg(feature = "cluster")]
+impl<T: Send + 'static> ractor::Message for Reply<T> {}
+
 impl<T> Reply<T> {
     /// Answers the call. `false` if no caller waits any more: it is gone, its time was up, or a copy of this has
     /// answered before. Also `false` if this incarnation was abandoned and may not answer.

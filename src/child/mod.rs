@@ -304,6 +304,12 @@ impl Child {
     /// While the actor is away, its messages wait in the mailbox here. When it is up, they are handed on to its own
     /// mailbox at once, and count as handled from then on. What the actor has not processed when it dies is lost. Calls
     /// among these messages end as the actor's own replies do.
+    ///
+    /// If ractor's feature `cluster` is on, turn on regrow's feature `cluster`, too. The message type `A::Msg` then decides
+    /// whether other nodes see the actor. With one that is serializable, ractor announces each start and stop of the actor
+    /// to all connected nodes, and they may send it messages. These go past the mailbox here: they count nowhere, and are
+    /// lost while the actor is away. Serializable are the types for which ractor implements `Message`, such as `()`,
+    /// numbers and `String`. A type with an empty `impl ractor::Message` is not, and its actor stays on its node.
     pub fn actor<A, F>(name: impl Into<Arc<str>>, build: F) -> ServiceChild<A::Msg>
     where
         A: Actor,

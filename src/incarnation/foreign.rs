@@ -13,6 +13,7 @@ use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
 use crate::base::sync::lock;
+use crate::base::wake::Wake;
 use crate::context::Inner;
 use crate::incarnation::maker::Maker;
 use crate::incarnation::service::{caught, until_stopped};
@@ -24,13 +25,13 @@ struct ExitListener;
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for ExitListener {
-    type Msg = ();
+    type Msg = Wake;
     type State = Option<oneshot::Sender<Exit>>;
     type Arguments = oneshot::Sender<Exit>;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<()>,
+        _myself: ActorRef<Wake>,
         ended: oneshot::Sender<Exit>,
     ) -> Result<Self::State, ActorProcessingErr> {
         Ok(Some(ended))
@@ -38,7 +39,7 @@ impl Actor for ExitListener {
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<()>,
+        myself: ActorRef<Wake>,
         event: SupervisionEvent,
         ended: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {

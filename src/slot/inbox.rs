@@ -1,7 +1,7 @@
 //! The one queue of a supervisor: exits and orders, in the order they happened.
 //!
 //! ractor would hand over supervision events before messages and lose the deaths below a killed supervisor, and OTP's
-//! answers depend on the order (OTP rule 72). So facts go through here, and ractor carries only the wake-up, a `()`.
+//! answers depend on the order (OTP rule 72). So facts go through here, and ractor carries only the wake-up, a `Wake`.
 //!
 //! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not held still.
 
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::base::sync::lock;
+use crate::base::wake::Wake;
 use crate::slot::fact::Fact;
 use ractor::ActorRef;
 
@@ -26,7 +27,7 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct Queue {
     facts: VecDeque<Fact>,
-    actor: Option<ActorRef<()>>,
+    actor: Option<ActorRef<Wake>>,
     woken: bool,
     held: bool,
     closed: bool,
@@ -103,7 +104,7 @@ impl Inbox {
     }
 
     /// From now on `actor` is woken.
-    pub(crate) fn attach(&self, actor: ActorRef<()>) {
+    pub(crate) fn attach(&self, actor: ActorRef<Wake>) {
         let actor = {
             let mut queue = lock(&self.queue);
             queue.actor = Some(actor);
@@ -146,7 +147,7 @@ impl Inbox {
 }
 
 impl Queue {
-    fn wake_up(&mut self) -> Option<ActorRef<()>> {
+    fn wake_up(&mut self) -> Option<ActorRef<Wake>> {
         let actor = self.actor.clone().filter(|_| !self.woken && !self.held);
         self.woken |= actor.is_some();
         actor
@@ -154,8 +155,8 @@ impl Queue {
 }
 
 /// A supervisor that is gone hears nothing more; its facts are dropped with the queue.
-fn wake(actor: Option<ActorRef<()>>) {
+fn wake(actor: Option<ActorRef<Wake>>) {
     if let Some(actor) = actor {
-        let _ = actor.send_message(());
+        let _ = actor.send_message(Wake);
     }
 }

@@ -8,6 +8,7 @@ use regrow_supervisors::Panic;
 use crate::base::background::caught;
 use crate::base::background::yield_once;
 use crate::base::sweep;
+use crate::base::wake::Wake;
 use crate::log::{line, one_line};
 use crate::supervisor::driver::Driver;
 
@@ -18,16 +19,16 @@ struct SupervisorActor;
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for SupervisorActor {
-    type Msg = ();
+    type Msg = Wake;
     type State = Driver;
     type Arguments = Driver;
 
-    async fn pre_start(&self, myself: ActorRef<()>, driver: Driver) -> Result<Driver, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Wake>, driver: Driver) -> Result<Driver, ActorProcessingErr> {
         driver.inbox().attach(myself);
         Ok(driver)
     }
 
-    async fn handle(&self, myself: ActorRef<()>, (): (), driver: &mut Driver) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Wake>, _: Wake, driver: &mut Driver) -> Result<(), ActorProcessingErr> {
         for _ in 0..ROUNDS_MAX {
             #[cfg(test)]
             crate::slot::turns::delay().await;
@@ -43,7 +44,7 @@ impl Actor for SupervisorActor {
                 return Ok(());
             }
         }
-        let _ = myself.send_message(());
+        let _ = myself.send_message(Wake);
         Ok(())
     }
 
@@ -52,7 +53,7 @@ impl Actor for SupervisorActor {
     /// fact wakes the supervisor.
     async fn handle_supervisor_evt(
         &self,
-        _myself: ActorRef<()>,
+        _myself: ActorRef<Wake>,
         event: SupervisionEvent,
         driver: &mut Driver,
     ) -> Result<(), ActorProcessingErr> {

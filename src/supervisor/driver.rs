@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::base::background;
 use crate::base::thrift;
+use crate::base::wake::Wake;
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::Supervision;
 use crate::slot::fact::Fact;
@@ -126,7 +127,7 @@ impl Driver {
     }
 
     /// Takes the facts that are there and does what follows. Returns `true` when the supervisor has ended.
-    pub(crate) async fn drive(&mut self, myself: &ActorRef<()>) -> bool {
+    pub(crate) async fn drive(&mut self, myself: &ActorRef<Wake>) -> bool {
         let mut inbox = std::mem::take(&mut self.spare);
         if !self.inbox.take(&mut inbox) {
             return false;

@@ -5,6 +5,7 @@ use regrow_supervisors::{Action, Exit};
 use tracing::Level;
 
 use crate::base::thrift;
+use crate::base::wake::Wake;
 use crate::event::EventKind;
 use crate::log::{self, Aside};
 use crate::slot::erased::Supervision;
@@ -25,7 +26,7 @@ pub(super) enum Performed {
 }
 
 impl Driver {
-    pub(super) fn perform(&mut self, action: Action, myself: &ActorRef<()>) -> Performed {
+    pub(super) fn perform(&mut self, action: Action, myself: &ActorRef<Wake>) -> Performed {
         // Noted so that the log tells an ordered end from any other.
         if let Action::Kill(attempt) = &action
             && let Some(entry) = self.children.get_mut(&attempt.child())

@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use regrow_supervisors::{Abandon, Attempt, ChildSpec, Exit, Readiness};
 
 use crate::base::panics;
+use crate::base::wake::Wake;
 use crate::event::EventKind;
 use crate::incarnation::{self, SpawnArgs, failure};
 use crate::service::Ignore;
@@ -34,7 +35,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn start(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+    pub(super) fn start(&mut self, attempt: Attempt, myself: &ActorRef<Wake>) -> Option<Spawning> {
         let entry = self.children.get_mut(&attempt.child())?;
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
@@ -81,13 +82,13 @@ impl Driver {
     }
 
     /// Starts a child that was let in, unless its start was called off meanwhile.
-    pub(super) fn admit(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+    pub(super) fn admit(&mut self, attempt: Attempt, myself: &ActorRef<Wake>) -> Option<Spawning> {
         let is_wanted = self.machine.attempt(attempt.child()) == Some(attempt);
         let has_ticket = self.children.get(&attempt.child()).is_some_and(|entry| entry.has_ticket());
         if is_wanted && has_ticket { self.launch(attempt, myself) } else { None }
     }
 
-    fn launch(&mut self, attempt: Attempt, myself: &ActorRef<()>) -> Option<Spawning> {
+    fn launch(&mut self, attempt: Attempt, myself: &ActorRef<Wake>) -> Option<Spawning> {
         let entry = self.children.get_mut(&attempt.child())?;
         let Make::Life(spawn) = &entry.make else { return None };
         let spawn = spawn.clone();

@@ -41,6 +41,9 @@ pub(crate) enum Msg {
     Stop,
 }
 
+#[cfg(feature = "cluster")]
+impl regrow::ractor::Message for Msg {}
+
 pub(crate) struct One {
     pub(crate) kept: Vec<Reply<u64>>,
 }

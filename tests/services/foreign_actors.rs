@@ -37,6 +37,9 @@ enum Msg {
     Block(Reply<u32>, Gate),
 }
 
+#[cfg(feature = "cluster")]
+impl regrow::ractor::Message for Msg {}
+
 /// Slow to go.
 struct Total(u32, #[allow(dead_code)] Resident);
 

@@ -45,6 +45,9 @@ impl Actor for Spy {
 
 struct Ask(Reply<ActorCell>);
 
+#[cfg(feature = "cluster")]
+impl regrow::ractor::Message for Ask {}
+
 /// Drops slowly.
 struct Linger(Duration);
 

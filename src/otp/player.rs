@@ -1,4 +1,4 @@
-//! What is the same however a scenario is played: the stimuli one after the other, and when their events are shown.
+//! Player of scenarios, the same for each backend: it gives the stimuli one after the other, and shows their events.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::otp::format::Line;
 use crate::otp::scenario::{Op, Scenario, What, base};
 use crate::otp::transcript::Teller;
 
-/// Where a scenario is played.
+/// A place to play a scenario: the bare machines or the live runtime.
 pub(crate) trait Backend {
     /// The answer to an operation: there, or still to come.
     type Reply;
@@ -17,11 +17,11 @@ pub(crate) trait Backend {
     fn teller<R>(&mut self, tell: impl FnOnce(&mut Teller) -> R) -> R;
     /// The time since the beginning.
     fn now(&self) -> Duration;
-    /// Lets everybody work until nobody can; no time passes.
+    /// Lets all processes work until none can go on without the clock. No time passes.
     fn run(&mut self);
-    /// Lets time pass until no supervisor waits for anything that time can bring.
+    /// Lets time pass until no supervisor waits for a timer.
     fn settle(&mut self);
-    /// Lets time pass until the reply is there, and no longer.
+    /// Lets time pass only until the reply is there.
     fn await_reply(&mut self, reply: &Self::Reply);
     fn sleep(&mut self, time: Duration);
     fn set_paused(&mut self, supervisor: &str, is_paused: bool);

@@ -15,7 +15,7 @@ impl Simulator<'_> {
         let Some(&child) = running.pids.get(&attempt) else {
             // The start of the child waits at a gate.
             self.gates.retain(|_, (owner, waiting, _)| (*owner, *waiting) != (pid, attempt));
-            self.start_came_to_nothing(pid, attempt, Exit::Killed);
+            self.start_failed(pid, attempt, Exit::Killed);
             return;
         };
         let told = running.mail.iter().position(|mail| matches!(mail, Mail::Exit(dead, _) if *dead == attempt));
@@ -122,7 +122,7 @@ impl Simulator<'_> {
         self.teller.event(format!("exit {label} {why}"));
         self.teller.event(format!("startfail {id} {why}"));
         if let Some((parent, attempt)) = parent {
-            self.start_came_to_nothing(parent, attempt, exit);
+            self.start_failed(parent, attempt, exit);
         } else {
             self.replies.insert(BOOT, format!("error({why})"));
         }

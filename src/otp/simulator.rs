@@ -160,7 +160,7 @@ impl<'a> Simulator<'a> {
     /// Lets time pass until no supervisor waits for a start or a stop, or no timer is left.
     pub(crate) fn settle(&mut self) {
         self.run();
-        while self.is_anybody_busy() && self.pass_time() {}
+        while self.is_any_busy() && self.pass_time() {}
     }
 
     /// Advances the clock to the next timer; `false` if there is none.
@@ -211,11 +211,11 @@ impl<'a> Simulator<'a> {
 
     fn next_moment(&mut self) -> Option<Duration> {
         let timer = self.timers.keys().next().map(|&(at, _)| at);
-        let rungs = (0..self.processes.len()).filter_map(|pid| self.running(pid)?.machine.poll_timeout());
-        rungs.chain(timer).min()
+        let timeouts = (0..self.processes.len()).filter_map(|pid| self.running(pid)?.machine.poll_timeout());
+        timeouts.chain(timer).min()
     }
 
-    fn is_anybody_busy(&mut self) -> bool {
+    fn is_any_busy(&mut self) -> bool {
         (0..self.processes.len()).any(|pid| self.running(pid).is_some_and(|running| !running.waits_for.is_empty()))
     }
 

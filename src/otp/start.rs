@@ -41,7 +41,7 @@ impl<'a> Simulator<'a> {
                     self.outcome(pid, attempt, |machine, attempt, now| machine.handle_ignored(attempt, now));
                 }
                 Err(NoStart::Failed(exit)) => {
-                    self.start_came_to_nothing(pid, attempt, exit);
+                    self.start_failed(pid, attempt, exit);
                 }
             },
         }
@@ -87,7 +87,7 @@ impl<'a> Simulator<'a> {
         };
         let (word, exit) = failed;
         self.teller.event(format!("startfail {id} {word}"));
-        self.start_came_to_nothing(pid, attempt, exit);
+        self.start_failed(pid, attempt, exit);
     }
 
     /// Opens a gate; `false` if no start waits at it.
@@ -98,7 +98,7 @@ impl<'a> Simulator<'a> {
     }
 
     /// Reports a failed start. A retry that follows is queued behind the present contents of the mailbox (OTP rule 31).
-    pub(crate) fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
+    pub(crate) fn start_failed(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_start_failed(attempt, exit, now));
         if let Some(running) = self.running(pid)
             && let Some(key) = running.machine.poll_retry()

@@ -1,4 +1,4 @@
-//! The commands of the command line, a file each.
+//! Commands of the command line, one file each.
 
 pub(crate) mod policy;
 pub(crate) mod trace;

@@ -1,7 +1,7 @@
-//! The killer: strikes a service at random, so many times a second, and now and then the whole pool of tellers.
+//! The killer: kills random services at a given rate, and now and then the whole pool of tellers.
 //!
-//! It is not a part of the tree. Its choices follow from the seed; what they meet does not, since the services run in real
-//! time.
+//! It is not a part of the tree. Its choices follow from the seed. The state of the services that it meets does not,
+//! since they run in real time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,21 +16,21 @@ use tokio::task::JoinHandle;
 
 use crate::bank::{Bank, POOL};
 
-/// One kill in so many is for the pool.
+/// One kill in this many is for the pool.
 const POOL_EVERY: u32 = 50;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Kills {
     pub(crate) struck: u64,
-    /// Of these, the whole pool.
+    /// Kills of the whole pool, included in `struck`.
     pub(crate) pools: u64,
-    /// There was nobody to kill: it was between two lives, or dying already.
+    /// Attempts that killed nothing: the service was between two lives, or dying already.
     pub(crate) missed: u64,
 }
 
 pub(crate) struct Chaos {
     task: JoinHandle<Kills>,
-    /// Dropping it is enough.
+    /// Stops the task when it is dropped.
     stop: oneshot::Sender<()>,
 }
 
@@ -80,7 +80,7 @@ async fn rage(
     }
 }
 
-/// Who was struck and when, until a new life is up.
+/// Kills of each service, and their times, until a new life is up.
 #[derive(Debug, Default)]
 pub(crate) struct Wounds {
     victims: Mutex<HashMap<Arc<str>, Victim>>,
@@ -88,14 +88,15 @@ pub(crate) struct Wounds {
 
 #[derive(Debug, Default)]
 struct Victim {
-    /// The generation that was struck last, and whether it was up or about to be replaced.
+    /// The generation that was killed last, and whether it was up or about to be replaced.
     last: Option<(u64, bool)>,
-    /// Generations that were struck and whose successors have not been heard of.
+    /// Killed generations without a successor so far, with the times of the kills.
     open: Vec<(u64, Instant)>,
 }
 
 impl Wounds {
-    /// Kills whatever has this path. `false` when it is between two lives or dying of an earlier kill: that one counts.
+    /// Kills the service or supervisor at this path. `false` if it is between two lives, or dying of an earlier kill,
+    /// which is the one that counts.
     fn strike(&self, directory: &Directory, path: &str) -> bool {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = directory.status(path) else { return false };
@@ -110,7 +111,7 @@ impl Wounds {
         true
     }
 
-    /// A new life is up: how long that took since the first kill that an older one died of, if one did.
+    /// Notes that a new life is up. Returns the time since the first kill of an older one, if there was a kill.
     pub(crate) fn heal(&self, path: &str, generation: u64) -> Option<Duration> {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let struck = victims.get_mut(path)?.open.extract_if(.., |(struck, _)| *struck < generation);

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::bank::{Bank, POOL};
 
-/// One kill in this many is for the pool.
+/// Share of the kills that are for the whole pool: one in this many.
 const POOL_EVERY: u32 = 50;
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,7 +10,7 @@
 //! The first command makes up transfers and shows progress, then a table of the services (lives, restarts, messages,
 //! recovery times) and the verdict. The second reports that line 2 is malformed, and prints the balances. The third
 //! works under restart policies from a file, and reports each change of the file. The exit code is 0 if every check
-//! holds, 1 if one fails or the bank could not do its work, 2 if the options are invalid.
+//! holds, and 2 if the options are invalid. It is 1 if a check fails or the bank could not do its work.
 //!
 //! # What happens when a teller dies in the middle of a transfer
 //!
@@ -31,8 +31,8 @@
 //! # How nothing is lost and nothing doubled
 //!
 //! The line number of a transfer is its id. Callers repeat a call until it is answered, so nothing is lost. The ledger
-//! writes each posted transfer into a journal, rebuilds its book from that at every start, and skips ids that it has,
-//! so nothing is doubled. Every service may die at any moment.
+//! writes each posted transfer into a journal, and rebuilds its book from that at every start. It skips ids that are in
+//! the book, so nothing is doubled. Every service may die at any moment.
 //!
 //! # Layout
 //!

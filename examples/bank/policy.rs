@@ -1,7 +1,7 @@
 //! The policy file: it is applied before the first customer is served, and after each change. Each answer is printed.
 //!
-//! An invalid text is refused as a whole, with the place and what to write instead, and the bank goes on under the last
-//! valid one. Only the first text has to be valid: otherwise the bank does not open.
+//! An invalid text is refused as a whole, with the place and what to write instead. The bank goes on under the last
+//! valid text. Only the first text has to be valid: otherwise the bank does not open.
 
 use std::path::Path;
 use std::time::Duration;

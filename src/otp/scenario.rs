@@ -142,7 +142,7 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// The first statement that is invalid, or that Rust's types cannot express.
+    /// Names the first statement that is invalid, or that Rust's types cannot express.
     pub fn parse(text: &str) -> Result<Self, Refused> {
         Parser::new(text).parse()
     }

@@ -74,7 +74,7 @@ pub(crate) fn draw(segments: &[(Duration, Segment)], end: Duration) -> String {
     )
 }
 
-/// Whether a life or an attempt ended in this time, and how many did.
+/// The mark under a column: blank, `x` for the end of one life or attempt, else the number of ends.
 fn mark(segments: &[(Duration, Segment)], from: Duration, to: Duration) -> char {
     let first = segments.partition_point(|(at, _)| *at < from).max(1);
     let lives = segments.iter().enumerate().skip(first).take_while(|(_, (at, _))| *at < to);

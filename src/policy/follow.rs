@@ -104,7 +104,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// All settings that are invalid for this tree. Nothing is changed then.
+    /// Contains all settings that are invalid for this tree. Nothing is changed then.
     ///
     /// # Panics
     ///
@@ -118,9 +118,9 @@ impl Tree {
     /// has a line for each changed setting, each warning and each reason for a refusal.
     ///
     /// The file is read every `look_every` (at most every 10 ms). Only its text matters, not its time or size. A change
-    /// counts when it has stayed for `look_every`, and for at least 250 ms. A text that looks as if its writer had been
-    /// interrupted (no setting at all, cut off, within a line) has to stay for 2 s. A file that replaces the old one by
-    /// a rename is never seen half written.
+    /// counts when it has stayed for `look_every`, and for at least 250 ms. A text has to stay for 2 s if its writer
+    /// seems to have been interrupted: it has no setting, is cut off, or ends within a line. A file that replaces the
+    /// old one by a rename is never seen half written.
     ///
     /// A refused text, a missing file, and a file that does not answer change nothing; the next text counts. An empty
     /// file is also refused while policies are in force: to remove all policies, leave only a comment in the file. The

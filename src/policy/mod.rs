@@ -102,9 +102,9 @@
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
 //! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
 //!
-//! For a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share,
-//! `budget_clock`, and `max_starting`, the number of services below it that may be starting at the same time.
-//! `regrow policy schema` prints the whole format for editors.
+//! For a supervisor, in `[supervisor.X]`: `max_restarts`, `within` and `budget_clock` of the budget that its children
+//! share; `max_starting`, the number of services below it that may be starting at the same time. `regrow policy schema`
+//! prints the whole format for editors.
 //!
 //! # Layout
 //!

@@ -42,7 +42,7 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// All mistakes in the text, or that it is longer than one mebibyte.
+    /// Contains all mistakes in the text. A text that is longer than one mebibyte is also an error.
     pub fn parse(text: &str, name: impl Into<Arc<str>>) -> Result<Self, PolicyFileErrors> {
         let name = name.into();
         let size = text.len() as u64;
@@ -58,7 +58,8 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// All mistakes in the file. Also if it cannot be read, is longer than one mebibyte, or is not UTF-8.
+    /// Contains all mistakes in the file. A file that cannot be read, is longer than one mebibyte, or is not UTF-8 is
+    /// also an error.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyFileErrors> {
         let path = path.as_ref();
         let name: Arc<str> = path.display().to_string().into();
@@ -98,7 +99,7 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// All mistakes in the variables.
+    /// Contains all mistakes in the variables.
     pub fn with_env(&self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, PolicyFileErrors> {
         let (documents, problems) = environment::read(variables);
         self.with(documents, problems)
@@ -109,7 +110,7 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// All mistakes in the variables.
+    /// Contains all mistakes in the variables.
     pub fn with_environment(&self) -> Result<Self, PolicyFileErrors> {
         self.with_env(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),

@@ -61,7 +61,7 @@ impl ExitScript {
     ///
     /// # Errors
     ///
-    /// The first step that cannot be read, with the reason.
+    /// Names the first step that cannot be read, with the reason.
     pub fn parse(text: &str) -> Result<Self, ExitScriptError> {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
         let steps = lines.flat_map(|line| line.split(';')).map(str::trim).filter(|step| !step.is_empty());

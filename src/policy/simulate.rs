@@ -52,7 +52,7 @@ impl PolicySimulation {
         &self.steps
     }
 
-    /// Time of the last event, since the boot.
+    /// Time at which the simulation ended, since the boot.
     pub fn end(&self) -> Duration {
         self.end
     }

@@ -5,8 +5,9 @@ const UNITS: [&str; 6] = [" ms", "ns", "µs", "ms", "s", "%"];
 
 /// The line with `N` in place of each figure, its unit included.
 ///
-/// A figure is a word that begins with a digit, an identifier of 16 hexadecimal digits, or a `-` that stands for a
-/// missing figure in a table. The widths of columns depend on the figures, so runs of spaces and of rules count as one.
+/// A figure is a word that begins with a digit, or an identifier of 16 hexadecimal digits. A `-` in a table stands for
+/// a missing figure, and is also masked. The widths of columns depend on the figures, so runs of spaces and of rules
+/// count as one.
 pub(crate) fn masked(line: &str) -> String {
     let mut masked = String::new();
     let mut rest = line;

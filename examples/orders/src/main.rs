@@ -8,7 +8,7 @@
 //!
 //! It is a separate package, so that the tests of regrow do not build axum and SQLite: `cargo test --manifest-path
 //! examples/orders/Cargo.toml`. Its tests start the real process. A database without room for a second ends no service
-//! and loses no request, and SIGTERM while eight workers are busy answers the requests that were taken.
+//! and loses no request. After SIGTERM while eight workers are busy, the requests that were taken are answered.
 //!
 //! # What to look for
 //!

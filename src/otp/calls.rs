@@ -9,9 +9,9 @@ use crate::otp::simulator::{Pid, Read, Running, Simulator};
 enum Meant {
     /// The child with this name.
     Child(String),
-    /// A dead process that no supervisor lists any more.
+    /// A dead process that this supervisor does not list.
     Dead,
-    /// A live process below another supervisor.
+    /// A live process that is not a child of this supervisor.
     Foreign,
     /// A word that names no process.
     Word,

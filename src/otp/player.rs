@@ -19,7 +19,7 @@ pub(crate) trait Backend {
     fn now(&self) -> Duration;
     /// Lets all processes work until none can go on without the clock. No time passes.
     fn run(&mut self);
-    /// Lets time pass until no supervisor waits for a timer.
+    /// Lets time pass until no supervisor waits for something that a timer can bring.
     fn settle(&mut self);
     /// Lets time pass only until the reply is there.
     fn await_reply(&mut self, reply: &Self::Reply);

@@ -161,7 +161,7 @@ impl Scenario {
                 let machine = DynamicMachine::new(flags.intensity, None).map_err(refused)?;
                 Ok((Box::new(machine), Some(template.clone())))
             }
-            // The error text is that of releases after OTP 25 (OTP rule 91).
+            // OTP 25 accepts this, later releases refuse it (OTP rule 91).
             (None, _) => {
                 let auto = sup.auto;
                 Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::policy::reading::Seen;
 
-/// Shortest time that a text has to stay before it counts.
+/// Time that a text has to stay before it counts, unless `look_every` is longer.
 pub(crate) const STABLE: Duration = Duration::from_millis(250);
 /// The same if an answer has been asked for.
 const CONFIRMED: Duration = Duration::from_millis(20);

@@ -35,10 +35,10 @@ pub(crate) struct Chaos {
 }
 
 impl Chaos {
-    pub(crate) fn start(bank: &Bank, kills_per_second: u32, seed: u64, wounds: Arc<Wounds>) -> Self {
+    pub(crate) fn start(bank: &Bank, kills_per_second: u32, seed: u64, kill_log: Arc<KillLog>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let directory = bank.tree.directory();
-        Self { task: tokio::spawn(rage(directory, kills_per_second, seed, wounds, stopped)), stop }
+        Self { task: tokio::spawn(kill_at_random(directory, kills_per_second, seed, kill_log, stopped)), stop }
     }
 
     pub(crate) async fn stop(self) -> Kills {
@@ -47,11 +47,11 @@ impl Chaos {
     }
 }
 
-async fn rage(
+async fn kill_at_random(
     directory: Directory,
     kills_per_second: u32,
     seed: u64,
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     mut stopped: oneshot::Receiver<()>,
 ) -> Kills {
     let mut kills = Kills::default();
@@ -71,7 +71,7 @@ async fn rage(
         }
         let is_pool = rng.random_ratio(1, POOL_EVERY);
         let victim = if is_pool { POOL } else { services.choose(&mut rng).map_or(POOL, |path| path) };
-        if wounds.strike(&directory, victim) {
+        if kill_log.kill(&directory, victim) {
             kills.struck += 1;
             kills.pools += u64::from(is_pool);
         } else {
@@ -82,7 +82,7 @@ async fn rage(
 
 /// Kills of each service, and their times, until a new life is up.
 #[derive(Debug, Default)]
-pub(crate) struct Wounds {
+pub(crate) struct KillLog {
     victims: Mutex<HashMap<Arc<str>, Victim>>,
 }
 
@@ -94,10 +94,10 @@ struct Victim {
     open: Vec<(u64, Instant)>,
 }
 
-impl Wounds {
+impl KillLog {
     /// Kills the service or supervisor at this path. `false` if it is between two lives, or dying of an earlier kill,
     /// which is the one that counts.
-    fn strike(&self, directory: &Directory, path: &str) -> bool {
+    fn kill(&self, directory: &Directory, path: &str) -> bool {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = directory.status(path) else { return false };
         let victim = victims.entry(path.into()).or_default();
@@ -112,7 +112,7 @@ impl Wounds {
     }
 
     /// Notes that a new life is up. Returns the time since the first kill of an older one, if there was a kill.
-    pub(crate) fn heal(&self, path: &str, generation: u64) -> Option<Duration> {
+    pub(crate) fn recovered(&self, path: &str, generation: u64) -> Option<Duration> {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let struck = victims.get_mut(path)?.open.extract_if(.., |(struck, _)| *struck < generation);
         struck.map(|(_, at)| at).min().map(|at| at.elapsed())

@@ -187,7 +187,7 @@ async fn work(
     let begun = Instant::now();
     let (alarm, mut alarms) = mpsc::channel(1);
     let watch = watch::Watch::start(&bank.tree, progress.clone(), alarm);
-    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.wounds());
+    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.kill_log());
 
     let served = async {
         let (entrance, queue) = mpsc::channel(1024);

@@ -12,7 +12,7 @@ use regrow::{Directory, Event, EventKind, Events, Exit, Lagged, Tree};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::chaos::Wounds;
+use crate::chaos::KillLog;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -52,7 +52,7 @@ impl Recovery {
 }
 
 pub(crate) struct Watch {
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     task: JoinHandle<Watched>,
     /// Stops the task when it is dropped.
     stop: oneshot::Sender<()>,
@@ -62,19 +62,19 @@ impl Watch {
     /// Starts the observer. `alarm` gets the first event that neither a kill nor an order explains.
     pub(crate) fn start(tree: &Tree, progress: Progress, alarm: mpsc::Sender<String>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let wounds = Arc::<Wounds>::default();
+        let kill_log = Arc::<KillLog>::default();
         let observer = Observer {
             directory: tree.directory(),
-            wounds: wounds.clone(),
+            kill_log: kill_log.clone(),
             alarm,
             progress,
             watched: Watched::default(),
         };
-        Self { wounds, task: tokio::spawn(observer.watch(tree.events(), stopped)), stop }
+        Self { kill_log, task: tokio::spawn(observer.watch(tree.events(), stopped)), stop }
     }
 
-    pub(crate) fn wounds(&self) -> Arc<Wounds> {
-        self.wounds.clone()
+    pub(crate) fn kill_log(&self) -> Arc<KillLog> {
+        self.kill_log.clone()
     }
 
     pub(crate) async fn stop(self) -> Watched {
@@ -85,7 +85,7 @@ impl Watch {
 
 struct Observer {
     directory: Directory,
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     alarm: mpsc::Sender<String>,
     progress: Progress,
     watched: Watched,
@@ -114,7 +114,7 @@ impl Observer {
     fn note(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Started { .. } => {
-                if let Some(took) = self.wounds.heal(&event.path, event.generation) {
+                if let Some(took) = self.kill_log.recovered(&event.path, event.generation) {
                     let recovery = self.watched.recovery.entry(event.path.clone()).or_default();
                     recovery.0.saturating_record(took.as_micros() as u64);
                 }

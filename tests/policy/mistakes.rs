@@ -210,7 +210,10 @@ fn a_circle_of_dependencies_is_printed() {
 
 #[test]
 fn a_glob_that_matches_no_path_for_sure_is_refused() {
-    assert_eq!(told("[path.\"/shop/a\"]\nfactor = 2\n"), ["1:7 `/shop/a` is not a valid path pattern (did you mean \"shop/a\"?)"]);
+    assert_eq!(
+        told("[path.\"/shop/a\"]\nfactor = 2\n"),
+        ["1:7 `/shop/a` is not a valid path pattern (did you mean \"shop/a\"?)"]
+    );
     assert!(told("[path.\"shop/[a\"]\nfactor = 2\n")[0].starts_with("1:7 bad glob: "));
     assert!(told("[path.\"shop/a**\"]\nfactor = 2\n")[0].starts_with("1:7 bad glob: "));
 }

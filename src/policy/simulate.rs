@@ -96,7 +96,7 @@ pub fn simulate(
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
     machine.set_chance(child, seeded_chance(seed));
-    let mut world = Model {
+    let mut model = Model {
         machine,
         child,
         script,
@@ -107,9 +107,9 @@ pub fn simulate(
         steps: Vec::new(),
         segments: Vec::new(),
     };
-    world.run();
-    let end = world.now;
-    Ok(PolicySimulation { path: path.into(), steps: world.steps, segments: world.segments, end })
+    model.run();
+    let end = model.now;
+    Ok(PolicySimulation { path: path.into(), steps: model.steps, segments: model.segments, end })
 }
 
 /// The next act of the present life, unless it is ended before.

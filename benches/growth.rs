@@ -1,7 +1,7 @@
-//! What things cost as a tree grows: `cargo bench --bench growth [-- --max N]` prints the table of `benches/README.md`.
+//! Costs as a tree grows: `cargo bench --bench growth [-- --max N]` prints the table of `benches/README.md`.
 //!
-//! Services in bare tasks, and in ractor actors, below one static one_for_one supervisor, on a runtime with one thread;
-//! memory is what the allocator has given out.
+//! The trees have services in bare tasks, or in ractor actors, below one static one_for_one supervisor. The runtime has
+//! one thread. Memory is the sum of the allocations in use.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The largest tree; the sizes are 100, 10,000 and 1,000,000.
+    /// Size of the largest tree; the sizes are 100, 10,000 and 1,000,000.
     #[arg(long, default_value_t = 1_000_000)]
     max: usize,
-    /// What cargo adds.
+    /// Added by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -52,7 +52,7 @@ impl Service for Counter {
     }
 }
 
-/// By all of them.
+/// Messages added up by all counters.
 static ADDED: AtomicUsize = AtomicUsize::new(0);
 
 fn main() -> anyhow::Result<()> {
@@ -151,7 +151,7 @@ async fn call(handles: &[Handle<Msg>], picks: usize) -> anyhow::Result<Duration>
     Ok(begun.elapsed())
 }
 
-/// The median.
+/// Median time from a kill to the next reply.
 async fn kill(handles: &[Handle<Msg>], kills: usize) -> anyhow::Result<Duration> {
     let mut took = Vec::with_capacity(kills);
     for _ in 0..kills {

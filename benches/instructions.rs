@@ -1,10 +1,13 @@
-//! What the operations of the runtime cost in instructions, and an idle child in bytes, compared with a committed file.
+//! Costs of the operations of the runtime in instructions, and of an idle child in bytes, compared with a committed
+//! file.
 //!
-//! `cargo bench --bench instructions`. Each operation is done n and 2n times on one thread under valgrind, and the
-//! difference is what it costs: unlike a time, it is the same on a busy machine. `benches/instructions.txt` has what it cost
-//! when that file was written, and by which compiler. With the same one, 3 % more or less is an error; with another the
-//! difference is only shown. `-- --write` writes a new file, to be committed with the reason. An argument that is no
-//! option picks the operations whose names contain it.
+//! `cargo bench --bench instructions` does each operation n and 2n times on one thread under valgrind. The difference
+//! is the cost. Unlike a time, it is the same on a busy machine.
+//!
+//! `benches/instructions.txt` has the costs at the time when it was written, and names the compiler. With the same
+//! compiler, a difference of more than 3 % is an error. With another one, differences are only shown. `-- --write`
+//! writes a new file, to be committed with the reason. An argument that is not an option selects the operations with
+//! that text in their names.
 
 #[path = "instructions/book.rs"]
 mod book;
@@ -20,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use book::{Book, Figure, Unit};
 use operations::OPERATIONS;
 
-/// Variable that is set for the processes that are measured: the operation, and how often it is done.
+/// Variable for the measured processes: the operation, and the number of times to do it.
 const DO: &str = "REGROW_INSTRUCTIONS_OF";
 
 fn main() -> ExitCode {
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
         let times = times.parse().expect("a number of times");
         let operation = OPERATIONS.iter().find(|operation| operation.name == name).expect("an operation");
         (operation.run)(times);
-        // What still runs is not measured.
+        // Exits at once: the end of the runtime is not measured.
         std::process::exit(0);
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
     }
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
-    // Read first: a malformed file should be reported before the work is done.
+    // The file is read first, so that a malformed one is reported before the work is done.
     let is_writing = args.iter().any(|arg| arg == "--write");
     if is_writing && !wanted.is_empty() {
         println!("`--write` writes all figures: leave the names out");
@@ -69,7 +72,7 @@ fn failed(path: &Path, error: &std::io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// All figures, in the order of the operations. Two processes at a time.
+/// Measures the wanted operations, two processes at a time. The figures are in the order of the operations.
 fn measure_all(is_wanted: impl Fn(&str) -> bool) -> Vec<Figure> {
     let wanted: Vec<_> = OPERATIONS.iter().filter(|operation| is_wanted(operation.name)).collect();
     let (next, figures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -106,7 +109,7 @@ fn measure(unit: Unit, name: &str, times: usize) -> u64 {
     let output = command.output().expect("valgrind runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {said}");
-    // `Collected : 1234` of callgrind, `At t-gmax: 1,234 bytes in 5 blocks` of dhat.
+    // callgrind prints `Collected : 1234`, dhat prints `At t-gmax: 1,234 bytes in 5 blocks`.
     let marker = match unit {
         Unit::Instructions => "Collected :",
         Unit::Bytes => "At t-gmax:",

@@ -1,6 +1,6 @@
-//! Small benches that watch for regressions: what a message, a call, a restart, a look-up and a decision cost.
+//! Small benches that watch for regressions: the costs of a message, a call, a restart, a look-up and a decision.
 //!
-//! `cargo bench --bench regressions`. Beside other systems: `benches/peers`.
+//! Run with `cargo bench --bench regressions`. `benches/peers` compares with other systems.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Service for Counter {
 
 const KINDS: [bool; 2] = [false, true];
 
-/// A counter that gives its messages a label, for the watchdog.
+/// A counter with labels of its messages, for the watchdog.
 struct Labelled(Counter);
 
 impl Service for Labelled {
@@ -62,15 +62,15 @@ impl Service for Labelled {
     }
 }
 
-/// Whether a watchdog looks at the counter.
+/// Watchdog of the counter.
 #[derive(Debug, Clone, Copy)]
 enum Watched {
     No,
-    /// No watchdog, but there is a timer in the runtime, as in any real one. tokio parks more slowly then.
+    /// No watchdog, but a timer in the runtime, as in any real program. tokio parks more slowly then.
     NoButATimer,
-    /// With a limit that is short for the purpose: eighty looks in a second.
+    /// A watchdog with a short limit, so that it looks eighty times a second.
     Yes,
-    /// And its messages have labels.
+    /// The same watchdog, and messages with labels.
     ByLabel,
 }
 
@@ -99,7 +99,7 @@ fn watched_counter(is_actor: bool, watched: Watched) -> (Runtime, Tree, Handle<M
     (runtime, tree, counter)
 }
 
-/// A thousand casts and the call that sees them handled.
+/// A thousand casts, and a call after them.
 #[divan::bench(args = KINDS)]
 fn cast(bencher: Bencher<'_, '_>, is_actor: bool) {
     let (runtime, _tree, counter) = counter(is_actor);
@@ -123,7 +123,7 @@ fn call(bencher: Bencher<'_, '_>, is_actor: bool) {
     });
 }
 
-/// The same, with and without a watchdog: what it costs per message.
+/// The same, with and without a watchdog, which shows its cost per message.
 #[divan::bench(args = WATCHED)]
 fn cast_watched(bencher: Bencher<'_, '_>, watched: Watched) {
     let (runtime, _tree, counter) = watched_counter(false, watched);
@@ -154,7 +154,7 @@ fn restart(bencher: Bencher<'_, '_>, is_actor: bool) {
     bencher.bench_local(|| {
         runtime.block_on(async {
             counter.kill().expect("it runs");
-            // The call may still reach the one that is dying.
+            // The call may still reach the life that is ending.
             while counter.call(Msg::Get).await.is_err() {}
         });
     });
@@ -166,7 +166,7 @@ fn look_up(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| tree.lookup::<Msg>("app/counter").expect("it is there"));
 }
 
-/// A thousand look-ups on each thread, of other names on each: what they share is the directory.
+/// A thousand look-ups on each thread. The threads look up different names, so they share only the directory.
 #[divan::bench(threads = [1, 2, 8])]
 fn look_up_beside_others(bencher: Bencher<'_, '_>) {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -184,7 +184,7 @@ fn look_up_beside_others(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The machine's part of a restart, among so many children.
+/// The machine's part of a restart, among this many children.
 #[divan::bench(args = [100, 10_000, 1_000_000])]
 fn decide(bencher: Bencher<'_, '_>, children: usize) {
     let specs = (0..children).map(|index| regrow_supervisors::ChildSpec::new(index.to_string()));

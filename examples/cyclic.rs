@@ -1,15 +1,15 @@
-//! Two services that know each other, wired in both ways; one of them dies, and the other does not notice.
+//! Two services that know each other, by path or by handle. One of them is killed, and the other does not notice.
 //!
 //! `cargo run --example cyclic` prints how ping and pong count each other up, before and after a kill.
 
 use regrow::{Child, Context, Handle, Reply, Service, Supervisor, mailbox};
 
-/// Each player counts a hit and plays the ball on, until nobody wants more.
+/// A player counts each hit and plays the ball on, until there are enough hits.
 struct Player {
     peer: Handle<Ball>,
 }
 
-/// The hits so far, how many there shall be, and who wants to know. The reply travels with the ball.
+/// The hits so far, the wanted number of hits, and the reply to the caller, which travels with the ball.
 struct Ball(u32, u32, Reply<u32>);
 
 impl Service for Player {
@@ -19,7 +19,7 @@ impl Service for Player {
         if hits == wanted {
             reply.send(hits);
         } else {
-            // Without its peer there is no game: a player that cannot pass the ball on ends, and the caller is told.
+            // A player that cannot pass the ball on ends by `?`, and the caller gets an error.
             self.peer.cast(Ball(hits + 1, wanted, reply))?;
         }
         Ok(())
@@ -28,7 +28,7 @@ impl Service for Player {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // By path: every mailbox is listed before the first service starts.
+    // By path: every mailbox is in the directory before the first service starts.
     let by_path = Supervisor::one_for_one("paths")
         .child(Child::service("ping", |ctx| async move { Ok(Player { peer: ctx.lookup("pong")? }) }))
         .child(Child::service("pong", |ctx| async move { Ok(Player { peer: ctx.lookup("ping")? }) }))
@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     play("by path", &by_path.lookup("paths/ping")?).await?;
 
-    // By handle: mailboxes first, then whoever needs them, with no name in sight.
+    // By handle: mailboxes first, then the services that need them, without a name.
     let ((ping_mailbox, ping), (pong_mailbox, pong)) = (mailbox(), mailbox());
     let by_handle = Supervisor::one_for_one("handles")
         .child(Child::service_with("ping", pong, |peer, _| async { Ok(Player { peer }) }).mailbox(ping_mailbox))

@@ -1,6 +1,7 @@
-//! An existing `ractor::Actor` as a supervised child: its code stays as it is, and it gets restarts and a lasting handle.
+//! An existing `ractor::Actor` as a supervised child: its code stays as it is, and it gets restarts and a lasting
+//! handle.
 //!
-//! `cargo run --example existing_actor` prints what the actor has counted, before and after a kill.
+//! `cargo run --example existing_actor` prints the counts of the actor, before and after a kill.
 
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::{Child, Reply, Supervisor};
@@ -31,7 +32,7 @@ impl Actor for Counter {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // Called for each life: the actor, and its arguments.
+    // The closure runs for each life, and returns the actor and its arguments.
     let counter = Child::actor("counter", || (Counter, 100));
     let tree = Supervisor::one_for_one("app").child(counter).start().await?;
 

@@ -1,7 +1,7 @@
-//! A million sessions under one dynamic supervisor: started, asked, some of them killed, stopped. How long each takes, what
-//! they weigh, and that nothing is left behind.
+//! A million sessions under one dynamic supervisor: they are started, asked, and stopped, and some of them are killed.
+//! The example prints the time and the memory of each step, and checks that nothing is left behind.
 //!
-//! What is left after the stop are the handles that the example still holds.
+//! The memory after the stop is that of the handles, which the example still holds.
 //!
 //! `cargo run --release --example million -- [--sessions N] [--kills N] [--workers N] [--actors]`
 
@@ -24,21 +24,21 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 #[derive(Parser)]
 struct Arguments {
-    /// How many sessions.
+    /// Number of sessions.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     sessions: u64,
-    /// How many of them are killed, at random.
+    /// Number of kills, of random sessions.
     #[arg(long, default_value_t = 1_000)]
     kills: u64,
-    /// How many threads work on it; 1 is a runtime of one thread.
+    /// Number of worker threads; 1 is a runtime of one thread.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: u16,
-    /// Each lives in a ractor actor instead of a bare task.
+    /// Run each session in a ractor actor instead of a bare task.
     #[arg(long)]
     actors: bool,
 }
 
-/// A session knows its number and how often it was asked.
+/// A session: its number, and the number of questions.
 struct Session {
     number: u64,
     asked: u64,
@@ -56,7 +56,7 @@ impl Service for Session {
     }
 }
 
-/// One line of the table: what was done, how long it took, and the memory after it.
+/// Table of the steps: name, time, and memory afterwards.
 struct Report {
     table: Table,
     begun: Instant,
@@ -93,14 +93,14 @@ fn main() -> anyhow::Result<()> {
         1 => Builder::new_current_thread().enable_all().build()?,
         workers => Builder::new_multi_thread().worker_threads(workers.into()).enable_all().build()?,
     };
-    // Spawned, so that it runs on a worker like everything else.
+    // Spawned, so that it runs on a worker thread as the sessions do.
     runtime.block_on(async { tokio::spawn(run(arguments)).await? })
 }
 
 async fn run(Arguments { sessions, kills, actors, .. }: Arguments) -> anyhow::Result<()> {
     let pool = DynamicSupervisor::new("sessions").budget(Intensity::unlimited()).template(move |number: u64| {
         let session = Child::service(number.to_string(), move |_| async move { Ok(Session { number, asked: 0 }) });
-        // One that ends by itself leaves nothing behind.
+        // A transient session that ends normally leaves nothing behind.
         let session = session.restart(Restart::Transient);
         if actors { session.as_actor() } else { session }
     });
@@ -140,7 +140,7 @@ async fn run(Arguments { sessions, kills, actors, .. }: Arguments) -> anyhow::Re
     Ok(())
 }
 
-/// Many hands: a start is a question and an answer.
+/// Number of tasks that start and stop sessions side by side, since each waits for its answers.
 const HANDS: u64 = 64;
 
 async fn start(pool: &DynamicHandle, sessions: u64) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
-//! A restart policy: wait longer before each restart, forgive three in a minute, then put the child aside for 30 s.
+//! A restart policy: wait longer before each restart, forgive three in a minute, then park the child for 30 s.
 //!
-//! `cargo run --example patient` prints the events of a feed whose server is away for 20 s, and why it is not up in between.
-//! The clock of the runtime is paused: it jumps to the next timer, so that the example takes no time.
+//! `cargo run --example patient` prints the events of a feed while its server is away for 20 s, and why the feed is not
+//! up. The clock of the runtime is paused and jumps to the next timer, so the example takes no time.
 
 use regrow::{Backoff, Child, EventKind, GiveUp, Intensity, Policy, Supervisor};
 use std::time::Duration;
@@ -12,8 +12,8 @@ async fn main() -> anyhow::Result<()> {
     let begun = Instant::now();
     let patient = Policy::default()
         .backoff(Backoff::new(Duration::from_secs(1)).max_delay(Duration::from_secs(10))) // 1 s, 2 s, 4 s, ...
-        .budget(Intensity::new(3, Duration::from_secs(60))) // for this child alone: its siblings do not pay for it
-        .on_give_up(GiveUp::park(Duration::from_secs(30))); // they work on, and it is tried again in 30 s
+        .budget(Intensity::new(3, Duration::from_secs(60))) // for this child alone, not shared with its siblings
+        .on_give_up(GiveUp::park(Duration::from_secs(30))); // its siblings work on, and it is tried again in 30 s
 
     let feed = Child::task("feed", move |_ctx| async move {
         tokio::time::sleep(Duration::from_secs(1)).await; // it takes a second to find that out

@@ -18,7 +18,7 @@ impl Service for Session {
 }
 
 fn session(user: String) -> Child {
-    // Transient: a session that crashes is started again, one that leaves is forgotten.
+    // Transient: a session that crashes is restarted, one that ends normally is forgotten.
     let session = Child::service_with(user.clone(), user, |user, _ctx| async { Ok(Session { user }) });
     session.restart(Restart::Transient).into()
 }

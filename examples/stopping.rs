@@ -19,7 +19,7 @@ impl Service for Part {
         Ok(())
     }
 
-    /// Runs between the last message and the end. The shutdown time limits it.
+    /// Runs after the last message. The shutdown time limits it.
     async fn stopped(&mut self, _ctx: &mut Context<Self>) -> anyhow::Result<()> {
         println!("{} closes", self.name);
         Ok(())
@@ -28,7 +28,7 @@ impl Service for Part {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    // `web` comes last and stops first, so that `db` is there for as long as `web` needs it.
+    // `web` starts last and stops first, so `db` is there as long as `web` needs it.
     let tree = Supervisor::one_for_one("shop")
         .child(Child::service("db", |_| async { Ok(Part { name: "db", below: None }) }).drain())
         .child(

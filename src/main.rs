@@ -1,5 +1,5 @@
-//! The command line: `regrow trace` tells a scenario's story, `regrow policy` is about policy
-//! files, `regrow chaos` about experiments.
+//! The command line: `regrow policy` for policy files, `regrow chaos` for experiments with faults, `regrow trace` for
+//! OTP scenarios.
 
 mod cli;
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Supervised actors: tools around the library.
+/// Tools for regrow, a library of supervised actors: policy files, experiments with faults, OTP scenarios.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -17,17 +17,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Plays scenarios on the bare machines, in virtual time, and prints their traces.
+    /// Plays OTP scenarios and prints their traces, to be compared with those of Erlang.
     Trace(cli::trace::Trace),
-    /// Checks, explains and simulates policy files.
+    /// Checks, explains and simulates restart policies in files.
     #[command(subcommand)]
     Policy(cli::policy::Command),
-    /// Experiments: faults in demo trees, live and in virtual time.
+    /// Runs experiments: injects faults into demo trees, live or in virtual time.
     Chaos(cli::chaos::Chaos),
 }
 
 fn main() -> ExitCode {
-    let went_well = match Arguments::parse().command {
+    let is_ok = match Arguments::parse().command {
         Command::Trace(trace) => cli::trace::run(&trace),
         Command::Policy(command) => cli::policy::run(&command).unwrap_or_else(|error| {
             eprintln!("{error}");
@@ -35,5 +35,5 @@ fn main() -> ExitCode {
         }),
         Command::Chaos(command) => return cli::chaos::run(command),
     };
-    if went_well { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }

@@ -1,4 +1,4 @@
-//! The committed figures, and how those of today differ from them.
+//! The committed figures, and their comparison with those of today.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -75,26 +75,26 @@ impl Book {
         }
         for (name, _) in self.figures.iter().filter(|_| is_all) {
             if !today.iter().any(|figure| figure.name == *name) {
-                println!("{name:<44} is in the file, and is not measured any more");
+                println!("{name:<44} is in the file, but is not measured any more");
                 unknown += 1;
             }
         }
         if !is_same {
-            println!("nothing is judged: the file was written by {}, and this is {now}", self.by);
+            println!("figures are shown, not checked: the file was written by {}, and this is {now}", self.by);
             return ExitCode::SUCCESS;
         }
         if beyond + unknown == 0 {
-            println!("all are within {MARGIN} % of the committed file");
+            println!("all figures are within {MARGIN} % of the committed file");
             return ExitCode::SUCCESS;
         }
         println!(
-            "{beyond} beyond {MARGIN} %, {unknown} not in the file. If the change is meant: `cargo bench --bench instructions -- --write`, and commit the file with the reason"
+            "{beyond} differ by more than {MARGIN} %, {unknown} are only in one of file and run. If the change is meant, run `cargo bench --bench instructions -- --write` and commit the file with the reason"
         );
         ExitCode::FAILURE
     }
 }
 
-/// The compiler that is on the path, what it builds for, and the C library whose allocator and copies are counted too.
+/// The compiler on the path, its target, and the C library, since its allocator and its copies are counted too.
 fn compiler() -> String {
     let said = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();

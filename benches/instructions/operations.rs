@@ -1,4 +1,4 @@
-//! The operations that are measured. Each runs on one thread.
+//! The measured operations. Each runs on one thread.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::book::Unit;
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    /// Number of times that it is done; the second run does twice as many.
+    /// Repetitions of the first run; the second run has twice as many.
     pub(crate) times: usize,
-    /// How many of the things in the name are done each time.
+    /// Number of the things in the name that one repetition does.
     pub(crate) parts: usize,
     pub(crate) run: fn(usize),
 }
@@ -33,7 +33,7 @@ const fn in_parts(mut operation: Operation, parts: usize) -> Operation {
     operation
 }
 
-/// All operations, in the order in which they are shown.
+/// All operations, in the order of the output.
 pub(crate) const OPERATIONS: &[Operation] = &[
     counted("cast", 20_000, |times| on_a_tree(&[Kind::Plain], async move |tree| cast(&tree, times).await)),
     counted("call", 10_000, |times| on_a_tree(&[Kind::Plain], async move |tree| call(&tree, times).await)),
@@ -87,7 +87,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     }),
 ];
 
-/// Children of the group that is restarted as a whole.
+/// Number of children in the group that restarts as a whole.
 const GROUP: usize = 100;
 
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ struct Counter(u64);
 enum Msg {
     Add,
     Get(Reply<u64>),
-    /// Calls that service this many times.
+    /// Makes this service call that one this many times.
     Relay(Box<(Handle<Msg>, usize, Reply<u64>)>),
 }
 
@@ -116,7 +116,7 @@ impl Service for Counter {
                 reply.send(self.0);
             }
             Msg::Relay(relay) => {
-                // Boxed: each idle child has room for what its handler may await.
+                // Boxed, since each idle child has room for the largest future that its handler may await.
                 Box::pin(async move {
                     let (to, times, reply) = *relay;
                     let mut seen = 0;
@@ -139,7 +139,7 @@ fn on<F: Future<Output = ()>>(tree: impl Future<Output = Tree>, then: impl FnOnc
         let tree = tree.await;
         then(tree).await;
     });
-    // Exits without drops, which are not part of the operation.
+    // The process exits here: drops are not a part of the operation.
     std::process::exit(0);
 }
 
@@ -216,7 +216,7 @@ async fn call(tree: &Tree, times: usize) {
     }
 }
 
-/// This many calls by each of 64 callers.
+/// Makes this many calls by each of 64 callers.
 async fn call_64(tree: &Tree, times: usize) {
     let counter = handle(tree, 0);
     let caller = |counter: Handle<Msg>| async move {

@@ -1,8 +1,7 @@
-//! The audit: follows the ledger by what that tells it, and knows what it has missed.
+//! The audit: it follows the ledger by the ledger's reports, and knows how many it has missed.
 //!
-//! A cast whose receiver dies is lost, so a report carries the totals before and after it. Where a report does not begin
-//! where the last one ended, something was missed; where it began too early, something was doubled, and the audit dies of
-//! it in public.
+//! A cast is lost if its receiver dies, so a report carries the totals before and after it. If a report begins later
+//! than the last one ended, a report was missed. If it begins earlier, a transfer was doubled, and the audit fails.
 
 use anyhow::ensure;
 use regrow::{Context, Reply, Service};
@@ -19,17 +18,17 @@ pub(crate) struct Audit {
 }
 
 pub(crate) enum AuditMsg {
-    /// From the ledger.
+    /// A report of the ledger.
     Posted { before: Totals, after: Totals },
-    /// The day is over: does what was seen agree with the book?
+    /// The day is over: compares the reports with the book.
     Close(Reply<Findings>),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Findings {
-    /// What the book says now.
+    /// Totals of the book now.
     pub(crate) book: Totals,
-    /// The sum of all balances. Money is moved, never made.
+    /// The sum of all balances, which must be zero: money is moved, never made.
     pub(crate) made: i128,
     /// Reports that this incarnation missed.
     pub(crate) gaps: u64,
@@ -42,7 +41,8 @@ impl Audit {
     }
 
     fn follow(&mut self, before: Totals, after: Totals) -> anyhow::Result<()> {
-        // Queued while the last incarnation died; what this one read in the book includes it.
+        // The report was queued while the last incarnation died. The totals that this one read from the book include
+        // it.
         if after.transfers <= self.seen.transfers {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Service for Audit {
         match msg {
             AuditMsg::Posted { before, after } => {
                 self.follow(before, after)?;
-                // The feed is optional: it may miss one.
+                // The feed may miss a message.
                 self.peers.fx.cast(FxMsg::Demand(after.turnover - before.turnover)).ok();
             }
             AuditMsg::Close(reply) => {

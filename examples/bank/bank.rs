@@ -1,4 +1,4 @@
-//! Who knows whom. Mailboxes first, then the directory of handles, then the services: a cycle, and no `Option` anywhere.
+//! The wiring: mailboxes first, then the directory of handles, then the services. It is a cycle without an `Option`.
 //!
 //! ```text
 //!            call             cast            cast
@@ -8,8 +8,8 @@
 //!    └───────────────────── cast ────────────────────────┘
 //! ```
 //!
-//! Messages go round in a circle, but nobody *waits* in a circle: tellers wait for the ledger and for fx, the audit for the
-//! ledger, and these two for nobody. Two services that call each other would wait for ever.
+//! Messages form a cycle, but calls do not: tellers wait for the ledger and for fx, the audit waits for the ledger, and
+//! these two wait for no service. Two services that call each other would wait for ever.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::fx::{Fx, FxMsg};
 use crate::ledger::{Ledger, LedgerMsg};
 use crate::teller::{Teller, TellerMsg};
 
-/// The directory: what every service is given, at every start.
+/// Directory of handles, which every service gets at every start.
 #[derive(Clone)]
 pub(crate) struct Peers {
     pub(crate) ledger: Handle<LedgerMsg>,
@@ -47,14 +47,14 @@ impl Bank {
         let peers = Peers { ledger, audit, fx, tellers: tellers.into() };
 
         let ledger = Child::service_with("ledger", (peers.clone(), journal.to_owned()), Ledger::open);
-        // Every report and every rate says all that the ones before it said, so the oldest can go when there are too many.
+        // A new report or rate replaces the ones before it, so a full mailbox can drop the oldest.
         let audit = Child::service_with("audit", peers.clone(), Audit::open).overflow(Overflow::DropOldest);
         let fx = Child::service_with("fx", peers.clone(), Fx::open).overflow(Overflow::DropOldest);
         let pool = (1..).zip(teller_mailboxes).map(|(number, mailbox)| {
             Child::service_with(format!("teller-{number}"), peers.clone(), Teller::open).mailbox(mailbox)
         });
 
-        // The killer is relentless, so no number of restarts is too many. A real bank would keep a budget.
+        // The killer never stops, so the budget is unlimited. A real bank would have a limit.
         let tree = Supervisor::one_for_one("bank")
             .budget(Intensity::unlimited())
             .child(ledger.mailbox(ledger_mailbox))
@@ -67,14 +67,14 @@ impl Bank {
     }
 }
 
-/// Calls until there is an answer.
+/// Repeats a call until there is an answer. It waits for a service that is parked.
 ///
-/// It repeats calls that *may* have run. That is sound here and not everywhere: every message that is called with is a
-/// question, or carries transfers whose ids the ledger knows again. One that is parked is waited for.
+/// It repeats calls that *may* have run. That is sound here, but not everywhere: each call is a question, or carries a
+/// transfer with an id that the ledger recognises.
 ///
 /// # Errors
 ///
-/// When the service is over.
+/// If the service is gone.
 pub(crate) async fn ask<M, T>(service: &Handle<M>, message: impl Fn(Reply<T>) -> M) -> anyhow::Result<T>
 where
     M: Send + 'static,
@@ -83,12 +83,12 @@ where
     loop {
         match service.call(&message).await {
             Ok(answer) => return Ok(answer),
-            // A policy file may say so. It is tried again soon, and refuses everything until then.
+            // Parked by a policy file. The service is tried again soon, and refuses all calls until then.
             Err(CallError::Refused(refused)) if matches!(refused.refusal(), Refusal::Parked { .. }) => {
-                // That nobody changes it any more is what the next call will be told.
+                // An error means that the service is gone, which the next call reports.
                 let _ = service.watch().wait_for(|status| !matches!(status.state, ServiceState::Parked { .. })).await;
             }
-            // It was busy for as long as a call waits for room. Nothing has changed, so the next call waits again.
+            // There was no room in the time for which a call waits. The call did not run, so the next one waits again.
             Err(CallError::Refused(refused)) if refused.refusal() == Refusal::Full => {}
             Err(CallError::Refused(refused)) => return Err(refused.into()),
             // The next call waits in the mailbox for the next incarnation, so this does not spin.

@@ -1,11 +1,11 @@
-//! The balances, and which transfers are in them.
+//! The balances, and the ids of the transfers in them.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::input::{Account, Transfer};
 
-/// What the ledger knows. All of it can be rebuilt from the journal.
+/// State of the ledger. All of it can be rebuilt from the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Book {
     /// An `i128` has room for every `i64` that a run could add up.
@@ -18,12 +18,12 @@ pub(crate) struct Book {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) transfers: u64,
-    /// What was moved, whatever the direction.
+    /// Sum of all amounts, without their sign.
     pub(crate) turnover: u128,
 }
 
 impl Book {
-    /// Posts a transfer. `false`, and nothing happens, when it is in the book already.
+    /// Posts a transfer. If it is already in the book, nothing happens, and the result is `false`.
     pub(crate) fn post(&mut self, transfer: &Transfer) -> bool {
         if !self.posted.insert(transfer.id) {
             return false;
@@ -48,8 +48,8 @@ impl Book {
     }
 }
 
-/// A set of ids, kept as ranges. Ids come nearly in order, so there are few: one, with a hole for each malformed line and
-/// for each transfer that is still under way.
+/// A set of ids, kept as ranges. Ids come nearly in order, so there are few: one, with a hole for each malformed line
+/// and for each transfer that is still under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ids {
     /// First to last. Ranges never touch.
@@ -62,12 +62,12 @@ impl Ids {
         self.ranges.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
     }
 
-    /// `false` when it was there.
+    /// Inserts an id. `false` if it was there.
     pub(crate) fn insert(&mut self, id: u64) -> bool {
         self.insert_range(id..=id)
     }
 
-    /// `false`, and nothing is inserted, when the range is empty or a part of it was there.
+    /// Inserts a range. If it is empty or a part of it was there, nothing is inserted, and the result is `false`.
     pub(crate) fn insert_range(&mut self, ids: RangeInclusive<u64>) -> bool {
         let (mut first, mut last) = ids.into_inner();
         let before = self.ranges.range(..=last).next_back().map(|(first, last)| (*first, *last));

@@ -1,7 +1,7 @@
-//! The killer: strikes a service at random, so many times a second, and now and then the whole pool of tellers.
+//! The killer: kills random services at a given rate, and now and then the whole pool of tellers.
 //!
-//! It is not a part of the tree. Its choices follow from the seed; what they meet does not, since the services run in real
-//! time.
+//! It is not a part of the tree. Its choices follow from the seed. The state of the services that it meets does not,
+//! since they run in real time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,29 +16,29 @@ use tokio::task::JoinHandle;
 
 use crate::bank::{Bank, POOL};
 
-/// One kill in so many is for the pool.
+/// Share of the kills that are for the whole pool: one in this many.
 const POOL_EVERY: u32 = 50;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Kills {
     pub(crate) struck: u64,
-    /// Of these, the whole pool.
+    /// Kills of the whole pool, included in `struck`.
     pub(crate) pools: u64,
-    /// There was nobody to kill: it was between two lives, or dying already.
+    /// Attempts that killed nothing: the service was between two lives, or dying already.
     pub(crate) missed: u64,
 }
 
 pub(crate) struct Chaos {
     task: JoinHandle<Kills>,
-    /// Dropping it is enough.
+    /// Stops the task when it is dropped.
     stop: oneshot::Sender<()>,
 }
 
 impl Chaos {
-    pub(crate) fn start(bank: &Bank, kills_per_second: u32, seed: u64, wounds: Arc<Wounds>) -> Self {
+    pub(crate) fn start(bank: &Bank, kills_per_second: u32, seed: u64, kill_log: Arc<KillLog>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let directory = bank.tree.directory();
-        Self { task: tokio::spawn(rage(directory, kills_per_second, seed, wounds, stopped)), stop }
+        Self { task: tokio::spawn(kill_at_random(directory, kills_per_second, seed, kill_log, stopped)), stop }
     }
 
     pub(crate) async fn stop(self) -> Kills {
@@ -47,11 +47,11 @@ impl Chaos {
     }
 }
 
-async fn rage(
+async fn kill_at_random(
     directory: Directory,
     kills_per_second: u32,
     seed: u64,
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     mut stopped: oneshot::Receiver<()>,
 ) -> Kills {
     let mut kills = Kills::default();
@@ -71,7 +71,7 @@ async fn rage(
         }
         let is_pool = rng.random_ratio(1, POOL_EVERY);
         let victim = if is_pool { POOL } else { services.choose(&mut rng).map_or(POOL, |path| path) };
-        if wounds.strike(&directory, victim) {
+        if kill_log.kill(&directory, victim) {
             kills.struck += 1;
             kills.pools += u64::from(is_pool);
         } else {
@@ -80,23 +80,24 @@ async fn rage(
     }
 }
 
-/// Who was struck and when, until a new life is up.
+/// Kills of each service, and their times, until a new life is up.
 #[derive(Debug, Default)]
-pub(crate) struct Wounds {
+pub(crate) struct KillLog {
     victims: Mutex<HashMap<Arc<str>, Victim>>,
 }
 
 #[derive(Debug, Default)]
 struct Victim {
-    /// The generation that was struck last, and whether it was up or about to be replaced.
+    /// The generation that was killed last, and whether it was up or about to be replaced.
     last: Option<(u64, bool)>,
-    /// Generations that were struck and whose successors have not been heard of.
+    /// Killed generations without a successor so far, with the times of the kills.
     open: Vec<(u64, Instant)>,
 }
 
-impl Wounds {
-    /// Kills whatever has this path. `false` when it is between two lives or dying of an earlier kill: that one counts.
-    fn strike(&self, directory: &Directory, path: &str) -> bool {
+impl KillLog {
+    /// Kills the service or supervisor at this path. `false` if it is between two lives, or dying of an earlier kill,
+    /// which is the one that counts.
+    fn kill(&self, directory: &Directory, path: &str) -> bool {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = directory.status(path) else { return false };
         let victim = victims.entry(path.into()).or_default();
@@ -110,8 +111,8 @@ impl Wounds {
         true
     }
 
-    /// A new life is up: how long that took since the first kill that an older one died of, if one did.
-    pub(crate) fn heal(&self, path: &str, generation: u64) -> Option<Duration> {
+    /// Notes that a new life is up. Returns the time since the first kill of an older one, if there was a kill.
+    pub(crate) fn recovered(&self, path: &str, generation: u64) -> Option<Duration> {
         let mut victims = self.victims.lock().unwrap_or_else(PoisonError::into_inner);
         let struck = victims.get_mut(path)?.open.extract_if(.., |(struck, _)| *struck < generation);
         struck.map(|(_, at)| at).min().map(|at| at.elapsed())

@@ -1,4 +1,4 @@
-//! The customers: callers from outside of the tree, who come back until they are answered.
+//! The customers: callers from outside of the tree, which repeat each call until it is answered.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::ledger::Posted;
 use crate::teller::TellerMsg;
 use crate::watch::Progress;
 
-/// So many customers stand before each teller.
+/// Number of customers of each teller.
 const QUEUE: usize = 4;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) served: u64,
-    /// Of these, those that were in the book already when the answer came: a first answer was lost.
+    /// Transfers, included in `served`, that an earlier call had posted already: its answer was lost.
     pub(crate) again: u64,
     pub(crate) abroad: u128,
 }
 
-/// Brings every transfer to some teller. Ends when there are no more and all are answered.
+/// Brings every transfer to some teller. Completes when there are no more and all are answered.
 pub(crate) async fn serve_all(
     tellers: &[Handle<TellerMsg>],
     queue: mpsc::Receiver<Transfer>,

@@ -1,4 +1,4 @@
-//! The fx feed: a rate that moves with the bank's turnover, told to the tellers every few milliseconds.
+//! The fx feed: a rate that moves with the bank's turnover, and is sent to the tellers every few milliseconds.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 pub(crate) struct Fx {
     rate: Rate,
-    /// Since the last tick.
+    /// Demand since the last tick.
     demand: u128,
     peers: Peers,
 }
 
 pub(crate) enum FxMsg {
     Tick,
-    /// From the audit: so much was moved.
+    /// From the audit: the amount that was moved.
     Demand(u128),
     Rate(Reply<Rate>),
 }
 
-/// Foreign money for a million of ours.
+/// Units of foreign money for a million of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate(u32);
 
@@ -34,7 +34,7 @@ impl Rate {
         (u128::from(amount) * u128::from(self.0) / 1_000_000) as u64
     }
 
-    /// Demand makes ours dearer; left alone, it goes back to par.
+    /// The rate after a tick: demand makes our money dearer, and without demand the rate goes back to par.
     fn after(self, demand: u128) -> Self {
         let dearer = self.0 + (demand / 1_000).min(1_000) as u32;
         Self(dearer - (dearer - Self::PAR.0).div_ceil(20))
@@ -43,7 +43,7 @@ impl Rate {
 
 impl Fx {
     pub(crate) async fn open(peers: Peers, ctx: Context<Self>) -> anyhow::Result<Self> {
-        // It dies with this incarnation; the next one starts its own.
+        // The timer ends with this incarnation; the next one starts another.
         ctx.interval(PERIOD, || FxMsg::Tick);
         Ok(Self { rate: Rate::PAR, demand: 0, peers })
     }
@@ -57,7 +57,7 @@ impl Service for Fx {
             FxMsg::Tick => {
                 self.rate = self.rate.after(std::mem::take(&mut self.demand));
                 for teller in self.peers.tellers.iter() {
-                    // A teller without room for a rate is busy, and hears the next one.
+                    // A teller without room for a rate is busy, and gets the next one.
                     teller.cast(TellerMsg::Rate(self.rate)).ok();
                 }
             }

@@ -1,5 +1,5 @@
-//! Transfers in: from a file, from standard input, or made up from a seed. And what they come to, added up on the way by
-//! somebody who knows nothing of ledgers.
+//! Input of transfers: from a file, from standard input, or made up from a seed. Their sum is computed on the way,
+//! without the ledger, to check it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub(crate) type Account = Arc<str>;
 
 const ACCOUNTS: usize = 1000;
 
-/// No transfer is longer. A file without line ends is something else.
+/// Length limit of a line in bytes. A longer one is not a transfer.
 const LINE_MAX: u64 = 64 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) struct Transfer {
     pub(crate) id: u64,
     pub(crate) from: Account,
     pub(crate) to: Account,
-    /// A negative one goes the other way.
+    /// The amount; a negative one is moved from `to` to `from`.
     pub(crate) amount: i64,
 }
 
@@ -48,10 +48,10 @@ impl Transfer {
     }
 }
 
-/// Why a line is no transfer.
+/// The reason why a line is no transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// The line, and how many fields it has.
+    /// The line, and the number of its fields.
     Fields(String, usize),
     Nameless,
     Amount(String),
@@ -62,8 +62,8 @@ pub(crate) enum Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fields(line, 1) => write!(f, "`{line}` is one field, where `from,to,amount` are three"),
-            Self::Fields(line, found) => write!(f, "`{line}` has {found} fields, where `from,to,amount` are three"),
+            Self::Fields(line, 1) => write!(f, "`{line}` has one field, and `from,to,amount` are three"),
+            Self::Fields(line, found) => write!(f, "`{line}` has {found} fields, and `from,to,amount` are three"),
             Self::Nameless => f.write_str("an account has no name"),
             Self::Amount(text) => write!(f, "the amount `{text}` is not a whole number"),
             Self::Overflow(text) => write!(f, "the amount `{text}` is beyond what an i64 can hold"),
@@ -74,13 +74,13 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// The beginning of a text that may be anything.
+/// The beginning of any text, escaped.
 fn shown(text: &str) -> String {
     let more = if text.chars().nth(40).is_some() { "..." } else { "" };
     text.chars().take(40).flat_map(char::escape_debug).chain(more.chars()).collect()
 }
 
-/// What the input comes to.
+/// Sums of the input, which the bank has to reach.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) balances: BTreeMap<Account, i128>,
@@ -98,11 +98,11 @@ impl Expected {
     }
 }
 
-/// A transfer, or the number of a line that is none, and why.
+/// A transfer, or the number of a line that is none, with the reason.
 type Line = Result<Transfer, (u64, Malformed)>;
 
 pub(crate) struct Input {
-    /// Ends with the first error: then there is nothing more to read.
+    /// The lines. They end with the first error, after which there is nothing more to read.
     lines: Box<dyn Iterator<Item = anyhow::Result<Line>> + Send>,
 }
 
@@ -148,9 +148,9 @@ impl Input {
         Self { lines: Box::new(std::iter::from_fn(next)) }
     }
 
-    /// Hands out every transfer, and tells of every line that is none.
+    /// Sends every transfer to the queue, and reports every line that is none.
     ///
-    /// It blocks: when nobody takes what it has, and when there is nothing to read yet.
+    /// It blocks the thread while the queue is full, and while there is nothing to read yet.
     pub(crate) fn pour(
         self,
         queue: &mpsc::Sender<Transfer>,
@@ -162,7 +162,7 @@ impl Input {
                 Ok(transfer) => {
                     expected.add(&transfer);
                     if queue.blocking_send(transfer).is_err() {
-                        // The bank has closed early, and nobody will ask for the sum either.
+                        // The bank has closed early, and the sum is not needed either.
                         break;
                     }
                 }
@@ -176,10 +176,10 @@ impl Input {
     }
 }
 
-/// `None` for a blank line.
+/// Parses a line. `None` for a blank one.
 fn parse_line(id: u64, bytes: &[u8]) -> Result<Option<Transfer>, Malformed> {
     let line = std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)?;
-    // Some editors begin a file with a mark that nobody sees.
+    // Some editors begin a file with an invisible byte order mark.
     let line = line.strip_prefix('\u{feff}').filter(|_| id == 1).unwrap_or(line).trim();
     if line.is_empty() { Ok(None) } else { Transfer::parse(id, line).map(Some) }
 }

@@ -11,13 +11,13 @@
 //!
 //! Invariants:
 //! 1. A transfer is in the file before it is in the book, and in the book before its caller is answered.
-//! 2. Only the end of the file can be torn, by a process that dies in the middle of a write. What is torn there was not
+//! 2. Only the end of the file can be torn, by a process that dies in the middle of a write. A torn line was not
 //!    answered, and is cut off.
-//! 3. The file shrinks in one step: the new one is complete and on disk before it takes the place of the old one.
+//! 3. The file shrinks in one step: the new file is complete and on disk before it replaces the old one.
 //!
-//! `std::fs` and not `tokio::fs`: that hands the write to a thread which goes on after a kill, and the next incarnation
-//! would read a file that still grows. A write without an await is over before a kill is looked at. Lines are not synced
-//! one by one: services die here, not the machine.
+//! It uses `std::fs`, not `tokio::fs`. The latter hands a write to a thread, which goes on after a kill: the next
+//! incarnation would read a file that still grows. A write without an await is over before a kill takes effect. Lines
+//! are not synced one by one: services die here, not the machine.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -31,20 +31,21 @@ use crate::input::Transfer;
 
 const HEADER: &str = "bank journal 1\n";
 
-/// The fewest lines below a snapshot that are worth a new one.
+/// Smallest number of lines below a snapshot that is worth a new one.
 const LINES_MIN: usize = 4096;
 
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
-    /// How many lines are below the snapshot, and how many may be. As many again as it has: then every line is written
-    /// twice on average, however large the book, and a restart reads no more than twice the book.
+    /// Number of lines below the snapshot.
     posts: usize,
+    /// The limit of `posts`: the number of lines in the snapshot. So every line is written twice on average, for a book
+    /// of any size, and a restart reads no more than twice the book.
     posts_max: usize,
 }
 
 impl Journal {
-    /// Opens or makes the file, and rebuilds the book.
+    /// Opens or creates the file, and rebuilds the book.
     pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, Book)> {
         Self::read(path).with_context(|| format!("the journal `{}`", path.display()))
     }
@@ -79,7 +80,7 @@ impl Journal {
         Ok((Self { path: path.into(), file, posts, posts_max: LINES_MIN.max(lines) }, book))
     }
 
-    /// Adds a transfer, with one write. After an error the file may be torn: the ledger has to die of it.
+    /// Adds a transfer, with one write. After an error the file may be torn, so the ledger must end with that error.
     pub(crate) fn append(&mut self, transfer: &Transfer) -> anyhow::Result<()> {
         let Transfer { id, from, to, amount } = transfer;
         self.posts += 1;
@@ -87,7 +88,7 @@ impl Journal {
         self.file.write_all(line.as_bytes()).with_context(|| format!("the journal `{}`", self.path.display()))
     }
 
-    /// Puts a snapshot in the place of all lines, if there are enough of them. The book must hold what was appended.
+    /// Replaces all lines by a snapshot, if there are enough of them. The book must contain every appended transfer.
     pub(crate) fn compact(&mut self, book: &Book) -> anyhow::Result<()> {
         if self.posts < self.posts_max {
             return Ok(());
@@ -115,7 +116,7 @@ impl Journal {
     }
 }
 
-/// Takes one line into the book. `true` when it was a transfer, and not a part of the snapshot.
+/// Takes one line into the book. `true` if it is a transfer, `false` if it is a part of the snapshot.
 fn replay(book: &mut Book, line: &str) -> anyhow::Result<bool> {
     let (kind, rest) = line.split_once(',').context("is not a line of a journal")?;
     match kind {
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_left_alone() {
+    fn a_file_of_another_program_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes");
         for text in ["my notes", "bank journal 1\nmy notes\n"] {

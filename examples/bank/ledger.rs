@@ -1,4 +1,4 @@
-//! The ledger: posts transfers once, and remembers them in a file.
+//! The ledger: it posts each transfer once, and keeps a journal in a file.
 
 use std::path::PathBuf;
 
@@ -19,27 +19,28 @@ pub(crate) struct Ledger {
 pub(crate) enum LedgerMsg {
     Post(Transfer, Reply<Posted>),
     Totals(Reply<Totals>),
-    /// The whole book, for whoever wants to compare.
+    /// The whole book, for comparisons.
     Book(Reply<Book>),
 }
 
-/// When the transfer came into the book.
+/// Time at which the transfer came into the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Posted {
     Now,
-    /// At an earlier call, whose answer was lost, or by an earlier process.
+    /// By an earlier call, the answer of which was lost, or by an earlier process.
     Before,
 }
 
 impl Ledger {
-    /// The old incarnation is gone, and has closed the file, before this runs.
+    /// Opens the journal. The old incarnation is gone, and has closed the file, before this runs.
     pub(crate) async fn open((peers, path): (Peers, PathBuf), ctx: Context<Self>) -> anyhow::Result<Self> {
         let (journal, book) = Journal::open(&path)?;
         ctx.info(format!("{} transfers", book.posted.len()));
         Ok(Self { journal, book, peers })
     }
 
-    /// There is no await in here, so a kill strikes before or after, never between file and book.
+    /// Posts a transfer. There is no await in here, so a kill takes effect before or after, never between file and
+    /// book.
     fn post(&mut self, transfer: &Transfer) -> anyhow::Result<Posted> {
         if self.book.posted.contains(transfer.id) {
             return Ok(Posted::Before);
@@ -48,7 +49,7 @@ impl Ledger {
         self.journal.append(transfer)?;
         self.book.post(transfer);
         self.journal.compact(&self.book)?;
-        // The audit is optional here: if it is away, it compares the whole book when it is back.
+        // The audit may miss a report: its next incarnation begins with the totals of the book.
         self.peers.audit.cast(AuditMsg::Posted { before, after: self.book.totals() }).ok();
         Ok(Posted::Now)
     }

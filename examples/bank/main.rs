@@ -1,4 +1,5 @@
-//! A bank under fire: services that know each other in a cycle, killed at random while they work, and not a cent is lost.
+//! A bank under fire: its services know each other in a cycle and are killed at random while they work. No cent is
+//! lost.
 //!
 //! ```text
 //! cargo run --release --example bank -- --transfers 200000 --kills-per-second 200
@@ -6,10 +7,10 @@
 //! cargo run --release --example bank -- --transfers 2000000 --kills-per-second 200 --policy examples/bank/policy.toml
 //! ```
 //!
-//! The first generates transfers and shows progress, then a table of the services (lives, restarts, messages, recovery
-//! times) and the verdict. The second reports line 2 and prints the balances. The third works under restart policies from a
-//! file, and answers whenever you edit that. The exit code is 0 when every check holds, 1 when one fails or the bank could
-//! not do its work, 2 when the options make no sense.
+//! The first command makes up transfers and shows progress, then a table of the services (lives, restarts, messages,
+//! recovery times) and the verdict. The second reports that line 2 is malformed, and prints the balances. The third
+//! works under restart policies from a file, and reports each change of the file. The exit code is 0 if every check
+//! holds, and 2 if the options are invalid. It is 1 if a check fails or the bank could not do its work.
 //!
 //! # What happens when a teller dies in the middle of a transfer
 //!
@@ -19,29 +20,30 @@
 //! ├── audit                service        2. its callers get an error: crashed while it ran, or never ran
 //! ├── fx                   service        3. the supervisor charges its budget and starts teller-2 again
 //! └── tellers              one_for_one    4. the factory builds a fresh state: generation 2
-//!     ├── teller-1         service        5. the queue that waited goes on, in order, at the same handle
+//!     ├── teller-1         service        5. the queued messages go on, in order, at the same handle
 //!     ├── teller-2  ✗ → ↻  service        6. if the budget is used up, `tellers` ends, and `bank` decides
 //!     └── teller-3         service
 //! ```
 //!
-//! The mailboxes of the audit and of fx drop the oldest message when they are full: that is the column `shed` of the table.
+//! The mailboxes of the audit and of fx drop the oldest message when they are full. The column `shed` of the table
+//! counts these.
 //!
 //! # How nothing is lost and nothing doubled
 //!
-//! A transfer's line number is its id. Callers repeat a call until it is answered, so nothing is lost; the ledger writes
-//! what it posts into a journal, rebuilds itself from that at every start, and skips the ids it holds, so nothing is
-//! doubled. All of them may die at any moment.
+//! The line number of a transfer is its id. Callers repeat a call until it is answered, so nothing is lost. The ledger
+//! writes each posted transfer into a journal, and rebuilds its book from that at every start. It skips ids that are in
+//! the book, so nothing is doubled. Every service may die at any moment.
 //!
 //! # Layout
 //!
 //! | file | one idea |
 //! |---|---|
-//! | `bank.rs` | who knows whom: mailboxes first, then the directory, then the tree |
-//! | `ledger.rs`, `journal.rs`, `book.rs` | the service, its file, and what is rebuilt from it |
+//! | `bank.rs` | the wiring: mailboxes first, then the directory, then the tree |
+//! | `ledger.rs`, `journal.rs`, `book.rs` | the service, its file, and the book that is rebuilt from it |
 //! | `teller.rs`, `audit.rs`, `fx.rs` | the rest of the cycle |
-//! | `input.rs` | transfers from a file, from standard input or made up, and the sum of them done another way |
+//! | `input.rs` | transfers from a file, from standard input or made up, and their sum, computed another way |
 //! | `customers.rs` | callers that repeat until answered |
-//! | `chaos.rs`, `watch.rs` | who kills, and who looks on |
+//! | `chaos.rs`, `watch.rs` | the killer, and the observer |
 //! | `policy.rs`, `policy.toml` | restart policies from a file that may change while the bank is open |
 //! | `report.rs` | the table and the verdict |
 
@@ -83,10 +85,10 @@ const CLOSING_TIME: Duration = Duration::from_secs(2);
 struct Options {
     /// Transfers to read, one `from,to,amount` per line; `-` is standard input
     file: Option<PathBuf>,
-    /// Make up so many transfers instead of reading them
+    /// Make up N transfers instead of reading them
     #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     transfers: Option<u64>,
-    /// Kill so many services a second, at random
+    /// Kill K services a second, at random
     #[arg(long, value_name = "K", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     kills_per_second: u32,
     /// Seed of the transfers and of the kills [default: a random one]
@@ -95,10 +97,11 @@ struct Options {
     /// Size of the pool of tellers
     #[arg(long, value_name = "T", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     tellers: u32,
-    /// Where the ledger keeps its journal. One of an earlier run of the same input is gone on with [default: a temporary file]
+    /// File of the ledger's journal. A journal of an earlier run of the same input is continued [default: a temporary
+    /// file]
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// Restart policies, over what the code says: applied now and whenever the file changes, each time with an answer
+    /// Restart policies, over those in code: applied now and after each change of the file, each time with a report
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Show regrow's log on standard error
@@ -117,7 +120,7 @@ async fn main() -> ExitCode {
     }
     match run(&options).await {
         Ok(day) => {
-            // A reader that has seen enough (`| head`) is no error.
+            // A reader that closes the output early (`| head`) is no error.
             let _ = write!(std::io::stdout(), "{day}");
             if day.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -142,11 +145,11 @@ fn input(options: &Options, seed: u64) -> anyhow::Result<Input> {
     }
 }
 
-/// One day of the bank: open, serve everybody while services die, close, and look at the books.
+/// A day of the bank: it opens, serves all customers while services die, closes, and checks the books.
 async fn run(options: &Options) -> anyhow::Result<Day> {
     let seed = options.seed.unwrap_or_else(rand::random);
     let input = input(options, seed)?;
-    // Gone with all that is in it when the day is over.
+    // The directory is deleted, with its contents, when the day is over.
     let scratch = tempfile::tempdir().context("cannot make a temporary directory for the journal")?;
     let journal = options.journal.clone().unwrap_or_else(|| scratch.path().join("journal"));
     let resumed = Journal::open(&journal)?.1.totals().transfers;
@@ -167,8 +170,8 @@ async fn run(options: &Options) -> anyhow::Result<Day> {
     }
     .await;
     progress.finish();
-    // The same way out for good and bad days: a tree is shut down, and not dropped. On a bad one the ledger may be dead,
-    // and whoever waits for it has to be killed.
+    // Good and bad days end the same way: the tree is shut down, not dropped. On a bad day the ledger may be dead, and
+    // services that wait for it are killed after the closing time.
     let shutdown = bank.tree.shutdown_within(CLOSING_TIME).await;
     let entries = bank.tree.directory().entries();
     Ok(Day { seed, work: worked?, shutdown, entries, on_disk: Journal::open(&journal)?.1, resumed })
@@ -184,7 +187,7 @@ async fn work(
     let begun = Instant::now();
     let (alarm, mut alarms) = mpsc::channel(1);
     let watch = watch::Watch::start(&bank.tree, progress.clone(), alarm);
-    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.wounds());
+    let chaos = chaos::Chaos::start(bank, kills_per_second, seed, watch.kill_log());
 
     let served = async {
         let (entrance, queue) = mpsc::channel(1024);
@@ -196,7 +199,7 @@ async fn work(
     let (tally, expected) = tokio::select! {
         served = served => served?,
         Some(alarm) = alarms.recv() => anyhow::bail!("{alarm}"),
-        end = bank.tree.wait() => anyhow::bail!("the bank ended, and was not to: {end}"),
+        end = bank.tree.wait() => anyhow::bail!("the bank ended before its work was done: {end}"),
         interrupt = tokio::signal::ctrl_c() => {
             interrupt.context("cannot listen for Ctrl-C")?;
             anyhow::bail!("interrupted")
@@ -210,7 +213,7 @@ async fn work(
     Ok(Work { took, tally, expected, kills, findings, watched: watch.stop().await, book })
 }
 
-/// Reads in a thread of its own: a read may block for ever, and the process can end all the same.
+/// Reads the input in a separate thread: a read may block for ever, and the process can still end.
 fn in_thread(
     input: Input,
     entrance: mpsc::Sender<Transfer>,
@@ -218,7 +221,7 @@ fn in_thread(
 ) -> oneshot::Receiver<anyhow::Result<Expected>> {
     let (done, summed) = oneshot::channel();
     std::thread::spawn(move || {
-        // Nobody waits for the sum when the day was broken off.
+        // If the day was broken off, the sum is not received.
         let _ = done
             .send(input.pour(&entrance, |line, malformed| progress.say(&format!("line {line} skipped: {malformed}"))));
     });

@@ -1,7 +1,7 @@
-//! The policy file: in force before the first customer is served, and whenever it has changed. Each answer is told.
+//! The policy file: it is applied before the first customer is served, and after each change. Each answer is printed.
 //!
-//! A text that makes no sense is refused as a whole, with the place and what to write instead, and the bank goes on under
-//! the last one that did. Only the first has to be right: a bank that was given rules nobody can read does not open.
+//! An invalid text is refused as a whole, with the place and what to write instead. The bank goes on under the last
+//! valid text. Only the first text has to be valid: otherwise the bank does not open.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::watch::Progress;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Follows the file until the tree is over.
+/// Follows the file until the tree has ended.
 pub(crate) async fn follow(tree: &Tree, file: &Path, progress: Progress) -> anyhow::Result<()> {
     let mut followed = tree.follow_policies(file, LOOK_EVERY);
     let first = followed.next().await.context("the bank was over before it opened")?;
@@ -30,6 +30,6 @@ pub(crate) async fn follow(tree: &Tree, file: &Path, progress: Progress) -> anyh
 fn told(answer: &Result<Applied, ReloadError>) -> String {
     match answer {
         Ok(applied) => format!("policy applied\n{}", applied.to_string().trim_end()),
-        Err(error) => format!("policy refused, and the one before it holds\n{error}"),
+        Err(error) => format!("policy refused, the one before it stays in force\n{error}"),
     }
 }

@@ -15,10 +15,10 @@ use crate::customers::Tally;
 use crate::input::{Account, Expected};
 use crate::watch::Watched;
 
-/// With more accounts than this, a digest has to do.
+/// Largest number of accounts that is listed. For more, a digest is shown.
 const ACCOUNTS_SHOWN: usize = 20;
 
-/// What was done while the bank was open.
+/// Work done while the bank was open.
 pub(crate) struct Work {
     pub(crate) took: Duration,
     pub(crate) tally: Tally,
@@ -26,17 +26,17 @@ pub(crate) struct Work {
     pub(crate) kills: Kills,
     pub(crate) findings: Findings,
     pub(crate) watched: Watched,
-    /// As the ledger had it in the end.
+    /// The book of the ledger in the end.
     pub(crate) book: Book,
 }
 
-/// All that is known after closing time.
+/// Results after closing time.
 pub(crate) struct Day {
     pub(crate) seed: u64,
     pub(crate) work: Work,
     pub(crate) shutdown: ShutdownReport,
     pub(crate) entries: Vec<DirectoryEntry>,
-    /// As it is rebuilt from the journal once nobody writes to that any more.
+    /// The book as it is rebuilt from the journal after the ledger has ended.
     pub(crate) on_disk: Book,
     /// Transfers that the journal held when the day began.
     pub(crate) resumed: u64,
@@ -72,7 +72,7 @@ impl Day {
                     .clone()
                     .or_else(|| unbalanced.or(open).map(|entry| format!("{}: {}", entry.path, entry.accounting))),
             ),
-            ("everybody stopped as asked", (!self.shutdown.is_clean()).then(|| self.shutdown.to_string())),
+            ("every service stopped as asked", (!self.shutdown.is_clean()).then(|| self.shutdown.to_string())),
         ]
     }
 
@@ -132,7 +132,7 @@ impl fmt::Display for Day {
         let a_second = count((tally.served as f64 / took.as_secs_f64()) as u64);
         let (served, again) = (count(tally.served), count(tally.again));
         line("transfers", format_args!("{served} in {took:.2?} ({a_second} a second)"))?;
-        line("skipped", format_args!("{again} that came again when they were in the book already"))?;
+        line("skipped", format_args!("{again} that were already in the book when they came again"))?;
         if expected.malformed > 0 {
             line("malformed", format_args!("{}", count(expected.malformed)))?;
         }
@@ -140,11 +140,11 @@ impl fmt::Display for Day {
             let (struck, pools, missed) = (count(kills.struck), count(kills.pools), count(kills.missed));
             line(
                 "kills",
-                format_args!("{struck}, {pools} of them of the whole pool; {missed} more found nobody alive"),
+                format_args!("{struck}, {pools} of them of the whole pool; {missed} more found no running service"),
             )?;
         }
         if watched.parked > 0 {
-            line("parked", format_args!("{} times, a service whose restarts were used up", count(watched.parked)))?;
+            line("parked", format_args!("{} times, a service that had used up its restarts", count(watched.parked)))?;
         }
         let (moved, abroad) = (sum(findings.book.turnover), sum(tally.abroad));
         line("moved", format_args!("{moved}, which is {abroad} in foreign money at the rates of the moment"))?;
@@ -179,7 +179,7 @@ fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// The sum of many `i64` may be larger than what [`count`] knows.
+/// A sum as text. It may be larger than the `u64` that [`count`] takes.
 fn sum(sum: u128) -> String {
     u64::try_from(sum).map_or_else(|_| sum.to_string(), count)
 }
@@ -188,7 +188,7 @@ fn time(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
-/// FNV-1a of the balances: the same for the same input, whoever was killed on the way.
+/// FNV-1a of the balances: the same for the same input, whatever was killed on the way.
 fn digest(book: &Book) -> u64 {
     let text = book.balances.iter().flat_map(|(account, balance)| format!("{account},{balance}\n").into_bytes());
     text.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

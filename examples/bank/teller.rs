@@ -1,4 +1,4 @@
-//! A teller: takes the customers' transfers to the ledger, and tells what they are worth abroad.
+//! A teller: it takes the transfers of customers to the ledger, and tells their worth in foreign money.
 
 use regrow::{Context, Reply, Service};
 
@@ -14,14 +14,14 @@ pub(crate) struct Teller {
 
 pub(crate) enum TellerMsg {
     Serve(Transfer, Reply<Receipt>),
-    /// From the fx feed.
+    /// A new rate of the fx feed.
     Rate(Rate),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Receipt {
     pub(crate) posted: Posted,
-    /// In foreign money, at the rate of the moment. Nothing is computed from it.
+    /// The amount in foreign money, at the present rate. It is only shown.
     pub(crate) abroad: u64,
 }
 

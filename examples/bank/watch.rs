@@ -1,5 +1,5 @@
-//! The onlooker: follows the events of the tree, measures how long services take to come back, and looks at the books of
-//! every mailbox while they change.
+//! The observer: it follows the events of the tree, measures the recovery times of services, and checks the accounting
+//! of every mailbox while it changes.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -12,26 +12,26 @@ use regrow::{Directory, Event, EventKind, Events, Exit, Lagged, Tree};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::chaos::Wounds;
+use crate::chaos::KillLog;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Where there is no terminal, so many looks make a line.
+/// Number of looks for one line of progress, if there is no terminal.
 const LOOKS_PER_LINE: u64 = 10;
 
-/// The longest recovery that is told from longer ones, in microseconds.
+/// Longest recovery time that is recorded exactly, in microseconds. Longer ones count as this.
 const LONGEST: u64 = 60_000_000;
 
-/// What was seen.
+/// Results of the observer.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    /// From a kill to the news that the next life is up, in microseconds.
+    /// Times from a kill to the event that the next life is up, in microseconds.
     pub(crate) recovery: BTreeMap<Arc<str>, Recovery>,
     pub(crate) looks: u64,
-    /// A mailbox whose books were not right.
+    /// A mailbox with accounting that did not balance.
     pub(crate) broken_law: Option<String>,
     pub(crate) events_missed: u64,
-    /// How often a service was put away, its restarts being used up.
+    /// Number of times that a service was parked because its restarts were used up.
     pub(crate) parked: u64,
 }
 
@@ -45,36 +45,36 @@ impl Default for Recovery {
 }
 
 impl Recovery {
-    /// The time that so large a part of the recoveries took, at the most.
+    /// The longest time of this part of the recoveries, the fastest first.
     pub(crate) fn quantile(&self, part: f64) -> Duration {
         Duration::from_micros(self.0.value_at_quantile(part))
     }
 }
 
 pub(crate) struct Watch {
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     task: JoinHandle<Watched>,
-    /// Dropping it is enough.
+    /// Stops the task when it is dropped.
     stop: oneshot::Sender<()>,
 }
 
 impl Watch {
-    /// `alarm` hears of the first service that ends otherwise than by a kill or an order.
+    /// Starts the observer. `alarm` gets the first event that neither a kill nor an order explains.
     pub(crate) fn start(tree: &Tree, progress: Progress, alarm: mpsc::Sender<String>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let wounds = Arc::<Wounds>::default();
-        let onlooker = Onlooker {
+        let kill_log = Arc::<KillLog>::default();
+        let observer = Observer {
             directory: tree.directory(),
-            wounds: wounds.clone(),
+            kill_log: kill_log.clone(),
             alarm,
             progress,
             watched: Watched::default(),
         };
-        Self { wounds, task: tokio::spawn(onlooker.watch(tree.events(), stopped)), stop }
+        Self { kill_log, task: tokio::spawn(observer.watch(tree.events(), stopped)), stop }
     }
 
-    pub(crate) fn wounds(&self) -> Arc<Wounds> {
-        self.wounds.clone()
+    pub(crate) fn kill_log(&self) -> Arc<KillLog> {
+        self.kill_log.clone()
     }
 
     pub(crate) async fn stop(self) -> Watched {
@@ -83,20 +83,20 @@ impl Watch {
     }
 }
 
-struct Onlooker {
+struct Observer {
     directory: Directory,
-    wounds: Arc<Wounds>,
+    kill_log: Arc<KillLog>,
     alarm: mpsc::Sender<String>,
     progress: Progress,
     watched: Watched,
 }
 
-impl Onlooker {
+impl Observer {
     async fn watch(mut self, mut events: Events, mut stopped: oneshot::Receiver<()>) -> Watched {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
-                // In this order, so that what has happened is seen before the end is.
+                // In this order, so that events are noted before the end.
                 biased;
                 _ = looks.tick() => self.look(),
                 event = events.next() => match event {
@@ -114,17 +114,17 @@ impl Onlooker {
     fn note(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Started { .. } => {
-                if let Some(took) = self.wounds.heal(&event.path, event.generation) {
+                if let Some(took) = self.kill_log.recovered(&event.path, event.generation) {
                     let recovery = self.watched.recovery.entry(event.path.clone()).or_default();
                     recovery.0.saturating_record(took.as_micros() as u64);
                 }
             }
             EventKind::Exited { exit } | EventKind::StartFailed { exit } | EventKind::ShutdownError { exit }
                 if is_meant(exit) => {}
-            // What a policy file may ask for.
+            // A policy file may ask for a delay.
             EventKind::Delayed { .. } => {}
             EventKind::Parked { .. } => self.watched.parked += 1,
-            // Too late when somebody was faster.
+            // The channel has room for one: a later alarm is dropped.
             _ => drop(self.alarm.try_send(event.to_string())),
         }
     }
@@ -140,7 +140,7 @@ impl Onlooker {
     }
 }
 
-/// A kill, an order, or a group that could not start because one of these hit a member.
+/// Whether a kill or an order explains the exit, of the child itself or of a member of its group that did not start.
 fn is_meant(exit: &Exit) -> bool {
     match exit {
         Exit::ChildFailedToStart { cause, .. } => is_meant(cause),
@@ -148,7 +148,7 @@ fn is_meant(exit: &Exit) -> bool {
     }
 }
 
-/// A bar on a terminal; elsewhere, plain lines. All of it on standard error.
+/// Progress on standard error: a bar on a terminal, elsewhere plain lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -171,7 +171,7 @@ impl Progress {
         self.bar.inc(transfers);
     }
 
-    /// A line of its own, above the bar.
+    /// Prints a line above the bar.
     pub(crate) fn say(&self, line: &str) {
         if self.is_terminal {
             self.bar.println(line);

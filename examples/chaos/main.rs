@@ -1,12 +1,12 @@
-//! Chaos finds a bug: customers who are charged twice. Many seeds are tried in virtual time, the first that fails is shrunk
-//! to the fault that it takes, and printed as a test.
+//! Chaos finds a bug: a customer is charged twice. The example tries many seeds in virtual time, shrinks the first
+//! failure to the one fault that causes it, and prints a test of that.
 //!
 //! ```text
 //! cargo run --example chaos
 //! ```
 //!
-//! The shop charges a customer, does its paperwork and answers. Whoever gets no answer asks again, and that is where the
-//! bug is: a shop that dies over its paperwork has charged already.
+//! The shop charges a customer, does its paperwork and answers. A customer without an answer asks again. That is the
+//! bug: a shop that dies during its paperwork has already charged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,7 @@ impl Service for Ledger {
     }
 }
 
-/// The tree, its customers, and what is done to it.
+/// The tree, its customers, and the experiment.
 async fn scene(seed: u64) -> anyhow::Result<SimulatedTree> {
     let books = Books::default();
     let tree = Supervisor::one_for_one("shop")
@@ -73,12 +73,12 @@ async fn scene(seed: u64) -> anyhow::Result<SimulatedTree> {
         }
     });
 
-    let experiment = Experiment::new("nobody pays twice")
+    let experiment = Experiment::new("no customer pays twice")
         .duration(5 * 1000 * MS)
         .target("shop/*")
         .fault(Fault::Kill, "shop/*", When::Rate(1.0))
         .lasting(Fault::Slow(2 * MS), "shop/ledger", When::Every(1000 * MS), 300 * MS)
-        .probe("nobody is charged twice", move || {
+        .probe("no customer is charged twice", move || {
             let twice = books
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

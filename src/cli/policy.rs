@@ -1,4 +1,4 @@
-//! `regrow policy` checks policy files, prints their schema, explains and simulates them.
+//! The command `regrow policy`: it checks, explains and simulates policy files, and prints their schema.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,37 +8,37 @@ use regrow::policy::{ExitScript, Policies, Problem, schema, simulate};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Tells everything that is wrong with policy files. The exit code is 2 if anything is.
+    /// Prints all errors and warnings about policy files. The exit code is 2 if there is an error.
     Check {
-        /// Policy files.
+        /// Policy files to check.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Prints the JSON schema of policy files.
+    /// Prints the JSON schema of policy files, for editors.
     Schema,
-    /// Prints every setting of a path and where it comes from, over the library's defaults. The environment counts.
+    /// Prints every setting of a path and where it comes from: the file, the environment (`REGROW_*`), or the default.
     Explain {
-        /// A policy file.
+        /// Policy file.
         file: PathBuf,
-        /// The full path of a service or supervisor: `shop/workers/w1`.
+        /// Full path of a service or supervisor, such as `shop/workers/w1`.
         path: String,
     },
-    /// Runs a child through a row of lives under its policy, in virtual time. The environment counts.
+    /// Runs a child through a row of lives under its policy, in virtual time. Variables `REGROW_*` count.
     Simulate {
-        /// A policy file.
+        /// Policy file.
         file: PathBuf,
         /// Steps such as `panic after 2s *20; lives`, or a file with a step on each line.
         scenario: String,
-        /// The full path of the child.
+        /// Full path of the child.
         #[arg(long, default_value = "any/child")]
         path: String,
-        /// The same seed draws the same delays.
+        /// Seed of the random delays: the same seed draws the same ones.
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
 }
 
-/// Whether all went well.
+/// Runs the command, and returns whether it found no error.
 pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
     match command {
         Command::Check { files } => Ok(check(files)),
@@ -57,13 +57,13 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
 
 fn print(text: &str) -> anyhow::Result<bool> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // The reader of the output may have closed it.
+        // The reader of the output has closed it, which is no error.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
         written => Ok(written.map(|()| true)?),
     }
 }
 
-/// A file under the environment. Its warnings are told.
+/// Reads a file, with the environment over it, and prints the warnings.
 fn read(file: &Path) -> anyhow::Result<Policies> {
     let policies = Policies::read(file)?.with_environment()?;
     policies.warnings().iter().for_each(|warning| eprintln!("{warning}\n"));

@@ -1,4 +1,4 @@
-//! `regrow trace` tells a scenario's story.
+//! The command `regrow trace`: it plays OTP scenarios and prints their traces.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use regrow::otp::{Scenario, play_live, play_on_machine};
 
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
-    /// Play them on the live runtime instead of the bare machines, under a paused clock.
+    /// Play the scenarios on the live runtime, under a paused clock, instead of the bare machines.
     #[arg(long)]
     live: bool,
-    /// With `--live`: workers are ractor actors instead of bare tasks.
+    /// With `--live`: run workers as ractor actors instead of bare tasks.
     #[arg(long, requires = "live")]
     actor: bool,
-    /// Accepted for scripts that say it: bare tasks are the default.
+    /// Accepted for scripts that still pass it: bare tasks are the default.
     #[arg(long, requires = "live", conflicts_with = "actor", hide = true)]
     light: bool,
     /// Scenario files. With several, a line `# NAME` comes before each trace.
@@ -22,7 +22,7 @@ pub(crate) struct Trace {
     files: Vec<PathBuf>,
 }
 
-/// Whether all went well.
+/// Plays the scenarios, and returns whether all could be played.
 pub(crate) fn run(Trace { live, actor, light: _, files }: &Trace) -> bool {
     let play = |scenario: &Scenario| if *live { play_live(scenario, *actor) } else { Ok(play_on_machine(scenario)) };
     let mut all_good = true;

@@ -1,4 +1,4 @@
-//! What is answered in the simulated world, and how it is shown.
+//! Answers of supervisors in the simulation, and their text in a trace.
 
 use regrow_supervisors::{Answer, Attempt, ChildKey, ChildState, OrderError, OrderId};
 
@@ -6,7 +6,7 @@ use crate::otp::format::{self, Line};
 use crate::otp::simulator::{Kind, Pid, Process, Read, Simulator};
 
 impl Simulator<'_> {
-    /// What `which_children` shows: id, process, type, in reverse start order.
+    /// The lines of `which_children`: id, process, type, in reverse start order.
     pub(crate) fn which(&mut self, pid: Pid) -> Vec<Line> {
         let Some(running) = self.running(pid) else { return Vec::new() };
         let is_dynamic = running.template.is_some();

@@ -1,19 +1,19 @@
-//! What a supervisor of the simulated world does with a call when its turn has come.
+//! Calls of a simulated supervisor, when their turn has come.
 
 use regrow_supervisors::{ChildState, Exit, Order, OrderId};
 
 use crate::otp::scenario::{Body, Init, Op};
 use crate::otp::simulator::{Pid, Read, Running, Simulator};
 
-/// The child that a label means to a dynamic supervisor (OTP rule 83).
+/// The meaning of a label for a dynamic supervisor (OTP rule 83).
 enum Meant {
-    /// It has this name.
+    /// The child with this name.
     Child(String),
-    /// A process that is dead, and that nobody has a place for any more.
+    /// A dead process that this supervisor does not list.
     Dead,
-    /// One that lives, elsewhere.
+    /// A live process that is not a child of this supervisor.
     Foreign,
-    /// It is no process at all.
+    /// A word that names no process.
     Word,
 }
 
@@ -69,7 +69,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// The machine wants names; OTP's dynamic children have none.
+    /// The spec of a child to start. The machine wants names, so a dynamic child, which has none in OTP, gets a number.
     fn spec_to_start(&mut self, pid: Pid, call: OrderId, x: &str) -> regrow_supervisors::ChildSpec {
         match self.running(pid).and_then(|running| running.template.clone()) {
             Some(template) => self.def(&template).spec(&format!("{template}.{}", call.0)),
@@ -108,8 +108,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// The template of which a dynamic supervisor tells the spec: when asked for it, or for a process that is its child, or
-    /// dead.
+    /// The template, if a dynamic supervisor returns its spec for `x`: the template itself, one of its children, or a
+    /// dead process.
     fn template_for(&mut self, pid: Pid, x: &str) -> Result<String, &'static str> {
         let template = self.running(pid).and_then(|running| running.template.clone()).unwrap_or_default();
         match self.meant(pid, x) {

@@ -1,4 +1,4 @@
-//! How processes of the simulated world end, and who is told.
+//! Ends of processes in the simulation, and the reports of them.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ impl Simulator<'_> {
     pub(crate) fn tell_child(&mut self, pid: Pid, attempt: Attempt, by_force: bool) {
         let Some(running) = self.running(pid) else { return };
         let Some(&child) = running.pids.get(&attempt) else {
-            // It waits at a gate.
+            // The start of the child waits at a gate.
             self.gates.retain(|_, (owner, waiting, _)| (*owner, *waiting) != (pid, attempt));
-            self.start_came_to_nothing(pid, attempt, Exit::Killed);
+            self.start_failed(pid, attempt, Exit::Killed);
             return;
         };
         let told = running.mail.iter().position(|mail| matches!(mail, Mail::Exit(dead, _) if *dead == attempt));
         if let Some(Mail::Exit(_, exit)) = told.and_then(|at| running.mail.remove(at)) {
-            // Dead already, and its exit is on its way (OTP rule 52).
+            // The child is dead already, and its exit is in the mailbox (OTP rule 52).
             self.outcome(pid, attempt, |machine, attempt, now| machine.handle_exit(attempt, exit, now));
             return;
         }
@@ -43,7 +43,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Kills a process of whatever kind.
+    /// Kills a process of any kind.
     pub(crate) fn kill(&mut self, pid: Pid) {
         let now = self.now;
         match self.running(pid) {
@@ -57,7 +57,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// A worker is told to end with this reason. In the middle of its stop it does not listen.
+    /// Tells a worker to end with this reason. A worker that traps ignores it during its stop.
     pub(crate) fn leave(&mut self, pid: Pid, exit: Exit) {
         let Process { id, parent, .. } = &self.processes[pid];
         let traps = matches!(&self.def(id).body, Body::Worker(worker) if worker.traps);
@@ -70,7 +70,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// A process ends, and its supervisor is told.
+    /// Ends a process, and tells its supervisor.
     pub(crate) fn die(&mut self, pid: Pid, exit: Exit) {
         if !std::mem::replace(&mut self.processes[pid].is_alive, false) {
             return;
@@ -104,9 +104,9 @@ impl Simulator<'_> {
             waiting.extend(std::mem::take(&mut running.late_calls).into_iter().map(|call| (call, None)));
         }
         for (call, wanted) in waiting {
-            // Who has ordered a stop is content with the reason that it gave.
-            let is_content = wanted.is_some_and(|wanted| format::exit(&wanted) == why);
-            let answer = if is_content { "ok".into() } else { format!("call_exit({why})") };
+            // A stop succeeds if the supervisor ends with the reason that the stop gave.
+            let is_as_wanted = wanted.is_some_and(|wanted| format::exit(&wanted) == why);
+            let answer = if is_as_wanted { "ok".into() } else { format!("call_exit({why})") };
             self.replies.insert(call, answer);
         }
         if self.scenario.reports {
@@ -122,7 +122,7 @@ impl Simulator<'_> {
         self.teller.event(format!("exit {label} {why}"));
         self.teller.event(format!("startfail {id} {why}"));
         if let Some((parent, attempt)) = parent {
-            self.start_came_to_nothing(parent, attempt, exit);
+            self.start_failed(parent, attempt, exit);
         } else {
             self.replies.insert(BOOT, format!("error({why})"));
         }

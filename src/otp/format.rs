@@ -1,4 +1,4 @@
-//! How traces write things down: Erlang's terms, as far as the two worlds share them.
+//! Text of values in traces: Erlang's terms, as far as Erlang and Rust share them.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) fn spec_error(error: &SpecError) -> String {
     }
 }
 
-/// `running` names the child that is meant by *already started*.
+/// Text of an error. `running` returns the label of the child that is already started.
 pub(crate) fn order_error(error: &OrderError, running: impl FnOnce() -> String) -> String {
     let why = match error {
         OrderError::AlreadyStarted(_) => format!("already_started({})", running()),
@@ -68,7 +68,7 @@ pub(crate) fn which(lines: &[Line]) -> String {
     format!("[{}]", lines.join(", "))
 }
 
-/// OTP rules 67 and 86.
+/// Text of `count_children` (OTP rules 67 and 86).
 pub(crate) fn count(lines: &[Line], is_dynamic: bool, is_alive: impl Fn(&str) -> bool) -> String {
     let supervisors = lines.iter().filter(|line| line.2 == "supervisor").count();
     let is_active = |child: &str| child.contains('#') && (is_dynamic || is_alive(child));
@@ -81,7 +81,7 @@ pub(crate) fn kind(is_supervisor: bool) -> &'static str {
     if is_supervisor { "supervisor" } else { "worker" }
 }
 
-/// Exits of the children of one dynamic supervisor have no defined order: a run of them is sorted.
+/// Sorts each run of exits of the children of one dynamic supervisor, since their order is not defined.
 pub(crate) fn sort_runs(lines: Vec<String>, is_dynamic: impl Fn(&str) -> bool) -> Vec<String> {
     let id_of = |line: &str| {
         let label = line.strip_prefix("exit ")?.split_once(' ')?.0;

@@ -27,7 +27,7 @@ enum Reply {
     Nothing,
     Text(String),
     Call(OrderId),
-    /// There is none, but whoever waits for it waits for this process to end.
+    /// None; waiting for it means waiting for the end of this process.
     Death(Pid),
 }
 
@@ -111,7 +111,7 @@ impl Backend for Machines<'_> {
             Op::Kill(x) => self.hit(x, |world, pid| world.kill(pid)),
             Op::Exit(x, exit) => {
                 let exit = exit.clone();
-                // A supervisor takes it for a message like any other, and does not die of it.
+                // A supervisor treats an exit signal as an ordinary message, and does not end.
                 if self.pid(x).is_some_and(|pid| self.world.running(pid).is_some()) {
                     return Reply::Text("timeout".into());
                 }
@@ -140,12 +140,12 @@ impl Machines<'_> {
                 how(&mut self.world, pid);
                 Reply::Nothing
             }
-            // OTP's `kill` of a process that is dead, or was never born.
+            // The answer of OTP to a `kill` of a process that is dead, or was never started.
             None => Reply::Text("noproc".into()),
         }
     }
 
-    /// An exit signal from the parent of the root; `dead` is what comes back when the root has ended.
+    /// Sends an exit signal from the parent of the root. If `dead` is empty, a root that has ended gives no answer.
     fn stop(&mut self, exit: &Exit, dead: &str) -> Reply {
         let root = self.world.scenario.root.clone();
         match self.pid(&root) {

@@ -1,5 +1,6 @@
-//! The proof: one scenario file, told by the bare machines in virtual time and by the live runtime, compared line by line
-//! with what real Erlang/OTP told. `tests/otp/DEVIATIONS.md` counts them, and gives each deviation its reason.
+//! Conformance to OTP: the bare machines in virtual time and the live runtime play the same scenario file. Both traces
+//! are compared line by line with that of real Erlang/OTP. `tests/otp/DEVIATIONS.md` counts the scenarios, and gives
+//! the reason for each deviation.
 //!
 //! ```text
 //! cargo run -q --features cli -- trace tests/otp/scenarios/04_rest_for_one.scn

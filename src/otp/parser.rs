@@ -1,7 +1,7 @@
 //! Reads the scenario language: one statement per line, words split by blanks, `%` starts a comment line.
 //!
-//! What Rust's types make unsayable (faulty specs, a start function that returns junk, a child that cuts its link, exit
-//! signals from strangers) is refused by line and word.
+//! Statements that Rust's types cannot express are refused, with line and word. Examples are faulty specs, a start
+//! function that returns junk, a child that cuts its link, and exit signals from strangers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::otp::scenario::{Body, Def, Init, Op, Outcome, Refused, Scenario, Stim
 
 type Words<'a> = &'a [&'a str];
 
-/// More than any scenario needs, and less than would do harm: the repeats in a script, the depth of a tree, a year.
+/// Limits above the need of any scenario, and low enough to do no harm: repeats in a script, depth of a tree, a year.
 const REPEATS_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 100;
 const MILLIS_MAX: u64 = 366 * 24 * 3_600_000;
@@ -22,11 +22,11 @@ pub(crate) struct Parser<'a> {
     lines: Vec<(usize, Vec<&'a str>)>,
     at: usize,
     defs: BTreeMap<String, Def>,
-    /// A supervisor for later use may describe children anew: it is what a running one is to be changed to.
+    /// Whether a child may be defined again: a `def sup` describes what a running supervisor is to become.
     may_redefine: bool,
-    /// How deep in the tree it is.
+    /// Present depth in the tree.
     depth: usize,
-    /// What has been described so.
+    /// Names of children that were defined by a `def sup`.
     spare: BTreeSet<String>,
 }
 
@@ -258,7 +258,7 @@ fn wrong(line: usize, why: impl Into<String>) -> Refused {
 }
 
 fn unsayable(line: usize, what: impl fmt::Display) -> Refused {
-    Refused { line, why: format!("{what} cannot be said in Rust"), is_unsayable: true }
+    Refused { line, why: format!("{what} cannot be expressed in Rust"), is_unsayable: true }
 }
 
 fn common(id: &str, shutdown: Shutdown, body: Body) -> Def {
@@ -308,7 +308,7 @@ fn script<T: Copy>(
         let (name, times) = part.split_once('*').unwrap_or((part, "1"));
         let times = times.parse().ok().filter(|&times| times <= REPEATS_MAX);
         let times =
-            times.ok_or_else(|| wrong(line, format!("`{part}` is repeated how often? At most {REPEATS_MAX} times")))?;
+            times.ok_or_else(|| wrong(line, format!("`{part}` needs a number of repeats, at most {REPEATS_MAX}")))?;
         let outcome = word(line, name)?;
         script.extend(std::iter::repeat_n(outcome, times));
     }

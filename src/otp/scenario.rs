@@ -1,6 +1,6 @@
-//! The scenario language: what a tree looks like, how its children behave, and what is done to them.
+//! The scenario language: the shape of a tree, the behaviour of its children, and the stimuli.
 //!
-//! What the machines are told of it is made here, so that it is the same for every way of playing it.
+//! Flags and specs for the machines are made here, so that they are the same in each backend.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,10 +43,10 @@ pub(crate) struct Worker {
     pub(crate) starts: Vec<Outcome>,
     pub(crate) start_delay: Duration,
     pub(crate) traps: bool,
-    /// How long it takes to stop, when it traps; `None` is for ever.
+    /// Time that the stop takes if the worker traps; `None` is for ever.
     pub(crate) slow: Option<Duration>,
     pub(crate) on_term: Option<Exit>,
-    /// What `type=` says, which changes the counts and nothing else.
+    /// Set by `type=supervisor`, which changes only the counts.
     pub(crate) counts_as_supervisor: bool,
 }
 
@@ -111,7 +111,7 @@ pub(crate) enum Op {
     GetChildspec(String, String),
     Which(String),
     Count(String),
-    /// An exit signal from the root's parent, by its own word or as a signal: they differ when the root is dead.
+    /// An exit signal from the parent of the root. `Stop` and `Signal` differ only if the root is dead.
     Stop(Exit),
     Signal(Exit),
     GenStop(String, Exit),
@@ -121,11 +121,11 @@ pub(crate) enum Op {
 /// A statement that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Its line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// OTP knows it, and Rust's types cannot say it.
+    /// Whether OTP knows the statement, but Rust's types cannot express it.
     pub is_unsayable: bool,
 }
 
@@ -142,7 +142,7 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// With the first statement that makes no sense, or that cannot be said in Rust.
+    /// Names the first statement that is invalid, or that Rust's types cannot express.
     pub fn parse(text: &str) -> Result<Self, Refused> {
         Parser::new(text).parse()
     }
@@ -151,8 +151,8 @@ impl Scenario {
         &self.defs[id]
     }
 
-    /// The machine of a supervisor and, if it is a dynamic one, the definition of its children; or why OTP would refuse
-    /// it.
+    /// The machine of a supervisor and, if it is a dynamic one, the definition of its children. The error is the reason
+    /// for which OTP would refuse it.
     pub(crate) fn machine(&self, sup: &Sup) -> Result<(Box<dyn Machine>, Option<String>), String> {
         let (flags, specs) = self.configuration(sup);
         let refused = |error: SpecError| format!("start_spec({})", format::spec_error(&error));
@@ -161,7 +161,7 @@ impl Scenario {
                 let machine = DynamicMachine::new(flags.intensity, None).map_err(refused)?;
                 Ok((Box::new(machine), Some(template.clone())))
             }
-            // Newer than OTP 25 (OTP rule 91).
+            // OTP 25 accepts this, later releases refuse it (OTP rule 91).
             (None, _) => {
                 let auto = sup.auto;
                 Err(format!("supervisor_data(bad_combination([auto_shutdown({auto}),strategy(simple_one_for_one)]))"))
@@ -192,7 +192,7 @@ impl Scenario {
 }
 
 impl Op {
-    /// The supervisor that it calls.
+    /// The supervisor that the operation calls.
     pub(crate) fn supervisor(&self) -> Option<&str> {
         match self {
             Self::StartChild(s, _)
@@ -210,7 +210,7 @@ impl Op {
 }
 
 impl Def {
-    /// The spec of a child that is to have the name `id`.
+    /// The spec of a child with the name `id`.
     pub(crate) fn spec(&self, id: &str) -> ChildSpec {
         ChildSpec::new(id).restart(self.restart).shutdown(self.shutdown).significant(self.significant)
     }
@@ -219,7 +219,7 @@ impl Def {
         matches!(self.body, Body::Supervisor(_))
     }
 
-    /// As the counts have it: `type=` says so.
+    /// Whether the counts take it for a supervisor.
     pub(crate) fn counts_as_supervisor(&self) -> bool {
         match &self.body {
             Body::Supervisor(_) => true,
@@ -229,20 +229,20 @@ impl Def {
 }
 
 impl Worker {
-    /// How its `nth` start comes out; the last one of the script repeats.
+    /// Outcome of the `nth` start, counted from 1. The last outcome of the script repeats.
     pub(crate) fn outcome(&self, nth: usize) -> Outcome {
         self.starts[nth.min(self.starts.len()) - 1]
     }
 }
 
 impl Sup {
-    /// How its `nth` init comes out.
+    /// Outcome of the `nth` init, counted from 1. The last outcome of the script repeats.
     pub(crate) fn init(&self, nth: usize) -> Init {
         self.inits[nth.min(self.inits.len()) - 1]
     }
 }
 
-/// `a` of `a#2`.
+/// The name in a label: `a` of `a#2`.
 pub(crate) fn base(name: &str) -> &str {
     name.split_once('#').map_or(name, |(base, _)| base)
 }

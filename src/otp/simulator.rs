@@ -1,8 +1,8 @@
-//! A world of processes around the bare machines, with a clock of its own: what a supervisor starts, stops and kills, and
-//! what it is told of it.
+//! Simulation of processes around the bare machines, with a virtual clock: it starts, stops and kills them for their
+//! supervisors, and reports back.
 //!
-//! Facts reach a machine as they would reach OTP's supervisor, which is a process that waits: while one of its starts or
-//! stops is under way, everything else stays in its mailbox.
+//! Facts reach a machine as they would reach OTP's supervisor, which is a process that waits. While a start or a stop
+//! is under way, everything else stays in its mailbox.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -28,30 +28,31 @@ pub(crate) enum Kind {
     Supervisor(Box<Running>),
 }
 
-/// A supervisor at work.
+/// A running supervisor.
 pub(crate) struct Running {
     pub(crate) machine: Box<dyn Machine>,
-    /// Of a dynamic supervisor: the definition of its children.
+    /// The definition of the children, if the supervisor is a dynamic one.
     pub(crate) template: Option<String>,
     pub(crate) mail: VecDeque<Mail>,
     pub(crate) is_paused: bool,
     pub(crate) is_up: bool,
-    /// Attempts that it waits for.
+    /// Attempts for which the supervisor waits.
     pub(crate) waits_for: BTreeSet<Attempt>,
     pub(crate) pids: HashMap<Attempt, Pid>,
-    /// The process that each child last had.
+    /// The latest attempt of each child.
     pub(crate) latest: HashMap<ChildKey, Attempt>,
-    /// The names of the children, also of those whose spec is forgotten.
+    /// The names of the children, including those without a spec by now.
     pub(crate) names: HashMap<ChildKey, String>,
-    /// Orders to stop, with the reasons, and calls that came too late: they are answered by the end.
+    /// Orders to stop, with their reasons. The end of the supervisor answers them.
     pub(crate) stop_calls: Vec<(OrderId, Exit)>,
+    /// Calls that came too late. The end of the supervisor answers them.
     pub(crate) late_calls: Vec<OrderId>,
-    /// How children ended otherwise than told, while a dynamic supervisor ends: told once for each reason.
+    /// Shutdown errors while a dynamic supervisor ends. Each distinct line is reported once.
     pub(crate) group_errors: BTreeSet<String>,
 }
 
 impl Running {
-    /// The name under which the definition of a child is found. A dynamic child's own name is numbered.
+    /// The name of a child's definition. The name of a dynamic child is that of the template with a number.
     pub(crate) fn def_id(&self, key: ChildKey) -> Option<&str> {
         let name = self.names.get(&key)?;
         Some(match &self.template {
@@ -69,7 +70,7 @@ pub(crate) enum Mail {
     Call(OrderId, Op),
 }
 
-/// What a read wants to know.
+/// Question of a call that only reads.
 #[derive(Debug, Clone)]
 pub(crate) enum Read {
     Which,
@@ -149,20 +150,20 @@ impl<'a> Simulator<'a> {
         self.ready.push_back(pid);
     }
 
-    /// Lets everybody work until nobody can.
+    /// Lets all processes work until none can go on without the clock.
     pub(crate) fn run(&mut self) {
         while let Some(pid) = self.ready.pop_front() {
             self.work(pid);
         }
     }
 
-    /// Lets time pass until no supervisor waits for anything that time can bring.
+    /// Lets time pass until no supervisor waits for a start or a stop, or no timer is left.
     pub(crate) fn settle(&mut self) {
         self.run();
-        while self.is_anybody_busy() && self.pass_time() {}
+        while self.is_any_busy() && self.pass_time() {}
     }
 
-    /// Lets the next thing happen that time can bring; `false` when there is none.
+    /// Advances the clock to the next timer; `false` if there is none.
     pub(crate) fn pass_time(&mut self) -> bool {
         let next = self.next_moment();
         if let Some(at) = next {
@@ -210,11 +211,11 @@ impl<'a> Simulator<'a> {
 
     fn next_moment(&mut self) -> Option<Duration> {
         let timer = self.timers.keys().next().map(|&(at, _)| at);
-        let rungs = (0..self.processes.len()).filter_map(|pid| self.running(pid)?.machine.poll_timeout());
-        rungs.chain(timer).min()
+        let timeouts = (0..self.processes.len()).filter_map(|pid| self.running(pid)?.machine.poll_timeout());
+        timeouts.chain(timer).min()
     }
 
-    fn is_anybody_busy(&mut self) -> bool {
+    fn is_any_busy(&mut self) -> bool {
         (0..self.processes.len()).any(|pid| self.running(pid).is_some_and(|running| !running.waits_for.is_empty()))
     }
 
@@ -309,13 +310,13 @@ impl<'a> Simulator<'a> {
                 }
             }
             Action::Abandon(_) | Action::Park { .. } | Action::Wait(_) | Action::Rest(_) | Action::Forget(_) => {}
-            // Of mailboxes.
+            // These are about mailboxes, which a simulated worker does not have.
             Action::Dismiss(_) | Action::Withdraw(_) | Action::Readmit(_) => {}
         }
     }
 }
 
-/// The number under which the answer of the root's boot is kept.
+/// The number under which the answer to the boot of the root is kept.
 pub(crate) const BOOT: OrderId = OrderId(0);
 
 pub(crate) enum NoStart {

@@ -1,4 +1,4 @@
-//! How processes of the simulated world come to be, and who waits for it.
+//! Starts of processes in the simulation, and their outcomes.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl<'a> Simulator<'a> {
                     self.outcome(pid, attempt, |machine, attempt, now| machine.handle_ignored(attempt, now));
                 }
                 Err(NoStart::Failed(exit)) => {
-                    self.start_came_to_nothing(pid, attempt, exit);
+                    self.start_failed(pid, attempt, exit);
                 }
             },
         }
@@ -53,7 +53,7 @@ impl<'a> Simulator<'a> {
         *count
     }
 
-    /// A start function has come to its end.
+    /// Takes the outcome of a start function.
     pub(crate) fn resolve(&mut self, pid: Pid, attempt: Attempt, outcome: Outcome) {
         let Some(def) = self.child_def(pid, attempt.child()) else { return };
         let id = &def.id;
@@ -87,18 +87,18 @@ impl<'a> Simulator<'a> {
         };
         let (word, exit) = failed;
         self.teller.event(format!("startfail {id} {word}"));
-        self.start_came_to_nothing(pid, attempt, exit);
+        self.start_failed(pid, attempt, exit);
     }
 
-    /// Opens a gate; `false` when nobody waits at it.
+    /// Opens a gate; `false` if no start waits at it.
     pub(crate) fn open(&mut self, id: &str) -> bool {
         let Some((pid, attempt, then)) = self.gates.remove(id) else { return false };
         self.resolve(pid, attempt, then);
         true
     }
 
-    /// The retry that may follow is queued behind what is in the mailbox by now (OTP rule 31).
-    pub(crate) fn start_came_to_nothing(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
+    /// Reports a failed start. A retry that follows is queued behind the present contents of the mailbox (OTP rule 31).
+    pub(crate) fn start_failed(&mut self, pid: Pid, attempt: Attempt, exit: Exit) {
         self.outcome(pid, attempt, |machine, attempt, now| machine.handle_start_failed(attempt, exit, now));
         if let Some(running) = self.running(pid)
             && let Some(key) = running.machine.poll_retry()

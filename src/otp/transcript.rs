@@ -1,4 +1,4 @@
-//! The trace as it is written: events gather until a stimulus shows them.
+//! Text of a trace. Events are collected until a stimulus shows them.
 
 use crate::otp::format;
 

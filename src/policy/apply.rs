@@ -1,11 +1,11 @@
-//! Other policies for a tree that runs: what changes is found by comparison, and what makes no sense changes nothing.
+//! New policies for a running tree. A comparison finds the changes, and invalid policies change nothing.
 //!
 //! Invariants:
 //! 1. Everything is checked before anything is changed.
-//! 2. One change at a time; whatever starts meanwhile starts under the old or under the new policies, and is found by the
-//!    comparison that follows.
+//! 2. One change at a time. A child that starts meanwhile starts under the old or the new policies, and the comparison
+//!    that follows finds it.
 //! 3. Nothing is started, stopped or forgotten for a change: budgets keep their history, delays and probes their time.
-//! 4. A change that has begun is made whole, also when nobody waits for it any more.
+//! 4. A change that has begun is completed, even if its caller has stopped waiting for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,36 +24,36 @@ use crate::tree::overrides::{Effective, Group, Overrides};
 use crate::tree::paths::path_of;
 use crate::tree::shared::Shared;
 
-/// What came of new policies.
+/// Result of new policies.
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
     /// In force now.
     pub live: Vec<PolicyChange>,
     /// In force with the next start of the service.
     pub at_next_start: Vec<PolicyChange>,
-    /// Supervisors that do not run at the moment. What is said about their children is in force when they do.
+    /// Supervisors that do not run at the moment. Settings for their children are in force when they run.
     pub not_running: Vec<Arc<str>>,
-    /// What was said and means nothing, or cannot be meant.
+    /// Settings without effect, and settings that were hardly meant.
     pub warnings: Vec<String>,
 }
 
 /// A setting that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyChange {
-    /// Whose.
+    /// Path of the child or supervisor.
     pub path: Arc<str>,
-    /// Which, by its name in policy files.
+    /// Name of the setting in policy files.
     pub field: &'static str,
-    /// What it was.
+    /// The value before.
     pub before: String,
-    /// What it is.
+    /// The value now.
     pub after: String,
 }
 
-/// New policies that make no sense for this tree. Nothing was changed.
+/// Refusal of policies that are invalid for this tree. Nothing was changed.
 #[derive(Debug, Clone)]
 pub struct ApplyError {
-    /// All of them.
+    /// All reasons.
     pub problems: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Applied {
         }
         self.live.iter().try_for_each(|change| writeln!(f, "in force now: {change}"))?;
         self.at_next_start.iter().try_for_each(|change| writeln!(f, "in force with its next start: {change}"))?;
-        self.not_running.iter().try_for_each(|path| writeln!(f, "not running, in force when it is: `{path}`"))?;
+        self.not_running.iter().try_for_each(|path| writeln!(f, "not running, in force when it runs: `{path}`"))?;
         self.warnings.iter().try_for_each(|warning| writeln!(f, "{warning}"))
     }
 }
@@ -91,7 +91,7 @@ impl fmt::Display for ApplyError {
 
 impl std::error::Error for ApplyError {}
 
-/// When a change counts.
+/// Time from which a change counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum When {
     Now,
@@ -156,8 +156,8 @@ impl Shared {
         }
         problems.extend(graph.check().err().map(|error| error.to_string()));
         if problems.is_empty() {
-            // Counts as in force at once, beside what orders have brought since the children were asked for. So an
-            // order and this change cannot close a circle together.
+            // The new edges count as in force at once, beside those of orders that came since the children were asked.
+            // So an order and this change cannot close a cycle together.
             let edges = kinds.keys().map(|path| (path.clone(), graph.on(path))).collect();
             if let Err(cycle) = self.in_force.take(edges) {
                 problems.push(StartError::DependencyCycle { cycle }.to_string());
@@ -172,7 +172,7 @@ impl Shared {
         if problems.is_empty() { Ok(()) } else { Err(ApplyError { problems }) }
     }
 
-    /// What is to be different about a child, if anything.
+    /// The new configuration of a child, if it differs from the present one.
     fn changed(
         self: &Arc<Self>,
         overrides: &dyn Overrides,
@@ -180,18 +180,18 @@ impl Shared {
         Configuration { path, coded, now }: Configuration,
         applied: &mut Applied,
     ) -> Option<Wanted> {
-        // One that came after the check, and for which this makes no sense, keeps what it has.
+        // A child that came after the check, and for which the policies are invalid, keeps its configuration.
         let mut wanted = overrides.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)).ok()?;
         wanted.spec = resolved(self, scope, wanted.spec);
         let needs = wanted.spec.dependencies().iter().map(|on| path_of(scope, &on.name)).collect();
-        // One that came after the check, and with which a circle would be closed.
+        // So does a child that came after the check, if its dependencies would close a cycle.
         if wanted.spec.dependencies() != now.spec.dependencies()
             && self.in_force.take(vec![(path.clone(), needs)]).is_err()
         {
             return None;
         }
         if now.group.is_some() {
-            // As a child it is its parent's.
+            // As a child, a supervisor is configured by its parent.
             wanted = Effective { group: wanted.group, ..now.clone() };
         }
         if wanted == now {
@@ -207,7 +207,7 @@ impl Shared {
         Some(Wanted { path, own: coded.own, wanted })
     }
 
-    /// Supervisors whose children come at run time, and that have none yet: a pattern for those means nothing so far.
+    /// Dynamic supervisors without a child: patterns for their children match nothing so far, which is no mistake.
     fn empty_pools(&self) -> Vec<Arc<str>> {
         let entries = self.directory.entries();
         let has_children = |path: &str| {
@@ -219,7 +219,7 @@ impl Shared {
         pools.map(|entry| entry.path.clone()).collect()
     }
 
-    /// Tells in the log what the policies that the tree was started under say in vain.
+    /// Logs warnings about the policies under which the tree was started.
     pub(crate) fn warn_of_policies(&self) {
         let Some(overrides) = self.options_in_force.overrides() else { return };
         let (entries, empty) = (self.directory.entries(), self.empty_pools());
@@ -235,7 +235,7 @@ impl Shared {
 }
 
 impl SupervisorHandle {
-    /// Takes what is wanted for its children, and itself, for what is in force.
+    /// Puts the wanted configurations of the children, and of the supervisor itself, in force.
     async fn adopt(&self, wanted: Vec<Wanted>) -> Result<(), crate::ManageError> {
         let (own, children): (Vec<_>, Vec<_>) = wanted.iter().partition(|one| *one.path == *self.path());
         let own = own.first().and_then(|own| own.wanted.group);
@@ -248,7 +248,7 @@ impl SupervisorHandle {
     }
 }
 
-/// What no layer can make true of any child.
+/// Refuses a configuration that is invalid for any child, whatever layer it comes from.
 fn sensible(path: &str, wanted: Effective) -> Result<Effective, Vec<String>> {
     let mut problems = Vec::new();
     if let Err(error) = wanted.spec.policy_rule().check() {
@@ -266,14 +266,15 @@ fn sensible(path: &str, wanted: Effective) -> Result<Effective, Vec<String>> {
     if problems.is_empty() { Ok(wanted) } else { Err(problems) }
 }
 
-/// Field by field.
+/// The changes from one configuration to another, field by field.
 fn differences(before: &Effective, after: &Effective) -> Vec<(When, &'static str, String, String)> {
     let both = told(before).into_iter().zip(told(after));
     let changed = both.filter(|((.., before), (.., after))| before != after);
     changed.map(|((was, field, before), (is, _, after))| (was.max(is), field, before, after)).collect()
 }
 
-/// Every field in the words of policy files, and when a change of it counts. The same fields for the same kind of child.
+/// Every field in the words of policy files, and from when on a change of it counts. Two configurations of the same
+/// kind of child have the same fields.
 fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
     let Effective { spec, mailbox, group, kind: _ } = configured;
     let policy: Policy = spec.policy_rule();
@@ -299,7 +300,7 @@ fn told(configured: &Effective) -> Vec<(When, &'static str, String)> {
     if let Some(Group { intensity, budget_clock, starts_max }) = *group {
         all.push((When::Now, "max_restarts", render::budget(Some(intensity))));
         all.push((When::Now, "budget_clock", keywords::word(budget_clock).into()));
-        // A gate that is there can be made wider or narrower; one that is not is built with the supervisor's next start.
+        // The bound of an existing limiter can change. A missing one is built with the supervisor's next start.
         let when = if starts_max.is_some() { When::Now } else { When::AtNextStart };
         all.push((when, "max_starting", starts_max.map_or_else(|| "unlimited".into(), |most| most.to_string())));
     }

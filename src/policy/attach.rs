@@ -1,4 +1,4 @@
-//! Gives a tree that is being described its policies from a file.
+//! Builder methods that start a tree under the policies of a file.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::supervisor::partitioned::Partitioned;
 macro_rules! has_policies {
     ($Builder:ty $(, $($generics:tt)*)?) => {
         impl $(<$($generics)*>)? $Builder {
-            /// Restart policies from a file, over what the code says. As a root, refused elsewhere; see [`Tree::apply`](crate::Tree::apply) for
-            /// a tree that runs.
+            /// Sets restart policies from a file, over the settings in code. For the root of a tree only: elsewhere,
+            /// the start is refused. For a running tree, see [`Tree::apply`](crate::Tree::apply).
             pub fn policies(mut self, policies: &Policies) -> Self {
                 self.options_mut().overrides = Some(Arc::new(policies.clone()));
                 self

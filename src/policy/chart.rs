@@ -1,11 +1,11 @@
-//! A simulation as a bar of text.
+//! Chart of a simulation: a bar of text.
 
 use std::time::Duration;
 
 use crate::base::time::part;
 use crate::policy::simulate::moment;
 
-/// What the child was doing.
+/// State of the child during a segment of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Segment {
     Starting,
@@ -40,10 +40,10 @@ impl Segment {
     }
 }
 
-/// Draws segments, each of which lasts until the next one begins. Each column shows what the child did for most of its
-/// time.
+/// Draws segments, each of which lasts until the next one begins. Each column shows the state that the child had for
+/// most of the column's time.
 pub(crate) fn draw(segments: &[(Duration, Segment)], end: Duration) -> String {
-    // What stays for good at the end is seen to.
+    // The last state lasts for good: some columns after the end show it.
     let whole = if end.is_zero() { Duration::from_secs(1) } else { end.saturating_add(part(end, 8)) };
     let column = part(whole, WIDTH);
     let mut bar = String::new();
@@ -74,7 +74,7 @@ pub(crate) fn draw(segments: &[(Duration, Segment)], end: Duration) -> String {
     )
 }
 
-/// Whether a life or an attempt ended in this time, and how many did.
+/// The mark under a column: blank, `x` for the end of one life or attempt, else the number of ends.
 fn mark(segments: &[(Duration, Segment)], from: Duration, to: Duration) -> char {
     let first = segments.partition_point(|(at, _)| *at < from).max(1);
     let lives = segments.iter().enumerate().skip(first).take_while(|(_, (at, _))| *at < to);

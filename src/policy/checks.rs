@@ -1,4 +1,4 @@
-//! What is wrong with fields that are right by themselves.
+//! Contradictions between fields that are each valid.
 
 use std::collections::HashMap;
 use std::slice;
@@ -19,10 +19,10 @@ pub(crate) fn document(document: &Document, problems: &mut Vec<Problem>) {
     table(&document.defaults, problems);
     document.supervisors.iter().for_each(|(_, fields)| table(&fields.defaults, problems));
     document.paths.iter().for_each(|(_, fields)| table(fields, problems));
-    // Where a path is named in full, what holds for it can be known.
+    // The settings of a path are known only if the file names the path in full.
     let mut needs = HashMap::new();
     let mut order = Vec::new();
-    // Every name is looked at with every glob: of a file that names thousands, the first ones are.
+    // Each name is compared with each glob. Of a file that names thousands, only the first 500 are checked.
     for (pattern, _) in document.paths.iter().filter(|(pattern, _)| pattern.is_literal()).take(500) {
         let is_supervisor = children_of(slice::from_ref(document), pattern.text()).is_some();
         let coded =
@@ -59,8 +59,8 @@ pub(crate) fn child(fields: &ChildFields, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The full path of a service that `path` calls by this name, as a tree finds it: among those that are named here, and else
-/// beside it.
+/// The full path of a service that `path` calls by this name, as a tree resolves it: one of the paths that the file
+/// names, else a sibling.
 fn resolve(path: &str, name: &str, is_named: impl Fn(&str) -> bool) -> String {
     let scope = path.rsplit_once('/').map_or("", |(scope, _)| scope);
     match full_path(scope, name, &is_named) {
@@ -71,11 +71,11 @@ fn resolve(path: &str, name: &str, is_named: impl Fn(&str) -> bool) -> String {
 
 type Needs<'a> = HashMap<&'a str, (Vec<String>, Place)>;
 
-/// Services that wait for each other in a circle: none of them would ever start.
+/// Finds services that wait for each other in a cycle: none of them would ever start.
 fn cycles(needs: &Needs<'_>, order: &[&str], problems: &mut Vec<Problem>) {
     let mut done: HashMap<&str, ()> = HashMap::new();
     for &from in order {
-        // The way that is being walked, and which of its dependencies comes next at each step.
+        // The path that is being walked, and at each step the index of the next dependency.
         let mut way: Vec<(&str, usize)> = if done.contains_key(from) { Vec::new() } else { vec![(from, 0)] };
         while let Some(&(at, next)) = way.last() {
             let to = needs.get(at).and_then(|(names, _)| names.get(next)).map(String::as_str);

@@ -1,4 +1,4 @@
-//! Delays, as several layers may have said them a field at a time, and the [`Backoff`] that they come to together.
+//! Delays that several layers may set a field at a time, and the [`Backoff`] that they make together.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::policy::keywords::OneOf;
 use crate::policy::numbers::Factor;
 use crate::policy::problem::Problem;
 
-/// What was said about a curve.
+/// Fields of a curve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Curve<'f> {
     pub(crate) delay: &'f Field<Delays>,
@@ -34,7 +34,7 @@ macro_rules! curve_of {
 curve_of!(ChildFields, NotReadyFields, ParkFields);
 
 impl Curve<'_> {
-    /// The curve that these fields make of `base`. None while nobody has said a delay.
+    /// The curve that these fields make of `base`. `None` if neither sets a delay.
     pub(crate) fn over(&self, base: Option<&Backoff>) -> Option<Backoff> {
         let jitter = self.jitter.get().map_or(base.map(Backoff::spread).unwrap_or_default(), |jitter| jitter.0);
         let listed = match self.delay.get() {
@@ -53,7 +53,7 @@ impl Curve<'_> {
         let mut backoff = Backoff::new(first).jitter(jitter);
         if let Some((_, factor, max)) = grown {
             backoff = backoff.factor(factor);
-            // A cap that is only the default of another first delay was not meant for this one.
+            // A cap that is only the default for another first delay was not meant for this one.
             if !is_default_cap(base) {
                 backoff = backoff.max_delay(max);
             }
@@ -87,7 +87,7 @@ pub(crate) fn check(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What is said about the growth of a list. In another table than the list it may be meant for others.
+/// Warns about growth that is set for a list in the same table. In another table it may be meant for other children.
 pub(crate) fn check_idle(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
     if let Some(Delays::Listed(_)) = curve.delay.get() {
         for place in [curve.factor.place(), curve.max_delay.place()].into_iter().flatten() {
@@ -98,7 +98,7 @@ pub(crate) fn check_idle(curve: &Curve<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Each place is told of once.
+/// Notes a problem, unless its place has one of the same level.
 pub(crate) fn note(problems: &mut Vec<Problem>, problem: impl FnOnce() -> Problem) {
     let problem = problem();
     if !problems.iter().any(|known| known.place() == problem.place() && known.is_error() == problem.is_error()) {

@@ -1,4 +1,4 @@
-//! One source, read: its entries in the order in which they stand.
+//! Contents of one source: its tables in the order in which they stand.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::policy::source::{Place, Source};
 /// The tables that a policy file can have.
 pub(crate) const TABLES: &[&str] = &["defaults", "supervisor", "path"];
 
-/// What one source says.
+/// Settings of one source.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Document {
     pub(crate) defaults: ChildFields,
@@ -24,7 +24,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads a whole source. The document is only worth something if none of the problems is an error.
+    /// Reads a whole source. The document is only valid if none of the problems is an error.
     pub(crate) fn read(source: &Arc<Source>) -> (Self, Vec<Problem>) {
         let mut reader = Reader::new(source);
         let (root, errors) = DeTable::parse_recoverable(source.text());
@@ -32,13 +32,13 @@ impl Document {
         let mut document = Self::default();
         let mut rest = Reader::new(source);
         document.read_root(root.get_ref(), &mut rest);
-        // What is damaged may be read quite differently once it is mended.
+        // A damaged line may be read quite differently once it is mended, so its other problems are not reported.
         reader.problems.extend(rest.problems.into_iter().filter(|problem| damage.spares(problem)));
         if errors.is_empty() && root.get_ref().is_empty() {
             let whole = Place::new(source, 0..0);
-            reader.push(Problem::warning(whole, "this file says nothing").label("no table stands here"));
+            reader.push(Problem::warning(whole, "this file sets nothing").label("no table here"));
         }
-        // Otherwise what does not fit together may be so for want of what is missing.
+        // After damage that hides the rest, a contradiction may only be due to the hidden part.
         if damage.from.is_none() {
             checks::document(&document, &mut reader.problems);
         }
@@ -65,7 +65,7 @@ impl Document {
     }
 }
 
-/// The tables that stand under globs.
+/// Reads tables that have a glob as their name.
 fn named<G: Group>(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Vec<(Pattern, G)> {
     let mut all = Vec::new();
     for (key, value) in reader.table(value, expected).unwrap_or_default() {
@@ -77,11 +77,11 @@ fn named<G: Group>(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Ve
     all
 }
 
-/// What the mistakes in the syntax leave of the rest.
+/// The parts of a source that cannot be trusted because of mistakes in the syntax.
 struct Damage {
-    /// Lines in which nothing is sure.
+    /// Lines that cannot be trusted.
     lines: Vec<usize>,
-    /// The place from which on nothing is.
+    /// The place from which on nothing can be trusted.
     from: Option<Place>,
 }
 
@@ -92,23 +92,24 @@ impl Damage {
     }
 }
 
-/// Notes what is no TOML: mistakes that spoil a line each, or the first one that may spoil all that follows.
+/// Notes mistakes in the TOML syntax: each one that spoils only its line, or the first one that may spoil all that
+/// follows.
 fn syntax(errors: &[Error], reader: &mut Reader) -> Damage {
     let mut damage = Damage { lines: Vec::new(), from: None };
     let mut found: Vec<(Place, &str)> = Vec::new();
     for error in errors {
         let end = reader.source.text().len();
         let place = reader.place(error.span().unwrap_or(end..end));
-        // A key that is there twice spoils nothing.
+        // A duplicate key spoils nothing else.
         if error.message().starts_with("duplicate key") {
-            let problem = Problem::error(place, "this is said twice").label("said before in the same table");
-            reader.push(problem.help("say it once: which of the two is meant?"));
+            let problem = Problem::error(place, "this is set twice").label("already set in the same table");
+            reader.push(problem.help("remove one of the two"));
         } else {
             found.push((place, error.message()));
         }
     }
     found.sort_by_key(|(place, _)| place.start());
-    // One mistake makes several, so that only the first one is worth telling.
+    // Most mistakes cause several errors of the parser, of which only the first one is worth reporting.
     let all_small =
         found.iter().all(|(_, message)| ["string values must", "key with no"].iter().any(|it| message.starts_with(it)));
     for (place, message) in found {

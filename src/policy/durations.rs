@@ -1,4 +1,4 @@
-//! Durations, and what else a field that is about time can say.
+//! Durations, and the words that a field about time allows instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,14 @@ const DURATION: &str = "a duration such as \"250ms\"";
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Delay(pub(crate) Duration);
 
-/// A duration that may not.
+/// A duration that may not be zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Span(pub(crate) Duration);
 
 fn read_duration(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Option<Duration> {
     if let DeValue::Integer(number) = value.get_ref() {
         let help = format!("a duration has a unit: \"{}s\" or \"{0}ms\"", short(number.as_str()));
-        return reader.refuse_with(value, format!("{} of what?", short(number.as_str())), expected, Some(help));
+        return reader.refuse_with(value, format!("{} has no unit", short(number.as_str())), expected, Some(help));
     }
     let text = reader.text(value, expected)?;
     if text.trim_start().starts_with('-') {
@@ -49,7 +49,7 @@ fn read_duration(value: &Value<'_>, reader: &mut Reader, expected: &str) -> Opti
     reader.refuse(value, fault, expected)
 }
 
-/// Marks a duration in the schema.
+/// Schema of a duration.
 fn duration_schema() -> Schema {
     json_schema!({ "type": "string", "pattern": r"^\s*\d.*[a-zA-Zµ]\s*$|^\s*0\s*$", "examples": ["250ms", "1m 30s"] })
 }
@@ -81,7 +81,7 @@ impl Leaf for Span {
     }
 }
 
-/// The first delay of a curve, or all of them.
+/// The first delay of a curve, or a list of all delays.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Delays {
     First(Duration),
@@ -109,7 +109,7 @@ impl Leaf for Delays {
     }
 }
 
-/// A limit that can be taken away.
+/// A limit that can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limit(pub(crate) Option<Duration>);
 
@@ -132,7 +132,7 @@ impl Leaf for Limit {
     }
 }
 
-/// How long senders wait for room.
+/// Time for which senders wait for room in a mailbox; `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct RoomWait(pub(crate) Option<Duration>);
 
@@ -157,7 +157,7 @@ impl Leaf for RoomWait {
     }
 }
 
-/// How a child is stopped.
+/// The shutdown of a child.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stop(pub(crate) Shutdown);
 

@@ -1,4 +1,4 @@
-//! What the environment adds to a policy file: of each class it is the last layer.
+//! Settings that the environment adds to a policy file, as the last layer of each class.
 
 use std::sync::Arc;
 
@@ -15,11 +15,12 @@ use crate::policy::source::{Place, Source};
 const FRAGMENT: &str = "REGROW_POLICY";
 const FIELD: &str = "REGROW_DEFAULTS_";
 
-/// Reads the variables that are meant for us, in the order in which they are layered. Each is a document of its own.
+/// Reads the variables with our names, in the order of their layers: one document for `REGROW_POLICY`, and one for all
+/// single fields.
 pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> (Vec<Document>, Vec<Problem>) {
     let mut ours: Vec<_> =
         variables.into_iter().filter(|(name, _)| name == FRAGMENT || name.starts_with(FIELD)).collect();
-    // The fragment first, and then by name: an environment has no order.
+    // The fragment first, then the fields by name, since an environment has no order.
     ours.sort_by_key(|(name, _)| (name != FRAGMENT, name.clone()));
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
     let mut defaults = ChildFields::default();
@@ -39,7 +40,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> (Ve
     (documents, problems)
 }
 
-/// `REGROW_DEFAULTS_DELAY=50ms`
+/// Reads a variable such as `REGROW_DEFAULTS_DELAY=50ms`.
 fn one_field(variable: &str, field: &str, value: &str, problems: &mut Vec<Problem>) -> ChildFields {
     let mut fields = ChildFields::default();
     let name = field.to_ascii_lowercase();
@@ -60,7 +61,7 @@ fn one_field(variable: &str, field: &str, value: &str, problems: &mut Vec<Proble
     fields
 }
 
-/// A value as it would stand in a file: a word or a duration needs no quotes in the environment.
+/// A value as it would stand in a file, with quotes if needed: in the environment, words and durations have none.
 fn as_toml(variable: &str, name: &str, value: &str) -> Arc<Source> {
     let bare = format!("{name} = {value}");
     let is_meant = |value: &DeValue<'_>| match value {

@@ -24,7 +24,7 @@ pub struct Explanation {
     problems: Vec<Problem>,
 }
 
-/// One setting: a field, its value, where that is said, and its rank.
+/// A setting: a field, its value, the place where that is set, and its rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     field: String,
@@ -34,7 +34,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The name of the field. What a supervisor's children share is called `children.FIELD`.
+    /// The name of the field. A setting that the children of a supervisor share is called `children.FIELD`.
     pub fn field(&self) -> &str {
         &self.field
     }
@@ -44,7 +44,7 @@ impl Setting {
         &self.value
     }
 
-    /// How special what gave the value is, and in which layer it stands.
+    /// The rank of the place that gave the value: its class and its layer.
     pub fn rank(&self) -> Rank {
         self.rank
     }
@@ -68,7 +68,7 @@ impl Explanation {
         if let Some(group) = group {
             let mut shared = Vec::new();
             group.field_places("children.", &mut shared);
-            // They are about the children one by one.
+            // Defaults are settings of each child, not of the group.
             places.extend(shared.into_iter().filter(|(name, ..)| !name.starts_with("children.defaults.")));
         }
         let settings = shown(configured).into_iter().map(|(field, value)| {
@@ -82,7 +82,7 @@ impl Explanation {
         Self { path: path.into(), settings: settings.collect(), problems: Vec::new() }
     }
 
-    /// The layers come to nothing valid: what is in force is what the code says.
+    /// Explains a path for which the layers together are invalid, so that the settings in code are in force.
     pub(crate) fn refused(path: &str, coded: &Coded, problems: Vec<Problem>) -> Self {
         let mut explanation = Self::new(path, coded, &coded.whole(), &ChildFields::default(), None);
         for setting in &mut explanation.settings {
@@ -91,7 +91,7 @@ impl Explanation {
         Self { problems, ..explanation }
     }
 
-    /// Why the layers come to nothing valid for this path, if so. The settings are then those of the code alone.
+    /// The reasons why the layers together are invalid for this path, if they are. The settings are then those in code.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -106,21 +106,21 @@ impl Explanation {
         &self.settings
     }
 
-    /// One of them, by the name of its field.
+    /// The setting with this field name.
     pub fn setting(&self, field: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.field == field)
     }
 }
 
-/// The whole group came from somewhere, and no field of it was said by itself.
+/// The place of a field that was set as part of its group, not separately.
 fn derived<'p>(field: &str, places: &'p [Placed]) -> Option<&'p Placed> {
     let is_group = |name: &str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
     places.iter().find(|(name, ..)| is_group(name))
 }
 
-/// Where a value comes from that no layer gives.
+/// The origin of a value that neither file nor environment sets.
 fn in_code(path: &str, coded: &Coded, field: &str, value: &str) -> (Rank, String) {
-    // What is shared has no other sign than that it is not the library's.
+    // Code leaves no mark on a shared setting. It counts as set in code if it differs from the library's default.
     let shared = || {
         let is_library = |shown: &Shown| *shown == (field, value.to_owned());
         let library = shown(&library_defaults(path, coded.own.kind).own);
@@ -144,7 +144,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// What is in force where neither code nor file say anything.
+/// The settings in force for a path that neither code nor file mention.
 pub(crate) fn library_defaults(path: &str, kind: ChildKind) -> Coded {
     let id = path.rsplit('/').next().unwrap_or(path);
     if kind.is_supervisor() {
@@ -196,7 +196,7 @@ fn budget(budget: Option<Intensity>, [max_restarts, within]: [&'static str; 2], 
     shown
 }
 
-/// What ends a life, and what makes it a good one.
+/// The settings about the end of a life, and about its success.
 fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
     let limit = |limit: Option<_>| limit.map_or("off".into(), time);
     let reset_after = match (policy.reset_after, policy.reset_time()) {
@@ -206,7 +206,7 @@ fn lives(configured: &Effective, policy: &Policy) -> Vec<Shown> {
         (None, None) => "the period of the budget it shares".into(),
     };
     let depends_on = match policy.depends_on.as_deref().unwrap_or_default() {
-        [] => "nobody".into(),
+        [] => "nothing".into(),
         all => render::needs(all),
     };
     let on_give_up = render::parting(policy.on_give_up.as_ref().unwrap_or(&GiveUp::Escalate));

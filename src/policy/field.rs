@@ -1,7 +1,7 @@
-//! A field: said or left open; and groups of fields, read, layered and described alike.
+//! A field, set or left open; and groups of fields, which are read, layered and described alike.
 //!
-//! A group is declared once, with [`group!`]: its fields, their types, and what they mean. The names that a file may use,
-//! the reading, the layering and the schema all come from that one place.
+//! A group is declared once, with [`group!`]: its fields, their types, and their meaning. The names that a file may
+//! use, the reading, the layering and the schema all come from that declaration.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ use crate::policy::source::Place;
 
 /// A value that a field can have.
 pub(crate) trait Leaf: Clone + PartialEq + fmt::Debug {
-    /// Reads it, or notes what is wrong with it.
+    /// Reads it, or notes the mistake.
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self>;
-    /// What it looks like in a file.
+    /// JSON schema of the value in a file.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// A field that may have been said, where, and about how many.
+/// A field that may be set: its value, its place, and the class of its table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field<T>(Option<(T, Place, RankClass)>);
 
-/// A field by its name, the place where it is said, and its rank.
+/// A field by its name, the place where it is set, and its rank.
 pub(crate) type Placed = (String, Place, Rank);
 
 impl<T> Default for Field<T> {
@@ -55,22 +55,22 @@ impl<T: Clone> Field<T> {
 
 /// Something under a key: a value, or a group of fields.
 pub(crate) trait Keyed {
-    /// Reads it, or notes what is wrong with it.
+    /// Reads it, or notes its mistakes.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader);
-    /// What `later` says in this class wins; what it leaves open stays.
+    /// Takes over the fields that `later` sets, as of this class. The others stay.
     fn layer(&mut self, later: &Self, class: RankClass);
-    /// Leaves open what is to be forgotten, by name.
+    /// Unsets the fields for which `is_forgotten` holds, by name.
     fn forget(&mut self, name: &str, is_forgotten: &dyn Fn(&str) -> bool);
-    /// What was said, by name.
+    /// Collects the fields that are set, by name.
     fn places(&self, name: &str, places: &mut Vec<Placed>);
-    /// What it looks like in a file.
+    /// JSON schema of the value in a file.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
 impl<T: Leaf> Keyed for Field<T> {
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader) {
         let place = reader.place(value.span());
-        // The table that it stands in decides, when it is layered.
+        // The class is provisional: `layer` replaces it by that of the table.
         self.0 = T::read(value, reader).map(|value| (value, place, RankClass::Child));
     }
 
@@ -99,25 +99,25 @@ impl<T: Leaf> Keyed for Field<T> {
 
 /// Fields that stand in one table.
 pub(crate) trait Group: Default + 'static {
-    /// What one of its fields is called in a message.
+    /// Name of one of its fields in messages.
     const WHAT: &'static str;
-    /// Their names.
+    /// Names of the fields.
     const NAMES: &'static [&'static str];
-    /// Reads the field of this name; `false` where there is none.
+    /// Reads the field of this name; `false` if there is none.
     fn read_field(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader) -> bool;
     fn layer_fields(&mut self, later: &Self, class: RankClass);
     fn forget_fields(&mut self, prefix: &str, is_forgotten: &dyn Fn(&str) -> bool);
     fn field_places(&self, prefix: &str, places: &mut Vec<Placed>);
-    /// Name, description and schema of each.
+    /// Name, description and schema of each field.
     fn properties(generator: &mut SchemaGenerator) -> Vec<(&'static str, String, Schema)>;
-    /// A short form for the whole group; `false` where it is none.
+    /// Reads a short form of the whole group; `false` if the value is none.
     fn read_short(&mut self, _: &Value<'_>, _: &mut Reader) -> bool {
         false
     }
     fn short_schema(_: &mut SchemaGenerator) -> Option<Schema> {
         None
     }
-    /// Where a name belongs that is none of these fields', but others'.
+    /// Advice for a name that is not one of these fields, but one of another group.
     fn elsewhere(_: &str) -> Option<String> {
         None
     }

@@ -1,4 +1,6 @@
-//! What can be said about a child, and about a supervisor.
+//! Every field that a file can set for a child or a supervisor.
+//!
+//! The doc comments of the fields are also their descriptions in `.schema/policy.json`.
 
 use regrow_supervisors::{BudgetClock, DependencyGone, Health, Jitter, Readiness, Restart};
 use schemars::{Schema, SchemaGenerator};
@@ -15,7 +17,7 @@ use crate::policy::rules::Rules;
 use crate::slot::settings::{OnRestart, Overflow};
 
 group! {
-    /// What can be said about a child.
+    /// Fields of a child.
     "field of a child"
     struct ChildFields {
         /// After which ends it is restarted.
@@ -24,7 +26,8 @@ group! {
         max_restarts: Field<Restarts>,
         /// In how long that budget forgives them. Default: 5s.
         within: Field<Span>,
-        /// How long to wait before a restart: the first delay, or a list of delays whose last repeats. Default: not at all.
+        /// How long to wait before a restart: the first delay, or a list of delays whose last repeats. Default: not at
+        /// all.
         delay: Field<Delays>,
         /// No delay is longer. Default: 30s.
         max_delay: Field<Delay>,
@@ -48,8 +51,8 @@ group! {
         depends_on: Field<Needs>,
         /// What happens at its start when one of those is gone for good. Default: park.
         on_dependency_gone: Field<OneOf<DependencyGone>>,
-        /// Whether the tree counts as ready without it. Default: services are required; tasks, and what is below a dynamic
-        /// supervisor, are optional.
+        /// Whether the tree counts as ready without it. Default: services are required; tasks, and what is below a
+        /// dynamic supervisor, are optional.
         health: Field<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
         watchdog: Field<Limit>,
@@ -70,7 +73,7 @@ group! {
 }
 
 group! {
-    /// What can be said about lives that never became ready.
+    /// Budget and delays for lives that never became ready.
     "field of not_ready"
     struct NotReadyFields {
         /// How many restarts are forgiven.
@@ -89,7 +92,7 @@ group! {
 }
 
 group! {
-    /// What can be said about the tries of a parked child.
+    /// Delays between the tries of a parked child.
     "field of park"
     struct ParkFields {
         /// How long to wait before it is tried. Default: 30s.
@@ -104,7 +107,7 @@ group! {
 }
 
 group! {
-    /// What can be said about a mailbox.
+    /// Fields of a mailbox.
     "field of a mailbox"
     struct MailboxFields {
         /// How many messages may wait. Default: 1024.
@@ -131,7 +134,7 @@ group! {
 }
 
 group! {
-    /// What can be said about a supervisor.
+    /// Fields of a supervisor, for its children together.
     "field of a supervisor"
     struct SupervisorFields {
         /// How many restarts the budget that its children share forgives. Default: 1.
@@ -142,7 +145,7 @@ group! {
         budget_clock: Field<OneOf<BudgetClock>>,
         /// How many of the services below it, at any depth, may be starting at the same time.
         max_starting: Field<Starts>,
-        /// What holds for everything directly below it.
+        /// Fields of each of its direct children.
         defaults: ChildFields,
     }
 

@@ -1,9 +1,9 @@
-//! Following a policy file: whenever it changes, what it says now is applied to the tree.
+//! Following a policy file: whenever the file changes, its new settings are applied to the tree.
 //!
 //! Invariants:
-//! 1. A text is taken when it has stayed the same for a while: one that is being written is left alone.
-//! 2. Each text is answered once, applied or refused. One that is refused leaves the tree as it is, and the next one counts.
-//! 3. What is checked and applied is what was read, byte by byte: the file is not read again for it.
+//! 1. A text counts when it has stayed the same for a while. So a text that is still being written is left alone.
+//! 2. Each text gets one answer: applied or refused. A refused text leaves the tree as it is, and the next one counts.
+//! 3. The bytes that were read are the ones that are checked and applied: the file is not read again.
 //! 4. Nothing here blocks a thread of the runtime.
 
 use std::fmt;
@@ -28,10 +28,10 @@ use crate::tree::shared::Shared;
 /// The shortest time between two looks.
 const LOOK_MIN: Duration = Duration::from_millis(10);
 
-/// How often it is asked whether a slow file has answered.
+/// The time between two looks while a slow read is under way.
 const POLL_SLOW: Duration = Duration::from_secs(1);
 
-/// A policy file that is being followed. Dropping it ends that; what is in force stays so.
+/// Watcher of a policy file that a tree follows. Dropping it ends the following; the policies in force stay.
 #[derive(Debug)]
 pub struct PolicyWatcher {
     answers: mpsc::UnboundedReceiver<Result<Applied, ReloadError>>,
@@ -39,13 +39,13 @@ pub struct PolicyWatcher {
     task: AbortHandle,
 }
 
-/// Why a file was not applied. The tree is as it was.
+/// The reason why a file was not applied. The tree is unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// It says something that cannot be.
+    /// The file has mistakes, or cannot be read.
     File(PolicyFileErrors),
-    /// It does not fit this tree.
+    /// The file is valid by itself, but does not fit this tree.
     Tree(ApplyError),
 }
 
@@ -61,17 +61,18 @@ impl fmt::Display for ReloadError {
 impl std::error::Error for ReloadError {}
 
 impl PolicyWatcher {
-    /// What came of the next change; `None` when the tree is over. The first answer is about the file as it was found.
+    /// Waits for the answer to the next change. The first answer is about the file as it was found. `None` when the
+    /// tree has ended.
     pub async fn next(&mut self) -> Option<Result<Applied, ReloadError>> {
         self.answers.recv().await
     }
 
-    /// Looks at the file now, changed or not, and answers: within milliseconds, unless the text looks cut off.
+    /// Reads the file now, changed or not, and makes an answer: within milliseconds, unless the text looks cut off.
     pub fn reload(&self) {
         self.now.notify_one();
     }
 
-    /// What makes the file be looked at, for a handler of SIGHUP.
+    /// Reads the file at each SIGHUP, until the watcher is dropped.
     #[cfg(all(unix, feature = "signal"))]
     fn reload_on_hangup(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -94,38 +95,40 @@ impl Drop for PolicyWatcher {
 }
 
 impl Tree {
-    /// Takes these policies for the ones in force: over what the code says, in place of any that were applied before.
-    /// Answers what is in force now, what is with the next start of which service, and what was said in vain.
+    /// Puts these policies in force, over the settings in code and in place of policies applied before. Returns the
+    /// changes in force now, those in force with the next start of a service, and warnings.
     ///
-    /// Nothing is started or stopped for it. Budgets keep what is spent, and delays that are being served their time.
-    /// Dropping the future does not call it off: it is done whole or not at all, and then nobody hears what came of it.
+    /// No child is started or stopped for it. Budgets keep the restarts that they have counted, and running delays keep
+    /// their end. Dropping the future does not cancel the change: it is made whole or not at all, and the answer is
+    /// lost.
     ///
     /// # Errors
     ///
-    /// Policies that make no sense for this tree, all of them. Nothing is changed then.
+    /// Contains all settings that are invalid for this tree. Nothing is changed then.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime: the change is made in a task there.
+    /// Outside of a tokio runtime, since a task makes the change.
     pub async fn apply(&self, policies: &Policies) -> Result<Applied, ApplyError> {
         self.shared.apply(Arc::new(policies.clone())).await
     }
 
-    /// Applies a policy file, with what the [environment](Policies::with_environment) says over it, now and whenever it has
-    /// changed. Each text is answered once by [`PolicyWatcher::next`], and need not be asked for: the log tells the same, with a
-    /// line for each setting that changed, each warning and each reason for a refusal.
+    /// Applies a policy file, with the [environment](Policies::with_environment) over it, now and after each change of
+    /// the file. [`PolicyWatcher::next`] gives one answer for each text. The program need not take the answers: the log
+    /// has a line for each changed setting, each warning and each reason for a refusal.
     ///
-    /// The file is read every `look_every` (at most every 10 ms), and its text alone matters, not its time or size. A change counts when it was
-    /// there for `look_every`, and for 250 ms at least; one that looks as if a writer had been interrupted (no setting at
-    /// all, cut off, within a line) for 2 s. Replacing the file by renaming another one is never seen half done.
+    /// The file is read every `look_every` (at most every 10 ms). Only its text matters, not its time or size. A change
+    /// counts when it has stayed for `look_every`, and for at least 250 ms. A text has to stay for 2 s if its writer
+    /// seems to have been interrupted: it has no setting, is cut off, or ends within a line. A file that replaces the
+    /// old one by a rename is never seen half written.
     ///
-    /// A text that is refused, a file that is missing, and one that does not answer change nothing; the next text counts. An
-    /// empty file is refused as well while policies are in force: to take all of them back, leave a comment in the file. The
-    /// file is read and checked off the runtime's threads, and a file system that hangs holds up none of them. Only regular
-    /// files can be followed; symbolic links are, at each look.
+    /// A refused text, a missing file, and a file that does not answer change nothing; the next text counts. An empty
+    /// file is also refused while policies are in force: to remove all policies, leave only a comment in the file. The
+    /// file is read and checked outside of the runtime's threads, so a file system that hangs blocks none of them. Only
+    /// regular files can be followed. Symbolic links are resolved at each look.
     ///
-    /// The tree is up by now, so what the file says about starts holds from the next ones on:
-    /// [`Supervisor::policies`](crate::Supervisor::policies) is for the first.
+    /// The tree is already up, so settings about starts hold from the next start on. Use
+    /// [`Supervisor::policies`](crate::Supervisor::policies) for the first start.
     ///
     /// ```no_run
     /// # async fn example(tree: regrow::Tree) {
@@ -155,11 +158,12 @@ impl Tree {
         PolicyWatcher { answers, now, task }
     }
 
-    /// As [`follow_policies`](Self::follow_policies), and whenever the process is sent SIGHUP.
+    /// Follows a file as [`follow_policies`](Self::follow_policies) does, and also reads it at each SIGHUP of the
+    /// process.
     ///
     /// # Errors
     ///
-    /// When the signal handler cannot be installed.
+    /// If the signal handler cannot be installed.
     ///
     /// # Panics
     ///
@@ -187,7 +191,7 @@ async fn follow(
     let mut looks = Looks::new(path);
     let mut settling = Settling::new(look_every);
     loop {
-        // Listening begins before it is looked whether the end has begun.
+        // The listener is registered before the check whether the end has begun, so that no notification is lost.
         let mut ends = pin!(ending.notified());
         ends.as_mut().enable();
         let Some(is_in_force) = in_force(&shared) else { return };
@@ -203,7 +207,7 @@ async fn follow(
         let (back, seen) = match looked.map_err(JoinError::try_into_panic) {
             Ok(back) => back,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // Only a runtime that shuts down does not come back.
+            // Only a runtime that is shutting down cancels the task.
             Err(Err(_)) => return,
         };
         looks = back;
@@ -228,18 +232,18 @@ async fn follow(
     }
 }
 
-/// Whether there are policies in force that a text could take away. None when the tree is over.
+/// Whether policies are in force that an empty text would remove. `None` when the tree has ended.
 fn in_force(shared: &Weak<Shared>) -> Option<bool> {
     let shared = shared.upgrade().filter(|shared| !shared.is_ending())?;
     Some(shared.options_in_force.overrides().is_some())
 }
 
-/// Checks and applies what was seen. None when the tree is over.
+/// Checks and applies the text that was seen. `None` when the tree has ended.
 async fn take(shared: &Weak<Shared>, path: &Path, seen: Seen) -> Option<Result<Applied, ReloadError>> {
     let name: Arc<str> = path.display().to_string().into();
     let is_something_in_force = in_force(shared)?;
     let read = spawn_blocking(move || match seen {
-        // Left by a writer that was interrupted, or by a disk that is full. What is meant to say nothing can say so.
+        // An interrupted writer or a full disk leaves an empty file. A file that is meant to set nothing has a comment.
         Seen::Bytes(bytes) if is_something_in_force && bytes.trim_ascii().is_empty() => Err(Policies::emptied(&name)),
         Seen::Bytes(bytes) => Policies::parse_bytes(&bytes, name).and_then(|policies| policies.with_environment()),
         Seen::Unreadable(why) => Err(Policies::unreadable(&name, &why)),

@@ -1,4 +1,4 @@
-//! What happens when a budget is gone, as a file says it.
+//! The reaction to an exhausted budget, as a file sets it.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn read_park(value: &Value<'_>, reader: &mut Reader) -> Option<OnGiveUp> {
         }
     }
     if !is_there && reader.problems.len() == before {
-        return reader.refuse(value, "nothing is said of what to do", EXPECTED);
+        return reader.refuse(value, "this table has no `park`", EXPECTED);
     }
     let curve = Curve::from(&fields);
     curve::check(&curve, &mut reader.problems);

@@ -1,7 +1,7 @@
-//! What a file says in vain about the children of a tree: fields without effect on the kind of child that a pattern matches.
+//! Warnings about fields without effect on the kind of child for which a file sets them.
 //!
-//! A table for one pattern is held to its word for each child. Defaults are for many kinds: they are told of only if none of
-//! the children has a use for a field.
+//! A field in a table for a pattern must have an effect on each child that matches. Defaults are for many kinds, so
+//! there is a warning only if a field has an effect on none of the children.
 
 use crate::policy::document::Document;
 use crate::policy::field::Group;
@@ -14,7 +14,7 @@ use crate::tree::lookup::article;
 
 type Child<'a> = (&'a str, ChildKind);
 
-/// Each field that has no effect, with its place, the first child that it is said for in vain, and the reason.
+/// A warning for each field without effect, with its place, the first child for which it is set, and the reason.
 pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Problem> {
     let mut warnings = Vec::new();
     for document in documents {
@@ -25,7 +25,7 @@ pub(crate) fn warnings(documents: &[Document], children: &[Child<'_>]) -> Vec<Pr
             for (field, place) in places(said) {
                 if is_about_roots {
                     let roots: Vec<_> = matched().collect();
-                    let why = "it is about a child, and no supervisor is above a root: leave it out";
+                    let why = "it is for a child of a supervisor, and no supervisor is above a root: leave it out";
                     warnings.extend(told(&format!("path.{:?}", pattern.text()), &field, place, &roots, why));
                     continue;
                 }
@@ -57,7 +57,7 @@ fn places(said: &impl Group) -> Vec<(String, Place)> {
     places.into_iter().map(|(field, place, _)| (field, place)).collect()
 }
 
-/// What no child has a use for. Without children nothing is known.
+/// Warnings about defaults that have an effect on no child. Without children there are none.
 fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Problem> {
     let is_for_none = |field: &str| children.iter().all(|(_, kind)| is_left_out(*kind, field));
     let idle = places(said).into_iter().filter(|(field, _)| is_for_none(field));
@@ -67,12 +67,12 @@ fn defaults(table: &str, said: &ChildFields, children: &[Child<'_>]) -> Vec<Prob
 fn warning(table: &str, field: &str, place: Place, idle: &[Child<'_>]) -> Option<Problem> {
     let (_, kind) = idle.first()?;
     let why = why_idle(*kind, field)
-        .unwrap_or("a task has to be written to give signs of life: say it in a table for its path");
+        .unwrap_or("only a task that calls `ctx.alive()` can have one: set it in a table for the path of that task");
     told(table, field, place, idle, why)
 }
 
 fn childless(table: &str, field: &str, place: Place, leaves: &[Child<'_>]) -> Option<Problem> {
-    told(table, field, place, leaves, "it is about the children of a supervisor, and this has none")
+    told(table, field, place, leaves, "it is for the children of a supervisor, and this child has none")
 }
 
 fn told(table: &str, field: &str, place: Place, children: &[Child<'_>], why: &str) -> Option<Problem> {

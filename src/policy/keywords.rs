@@ -1,4 +1,4 @@
-//! Values that are one of a few words.
+//! Values for which a file has one of a few words.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::slot::settings::{OnRestart, Overflow};
 
 /// A type with a word for each of its values.
 pub(crate) trait Words: Copy + PartialEq + fmt::Debug + 'static {
-    /// The word, what it stands for, and that in a sentence.
+    /// Each word, its value, and a description, which is also the one in `.schema/policy.json`.
     const WORDS: &'static [(&'static str, Self, &'static str)];
 
-    /// What to say instead of a word that there was once.
+    /// Advice for a word that was valid in an earlier version.
     fn instead_of(_: &str) -> Option<&'static str> {
         None
     }
@@ -35,7 +35,7 @@ fn choice<W: Words>() -> String {
     }
 }
 
-/// One of the words.
+/// A value that a file gives by its word.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct OneOf<W>(pub(crate) W);
 

@@ -1,4 +1,4 @@
-//! What new policies changed, warned of, and why some were refused: in the log, a line for each.
+//! Log lines about policies: one for each changed setting, each warning, and each reason for a refusal.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::policy::apply::{Applied, PolicyChange};
 use crate::policy::follow::ReloadError;
 use crate::policy::problem::Problem;
 
-/// Lines for children to which the same happens; the others are counted.
+/// Most lines for children with the same change; further ones are counted.
 const ALIKE_MAX: usize = 5;
 
-/// What is different from now on.
+/// Logs the settings that have changed.
 pub(crate) fn changes(applied: &Applied) {
     for (changes, in_force) in [(&applied.live, "now"), (&applied.at_next_start, "at next start")] {
         let mut alike = BTreeMap::<_, usize>::new();
@@ -36,12 +36,12 @@ pub(crate) fn changes(applied: &Applied) {
     warnings(&applied.warnings);
 }
 
-/// What was said in vain.
+/// Logs warnings.
 pub(crate) fn warnings(warnings: &[String]) {
     warnings.iter().for_each(|warning| Said::rendered(warning).warn(None));
 }
 
-/// What came of a file that is followed.
+/// Logs the answer to a text of a file that is followed.
 pub(crate) fn answer(file: &Path, answer: &Result<Applied, ReloadError>) {
     let file = file.display().to_string();
     match answer {
@@ -81,7 +81,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// The same from a problem that is text by now, as a compiler would print it.
+    /// Takes the fields out of a problem that has been printed as a compiler would.
     fn rendered(text: &'a str) -> Self {
         let mut said = Self { file: None, line: None, column: None, text, advice: None };
         let Some((headline, rest)) = text.split_once('\n') else { return said };

@@ -1,7 +1,7 @@
-//! Restart policies in a file: who is restarted, how soon, how often, and what happens then, without a word of code.
+//! Restart policies in a file: which ends are followed by a restart, after which delay, and within which budget.
 //!
-//! What the settings mean is told by [`Policy`](crate::Policy), which says the same in code. A file is for those who run a
-//! program rather than write it, and for a program that must not be stopped to be told otherwise.
+//! [`Policy`](crate::Policy) explains what the settings mean, and sets the same ones in code. A file serves the
+//! operators of a program. It also serves a program that must not be stopped for a change of its settings.
 //!
 //! ```toml
 //! [defaults]                              # every service
@@ -14,37 +14,37 @@
 //! within = "1m"
 //!
 //! [path."shop/workers/*"]                 # globs over paths: `*` within one name, `**` across names
-//! max_restarts = 3                        # a budget of each child's own
+//! max_restarts = 3                        # a separate budget for each child
 //! within = "30s"
 //! on_give_up = "park"
 //! ```
 //!
-//! # Who wins
+//! # Precedence
 //!
-//! The special wins over the general, wherever the two are said; within one row, what stands further right. That holds for
-//! each field by itself. The classes, from the weakest:
+//! A more specific setting wins over a more general one, in whichever layer each of them stands. Within one class, a
+//! layer further to the right in this table wins. Each field is decided separately. The classes, from the weakest:
 //!
-//! | [class](RankClass) | about | in code | in the file | in the environment |
+//! | [class](RankClass) | applies to | in code | in the file | in the environment |
 //! |---|---|---|---|---|
 //! | library | everything | | | |
 //! | defaults | every service of the tree | `.defaults` of the root | `[defaults]` | `[defaults]` in `REGROW_POLICY`, `REGROW_DEFAULTS_FIELD` |
-//! | children | what is directly below one supervisor | `.defaults` of a nested supervisor | `[supervisor.X.defaults]` | the same in `REGROW_POLICY` |
-//! | child | one child, or all whose path is like that | what the child, or the template that makes it, says | `[path.GLOB]` | the same in `REGROW_POLICY` |
+//! | children | the direct children of one supervisor | `.defaults` of a nested supervisor | `[supervisor.X.defaults]` | the same in `REGROW_POLICY` |
+//! | child | one child, or all with a path like that | the description of the child, or the template that makes it | `[path.GLOB]` | the same in `REGROW_POLICY` |
 //!
-//! Tables of one class apply in the order in which they stand. `REGROW_POLICY` holds text of the same format as a file;
-//! `REGROW_DEFAULTS_DELAY=50ms` sets one field of every service, as far as nothing more special is said about it. What a
-//! supervisor's children share (the budget in `[supervisor.X]`, and the like) is of the class *children*.
+//! Tables of one class apply in the order in which they stand. `REGROW_POLICY` holds text in the format of a file.
+//! `REGROW_DEFAULTS_DELAY=50ms` sets one field of every service for which nothing more specific sets it. What the
+//! children of a supervisor share (the budget in `[supervisor.X]`, for example) is of the class *children*.
 //!
-//! A value of code such as a [`Backoff`](crate::Backoff) or an [`Intensity`](crate::Intensity) says all of its fields: a
-//! `jitter` in `[defaults]` does not reach a child whose code sets a backoff, one in `[path.GLOB]` does.
-//! [`Setting::rank`] and `regrow policy explain` tell which class and layer each value has come from.
+//! A value in code such as a [`Backoff`](crate::Backoff) or an [`Intensity`](crate::Intensity) sets all of its fields.
+//! So a `jitter` in `[defaults]` does not reach a child that has a backoff in code, but one in `[path.GLOB]` does.
+//! [`Setting::rank`] and `regrow policy explain` tell from which class and layer each value comes.
 //!
 //! # From code
 //!
-//! [`Policies::read`] reads a file, and tells everything that is wrong with it at once.
-//! [`Supervisor::policies`](crate::Supervisor::policies) starts a tree under it, [`Tree::apply`](crate::Tree::apply) puts
-//! a running one under it, and [`Tree::follow_policies`](crate::Tree::follow_policies) does that whenever the file changes.
-//! The order matters once: what is said about starts holds for the first ones only if the tree is started under it.
+//! [`Policies::read`] reads a file and reports all of its mistakes at once.
+//! [`Supervisor::policies`](crate::Supervisor::policies) starts a tree under it. [`Tree::apply`](crate::Tree::apply)
+//! applies it to a running tree. [`Tree::follow_policies`](crate::Tree::follow_policies) applies it whenever the file
+//! changes. Settings about starts hold for the first starts only if the tree is started under the file.
 //!
 //! ```
 //! use regrow::Supervisor;
@@ -63,8 +63,9 @@
 //!
 //! # From the command line
 //!
-//! The command `regrow` is `cargo run --features cli --`. A mistake is found before it is in force: `policy check` names its
-//! line and what may have been meant, and a tree that follows the file stays as it was.
+//! The command `regrow` is `cargo run --features cli --`. `policy check` finds a mistake before the file is in force:
+//! it names the line and suggests what may have been meant. A tree that follows a file keeps its settings if the new
+//! text has a mistake.
 //!
 //! ```text
 //! regrow policy check shop.toml
@@ -72,27 +73,28 @@
 //! regrow policy simulate shop.toml 'panic after 2s *4; lives' --path shop/workers/w1
 //! ```
 //!
-//! `explain` prints each setting of a child, with the line or the layer that it comes from. `simulate` plays a row of lives
-//! in virtual time: what is restarted when, what is left of the budget, when the child is parked. In a tree that runs, a pattern
-//! that matches nothing and a setting without effect on its children are warnings in the log, and
-//! [`why`](crate::Tree::why) says where a child stands. The bank of `examples/bank` runs under a file that can be edited meanwhile:
-//! `--policy examples/bank/policy.toml`.
+//! `explain` prints each setting of a child, with the line or the layer that it comes from. `simulate` plays a row of
+//! lives in virtual time: each restart, the rest of the budget, and the time at which the child is parked.
 //!
-//! # What can be said
+//! A running tree logs a warning for a pattern that matches nothing, and for a setting without effect on its children.
+//! [`why`](crate::Tree::why) tells the state of a child and the reason for it. The bank of `examples/bank` runs under a
+//! file that can be edited meanwhile: `--policy examples/bank/policy.toml`.
 //!
-//! About a child, in `[defaults]`, `[supervisor.X.defaults]` and `[path.GLOB]`:
+//! # Fields
 //!
-//! | field | values | not said |
+//! For a child, in `[defaults]`, `[supervisor.X.defaults]` and `[path.GLOB]`:
+//!
+//! | field | values | default |
 //! |---|---|---|
 //! | `restart` | `"permanent"`, `"transient"`, `"temporary"` | as in the code |
-//! | `delay` | `"100ms"`, or a list whose last repeats | no wait |
+//! | `delay` | `"100ms"`, or a list, the last of which repeats | no wait |
 //! | `factor`, `max_delay`, `jitter` | `2.0`; `"30s"`; `"none"`, `"full"`, `"decorrelated"` | 2, 30 s, none |
 //! | `reset_after`, `reset_on_ready`, `reset_after_messages` | `"1m"`, `true`, `1000` | the longest delay |
-//! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no budget of its own; 5 s |
+//! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no separate budget; 5 s |
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
-//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nobody |
+//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nothing |
 //! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
 //! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |
@@ -100,26 +102,27 @@
 //! | `shutdown_timeout` | `"5s"`, `"kill"`, `"wait"` | as in the code |
 //! | `mailbox` | `1024`, or `{ capacity, overflow, on_restart, room_wait }` | as in the code |
 //!
-//! About a supervisor, in `[supervisor.X]`: `max_restarts` and `within` of the budget that its children share,
-//! `budget_clock`, and `max_starting`, how many services below it may be starting at the same time. `regrow policy schema`
-//! prints all of it for editors.
+//! For a supervisor, in `[supervisor.X]`: `max_restarts`, `within` and `budget_clock` of the budget that its children
+//! share; `max_starting`, the number of services below it that may be starting at the same time. `regrow policy schema`
+//! prints the whole format for editors.
 //!
 //! # Layout
 //!
 //! | file | idea |
 //! |---|---|
-//! | `policies.rs`, `environment.rs` | what may be asked of a file; what the environment adds |
-//! | `source.rs`, `problem.rs` | a place in a text; what is wrong there |
-//! | `reader.rs`, `said.rs` | reading that goes on behind a mistake; fields, said or left open |
+//! | `policies.rs`, `environment.rs` | the questions that a file answers; the layer that the environment adds |
+//! | `source.rs`, `problem.rs` | a place in a text; a mistake there |
+//! | `reader.rs`, `field.rs` | reading that goes on after a mistake; fields, set or left open |
 //! | `fields.rs` | every field there is |
-//! | `durations.rs`, `numbers.rs`, `texts.rs`, `words.rs`, `rules.rs`, `give_up.rs`, `needs.rs`, `pattern.rs` | the values of fields |
+//! | `durations.rs`, `numbers.rs`, `texts.rs`, `keywords.rs`, `rules.rs`, `give_up.rs`, `needs.rs`, `pattern.rs` | the values of fields |
 //! | `curve.rs` | delays, put together from several layers |
-//! | `document.rs`, `checks.rs`, `in_vain.rs` | a source as a whole; what does not fit together in it; what has no effect on what it is said for |
-//! | `rank.rs`, `layering.rs` | what wins over what; what all of it comes to for one path |
-//! | `reading.rs`, `settling.rs`, `follow.rs` | a file that may hang; a text that may not be whole yet; a file that is applied whenever it changes |
-//! | `log.rs` | what came of a file that is followed, in the log |
-//! | `explain.rs`, `phrases.rs`, `schema.rs` | where each setting comes from; settings as phrases; the format, for editors |
-//! | `script.rs`, `simulate.rs`, `picture.rs` | what a policy does with a row of lives, in virtual time |
+//! | `document.rs`, `checks.rs`, `in_vain.rs` | a source as a whole; contradictions in it; settings without effect |
+//! | `rank.rs`, `resolve.rs` | precedence; the settings in force for one path |
+//! | `attach.rs`, `apply.rs` | policies for a tree that is being described; policies for a running tree |
+//! | `reading.rs`, `settling.rs`, `follow.rs` | a file that may hang; a text that may be incomplete; a file that is applied whenever it changes |
+//! | `log.rs` | log lines about policies that were applied or refused |
+//! | `explain.rs`, `render.rs`, `schema.rs` | the origin of each setting; settings as phrases; the format, for editors |
+//! | `script.rs`, `simulate.rs`, `chart.rs` | a row of lives under a policy, in virtual time |
 
 #[cfg(feature = "policy")]
 pub(crate) mod apply;

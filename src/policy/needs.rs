@@ -1,4 +1,4 @@
-//! What a service depends on, as a file says it.
+//! Dependencies of a service, as a file sets them.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn read_one(value: &Value<'_>, reader: &mut Reader) -> Option<Dependency> {
     };
     let entries = reader.table(value, EXPECTED)?;
     let [(key, name)] = entries[..] else {
-        return reader.refuse(value, "not one condition", EXPECTED);
+        return reader.refuse(value, "a dependency has exactly one condition", EXPECTED);
     };
     let condition = match &**key.get_ref() {
         "ready" => DependencyCondition::Ready,

@@ -1,4 +1,4 @@
-//! Numbers, some of which can be a word instead; yes or no.
+//! Numbers, some of which can be a word instead; and booleans.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use crate::policy::field::Leaf;
 use crate::policy::reader::{Reader, Value, nearest, short};
 
-/// By how much each delay is longer than the one before.
+/// Growth of a delay over the one before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Factor(pub(crate) f64);
 
@@ -34,7 +34,7 @@ impl Leaf for Factor {
     }
 }
 
-/// A number from `LEAST` on, or `"unlimited"`, or that word under another name; `None` is the word.
+/// Reads a number, or this word for "without limit", which is returned as `Some(None)`.
 fn read_or_word(
     value: &Value<'_>,
     reader: &mut Reader,
@@ -50,7 +50,7 @@ fn read_or_word(
     reader.refuse_with(value, format!("unknown word \"{}\"", short(text)), expected, help)
 }
 
-/// How many restarts are forgiven; none without a limit.
+/// Number of restarts that a budget forgives; `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Restarts(pub(crate) Option<u32>);
 
@@ -67,7 +67,7 @@ impl Leaf for Restarts {
     }
 }
 
-/// One or more.
+/// A number of one or more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Count(pub(crate) u64);
 
@@ -81,7 +81,7 @@ impl Leaf for Count {
     }
 }
 
-/// How many services may be starting at a time; none without a limit.
+/// Number of services that may be starting at a time; `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Starts(pub(crate) Option<usize>);
 
@@ -98,7 +98,7 @@ impl Leaf for Starts {
     }
 }
 
-/// How many messages a mailbox holds.
+/// Number of messages that a mailbox holds; `usize::MAX` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Capacity(pub(crate) usize);
 
@@ -115,7 +115,7 @@ impl Leaf for Capacity {
     }
 }
 
-/// Yes or no.
+/// A field that is true or false.
 impl Leaf for bool {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let DeValue::Boolean(word) = value.get_ref() else { return reader.wrong_type(value, "true or false") };

@@ -9,7 +9,7 @@ use crate::policy::source::Place;
 const HOW: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
-/// A glob, and where it stands.
+/// A glob, and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     glob: Glob,
@@ -17,11 +17,11 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads it, or notes what is wrong with it.
+    /// Reads a glob, or notes the mistake.
     pub(crate) fn read(key: &Key<'_>, reader: &mut Reader) -> Option<Self> {
         let (text, place) = (key.get_ref(), reader.place(key.span()));
         if text.is_empty() || text.split('/').any(str::is_empty) {
-            let problem = Problem::error(place, format!("no path is like `{text}`"))
+            let problem = Problem::error(place, format!("`{text}` is not a valid path pattern"))
                 .label("expected names with one `/` between two, such as \"shop/workers/*\"");
             reader.push(problem.maybe_help(trimmed(text)));
             return None;
@@ -46,7 +46,7 @@ impl Pattern {
         self.glob.matches_with(path, HOW)
     }
 
-    /// Whether something below `path` may be like it.
+    /// Whether some path below `path` may match it.
     pub(crate) fn may_match_below(&self, path: &str) -> bool {
         let mut globs = self.text().split('/');
         for name in path.split('/') {
@@ -60,7 +60,7 @@ impl Pattern {
         globs.next().is_some()
     }
 
-    /// Whether it is the name of one path.
+    /// Whether it names one path in full.
     pub(crate) fn is_literal(&self) -> bool {
         !self.text().contains(['*', '?', '['])
     }

@@ -1,4 +1,4 @@
-//! A policy file as a whole: read, asked about a path, and laid over what the code says.
+//! A policy file as a whole: it is read, asked about a path, and laid over the settings in code.
 
 use std::fmt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::policy::{checks, environment, in_vain};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::{Coded, Effective, Overrides};
 
-/// What a policy file and the environment say about the services of a tree. Clones are cheap.
+/// Settings for the services of a tree, from a policy file and the environment. Clones are cheap.
 ///
 /// ```
 /// use regrow::policy::Policies;
@@ -38,11 +38,11 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Reads a text; `name` is what messages call it.
+    /// Reads a text. Messages call it `name`.
     ///
     /// # Errors
     ///
-    /// With everything that is wrong with it.
+    /// Contains all mistakes in the text. A text that is longer than one mebibyte is also an error.
     pub fn parse(text: &str, name: impl Into<Arc<str>>) -> Result<Self, PolicyFileErrors> {
         let name = name.into();
         let size = text.len() as u64;
@@ -54,11 +54,12 @@ impl Policies {
         Self::default().with([document], problems)
     }
 
-    /// Reads a file, once. It blocks the thread meanwhile.
+    /// Reads a file, once. The calling thread blocks meanwhile.
     ///
     /// # Errors
     ///
-    /// With everything that is wrong with it; also when it cannot be read, is longer than one mebibyte, or is not UTF-8.
+    /// Contains all mistakes in the file. A file that cannot be read, is longer than one mebibyte, or is not UTF-8 is
+    /// also an error.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyFileErrors> {
         let path = path.as_ref();
         let name: Arc<str> = path.display().to_string().into();
@@ -68,7 +69,7 @@ impl Policies {
         }
     }
 
-    /// As [`parse`](Self::parse), for a file as it was read.
+    /// Parses the bytes of a file as [`parse`](Self::parse) does a text.
     pub(crate) fn parse_bytes(bytes: &[u8], name: Arc<str>) -> Result<Self, PolicyFileErrors> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::parse(text, name),
@@ -86,29 +87,30 @@ impl Policies {
         PolicyFileErrors::new(vec![Problem::whole(format!("cannot read {name}: {}", lower(why)))])
     }
 
-    /// The answer to a file in which nothing is left.
+    /// The refusal of a file that has become empty.
     pub(crate) fn emptied(name: &str) -> PolicyFileErrors {
         let problem = Problem::whole(format!("{name} is empty, and the policies in force stay"));
-        let advice = "write the file again; to take every policy back, leave a comment in it";
+        let advice = "write the file again; to remove all policies, leave only a comment in it";
         PolicyFileErrors::new(vec![problem.help(advice)])
     }
 
-    /// With what these variables of an environment say: of each [class](crate::policy::RankClass) the last layer. Only `REGROW_POLICY` and
-    /// `REGROW_DEFAULTS_FIELD` are looked at.
+    /// Adds what these variables of an environment set. They are the last layer of each
+    /// [class](crate::policy::RankClass). Variables other than `REGROW_POLICY` and `REGROW_DEFAULTS_FIELD` are ignored.
     ///
     /// # Errors
     ///
-    /// With everything that is wrong with them.
+    /// Contains all mistakes in the variables.
     pub fn with_env(&self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, PolicyFileErrors> {
         let (documents, problems) = environment::read(variables);
         self.with(documents, problems)
     }
 
-    /// With what the environment of this process says. Variables that are not Unicode are not ours.
+    /// Adds what the environment of this process sets, as [`with_env`](Self::with_env) does. Variables that are not
+    /// Unicode are ignored.
     ///
     /// # Errors
     ///
-    /// With everything that is wrong with it.
+    /// Contains all mistakes in the variables.
     pub fn with_environment(&self) -> Result<Self, PolicyFileErrors> {
         self.with_env(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
@@ -129,20 +131,21 @@ impl Policies {
         })
     }
 
-    /// What was hardly meant, though nothing is wrong with it.
+    /// Warnings: settings that are allowed, but were hardly meant.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 
     /// Every setting of the child at `path`, and where it comes from, over the library's defaults.
     ///
-    /// Without a `kind` it is taken for a supervisor if a `[supervisor]` table names it in full, and for a service if not.
+    /// Without a `kind`, a path that a `[supervisor]` table names in full is taken for a supervisor, any other for a
+    /// service.
     pub fn explain(&self, path: &str, kind: Option<ChildKind>) -> Explanation {
         let guess = || if self.is_named_supervisor(path) { ChildKind::Supervisor } else { ChildKind::Service };
         self.explain_over(path, &explain::library_defaults(path, kind.unwrap_or_else(guess)))
     }
 
-    /// The same over what the code says.
+    /// The same over the settings in code.
     pub(crate) fn explain_over(&self, path: &str, coded: &Coded) -> Explanation {
         let (fields, group) = self.said(path, coded);
         match self.resolve(path, coded) {
@@ -151,12 +154,12 @@ impl Policies {
         }
     }
 
-    /// Globs and supervisors that match none of these paths of a running tree, each as a warning.
+    /// Warnings about globs and supervisors in the file that match none of these paths of a running tree.
     pub fn unmatched<P: AsRef<str>>(&self, paths: &[P]) -> Vec<Problem> {
         self.unmatched_but_below(paths, &[])
     }
 
-    /// The same without what may mean a child of one of the `empty` supervisors, whose children are yet to come.
+    /// The same without patterns that may match a later child of one of the `empty` supervisors.
     fn unmatched_but_below<P: AsRef<str>>(&self, paths: &[P], empty: &[&str]) -> Vec<Problem> {
         let is_idle = |pattern: &Pattern| {
             !paths.iter().any(|path| pattern.is_match(path.as_ref()))
@@ -167,10 +170,10 @@ impl Policies {
             let supervisors = document.supervisors.iter().map(|(pattern, _)| ("supervisor", pattern));
             let children = document.paths.iter().map(|(pattern, _)| ("path", pattern));
             for (table, pattern) in supervisors.chain(children).filter(|(_, pattern)| is_idle(pattern)) {
-                // Of as many names, since a star stands for a whole one.
+                // Suggest only paths with the same number of names, since a star stands for a whole name.
                 let depth = |path: &str| path.split('/').count();
                 let alike = paths.iter().map(AsRef::as_ref).filter(|path| depth(path) == depth(pattern.text()));
-                // The name alone, as code in the tree finds its neighbours by it.
+                // Or a path that ends in the pattern: code in the tree finds its neighbours by the name alone.
                 let is_end = |path: &&str| path.strip_suffix(pattern.text()).is_some_and(|rest| rest.ends_with('/'));
                 let near = nearest(pattern.text(), alike).or_else(|| paths.iter().map(AsRef::as_ref).find(is_end));
                 let what = format!("[{table}.{:?}] matches nothing in the tree", pattern.text());
@@ -181,7 +184,7 @@ impl Policies {
         warnings
     }
 
-    /// What is in force for `path` where the code says `coded`, or what is wrong with that, with the guilty places.
+    /// The settings in force for `path` over those in code, or the reasons why they are invalid, with their places.
     pub(crate) fn resolve(&self, path: &str, coded: &Coded) -> Result<Effective, Vec<Problem>> {
         let (fields, group) = self.said(path, coded);
         let mut problems = Vec::new();
@@ -196,7 +199,7 @@ impl Policies {
             problems.push(
                 Problem::error(place.clone(), format!("`{path}` is significant and cannot be permanent"))
                     .label("expected \"transient\" or \"temporary\"")
-                    .help("the end of a significant child ends its supervisor, as the code says"),
+                    .help("the code makes this child significant: its end also ends the supervisor"),
             );
         }
         if problems.is_empty() { Ok(configured) } else { Err(problems) }
@@ -213,7 +216,7 @@ impl Policies {
     }
 }
 
-/// What a path cannot have stays as the code says. Whoever wants to know asks for the verdict first.
+/// If the settings of a path are invalid, `apply` keeps those of the code. `check` tells the reasons.
 impl Overrides for Policies {
     fn apply(&self, path: &str, coded: &Coded) -> Effective {
         self.resolve(path, coded).unwrap_or_else(|_| coded.whole())
@@ -241,7 +244,7 @@ impl fmt::Debug for Policies {
     }
 }
 
-/// Points at a field that has a part in what makes no sense for this path.
+/// Points at a field that takes part in a policy which is invalid for this path.
 fn blame(path: &str, fields: &ChildFields, error: &PolicyError) -> Problem {
     let not_ready = &fields.not_ready;
     let guilty = [
@@ -255,12 +258,12 @@ fn blame(path: &str, fields: &ChildFields, error: &PolicyError) -> Problem {
     ];
     match guilty.into_iter().flatten().next() {
         Some(place) => Problem::error(place.clone(), format!("this does not fit `{path}`: {error}"))
-            .label("over what the code says"),
+            .label("together with the settings in code"),
         None => Problem::whole(format!("`{path}`: {error}")),
     }
 }
 
-/// The system's messages begin with a capital.
+/// Puts the first letter in lower case: messages of the operating system begin with a capital.
 fn lower(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What is wrong with a policy file, told as a compiler would.
+//! Mistakes in a policy file, printed as a compiler would.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::policy::source::Place;
 
-/// One thing that is wrong with a policy file, or that was hardly meant.
+/// A mistake in a policy file, or a setting that was hardly meant.
 ///
-/// It prints as a compiler would say it: file, line, column, the line itself with a mark under it, and what to write
-/// instead where that can be guessed.
+/// It prints as a compiler would: file, line, column, the line itself with a mark under it, and what to write instead
+/// if that can be guessed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     is_error: bool,
@@ -29,12 +29,12 @@ impl Problem {
         Self { is_error: false, ..Self::error(place, message) }
     }
 
-    /// About a file as a whole.
+    /// An error about a file as a whole.
     pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self { is_error: true, message: message.into(), label: String::new(), help: None, place: None }
     }
 
-    /// What is said under the marked place.
+    /// Sets the text under the marked place.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
@@ -52,22 +52,22 @@ impl Problem {
         }
     }
 
-    /// Whether the file is refused for it. Otherwise it is a warning.
+    /// Whether the file is refused because of it. Otherwise it is a warning.
     pub fn is_error(&self) -> bool {
         self.is_error
     }
 
-    /// What is wrong, in one line.
+    /// The mistake, in one line.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to do about it, where that can be guessed.
+    /// Advice what to do about it, if there is any.
     pub fn advice(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
-    /// The file, or `environment VARIABLE`. None where there is nothing to point at.
+    /// The file, or `environment VARIABLE`. `None` if there is no place to point at.
     pub fn file(&self) -> Option<&str> {
         self.place.as_ref().map(Place::name)
     }
@@ -91,7 +91,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = if self.is_error { Level::ERROR } else { Level::WARNING };
         let title = level.primary_title(self.message.as_str());
-        // Only the one line goes to the renderer: it would read the whole file for each problem.
+        // Only the marked line goes to the renderer, which would otherwise read the whole file for each problem.
         let mut group = match &self.place {
             Some(place) => {
                 let (line, span) = place.in_line();
@@ -108,7 +108,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// In one line: `file:line:column: message`.
+/// Prints one line: `file:line:column: message`.
 impl fmt::Debug for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
@@ -118,7 +118,7 @@ impl fmt::Debug for Problem {
     }
 }
 
-/// All that is wrong with a policy file, errors and warnings, in the order of the file. There is at least one error.
+/// All errors and warnings about a policy file, in the order of the file. There is at least one error.
 ///
 /// Nothing of such a file is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl PolicyFileErrors {
     }
 }
 
-/// As a compiler would print them, a blank line between two.
+/// Prints them as a compiler would, with a blank line between two.
 impl fmt::Display for PolicyFileErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, problem) in self.problems.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Ranks: of what is said about one field, the special wins over the general, and among equals the later layer.
+//! Ranks of settings: for one field, the more specific setting wins. Between equals, the later layer wins.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use regrow_supervisors::Policy;
 
 use crate::tree::overrides::{Coded, Named};
 
-/// How special something is that is said about a child. The later one wins.
+/// Class of a setting: how specific it is. Later classes in this list win over earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RankClass {
-    /// The library's own value, where nothing is said.
+    /// The library's default.
     Library,
     /// For every service of the tree.
     Defaults,
@@ -20,7 +20,7 @@ pub enum RankClass {
     Child,
 }
 
-/// Where something is said. Within a class, the later one wins.
+/// Layer in which a setting stands. Within a class, later layers in this list win over earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Origin {
@@ -32,7 +32,7 @@ pub enum Origin {
     Environment,
 }
 
-/// The rank of a value: the greater one wins, and between equals the one that stands further down.
+/// The rank of a setting: the greater one wins, and between equals the one that stands further down.
 ///
 /// ```
 /// use regrow::policy::{Origin, RankClass, Rank};
@@ -44,9 +44,9 @@ pub enum Origin {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
-    /// How special it is.
+    /// The class of the setting.
     pub class: RankClass,
-    /// Where it is said.
+    /// The layer in which it stands.
     pub by: Origin,
 }
 
@@ -84,14 +84,14 @@ impl fmt::Display for Rank {
     }
 }
 
-/// The most special class in which the code says this field of a child.
+/// The most specific class in which the code sets this field of a child.
 pub(crate) fn class_in_code(coded: &Coded, field: &str) -> Option<RankClass> {
     [RankClass::Child, RankClass::Children, RankClass::Defaults]
         .into_iter()
         .find(|&class| is_in_code(coded, class, field))
 }
 
-/// Whether the code says this field, in exactly this class.
+/// Whether the code sets this field, in exactly this class.
 pub(crate) fn is_in_code(coded: &Coded, class: RankClass, field: &str) -> bool {
     let policy = |policy: Option<&Policy>| policy.is_some_and(|policy| is_in_policy(policy, field));
     match class {
@@ -102,7 +102,8 @@ pub(crate) fn is_in_code(coded: &Coded, class: RankClass, field: &str) -> bool {
     }
 }
 
-/// A curve, a budget, or what is said about lives that never became ready is one value in code: it says all of its fields.
+/// Whether a policy in code sets this field. A curve, a budget and `not_ready` are one value each in code, which sets
+/// all of its fields.
 fn is_in_policy(policy: &Policy, field: &str) -> bool {
     match field.split_once('.').map_or(field, |(group, _)| group) {
         "delay" | "factor" | "max_delay" | "jitter" => policy.backoff.is_some(),

@@ -1,4 +1,4 @@
-//! Reads tables and values out of TOML and collects everything that is wrong with them on the way.
+//! Reads tables and values out of TOML, and collects all mistakes on the way.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::policy::source::{Place, Source};
 
 pub(crate) type Value<'a> = Spanned<DeValue<'a>>;
 
-/// A source that is being read, and what was found wrong so far. Reading goes on behind a mistake.
+/// A source that is being read, and the problems found so far. Reading goes on after a mistake.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) source: Arc<Source>,
@@ -49,7 +49,7 @@ impl Reader {
         None
     }
 
-    /// The value is of another type than what is expected here.
+    /// Notes that the value is of another type than the expected one.
     pub(crate) fn wrong_type<T>(&mut self, value: &Value<'_>, expected: &str) -> Option<T> {
         let found = match value.get_ref() {
             DeValue::String(text) => format!("the string \"{}\"", short(text)),
@@ -115,7 +115,7 @@ impl Reader {
         }
     }
 
-    /// A name that nobody knows here.
+    /// Notes that a name is unknown in this table.
     pub(crate) fn unknown(&mut self, key: &Key<'_>, what: &str, known: &[&str], elsewhere: Option<String>) {
         let name = key.get_ref();
         let problem = Problem::error(
@@ -138,7 +138,7 @@ pub(crate) fn entries<'v, 'a>(table: &'v DeTable<'a>) -> Vec<Entry<'v, 'a>> {
     entries
 }
 
-/// The nearest known name, or all of them where none is near.
+/// Suggests the nearest known name, or lists all known names if none is near.
 pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -146,9 +146,9 @@ pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known name that `name` may be a slip of.
+/// The known name that may be meant by `name`, if one is similar enough.
 pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // No name is longer, and a comparison costs the product of the lengths.
+    // No known name is longer, and the time of a comparison grows with the product of the lengths.
     if name.len() > 64 {
         return None;
     }
@@ -158,7 +158,7 @@ pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     rated.filter(|&(slips, known)| slips <= 1 + known.len() / 4).min_by_key(|&(slips, _)| slips).map(|(_, known)| known)
 }
 
-/// Enough of a text to recognise it by.
+/// The beginning of a text, enough to recognise it.
 pub(crate) fn short(text: &str) -> String {
     let mut shown: String =
         text.chars().take(40).map(|letter| if letter.is_control() { '?' } else { letter }).collect();

@@ -1,9 +1,9 @@
-//! Reading a file without a promise that the file system answers.
+//! Reading a file from a file system that may not answer.
 //!
 //! Invariants:
-//! 1. Each file is read by a thread of its own, one read at a time: a file system that hangs holds up that thread and
-//!    nothing else, neither the runtime, nor its pool of blocking threads, nor the end of the process.
-//! 2. No read takes more than a policy file may have.
+//! 1. A separate thread reads each file, one read at a time. A file system that hangs blocks only that thread: neither
+//!    the runtime, nor its pool of blocking threads, nor the end of the process.
+//! 2. No read takes more bytes than a policy file may have.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,12 +12,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No policy file is longer.
+/// Size limit of policy files in bytes.
 pub(crate) const LONGEST_FILE: u64 = 1024 * 1024;
 
-/// How long one look waits for the thread that reads. A quick answer is a look of its own; a slow one comes with a later look.
+/// The time for which one look waits for the thread that reads. A slower answer is taken by a later look.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// A file that takes longer is reported.
+/// The time after which a read that has not answered is reported.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// The bytes of a file.
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(too_long(size));
     }
     let mut bytes = Vec::new();
-    // It may have grown, and a device has no size.
+    // The file may have grown since, and a device has no size.
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     let size = bytes.len() as u64;
     if size > LONGEST_FILE { Err(too_long(size)) } else { Ok(bytes) }
@@ -38,7 +38,7 @@ fn too_long(size: u64) -> io::Error {
     io::Error::other(format!("it is {size} bytes long, and a policy file has {LONGEST_FILE} at most"))
 }
 
-/// The same for a file that is read again and again: a pipe or a device would give something else each time, or wait.
+/// Reads a file that is read repeatedly. A pipe or a device is refused: it would give other bytes each time, or block.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("only a regular file can be followed"));
@@ -46,11 +46,11 @@ fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     read(path)
 }
 
-/// What one look at a file has found.
+/// Result of one look at a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {
     Bytes(Vec<u8>),
-    /// Why it cannot be read.
+    /// The file cannot be read, for this reason.
     Unreadable(String),
 }
 
@@ -63,12 +63,12 @@ impl From<io::Result<Vec<u8>>> for Seen {
     }
 }
 
-/// Looks at a file, again and again.
+/// Repeated looks at a file.
 #[derive(Debug)]
 pub(crate) struct Looks {
     path: PathBuf,
     read: fn(&Path) -> io::Result<Vec<u8>>,
-    /// A read that has been asked for, and since when.
+    /// A read that has begun and not answered, and its begin.
     under_way: Option<(Receiver<Seen>, Instant)>,
     was_slow: bool,
 }
@@ -87,10 +87,10 @@ impl Looks {
         self.under_way.is_some()
     }
 
-    /// Waits a moment for a read: the one that is under way, or else a new one. `None` when it takes longer. A read that
-    /// takes very long is told of once, as a file that cannot be read.
+    /// Waits a moment for a read: the one that is under way, or else a new one. `None` if it takes longer. A very slow
+    /// read is reported once, as a file that cannot be read.
     ///
-    /// To be called where blocking is allowed.
+    /// It blocks the thread for up to 100 ms.
     pub(crate) fn look(&mut self) -> Option<Seen> {
         let (answer, begun) = match self.under_way.take() {
             Some(under_way) => under_way,

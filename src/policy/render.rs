@@ -1,4 +1,4 @@
-//! Settings as a phrase each, in the words of policy files.
+//! Phrases for settings, in the words of policy files.
 
 use regrow_supervisors::{Backoff, Dependency, ExitRule, GiveUp, Intensity, NotReady, Shutdown};
 
@@ -6,7 +6,7 @@ pub(crate) use crate::policy::durations::time;
 use crate::policy::keywords::word;
 use crate::slot::settings::Settings;
 
-/// Delays, as the one field that they are to whoever waits.
+/// Delays with their growth and jitter, as one phrase.
 pub(crate) fn curve(backoff: &Backoff) -> String {
     let fields = curve_fields(Some(backoff), ["", "factor ", "max_delay ", "jitter "]).into_iter();
     fields.map(|(field, value)| format!("{field}{value}")).collect::<Vec<_>>().join(", ")
@@ -78,11 +78,11 @@ pub(crate) fn rules(rules: &[ExitRule]) -> String {
         format!("{told}: {}{free}", word(rule.then))
     });
     let told: Vec<_> = told.collect();
-    // A line each: they are long.
+    // One line for each rule, since they are long.
     if told.is_empty() { "none".into() } else { told.join("\n") }
 }
 
-/// What a service depends on.
+/// Dependencies, as one phrase.
 pub(crate) fn needs(all: &[Dependency]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,8 +1,8 @@
-//! What all sources together come to for one path.
+//! The settings in force for one path, resolved from all sources.
 //!
-//! Later wins, field by field: what is said for every service, for the children of one supervisor, for one child; in each
-//! of these classes first the code, then the file, then the environment. What the code says is the ground on which the rest
-//! is laid, so what is said elsewhere in a class below the code's is forgotten.
+//! The later setting wins, field by field. The order of classes: every service, the children of one supervisor, one
+//! child. Within each class: the code, the file, the environment. The rest is layered over the settings in code. So
+//! settings of a class below the code's are dropped first.
 
 use regrow_supervisors::{Backoff, ChildSpec, Intensity, NotReady, Policy};
 
@@ -17,11 +17,11 @@ use crate::slot::settings;
 use crate::tree::effect;
 use crate::tree::overrides::{Coded, Effective, Group};
 
-/// What the documents say about the child at `path`, and the code does not say better.
+/// The fields that the documents set for the child at `path`, without those that lose against the code.
 pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> ChildFields {
     let supervisor = path.rsplit_once('/').map(|(supervisor, _)| supervisor);
     let mut fields = ChildFields::default();
-    // They are every service's. A supervisor is no service, and would not want to be stopped within seconds.
+    // These defaults are for services. A supervisor is none: a `shutdown_timeout` of seconds would be too short for it.
     if !coded.own.kind.is_supervisor() {
         documents.iter().for_each(|document| fields.layer(&document.defaults, RankClass::Defaults));
     }
@@ -39,12 +39,12 @@ pub(crate) fn fields_of(documents: &[Document], path: &str, coded: &Coded) -> Ch
             fields.layer(said, RankClass::Child);
         }
     }
-    // What is said about a path in vain is warned of, and does nothing.
+    // A field without effect on this kind of child does nothing. There is a warning about it elsewhere.
     fields.forget_fields("", &|field| effect::why_idle(coded.own.kind, field).is_some());
     fields
 }
 
-/// What is said about the supervisor at `path`; none if nobody speaks of such a supervisor.
+/// The fields that the documents set for the supervisor at `path`; `None` if no table is for it.
 pub(crate) fn children_of(documents: &[Document], path: &str) -> Option<SupervisorFields> {
     let mut fields = None;
     let all = documents.iter().flat_map(|document| &document.supervisors);
@@ -54,7 +54,7 @@ pub(crate) fn children_of(documents: &[Document], path: &str) -> Option<Supervis
     fields
 }
 
-/// What the fields make of what the code says.
+/// The settings in code with these fields over them.
 pub(crate) fn child_over(fields: &ChildFields, group: Option<&SupervisorFields>, coded: &Effective) -> Effective {
     let mut spec = coded.spec.clone();
     if let Some(restart) = fields.restart.get() {
@@ -103,7 +103,7 @@ fn not_ready(fields: &NotReadyFields, coded: Option<NotReady>) -> Option<NotRead
     Some(not_ready)
 }
 
-/// What is left open is as in `base`, and in the end as in OTP.
+/// The budget of these fields. A field that is left open is as in `base`, else as in OTP.
 fn budget(max_restarts: &Field<Restarts>, within: &Field<Span>, base: Option<Intensity>) -> Option<Intensity> {
     if !max_restarts.is_said() && !within.is_said() {
         return base;

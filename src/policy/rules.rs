@@ -1,4 +1,4 @@
-//! Rules about ends, as a file says them.
+//! Rules about ends, as a file sets them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::policy::texts::Text;
 pub(crate) struct Rules(pub(crate) Arc<[ExitRule]>);
 
 group! {
-    /// What a rule says.
+    /// Fields of a rule.
     "field of a rule"
     struct RuleFields {
         /// The kinds of end that are meant. Default: every kind.
@@ -65,10 +65,10 @@ impl Leaf for Rules {
                 continue;
             };
             let place = reader.place(value.span());
-            // A list of thousands is told of its first hundred rules only: the comparison is of each with each.
+            // Only the first hundred rules are compared, since each rule is compared with each.
             if let Some((_, earlier)) = rules.iter().take(100).find(|(earlier, _)| earlier.covers(&rule)) {
                 let problem = Problem::warning(place.clone(), "this rule can never fire")
-                    .label(format!("every end that it is about is taken by the rule in line {}", earlier.line()));
+                    .label(format!("the rule in line {} matches every end that this one matches", earlier.line()));
                 reader.push(problem.help("the first rule that matches wins: put the narrower one first"));
             }
             rules.push((rule, place));

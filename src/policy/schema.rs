@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::policy::field::Keyed;
 use crate::policy::fields::{ChildFields, SupervisorFields};
 
-/// The JSON schema of policy files, as text. It is made from the types that read them.
+/// Returns the JSON schema of policy files, as text. It is generated from the types that read the files.
 pub fn schema() -> String {
     let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
@@ -25,7 +25,7 @@ impl JsonSchema for File {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        // The fields of a child stand in three places; they are described once.
+        // The fields of a child occur in three places of a file. The schema describes them once.
         let child = generator.subschema_for::<Of<ChildFields>>();
         let mut supervisor = SupervisorFields::schema(generator);
         if let Some(defaults) = supervisor.pointer_mut("/properties/defaults") {
@@ -45,7 +45,7 @@ impl JsonSchema for File {
     }
 }
 
-/// A group of fields under a name of its own.
+/// A group of fields as a named schema.
 struct Of<G>(std::marker::PhantomData<G>);
 
 impl JsonSchema for Of<ChildFields> {

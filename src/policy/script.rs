@@ -1,19 +1,19 @@
-//! A row of lives, as it is written down for a simulation.
+//! Script of a simulation: a row of lives.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::policy::reader::{nearest, short};
 
-/// How a life goes, and how often in a row.
+/// Course of a life, and its number of repetitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStep {
     pub(crate) life: Life,
-    /// None: for ever.
+    /// Repetitions; `None` is for ever.
     pub(crate) times: Option<u32>,
 }
 
-/// How one life goes.
+/// Course of one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     Panics(Duration),
@@ -29,19 +29,19 @@ pub(crate) enum Life {
 
 /// A row of lives for [`simulate`](super::simulate()). After the last one, the child lives for good.
 ///
-/// Steps stand on lines of their own or between semicolons; `#` begins a comment:
+/// Steps are separated by line ends or semicolons. `#` begins a comment:
 ///
 /// | step | what the child does |
 /// |---|---|
-/// | `panic after 2s`, `error after 2s`, `kill after 2s` | is up for so long, and ends so |
-/// | `end after 1s` | finishes by itself |
+/// | `panic after 2s`, `error after 2s`, `kill after 2s` | is up for this time, then panics, returns an error, or is killed |
+/// | `end after 1s` | is up for this time, then ends normally |
 /// | `start fails`, `start fails after 50ms` | does not come up |
 /// | `start hangs` | is starting until its `start_timeout` |
 /// | `never ready` | comes up and does not say that it is ready |
 /// | `hang after 3s` | begins a message that it never finishes |
 /// | `lives` | stays up |
 ///
-/// `*20` behind a step repeats it, `*` alone repeats it for ever.
+/// `*20` after a step gives it 20 times, `*` alone repeats it for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitScript {
     pub(crate) steps: Vec<ExitStep>,
@@ -57,11 +57,11 @@ pub struct ExitScriptError {
 const KINDS: &[&str] = &["panic", "error", "kill", "end", "start", "never", "hang", "lives"];
 
 impl ExitScript {
-    /// Reads it.
+    /// Reads a script.
     ///
     /// # Errors
     ///
-    /// With the first step that cannot be read, and why.
+    /// Names the first step that cannot be read, with the reason.
     pub fn parse(text: &str) -> Result<Self, ExitScriptError> {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
         let steps = lines.flat_map(|line| line.split(';')).map(str::trim).filter(|step| !step.is_empty());

@@ -1,7 +1,7 @@
-//! When a text counts that a file was seen to have: not while the file may still be being written.
+//! Settling of a text: the time that a text must stay in the file before it counts, since its writer may not be done.
 //!
-//! Programs that write in place empty the file first, and may be paused before they write. What is seen then cannot be told
-//! from what is meant but by waiting, so a text that says less than the one before it has to last longer.
+//! A program that writes in place empties the file first, and may be paused before it writes. Only waiting tells such a
+//! text from one that is meant. So a text that sets less than the one before it has to stay longer.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use tokio::time::Instant;
 
 use crate::policy::reading::Seen;
 
-/// How long a text has to be there before it counts, if the file is looked at more often.
+/// Time that a text has to stay before it counts, unless `look_every` is longer.
 pub(crate) const STABLE: Duration = Duration::from_millis(250);
-/// The same where someone waits for the answer.
+/// The same if an answer has been asked for.
 const CONFIRMED: Duration = Duration::from_millis(20);
 /// The same for a text that looks emptied or cut off.
 pub(crate) const SETTLED: Duration = Duration::from_secs(2);
 
-/// The texts that were seen of one file, one after the other.
+/// The texts seen in one file, one after the other.
 #[derive(Debug)]
 pub(crate) struct Settling {
     look_every: Duration,
-    /// What the last answer was about.
+    /// The text of the last answer.
     answered: Option<Seen>,
-    /// What is there now, and since when.
+    /// The text that is in the file now, and the time since when.
     candidate: Option<(Seen, Instant)>,
-    /// An answer is waited for, changed or not.
+    /// An answer has been asked for, changed or not.
     is_asked: bool,
 }
 
 impl Settling {
-    /// The first text is asked for.
+    /// Begins with the first text asked for.
     pub(crate) fn new(look_every: Duration) -> Self {
         let look_every = look_every.max(Duration::from_millis(1));
         Self { look_every, answered: None, candidate: None, is_asked: true }
     }
 
-    /// An answer is wanted.
+    /// Asks for an answer, even if the text has not changed.
     pub(crate) fn ask(&mut self) {
         self.is_asked = true;
     }
 
-    /// What is to be answered after a look. `is_something_in_force` says whether an empty text would take anything away.
+    /// The text to be answered after a look, if any. `is_something_in_force`: an empty text would remove policies.
     pub(crate) fn look(&mut self, seen: Seen, is_something_in_force: bool, now: Instant) -> Option<Seen> {
         if self.answered.as_ref() == Some(&seen) {
             self.candidate = None;
@@ -60,7 +60,7 @@ impl Settling {
         Some(seen)
     }
 
-    /// How long to wait for the next look.
+    /// The time until the next look.
     pub(crate) fn next_look(&self, is_something_in_force: bool, now: Instant) -> Duration {
         let Some((seen, since)) = &self.candidate else { return self.look_every };
         let left = self.time_for(seen, is_something_in_force).saturating_sub(now.duration_since(*since));
@@ -72,7 +72,7 @@ impl Settling {
         match seen {
             Seen::Bytes(text) if self.says_less(text, is_something_in_force) => SETTLED,
             Seen::Bytes(_) if self.is_asked => CONFIRMED,
-            // It changes nothing.
+            // A file that cannot be read changes nothing, so there is no need to wait.
             Seen::Unreadable(_) if self.is_asked => Duration::ZERO,
             Seen::Bytes(_) | Seen::Unreadable(_) => self.look_every.max(STABLE),
         }
@@ -105,7 +105,7 @@ mod tests {
         Seen::Bytes(text.into())
     }
 
-    /// Looks every 100 ms, with this text answered already and in force.
+    /// A file that is read every 100 ms, with this text answered already and in force.
     fn after(text: &str) -> (Settling, Instant) {
         let (mut settling, now) = (Settling::new(100 * MS), Instant::now());
         assert_eq!(settling.look(bytes(text), false, now), None, "the first is confirmed");
@@ -113,7 +113,7 @@ mod tests {
         (settling, now + CONFIRMED)
     }
 
-    /// How long the text has to be there until it is answered.
+    /// The time for which the text has to stay until it is answered.
     fn time(settling: &mut Settling, begun: Instant, seen: &Seen) -> Duration {
         let mut now = begun;
         while settling.look(seen.clone(), true, now).is_none() {
@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(settling.look(bytes(""), true, now + 100 * MS * at), None);
         }
         assert_eq!(settling.look(bytes("[defaults]\nfactor = 2\n"), true, now + 2000 * MS), None);
-        // It begins anew.
+        // The time begins again.
         assert_eq!(settling.look(bytes(""), true, now + 2100 * MS), None);
         assert_eq!(settling.look(bytes(""), true, now + 4000 * MS), None);
         assert_eq!(settling.look(bytes(""), true, now + 4100 * MS), Some(bytes("")));

@@ -1,6 +1,6 @@
-//! What a policy does with a row of lives: the real machine with one child, in virtual time.
+//! Simulation of a policy: the real machine with one child goes through a row of lives, in virtual time.
 //!
-//! Bounded: it ends after [`LIVES_MAX`] lives, or when nothing more will happen.
+//! It ends after [`LIVES_MAX`] lives, or when nothing more will happen.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::policy::script::{ExitScript, Life};
 use crate::tree::directory::ChildKind;
 use crate::tree::in_force::seeded_chance;
 
-/// No simulation runs through more lives.
+/// The limit of lives in one simulation. A simulation that reaches it stops there.
 pub const LIVES_MAX: u32 = 1000;
 
-/// What happened in a simulation. It prints as a table and a picture, the same for the same seed.
+/// The course of a simulation. It prints as a table and a chart, the same for the same seed.
 #[derive(Debug, Clone)]
 pub struct PolicySimulation {
     path: String,
@@ -32,38 +32,38 @@ pub struct PolicySimulation {
     end: Duration,
 }
 
-/// One line of a simulation's table.
+/// A line in the table of a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SimulationEvent {
-    /// When, counted from the boot.
+    /// Time since the boot.
     pub at: Duration,
-    /// What.
+    /// Description of the event.
     pub what: String,
-    /// What is left of the budget that the next restart is charged to.
+    /// The rest of the budget to which the next restart is charged, as text.
     pub budget: String,
-    /// When the child is tried next, if a time is set.
+    /// Time of the next start, since the boot, if one is set.
     pub next_try: Option<Duration>,
 }
 
 impl PolicySimulation {
-    /// What happened, in order.
+    /// The events, in order.
     pub fn happenings(&self) -> &[SimulationEvent] {
         &self.steps
     }
 
-    /// When nothing more happened.
+    /// Time at which the simulation ended, since the boot.
     pub fn end(&self) -> Duration {
         self.end
     }
 }
 
-/// Runs the child at `path` through the lives of a script, under the policy that is in force for it over the library's
+/// Runs the child at `path` through the lives of a script, under the policy in force for it over the library's
 /// defaults. Services that it depends on count as ready, and jobs as completed.
 ///
 /// # Errors
 ///
-/// When the layers come to nothing valid for this path.
+/// If the layers together are invalid for this path.
 pub fn simulate(
     policies: &Policies,
     path: &str,
@@ -96,7 +96,7 @@ pub fn simulate(
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
     machine.set_chance(child, seeded_chance(seed));
-    let mut world = Model {
+    let mut model = Model {
         machine,
         child,
         script,
@@ -107,12 +107,12 @@ pub fn simulate(
         steps: Vec::new(),
         segments: Vec::new(),
     };
-    world.run();
-    let end = world.now;
-    Ok(PolicySimulation { path: path.into(), steps: world.steps, segments: world.segments, end })
+    model.run();
+    let end = model.now;
+    Ok(PolicySimulation { path: path.into(), steps: model.steps, segments: model.segments, end })
 }
 
-/// What the present life does next, unless it is ended before.
+/// The next act of the present life, unless it is ended before.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     End,
@@ -152,7 +152,7 @@ impl Model<'_> {
         }
     }
 
-    /// Carries out what the machine wants done, and tells what it says.
+    /// Carries out the actions of the machine, and notes its reports.
     fn perform(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             self.tell_reports();
@@ -166,11 +166,11 @@ impl Model<'_> {
                 Action::Ask(attempt) => self.gone(attempt, Exit::Shutdown),
                 Action::Kill(attempt) => self.gone(attempt, Exit::Killed),
                 Action::Rest(_) | Action::Forget(_) => {
-                    self.tell("rests: it is not restarted");
+                    self.tell("stays down: it is not restarted");
                     self.segment(Segment::Down);
                 }
                 Action::End(exit) => {
-                    self.tell(format!("the supervisor ends ({exit}): the failure climbs"));
+                    self.tell(format!("the supervisor ends ({exit}): the failure escalates"));
                     self.segment(Segment::Down);
                     self.is_over = true;
                 }
@@ -200,7 +200,7 @@ impl Model<'_> {
             Life::StartFails(_) => return,
             Life::StartHangs if policy.start_timeout.is_some() => format!("life {number} hangs in its start"),
             Life::StartHangs => format!("life {number} hangs in its start for good: there is no start_timeout"),
-            Life::NeverReady if !says_ready => format!("life {number} is up, and ready with it: it need not say so"),
+            Life::NeverReady if !says_ready => format!("life {number} is up, and so ready: `ready` is \"when_up\""),
             Life::NeverReady if policy.start_timeout.is_some() => format!("life {number} is up and not ready"),
             Life::NeverReady => format!("life {number} is up and never ready: there is no start_timeout"),
             Life::Hangs(time_up) if policy.watchdog.is_none() => {
@@ -262,9 +262,9 @@ impl Model<'_> {
                 Report::StartError { exit, .. } => self.tell(format!("life {number} does not come up: {exit}")),
                 Report::GaveUp { .. } => self.tell("the budget is gone, or a rule says so: the supervisor gives up"),
                 Report::Parked { .. } => self.tell("parked"),
-                Report::Overran { exit, .. } => self.tell(format!("takes too long to leave, and is killed: {exit}")),
+                Report::Overran { exit, .. } => self.tell(format!("takes too long to stop, and is killed: {exit}")),
                 Report::Overdue { exit, .. } => self.tell(format!("overdue, and killed: {exit}")),
-                // Told with what led to them.
+                // The event that led to them has its own line.
                 Report::Delayed { .. }
                 | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
@@ -298,7 +298,7 @@ fn budget(why: Option<&Reasons>) -> String {
     }
 }
 
-/// To the millisecond: nobody plans in nanoseconds.
+/// A time as text, to the millisecond.
 pub(crate) fn moment(at: Duration) -> String {
     time(Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -1,4 +1,4 @@
-//! Where something is said: a text with a name, and a place in it.
+//! Sources of settings: a text with a name, and a place in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::policy::rank::Origin;
 pub(crate) struct Source {
     name: Arc<str>,
     text: String,
-    /// Where each line begins; the first at 0.
+    /// Offset of the begin of each line; the first is 0.
     lines: Vec<usize>,
     is_environment: bool,
 }
@@ -21,7 +21,7 @@ impl Source {
         Self::new(name.into(), text.into(), false)
     }
 
-    /// A variable, and what it says as a policy file would.
+    /// A variable of the environment, with its value as the text of a policy file.
     pub(crate) fn variable(variable: &str, text: impl Into<String>) -> Arc<Self> {
         Self::new(format!("environment {variable}").into(), text.into(), true)
     }
@@ -36,7 +36,7 @@ impl Source {
     }
 }
 
-/// A place in a source. It is never empty-handed: what points behind the last character points at the last line's end.
+/// A span in a source. A span past the end is moved to the end of the last line.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     source: Arc<Source>,
@@ -48,7 +48,7 @@ impl Place {
     pub(crate) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
         let text = source.text.as_str();
         let mut start = span.start.min(text.len());
-        // The line behind the last line feed is none of the file's.
+        // No line of the file follows the last line feed.
         if start == text.len() && text.ends_with('\n') {
             start -= 1;
         }
@@ -75,18 +75,18 @@ impl Place {
         self.start
     }
 
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub(crate) fn line(&self) -> usize {
         self.source.lines.partition_point(|&begin| begin <= self.start)
     }
 
-    /// In characters, counted from 1.
+    /// The column in characters, counted from 1.
     pub(crate) fn column(&self) -> usize {
         let begin = self.source.lines.get(self.line() - 1).copied().unwrap_or_default();
         self.source.text[begin..self.start].chars().count() + 1
     }
 
-    /// The line, without its end, and what of it is meant.
+    /// The line without its line end, and the part of it in this span.
     pub(crate) fn in_line(&self) -> (&str, Range<usize>) {
         let text = &self.source.text;
         let begin = self.source.lines.get(self.line() - 1).copied().unwrap_or_default();
@@ -100,7 +100,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        // A variable is a line as a rule.
+        // A variable usually has one line, which needs no number.
         if self.source.is_environment && self.source.lines.len() == 1 {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What the runtime asks of a file before it takes it over: the verdict on one path, over what the code says.
+//! Tests of the check that the runtime makes before it applies a file: the settings of one path, over those in code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::tree::overrides::{Coded, Effective, Named, Overrides};
 const SEC: Duration = Duration::from_secs(1);
 
 fn policies(text: &str) -> Policies {
-    Policies::parse(text, "policy.toml").expect("nothing is wrong with it by itself")
+    Policies::parse(text, "policy.toml").expect("valid by itself")
 }
 
-/// A service as the code says it.
+/// A service with this policy in code.
 fn coded(policy: Policy) -> Coded {
     let mut coded = library_defaults("shop/till", ChildKind::Service);
     coded.own.spec = coded.own.spec.policy(policy);
     coded
 }
 
-/// One whose policy the root says, for every service.
+/// A service under a root with this policy as the default of every service, in code.
 fn coded_for_all(policy: Policy) -> Coded {
     let mut coded = library_defaults("shop/till", ChildKind::Service);
     coded.defaults.tree = Some(Arc::new(policy));
@@ -70,7 +70,7 @@ fn a_cap_below_what_the_code_begins_with_is_told_with_its_place() {
         told(policies.resolve("shop/till", &coded)),
         ["policy.toml:2:13: this does not fit `shop/till`: the longest delay, 5s, is shorter than the first, 10s"]
     );
-    // And until that is mended, the code is in force.
+    // Until that is mended, the settings in code are in force.
     assert_eq!(policies.apply("shop/till", &coded), coded.whole());
 }
 
@@ -127,7 +127,7 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .health(Health::Required)
         .watchdog(7 * SEC)
         .rule(ExitRule::new(RuleAction::Stop).error("licence").text("gone"));
-    // A field that is new has to be said here, and to have its place in `rank.rs`.
+    // A new field has to be set here, and to have its place in `rank.rs`.
     assert!(!format!("{policy:?}").contains("None,"), "{policy:?}");
     let own = Coded { named: mailbox, ..coded(policy.clone()) };
     let mut siblings = coded(Policy::default());
@@ -144,12 +144,13 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
     assert_eq!(policies(defaults).resolve("shop/till", &own), Ok(own.whole()));
     let mut text = defaults.replacen("[defaults]", "[supervisor.shop.defaults]", 1);
     assert_eq!(policies(&text).resolve("shop/till", &own), Ok(own.whole()), "{text}");
-    // Within a class the file is the later layer, and so it is over the class below.
+    // Within a class the file is the later layer, so it wins there, as over every class below.
     text = defaults.replacen("[defaults]", "[path.\"shop/till\"]", 1);
     let (over_own, alone) = (policies(&text).resolve("shop/till", &own), coded(Policy::default()));
     assert_eq!(over_own, policies(defaults).resolve("shop/till", &alone));
     assert_eq!(policies(&text).resolve("shop/till", &siblings), over_own);
-    // What a supervisor says in code for its children, the defaults of the file do not reach either; they do reach the rest.
+    // The defaults of the file do not reach a field that a supervisor sets in code for its children; they reach the
+    // rest.
     let mixed = policies(defaults).resolve("shop/till", &siblings).expect("valid");
     assert_eq!(mixed.spec.policy_rule(), siblings.whole().spec.policy_rule());
     assert_eq!(mixed.spec.restart_type(), Restart::Temporary);

@@ -1,4 +1,4 @@
-//! Texts.
+//! Texts that are not empty.
 
 use std::sync::Arc;
 

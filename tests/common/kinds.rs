@@ -1,4 +1,4 @@
-//! The two things that the life of a child can run in.
+//! The two homes of a child's life: a bare task or a ractor actor.
 
 use regrow::{ServiceChild, TaskChild};
 
@@ -28,7 +28,7 @@ impl Home {
     }
 }
 
-/// Whether this run of the suite makes each child a ractor actor, asked or not.
+/// Whether this run of the suite makes every child a ractor actor (`REGROW_ACTORS`).
 pub(crate) fn all_are_actors() -> bool {
     std::env::var_os("REGROW_ACTORS").is_some()
 }

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What is logged on this thread, as `LEVEL message key=value key=value`, and the spans around it if there are any.
+/// Log lines of this thread, as `LEVEL message key=value key=value`, followed by the names of their spans.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -17,7 +17,7 @@ thread_local! {
     static LISTENING: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// Stops listening when it is dropped.
+/// Guard that stops the listening when it is dropped.
 pub(crate) struct Listening;
 
 impl Drop for Listening {
@@ -29,8 +29,8 @@ impl Drop for Listening {
 impl Log {
     /// Listens until the guard is dropped. Meant for runtimes with one thread.
     ///
-    /// There is one subscriber for the process: `tracing` remembers whether anybody is interested in a line, and may ask
-    /// the wrong thread when each has a subscriber of its own.
+    /// The process has one subscriber. `tracing` remembers whether a subscriber wants a line, and with one for each
+    /// thread it may ask the wrong one.
     pub(crate) fn listen() -> (Self, Listening) {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {

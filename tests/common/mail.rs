@@ -1,4 +1,4 @@
-//! What the tests about mailboxes share: workers that are held still, gates, and what they have seen.
+//! Helpers of the tests about mailboxes: workers that are held still, gates, and a log of the handled numbers.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Waits until the worker has the job in hand.
+    /// Waits until the worker has taken the job in hand.
     pub(crate) async fn begun(&mut self) {
         if let Some(begun) = self.has_begun.take() {
             soon(begun).await.expect("the job was lost before it began");
@@ -84,7 +84,7 @@ impl Held {
     }
 }
 
-/// Sends the worker a job that holds it, and returns when it is in hand.
+/// Sends the worker a job that holds it, and returns when the job is in hand.
 pub(crate) async fn busy(worker: &Handle<Job>) -> Held {
     let (job, mut held) = hold();
     worker.cast(job).unwrap();
@@ -130,7 +130,7 @@ impl Gate {
     }
 }
 
-/// The numbers that workers have seen, in order, kept outside of every incarnation.
+/// Numbers that workers have handled, in order, kept outside of every incarnation.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u64>>>);
 
@@ -158,7 +158,7 @@ pub(crate) fn forgiving(strategy: Strategy) -> Supervisor {
     Supervisor::new("app", strategy).budget(Intensity::unlimited())
 }
 
-/// A tree of one worker, `app/worker`, that is restarted for ever.
+/// A tree with one worker, `app/worker`, and an unlimited budget.
 pub(crate) async fn tree_of(child: ServiceChild<Job>) -> (Tree, Handle<Job>) {
     let tree = soon(forgiving(Strategy::OneForOne).child(child).start()).await.unwrap();
     let handle = tree.lookup("app/worker").unwrap();
@@ -174,7 +174,7 @@ pub(crate) async fn until_generation(handle: &Handle<Job>, generation: u64) -> S
     soon(regrow::testing::until(handle.watch(), is_up)).await
 }
 
-/// Lets the worker do something through its context, and hands back what that made.
+/// Runs a closure on the context of the worker, and returns its result.
 pub(crate) async fn through<T: Send + 'static>(
     worker: &Handle<Job>,
     start: impl FnOnce(&Context<Worker>) -> T + Send + 'static,
@@ -188,7 +188,7 @@ pub(crate) async fn through<T: Send + 'static>(
     soon(tell).await.unwrap()
 }
 
-/// How the next incarnation to end ended.
+/// Exit of the next incarnation that ends.
 pub(crate) async fn exit_of_the_next(events: &mut Events) -> Exit {
     let is_exit = |event: &Event| matches!(event.kind, EventKind::Exited { .. });
     match soon(regrow::testing::until_event(events, is_exit)).await.unwrap().kind {
@@ -197,7 +197,7 @@ pub(crate) async fn exit_of_the_next(events: &mut Events) -> Exit {
     }
 }
 
-/// How the service ended under the call.
+/// Exit of the service that crashed while it handled the call.
 pub(crate) async fn crash(call: Call<Job, u64>) -> Exit {
     match soon(call).await.unwrap_err() {
         CallError::Crashed { exit, .. } => *exit,
@@ -205,12 +205,12 @@ pub(crate) async fn crash(call: Call<Job, u64>) -> Exit {
     }
 }
 
-/// Polls once.
+/// Polls a future once. Whether it is pending.
 pub(crate) async fn is_waiting(future: &mut (impl Future + Unpin)) -> bool {
     std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
-/// Awaits what must come. The limit is there to turn a hang into a failure.
+/// Awaits a future that must complete. The limit turns a hang into a failed test.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
 }
@@ -223,7 +223,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Another executor than tokio's.
+/// Runs a future on an executor other than tokio's.
 pub(crate) fn run_elsewhere<F: Future>(future: F) -> F::Output {
     let (mut future, waker) = (Box::pin(future), Waker::from(Arc::new(Unpark(thread::current()))));
     loop {

@@ -1,12 +1,12 @@
-//! What the test programs share. Each program takes all of it and uses a part.
+//! Helpers that the test programs share. Each program includes all of them and uses a part.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `tree.rs` | waiting for events and states, counting lives, services that are slow, inert or fail to start |
-//! | `worker.rs` | the service of most tests: it runs what it is sent |
-//! | `mail.rs` | workers that are held still, gates, and what they have seen |
+//! | `worker.rs` | the service of most tests: it runs the jobs that it gets |
+//! | `mail.rs` | workers that are held still, gates, and a log of the handled numbers |
 //! | `watched.rs` | workers under a watchdog |
-//! | `story.rs` | what happened, in order, as services tell it |
+//! | `story.rs` | a record of events, in order, by services and their stop hooks |
 //! | `redelivering.rs` | a service whose messages can be cloned, for redelivery |
 //! | `kinds.rs` | bare tasks and ractor actors |
 //! | `pool.rs`, `partitions.rs` | dynamic and partitioned supervisors |

@@ -1,4 +1,4 @@
-//! What the tests of partitioned supervisors share.
+//! Helpers of the tests of partitioned supervisors.
 
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{Handle, Intensity, Partitioned, Partitions, ServiceChild, ServiceState, Supervisor, Tree};

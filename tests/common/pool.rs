@@ -1,4 +1,4 @@
-//! What the tests of dynamic supervisors share.
+//! Helpers of the tests of dynamic supervisors.
 
 use regrow::testing::until;
 use regrow::{
@@ -27,7 +27,7 @@ pub(crate) fn hung(name: &str) -> ServiceChild<()> {
     Child::service(name, |_: Context<Inert>| std::future::pending::<anyhow::Result<Inert>>())
 }
 
-/// Starts a child that hangs in its factory, and returns when it does.
+/// Starts a child that hangs in its factory, and returns when it hangs.
 pub(crate) async fn hang(
     tree: &Tree,
     pool: &DynamicHandle,

@@ -1,4 +1,4 @@
-//! What the tests about redelivery share: a clerk whose messages can be cloned and can end its incarnations.
+//! Helpers of the tests about redelivery: a clerk with messages that can be cloned and can end its incarnations.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::mail::soon;
 
-/// What a test sees of all incarnations of a service.
+/// Numbers that all incarnations of a service have handled, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Diary(Arc<Mutex<Vec<u64>>>);
 
@@ -29,11 +29,11 @@ impl Diary {
 #[derive(Clone)]
 pub(crate) enum Msg {
     Note(u64),
-    /// Ends the incarnation this often, in this way, and is a note then.
+    /// Ends the incarnation this many times, in this way. After that it is a `Note`.
     Trouble(u64, Way, Arc<AtomicU32>),
-    /// The same with an answer.
+    /// The same, with an answer in the end.
     Ask(u64, Way, Arc<AtomicU32>, Reply<u64>),
-    /// Stays in hand until it is open.
+    /// Stays in hand until the channel says `true`.
     Wait(u64, watch::Receiver<bool>),
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn tree_of(child: ServiceChild<Msg>) -> (Tree, Handle<Msg>) {
     (tree, handle)
 }
 
-/// Waits until everything that was sent before is done with.
+/// Waits until every message sent before has left the mailbox and the hand. Returns the accounting.
 pub(crate) async fn settled(handle: &Handle<Msg>) -> Accounting {
     let asked = handle.call(|reply| Msg::Ask(0, Way::Panic, times(0), reply));
     assert_eq!(soon(asked).await.unwrap(), 0);
@@ -118,7 +118,7 @@ pub(crate) async fn settled(handle: &Handle<Msg>) -> Accounting {
     books
 }
 
-/// A message that stays in hand, and what lets it go.
+/// Sends a message that stays in hand until the returned sender says `true`.
 pub(crate) async fn busy(handle: &Handle<Msg>, diary: &Diary, number: u64) -> watch::Sender<bool> {
     let (open, wait) = watch::channel(false);
     handle.cast(Msg::Wait(number, wait)).unwrap();

@@ -1,4 +1,4 @@
-//! `Story`: what happened, in order, as services and their stop hooks tell it.
+//! `Story`: a record of events, in order, by services and their stop hooks.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ pub(crate) fn find(tree: &Tree, path: &str) -> Handle<Job> {
     tree.lookup(path).unwrap()
 }
 
-/// What happened, in order.
+/// Lines in the order in which they were told.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Story(Arc<Mutex<Vec<String>>>);
 
@@ -23,7 +23,7 @@ impl Story {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 
-    /// A service that tells when it stops.
+    /// A service that tells its name when it stops.
     pub(crate) fn service(&self, name: &'static str) -> ServiceChild<Job> {
         let story = self.clone();
         hooked(name, move |_| {

@@ -1,4 +1,4 @@
-//! What the tests of supervision share: waiting for events instead of sleeping, and counting who is alive.
+//! Helpers of the tests of supervision: they wait for events instead of sleeping, and count live services.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use regrow::{Child, Context, Event, Events, Handle, Service, ServiceChild, Servi
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SEC: Duration = Duration::from_secs(1);
 
-/// The future's output, or a failed test instead of one that hangs.
+/// Awaits a future that must complete. The limit turns a hang into a failed test.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(20 * SEC, future).await {
         Ok(output) => output,
@@ -35,7 +35,7 @@ pub(crate) async fn stands(tree: &Tree, path: &str, state: ServiceState) {
     soon(path, until(watch, |status| status.state == state)).await;
 }
 
-/// Waits until the service works on a message.
+/// Waits until the service has a message in hand.
 pub(crate) async fn in_hand<M: Send + 'static>(handle: &Handle<M>) {
     let busy = async {
         while handle.accounting().in_hand == 0 {
@@ -45,12 +45,12 @@ pub(crate) async fn in_hand<M: Send + 'static>(handle: &Handle<M>) {
     soon("a message in hand", busy).await;
 }
 
-/// Waits for an event that reads like this.
+/// Waits for an event with this text.
 pub(crate) async fn hears(events: &mut Events, line: &str) -> Event {
     hears_any(events, |said| said == line, line).await
 }
 
-/// Waits for an event that begins like this.
+/// Waits for an event with a text that begins like this.
 pub(crate) async fn hears_of(events: &mut Events, start: &str) -> Event {
     hears_any(events, |said| said.starts_with(start), start).await
 }
@@ -66,12 +66,12 @@ async fn hears_any(events: &mut Events, test: impl Fn(&str) -> bool, wanted: &st
     }
 }
 
-/// All events that are there now, as lines.
+/// Takes all events that have arrived, as lines.
 pub(crate) fn heard(events: &mut Events) -> Vec<String> {
     std::iter::from_fn(|| events.try_next()).map(|event| event.unwrap().to_string()).collect()
 }
 
-/// All events until the tree ends, as lines.
+/// Takes all events until the tree ends, as lines.
 pub(crate) async fn heard_to_the_end(events: &mut Events) -> Vec<String> {
     let mut lines = Vec::new();
     while let Some(event) = soon("the end of the events", events.next()).await {
@@ -80,7 +80,7 @@ pub(crate) async fn heard_to_the_end(events: &mut Events) -> Vec<String> {
     lines
 }
 
-/// Counts how many of something live at the same time.
+/// Counter of things that live at the same time.
 #[derive(Clone, Default)]
 pub(crate) struct Census(Arc<Counts>);
 
@@ -91,7 +91,7 @@ struct Counts {
     ever: AtomicUsize,
 }
 
-/// One that is counted, until it is dropped.
+/// Guard that is counted as alive until it is dropped.
 pub(crate) struct Resident(Census);
 
 impl Census {
@@ -121,7 +121,7 @@ impl Drop for Resident {
     }
 }
 
-/// A service that needs its time to stop: `start`, `stop` and `end` go to the journal, as a probe's do.
+/// A service with a slow stop. It writes `start`, `stop` and `end` to the journal, as a probe does.
 pub(crate) struct Slow {
     label: String,
     journal: Journal,
@@ -167,7 +167,7 @@ impl Drop for Slow {
     }
 }
 
-/// A service that exists, and takes no notice.
+/// A service that ignores its messages.
 pub(crate) struct Inert;
 
 impl Service for Inert {
@@ -178,7 +178,7 @@ impl Service for Inert {
     }
 }
 
-/// Makes a service's start succeed or fail, attempt by attempt.
+/// Script of the starts of a service: each attempt succeeds or fails.
 #[derive(Clone, Default)]
 pub(crate) struct Starts(Arc<Mutex<Attempts>>);
 
@@ -189,7 +189,7 @@ struct Attempts {
 }
 
 impl Starts {
-    /// The attempts with these numbers, from 1, fail.
+    /// A script in which the attempts with these numbers, counted from 1, fail.
     pub(crate) fn failing(attempts: impl IntoIterator<Item = usize>) -> Self {
         Self(Arc::new(Mutex::new(Attempts { made: 0, failing: attempts.into_iter().collect() })))
     }
@@ -207,7 +207,7 @@ impl Starts {
     }
 }
 
-/// A service that does nothing but start as it is told, and writes `start`, `fail` and `end` to the journal.
+/// A service that starts or fails by its [`Starts`], and writes `start`, `fail` and `end` to the journal.
 pub(crate) struct Starter {
     label: String,
     journal: Journal,
@@ -230,7 +230,7 @@ impl Starter {
     }
 }
 
-/// A starter takes these, and does nothing.
+/// Message of a [`Starter`], which ignores it.
 #[derive(Debug)]
 pub(crate) struct Starting;
 
@@ -248,7 +248,7 @@ impl Drop for Starter {
     }
 }
 
-/// Blocks the thread of whoever passes, until it is opened.
+/// Gate that blocks each thread that passes, until it is opened.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<Passage>, Condvar)>);
 
@@ -269,25 +269,25 @@ impl Gate {
         assert!(!timed_out, "the gate was never opened");
     }
 
-    /// Blocks the thread until it is opened, and no longer than this.
+    /// Blocks the thread until the gate is opened, at most for this time.
     pub(crate) fn pass_within(&self, limit: Duration) {
         let (passage, opened) = &*self.0;
         let passage = passage.lock().unwrap();
         drop(opened.wait_timeout_while(passage, limit, |passage| !passage.is_open).unwrap());
     }
 
-    /// Waits until somebody is blocked at it.
+    /// Waits until a thread is blocked at the gate.
     pub(crate) async fn reached(&self) {
         let reached = async {
             while !self.0.0.lock().unwrap().reached {
                 tokio::task::yield_now().await;
             }
         };
-        soon("somebody at the gate", reached).await;
+        soon("a thread at the gate", reached).await;
     }
 
-    /// Whether something is blocked at it. To be asked now and then by a task that must not wait in the queue of the worker
-    /// which is blocked here.
+    /// Whether a thread is blocked at the gate. A task polls this if it must not wait in the queue of the blocked
+    /// worker thread.
     pub(crate) fn is_reached(&self) -> bool {
         self.0.0.lock().unwrap().reached
     }
@@ -298,7 +298,7 @@ impl Gate {
         opened.notify_all();
     }
 
-    /// Opens the gate when it is dropped: a runtime does not end before its blocked threads.
+    /// Guard that opens the gate when it is dropped, since a runtime does not end before its blocked threads.
     pub(crate) fn opener(&self) -> impl Drop + use<> {
         struct Opener(Gate);
         impl Drop for Opener {

@@ -1,4 +1,4 @@
-//! Workers that are watched, the watchdog's limit in these tests, and what a hang is told as.
+//! Workers under a watchdog, the limit in these tests, and the hang in an error.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use regrow::{CallError, Context, Exit, Handle, Hang, Intensity, Policy, ServiceC
 
 pub(crate) use super::worker::{Job, Worker, does, worker};
 
-/// A message may be in hand for so long; a quarter more is the error that is allowed.
+/// Time for which a message may be in hand. The watchdog may strike up to a quarter later.
 pub(crate) const LIMIT: Duration = Duration::from_millis(800);
 
 pub(crate) fn watched(name: &str) -> ServiceChild<Job> {
     worker(name).policy(Policy::default().watchdog(LIMIT))
 }
 
-/// Awaits a timer for so long.
+/// A job that awaits a timer of this time.
 pub(crate) fn takes(label: &'static str, time: Duration) -> Job {
     does(label, async move |_| {
         tokio::time::sleep(time).await;
@@ -25,7 +25,7 @@ pub(crate) fn hangs(label: &'static str) -> Job {
     does(label, async |_| std::future::pending().await)
 }
 
-/// Has the worker do this and answer, and returns what became of it.
+/// Calls the worker with a job that does this and answers. Returns the outcome of the call.
 pub(crate) async fn asks<F, Fut>(worker: &Handle<Job>, label: &'static str, work: F) -> Result<(), CallError<Job>>
 where
     F: FnOnce(Context<Worker>) -> Fut + Send + 'static,
@@ -48,7 +48,7 @@ pub(crate) fn hang(exit: &Exit) -> &Hang {
     }
 }
 
-/// The hang that a call ended by.
+/// The hang by which a call ended.
 pub(crate) fn hung<T: std::fmt::Debug>(outcome: Result<T, CallError<Job>>) -> Hang {
     match outcome {
         Err(CallError::Crashed { exit, .. }) => hang(&exit).clone(),
@@ -56,7 +56,7 @@ pub(crate) fn hung<T: std::fmt::Debug>(outcome: Result<T, CallError<Job>>) -> Ha
     }
 }
 
-/// A tree `app` of workers that are watched.
+/// A tree `app` of workers under a watchdog.
 pub(crate) async fn tree(names: &[&str]) -> Tree {
     let tree = Supervisor::one_for_one("app").budget(Intensity::unlimited());
     names.iter().fold(tree, |tree, name| tree.child(watched(name))).start().await.unwrap()

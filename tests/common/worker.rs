@@ -1,5 +1,5 @@
-//! `Worker`: the service of most tests. It runs what it is sent, with a label on the message or without, and may have a stop
-//! hook of the test's own.
+//! `Worker`: the service of most tests. It runs the jobs that it gets, with or without a label on the message. A test
+//! may give it a stop hook.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -15,11 +15,11 @@ pub(crate) struct Worker {
 
 pub(crate) enum Job {
     Run(Order),
-    /// Goes into the state and stays there.
+    /// A value that goes into the state and stays there.
     Keep(Box<dyn Any + Send>),
 }
 
-/// What a worker is to run.
+/// Work to run, and the label of the message.
 pub(crate) struct Order {
     label: Option<&'static str>,
     work: Box<dyn FnOnce(Context<Worker>) -> Work + Send>,
@@ -93,7 +93,7 @@ where
     Job::Run(Order { label: None, work: Box::new(|ctx| Box::pin(work(ctx))) })
 }
 
-/// The same with a label.
+/// A job made of an async closure, with a label.
 pub(crate) fn does<F, Fut>(label: &'static str, work: F) -> Job
 where
     F: FnOnce(Context<Worker>) -> Fut + Send + 'static,
@@ -115,7 +115,7 @@ pub(crate) fn answers<T: Send + 'static>(reply: Reply<T>, value: T) -> Job {
     })
 }
 
-/// A job that answers with the number of the life.
+/// A job that answers with the generation of the worker.
 pub(crate) fn generation(reply: Reply<u64>) -> Job {
     run(async move |ctx| {
         reply.send(ctx.generation());

@@ -1,11 +1,13 @@
-//! What the examples print, and what the README shows of that, compared with golden files.
+//! Comparison of the output of the examples, and of the parts of it in the README, with golden files.
 //!
-//! `NAME.out` beside this file holds the whole output of an example. Most examples print the same each time, and their files are
-//! compared as they are. The figures of [`VARYING`] examples differ from run to run: [`masked`] replaces them by `N`, in the output,
-//! in the README and in the file. A line `...` stands for any number of lines: in a file for those that are printed only sometimes
-//! or differ, in the README for those that it leaves out.
+//! `NAME.out` beside this file holds the whole output of an example. Most examples print the same each time, and their
+//! files are compared as they are. The figures of [`VARYING`] examples differ from run to run: [`masked`] replaces them
+//! by `N`, in the output, in the README and in the file.
 //!
-//! The programs are those that `cargo test` builds beside the tests; `cargo test --test golden` alone does not build them.
+//! A line `...` stands for any number of lines. In a file these are lines that differ, or are printed only sometimes.
+//! In the README these are lines that it leaves out.
+//!
+//! `cargo test` builds the examples beside the tests. `cargo test --test golden` alone does not build them.
 
 mod mask;
 
@@ -15,10 +17,10 @@ use std::process::Command;
 
 use mask::masked;
 
-/// Examples that print mostly figures which differ from run to run.
+/// Examples with figures that differ from run to run.
 const VARYING: [&str; 1] = ["bank"];
 
-/// Stands for lines that are left out.
+/// Line that stands for any number of lines.
 const LEFT_OUT: &str = "...";
 
 fn package() -> &'static Path {
@@ -33,13 +35,13 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The lines of a text as they are compared.
+/// Lines of a text, in the form in which they are compared.
 fn lines(example: &str, text: &str) -> Vec<String> {
     let compared = |line: &str| if VARYING.contains(&example) { masked(line) } else { line.trim_end().to_owned() };
     text.lines().map(compared).collect()
 }
 
-/// What the example prints on its standard output.
+/// Standard output of an example.
 fn output(example: &str, arguments: &[&str]) -> String {
     let test = std::env::current_exe().expect("the path of this program");
     let folder = test.ancestors().nth(2).expect("tests lie in `deps`, beside `examples`").join("examples");
@@ -58,7 +60,7 @@ fn first_difference(pattern: &[String], text: &[String]) -> Option<usize> {
         None => (!text.is_empty()).then_some(0),
         Some((line, rest)) if line == LEFT_OUT => {
             let attempts = (0..=text.len()).map(|skipped| (skipped, first_difference(rest, &text[skipped..])));
-            // The difference to show is that of the attempt under which most lines fit.
+            // Shows the difference of the attempt in which most lines fit.
             let best = attempts.rev().max_by_key(|(_, at)| at.unwrap_or(usize::MAX));
             best.and_then(|(skipped, at)| Some(skipped + at?))
         }
@@ -119,13 +121,14 @@ fn chaos_prints_what_its_golden_file_says() {
     prints_what_its_golden_file_says("chaos", &[]);
 }
 
-/// A tenth of the README's load: without optimization it takes as long, and each service dies often enough to have figures.
+/// The load is a tenth of that in the README. It takes as long without optimization, and kills each service at least
+/// once.
 #[test]
 fn the_bank_prints_what_its_golden_file_says() {
     prints_what_its_golden_file_says("bank", &["--transfers", "20000", "--kills-per-second", "200"]);
 }
 
-/// The command lines that a text shows, each with the output below it.
+/// The command lines in a text, each with the output below it.
 fn commands(text: &str) -> Vec<(String, String)> {
     let mut shown: Vec<(String, String)> = Vec::new();
     let mut is_console = false;
@@ -142,7 +145,7 @@ fn commands(text: &str) -> Vec<(String, String)> {
     shown
 }
 
-/// The example that a command line of cargo runs.
+/// The example that a cargo command line runs.
 fn example(command: &str) -> Option<&str> {
     let mut words = command.split_whitespace();
     words.find(|word| *word == "--example")?;

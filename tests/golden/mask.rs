@@ -1,12 +1,13 @@
 //! The mask over figures that differ from run to run.
 
-/// What may follow a figure, and is masked with it.
+/// Units that may follow a figure, and are masked with it.
 const UNITS: [&str; 6] = [" ms", "ns", "µs", "ms", "s", "%"];
 
 /// The line with `N` in place of each figure, its unit included.
 ///
-/// A figure is a word that begins with a digit, an identifier of 16 hexadecimal digits, or the `-` in a table that stands for a
-/// missing one. The widths of columns follow the figures, so runs of spaces and of rules count as one.
+/// A figure is a word that begins with a digit, or an identifier of 16 hexadecimal digits. A `-` in a table stands for
+/// a missing figure, and is also masked. The widths of columns depend on the figures, so runs of spaces and of rules
+/// count as one.
 pub(crate) fn masked(line: &str) -> String {
     let mut masked = String::new();
     let mut rest = line;
@@ -41,7 +42,7 @@ fn figure(text: &str) -> Option<usize> {
         return None;
     }
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ','))).unwrap_or(text.len());
-    // A full stop or a comma of the sentence is none of the figure.
+    // A full stop or a comma after the figure belongs to the sentence.
     let digits = text[..end].trim_end_matches(['.', ',']).len();
     let is_unit = |unit: &&&str| {
         let behind = text[digits..].strip_prefix(**unit);

@@ -152,7 +152,7 @@ fn a_bad_statement_is_refused_with_its_line() {
         ("sup root one_for_one\n  child a colour=red\nend\nrun\n", 2, "unknown key `colour`"),
         ("sup root one_for_one\nend\n", 2, "ends before `run`"),
         ("% nothing\nrun\n", 2, "no root supervisor"),
-        ("sup root one_for_one\n  child a starts=ok*99999999999\nend\nrun\n", 2, "At most 100000 times"),
+        ("sup root one_for_one\n  child a starts=ok*99999999999\nend\nrun\n", 2, "a number of repeats, at most 100000"),
         ("sup root one_for_one\n  child a startdelay=18446744073709551615\nend\nrun\n", 2, "no number of milliseconds"),
     ] {
         let refused = Scenario::parse(text).expect_err(why);

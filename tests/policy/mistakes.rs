@@ -98,7 +98,7 @@ fn a_bad_duration_is_told_for_what_it_is() {
     assert_eq!(about("\"\""), "2:10 an empty string is no duration");
     assert_eq!(about("\"soon\""), "2:10 \"soon\" is no duration");
     assert_eq!(about("\"5\""), "2:10 \"5\" has no unit (a duration has a unit: \"5s\")");
-    assert_eq!(about("5"), "2:10 5 of what? (a duration has a unit: \"5s\" or \"5ms\")");
+    assert_eq!(about("5"), "2:10 5 has no unit (a duration has a unit: \"5s\" or \"5ms\")");
     let units = "units are ns, us, ms, s, m, h, d, w; several add up: \"1m 30s\"";
     assert_eq!(about("\"5 sek\""), format!("2:10 unknown unit of time `sek` ({units})"));
     assert_eq!(about("\"400d\""), "2:10 \"400d\" is longer than a year");
@@ -142,9 +142,9 @@ fn a_cap_below_the_first_delay_is_told_with_both_places() {
 
 #[test]
 fn what_is_said_twice_is_told() {
-    let advice = "(say it once: which of the two is meant?)";
-    assert_eq!(field("factor = 2\nfactor = 3"), format!("3:1 this is said twice {advice}"));
-    assert_eq!(told("[path.a]\nfactor = 2\n[path.a]\nwithin = \"3s\"\n"), [format!("3:7 this is said twice {advice}")]);
+    let advice = "(remove one of the two)";
+    assert_eq!(field("factor = 2\nfactor = 3"), format!("3:1 this is set twice {advice}"));
+    assert_eq!(told("[path.a]\nfactor = 2\n[path.a]\nwithin = \"3s\"\n"), [format!("3:7 this is set twice {advice}")]);
     // And what else is wrong is told beside it.
     assert_eq!(field("factor = 2\nfactor = 3\nwithin = 5").lines().count(), 2);
 }
@@ -159,7 +159,7 @@ fn a_line_that_is_no_toml_hides_no_mistake_in_the_others() {
             "3:1 unknown field `max_delya` (did you mean `max_delay`?)",
             "4:11 not TOML: quotes are missing",
             "5:9 not TOML: a value is missing",
-            "6:10 5 of what? (a duration has a unit: \"5s\" or \"5ms\")",
+            "6:10 5 has no unit (a duration has a unit: \"5s\" or \"5ms\")",
         ]
     );
 }
@@ -210,7 +210,10 @@ fn a_circle_of_dependencies_is_printed() {
 
 #[test]
 fn a_glob_that_matches_no_path_for_sure_is_refused() {
-    assert_eq!(told("[path.\"/shop/a\"]\nfactor = 2\n"), ["1:7 no path is like `/shop/a` (did you mean \"shop/a\"?)"]);
+    assert_eq!(
+        told("[path.\"/shop/a\"]\nfactor = 2\n"),
+        ["1:7 `/shop/a` is not a valid path pattern (did you mean \"shop/a\"?)"]
+    );
     assert!(told("[path.\"shop/[a\"]\nfactor = 2\n")[0].starts_with("1:7 bad glob: "));
     assert!(told("[path.\"shop/a**\"]\nfactor = 2\n")[0].starts_with("1:7 bad glob: "));
 }

@@ -39,7 +39,7 @@ fn without_a_policy_it_is_otp() {
     let last = told.happenings().last().expect("something happened");
     assert_eq!(
         (last.at, last.what.as_str()),
-        (Duration::from_secs(2), "the supervisor ends (shutdown): the failure climbs")
+        (Duration::from_secs(2), "the supervisor ends (shutdown): the failure escalates")
     );
 }
 

@@ -23,7 +23,7 @@ fn an_empty_file_is_warned_of() {
     for text in ["", "\n\n", "# nothing but a comment\n"] {
         let policies = Policies::parse(text, "policy.toml").expect("there is nothing wrong with it");
         let warnings: Vec<_> = policies.warnings().iter().map(Problem::message).collect();
-        assert_eq!(warnings, ["this file says nothing"]);
+        assert_eq!(warnings, ["this file sets nothing"]);
     }
 }
 

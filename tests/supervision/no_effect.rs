@@ -227,8 +227,8 @@ mod in_files {
             "[path.\"app/*\"]: `mailbox.capacity` has no effect on `app/nested`, a supervisor, and 1 more: ",
             "[path.\"app/*\"]: `mailbox.overflow` has no effect on `app/nested`, a supervisor, and 1 more: ",
             "[path.\"app/actor\"]: `ready` has no effect on `app/actor`, an actor: an actor has no context",
-            "[path.\"app\"]: `delay` has no effect on `app`, a supervisor: it is about a child, and no supervisor is above",
-            "[supervisor.\"app/thread\"]: `max_restarts` has no effect on `app/thread`, a thread: it is about",
+            "[path.\"app\"]: `delay` has no effect on `app`, a supervisor: it is for a child of a supervisor, and no supervisor is above",
+            "[supervisor.\"app/thread\"]: `max_restarts` has no effect on `app/thread`, a thread: it is for the children",
         ];
         assert_eq!(told.len(), starts.len(), "{told:#?}");
         for start in starts {

@@ -8,7 +8,7 @@ use regrow::chaos::{Chaos, Experiment, Fault, When};
 
 const SEC: Duration = Duration::from_secs(1);
 
-/// Carries the experiment out, prints what was found, and waits for ever.
+/// Runs the experiment, prints its result, and waits for ever.
 pub async fn run(tree: &Tree) -> Infallible {
     let experiment = Experiment::new("the database has no room for a second")
         .target("orders/**")

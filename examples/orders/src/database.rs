@@ -1,7 +1,7 @@
-//! SQLite on a thread of its own: its calls block, and one connection at a time is all it wants.
+//! SQLite on a separate thread, since its calls block and one connection at a time is enough.
 //!
-//! Each life opens a connection. An error of SQLite ends the life, and with it the connection, whatever state that is in;
-//! the query that met it fails, and those that wait in the mailbox are served by the next life.
+//! Each life opens a connection. An error of SQLite ends the life, and with it the connection, in whatever state that
+//! is. The query with the error fails. The next life serves those that wait in the mailbox.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::order::{NewOrder, Order, Status};
 
 pub enum Query {
-    /// Adds an order that is open, and answers its number.
+    /// Adds an open order, and answers with its number.
     Insert(NewOrder, Reply<i64>),
     SetStatus(i64, Status, Reply<()>),
     Find(i64, Reply<Option<Order>>),
@@ -30,7 +30,7 @@ pub fn child(file: PathBuf) -> ServiceChild<Query> {
 
 fn open(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
-    // With the write-ahead log and this, an order that was answered survives a crash of this process.
+    // With these two settings, an order that was answered survives a crash of this process.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.execute_batch(

@@ -1,7 +1,7 @@
 //! The web server: a task that is supervised as everything else is.
 //!
-//! It is ready when it listens. If its port is taken it fails, is tried again, and in the end the root gives up with that
-//! reason. Asked to stop, it takes no more connections and answers what it has taken.
+//! It is ready when it listens. If its port is taken, it fails and is tried again, and in the end the root gives up
+//! with that reason. When it is asked to stop, it takes no more connections and answers the requests that it has taken.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::database::Query;
 use crate::order::{NewOrder, Trouble};
 use crate::worker::Place;
 
-/// How long a request may take. The wait for room in a mailbox is a part of it.
+/// Time limit of a request, including the wait for room in a mailbox.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]

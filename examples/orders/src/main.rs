@@ -6,34 +6,36 @@
 //! curl -s localhost:8080/orders/1; curl -s localhost:8080/readyz; curl -s localhost:8080/tree
 //! ```
 //!
-//! A package of its own, so that the tests of regrow do not build axum and SQLite: `cargo test --manifest-path
-//! examples/orders/Cargo.toml`. Its tests start the real process. A database without room for a second ends no service and loses
-//! no request, and SIGTERM while eight workers are busy answers the requests that were taken.
+//! It is a separate package, so that the tests of regrow do not build axum and SQLite: `cargo test --manifest-path
+//! examples/orders/Cargo.toml`. Its tests start the real process. A database without room for a second ends no service
+//! and loses no request. After SIGTERM while eight workers are busy, the requests that were taken are answered.
 //!
 //! # What to look for
 //!
-//! * A service that is slow, full or away costs its callers time, or an honest answer, and not their lives (`worker.rs`).
-//! * What may be missed is sent with `cast`, and its refusal handled (`mailer.rs`). What is needed is asked with `call`,
-//!   which waits for room. `?` in a factory is for what this life is useless without.
-//! * A crash is a fresh start: a new connection, a new state. What has to last is in the database.
+//! * A service that is slow, full or away costs its callers time, or an honest answer, and not their lives
+//!   (`worker.rs`).
+//! * A message that may be missed is sent with `cast`, and its refusal is handled (`mailer.rs`). A message that is
+//!   needed is sent with `call`, which waits for room. `?` in a factory is for peers without which this life is
+//!   useless.
+//! * A crash is a fresh start: a new connection, a new state. Data that has to last is in the database.
 //! * SIGTERM stops the tree from the outside in, so that requests which were taken are answered (`tree.rs`).
 //!
 //! # How it ends
 //!
 //! | end | status | last line of standard error |
 //! |---|---|---|
-//! | SIGTERM or Ctrl-C, and all stopped within their times | 0 | the log |
-//! | the same, and the limit was reached: what was left is killed | 1 | which children were killed |
-//! | the root gave up, for example because the port is taken | 1 | on which child, and why |
-//! | options that make no sense | 2 | which |
+//! | SIGTERM or Ctrl-C, and all children stopped within their times | 0 | the log |
+//! | the same, but the limit was reached, and the rest was killed | 1 | the children that were killed |
+//! | the root gave up, for example because the port is taken | 1 | the child, and the reason |
+//! | invalid options | 2 | the option, and the reason |
 //!
 //! # Layout
 //!
 //! | file | one idea |
 //! |---|---|
-//! | `tree.rs` | the supervision tree: what lives beside what, and in which order it stops |
-//! | `order.rs` | an order, and why one is not taken |
-//! | `database.rs` | SQLite on a thread of its own |
+//! | `tree.rs` | the supervision tree, and the order in which it stops |
+//! | `order.rs` | an order, and the reason why one is not taken |
+//! | `database.rs` | SQLite on a separate thread |
 //! | `gateway.rs` | a payment gateway that is slow, declines, and loses its connection |
 //! | `worker.rs` | one customer's orders, one after the other |
 //! | `mailer.rs` | a peer that nothing depends on |
@@ -62,9 +64,9 @@ async fn main() -> Result<(), RunError> {
     tracing_subscriber::fmt().with_writer(stderr).with_ansi(false).init();
     let options = Options::from_command_line();
     let orders = tree::describe(&options);
-    // An error if the end was not wanted: the process then exits with status 1, and the reason is its last line.
+    // If the end was not wanted, it is an error: the process exits with status 1, and the reason is its last line.
     if !options.chaos {
-        // Signals are heard from here on: also one that comes while the tree starts stops it in order.
+        // Signals count from here on: one that comes while the tree starts also stops it in order.
         return orders.run_until_signal().drain(options.drain).within(options.limit).await.map(|_| ());
     }
     let tree = orders.start().await.map_err(RunError::Start)?;

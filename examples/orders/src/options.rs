@@ -9,13 +9,13 @@ const HELP: &str = "orders: a small web backend on regrow
 
   --listen ADDRESS         where to listen [127.0.0.1:8080]
   --database FILE          the SQLite file [orders.db]
-  --workers N              how many customers are served side by side [8]
+  --workers N              number of customers served side by side [8]
   --limit SECONDS          the time from SIGTERM to the end [25]
-  --drain SECONDS          how long to serve on after SIGTERM, not ready any more [0]
+  --drain SECONDS          time to serve on after SIGTERM, while not ready [0]
   --gateway-latency MS     the mean time of a charge [20]
   --gateway-failures SHARE the share of charges that fail, 0 to 1 [0.1]
-  --seed N                 of the gateway's luck [1]
-  --chaos mailbox-full     for one second, a second from now, the database has no room
+  --seed N                 seed of the gateway's failures [1]
+  --chaos mailbox-full     one second after the start, the database has no room for a second
 ";
 
 pub struct Options {
@@ -31,7 +31,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Ends the process with status 2 if they make no sense.
+    /// Reads the options. If one is invalid, the process ends with status 2.
     pub fn from_command_line() -> Self {
         let mut options = Self {
             listen: "127.0.0.1:8080".into(),
@@ -69,7 +69,7 @@ impl Options {
 }
 
 fn parse<T: FromStr>(name: &str, value: &str) -> T {
-    value.parse().unwrap_or_else(|_| refuse(name, &format!("`{value}` makes no sense")))
+    value.parse().unwrap_or_else(|_| refuse(name, &format!("`{value}` is not a valid value")))
 }
 
 fn refuse(name: &str, why: &str) -> ! {

@@ -1,9 +1,9 @@
-//! An order, and why one is not taken.
+//! An order, and the reason why one is not taken.
 
 use regrow::CallError;
 use serde::{Deserialize, Serialize};
 
-/// What a customer asks for.
+/// Request of a customer.
 #[derive(Debug, Clone, Deserialize)]
 pub struct NewOrder {
     pub customer: String,
@@ -25,7 +25,7 @@ pub enum Status {
     /// Taken, and not paid yet.
     Open,
     Paid,
-    /// The gateway said no.
+    /// Declined by the gateway.
     Declined,
 }
 
@@ -46,16 +46,16 @@ impl Status {
     }
 }
 
-/// Why a request was not served.
+/// The reason why a request was not served.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Nothing has happened: to try again is safe.
+    /// Nothing has happened, so it is safe to try again.
     Busy(String),
-    /// It may have happened.
+    /// The request may have been carried out.
     Unclear(String),
 }
 
-/// A peer that could not serve a call is no fault of the caller: it becomes an answer, and not a crash.
+/// Turns an error of a peer into an answer instead of a crash, since it is no fault of the caller.
 impl<M> From<CallError<M>> for Trouble {
     fn from(error: CallError<M>) -> Self {
         if error.is_safe_to_repeat() { Self::Busy(error.to_string()) } else { Self::Unclear(error.to_string()) }

@@ -1,7 +1,7 @@
-//! The supervision tree: what lives beside what, and in which order it stops.
+//! The supervision tree, and the order in which it stops.
 //!
-//! Children start from the top and stop from the bottom. So the web server is the last to start and the first to stop: it
-//! takes no more requests and answers those it has, while everything that they need still runs.
+//! Children start from the top and stop from the bottom. So the web server is the last to start and the first to stop.
+//! It takes no more requests and answers those it has, while the services that they need still run.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub fn describe(options: &Options) -> Supervisor {
         .intensity(3, 10 * SEC)
         // Without the database there is no point in going on: it may crash five times a minute, then the root gives up.
         .child(database::child(options.database.clone()).policy(patient().budget(Intensity::new(5, 60 * SEC))))
-        // Without the gateway orders are still taken. It is put away for a while if it crashes too often.
+        // Without the gateway, orders are still taken. It is parked for a while if it crashes too often.
         .child(
             gateway::child(options)
                 .policy(patient().budget(Intensity::new(20, 10 * SEC)).on_give_up(GiveUp::park(SEC))),

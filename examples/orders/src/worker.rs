@@ -1,7 +1,7 @@
-//! One customer's orders, one after the other. Customers are spread over the workers by name.
+//! Workers: each handles the orders of a customer one after the other. Customers are spread over the workers by name.
 //!
-//! Each order ends in an answer. Peers may be full, restarting or away: the answer says so, and the worker lives on. A worker
-//! has no state that a crash could lose; the database has it all.
+//! Each order ends in an answer. If a peer is full, restarting or away, the answer says so, and the worker lives on. A
+//! worker has no state that a crash could lose: all of it is in the database.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::gateway::Charge;
 use crate::mailer::Mail;
 use crate::order::{NewOrder, Order, Status, Trouble};
 
-/// How long the gateway may take for one charge.
+/// Time limit of one charge by the gateway.
 const GATEWAY_LIMIT: Duration = Duration::from_secs(10);
 const CHARGES_MAX: u32 = 10;
 
@@ -29,7 +29,7 @@ struct Worker {
 
 pub fn child(_number: usize) -> ServiceChild<Place> {
     Child::service("worker", |ctx| async move {
-        // `?` here: a worker that cannot find them is of no use.
+        // `?` here, since a worker without these peers is of no use.
         let (database, gateway, mailer) = (ctx.lookup("database")?, ctx.lookup("gateway")?, ctx.lookup("mailer")?);
         Ok(Worker { database, gateway, mailer })
     })
@@ -45,7 +45,7 @@ impl Service for Worker {
 }
 
 impl Worker {
-    /// The `?` in here ends the request, and not the worker: see [`Trouble`].
+    /// Handles an order. The `?` in here ends the request, not the worker: see [`Trouble`].
     async fn place(&self, NewOrder { customer, cents }: NewOrder) -> Result<Order, Trouble> {
         // Waits for room while the database is busy. If none comes, nothing has happened, and the answer says so.
         let new = NewOrder { customer: customer.clone(), cents };
@@ -71,7 +71,7 @@ impl Worker {
             }
             tokio::time::sleep(Duration::from_millis(20) * attempt).await;
         }
-        // It stays open in the database. A job that collects open orders is beyond this example.
+        // The order stays open in the database. A job that collects open orders is beyond this example.
         Status::Open
     }
 }

@@ -1,4 +1,4 @@
-//! What the program promises, asked of the real process.
+//! Tests of the promises of the program, with the real process.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn id(body: &str) -> i64 {
     order["id"].as_i64().unwrap()
 }
 
-/// Customers that order side by side, each so many times; every answer, and the slowest.
+/// Lets customers order side by side until `until` holds. Returns all answers, and the longest time of one.
 fn load(server: Server, customers: usize, until: impl Fn() -> bool + Send + Sync) -> (Vec<(u16, String)>, Duration) {
     let order = |customer: usize| {
         let mut answers = Vec::new();
@@ -54,7 +54,7 @@ fn an_order_is_placed_paid_and_found() {
 fn a_database_without_room_for_a_second_ends_no_service_and_loses_no_request() {
     let program = Program::start(&["--chaos", "mailbox-full", "--gateway-failures", "0", "--gateway-latency", "5"]);
     let server = program.server();
-    // Beyond the second in which there is no room, which begins one second after the start.
+    // The load goes on past the second without room, which begins one second after the start.
     let over = Instant::now() + Duration::from_millis(3500);
     let (answers, slowest) = load(server, 16, || Instant::now() > over);
     let lost: Vec<_> = answers.iter().filter(|(status, _)| *status != 201).collect();
@@ -97,7 +97,7 @@ fn sigterm_with_eight_busy_workers_answers_what_was_taken_and_ends_within_the_li
     let took = begun.elapsed();
     assert!(end.status.success() && took < Duration::from_secs(10), "{took:?}, {end:#?}");
     let (answers, _) = customers.join().unwrap();
-    // One that came too late found the door closed, which a load balancer tries elsewhere. None was taken and dropped.
+    // A request that came too late was not taken, and a load balancer tries it elsewhere. None was taken and dropped.
     let answered = answers.iter().filter(|(status, _)| *status == 201).count();
     assert!(answered >= 8 && answers.iter().all(|(status, _)| [0, 201].contains(status)), "{answers:#?}");
     eprintln!("ended {took:?} after SIGTERM, {answered} of {} answered", answers.len());
@@ -114,7 +114,7 @@ fn sigterm_with_eight_workers_that_hang_ends_at_the_limit_and_says_what_was_kill
     let begun = Instant::now();
     let end = program.end();
     let took = begun.elapsed();
-    // A little for a machine that is busy: the limit itself is kept to the millisecond.
+    // A second more is for a busy machine: the program itself keeps the limit to the millisecond.
     assert!(took < Duration::from_secs(4) + Duration::from_secs(1), "{took:?}, {end:#?}");
     assert!(end.status.code() == Some(1) && end.stderr.last().unwrap().contains("killed"), "{end:#?}");
     customers.join().unwrap();

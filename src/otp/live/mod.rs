@@ -27,15 +27,16 @@ use crate::tree::Tree;
 use quiet::Quiet;
 use recorder::{Stage, template_of};
 
-/// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if `as_actors` is true.
+/// Plays `scenario` on the live runtime and returns its trace. The workers are bare tasks, or ractor actors if
+/// `as_actors` is true.
 ///
 /// # Errors
 ///
-/// When the runtime cannot be made.
+/// If the runtime cannot be built.
 ///
 /// # Panics
 ///
-/// Inside of a tokio runtime: it has one of its own.
+/// Inside of a tokio runtime, since it builds another one.
 pub fn play(scenario: &Scenario, as_actors: bool) -> std::io::Result<String> {
     let (runtime, quiet) = Quiet::runtime()?;
     let stage = Stage::new(scenario.clone(), as_actors);
@@ -50,7 +51,7 @@ struct Live {
     stage: Arc<Stage>,
     epoch: Instant,
     tree: Option<Arc<Tree>>,
-    /// Why the root was not even begun.
+    /// The refusal of the root, if its start was not even begun.
     refused: Option<String>,
     calls: usize,
 }
@@ -60,7 +61,7 @@ enum Reply {
     Nothing,
     Text(String),
     Pending(Answer),
-    /// There is none, but whoever waits for it waits for this process to end.
+    /// None; waiting for it means waiting for the end of this process.
     Death(String),
 }
 
@@ -176,7 +177,7 @@ impl Backend for Live {
 }
 
 impl Live {
-    /// Lets time pass until nobody waits for it any more, or until this is true.
+    /// Lets time pass until `is_enough` holds, or until no process waits for a timer.
     fn pass_time_until(&self, is_enough: impl Fn() -> bool) {
         self.runtime.block_on(async {
             loop {
@@ -185,7 +186,7 @@ impl Live {
                     return;
                 }
                 let Some(at) = self.stage.record().next_moment() else { return };
-                // What was due already and has not come is as good as a moment away.
+                // A timer that is due but has not fired yet gets one more millisecond.
                 tokio::time::sleep_until(at.max(later(Instant::now(), Duration::from_millis(1)))).await;
             }
         });
@@ -212,11 +213,11 @@ impl Live {
 
     fn exit(&self, name: &str, exit: &Exit) -> Reply {
         let Some((label, process)) = self.stage.record().labelled(name) else { return Reply::Text("noproc".into()) };
-        // A supervisor takes it for a message like any other, and does not die of it.
+        // A supervisor treats an exit signal as an ordinary message, and does not end.
         let Some(worker) = process.worker else { return Reply::Text("timeout".into()) };
         let _entered = self.runtime.enter();
         let traps = matches!(&self.stage.scenario.def(&process.id).body, Body::Worker(worker) if worker.traps);
-        // In the middle of its stop it does not listen.
+        // A worker that traps ignores the signal during its stop.
         if !(traps && worker.is_stopping()) {
             worker.exit(exit.clone());
         }
@@ -236,7 +237,7 @@ impl Live {
     }
 }
 
-/// What `which_children` shows: id, process, type, in reverse start order.
+/// The lines of `which_children`: id, process, type, in reverse start order.
 fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
     let record = stage.record();
     let Body::Supervisor(sup) = &stage.scenario.def(supervisor).body else { return Vec::new() };
@@ -249,7 +250,7 @@ fn lines(stage: &Stage, supervisor: &str, children: &[ChildInfo]) -> Vec<Line> {
             ChildState::Up | ChildState::Stopping => {
                 record.of_generation(&child.path, child.generation).map_or_else(undefined, str::to_owned)
             }
-            // A supervisor is a process before it is up.
+            // A supervisor has a process before it is up.
             ChildState::Starting if def.is_supervisor() => {
                 record.at_path(&child.path).map_or_else(undefined, str::to_owned)
             }

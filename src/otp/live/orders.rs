@@ -16,11 +16,11 @@ use crate::supervisor::dynamic_handle::Template;
 use crate::supervisor::manage::SupervisorHandle;
 use crate::supervisor::outcome::{ManageError, StartOutcome};
 
-/// One order on its way.
+/// An order that has been given and not answered.
 struct Order {
     stage: Arc<Stage>,
     epoch: Instant,
-    /// Names the dynamic child that it may start.
+    /// Number in the name of the dynamic child that the order may start.
     number: usize,
     /// The supervisor.
     process: Process,
@@ -29,15 +29,15 @@ struct Order {
     template: Option<Template<usize>>,
 }
 
-/// The child that a label means to a dynamic supervisor (OTP rule 83).
+/// The meaning of a label for a dynamic supervisor (OTP rule 83).
 enum Meant {
-    /// It has this name.
+    /// The child with this name.
     Child(String),
-    /// A process that is dead, and that nobody has a place for any more.
+    /// A dead process that this supervisor does not list.
     Dead,
-    /// One that lives, elsewhere.
+    /// A live process that is not a child of this supervisor.
     Foreign,
-    /// It is no process at all.
+    /// A word that names no process.
     Word,
 }
 
@@ -68,7 +68,7 @@ impl Live {
         self.runtime.spawn(async move {
             let text = match order.carry_out(&op).await {
                 Ok(text) => text,
-                // It has ended, or is about to, before it came to this.
+                // The supervisor has ended, or is ending, before it took this order.
                 Err(ManageError::NotRunning { .. }) => format!("call_exit({})", format::exit(&order.end().await)),
                 Err(error) => order.error(&error),
             };
@@ -153,7 +153,7 @@ impl Order {
         self.handle.count_children().await.map(drop)
     }
 
-    /// How the supervisor has ended, when it has.
+    /// Waits for the end of the supervisor and returns its exit.
     async fn end(&self) -> Exit {
         loop {
             let ended = self.stage.ended.notified();
@@ -164,7 +164,7 @@ impl Order {
         }
     }
 
-    /// Content when the supervisor ends with the reason that it was given.
+    /// Stops the supervisor. It succeeds if the supervisor ends with the given reason.
     async fn gen_stop(&self, exit: &Exit) -> Result<String, ManageError> {
         self.handle.stop(exit.clone())?;
         let (end, wanted) = (format::exit(&self.end().await), format::exit(exit));
@@ -197,9 +197,9 @@ impl Order {
         self.handle.reconfigure_and(new, move || stage.event(line)).await.map(|()| "ok".into())
     }
 
-    /// The child that the label `x` means when it is this call's turn.
+    /// The meaning of the label `x` when it is this call's turn.
     async fn meant(&self, x: &str) -> Result<Meant, ManageError> {
-        // One that lives does not become another until it is.
+        // The label of a live child of this supervisor keeps its meaning until the turn comes.
         if let Some((scope, name)) = self.stage.record().alive(x).and_then(|process| process.path.rsplit_once('/'))
             && (x.contains('#') && scope == self.process.path)
         {

@@ -1,7 +1,7 @@
-//! A runtime with one thread and a paused clock, and the moment at which nothing in it can go on.
+//! A runtime with one thread and a paused clock, and a future that completes when no task in it can go on.
 //!
-//! The hook runs when no task is runnable, before the clock would jump. Waiting for it moves no clock, which sleeping for
-//! a moment would, and sees what is due at this very moment.
+//! The hook runs when no task is runnable, before the clock would jump. Unlike a short sleep, waiting for the hook does
+//! not move the clock, and timers that are due at this moment have fired by then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    /// The runtime, and its quiet.
+    /// Builds the runtime, with its hook.
     pub(super) fn runtime() -> std::io::Result<(Runtime, Arc<Self>)> {
         let quiet = Arc::new(Self::default());
         let hook = quiet.clone();
@@ -35,7 +35,7 @@ impl Quiet {
         }
     }
 
-    /// Completes when nobody can go on before time passes.
+    /// Completes when no task can go on before time passes.
     pub(super) async fn settled(&self) {
         let mut since = None;
         std::future::poll_fn(|cx| {

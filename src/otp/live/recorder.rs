@@ -1,4 +1,4 @@
-//! What the processes of a live scenario write down as they come and go, and what they wait for.
+//! Record of the processes of a live scenario: their starts and ends, their gates and their timers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,11 +34,12 @@ pub(super) struct Record {
     processes: HashMap<String, Process>,
     newest: HashMap<String, String>,
     at_path: HashMap<String, String>,
-    /// Which process was this generation of the child with this path.
+    /// The label of each generation of the child with this path.
     generations: HashMap<(String, u64), String>,
     gates: HashMap<String, Arc<Notify>>,
-    /// When time brings something: to a worker that takes its time, or to a supervisor.
+    /// Number of sleeping workers, by the end of their sleep.
     naps: BTreeMap<Instant, usize>,
+    /// Next timers of supervisors, by label.
     due: HashMap<String, Instant>,
 }
 
@@ -47,10 +48,10 @@ pub(super) struct Process {
     pub(super) id: String,
     pub(super) path: String,
     pub(super) is_alive: bool,
-    /// Why it ended.
+    /// Exit of the process, if it has ended.
     pub(super) exit: Option<Exit>,
     pub(super) is_paused: bool,
-    /// Of a worker.
+    /// Context of the process, if it is a worker.
     pub(super) worker: Option<Context<Actor>>,
 }
 
@@ -68,7 +69,7 @@ impl Stage {
         self.record().teller.event(line);
     }
 
-    /// Waits, and lets it be known.
+    /// Sleeps, with an entry in the record meanwhile.
     pub(super) async fn nap(&self, time: Duration) {
         struct Nap<'a>(&'a Stage, Instant);
         impl Drop for Nap<'_> {
@@ -86,7 +87,7 @@ impl Stage {
         tokio::time::sleep_until(until).await;
     }
 
-    /// Waits at a gate until somebody opens it.
+    /// Waits at a gate until the scenario opens it.
     pub(super) async fn gate(&self, id: &str) {
         let gate = Arc::new(Notify::new());
         {
@@ -105,7 +106,7 @@ impl Record {
         *count
     }
 
-    /// A process is there: its label.
+    /// Enters a new process, and returns its label.
     pub(super) fn born(&mut self, id: &str, path: &str, worker: Option<Context<Actor>>) -> String {
         let count = self.incarnations.entry(id.to_owned()).or_default();
         *count += 1;
@@ -127,7 +128,7 @@ impl Record {
         }
     }
 
-    /// The process has this generation of its child.
+    /// Notes the generation of the child that this process is.
     pub(super) fn is_up(&mut self, label: &str, generation: u64) {
         if let Some(process) = self.processes.get(label) {
             self.generations.insert((process.path.clone(), generation), label.to_owned());
@@ -181,7 +182,7 @@ impl Record {
         }
     }
 
-    /// When time will bring something to somebody who waits for it.
+    /// Time of the next timer of a process that is not paused.
     pub(super) fn next_moment(&self) -> Option<Instant> {
         let is_awake = |label: &str| self.processes.get(label).is_some_and(|process| !process.is_paused);
         let due = self.due.iter().filter(|(label, _)| is_awake(label)).map(|(_, &at)| at);
@@ -189,15 +190,15 @@ impl Record {
     }
 }
 
-/// Writes down what one supervisor does, in all its lives.
+/// Observer that records one supervisor, in all its lives.
 pub(super) struct Witness {
     pub(super) stage: Arc<Stage>,
     pub(super) path: String,
     pub(super) is_dynamic: bool,
-    /// When the machines began to count.
+    /// Zero of the machines' clocks.
     pub(super) epoch: Instant,
     lives: AtomicU64,
-    /// How children of a dynamic supervisor ended otherwise than told, while it ends: told once for each reason.
+    /// Shutdown errors while a dynamic supervisor ends. Each distinct line is reported once.
     group_errors: Mutex<BTreeSet<String>>,
 }
 
@@ -208,7 +209,7 @@ impl Witness {
     }
 }
 
-/// The name of a dynamic child is its template's, and a number.
+/// The template's name in that of a dynamic child, which is followed by a number.
 pub(super) fn template_of(name: &str) -> &str {
     name.split_once('.').map_or(name, |(template, _)| template)
 }

@@ -1,4 +1,4 @@
-//! The definitions of a scenario as real children: what they do, and what they write down of it.
+//! Definitions of a scenario as real children, which record their starts and ends.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::description::Description;
 use crate::supervisor::dynamic::DynamicSupervisor;
 
-/// A worker: it does nothing but start, stop and be killed as it is defined to.
+/// A worker. It only starts, stops and is killed, as it is defined to.
 pub(super) struct Actor {
     stage: Arc<Stage>,
     worker: Worker,
@@ -46,7 +46,7 @@ impl Service for Actor {
     }
 }
 
-/// The state goes down with its incarnation, and knows why.
+/// Records the end: the state is dropped with its incarnation, when the exit is known.
 impl Drop for Actor {
     fn drop(&mut self) {
         let exit = panics::teardown().unwrap_or(Exit::Killed);
@@ -92,13 +92,13 @@ async fn start(stage: Arc<Stage>, id: String, worker: Worker, ctx: Context<Actor
         }
         Outcome::Raise => {
             stage.event(format!("startfail {id} raise"));
-            // A panic that nobody prints.
+            // A panic that the panic hook does not print.
             std::panic::resume_unwind(Box::new("boom"))
         }
     }
 }
 
-/// A child of a supervisor whose path is `scope`, under the name `name`.
+/// A child with this name of the supervisor at the path `scope`.
 pub(super) fn child(stage: &Arc<Stage>, epoch: Instant, scope: &str, def: &Def, name: &str) -> Child {
     match &def.body {
         Body::Worker(worker) => {
@@ -130,7 +130,7 @@ pub(super) fn description(
     let failure = stage.scenario.machine(sup).err();
     let kids = |path: &str| {
         let kid = |id: &String| child(stage, epoch, path, stage.scenario.def(id), id);
-        // What OTP would refuse at its start is refused by regrow with the whole tree: it is played by an init that fails.
+        // OTP refuses such a supervisor at its start, regrow the whole tree. So an init that fails stands for it.
         if failure.is_none() { sup.kids.iter().map(kid).collect() } else { Vec::new() }
     };
     let witness = Witness::new(stage, &path, sup.strategy.is_none(), epoch);
@@ -148,7 +148,7 @@ pub(super) fn description(
     };
     let (stage, inits) = (stage.clone(), sup.clone());
     description.spec = match scope.is_empty() {
-        // A root is no child: these settings say nothing there, in OTP too.
+        // A root is no child: these settings have no effect there, as in OTP.
         true => ChildSpec::supervisor(name),
         false => description.spec.significant(def.significant),
     };

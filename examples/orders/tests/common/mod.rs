@@ -1,4 +1,4 @@
-//! The real program as a process, and as much HTTP as it takes to talk to it.
+//! The real program as a process, and enough HTTP to talk to it.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Nothing here takes longer, however busy the machine is.
+/// Limit of each wait, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Program {
@@ -20,7 +20,7 @@ pub struct Program {
     _folder: TempDir,
 }
 
-/// How it ended, and what it said last.
+/// Exit status of the program, and its standard error.
 #[derive(Debug)]
 pub struct End {
     pub status: ExitStatus,
@@ -46,7 +46,7 @@ impl Program {
         Self { child, stdout, stderr, _folder: folder }
     }
 
-    /// The rest of the line on standard output that begins like this.
+    /// Waits for a line on standard output that begins with `start`, and returns the rest of it.
     pub fn line(&self, start: &str) -> String {
         loop {
             let line = self.stdout.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never printed `{start}`"));
@@ -56,7 +56,7 @@ impl Program {
         }
     }
 
-    /// Where it listens.
+    /// Waits until the program listens, and returns its address.
     pub fn server(&self) -> Server {
         Server(self.line("listening on ").parse().unwrap())
     }
@@ -65,7 +65,7 @@ impl Program {
         assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the program.
     pub fn end(mut self) -> End {
         let begun = Instant::now();
         let status = loop {
@@ -97,7 +97,7 @@ impl Server {
         self.ask(&format!("{head}content-length: {}\r\n\r\n{body}", body.len()))
     }
 
-    /// Status 0: the connection was closed without an answer.
+    /// Sends a request. Status 0 means that the connection was closed without an answer.
     fn ask(self, request: &str) -> (u16, String) {
         let mut answer = String::new();
         let asked = TcpStream::connect(self.0).and_then(|mut stream| {
@@ -112,7 +112,7 @@ impl Server {
         }
     }
 
-    /// Waits until so many workers have an order in hand.
+    /// Waits until this many workers have an order in hand.
     pub fn until_busy(self, workers: usize) {
         let begun = Instant::now();
         loop {

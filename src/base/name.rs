@@ -114,7 +114,7 @@ pub(crate) fn bounds_below(path: &str) -> (String, String) {
     (with('/'), with('0'))
 }
 
-/// The most partitions that a [`Partitioned`] supervisor may have.
+/// The most partitions that a [`Partitioned`](crate::Partitioned) supervisor may have.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

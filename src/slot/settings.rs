@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a full mailbox does with one more message that cannot wait: of a [`cast`](Handle::cast) or a
-/// [`try_call`](Handle::try_call). A [`send`](Handle::send) and a [`call`](Handle::call) wait for room, whatever this says:
+/// What a full mailbox does with one more message that cannot wait: of a [`cast`](crate::Handle::cast) or a
+/// [`try_call`](crate::Handle::try_call). A [`send`](crate::Handle::send) and a [`call`](crate::Handle::call) wait for room, whatever this says:
 /// see [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

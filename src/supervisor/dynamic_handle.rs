@@ -135,7 +135,7 @@ impl DynamicHandle {
     ///
     /// * Limits that make no sense.
     /// * `defaults`, `budget_clock` or `max_starting` that differ from those in force
-    ///   ([`NoEffect`](StartError::NoEffect)).
+    ///   ([`NoEffect`](crate::StartError::NoEffect)).
     /// * A supervisor that is not running.
     ///
     /// Nothing is changed then.

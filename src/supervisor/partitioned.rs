@@ -147,7 +147,7 @@ impl<M: Send + 'static> Partitioned<M> {
     /// A supervisor of `partitions` children. `make` makes each from its number, beginning with 0; the name that it
     /// brings along does not matter.
     ///
-    /// These are refused when the tree starts: no partitions, more than [`PARTITIONS_MAX`], and a child with a [mailbox
+    /// These are refused when the tree starts: no partitions, more than [`PARTITIONS_MAX`](crate::PARTITIONS_MAX), and a child with a [mailbox
     /// made before](ServiceChild::mailbox). A partition that ignores its start rests, and messages for its keys are
     /// refused.
     pub fn new(

@@ -80,7 +80,7 @@ impl<M: Send + 'static> Partitions<M> {
     ///
     /// A new partition gets keys as soon as it is up. A partition that leaves gets none any more, and is then
     /// terminated by its shutdown rule. Its queued messages are shed, unless its child says
-    /// [`drain`](ServiceChild::drain).
+    /// [`drain`](crate::ServiceChild::drain).
     ///
     /// Calls at the same time are carried out one after the other. Dropping the future does not undo the change or stop
     /// it half way.

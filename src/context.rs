@@ -129,8 +129,8 @@ impl<S: crate::Service> Context<S> {
         self.inner.lookup(name)
     }
 
-    /// Returns the directory: the paths of the whole tree and what is there, and whether the tree [is
-    /// draining](Directory::is_draining).
+    /// Returns the directory: the paths of the whole tree and what is there, and whether the tree
+    /// [is draining](Directory::is_draining).
     pub fn directory(&self) -> Directory {
         self.inner.directory()
     }
@@ -176,8 +176,8 @@ impl<S: crate::Service> Context<S> {
     }
 
     /// Does what [`stop`](Self::stop) does, but ends as `exit`: OTP's `{stop, Reason, State}`. The supervisor decides
-    /// by the exit whether to restart the service. The first exit counts if there are several. In the [stop
-    /// hook](crate::Service::stopped) it replaces a clean exit that led there.
+    /// by the exit whether to restart the service. The first exit counts if there are several. In the
+    /// [stop hook](crate::Service::stopped) it replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
         self.inner.signals.leave(sweep::kept(exit));
     }
@@ -379,7 +379,7 @@ impl TaskContext {
     /// Completes when the supervisor asks the task to stop. It also completes if this incarnation is over and the
     /// future has been moved elsewhere.
     ///
-    /// A task that never calls this is dropped at its next await when it is to stop. For a task that has called it the
+    /// A task that never calls this is dropped at its next await when it must stop. For a task that has called it the
     /// supervisor waits, within the shutdown time, so that the task can finish in its own way.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
         let signals = self.inner.signals.clone();

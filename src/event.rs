@@ -220,7 +220,7 @@ impl Events {
         if self.wait.is_none() {
             self.wait = self.receiver.take().map(begin);
         }
-        let Some(wait) = &mut self.wait else { unreachable!("what does not wait has the receiver") };
+        let Some(wait) = &mut self.wait else { unreachable!("a stream that does not wait has the receiver") };
         let wait = wait.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (event, receiver) = ready!(wait.as_mut().poll(cx));
         (self.receiver, self.wait) = (Some(receiver), None);

@@ -68,8 +68,8 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// Success means that the message was accepted. It is lost only if the incarnation that has it in hand ends before
     /// the message is handled (see [redelivery](crate::ServiceChild::redeliver)), or if it is shed. The mailbox sheds
-    /// by its overflow or drop policy, or because the service goes down. What was shed is a [dead
-    /// letter](crate::DeadLetters).
+    /// by its overflow or drop policy, or because the service goes down. What was shed is a
+    /// [dead letter](crate::DeadLetters).
     ///
     /// # Errors
     ///
@@ -175,8 +175,9 @@ impl<M: Send + 'static> Handle<M> {
         self.begin(message, IfFull::Refuse)
     }
 
-    /// Does what [`call`](Self::call) does, but does not wait for room. A full mailbox applies its [overflow
-    /// policy](crate::Overflow), as with [`cast`](Self::cast). The message has been sent or refused when this returns.
+    /// Does what [`call`](Self::call) does, but does not wait for room. A full mailbox applies its
+    /// [overflow policy](crate::Overflow), as with [`cast`](Self::cast). The message has been sent or refused when this
+    /// returns.
     ///
     /// # Errors
     ///

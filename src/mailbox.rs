@@ -45,7 +45,7 @@ impl<M: Send + 'static> Mailbox<M> {
     pub(crate) fn into_slot(mut self) -> Arc<Slot<M>> {
         match self.slot.take() {
             Some(slot) => slot,
-            None => unreachable!("the slot is taken once, by value"),
+            None => unreachable!("the slot is taken only once, by value"),
         }
     }
 }

@@ -13,8 +13,8 @@
 //!    [redelivery](crate::ServiceChild::redeliver) is asked for, and its caller gets an error. The queue is kept, or
 //!    dropped if the mailbox policy says so. Repair nothing: the factory builds a fresh state.
 //! 4. **Expect peers to be busy or away.** Use a [`cast`](crate::Handle::cast) for what is optional, and handle its
-//!    refusal. Use `?` for a peer without which this life is useless, and change the state after it: see [the crate's
-//!    page](crate#peers-that-are-busy-or-absent).
+//!    refusal. Use `?` for a peer without which this life is useless, and change the state after it: see
+//!    [the crate's page](crate#peers-that-are-busy-or-absent).
 //! 5. **Not call itself.** Such a call is refused. So is a wait for room that would close a circle of services that
 //!    wait for each other. Two services that call each other at the same time, and find room, wait for ever. Let
 //!    replies travel ([`Reply`](crate::Reply) can be sent on), or use a time limit with

@@ -238,7 +238,7 @@ pub async fn until(
 ) -> ServiceStatus {
     // Copied out first: a guard that lives on would make this future one that is not `Send`.
     let status = watch.wait_for(test).await.ok().map(|status| *status);
-    status.unwrap_or_else(|| panic!("the service is {}, and what is waited for will not come", *watch.borrow()))
+    status.unwrap_or_else(|| panic!("the service is {}, and no status before that satisfied the test", *watch.borrow()))
 }
 
 /// Returns the number of entries of each table that lives as long as the tree or the process, by the table's name. The

@@ -18,9 +18,9 @@ impl<T: Send + 'static> Reply<T> {
     /// Forwards the call: `to` gets the message that `message` makes around this reply, as by [`cast`](Handle::cast),
     /// and answers it.
     ///
-    /// The mailbox of `to` then knows of the call. If the message is shed or becomes a [dead
-    /// letter](crate::DeadLetters), the call ends at once without an answer. If a reply is inside a message that was
-    /// only cast, its caller waits for as long as the dead letter is kept: regrow cannot look inside a message.
+    /// The mailbox of `to` then knows of the call. If the message is shed or becomes a
+    /// [dead letter](crate::DeadLetters), the call ends at once without an answer. If a reply is inside a message that
+    /// was only cast, its caller waits for as long as the dead letter is kept: regrow cannot look inside a message.
     ///
     /// ```
     /// # use regrow::{Context, Handle, Reply, Service};
@@ -30,7 +30,7 @@ impl<T: Send + 'static> Reply<T> {
     /// impl Service for Front {
     ///     type Msg = Reply<u64>;
     ///     async fn handle(&mut self, reply: Reply<u64>, _: &mut Context<Self>) -> anyhow::Result<()> {
-    ///         // A refusal drops the reply, and the caller is told.
+    ///         // A refusal drops the reply, which ends the call without an answer.
     ///         let _ = reply.forward(&self.worker, |reply| Ask::Sum(40, reply));
     ///         Ok(())
     ///     }

@@ -64,7 +64,7 @@ impl<M> SendError<M> {
     pub fn refusal(&self) -> Refusal {
         match self.0.0.cause.refusal() {
             Some(refusal) => refusal,
-            None => unreachable!("it is made with a refusal"),
+            None => unreachable!("a `SendError` is made with a refusal"),
         }
     }
 
@@ -103,13 +103,13 @@ impl<M> std::error::Error for SendError<M> {
     }
 }
 
-/// Cause of the errors of a thread that is to stop. A thread that fails with it has stopped as asked.
+/// Cause of the errors of a thread that must stop. A thread that fails with it has stopped as asked.
 #[derive(Debug)]
 pub(crate) struct Interruption;
 
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the thread is to stop")
+        f.write_str("the thread was asked to stop, or killed")
     }
 }
 
@@ -241,7 +241,7 @@ impl<M> fmt::Display for CallError<M> {
                 write!(f, "the call `{message}` to `{path}` timed out{}", still_queued(queued))
             }
             Self::Interrupted { queued, .. } => {
-                write!(f, "the thread that called `{path}` with `{message}` is to stop{}", still_queued(queued))
+                write!(f, "the thread that called `{path}` with `{message}` was asked to stop, or killed{}", still_queued(queued))
             }
         }
     }

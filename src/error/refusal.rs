@@ -66,9 +66,9 @@ impl fmt::Display for Refusal {
             Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
             Self::ToItself => f.write_str("a service cannot wait for itself"),
             Self::Circle => {
-                f.write_str("its mailbox is full, and to wait for room would close a circle of services that wait")
+                f.write_str("its mailbox is full, and waiting for room would close a circle of services that wait for each other")
             }
-            Self::Interrupted => f.write_str("its mailbox is full, and the thread that waited for room is to stop"),
+            Self::Interrupted => f.write_str("its mailbox is full, and the thread that waited for room was asked to stop, or killed"),
         }
     }
 }

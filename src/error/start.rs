@@ -82,11 +82,11 @@ pub enum StartError {
         /// Number of partitions that there would be.
         partitions: usize,
     },
-    /// The restart policy of a child contradicts itself.
+    /// The restart policy of a child is not valid.
     BadPolicy {
         /// Path of the child.
         path: Arc<str>,
-        /// Contradiction that was found.
+        /// Error in the policy.
         error: PolicyError,
     },
     /// A child depends on something that is not in the tree.
@@ -152,11 +152,11 @@ impl fmt::Display for StartError {
             Self::TooManyPartitions { path, partitions } => {
                 write!(f, "`{path}` would have {partitions} partitions: no more than {PARTITIONS_MAX} are possible")
             }
-            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
+            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` is not valid: {error}"),
             Self::UnknownDependency { path, name } => {
                 write!(
                     f,
-                    "`{path}` depends on `{name}`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+                    "`{path}` depends on `{name}`, which is not in the tree: name a sibling, or a full path that begins with a slash"
                 )
             }
             Self::DependencyCycle { cycle } => {

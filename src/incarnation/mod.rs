@@ -1,4 +1,4 @@
-//! One life of a child, whatever its kind. It wraps the body, watches the signals, and makes sure that nothing of the
+//! The life of a child, whatever its kind. It wraps the body, watches the signals, and makes sure that nothing of the
 //! old life is left when its end is reported.
 //!
 //! Invariants:

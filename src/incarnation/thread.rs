@@ -177,6 +177,6 @@ fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
     inner.signals.leave(Exit::Normal);
     match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
-        Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),
+        Poll::Ready(Next::Message(_)) => unreachable!("an incarnation that leaves is given no message"),
     }
 }

@@ -20,8 +20,9 @@ pub struct Accounting {
     /// Calls that never ran, given back to their callers.
     pub returned: u64,
     /// Messages that were shed: by the drop policy, by overflow, when the service went down, or as poison. They are
-    /// casts, and calls that have run before or have no waiting caller. They can be seen as [dead
-    /// letters](crate::DeadLetters). A dead letter that is replayed stays counted here, and is accepted once more.
+    /// casts, and calls that have run before or have no waiting caller. They can be seen as
+    /// [dead letters](crate::DeadLetters). A dead letter that is replayed stays counted here, and is accepted once
+    /// more.
     pub dead_lettered: u64,
     /// Messages waiting now.
     pub queued: u64,

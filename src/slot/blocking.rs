@@ -1,4 +1,4 @@
-//! Waiting for a future on a thread that has no runtime of its own.
+//! Blocking waits: a thread without a runtime waits for a future.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;

@@ -90,7 +90,7 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.front).is_owned_by(signals)
     }
 
-    /// Puts a copy of the message in hand at the head of the queue. It counts as a message of its own.
+    /// Puts a copy of the message in hand at the head of the queue. It counts as a separate message.
     pub(crate) fn repeat(&self, signals: &Arc<Signals>, message: M) {
         let unwanted = {
             let mut front = lock(&self.front);

@@ -96,6 +96,6 @@ async fn what_depends_on_nobody_or_on_itself_is_refused_before_anything_starts()
     assert!(matches!(refused, ManageError::Refused(StartError::UnknownDependency { .. })));
     let bad = journal.probe("c").policy(Policy::default().backoff(Backoff::listed([])));
     let refused = tree.supervisor("app").unwrap().start_child(bad).await.unwrap_err();
-    assert_eq!(refused.to_string(), "the restart policy of `app/c` makes no sense: the list of delays is empty");
+    assert_eq!(refused.to_string(), "the restart policy of `app/c` is not valid: the list of delays is empty");
     tree.shutdown().await;
 }

@@ -96,7 +96,7 @@ impl SpawnArgs {
             end: None,
             waker: None,
             told: false,
-            door: Entry::Outside,
+            entry: Entry::Outside,
             knows_stop: false,
             is_rest: false,
         }
@@ -121,8 +121,8 @@ async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Optio
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let (Some(zombie), Some(tree)) = (slot.life().owner(), slot.tree()) {
-                    tree.cut_off(&slot.path(), &*slot, &zombie);
+                if let (Some(owner), Some(tree)) = (slot.life().owner(), slot.tree()) {
+                    tree.cut_off(&slot.path(), &*slot, &owner);
                 }
                 slot.life().claim(&signals);
             }
@@ -155,7 +155,7 @@ pub(crate) struct Life {
     end: Option<Box<End>>,
     waker: Option<Waker>,
     told: bool,
-    door: Entry,
+    entry: Entry,
     /// Whether the body has been polled since it was asked to stop.
     knows_stop: bool,
     /// Whether this is the rest of a life that was dropped.
@@ -193,7 +193,7 @@ impl Life {
     /// Lets the supervisor run before the life moves in, because the task that starts the life has woken the
     /// supervisor.
     pub(crate) fn after_supervisor(mut self) -> Self {
-        self.door = Entry::OutsideAndWoken;
+        self.entry = Entry::OutsideAndWoken;
         self
     }
 
@@ -232,8 +232,8 @@ impl Life {
 
     /// Moves into the slot; `false` if it has to be polled again first.
     fn enter(&mut self, cx: &Context<'_>) -> bool {
-        let door = std::mem::replace(&mut self.door, Entry::Inside);
-        if door == Entry::Inside {
+        let entry = std::mem::replace(&mut self.entry, Entry::Inside);
+        if entry == Entry::Inside {
             return true;
         }
         if !self.slot.life().claim(&self.signals)
@@ -242,10 +242,10 @@ impl Life {
             let (slot, signals) = (self.slot.clone(), self.signals.clone());
             self.body = Some(Box::pin(enter_later(slot, signals, self.limit, body)));
         }
-        if door == Entry::OutsideAndWoken {
+        if entry == Entry::OutsideAndWoken {
             cx.waker().wake_by_ref();
         }
-        door == Entry::Outside
+        entry == Entry::Outside
     }
 
     /// Drops the values that the life owned (invariant 2). Returns the end to report.
@@ -322,7 +322,7 @@ impl Drop for Life {
                 mark: self.mark.take(),
                 slot: self.slot.clone(),
                 limit: self.limit,
-                door: self.door,
+                entry: self.entry,
                 on_kill: self.on_kill,
                 end: self.end.take(),
                 waker: None,

@@ -231,12 +231,12 @@ impl Pump {
 
     #[inline]
     fn next<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
-        let heed = match self.faults {
+        let mask = match self.faults {
             _ if self.is_draining => SignalMask::Force,
             Some(_) => SignalMask::Orders,
             None => SignalMask::Everything,
         };
-        match inner.slot.poll_next(&inner.signals, heed, self.is_last_look, &mut self.freed) {
+        match inner.slot.poll_next(&inner.signals, mask, self.is_last_look, &mut self.freed) {
             Poll::Ready(Next::Message(message)) => {
                 self.in_a_row += 1;
                 self.is_last_look = false;

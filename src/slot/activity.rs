@@ -152,12 +152,12 @@ impl Activity {
     }
 
     /// Ends the waits that are over or not awaited, and probes the others: see `wait.rs`.
-    pub(crate) fn ask_waits(&self, signals: &Signals, now: Instant, pause: Duration, patience: Duration) {
+    pub(crate) fn probe_waits(&self, signals: &Signals, now: Instant, pause: Duration, patience: Duration) {
         let message = signals.message_in_hand();
         let polls = (!signals.is_interruptible()).then(|| self.polls());
         let rest = lock(&self.waits).leave_behind(message, now);
         rest.settle();
-        let rest = lock(&self.waits).ask(polls, now, pause, patience);
+        let rest = lock(&self.waits).probe(polls, now, pause, patience);
         rest.settle();
     }
 }

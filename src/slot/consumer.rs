@@ -44,13 +44,13 @@ pub(crate) enum SignalMask {
 const ROOMY: usize = 256;
 
 impl<M: Send + 'static> Slot<M> {
-    /// Completes the message in hand and takes the next, unless a signal in `heed` is pending. If the queue is empty
+    /// Completes the message in hand and takes the next, unless a signal in `mask` is pending. If the queue is empty
     /// and `rest` is set, marks the consumer idle, so that the next sender wakes it. Without `rest`, the consumer polls
     /// again.
     pub(crate) fn poll_next(
         &self,
         signals: &Arc<Signals>,
-        heed: SignalMask,
+        mask: SignalMask,
         rest: bool,
         freed: &mut Freed,
     ) -> Poll<Next<M>> {
@@ -60,12 +60,12 @@ impl<M: Send + 'static> Slot<M> {
         }
         // A plain message leaves nothing that must be dropped or settled without the lock.
         let done = front.finish_own().filter(|done| !done.is_plain());
-        let is_heeded = match heed {
+        let is_pending = match mask {
             SignalMask::Everything => signals.is_signalled(),
             SignalMask::Orders => signals.is_ordered(),
             SignalMask::Force => signals.is_killed() || signals.is_fenced(),
         };
-        let next = if is_heeded {
+        let next = if is_pending {
             Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() && !front.is_draining {
@@ -186,7 +186,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
     }
 
     fn released(&self) -> &Notify {
-        &self.bells.get_or_init(Box::default).vacant
+        &self.notifiers.get_or_init(Box::default).vacant
     }
 
     fn owner(&self) -> Option<Arc<Signals>> {

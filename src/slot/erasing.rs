@@ -61,7 +61,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<ServiceStatus> {
-        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
+        let mut watch = lock(&self.notifiers.get_or_init(Box::default).watch);
         // Read under the lock: a close that comes later finds this follower, and ends its watch.
         let status = self.status();
         if status.state == ServiceState::Gone {

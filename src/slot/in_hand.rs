@@ -181,8 +181,8 @@ impl<M: Send + 'static> Slot<M> {
             tree.note_open_calls(*deferred);
         }
         drop((owner, told_before));
-        if let Some(bells) = self.bells.get() {
-            bells.vacant.notify_waiters();
+        if let Some(notifiers) = self.notifiers.get() {
+            notifiers.vacant.notify_waiters();
         }
         self.publish();
     }

@@ -93,7 +93,7 @@ pub(crate) struct Slot<M> {
     /// Tree that lists it in its directory.
     tree: OnceLock<Weak<dyn SlotTree>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
-    bells: OnceLock<Box<Notifiers>>,
+    notifiers: OnceLock<Box<Notifiers>>,
     /// Names a message in the words of its service.
     label: OnceLock<Label<M>>,
     /// Whether its messages can be delivered twice.
@@ -138,7 +138,7 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             tree: OnceLock::new(),
-            bells: OnceLock::new(),
+            notifiers: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
@@ -276,7 +276,7 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == ServiceState::Gone {
             // Followers have seen that it is gone. If the slot is listed again, they subscribe again.
-            let watch = self.bells.get().map(|bells| lock(&bells.watch).take());
+            let watch = self.notifiers.get().map(|notifiers| lock(&notifiers.watch).take());
             drop(watch);
         }
     }
@@ -317,8 +317,8 @@ impl<M: Send + 'static> Slot<M> {
 
     /// Notifies the followers of the status, if there are any. They see the newest status, and not each.
     fn publish(&self) {
-        let Some(bells) = self.bells.get() else { return };
-        let watch = lock(&bells.watch).clone();
+        let Some(notifiers) = self.notifiers.get() else { return };
+        let watch = lock(&notifiers.watch).clone();
         if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }

@@ -268,8 +268,8 @@ impl Signals {
         self.inbox.push(fact);
     }
 
-    pub(crate) fn register(&self, who: Waiting, waker: &Waker) {
-        let place = match who {
+    pub(crate) fn register(&self, party: Waiting, waker: &Waker) {
+        let place = match party {
             Waiting::Life => 0,
             Waiting::Consumer => 1,
         };

@@ -57,7 +57,7 @@ impl<M> Queue<M> {
 pub(crate) struct Keeping<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     place: Arc<Place<M>>,
-    bell: Waker,
+    waker: Waker,
 }
 
 impl<M: Send + 'static> Keeping<M> {
@@ -69,8 +69,8 @@ impl<M: Send + 'static> Keeping<M> {
     }
 
     /// Returns the waker that the timer calls.
-    pub(crate) fn bell(&self) -> &Waker {
-        &self.bell
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
     }
 }
 
@@ -84,8 +84,8 @@ impl<M: Send + 'static> Slot<M> {
     /// Records that the sender at this place sets a timer. If the line has none yet, later senders use this one.
     pub(crate) fn keep_time(self: &Arc<Self>, place: &Arc<Place<M>>, timing: Timing) -> Option<Keeping<M>> {
         let address = Arc::as_ptr(place).addr();
-        let bell = Waker::from(Arc::new(Bell { slot: Arc::downgrade(self), place: address }));
-        let keeping = Keeping { slot: self.clone(), place: place.clone(), bell };
+        let waker = Waker::from(Arc::new(LineWaker { slot: Arc::downgrade(self), place: address }));
+        let keeping = Keeping { slot: self.clone(), place: place.clone(), waker };
         let is_kept = {
             let mut front = lock(&self.front);
             match &mut front.line.0 {
@@ -119,12 +119,12 @@ impl<M: Send + 'static> Slot<M> {
 }
 
 /// Waker of the line's timer: it wakes the senders that use the timer.
-struct Bell<M> {
+struct LineWaker<M> {
     slot: Weak<Slot<M>>,
     place: usize,
 }
 
-impl<M: Send + 'static> Wake for Bell<M> {
+impl<M: Send + 'static> Wake for LineWaker<M> {
     fn wake(self: Arc<Self>) {
         if let Some(slot) = self.slot.upgrade() {
             slot.keep_no_time(self.place);

@@ -20,7 +20,7 @@ pub(crate) struct Waits {
     /// Total time of those that are over.
     total: Duration,
     /// Time of the last probe.
-    asked_at: Option<Instant>,
+    probed_at: Option<Instant>,
 }
 
 pub(super) struct Open {
@@ -33,7 +33,7 @@ pub(super) struct Open {
     /// Called when the wait is to be polled. That poll brings a new waker.
     waker: Known,
     /// Present if it was probed, and has not been polled since.
-    asked: Option<Asked>,
+    probe: Option<Probe>,
     /// Whether it was polled after the last probe.
     is_awaited: bool,
 }
@@ -63,7 +63,7 @@ impl Known {
     }
 }
 
-struct Asked {
+struct Probe {
     at: Instant,
     /// Counter of polls at that moment.
     polls: u64,
@@ -181,29 +181,29 @@ impl Waits {
     /// Ends the waits that are kept and not awaited, and probes the others, unless the last probe was less than `pause`
     /// ago. `polls` is the counter of polls of the incarnation. It is `None` for a thread, which has none: its waits
     /// get `patience` instead.
-    pub(crate) fn ask(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
+    pub(crate) fn probe(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
         let is_kept = |open: &Open| {
-            open.asked.as_ref().is_some_and(|asked| match polls {
+            open.probe.as_ref().is_some_and(|probe| match polls {
                 // A poll that was under way does not count.
-                Some(polls) => polls.wrapping_sub(asked.polls.wrapping_add(asked.polls & 1)) >= 4,
-                None => now.saturating_duration_since(asked.at) >= patience,
+                Some(polls) => polls.wrapping_sub(probe.polls.wrapping_add(probe.polls & 1)) >= 4,
+                None => now.saturating_duration_since(probe.at) >= patience,
             })
         };
         let mut rest = Rest::default();
         while let Some(at) = self.open.iter().position(is_kept) {
             let ended = self.open.remove(at);
-            let asked_at = ended.asked.as_ref().map_or(now, |asked| asked.at);
+            let probed_at = ended.probe.as_ref().map_or(now, |probe| probe.at);
             rest._ended.push(ended);
             // Invariant 4.
-            self.count_until(asked_at);
+            self.count_until(probed_at);
         }
-        if self.asked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
+        if self.probed_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
             return rest;
         }
-        self.asked_at = Some(now);
+        self.probed_at = Some(now);
         for open in &mut self.open {
-            open.is_awaited &= open.asked.is_none();
-            open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
+            open.is_awaited &= open.probe.is_none();
+            open.probe.get_or_insert(Probe { at: now, polls: polls.unwrap_or_default() });
             rest.wake.push(open.waker.share());
         }
         rest
@@ -212,7 +212,7 @@ impl Waits {
     /// Records that one of them was polled and goes on. `false` if it is not open, or has another waker now.
     pub(crate) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
-        open.is_awaited |= open.asked.take().is_some();
+        open.is_awaited |= open.probe.take().is_some();
         open.waker.will_wake(waker)
     }
 
@@ -239,7 +239,7 @@ impl Waits {
             is_limited,
             message,
             waker: Known::Own(waker),
-            asked: None,
+            probe: None,
             is_awaited: false,
         };
         self.open.push(open);

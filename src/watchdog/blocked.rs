@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::base::background::keep_on_thread;
 use crate::log::{line, one_line};
 use crate::slot::erased::SlotTree;
-use crate::watchdog::{Watchdog, Who, lost_by};
+use crate::watchdog::{Watchdog, Observer, lost_by};
 
 /// Shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -60,11 +60,11 @@ fn run(watchdog: &Weak<Watchdog>, tree: &Weak<dyn SlotTree>, runtime: &Handle) {
 
 /// Looks, and returns the time of the next look; `None` if no incarnation is watched.
 fn look(watchdog: &Watchdog, tree: &Weak<dyn SlotTree>, lost: Duration) -> Option<Instant> {
-    let watched = watchdog.watched(Who::Thread)?;
+    let watched = watchdog.watched(Observer::Thread)?;
     let now = Instant::now();
     let mut next = None;
     for watched in watched {
-        let (finding, again) = watched.look(Who::Thread, now, lost);
+        let (finding, again) = watched.look(Observer::Thread, now, lost);
         next = next.into_iter().chain(again).min();
         if let Some(finding) = finding {
             let (path, generation) = (finding.slot.path(), finding.slot.status().generation);

@@ -81,7 +81,7 @@ pub(super) fn look(incarnations: Vec<Arc<Signals>>, now: Instant, shortest: Dura
     let pause = part(shortest, LOOKS);
     for signals in &incarnations {
         if let Some(activity) = signals.activity() {
-            activity.ask_waits(signals, now, pause, shortest);
+            activity.probe_waits(signals, now, pause, shortest);
         }
     }
     let waiters = waiters(incarnations);

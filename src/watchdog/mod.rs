@@ -60,7 +60,7 @@ pub(crate) struct Watchdog {
     /// Whether a child of the tree is watched. Each supervisor shares this flag: only then are waits recorded.
     pub(crate) is_on: Arc<AtomicBool>,
     /// Notifies the sampler when there is more to look at, or nothing any more.
-    bell: Arc<Notify>,
+    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -109,8 +109,8 @@ impl Watchdog {
         if limit.is_some() {
             self.is_on.store(true, Ordering::Relaxed);
             if !std::mem::replace(&mut register.has_sampler, true) {
-                let (watchdog, bell) = (Arc::downgrade(self), self.bell.clone());
-                background::keep("the watchdog", move || sampler::run(watchdog.clone(), bell.clone()));
+                let (watchdog, changed) = (Arc::downgrade(self), self.changed.clone());
+                background::keep("the watchdog", move || sampler::run(watchdog.clone(), changed.clone()));
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),
@@ -119,7 +119,7 @@ impl Watchdog {
         }
         drop(register);
         drop(before);
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 
     /// Ends the watch over an incarnation that is over or was fenced. The task and the thread are not notified: the
@@ -138,14 +138,14 @@ impl Watchdog {
 
     /// Returns all watched incarnations. `None` if there are none: the asking observer must then end, and another one
     /// is started when it is needed.
-    fn watched(&self, who: Who) -> Option<Vec<Arc<Watched>>> {
+    fn watched(&self, observer: Observer) -> Option<Vec<Arc<Watched>>> {
         let mut register = lock(&self.register);
         register.watched.retain(|_, watched| !watched.is_gone());
         if register.watched.is_empty() {
             self.is_on.store(false, Ordering::Relaxed);
-            match who {
-                Who::Sampler => register.has_sampler = false,
-                Who::Thread => register.thread = None,
+            match observer {
+                Observer::Task => register.has_sampler = false,
+                Observer::Thread => register.thread = None,
             }
             return None;
         }
@@ -174,7 +174,7 @@ impl Watchdog {
         if let Some(thread) = thread {
             thread.unpark();
         }
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 }
 
@@ -211,7 +211,7 @@ pub(crate) enum Work {
 
 /// Observer that looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Sampler,
+enum Observer {
+    Task,
     Thread,
 }

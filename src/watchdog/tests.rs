@@ -129,7 +129,7 @@ impl Stage {
     }
 
     fn asks(&self) {
-        self.signals.activity_or_new().ask_waits(&self.signals, tokio::time::Instant::now(), Duration::ZERO, SEC);
+        self.signals.activity_or_new().probe_waits(&self.signals, tokio::time::Instant::now(), Duration::ZERO, SEC);
     }
 
     fn is_polled(&self, number: u64) {

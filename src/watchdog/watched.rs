@@ -20,7 +20,7 @@ use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
-use crate::watchdog::Who;
+use crate::watchdog::Observer;
 
 /// Number of looks per limit: twice as many as the promise requires, because a message may be seen late and judged
 /// late.
@@ -107,16 +107,16 @@ impl Watched {
         self.signals.upgrade()?.activity()?.limit()
     }
 
-    fn eye(&self, who: Who) -> &Mutex<Sampler> {
-        match who {
-            Who::Sampler => &self.sampler,
-            Who::Thread => &self.thread,
+    fn record(&self, observer: Observer) -> &Mutex<Sampler> {
+        match observer {
+            Observer::Task => &self.sampler,
+            Observer::Thread => &self.thread,
         }
     }
 
     /// Looks, if it is time. Returns the finding, and the time of the next look. `lost` is the time in which no code
     /// could run.
-    pub(super) fn look(&self, who: Who, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
+    pub(super) fn look(&self, observer: Observer, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
         let (Some(slot), Some(signals)) = (self.slot.upgrade(), self.signals.upgrade()) else {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
@@ -126,30 +126,30 @@ impl Watched {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
         };
-        let mut eye = lock(self.eye(who));
+        let mut record = lock(self.record(observer));
         let pause = part(limit, LOOKS).max(PAUSE_MIN);
         let next = later(now, pause);
         // A pause that was made longer may end earlier than now required; one that was made shorter must not be late.
-        if let Some(due) = eye.due.filter(|due| *due > now && *due <= next) {
+        if let Some(due) = record.due.filter(|due| *due > now && *due <= next) {
             return (None, Some(due));
         }
-        eye.due = Some(next);
-        if who == Who::Sampler {
+        record.due = Some(next);
+        if observer == Observer::Task {
             // It calls wakers, so it runs without the lock. Only this task uses this record.
-            drop(eye);
-            activity.ask_waits(&signals, now, pause, limit);
-            eye = lock(self.eye(who));
+            drop(record);
+            activity.probe_waits(&signals, now, pause, limit);
+            record = lock(self.record(observer));
         }
-        let verdict = eye.judge(who, (&*slot, &signals, activity), limit, now, lost);
+        let verdict = record.judge(observer, (&*slot, &signals, activity), limit, now, lost);
         let next = match verdict {
             Judgement::MustHaveItsTurn { is_late: true } => {
                 let soon = later(now, PAUSE_MIN);
-                eye.due = Some(soon);
+                record.due = Some(soon);
                 soon
             }
             Judgement::InTime | Judgement::MustHaveItsTurn { is_late: false } | Judgement::Hangs(..) => next,
         };
-        drop(eye);
+        drop(record);
         match verdict {
             Judgement::InTime => (None, Some(next)),
             Judgement::MustHaveItsTurn { .. } => {
@@ -173,15 +173,15 @@ enum Judgement {
 impl Sampler {
     fn judge(
         &mut self,
-        who: Who,
+        observer: Observer,
         (slot, signals, activity): (&dyn AnySlot, &Signals, &Activity),
         limit: Duration,
         now: Instant,
         lost: Duration,
     ) -> Judgement {
-        let poll = match who {
-            Who::Sampler => Some(None),
-            Who::Thread => activity.poll_under_way().map(Some),
+        let poll = match observer {
+            Observer::Task => Some(None),
+            Observer::Thread => activity.poll_under_way().map(Some),
         };
         let (Some(message), Some(poll)) = (activity.work(slot, signals), poll) else {
             self.seen = None;
@@ -206,7 +206,7 @@ impl Sampler {
         }
         // Invariant 3. The thread looks at a poll that is under way, and a thread service is scheduled by the operating
         // system.
-        if who == Who::Sampler && !signals.is_interruptible() {
+        if observer == Observer::Task && !signals.is_interruptible() {
             let polls = activity.polls();
             match seen.woken {
                 None if counted.saturating_add(part(limit, LOOKS / 2)) >= limit => {

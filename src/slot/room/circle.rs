@@ -49,13 +49,13 @@ impl Entry {
     pub(super) fn closes_circle(&self) -> bool {
         let (mut seen, mut next) = (Vec::<Arc<Signals>>::new(), vec![self.slot.clone()]);
         while let Some(slot) = next.pop() {
-            let Some(tenant) = slot.life().owner() else { continue };
-            if Arc::ptr_eq(&tenant, &self.signals) {
+            let Some(owner) = slot.life().owner() else { continue };
+            if Arc::ptr_eq(&owner, &self.signals) {
                 return true;
             }
-            if !seen.iter().any(|known| Arc::ptr_eq(known, &tenant)) {
-                next.extend(tenant.room_waits().into_iter().map(|wait| wait.slot));
-                seen.push(tenant);
+            if !seen.iter().any(|known| Arc::ptr_eq(known, &owner)) {
+                next.extend(owner.room_waits().into_iter().map(|wait| wait.slot));
+                seen.push(owner);
             }
         }
         self.signals.home().is_some_and(|home| home.owes_answer_to(&seen))

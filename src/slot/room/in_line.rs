@@ -167,7 +167,7 @@ impl<M: Send + 'static> InLine<M> {
             let extras = self.extras();
             let alarm = extras.alarm.get_or_insert_with(|| Alarm::leaning(begun, limit));
             let polled = match &extras.keeping {
-                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.bell())),
+                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.waker())),
                 None => alarm.poll(cx),
             };
             let Poll::Ready(rings) = polled else { return Poll::Pending };

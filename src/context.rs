@@ -150,7 +150,7 @@ impl<S: crate::Service> Context<S> {
         self.inner.generation()
     }
 
-    /// Returns the number of times that the supervisor has started a child, this start included.
+    /// Returns how many starts of a child the supervisor has attempted, for all its children, this attempt included.
     pub fn attempt(&self) -> u64 {
         self.inner.signals.attempt().number()
     }

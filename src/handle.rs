@@ -106,10 +106,11 @@ impl<M: Send + 'static> Handle<M> {
     /// # Errors
     ///
     /// Each error holds the message: [`Full`](Refusal::Full) when the limit is over, [`Parked`](Refusal::Parked),
-    /// [`Stopping`](Refusal::Stopping), [`Down`](Refusal::Down), [`Gone`](Refusal::Gone). At once:
-    /// [`ToItself`](Refusal::ToItself) if the service itself would wait for room in its own mailbox,
-    /// [`Circle`](Refusal::Circle) if services would wait for each other, and
-    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup) if the group of the service may be waiting for the sender.
+    /// [`Stopping`](Refusal::Stopping), [`Down`](Refusal::Down), [`Gone`](Refusal::Gone).
+    ///
+    /// Three errors come at once. [`ToItself`](Refusal::ToItself): the service itself would wait for room in its own
+    /// mailbox. [`Circle`](Refusal::Circle): services would wait for each other.
+    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup): the group of the service may be waiting for the sender.
     ///
     /// # Panics
     ///
@@ -251,9 +252,9 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// # Errors
     ///
-    /// Those of `call`. In the thread of a `Child::thread` that is asked to stop or is killed:
-    /// [`Interrupted`](CallError::Interrupted), or the error of [`blocking_send`](Self::blocking_send) if the call
-    /// still waits for room.
+    /// Those of `call`. If the thread of a `Child::thread` is asked to stop or is killed:
+    /// [`Interrupted`](CallError::Interrupted). If the call still waits for room then: the error of
+    /// [`blocking_send`](Self::blocking_send).
     pub fn blocking_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
         self.call(message).block(None)
     }

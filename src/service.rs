@@ -19,8 +19,8 @@
 //!    wait for each other. Two services that call each other at the same time, and find room, wait for ever. Let
 //!    replies travel ([`Reply`](crate::Reply) can be sent on), or use a time limit with
 //!    [`call_within`](crate::Handle::call_within). A limit put around the call from outside is not seen. If a service
-//!    of the tree has a watchdog, a circle that has stood for its limit is found, and broken by ending one of its
-//!    services.
+//!    of the tree has a watchdog, a circle that has stood for its limit is found. One of its services is then ended,
+//!    which breaks the circle.
 //! 6. **Not call what starts later, in its factory.** Children start one after the other. A factory that waits for the
 //!    answer of a younger sibling waits for ever, and the boot with it. A cast is fine: the message waits.
 //! 7. **Drop without panicking.** A panic in a destructor is caught and logged. A panic in a destructor while another
@@ -68,9 +68,8 @@ pub trait Service: Sized + Send + 'static {
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// Names a message in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long, in
-    /// the log, and in the [list](crate::DeadLetter::label) of dead letters. A message without a label is named by its
-    /// type.
+    /// Names a message in the report of a [watchdog](crate::Policy::watchdog), in the log, and in the
+    /// [list](crate::DeadLetter::label) of dead letters. A message without a label is named by its type.
     ///
     /// Called once for each message of a watched service, before the message is handled, and once for each message that
     /// becomes a dead letter. It should be a `match` and nothing more.

@@ -1,5 +1,5 @@
-//! A small kit for tests of your own trees: a probe service that does what a message says, a journal that records the
-//! order of events, and ways to wait for an event instead of sleeping.
+//! A small kit for tests of your own trees. It has a probe service that does what a message says, a journal that
+//! records the order of events, and waits for events that replace sleeping.
 //!
 //! ```
 //! use regrow::testing::{Journal, ProbeMsg, until};

@@ -3,7 +3,7 @@
 //! Invariants:
 //! 1. The text of a panic is recorded only while code of a service, or watched code of regrow, runs on this thread. A
 //!    panic of any other code belongs to the user's hook alone. The hook that records is in `hook.rs`.
-//! 2. A reply that code of a service drops is an orphan until the end of that code is known: the outermost [`catch`]
+//! 2. A reply that code of a service drops is an orphan until the end of that code is known. The outermost [`catch`]
 //!    leaves no orphan behind.
 
 use std::any::Any;
@@ -90,7 +90,7 @@ fn caught(payload: Box<dyn Any + Send>) -> Panic {
     panic
 }
 
-/// Adopts a dropped reply until the end of the code that dropped it is known; `false` if no code of a service runs on
+/// Adopts a dropped reply until the end of the code that dropped it is known. `false` if no code of a service runs on
 /// this thread.
 pub(crate) fn adopt(call: impl FnOnce() -> Arc<dyn Orphan>) -> bool {
     if !LISTENING.try_with(Cell::get).unwrap_or(false) {

@@ -23,8 +23,8 @@ pub(crate) trait Fate: Orphan {
     /// The handler did not succeed, and a copy of the message waits in the mailbox again. Returns the exit recorded for
     /// an earlier run, to be dropped without a lock.
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>>;
-    /// The message left the mailbox for good: it has run without success and will not run again, or it never ran and
-    /// its caller does not take it back. Called without a lock.
+    /// The message left the mailbox for good. Either it has run without success and will not run again, or it never ran
+    /// and its caller does not take it back. Called without a lock.
     fn given_up(&self);
     /// Whether code of this incarnation waits for the answer.
     fn is_awaited_by(&self, signals: &Signals) -> bool;

@@ -19,8 +19,9 @@ impl<T: Send + 'static> Reply<T> {
     /// and answers it.
     ///
     /// The mailbox of `to` then knows of the call. If the message is shed or becomes a
-    /// [dead letter](crate::DeadLetters), the call ends at once without an answer. If a reply is inside a message that
-    /// was only cast, its caller waits for as long as the dead letter is kept: regrow cannot look inside a message.
+    /// [dead letter](crate::DeadLetters), the call ends at once without an answer. This does not hold for a reply
+    /// inside a message that was only cast: regrow cannot look inside a message. Its caller then waits for as long as
+    /// the dead letter is kept.
     ///
     /// ```
     /// # use regrow::{Context, Handle, Reply, Service};

@@ -28,8 +28,8 @@ pub(crate) use cell::{Waiting, pair};
 /// will run, and its answer is thrown away.
 ///
 /// If the mailbox was full, nothing is sent before this is polled, and the call joins the line for room at its first
-/// poll. Dropping it before the mailbox has accepted the message drops the message, which then was never sent: it does
-/// not run, and no counter counts it.
+/// poll. Dropping it before the mailbox has accepted the message drops the message. The message was then never sent: it
+/// does not run and is not counted.
 #[must_use = "a call does nothing more for you unless its answer is awaited"]
 pub struct Call<M, T> {
     slot: Arc<Slot<M>>,

@@ -21,10 +21,10 @@ pub enum Refusal {
     Gone,
     /// The service was ordered to stop, or is stopping itself, and no restart follows.
     Stopping,
-    /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group
-    /// has not been started again. A call, and a wait for room, from code below the same supervisor are refused,
-    /// because the group may be waiting for that code. Other senders are not affected. At the end of the whole tree the
-    /// service is [`Gone`](Self::Gone) instead, and refuses every message.
+    /// The service was stopped with its group, in a group restart or at the end of a supervisor, and the group has not
+    /// been started again. A call, and a wait for room, from code below the same supervisor are refused, because the
+    /// group may be waiting for that code. Other senders are not affected. At the end of the whole tree the service is
+    /// [`Gone`](Self::Gone) instead, and refuses every message.
     StoppedWithGroup,
     /// A service called itself, or waited for room in its own mailbox. The call could never be answered.
     ToItself,

@@ -2,8 +2,8 @@
 //! old life is left when its end is reported.
 //!
 //! Invariants:
-//! 1. The end of a life is reported exactly once, and only by this wrapper, also if the task that runs it is dropped
-//!    before its first poll. (A guard made inside the body would not exist then.)
+//! 1. The end of a life is reported exactly once, and only by this wrapper. This also holds if the task that runs it is
+//!    dropped before its first poll. (A guard made inside the body would not exist then.)
 //! 2. Body, state and linked tasks are gone before the end is reported.
 //! 3. A life that was fenced reports nothing: its supervisor has forgotten it, and the slot belongs to another
 //!    incarnation.

@@ -3,7 +3,7 @@
 //! Invariants:
 //! 1. The factory is polled before a stop is looked for: a prompt start is seen as a start (OTP rule 8).
 //! 2. The signals are read between two messages, and after [`BATCH`] messages in a row the pump yields. Otherwise a
-//!    service that is always busy would starve its thread and never see a kill: ractor and tokio act on a kill only
+//!    service that is always busy would starve its thread and never see a kill. ractor and tokio act on a kill only
 //!    when an await suspends.
 //! 3. The state is dropped here, by this code, outside of any unwinding, whatever ended the life.
 

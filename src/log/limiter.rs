@@ -1,6 +1,6 @@
 //! Limits the lines that a child may write, and counts the others.
 //!
-//! Each child has a quota per level, and per reason of its dead letters: lines that only a detailed log wants take
+//! Each child has a quota per level, and per reason of its dead letters. So lines that only a detailed log wants take
 //! nothing from those that every log wants. Lines above the quota are counted, and the count is due one period after
 //! the first line of the window.
 

@@ -30,8 +30,8 @@ pub enum DeadReason {
         /// Exit of the last of those incarnations.
         exit: Exit,
     },
-    /// The message was redelivered ten times because a peer of the service was not available, and the eleventh run
-    /// failed for that reason too: see [`PeerUnavailable`](crate::PeerUnavailable).
+    /// The message was redelivered ten times because a peer of the service was not available, and the last run failed
+    /// for that reason too. See [`PeerUnavailable`](crate::PeerUnavailable).
     PeerUnavailable {
         /// Exit of the last incarnation that had the message in hand.
         exit: Box<Exit>,

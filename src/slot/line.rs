@@ -1,8 +1,8 @@
 //! The line of senders that wait for room in a mailbox, each with its message.
 //!
-//! The mailbox takes the message of the first sender in line as soon as a place is free, in the same hold of the locks
-//! in which it becomes free. So no later message gets that place. A sender that stops waiting either still has its
-//! message or has none: no promised place can be lost with it.
+//! As soon as a place is free, the mailbox takes the message of the first sender in line, in the same hold of the
+//! locks. So no later message gets that place. A sender that stops waiting either still has its message or has none: no
+//! promised place can be lost with it.
 //!
 //! Invariants:
 //! 1. Whenever the lock of the back is held, a mailbox with a line has no room, also by the count of `Slot::front_len`.

@@ -28,7 +28,7 @@ pub enum ServiceState {
     Up,
     /// The last incarnation has ended, and the supervisors have not given the service up.
     Restarting,
-    /// The service is set aside until the next try: its restart budget is used up, or a service that it depends on is
+    /// The service is set aside until the next try. Its restart budget is used up, or a service that it depends on is
     /// gone or parked.
     Parked {
         /// Time of the next try.

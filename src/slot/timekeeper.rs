@@ -4,9 +4,9 @@
 //! of the line has a timer, and later senders use it too: their limits end no sooner than it fires.
 //!
 //! Invariants:
-//! 1. A sender uses the timer of another one only if it is of the same runtime, was set before the sender came, and
-//!    fires no later than the sender's timer would. Runtimes differ in pace: one may be paused, or have no thread that
-//!    runs it.
+//! 1. A sender uses the timer of another one only if that timer is of the same runtime and was set before the sender
+//!    came. It must also fire no later than the sender's own timer would. Runtimes differ in pace: one may be paused,
+//!    or have no thread that runs it.
 //! 2. When the timer fires, or its owner drops it, the owner and the senders behind it are woken, and each sets its own
 //!    timer. The timer itself wakes them: the future that owns the timer may be kept and not polled.
 //! 3. A timer may fire too early: in a task that has used up its turn, tokio calls the waker and sets no timer. So an

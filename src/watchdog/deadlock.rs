@@ -5,7 +5,7 @@
 //! another stuck one, so following them leads into a circle.
 //!
 //! A time limit that is put around a call from outside cannot be seen here. So a circle counts only when it has stood
-//! for as long as a limit of the watchdog: a call under a shorter limit is then never mistaken for an endless one.
+//! for as long as a limit of the watchdog. A call under a shorter limit is then never mistaken for an endless one.
 //!
 //! A wait counts only if it is awaited now (`slot/wait.rs`), and its outcome is not there yet. The supervisor checks
 //! the circle once more before it acts.

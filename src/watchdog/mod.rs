@@ -1,15 +1,15 @@
 //! The hang watchdog. A service hangs if a message is in hand for longer than the service's policy allows. A task hangs
 //! if it has given no sign of life in that time.
 //!
-//! It never reports a false hang: it counts only time in which the incarnation could have worked. A wait counts as a
-//! wait if it is awaited now (`slot/wait.rs`). The delay of a look that came late is left out ([`lost_by`]). An
-//! incarnation that is near its limit must have had a chance to run (`watched.rs`). A circle is checked once more
-//! before the supervisor acts (`deadlock.rs`).
+//! It reports a hang only if it is certain: it counts only time in which the incarnation could have worked. A wait
+//! counts as a wait if it is awaited now (`slot/wait.rs`). The delay of a look that came late is left out
+//! ([`lost_by`]). An incarnation that is near its limit must have had a chance to run (`watched.rs`). A circle is
+//! checked once more before the supervisor acts (`deadlock.rs`).
 //!
 //! It costs nothing per message. It reads what the mailbox keeps anyway: how many messages are done, and whether one is
 //! in hand. If neither has changed between two looks, it is the same message. There are eight looks per limit. So a
-//! message is first seen at most an eighth of its limit late, and judged at most another eighth late: never early, and
-//! late by at most a quarter.
+//! message is seen at most an eighth of its limit late, and judged at most another eighth late. A hang is never
+//! reported early, and at most a quarter of the limit late.
 //!
 //! | file | idea |
 //! |---|---|

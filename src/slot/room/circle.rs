@@ -1,12 +1,12 @@
 //! The waits of incarnations for room, and the circles that they would close.
 //!
-//! An incarnation that waits for room in a mailbox goes on when the incarnation that lives there takes a message, which
-//! it does when it goes on itself. So waits lead from incarnation to incarnation. A wait that leads back to its start
-//! would never end, and is refused before it begins.
+//! An incarnation that waits for room in a mailbox goes on when the mailbox's incarnation takes a message. That one
+//! takes a message when it goes on itself. So waits lead from incarnation to incarnation. A wait that leads back to its
+//! start would never end, and is refused before it begins.
 //!
-//! Only a wait is recorded, so this costs nothing if there is room. The last step of a circle may also be an answer:
-//! the incarnation that is waited for awaits a call that is queued or in hand at the sender's service. Other circles
-//! through answers are not seen; their waits for room have a limit.
+//! Only a wait is recorded, so this costs nothing if there is room. The last step of a circle may also be a wait for an
+//! answer, to a call that is queued or in hand at the sender's service. Other circles through answers are not seen;
+//! their waits for room have a limit.
 //!
 //! Invariant: no lock of a slot is taken under that of a list of rooms, and nothing is dropped under it.
 
@@ -44,8 +44,8 @@ impl Entry {
         self.signals.home().map(|home| home.path())
     }
 
-    /// Whether the incarnation that is waited for waits for this one: for room, through any number of others, the last
-    /// of them possibly for an answer.
+    /// Whether the incarnation that is waited for waits for this one. The way may lead through any number of waits for
+    /// room; only the last wait may be for an answer.
     pub(super) fn closes_circle(&self) -> bool {
         let (mut seen, mut next) = (Vec::<Arc<Signals>>::new(), vec![self.slot.clone()]);
         while let Some(slot) = next.pop() {

@@ -10,7 +10,6 @@
 //! 2. Values that were laid aside are handed over when the turn of the supervisor ends, also if it ends by a panic. A
 //!    lot that a runtime drops unfinished is dropped on the spot.
 //! 3. A panic of one destructor does not keep another from running.
-//! 3. A panic of one destructor keeps no other from being run.
 
 use std::any::Any;
 use std::cell::RefCell;

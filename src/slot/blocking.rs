@@ -41,7 +41,7 @@ pub(crate) enum Cut {
 
 /// Does what [`block_on`] does, up to `deadline`. `due` returns when to poll again if nothing has woken the thread.
 ///
-/// Needs no timers, and so no runtime.
+/// It needs no timers, and so no runtime.
 pub(crate) fn block_until<F: Future + Unpin>(
     future: &mut F,
     due: impl Fn(&F) -> Option<Instant>,

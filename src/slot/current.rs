@@ -1,6 +1,5 @@
 //! Marks of a thread: the service for which it runs code right now, or to which the running task is linked.
 //!
-//! Invariants:
 //! Invariant: the marks are set only while code of a service runs, and are restored when it returns, also by unwinding.
 
 use std::cell::RefCell;

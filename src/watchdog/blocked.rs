@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::base::background::keep_on_thread;
 use crate::log::{line, one_line};
 use crate::slot::erased::SlotTree;
-use crate::watchdog::{Watchdog, Observer, lost_by};
+use crate::watchdog::{Observer, Watchdog, lost_by};
 
 /// Shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(2);

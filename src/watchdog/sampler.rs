@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::watchdog::{Watchdog, Observer, deadlock, lost_by};
+use crate::watchdog::{Observer, Watchdog, deadlock, lost_by};
 
 /// Looks until no incarnation is watched any more.
 pub(super) async fn run(watchdog: Weak<Watchdog>, changed: Arc<Notify>) {

@@ -241,7 +241,11 @@ impl<M> fmt::Display for CallError<M> {
                 write!(f, "the call `{message}` to `{path}` timed out{}", still_queued(queued))
             }
             Self::Interrupted { queued, .. } => {
-                write!(f, "the thread that called `{path}` with `{message}` was asked to stop, or killed{}", still_queued(queued))
+                write!(
+                    f,
+                    "the thread that called `{path}` with `{message}` was asked to stop, or killed{}",
+                    still_queued(queued)
+                )
             }
         }
     }

@@ -65,10 +65,12 @@ impl fmt::Display for Refusal {
             Self::Stopping => f.write_str("it is stopping"),
             Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
             Self::ToItself => f.write_str("a service cannot wait for itself"),
-            Self::Circle => {
-                f.write_str("its mailbox is full, and waiting for room would close a circle of services that wait for each other")
+            Self::Circle => f.write_str(
+                "its mailbox is full, and waiting for room would close a circle of services that wait for each other",
+            ),
+            Self::Interrupted => {
+                f.write_str("its mailbox is full, and the thread that waited for room was asked to stop, or killed")
             }
-            Self::Interrupted => f.write_str("its mailbox is full, and the thread that waited for room was asked to stop, or killed"),
         }
     }
 }

@@ -529,6 +529,9 @@ impl Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signals").field("attempt", &self.attempt).field("signals", &self.signals).finish_non_exhaustive()
+        f.debug_struct("Signals")
+            .field("attempt", &self.attempt)
+            .field("signals", &self.signals)
+            .finish_non_exhaustive()
     }
 }

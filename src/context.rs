@@ -1,4 +1,4 @@
-//! What an incarnation sees of its world.
+//! The context of an incarnation: its handle, its peers, its timers and tasks.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -22,7 +22,7 @@ use crate::tree::inject::Target;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
 
-/// What every incarnation knows, whatever its kind.
+/// Parts that every kind of incarnation shares.
 pub(crate) struct Inner<M> {
     pub(crate) slot: Arc<Slot<M>>,
     pub(crate) signals: Arc<Signals>,
@@ -50,20 +50,20 @@ impl<M> Inner<M> {
 }
 
 impl<M: Send + 'static> Inner<M> {
-    /// The incarnation is up: everybody may know.
+    /// Marks the incarnation as up, and reports that to the supervisor and to every watcher.
     pub(crate) fn up(&self) {
         self.signals.set_up();
         let is_ready = self.signals.is_ready();
         let generation = self.slot.up(&self.signals, is_ready);
         let (attempt, info) = (self.signals.attempt(), self.signals.take_info());
         self.signals.tell(Fact::Started { attempt, generation, info });
-        // Looked at once more: somebody may have said so while it was coming up.
+        // Checked again: the incarnation may have called `ready` while it was coming up.
         if self.signals.is_ready() {
             self.ready();
         }
     }
 
-    /// The incarnation says that it is ready. What is said before it is up counts from then on.
+    /// Marks the incarnation as ready. If it is not up yet, the mark takes effect when it is.
     pub(crate) fn ready(&self) {
         self.signals.set_ready();
         if self.slot.ready(&self.signals) {
@@ -71,7 +71,7 @@ impl<M: Send + 'static> Inner<M> {
         }
     }
 
-    /// The incarnation, as a hook of an experiment sees it.
+    /// Returns the incarnation as a hook of an experiment sees it.
     pub(crate) fn target(&self) -> Target {
         Target { slot: self.slot.clone(), signals: self.signals.clone() }
     }
@@ -84,7 +84,7 @@ impl<M: Send + 'static> Inner<M> {
         }
     }
 
-    /// A task says that it is alive.
+    /// Records a sign of life of a task.
     fn alive(&self) {
         if let Some(activity) = self.signals.activity() {
             activity.beat();
@@ -100,9 +100,9 @@ impl<M: Send + 'static> Inner<M> {
     }
 }
 
-/// What a service sees of its world: its own handle, its peers, its timers and tasks, and how its last life ended.
+/// Context of a service: its own handle, its peers, its timers and tasks, and the exit of its last life.
 ///
-/// It is about one incarnation: what is spawned or timed through it ends with that incarnation. Clones are cheap.
+/// It is about one incarnation: timers and tasks that it starts end with that incarnation. Clones are cheap.
 pub struct Context<S: crate::Service> {
     inner: Inner<S::Msg>,
     service: PhantomData<fn() -> S>,
@@ -118,85 +118,88 @@ impl<S: crate::Service> Context<S> {
     }
 
     /// Finds a peer by name: first beside this service, then one scope further up at a time, and at last as a full
-    /// path. A leading `/` asks for a full path alone.
+    /// path. A name with a leading `/` is looked up as a full path only.
     ///
-    /// Every service of a tree can be found from before the first one starts, whatever its state.
+    /// Every service of a tree can be found before the first one starts, whatever its state.
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// If there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
     }
 
-    /// The paths of the whole tree and what is there, and whether the tree [is draining](Directory::is_draining).
+    /// Returns the directory: the paths of the whole tree and what is there, and whether the tree
+    /// [is draining](Directory::is_draining).
     pub fn directory(&self) -> Directory {
         self.inner.directory()
     }
 
-    /// The service's own handle, which outlives this incarnation.
+    /// Returns the service's own handle, which outlives this incarnation.
     pub fn handle(&self) -> Handle<S::Msg> {
         Handle::new(self.inner.slot.clone())
     }
 
-    /// The service's full path.
+    /// Returns the service's full path.
     pub fn path(&self) -> Arc<str> {
         self.inner.slot.path()
     }
 
-    /// The generation of this incarnation; in a factory, the one it will have when it comes up.
+    /// Returns the generation of this incarnation; in a factory, the one that it will have when it is up.
     pub fn generation(&self) -> u64 {
         self.inner.generation()
     }
 
-    /// Counts the attempts of this incarnation's supervisor to start a child, this one included.
+    /// Returns how many starts of a child the supervisor has attempted, for all its children, this attempt included.
     pub fn attempt(&self) -> u64 {
         self.inner.signals.attempt().number()
     }
 
-    /// How the life or attempt before this one ended; `None` for the first.
+    /// Returns the exit of the life or attempt before this one; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit()
     }
 
-    /// In a factory: a line about the new incarnation, told with its start, such as the port it listens on.
+    /// Sets a line about the new incarnation, such as the port that it listens on. Called in a factory; the event and
+    /// the log line of the start show it.
     pub fn info(&self, info: impl Into<Arc<str>>) {
         self.inner.signals.set_info(info.into());
     }
 
     /// Ends this incarnation normally after the message in hand and the stop hook. A permanent service is then started
-    /// again; a transient one rests.
+    /// again; a transient one is not.
     ///
-    /// If nothing starts it again by itself then, its mailbox refuses what comes from now on
-    /// ([`Stopping`](crate::Refusal::Stopping)), as soon as the supervisor knows; what is queued is shed at the end.
+    /// If no restart follows, the mailbox refuses new messages ([`Stopping`](crate::Refusal::Stopping)) as soon as the
+    /// supervisor knows of the end. What is queued is shed at the end.
     pub fn stop(&self) {
         self.exit(Exit::Normal);
     }
 
-    /// As [`stop`](Self::stop), but ends as `exit`: OTP's `{stop, Reason, State}`. Its supervisor decides by it whether to
-    /// start it again. The first of several is the one that counts; in the [stop hook](crate::Service::stopped) it
-    /// replaces a clean exit that led there.
+    /// Does what [`stop`](Self::stop) does, but ends as `exit`: OTP's `{stop, Reason, State}`. The supervisor decides
+    /// by the exit whether to restart the service. The first exit counts if there are several. In the
+    /// [stop hook](crate::Service::stopped) it replaces a clean exit that led there.
     pub fn exit(&self, exit: Exit) {
         self.inner.signals.leave(sweep::kept(exit));
     }
 
-    /// Says that this incarnation is ready to work, where its policy says that it
-    /// [says so itself](crate::Readiness::WhenSaid): services that [depend](crate::Policy::depends_on) on it are started
-    /// then, and the time for its start is kept. Elsewhere, and the second time, it changes nothing.
+    /// Says that this incarnation is ready to work, if its policy is
+    /// [`Readiness::WhenSaid`](crate::Readiness::WhenSaid). Services that [depend](crate::Policy::depends_on) on it are
+    /// started then, and the time limit for its start is met. With another policy, and the second time, it changes
+    /// nothing.
     ///
-    /// In a factory it counts from the moment at which the service is up.
+    /// In a factory it takes effect when the service is up.
     pub fn ready(&self) {
         self.inner.ready();
     }
 
-    /// Whether the supervisor has asked this incarnation to stop. Long work may look at it.
+    /// Whether the supervisor has asked this incarnation to stop. Long work may check it.
     pub fn is_stopping(&self) -> bool {
         self.inner.signals.is_told_to_stop()
     }
 
-    /// Tells the [watchdog](crate::Policy::watchdog) that the message in hand will take so long from now on: only then does
-    /// its limit begin to count. It is said for this message alone, and what is said last counts, so that long work may say
-    /// it at every step. Without a watchdog it does nothing.
+    /// Tells the [watchdog](crate::Policy::watchdog) that the message in hand needs `time` from now on. The limit of
+    /// the watchdog begins to count only after that time. It applies to this message alone. The last call counts, so
+    /// long work may call it at every step. Without a watchdog it does nothing.
     ///
     /// ```
     /// # use regrow::{Context, Service};
@@ -215,8 +218,8 @@ impl<S: crate::Service> Context<S> {
         self.inner.extend_deadline(time);
     }
 
-    /// Starts a task that is linked to this incarnation: it is dropped before the next one is built, and a panic in it
-    /// ends this one.
+    /// Starts a task that is linked to this incarnation. The task is dropped before the next incarnation is built, and
+    /// a panic in it ends this one.
     ///
     /// # Panics
     ///
@@ -225,8 +228,8 @@ impl<S: crate::Service> Context<S> {
         LinkedTask { task: self.inner.signals.spawn(self.inner.slot.path(), future) }
     }
 
-    /// Sends `message` to this service after `delay`, unless this incarnation has ended before. If the mailbox is full
-    /// then, it waits for room, as long as the incarnation lives.
+    /// Sends `message` to this service after `delay`, unless this incarnation has ended by then. If the mailbox is
+    /// full, the message waits for room while the incarnation lives.
     ///
     /// # Panics
     ///
@@ -235,17 +238,17 @@ impl<S: crate::Service> Context<S> {
         let handle = self.handle();
         self.spawn(async move {
             tokio::time::sleep(delay).await;
-            // Refused only when the service is over, and then nobody wants it.
+            // Refused only if the service is over, and then the message is not wanted.
             let _ = handle.send_within(message, Limit::None).await;
         })
     }
 
-    /// Sends what `message` makes to this service every `period`, for the first time after one period, until this
-    /// incarnation ends. Ticks that find the mailbox full, and ticks that were missed, are left out.
+    /// Sends a message made by `message` to this service every `period`, until this incarnation ends. The first one is
+    /// sent after one period. Ticks that find the mailbox full, and ticks that were missed, are left out.
     ///
     /// # Panics
     ///
-    /// When `period` is zero, as [`tokio::time::interval`] does, and outside of a tokio runtime.
+    /// If `period` is zero, as [`tokio::time::interval`] does, and outside of a tokio runtime.
     pub fn interval(&self, period: Duration, mut message: impl FnMut() -> S::Msg + Send + 'static) -> LinkedTask {
         assert!(!period.is_zero(), "an interval needs a period that is not zero");
         let handle = self.handle();
@@ -276,27 +279,27 @@ impl<S: crate::Service> fmt::Debug for Context<S> {
     }
 }
 
-/// A timer or task of an incarnation. Dropping it changes nothing; it ends with the incarnation anyway.
+/// Timer or task that is linked to an incarnation. It ends with the incarnation; dropping this value does not end it.
 #[derive(Debug, Clone)]
 pub struct LinkedTask {
     task: Option<AbortHandle>,
 }
 
 impl LinkedTask {
-    /// Ends it now. A message it has sent already stays sent.
+    /// Ends the timer or task now. A message that it has sent already stays sent.
     pub fn cancel(&self) {
         if let Some(task) = &self.task {
             task.abort();
         }
     }
 
-    /// Whether it has fired for the last time, was cancelled, or ended with its incarnation.
+    /// Whether the timer or task has finished, was cancelled, or ended with its incarnation.
     pub fn is_finished(&self) -> bool {
         self.task.as_ref().is_none_or(AbortHandle::is_finished)
     }
 }
 
-/// What a task sees of its world.
+/// Context of a task: its peers, its own tasks, and the exit of its last life.
 #[derive(Clone)]
 pub struct TaskContext {
     pub(crate) inner: Inner<NoMessages>,
@@ -311,27 +314,27 @@ impl TaskContext {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// If there is no such service, or it takes other messages.
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Result<Handle<M>, LookupError> {
         self.inner.lookup(name)
     }
 
-    /// The paths of the whole tree and what is there: see [`Context::directory`].
+    /// Returns the directory of the whole tree: see [`Context::directory`].
     pub fn directory(&self) -> Directory {
         self.inner.directory()
     }
 
-    /// The task's full path.
+    /// Returns the task's full path.
     pub fn path(&self) -> Arc<str> {
         self.inner.slot.path()
     }
 
-    /// The generation of this incarnation.
+    /// Returns the generation of this incarnation.
     pub fn generation(&self) -> u64 {
         self.inner.generation()
     }
 
-    /// How the life before this one ended; `None` for the first.
+    /// Returns the exit of the life before this one; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit()
     }
@@ -341,11 +344,11 @@ impl TaskContext {
         self.inner.ready();
     }
 
-    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages whose time could
-    /// be measured. With a watchdog it hangs if it has not said this for longer than the limit, and is killed.
+    /// Tells the [watchdog](crate::Policy::watchdog) that this task is alive. A task has no messages that could be
+    /// timed. A watched task hangs, and is killed, if it has not called this for longer than the limit.
     ///
-    /// The time begins when the task does, and again each time that this is said. Time inside the runtime's own `call` and
-    /// `send` does not count. Without a watchdog it does nothing. It costs one atomic addition.
+    /// The time begins when the task starts, and again at each call. Time inside regrow's own `call` and `send` does
+    /// not count. Without a watchdog it does nothing. It costs one atomic addition.
     ///
     /// ```
     /// use regrow::{Child, Policy, Supervisor};
@@ -366,16 +369,18 @@ impl TaskContext {
         self.inner.alive();
     }
 
-    /// Tells the [watchdog](crate::Policy::watchdog) that the next sign of life may come so much later: only after this time
-    /// does the limit begin to count. [`alive`](Self::alive) ends it. Without a watchdog it does nothing.
+    /// Tells the [watchdog](crate::Policy::watchdog) that the next sign of life may take `time` longer. The limit
+    /// begins to count only after that time. [`alive`](Self::alive) ends the extension. Without a watchdog it does
+    /// nothing.
     pub fn extend_deadline(&self, time: Duration) {
         self.inner.extend_deadline(time);
     }
 
-    /// Completes when the supervisor asks the task to stop, or when this incarnation is over and the future is elsewhere.
+    /// Completes when the supervisor asks the task to stop. It also completes if this incarnation is over and the
+    /// future has been moved elsewhere.
     ///
-    /// A task that never asks is dropped at its next await when it is to stop. One that has called this is waited for,
-    /// within its shutdown time, so that it can finish in its own way.
+    /// A task that never calls this is dropped at its next await when it must stop. For a task that has called it the
+    /// supervisor waits, within the shutdown time, so that the task can finish in its own way.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
         let signals = self.inner.signals.clone();
         signals.listens();

@@ -1,4 +1,4 @@
-//! What subscribers see.
+//! Events of a tree, and the stream on which subscribers receive them.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,98 +17,99 @@ use crate::error::gave_up::GaveUp;
 /// Something that happened to a child of the tree.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The child's full path.
+    /// Full path of the child.
     pub path: Arc<str>,
-    /// The generation it happened to; for a start that failed, the latest one before.
+    /// Generation that it happened to; for a failed start, the latest one before.
     pub generation: u64,
-    /// What happened.
+    /// Kind of the event.
     pub kind: EventKind,
 }
 
-/// An outage that is over: a child failed, and is up again.
+/// Outage that is over: a child failed, and is up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
-    /// How long it was not up: from its first failure on.
+    /// Time from the first failure until the child was up again.
     pub time: Duration,
-    /// How many starts it took, the last one included.
+    /// Number of starts that it took, the last one included.
     pub attempts: u32,
 }
 
-/// What happened to a child.
+/// Kind of an event, with what belongs to it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EventKind {
     /// An incarnation is up.
     Started {
-        /// What the factory said about it.
+        /// Text that the factory gave with [`Context::info`](crate::Context::info).
         info: Option<Arc<str>>,
-        /// The outage that this ends. `None` for a first start, and after an end that was no failure.
+        /// Outage that this start ends. `None` for a first start, and after an end that was no failure.
         outage: Option<Outage>,
     },
-    /// An attempt to start came to nothing.
+    /// An attempt to start failed.
     StartFailed {
-        /// Why.
+        /// Reason of the failure.
         exit: Exit,
     },
     /// The factory said that the service is not wanted.
     Ignored,
     /// The incarnation has ended.
     Exited {
-        /// How.
+        /// Reason of the end.
         exit: Exit,
     },
-    /// It was told to stop and ended otherwise than expected (OTP rule 51).
+    /// The child was asked to stop and did not end as expected (OTP rule 51).
     ShutdownError {
-        /// How it ended.
+        /// Reason of the end.
         exit: Exit,
     },
-    /// A kill did not end it in time; it was cut off and left behind.
+    /// A kill did not end the child in time. It was fenced off and left behind.
     Abandoned,
-    /// Its restart was put off.
+    /// The restart of the child was put off.
     Delayed {
-        /// For how long.
+        /// Time until the restart.
         delay: Duration,
     },
-    /// It is not started yet, because services that it depends on are not ready, or jobs are not completed.
+    /// The child is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
-    /// At its start, a service that it depends on was gone for good.
+    /// A service that the child depends on was gone for good when the child was to start.
     DependencyGone {
-        /// The service.
+        /// Path of that service.
         dependency: Arc<str>,
-        /// What becomes of the child.
+        /// Consequence for the child.
         then: DependencyGone,
     },
-    /// It alone is put away, refuses what it is sent, and is tried from time to time: its restart budget is gone, or a
-    /// service that it depends on is gone or parked.
+    /// The child is set aside: it refuses messages, and is tried again from time to time. Its restart budget is used
+    /// up, or a service that it depends on is gone or parked.
     Parked {
-        /// How long until it is tried next.
+        /// Time until the next try.
         probe_in: Duration,
     },
-    /// It is killed because its start took too long, or because it hung.
+    /// The child is killed because its start took too long, or because it hung.
     Overdue {
-        /// What its exit will be.
+        /// Exit that the child will have.
         exit: Exit,
     },
-    /// It was ending by itself and took longer for that than its shutdown time: its stop hook, or a destructor. It is killed.
+    /// The child was ending without having been asked to, and its stop hook or a destructor took longer than its
+    /// shutdown time. It is killed.
     Overran {
-        /// What its exit will be: that with which it began to end.
+        /// Exit that the child will have: the one with which it began to end.
         exit: Exit,
     },
-    /// Its code has not yielded for longer than its watchdog allows. What is done about it is told by
-    /// [`Overdue`](Self::Overdue), unless it comes back before that.
+    /// The code of the child has not yielded for longer than its watchdog allows. [`Overdue`](Self::Overdue) reports
+    /// the kill that follows, unless the code comes back before that.
     Blocks {
-        /// For how long by now.
+        /// Time without a yield so far.
         time: Duration,
     },
-    /// It will not be started again by itself.
+    /// The child is down. It starts again only if ordered to.
     Down,
-    /// Its spec is forgotten.
+    /// The spec of the child was deleted.
     Gone,
-    /// This supervisor ends itself over one of its children: a restart budget is used up (OTP rule 28), a rule escalates, or
-    /// a significant child ended by a fault.
+    /// This supervisor ends itself because of one of its children. Its restart budget is used up (OTP rule 28), a rule
+    /// escalates, or a significant child ended by a fault.
     GaveUp {
-        /// Which child, how it had ended, and what forbade one more restart.
+        /// The child, its exit, and the reason why no more restart was allowed.
         why: Arc<GaveUp>,
     },
 }
@@ -150,22 +151,22 @@ impl fmt::Display for Event {
     }
 }
 
-/// A bounded [`Stream`] of the tree's events, from the moment it was asked for. A subscriber that falls behind loses
-/// the oldest ones, and learns how many.
+/// Bounded [`Stream`] of the tree's events, from the moment of subscription. A subscriber that falls behind loses the
+/// oldest events, and learns how many.
 pub struct Events {
-    /// `None` while an event is waited for.
+    /// `None` while the stream waits for an event.
     receiver: Option<broadcast::Receiver<Event>>,
-    /// Kept here, so that no event is lost if the subscriber stops waiting. The lock lets the stream be shared between
-    /// threads, and is never taken.
+    /// Kept here, so that no event is lost if the subscriber stops waiting. The lock only lets the stream be shared
+    /// between threads; it is never taken.
     wait: Option<Mutex<Wait>>,
 }
 
 type Wait = Pin<Box<dyn Future<Output = (Result<Event, RecvError>, broadcast::Receiver<Event>)> + Send>>;
 
-/// Events that a slow subscriber lost.
+/// Error of a subscriber that was too slow: events were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lagged(
-    /// How many.
+    /// Number of lost events.
     pub u64,
 );
 
@@ -182,21 +183,21 @@ impl Events {
         Self { receiver: Some(receiver), wait: None }
     }
 
-    /// The next event; `None` when the tree is over and all its events have been seen. No event is lost if the future is
-    /// dropped.
+    /// Waits for the next event; `None` when the tree is over and all its events have been seen. No event is lost if
+    /// the future is dropped.
     ///
     /// # Errors
     ///
-    /// When events were lost since the last one. The stream goes on behind the gap.
+    /// [`Lagged`] if events were lost since the last one. The stream goes on after the gap.
     pub async fn next(&mut self) -> Option<Result<Event, Lagged>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The next event if there is one now.
+    /// Returns the next event if there is one now.
     ///
     /// # Errors
     ///
-    /// As for [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub fn try_next(&mut self) -> Option<Result<Event, Lagged>> {
         match self.poll_event(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(event) => event,
@@ -219,7 +220,7 @@ impl Events {
         if self.wait.is_none() {
             self.wait = self.receiver.take().map(begin);
         }
-        let Some(wait) = &mut self.wait else { unreachable!("what does not wait has the receiver") };
+        let Some(wait) = &mut self.wait else { unreachable!("a stream that does not wait has the receiver") };
         let wait = wait.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (event, receiver) = ready!(wait.as_mut().poll(cx));
         (self.receiver, self.wait) = (Some(receiver), None);
@@ -235,7 +236,7 @@ impl Stream for Events {
     type Item = Result<Event, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // A subscriber of a busy tree lets other tasks have their turn.
+        // A subscriber of a busy tree lets other tasks run in between.
         let turn = ready!(coop::poll_proceed(cx));
         let event = self.poll_event(cx);
         if event.is_ready() {

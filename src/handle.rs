@@ -1,4 +1,4 @@
-//! What peers hold.
+//! The handle of a service, which its peers hold.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -23,9 +23,9 @@ use crate::slot::status::ServiceStatus;
 use crate::slot::wait::Wait;
 use crate::slot::{IfFull, Push, Slot};
 
-/// The address of a service: cheap to clone, valid for ever, and always about the present incarnation.
+/// Address of a service: cheap to clone, valid for ever, and always about the present incarnation.
 ///
-/// It does not keep the service alive, and a restart does not touch it. Two handles are equal when they address the
+/// A handle does not keep the service alive, and a restart does not touch it. Two handles are equal if they address the
 /// same service.
 ///
 /// ```
@@ -67,13 +67,15 @@ impl<M: Send + 'static> Handle<M> {
     /// Puts a message into the mailbox and returns at once.
     ///
     /// Success means that the message was accepted. It is lost only if the incarnation that has it in hand ends before
-    /// it is done with it (see [redelivery](crate::ServiceChild::redeliver)), or if it is shed: by the mailbox's overflow or
-    /// drop policy, or because the service goes down. What was shed is a [dead letter](crate::DeadLetters).
+    /// the message is handled (see [redelivery](crate::ServiceChild::redeliver)), or if it is shed. The mailbox sheds
+    /// by its overflow or drop policy, or because the service goes down. What was shed is a
+    /// [dead letter](crate::DeadLetters).
     ///
     /// # Errors
     ///
-    /// With the message inside: [`Full`](Refusal::Full) if there is no room and the overflow policy is to refuse,
-    /// [`Parked`](Refusal::Parked), [`Down`](Refusal::Down) or [`Gone`](Refusal::Gone).
+    /// Each error holds the message: [`Full`](Refusal::Full) if there is no room and the overflow policy is to refuse,
+    /// [`Parked`](Refusal::Parked), [`Stopping`](Refusal::Stopping), [`Down`](Refusal::Down) or
+    /// [`Gone`](Refusal::Gone).
     pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
         match self.slot.push(message, IfFull::ObeyPolicy) {
             Push::Accepted => Ok(()),
@@ -91,31 +93,34 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Puts a message into the mailbox, and waits for room if there is none, whatever the overflow policy.
     ///
-    /// Senders that wait are let in in the order in which they came. A message that does not wait gets no place before them,
-    /// with one exception: a `cast` to a mailbox that [drops the oldest](crate::Overflow::DropOldest) makes its own. So the
-    /// order of one sender holds among its messages that were accepted, if it awaits each `send` before it sends the next.
+    /// Waiting senders get room in the order in which they came. A message that does not wait cannot overtake them,
+    /// with one exception: a `cast` to a mailbox that [drops the oldest](crate::Overflow::DropOldest) makes its own
+    /// room. So the accepted messages of one sender stay in order if it awaits each `send` before it sends the next.
     ///
-    /// The wait has a [limit](crate::ServiceChild::wait_for_room), 5 s unless the mailbox says otherwise. One that is longer
-    /// than a second is told in the log, and by [`why`](Self::why) of the service that waits.
+    /// The wait has a [limit](crate::ServiceChild::wait_for_room), 5 s unless the mailbox says otherwise. A wait of
+    /// more than a second is logged, and shown by [`why`](Self::why) of the service that waits.
     ///
-    /// Dropping the future before it completes drops the message, unless it was accepted. In another executor than tokio's
-    /// the limit costs a thread while it waits.
+    /// Dropping the future before it completes drops the message, unless it was accepted. In an executor other than
+    /// tokio's, the limit costs a thread while it waits.
     ///
     /// # Errors
     ///
-    /// With the message inside: [`Full`](Refusal::Full) when the limit is over, [`Parked`](Refusal::Parked),
-    /// [`Down`](Refusal::Down), [`Gone`](Refusal::Gone). At once, [`ToItself`](Refusal::ToItself) if the service itself would
-    /// wait for room in its own mailbox, and [`Circle`](Refusal::Circle) if services would wait for each other.
+    /// Each error holds the message: [`Full`](Refusal::Full) when the limit is over, [`Parked`](Refusal::Parked),
+    /// [`Stopping`](Refusal::Stopping), [`Down`](Refusal::Down), [`Gone`](Refusal::Gone).
+    ///
+    /// Three errors come at once. [`ToItself`](Refusal::ToItself): the service itself would wait for room in its own
+    /// mailbox. [`Circle`](Refusal::Circle): services would wait for each other.
+    /// [`StoppedWithGroup`](Refusal::StoppedWithGroup): the group of the service may be waiting for the sender.
     ///
     /// # Panics
     ///
-    /// When it has to wait in a tokio runtime without time enabled.
+    /// If it has to wait in a tokio runtime without time enabled.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
         let pushed = self.slot.push(message, IfFull::StandInLine);
         if matches!(pushed, Push::Accepted) {
             return Ok(());
         }
-        // Bound alone: what a `match` has taken apart would take room in each future.
+        // Bound by a `let` alone: the parts that a `match` takes apart would take room in each future.
         let room = match self.stand_in_line(pushed, Limit::OfMailbox, false) {
             ControlFlow::Continue(room) => room,
             ControlFlow::Break(outcome) => return outcome,
@@ -132,7 +137,8 @@ impl<M: Send + 'static> Handle<M> {
         room.await.map_err(|refused| self.refused(refused))
     }
 
-    /// Stands in line with the message if it was refused for want of room. The wait is to be polled at once.
+    /// Joins the line with the message if the mailbox refused it because it was full. The caller polls the wait at
+    /// once.
     #[inline(never)]
     fn stand_in_line(
         &self,
@@ -151,12 +157,12 @@ impl<M: Send + 'static> Handle<M> {
         outcome.map_break(|outcome| outcome.map_err(|refused| self.refused(refused)))
     }
 
-    /// Sends the message that `message` makes around a [`Reply`], and waits for the answer. Waits for room as
-    /// [`send`](Self::send) does, in the same line; if there is room, the message is sent at once, and otherwise when the
-    /// [`Call`] is first polled.
+    /// Sends the message that `message` makes around a [`Reply`], and waits for the answer. A call waits for room as
+    /// [`send`](Self::send) does, in the same line. If there is room, the message is sent at once, and otherwise when
+    /// the [`Call`] is first polled.
     ///
-    /// There is no other time limit: the future completes with the answer or with the reason why none can come. A crash of the
-    /// service ends the calls it was working on; those that are queued reach the next incarnation.
+    /// There is no other time limit: the future completes with the answer, or with the reason why none can come. A
+    /// crash of the service ends the calls that it was working on. Queued calls reach the next incarnation.
     ///
     /// # Errors
     ///
@@ -165,18 +171,18 @@ impl<M: Send + 'static> Handle<M> {
     ///
     /// # Panics
     ///
-    /// When it has to wait for room in a tokio runtime without time enabled.
+    /// If it has to wait for room in a tokio runtime without time enabled.
     pub fn call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Call<M, T> {
         self.begin(message, IfFull::Refuse)
     }
 
-    /// As [`call`](Self::call), but does not wait for room: what happens when there is none is for the mailbox's
-    /// [overflow policy](crate::Overflow) to say, as with [`cast`](Self::cast). The message was sent, or refused, when this
+    /// Does what [`call`](Self::call) does, but does not wait for room. A full mailbox applies its
+    /// [overflow policy](crate::Overflow), as with [`cast`](Self::cast). The message has been sent or refused when this
     /// returns.
     ///
     /// # Errors
     ///
-    /// Those of `call`; [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes at once.
+    /// Those of `call`. [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes at once.
     pub fn try_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Call<M, T> {
         self.begin(message, IfFull::ObeyPolicy)
     }
@@ -200,13 +206,13 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
-    /// As [`call`](Self::call), but waits no longer than `limit`, the wait for room included.
+    /// Does what [`call`](Self::call) does, but waits no longer than `limit`, the wait for room included.
     ///
     /// # Errors
     ///
-    /// Those of `call`, and [`CallError::TimedOut`]: the message was accepted, stays where it is and may still run. If the
-    /// limit ends while the call waits for room, it is [`Refused`](CallError::Refused) because the mailbox is
-    /// [`Full`](Refusal::Full): the message comes back, and to repeat the call is safe.
+    /// Those of `call`, and [`CallError::TimedOut`]: the message was accepted, stays where it is and may still run. If
+    /// the limit ends while the call waits for room, the call is [`Refused`](CallError::Refused) because the mailbox is
+    /// [`Full`](Refusal::Full). The message then comes back, and repeating the call is safe.
     ///
     /// # Panics
     ///
@@ -215,16 +221,18 @@ impl<M: Send + 'static> Handle<M> {
         self.call(message).within(limit)
     }
 
-    /// [`send`](Self::send) for code that is not async: blocks the thread until there is room. Needs no runtime.
+    /// Does what [`send`](Self::send) does in code that is not async: blocks the thread until there is room. Needs no
+    /// runtime.
     ///
     /// Meant for threads of your own and for [`Child::thread`](crate::Child::thread). In async code it would hold up
     /// the runtime: use `send`.
     ///
     /// # Errors
     ///
-    /// Those of `send`. In the thread of a `Child::thread`, [`Interrupted`](Refusal::Interrupted) when that is told to stop
-    /// or is killed, with the message inside. A thread that has seen the stop (its [`Inbox`](crate::Inbox) has ended,
-    /// [`is_cancelled`](crate::Inbox::is_cancelled) has said so, or a wait was interrupted) can wait again, until a kill.
+    /// Those of `send`. In the thread of a `Child::thread`: [`Interrupted`](Refusal::Interrupted), with the message
+    /// inside, if the thread is asked to stop or is killed. A thread that has seen the stop can wait again, until a
+    /// kill. It has seen the stop if its [`Inbox`](crate::Inbox) has ended, if
+    /// [`is_cancelled`](crate::Inbox::is_cancelled) has said so, or if a wait was interrupted.
     pub fn blocking_send(&self, message: M) -> Result<(), SendError<M>> {
         let pushed = self.slot.push(message, IfFull::StandInLine);
         let mut room = match self.stand_in_line(pushed, Limit::OfMailbox, true) {
@@ -236,21 +244,23 @@ impl<M: Send + 'static> Handle<M> {
         sent.map_err(|refused| self.refused(refused))
     }
 
-    /// [`call`](Self::call) for code that is not async: blocks the thread until the answer is there. Needs no runtime.
+    /// Does what [`call`](Self::call) does in code that is not async: blocks the thread until the answer is there.
+    /// Needs no runtime.
     ///
     /// Meant for threads of your own and for [`Child::thread`](crate::Child::thread). In async code it would hold up
     /// the runtime: use `call`.
     ///
     /// # Errors
     ///
-    /// Those of `call`. In the thread of a `Child::thread` that is told to stop or is killed,
-    /// [`Interrupted`](CallError::Interrupted), or as with [`blocking_send`](Self::blocking_send) if it still waits for room.
+    /// Those of `call`. If the thread of a `Child::thread` is asked to stop or is killed:
+    /// [`Interrupted`](CallError::Interrupted). If the call still waits for room then: the error of
+    /// [`blocking_send`](Self::blocking_send).
     pub fn blocking_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
         self.call(message).block(None)
     }
 
-    /// As [`blocking_call`](Self::blocking_call), but waits no longer than `limit`, the wait for room included. Needs no
-    /// runtime.
+    /// Does what [`blocking_call`](Self::blocking_call) does, but waits no longer than `limit`, the wait for room
+    /// included. Needs no runtime.
     ///
     /// # Errors
     ///
@@ -263,55 +273,57 @@ impl<M: Send + 'static> Handle<M> {
         self.call(message).block(Some(limit))
     }
 
-    /// As [`blocking_call`](Self::blocking_call), but does not wait for room, as [`try_call`](Self::try_call) does not.
+    /// Does what [`blocking_call`](Self::blocking_call) does, but does not wait for room, as
+    /// [`try_call`](Self::try_call) does not.
     ///
     /// # Errors
     ///
-    /// Those of `blocking_call`; [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes at once.
+    /// Those of `blocking_call`. [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full) comes
+    /// at once.
     pub fn blocking_try_call<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError<M>> {
         self.try_call(message).block(None)
     }
 
-    /// Ends the present incarnation as a crash would: by force, counted against the restart budget, and followed by
-    /// whatever its supervisor decides. During a start it ends the attempt.
+    /// Ends the present incarnation as a crash would. The restart is counted against the budget, and the supervisor
+    /// decides what follows. During a start it ends the attempt.
     ///
-    /// Returns at once. The incarnation ends when its code next yields; code that does not is abandoned in the end (see
-    /// [`Abandon`](crate::Abandon)).
+    /// Returns at once. The incarnation ends when its code next yields. Code that does not yield is abandoned in the
+    /// end (see [`Abandon`](crate::Abandon)).
     ///
     /// # Errors
     ///
-    /// When no incarnation lives or is being started.
+    /// [`NotRunning`] if no incarnation lives or is being started.
     pub fn kill(&self) -> Result<(), NotRunning> {
         if self.slot.kill() { Ok(()) } else { Err(NotRunning { path: self.path() }) }
     }
 
-    /// The number of the latest incarnation that came up, from 1; 0 before the first.
+    /// Returns the generation of the latest incarnation that came up: 1 for the first, and 0 before it.
     pub fn generation(&self) -> u64 {
         self.status().generation
     }
 
-    /// Where the service stands now.
+    /// Returns the present state and generation of the service.
     pub fn status(&self) -> ServiceStatus {
         self.slot.status()
     }
 
-    /// Follows the status. A receiver that is slow sees the newest status and not each one. The last one is
-    /// [`Gone`](crate::ServiceState::Gone): then the receiver's waits end with an error.
+    /// Follows the status. A slow receiver sees the newest status, and not each one. The last status is
+    /// [`Gone`](crate::ServiceState::Gone); after it, waits of the receiver end with an error.
     pub fn watch(&self) -> watch::Receiver<ServiceStatus> {
         self.slot.watch()
     }
 
-    /// Why a wait for the service is refused now.
+    /// Returns the reason for which a wait for the service is refused now, if there is one.
     pub(crate) fn refusal_of_waits(&self) -> Option<Refusal> {
         self.slot.refusal_of_waits()
     }
 
-    /// The path of the service, `"(not in a tree)"` while it has none.
+    /// Returns the path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()
     }
 
-    /// The books of the mailbox: one consistent snapshot.
+    /// Returns the counters of the mailbox, as one consistent snapshot.
     pub fn accounting(&self) -> Accounting {
         self.slot.accounting()
     }
@@ -351,7 +363,7 @@ impl<M> fmt::Debug for Handle<M> {
     }
 }
 
-/// There is nothing to kill: the service is between two lives, not started yet, or over.
+/// Error of a kill if the service has no incarnation: it is between two lives, not started yet, or over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRunning {
     pub(crate) path: Arc<str>,

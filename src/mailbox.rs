@@ -1,4 +1,4 @@
-//! How a mailbox is set up, and the mailbox that is made before its service.
+//! The mailbox that is made before its service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use crate::slot::erased::AnySlot;
 use crate::slot::settings::Settings;
 use crate::slot::status::ServiceState;
 
-/// A mailbox whose service does not exist yet, to be given to a child with
-/// [`mailbox`](crate::ServiceChild::mailbox). Made by [`mailbox`].
+/// Mailbox of a service that does not exist yet. Made by [`mailbox`], and given to a child with
+/// [`ServiceChild::mailbox`](crate::ServiceChild::mailbox).
 ///
-/// Messages sent before the tree starts wait in it. A mailbox that is dropped without having been given to a child is
-/// gone, and so are they.
+/// Messages sent before the tree starts wait in it. If it is dropped without having been given to a child, it is gone,
+/// and so are its messages.
 pub struct Mailbox<M: Send + 'static> {
     slot: Option<Arc<Slot<M>>>,
 }
 
-/// Makes a mailbox and the handle to it, before anything runs: services that know each other need no `Option`, no start
-/// order and no look-up by name.
+/// Makes a mailbox and the handle to it, before anything runs. Services that know each other then need no `Option`, no
+/// start order and no look-up by name.
 ///
 /// ```
 /// use regrow::{Handle, mailbox};
@@ -41,11 +41,11 @@ pub fn mailbox<M: Send + 'static>() -> (Mailbox<M>, Handle<M>) {
 }
 
 impl<M: Send + 'static> Mailbox<M> {
-    /// The child takes it over.
+    /// Hands the slot over to the child.
     pub(crate) fn into_slot(mut self) -> Arc<Slot<M>> {
         match self.slot.take() {
             Some(slot) => slot,
-            None => unreachable!("the slot is taken once, by value"),
+            None => unreachable!("the slot is taken only once, by value"),
         }
     }
 }
@@ -58,8 +58,8 @@ impl<M: Send + 'static> Drop for Mailbox<M> {
     }
 }
 
-/// A slot that belongs to a child which may never run: unless it was listed in a directory, it is closed when dropped,
-/// so that nobody waits for a tree that was refused.
+/// Slot of a child that may never run. Unless it was listed in a directory, dropping this closes the slot, so that no
+/// caller waits for a tree that was refused.
 pub(crate) struct Reserved {
     slot: Arc<dyn AnySlot>,
     is_listed: AtomicBool,

@@ -1,32 +1,34 @@
-//! The service: the trait, and the contract page.
+//! The service trait, and the contract between a service and its supervisor.
 //!
 //! # What a service must and must not do
 //!
-//! 1. **Yield.** Between two messages and at every `.await` that really waits, a service can be stopped or killed. Code
-//!    that does not yield cannot be stopped by anybody: it is abandoned after the stop ladder, and until then holds up
-//!    its supervisor's stop. On a single-threaded runtime it holds up everybody. A [watchdog](crate::Policy::watchdog)
-//!    finds a handler that does not come back, whether it yields or not.
+//! 1. **Yield.** A service can be stopped or killed between two messages and at every `.await` that really waits. Code
+//!    that does not yield cannot be stopped: its supervisor asks, kills, and at last abandons it. Until then such code
+//!    holds up the stop of its supervisor. On a single-threaded runtime it holds up every task. A
+//!    [watchdog](crate::Policy::watchdog) finds a handler that does not come back, whether it yields or not.
 //! 2. **Own what it starts.** The state is dropped before the next incarnation is built, and with it sockets, files and
-//!    locks; so are timers and tasks started through the [`Context`]. What a service starts by other means
-//!    (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
-//! 3. **Let it crash.** An error or a panic ends the incarnation; the message in hand is lost (unless
-//!    [redelivery](crate::ServiceChild::redeliver) is asked for) and a caller who waits for it is told. The queue is kept (or dropped, by policy). Repair nothing: the factory builds a fresh state.
-//! 4. **Expect peers to be busy or away.** What is optional gets a [`cast`](crate::Handle::cast) whose refusal is handled;
-//!    `?` is for a peer without which this life is useless, and the change of state comes after it: see
+//!    locks. Timers and tasks started through the [`Context`] are dropped then too. What a service starts by other
+//!    means (`tokio::spawn`, `spawn_blocking`, `tokio::fs`) outlives it.
+//! 3. **Let it crash.** An error or a panic ends the incarnation. The message in hand is lost, unless
+//!    [redelivery](crate::ServiceChild::redeliver) is asked for, and its caller gets an error. The queue is kept, or
+//!    dropped if the mailbox policy says so. Repair nothing: the factory builds a fresh state.
+//! 4. **Expect peers to be busy or away.** Use a [`cast`](crate::Handle::cast) for what is optional, and handle its
+//!    refusal. Use `?` for a peer without which this life is useless, and change the state after it: see
 //!    [the crate's page](crate#peers-that-are-busy-or-absent).
-//! 5. **Not call itself.** The call is refused, and so is a wait for room that would close a circle of services that wait for
-//!    each other. Two services that call each other at the same time, and find room, wait for ever, so
-//!    let replies travel ([`Reply`](crate::Reply) can be sent on) or use a time limit
-//!    ([`call_within`](crate::Handle::call_within); one that is put around the call from outside is not seen). In a tree in
-//!    which somebody has a watchdog, a circle that has stood for as long as its limit is found, and broken by ending one.
-//! 6. **Not call what starts later, in its factory.** Children start one after the other: a factory that waits for the
-//!    answer of a younger sibling waits for ever, and the boot with it. Casting is fine, the message waits.
-//! 7. **Drop without panicking.** A panic in a destructor is caught and told. While another panic unwinds it aborts the
-//!    process: that is a rule of Rust's, and nothing here can mend it.
+//! 5. **Not call itself.** Such a call is refused. So is a wait for room that would close a circle of services that
+//!    wait for each other. Two services that call each other at the same time, and find room, wait for ever. Let
+//!    replies travel ([`Reply`](crate::Reply) can be sent on), or use a time limit with
+//!    [`call_within`](crate::Handle::call_within). A limit put around the call from outside is not seen. If a service
+//!    of the tree has a watchdog, a circle that has stood for its limit is found. One of its services is then ended,
+//!    which breaks the circle.
+//! 6. **Not call what starts later, in its factory.** Children start one after the other. A factory that waits for the
+//!    answer of a younger sibling waits for ever, and the boot with it. A cast is fine: the message waits.
+//! 7. **Drop without panicking.** A panic in a destructor is caught and logged. A panic in a destructor while another
+//!    panic unwinds aborts the process: that is a rule of Rust, and no library can change it.
 
 use crate::context::Context;
 
-/// The behaviour of a service: one value of this type is the state of one incarnation.
+/// Behaviour of a service: one value of this type is the state of one incarnation.
 ///
 /// `handle` gets the messages one at a time, in the order of the mailbox.
 ///
@@ -55,7 +57,7 @@ use crate::context::Context;
     note = "implement `regrow::Service` for it; a child that takes no messages is a `Child::task`"
 )]
 pub trait Service: Sized + Send + 'static {
-    /// What it is sent. Nothing of ractor's has to be implemented for it.
+    /// Type of the messages. It needs no trait of ractor.
     type Msg: Send + 'static;
 
     /// Works on one message.
@@ -66,12 +68,11 @@ pub trait Service: Sized + Send + 'static {
     /// [`Exit::Panicked`](crate::Exit::Panicked).
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// What a message is called in the report of a [watchdog](crate::Policy::watchdog) that finds it in hand for too long,
-    /// and in the log and the [list](crate::DeadLetter::label) of dead letters. Without a label it is the type of the
-    /// messages.
+    /// Names a message in the report of a [watchdog](crate::Policy::watchdog), in the log, and in the
+    /// [list](crate::DeadLetter::label) of dead letters. A message without a label is named by its type.
     ///
-    /// Asked for every message, before it is handled, of services that are watched, and for each message that dies: it
-    /// should be a `match` and nothing more.
+    /// Called once for each message of a watched service, before the message is handled, and once for each message that
+    /// becomes a dead letter. It should be a `match` and nothing more.
     ///
     /// ```
     /// # use regrow::{Context, Service};
@@ -89,16 +90,18 @@ pub trait Service: Sized + Send + 'static {
         None
     }
 
-    /// The stop hook: runs when the incarnation was asked to stop, left by itself ([`Context::stop`]) or returned an
-    /// error; not after a panic or a kill. The child's shutdown time limits it, however the end began. One that takes longer is
-    /// killed: after a request to stop the exit says so; after an error, or an end of its own choice, the exit stays what it
-    /// was, and the event [`Overran`](crate::EventKind::Overran) tells. (A child with [`Shutdown::Kill`](crate::Shutdown::Kill)
-    /// that leaves by itself has its [abandon time](crate::Abandon) instead.)
+    /// Stop hook: runs when the incarnation was asked to stop, stopped itself ([`Context::stop`]) or returned an error.
+    /// It does not run after a panic or a kill.
     ///
-    /// While a group stops, the hook may call what it depends on, which stops later. A member that has stopped already refuses
-    /// the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast` waits for its next incarnation.
-    /// At the end of the whole tree there is no next one: a member that has stopped is [`Gone`](crate::ServiceState::Gone), and
-    /// refuses a cast as well.
+    /// The child's shutdown time limits the hook, however the end began. A hook that takes longer is killed. After a
+    /// request to stop, the exit then says so. After an error, or an end that the service chose, the exit stays what it
+    /// was, and the event [`Overran`](crate::EventKind::Overran) reports the kill. A child with
+    /// [`Shutdown::Kill`](crate::Shutdown::Kill) that stops itself has its [abandon time](crate::Abandon) instead.
+    ///
+    /// While a group stops, the hook may call services that this one depends on: they stop later. A member that has
+    /// stopped already refuses the call at once ([`StoppedWithGroup`](crate::Refusal::StoppedWithGroup)); a `cast`
+    /// waits for its next incarnation. At the end of the whole tree there is no next one: a member that has stopped is
+    /// [`Gone`](crate::ServiceState::Gone), and refuses a cast as well.
     ///
     /// # Errors
     ///
@@ -109,7 +112,7 @@ pub trait Service: Sized + Send + 'static {
     }
 }
 
-/// What a factory returns to say that the service is not wanted now.
+/// Error that a factory returns to say that the service is not wanted now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ignore;
 
@@ -121,8 +124,8 @@ impl std::fmt::Display for Ignore {
 
 impl std::error::Error for Ignore {}
 
-/// Lets a factory say that the service is not wanted now: it rests, [`Down`](crate::ServiceState::Down), and its supervisor
-/// goes on as if it had started (OTP rules 10, 30).
+/// Lets a factory say that the service is not wanted now. The service is then [`Down`](crate::ServiceState::Down), and
+/// its supervisor goes on as if it had started (OTP rules 10, 30).
 ///
 /// ```
 /// # use regrow::{Context, Service, ignore};

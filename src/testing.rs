@@ -1,5 +1,5 @@
-//! A small kit for tests of your own trees: a probe service that does what it is told, a journal that knows the order of
-//! things, and ways to wait for an event instead of sleeping.
+//! A small kit for tests of your own trees. It has a probe service that does what a message says, a journal that
+//! records the order of events, and waits for events that replace sleeping.
 //!
 //! ```
 //! use regrow::testing::{Journal, ProbeMsg, until};
@@ -35,7 +35,7 @@ use crate::service::Service;
 use crate::slot::status::ServiceStatus;
 use crate::tree::Tree;
 
-/// What probes did, in order, and how many of each are alive.
+/// Record of what probes did, in order, and of how many of each name are alive.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     inner: Arc<Mutex<Inner>>,
@@ -49,14 +49,14 @@ struct Inner {
 }
 
 impl Journal {
-    /// An empty journal.
+    /// Makes an empty journal.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A probe that writes into this journal: `start NAME#GENERATION` when its state is built, `stop NAME#GENERATION`
-    /// in its stop hook if it was told to [`Announce`](ProbeMsg::Announce) it, `end NAME#GENERATION` when its state is
-    /// dropped.
+    /// Describes a probe that writes into this journal. It writes `start NAME#GENERATION` when its state is built, and
+    /// `end NAME#GENERATION` when its state is dropped. If it got [`Announce`](ProbeMsg::Announce), it also writes
+    /// `stop NAME#GENERATION` in its stop hook.
     pub fn probe(&self, name: &str) -> ServiceChild<ProbeMsg> {
         let journal = self.clone();
         Child::service(name, move |ctx: Context<Probe>| {
@@ -71,18 +71,18 @@ impl Journal {
         lock(&self.inner).lines.push(line);
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub fn lines(&self) -> Vec<String> {
         lock(&self.inner).lines.clone()
     }
 
-    /// All lines since this was last called.
+    /// Returns all lines since this was last called, and removes them.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.inner).lines)
     }
 
-    /// The largest number of probes of one name that were ever alive at the same time. More than one is a bug of
-    /// regrow's, unless one of them was abandoned.
+    /// Returns the largest number of probes of one name that were ever alive at the same time. More than one is a bug
+    /// in regrow, unless one of them was abandoned.
     pub fn alive_max(&self) -> usize {
         lock(&self.inner).alive_max
     }
@@ -108,7 +108,7 @@ impl Journal {
     }
 }
 
-/// A service that does what it is told.
+/// Service that does what each message says.
 #[derive(Debug)]
 pub struct Probe {
     name: String,
@@ -119,39 +119,39 @@ pub struct Probe {
     keeps: Vec<Reply<u64>>,
 }
 
-/// What a [`Probe`] can be told.
+/// Message to a [`Probe`].
 pub enum ProbeMsg {
-    /// Remember a number.
+    /// Remembers a number.
     Note(u64),
-    /// Tell the numbers remembered, in order.
+    /// Replies with the numbers remembered, in order.
     Noted(Reply<Vec<u64>>),
-    /// Tell the generation.
+    /// Replies with the generation.
     Generation(Reply<u64>),
-    /// Keep the reply, unanswered, in the state.
+    /// Keeps the reply, unanswered, in the state.
     Keep(Reply<u64>),
-    /// Drop the reply.
+    /// Drops the reply.
     Unanswered(Reply<u64>),
-    /// Panic with this text.
+    /// Panics with this text.
     Panic(&'static str),
-    /// Panic with this text while a caller waits.
+    /// Panics with this text while a caller waits.
     PanicOn(Reply<u64>, &'static str),
-    /// Return an error with this text.
+    /// Returns an error with this text.
     Fail(&'static str),
-    /// Leave by itself.
+    /// Stops the probe from inside.
     Stop,
-    /// Never come back, but yield: only a kill ends it.
+    /// Never comes back, but yields: only a kill ends it.
     Hang,
-    /// Never come back to a caller who waits, but yield.
+    /// Never comes back while a caller waits, but yields.
     HangOn(Reply<u64>),
-    /// Block the thread for so long, without yielding.
+    /// Blocks the thread for this time, without yielding.
     Block(Duration),
-    /// Write a line in the stop hook.
+    /// Makes the stop hook write a line.
     Announce,
-    /// Run this.
+    /// Runs this code in the probe.
     Run(Order),
 }
 
-/// What a probe is to run.
+/// Code that a probe runs.
 pub type Order = Box<dyn FnOnce(&Context<Probe>) + Send>;
 
 impl Probe {
@@ -226,29 +226,29 @@ impl fmt::Debug for ProbeMsg {
     }
 }
 
-/// Waits until a status satisfies `test`, and returns it. The newest status counts, so short-lived ones may be missed:
-/// wait for a generation rather than for a state that passes.
+/// Waits until a status satisfies `test`, and returns it. Only the newest status is seen, so short-lived ones may be
+/// missed. Wait for a generation rather than for a state that passes.
 ///
 /// # Panics
 ///
-/// When the service is gone, and no status before that satisfied `test`.
+/// If the service is gone, and no status before that satisfied `test`.
 pub async fn until(
     mut watch: watch::Receiver<ServiceStatus>,
     test: impl FnMut(&ServiceStatus) -> bool,
 ) -> ServiceStatus {
     // Copied out first: a guard that lives on would make this future one that is not `Send`.
     let status = watch.wait_for(test).await.ok().map(|status| *status);
-    status.unwrap_or_else(|| panic!("the service is {}, and what is waited for will not come", *watch.borrow()))
+    status.unwrap_or_else(|| panic!("the service is {}, and no status before that satisfied the test", *watch.borrow()))
 }
 
-/// How many entries each table has that lives as long as the tree or the process, by its name. Those of supervisors are
-/// added up. For the project's own tests of leaks: names come and go with the tables.
+/// Returns the number of entries of each table that lives as long as the tree or the process, by the table's name. The
+/// tables of all supervisors are added up. For regrow's own tests of leaks: names come and go with the tables.
 #[doc(hidden)]
 pub async fn tables(tree: &Tree) -> BTreeMap<&'static str, usize> {
     tree.shared.tables().await
 }
 
-/// Waits for an event that satisfies `test`, and returns it; `None` when the tree ends before one comes.
+/// Waits for an event that satisfies `test`, and returns it; `None` if the tree ends before one comes.
 pub async fn until_event(events: &mut Events, mut test: impl FnMut(&Event) -> bool) -> Option<Event> {
     loop {
         if let Ok(event) = events.next().await?

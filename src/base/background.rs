@@ -1,7 +1,7 @@
-//! Tasks and threads of the runtime's own: the timer of a supervisor, what watches dependencies, the watchdog, what follows a
-//! policy file. No supervisor looks after them, so this does.
+//! Background tasks and threads of regrow: the timer of a supervisor, the dependency watch, the watchdog, the watch of
+//! a policy file. No supervisor looks after them, so this module does.
 //!
-//! Invariant: none of them ends by a panic without a word. The panic is an error in the log, and the work begins again.
+//! Invariant: none of them ends by a panic in silence. The panic is logged as an error, and the work begins again.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -13,10 +13,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::base::panics;
 use crate::log::{line, one_line};
 
-/// How long after a panic the work begins again. Time for others, if it panics each time.
+/// Pause between a panic and the next try. It leaves time for other work, if each try panics.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs in a task what `make` makes. After a panic it is made once more, and runs again.
+/// Runs in a task the future that `make` makes. After a panic, `make` makes another one, which runs next.
 pub(crate) fn keep<F>(what: &'static str, make: impl Fn() -> F + Send + 'static) -> AbortHandle
 where
     F: Future<Output = ()> + Send + 'static,
@@ -30,7 +30,7 @@ where
     tokio::spawn(kept).abort_handle()
 }
 
-/// As [`keep`], on a thread that is there already.
+/// Does what [`keep`] does, on a thread that exists already.
 pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
     while let Err(panic) = panics::catch_own(&work) {
         tell(what, &panic);
@@ -38,8 +38,8 @@ pub(crate) fn keep_on_thread(what: &'static str, work: impl Fn()) {
     }
 }
 
-/// The output of the future, or its panic. The future is pinned by the caller: it would be kept twice otherwise, and what
-/// is awaited inside of ractor is moved at each message.
+/// Returns the output of the future, or its panic. The caller pins the future: it would be kept twice otherwise, and a
+/// future that is awaited inside of ractor is moved at each message.
 pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
     std::future::poll_fn(move |cx| match panics::catch_own(|| Pin::new(&mut future).poll(cx)) {
         Ok(polled) => polled.map(Ok),
@@ -51,17 +51,17 @@ fn tell(what: &'static str, panic: &Panic) {
     line!(ERROR, { task = what, panic.text = %one_line(panic) }, "a task of the runtime panicked, which is a bug of regrow: it begins again");
 }
 
-/// The text of a panic that has ended one of these tasks.
+/// Returns the text of a panic that has ended one of these tasks.
 #[allow(dead_code, reason = "only experiments ask, and they are a feature")]
 pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
     let ended = std::iter::from_fn(|| tasks.try_join_next());
     ended.filter_map(|ended| ended.err()?.try_into_panic().ok()).map(|panic| panics::text_of(&*panic)).next()
 }
 
-/// Lets the task that was woken last have its turn, before code of the user's runs that may block.
+/// Lets the task that was woken last run, before code of the user runs that may block.
 ///
 /// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
-/// supervisor: blocking code would hold up the one that is to abandon it.
+/// supervisor: blocking code would hold up the supervisor that has to abandon it.
 pub(crate) async fn yield_once() {
     let mut given = false;
     std::future::poll_fn(|cx| {

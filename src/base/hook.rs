@@ -1,8 +1,9 @@
 //! The panic hook: installed once for the process, it records the panics of services and calls the hook that was there
 //! before.
 //!
-//! A hook of the user's is called for every panic. The standard hook prints each panic to stderr, with `RUST_BACKTRACE=1`
-//! together with a backtrace of some 28 kB. That is too much for the panics of services, whose log lines tell the same:
+//! A hook of the user is called for every panic. The standard hook prints each panic to stderr; with `RUST_BACKTRACE=1`
+//! it adds a backtrace of some 28 kB. That is too much for the panics of services, because their log lines say the
+//! same:
 //!
 //! | log listens to warnings | `RUST_BACKTRACE` | stderr, for each place of a panic |
 //! |---|---|---|
@@ -11,10 +12,10 @@
 //! | no | not set | text and place, each time |
 //! | no | `1` | text and place, each time, and the backtrace the first time |
 //!
-//! Panics of the runtime's own tasks are bugs, and go the same way. Those by which tokio answers a question are not told
-//! at all. All others are left to the hook that was there before.
+//! Panics of regrow's own tasks are bugs, and are treated in the same way. Panics by which tokio answers a question are
+//! not printed at all. All others are left to the hook that was there before.
 //!
-//! Invariant: the hook asks no subscriber. A subscriber may be where the panic comes from, with its locks held.
+//! Invariant: the hook calls no subscriber. The panic may come from a subscriber, with its locks held.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -26,10 +27,10 @@ use crate::base::panics::{self, Own, Recorded, run_own};
 use crate::base::sync::lock;
 use crate::log;
 
-/// How often text and place of a panic are printed if the log tells them too.
+/// Pause between two prints of the text and place of a panic, if the log has them too.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// When a panic at a place was last printed. There are as many as the program has code.
+/// Time at which a panic was last printed, by place. The code of the program bounds the number of places.
 static PRINTED: LazyLock<Mutex<HashMap<Arc<str>, Instant>>> = LazyLock::new(Mutex::default);
 
 /// Whether the standard hook prints backtraces.
@@ -43,7 +44,7 @@ pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
-        // No hook is set now, and what is taken is the standard one.
+        // No hook is set now, so this takes the standard one.
         let is_standard = is_same(&*before, &*std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
             if panics::is_probing() {
@@ -57,13 +58,13 @@ pub(crate) fn install() {
     });
 }
 
-/// Runs code that answers by a panic: `None`, and no word about it.
+/// Runs code that answers by a panic. `None` if it panicked, and nothing is printed.
 pub(crate) fn probe<R>(code: impl FnOnce() -> R) -> Option<R> {
     install();
     run_own(Own::Probe, || catch_unwind(AssertUnwindSafe(code)).ok())
 }
 
-/// At how many places panics were printed.
+/// Number of places at which panics were printed.
 pub(crate) fn places() -> usize {
     lock(&PRINTED).len()
 }

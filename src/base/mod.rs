@@ -1,4 +1,4 @@
-//! What every room uses: locks that outlive a panic, arithmetic on time, background tasks, names.
+//! Helpers for all other modules: locks that outlive a panic, arithmetic on time, background tasks, names.
 
 pub(crate) mod background;
 pub(crate) mod hook;

@@ -1,33 +1,34 @@
-//! Which names a child may have, and how deep a tree may be.
+//! Rules for the names of children, and the greatest depth of a tree.
 //!
-//! A name stands in paths, in log lines, in patterns of policy and chaos files, and as the name of a thread. What would be
-//! read there as something else is refused where a supervisor is planned, before anything starts.
+//! A name appears in paths, in log lines, in patterns of policy and chaos files, and as the name of a thread. A name
+//! that would be misread there is refused when a supervisor is planned, before anything starts.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest name, in bytes.
+/// Greatest length of a name, in bytes.
 pub const NAME_MAX: usize = 1024;
 
-/// The deepest tree: the most names in a path, the root's and that of the deepest child included.
+/// Greatest depth of a tree: the number of names in a path, from the root's to that of the deepest child.
 pub const NESTING_MAX: usize = 256;
 
-/// Why a name was refused.
+/// Reason for which a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
-    /// It is empty.
+    /// The name is empty.
     Empty,
-    /// It contains a slash, which separates the names of a path.
+    /// The name contains a slash, which separates the names of a path.
     Slash,
-    /// It is `.` or `..`, which look like steps through a path.
+    /// The name is `.` or `..`, which look like steps through a path.
     Dots,
-    /// It begins or ends with white space, which a log line does not show.
+    /// The name begins or ends with white space, which a log line does not show.
     OuterSpace,
-    /// It contains a character that breaks a line, or changes how the line is shown: a control character such as a new line
-    /// or an escape, or one that turns the direction of the text. (A NUL does neither, and is allowed.)
+    /// The name contains a character that breaks a line, or changes how the line is shown. That is a control character
+    /// such as a new line or an escape, or one that turns the direction of the text. (A NUL does neither, and is
+    /// allowed.)
     Invisible(char),
-    /// It is longer than [`NAME_MAX`] bytes.
+    /// The name is longer than [`NAME_MAX`] bytes.
     TooLong,
 }
 
@@ -66,13 +67,14 @@ pub(crate) fn check(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Control characters but the one that does nothing, and those of Unicode's formats that are no part of any word.
+/// Whether it is a control character other than NUL, which does nothing, or a format character of Unicode that is part
+/// of no word.
 fn is_invisible(letter: char) -> bool {
     (letter.is_control() && letter != '\0')
         || matches!(letter, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
-/// A refused name as it may be shown: on one line, and not too long of one.
+/// Returns a refused name in the form in which it is shown: on one short line.
 pub(crate) fn shown(name: &str) -> String {
     const LETTERS: usize = 64;
     let mut shown: String = name.chars().take(LETTERS).flat_map(char::escape_debug).collect();
@@ -83,17 +85,17 @@ pub(crate) fn shown(name: &str) -> String {
     shown
 }
 
-/// What a thread of this path may be called: the system takes no NUL.
+/// Returns the name of a thread with this path: the operating system accepts no NUL.
 pub(crate) fn of_thread(path: &str) -> String {
     path.replace('\0', "\\0")
 }
 
-/// How many names this path has.
+/// Number of names in this path.
 pub(crate) fn depth(path: &str) -> usize {
     1 + path.bytes().filter(|byte| *byte == b'/').count()
 }
 
-/// The path of `name` below `scope`.
+/// Returns the path of `name` below `scope`.
 pub(crate) fn below(scope: &str, name: &str) -> Arc<str> {
     let mut path = String::with_capacity(scope.len() + 1 + name.len());
     path.push_str(scope);
@@ -102,7 +104,7 @@ pub(crate) fn below(scope: &str, name: &str) -> Arc<str> {
     path.into()
 }
 
-/// All paths below this one are between these two.
+/// Returns two bounds. All paths below this one are between them.
 pub(crate) fn bounds_below(path: &str) -> (String, String) {
     let with = |end| {
         let mut bound = String::with_capacity(path.len() + 1);
@@ -114,7 +116,7 @@ pub(crate) fn bounds_below(path: &str) -> (String, String) {
     (with('/'), with('0'))
 }
 
-/// The most partitions that a [`Partitioned`](crate::Partitioned) supervisor may have.
+/// Greatest number of partitions of a [`Partitioned`](crate::Partitioned) supervisor.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The panics of the user's code on this thread, and what that code had in its hands when it panicked.
+//! Panics of the user's code on this thread, and the replies that the code held when it panicked.
 //!
 //! Invariants:
-//! 1. What a panic says is recorded only while code of a service, or watched code of the runtime's own, runs on this thread. A
+//! 1. The text of a panic is recorded only while code of a service, or watched code of regrow, runs on this thread. A
 //!    panic of any other code belongs to the user's hook alone. The hook that records is in `hook.rs`.
-//! 2. A reply that code of a service drops is an orphan until it is known how that code ends: the outermost [`catch`] leaves
-//!    none behind.
+//! 2. A reply that code of a service drops is an orphan until the end of that code is known. The outermost [`catch`]
+//!    leaves no orphan behind.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -25,9 +25,9 @@ thread_local! {
     static HAS_ORPHANS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A reply that was dropped, as a panic sees it.
+/// Reply that was dropped, and waits for the outcome of the code that dropped it.
 pub(crate) trait Orphan: Send + Sync {
-    /// The code that dropped it has come back (`None`), or is the end of its incarnation.
+    /// The code that dropped it has returned (`None`), or has ended its incarnation with this exit.
     fn orphaned(&self, exit: Option<&Exit>);
 }
 
@@ -48,18 +48,18 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     outcome
 }
 
-/// As [`catch`], for code that already runs under a mark.
+/// Does what [`catch`] does, for code that already runs under a mark.
 pub(crate) fn catch_within<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(code)).map_err(caught)
 }
 
-/// Code of the runtime's own that may panic.
+/// Code of regrow that may panic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Own {
     None,
-    /// A panic of it is a bug.
+    /// Work: a panic is a bug.
     Work,
-    /// A panic of it is an answer.
+    /// Probe: a panic is an answer.
     Probe,
 }
 
@@ -74,24 +74,24 @@ pub(super) fn run_own<R>(own: Own, code: impl FnOnce() -> R) -> R {
     code()
 }
 
-/// Runs code of the runtime's own and catches its panic. No mark is set: what it drops is dropped by no service.
+/// Runs code of regrow and catches its panic. No mark is set: no service drops what this code drops.
 pub(crate) fn catch_own<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     run_own(Own::Work, || catch_within(code))
 }
 
 #[cold]
 fn caught(payload: Box<dyn Any + Send>) -> Panic {
-    // What the hook recorded last may be of a panic that the user's own code has caught.
+    // The hook may have recorded last a panic that the user's own code has caught.
     let text = text_of(&*payload);
     let panic = PANIC.take().filter(|panic| *panic.message == text).unwrap_or_else(|| Panic::new(text));
-    // A payload is a value of the user's, and its destructor may panic like any other.
+    // A payload is a value of the user, and its destructor may panic like any other.
     std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     settle_orphans(Some(&Exit::Panicked(panic.clone())));
     panic
 }
 
-/// Takes a dropped reply over until it is known how the code ends that dropped it; `false` when no code of a service
-/// runs on this thread.
+/// Adopts a dropped reply until the end of the code that dropped it is known. `false` if no code of a service runs on
+/// this thread.
 pub(crate) fn adopt(call: impl FnOnce() -> Arc<dyn Orphan>) -> bool {
     if !LISTENING.try_with(Cell::get).unwrap_or(false) {
         return false;
@@ -101,7 +101,7 @@ pub(crate) fn adopt(call: impl FnOnce() -> Arc<dyn Orphan>) -> bool {
     adopted
 }
 
-/// The code that dropped them has come back (`None`), or is the end of its incarnation.
+/// Settles the orphans: the code that dropped them has returned (`None`), or has ended its incarnation with this exit.
 #[inline]
 pub(crate) fn settle_orphans(exit: Option<&Exit>) {
     if HAS_ORPHANS.get() {
@@ -117,15 +117,16 @@ fn settle_all(exit: Option<&Exit>) {
     }
 }
 
-/// Drops a value of the user's, here and now. A panic in its destructor becomes a log line and goes no further. See
-/// also [`sweep::drop_quietly`](crate::base::sweep::drop_quietly).
+/// Drops a value of the user, here and now. A panic in its destructor is logged and goes no further. See also
+/// [`sweep::drop_quietly`](crate::base::sweep::drop_quietly).
 pub(crate) fn drop_here(value: impl Sized, path: &str, what: &'static str) {
     if let Err(panic) = catch(|| drop(value)) {
         line!(ERROR, { path = %path, dropped = %what, panic.text = %one_line(&panic) }, "a destructor panicked");
     }
 }
 
-/// Drops what belongs to a life that ended with `exit`, so that replies it still holds can say why they never come.
+/// Drops values that belong to a life that ended with `exit`. Calls to which they hold the reply then end with that
+/// exit.
 pub(crate) fn tear_down(exit: &Exit, what: impl Sized) -> Result<(), Panic> {
     struct Restore(Option<Exit>);
     impl Drop for Restore {
@@ -137,18 +138,18 @@ pub(crate) fn tear_down(exit: &Exit, what: impl Sized) -> Result<(), Panic> {
     catch(|| drop(what))
 }
 
-/// How the life ended whose remains are being dropped on this thread.
+/// Returns the exit of the life that is being torn down on this thread.
 pub(crate) fn teardown() -> Option<Exit> {
     TEARDOWN.try_with(|exit| exit.borrow().clone()).ok().flatten()
 }
 
-/// Whether a panic on this thread is an answer, and no word is to be said about it.
+/// Whether a panic on this thread is an answer, and must not be printed.
 pub(crate) fn is_probing() -> bool {
     OWN.try_with(Cell::get) == Ok(Own::Probe)
 }
 
-/// Remembers what a panic says, if code of a service or watched code of the runtime's own runs on this thread. `None`: the
-/// panic is none of ours.
+/// Records a panic, if code of a service or watched code of regrow runs on this thread. `None` if the panic is of other
+/// code.
 pub(crate) fn record(info: &PanicHookInfo<'_>) -> Option<Recorded> {
     if OWN.try_with(Cell::get) != Ok(Own::Work) && !LISTENING.try_with(Cell::get).unwrap_or(false) {
         return None;
@@ -161,12 +162,12 @@ pub(crate) fn record(info: &PanicHookInfo<'_>) -> Option<Recorded> {
         backtrace: has_backtrace.then(|| backtrace.to_string().into()),
     };
     let (message, location) = (panic.message.clone(), panic.location.clone());
-    // Not `set`: dropping the value before must not run inside a hook that already holds it.
+    // Not `set`: the old value must not be dropped inside a hook that already holds it.
     let _ = PANIC.try_with(|slot| slot.try_borrow_mut().map(|mut slot| *slot = Some(panic)));
     Some(Recorded { message, location, has_backtrace })
 }
 
-/// What was remembered of a panic.
+/// Record of a panic.
 pub(crate) struct Recorded {
     pub(crate) message: Arc<str>,
     pub(crate) location: Option<Arc<str>>,

@@ -1,14 +1,15 @@
-//! Dropping what belongs to the user where a destructor that is slow, blocks or panics holds up nothing else.
+//! Drops values of the user in a way in which a destructor that is slow, blocks or panics holds up nothing else.
 //!
-//! A supervisor finds such values when a child is gone: messages in a mailbox, captures of a factory, the
-//! error of the last life. It drops none of them itself. What it finds in one turn is laid aside, and dropped in tasks:
-//! one for what each child leaves behind.
+//! A supervisor finds such values when a child is gone: messages in a mailbox, captures of a factory, the error of the
+//! last life. It drops none of them itself. Values that it finds in one turn are laid aside, and dropped in tasks: one
+//! task for the values of each child.
 //!
 //! Invariants:
-//! 1. While code of a supervisor runs, what goes through [`drop_quietly`] and [`Kept`] is laid aside, under whatever lock.
-//! 2. What is laid aside is handed over when the turn of the supervisor ends, by a panic too. A lot that a runtime drops
-//!    unfinished is dropped on the spot.
-//! 3. A panic of one destructor keeps no other from being run.
+//! 1. While code of a supervisor runs, values that go through [`drop_quietly`] and [`Kept`] are laid aside, under
+//!    whatever lock.
+//! 2. Values that were laid aside are handed over when the turn of the supervisor ends, also if it ends by a panic. A
+//!    lot that a runtime drops unfinished is dropped on the spot.
+//! 3. A panic of one destructor does not keep another from running.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -24,11 +25,11 @@ use tokio::sync::Notify;
 use crate::base::background::yield_once;
 use crate::base::panics;
 
-/// Values that are dropped before others get their turn.
+/// Number of values that are dropped before other tasks run.
 const BATCH: usize = 64;
 
 thread_local! {
-    /// What the supervisor whose code this thread runs has laid aside.
+    /// Values that the supervisor running on this thread has laid aside.
     static ASIDE: RefCell<Option<Aside>> = const { RefCell::new(None) };
 }
 
@@ -37,17 +38,17 @@ struct Aside {
     lots: Vec<Lot>,
 }
 
-/// What one child leaves behind.
+/// Values that one child leaves behind.
 struct Lot {
-    /// The child; `None` for a value that names none, which is a lot for itself.
+    /// Path of the child; `None` for a value without one, which is a separate lot.
     path: Option<Arc<str>>,
     what: &'static str,
     values: Vec<Box<dyn Any + Send>>,
-    /// The tree, which is not over before this is dropped.
+    /// Counter of the tree, which is not over before this is dropped.
     sweeps: Option<Arc<Sweeps>>,
 }
 
-/// How many lots of a tree are still to be dropped.
+/// Number of lots of a tree that are still to be dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps {
     open: AtomicUsize,
@@ -84,7 +85,7 @@ impl Lot {
     }
 
     async fn sweep(mut self) {
-        // The first to be laid aside is the first to go.
+        // Values are dropped in the order in which they were laid aside.
         self.values.reverse();
         while !self.values.is_empty() {
             for _ in 0..BATCH {
@@ -115,13 +116,13 @@ impl Drop for Lot {
     }
 }
 
-/// Runs code of a supervisor's: a turn. What it lays aside is handed over at the end.
+/// Runs code of a supervisor: a turn. Values that it lays aside are handed over at the end.
 pub(crate) fn turn<R>(sweeps: &Arc<Sweeps>, code: impl FnOnce() -> R) -> R {
     struct Turn(Option<Aside>);
     impl Drop for Turn {
         fn drop(&mut self) {
             let Some(aside) = ASIDE.replace(self.0.take()) else { return };
-            // Most turns find nothing.
+            // Most turns lay nothing aside.
             if !aside.lots.is_empty() {
                 aside.lots.into_iter().for_each(Lot::hand_over);
             }
@@ -132,17 +133,17 @@ pub(crate) fn turn<R>(sweeps: &Arc<Sweeps>, code: impl FnOnce() -> R) -> R {
     code()
 }
 
-/// Polls code of a supervisor's: each poll is a [`turn`].
+/// Polls a future of a supervisor: each poll is a [`turn`].
 pub(crate) fn turns<F: Future + Unpin>(sweeps: Arc<Sweeps>, mut future: F) -> impl Future<Output = F::Output> {
     poll_fn(move |cx| turn(&sweeps, || Pin::new(&mut future).poll(cx)))
 }
 
-/// Whether a supervisor is at work on this thread.
+/// Whether code of a supervisor runs on this thread.
 pub(crate) fn is_turn() -> bool {
     ASIDE.try_with(|aside| aside.try_borrow().is_ok_and(|aside| aside.is_some())).unwrap_or(false)
 }
 
-/// Lays the value aside if a supervisor is at work on this thread. It comes back otherwise.
+/// Lays the value aside if code of a supervisor runs on this thread. Otherwise it is returned.
 fn lay_aside<T: Send + 'static>(value: T, path: Option<&Arc<str>>, what: &'static str) -> Option<T> {
     let mut value = Some(value);
     let _ = ASIDE.try_with(|aside| {
@@ -162,8 +163,8 @@ fn lay_aside<T: Send + 'static>(value: T, path: Option<&Arc<str>>, what: &'stati
     value
 }
 
-/// Drops a value of the user's that the child at `path` has left: here, or later where a supervisor is at work. A panic
-/// in its destructor becomes a log line and goes no further.
+/// Drops a value of the user that the child at `path` has left: here, or later if code of a supervisor runs. A panic in
+/// its destructor is logged and goes no further.
 pub(crate) fn drop_quietly<T: Send + 'static>(value: T, path: &Arc<str>, what: &'static str) {
     if std::mem::needs_drop::<T>()
         && let Some(value) = lay_aside(value, Some(path), what)
@@ -172,7 +173,7 @@ pub(crate) fn drop_quietly<T: Send + 'static>(value: T, path: &Arc<str>, what: &
     }
 }
 
-/// Drops a value of the user's in a task, wherever it is found: there may be a lock around. Here if there is no runtime.
+/// Drops a value of the user in a task, because a lock may be held here. Drops it here if there is no runtime.
 pub(crate) fn drop_elsewhere(value: Box<dyn Any + Send>, what: &'static str) {
     if let Some(value) = lay_aside(value, None, what) {
         let mut lot = Lot::new(None, what, None);
@@ -181,7 +182,7 @@ pub(crate) fn drop_elsewhere(value: Box<dyn Any + Send>, what: &'static str) {
     }
 }
 
-/// The exit. Its error is dropped in a separate task, and under no lock.
+/// Returns the exit. Its error will be dropped in a separate task, and under no lock.
 pub(crate) fn kept(exit: Exit) -> Exit {
     match exit {
         Exit::Failed(failure) => Exit::Failed(failure.dropped_by(|error| drop_elsewhere(error, "an error"))),
@@ -189,7 +190,8 @@ pub(crate) fn kept(exit: Exit) -> Exit {
     }
 }
 
-/// Code of the user's that is kept: a factory, with all that it has captured. A supervisor may hold the last of it.
+/// Code of the user that is kept: a factory, with all that it has captured. A supervisor may drop the last reference to
+/// it.
 pub(crate) struct Kept<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Kept<T> {
@@ -204,7 +206,7 @@ impl<T: Send + 'static> Kept<T> {
 
 impl<T: Send + 'static> Drop for Kept<T> {
     fn drop(&mut self) {
-        let what = "what makes a child";
+        let what = "the factory of a child";
         if std::mem::needs_drop::<T>()
             && let Some(value) = self.0.take().and_then(|value| lay_aside(value, None, what))
         {

@@ -1,4 +1,4 @@
-//! Locks that outlive a panic. No user code runs under any lock of ours, so a poisoned one guards a sound value.
+//! Locks that outlive a panic. No user code runs under any lock of regrow, so a poisoned lock guards a sound value.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,14 +1,14 @@
-//! Shrinks tables and queues that were full once. Their size follows what is in them now, and not what was in them at
+//! Shrinks tables and queues that were full once. Their size follows their present content, and not the content at
 //! their fullest.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Weak;
 
-/// A queue of this capacity may stay as it is.
+/// Capacity up to which a queue stays as it is.
 const ROOMY: usize = 64;
 
-/// To be called after entries were removed: a table that is less than an eighth full shrinks. The work is spread over the
+/// Shrinks a table that is less than an eighth full. Called after entries were removed. The work is spread over the
 /// removals that came before.
 pub(crate) fn give_back<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.len() < table.capacity() / 8 {
@@ -16,15 +16,15 @@ pub(crate) fn give_back<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, 
     }
 }
 
-/// The same for an empty queue that has just held this many.
+/// Shrinks an empty queue that has just held `held` entries, in the same way.
 pub(crate) fn give_back_queue<T>(queue: &mut VecDeque<T>, held: usize) {
     if queue.capacity() > ROOMY && held < queue.capacity() / 8 {
         queue.shrink_to(held.saturating_mul(2));
     }
 }
 
-/// Adds to a list of things that others own. Those that are gone are dropped when the list is full. So it is at most
-/// twice as long as what there was at that time.
+/// Adds to a list of things that others own. When the list is full, entries that are gone are removed. So the list is
+/// at most twice as long as the number of things that existed at that time.
 pub(crate) fn remember<T: ?Sized>(list: &mut Vec<Weak<T>>, new: Weak<T>) {
     if list.len() == list.capacity() {
         list.retain(|one| one.strong_count() > 0);

@@ -1,22 +1,22 @@
-//! Arithmetic on time that cannot overflow: the one place of this crate that does what std has no safe method for.
+//! Arithmetic on time that cannot overflow, in this one place, for operations for which std has no safe method.
 //!
-//! A `Duration` may be as long as its type allows, and a user may mean "no limit" by it. The operators panic then, in the
-//! caller or in a task of the runtime. So they are refused by a lint (`.clippy.toml`), and code calls these functions, or
-//! the `saturating_` methods of `Duration`.
+//! A `Duration` may be as long as its type allows, and a user may mean "no limit" by it. An operator would then panic,
+//! in the caller or in a task of regrow. So a lint refuses operators (`.clippy.toml`), and code calls these functions,
+//! or the `saturating_` methods of `Duration`.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What stands for "for ever" in a deadline: a century, which every clock and timer can count.
+/// Duration that means "for ever" in a deadline: a century, which every clock and timer can count.
 const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// The moment `by` after `at`. Later than a century counts as a century.
+/// Returns the moment `by` after `at`. A duration of more than a century counts as a century.
 pub(crate) fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by.min(FOR_EVER)).unwrap_or(at)
 }
 
-/// One of `parts` equal parts of a time; of no parts, all of it.
+/// Returns one of `parts` equal parts of a time; the whole time for no parts.
 pub(crate) fn part(time: Duration, parts: u32) -> Duration {
     time.checked_div(parts).unwrap_or(time)
 }

@@ -1,13 +1,13 @@
 //! The cell that the two ends of a call share: the reply and the wait for it.
 //!
-//! The fate of a call travels in its envelope and not in the thread that happens to run it, so that a reply that was
-//! forwarded, stored or comes late still tells the truth.
+//! The fate of a call travels in its envelope, and not in the thread that happens to run it. So a reply that is
+//! forwarded, stored or late still tells the truth.
 //!
 //! Invariants:
 //! 1. The first outcome wins, and every call gets one: a reply, or the reason why none can come.
-//! 2. No waker is called and no value of the user's dropped while a call's lock is held.
-//! 3. A reply may be cloned: of its copies only the last one's drop says anything. A mailbox that keeps a copy of the message
-//!    in hand thereby keeps the call open, until it is known what becomes of that copy.
+//! 2. No waker is called and no value of the user is dropped while a call's lock is held.
+//! 3. A reply may be cloned; only the drop of its last copy has a meaning. A mailbox that keeps a copy of the message
+//!    in hand thereby keeps the call open, until the fate of that copy is known.
 
 use std::any::Any;
 use std::fmt;
@@ -25,11 +25,11 @@ use crate::slot::Slot;
 use crate::slot::current;
 use crate::slot::signals::Signals;
 
-/// The right to answer one call. Sending consumes it; dropping it tells the caller that no answer will come.
+/// Right to answer one call. Sending consumes it; dropping it ends the call without an answer.
 ///
-/// It may be stored, moved to a task or sent on to another service. It may be cloned, so that messages with a reply can be
-/// (see [`ServiceChild::redeliver`](crate::ServiceChild::redeliver)): the first answer counts, and the caller is told that
-/// none will come when the last copy is gone.
+/// A reply may be stored, moved to a task or sent on to another service. It may be cloned, so that messages with a
+/// reply can be cloned (see [`ServiceChild::redeliver`](crate::ServiceChild::redeliver)). The first answer counts. The
+/// call ends without an answer when the last copy is dropped.
 ///
 /// ```
 /// # use regrow::Reply;
@@ -41,7 +41,7 @@ use crate::slot::signals::Signals;
 /// }
 /// ```
 pub struct Reply<T> {
-    /// Taken when it has been sent.
+    /// Taken when the answer has been sent.
     cell: Option<Arc<Cell<T>>>,
 }
 
@@ -51,8 +51,8 @@ pub struct Reply<T> {
 impl<T: Send + 'static> ractor::Message for Reply<T> {}
 
 impl<T> Reply<T> {
-    /// Answers the call. `false` if no caller waits any more: it is gone, its time was up, or a copy of this has
-    /// answered before. Also `false` if this incarnation was abandoned and may not answer.
+    /// Answers the call. `false` if the caller no longer waits: it is gone, its time was up, or a copy of this reply
+    /// has answered before. Also `false` if this incarnation was abandoned and may not answer.
     pub fn send(mut self, value: T) -> bool {
         if current::is(|signals| signals.is_fenced()) {
             return false;
@@ -60,7 +60,7 @@ impl<T> Reply<T> {
         self.cell.take().is_some_and(|cell| cell.settle(Outcome::Replied(value)))
     }
 
-    /// What a mailbox is to know of the call.
+    /// Returns the fate of the call, for a mailbox.
     pub(crate) fn fate(&self) -> Option<Arc<dyn Fate>> {
         self.cell.as_ref().map(|cell| (cell.erase)(cell.clone()))
     }
@@ -86,7 +86,7 @@ impl<T> Clone for Reply<T> {
 impl<T> Drop for Reply<T> {
     #[inline]
     fn drop(&mut self) {
-        // Most have been sent.
+        // Most replies have been sent.
         if let Some(cell) = self.cell.take() {
             Self::dropped(&cell);
         }
@@ -105,7 +105,7 @@ impl<T> Reply<T> {
             }
             match cell.stage.load(Ordering::Acquire) {
                 DEFERRED => {}
-                // What becomes of the message decides, and the mailbox or the pump will know.
+                // The fate of the message decides, and the mailbox or the pump will know it.
                 QUEUED => {
                     state.reply_dropped = true;
                     return;
@@ -114,7 +114,7 @@ impl<T> Reply<T> {
                     state.reply_dropped = true;
                     return;
                 }
-                // The reply has been handed on already, to a service that was quicker than the handler.
+                // The reply was forwarded, to a service that was quicker than the handler.
                 _ => {}
             }
         }
@@ -122,7 +122,7 @@ impl<T> Reply<T> {
             Some(exit) => {
                 cell.settle(Outcome::Crashed(Box::new(exit)));
             }
-            // The code that has the reply now may be about to crash, and drop it because of that.
+            // The code that has the reply may be about to crash, and drop it because of that.
             None if panics::adopt(|| (cell.erase)(cell.clone())) => {}
             None => {
                 cell.settle(Outcome::Unanswered);
@@ -139,31 +139,32 @@ impl<T> fmt::Debug for Reply<T> {
 
 struct Cell<T> {
     state: Mutex<State<T>>,
-    /// `QUEUED`, `DEFERRED`, or the address of the port of the incarnation that has it in hand, and outlives that.
+    /// `QUEUED`, `DEFERRED`, or the address of the signals of the incarnation that has the message in hand. The signals
+    /// live longer than that.
     stage: AtomicUsize,
-    /// An outcome is there, or no caller waits for one: nothing is left to be decided. Set under the lock.
+    /// Set when an outcome is there, or the caller no longer waits: nothing is left to be decided. Set under the lock.
     is_settled: AtomicBool,
     /// See [`Fate::caller`].
     caller: usize,
-    /// Kept from where `T` was known to be `Send`, for a reply that is dropped where it is not.
+    /// Kept from a place where `T` is known to be `Send`, for a reply that is dropped where that is not known.
     erase: fn(Arc<Self>) -> Arc<dyn Fate>,
 }
 
 struct State<T> {
-    /// Replies that are about.
+    /// Number of replies that exist.
     copies: u32,
-    /// How the last incarnation ended that had the message in hand, while it waits to be taken once more.
+    /// Exit of the last incarnation that had the message in hand, while the message waits to be taken once more.
     crashed_before: Option<Box<Exit>>,
     reply_dropped: bool,
     caller_gone: bool,
-    /// The address of the port of the incarnation whose code looked last whether there is an outcome, and waits for it.
+    /// Address of the signals of the incarnation that last looked for an outcome, and waits for it.
     awaited_by: usize,
     outcome: Option<Outcome<T>>,
     waker: Option<Waker>,
 }
 
 impl<T> State<T> {
-    /// The outcome, for the caller; `None` while there is none, or the message is on its way back.
+    /// Takes the outcome for the caller; `None` while there is none, or the message is on its way back.
     fn take_outcome(&mut self) -> Option<Outcome<T>> {
         match self.outcome {
             None | Some(Outcome::Returning) => None,
@@ -172,14 +173,14 @@ impl<T> State<T> {
     }
 }
 
-/// The address of no port.
+/// Address of no incarnation.
 const NO_PORT: usize = 0;
 
 const QUEUED: usize = 0;
-/// The handler is done and the reply is still somewhere.
+/// The handler has returned, and the reply still exists.
 const DEFERRED: usize = 1;
 
-/// No object has the address 0 or 1.
+/// Returns the address of these signals. No object has the address 0 or 1.
 fn address(signals: &Signals) -> usize {
     std::ptr::from_ref(signals).addr()
 }
@@ -213,7 +214,7 @@ impl<T: Send + 'static> Cell<T> {
 }
 
 impl<T> Cell<T> {
-    /// Invariant 1. `false` if it came too late, or no caller waits.
+    /// Sets the outcome (invariant 1). `false` if it came too late, or the caller no longer waits.
     fn settle(&self, outcome: Outcome<T>) -> bool {
         let (waker, refused) = {
             let mut state = lock(&self.state);
@@ -336,7 +337,7 @@ impl<T: Send> Fate for Cell<T> {
     }
 }
 
-/// The two ends of a call: what goes into the message, and what the mailbox keeps beside it. For `caller` see
+/// Makes the two ends of a call: the reply for the message, and the fate for the mailbox. For `caller` see
 /// [`Fate::caller`].
 pub(crate) fn pair<M, T: Send + 'static>(caller: usize) -> (Reply<T>, Arc<dyn Fate>, Waiting<M, T>) {
     let cell = Cell::new(caller);
@@ -348,10 +349,10 @@ pub(crate) fn pair<M, T: Send + 'static>(caller: usize) -> (Reply<T>, Arc<dyn Fa
     )
 }
 
-/// The caller's end.
+/// End of a call at the caller.
 pub(crate) struct Waiting<M, T> {
     cell: Arc<Cell<T>>,
-    /// The outcome was taken.
+    /// Whether the outcome was taken.
     is_done: bool,
     is_polled: bool,
     message: std::marker::PhantomData<fn() -> M>,
@@ -363,7 +364,7 @@ impl<M, T> Waiting<M, T> {
         self.is_done
     }
 
-    /// The fate of the call, as a mailbox keeps it.
+    /// Returns the fate of the call, as a mailbox keeps it.
     pub(crate) fn fate(&self) -> Arc<dyn Fate> {
         (self.cell.erase)(self.cell.clone())
     }
@@ -381,10 +382,10 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         }
     }
 
-    /// The outcome, if all other ends of the call are gone: then no lock is needed.
+    /// Takes the outcome, if all other ends of the call are gone: then no lock is needed.
     #[inline]
     fn take_alone(&mut self) -> Option<Outcome<T>> {
-        // Looked at first: for a call that is under way this writes nothing.
+        // Read first: for a call that is under way this writes nothing.
         if Arc::strong_count(&self.cell) > 1 {
             return None;
         }
@@ -392,10 +393,10 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         cell.state.get_mut().unwrap_or_else(PoisonError::into_inner).take_outcome()
     }
 
-    /// The outcome, if it is there; else the waker is called when it is.
+    /// Takes the outcome, if it is there. Otherwise the waker is called when it is.
     #[inline(never)]
     fn look(&mut self, cx: &Context<'_>) -> Option<Outcome<T>> {
-        // A waker is cloned without the lock: that may be code of another's. The first poll seldom finds an outcome.
+        // A waker is cloned without the lock: the clone may run foreign code. The first poll seldom finds an outcome.
         let mut waker = if self.is_polled { None } else { Some(cx.waker().clone()) };
         self.is_polled = true;
         loop {
@@ -418,7 +419,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
         }
     }
 
-    /// Stops waiting. `Some(queued)` says where the message was; `None` when an outcome is there after all.
+    /// Stops waiting. `Some(queued)` says whether the message was queued; `None` if an outcome is there after all.
     pub(crate) fn time_out(&self) -> Option<bool> {
         let mut state = lock(&self.cell.state);
         match state.outcome {
@@ -442,14 +443,14 @@ impl<M, T> Drop for Waiting<M, T> {
 }
 
 impl<T> Cell<T> {
-    /// The caller waits no longer.
+    /// Records that the caller no longer waits.
     #[inline(never)]
     fn leave(&self) {
         let (outcome, waker) = {
             let mut state = lock(&self.state);
             state.caller_gone = true;
             self.is_settled.store(true, Ordering::Release);
-            // `Returning` must stay: the message that belongs to it is still to come.
+            // `Returning` must stay: its message is still to come.
             (state.outcome.take_if(|outcome| !matches!(outcome, Outcome::Returning)), state.waker.take())
         };
         drop((outcome, waker));

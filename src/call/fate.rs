@@ -1,4 +1,4 @@
-//! What a mailbox knows of a call.
+//! The fate of a call, as a mailbox knows it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,35 +8,36 @@ use regrow_supervisors::Exit;
 use crate::base::panics::Orphan;
 use crate::slot::signals::Signals;
 
-/// What a mailbox knows of the call inside an envelope.
+/// Fate of the call inside an envelope, as a mailbox knows it.
 pub(crate) trait Fate: Orphan {
     /// The message leaves the mailbox for the handler of this incarnation.
     fn taken(&self, by: &Signals);
-    /// The handler came back with success.
+    /// The handler has returned with success.
     fn handled(&self) -> Answer;
-    /// The handler did not come back, or with an error. A reply that lives on elsewhere may still answer.
+    /// The handler has panicked, been dropped, or returned an error. A reply that lives on elsewhere may still answer.
     fn crashed(&self, exit: &Exit);
-    /// The incarnation was cut off: no answer of its may count, wherever the reply is.
+    /// The incarnation was fenced: no answer from it may count, wherever the reply is.
     fn fenced(&self, exit: &Exit);
-    /// The handler is done with the message, and the answer may come from anywhere.
+    /// Whether the handler has returned and the answer may come from anywhere.
     fn is_elsewhere(&self) -> bool;
-    /// The handler did not come back, and a copy of the message waits in the mailbox again. What was known of an earlier
-    /// time comes back, to be dropped without a lock.
+    /// The handler did not succeed, and a copy of the message waits in the mailbox again. Returns the exit recorded for
+    /// an earlier run, to be dropped without a lock.
     fn requeued(&self, exit: Box<Exit>) -> Option<Box<Exit>>;
-    /// The message left the mailbox: it has run without success and will not run again, or it never ran and its caller does
-    /// not take it back. Told without a lock.
+    /// The message left the mailbox for good. Either it has run without success and will not run again, or it never ran
+    /// and its caller does not take it back. Called without a lock.
     fn given_up(&self);
     /// Whether code of this incarnation waits for the answer.
     fn is_awaited_by(&self, signals: &Signals) -> bool;
-    /// The message will not run, and never did. `true`: the caller is there to take it back, and `give_back` must follow.
+    /// The message will not run, and never did. `true`: the caller will take it back, and `give_back` must follow.
     fn reserve_return(&self) -> bool;
-    /// The number of the supervisor of the incarnation that calls; 0 where it is none.
+    /// Returns the number of the supervisor of the calling incarnation; 0 if no incarnation calls.
     fn caller(&self) -> usize;
-    /// Whether an answer is still waited for.
+    /// Whether the answer is still waited for.
     fn is_open(&self) -> bool;
-    /// The call itself, which lives as long as its reply. The fate that a mailbox keeps of a forwarded call ends earlier.
+    /// Returns the call itself, which lives as long as its reply. The fate that a mailbox keeps of a forwarded call
+    /// ends earlier.
     fn call(self: Arc<Self>) -> Arc<dyn Fate>;
-    /// The message of a call that never ran goes back to its caller; or to ours, when that one has just gone.
+    /// Gives the message of a call that never ran back to its caller. It is returned if the caller has just gone.
     fn give_back(&self, message: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>>;
 }
 

@@ -1,4 +1,4 @@
-//! A reply that is handed on to another service, together with what that service's mailbox has to know of it.
+//! A reply that is forwarded to another service, and its fate in the mailbox of that service.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,12 +15,13 @@ use crate::slot::signals::Signals;
 use crate::slot::{IfFull, Push};
 
 impl<T: Send + 'static> Reply<T> {
-    /// Hands the call on: `to` gets the message that `message` makes around this reply, as by [`cast`](Handle::cast), and
-    /// is to answer it.
+    /// Forwards the call: `to` gets the message that `message` makes around this reply, as by [`cast`](Handle::cast),
+    /// and answers it.
     ///
     /// The mailbox of `to` then knows of the call. If the message is shed or becomes a
-    /// [dead letter](crate::DeadLetters), the caller is told at once that no answer will come. A message that was cast with
-    /// a reply inside keeps the caller waiting for as long as the letter is kept: nothing can be seen inside a message.
+    /// [dead letter](crate::DeadLetters), the call ends at once without an answer. This does not hold for a reply
+    /// inside a message that was only cast: regrow cannot look inside a message. Its caller then waits for as long as
+    /// the dead letter is kept.
     ///
     /// ```
     /// # use regrow::{Context, Handle, Reply, Service};
@@ -30,7 +31,7 @@ impl<T: Send + 'static> Reply<T> {
     /// impl Service for Front {
     ///     type Msg = Reply<u64>;
     ///     async fn handle(&mut self, reply: Reply<u64>, _: &mut Context<Self>) -> anyhow::Result<()> {
-    ///         // A refusal drops the reply, and the caller is told.
+    ///         // A refusal drops the reply, which ends the call without an answer.
     ///         let _ = reply.forward(&self.worker, |reply| Ask::Sum(40, reply));
     ///         Ok(())
     ///     }
@@ -39,7 +40,7 @@ impl<T: Send + 'static> Reply<T> {
     ///
     /// # Errors
     ///
-    /// Those of `cast`, with the message inside, and the reply in it.
+    /// Those of `cast`. The message is inside, and the reply in it.
     pub fn forward<M: Send + 'static>(
         self,
         to: &Handle<M>,
@@ -61,8 +62,8 @@ impl<T: Send + 'static> Reply<T> {
     }
 }
 
-/// What a mailbox knows of a call to another service whose reply is inside a message. The message is not the call's own: it
-/// does not go back to the caller.
+/// Fate of a call that was forwarded to this mailbox. The message belongs to the forwarding service: it does not go
+/// back to the caller.
 struct HandedOn(Arc<dyn Fate>);
 
 impl Orphan for HandedOn {
@@ -78,7 +79,7 @@ impl Fate for HandedOn {
         if self.0.is_open() { Answer::Deferred } else { Answer::Settled }
     }
 
-    /// The reply itself tells, when it is dropped with what had it.
+    /// Does nothing: the reply itself ends the call, when it is dropped with its holder.
     fn crashed(&self, _: &Exit) {}
 
     fn fenced(&self, exit: &Exit) {
@@ -105,12 +106,12 @@ impl Fate for HandedOn {
         self.0.orphaned(None);
     }
 
-    /// The caller waits for the first service, and not for this one.
+    /// Returns `false`: the caller waits for the first service, and not for this one.
     fn is_awaited_by(&self, _: &Signals) -> bool {
         false
     }
 
-    /// It does not go back to the caller.
+    /// Returns 0: the message does not go back to the caller.
     fn caller(&self) -> usize {
         0
     }

@@ -1,4 +1,4 @@
-//! Calls: the reply, the wait for it, and what became of a call that gets none.
+//! Calls: the reply, the wait for it, and the outcome of a call without an answer.
 
 mod cell;
 pub(crate) mod fate;
@@ -22,41 +22,41 @@ use crate::slot::waits::{WaitsOn, What};
 pub use cell::Reply;
 pub(crate) use cell::{Waiting, pair};
 
-/// A call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
+/// Call under way: a future of its outcome, made by [`Handle::call`](crate::Handle::call).
 ///
-/// If there was room, the message was sent when this was made: dropping this leaves the message where it is, it will run, and
-/// its answer is thrown away.
+/// If there was room, the message was sent when this was made. Dropping this then leaves the message in the mailbox: it
+/// will run, and its answer is thrown away.
 ///
-/// If the mailbox was full, nothing is sent before this is polled, and it stands in line for room from its first poll on.
-/// Dropping it before the mailbox has accepted the message drops the message, which then was never sent: it runs nowhere, and
-/// stands in no books.
+/// If the mailbox was full, nothing is sent before this is polled, and the call joins the line for room at its first
+/// poll. Dropping it before the mailbox has accepted the message drops the message. The message was then never sent: it
+/// does not run and is not counted.
 #[must_use = "a call does nothing more for you unless its answer is awaited"]
 pub struct Call<M, T> {
     slot: Arc<Slot<M>>,
     stage: Progress<M, T>,
-    /// What the watchdog is told of it, if it is to be told anything.
+    /// Record of the wait for the watchdog, if one is needed.
     wait: Wait,
     extras: Option<Box<Extras>>,
 }
 
-/// The parts that most calls do without.
+/// Parts that most calls do without.
 #[derive(Default)]
 struct Extras {
     limit: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// Where its outcome is counted while an experiment goes on.
+    /// Counters of outcomes, while an experiment runs.
     outcomes: Option<Arc<Outcomes>>,
 }
 
-/// How far a call has come.
+/// Progress of a call.
 pub(crate) enum Progress<M, T> {
     Refused(SendError<M>),
-    /// It waits for room in the mailbox.
+    /// The message waits for room in the mailbox.
     Sending(Box<Unsent<M, T>>),
     Sent(Waiting<M, T>),
     Done,
 }
 
-/// A call that has found no room yet. (In a box of its own: most calls find room, and are small.)
+/// Call that has found no room yet. (In a separate box: most calls find room, and are small.)
 pub(crate) struct Unsent<M, T> {
     room: Box<dyn Sending<M>>,
     waiting: Waiting<M, T>,
@@ -86,8 +86,9 @@ impl<M, T> Call<M, T> {
         self
     }
 
-    /// Waits no longer than `limit` from now; then the call ends as [`CallError::TimedOut`]. If it still waits for room then,
-    /// it ends as [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full), and the message comes back.
+    /// Limits the wait to `limit` from now; after it the call ends as [`CallError::TimedOut`]. If it still waits for
+    /// room then, it ends as [`Refused`](CallError::Refused) because the mailbox is [`Full`](Refusal::Full), and the
+    /// message comes back.
     ///
     /// # Panics
     ///
@@ -165,7 +166,7 @@ impl<M: Send + 'static, T> Call<M, T> {
         Poll::Pending
     }
 
-    /// The wait for room is over.
+    /// Records the outcome of the wait for room.
     #[cold]
     fn sent(&mut self, sent: Result<(), Refused<M>>) {
         self.stage = match (sent, std::mem::replace(&mut self.stage, Progress::Done)) {
@@ -175,7 +176,7 @@ impl<M: Send + 'static, T> Call<M, T> {
         };
     }
 
-    /// Stops waiting. `None` when an outcome is there after all, or on its way.
+    /// Stops waiting. `None` if an outcome is there after all, or on its way.
     #[cold]
     fn cut(&mut self, cut: Cut) -> Option<CallError<M>> {
         if let Progress::Sending(unsent) = &mut self.stage {
@@ -201,12 +202,12 @@ impl<M: Send + 'static, T> Call<M, T> {
         Some(error)
     }
 
-    /// Blocks the thread until the call has its outcome, or the time is up. Needs no runtime.
+    /// Blocks the thread until the call has its outcome, or the limit is over. Needs no runtime.
     pub(crate) fn block(mut self, limit: Option<Duration>) -> Result<T, CallError<M>> {
         if let Progress::Sending(unsent) = &mut self.stage {
             unsent.room.set_blocking();
         }
-        // A limit that cannot be counted is none.
+        // A limit beyond the clock counts as none.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let due = |call: &Self| match &call.stage {
             Progress::Sending(unsent) => unsent.room.due(),
@@ -220,7 +221,7 @@ impl<M: Send + 'static, T> Call<M, T> {
                     self.count(&outcome);
                     outcome
                 }
-                // It has only to be picked up.
+                // The outcome only has to be picked up.
                 None => block_on(self),
             },
         }

@@ -1,4 +1,4 @@
-//! What became of calls while an experiment goes on, as their callers saw it.
+//! Outcomes of calls while an experiment runs, as their callers saw them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use crate::error::CallError;
 
 const NAMES: [&str; 7] = ["answered", "refused", "never ran", "crashed", "unanswered", "timed out", "interrupted"];
 
-/// Counts by outcome. A call counts when it ends; one that its caller gave up is none.
+/// Number of calls by outcome. A call counts when it ends; a call that its caller dropped does not count.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes([AtomicU64; NAMES.len()]);
 
@@ -24,7 +24,7 @@ impl Outcomes {
         self.0[place].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Those that there were.
+    /// Returns the outcomes that occurred, and their numbers.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     pub(crate) fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));

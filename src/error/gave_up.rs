@@ -1,14 +1,15 @@
-//! A supervisor that ended itself over a child: which, why, and what led to it further down.
+//! A supervisor that ended itself because of a child: which child, the reason, and the chain of causes further down.
 
 use std::fmt;
 use std::sync::Arc;
 
 use regrow_supervisors::{BudgetLeft, Exit, GiveUpReason};
 
-/// A supervisor that ended itself over one of its children.
+/// A supervisor that ended itself because of one of its children.
 ///
-/// Such an end reads `shutdown` to the supervisor above (OTP rule 28). This is what tells it from an ordered one. It is part
-/// of [`ShutdownReport`](crate::ShutdownReport), [`EventKind::GaveUp`](crate::EventKind::GaveUp) and [`Why`](crate::Why).
+/// The supervisor above sees such an end as `shutdown` (OTP rule 28). This value distinguishes it from an ordered one.
+/// It is part of [`ShutdownReport`](crate::ShutdownReport), [`EventKind::GaveUp`](crate::EventKind::GaveUp) and
+/// [`Why`](crate::Why).
 ///
 /// ```
 /// use regrow::testing::{Journal, ProbeMsg};
@@ -31,21 +32,21 @@ use regrow_supervisors::{BudgetLeft, Exit, GiveUpReason};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GaveUp {
-    /// The path of the supervisor.
+    /// Path of the supervisor.
     pub supervisor: Arc<str>,
-    /// The path of the child that it gave up on.
+    /// Path of the child that it gave up on.
     pub child: Arc<str>,
-    /// How that child had ended. A supervisor that gave up ended as [`Exit::Shutdown`]: see [`cause`](Self::cause).
+    /// Exit of that child. A supervisor that gave up has the exit [`Exit::Shutdown`]: see [`cause`](Self::cause).
     pub exit: Exit,
-    /// What forbade one more restart.
+    /// Reason why no more restart was allowed.
     pub reason: GiveUpReason,
-    /// The same of the child, if that is a supervisor that gave up itself.
+    /// The give-up of the child, if the child is a supervisor that gave up itself.
     pub cause: Option<Arc<Self>>,
 }
 
 impl GaveUp {
-    /// The innermost one: the supervisor whose child was no supervisor that gave up, and with it the exit where the
-    /// failure began.
+    /// Returns the innermost give-up: the one at which the failure began, on a child that is not a supervisor that gave
+    /// up.
     pub fn innermost(&self) -> &Self {
         let mut innermost = self;
         while let Some(cause) = &innermost.cause {
@@ -54,7 +55,7 @@ impl GaveUp {
         innermost
     }
 
-    /// The link of the chain that is about this child.
+    /// Returns the link of the chain that is about this child.
     pub(crate) fn on(self: &Arc<Self>, child: &str) -> Option<Arc<Self>> {
         let mut link = Some(self);
         while let Some(here) = link {
@@ -66,7 +67,7 @@ impl GaveUp {
         None
     }
 
-    /// The link of the chain that is about what this supervisor did.
+    /// Returns the link of the chain that is about this supervisor.
     pub(crate) fn by(self: &Arc<Self>, supervisor: &str) -> Option<Arc<Self>> {
         let mut link = Some(self);
         while let Some(here) = link {
@@ -78,7 +79,7 @@ impl GaveUp {
         None
     }
 
-    /// The exit and the reason, as they follow the child's name.
+    /// Writes the exit and the reason, as they follow the child's name.
     pub(crate) fn say_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.exit)?;
         match self.reason {
@@ -87,7 +88,7 @@ impl GaveUp {
                 write!(f, "{whose} budget of {restarts_max} restart{s} in {within:?} is used up")?;
             }
             GiveUpReason::Rule(place) => write!(f, "rule {} escalates", place + 1)?,
-            // A significant child, and the enum may grow.
+            // A significant child. The enum may grow.
             _ => f.write_str("it is significant")?,
         }
         f.write_str(")")

@@ -1,4 +1,4 @@
-//! Why a message was refused, and what became of a call.
+//! Errors of sends and calls: the reason of a refusal, and the outcome of a call.
 
 pub(crate) mod gave_up;
 pub(crate) mod refusal;
@@ -13,12 +13,12 @@ use regrow_supervisors::Exit;
 use crate::error::refusal::Refusal;
 use crate::error::unavailable::{PeerUnavailable, type_name};
 
-/// A message on its way back to its sender.
+/// Message on its way back to its sender.
 ///
 /// It is `Sync` for every message that is `Send`, so that the errors which carry it work with `?` into `anyhow`.
 pub struct Returned<M>(Box<Held<M>>);
 
-/// Boxed as one, so that errors are small.
+/// Boxed together, so that errors are small.
 struct Held<M> {
     cause: PeerUnavailable,
     message: Mutex<M>,
@@ -33,12 +33,12 @@ impl<M> Returned<M> {
         Self(Box::new(Held { cause, message: Mutex::new(message) }))
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn into_message(self) -> M {
         self.0.message.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The service that it was sent to.
+    /// Returns the path of the service that it was sent to.
     pub fn path(&self) -> &str {
         self.0.cause.path()
     }
@@ -50,7 +50,7 @@ impl<M> fmt::Debug for Returned<M> {
     }
 }
 
-/// A message that was refused, with the reason and the message itself. Nothing was enqueued.
+/// Message that was refused, with the reason. It was not enqueued.
 ///
 /// Its [`source`](std::error::Error::source) is a [`PeerUnavailable`], unless the refusal says nothing about the peer.
 pub struct SendError<M>(Returned<M>);
@@ -60,20 +60,20 @@ impl<M> SendError<M> {
         Self(Returned::new(PeerUnavailable::refused(path, refusal), message))
     }
 
-    /// Why it was refused.
+    /// Returns the reason of the refusal.
     pub fn refusal(&self) -> Refusal {
         match self.0.0.cause.refusal() {
             Some(refusal) => refusal,
-            None => unreachable!("it is made with a refusal"),
+            None => unreachable!("a `SendError` is made with a refusal"),
         }
     }
 
-    /// The service that refused it.
+    /// Returns the path of the service that refused it.
     pub fn path(&self) -> &str {
         self.0.path()
     }
 
-    /// The message, untouched.
+    /// Returns the message, untouched.
     pub fn into_message(self) -> M {
         self.0.into_message()
     }
@@ -103,56 +103,56 @@ impl<M> std::error::Error for SendError<M> {
     }
 }
 
-/// The cause of errors of a thread that is to stop: a thread that fails with it has stopped as asked.
+/// Cause of the errors of a thread that must stop. A thread that fails with it has stopped as asked.
 #[derive(Debug)]
 pub(crate) struct Interruption;
 
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the thread is to stop")
+        f.write_str("the thread was asked to stop, or killed")
     }
 }
 
 impl std::error::Error for Interruption {}
 
-/// What became of a call that was not answered.
+/// Reason why a call has no answer.
 ///
 /// If the peer refused or never ran the message, its [`source`](std::error::Error::source) is a [`PeerUnavailable`].
 #[non_exhaustive]
 pub enum CallError<M> {
-    /// The message was refused and is in here. It never entered the mailbox.
+    /// The message was refused and is returned here. It never entered the mailbox.
     Refused(SendError<M>),
-    /// The message was accepted but never ran, and is in here. Repeating it is safe.
+    /// The message was accepted but never ran, and is returned here. Repeating the call is safe.
     NeverRan(Returned<M>),
-    /// The service ended in this way while it worked on the call, or held the reply. It may have had effects.
+    /// The service ended with this exit while it worked on the call or held the reply. The call may have had effects.
     #[non_exhaustive]
     Crashed {
-        /// The service that was called.
+        /// Path of the service that was called.
         path: Arc<str>,
-        /// How the one that had the reply ended. Boxed, because a crash is rare and each call has room for its error:
-        /// [`CallError::exit`] looks inside.
+        /// Exit of the incarnation that had the reply. Boxed, because a crash is rare and each call has room for its
+        /// error: [`CallError::exit`] looks inside.
         exit: Box<Exit>,
     },
     /// A live service dropped the reply without answering.
     #[non_exhaustive]
     Unanswered {
-        /// The service that was called.
+        /// Path of the service that was called.
         path: Arc<str>,
     },
-    /// The time asked for is up, and the message was accepted before. (If it still waited for room, it is
+    /// The time limit is over, and the message had been accepted before. (If it still waited for room, it is
     /// [`Refused`](Self::Refused) and comes back.)
     #[non_exhaustive]
     TimedOut {
-        /// The service that was called.
+        /// Path of the service that was called.
         path: Arc<str>,
         /// Whether the message still waits in the mailbox. It will run, unless it is shed first.
         queued: bool,
     },
-    /// The caller is a [`Child::thread`](crate::Child::thread) that was told to stop or killed while it waited for the
+    /// The caller is a [`Child::thread`](crate::Child::thread) that was asked to stop or killed while it waited for the
     /// answer. (If the message still waited for room, it is [`Refused`](Self::Refused) and comes back.)
     #[non_exhaustive]
     Interrupted {
-        /// The service that was called.
+        /// Path of the service that was called.
         path: Arc<str>,
         /// Whether the message still waits in the mailbox. It will run, unless it is shed first.
         queued: bool,
@@ -168,7 +168,7 @@ impl<M> CallError<M> {
         }
     }
 
-    /// The message, where it came back.
+    /// Returns the message, if it came back.
     pub fn into_message(self) -> Option<M> {
         match self {
             Self::Refused(error) => Some(error.into_message()),
@@ -177,7 +177,8 @@ impl<M> CallError<M> {
         }
     }
 
-    /// How the service ended that worked on the call or held the reply, if the call [`Crashed`](Self::Crashed).
+    /// Returns the exit of the service that worked on the call or held the reply, if the call
+    /// [`Crashed`](Self::Crashed).
     ///
     /// ```
     /// use regrow::{CallError, Exit};
@@ -197,7 +198,7 @@ impl<M> CallError<M> {
         }
     }
 
-    /// The service that was called.
+    /// Returns the path of the service that was called.
     pub fn path(&self) -> &str {
         match self {
             Self::Refused(error) => error.path(),
@@ -240,7 +241,11 @@ impl<M> fmt::Display for CallError<M> {
                 write!(f, "the call `{message}` to `{path}` timed out{}", still_queued(queued))
             }
             Self::Interrupted { queued, .. } => {
-                write!(f, "the thread that called `{path}` with `{message}` is to stop{}", still_queued(queued))
+                write!(
+                    f,
+                    "the thread that called `{path}` with `{message}` was asked to stop, or killed{}",
+                    still_queued(queued)
+                )
             }
         }
     }

@@ -1,42 +1,43 @@
-//! Why a mailbox takes no message.
+//! Reasons for which a mailbox refuses a message.
 
 use std::fmt;
 use std::time::Instant;
 
-/// Why a mailbox refuses a message.
+/// Reason for which a mailbox refuses a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A bounded mailbox has no room. A sender that waits for room gets this when its time is up: see
+    /// A bounded mailbox has no room. A sender that waits for room gets this when its time limit is over: see
     /// [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
     Full,
-    /// The service has used up its restarts and is parked; it is tried again at this time.
+    /// The service has used up its restarts and is parked. It is tried again at this time.
     Parked {
-        /// When.
+        /// Time of the next try.
         until: Instant,
     },
-    /// The service was terminated, ended cleanly or was not wanted. An order can bring it back.
+    /// The service was terminated, ended cleanly or was not wanted. An order can start it again.
     Down,
     /// The service's spec was deleted, or its tree is over.
     Gone,
-    /// An order has told the service to stop, or it ends because it wants to, and nothing starts it again by itself.
+    /// The service was ordered to stop, or is stopping itself, and no restart follows.
     Stopping,
-    /// The service was stopped together with others, in a group restart or at the end of a supervisor, and its group has not
-    /// been started again. Refused are a call, and a wait for room, from code below the same supervisor: the group may be
-    /// waiting for that code. Other senders are not concerned. At the end of the whole tree the service is
+    /// The service was stopped with its group, in a group restart or at the end of a supervisor, and the group has not
+    /// been started again. A call, and a wait for room, from code below the same supervisor are refused, because the
+    /// group may be waiting for that code. Other senders are not affected. At the end of the whole tree the service is
     /// [`Gone`](Self::Gone) instead, and refuses every message.
     StoppedWithGroup,
-    /// A service called itself, or waited for room in its own mailbox. It could never be answered.
+    /// A service called itself, or waited for room in its own mailbox. The call could never be answered.
     ToItself,
-    /// The mailbox has no room, and to wait for room would close a circle: its service waits itself, for room in another
-    /// mailbox or for an answer, and along such waits for this sender. Handle the message in another way, or `cast`.
+    /// The mailbox has no room, and a wait for room would close a circle. Its service waits for room in another mailbox
+    /// or for an answer, and that chain of waits leads back to this sender. Handle the message in another way, or
+    /// `cast`.
     Circle,
-    /// The wait for room was that of a [`Child::thread`](crate::Child::thread), which was told to stop or killed.
+    /// A [`Child::thread`](crate::Child::thread) was asked to stop or was killed while it waited for room.
     Interrupted,
 }
 
 impl Refusal {
-    /// Whether it is the peer's state that is to blame.
+    /// Whether the state of the peer is the reason.
     pub(crate) fn is_of_peer(self) -> bool {
         match self {
             Self::Full
@@ -64,10 +65,12 @@ impl fmt::Display for Refusal {
             Self::Stopping => f.write_str("it is stopping"),
             Self::StoppedWithGroup => f.write_str("it was stopped with its group, which may be waiting for the sender"),
             Self::ToItself => f.write_str("a service cannot wait for itself"),
-            Self::Circle => {
-                f.write_str("its mailbox is full, and to wait for room would close a circle of services that wait")
+            Self::Circle => f.write_str(
+                "its mailbox is full, and waiting for room would close a circle of services that wait for each other",
+            ),
+            Self::Interrupted => {
+                f.write_str("its mailbox is full, and the thread that waited for room was asked to stop, or killed")
             }
-            Self::Interrupted => f.write_str("its mailbox is full, and the thread that waited for room is to stop"),
         }
     }
 }

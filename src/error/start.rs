@@ -1,4 +1,4 @@
-//! Why a tree, or a child, was not started.
+//! Reasons for which a tree, or a child, was not started.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,98 +7,98 @@ use regrow_supervisors::{Exit, PolicyError, SpecError};
 
 use crate::base::name::{self, NameError, PARTITIONS_MAX};
 
-/// Why a tree did not start. Nothing of it is left running.
+/// Reason for which a tree did not start. Nothing of it is left running.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A name that no child may have.
+    /// A child has a name that is not allowed.
     InvalidName {
-        /// The supervisor that has the child; empty for the root.
+        /// Path of the supervisor that has the child; empty for the root.
         supervisor: Arc<str>,
         /// The name.
         name: Arc<str>,
-        /// Why it is none.
+        /// Reason why the name is not allowed.
         why: NameError,
     },
     /// A child lives more than [`NESTING_MAX`](crate::NESTING_MAX) names deep.
     TooDeep {
-        /// The first path that is too long.
+        /// First path that is too long.
         path: Arc<str>,
     },
-    /// Two children of one supervisor have one name.
+    /// Two children of one supervisor have the same name.
     DuplicateName {
-        /// The path that both would have.
+        /// Path that both would have.
         path: Arc<str>,
     },
-    /// A mailbox that could hold nothing.
+    /// A mailbox has capacity zero.
     ZeroCapacity {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
     },
-    /// [Redelivery](crate::ServiceChild::redeliver) of one message alone would use up the restarts that are forgiven.
+    /// [Redelivery](crate::ServiceChild::redeliver) of one message alone would use up the restart budget.
     TooManyRedeliveries {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
-        /// How often a message would be redelivered.
+        /// Number of times that a message would be redelivered.
         redeliveries: u32,
-        /// How many restarts its budget forgives.
+        /// Number of restarts that the budget forgives.
         restarts_max: u32,
     },
-    /// A setting that has no effect on the child that it is said for: on this kind of child, or beside another setting.
+    /// A setting has no effect on this kind of child, or beside another setting of the child.
     NoEffect {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
-        /// The setting.
+        /// Name of the setting.
         setting: &'static str,
-        /// Why it has no effect.
+        /// Reason why it has no effect.
         why: &'static str,
     },
-    /// A restart budget whose window has no length.
+    /// A restart budget has a window of zero length.
     ZeroPeriod {
-        /// The supervisor.
+        /// Path of the supervisor.
         path: Arc<str>,
     },
-    /// A child is significant, and its supervisor has no automatic shutdown, or the child is permanent (OTP rule 73).
+    /// A child is significant, but its supervisor has no automatic shutdown, or the child is permanent (OTP rule 73).
     BadSignificance {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
-        /// Whether it is the child's being permanent.
+        /// Whether the reason is that the child is permanent.
         is_permanent: bool,
     },
-    /// A dynamic supervisor that may have no children.
+    /// A dynamic supervisor may have no children.
     ZeroChildren {
-        /// The supervisor.
+        /// Path of the supervisor.
         path: Arc<str>,
     },
-    /// A partitioned supervisor without partitions.
+    /// A partitioned supervisor has no partitions.
     ZeroPartitions {
-        /// The supervisor.
+        /// Path of the supervisor.
         path: Arc<str>,
     },
-    /// A partitioned supervisor with more than [`PARTITIONS_MAX`] partitions.
+    /// A partitioned supervisor has more than [`PARTITIONS_MAX`] partitions.
     TooManyPartitions {
-        /// The supervisor.
+        /// Path of the supervisor.
         path: Arc<str>,
-        /// How many there would be.
+        /// Number of partitions that there would be.
         partitions: usize,
     },
-    /// A child's restart policy makes no sense.
+    /// The restart policy of a child is not valid.
     BadPolicy {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
-        /// Why.
+        /// Error in the policy.
         error: PolicyError,
     },
     /// A child depends on something that is not in the tree.
     UnknownDependency {
-        /// The child.
+        /// Path of the child.
         path: Arc<str>,
-        /// What it depends on.
+        /// Name that the child depends on.
         name: Arc<str>,
     },
-    /// Children that depend on each other in a circle: each on the next, and the last on the first.
+    /// Children depend on each other in a circle: each on the next, and the last on the first.
     DependencyCycle {
-        /// The paths.
+        /// Paths of the children, in the order of the circle.
         cycle: Vec<Arc<str>>,
     },
     /// `start` was called outside of a tokio runtime.
@@ -107,14 +107,14 @@ pub enum StartError {
     NoTimer,
     /// The root's [`init`](crate::Supervisor::init) said that the tree is not wanted now.
     NotWanted {
-        /// The root.
+        /// Path of the root.
         path: Arc<str>,
     },
-    /// A child failed to start, and this is how the root ended. [`Exit::ChildFailedToStart`] nests as the tree does.
+    /// A child failed to start. [`Exit::ChildFailedToStart`] nests as the tree does.
     Boot {
-        /// The root.
+        /// Path of the root.
         path: Arc<str>,
-        /// Why.
+        /// Exit of the root.
         exit: Exit,
     },
 }
@@ -152,11 +152,11 @@ impl fmt::Display for StartError {
             Self::TooManyPartitions { path, partitions } => {
                 write!(f, "`{path}` would have {partitions} partitions: no more than {PARTITIONS_MAX} are possible")
             }
-            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` makes no sense: {error}"),
+            Self::BadPolicy { path, error } => write!(f, "the restart policy of `{path}` is not valid: {error}"),
             Self::UnknownDependency { path, name } => {
                 write!(
                     f,
-                    "`{path}` depends on `{name}`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+                    "`{path}` depends on `{name}`, which is not in the tree: name a sibling, or a full path that begins with a slash"
                 )
             }
             Self::DependencyCycle { cycle } => {

@@ -1,4 +1,4 @@
-//! The cause that errors about absent and busy peers have in common, whatever the type of their message.
+//! The common cause of errors about absent and busy peers, whatever the type of their message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use regrow_supervisors::Exit;
 use crate::base::panics;
 use crate::error::refusal::Refusal;
 
-/// A peer refused a message, or never ran it: the untyped cause of a [`SendError`](crate::SendError) or a
-/// [`CallError`](crate::CallError), got by [`source`](std::error::Error::source).
+/// A peer refused a message, or never ran it. It is the untyped cause of a [`SendError`](crate::SendError) or a
+/// [`CallError`](crate::CallError), which [`source`](std::error::Error::source) returns.
 ///
-/// A handler that fails with it, anywhere in the chain of its error, is not to blame and neither is its message: see
-/// [`ServiceChild::redeliver`](crate::ServiceChild::redeliver). The other ends of a call (it crashed, it was not answered, it
-/// timed out in the mailbox) are none, for the message may have had effects. [`ToItself`](Refusal::ToItself) and
-/// [`Interrupted`](Refusal::Interrupted) say nothing about a peer, and are none either.
+/// If it is in the chain of the error of a handler, neither that handler nor its message is to blame: see
+/// [`ServiceChild::redeliver`](crate::ServiceChild::redeliver). A call that crashed, was not answered or timed out in
+/// the mailbox does not have this cause, because the message may have had effects. [`ToItself`](Refusal::ToItself) and
+/// [`Interrupted`](Refusal::Interrupted) do not have it either: they say nothing about a peer.
 ///
 /// ```
 /// use regrow::{PeerUnavailable, Refusal, mailbox};
@@ -40,12 +40,12 @@ impl PeerUnavailable {
         Self { path, refusal: None }
     }
 
-    /// The path of the peer.
+    /// Returns the path of the peer.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Why it refused the message; `None` if it had accepted the message and never ran it.
+    /// Returns the reason of the refusal; `None` if the peer had accepted the message and never ran it.
     pub fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
@@ -59,14 +59,15 @@ impl fmt::Display for PeerUnavailable {
 
 impl std::error::Error for PeerUnavailable {}
 
-/// Whether an incarnation that ended so failed because a peer was not available. Runs code of the user's: `source`.
+/// Whether an incarnation that ended with `exit` failed because a peer was not available. Runs code of the user:
+/// `source`.
 pub(crate) fn is_cause_of(exit: &Exit) -> bool {
     let Exit::Failed(failure) = exit else { return false };
     let Some(error) = failure.cause::<anyhow::Error>() else { return false };
     panics::catch(|| error.chain().any(|cause| cause.is::<PeerUnavailable>())).unwrap_or(false)
 }
 
-/// The name of a message's type, without the modules.
+/// Returns the name of a message's type, without the modules.
 pub(crate) fn type_name<M>() -> String {
     short(std::any::type_name::<M>())
 }

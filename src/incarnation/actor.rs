@@ -1,5 +1,5 @@
-//! The ractor actor around the life of a child that asks for one. Each kind of child has its type of actor, linked under
-//! the supervisor, so that ractor's tools see it.
+//! The ractor actor around the life of a child that asks for one. It is linked under the supervisor, so that ractor's
+//! tools see it.
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 
@@ -28,9 +28,9 @@ impl Actor for Incarnation {
     }
 }
 
-/// Starts the life in an actor linked under `supervisor`. Its `pre_start` is trivial, so this never waits.
+/// Starts the life in an actor linked under `supervisor`. The actor's `pre_start` is trivial, so this never waits.
 pub(crate) async fn launch(life: Life, supervisor: ActorCell) {
-    // A refusal means that the supervisor is being stopped: the life is dropped, and tells its end.
+    // A refusal means that the supervisor is being stopped: the life is dropped, and reports its end.
     if let Ok((actor, _)) = Actor::spawn_linked(None, Incarnation, Box::new(life.after_supervisor()), supervisor).await
     {
         let _ = actor.send_message(Wake);

@@ -1,8 +1,8 @@
-//! The life of a `ractor::Actor` that knows nothing of regrow: it is spawned below a warden, and the slot's messages are
-//! handed on to its mailbox.
+//! The life of a `ractor::Actor` that knows nothing of regrow. It is spawned below a listener, and the slot's messages
+//! are handed over to its mailbox.
 //!
-//! What the law, the capacity and *never ran* say ends at that hand-over: the actor has a mailbox of its own, which dies
-//! with it.
+//! The promises about accounting, capacity and *never ran* end at that hand-over: the actor has a mailbox of its own,
+//! which dies with it.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use crate::incarnation::service::{caught, until_stopped};
 use crate::incarnation::{End, failure};
 use crate::slot::consumer::{Next, SignalMask};
 
-/// Hears how the actor ended, from ractor, which tells nobody but a supervisor.
+/// Listener for the end of the actor. ractor reports an end only to a supervisor.
 struct ExitListener;
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -53,12 +53,12 @@ impl Actor for ExitListener {
     }
 }
 
-/// The one place that turns ractor's way of telling an end into ours. To ractor a kill is a termination, with `killed`
-/// or `actor_task_cancelled` for its reason. Panics and errors are both failures.
+/// Turns ractor's report of an end into an exit, at this one place. For ractor a kill is a termination, with `killed`
+/// or `actor_task_cancelled` as its reason. Panics and errors are both failures.
 fn exit_of(event: SupervisionEvent) -> Option<Exit> {
     match event {
         SupervisionEvent::ActorTerminated(_, state, reason) => {
-            // ractor moves the state of a killed actor into the event. It is dropped here, before the end is told.
+            // ractor moves the state of a killed actor into the event. It is dropped here, before the end is reported.
             drop(state);
             Some(match reason.as_deref() {
                 Some("killed" | "actor_task_cancelled") => Exit::Killed,
@@ -79,7 +79,7 @@ where
     let Ok((warden, gone)) = Actor::spawn_linked(None, ExitListener, ended, supervisor).await else {
         return End::Exit(Exit::Killed);
     };
-    // Whatever drops this body takes the actor along.
+    // If this body is dropped, the actor is killed with it.
     let _leash = KillOnDrop(warden.get_cell());
     let spawn = async {
         let (actor, arguments) = maker.code()();
@@ -103,7 +103,7 @@ where
         Poll::Pending
     })
     .await;
-    // ractor tells a panic before it drops the state: the end of the life is the end of the task.
+    // ractor reports a panic before it drops the state. So the life ends with the task.
     let mut over = std::pin::pin!(async {
         let _ = actor_gone.await;
         let _ = gone.await;
@@ -126,11 +126,11 @@ where
 enum Told {
     ToStop,
     ToDie,
-    /// Nothing: it is ending by itself and refused a message, which is lost with it like any message in hand.
+    /// Nothing more: the actor is ending and refused a message, which is lost with it like a message in hand.
     Nothing,
 }
 
-/// Hands on every message there is, and what the port wants.
+/// Hands over every waiting message, and passes on stop and kill.
 fn hand_on<M: ractor::Message>(inner: &Inner<M>, actor: &ActorRef<M>, told: &Mutex<Option<Told>>) {
     while *lock(told) != Some(Told::Nothing) {
         match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {

@@ -1,4 +1,4 @@
-//! The maker of a child's lives: all that its description has captured, in one block that the lives share.
+//! The maker of a child's lives: everything that its description has captured, in one block that the lives share.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use crate::base::sweep::Kept;
 use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{Life, SpawnArgs};
 
-/// Makes one life of a child after the other.
+/// Maker of the lives of a child, one after the other.
 pub(crate) trait Conceives: Send + Sync {
     fn spawn(self: Arc<Self>, birth: SpawnArgs) -> Life;
 }
 
-/// A maker while the child is being described, and its type of message is known.
+/// Maker while the child is being described, when its type of message is known.
 pub(crate) trait Describes<M>: Conceives {
     fn redeliver(&mut self, redelivery: Redelivery<M>);
 }
 
-/// The user's code `F` of a child that takes messages of type `M`.
+/// Code `F` of the user for a child that takes messages of type `M`.
 pub(crate) struct Maker<F: Send + 'static, M> {
     code: Kept<F>,
     redelivery: Option<Redelivery<M>>,
     live: Live<F, M>,
 }
 
-/// Starts a life of this kind of child.
+/// Function that starts a life of this kind of child.
 type Live<F, M> = fn(Arc<Maker<F, M>>, SpawnArgs) -> Life;
 
 impl<F: Send + 'static, M> Maker<F, M> {

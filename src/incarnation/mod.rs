@@ -1,11 +1,12 @@
-//! One life of a child, whatever its kind: it wraps the body, watches the port, and sees to it that nothing of the old
-//! life is left when its end is told.
+//! The life of a child, whatever its kind. It wraps the body, watches the signals, and makes sure that nothing of the
+//! old life is left when its end is reported.
 //!
 //! Invariants:
-//! 1. The end of a life is told exactly once, by this wrapper and by nobody else, also when the task that runs it is
+//! 1. The end of a life is reported exactly once, and only by this wrapper. This also holds if the task that runs it is
 //!    dropped before its first poll. (A guard made inside the body would not exist then.)
-//! 2. Body, state and linked tasks are gone before the end is told.
-//! 3. A life that was fenced tells nothing: its supervisor has forgotten it, and the slot belongs to another.
+//! 2. Body, state and linked tasks are gone before the end is reported.
+//! 3. A life that was fenced reports nothing: its supervisor has forgotten it, and the slot belongs to another
+//!    incarnation.
 
 pub(crate) mod actor;
 pub(crate) mod foreign;
@@ -33,7 +34,7 @@ use crate::slot::fact::Fact;
 use crate::slot::signals::{Signals, Waiting};
 use crate::tree::shared::Shared;
 
-/// How a body ends.
+/// End of a body.
 pub(crate) enum End {
     /// The child is not wanted.
     Ignored,
@@ -51,28 +52,28 @@ impl End {
 
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
-/// What a kill does.
+/// Effect of a kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnKill {
-    /// The body is dropped where it stands.
+    /// The body is dropped at its present await.
     Drop,
-    /// The body sees it on its port and ends; what it guards cannot be dropped from outside.
+    /// The body sees the kill in its signals and ends. What it guards cannot be dropped from outside.
     Tell,
 }
 
-/// All that a new life is given.
+/// Arguments of a new life.
 pub(crate) struct SpawnArgs {
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) drain: bool,
     pub(crate) abandon: Abandon,
-    /// The supervisor, for what links itself to it.
+    /// Supervisor, for actors that link themselves to it.
     pub(crate) cell: ractor::ActorCell,
 }
 
 impl SpawnArgs {
-    /// What the incarnation will know, as one whose messages are `M`.
+    /// Returns the inner state of the incarnation, with messages of type `M`.
     pub(crate) fn inner<M: Send + 'static>(&self) -> Inner<M> {
         let Ok(slot) = self.slot.clone().as_any().downcast::<Slot<M>>() else {
             unreachable!("the planner gives a child a slot of its own message type")
@@ -95,17 +96,17 @@ impl SpawnArgs {
             end: None,
             waker: None,
             told: false,
-            door: Entry::Outside,
+            entry: Entry::Outside,
             knows_stop: false,
             is_rest: false,
         }
     }
 }
 
-/// Waits until the slot is free, which the end of a life makes it, before the body runs.
+/// Waits until the slot is free, and then runs the body. The end of a life frees its slot.
 ///
-/// In a tree left alone it always is. It is not when somebody has killed a supervisor through ractor: then its children
-/// are still ending when the next ones come. The wait has the limit that a kill has.
+/// In a tree left alone the slot always is free. If a supervisor was killed through ractor, its children may still be
+/// ending when the next ones start. The wait has the limit that a kill has.
 async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Option<Duration>, body: Body) -> End {
     let free = async {
         loop {
@@ -120,8 +121,8 @@ async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Optio
         None => free.await,
         Some(limit) => {
             if tokio::time::timeout(limit, free).await.is_err() {
-                if let (Some(zombie), Some(tree)) = (slot.life().owner(), slot.tree()) {
-                    tree.cut_off(&slot.path(), &*slot, &zombie);
+                if let (Some(owner), Some(tree)) = (slot.life().owner(), slot.tree()) {
+                    tree.cut_off(&slot.path(), &*slot, &owner);
                 }
                 slot.life().claim(&signals);
             }
@@ -130,12 +131,13 @@ async fn enter_later(slot: Arc<dyn AnySlot>, signals: Arc<Signals>, limit: Optio
     body.await
 }
 
-/// Where a life stands at its slot's door.
+/// Position of a life on its way into the slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
-    /// In a bare task. Its supervisor has spawned it, and goes on before it runs.
+    /// In a bare task. Its supervisor has spawned it, and runs on before the life does.
     Outside,
-    /// In a ractor actor. ractor has just woken the supervisor, so its task is next: see [`yield_once`].
+    /// In a ractor actor. ractor has just woken the supervisor, so the supervisor's task must run next: see
+    /// [`yield_once`].
     OutsideAndWoken,
     Inside,
 }
@@ -143,20 +145,20 @@ enum Entry {
 pub(crate) struct Life {
     body: Option<Body>,
     signals: Arc<Signals>,
-    /// The port once more, lent to whoever asks whose code is running.
+    /// The signals once more, lent as the mark of the running code.
     mark: Option<Arc<Signals>>,
     slot: Arc<dyn AnySlot>,
-    /// How long it waits for the slot.
+    /// Longest time that it waits for the slot.
     limit: Option<Duration>,
     on_kill: OnKill,
-    /// Known, and waits to be told until the linked tasks are gone.
+    /// Known end, which is reported when the linked tasks are gone.
     end: Option<Box<End>>,
     waker: Option<Waker>,
     told: bool,
-    door: Entry,
-    /// The body has been polled since it was asked to stop.
+    entry: Entry,
+    /// Whether the body has been polled since it was asked to stop.
     knows_stop: bool,
-    /// What was left of a life that was dropped.
+    /// Whether this is the rest of a life that was dropped.
     is_rest: bool,
 }
 
@@ -165,7 +167,7 @@ impl Future for Life {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let life = &mut *self;
-        // Registered before the signals are looked at: invariant 1 of the port.
+        // Registered before the signals are read: invariant 1 of `signals.rs`.
         if !life.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             life.signals.register(Waiting::Life, cx.waker());
             life.waker = Some(cx.waker().clone());
@@ -188,14 +190,15 @@ impl Future for Life {
 }
 
 impl Life {
-    /// Lets the supervisor have its turn before the life moves in, as the task that starts it has woken the supervisor.
+    /// Lets the supervisor run before the life moves in, because the task that starts the life has woken the
+    /// supervisor.
     pub(crate) fn after_supervisor(mut self) -> Self {
-        self.door = Entry::OutsideAndWoken;
+        self.entry = Entry::OutsideAndWoken;
         self
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        // A kill that is as quick as the request before it must not keep the body from seeing that (`Shutdown::After(0)`).
+        // A kill right after the request to stop must not keep the body from seeing the request (`Shutdown::After(0)`).
         let is_asked = self.signals.is_told_to_stop() && !std::mem::replace(&mut self.knows_stop, true);
         let is_killed = self.signals.is_killed() && self.on_kill == OnKill::Drop;
         let is_killed = is_killed && !self.signals.ignores_kill();
@@ -203,7 +206,7 @@ impl Life {
             return Poll::Ready(End::Exit(Exit::Killed));
         }
         if let Some(exit) = self.signals.broken() {
-            // What the body owns is dropped next, and may block: the supervisor has its turn before.
+            // The values that the body owns are dropped next, and may block: the supervisor runs before that.
             if self.signals.tell_remains(&exit) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -227,10 +230,10 @@ impl Life {
         }
     }
 
-    /// Moves into the slot; `false` when it has to be polled again first.
+    /// Moves into the slot; `false` if it has to be polled again first.
     fn enter(&mut self, cx: &Context<'_>) -> bool {
-        let door = std::mem::replace(&mut self.door, Entry::Inside);
-        if door == Entry::Inside {
+        let entry = std::mem::replace(&mut self.entry, Entry::Inside);
+        if entry == Entry::Inside {
             return true;
         }
         if !self.slot.life().claim(&self.signals)
@@ -239,13 +242,13 @@ impl Life {
             let (slot, signals) = (self.slot.clone(), self.signals.clone());
             self.body = Some(Box::pin(enter_later(slot, signals, self.limit, body)));
         }
-        if door == Entry::OutsideAndWoken {
+        if entry == Entry::OutsideAndWoken {
             cx.waker().wake_by_ref();
         }
-        door == Entry::Outside
+        entry == Entry::Outside
     }
 
-    /// Drops what the life owned (invariant 2). How it has ended then.
+    /// Drops the values that the life owned (invariant 2). Returns the end to report.
     fn tear_down(&mut self, end: End) -> End {
         let end = match end {
             End::Ignored => End::Ignored,
@@ -263,7 +266,7 @@ impl Life {
         }
     }
 
-    /// Its end, which is a kill if it has not ended.
+    /// Returns its end, which is a kill if it has not ended.
     fn end_or_kill(&mut self) -> End {
         match self.end.take() {
             Some(end) => *end,
@@ -271,7 +274,7 @@ impl Life {
         }
     }
 
-    /// The end is told (invariant 1): to the slot, which settles what was in hand, then to the supervisor.
+    /// Reports the end (invariant 1): to the slot, which settles the message in hand, then to the supervisor.
     fn tell(&mut self, end: End) {
         if std::mem::replace(&mut self.told, true) || self.signals.is_fenced() {
             return;
@@ -296,14 +299,14 @@ impl Life {
     }
 }
 
-/// Dropped unfinished: by ractor's kill, or because the runtime goes away. It counts as killed.
+/// Handles a life that is dropped unfinished, by ractor's kill or because the runtime shuts down. It counts as killed.
 impl Drop for Life {
     fn drop(&mut self) {
         if self.told {
             return;
         }
         // A thread or a foreign actor would live on without its body: the life orders its end, and waits for it. A
-        // supervisor that ractor has given this to drops no state of the user's.
+        // supervisor to which ractor has handed this life drops no state of the user.
         let is_told = self.on_kill == OnKill::Tell || sweep::is_turn();
         if !is_told {
             let end = self.end_or_kill();
@@ -311,15 +314,15 @@ impl Drop for Life {
         }
         let is_final = self.is_rest || (!is_told && !self.signals.has_tasks());
         if let (false, Ok(runtime)) = (is_final, tokio::runtime::Handle::try_current()) {
-            // What is left ends a little later, and the end is told after it. A runtime that is going away drops this at
-            // once, and all of it too.
+            // The rest ends a little later, and the end is reported after it. A runtime that is shutting down drops the
+            // rest at once, and everything in it.
             let rest = Self {
                 body: self.body.take(),
                 signals: self.signals.clone(),
                 mark: self.mark.take(),
                 slot: self.slot.clone(),
                 limit: self.limit,
-                door: self.door,
+                entry: self.entry,
                 on_kill: self.on_kill,
                 end: self.end.take(),
                 waker: None,
@@ -337,7 +340,8 @@ impl Drop for Life {
     }
 }
 
-/// An end that was clean until a destructor panicked is a panic; one that was worse stays, and the panic is logged.
+/// Combines an exit with the panic of a destructor. A clean exit becomes the panic; a worse exit stays, and the panic
+/// is logged.
 pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     if exit.is_abnormal() {
         line!(
@@ -351,11 +355,11 @@ pub(crate) fn worse_of(exit: Exit, panic: Panic, path: &str) -> Exit {
     }
 }
 
-/// What a failing service's error becomes.
+/// Turns the error of a failing service into its exit.
 pub(crate) fn failure(error: anyhow::Error) -> Exit {
     let text = format!("{error:#}");
     let exit = sweep::kept(Exit::Failed(Failure::with_cause(text, error)));
-    // Replies that it dropped on its way out were not dropped by a live service.
+    // Replies that the service dropped on its way out were not dropped by a live service.
     panics::settle_orphans(Some(&exit));
     exit
 }

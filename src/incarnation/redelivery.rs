@@ -11,7 +11,7 @@ use crate::slot::in_hand::MessageCopy;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Defaults;
 
-/// How often a message is tried again, and how it is copied.
+/// Number of times that a message is tried again, and the function that copies it.
 pub(crate) struct Redelivery<M> {
     pub(crate) times: u32,
     pub(crate) copy: fn(&M) -> M,
@@ -30,7 +30,7 @@ impl<M: Send + 'static> Redelivery<M> {
     ///
     /// # Panics
     ///
-    /// When the user's `clone` does. The message itself is kept then.
+    /// If the user's `clone` panics. The message itself is kept then.
     pub(crate) fn prepare(self, inner: &Inner<M>, message: M) -> M {
         let keep = |message| {
             inner.slot.keep_spare(&inner.signals, MessageCopy { message, redeliveries_max: self.times });
@@ -48,8 +48,8 @@ impl<M: Send + 'static> Redelivery<M> {
     }
 }
 
-/// One message that ends every incarnation must not use up the restarts that are forgiven: it would take its supervisor
-/// along, or be parked with its service, before it is found to be poison.
+/// Checks that redelivery of one message cannot use up the restart budget. Otherwise such a message would end its
+/// supervisor, or be parked with its service, before it is found to be poison.
 pub(crate) fn check(
     path: &Arc<str>,
     times: u32,

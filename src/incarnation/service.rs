@@ -1,11 +1,11 @@
-//! The life of a service: build the state, then pump the slot until something ends it.
+//! The life of a service: builds the state, then pumps the slot until the life ends.
 //!
 //! Invariants:
-//! 1. The factory is polled before a stop is looked at: a prompt start is seen as a start (OTP rule 8).
-//! 2. Between two messages the signals are looked at; after [`BATCH`] messages in a row the pump yields, or a service
-//!    that is always busy would starve its thread and never see a kill: ractor and tokio look at a kill only when an
-//!    await suspends.
-//! 3. The state is dropped here, by us, outside of any unwinding, whatever ended the life.
+//! 1. The factory is polled before a stop is looked for: a prompt start is seen as a start (OTP rule 8).
+//! 2. The signals are read between two messages, and after [`BATCH`] messages in a row the pump yields. Otherwise a
+//!    service that is always busy would starve its thread and never see a kill. ractor and tokio act on a kill only
+//!    when an await suspends.
+//! 3. The state is dropped here, by this code, outside of any unwinding, whatever ended the life.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::slot::consumer::{Next, SignalMask};
 use crate::slot::erased::Ownership;
 use crate::slot::line::Freed;
 
-/// Messages handled in a row before others get their turn. As many as tokio lets a task receive in one.
+/// Messages handled in a row before other tasks run. tokio lets a task receive as many in one turn.
 const BATCH: u32 = 128;
 
-/// Not an `async fn`: that would keep its arguments twice, at the cost of each idle child.
+/// Not an `async fn`: that would keep its arguments twice, and each idle child would pay for it.
 pub(crate) fn live<S, F, Fut>(
     inner: Inner<S::Msg>,
     maker: Arc<Maker<F, S::Msg>>,
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// Builds the state, or says how the life ends without one.
+/// Builds the state, or returns the end of a life without one.
 async fn build<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     ctx: &Context<S>,
     factory: &impl Fn(Context<S>) -> Fut,
@@ -77,9 +77,9 @@ async fn make<S: Service, Fut: Future<Output = anyhow::Result<S>>>(
     factory(ctx.clone()).await
 }
 
-/// Runs the stop hook, where there is one to be run, and drops the state.
+/// Runs the stop hook, if it is to run, and drops the state.
 ///
-/// A future of its own: what it keeps over an await shares its room with what the pump keeps.
+/// A separate future: what it keeps over an await shares its memory with what the pump keeps.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output = Exit> + Send {
     async move {
@@ -92,7 +92,7 @@ fn leave<S: Service>(owned: &mut Owned<S>, mut exit: Exit) -> impl Future<Output
             faults.before_stop(ctx.inner().target()).await;
         }
         if !matches!(exit, Exit::Killed | Exit::Panicked(_)) {
-            // Before the hook, which may block: then nothing could be told any more.
+            // Before the hook, which may block: nothing could be reported any more then.
             if ctx.inner().signals.tell_leaving(&exit) {
                 yield_once().await;
             }
@@ -167,7 +167,7 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
             }
         };
         let mut handling = pin!(service.handle(message, ctx));
-        // One future around the user's: each additional one costs a call per message, and room in each service.
+        // One future around the user's: each additional one costs a call per message, and memory in each service.
         let handled = std::future::poll_fn(|cx| match panics::catch_within(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(handled)) => Poll::Ready(Ok(handled)),
             Ok(Poll::Pending) => {
@@ -184,29 +184,29 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
     }
 }
 
-/// State of the pump itself. It is kept while the service is idle: a byte here is a byte in each child.
+/// State of the pump itself. It is kept while the service is idle: each byte here is a byte in each child.
 struct Pump {
-    /// A stop was asked for, and what was queued then is still to be handled.
+    /// Whether a stop was ordered, and the messages queued then are still to be handled.
     is_draining: bool,
-    /// Before the pump goes to sleep it looks once more, after all other tasks: a caller that it has just answered may have
-    /// more, and then nothing has to wake the pump.
+    /// Whether the pump looks once more, after all other tasks, before it sleeps. A caller that it has just answered
+    /// may send more, and then no wake-up is needed.
     is_last_look: bool,
-    /// The faults of the next message are known; `true`: it is to be handed over twice.
+    /// Present if the faults of the next message are known. `true`: the message is to be delivered twice.
     faults: Option<bool>,
     in_a_row: u32,
     freed: Freed,
 }
 
-/// What the pump does next.
+/// Next step of the pump.
 enum Step<M> {
     Message(M),
-    /// Looks again at once.
+    /// Looks for a message again at once.
     Again,
-    /// Lets other tasks have their turn. `is_busy`: it comes back without being woken.
+    /// Lets other tasks run. `is_busy`: the pump comes back without being woken.
     Pause {
         is_busy: bool,
     },
-    /// An experiment has faults for the next message.
+    /// Applies the faults that an experiment has for the next message.
     Faults,
     End(Exit),
 }
@@ -216,14 +216,14 @@ impl Pump {
         Self { is_draining: false, is_last_look: true, faults: None, in_a_row: 0, freed }
     }
 
-    /// Whether so many messages were handled in a row that others are to have their turn now.
+    /// Whether the pump has handled a full batch in a row, so that other tasks must run now.
     #[inline(always)]
     fn has_had_its_turn<M: Send + 'static>(&mut self, inner: &Inner<M>) -> bool {
         if self.in_a_row < BATCH {
             return false;
         }
         self.in_a_row = 0;
-        // A kill that comes now must not find a message in hand that is done.
+        // A kill that comes now must not find a finished message in hand.
         inner.slot.finish(&inner.signals);
         self.freed.flush();
         true
@@ -231,12 +231,12 @@ impl Pump {
 
     #[inline(always)]
     fn next<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
-        let heed = match self.faults {
+        let mask = match self.faults {
             _ if self.is_draining => SignalMask::Force,
             Some(_) => SignalMask::Orders,
             None => SignalMask::Everything,
         };
-        match inner.slot.poll_next(&inner.signals, heed, self.is_last_look, &mut self.freed) {
+        match inner.slot.poll_next(&inner.signals, mask, self.is_last_look, &mut self.freed) {
             Poll::Ready(Next::Message(message)) => {
                 self.in_a_row += 1;
                 self.is_last_look = false;
@@ -262,7 +262,7 @@ impl Pump {
             Exit::Shutdown if drain && !self.is_draining => {
                 self.is_draining = true;
                 self.faults = None;
-                // The supervisor has done so with its order. Here for orders that come another way.
+                // The supervisor does this with its order. Repeated here for stops that come in another way.
                 inner.slot.begin_to_drain(&inner.signals);
                 Step::Again
             }
@@ -271,7 +271,7 @@ impl Pump {
     }
 }
 
-/// Keeps what is needed to redeliver the message, and its label for the watchdog.
+/// Keeps a copy for redelivery if one is needed, and sets the label for the watchdog.
 #[inline(always)]
 fn prepare<S: Service>(
     inner: &Inner<S::Msg>,
@@ -283,13 +283,13 @@ fn prepare<S: Service>(
         Some(redelivery) => panics::catch_within(|| redelivery.prepare(inner, message))?,
     };
     if let Some(activity) = inner.signals.activity() {
-        // A label that panics is none.
+        // A label that panics counts as none.
         activity.set_label(panics::catch_within(|| S::label(&message)).unwrap_or(None));
     }
     Ok(message)
 }
 
-/// Waits for the next message, as the faults of the service want it; `true`: it is to be handed over twice.
+/// Waits for the next message, as the faults of the service require. `true`: the message is to be delivered twice.
 async fn look_at_faults<M: Send + 'static>(inner: &Inner<M>) -> bool {
     match inner.shared().faults() {
         Some(faults) => faults.before_take(inner.target()).await,
@@ -297,8 +297,8 @@ async fn look_at_faults<M: Send + 'static>(inner: &Inner<M>) -> bool {
     }
 }
 
-/// Lets the faults of the service strike before its handler gets the message, and puts a copy of the message in front where
-/// `repeat` makes one. A copy that panics is none.
+/// Applies the faults that strike before the handler gets the message. With `repeat`, puts a copy of the message at the
+/// head of the queue first. A copy that panics is left out.
 async fn suffer<M: Send + 'static>(inner: &Inner<M>, repeat: Option<Redelivery<M>>, message: M) -> anyhow::Result<M> {
     if let Some(repeat) = repeat
         && let Ok(copy) = panics::catch_within(|| (repeat.copy)(&message))
@@ -311,8 +311,7 @@ async fn suffer<M: Send + 'static>(inner: &Inner<M>, repeat: Option<Redelivery<M
     Ok(message)
 }
 
-/// Lets other tasks have their turn. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal
-/// wakes it.
+/// Lets other tasks run. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal wakes it.
 async fn pause(is_busy: bool) {
     let mut has_paused = false;
     std::future::poll_fn(|cx| {
@@ -327,10 +326,10 @@ async fn pause(is_busy: bool) {
     .await;
 }
 
-/// How the life is to end by the signals it has. The exit that it has chosen itself comes first.
+/// Returns the exit that the signals order. An exit that the service has chosen comes first.
 ///
-/// A stop beats a kill here, where no code of the user's runs: a life that is asked to stop and killed at once still ends as
-/// asked (OTP rule 48). The kill then cuts the stop hook short.
+/// A stop takes precedence over a kill here, because no code of the user runs. A life that is asked to stop and killed
+/// at once still ends as asked (OTP rule 48). The kill then cuts the stop hook short.
 fn ordered<M>(inner: &Inner<M>) -> Exit {
     if let Some(chosen) = inner.signals.chosen() {
         chosen
@@ -341,7 +340,7 @@ fn ordered<M>(inner: &Inner<M>) -> Exit {
     }
 }
 
-/// Polls `future` until it is done or the port wants an end, the future first (invariant 1).
+/// Polls `future` until it is done or a signal orders an end; the future first (invariant 1).
 pub(crate) fn until_stopped<M, F: Future + Unpin>(
     inner: &Inner<M>,
     mut future: F,
@@ -353,8 +352,8 @@ pub(crate) fn until_stopped<M, F: Future + Unpin>(
     })
 }
 
-/// Polls user code and catches its panic. To be polled in a [`Life`](crate::incarnation::Life), under its mark. The future is
-/// pinned by the caller: an `async fn` that pins its argument holds it twice, and each idle child would pay for that.
+/// Polls user code and catches its panic. Must be polled in a [`Life`](crate::incarnation::Life), under its mark. The
+/// caller pins the future: an `async fn` that pins its argument holds it twice, and each idle child would pay for that.
 pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = Result<F::Output, Panic>> {
     std::future::poll_fn(move |cx| match panics::catch_within(|| Pin::new(&mut future).poll(cx)) {
         Ok(poll) => poll.map(Ok),
@@ -362,7 +361,8 @@ pub(crate) fn caught<F: Future + Unpin>(mut future: F) -> impl Future<Output = R
     })
 }
 
-/// The state of a service, dropped under a catch even when everything around it is dropped (invariant 3).
+/// Parts of a life, with the state of the service. The state is dropped under a catch, also if everything around it is
+/// dropped (invariant 3).
 struct Owned<S: Service> {
     state: Option<S>,
     ctx: Context<S>,

@@ -1,4 +1,4 @@
-//! The life of a task: a future, up from its first poll.
+//! The life of a task: a future that is up from its first poll.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ where
     let mut future = caught(future);
     let done = std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
-        // A plain process dies of `shutdown`; one that listens ends in its own way.
+        // A plain process dies of `shutdown`; a task that listens ends in its own way.
         Poll::Pending if signals.is_told_to_stop() && !signals.is_listening() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });

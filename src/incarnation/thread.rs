@@ -1,7 +1,8 @@
 //! The life of a service that owns an OS thread and iterates its mailbox.
 //!
-//! A thread cannot be dropped. A stop or a kill ends its iterator and its blocking waits; code that is busy then is waited for, and abandoned in
-//! the end: fenced, so that it takes no message and completes no reply any more.
+//! A thread cannot be dropped. A stop or a kill ends its iterator and its blocking waits. If its code is busy, the
+//! supervisor waits for it, and abandons it in the end. The thread is then fenced: it takes no message and completes no
+//! reply any more.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::slot::current;
 use crate::slot::signals::Waiting;
 use crate::tree::lookup::LookupError;
 
-/// What a thread service sees of its world: an iterator over its messages, which ends when the thread is to end.
+/// Context of a thread service: an iterator over its messages, which ends when the thread must end.
 ///
 /// A message counts as handled when the next one is asked for, or when the thread returns `Ok`.
 pub struct Inbox<M> {
@@ -34,7 +35,7 @@ pub struct Inbox<M> {
 }
 
 impl<M: Send + 'static> Inbox<M> {
-    /// The service's own handle, which outlives this incarnation.
+    /// Returns the service's own handle, which outlives this incarnation.
     pub fn handle(&self) -> Handle<M> {
         Handle::new(self.inner.slot.clone())
     }
@@ -43,22 +44,22 @@ impl<M: Send + 'static> Inbox<M> {
     ///
     /// # Errors
     ///
-    /// When there is no such service, or it takes other messages.
+    /// If there is no such service, or it takes other messages.
     pub fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
         self.inner.lookup(name)
     }
 
-    /// The service's full path.
+    /// Returns the service's full path.
     pub fn path(&self) -> Arc<str> {
         self.inner.slot.path()
     }
 
-    /// The generation of this incarnation.
+    /// Returns the generation of this incarnation.
     pub fn generation(&self) -> u64 {
         self.inner.generation()
     }
 
-    /// How the life before this one ended; `None` for the first.
+    /// Returns the exit of the life before this one; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit()
     }
@@ -68,13 +69,14 @@ impl<M: Send + 'static> Inbox<M> {
         self.inner.ready();
     }
 
-    /// Tells the watchdog that the message in hand will take so long from now on, as
+    /// Tells the watchdog that the message in hand needs `time` from now on, as
     /// [`Context::extend_deadline`](crate::Context::extend_deadline) does.
     pub fn extend_deadline(&self, time: Duration) {
         self.inner.extend_deadline(time);
     }
 
-    /// Whether this incarnation is to end: asked, killed or abandoned. Long work should look at it now and then.
+    /// Whether this incarnation must end: it was asked to, killed or abandoned. Long work should check this from time
+    /// to time.
     pub fn is_cancelled(&self) -> bool {
         let is_cancelled = self.inner.signals.is_signalled();
         if is_cancelled {
@@ -127,7 +129,7 @@ where
         let _span = on_thread.signals.enter_span();
         let exit = run(&on_thread, maker.code(), maker.redelivery());
         drop(maker);
-        // Nobody listens to a thread that was abandoned.
+        // An abandoned thread has no listener.
         let _ = ended.send(exit);
     });
     if let Err(error) = thread {
@@ -147,7 +149,7 @@ fn run<M: Send + 'static>(
             let is_interrupted = error.chain().any(|cause| cause.is::<Interruption>());
             let exit = failure(error);
             match is_interrupted {
-                // It has stopped as asked, in the middle of a wait.
+                // The thread has stopped as asked, in the middle of a wait.
                 true if inner.signals.is_told_to_stop() => Exit::Shutdown,
                 true if inner.signals.is_killed() => Exit::Killed,
                 _ => exit,
@@ -156,7 +158,7 @@ fn run<M: Send + 'static>(
     });
     match outcome {
         Ok(Ok(())) => {
-            // Books the last message as handled; takes no other, for the thread is over.
+            // Counts the last message as handled, and takes no other: the thread is over.
             settle_last(inner);
             if inner.signals.is_told_to_stop() {
                 Exit::Shutdown
@@ -175,6 +177,6 @@ fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
     inner.signals.leave(Exit::Normal);
     match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
-        Poll::Ready(Next::Message(_)) => unreachable!("a port that wants to leave is given no message"),
+        Poll::Ready(Next::Message(_)) => unreachable!("an incarnation that leaves is given no message"),
     }
 }

@@ -1,4 +1,5 @@
-//! Each place of a panic has its backtrace in the log once: it is as long as a thousand lines, and a loop says nothing new.
+//! Backtraces in the log: once for each place of a panic. A backtrace is as long as a thousand lines, and repeating it
+//! in a loop says nothing new.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,17 +10,17 @@ use tokio::time::Instant;
 
 use crate::base::sync::lock;
 
-/// A place whose backtrace was told so long ago has it told again: logs are cut off at their old end.
+/// Time after which the backtrace of a place is logged again: old parts of a log are deleted.
 const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// The places whose backtraces the log of a tree has, and since when. There are as many as the program has code.
+/// Places with a backtrace in the log of a tree, and when it was written. The code of the program bounds their number.
 #[derive(Debug, Default)]
 pub(crate) struct Backtraces {
     told: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl Backtraces {
-    /// The backtrace of an exit, to be written now: `None` if there is none, or the log has it.
+    /// Returns the backtrace of an exit, to be written now. `None` if there is none, or the log has it.
     pub(super) fn take<'a>(&self, exit: &'a Exit) -> Option<&'a str> {
         let Exit::Panicked(panic) = exit else { return None };
         let backtrace = panic.backtrace.as_deref()?;

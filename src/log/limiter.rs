@@ -1,8 +1,8 @@
-//! How many lines a child may write, and what is counted instead.
+//! Limits the lines that a child may write, and counts the others.
 //!
-//! Each child has a quota per level, and per reason of its dead letters: lines that only a detailed log wants take nothing
-//! from those that every log wants. What is above the quota is counted, and the count is due one period after the first
-//! line of the window.
+//! Each child has a quota per level, and per reason of its dead letters. So lines that only a detailed log wants take
+//! nothing from those that every log wants. Lines above the quota are counted, and the count is due one period after
+//! the first line of the window.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -18,49 +18,49 @@ use crate::base::time::later;
 use crate::event::Event;
 use crate::log::Aside;
 
-/// Lines of one topic per child and [`PERIOD`].
+/// Number of lines of one topic per child and [`PERIOD`].
 const LINES_MAX: u32 = 5;
 
-/// What a window lasts, and how long a count is held back at most.
+/// Length of a window, and the longest time for which a count is held back.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-/// What lines are about that share a quota.
+/// Topic of lines that share a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     Events(Level),
-    /// Dead letters that died of this.
+    /// Dead letters with this reason.
     Letters(Level, &'static str),
 }
 
-/// What the limiter has to know of a line.
+/// Facts about a line that the limiter needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Tale<'a> {
-    /// It tells of this exit.
+    /// The line reports this exit.
     Exit(&'a Exit),
     /// The child is up after an outage.
     Return(&'a Event, &'a Aside),
     Other,
 }
 
-/// Lines that were held back.
+/// Report about lines that were held back.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) path: Arc<str>,
     pub(super) topic: Topic,
     pub(super) lines: u64,
-    /// How many of them told of an exit.
+    /// Number of those lines that reported an exit.
     pub(super) exits: u64,
     pub(super) last_exit: Option<Exit>,
-    /// The last return of the child's, if it has not failed since. It is written after the counts.
+    /// Last return of the child, if it has not failed since. It is written after the counts.
     pub(super) last_return: Option<Box<(Event, Aside)>>,
 }
 
 /// Whether a line may be written.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// Yes, and this is to be told before.
+    /// Write the line, and before it this report.
     Write(Option<Held>),
-    /// No. `is_first`: nothing was held back until now, and the report has to be started.
+    /// Hold the line back. `is_first`: nothing was held back before, and the report task must be started.
     HoldBack { is_first: bool },
 }
 
@@ -86,17 +86,17 @@ impl Window {
 
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    /// In order: what is below a path is forgotten with it.
+    /// Ordered by path, so that everything below a path can be forgotten with it.
     children: BTreeMap<Arc<str>, Vec<Window>>,
-    /// So many children had windows after the last time that old ones were cleared away.
+    /// Number of children that had windows when old ones were last cleared.
     kept: usize,
     is_reporting: bool,
     is_over: bool,
-    /// What is not told any more. It may hold errors of the user's, which are not dropped under the lock.
+    /// Values that are no longer reported. They may hold errors of the user, which must not be dropped under the lock.
     unused: Unused,
 }
 
-/// What is not told any more.
+/// Values that are no longer reported.
 #[derive(Debug, Default)]
 pub(super) struct Unused {
     exits: Vec<Exit>,
@@ -114,7 +114,7 @@ impl Limiter {
     ) -> Verdict {
         self.clear(now);
         let windows = self.children.entry(path.clone()).or_default();
-        // An end that is no failure is no new outage either: the return stays to be told.
+        // An end that is no failure begins no outage, so the return is still to be reported.
         if matches!(tale, Tale::Exit(_)) && topic != Topic::Events(Level::DEBUG) {
             let held = windows.iter_mut().filter_map(|window| window.held.as_mut());
             self.unused.returns.extend(held.filter_map(|held| held.last_return.take()).map(|last| *last));
@@ -151,23 +151,23 @@ impl Limiter {
         Verdict::HoldBack { is_first: !std::mem::replace(&mut self.is_reporting, true) }
     }
 
-    /// How many children have windows.
+    /// Number of children that have windows.
     pub(super) fn len(&self) -> usize {
         self.children.len()
     }
 
-    /// To be dropped without the lock.
+    /// Takes the unused values, to be dropped without the lock.
     pub(super) fn take_unused(&mut self) -> Unused {
         std::mem::take(&mut self.unused)
     }
 
-    /// What was held back about the child, which keeps its windows.
+    /// Takes the report about the child, which keeps its windows.
     pub(super) fn take_held(&mut self, path: &str) -> Vec<Held> {
         let windows = self.children.get_mut(path);
         sorted(windows.into_iter().flatten().filter_map(|window| window.held.take()))
     }
 
-    /// Nothing is remembered of the child, and of all below it; what was held back about them.
+    /// Forgets the child and everything below it, and returns the reports about them.
     pub(super) fn forget(&mut self, path: &str) -> Vec<Held> {
         let (first, last) = bounds_below(path);
         let range = (Bound::Included(&*first), Bound::Excluded(&*last));
@@ -177,11 +177,12 @@ impl Limiter {
         sorted(windows.flatten().filter_map(|window| window.held))
     }
 
-    /// What is to be told now, and when to look again. `None`: nothing is held back, and the report ends.
+    /// Takes the reports that are due, and returns when to look again. `None`: nothing is held back, and the report
+    /// task ends.
     pub(super) fn due(&mut self, now: Instant) -> (Vec<Held>, Option<Instant>) {
         let (mut told, mut next) = (Vec::new(), None::<Instant>);
         self.children.retain(|_, windows| {
-            // No count comes after the return.
+            // No count may come after the return.
             let has_return = |window: &Window| window.held.as_ref().is_some_and(|held| held.last_return.is_some());
             let is_return_due = windows.iter().any(|window| window.is_over(now) && has_return(window));
             windows.retain_mut(|window| {
@@ -204,12 +205,12 @@ impl Limiter {
         (sorted(told.into_iter()), next)
     }
 
-    /// The report is dropped; what it would have told.
+    /// Records that the report task was dropped, and returns what it would have reported.
     pub(super) fn reporter_ends(&mut self) -> Vec<Held> {
         if std::mem::take(&mut self.is_reporting) { self.take_all() } else { Vec::new() }
     }
 
-    /// Nothing is held back from now on.
+    /// Ends the limiter: nothing is held back from now on. Returns all reports.
     pub(super) fn end(&mut self) -> Vec<Held> {
         self.is_over = true;
         self.take_all()
@@ -220,8 +221,8 @@ impl Limiter {
         sorted(children.into_values().flatten().filter_map(|window| window.held))
     }
 
-    /// Drops windows that are over and hold nothing back, whenever there are twice as many as the last time. The end of a
-    /// child may reach the log under the name of its supervisor only.
+    /// Drops windows that are over and hold nothing back, whenever there are twice as many as the last time. The end of
+    /// a child may reach the log only under the name of its supervisor.
     fn clear(&mut self, now: Instant) {
         if self.children.len() < (2 * self.kept).max(64) {
             return;

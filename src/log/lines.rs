@@ -12,7 +12,7 @@ use crate::log::limiter::{Held, Topic};
 use crate::log::{Aside, line, one_line};
 use crate::slot::dead_letter::{DeadReason, Notice};
 
-/// How much an event matters.
+/// Returns the level of an event.
 pub(crate) fn level(kind: &EventKind) -> Level {
     match kind {
         EventKind::Started { outage: None, .. } | EventKind::Gone => Level::DEBUG,
@@ -34,7 +34,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
     }
 }
 
-/// Whether it changes what an operator must do: then it is always written.
+/// Whether the event changes what an operator must do: it is then always written.
 pub(super) fn is_urgent(kind: &EventKind) -> bool {
     match kind {
         EventKind::Parked { .. }
@@ -56,7 +56,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
     }
 }
 
-/// The exit that an event tells of.
+/// Returns the exit that an event reports.
 pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
     match kind {
         EventKind::StartFailed { exit }
@@ -194,19 +194,19 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
     }
 }
 
-/// How much it matters that a message died. `is_over`: the tree is ending, which no mailbox outlives.
+/// Returns the level of a dead letter. `is_over`: the tree is ending, and no mailbox outlives it.
 pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
     match reason {
         DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
         DeadReason::Gone => Level::DEBUG,
         _ if is_over => Level::DEBUG,
-        // Asked for, each time it happens.
+        // Asked for by the code, each time that it happens.
         DeadReason::DroppedOnRestart | DeadReason::Chaos => Level::INFO,
         DeadReason::DroppedOldest | DeadReason::DroppedNewest | DeadReason::Parked | DeadReason::Down => Level::WARN,
     }
 }
 
-/// Whether it is always written: a message that ends every incarnation is a bug, in it or in the service.
+/// Whether the letter is always written: a message that ends every incarnation is a bug, in it or in the service.
 pub(super) fn is_urgent_letter(reason: &DeadReason) -> bool {
     matches!(reason, DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. })
 }
@@ -284,7 +284,7 @@ pub(super) fn write_held(held: &Held, backtraces: &Backtraces) {
     }
 }
 
-/// As a number, which is what a query can compare: the nearest one.
+/// Returns the nearest number of milliseconds: a query can compare numbers.
 pub(crate) fn millis(time: Duration) -> u64 {
     let time = time.saturating_add(Duration::from_micros(500));
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)

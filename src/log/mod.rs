@@ -3,17 +3,20 @@
 //! | file | idea |
 //! |---|---|
 //! | `lines.rs` | the lines about children and dead letters: level, message and fields |
-//! | `limiter.rs` | how many of them are written, and what is counted instead |
-//! | `one_line.rs` | texts of the user's in a line |
-//! | `backtraces.rs` | each place of a panic has its backtrace in the log once |
+//! | `limiter.rs` | the number of those lines, and the count of the others |
+//! | `one_line.rs` | texts of the user in a line |
+//! | `backtraces.rs` | one backtrace for each place of a panic |
 //! | `lines.md` | what users read about the lines; a section of the crate's documentation |
 //!
 //! Invariants:
-//! 1. A line is written without a span around it: supervisors run in ractor's actors, whose spans say nothing to a reader.
-//! 2. A line that nothing listens for costs no quota. A line that changes what an operator must do is never held back.
-//! 3. What is held back is counted in the log within [`limiter::PERIOD`], also when the tree or its runtime ends before.
-//! 4. Of the returns that are held back, the last one is written with the count, unless the child is up no more.
-//! 5. No line is written under a lock: subscribers are code of the user's.
+//! 1. A line is written without a span around it: supervisors run in ractor's actors, and the spans of those say
+//!    nothing to a reader.
+//! 2. A line that no subscriber listens for costs no quota. A line that changes what an operator must do is never held
+//!    back.
+//! 3. Lines that are held back are counted in the log within [`limiter::PERIOD`], also if the tree or its runtime ends
+//!    before.
+//! 4. Of the returns that are held back, the last one is written with the count, unless the child is no longer up.
+//! 5. No line is written under a lock: subscribers are code of the user.
 
 mod backtraces;
 mod limiter;
@@ -39,7 +42,7 @@ use limiter::{Held, Limiter, Tale, Topic, Verdict};
 pub(crate) use lines::{level, millis};
 pub(crate) use one_line::one_line;
 
-/// The target of every line.
+/// Target of every line.
 pub(crate) const TARGET: &str = "regrow";
 
 /// Writes one line (invariant 1): `line!(WARN, { path = %path, generation }, "child exited")`.
@@ -58,11 +61,11 @@ macro_rules! line {
 }
 pub(crate) use line;
 
-/// More spans around a line than this stay there: a subscriber that never leaves one must not hold the tree.
+/// Number of spans that are left at most, also if a subscriber never leaves one: it must not hold up the tree.
 const SPANS_MAX: usize = 32;
 
-/// Leaves all spans that this thread is in, writes, and enters them again. A line without a parent is not enough: formats
-/// such as JSON add the span that the thread is in.
+/// Leaves all spans that this thread is in, writes, and enters them again. A line without a parent is not enough:
+/// formats such as JSON add the span that the thread is in.
 pub(crate) fn without_spans<R>(write: impl FnOnce() -> R) -> R {
     struct Left(Dispatch, Vec<tracing::Id>);
     impl Drop for Left {
@@ -82,15 +85,15 @@ pub(crate) fn without_spans<R>(write: impl FnOnce() -> R) -> R {
     write()
 }
 
-/// Whether warnings were listened for when this was last looked at.
+/// Whether a subscriber listened for warnings when this was last checked.
 static IS_LISTENED_TO: AtomicBool = AtomicBool::new(false);
 
-/// Whether the log tells of panics. For the panic hook, which must not ask the subscriber.
+/// Whether the log reports panics. For the panic hook, which must not ask the subscriber.
 pub(crate) fn is_listened_to() -> bool {
     IS_LISTENED_TO.load(Ordering::Relaxed)
 }
 
-/// Whether a line of this level about a child is listened for, by any layer of the subscriber.
+/// Whether any layer of the subscriber listens for a line of this level about a child.
 pub(crate) fn is_enabled(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::event_enabled!(target: TARGET, Level::ERROR, path, generation),
@@ -105,16 +108,16 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     }
 }
 
-/// What the log says of an event and subscribers do not hear.
+/// Facts about an event that only the log reports, and not the subscribers' event.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Aside {
     #[default]
     Nothing,
-    /// It is up, and has yet to say that it is ready.
+    /// The child is up, and has yet to say that it is ready.
     Unready,
-    /// How its latest life ended.
+    /// Exit of its latest life.
     Ended(Arc<Exit>),
-    /// The services that it waits for, or is parked for, by their full paths.
+    /// Full paths of the services that it waits for, or is parked for.
     Services(Vec<Arc<str>>),
 }
 
@@ -132,7 +135,7 @@ impl Aside {
     }
 }
 
-/// The log of one tree.
+/// Log of one tree.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     shared: Arc<Shared>,
@@ -141,7 +144,7 @@ pub(crate) struct Log {
 #[derive(Debug, Default)]
 struct Shared {
     limiter: Mutex<Limiter>,
-    /// The report that was started last.
+    /// Report task that was started last.
     report: Mutex<Option<AbortHandle>>,
     backtraces: Backtraces,
 }
@@ -158,12 +161,12 @@ impl Log {
         let Event { path, kind, .. } = event;
         let is_last = matches!(kind, EventKind::Gone);
         if is_last || lines::is_urgent(kind) {
-            // What was held back before this belongs before it.
+            // A report about earlier lines comes before this line.
             let held = if is_last { lock(&self.shared.limiter).forget(path) } else { self.shared.take_held(path) };
             if matches!(kind, EventKind::Blocks { .. }) {
                 self.shared.tell_held(&held);
             } else {
-                // It is up no more.
+                // The child is no longer up.
                 self.shared.count_held(&held);
             }
         } else {
@@ -179,18 +182,19 @@ impl Log {
         lines::write(event, level, aside, &self.shared.backtraces);
     }
 
-    /// Whether one more line of this level may be written that belongs to what has this path. One that may not is counted.
+    /// Whether one more line of this level may be written about this path. If not, it is counted.
     pub(crate) fn has_room(&self, path: &Arc<str>, level: Level) -> bool {
         is_enabled(level) && self.admit(path, Topic::Events(level), Tale::Other)
     }
 
-    /// The child is gone: nothing is remembered of it.
+    /// Forgets the child, which is gone.
     pub(crate) fn forget(&self, path: &str) {
         let held = lock(&self.shared.limiter).forget(path);
         self.shared.count_held(&held);
     }
 
-    /// The level at which a dead letter is listened for. `is_over`: the tree is ending, and leaves letters behind as it must.
+    /// Returns the level at which a subscriber listens for this dead letter. `is_over`: the tree is ending, and leaves
+    /// letters behind.
     pub(crate) fn wants_letter(reason: &DeadReason, is_over: bool) -> Option<Level> {
         Some(lines::level_of_letter(reason, is_over)).filter(|level| is_enabled(*level))
     }
@@ -203,12 +207,12 @@ impl Log {
         }
     }
 
-    /// The root is up, and all below it that it waits for.
+    /// Logs that the root is up, with everything below it that it waits for.
     pub(crate) fn tree_is_up(&self, path: &str, time: Duration) {
         line!(INFO, { path = %path, start_ms = millis(time) }, "tree is up");
     }
 
-    /// The tree is over: nothing is held back any more.
+    /// Ends the log of the tree: nothing is held back any more.
     pub(crate) fn end(&self) {
         let held = lock(&self.shared.limiter).end();
         self.shared.tell_held(&held);
@@ -218,12 +222,12 @@ impl Log {
         }
     }
 
-    /// How many children the limiter remembers.
+    /// Number of children that the limiter remembers.
     pub(crate) fn limited(&self) -> usize {
         lock(&self.shared.limiter).len()
     }
 
-    /// Whether the line may be written. One that may not is counted, and the count is written in time.
+    /// Whether the line may be written. If not, it is counted, and the count is written in time.
     fn admit(&self, path: &Arc<str>, topic: Topic, tale: Tale<'_>) -> bool {
         let runtime = Handle::try_current().ok();
         let (verdict, unused) = {
@@ -259,7 +263,7 @@ impl Shared {
         }
     }
 
-    /// The counts, and which of the children have come back after all.
+    /// Writes the counts, and the returns of children that are up after all.
     fn tell_held(&self, held: &[Held]) {
         self.count_held(held);
         for (event, aside) in held.iter().filter_map(|held| held.last_return.as_deref()) {
@@ -268,7 +272,7 @@ impl Shared {
     }
 }
 
-/// Tells what was held back when its time has come. Runs only while something is held back.
+/// Writes the reports that are due. Runs only while something is held back.
 async fn report(mut reporting: Reporting) {
     loop {
         let due = {
@@ -278,7 +282,7 @@ async fn report(mut reporting: Reporting) {
             due
         };
         let Some(due) = due else {
-            // Another report may run by now, and tells what is held back from now on.
+            // Another report task may run by now, and reports what is held back from now on.
             reporting.0 = Weak::new();
             return;
         };
@@ -286,7 +290,7 @@ async fn report(mut reporting: Reporting) {
     }
 }
 
-/// Invariant 3: a task that the runtime drops tells what is left.
+/// Reports what is left if the runtime drops the task (invariant 3).
 struct Reporting(Weak<Shared>);
 
 impl Drop for Reporting {

@@ -1,8 +1,8 @@
-//! Texts of the user's in a line: they break no line, and their escape codes reach no terminal.
+//! Texts of the user in a line: they break no line, and their escape codes reach no terminal.
 
 use std::fmt::{self, Write};
 
-/// A text with its control characters, and all else that ends a line, escaped as Rust does: `\n`, `\u{1b}`.
+/// Text with its control characters, and all else that ends a line, escaped as Rust does: `\n`, `\u{1b}`.
 pub(crate) struct OneLine<'a, T: ?Sized>(&'a T);
 
 pub(crate) fn one_line<T: fmt::Display + ?Sized>(text: &T) -> OneLine<'_, T> {

@@ -1,41 +1,42 @@
-//! The books of a mailbox.
+//! The counters of a mailbox.
 
 use std::fmt;
 
-/// Where every message that a mailbox accepted is, or went: one consistent snapshot.
+/// Counters of every message that a mailbox accepted, by what happened to it: one consistent snapshot.
 ///
 /// The law holds at every instant:
 /// `accepted = handled + crashed + returned + dead_lettered + queued + in_hand`.
 ///
-/// A refused message is not accepted and appears nowhere.
+/// A refused message is not accepted and is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accounting {
-    /// Enqueued, ever.
+    /// Messages that were ever enqueued.
     pub accepted: u64,
-    /// Worked on to the end, without error.
+    /// Messages that were handled to the end, without error.
     pub handled: u64,
-    /// Lost for good with the incarnation that had it in hand. One that is [redelivered](crate::ServiceChild::redeliver) is
-    /// not lost: it is queued again.
+    /// Messages lost for good with the incarnation that had them in hand. A message that is
+    /// [redelivered](crate::ServiceChild::redeliver) is not lost: it is queued again.
     pub crashed: u64,
     /// Calls that never ran, given back to their callers.
     pub returned: u64,
-    /// Shed: by the drop policy, by overflow, when the service went down, or as poison. Casts, and calls that nobody waits
-    /// for any more or that have run before. They can be seen as [dead letters](crate::DeadLetters). One that is replayed
-    /// stays counted here, and is accepted once more.
+    /// Messages that were shed: by the drop policy, by overflow, when the service went down, or as poison. They are
+    /// casts, and calls that have run before or have no waiting caller. They can be seen as
+    /// [dead letters](crate::DeadLetters). A dead letter that is replayed stays counted here, and is accepted once
+    /// more.
     pub dead_lettered: u64,
-    /// Waiting now.
+    /// Messages waiting now.
     pub queued: u64,
-    /// Being worked on now: 0 or 1.
+    /// Messages being handled now: 0 or 1.
     pub in_hand: u64,
     /// Attempts to start an incarnation, ever. Not part of the law.
     pub attempts: u64,
-    /// Times that a message in hand was put back to the head of the queue, because its incarnation ended, ever. Not part of
-    /// the law: the message is queued again.
+    /// Number of times that a message in hand was put back to the head of the queue because its incarnation ended. Not
+    /// part of the law: the message is queued again.
     pub redelivered: u64,
 }
 
 impl Accounting {
-    /// Whether the law holds. `false` would be a bug of regrow.
+    /// Whether the law holds. `false` would be a bug in regrow.
     pub fn is_balanced(&self) -> bool {
         self.accepted == self.handled + self.crashed + self.returned + self.dead_lettered + self.queued + self.in_hand
     }

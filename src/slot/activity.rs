@@ -1,9 +1,9 @@
-//! What an incarnation lets the watchdog see of itself.
+//! The activity of an incarnation, as the watchdog sees it.
 //!
-//! It belongs to the port. Those who are watched have one from their start on; others get one when they first wait for
-//! somebody, in a tree in which somebody is watched.
+//! It belongs to the signals. A watched incarnation has one from its start. Another incarnation gets one when it first
+//! waits for a service, in a tree with a watched child.
 //!
-//! Invariant: the counter of polls is written by whoever polls the incarnation, which is one at a time.
+//! Invariant: only the task that polls the incarnation writes the counter of polls, and there is one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,28 +19,28 @@ use crate::slot::waits::Waits;
 
 #[derive(Default)]
 pub(crate) struct Activity {
-    /// In nanoseconds. None is zero.
+    /// Limit in nanoseconds; zero for none.
     limit: AtomicU64,
-    /// Odd while its code runs.
+    /// Counter of polls: odd while its code runs.
     polls: AtomicU64,
-    /// Recognises the label, so that one that stays the same is not written again.
+    /// Hash of the label, so that an unchanged label is not written again.
     label_key: AtomicUsize,
     label: Mutex<Option<&'static str>>,
     grant: Mutex<Option<Grant>>,
-    /// Its own signs of life are its work: it is a task, and has no messages.
+    /// Whether its signs of life are its work: it is a task, and has no messages.
     has_heartbeat: AtomicBool,
-    /// Counts the signs of life of a task.
+    /// Number of signs of life of a task.
     beats: AtomicU64,
     pub(crate) waits: Mutex<Waits>,
 }
 
-/// A handler has said that its message will take long.
+/// Extension that a handler has asked for, because its message takes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grant {
-    /// The message that it is about.
+    /// Number of the message that it is about.
     pub(crate) message: u64,
     pub(crate) at: Instant,
-    /// How long the incarnation had waited for others by then.
+    /// Time that the incarnation had waited for others by then.
     pub(crate) waited: Duration,
     pub(crate) time: Duration,
 }
@@ -51,7 +51,7 @@ impl Activity {
         self.limit.store(nanos, Ordering::Relaxed);
     }
 
-    /// How long a message may be in hand.
+    /// Returns the longest time that a message may be in hand.
     pub(crate) fn limit(&self) -> Option<Duration> {
         Some(self.limit.load(Ordering::Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
@@ -64,27 +64,27 @@ impl Activity {
         self.begin_poll();
     }
 
-    /// The counter of its polls: odd while one is under way.
+    /// Returns the counter of its polls: odd while one is under way.
     pub(crate) fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// The number of the poll that is under way.
+    /// Returns the number of the poll that is under way, if there is one.
     pub(crate) fn poll_under_way(&self) -> Option<u64> {
         Some(self.polls()).filter(|polls| polls % 2 == 1)
     }
 
-    /// It is a task, and has no messages: its signs of life are looked at.
+    /// Marks it as a task, which has no messages: its signs of life are checked.
     pub(crate) fn set_has_heartbeat(&self) {
         self.has_heartbeat.store(true, Ordering::Relaxed);
     }
 
-    /// A sign of life.
+    /// Records a sign of life.
     pub(crate) fn beat(&self) {
         self.beats.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The number of the work that is under way: the message in hand, or the last sign of life of a task.
+    /// Returns the number of the work that is under way: the message in hand, or the last sign of life of a task.
     pub(crate) fn work(&self, slot: &dyn AnySlot, signals: &Signals) -> Option<u64> {
         if !self.has_messages() {
             return signals.is_up().then(|| self.beats.load(Ordering::Relaxed));
@@ -92,7 +92,7 @@ impl Activity {
         slot.in_hand().filter(|(_, owner)| std::ptr::eq(&**owner, signals)).map(|(message, _)| message)
     }
 
-    /// What is said of a time that is too long.
+    /// Describes a hang of this length.
     pub(crate) fn hang(&self, slot: &dyn AnySlot, time: Duration) -> Hang {
         match self.has_messages() {
             false => Hang::silence(time),
@@ -100,7 +100,7 @@ impl Activity {
         }
     }
 
-    /// What the service calls the message that it is about to handle.
+    /// Sets the label of the message that is about to be handled.
     pub(crate) fn set_label(&self, label: Option<&'static str>) {
         let key = label.map_or(0, |label| label.as_ptr().addr() ^ label.len().rotate_right(8));
         if self.label_key.load(Ordering::Relaxed) != key {
@@ -113,7 +113,7 @@ impl Activity {
         *lock(&self.label)
     }
 
-    /// This message will take so long from now on, waits for others left out.
+    /// Grants this message more time from now on, waits for others not included.
     pub(crate) fn grant(&self, message: u64, time: Duration) {
         let at = Instant::now();
         let in_hand = self.has_messages().then_some(message);
@@ -123,12 +123,12 @@ impl Activity {
         *lock(&self.grant) = Some(Grant { message, at, waited, time });
     }
 
-    /// What was granted to this message.
+    /// Returns the extension that was granted to this message.
     pub(crate) fn granted(&self, message: u64) -> Option<Grant> {
         (*lock(&self.grant)).filter(|grant| grant.message == message)
     }
 
-    /// How long it has waited for others, all in all.
+    /// Returns the total time that it has waited for others.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         lock(&self.waits).waited(now)
     }
@@ -137,12 +137,12 @@ impl Activity {
         lock(&self.waits).is_any_open()
     }
 
-    /// Whose answer it waits for, and since when.
+    /// Returns the service from which it waits for an answer, and the start of that wait.
     pub(crate) fn waits_for_answer(&self) -> Option<(Arc<str>, Instant)> {
         lock(&self.waits).on_answer()
     }
 
-    /// The services that it waits for, and since when.
+    /// Returns the first service that it waits for, and the start of that wait.
     pub(crate) fn waits_for(&self) -> Option<(Arc<str>, Instant)> {
         lock(&self.waits).on()
     }
@@ -151,13 +151,13 @@ impl Activity {
         !self.has_heartbeat.load(Ordering::Relaxed)
     }
 
-    /// Ends the waits that are none any more, and asks for the others: see `wait.rs`.
-    pub(crate) fn ask_waits(&self, signals: &Signals, now: Instant, pause: Duration, patience: Duration) {
+    /// Ends the waits that are over or not awaited, and probes the others: see `wait.rs`.
+    pub(crate) fn probe_waits(&self, signals: &Signals, now: Instant, pause: Duration, patience: Duration) {
         let message = signals.message_in_hand();
         let polls = (!signals.is_interruptible()).then(|| self.polls());
         let rest = lock(&self.waits).leave_behind(message, now);
         rest.settle();
-        let rest = lock(&self.waits).ask(polls, now, pause, patience);
+        let rest = lock(&self.waits).probe(polls, now, pause, patience);
         rest.settle();
     }
 }

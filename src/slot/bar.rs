@@ -1,7 +1,7 @@
-//! What a mailbox refuses beside what its state does: everything while its service is terminated, and waits of some callers
-//! while its group is stopped.
+//! Refusals of a mailbox beside those of its state. It refuses everything while its service is being terminated, and
+//! waits of some callers while its group is stopped.
 //!
-//! Invariant: only calls that can be given back as *never ran* are ended; everything else that is queued stays so.
+//! Invariant: only calls that can be given back as *never ran* are ended. All other queued messages stay queued.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::slot::queue::{Back, Envelope, Front, Shed};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Bar {
-    /// Its service is terminated by an order, or has chosen its end, and nothing starts it again by itself.
+    /// The service is being terminated by an order, or ends itself, and no restart follows.
     Dismissed,
-    /// Its service was stopped together with others below this supervisor.
+    /// The service was stopped together with others below this supervisor.
     Withdrawn(Arc<str>),
 }
 
 impl<M> Back<M> {
-    /// Why a message is refused; `waits`: its sender would wait, for an answer or for room.
+    /// Returns the reason for a refusal, if there is one. `waits`: the sender would wait, for an answer or for room.
     pub(crate) fn refusal(&self, waits: bool) -> Option<Refusal> {
         let refusal = self.state.refusal();
         if self.bar.is_none() || refusal.is_some() {
@@ -41,7 +41,7 @@ impl<M> Back<M> {
         }
     }
 
-    /// Takes out the calls of these callers.
+    /// Removes the calls of the callers for which `is_one` is true.
     fn hand_back_all(
         &mut self,
         queue: VecDeque<Envelope<M>>,
@@ -68,7 +68,7 @@ fn caller<M>(envelope: &Envelope<M>) -> usize {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Why a wait of the code that asks is refused now.
+    /// Returns the reason for which a wait of the running code is refused now, if there is one.
     pub(crate) fn refusal_of_waits(&self) -> Option<Refusal> {
         lock(&self.back).refusal(true)
     }
@@ -77,7 +77,7 @@ impl<M: Send + 'static> Slot<M> {
         self.bar(bar, |_, _| ());
     }
 
-    /// Sets the bar, and looks at what is there in the same hold of the locks.
+    /// Sets the bar, and reads the state with `look` in the same hold of the locks.
     fn bar<T>(&self, bar: Option<Bar>, look: impl FnOnce(&Front<M>, &Back<M>) -> T) -> T {
         let mut freed = self.freed();
         let (seen, before) = {
@@ -91,15 +91,15 @@ impl<M: Send + 'static> Slot<M> {
         };
         drop(before);
         freed.flush();
-        // The status is the same, but those that wait for it may be refused from now on.
+        // The status is the same, but tasks that wait for it may be refused from now on.
         self.publish();
         seen
     }
 
-    /// Refuses waits from below `supervisor`, and ends calls from there that are queued. `is_below` knows the numbers of the
-    /// supervisors there; it is asked without a lock.
+    /// Refuses waits from below `supervisor`, and ends queued calls from there. `is_below` recognises the numbers of
+    /// the supervisors there, and is called without a lock.
     pub(super) fn withdraw_from(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool) {
-        // No such call comes behind the look at the queue.
+        // No such call can be enqueued after this look at the queue.
         let mut callers: Vec<_> = self.bar(Some(Bar::Withdrawn(supervisor.clone())), |front, back| {
             let queued = front.batch.iter().chain(&back.queue).map(caller);
             queued.chain(front.line.callers()).filter(|caller| *caller != 0).collect()
@@ -114,7 +114,7 @@ impl<M: Send + 'static> Slot<M> {
             let mut back = lock(&self.back);
             let is_one = |caller: usize| callers.contains(&caller);
             let mut batch = std::mem::take(&mut front.batch);
-            // One that has begun to run before is not given back.
+            // A message that has begun to run before is not given back.
             let begun = if front.tries.have_begun() { batch.pop_front() } else { None };
             front.batch = back.hand_back_all(batch, is_one, &mut shed);
             if let Some(begun) = begun {

@@ -1,4 +1,4 @@
-//! Waiting for a future on a thread that has no runtime of its own.
+//! Blocking waits: a thread without a runtime waits for a future.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -30,18 +30,18 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Why a thread waits no longer, though what it waits for has not come.
+/// Reason for which a thread stops waiting before the outcome has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Its time is up.
+    /// The time limit is over.
     Late,
-    /// The incarnation whose code waits is to stop, or was killed.
+    /// The incarnation of the waiting code must stop, or was killed.
     Interrupted,
 }
 
-/// As [`block_on`], up to `deadline`. `due` says when to poll again, though nothing has woken the thread.
+/// Does what [`block_on`] does, up to `deadline`. `due` returns when to poll again if nothing has woken the thread.
 ///
-/// Needs no timers, and so no runtime.
+/// It needs no timers, and so no runtime.
 pub(crate) fn block_until<F: Future + Unpin>(
     future: &mut F,
     due: impl Fn(&F) -> Option<Instant>,
@@ -51,7 +51,7 @@ pub(crate) fn block_until<F: Future + Unpin>(
     let mut cx = Context::from_waker(&waker);
     let signals = current::lent(Arc::clone);
     if let Some(signals) = &signals {
-        // Registered before the signals are looked at: invariant 1 of the port.
+        // Registered before the signals are read: invariant 1 of `signals.rs`.
         signals.register(Waiting::Consumer, &waker);
     }
     loop {

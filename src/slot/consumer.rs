@@ -1,4 +1,4 @@
-//! What an incarnation does with the slot it lives in: moves in, takes messages, moves out.
+//! The consumer side of the slot: an incarnation moves in, takes messages, and leaves.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,34 +22,35 @@ use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 
-/// What a pump finds when it asks for more.
+/// Answer to a pump that asks for the next message.
 pub(crate) enum Next<M> {
     Message(M),
-    /// Something other than a message wants attention.
+    /// A signal is pending.
     Signal,
 }
 
-/// Which signals keep a pump from the next message.
+/// Signals that keep a pump from the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalMask {
-    /// All of them.
+    /// Every signal.
     Everything,
-    /// Those by which it is to end: what ails it is known.
+    /// Signals by which it is to end. Its faults are known already.
     Orders,
     /// A kill: the queue is being drained.
     Force,
 }
 
-/// A used-up queue that once held more than this gives its memory back.
+/// Capacity above which an empty queue gives its memory back.
 const ROOMY: usize = 256;
 
 impl<M: Send + 'static> Slot<M> {
-    /// Books the message in hand as handled and takes the next one, unless a signal that is heeded keeps it from that. With `rest`, who finds nothing goes to sleep and is to be woken; without, it will come
-    /// again by itself.
+    /// Completes the message in hand and takes the next, unless a signal in `mask` is pending. If the queue is empty
+    /// and `rest` is set, marks the consumer idle, so that the next sender wakes it. Without `rest`, the consumer polls
+    /// again.
     pub(crate) fn poll_next(
         &self,
         signals: &Arc<Signals>,
-        heed: SignalMask,
+        mask: SignalMask,
         rest: bool,
         freed: &mut Freed,
     ) -> Poll<Next<M>> {
@@ -57,14 +58,14 @@ impl<M: Send + 'static> Slot<M> {
         if !front.is_owned_by(signals) {
             return Poll::Ready(Next::Signal);
         }
-        // A plain message leaves nothing that must be dropped, or told, without the lock.
+        // A plain message leaves nothing that must be dropped or settled without the lock.
         let done = front.finish_own().filter(|done| !done.is_plain());
-        let is_heeded = match heed {
+        let is_pending = match mask {
             SignalMask::Everything => signals.is_signalled(),
             SignalMask::Orders => signals.is_ordered(),
             SignalMask::Force => signals.is_killed() || signals.is_fenced(),
         };
-        let next = if is_heeded {
+        let next = if is_pending {
             Poll::Ready(Next::Signal)
         } else {
             if front.batch.is_empty() && !front.is_draining {
@@ -76,7 +77,7 @@ impl<M: Send + 'static> Slot<M> {
                     if front.line.is_empty() {
                         self.front_len.store(front.batch.len(), Ordering::Release);
                     } else {
-                        // In one hold, or others might get in before those in line (invariant 1 of the line).
+                        // In one hold, or later senders might overtake those in line (invariant 1 of the line).
                         let mut back = lock(&self.back);
                         self.note_front(&front, &mut back);
                         self.let_in(&mut front, &mut back, freed);
@@ -110,7 +111,7 @@ impl<M: Send + 'static> Slot<M> {
         self.note_front(front, &mut back);
     }
 
-    /// Books the message in hand as handled, and takes no other.
+    /// Counts the message in hand as handled, and takes no other.
     pub(crate) fn finish(&self, signals: &Arc<Signals>) {
         let done = lock(&self.front).finish(signals);
         if let Some(done) = done {
@@ -119,7 +120,7 @@ impl<M: Send + 'static> Slot<M> {
     }
 
     fn settle_handled(&self, InHand { call, spare }: InHand<M>) {
-        // First, so that a reply in it is not mistaken for one that lives on.
+        // Dropped first, so that a reply in the copy is not mistaken for one that lives on.
         if let Some(spare) = spare {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");
         }
@@ -130,7 +131,7 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// Tells the judge of an experiment, if one goes on.
+    /// Reports to the judge of an experiment, if one runs, that an incarnation moved in or out.
     fn tell_move(&self, signals: &Arc<Signals>, is_in: bool) {
         if let Some(tree) = self.tree() {
             tree.tell_move(self, signals, is_in);
@@ -155,9 +156,9 @@ impl<M: Send + 'static> Ownership for Slot<M> {
             back.completion = None;
             back.control = Some(Control::Signals(signals.clone()));
             match back.state {
-                // For good, even for one that comes late.
+                // Gone is final, also for an incarnation that comes late.
                 ServiceState::Gone => {}
-                // A probe: nobody is let in before it is up.
+                // A probe: no message is accepted before it is up.
                 ServiceState::Parked { .. } => {}
                 ServiceState::Waiting
                 | ServiceState::Starting
@@ -185,7 +186,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
     }
 
     fn released(&self) -> &Notify {
-        &self.bells.get_or_init(Box::default).vacant
+        &self.notifiers.get_or_init(Box::default).vacant
     }
 
     fn owner(&self) -> Option<Arc<Signals>> {
@@ -235,7 +236,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
     }
 
     fn end(&self, signals: &Arc<Signals>, exit: &Exit) {
-        // Before the next one can move in.
+        // Before the next incarnation can move in.
         self.tell_move(signals, false);
         self.move_out(signals, exit, Leave::Ended);
     }
@@ -261,7 +262,7 @@ impl<M: Send + 'static> Ownership for Slot<M> {
     fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision) {
         {
             let mut back = lock(&self.back);
-            // One that was killed through ractor may end when its successor is there already.
+            // A supervisor that was killed through ractor may end when its successor is there already.
             let is_mine = back.control.as_ref().is_some_and(|control| control.is_supervisor(inbox));
             match stage {
                 Supervision::Begins => {

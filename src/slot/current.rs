@@ -1,7 +1,6 @@
-//! What this thread is doing for a service right now: whose code it runs, and what that code's last panic was.
+//! Marks of a thread: the service for which it runs code right now, or to which the running task is linked.
 //!
-//! Invariants:
-//! 1. The marks are set only while code of a service runs and are put back when it returns, by unwinding too.
+//! Invariant: the marks are set only while code of a service runs, and are restored when it returns, also by unwinding.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,28 +14,28 @@ thread_local! {
     static MARKS: Marks = const { Marks { own: RefCell::new(None), linked: RefCell::new(None) } };
 }
 
-/// Whose code this thread runs. In one place, so that one look finds both.
+/// Incarnation for which this thread runs code. Both are in one place, so that one look finds both.
 struct Marks {
-    /// The incarnation.
+    /// The incarnation itself runs.
     own: RefCell<Option<Arc<Signals>>>,
-    /// The incarnation to which the task is linked.
+    /// A task runs that is linked to this incarnation.
     linked: RefCell<Option<Arc<Signals>>>,
 }
 
-/// What a call has to know of the code that makes it.
+/// Facts about the running code that a call needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Caller {
-    /// The address of the port of the incarnation; 0 for code of none, and of a task.
+    /// Address of the signals of the running incarnation; 0 for other code, and for a task.
     pub(crate) signals: usize,
-    /// The [number](Signals::supervisor) of the supervisor of the incarnation, or of the one that the task is linked to; 0 for
-    /// other code.
+    /// [Number](Signals::supervisor) of the supervisor of the incarnation, or of the incarnation to which the task is
+    /// linked; 0 for other code.
     pub(crate) supervisor: usize,
-    /// Its waits are recorded: it is an incarnation in a tree with a watched child.
+    /// Whether its waits are recorded: it is an incarnation in a tree with a watched child.
     pub(crate) is_watched: bool,
 }
 
 impl Caller {
-    /// The code that this thread runs.
+    /// Returns the facts about the code that this thread runs.
     #[inline]
     pub(crate) fn here() -> Self {
         MARKS.try_with(Self::marked).unwrap_or_default()
@@ -53,12 +52,12 @@ impl Caller {
     }
 }
 
-/// Runs `code` as code of the incarnation behind `signals`. A panic comes back as what it said and where.
+/// Runs `code` as code of the incarnation with these `signals`. A panic is returned with its text and place.
 pub(crate) fn run_as<R>(signals: &Arc<Signals>, code: impl FnOnce() -> R) -> Result<R, Panic> {
     run_with(&mut Some(signals.clone()), code)
 }
 
-/// As [`run_as`]; the mark is lent, and put back.
+/// Does what [`run_as`] does. The mark is lent, and restored afterwards.
 pub(crate) fn run_with<R>(mark: &mut Option<Arc<Signals>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Restore<'a>(&'a mut Option<Arc<Signals>>);
     impl Drop for Restore<'_> {
@@ -71,8 +70,8 @@ pub(crate) fn run_with<R>(mark: &mut Option<Arc<Signals>>, code: impl FnOnce() -
     panics::catch(code)
 }
 
-/// Runs `code` as code of a task that is linked to the incarnation behind the mark, which is lent, and put back. It is not the
-/// incarnation itself: what that must not do (call itself), its tasks may.
+/// Runs `code` as code of a task that is linked to the incarnation in the mark. The mark is lent, and restored
+/// afterwards. The task is not the incarnation: it may do what the incarnation must not do (call itself).
 pub(crate) fn run_linked<R>(mark: &mut Option<Arc<Signals>>, code: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Restore<'a>(&'a mut Option<Arc<Signals>>);
     impl Drop for Restore<'_> {
@@ -85,7 +84,8 @@ pub(crate) fn run_linked<R>(mark: &mut Option<Arc<Signals>>, code: impl FnOnce()
     panics::catch(code)
 }
 
-/// Lends the port of the incarnation whose code this thread runs, be it its own or that of a task linked to it.
+/// Calls `code` with the signals of the incarnation for which this thread runs code, or to which the running task is
+/// linked.
 pub(crate) fn caller<R>(code: impl FnOnce(&Signals) -> R) -> Option<R> {
     let marked =
         |signals: &RefCell<Option<Arc<Signals>>>| signals.try_borrow().ok().and_then(|signals| signals.clone());
@@ -93,12 +93,12 @@ pub(crate) fn caller<R>(code: impl FnOnce(&Signals) -> R) -> Option<R> {
     Some(code(&signals))
 }
 
-/// Lends the port of the incarnation whose code this thread runs.
+/// Calls `code` with the signals of the incarnation for which this thread runs code.
 pub(crate) fn lent<R>(code: impl FnOnce(&Arc<Signals>) -> R) -> Option<R> {
     MARKS.try_with(|marks| marks.own.borrow().as_ref().map(code)).ok().flatten()
 }
 
-/// Whether this thread runs code of the incarnation that `test` recognises.
+/// Whether this thread runs code of an incarnation that satisfies `test`.
 pub(crate) fn is(test: impl FnOnce(&Signals) -> bool) -> bool {
     MARKS.try_with(|marks| marks.own.borrow().as_deref().is_some_and(test)).unwrap_or(false)
 }

@@ -1,17 +1,18 @@
-//! Why a message is dead, and what is told of it.
+//! Reasons for which messages become dead letters, and the notice of one.
 
 use std::fmt;
 use std::sync::Arc;
 
 use regrow_supervisors::Exit;
 
-/// Why nobody will handle a message.
+/// Reason for which a message will not be handled.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum DeadReason {
-    /// The mailbox was full, and it had waited longest ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
+    /// The mailbox was full, and this message had waited longest
+    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
     DroppedOldest,
-    /// The mailbox was full when it came ([`Overflow::DropNewest`](crate::Overflow::DropNewest)).
+    /// The mailbox was full when this message came ([`Overflow::DropNewest`](crate::Overflow::DropNewest)).
     DroppedNewest,
     /// An incarnation ended, and a new life begins with an empty mailbox ([`OnRestart::Drop`](crate::OnRestart::Drop)).
     DroppedOnRestart,
@@ -21,23 +22,24 @@ pub enum DeadReason {
     Down,
     /// The service's spec was deleted, or its tree is over.
     Gone,
-    /// An experiment had it lost on its way.
+    /// A fault of an experiment lost the message.
     Chaos,
-    /// It was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every incarnation.
+    /// The message was [redelivered](crate::ServiceChild::redeliver) as often as asked for, and ended every
+    /// incarnation.
     Poison {
-        /// How the last of them ended.
+        /// Exit of the last of those incarnations.
         exit: Exit,
     },
-    /// It was redelivered ten times because a peer of the service was not available, and the peer was not the eleventh time
-    /// either: see [`PeerUnavailable`](crate::PeerUnavailable).
+    /// The message was redelivered ten times because a peer of the service was not available, and the last run failed
+    /// for that reason too. See [`PeerUnavailable`](crate::PeerUnavailable).
     PeerUnavailable {
-        /// How the last incarnation ended that had it in hand.
+        /// Exit of the last incarnation that had the message in hand.
         exit: Box<Exit>,
     },
 }
 
 impl DeadReason {
-    /// One word for the reason, the same in logs and queries.
+    /// Returns one word for the reason, the same in logs and queries.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::DroppedOldest => "dropped_oldest",
@@ -69,7 +71,7 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// What is known of a message that became a dead letter.
+/// Description of a message that became a dead letter.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) path: Arc<str>,

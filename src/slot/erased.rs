@@ -1,4 +1,4 @@
-//! A slot whose type of messages is not known, and its tree: how the directory, the supervisors and an incarnation see them.
+//! The slot without its type of messages, and the tree as the slot sees it.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -20,12 +20,12 @@ use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
 use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 
-/// A slot whose message type is not known: how the directory and the supervisors see it.
+/// Slot without its message type: the directory and the supervisors use it.
 pub(crate) trait AnySlot: Send + Sync {
     fn path(&self) -> Arc<str>;
     fn set_path(&self, path: &Arc<str>) -> bool;
     fn set_tree(&self, tree: Weak<dyn SlotTree>);
-    /// The tree that it is listed in, while that is there.
+    /// Returns the tree in which it is listed, while that exists.
     fn tree(&self) -> Option<Arc<dyn SlotTree>>;
     fn settings(&self) -> Settings;
     fn configure(&self, settings: Settings);
@@ -34,78 +34,79 @@ pub(crate) trait AnySlot: Send + Sync {
     fn status(&self) -> ServiceStatus;
     fn watch(&self) -> watch::Receiver<ServiceStatus>;
     fn accounting(&self) -> Accounting;
-    /// How many senders wait for room.
+    /// Number of senders that wait for room.
     fn waiting_for_room(&self) -> usize;
-    /// The number of the message in hand, the same as long as it is the same message, and who has it.
+    /// Returns the number of the message in hand, and the incarnation that has it. Each message in hand has a different
+    /// number.
     fn in_hand(&self) -> Option<(u64, Arc<Signals>)>;
-    /// The number of the message that `signals` has in hand.
+    /// Returns the number of the message that `signals` has in hand.
     fn in_hand_of(&self, signals: &Signals) -> Option<u64>;
     fn close(&self, state: ServiceState);
-    /// Accepts nothing more until it is started again.
+    /// Refuses every message until the service is started again.
     fn dismiss(&self);
-    /// Takes that back.
+    /// Reverts `dismiss`.
     fn take_back_dismissal(&self);
-    /// Refuses what waits for it from below this supervisor, and ends calls from there that are queued, as never ran.
-    /// `is_below` knows the numbers of the supervisors there.
+    /// Refuses waits from below this supervisor, and ends queued calls from there as never ran. `is_below` recognises
+    /// the numbers of the supervisors there.
     fn withdraw(&self, supervisor: &Arc<str>, is_below: &dyn Fn(usize) -> bool);
-    /// Takes that back.
+    /// Reverts `withdraw`.
     fn readmit(&self);
-    /// Takes a message of a dead letter, where there is room for it.
+    /// Takes the message of a dead letter, if there is room for it.
     fn replay(&self, message: Box<dyn Any + Send>) -> Result<(), (Refused, Box<dyn Any + Send>)>;
-    /// Kills the present incarnation; `false` when there is none.
+    /// Kills the present incarnation; `false` if there is none.
     fn kill(&self) -> bool;
     /// Whether code of one of these incarnations waits for the answer to a call that is queued or in hand here.
     fn owes_answer_to(&self, incarnations: &[Arc<Signals>]) -> bool;
-    /// How the present incarnation is reached.
+    /// Returns the present incarnation, as it can be stopped and killed.
     fn control(&self) -> Option<Control>;
-    /// The child has failed, and is not up; `a_start`: it was a start that failed.
+    /// Records that the child has failed and is not up. `a_start`: a start failed.
     fn fell(&self, a_start: bool);
-    /// The child is up; the outage that this ends.
+    /// Records that the child is up, and returns the outage that this ends.
     fn rose(&self) -> Option<Outage>;
-    /// The tree runs again what it had put away.
+    /// Reopens a slot that was down, parked or gone, because its supervisor begins a new life.
     fn reopen(&self);
-    /// It rested or was parked, and is to be started as soon as it can be: it takes messages again.
+    /// Accepts messages again after a rest or a park, because the service will be started as soon as it can be.
     fn wait(&self);
-    /// The last life ended as it should.
+    /// Records that the last life ended as it should.
     fn complete(&self, completion: Completion);
-    /// Whether it did, and no attempt has begun since.
+    /// Returns that record, if no attempt has begun since.
     fn completion(&self) -> Option<Completion>;
-    /// Whether the tree is ready only if it is.
+    /// Whether the tree is ready only if this service is.
     fn counts(&self) -> Option<Counts>;
-    /// Sets that; `true` if it is news.
+    /// Sets `counts`; `true` if that is a change.
     fn set_counts(&self, counts: Option<Counts>) -> bool;
     fn life(&self) -> &dyn Ownership;
-    /// What an experiment does to its messages.
+    /// Faults of experiments on its messages.
     #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
     fn faulty(&self) -> &dyn Faulty;
 }
 
-/// The part of a tenancy that does not depend on the type of message.
+/// Ownership of a slot by an incarnation, independent of the type of messages.
 pub(crate) trait Ownership: Send + Sync {
-    /// Moves in, if nobody lives here.
+    /// Moves in, if no incarnation lives here.
     fn claim(&self, signals: &Arc<Signals>) -> bool;
-    /// Signalled when somebody has moved out.
+    /// Notified when an incarnation has left.
     fn released(&self) -> &Notify;
-    /// Who lives here.
+    /// Returns the incarnation that lives here.
     fn owner(&self) -> Option<Arc<Signals>>;
-    /// The incarnation is being stopped: what is queued now is what it still handles. Only the first call counts.
+    /// Limits a stopping incarnation to the messages that are queued now. Only the first call counts.
     fn begin_to_drain(&self, signals: &Arc<Signals>);
-    /// The incarnation is up: its generation.
+    /// Marks the incarnation as up, and returns its generation.
     fn up(&self, signals: &Arc<Signals>, is_ready: bool) -> u64;
-    /// The incarnation is ready; `false` when it is not the present one, or is not up.
+    /// Marks the incarnation as ready; `false` if it is not the present one, or is not up.
     fn ready(&self, signals: &Arc<Signals>) -> bool;
-    /// The generation that an incarnation starting now will have.
+    /// Returns the generation that an incarnation starting now will have.
     fn generation_to_be(&self) -> u64;
-    /// The incarnation has ended and nothing of it is left. Settles what it had in hand.
+    /// Removes an incarnation that has ended, after everything that it owned was dropped. Settles its message in hand.
     fn end(&self, signals: &Arc<Signals>, exit: &Exit);
-    /// Cuts off an incarnation that does not end: it can take no message and complete no reply any more. `false` when
-    /// somebody has done that before.
+    /// Fences an incarnation that does not end: it can take no message and complete no reply any more. `false` if it
+    /// was fenced before.
     fn fence(&self, signals: &Arc<Signals>, exit: &Exit) -> bool;
-    /// A supervisor's slot: its state follows the supervisor that began last.
+    /// Sets the state of a supervisor's slot. The state follows the supervisor that began last.
     fn supervise(&self, inbox: &Arc<Inbox>, stage: Supervision);
 }
 
-/// What a supervisor's slot is told.
+/// Stage of a supervisor, as its slot records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Supervision {
     Begins,
@@ -113,57 +114,58 @@ pub(crate) enum Supervision {
     Ends,
 }
 
-/// A mailbox, as the faults of an experiment see it.
+/// Mailbox, as the faults of an experiment see it.
 #[allow(dead_code, reason = "only experiments call it, and they are a feature")]
 pub(crate) trait Faulty: Send + Sync {
-    /// Whether there is mail (`true`) or something else that wants attention. Neither: the sender of the next message wakes.
+    /// Whether there is a message (`true`) or a signal. If there is neither, the sender of the next message wakes the
+    /// consumer.
     fn poll_mail(&self, signals: &Arc<Signals>) -> Poll<bool>;
-    /// Sheds the message that waits longest.
+    /// Sheds the oldest waiting message.
     fn drop_first(&self, signals: &Arc<Signals>);
-    /// Lets the message that waits longest be overtaken by the next.
+    /// Lets the second message overtake the oldest one.
     fn swap_first(&self, signals: &Arc<Signals>);
-    /// Whether the message that waits longest may be handed over twice. A copy may not, nor what is redelivered: one that ends
-    /// every incarnation would become ever more.
+    /// Whether the oldest waiting message may be delivered twice. A copy may not, nor may a redelivered message: one
+    /// that ends every incarnation would multiply.
     fn may_repeat(&self, signals: &Arc<Signals>) -> bool;
-    /// Makes the mailbox full, until each that has said so takes it back.
+    /// Makes the mailbox full, until each caller that set it has reverted it.
     fn set_jammed(&self, is_jammed: bool);
-    /// Has the calls to it counted, or no longer.
+    /// Starts or stops counting the outcomes of calls to it.
     fn set_counted(&self, is_counted: bool);
-    /// Whether its messages can be handed over twice.
+    /// Whether its messages can be delivered twice.
     fn can_repeat(&self) -> bool;
 }
 
-/// Why a slot takes no replayed message.
+/// Reason for which a slot takes no replayed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     ByMailbox(Refusal),
     OtherType { found: &'static str },
 }
 
-/// What a slot needs of the tree that lists it. Each method is for something rare: no message that is sent or handled comes
-/// here.
+/// Tree that lists a slot, as the slot uses it. Each method is for something rare: no message that is sent or handled
+/// comes here.
 pub(crate) trait SlotTree: Any + Send + Sync {
     /// Whether a message that is dead for this reason is kept or logged.
     fn wants_letter(&self, reason: &DeadReason) -> bool;
-    /// Takes a dead message. It is booked as such, and no lock is held.
+    /// Takes a dead message. It has been counted as such, and no lock is held.
     fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>);
-    /// An incarnation has ended whose calls these were, and their replies are still somewhere.
+    /// Remembers the open calls of an incarnation that has ended. Their replies still exist.
     fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>);
-    /// Fences an incarnation that does not end, and names it, once. Whether that was now.
+    /// Fences an incarnation that does not end, and reports it by name, once. Returns whether this call did that.
     fn cut_off(&self, path: &Arc<str>, slot: &dyn AnySlot, signals: &Arc<Signals>) -> bool;
-    /// This incarnation waits for another one, for the first time.
+    /// Remembers an incarnation that waits for another one, for the first time.
     fn remember_waiter(&self, signals: &Arc<Signals>);
-    /// The watchdog has nothing more to look at here.
+    /// Ends the watch over an incarnation.
     fn watch_no_more(&self, path: &str, signals: &Arc<Signals>);
-    /// Tells that code of an incarnation has not yielded for this time.
+    /// Reports that code of an incarnation has not yielded for this time.
     fn tell_blocks(&self, path: &Arc<str>, generation: u64, time: Duration);
-    /// Where the outcomes of calls are counted, while an experiment goes on.
+    /// Returns the counters of the outcomes of calls, while an experiment runs.
     fn outcomes(&self) -> Option<Arc<Outcomes>>;
-    /// An incarnation has moved in or out: told to the judge of an experiment, while one goes on.
+    /// Reports to the judge of an experiment, while one runs, that an incarnation has moved in or out.
     fn tell_move(&self, slot: &dyn AnySlot, signals: &Arc<Signals>, is_in: bool);
 }
 
-/// How the present incarnation is reached: replaced under the slot's lock at every restart.
+/// Means to stop and kill the present incarnation. Replaced under the slot's lock at every restart.
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
     Signals(Arc<Signals>),

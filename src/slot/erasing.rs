@@ -1,4 +1,4 @@
-//! A slot whose message type is not known: how the directory and the supervisors see it.
+//! The slot as the directory and the supervisors see it: without its type of messages.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -32,7 +32,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn set_tree(&self, tree: Weak<dyn SlotTree>) {
-        // A slot that is listed again is so in the same tree.
+        // A slot that is listed again is listed in the same tree.
         let _ = self.tree.set(tree);
     }
 
@@ -61,8 +61,8 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
     }
 
     fn watch(&self) -> watch::Receiver<ServiceStatus> {
-        let mut watch = lock(&self.bells.get_or_init(Box::default).watch);
-        // Looked at under the lock: one that goes after this finds the follower, and closes it.
+        let mut watch = lock(&self.notifiers.get_or_init(Box::default).watch);
+        // Read under the lock: a close that comes later finds this follower, and ends its watch.
         let status = self.status();
         if status.state == ServiceState::Gone {
             return watch::Sender::new(status).subscribe();
@@ -116,7 +116,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
 
     fn take_back_dismissal(&self) {
         let is_dismissed = matches!(lock(&self.back).bar, Some(Bar::Dismissed));
-        // Only its supervisor sets bars, and that is what calls this.
+        // Only its supervisor sets bars, and only that supervisor calls this.
         if is_dismissed {
             self.set_bar(None);
         }
@@ -175,7 +175,7 @@ impl<M: Send + 'static> AnySlot for Slot<M> {
         {
             let mut back = lock(&self.back);
             back.bar = None;
-            // A life of its supervisor begins, which knows nothing of the one before.
+            // The supervisor begins a new life, which knows nothing of the one before.
             if matches!(back.state, ServiceState::Down | ServiceState::Parked { .. } | ServiceState::Gone) {
                 back.state = ServiceState::Restarting;
             }

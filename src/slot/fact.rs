@@ -1,4 +1,4 @@
-//! What a supervisor is told.
+//! Facts that a supervisor receives.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +8,7 @@ use regrow_supervisors::{Attempt, Exit, Hang, Outlook};
 
 use crate::error::gave_up::GaveUp;
 
-/// What a supervisor is told.
+/// Fact that a supervisor receives.
 #[derive(Debug)]
 pub(crate) enum Fact {
     Started {
@@ -18,9 +18,9 @@ pub(crate) enum Fact {
     },
     /// An incarnation that is up has said that it is ready.
     Ready(Attempt),
-    /// The start of this attempt is let in through the gates.
+    /// The start gates have admitted this attempt.
     Admitted(Attempt),
-    /// What is known of a service elsewhere, that children depend on.
+    /// State of a service elsewhere, on which children depend.
     Dependency {
         name: Arc<str>,
         outlook: Outlook,
@@ -34,28 +34,28 @@ pub(crate) enum Fact {
         attempt: Attempt,
         exit: Exit,
     },
-    /// A child that is a supervisor is about to tell its end: whether it gave up, and on which child.
+    /// A child that is a supervisor is about to report its end. `gave_up` holds the give-up, if that was the reason.
     Ending {
         attempt: Attempt,
         gave_up: Option<Arc<GaveUp>>,
     },
-    /// It will end by itself, as `exit`, when it is done with the message in hand.
+    /// The child has chosen to end as `exit`, when the message in hand is done.
     Chosen {
         attempt: Attempt,
         exit: Exit,
     },
-    /// It ends by itself, as `exit`, and code of its own still runs for that.
+    /// The child ends by its own choice, as `exit`, and its code still runs for that.
     Leaving {
         attempt: Attempt,
         exit: Exit,
     },
-    /// It has ended as `exit`, but for work of its own that was killed and is still there.
+    /// The child has ended as `exit`, except for its killed work, which still exists.
     Remains {
         attempt: Attempt,
         exit: Exit,
     },
     KillUnderWay(Attempt),
-    /// It takes too long, or waits in a circle.
+    /// The child takes too long, or waits in a circle.
     Hung {
         attempt: Attempt,
         seen: Overdue,
@@ -69,18 +69,18 @@ pub(crate) enum Fact {
     Tick,
 }
 
-/// What the watchdog has seen. When its word arrives, that may be over.
+/// Observation of the watchdog. When it arrives, the situation may be over.
 pub(crate) enum Overdue {
-    /// This message is in hand for too long, or a task has not said that it is alive since it said so for this time.
+    /// This message is in hand for too long; or the task has given no sign of life since this one for too long.
     Work(u64),
-    /// These wait for each other.
+    /// These services wait for each other.
     Circle(StillStuck),
 }
 
-/// An order to a supervisor, which knows what it says: a slot only brings it there.
+/// Order to a supervisor. Its content belongs to the supervisor: a slot only carries it there.
 pub(crate) trait AnyOrder: Any + fmt::Debug + Send {}
 
-/// Whether the members of a circle wait for each other now as they did when it was found.
+/// Whether the members of a circle still wait for each other as they did when it was found.
 pub(crate) type StillStuck = Box<dyn Fn() -> bool + Send>;
 
 impl fmt::Debug for Overdue {

@@ -1,10 +1,11 @@
-//! What becomes of the message in hand when its incarnation ends: lost, or put back.
+//! The message in hand when its incarnation ends: it is lost, or put back.
 //!
 //! Invariants:
-//! 1. A copy is made before the handler gets the message, by code of the user's and so without a lock, and only where
-//!    redelivery was asked for.
-//! 2. What is put back goes in front of everything that is queued. At most one message is in hand, so at most one that was
-//!    put back is queued, and it is at the head. That is why its count is kept once, in the front, and not in each envelope.
+//! 1. A copy is made before the handler gets the message, and only if redelivery was asked for. The copying is code of
+//!    the user, and runs without a lock.
+//! 2. A message that is put back goes in front of everything that is queued. At most one message is in hand, so at most
+//!    one message that was put back is queued, and it is at the head. Therefore its count is kept once, in the front,
+//!    and not in each envelope.
 //! 3. A message that has begun to run is never given back to its caller as one that never ran.
 
 use std::sync::Arc;
@@ -20,18 +21,18 @@ use crate::slot::queue::{Envelope, InHand};
 use crate::slot::settings::OnRestart;
 use crate::slot::signals::Signals;
 
-/// What came of a message before.
+/// History of a message: the incarnations that had it in hand before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tries {
-    /// How many incarnations had it in hand.
+    /// Number of incarnations that had it in hand.
     pub(crate) begun: u32,
-    /// How many of them ended in a way that counts.
+    /// Number of those that ended by a fault of the message.
     failed: u32,
-    /// How many of them failed because a peer was not available.
+    /// Number of those that failed because a peer was not available.
     in_vain: u32,
 }
 
-/// How often a message is put back because a peer was not available.
+/// Number of times that a message is put back because a peer was not available.
 const IN_VAIN_MAX: u32 = 10;
 
 impl Tries {
@@ -47,7 +48,7 @@ impl Tries {
         }
     }
 
-    /// Why it does not run once more, if it does not.
+    /// Returns the reason why the message does not run once more, if it does not.
     fn verdict(self, redeliveries_max: u32, exit: &Exit) -> Option<DeadReason> {
         if self.failed > redeliveries_max {
             Some(DeadReason::Poison { exit: exit.clone() })
@@ -59,22 +60,22 @@ impl Tries {
     }
 }
 
-/// The copy of the message in hand.
+/// Copy of the message in hand.
 pub(crate) struct MessageCopy<M> {
     pub(crate) message: M,
     pub(crate) redeliveries_max: u32,
 }
 
-/// How an incarnation leaves its slot.
+/// Way in which an incarnation leaves its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// Nothing is left of it.
+    /// The incarnation has ended, and nothing of it is left.
     Ended,
-    /// It does not end, and was fenced.
+    /// The incarnation did not end, and was fenced.
     CutOff,
 }
 
-/// What is to blame for an end: it says whether the message in hand may run again.
+/// Cause of an end. It decides whether the message in hand may run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Message,
@@ -85,8 +86,8 @@ enum Fault {
 }
 
 impl Leave {
-    /// A kill comes from elsewhere; but an incarnation that survives it hangs. To be called without a lock: runs code of the
-    /// user's.
+    /// Attributes the end. A kill comes from elsewhere, so neither is at fault; but an incarnation that survives a kill
+    /// hangs. Called without a lock: it runs code of the user.
     fn fault(self, exit: &Exit) -> Fault {
         match self {
             Self::CutOff => Fault::Message,
@@ -98,7 +99,7 @@ impl Leave {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Keeps a copy of what `signals` has in hand.
+    /// Keeps a copy of the message that `signals` has in hand.
     pub(crate) fn keep_spare(&self, signals: &Arc<Signals>, spare: MessageCopy<M>) {
         let mut spare = Some(Box::new(spare));
         {
@@ -109,13 +110,13 @@ impl<M: Send + 'static> Slot<M> {
                 std::mem::swap(&mut in_hand.spare, &mut spare);
             }
         }
-        // It was fenced meanwhile, and what it has in hand is lost.
+        // The incarnation was fenced meanwhile, and its message in hand is lost.
         if spare.is_some() {
             sweep::drop_quietly(spare, &self.path(), "the copy of a message");
         }
     }
 
-    /// The incarnation leaves. What it had in hand is lost, put back, or poison.
+    /// Removes the incarnation from the slot. Its message in hand is lost, put back, or found to be poison.
     pub(crate) fn move_out(&self, signals: &Arc<Signals>, exit: &Exit, way: Leave) {
         let exit = &signals.verdict(exit.clone());
         let fault = way.fault(exit);
@@ -180,8 +181,8 @@ impl<M: Send + 'static> Slot<M> {
             tree.note_open_calls(*deferred);
         }
         drop((owner, told_before));
-        if let Some(bells) = self.bells.get() {
-            bells.vacant.notify_waiters();
+        if let Some(notifiers) = self.notifiers.get() {
+            notifiers.vacant.notify_waiters();
         }
         self.publish();
     }

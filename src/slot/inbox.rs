@@ -1,9 +1,10 @@
-//! The one queue of a supervisor: exits and orders, in the order they happened.
+//! The one queue of a supervisor: exits and orders, in the order in which they happened.
 //!
-//! ractor would hand over supervision events before messages and lose the deaths below a killed supervisor, and OTP's
-//! answers depend on the order (OTP rule 72). So facts go through here, and ractor carries only the wake-up, a `Wake`.
+//! ractor would hand over supervision events before messages, and lose the deaths below a killed supervisor. OTP's
+//! answers depend on the order (OTP rule 72). So facts go through this queue, and ractor carries only the wake-up, a
+//! `Wake`.
 //!
-//! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not held still.
+//! Invariant: a wake-up is under way whenever the queue is not empty and the supervisor is not suspended.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     /// Whether a child of the tree is watched.
     is_watched: Arc<AtomicBool>,
-    /// The supervisor.
+    /// Path of the supervisor.
     path: Arc<str>,
     is_ending: AtomicBool,
 }
@@ -38,7 +39,7 @@ impl Inbox {
         Self { queue: Mutex::default(), is_watched, path: path.clone(), is_ending: AtomicBool::new(false) }
     }
 
-    /// The supervisor ends from now on.
+    /// Records that the supervisor ends from now on.
     pub(crate) fn begin_to_end(&self) {
         self.is_ending.store(true, Ordering::Release);
     }
@@ -47,12 +48,12 @@ impl Inbox {
         self.is_ending.load(Ordering::Acquire)
     }
 
-    /// The path of the supervisor.
+    /// Returns the path of the supervisor.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Tells this supervisor from all others that live.
+    /// Returns a number that distinguishes this supervisor from all others that live.
     pub(crate) fn number(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -70,7 +71,7 @@ impl Inbox {
                 drop(fact);
                 return;
             }
-            // A kill is obeyed by whoever is held still, too.
+            // A kill also wakes a suspended supervisor.
             queue.held &= !matches!(fact, Fact::Kill);
             queue.facts.push_back(fact);
             queue.wake_up()
@@ -78,7 +79,7 @@ impl Inbox {
         wake(actor);
     }
 
-    /// [`push`](Self::push) for many facts, with one wake-up.
+    /// Pushes many facts, with one wake-up.
     pub(crate) fn push_all(&self, facts: Vec<Fact>) {
         let (actor, late) = {
             let mut queue = lock(&self.queue);
@@ -93,7 +94,7 @@ impl Inbox {
         wake(actor);
     }
 
-    /// The supervisor is over: whoever gave an order is told by the loss of it.
+    /// Closes the inbox when the supervisor is over. Pending orders are dropped, which their callers see as an error.
     pub(crate) fn close(&self) {
         let left = {
             let mut queue = lock(&self.queue);
@@ -103,7 +104,7 @@ impl Inbox {
         drop(left);
     }
 
-    /// From now on `actor` is woken.
+    /// Attaches the actor that is woken from now on.
     pub(crate) fn attach(&self, actor: ActorRef<Wake>) {
         let actor = {
             let mut queue = lock(&self.queue);
@@ -113,8 +114,8 @@ impl Inbox {
         wake(actor);
     }
 
-    /// Swaps what there is for the empty queue `into`; `false` when nothing is to be done now. Whoever takes looks again
-    /// until it may rest.
+    /// Swaps the waiting facts for the empty queue `into`; `false` if the supervisor is suspended. The driver takes
+    /// again until `may_rest` is true.
     pub(crate) fn take(&self, into: &mut VecDeque<Fact>) -> bool {
         let mut queue = lock(&self.queue);
         queue.woken = true;
@@ -127,14 +128,14 @@ impl Inbox {
         !queue.held
     }
 
-    /// Nothing is left, and whoever comes from now on wakes the supervisor.
+    /// Whether no fact is left. If so, the next fact wakes the supervisor.
     pub(crate) fn may_rest(&self) -> bool {
         let mut queue = lock(&self.queue);
         queue.woken = !queue.facts.is_empty() && !queue.held;
         !queue.woken
     }
 
-    /// Holds the supervisor still, as OTP's `sys:suspend`, or lets it go on.
+    /// Suspends the supervisor, as OTP's `sys:suspend` does, or lets it go on.
     #[cfg(feature = "otp")]
     pub(crate) fn hold(&self, held: bool) {
         let actor = {
@@ -154,7 +155,7 @@ impl Queue {
     }
 }
 
-/// A supervisor that is gone hears nothing more; its facts are dropped with the queue.
+/// Wakes the supervisor. One that is gone gets nothing more; its facts are dropped with the queue.
 fn wake(actor: Option<ActorRef<Wake>>) {
     if let Some(actor) = actor {
         let _ = actor.send_message(Wake);

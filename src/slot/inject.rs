@@ -1,4 +1,5 @@
-//! What an experiment does to a mailbox, at the end where messages are taken. The law of accounting holds as without it.
+//! Faults of an experiment in a mailbox, at the end from which messages are taken. The law of accounting holds as
+//! without them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,7 +49,7 @@ impl<M: Send + 'static> Faulty for Slot<M> {
 
     fn swap_first(&self, signals: &Arc<Signals>) {
         let mut front = lock(&self.front);
-        // One that is redelivered keeps its place, and a copy: they are known by that.
+        // A redelivered message keeps its place, and so does a copy: they are recognised by it.
         if front.is_owned_by(signals) && !front.tries.have_begun() && !front.copy_waits {
             if front.batch.len() < 2 && !front.is_draining {
                 let mut back = lock(&self.back);
@@ -90,7 +91,7 @@ impl<M: Send + 'static> Slot<M> {
         lock(&self.front).is_owned_by(signals)
     }
 
-    /// A copy of the message in hand comes next. It is a message of its own.
+    /// Puts a copy of the message in hand at the head of the queue. It counts as a separate message.
     pub(crate) fn repeat(&self, signals: &Arc<Signals>, message: M) {
         let unwanted = {
             let mut front = lock(&self.front);
@@ -108,7 +109,7 @@ impl<M: Send + 'static> Slot<M> {
         drop(unwanted);
     }
 
-    /// Where the outcomes of calls to it are counted, while an experiment goes on.
+    /// Returns the counters of the outcomes of calls to it, while an experiment runs.
     pub(crate) fn outcomes(&self) -> Option<Arc<Outcomes>> {
         if self.is_counted.load(Ordering::Relaxed) { self.tree()?.outcomes() } else { None }
     }

@@ -1,6 +1,6 @@
-//! How long a sender waits for room.
+//! The limit of a wait for room.
 
-/// How long a sender waits for room.
+/// Limit of a wait for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     OfMailbox,

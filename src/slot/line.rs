@@ -1,13 +1,14 @@
-//! The senders that wait for room in a mailbox: one behind the other, each with its message.
+//! The line of senders that wait for room in a mailbox, each with its message.
 //!
-//! The mailbox takes the message of the first in line as soon as a place is free, in the same hold of the locks in which it
-//! becomes free. So nothing that comes later gets that place, and a sender that stops waiting has either still its message,
-//! or has none: there is no promise that could be lost with it.
+//! As soon as a place is free, the mailbox takes the message of the first sender in line, in the same hold of the
+//! locks. So no later message gets that place. A sender that stops waiting either still has its message or has none: no
+//! promised place can be lost with it.
 //!
 //! Invariants:
 //! 1. Whenever the lock of the back is held, a mailbox with a line has no room, also by the count of `Slot::front_len`.
-//! 2. A line stands only in a state in which the mailbox takes messages. One that is left refuses all of it.
-//! 3. Order of locking: front, back, place. No waker runs and nothing of the user's is dropped under any of them.
+//! 2. A line exists only in a state in which the mailbox takes messages. When that state is left, the whole line is
+//!    refused.
+//! 3. Order of locking: front, back, place. No waker runs and no value of the user is dropped under any of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -24,30 +25,30 @@ use crate::slot::queue::{Back, Envelope, Front};
 use crate::slot::signals::Signals;
 use crate::slot::timekeeper::{Timekeeper, Timing};
 
-/// A sender's place in the line.
+/// Place of a sender in the line.
 pub(crate) struct Place<M> {
     standing: Mutex<PlaceState<M>>,
-    /// The number of the supervisor of the incarnation that waits; 0 where none does.
+    /// Number of the supervisor of the waiting incarnation; 0 if no incarnation waits.
     caller: usize,
-    /// When the wait began.
+    /// Time at which the wait began.
     pub(crate) begun: Instant,
-    /// How long it may last.
+    /// Longest time that the wait may last.
     pub(crate) limit: Option<Duration>,
 }
 
 pub(super) enum PlaceState<M> {
-    /// The waker is `None` after it was called, until the sender looks again.
+    /// Waiting. The waker is `None` after it was called, until the sender looks again.
     Waits(Envelope<M>, Option<Waker>),
     /// The mailbox has taken the message.
     LetIn,
     Refused(Refusal, Envelope<M>),
-    /// The sender has taken its message back, or knows what became of it.
+    /// The sender has taken its message back, or has taken the outcome.
     Left,
 }
 
-/// How a sender stands that waits for room.
+/// State of a sender that waits for room, as the sender sees it.
 pub(crate) enum Look<M> {
-    /// The waker was called since the last look, or was not.
+    /// Still waiting. `is_called`: the waker was called since the last look.
     Waits {
         is_called: bool,
     },
@@ -56,7 +57,7 @@ pub(crate) enum Look<M> {
 }
 
 impl<M> Place<M> {
-    /// How it stands. `waker` is called when that changes.
+    /// Reads the state. `waker` is called when it changes.
     pub(crate) fn look(&self, waker: &Waker) -> Look<M> {
         let mut other = None;
         loop {
@@ -85,7 +86,7 @@ impl<M> Place<M> {
         }
     }
 
-    /// Takes the waker of a waiting sender, for a call.
+    /// Takes the waker of a waiting sender, to be called.
     pub(super) fn take_waker(&self) -> Option<Waker> {
         match &mut *lock(&self.standing) {
             PlaceState::Waits(_, waker) => waker.take(),
@@ -134,16 +135,16 @@ impl<M: Send> crate::slot::waits::PlaceInLine for Place<M> {
     }
 }
 
-/// The line: made by the first sender that waits, and gone with the last.
+/// Line of a mailbox: made by the first sender that waits, and removed with the last.
 pub(crate) struct Line<M>(pub(super) Option<Box<Queue<M>>>);
 
 pub(super) struct Queue<M> {
     pub(super) places: VecDeque<Arc<Place<M>>>,
-    /// How many of them the senders have left. They are taken out when they are many.
+    /// Number of places that the senders have left. They are removed when they are many.
     left: usize,
-    /// When the log was last told of senders that have no path.
+    /// Time of the last log line about senders that have no path.
     told: Option<Instant>,
-    /// The sender whose timer also rings for the senders behind it.
+    /// Sender that owns the timer, which also wakes the senders behind it.
     pub(super) timekeeper: Option<Timekeeper>,
 }
 
@@ -156,12 +157,12 @@ impl<M> Line<M> {
         self.0.is_none()
     }
 
-    /// The callers that stand in it.
+    /// Returns the callers of the senders in line.
     pub(crate) fn callers(&self) -> impl Iterator<Item = usize> {
         self.0.iter().flat_map(|queue| queue.places.iter().map(|place| place.caller))
     }
 
-    /// How many wait.
+    /// Number of senders that wait.
     fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |queue| queue.places.len() - queue.left)
     }
@@ -171,7 +172,7 @@ impl<M> Line<M> {
         self.0.get_or_insert_with(new).places.push_back(place);
     }
 
-    /// The message of the first sender that still waits.
+    /// Takes the message of the first sender that still waits.
     fn first(&mut self) -> Option<(Envelope<M>, Option<Waker>)> {
         let queue = self.0.as_mut()?;
         let mut first = None;
@@ -185,7 +186,7 @@ impl<M> Line<M> {
         first
     }
 
-    /// One has left.
+    /// Records that a sender has left its place.
     fn note_left(&mut self) {
         let Some(queue) = &mut self.0 else { return };
         queue.left += 1;
@@ -203,13 +204,13 @@ impl<M> Line<M> {
     }
 }
 
-/// Senders that have been let in or refused, and are to be woken when no lock is held.
+/// Senders that have been let in or refused, and must be woken when no lock is held.
 ///
-/// A pump that is busy wakes them when it next lets others have a turn.
+/// A busy pump wakes them when it next yields.
 #[derive(Default)]
 pub(crate) struct Freed {
     wakers: Vec<Waker>,
-    /// The incarnation that sleeps, and has mail now.
+    /// Incarnation that sleeps, and now has a message.
     signals: Option<Arc<Signals>>,
 }
 
@@ -230,11 +231,11 @@ impl Drop for Freed {
     }
 }
 
-/// What became of a sender that came to the end of the line.
+/// Outcome of joining the line.
 pub(crate) enum Joined<M> {
     Waits {
         place: Arc<Place<M>>,
-        /// Whether the timer of a sender before it also rings for it.
+        /// Whether the timer of an earlier sender also wakes this one.
         is_timed: bool,
     },
     /// There was room after all.
@@ -243,8 +244,8 @@ pub(crate) enum Joined<M> {
 }
 
 impl<M: Send + 'static> Slot<M> {
-    /// Stands in line for room, or is let in at once. `caller` is the number of the supervisor of the incarnation that waits, 0
-    /// for none. `timing` says what timer a wait with this limit has.
+    /// Joins the line for room, or puts the message in at once if there is room. `caller` is the number of the
+    /// supervisor of the waiting incarnation; 0 for none. `timing` returns the timer of a wait with a given limit.
     pub(crate) fn join_line(
         &self,
         envelope: Envelope<M>,
@@ -291,12 +292,12 @@ impl<M: Send + 'static> Slot<M> {
         taken.map(|(envelope, _waker)| envelope)
     }
 
-    /// How many senders wait for room.
+    /// Number of senders that wait for room.
     pub(crate) fn waiting_for_room(&self) -> usize {
         lock(&self.front).line.len()
     }
 
-    /// Whether the log is to be told of a sender that has no path: once in so long for all of them.
+    /// Whether to log a sender that has no path. All of them together are logged once per `pause`.
     pub(crate) fn is_to_be_told(&self, pause: Duration) -> bool {
         let (now, mut front) = (Instant::now(), lock(&self.front));
         let Some(queue) = &mut front.line.0 else { return true };
@@ -307,7 +308,7 @@ impl<M: Send + 'static> Slot<M> {
         is_due
     }
 
-    /// Lets in as many as there is room for (invariant 1).
+    /// Takes messages from the line while there is room (invariant 1).
     pub(super) fn let_in(&self, front: &mut Front<M>, back: &mut Back<M>, freed: &mut Freed) {
         while !front.line.is_empty() && back.has_room(front.batch.len()) {
             let Some((envelope, waker)) = front.line.first() else { return };
@@ -318,14 +319,14 @@ impl<M: Send + 'static> Slot<M> {
         }
     }
 
-    /// Refuses all that stand in line (invariant 2).
+    /// Refuses every sender in line (invariant 2).
     pub(super) fn refuse_line(&self, front: &mut Front<M>, refusal: Refusal, freed: &mut Freed) {
         if let Some(queue) = front.line.0.take() {
             freed.wakers.extend(queue.places.iter().filter_map(|place| place.refuse(refusal)));
         }
     }
 
-    /// Refuses those that stand in line for these callers.
+    /// Refuses the senders in line that have a caller for which `is_one` is true.
     pub(super) fn refuse_in_line(
         &self,
         front: &mut Front<M>,
@@ -341,7 +342,7 @@ impl<M: Send + 'static> Slot<M> {
         front.line.close_up();
     }
 
-    /// To be told of places that become free.
+    /// Makes an empty list of senders to be woken.
     pub(crate) fn freed(&self) -> Freed {
         Freed::default()
     }

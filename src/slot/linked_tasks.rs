@@ -1,9 +1,9 @@
-//! The tasks that are linked to an incarnation: they end with it, and their panic ends it.
+//! Tasks that are linked to an incarnation: they end with it, and a panic in one ends it.
 //!
 //! Invariants:
 //! 1. A linked task is in the list from before it is spawned until its future has been dropped.
-//! 2. A future of the user's is never dropped, and a task never spawned or aborted, under the lock of the list. A
-//!    runtime that goes away drops futures where they are spawned, and their destructors may spawn more.
+//! 2. A future of the user is never dropped, and a task never spawned or aborted, under the lock of the list. A runtime
+//!    that shuts down drops futures at once when they are spawned, and their destructors may spawn more.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::slot::current;
 use crate::slot::signals::Signals;
 
 impl Signals {
-    /// Links a task to the incarnation. `None` when that is over: the future is dropped.
+    /// Links a task to the incarnation. `None` if the incarnation is over: the future is dropped.
     pub(crate) fn spawn(
         self: &Arc<Self>,
         path: Arc<str>,
@@ -30,7 +30,7 @@ impl Signals {
         let number = number?;
         // Invariant 2.
         let task = tokio::spawn(linked).abort_handle();
-        // The close may have come before there was anything to abort.
+        // The close may have come before there was a task to abort.
         if self.tasks().spawned(number, &task, || self.is_over()) {
             task.abort();
         }
@@ -38,14 +38,14 @@ impl Signals {
     }
 }
 
-/// What the user gave, and what is to be told when it is dropped.
+/// Future of the user, with what must be done when it is dropped.
 struct Linked<F> {
     future: Option<Pin<Box<F>>>,
     signals: Arc<Signals>,
     path: Arc<str>,
-    /// The port once more, lent to what asks whose code is running.
+    /// The signals once more, lent as the mark of the running code.
     mark: Option<Arc<Signals>>,
-    /// Its number in the list, if it was let in.
+    /// Number in the list, if the task was entered.
     number: Option<u64>,
 }
 
@@ -62,7 +62,7 @@ impl<F: Future<Output = ()>> Future for Linked<F> {
     }
 }
 
-/// Replies that it holds go down with the incarnation, where it has ended.
+/// Drops the future. If the incarnation has ended, calls to which the future holds the reply end with its exit.
 impl<F> Drop for Linked<F> {
     fn drop(&mut self) {
         let future = self.future.take();

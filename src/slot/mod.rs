@@ -1,30 +1,31 @@
-//! The slot: the directory's entry of a service. It owns the mailbox, the state, the generation and the books; an
-//! incarnation only borrows them. That is why a handle stays valid when an incarnation dies.
+//! The slot: the directory's entry of a service. It owns the mailbox, the state, the generation and the counters; an
+//! incarnation only borrows them. Therefore a handle stays valid when an incarnation dies.
 //!
 //! Invariants:
 //! 1. Locks are short and never held across an await; no user code, destructor or waker runs under one.
 //! 2. At most one incarnation owns the slot. A new one gets it only when the old one has ended or was fenced.
 //! 3. The accounting law holds whenever both locks are held (see [`Accounting`](accounting::Accounting)).
-//! 4. A generation is given when an incarnation comes up, and never again.
+//! 4. A generation is given when an incarnation comes up, and is never used again.
 //!
 //! # Why no wake-up is lost, and why there are never two consumers
 //!
-//! Both are questions of who holds which lock, and of nothing else.
+//! Both depend only on which lock is held at which moment.
 //!
-//! *Wake-ups.* A pump registers its waker with its port before it looks for messages. Finding none, it sets `idle` under
-//! the lock of the back, in the same hold in which it has seen the queue empty. A sender enqueues under that lock. If its
-//! hold comes before the pump's, the pump sees the message; if it comes after, the sender sees `idle`, and the waker that it
-//! then calls was registered before the hold it follows. There is no third order. Signals (stop, kill) are set before the
-//! wakers are called and looked at after one was registered, which is the same argument with an atomic in place of the
-//! queue.
+//! *Wake-ups.* A pump registers its waker with its signals before it looks for messages. If it finds none, it sets
+//! `idle` under the lock of the back, in the same hold in which it has seen the queue empty. A sender enqueues under
+//! that lock. If its hold comes before the pump's, the pump sees the message. If it comes after, the sender sees
+//! `idle`, and the waker that it then calls was registered before the hold that it follows. There is no third order.
+//! Signals (stop, kill) are set before the wakers are called, and read after a waker was registered. That is the same
+//! argument with an atomic in place of the queue.
 //!
-//! *Hand-over.* `owner` is read and written under the lock of the front. A claim succeeds only where there is none, and only
-//! the end or the fence of exactly this owner takes it away; whoever takes a message compares itself with the owner in the
-//! hold in which it takes it. So of two ports at most one is ever given messages, and after a fence not even that one.
+//! *Hand-over.* `owner` is read and written under the lock of the front. A claim succeeds only if there is no owner,
+//! and only the end or the fence of exactly this owner removes it. A pump that takes a message compares itself with the
+//! owner in the same hold. So of two incarnations at most one is ever given messages, and after a fence not even that
+//! one.
 //!
-//! *Room.* A sender that finds no room stands in line, message and all, in the hold in which it has seen that there is none.
-//! The pump that makes room takes the first message of the line in the hold in which it makes it (`line.rs`), and wakes its
-//! sender when it next lets others have a turn.
+//! *Room.* A sender that finds no room joins the line with its message, in the hold in which it has seen that there is
+//! none. The pump that makes room takes the first message of the line in the hold in which it makes the room
+//! (`line.rs`). It wakes the sender of that message when it next yields.
 
 pub(crate) mod accounting;
 pub(crate) mod activity;
@@ -76,58 +77,59 @@ use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};
 use status::{ServiceState, ServiceStatus};
 
-/// The messages of a child that takes none: a task, a supervisor.
+/// Message type of a child that takes no messages: a task, a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMessages {}
 
-/// What a message is called.
+/// Function that names a message.
 pub(crate) type Label<M> = fn(&M) -> Option<&'static str>;
 
-/// The fields lie in this order in memory: those that senders write, those that are seldom touched, and those that the pump
-/// writes for each message. So senders and the pump share no cache line, without padding.
+/// The fields have this order in memory: those that senders write, those that are seldom touched, and those that the
+/// pump writes for each message. So senders and the pump share no cache line, without padding.
 #[repr(C)]
 pub(crate) struct Slot<M> {
     back: Mutex<Back<M>>,
     path: OnceLock<Arc<str>>,
-    /// The tree that it is listed in.
+    /// Tree that lists it in its directory.
     tree: OnceLock<Weak<dyn SlotTree>>,
     /// Made when a task first follows the status, or waits for the slot to be free.
-    bells: OnceLock<Box<Notifiers>>,
-    /// What its service calls a message.
+    notifiers: OnceLock<Box<Notifiers>>,
+    /// Names a message in the words of its service.
     label: OnceLock<Label<M>>,
-    /// Its messages can be handed over twice.
+    /// Whether its messages can be delivered twice.
     can_repeat: std::sync::atomic::AtomicBool,
-    /// An experiment counts what becomes of its calls.
+    /// Whether an experiment counts the outcomes of its calls.
     is_counted: std::sync::atomic::AtomicBool,
     front_len: AtomicUsize,
     front: Mutex<Front<M>>,
 }
 
-/// Signals of changes of a slot. They are made at the first wait, as few slots need any.
+/// Notifiers for changes of a slot. They are made at the first wait, because few slots need any.
 ///
-/// A waiter makes them first and then looks at the state, under the locks under which it changes. A change is made first, and
-/// then the bells are looked for. So either the waiter sees the change, or the change finds the bells.
+/// A waiter first makes them and then reads the state, under the locks under which the state changes. A change is first
+/// made, and then looks for the notifiers. So either the waiter sees the change, or the change finds the notifiers.
 #[derive(Default)]
 struct Notifiers {
     /// Present while the status is followed. Closed when the service is gone.
     watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
-    /// Rung when an incarnation moves out.
+    /// Notified when an incarnation leaves the slot.
     vacant: Notify,
 }
 
-/// What became of a message on its way in.
+/// Outcome of the attempt to put a message into the mailbox.
 pub(crate) enum Push<M> {
     Accepted,
     Refused(Refusal, M, Option<Arc<dyn Fate>>),
 }
 
-/// What a sender wants to happen when there is no room.
+/// Wish of a sender for the case that there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfFull {
     ObeyPolicy,
-    /// Have the message back at once.
+    /// Returns the message at once.
     Refuse,
-    /// Have it back to stand in line with it, where it is looked at once more, exactly.
+    /// Returns the message, so that the sender can join the line with it. The check for room is repeated there,
+    /// exactly.
     StandInLine,
 }
 
@@ -136,7 +138,7 @@ impl<M: Send + 'static> Slot<M> {
         Arc::new(Self {
             path: OnceLock::new(),
             tree: OnceLock::new(),
-            bells: OnceLock::new(),
+            notifiers: OnceLock::new(),
             label: OnceLock::new(),
             front: Mutex::new(Front::new()),
             back: Mutex::new(Back::new(settings)),
@@ -154,7 +156,7 @@ impl<M: Send + 'static> Slot<M> {
         self.tree.get()?.upgrade()
     }
 
-    /// From now on dead letters have these labels. The first to be set stays.
+    /// Sets how dead letters are labelled. Only the first call has an effect.
     pub(crate) fn set_label(&self, label: Label<M>) {
         let _ = self.label.set(label);
     }
@@ -168,7 +170,7 @@ impl<M: Send + 'static> Slot<M> {
         self.let_in(&mut front, &mut back, &mut freed);
     }
 
-    /// Whether the port of the incarnation that lives here has this address.
+    /// Whether the signals of the incarnation that lives here have this address.
     pub(crate) fn is_home_of(&self, signals: usize) -> bool {
         lock(&self.back).is_home_of(signals)
     }
@@ -178,8 +180,8 @@ impl<M: Send + 'static> Slot<M> {
         self.put(message, None, 0, if_full)
     }
 
-    /// Puts a call into the mailbox, unless the service calls itself: `from` is the address of the port of the incarnation that
-    /// calls, 0 for none.
+    /// Puts a call into the mailbox, unless the service calls itself. `from` is the address of the signals of the
+    /// calling incarnation; 0 for none.
     pub(crate) fn push_call(&self, message: M, call: Arc<dyn Fate>, from: usize, if_full: IfFull) -> Push<M> {
         self.put(message, Some(call), from, if_full)
     }
@@ -209,7 +211,7 @@ impl<M: Send + 'static> Slot<M> {
         self.push_when_full(message, call, if_full)
     }
 
-    /// The slow way in: with both locks, so that "full" is exact and what is oldest is known.
+    /// Takes the slow way in: under both locks, so that "full" is exact and the oldest message is known.
     fn push_when_full(&self, message: M, call: Option<Arc<dyn Fate>>, if_full: IfFull) -> Push<M> {
         let mut front = lock(&self.front);
         let mut back = lock(&self.back);
@@ -250,8 +252,8 @@ impl<M: Send + 'static> Slot<M> {
         Push::Accepted
     }
 
-    /// Enters a state in which nothing is accepted, and sheds what is queued. What an incarnation has in hand stays so
-    /// until that ends.
+    /// Enters a state in which nothing is accepted, and sheds what is queued. A message in hand stays in hand until its
+    /// incarnation ends.
     pub(crate) fn close_as(&self, state: ServiceState) {
         let mut freed = self.freed();
         let shed = {
@@ -273,8 +275,8 @@ impl<M: Send + 'static> Slot<M> {
         freed.flush();
         self.publish();
         if state == ServiceState::Gone {
-            // Those that follow it have seen that it is gone. One that is listed again is followed anew.
-            let watch = self.bells.get().map(|bells| lock(&bells.watch).take());
+            // Followers have seen that it is gone. If the slot is listed again, they subscribe again.
+            let watch = self.notifiers.get().map(|notifiers| lock(&notifiers.watch).take());
             drop(watch);
         }
     }
@@ -291,7 +293,7 @@ impl<M: Send + 'static> Slot<M> {
             .collect()
     }
 
-    /// Notes a change of the front. Both locks are held (invariants 2 and 4 of the queue).
+    /// Records a change of the front. Both locks are held (invariants 2 and 4 of the queue).
     fn note_front(&self, front: &Front<M>, back: &mut Back<M>) {
         back.front_max = front.batch.len();
         self.front_len.store(front.batch.len(), Ordering::Release);
@@ -301,21 +303,22 @@ impl<M: Send + 'static> Slot<M> {
         shed.into_iter().for_each(|shed| shed.settle(self));
     }
 
-    /// Makes a message a dead letter, or drops it if nothing keeps those. It is booked, and no lock is held.
+    /// Makes a message a dead letter, or drops it if dead letters are not kept. It has been counted before, and no lock
+    /// is held.
     fn dead_letter(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
         let Some(tree) = self.tree().filter(|tree| tree.wants_letter(&reason)) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
-        // A label that panics is none.
+        // A label that panics counts as none.
         let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         tree.take_letter(Notice { path, generation, message_type, label, attempt, reason }, Box::new(message));
     }
 
-    /// Tells the watchers, if there are any. They see the newest status, not each.
+    /// Notifies the followers of the status, if there are any. They see the newest status, and not each.
     fn publish(&self) {
-        let Some(bells) = self.bells.get() else { return };
-        let watch = lock(&bells.watch).clone();
+        let Some(notifiers) = self.notifiers.get() else { return };
+        let watch = lock(&notifiers.watch).clone();
         if let Some(watch) = watch {
             watch.send_modify(|status| *status = self.status());
         }

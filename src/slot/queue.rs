@@ -1,14 +1,16 @@
 //! The two halves of a mailbox: the back, where senders put messages, and the front, from which the pump takes them.
 //!
-//! The pump takes the whole back over when its front is used up, so that senders and pump seldom meet at a lock. What
-//! it took over stays in here, within reach of capacity, of drop-oldest and of the fence.
+//! The pump takes the whole back over when its front is used up, so that senders and the pump seldom need the same
+//! lock. Messages that it took over stay in the slot: they count for the capacity, and drop-oldest and the fence can
+//! reach them.
 //!
 //! Invariants:
 //! 1. Order of locking: front, then back. A sender takes the back alone, or both.
 //! 2. `Slot::front_len` is the length of `Front::batch` whenever both locks are held, and never less than it.
-//! 3. A message is counted in one place of the law at any instant: what leaves a queue is booked under the same lock.
-//! 4. While the back's lock is held, `Back::front_max` is at least the length of the batch. A sender that finds room by it
-//!    reads nothing that the pump writes for each message.
+//! 3. Every message is counted in one term of the law at any instant: a message that leaves a queue is counted under
+//!    the same lock.
+//! 4. While the back's lock is held, `Back::front_max` is at least the length of the batch. So a sender that finds room
+//!    by it reads nothing that the pump writes for each message.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -35,15 +37,15 @@ pub(crate) struct Envelope<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
 }
 
-/// What the pump is working on.
+/// Message that the pump is working on.
 pub(crate) struct InHand<M> {
     pub(crate) call: Option<Arc<dyn Fate>>,
-    /// To be put back if the handler does not come back. Only where redelivery is asked for.
+    /// Copy to be put back if the handler does not succeed. Present only if redelivery is asked for.
     pub(crate) spare: Option<Box<MessageCopy<M>>>,
 }
 
 impl<M> InHand<M> {
-    /// Whether it has no caller and no kept copy to settle when it is handled.
+    /// Whether it has neither a caller nor a kept copy that must be settled when it is handled.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.call.is_none() && self.spare.is_none()
@@ -53,19 +55,19 @@ impl<M> InHand<M> {
 pub(crate) struct Front<M> {
     pub(crate) batch: VecDeque<Envelope<M>>,
     pub(crate) in_hand: Option<InHand<M>>,
-    /// What came before of the message in hand; where there is none, of the head of the batch. All others are new
-    /// (`again.rs`, invariant 2), and their envelopes need not carry it.
+    /// History of the message in hand; if there is none, of the head of the batch. All other messages are new
+    /// (`in_hand.rs`, invariant 2), so their envelopes need not carry it.
     pub(crate) tries: Tries,
-    /// The incarnation that may take messages. There is at most one.
+    /// Incarnation that may take messages. There is at most one.
     pub(crate) owner: Option<Arc<Signals>>,
-    /// Calls that were handled and whose reply is still somewhere.
+    /// Calls that were handled, but not answered: their replies still exist.
     #[expect(clippy::box_collection, reason = "few mailboxes have any, and each has room for it")]
     pub(crate) deferred: Option<Box<Vec<Weak<dyn Fate>>>>,
-    /// The batch is what a stop leaves to be handled: no later message joins it.
+    /// Whether the batch is what a stop leaves to be handled. No later message joins it then.
     pub(crate) is_draining: bool,
     /// Senders that found no room, and wait for it.
     pub(crate) line: Line<M>,
-    /// At the head, or behind what is redelivered, is a copy that chaos made.
+    /// Whether a copy that an experiment made is at the head, or behind a redelivered message.
     pub(crate) copy_waits: bool,
     pub(crate) handled: u64,
     pub(crate) crashed: u64,
@@ -74,25 +76,25 @@ pub(crate) struct Front<M> {
 
 pub(crate) struct Back<M> {
     pub(crate) queue: VecDeque<Envelope<M>>,
-    /// The length of the batch when both locks were last held to change it. Since then it has only become shorter.
+    /// Length of the batch when it was last changed under both locks. Since then the batch has only become shorter.
     pub(crate) front_max: usize,
     pub(crate) state: ServiceState,
     pub(crate) generation: u64,
     pub(crate) is_ready: bool,
-    /// The last life ended as it should, and no attempt has begun since.
+    /// Present if the last life ended as it should, and no attempt has begun since.
     pub(crate) completion: Option<Completion>,
-    /// Whether the tree is ready only if it is, and why.
+    /// Whether the tree is ready only if this service is, and the reason.
     pub(crate) counts: Option<Counts>,
     pub(crate) attempts: u64,
-    /// The present incarnation, as its peers reach it.
+    /// Present incarnation, as its peers reach it.
     pub(crate) control: Option<Control>,
-    /// The pump sleeps and wants to be woken by the next message.
+    /// Whether the pump sleeps, so that the next message must wake it.
     pub(crate) idle: bool,
     /// Most messages that may wait.
     capacity: usize,
-    /// The other settings, if they are not the usual ones.
+    /// The other settings, if they are not the defaults.
     settings: Option<Box<Settings>>,
-    /// What it refuses beside what its state does.
+    /// Refusals beside those of its state.
     pub(crate) bar: Option<Bar>,
     pub(crate) accepted: u64,
     pub(crate) losses: Option<Box<Losses>>,
@@ -103,17 +105,17 @@ pub(crate) struct Back<M> {
 pub(crate) struct Losses {
     pub(crate) returned: u64,
     pub(crate) dead_lettered: u64,
-    /// How often an experiment has made the mailbox full, and not taken it back yet.
+    /// Number of faults of experiments that make the mailbox full, whatever its settings say.
     pub(crate) jams: u32,
-    /// Since when it has not been up because of a failure.
+    /// Present while a failure keeps it from being up.
     pub(crate) fall: Option<Fall>,
 }
 
-/// A failure that is not over yet.
+/// Failure that is not over yet.
 #[derive(Debug)]
 pub(crate) struct Fall {
     pub(crate) since: Instant,
-    /// Starts that failed since.
+    /// Number of starts that failed since then.
     pub(crate) starts_failed: u32,
 }
 
@@ -147,12 +149,12 @@ impl<M> Front<M> {
         self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, signals))
     }
 
-    /// Books what `signals` has in hand as handled.
+    /// Counts the message that `signals` has in hand as handled.
     pub(crate) fn finish(&mut self, signals: &Arc<Signals>) -> Option<InHand<M>> {
         if self.is_owned_by(signals) { self.finish_own() } else { None }
     }
 
-    /// Books what the owner has in hand as handled.
+    /// Counts the message that the owner has in hand as handled.
     #[inline]
     pub(crate) fn finish_own(&mut self) -> Option<InHand<M>> {
         let done = self.in_hand.take();
@@ -163,12 +165,12 @@ impl<M> Front<M> {
         done
     }
 
-    /// Number of the message in hand: each message in hand has its own.
+    /// Number of the message in hand: each message in hand has a different one.
     pub(crate) fn number_in_hand(&self) -> u64 {
         self.handled + self.crashed + self.redelivered
     }
 
-    /// What came before of the head of the batch, which leaves it.
+    /// Takes the history of the head of the batch, which leaves the batch.
     pub(crate) fn take_tries_of_head(&mut self) -> Tries {
         if self.in_hand.is_some() { Tries::default() } else { std::mem::take(&mut self.tries) }
     }
@@ -200,17 +202,17 @@ impl<M> Back<M> {
         }
     }
 
-    /// Whether the port of the incarnation that lives here has this address.
+    /// Whether the signals of the incarnation that lives here have this address.
     pub(crate) fn is_home_of(&self, signals: usize) -> bool {
         self.control.as_ref().and_then(Control::signals).is_some_and(|mine| Arc::as_ptr(mine).addr() == signals)
     }
 
-    /// Whether there is room for one more, where so many are in the front.
+    /// Whether there is room for one more message, with `in_front` messages in the front.
     pub(crate) fn has_room(&self, in_front: usize) -> bool {
         self.queue.len() + in_front < self.capacity()
     }
 
-    /// How many messages there is room for.
+    /// Number of messages that there is room for.
     fn capacity(&self) -> usize {
         let is_jammed = self.losses.as_ref().is_some_and(|losses| losses.jams > 0);
         if is_jammed { 0 } else { self.capacity }
@@ -233,7 +235,7 @@ impl<M> Back<M> {
         ServiceStatus { state: self.state, generation: self.generation, ready: self.is_ready }
     }
 
-    /// Enqueues, and hands out who has to be woken for it.
+    /// Enqueues the message, and returns the incarnation that must be woken for it, if any.
     pub(crate) fn accept(&mut self, envelope: Envelope<M>) -> Option<Arc<Signals>> {
         self.accepted += 1;
         self.queue.push_back(envelope);
@@ -244,13 +246,13 @@ impl<M> Back<M> {
         self.control.as_ref().and_then(Control::signals).cloned()
     }
 
-    /// Takes a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
+    /// Accepts a message that is dead already (invariant 3). `Shed::settle` must follow, without the locks.
     pub(crate) fn accept_dead(&mut self, envelope: Envelope<M>, reason: DeadReason) -> Shed<M> {
         self.accepted += 1;
         self.shed(envelope, Tries::default(), reason)
     }
 
-    /// Nobody lives here any more.
+    /// Removes the incarnation, which has left.
     pub(crate) fn vacate(&mut self) {
         self.control = None;
         self.idle = false;
@@ -263,7 +265,7 @@ impl<M> Back<M> {
         }
     }
 
-    /// Books the message of a call as one that never ran, where its caller is there to take it back. `Shed::settle` must follow,
+    /// Counts the message of a call as returned, if its caller is there to take it back. `Shed::settle` must follow,
     /// without the locks.
     pub(crate) fn hand_back(&mut self, envelope: Envelope<M>) -> Result<Shed<M>, Envelope<M>> {
         if !envelope.call.as_ref().is_some_and(|call| call.reserve_return()) {
@@ -274,9 +276,9 @@ impl<M> Back<M> {
         Ok(Shed { envelope, tries, returned: true, reason, generation: self.generation })
     }
 
-    /// Books a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
+    /// Counts a message that will not be handled (invariant 3). `Shed::settle` must follow, without the locks.
     pub(crate) fn shed(&mut self, envelope: Envelope<M>, tries: Tries, reason: DeadReason) -> Shed<M> {
-        // One that has run may have had effects, and its caller must not be told that it never ran.
+        // A message that has run may have had effects, so its caller must not be told that it never ran.
         let returned = !tries.have_begun() && envelope.call.as_ref().is_some_and(|call| call.reserve_return());
         if returned {
             self.losses().returned += 1;
@@ -287,14 +289,14 @@ impl<M> Back<M> {
     }
 }
 
-/// The settings, boxed, if they are unusual. The capacity does not count: it is kept beside them.
+/// Returns the settings, boxed, if they are not the defaults. The capacity does not count: it is kept beside them.
 fn unusual(settings: Settings) -> Option<Box<Settings>> {
     let usual = Settings { capacity: settings.capacity, ..Settings::default() };
     (settings != usual).then(|| Box::new(settings))
 }
 
 impl<M: Send + 'static> Shed<M> {
-    /// Gives the message back to a caller who waits for it, or makes it a dead letter.
+    /// Gives the message back to its caller, if that still waits, or makes it a dead letter.
     pub(crate) fn settle(self, slot: &Slot<M>) {
         let Self { envelope: Envelope { message, call }, tries, returned, reason, generation } = self;
         match call {

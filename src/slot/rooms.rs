@@ -10,24 +10,24 @@ use tokio::time::Instant;
 use crate::base::sync::lock;
 use crate::slot::erased::AnySlot;
 
-/// The mailboxes in which one incarnation waits for room.
+/// Mailboxes in which one incarnation waits for room.
 #[derive(Default)]
 pub(crate) struct Rooms(Mutex<List>);
 
 #[derive(Default)]
 struct List {
     waits: Vec<RoomWait>,
-    /// Counts those that there ever were.
+    /// Number of waits that there ever were.
     number: u64,
 }
 
-/// One wait for room.
+/// Single wait for room.
 #[derive(Clone)]
 pub(crate) struct RoomWait {
     number: u64,
     pub(crate) slot: Arc<dyn AnySlot>,
     pub(crate) since: Instant,
-    /// The message in hand when it was last polled.
+    /// Message in hand when the wait was last polled.
     message: Option<u64>,
 }
 
@@ -55,8 +55,8 @@ impl Rooms {
         drop(left);
     }
 
-    /// Where it waits while it has this message in hand, oldest first. A send that was begun for another message and has not
-    /// been polled since is kept, and not awaited.
+    /// Returns the waits that belong to this message in hand, oldest first. A send that was begun for another message
+    /// and has not been polled since is kept, and not awaited.
     pub(crate) fn waits(&self, message: Option<u64>) -> Vec<RoomWait> {
         lock(&self.0).waits.iter().filter(|wait| wait.message == message).cloned().collect()
     }

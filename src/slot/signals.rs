@@ -1,14 +1,15 @@
-//! The port of an incarnation: how it is woken, asked to stop, killed and cut off.
+//! The signals of an incarnation: by them it is woken, asked to stop, killed and fenced.
 //!
-//! A slot holds the port of its present incarnation and replaces it under its lock at every restart; that is the moment
-//! from which peers reach the new one.
+//! A slot holds the signals of its present incarnation and replaces them under its lock at every restart. From that
+//! moment on, peers reach the new incarnation.
 //!
 //! Invariants:
-//! 1. Signals only accumulate. Each is set before the wakers are called, and looked at after a waker was registered, so
-//!    that none is missed.
+//! 1. Signals only accumulate. Each is set before the wakers are called, and read after a waker was registered, so that
+//!    none is missed.
 //! 2. No waker is called while a slot's lock is held.
-//! 3. The maker of extras first makes them and then looks at the signals. The setter of a signal first sets it and then looks
-//!    for extras. A fence lies between the two steps on each side, so one of the two sees what the other did.
+//! 3. A thread that makes the extras first makes them and then reads the signals. A thread that sets a signal first
+//!    sets it and then looks for extras. A memory fence lies between the two steps on each side, so one of the two sees
+//!    what the other did.
 
 use std::fmt;
 use std::pin::pin;
@@ -29,45 +30,45 @@ use crate::slot::inbox::Inbox;
 use crate::slot::rooms::{RoomWait, Rooms};
 use crate::slot::tasks::Tasks;
 
-/// The supervisor wants it to stop.
+/// Stop: the supervisor has asked it to stop.
 const STOP: u16 = 1;
-/// It is to end at once.
+/// Kill: it must end at once.
 const KILL: u16 = 2;
-/// It has been abandoned: nothing it does counts any more.
+/// Fence: it has been abandoned, and nothing that it does counts any more.
 const FENCED: u16 = 4;
-/// It wants to stop by itself (`ctx.stop()`, `ctx.exit()`).
+/// Stop by its own choice (`ctx.stop()`, `ctx.exit()`).
 const LEAVE: u16 = 8;
-/// A task of its own has panicked.
+/// A linked task has panicked.
 const BROKEN: u16 = 16;
-/// It is up.
+/// Set once it is up.
 const UP: u16 = 32;
-/// The incarnation wants to be told of a stop instead of being dropped (`Context::stopping`).
+/// Wish for a notice of a stop, instead of being dropped (`TaskContext::stopping`).
 const LISTENS: u16 = 64;
-/// It is over: no task may be linked to it any more.
+/// Set once it is over: no task can be linked to it any more.
 const OVER: u16 = 128;
-/// It has said that it is ready.
+/// Set once it has said that it is ready.
 const READY: u16 = 256;
 /// An experiment has faults for it.
 const AFFLICTED: u16 = 1024;
-/// Neither a stop nor a kill reaches it now, as if its code did not yield.
+/// A fault makes it ignore stop and kill, as if its code did not yield.
 const IGNORES_KILL: u16 = 2048;
-/// It is a thread, whose waits a stop ends.
+/// Mark of a thread: a stop ends its blocking waits.
 const INTERRUPTIBLE: u16 = 4096;
-/// It is a thread, and has seen that it is to stop.
+/// Mark of a thread that has seen that it must stop.
 const TOLD: u16 = 8192;
-/// Its supervisor knows that it ends by itself.
+/// Its supervisor knows that it ends by its own choice.
 const LEAVING_TOLD: u16 = 16384;
-/// Its supervisor knows that it has ended, but for what it leaves behind.
+/// Its supervisor knows that it has ended, except for what must still be dropped.
 const REMAINS_TOLD: u16 = 32768;
-/// It is ready when it says so, and not as soon as it is up.
+/// Mark of an incarnation that becomes ready when it says so, and not as soon as it is up.
 const SAYS_READY: u16 = 512;
 
-/// Who waits for wake-ups.
+/// Party that waits for wake-ups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Waiting {
-    /// The task that the incarnation lives in.
+    /// Task in which the incarnation lives.
     Life,
-    /// What takes messages, where that is not the same task: an OS thread.
+    /// Consumer of the messages, if that is not the same task: an OS thread.
     Consumer,
 }
 
@@ -79,35 +80,35 @@ pub(crate) struct Signals {
     signals: AtomicU16,
     wakers: Mutex<[Option<Waker>; 2]>,
     extras: OnceLock<Box<Extras>>,
-    /// The slot that its incarnation is to live in.
+    /// Slot that its incarnation lives in, or is to live in.
     home: Weak<dyn AnySlot>,
     origin: Origin,
 }
 
-/// The place of an incarnation in its tree, and its past.
+/// Place of an incarnation in its tree, and its past.
 pub(crate) struct Origin {
-    /// The generation that it will have when it is up.
+    /// Generation that it will have when it is up.
     pub(crate) generation: u64,
     /// Exit of the life before.
     pub(crate) last_exit: Option<Arc<Exit>>,
 }
 
-/// What most incarnations never need.
+/// State that most incarnations never need.
 #[derive(Default)]
 struct Extras {
     broken: Mutex<Option<Exit>>,
-    /// The exit it has chosen.
+    /// Exit that it has chosen.
     chosen: Mutex<Option<Exit>>,
-    /// Why it is being killed, where that is more than that it is.
+    /// Reason for the kill that is under way, if it is not an ordinary one.
     blame: Mutex<Option<Exit>>,
-    /// What the factory said about it.
+    /// Text that the factory gave about it.
     info: Mutex<Option<Arc<str>>>,
-    /// For those who wait for a stop elsewhere than in the task that the incarnation lives in.
+    /// Notified at a stop, for waits outside of the task that the incarnation lives in.
     stopped: Notify,
     tasks: Tasks,
     /// State that the watchdog reads, if there is one.
     activity: OnceLock<Activity>,
-    /// The mailboxes in which it waits for room. Made at the first such wait.
+    /// Mailboxes in which it waits for room. Made at the first such wait.
     rooms: OnceLock<Rooms>,
 }
 
@@ -131,19 +132,20 @@ impl Signals {
         })
     }
 
-    /// The extras, if there are any. To be called after a signal was set.
+    /// Returns the extras, if there are any. Call this after a signal was set.
     fn extras_after_signal(&self) -> Option<&Extras> {
         // Invariant 3.
         fence(Ordering::SeqCst);
         self.extras_if_any()
     }
 
-    /// The extras, if there are any that this thread knows of.
+    /// Returns the extras, if this thread knows of any.
     fn extras_if_any(&self) -> Option<&Extras> {
         self.extras.get().map(|extras| &**extras)
     }
 
-    /// The extras, made if need be. Call this before looking at the signals: a signal that is set later finds them.
+    /// Returns the extras, and makes them if needed. Call this before reading the signals: a signal that is set later
+    /// finds them.
     fn extras(&self) -> &Extras {
         let extras = self.extras.get_or_init(Box::default);
         // Invariant 3.
@@ -164,12 +166,12 @@ impl Signals {
         &self.origin
     }
 
-    /// The path of its supervisor.
+    /// Returns the path of its supervisor.
     pub(crate) fn scope(&self) -> &str {
         self.inbox.path()
     }
 
-    /// Tells its supervisor from all others.
+    /// Returns the number that distinguishes its supervisor from all others.
     pub(crate) fn supervisor(&self) -> usize {
         self.inbox.number()
     }
@@ -180,9 +182,10 @@ impl Signals {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// It ends by itself, as `exit`, and code of its own is still to run for that: the supervisor limits its time. Where the
-    /// supervisor has told it to end, it has limits already.
-    /// `true`: the supervisor should have its turn now, see [`yield_once`](crate::base::background::yield_once).
+    /// Reports to the supervisor that the incarnation ends by its own choice, as `exit`, and still has to run code for
+    /// that. The supervisor limits the time of that code. If the supervisor has ordered the end, limits exist already,
+    /// and this does nothing. `true`: the caller should yield to the supervisor now, see
+    /// [`yield_once`](crate::base::background::yield_once).
     pub(crate) fn tell_leaving(&self, exit: &Exit) -> bool {
         let is_news = !self.has(STOP | KILL) && self.set_first(LEAVING_TOLD);
         if is_news {
@@ -191,8 +194,9 @@ impl Signals {
         is_news
     }
 
-    /// It has ended, as `exit`, but for what can only be dropped: the supervisor limits the time for that, unless it has been
-    /// killed and has limits already. What comes back is that of `tell_leaving`.
+    /// Reports to the supervisor that the incarnation has ended, as `exit`, except for what must still be dropped. The
+    /// supervisor limits the time of that, unless it has killed the incarnation: then limits exist already. Returns
+    /// what `tell_leaving` returns.
     pub(crate) fn tell_remains(&self, exit: &Exit) -> bool {
         let is_news = !self.has(KILL) && self.set_first(REMAINS_TOLD);
         if is_news {
@@ -210,7 +214,7 @@ impl Signals {
         self.inbox.is_watched()
     }
 
-    /// What the watchdog sees of it, if it has ever looked, or will.
+    /// Returns what the watchdog sees of it, if the watchdog has ever looked at it or will.
     pub(crate) fn activity(&self) -> Option<&Activity> {
         self.extras_if_any()?.activity.get()
     }
@@ -223,7 +227,7 @@ impl Signals {
         self.extras().rooms.get_or_init(Rooms::default)
     }
 
-    /// The mailboxes in which it waits for room now.
+    /// Returns the mailboxes in which it waits for room now.
     pub(crate) fn room_waits(&self) -> Vec<RoomWait> {
         let rooms = self.extras_if_any().and_then(|extras| extras.rooms.get());
         rooms.map(|rooms| rooms.waits(self.message_in_hand())).unwrap_or_default()
@@ -233,27 +237,28 @@ impl Signals {
         self.home.upgrade()
     }
 
-    /// The number of the message that it has in hand.
+    /// Returns the number of the message that it has in hand.
     pub(crate) fn message_in_hand(&self) -> Option<u64> {
         self.home()?.in_hand_of(self)
     }
 
-    /// Whether it is a thread, whose waits a stop ends.
+    /// Whether it is a thread, so that a stop ends its blocking waits.
     pub(crate) fn is_interruptible(&self) -> bool {
         self.has(INTERRUPTIBLE)
     }
 
-    /// Its blocking waits end when it is told to stop: it is a thread.
+    /// Marks it as a thread: its blocking waits end when it is asked to stop.
     pub(crate) fn set_interruptible(&self) {
         self.signals.fetch_or(INTERRUPTIBLE, Ordering::AcqRel);
     }
 
-    /// The thread knows that it is to stop. What it waits for from now on belongs to its end, and only a kill cuts it short.
+    /// Records that the thread knows that it must stop. Its waits from now on belong to its end, and only a kill cuts
+    /// them short.
     pub(crate) fn set_told(&self) {
         self.signals.fetch_or(TOLD, Ordering::AcqRel);
     }
 
-    /// Whether a thread that waits should go on.
+    /// Whether a waiting thread must stop waiting.
     pub(crate) fn is_interrupted(&self) -> bool {
         let is_new = self.has(STOP | BROKEN) && self.has(INTERRUPTIBLE) && !self.has(TOLD);
         is_new || self.has(KILL | FENCED)
@@ -263,18 +268,18 @@ impl Signals {
         self.inbox.push(fact);
     }
 
-    pub(crate) fn register(&self, who: Waiting, waker: &Waker) {
-        let place = match who {
+    pub(crate) fn register(&self, party: Waiting, waker: &Waker) {
+        let place = match party {
             Waiting::Life => 0,
             Waiting::Consumer => 1,
         };
-        // Cloned and dropped without the lock: both may run code of another's.
+        // Cloned and dropped without the lock: both may run foreign code.
         let waker = waker.clone();
         let before = lock(&self.wakers)[place].replace(waker);
         drop(before);
     }
 
-    /// The wakers are those of tasks and threads of our own, which do not come back here.
+    /// Wakes the incarnation. The wakers belong to tasks and threads of regrow, which do not call back into this lock.
     pub(crate) fn wake(&self) {
         let [life, consumer] = &*lock(&self.wakers);
         if let Some(waker) = consumer {
@@ -298,7 +303,7 @@ impl Signals {
         self.signals.load(Ordering::Acquire) & signals != 0
     }
 
-    /// The supervisor asks it to stop.
+    /// Asks it to stop, by order of the supervisor.
     pub(crate) fn stop(&self) {
         if self.signal(STOP)
             && let Some(extras) = self.extras_after_signal()
@@ -307,7 +312,7 @@ impl Signals {
         }
     }
 
-    /// Completes when the supervisor has asked it to stop, for each wait; or when it is over.
+    /// Completes when the supervisor has asked it to stop, or when it is over. Every waiter is notified.
     pub(crate) async fn told_to_stop(&self) {
         let extras = self.extras();
         let mut stopped = pin!(extras.stopped.notified());
@@ -317,30 +322,31 @@ impl Signals {
         }
     }
 
-    /// The supervisor kills it.
+    /// Kills it, by order of the supervisor.
     pub(crate) fn kill(&self) {
         self.signal(KILL);
     }
 
-    /// Says what its exit will be when it is killed, or ends in any other way from now on. The first one counts.
+    /// Sets the exit that it will have when it is killed, or ends in any other way from now on. The first call counts.
     pub(crate) fn blame(&self, exit: &Exit) {
         lock(&self.extras().blame).get_or_insert_with(|| exit.clone());
     }
 
-    /// The one place that knows how an incarnation ended that ends as `exit` by itself: the reason for which it was being
-    /// killed, if there is one, comes first. (The machine sees it in the same way.)
+    /// Returns the exit to report for an incarnation that ends as `exit`: the reason for its kill comes first, if there
+    /// is one. This is the one place that decides it. (The machine sees it in the same way.)
     pub(crate) fn verdict(&self, exit: Exit) -> Exit {
         self.extras_if_any().and_then(|extras| lock(&extras.blame).clone()).unwrap_or(exit)
     }
 
-    /// Somebody else kills it, and the supervisor has to know, should it not die of it.
+    /// Kills it, though the supervisor did not order that. The supervisor is notified, so that it can abandon an
+    /// incarnation that survives.
     pub(crate) fn kill_by_others(&self) {
         if self.signal(KILL) {
             self.inbox.push(Fact::KillUnderWay(self.attempt));
         }
     }
 
-    /// `false` when it was fenced before.
+    /// Fences it; `false` if it was fenced before.
     pub(crate) fn fence(&self) -> bool {
         let is_first = self.signal(FENCED);
         if is_first && let Some(extras) = self.extras_after_signal() {
@@ -357,7 +363,7 @@ impl Signals {
             if chosen.is_none() { chosen.replace(exit) } else { Some(exit) }
         };
         let is_first = unused.is_none();
-        // It may hold an error of the user's.
+        // It may hold an error of the user.
         drop(unused);
         self.signal(LEAVE);
         if is_first && !self.has(STOP | KILL | OVER) {
@@ -365,12 +371,12 @@ impl Signals {
         }
     }
 
-    /// The exit that it has chosen for itself.
+    /// Returns the exit that it has chosen.
     pub(crate) fn chosen(&self) -> Option<Exit> {
         if self.is_leaving() { lock(&self.extras().chosen).clone() } else { None }
     }
 
-    /// A task linked to the incarnation has ended in this way.
+    /// Records the exit of a linked task that panicked, which ends the incarnation.
     pub(crate) fn break_with(&self, exit: Exit) {
         lock(&self.extras().broken).get_or_insert(exit);
         self.signal(BROKEN);
@@ -388,29 +394,29 @@ impl Signals {
         lock(&self.extras_if_any()?.info).take()
     }
 
-    /// The tasks that are linked to the incarnation.
+    /// Returns the tasks that are linked to the incarnation.
     pub(super) fn tasks(&self) -> &Tasks {
         &self.extras().tasks
     }
 
-    /// The future of the linked task of this number has been dropped.
+    /// Records that the future of the linked task with this number has been dropped.
     pub(crate) fn unlink(&self, number: u64) {
         if let Some(extras) = self.extras_if_any() {
             extras.tasks.ended(number);
         }
     }
 
-    /// Aborts the linked tasks. None can be started any more.
+    /// Aborts the linked tasks. No more can be started.
     pub(crate) fn close(&self, exit: &Exit) {
         self.signals.fetch_or(OVER, Ordering::AcqRel);
         if let Some(extras) = self.extras_after_signal() {
             extras.tasks.close(exit);
-            // After that, so that no linked task takes it for an order to stop.
+            // After the tasks were closed, so that no linked task takes it for an order to stop.
             extras.stopped.notify_waiters();
         }
     }
 
-    /// How the incarnation ended, as its linked tasks know it.
+    /// Returns the exit of the incarnation, as its linked tasks know it.
     pub(crate) fn end(&self) -> Option<Exit> {
         self.extras_if_any()?.tasks.end().cloned()
     }
@@ -432,24 +438,24 @@ impl Signals {
         self.signals.fetch_or(UP, Ordering::AcqRel);
     }
 
-    /// It will say when it is ready.
+    /// Marks it as one that says itself when it is ready.
     pub(crate) fn says_ready(&self) {
         self.signals.fetch_or(SAYS_READY, Ordering::AcqRel);
     }
 
-    /// It says that it is ready.
+    /// Records that it has said that it is ready.
     pub(crate) fn set_ready(&self) {
         self.signals.fetch_or(READY, Ordering::AcqRel);
     }
 
-    /// The supervisor hears of it where it does not know by itself.
+    /// Reports readiness to the supervisor, if the supervisor does not know it already.
     pub(crate) fn tell_ready(&self) {
         if self.has(SAYS_READY) {
             self.inbox.push(Fact::Ready(self.attempt));
         }
     }
 
-    /// Whether it is ready, should it be up.
+    /// Whether it is ready, once it is up.
     pub(crate) fn is_ready(&self) -> bool {
         self.has(READY) || !self.has(SAYS_READY)
     }
@@ -482,12 +488,12 @@ impl Signals {
         self.has(LEAVE)
     }
 
-    /// Whether anything but messages wants attention.
+    /// Whether any signal is pending.
     pub(crate) fn is_signalled(&self) -> bool {
         self.has(STOP | KILL | FENCED | LEAVE | BROKEN | AFFLICTED)
     }
 
-    /// Whether it is to end, for whatever reason.
+    /// Whether it must end, for whatever reason.
     pub(crate) fn is_ordered(&self) -> bool {
         self.has(STOP | KILL | FENCED | LEAVE | BROKEN)
     }
@@ -523,6 +529,9 @@ impl Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("attempt", &self.attempt).field("signals", &self.signals).finish_non_exhaustive()
+        f.debug_struct("Signals")
+            .field("attempt", &self.attempt)
+            .field("signals", &self.signals)
+            .finish_non_exhaustive()
     }
 }

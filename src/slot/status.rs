@@ -1,4 +1,4 @@
-//! Where a service stands.
+//! The state of a service.
 
 use std::fmt;
 use std::time::Instant;
@@ -6,13 +6,13 @@ use std::time::Instant;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::DeadReason;
 
-/// The state of a service. What a message meets depends on it:
+/// State of a service. It decides what happens to a message:
 ///
 /// | state | `cast`, `send` | `call` |
 /// |---|---|---|
 /// | `Waiting`, `Starting`, `Up`, `Restarting` | queued | queued |
-/// | one of them, and told to stop by an order, or about to end in a way in which nothing starts it again | refused, message back | refused, message back |
-/// | `Restarting`, stopped with its group, which has not been started again | queued; a wait for room from below the same supervisor is refused | from below the same supervisor refused, message back; from elsewhere queued |
+/// | one of them, and ordered to stop, or about to end with no restart to follow | refused, message back | refused, message back |
+/// | `Restarting`, stopped with its group, which has not been started again | queued; a wait for room from below the same supervisor is refused | refused from below the same supervisor, message back; queued from elsewhere |
 /// | `Parked` | refused, message back | refused, message back |
 /// | `Down` | refused, message back | refused, message back |
 /// | `Gone` | refused, message back | refused, message back |
@@ -20,27 +20,28 @@ use crate::slot::dead_letter::DeadReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceState {
-    /// Its tree has not started it yet: its turn has not come, or it waits for services that it depends on.
+    /// The tree has not started the service yet: its turn has not come, or it waits for services that it depends on.
     Waiting,
     /// An incarnation is being started.
     Starting,
     /// An incarnation is up.
     Up,
-    /// The last incarnation has ended and the supervisors have not given the service up.
+    /// The last incarnation has ended, and the supervisors have not given the service up.
     Restarting,
-    /// Put away, to be tried again at this time: it is out of restarts, or a service that it depends on is gone or parked.
+    /// The service is set aside until the next try. Its restart budget is used up, or a service that it depends on is
+    /// gone or parked.
     Parked {
-        /// When.
+        /// Time of the next try.
         until: Instant,
     },
-    /// Terminated, ended cleanly or not wanted. It may return.
+    /// The service was terminated, ended cleanly or was not wanted. It may be started again.
     Down,
-    /// Its spec was deleted, or its tree is over.
+    /// The service's spec was deleted, or its tree is over.
     Gone,
 }
 
 impl ServiceState {
-    /// What kills a message that waits in this state.
+    /// Returns the reason for which queued messages become dead letters in this state.
     pub(crate) fn dead_reason(self) -> Option<DeadReason> {
         match self {
             Self::Waiting | Self::Starting | Self::Up | Self::Restarting => None,
@@ -77,12 +78,12 @@ impl fmt::Display for ServiceState {
 /// The state of a service and the generation of its latest incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceStatus {
-    /// Where it stands.
+    /// State of the service.
     pub state: ServiceState,
-    /// Counts the incarnations that came up, from 1; 0 before the first.
+    /// Number of incarnations that came up: 1 for the first, and 0 before it.
     pub generation: u64,
-    /// Whether it is up and ready. A service is ready as soon as it is up, unless its policy says that it
-    /// [says so itself](crate::Readiness::WhenSaid).
+    /// Whether it is up and ready. A service is ready as soon as it is up, unless its policy is
+    /// [`Readiness::WhenSaid`](crate::Readiness::WhenSaid).
     pub ready: bool,
 }
 
@@ -92,11 +93,11 @@ impl fmt::Display for ServiceStatus {
     }
 }
 
-/// Why a child counts.
+/// Reason for which the readiness of a tree depends on a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counts {
-    /// Its policy says so.
+    /// The policy of the child says so.
     BySaying,
-    /// Nothing is said of it: it does if its supervisor does.
+    /// The policy says nothing: the child counts if its supervisor does.
     WithItsSupervisor,
 }

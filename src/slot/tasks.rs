@@ -15,15 +15,15 @@ use crate::base::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     list: Mutex<List>,
-    /// How the incarnation ended.
+    /// Exit of the incarnation.
     end: OnceLock<Exit>,
 }
 
 #[derive(Debug, Default)]
 struct List {
-    /// By number; `None` for a task that is being spawned.
+    /// Tasks by number; `None` for a task that is being spawned.
     tasks: BTreeMap<u64, Option<AbortHandle>>,
-    /// The number of the latest.
+    /// Number of the latest task.
     number: u64,
     /// Called when the last task is gone.
     waker: Option<Waker>,
@@ -38,14 +38,15 @@ impl List {
 }
 
 impl Tasks {
-    /// Takes a task into the list; `None` when the incarnation is over, which is looked at under the lock: a close that comes
-    /// later finds the task in the list.
+    /// Enters a task into the list; `None` if the incarnation is over. That is checked under the lock: a close that
+    /// comes later finds the task in the list.
     pub(super) fn enter(&self, is_over: impl FnOnce() -> bool) -> Option<u64> {
         let mut list = lock(&self.list);
         if is_over() { None } else { Some(list.enter()) }
     }
 
-    /// The task of this number has been spawned. Returns whether the incarnation is over, looked at under the lock.
+    /// Records that the task with this number has been spawned. Returns whether the incarnation is over, checked under
+    /// the lock.
     pub(super) fn spawned(&self, number: u64, task: &AbortHandle, is_over: impl FnOnce() -> bool) -> bool {
         let mut list = lock(&self.list);
         if let Some(place) = list.tasks.get_mut(&number) {
@@ -54,7 +55,7 @@ impl Tasks {
         is_over()
     }
 
-    /// Aborts them all. The port is over already, and lets none start any more.
+    /// Aborts all tasks. The incarnation is over already, so no more can be started.
     pub(crate) fn close(&self, exit: &Exit) {
         let _ = self.end.set(exit.clone());
         let tasks: Vec<_> = lock(&self.list).tasks.values().flatten().cloned().collect();
@@ -69,7 +70,7 @@ impl Tasks {
         lock(&self.list).tasks.is_empty()
     }
 
-    /// Ready when the last has been dropped.
+    /// Ready when the last task has been dropped.
     pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let (before, is_gone) = {
@@ -80,7 +81,7 @@ impl Tasks {
         if is_gone { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The future of this task has been dropped.
+    /// Records that the future of this task has been dropped.
     pub(crate) fn ended(&self, number: u64) {
         let (task, waker) = {
             let mut list = lock(&self.list);

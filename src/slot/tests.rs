@@ -1,4 +1,4 @@
-//! The one state that no order of today's public face leads to.
+//! The states that no order through today's public face leads to.
 
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -64,8 +64,8 @@ fn signals<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Arc<Signals> {
     }
 }
 
-/// Found by reading: a thread whose supervisor was killed through ractor just after it had been started moved into a
-/// slot that the end of the tree had closed, and opened it again for nobody.
+/// Found by reading: the supervisor of a thread was killed through ractor just after the thread had been started. The
+/// thread moved into a slot that the end of the tree had closed, and reopened it, though nothing was to come.
 #[tokio::test]
 async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
@@ -79,7 +79,7 @@ async fn gone_is_for_good_even_when_an_incarnation_comes_late() {
     assert_eq!(handle.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
 }
 
-/// Found by reading: the task of the supervisor that sheds would have died of it.
+/// Found by reading: the supervisor that sheds the message would have died of it.
 #[test]
 fn a_message_that_panics_when_dropped_harms_nobody_who_sheds_it() {
     struct Bomb;
@@ -135,7 +135,7 @@ async fn an_incarnation_killed_for_hanging_or_cut_off_counts_against_the_message
     }
 }
 
-// The extras in which a wait is noted are made without a lock, perhaps at the moment of the signal.
+// The extras, in which a wait is recorded, are made without a lock, perhaps at the moment of the signal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
     for _ in 0..500 {
@@ -149,7 +149,7 @@ async fn a_wait_for_a_stop_that_begins_while_the_stop_comes_ends() {
     }
 }
 
-/// Found by mutants, as what follows.
+/// Found by mutants, and so were the tests that follow.
 #[tokio::test]
 async fn ready_is_said_by_the_one_who_lives_there_and_by_no_other() {
     let slot = Slot::<ProbeMsg>::new(Settings::default());
@@ -231,7 +231,7 @@ async fn a_mailbox_that_was_long_once_gives_its_memory_back_and_a_short_one_keep
             Poll::Ready(consumer::Next::Message(message)) => Some(message),
             Poll::Ready(consumer::Next::Signal) | Poll::Pending => None,
         });
-        // Behind what the pump has taken over, so that both queues are as long as that.
+        // Behind what the pump has taken over, so that both queues are equally long.
         assert!(taken.next().is_some());
         cast();
         assert_eq!(taken.count() as u64, 2 * messages - 1);
@@ -264,7 +264,7 @@ async fn a_sender_that_waits_is_let_in_and_woken_by_whatever_takes_a_message() {
         panic!("there is no room")
     };
     assert!(place.is_waiting());
-    // As a thread does: what was freed is not told, only dropped.
+    // As in a thread: the freed senders are dropped, not flushed.
     let mut freed = slot.freed();
     let next = slot.poll_next(&signals, SignalMask::Everything, true, &mut freed);
     assert!(matches!(next, Poll::Ready(consumer::Next::Message(ProbeMsg::Note(1)))));
@@ -320,7 +320,7 @@ fn an_answer_reaches_its_caller_whether_or_not_its_mailbox_has_let_go_of_the_cal
         assert!(matches!(waiting.poll(cx, &slot), Poll::Ready(Ok(7))));
         assert!(kept.is_none_or(|fate| !fate.is_open()));
     }
-    // Its reply is gone, but not its mailbox's knowledge of it: that says what became of it.
+    // Its reply is gone, but the mailbox still has its fate, which decides the outcome.
     let (reply, fate, mut waiting) = crate::call::pair::<ProbeMsg, u32>(0);
     drop(reply);
     assert!(waiting.poll(cx, &slot).is_pending());

@@ -1,7 +1,7 @@
-//! The order in which a supervisor takes facts, drawn from a seed: for the walk (`walk/`), and in test builds alone.
+//! The order in which a supervisor takes facts, drawn from a seed. Used by the walk (`walk/`), in test builds only.
 //!
-//! Every order that is drawn can happen. The driver may have its turn late, and may find fewer facts than there are in the end.
-//! Facts that come from different sources may change places: what one child did stays in order, and so do the orders.
+//! Every order that is drawn can happen. The driver may run late, and may find only some of the facts. Facts from
+//! different sources may change places. What one child did stays in order, and so do the orders.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ thread_local! {
     static DICE: RefCell<Option<Rng>> = const { RefCell::new(None) };
 }
 
-/// On this thread, from now on. `None`: as it happens.
+/// Sets the seed on this thread. `None`: the facts keep their order.
 pub(crate) fn seed(seed: Option<u64>) {
     DICE.with_borrow_mut(|dice| *dice = seed.map(Rng::with_seed));
 }
@@ -24,14 +24,14 @@ fn draw<T>(draw: impl FnOnce(&mut Rng) -> T) -> Option<T> {
     DICE.with_borrow_mut(|dice| dice.as_mut().map(draw))
 }
 
-/// The driver comes late, by some turns of the scheduler.
+/// Delays the driver by some turns of the scheduler.
 pub(crate) async fn delay() {
     for _ in 0..draw(|dice| dice.usize(0..4)).unwrap_or(0) {
         tokio::task::yield_now().await;
     }
 }
 
-/// Where a fact comes from.
+/// Source of a fact.
 #[derive(PartialEq)]
 enum Source<'a> {
     Child(ChildKey),

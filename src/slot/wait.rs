@@ -1,14 +1,16 @@
-//! Time that does not count: in which the handler of a service waits for another one, inside a `call` or a `send`.
+//! Waits of a service for another one, inside a `call` or a `send`: time that the watchdog does not count.
 //!
-//! A future that is kept and not polled waits for nothing, and nothing tells its end. So an open wait is asked for: the
-//! watchdog wakes its waker, and code that awaits it polls it then. Such a wake does no harm; a future must bear one.
+//! A future that is kept and not polled waits for nothing, and its end is not announced. So the watchdog probes an open
+//! wait: it wakes its waker, and code that awaits the wait then polls it. Such a wake does no harm; every future must
+//! tolerate one.
 //!
 //! Invariants:
-//! 1. A wait is open while code of the incarnation that began it is in it. What is moved to a task is that task's affair.
+//! 1. A wait is open while code of the incarnation that began it is in it. A wait that is moved to a task belongs to
+//!    that task.
 //! 2. Waits that overlap (`join!`, `select!`) count once: time is waited while at least one is open.
-//! 3. A wait belongs to the message in which it was last polled. It is none for the messages after that.
-//! 4. A wait that was not polled in two whole polls of its incarnation, after it was asked for, is kept and not awaited. It
-//!    ended when it was first asked for in vain: up to a look late, and never early.
+//! 3. A wait belongs to the message in which it was last polled. It does not count for later messages.
+//! 4. A wait that was not polled in two whole polls of its incarnation, after it was probed, is kept and not awaited.
+//!    It ended at the time of the first unanswered probe: up to one look late, and never early.
 //! 5. No waker is called, cloned or dropped under the lock of the waits, and no service or call is dropped under it.
 
 use std::sync::Arc;
@@ -21,17 +23,17 @@ use crate::slot::current::{self, Caller};
 use crate::slot::signals::Signals;
 use crate::slot::waits::{Known, WaitsOn};
 
-/// One wait for another service, of code that may have to wait. Dropping it is the end of it.
+/// Wait for another service. Dropping it ends the wait.
 #[derive(Default)]
 pub(crate) struct Wait {
-    /// The address of the port of the incarnation whose code began it; 0 if it is not recorded.
+    /// Address of the signals of the incarnation that began it; 0 if it is not recorded.
     of: usize,
-    /// The port and the number of the wait, while it is open.
+    /// Signals of the incarnation and number of the wait, while it is open.
     open: Option<(Arc<Signals>, u64)>,
 }
 
 impl Wait {
-    /// A wait of this code. It is recorded only for code of a service, in a tree with a watched child.
+    /// Makes a wait of this code. It is recorded only for code of a service, in a tree with a watched child.
     #[inline]
     pub(crate) fn of(caller: Caller) -> Self {
         Self { of: if caller.is_watched { caller.signals } else { 0 }, open: None }
@@ -42,7 +44,7 @@ impl Wait {
         self.of != 0
     }
 
-    /// Notes that the wait was polled with this waker and goes on. `on` says for what.
+    /// Records that the wait was polled with this waker and goes on. `on` returns what is waited for.
     pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> WaitsOn) {
         // Invariant 1.
         let mine = current::lent(|signals| (Arc::as_ptr(signals).addr() == self.of).then(|| signals.clone()));

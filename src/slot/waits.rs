@@ -1,5 +1,4 @@
-//! The waits of an incarnation for others, as they are recorded. When one begins and ends stands in `wait.rs`, whose
-//! invariants these are.
+//! The records of an incarnation's waits for others. `wait.rs` says when one begins and ends, and has the invariants.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -10,18 +9,18 @@ use tokio::time::Instant;
 use crate::call::fate::Fate;
 use crate::slot::erased::AnySlot;
 
-/// The waits of one incarnation.
+/// Waits of one incarnation.
 #[derive(Default)]
 pub(crate) struct Waits {
     open: Vec<Open>,
-    /// Counts those that were ever opened.
+    /// Number of waits that were ever opened.
     number: u64,
-    /// Since when at least one is open.
+    /// Time since which at least one is open.
     since: Option<Instant>,
-    /// The time of those that are over.
+    /// Total time of those that are over.
     total: Duration,
-    /// When they were last asked for.
-    asked_at: Option<Instant>,
+    /// Time of the last probe.
+    probed_at: Option<Instant>,
 }
 
 pub(super) struct Open {
@@ -29,17 +28,17 @@ pub(super) struct Open {
     since: Instant,
     on: WaitsOn,
     is_limited: bool,
-    /// The message in hand when it was last polled.
+    /// Message in hand when it was last polled.
     message: Option<u64>,
-    /// Called when the wait is to be polled; that poll brings a new one.
+    /// Called when the wait is to be polled. That poll brings a new waker.
     waker: Known,
-    /// It was asked for, and has not been polled since.
-    asked: Option<Asked>,
-    /// It was polled when it was last asked for.
+    /// Present if it was probed, and has not been polled since.
+    probe: Option<Probe>,
+    /// Whether it was polled after the last probe.
     is_awaited: bool,
 }
 
-/// A waker that is called without the lock, maybe at each look of the watchdog. It moves into an `Arc` when it is first
+/// Waker that is called without the lock, perhaps at each look of the watchdog. It moves into an `Arc` when it is first
 /// called. Most are never called, so most waits need no allocation.
 pub(super) enum Known {
     Own(Waker),
@@ -64,27 +63,27 @@ impl Known {
     }
 }
 
-struct Asked {
+struct Probe {
     at: Instant,
-    /// The counter of polls at that moment.
+    /// Counter of polls at that moment.
     polls: u64,
 }
 
-/// What is waited for: an answer of this service, or room in its mailbox.
+/// Target of a wait: an answer of this service, or room in its mailbox.
 pub(crate) struct WaitsOn {
     slot: Arc<dyn AnySlot>,
     what: What,
 }
 
-/// What a wait waits for, as far as it can be looked at from outside.
+/// Object of a wait, as far as it can be seen from outside.
 pub(crate) enum What {
     Answer(Arc<dyn Fate>),
     Room(Arc<dyn PlaceInLine>),
 }
 
-/// A sender's place in a line.
+/// Place of a sender in a line.
 pub(crate) trait PlaceInLine: Send + Sync {
-    /// It still waits: it was neither let in nor refused.
+    /// Whether it still waits: it was neither let in nor refused.
     fn is_waiting(&self) -> bool;
 }
 
@@ -93,7 +92,7 @@ impl WaitsOn {
         Self { slot, what }
     }
 
-    /// The outcome is there, though the waiter may not have had its turn since.
+    /// Whether the outcome is there, though the waiter may not have run since.
     fn is_over(&self) -> bool {
         match &self.what {
             What::Answer(call) => !call.is_open(),
@@ -101,7 +100,7 @@ impl WaitsOn {
         }
     }
 
-    /// The answer may come from anywhere.
+    /// Whether the answer may come from anywhere.
     fn is_elsewhere(&self) -> bool {
         match &self.what {
             What::Answer(call) => call.is_elsewhere(),
@@ -112,15 +111,15 @@ impl WaitsOn {
 
 /// Waits that could all last for ever.
 pub(crate) struct Endless {
-    /// Which they are.
+    /// Numbers of the waits.
     pub(crate) numbers: Vec<u64>,
-    /// The services that are waited for.
+    /// Services that are waited for.
     pub(crate) on: Vec<Arc<dyn AnySlot>>,
-    /// Since when all of them are waited for.
+    /// Time since which all of them are waited for.
     pub(crate) since: Instant,
 }
 
-/// What is left of a look at the waits: to be done, or to be dropped, without the lock (invariant 5).
+/// Work that a look at the waits leaves: wakers to call and waits to drop, without the lock (invariant 5).
 #[must_use]
 #[derive(Default)]
 pub(crate) struct Rest {
@@ -144,20 +143,19 @@ impl Waits {
         !self.open.is_empty()
     }
 
-    /// The first service that it still waits for, and since when.
+    /// Returns the first service that it still waits for, and the start of that wait.
     pub(crate) fn on(&self) -> Option<(Arc<str>, Instant)> {
         self.open.first().map(|open| (open.on.slot.path(), open.since))
     }
 
-    /// Whose answer it waits for, and since when: of several the first.
+    /// Returns the first service for which it still waits for an answer, and the start of that wait.
     pub(crate) fn on_answer(&self) -> Option<(Arc<str>, Instant)> {
         let answer = |open: &&Open| matches!(open.on.what, What::Answer(_)) && !open.on.is_over();
         self.open.iter().find(answer).map(|open| (open.on.slot.path(), open.since))
     }
 
-    /// The waits, if all of them could keep it waiting for ever. A wait that has a limit ends, and one whose outcome is
-    /// there is over. A reply that was put off or handed on may come from anywhere. None if one of them may not be
-    /// awaited.
+    /// Returns the waits, if all of them could last for ever. `None` if one has a limit, is over, or may not be
+    /// awaited. Also `None` if a reply was put off or handed on: it may come from anywhere.
     pub(crate) fn endless(&self) -> Option<Endless> {
         let ends = |open: &Open| open.is_limited || !open.is_awaited || open.on.is_over() || open.on.is_elsewhere();
         if self.open.iter().any(ends) {
@@ -170,7 +168,7 @@ impl Waits {
         })
     }
 
-    /// Ends those that were left behind by another message (invariant 3).
+    /// Ends the waits that belong to another message (invariant 3).
     pub(crate) fn leave_behind(&mut self, message: Option<u64>, now: Instant) -> Rest {
         if self.open.iter().all(|open| open.message == message) {
             return Rest::default();
@@ -180,40 +178,41 @@ impl Waits {
         Rest { wake: Vec::new(), _ended: ended }
     }
 
-    /// Ends those that are kept and not awaited, and asks for the others, unless that was less than `pause` ago. `polls` is
-    /// the counter of polls of the incarnation; `None` for a thread, which has none: it is given `patience`.
-    pub(crate) fn ask(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
+    /// Ends the waits that are kept and not awaited, and probes the others, unless the last probe was less than `pause`
+    /// ago. `polls` is the counter of polls of the incarnation. It is `None` for a thread, which has none: its waits
+    /// get `patience` instead.
+    pub(crate) fn probe(&mut self, polls: Option<u64>, now: Instant, pause: Duration, patience: Duration) -> Rest {
         let is_kept = |open: &Open| {
-            open.asked.as_ref().is_some_and(|asked| match polls {
+            open.probe.as_ref().is_some_and(|probe| match polls {
                 // A poll that was under way does not count.
-                Some(polls) => polls.wrapping_sub(asked.polls.wrapping_add(asked.polls & 1)) >= 4,
-                None => now.saturating_duration_since(asked.at) >= patience,
+                Some(polls) => polls.wrapping_sub(probe.polls.wrapping_add(probe.polls & 1)) >= 4,
+                None => now.saturating_duration_since(probe.at) >= patience,
             })
         };
         let mut rest = Rest::default();
         while let Some(at) = self.open.iter().position(is_kept) {
             let ended = self.open.remove(at);
-            let asked_at = ended.asked.as_ref().map_or(now, |asked| asked.at);
+            let probed_at = ended.probe.as_ref().map_or(now, |probe| probe.at);
             rest._ended.push(ended);
             // Invariant 4.
-            self.count_until(asked_at);
+            self.count_until(probed_at);
         }
-        if self.asked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
+        if self.probed_at.is_some_and(|at| now.saturating_duration_since(at) < pause) || self.open.is_empty() {
             return rest;
         }
-        self.asked_at = Some(now);
+        self.probed_at = Some(now);
         for open in &mut self.open {
-            open.is_awaited &= open.asked.is_none();
-            open.asked.get_or_insert(Asked { at: now, polls: polls.unwrap_or_default() });
+            open.is_awaited &= open.probe.is_none();
+            open.probe.get_or_insert(Probe { at: now, polls: polls.unwrap_or_default() });
             rest.wake.push(open.waker.share());
         }
         rest
     }
 
-    /// One of them was polled, and goes on. `false` if it is not open, or has another waker now.
+    /// Records that one of them was polled and goes on. `false` if it is not open, or has another waker now.
     pub(crate) fn goes_on(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(open) = self.open.iter_mut().find(|open| open.number == number) else { return false };
-        open.is_awaited |= open.asked.take().is_some();
+        open.is_awaited |= open.probe.take().is_some();
         open.waker.will_wake(waker)
     }
 
@@ -240,7 +239,7 @@ impl Waits {
             is_limited,
             message,
             waker: Known::Own(waker),
-            asked: None,
+            probe: None,
             is_awaited: false,
         };
         self.open.push(open);
@@ -254,7 +253,7 @@ impl Waits {
         Some(closed)
     }
 
-    /// One of them was over at that moment: what was waited until then is counted, unless others went on (invariant 2).
+    /// Counts the time waited until `end`, at which one of them was over, unless others went on (invariant 2).
     fn count_until(&mut self, end: Instant) {
         let next = self.open.iter().map(|open| open.since).min();
         if let Some(since) = self.since

@@ -1,11 +1,11 @@
-//! The thread that looks when the runtime cannot: for code that does not yield, which on a single-threaded runtime starves
-//! the sampler and everybody else.
+//! The thread that looks while the runtime cannot: for code that does not yield. On a single-threaded runtime such code
+//! starves the sampler and every other task.
 //!
-//! It finds a poll of an incarnation that does not come back, with the same message in hand, and says so. What it tells
-//! the supervisor counts only if the message is still in hand when that can act.
+//! It finds a poll of an incarnation that does not return, with the same message in hand, and reports it. The report
+//! counts only if the message is still in hand when the supervisor can act.
 //!
-//! Invariant: it sees nothing under a paused clock. It sleeps by the clock on the wall and judges by the
-//! runtime's, which stands still while a poll is under way if it is paused: a message in a poll never grows old then.
+//! Invariant: it finds nothing under a paused clock. It sleeps by the wall clock and judges by the clock of the
+//! runtime. A paused clock stands still while a poll is under way, so a message in a poll never grows old.
 
 use std::sync::Weak;
 use std::thread::{Builder, Thread, park_timeout};
@@ -17,15 +17,15 @@ use tokio::time::Instant;
 use crate::base::background::keep_on_thread;
 use crate::log::{line, one_line};
 use crate::slot::erased::SlotTree;
-use crate::watchdog::{Watchdog, Who, lost_by};
+use crate::watchdog::{Observer, Watchdog, lost_by};
 
-/// The shortest pause between two looks.
+/// Shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 
-/// Its name, as debuggers show it.
+/// Name of the thread, as debuggers show it.
 const NAME: &str = "regrow-watchdog";
 
-/// Starts the thread. It ends when nobody is watched any more, and with the tree.
+/// Starts the thread. It ends when no incarnation is watched any more, and with the tree.
 pub(super) fn start(watchdog: Weak<Watchdog>, tree: Weak<dyn SlotTree>) -> Option<Thread> {
     let runtime = Handle::current();
     match Builder::new()
@@ -53,18 +53,18 @@ fn run(watchdog: &Weak<Watchdog>, tree: &Weak<dyn SlotTree>, runtime: &Handle) {
         };
         let wanted = next.saturating_duration_since(began).max(PAUSE_MIN);
         park_timeout(wanted.saturating_sub(wall.elapsed()).max(PAUSE_MIN));
-        // A thread has only the system to wait for: the process was paused, or the machine is overloaded.
+        // A thread waits only for the operating system: the process was paused, or the machine is overloaded.
         lost = lost.saturating_add(lost_by(wanted, wall.elapsed().saturating_sub(wanted)));
     }
 }
 
-/// Looks, and says when to look again; `None` when there is nobody to look at.
+/// Looks, and returns the time of the next look; `None` if no incarnation is watched.
 fn look(watchdog: &Watchdog, tree: &Weak<dyn SlotTree>, lost: Duration) -> Option<Instant> {
-    let watched = watchdog.watched(Who::Thread)?;
+    let watched = watchdog.watched(Observer::Thread)?;
     let now = Instant::now();
     let mut next = None;
     for watched in watched {
-        let (finding, again) = watched.look(Who::Thread, now, lost);
+        let (finding, again) = watched.look(Observer::Thread, now, lost);
         next = next.into_iter().chain(again).min();
         if let Some(finding) = finding {
             let (path, generation) = (finding.slot.path(), finding.slot.status().generation);

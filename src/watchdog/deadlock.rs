@@ -1,17 +1,17 @@
 //! Services that wait for each other: none of their time counts, and none of them will ever go on.
 //!
-//! A waiter is stuck when every wait of its that could free it leads to one that is stuck. So whoever has a wait that may end
-//! otherwise is free, whoever waits for somebody free is free too, and those who are left are stuck: each leads on to
-//! another one, and following them leads into a circle.
+//! A waiter is stuck if every wait that could free it leads to a waiter that is stuck. So a waiter with a wait that may
+//! end otherwise is free, and a waiter that waits for a free one is free too. The others are stuck: each leads on to
+//! another stuck one, so following them leads into a circle.
 //!
-//! Not seen from here is a time limit that is put around a call from outside. So a circle counts only when it has stood for
-//! as long as a limit of the watchdog: a shorter limit around a call is then never taken for none.
+//! A time limit that is put around a call from outside cannot be seen here. So a circle counts only when it has stood
+//! for as long as a limit of the watchdog. A call under a shorter limit is then never mistaken for an endless one.
 //!
-//! A wait counts only if it is awaited now (`wait.rs`), and its outcome is not there yet. The supervisor looks once
-//! more before it acts.
+//! A wait counts only if it is awaited now (`slot/wait.rs`), and its outcome is not there yet. The supervisor checks
+//! the circle once more before it acts.
 //!
-//! One is enough to break a circle: the one that closed it, which is the one that began to wait last. Those who are
-//! watched themselves come before those who are not.
+//! Ending one member is enough to break a circle: the one that closed it by beginning to wait last. Members that are
+//! watched are preferred.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,20 +29,20 @@ use crate::slot::signals::Signals;
 use crate::slot::waits::Endless;
 use crate::watchdog::watched::LOOKS;
 
-/// Somebody who waits without a limit.
+/// Incarnation that waits without a limit.
 struct Waiter {
     signals: Arc<Signals>,
-    /// Its waits.
+    /// Numbers of its waits.
     numbers: Vec<u64>,
-    /// Whom it waits for.
+    /// Services that it waits for.
     on: Vec<Arc<dyn AnySlot>>,
-    /// Since when it has waited for all of them.
+    /// Time since which it has waited for all of them.
     since: Instant,
-    /// Those among the waiters that it waits for.
+    /// Waiters among those that it waits for, as indices.
     leads_to: Vec<usize>,
 }
 
-/// The waits of an incarnation that was found to be stuck. What is done about a circle is done later, and looks whether
+/// Waits of an incarnation that was found to be stuck. The supervisor acts on a circle later, and then checks whether
 /// it still is one.
 #[derive(Debug)]
 pub(super) struct Stuck {
@@ -57,14 +57,14 @@ impl Stuck {
         Some(Self { signals: signals.clone(), numbers })
     }
 
-    /// Whether it waits as it did, for the same and for nothing else.
+    /// Whether it still has the same waits, and no other.
     pub(super) fn is_still(&self) -> bool {
         let waits = self.signals.activity().and_then(|activity| lock(&activity.waits).endless());
         !self.signals.is_over() && waits.is_some_and(|now| now.numbers == self.numbers)
     }
 }
 
-/// One member of a circle.
+/// Member of a circle.
 struct Member<'a> {
     waiter: &'a Waiter,
     slot: &'a Arc<dyn AnySlot>,
@@ -76,12 +76,12 @@ impl Member<'_> {
     }
 }
 
-/// Tells of every circle. `shortest` is the shortest limit in the tree, for circles in which nobody is watched.
+/// Reports every circle. `shortest` is the shortest limit in the tree, for circles in which no member is watched.
 pub(super) fn look(incarnations: Vec<Arc<Signals>>, now: Instant, shortest: Duration) {
     let pause = part(shortest, LOOKS);
     for signals in &incarnations {
         if let Some(activity) = signals.activity() {
-            activity.ask_waits(signals, now, pause, shortest);
+            activity.probe_waits(signals, now, pause, shortest);
         }
     }
     let waiters = waiters(incarnations);
@@ -105,7 +105,7 @@ fn waiters(incarnations: Vec<Arc<Signals>>) -> Vec<Waiter> {
         waiters.iter().enumerate().map(|(at, waiter)| (address(&waiter.signals), at)).collect();
     for waiter in &mut waiters {
         let place = |slot: &Arc<dyn AnySlot>| places.get(&address(&slot.life().owner()?)).copied();
-        // Shorter than `on` where somebody is not a waiter.
+        // Shorter than `on` if one of them is not a waiter.
         waiter.leads_to = waiter.on.iter().filter_map(place).collect();
     }
     waiters
@@ -116,7 +116,7 @@ fn circles(waiters: &[Waiter]) -> Vec<Vec<Member<'_>>> {
     let mut is_visited = vec![false; waiters.len()];
     let mut circles = Vec::new();
     for start in (0..waiters.len()).filter(|at| is_stuck[*at]) {
-        // Everybody on the way, and the slot of the one that it leads to.
+        // The waiters on the way, and then the one that the way leads back to.
         let (mut way, mut here) = (Vec::new(), start);
         while !std::mem::replace(&mut is_visited[here], true) {
             way.push(here);
@@ -132,7 +132,7 @@ fn circles(waiters: &[Waiter]) -> Vec<Vec<Member<'_>>> {
     circles
 }
 
-/// Who will never go on. All waits of those lead to others of them.
+/// Returns the waiters that will never go on: all their waits lead to other stuck ones.
 fn stuck(waiters: &[Waiter]) -> Vec<bool> {
     let mut waited_for_by = vec![BTreeSet::new(); waiters.len()];
     for (at, waiter) in waiters.iter().enumerate() {
@@ -149,7 +149,7 @@ fn stuck(waiters: &[Waiter]) -> Vec<bool> {
     is_stuck
 }
 
-/// All whose waits make one of these stuck: those that it waits for, and those that they wait for.
+/// Returns the waiters that make these members stuck: those that they wait for, directly or through others.
 fn behind(waiters: &[Waiter], circle: &[Member<'_>]) -> Vec<Stuck> {
     let mut is_behind = vec![false; waiters.len()];
     let mut next: Vec<_> = (0..waiters.len())

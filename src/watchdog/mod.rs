@@ -1,29 +1,29 @@
-//! The hang watchdog: a message that is in hand for longer than its service's policy allows means that the service
-//! hangs. So does a task that has given no sign of life in that time.
+//! The hang watchdog. A service hangs if a message is in hand for longer than the service's policy allows. A task hangs
+//! if it has given no sign of life in that time.
 //!
-//! It tells the truth, or nothing: it counts only the time in which the incarnation could have worked. Waits count as
-//! waits if they are awaited now (`wait.rs`). The time of a look that came late is left out ([`lost_by`]). An
-//! incarnation that is near its limit must have had its turn (`watched.rs`). A circle is looked at once more when it is
-//! acted upon (`circle.rs`).
+//! It reports a hang only if it is certain: it counts only time in which the incarnation could have worked. A wait
+//! counts as a wait if it is awaited now (`slot/wait.rs`). The delay of a look that came late is left out
+//! ([`lost_by`]). An incarnation that is near its limit must have had a chance to run (`watched.rs`). A circle is
+//! checked once more before the supervisor acts (`deadlock.rs`).
 //!
-//! It costs nothing per message. What is looked at is kept by the mailbox anyway: how many messages are done, and whether one
-//! is in hand. If neither has changed between two looks, it is the same message. A look comes eight times per limit, so a
-//! message is seen at most an eighth of its limit late, and judged at most another eighth late: never early, and late by
-//! at most a quarter.
+//! It costs nothing per message. It reads what the mailbox keeps anyway: how many messages are done, and whether one is
+//! in hand. If neither has changed between two looks, it is the same message. There are eight looks per limit. So a
+//! message is seen at most an eighth of its limit late, and judged at most another eighth late. A hang is never
+//! reported early, and at most a quarter of the limit late.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `activity.rs` | what an incarnation lets the watchdog see |
-//! | `wait.rs` | time that does not count: waiting for others, if it is awaited |
-//! | `watched.rs` | who is watched, and when a message has been in hand for too long |
-//! | `sampler.rs` | the task that looks, in the time of the runtime |
-//! | `circle.rs` | services that wait for each other |
-//! | `blocked.rs` | the thread that looks when the runtime cannot: for code that does not yield |
+//! | `slot/activity.rs` | what the watchdog sees of an incarnation |
+//! | `slot/wait.rs` | time that does not count: awaited waits for others |
+//! | `watched.rs` | a watched incarnation, and the judgement that a message has been in hand for too long |
+//! | `sampler.rs` | the task that looks, by the clock of the runtime |
+//! | `deadlock.rs` | services that wait for each other |
+//! | `blocked.rs` | the thread that looks while the runtime cannot: for code that does not yield |
 //!
 //! Invariants:
-//! 1. Nothing runs, no task and no thread, unless somebody is watched, and nothing outlives the tree. Neither keeps the
-//!    tree alive.
-//! 2. The watchdog decides nothing. It tells a fact; the machine kills, counts and restarts.
+//! 1. No task and no thread runs unless an incarnation is watched, and none outlives the tree. Neither keeps the tree
+//!    alive.
+//! 2. The watchdog decides nothing. It reports a fact; the machine kills, counts and restarts.
 //! 3. No lock of a slot or an incarnation is taken under the register's, and no user code runs under any of them.
 
 mod blocked;
@@ -52,20 +52,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use waiters::Waiters;
 use watched::Watched;
 
-/// The watchdog of one tree.
+/// Watchdog of one tree.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     register: Mutex<Register>,
     waiters: Waiters,
-    /// Whether a child of the tree is watched. Each supervisor has it too: only then are waits recorded.
+    /// Whether a child of the tree is watched. Each supervisor shares this flag: only then are waits recorded.
     pub(crate) is_on: Arc<AtomicBool>,
-    /// Rung for the sampler when there is more to look at, or nothing any more.
-    bell: Arc<Notify>,
+    /// Notifies the sampler when there is more to look at, or nothing any more.
+    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct Register {
-    /// By path, and in that order: what is found in one look is always told in the same order.
+    /// Watched incarnations by path, in that order: the findings of one look are always reported in the same order.
     watched: BTreeMap<Arc<str>, Arc<Watched>>,
     has_sampler: bool,
     thread: Option<Thread>,
@@ -73,13 +73,13 @@ struct Register {
 }
 
 impl Watchdog {
-    /// Whether somebody is watched.
+    /// Whether an incarnation is watched.
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    /// From now on this incarnation has this limit, or none. To be called in a runtime, when it starts, and whenever the
-    /// limit changes.
+    /// Sets the limit of this incarnation, or removes it. Called in a runtime, when the incarnation starts and whenever
+    /// the limit changes.
     pub(crate) fn watch(
         self: &Arc<Self>,
         tree: &Arc<dyn SlotTree>,
@@ -109,8 +109,8 @@ impl Watchdog {
         if limit.is_some() {
             self.is_on.store(true, Ordering::Relaxed);
             if !std::mem::replace(&mut register.has_sampler, true) {
-                let (watchdog, bell) = (Arc::downgrade(self), self.bell.clone());
-                background::keep("the watchdog", move || sampler::run(watchdog.clone(), bell.clone()));
+                let (watchdog, changed) = (Arc::downgrade(self), self.changed.clone());
+                background::keep("the watchdog", move || sampler::run(watchdog.clone(), changed.clone()));
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),
@@ -119,10 +119,11 @@ impl Watchdog {
         }
         drop(register);
         drop(before);
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 
-    /// The incarnation is over, or was cut off. The task and the thread are not told: the next child may come at once.
+    /// Ends the watch over an incarnation that is over or was fenced. The task and the thread are not notified: the
+    /// next child may come at once.
     pub(crate) fn watch_no_more(&self, path: &str, signals: &Arc<Signals>) {
         if signals.activity().and_then(Activity::limit).is_none() {
             return;
@@ -135,22 +136,23 @@ impl Watchdog {
         drop(over);
     }
 
-    /// Everybody who is watched. `None`: nobody, and whoever asks is to end, for another one is started when it is time.
-    fn watched(&self, who: Who) -> Option<Vec<Arc<Watched>>> {
+    /// Returns all watched incarnations. `None` if there are none: the asking observer must then end, and another one
+    /// is started when it is needed.
+    fn watched(&self, observer: Observer) -> Option<Vec<Arc<Watched>>> {
         let mut register = lock(&self.register);
         register.watched.retain(|_, watched| !watched.is_gone());
         if register.watched.is_empty() {
             self.is_on.store(false, Ordering::Relaxed);
-            match who {
-                Who::Sampler => register.has_sampler = false,
-                Who::Thread => register.thread = None,
+            match observer {
+                Observer::Task => register.has_sampler = false,
+                Observer::Thread => register.thread = None,
             }
             return None;
         }
         Some(register.watched.values().cloned().collect())
     }
 
-    /// This incarnation waits for another one, for the first time.
+    /// Remembers an incarnation that waits for another one, for the first time.
     pub(crate) fn remember_waiter(&self, signals: &Arc<Signals>) {
         self.waiters.remember(signals);
     }
@@ -160,7 +162,7 @@ impl Watchdog {
         [("watchdog: watched", watched), ("watchdog: waiters", self.waiters.len())]
     }
 
-    /// The tree is over.
+    /// Ends the watchdog, because the tree is over.
     pub(crate) fn end(&self) {
         self.is_on.store(false, Ordering::Relaxed);
         let (watched, thread) = {
@@ -172,7 +174,7 @@ impl Watchdog {
         if let Some(thread) = thread {
             thread.unpark();
         }
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 }
 
@@ -182,12 +184,12 @@ impl fmt::Debug for Watchdog {
     }
 }
 
-/// A pause between two looks may be late by so much: timers are not more exact.
+/// Delay of a look that is tolerated: timers are not more exact.
 const LATE: Duration = Duration::from_millis(2);
 
-/// The time that is left out because the watchdog was late: the process was paused, the clock jumped, the machine or
-/// the runtime is overloaded. In that time no code could run. If the watchdog was late by more than the pause itself,
-/// the pause is left out too: the process may have been stopped meanwhile.
+/// Returns the time to leave out because the watchdog was late. The process was paused, the clock jumped, or the
+/// machine or the runtime is overloaded, and no code could run in that time. If the watchdog was late by more than the
+/// pause itself, the pause is left out too: the process may have been stopped during it.
 fn lost_by(pause: Duration, late: Duration) -> Duration {
     if late <= LATE {
         Duration::ZERO
@@ -198,18 +200,18 @@ fn lost_by(pause: Duration, late: Duration) -> Duration {
     }
 }
 
-/// What an incarnation is judged by.
+/// Work by which an incarnation is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// The message in hand.
     Messages,
-    /// What a task says itself.
+    /// Signs of life that a task gives itself.
     SignsOfLife,
 }
 
-/// Who looks.
+/// Observer that looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Sampler,
+enum Observer {
+    Task,
     Thread,
 }

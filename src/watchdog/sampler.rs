@@ -1,4 +1,4 @@
-//! The task that looks, in the time of the runtime: paused time included.
+//! The task that looks, by the clock of the runtime, also if that is paused.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::watchdog::{Watchdog, Who, deadlock, lost_by};
+use crate::watchdog::{Observer, Watchdog, deadlock, lost_by};
 
-/// Looks until nobody is watched any more.
-pub(super) async fn run(watchdog: Weak<Watchdog>, bell: Arc<Notify>) {
+/// Looks until no incarnation is watched any more.
+pub(super) async fn run(watchdog: Weak<Watchdog>, changed: Arc<Notify>) {
     let mut lost = Duration::ZERO;
     loop {
         // Read first: the process may be stopped in the middle of the look.
@@ -22,19 +22,19 @@ pub(super) async fn run(watchdog: Weak<Watchdog>, bell: Arc<Notify>) {
             },
         };
         let wanted = next.saturating_duration_since(began);
-        let _ = timeout_at(next, bell.notified()).await;
-        // (Time that a test has jumped over counts: by the clock on the wall it was short.)
+        let _ = timeout_at(next, changed.notified()).await;
+        // (Time that a test has skipped counts: by the wall clock it was short.)
         let late = Instant::now().saturating_duration_since(next).min(wall.elapsed().saturating_sub(wanted));
         lost = lost.saturating_add(lost_by(wanted, late));
     }
 }
 
 impl Watchdog {
-    /// Looks at everybody whose time it is, and says when to look next.
+    /// Looks at every watched incarnation that is due, and returns the time of the next look.
     fn sample(&self, lost: Duration) -> Option<Instant> {
-        let watched = self.watched(Who::Sampler)?;
+        let watched = self.watched(Observer::Task)?;
         let now = Instant::now();
-        let looks: Vec<_> = watched.iter().map(|watched| watched.look(Who::Sampler, now, lost)).collect();
+        let looks: Vec<_> = watched.iter().map(|watched| watched.look(Observer::Task, now, lost)).collect();
         let next = looks.iter().filter_map(|(_, next)| *next).min();
         for finding in looks.into_iter().filter_map(|(finding, _)| finding) {
             finding.tell();

@@ -1,4 +1,4 @@
-//! Limits that change while somebody has a message in hand: no order of today's public face does that.
+//! Limits that change while an incarnation has a message in hand: no order of today's public face does that.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,7 +32,7 @@ struct Stage {
     inbox: Arc<Inbox>,
 }
 
-/// Its life: each wake is a turn.
+/// Waker of the incarnation: each wake is a turn.
 struct Turns(Weak<Signals>);
 
 impl std::task::Wake for Turns {
@@ -49,7 +49,7 @@ fn origin() -> Origin {
     Origin { generation: 1, last_exit: None }
 }
 
-/// Somebody who has a message in hand, and is not watched yet.
+/// Starts an incarnation that has a message in hand, and is not watched yet.
 fn busy() -> Stage {
     let shared = Shared::new(TreeOptions::new(&Options::default(), Vec::new()));
     let inbox = Arc::new(Inbox::new(shared.watchdog.is_on.clone(), &"app".into()));
@@ -115,7 +115,7 @@ impl PlaceInLine for Waiting {
 }
 
 impl Stage {
-    /// Waits for room, as the message in hand.
+    /// Begins a wait for room, for the message in hand.
     fn waits(&self, place: &Arc<Waiting>) -> u64 {
         let on = WaitsOn::new(self.slot.clone(), What::Room(place.clone()));
         let (message, waker) = (self.signals.message_in_hand(), std::task::Waker::noop().clone());
@@ -129,11 +129,11 @@ impl Stage {
     }
 
     fn asks(&self) {
-        self.signals.activity_or_new().ask_waits(&self.signals, tokio::time::Instant::now(), Duration::ZERO, SEC);
+        self.signals.activity_or_new().probe_waits(&self.signals, tokio::time::Instant::now(), Duration::ZERO, SEC);
     }
 
     fn is_polled(&self, number: u64) {
-        // Whether its waker is the same does not matter here.
+        // Whether the waker is the same does not matter here.
         let _ = lock(&self.signals.activity_or_new().waits).goes_on(number, std::task::Waker::noop());
         self.polls();
     }
@@ -182,7 +182,7 @@ async fn waits_that_overlap_are_counted_once_though_one_of_them_is_kept() {
     stage.shared.end();
 }
 
-// A word of the watchdog may be late: the supervisor looks once more.
+// The report of the watchdog may be late: the supervisor checks once more.
 #[tokio::test(start_paused = true)]
 async fn one_that_was_stuck_is_not_any_more_when_its_wait_is_over_or_another_one() {
     let stage = busy();

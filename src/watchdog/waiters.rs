@@ -22,7 +22,7 @@ impl Waiters {
         waiters.into_iter().filter(|signals| signals.activity().is_some_and(Activity::is_waiting)).collect()
     }
 
-    /// How many are remembered.
+    /// Number of incarnations that are remembered.
     pub(super) fn len(&self) -> usize {
         lock(&self.0).len()
     }

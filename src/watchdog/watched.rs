@@ -1,11 +1,11 @@
-//! Who is watched, and when a message has been in hand for too long.
+//! A watched incarnation, and the judgement that a message has been in hand for too long.
 //!
 //! Invariants:
-//! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more. Left out are
-//!    waits for others, and the time in which the watchdog itself was late.
-//! 2. Each of the two who look has an eye of its own, and they do not disturb each other.
-//! 3. Near its limit an incarnation is woken. If it has not had its turn by the next look, the runtime is overloaded,
-//!    or a blocked thread keeps it. That is not its fault: its time begins again.
+//! 1. A message is judged by its own time: since it was first seen in hand, or since it was granted more. Waits for
+//!    others, and the time in which the watchdog itself was late, are left out.
+//! 2. Each of the two observers, the task and the thread, has its own record, and they do not disturb each other.
+//! 3. Near its limit an incarnation is woken. If it has not run by the next look, the runtime is overloaded, or a
+//!    blocked thread holds it up. That is not its fault: its time begins again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -20,14 +20,15 @@ use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::{Fact, Overdue};
 use crate::slot::signals::Signals;
-use crate::watchdog::Who;
+use crate::watchdog::Observer;
 
-/// Looks per limit: twice as many as the promise asks for, because a message may be seen late and judged late.
+/// Number of looks per limit: twice as many as the promise requires, because a message may be seen late and judged
+/// late.
 pub(super) const LOOKS: u32 = 8;
-/// The shortest pause between two looks.
+/// Shortest pause between two looks.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// An incarnation that is watched.
+/// Incarnation that is watched.
 pub(super) struct Watched {
     slot: Weak<dyn AnySlot>,
     signals: Weak<Signals>,
@@ -36,7 +37,7 @@ pub(super) struct Watched {
     thread: Mutex<Sampler>,
 }
 
-/// What was seen at the last look.
+/// Observation of one observer at its last look.
 #[derive(Default)]
 struct Sampler {
     due: Option<Instant>,
@@ -45,27 +46,27 @@ struct Sampler {
 
 struct Seen {
     sight: Observation,
-    /// Since when it counts.
+    /// Time from which on it counts.
     since: Instant,
-    /// How long the incarnation had waited for others by then.
+    /// Time that the incarnation had waited for others by then.
     waited: Duration,
-    /// The time in which the watchdog was late, until then.
+    /// Time in which the watchdog was late, until then.
     lost: Duration,
-    /// The counter of its polls when it was woken near its limit.
+    /// Counter of polls when the incarnation was woken near its limit.
     woken: Option<u64>,
     is_told: bool,
 }
 
-/// While this stays the same, it is the same message that is in hand.
+/// Sight of an incarnation. While it stays the same, the same message is in hand.
 #[derive(PartialEq, Eq)]
 struct Observation {
     message: u64,
-    /// The poll that has not come back, for whoever looks for that.
+    /// Poll that has not returned, for the observer that looks for that.
     poll: Option<u64>,
     granted_at: Option<Instant>,
 }
 
-/// A message that has been in hand for too long.
+/// Message that has been in hand for too long.
 pub(super) struct Finding {
     pub(super) slot: Arc<dyn AnySlot>,
     pub(super) signals: Arc<Signals>,
@@ -74,7 +75,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// Tells the supervisor.
+    /// Reports the hang to the supervisor.
     pub(super) fn tell(self) {
         let (attempt, seen) = (self.signals.attempt(), Overdue::Work(self.message));
         self.signals.tell(Fact::Hung { attempt, seen, hang: self.hang });
@@ -96,7 +97,8 @@ impl Watched {
         std::ptr::eq(self.signals.as_ptr(), Arc::as_ptr(signals))
     }
 
-    /// The last look has found nobody. It is never watched again: the next incarnation is another one.
+    /// Whether the last look has found no incarnation. It is never watched again: the next incarnation has another
+    /// entry.
     pub(super) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
     }
@@ -105,15 +107,16 @@ impl Watched {
         self.signals.upgrade()?.activity()?.limit()
     }
 
-    fn eye(&self, who: Who) -> &Mutex<Sampler> {
-        match who {
-            Who::Sampler => &self.sampler,
-            Who::Thread => &self.thread,
+    fn record(&self, observer: Observer) -> &Mutex<Sampler> {
+        match observer {
+            Observer::Task => &self.sampler,
+            Observer::Thread => &self.thread,
         }
     }
 
-    /// Looks, if it is time: what was found, and when to look again. `lost` is the time in which nobody could do anything.
-    pub(super) fn look(&self, who: Who, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
+    /// Looks, if it is time. Returns the finding, and the time of the next look. `lost` is the time in which no code
+    /// could run.
+    pub(super) fn look(&self, observer: Observer, now: Instant, lost: Duration) -> (Option<Finding>, Option<Instant>) {
         let (Some(slot), Some(signals)) = (self.slot.upgrade(), self.signals.upgrade()) else {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
@@ -123,30 +126,30 @@ impl Watched {
             self.is_gone.store(true, Ordering::Relaxed);
             return (None, None);
         };
-        let mut eye = lock(self.eye(who));
+        let mut record = lock(self.record(observer));
         let pause = part(limit, LOOKS).max(PAUSE_MIN);
         let next = later(now, pause);
-        // One that was made longer may be looked at earlier; one that was made shorter must not be late.
-        if let Some(due) = eye.due.filter(|due| *due > now && *due <= next) {
+        // A pause that was made longer may end earlier than now required; one that was made shorter must not be late.
+        if let Some(due) = record.due.filter(|due| *due > now && *due <= next) {
             return (None, Some(due));
         }
-        eye.due = Some(next);
-        if who == Who::Sampler {
-            // It calls wakers: not under a lock. Nothing but this task looks through this eye.
-            drop(eye);
-            activity.ask_waits(&signals, now, pause, limit);
-            eye = lock(self.eye(who));
+        record.due = Some(next);
+        if observer == Observer::Task {
+            // It calls wakers, so it runs without the lock. Only this task uses this record.
+            drop(record);
+            activity.probe_waits(&signals, now, pause, limit);
+            record = lock(self.record(observer));
         }
-        let verdict = eye.judge(who, (&*slot, &signals, activity), limit, now, lost);
+        let verdict = record.judge(observer, (&*slot, &signals, activity), limit, now, lost);
         let next = match verdict {
             Judgement::MustHaveItsTurn { is_late: true } => {
                 let soon = later(now, PAUSE_MIN);
-                eye.due = Some(soon);
+                record.due = Some(soon);
                 soon
             }
             Judgement::InTime | Judgement::MustHaveItsTurn { is_late: false } | Judgement::Hangs(..) => next,
         };
-        drop(eye);
+        drop(record);
         match verdict {
             Judgement::InTime => (None, Some(next)),
             Judgement::MustHaveItsTurn { .. } => {
@@ -160,7 +163,7 @@ impl Watched {
 
 enum Judgement {
     InTime,
-    /// It is to be woken (invariant 3). `is_late`: its limit is over already.
+    /// The incarnation must be woken (invariant 3). `is_late`: its limit is over already.
     MustHaveItsTurn {
         is_late: bool,
     },
@@ -170,15 +173,15 @@ enum Judgement {
 impl Sampler {
     fn judge(
         &mut self,
-        who: Who,
+        observer: Observer,
         (slot, signals, activity): (&dyn AnySlot, &Signals, &Activity),
         limit: Duration,
         now: Instant,
         lost: Duration,
     ) -> Judgement {
-        let poll = match who {
-            Who::Sampler => Some(None),
-            Who::Thread => activity.poll_under_way().map(Some),
+        let poll = match observer {
+            Observer::Task => Some(None),
+            Observer::Thread => activity.poll_under_way().map(Some),
         };
         let (Some(message), Some(poll)) = (activity.work(slot, signals), poll) else {
             self.seen = None;
@@ -201,8 +204,9 @@ impl Sampler {
         if seen.is_told {
             return Judgement::InTime;
         }
-        // Invariant 3. The other one looks at a poll that is under way, and the system gives a thread its turns.
-        if who == Who::Sampler && !signals.is_interruptible() {
+        // Invariant 3. The thread looks at a poll that is under way, and a thread service is scheduled by the operating
+        // system.
+        if observer == Observer::Task && !signals.is_interruptible() {
             let polls = activity.polls();
             match seen.woken {
                 None if counted.saturating_add(part(limit, LOOKS / 2)) >= limit => {

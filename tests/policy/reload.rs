@@ -98,10 +98,7 @@ async fn what_makes_no_sense_for_this_tree_changes_nothing() {
     let tree = shop().await;
     tree.apply(&parse("[defaults]\nfactor = 1.0\ndelay = \"1s\"")).await.unwrap();
     for (text, said) in [
-        (
-            "[path.\"shop/web\"]\ndepends_on = [\"nobody\"]",
-            "`shop/web` depends on `nobody`, which is nowhere in the tree",
-        ),
+        ("[path.\"shop/web\"]\ndepends_on = [\"nobody\"]", "`shop/web` depends on `nobody`, which is not in the tree"),
         (
             "[path.\"shop/w*\"]\ndepends_on = [\"db\"]\n[path.\"shop/d*\"]\ndepends_on = [\"web\"]",
             "depend on each other in a circle: shop/db -> shop/web -> shop/db",
@@ -142,7 +139,7 @@ async fn a_tree_can_begin_under_policies_and_refuses_bad_ones() {
     let error = start("[path.\"app/a\"]\ndepends_on = [\"b\"]").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`app/a` depends on `b`, which is nowhere in the tree: name a sibling, or a full path with a slash before it"
+        "`app/a` depends on `b`, which is not in the tree: name a sibling, or a full path that begins with a slash"
     );
 }
 

@@ -202,7 +202,7 @@ async fn a_time_of_a_policy_that_is_zero_or_longer_than_a_year_is_refused_and_na
     let supervisor = tree.supervisor("app").unwrap();
     for (policy, says) in cases {
         let error = supervisor.start_child(Journal::new().probe("a").policy(policy)).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("the restart policy of `app/a` makes no sense: {says}"));
+        assert_eq!(error.to_string(), format!("the restart policy of `app/a` is not valid: {says}"));
     }
     tree.shutdown().await;
 }

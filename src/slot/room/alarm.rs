@@ -1,4 +1,4 @@
-//! The time limit of a wait for room: tokio's timers in a runtime, and the clock on the wall elsewhere.
+//! The time limit of a wait for room: tokio's timers in a runtime, and the wall clock elsewhere.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use crate::base::time::later;
 use crate::log::{line, one_line};
 use crate::slot::room::LONG;
 
-/// When circles are looked for once more: an answer may be waited for that was not when this wait began.
+/// Time after which circles are looked for once more: another service may have begun to wait for an answer since.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What it is time for.
+/// Purpose of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ring {
     Look,
@@ -29,12 +29,13 @@ pub(super) enum Ring {
 pub(super) struct Alarm {
     clock: Clock,
     limit: Option<Duration>,
-    /// Rings next, after this time.
+    /// Next ring, and the time after which it comes.
     next: Option<(Ring, Duration)>,
 }
 
 enum Clock {
-    /// It has needed none yet. What runs it then says which it is: that may be another executor than before.
+    /// No clock has been needed yet. The executor that runs the wait then decides it, and may be another one than
+    /// before.
     None {
         begun: Moment,
     },
@@ -42,11 +43,11 @@ enum Clock {
         begun: Moment,
         sleep: Option<Pin<Box<Sleep>>>,
     },
-    /// The thread that waits looks itself.
+    /// The waiting thread checks the time itself.
     Wall {
         begun: Instant,
     },
-    /// A thread of its own looks, for an executor that is not tokio's.
+    /// A separate thread checks the time, for an executor that is not tokio's.
     Sleeper {
         begun: Instant,
         sleeper: Option<Sleeper>,
@@ -65,8 +66,8 @@ impl Alarm {
         Self { clock, limit, next: next(None, limit) }
     }
 
-    /// Alarm of a sender that has used the timer of another sender in the same runtime (`slot/timekeeper.rs`), and has waited
-    /// since `begun`.
+    /// Makes the alarm of a sender that has used the timer of another sender in the same runtime
+    /// (`slot/timekeeper.rs`), and has waited since `begun`.
     pub(super) fn leaning(begun: Moment, limit: Option<Duration>) -> Self {
         Self { clock: Clock::None { begun }, limit, next: next(None, limit) }
     }
@@ -75,7 +76,7 @@ impl Alarm {
         matches!(self.clock, Clock::Tokio { .. })
     }
 
-    /// When a thread that waits should look.
+    /// Returns when a waiting thread should check it.
     pub(super) fn due(&self) -> Option<Instant> {
         match (&self.clock, self.next) {
             (Clock::Wall { begun }, Some((_, after))) => begun.checked_add(after),
@@ -119,12 +120,12 @@ impl Alarm {
     }
 }
 
-/// Time from the start of a wait with this limit to its first ring.
+/// Returns the time from the start of a wait with this limit to its first ring.
 pub(super) fn first(limit: Option<Duration>) -> Option<Duration> {
     next(None, limit).map(|(_, after)| after)
 }
 
-/// What rings after this ring, and when.
+/// Returns the ring that follows this one, and its time.
 fn next(before: Option<Ring>, limit: Option<Duration>) -> Option<(Ring, Duration)> {
     let is_before_limit = |after: Duration| limit.is_none_or(|limit| after < limit);
     let over = limit.map(|limit| (Ring::IsOver, limit));
@@ -136,7 +137,7 @@ fn next(before: Option<Ring>, limit: Option<Duration>) -> Option<(Ring, Duration
     }
 }
 
-/// A thread that sleeps for a future, and wakes it. It ends with the wait.
+/// Thread that sleeps for a future, and wakes it. It ends with the wait.
 struct Sleeper {
     order: Arc<Mutex<Order>>,
     thread: Option<Thread>,

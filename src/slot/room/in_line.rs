@@ -1,8 +1,8 @@
-//! A sender that stands in line for room: its timer, the note of its wait, and its outcome.
+//! A sender in line for room: its timer, the record of its wait, and its outcome.
 //!
-//! It is small, because a future of `send` holds it, and each idle child has room for what its handler may await. The message
-//! is in the line's own block ([`Place`]), and so is what never changes. The rest is made by those that need it: most senders
-//! use the timer of another sender, and are let in before it rings.
+//! It is small, because a future of `send` holds it, and each idle child reserves room for what its handler may await.
+//! The message is in the separate block of the line ([`Place`]), and so is what never changes. The rest is made only if
+//! it is needed. Most senders use the timer of another sender, and are let in before it fires.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -24,20 +24,20 @@ use crate::slot::wait::Wait;
 use crate::slot::waits::{WaitsOn, What};
 use crate::slot::{IfFull, Push, Slot};
 
-/// A sender in the line of a full mailbox: done when the mailbox has taken its message, or has not.
+/// Sender in the line of a full mailbox: completes when the mailbox has taken its message, or has refused it.
 pub(crate) struct InLine<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     place: Arc<Place<M>>,
     extras: Option<Box<Extras<M>>>,
     /// Whether it uses the timer of another sender, and has set none itself yet.
     leans: bool,
-    /// It has come, and was not polled since.
+    /// Whether it has joined, and was not polled since.
     is_new: bool,
     /// Whether its outcome is known.
     is_done: bool,
 }
 
-/// What a sender needs that has a timer itself, is a service, or is told in the log.
+/// Parts of a sender that has a timer itself, is a service, or is reported in the log.
 struct Extras<M: Send + 'static> {
     alarm: Option<Alarm>,
     /// Present while its timer is the one of the line.
@@ -48,7 +48,7 @@ struct Extras<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> InLine<M> {
-    /// Comes to the end of the line. Breaks with the outcome if it is known at once.
+    /// Joins the end of the line. Breaks with the outcome if it is known at once.
     ///
     /// `waker` may be one that does nothing, if the first poll follows before anything else is done.
     pub(crate) fn join(
@@ -101,7 +101,7 @@ impl<M: Send + 'static> InLine<M> {
         })
     }
 
-    /// When a thread should poll it again, if nothing wakes it before.
+    /// Returns when a thread should poll it again, if nothing wakes it before.
     pub(crate) fn due(&self) -> Option<std::time::Instant> {
         self.extras.as_ref()?.alarm.as_ref()?.due()
     }
@@ -125,7 +125,7 @@ impl<M: Send + 'static> InLine<M> {
         self.extras = None;
     }
 
-    /// Notes that it waits on, and sets its timer if it uses no other. Ready if it waits no longer because of that.
+    /// Records that it still waits, and sets its timer if it uses no other. Ready if that ends the wait.
     pub(super) fn goes_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused<M>>> {
         self.is_new = false;
         if let Poll::Ready(outcome) = self.note(false, cx.waker()) {
@@ -134,7 +134,7 @@ impl<M: Send + 'static> InLine<M> {
         if self.leans { Poll::Pending } else { self.poll_alarm(cx) }
     }
 
-    /// Notes which incarnation waits, if its code does.
+    /// Records which incarnation waits, if code of one does. `is_to_look`: looks for a circle.
     fn note(&mut self, mut is_to_look: bool, waker: &Waker) -> Poll<Result<(), Refused<M>>> {
         if let Some(extras) = &mut self.extras {
             if extras.wait.is_recorded() {
@@ -147,7 +147,7 @@ impl<M: Send + 'static> InLine<M> {
             entry.goes_on();
         } else if let Some(signals) = current::lent(Arc::clone) {
             let slot: Arc<dyn AnySlot> = self.slot.clone();
-            // Entered first, looked at then: of two waits that close a circle at the same time one sees the other.
+            // Entered first, then checked: of two waits that close a circle at the same time, one sees the other.
             self.extras().entry = Some(Entry::new(signals, slot));
             is_to_look = true;
         }
@@ -167,7 +167,7 @@ impl<M: Send + 'static> InLine<M> {
             let extras = self.extras();
             let alarm = extras.alarm.get_or_insert_with(|| Alarm::leaning(begun, limit));
             let polled = match &extras.keeping {
-                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.bell())),
+                Some(keeping) => alarm.poll(&mut Context::from_waker(keeping.waker())),
                 None => alarm.poll(cx),
             };
             let Poll::Ready(rings) = polled else { return Poll::Pending };
@@ -219,7 +219,7 @@ impl<M: Send + 'static> Future for InLine<M> {
             Look::LetIn => Ok(()),
             Look::Refused(refusal, envelope) => Err((refusal, envelope.message)),
             Look::Waits { is_called } => {
-                // The timer that it used has rung, or is gone, or this may be another executor.
+                // The timer that it used has fired, or is gone, or this may be another executor.
                 this.leans &= this.is_new && !is_called;
                 if let Some(extras) = &mut this.extras {
                     extras.keeping.take_if(|keeping| !keeping.is_kept());
@@ -235,7 +235,7 @@ impl<M: Send + 'static> Future for InLine<M> {
 impl<M: Send + 'static> Drop for InLine<M> {
     fn drop(&mut self) {
         if !self.is_done {
-            // Invariant 1 of the wait. It is dropped here, where no lock is held.
+            // Invariant 1 of the wait. The message is dropped here, where no lock is held.
             let _unsent = self.slot.leave_line(&self.place);
         }
     }

@@ -1,17 +1,17 @@
-//! The wait for room in a full mailbox: of a `send`, of a `call` before it is sent, and of their blocking kin.
+//! The wait for room in a full mailbox: of a `send`, of a `call` before it is sent, and of their blocking forms.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `mod.rs` | the wait of a call, which stands in line from its first poll on |
-//! | `in_line.rs` | the wait: be let in, refused, or out of time |
+//! | `mod.rs` | the wait of a call, which is in line from its first poll on |
+//! | `in_line.rs` | the wait: the sender is let in, refused, or out of time |
 //! | `alarm.rs` | its time limit, with and without a runtime |
-//! | `circle.rs` | which incarnation waits for room where, and the circles that would close |
+//! | `circle.rs` | the waits of each incarnation for room, and the circles that would close |
 //!
 //! Invariants:
-//! 1. A sender stands in line from its first poll on, and not before. One that is dropped before the mailbox has taken its
-//!    message takes the message with it.
-//! 2. A limit that is over and a place that becomes free at the same time end in one of the two: the line decides.
-//! 3. Nothing here happens to a message that finds room.
+//! 1. A sender is in line from its first poll on, and not before. If it is dropped before the mailbox has taken its
+//!    message, the message is dropped with it.
+//! 2. If a limit ends and a place becomes free at the same time, exactly one of the two takes effect: the line decides.
+//! 3. A message that finds room runs none of this code.
 
 mod alarm;
 mod circle;
@@ -30,10 +30,11 @@ use crate::slot::limit::Limit;
 use crate::slot::queue::Envelope;
 pub(crate) use in_line::InLine;
 
-/// A wait for room that is longer is told in the log and by `why`.
+/// Length of a wait for room from which on the log and `why` report it.
 pub(crate) const LONG: Duration = Duration::from_secs(1);
 
-/// A message that waits for room in a mailbox, or will when it is polled: done when the mailbox has taken it, or has not.
+/// Message that waits for room in a mailbox, or will when it is polled. Completes when the mailbox has taken it, or has
+/// refused it.
 pub(crate) struct ForRoom<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     stage: Stage<M>,
@@ -46,7 +47,7 @@ enum Stage<M: Send + 'static> {
     Done,
 }
 
-/// Why the mailbox has not taken the message, and the message.
+/// Reason of a refusal, and the message.
 pub(crate) type Refused<M> = (Refusal, M);
 
 impl<M: Send + 'static> ForRoom<M> {
@@ -57,11 +58,11 @@ impl<M: Send + 'static> ForRoom<M> {
 
 impl<M: Send + 'static> Unpin for ForRoom<M> {}
 
-/// A wait for room, as a call sees it.
+/// Wait for room, as a call sees it.
 pub(crate) trait Sending<M>: Future<Output = Result<(), Refused<M>>> + Unpin + Send {
-    /// A thread polls it that has no timers: it looks at [`due`](Self::due) itself.
+    /// Prepares it to be polled by a thread without timers, which checks [`due`](Self::due) itself.
     fn set_blocking(&mut self);
-    /// When a thread should poll it again, if nothing wakes it before.
+    /// Returns when a thread should poll it again, if nothing wakes it before.
     fn due(&self) -> Option<std::time::Instant>;
     /// Stops waiting for this reason, unless the outcome is there by now (invariant 2).
     fn give_up(&mut self, refusal: Refusal) -> Result<(), Refused<M>>;

@@ -345,7 +345,8 @@ fn edges(package: &Package) {
 
 // ---- figures ----
 
-const PRONOUNS: [&str; 8] = ["who", "whom", "whose", "whoever", "somebody", "anybody", "nobody", "everybody"];
+/// (`whose` is fine for things.)
+const PRONOUNS: [&str; 7] = ["who", "whom", "whoever", "somebody", "anybody", "nobody", "everybody"];
 const BARE: [&str; 10] = ["What", "How", "When", "Why", "Which", "It", "One", "As", "So", "Whoever"];
 
 fn figures(root: &Path, runtime: &Package, machine: &Package) {
@@ -420,6 +421,8 @@ fn programs(tests: &Path) -> usize {
 
 // ---- walls ----
 
+/// Files whose doc comments are texts of `.schema/policy.json`, which stays as it is.
+const SCHEMA: [&str; 2] = ["policy/fields.rs", "policy/rules.rs"];
 /// Rooms below, and what they must not know.
 const BELOW: [&str; 4] = ["slot", "call", "tree", "incarnation"];
 const ABOVE: [&str; 4] = ["supervisor", "policy", "chaos", "otp"];
@@ -450,7 +453,7 @@ fn walls(runtime: &Package, machine: &Package) {
         offences.push(format!("src/{}:{}: the feature `chaos` outside of chaos/: {}", file.name, at + 1, file.lines[at].trim()));
     }
     for (folder, package) in [("src", runtime), ("supervisors/src", machine)] {
-        for file in &package.files {
+        for file in package.files.iter().filter(|file| !SCHEMA.contains(&file.name.as_str())) {
             for (at, text) in first_doc_lines(file).into_iter().filter(|(_, text)| begins_bare(text)) {
                 offences.push(format!("{folder}/{}:{}: a doc comment begins with a noun phrase or a verb: {text}", file.name, at + 1));
             }

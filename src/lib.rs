@@ -3,13 +3,13 @@
 //!
 //! # Supervision in five minutes
 //!
-//! A **service** is a value that works on messages, one at a time. It has a mailbox, and whoever wants something of it
-//! holds a [`Handle`] to that mailbox, never the service itself.
+//! A **service** is a value that works on messages, one at a time. It has a mailbox. Code that
+//! wants something of the service holds a [`Handle`] to that mailbox, never the service itself.
 //!
 //! Services fail: a bug panics, a connection drops, a file is not what it should be. The usual answer is to handle each
 //! failure where it happens, and the usual result is code in which half of the lines repair state that is wrong in ways
-//! nobody foresaw. Erlang's answer is shorter: *let it crash*. The broken state is thrown away, and somebody else starts
-//! the service again from a state that is known to be good. That somebody is a **supervisor**.
+//! that were not foreseen. Erlang's answer is shorter: *let it crash*. The broken state is thrown away, and a **supervisor**
+//! starts the service again from a state that is known to be good.
 //!
 //! ```
 //! use regrow::{Child, Context, Handle, Reply, Service, Supervisor};
@@ -75,7 +75,7 @@
 //! 2. *Is there budget left?* An [`Intensity`] forgives so many restarts in so long. When it is used up, the supervisor
 //!    stops its other children and ends too, which is a fact for the supervisor above it: the failure has climbed, and a
 //!    larger part of the system starts again from a good state. When the root gives up, the tree is over.
-//! 3. *Who is restarted?* The [`Strategy`] says: the one, all, or the one and those that were started after it.
+//! 3. *Which children are restarted?* The [`Strategy`] says: the one, all, or the one and those that were started after it.
 //!
 //! Children can be listed when the tree is described ([`Supervisor`]), come and go while it runs
 //! ([`DynamicSupervisor`]), or be equal partitions that share the work by key ([`Partitioned`]).
@@ -130,10 +130,10 @@
 //!   Services whose messages are `Clone` can have it [redelivered](ServiceChild::redeliver), before newer ones, until it
 //!   is found to be poison.
 //! * What was accepted and will not be handled (shed, left behind by a service that went down, poison) is a
-//!   [dead letter](DeadLetters) where somebody asks for those, and can be replayed.
+//!   [dead letter](DeadLetters) if the program asks for those, and can be replayed.
 //! * A call completes with its reply or with the reason why none can come. It has no time limit unless asked for.
-//! * Never two incarnations of one service at a time, with one exception: code that does not yield cannot be stopped by
-//!   anybody. After its time it is abandoned: fenced, reported by name, and left behind.
+//! * Never two incarnations of one service at a time, with one exception: code that does not yield cannot be stopped.
+//!   After its time it is abandoned: fenced, reported by name, and left behind.
 //!
 //! What cannot be had: code that never yields holds up a single-threaded runtime as a whole, and on a larger one the
 //! task it woke last may wait with it; a destructor that panics while a panic unwinds aborts the process; what a service

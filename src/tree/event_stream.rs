@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use crate::base::sync::lock;
 use crate::event::Event;
 
-/// How many events a slow subscriber may lag behind before it loses the oldest.
+/// Number of events that a slow subscriber may lag behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
 
 #[derive(Default)]

@@ -24,7 +24,7 @@ impl OpenCalls {
         open.iter().filter_map(Weak::upgrade).for_each(|call| call.orphaned(None));
     }
 
-    /// How many are noted.
+    /// Number of calls that are noted.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }

@@ -137,35 +137,40 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         if pump.has_had_its_turn(ctx.inner()) {
             pause(true).await;
         }
-        let message = match pump.next(ctx.inner(), drain) {
-            Step::Message(message) => message,
-            Step::Again => continue,
-            Step::Pause { is_busy } => {
-                pause(is_busy).await;
-                continue;
-            }
-            Step::Faults => {
-                let repeats = Box::pin(look_at_faults(ctx.inner())).await;
-                pump.faults = Some(repeats);
-                continue;
-            }
-            Step::End(exit) => return exit,
+        // Not kept over an await: it would take room in each idle child.
+        let inner = ctx.inner();
+        let message = match inner.slot.poll_next(&inner.signals, pump.mask, pump.is_last_look, &mut pump.freed) {
+            Poll::Ready(Next::Message(message)) => message,
+            other => match pump.without_message(inner, other.is_ready(), drain) {
+                Step::Again => continue,
+                Step::Pause { is_busy } => {
+                    pause(is_busy).await;
+                    continue;
+                }
+                Step::Faults => {
+                    pump.repeats = Box::pin(look_at_faults(ctx.inner())).await;
+                    pump.mask = SignalMask::Orders;
+                    continue;
+                }
+                Step::End(exit) => return exit,
+            },
         };
-        let message = match prepare::<S>(ctx.inner(), *redelivery, message) {
+        pump.in_a_row += 1;
+        pump.is_last_look = false;
+        let mut message = match prepare::<S>(inner, *redelivery, message) {
             Ok(message) => message,
             Err(panic) => return Exit::Panicked(panic),
         };
-        let message = match pump.faults.take() {
-            None => message,
-            Some(repeats) => {
-                pump.freed.flush();
-                match caught(Box::pin(suffer(ctx.inner(), redelivery.filter(|_| repeats), message))).await {
-                    Ok(Ok(message)) => message,
-                    Ok(Err(error)) => return failure(error),
-                    Err(panic) => return Exit::Panicked(panic),
-                }
-            }
-        };
+        if pump.mask == SignalMask::Orders {
+            pump.mask = SignalMask::Everything;
+            pump.freed.flush();
+            let repeat = redelivery.filter(|_| pump.repeats);
+            message = match caught(Box::pin(suffer(ctx.inner(), repeat, message))).await {
+                Ok(Ok(message)) => message,
+                Ok(Err(error)) => return failure(error),
+                Err(panic) => return Exit::Panicked(panic),
+            };
+        }
         let mut handling = pin!(service.handle(message, ctx));
         // One future around the user's: each additional one costs a call per message, and memory in each service.
         let handled = std::future::poll_fn(|cx| match panics::catch_within(|| handling.as_mut().poll(cx)) {
@@ -186,20 +191,20 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
 
 /// State of the pump itself. It is kept while the service is idle: each byte here is a byte in each child.
 struct Pump {
-    /// Whether a stop was ordered, and the messages queued then are still to be handled.
-    is_draining: bool,
+    /// The signals that keep the pump from the next message. `Orders`: the faults of that message are known. `Force`: a stop
+    /// was ordered, and the messages queued then are still to be handled.
+    mask: SignalMask,
+    /// Whether the next message is to be delivered twice, if its faults are known.
+    repeats: bool,
     /// Whether the pump looks once more, after all other tasks, before it sleeps. A caller that it has just answered
     /// may send more, and then no wake-up is needed.
     is_last_look: bool,
-    /// Present if the faults of the next message are known. `true`: the message is to be delivered twice.
-    faults: Option<bool>,
     in_a_row: u32,
     freed: Freed,
 }
 
-/// Next step of the pump.
-enum Step<M> {
-    Message(M),
+/// Next step of the pump when it has no message.
+enum Step {
     /// Looks for a message again at once.
     Again,
     /// Lets other tasks run. `is_busy`: the pump comes back without being woken.
@@ -213,7 +218,7 @@ enum Step<M> {
 
 impl Pump {
     fn new(freed: Freed) -> Self {
-        Self { is_draining: false, is_last_look: true, faults: None, in_a_row: 0, freed }
+        Self { mask: SignalMask::Everything, repeats: false, is_last_look: true, in_a_row: 0, freed }
     }
 
     /// Whether the pump has handled a full batch in a row, so that other tasks must run now.
@@ -229,39 +234,28 @@ impl Pump {
         true
     }
 
-    #[inline(always)]
-    fn next<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
-        let mask = match self.faults {
-            _ if self.is_draining => SignalMask::Force,
-            Some(_) => SignalMask::Orders,
-            None => SignalMask::Everything,
-        };
-        match inner.slot.poll_next(&inner.signals, mask, self.is_last_look, &mut self.freed) {
-            Poll::Ready(Next::Message(message)) => {
-                self.in_a_row += 1;
-                self.is_last_look = false;
-                Step::Message(message)
-            }
-            Poll::Ready(Next::Signal) => self.signal(inner, drain),
-            Poll::Pending if self.is_draining => Step::End(Exit::Shutdown),
-            Poll::Pending => {
-                self.in_a_row = 0;
-                self.freed.flush();
-                Step::Pause { is_busy: !std::mem::replace(&mut self.is_last_look, true) }
-            }
+    /// The next step, with a signal that wants attention or without one.
+    fn without_message<M: Send + 'static>(&mut self, inner: &Inner<M>, is_signalled: bool, drain: bool) -> Step {
+        if is_signalled {
+            return self.signal(inner, drain);
         }
+        if self.mask == SignalMask::Force {
+            return Step::End(Exit::Shutdown);
+        }
+        self.in_a_row = 0;
+        self.freed.flush();
+        Step::Pause { is_busy: !std::mem::replace(&mut self.is_last_look, true) }
     }
 
     #[cold]
-    fn signal<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step<M> {
+    fn signal<M: Send + 'static>(&mut self, inner: &Inner<M>, drain: bool) -> Step {
         if !inner.signals.is_ordered() && inner.slot.is_owned_by(&inner.signals) {
             self.freed.flush();
             return Step::Faults;
         }
         match ordered(inner) {
-            Exit::Shutdown if drain && !self.is_draining => {
-                self.is_draining = true;
-                self.faults = None;
+            Exit::Shutdown if drain && self.mask != SignalMask::Force => {
+                self.mask = SignalMask::Force;
                 // The supervisor does this with its order. Repeated here for stops that come in another way.
                 inner.slot.begin_to_drain(&inner.signals);
                 Step::Again

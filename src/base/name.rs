@@ -116,7 +116,7 @@ pub(crate) fn bounds_below(path: &str) -> (String, String) {
     (with('/'), with('0'))
 }
 
-/// Greatest number of partitions of a [`Partitioned`] supervisor.
+/// Greatest number of partitions of a [`Partitioned`](crate::Partitioned) supervisor.
 pub const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ pub enum StartError {
     NoRuntime,
     /// The tokio runtime was built without `enable_time`.
     NoTimer,
-    /// The root's [`init`](Supervisor::init) said that the tree is not wanted now.
+    /// The root's [`init`](crate::Supervisor::init) said that the tree is not wanted now.
     NotWanted {
         /// Path of the root.
         path: Arc<str>,

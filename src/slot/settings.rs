@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// Reaction of a full mailbox to a message that cannot wait: a [`cast`](crate::Handle::cast) or a
-/// [`try_call`](crate::Handle::try_call). A [`send`](crate::Handle::send) and a [`call`](crate::Handle::call) wait for room, whatever this
-/// says: see [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
+/// [`try_call`](crate::Handle::try_call). A [`send`](crate::Handle::send) and a [`call`](crate::Handle::call) wait for
+/// room, whatever this says: see [`ServiceChild::wait_for_room`](crate::ServiceChild::wait_for_room).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {

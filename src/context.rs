@@ -171,6 +171,8 @@ impl<S: crate::Service> Context<S> {
     ///
     /// If no restart follows, the mailbox refuses new messages ([`Stopping`](crate::Refusal::Stopping)) as soon as the
     /// supervisor knows of the end. What is queued is shed at the end.
+    ///
+    /// See also [stop, exit or kill?](crate::Child#stop-exit-or-kill)
     pub fn stop(&self) {
         self.exit(Exit::Normal);
     }
@@ -219,7 +221,8 @@ impl<S: crate::Service> Context<S> {
     }
 
     /// Starts a task that is linked to this incarnation. The task is dropped before the next incarnation is built, and
-    /// a panic in it ends this one.
+    /// a panic in it ends this one. Work that a supervisor should start again is a
+    /// [`Child::task`](crate::Child::task).
     ///
     /// # Panics
     ///

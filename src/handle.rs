@@ -288,7 +288,7 @@ impl<M: Send + 'static> Handle<M> {
     /// decides what follows. During a start it ends the attempt.
     ///
     /// Returns at once. The incarnation ends when its code next yields. Code that does not yield is abandoned in the
-    /// end (see [`Abandon`](crate::Abandon)).
+    /// end (see [`Abandon`](crate::Abandon)). See also [stop, exit or kill?](crate::Child#stop-exit-or-kill)
     ///
     /// # Errors
     ///

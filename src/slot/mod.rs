@@ -35,7 +35,7 @@ pub(crate) mod consumer;
 pub(crate) mod current;
 pub(crate) mod dead_letter;
 pub(crate) mod erased;
-mod erasing;
+pub(crate) mod erased_slot;
 pub(crate) mod fact;
 pub(crate) mod in_hand;
 pub(crate) mod inbox;

@@ -1,5 +1,6 @@
 //! The builder of a supervisor, which reads like the tree that it builds.
 
+pub(crate) mod actions;
 pub(crate) mod actor;
 pub(crate) mod child_entry;
 pub(crate) mod configure;
@@ -10,11 +11,9 @@ pub(crate) mod driver;
 pub(crate) mod dynamic;
 pub(crate) mod dynamic_handle;
 pub(crate) mod effect;
-mod ends;
 pub(crate) mod factory;
 mod lookup;
 pub(crate) mod manage;
-mod many;
 pub(crate) mod observer;
 mod orders;
 pub(crate) mod outcome;
@@ -22,18 +21,19 @@ mod overdue;
 pub(crate) mod parent;
 pub(crate) mod partitioned;
 pub(crate) mod partitions;
-mod performing;
 pub(crate) mod plan;
-mod preparing;
+pub(crate) mod policy_needs;
 #[cfg(feature = "policy")]
 pub(crate) mod reconfigure;
-mod refusing;
+pub(crate) mod refusals;
+pub(crate) mod reports;
 mod start;
 pub(crate) mod start_limits;
+pub(crate) mod start_many;
 pub(crate) mod stop_order;
-mod telling;
-mod testify;
+pub(crate) mod testimony;
 mod tree;
+pub(crate) mod unwanted_ends;
 
 use std::fmt;
 use std::sync::Arc;

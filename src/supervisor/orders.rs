@@ -17,7 +17,7 @@ use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
-use crate::supervisor::testify::Saying;
+use crate::supervisor::testimony::Saying;
 use crate::tree::dependencies::{Edges, Graph};
 use crate::tree::paths::path_of;
 

@@ -1,7 +1,7 @@
 //! The statements about supervision for the judge of an experiment: facts that supervisors got and actions that they
 //! took, in the order in which they happened.
 //!
-//! The driver of a supervisor makes them while an experiment is armed (`supervisor/testify.rs`). They are data: the
+//! The driver of a supervisor makes them while an experiment is armed (`supervisor/testimony.rs`). They are data: the
 //! judge decides what should have happened.
 
 use std::sync::{Arc, Weak};

@@ -13,7 +13,7 @@ use crate::slot::status::ServiceState;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::start::Spawning;
-use crate::supervisor::testify::Saying;
+use crate::supervisor::testimony::Saying;
 use crate::tree::report::ShutdownReport;
 
 /// The outcome of an action.

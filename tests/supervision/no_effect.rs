@@ -81,7 +81,7 @@ async fn what_has_no_effect_on_a_kind_of_child_is_refused_by_name() {
             nested().policy(Policy::default().readiness(Readiness::WhenSaid)).into(),
             "`readiness` has no effect on `app/n",
         ),
-        (thread().drain().into(), "`drain` has no effect on `app/thread`: a thread ends its iterator when it is told"),
+        (thread().drain().into(), "`drain` has no effect on `app/thread`: a thread's iterator ends when the thread"),
         (
             actor().drain().into(),
             "`drain` has no effect on `app/actor`: its messages are handed on to the actor at once",

@@ -288,7 +288,7 @@ async fn a_circle_that_a_wait_for_room_would_close_is_refused_before_anything_ha
     }))
     .unwrap();
     let event = hears_of(&mut events, "app/a#1 exited: failed: `app/b` refused the message `Job`").await.to_string();
-    assert!(event.contains("to wait for room would close a circle"), "{event}");
+    assert!(event.contains("waiting for room would close a circle"), "{event}");
     tree.shutdown().await;
 }
 

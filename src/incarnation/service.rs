@@ -157,20 +157,22 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         };
         pump.in_a_row += 1;
         pump.is_last_look = false;
-        let mut message = match prepare::<S>(inner, *redelivery, message) {
+        let message = match prepare::<S>(inner, *redelivery, message) {
             Ok(message) => message,
             Err(panic) => return Exit::Panicked(panic),
         };
-        if pump.mask == SignalMask::Orders {
+        let message = if pump.mask == SignalMask::Orders {
             pump.mask = SignalMask::Everything;
             pump.freed.flush();
             let repeat = redelivery.filter(|_| pump.repeats);
-            message = match caught(Box::pin(suffer(ctx.inner(), repeat, message))).await {
+            match caught(Box::pin(suffer(ctx.inner(), repeat, message))).await {
                 Ok(Ok(message)) => message,
                 Ok(Err(error)) => return failure(error),
                 Err(panic) => return Exit::Panicked(panic),
-            };
-        }
+            }
+        } else {
+            message
+        };
         let mut handling = pin!(service.handle(message, ctx));
         // One future around the user's: each additional one costs a call per message, and memory in each service.
         let handled = std::future::poll_fn(|cx| match panics::catch_within(|| handling.as_mut().poll(cx)) {

@@ -107,7 +107,7 @@ impl Victim<'_> {
         self.tell(strike, None);
         if strike.is_virtual {
             // A real start takes some time too. If it took none, failing starts would be retried for ever at one
-            // instant. instant.
+            // instant.
             tokio::time::sleep(MS).await;
         }
         if panics { panic() } else { anyhow::bail!("an error that chaos injected") }

@@ -81,3 +81,10 @@ pub(crate) struct Notice {
     pub(crate) attempt: u32,
     pub(crate) reason: DeadReason,
 }
+
+/// Wishes of a tree for a dead message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) is_kept: bool,
+    pub(crate) is_logged: bool,
+}

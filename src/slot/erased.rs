@@ -13,7 +13,7 @@ use crate::call::outcomes::Outcomes;
 use crate::error::refusal::Refusal;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
-use crate::slot::dead_letter::{DeadReason, Notice};
+use crate::slot::dead_letter::{DeadReason, Notice, Wanted};
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;
 use crate::slot::settings::Settings;
@@ -145,10 +145,12 @@ pub(crate) enum Refused {
 /// Tree that lists a slot, as the slot uses it. Each method is for something rare: no message that is sent or handled
 /// comes here.
 pub(crate) trait SlotTree: Any + Send + Sync {
-    /// Whether a message that is dead for this reason is kept or logged.
-    fn wants_letter(&self, reason: &DeadReason) -> bool;
-    /// Takes a dead message. It has been counted as such, and no lock is held.
-    fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>);
+    /// Says whether a message that is dead for this reason is kept, and whether it is logged.
+    fn wants_letter(&self, reason: &DeadReason) -> Wanted;
+    /// Logs a dead message.
+    fn log_letter(&self, notice: &Notice);
+    /// Keeps a dead message. It has been counted as such, and no lock is held.
+    fn keep_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>);
     /// Remembers the open calls of an incarnation that has ended. Their replies still exist.
     fn note_open_calls(&self, calls: Vec<Weak<dyn Fate>>);
     /// Fences an incarnation that does not end, and reports it by name, once. Returns whether this call did that.

@@ -306,13 +306,22 @@ impl<M: Send + 'static> Slot<M> {
     /// Makes a message a dead letter, or drops it if dead letters are not kept. It has been counted before, and no lock
     /// is held.
     fn dead_letter(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
-        let Some(tree) = self.tree().filter(|tree| tree.wants_letter(&reason)) else {
+        let tree = self.tree().map(|tree| (tree.wants_letter(&reason), tree));
+        let Some((wanted, tree)) = tree.filter(|(wanted, _)| wanted.is_kept || wanted.is_logged) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
         // A label that panics counts as none.
         let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
-        tree.take_letter(Notice { path, generation, message_type, label, attempt, reason }, Box::new(message));
+        let notice = Notice { path, generation, message_type, label, attempt, reason };
+        if wanted.is_logged {
+            tree.log_letter(&notice);
+        }
+        if wanted.is_kept {
+            tree.keep_letter(notice, Box::new(message));
+        } else {
+            sweep::drop_quietly(message, &notice.path, "a message");
+        }
     }
 
     /// Notifies the followers of the status, if there are any. They see the newest status, and not each.

@@ -13,7 +13,7 @@ use crate::event::{Event, EventKind};
 use crate::log::{self, Aside, Log};
 use crate::slot::current;
 use crate::slot::dead_letter::DeadReason;
-use crate::slot::dead_letter::Notice;
+use crate::slot::dead_letter::{Notice, Wanted};
 use crate::slot::erased::SlotTree;
 use crate::slot::erased::{AnySlot, Control};
 use crate::slot::fact::Fact;
@@ -198,16 +198,21 @@ impl Shared {
 }
 
 impl SlotTree for Shared {
-    fn wants_letter(&self, reason: &DeadReason) -> bool {
-        self.dead_letters.queue().is_some() || Log::wants_letter(reason, self.ending.is_noting()).is_some()
+    fn wants_letter(&self, reason: &DeadReason) -> Wanted {
+        let is_logged = Log::wants_letter(reason, self.ending.is_noting()).is_some();
+        Wanted { is_kept: self.dead_letters.queue().is_some(), is_logged }
     }
 
-    fn take_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>) {
+    fn log_letter(&self, notice: &Notice) {
         if let Some(level) = Log::wants_letter(&notice.reason, self.ending.is_noting()) {
-            self.log.letter(&notice, level);
+            self.log.letter(notice, level);
         }
+    }
+
+    fn keep_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>) {
         match self.dead_letters.queue() {
             Some(queue) => queue.push(notice, message, &self),
+            // The tree has ended meanwhile.
             None => sweep::drop_quietly(message, &notice.path, "a message"),
         }
     }

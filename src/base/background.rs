@@ -62,13 +62,20 @@ pub(crate) fn panic_of(tasks: &mut JoinSet<()>) -> Option<String> {
 ///
 /// tokio keeps that task for the worker that woke it, and no other worker can take it. After a start it is the
 /// supervisor: blocking code would hold up the supervisor that has to abandon it.
-pub(crate) async fn yield_once() {
-    let mut given = false;
+pub(crate) fn yield_once() -> impl Future<Output = ()> {
+    pause(true)
+}
+
+/// Lets other tasks run, once. `is_busy`: the task comes back without being woken.
+pub(crate) async fn pause(is_busy: bool) {
+    let mut has_paused = false;
     std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
+        if std::mem::replace(&mut has_paused, true) {
             return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        if is_busy {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     })
     .await;

@@ -104,6 +104,16 @@ pub(crate) fn below(scope: &str, name: &str) -> Arc<str> {
     path.into()
 }
 
+/// Whether a path is this one, or below it.
+pub(crate) fn is_within(path: &str, above: &str) -> bool {
+    path == above || is_below(path, above)
+}
+
+/// Whether a path is below this one.
+pub(crate) fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Returns two bounds. All paths below this one are between them.
 pub(crate) fn bounds_below(path: &str) -> (String, String) {
     let with = |end| {

@@ -110,7 +110,7 @@ impl<T> Reply<T> {
                     state.reply_dropped = true;
                     return;
                 }
-                by if current::is(|signals| address(signals) == by) => {
+                by if current::is(|signals| signals.address() == by) => {
                     state.reply_dropped = true;
                     return;
                 }
@@ -180,11 +180,6 @@ const QUEUED: usize = 0;
 /// The handler has returned, and the reply still exists.
 const DEFERRED: usize = 1;
 
-/// Returns the address of these signals. No object has the address 0 or 1.
-fn address(signals: &Signals) -> usize {
-    std::ptr::from_ref(signals).addr()
-}
-
 enum Outcome<T> {
     Replied(T),
     /// Boxed: a crash is rare, and each call reserves room for its outcome.
@@ -241,7 +236,7 @@ impl<T: Send> Orphan for Cell<T> {
 
 impl<T: Send> Fate for Cell<T> {
     fn taken(&self, by: &Signals) {
-        self.stage.store(address(by), Ordering::Release);
+        self.stage.store(by.address(), Ordering::Release);
     }
 
     fn handled(&self) -> Answer {
@@ -300,7 +295,7 @@ impl<T: Send> Fate for Cell<T> {
 
     fn is_awaited_by(&self, signals: &Signals) -> bool {
         let state = lock(&self.state);
-        state.outcome.is_none() && !state.caller_gone && state.awaited_by == address(signals)
+        state.outcome.is_none() && !state.caller_gone && state.awaited_by == signals.address()
     }
 
     fn caller(&self) -> usize {
@@ -405,7 +400,7 @@ impl<M: Send + 'static, T> Waiting<M, T> {
                 drop(state);
                 return Some(outcome);
             }
-            state.awaited_by = current::lent(|signals| address(signals)).unwrap_or(NO_PORT);
+            state.awaited_by = current::lent(|signals| signals.address()).unwrap_or(NO_PORT);
             let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
             if let (false, None) = (is_known, &waker) {
                 drop(state);

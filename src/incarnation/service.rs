@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use regrow_supervisors::{Exit, Panic};
 
-use crate::base::background::yield_once;
+use crate::base::background::{pause, yield_once};
 use crate::base::panics;
 use crate::context::{Context, Inner};
 use crate::incarnation::maker::Maker;
@@ -305,21 +305,6 @@ async fn suffer<M: Send + 'static>(inner: &Inner<M>, repeat: Option<Redelivery<M
         faults.before_handle(inner.target()).await?;
     }
     Ok(message)
-}
-
-/// Lets other tasks run. With `is_busy` the pump asks for the next turn itself; without, a sender or a signal wakes it.
-async fn pause(is_busy: bool) {
-    let mut has_paused = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut has_paused, true) {
-            return Poll::Ready(());
-        }
-        if is_busy {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Returns the exit that the signals order. An exit that the service has chosen comes first.

@@ -45,7 +45,7 @@ impl Caller {
     fn marked(marks: &Marks) -> Self {
         if let Some(signals) = &*marks.own.borrow() {
             let (supervisor, is_watched) = (signals.supervisor(), signals.is_watched());
-            return Self { signals: Arc::as_ptr(signals).addr(), supervisor, is_watched };
+            return Self { signals: signals.address(), supervisor, is_watched };
         }
         let linked = marks.linked.borrow();
         Self { supervisor: linked.as_ref().map_or(0, |signals| signals.supervisor()), ..Self::default() }

@@ -86,5 +86,6 @@ pub(crate) struct Notice {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) is_kept: bool,
-    pub(crate) is_logged: bool,
+    /// The level of its log line, if it is logged.
+    pub(crate) level: Option<tracing::Level>,
 }

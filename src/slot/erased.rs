@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Completion, Exit};
 use tokio::sync::{Notify, watch};
+use tracing::Level;
 
 use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
@@ -148,7 +149,7 @@ pub(crate) trait SlotTree: Any + Send + Sync {
     /// Says whether a message that is dead for this reason is kept, and whether it is logged.
     fn wants_letter(&self, reason: &DeadReason) -> Wanted;
     /// Logs a dead message.
-    fn log_letter(&self, notice: &Notice);
+    fn log_letter(&self, notice: &Notice, level: Level);
     /// Keeps a dead message. It has been counted as such, and no lock is held.
     fn keep_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>);
     /// Remembers the open calls of an incarnation that has ended. Their replies still exist.

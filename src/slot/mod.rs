@@ -307,15 +307,15 @@ impl<M: Send + 'static> Slot<M> {
     /// is held.
     fn dead_letter(&self, message: M, tries: Tries, reason: DeadReason, generation: u64) {
         let tree = self.tree().map(|tree| (tree.wants_letter(&reason), tree));
-        let Some((wanted, tree)) = tree.filter(|(wanted, _)| wanted.is_kept || wanted.is_logged) else {
+        let Some((wanted, tree)) = tree.filter(|(wanted, _)| wanted.is_kept || wanted.level.is_some()) else {
             return sweep::drop_quietly(message, &self.path(), "a message");
         };
         // A label that panics counts as none.
         let label = self.label.get().and_then(|label| panics::catch(|| label(&message)).unwrap_or(None));
         let (path, message_type, attempt) = (self.path(), std::any::type_name::<M>(), tries.begun);
         let notice = Notice { path, generation, message_type, label, attempt, reason };
-        if wanted.is_logged {
-            tree.log_letter(&notice);
+        if let Some(level) = wanted.level {
+            tree.log_letter(&notice, level);
         }
         if wanted.is_kept {
             tree.keep_letter(notice, Box::new(message));

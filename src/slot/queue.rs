@@ -204,7 +204,7 @@ impl<M> Back<M> {
 
     /// Whether the signals of the incarnation that lives here have this address.
     pub(crate) fn is_home_of(&self, signals: usize) -> bool {
-        self.control.as_ref().and_then(Control::signals).is_some_and(|mine| Arc::as_ptr(mine).addr() == signals)
+        self.control.as_ref().and_then(Control::signals).is_some_and(|mine| mine.address() == signals)
     }
 
     /// Whether there is room for one more message, with `in_front` messages in the front.

@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tracing::Span;
 use tracing::span::Entered;
 
+use crate::base::name::is_within;
 use crate::base::sync::lock;
 use crate::slot::activity::Activity;
 use crate::slot::erased::AnySlot;
@@ -153,6 +154,11 @@ impl Signals {
         extras
     }
 
+    /// A number that tells the incarnation from all others that live.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     pub(crate) fn attempt(&self) -> Attempt {
         self.attempt
     }
@@ -178,8 +184,7 @@ impl Signals {
 
     /// Whether the incarnation lives below this supervisor.
     pub(crate) fn is_below(&self, supervisor: &str) -> bool {
-        let rest = self.inbox.path().strip_prefix(supervisor);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        is_within(self.inbox.path(), supervisor)
     }
 
     /// Reports to the supervisor that the incarnation ends by its own choice, as `exit`, and still has to run code for

@@ -47,7 +47,7 @@ impl Wait {
     /// Records that the wait was polled with this waker and goes on. `on` returns what is waited for.
     pub(crate) fn goes_on(&mut self, is_limited: bool, waker: &Waker, on: impl FnOnce() -> WaitsOn) {
         // Invariant 1.
-        let mine = current::lent(|signals| (Arc::as_ptr(signals).addr() == self.of).then(|| signals.clone()));
+        let mine = current::lent(|signals| (signals.address() == self.of).then(|| signals.clone()));
         let Some(signals) = mine.flatten() else { return self.ends() };
         let message = signals.message_in_hand();
         let (activity, now) = (signals.activity_or_new(), Instant::now());

@@ -1,7 +1,7 @@
 //! Children that take too long. A driver has them watched, checks each report of the watchdog, and remembers why it
 //! kills a child.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
@@ -24,14 +24,9 @@ impl Driver {
             ChildKind::Task => Work::SignsOfLife,
             ChildKind::Actor | ChildKind::Supervisor | ChildKind::Dynamic | ChildKind::Partitioned => return,
         };
-        let limit = spec.watchdog_limit();
-        // Most trees have no watchdog.
-        if limit.is_none() && !self.shared.watchdog.is_on() {
-            return;
-        }
         if let Some(Control::Signals(signals)) = &entry.control {
-            let tree: Arc<dyn SlotTree> = self.shared.clone();
-            self.shared.watchdog.watch(&tree, &entry.path, &entry.slot, signals, work, limit);
+            let tree = || -> Weak<dyn SlotTree> { Arc::downgrade(&self.shared) as _ };
+            self.shared.watchdog.watch(tree, &entry.path, &entry.slot, signals, work, spec.watchdog_limit());
         }
     }
 

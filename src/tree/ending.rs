@@ -11,6 +11,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::Notify;
 
+use crate::base::name::is_below;
 use crate::base::sync::lock;
 use crate::error::gave_up::GaveUp;
 
@@ -57,10 +58,6 @@ impl fmt::Display for StopFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path, self.exit)
     }
-}
-
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
 impl Notes {

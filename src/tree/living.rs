@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use crate::base::name::is_within;
 use crate::base::sync::lock;
 use crate::slot::inbox::Inbox;
 
@@ -24,8 +25,6 @@ impl Living {
 
     /// Whether the supervisor of this number is the one at `path`, or below it.
     pub(crate) fn is_below(&self, number: usize, path: &str) -> bool {
-        let supervisors = lock(&self.0);
-        let rest = supervisors.get(&number).and_then(|found| found.strip_prefix(path));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        lock(&self.0).get(&number).is_some_and(|found| is_within(found, path))
     }
 }

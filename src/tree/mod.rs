@@ -6,7 +6,6 @@ pub(crate) mod dependencies;
 pub(crate) mod directory;
 pub(crate) mod effect;
 pub(crate) mod ending;
-pub(crate) mod event_stream;
 pub(crate) mod in_force;
 pub(crate) mod inject;
 pub(crate) mod living;
@@ -95,7 +94,7 @@ impl Tree {
 
     /// The events of the tree from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.shared.events.subscribe())
+        Events::new(self.shared.subscribe())
     }
 
     /// The messages that were accepted and will not be handled, from the first call of this method on. A message
@@ -126,7 +125,7 @@ impl Tree {
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.shared.dead_letters.keep())
+        DeadLetters::new(self.shared.keep_dead_letters())
     }
 
     /// Kills the child of any kind with this path. A service is killed as by [`Handle::kill`]. A supervisor is killed

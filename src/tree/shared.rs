@@ -5,7 +5,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use regrow_supervisors::Exit;
+use tokio::sync::broadcast;
+use tracing::Level;
 
+use crate::base::name::is_within;
+use crate::base::on_demand::OnDemand;
 use crate::base::sweep::{self, Sweeps};
 use crate::call::fate::Fate;
 use crate::call::outcomes::Outcomes;
@@ -20,11 +24,10 @@ use crate::slot::fact::Fact;
 use crate::slot::signals::Signals;
 use crate::slot::status::ServiceState;
 use crate::tree::clock::Clock;
-use crate::tree::dead_letters::Sink;
+use crate::tree::dead_letters::Queue;
 use crate::tree::dependencies::InForce;
 use crate::tree::directory::Directory;
 use crate::tree::ending::Ending;
-use crate::tree::event_stream::EventStream;
 use crate::tree::in_force::TreeOptions;
 use crate::tree::inject::Inject;
 use crate::tree::living::Living;
@@ -34,10 +37,13 @@ use crate::tree::statements::Statement;
 use crate::tree::stop_order::StopOrder;
 use crate::watchdog::Watchdog;
 
+/// Number of events that a slow subscriber may lag behind before it loses the oldest.
+const EVENTS_KEPT: usize = 4096;
+
 pub(crate) struct Shared {
     pub(crate) directory: Directory,
-    pub(crate) events: EventStream,
-    pub(crate) dead_letters: Sink,
+    events: OnDemand<broadcast::Sender<Event>>,
+    pub(crate) dead_letters: OnDemand<Arc<Queue>>,
     pub(crate) log: Log,
     pub(crate) options_in_force: TreeOptions,
     pub(crate) in_force: InForce,
@@ -61,8 +67,8 @@ impl Shared {
             required: Required::default(),
             faults: OnceLock::new(),
             directory: Directory::default(),
-            events: EventStream::default(),
-            dead_letters: Sink::default(),
+            events: OnDemand::default(),
+            dead_letters: OnDemand::default(),
             log: Log::new(),
             clock: Clock::new(),
             ending: Ending::default(),
@@ -138,12 +144,31 @@ impl Shared {
         self.ending.is_over(self.clock.now());
         self.watchdog.end();
         self.directory.close_all();
-        self.events.end();
+        // Ends the subscribers' streams.
+        drop(self.events.end());
         self.log.end();
-        if self.dead_letters.end() {
-            // A letter may hold the reply, and no service is left to answer.
-            self.open_calls.orphan_all();
+        if let Some(queue) = self.dead_letters.end() {
+            queue.end();
+            if queue.have_been_used() {
+                // A letter may hold the reply, and no service is left to answer.
+                self.open_calls.orphan_all();
+            }
         }
+    }
+
+    /// Returns a receiver of all events from now on. Once the tree is over its stream ends at once.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        let sender = self.events.get_or_make(|| broadcast::Sender::new(EVENTS_KEPT));
+        sender.unwrap_or_else(|| broadcast::Sender::new(1)).subscribe()
+    }
+
+    /// Keeps dead letters from now on. Once the tree is over the queue is empty and has ended.
+    pub(crate) fn keep_dead_letters(&self) -> Arc<Queue> {
+        self.dead_letters.get_or_make(Queue::new).unwrap_or_else(|| {
+            let over = Queue::new();
+            over.end();
+            over
+        })
     }
 
     /// Tells subscribers and the log.
@@ -155,13 +180,13 @@ impl Shared {
     /// Does what [`tell`](Self::tell) does, with another level in the log, and with more to say there.
     pub(crate) fn tell_at(
         &self,
-        level: tracing::Level,
+        level: Level,
         path: &Arc<str>,
         generation: impl FnOnce() -> u64,
         kind: EventKind,
         aside: impl FnOnce() -> Aside,
     ) {
-        let sender = self.events.sender();
+        let sender = self.events.get();
         let is_logged = log::is_enabled(level);
         if !is_logged && matches!(kind, EventKind::Gone) {
             self.log.forget(path);
@@ -199,18 +224,16 @@ impl Shared {
 
 impl SlotTree for Shared {
     fn wants_letter(&self, reason: &DeadReason) -> Wanted {
-        let is_logged = Log::wants_letter(reason, self.ending.is_noting()).is_some();
-        Wanted { is_kept: self.dead_letters.queue().is_some(), is_logged }
+        let level = Log::wants_letter(reason, self.ending.is_noting());
+        Wanted { is_kept: self.dead_letters.get().is_some(), level }
     }
 
-    fn log_letter(&self, notice: &Notice) {
-        if let Some(level) = Log::wants_letter(&notice.reason, self.ending.is_noting()) {
-            self.log.letter(notice, level);
-        }
+    fn log_letter(&self, notice: &Notice, level: Level) {
+        self.log.letter(notice, level);
     }
 
     fn keep_letter(self: Arc<Self>, notice: Notice, message: Box<dyn Any + Send>) {
-        match self.dead_letters.queue() {
+        match self.dead_letters.get() {
             Some(queue) => queue.push(notice, message, &self),
             // The tree has ended meanwhile.
             None => sweep::drop_quietly(message, &notice.path, "a message"),
@@ -264,6 +287,5 @@ pub(crate) fn caller_within(shared: &Arc<Shared>, path: &str) -> Option<Arc<str>
     let home = current::caller(Signals::home).flatten()?;
     let is_here = Shared::of(&*home).is_some_and(|other| Arc::ptr_eq(&other, shared));
     let caller = home.path();
-    let is_within = caller.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    (is_here && is_within).then_some(caller)
+    (is_here && is_within(&caller, path)).then_some(caller)
 }

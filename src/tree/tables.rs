@@ -32,7 +32,7 @@ impl Shared {
             ("log: children", self.log.limited()),
             (
                 "dead letters",
-                self.dead_letters.queue().map_or(0, |dead_letter_queue| DeadLetters::new(dead_letter_queue).len()),
+                self.dead_letters.get().map_or(0, |dead_letter_queue| DeadLetters::new(dead_letter_queue).len()),
             ),
             ("panics: places", hook::places()),
         ]);

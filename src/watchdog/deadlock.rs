@@ -100,11 +100,10 @@ fn waiters(incarnations: Vec<Arc<Signals>>) -> Vec<Waiter> {
         Some(Waiter { signals, numbers, on, since, leads_to: Vec::new() })
     };
     let mut waiters: Vec<_> = incarnations.into_iter().filter_map(endless).collect();
-    let address = |signals: &Arc<Signals>| Arc::as_ptr(signals).addr();
     let places: BTreeMap<_, _> =
-        waiters.iter().enumerate().map(|(at, waiter)| (address(&waiter.signals), at)).collect();
+        waiters.iter().enumerate().map(|(at, waiter)| (waiter.signals.address(), at)).collect();
     for waiter in &mut waiters {
-        let place = |slot: &Arc<dyn AnySlot>| places.get(&address(&slot.life().owner()?)).copied();
+        let place = |slot: &Arc<dyn AnySlot>| places.get(&slot.life().owner()?.address()).copied();
         // Shorter than `on` if one of them is not a waiter.
         waiter.leads_to = waiter.on.iter().filter_map(place).collect();
     }

@@ -36,7 +36,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Watchdog {
     /// the limit changes.
     pub(crate) fn watch(
         self: &Arc<Self>,
-        tree: &Arc<dyn SlotTree>,
+        tree: impl FnOnce() -> Weak<dyn SlotTree>,
         path: &Arc<str>,
         slot: &Arc<dyn AnySlot>,
         signals: &Arc<Signals>,
@@ -114,7 +114,7 @@ impl Watchdog {
             }
             match &register.thread {
                 Some(thread) => thread.unpark(),
-                None => register.thread = blocked::start(Arc::downgrade(self), Arc::downgrade(tree)),
+                None => register.thread = blocked::start(Arc::downgrade(self), tree()),
             }
         }
         drop(register);

@@ -67,8 +67,8 @@ fn busy() -> Stage {
 
 impl Stage {
     fn limit(&self, limit: Option<Duration>) {
-        let tree: Arc<dyn SlotTree> = self.shared.clone();
-        self.shared.watchdog.watch(&tree, &"app/child".into(), &self.slot, &self.signals, Work::Messages, limit);
+        let tree = || -> Weak<dyn SlotTree> { Arc::downgrade(&self.shared) as _ };
+        self.shared.watchdog.watch(tree, &"app/child".into(), &self.slot, &self.signals, Work::Messages, limit);
     }
 
     fn hangs(&self) -> usize {

@@ -11,7 +11,6 @@
 
 mod queue;
 mod replay;
-mod sink;
 
 use std::any::Any;
 use std::fmt;
@@ -28,7 +27,6 @@ use crate::tree::shared::Shared;
 pub(crate) use queue::Queue;
 pub use queue::{DEFAULT_DEAD_LETTER_CAPACITY, DeadLetters};
 pub use replay::{ReplayError, ReplayFailure};
-pub(crate) use sink::Sink;
 
 /// A message that was accepted and will not be handled. [`DeadLetters`] returns it.
 ///

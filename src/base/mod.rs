@@ -1,9 +1,9 @@
 //! Helpers for all other modules: locks that outlive a panic, arithmetic on time, background tasks, names.
 
-pub(crate) mod on_demand;
 pub(crate) mod background;
 pub(crate) mod hook;
 pub(crate) mod name;
+pub(crate) mod on_demand;
 pub(crate) mod panics;
 pub(crate) mod runtime;
 pub(crate) mod sweep;

@@ -30,14 +30,14 @@ use crate::tree::statements::Statement;
 /// The faults of an experiment, by service, and the channels of that experiment.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveFaults {
-    is_armed: AtomicBool,
+    pub(super) is_armed: AtomicBool,
     /// Counts experiments, so that supervisors notice a new one.
-    experiments: AtomicU64,
+    pub(super) experiments: AtomicU64,
     /// Sorted, so that what is done to all of them is done in the same order each time.
-    services: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
-    outcomes: Mutex<Option<Arc<Outcomes>>>,
+    pub(super) services: Mutex<BTreeMap<Arc<str>, Arc<FaultSet>>>,
+    pub(super) outcomes: Mutex<Option<Arc<Outcomes>>>,
     told: Mutex<Option<mpsc::UnboundedSender<FaultEvent>>>,
-    said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
+    pub(super) said: Mutex<Option<mpsc::UnboundedSender<Statement>>>,
 }
 
 /// Reports of incarnations about their faults, for the experiment.
@@ -101,34 +101,11 @@ impl ActiveFaults {
         is_first
     }
 
-    /// Returns the number of the experiment that is going on; zero for none.
-    pub(super) fn experiment(&self) -> u64 {
-        if self.is_armed() { self.experiments.load(Ordering::Acquire) } else { 0 }
-    }
-
-    pub(crate) fn is_armed(&self) -> bool {
-        self.is_armed.load(Ordering::Acquire)
-    }
-
-    /// Returns the counters of call outcomes, while an experiment is going on.
-    pub(crate) fn outcomes_of_calls(&self) -> Option<Arc<Outcomes>> {
-        lock(&self.outcomes).clone()
-    }
-
     pub(super) fn tell(&self, what: FaultEvent) {
         let told = lock(&self.told).clone();
         if let Some(told) = told {
             // The run may be over.
             let _ = told.send(what);
-        }
-    }
-
-    /// Passes a statement to the judge.
-    pub(super) fn say_to_judge(&self, what: Statement) {
-        let said = lock(&self.said).clone();
-        if let Some(said) = said {
-            // The run may be over.
-            let _ = said.send(what);
         }
     }
 
@@ -139,11 +116,6 @@ impl ActiveFaults {
             set.is_cleared.store(true, Ordering::Release);
             set.change(find(&path).as_deref(), Vec::clear);
         }
-    }
-
-    /// Returns the number of services that are remembered because they have or had faults.
-    pub(crate) fn services_len(&self) -> usize {
-        lock(&self.services).len()
     }
 
     pub(crate) fn disarm(&self) {

@@ -131,6 +131,12 @@ fn run(command: Command, program: &str, start: Start) -> ExitCode {
             }
         }
     };
+    exit_code(done)
+}
+
+/// Returns the exit code of a subcommand, for subcommands of your own beside these: 0 if `done` says that every claim
+/// held, 1 if one did not, and 2 for an error, which goes to the standard error.
+pub fn exit_code(done: anyhow::Result<bool>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

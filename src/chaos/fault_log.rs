@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::name::is_within;
 use crate::chaos::recorder::round;
 use crate::chaos::report::{FaultRecord, Totals};
 
@@ -144,8 +145,7 @@ impl FaultLog {
 
     /// Notes that the child and its subtree stay down. Faults stop waiting for their recovery.
     pub(super) fn stays_down(&mut self, path: &str) {
-        let is_there =
-            |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_there = |other: &str| is_within(other, path);
         for (number, open) in &mut self.open {
             open.struck.retain(|(struck, _)| !is_there(struck));
             open.down.retain(|down| !is_there(down));

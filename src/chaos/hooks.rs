@@ -2,9 +2,11 @@
 //! to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::base::sync::lock;
 use crate::call::outcomes::Outcomes;
 use crate::chaos::active::{ActiveFaults, FaultEvent, FaultSet, Strike};
 use crate::chaos::fault::Fault;
@@ -25,7 +27,7 @@ struct Victim<'a> {
 
 impl Inject for ActiveFaults {
     fn armed(&self) -> u64 {
-        self.experiment()
+        if self.is_armed.load(Ordering::Acquire) { self.experiments.load(Ordering::Acquire) } else { 0 }
     }
 
     /// Looks at the faults when the incarnation has moved in (invariant 1 of `active.rs`).
@@ -67,15 +69,19 @@ impl Inject for ActiveFaults {
     }
 
     fn say(&self, what: Statement) {
-        self.say_to_judge(what);
+        let said = lock(&self.said).clone();
+        if let Some(said) = said {
+            // The run may be over.
+            let _ = said.send(what);
+        }
     }
 
     fn outcomes(&self) -> Option<Arc<Outcomes>> {
-        self.outcomes_of_calls()
+        lock(&self.outcomes).clone()
     }
 
     fn remembered(&self) -> usize {
-        self.services_len()
+        lock(&self.services).len()
     }
 }
 

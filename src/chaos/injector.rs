@@ -11,6 +11,7 @@ use crate::chaos::active::{ActiveFaults, FaultEvent};
 use crate::chaos::error::ExperimentError;
 use crate::chaos::fault::Fault;
 use crate::slot::erased::AnySlot;
+use crate::tree::inject::Inject;
 use crate::tree::shared::Shared;
 use crate::tree::statements::Statement;
 
@@ -88,14 +89,14 @@ impl Injector {
     fn tell_of_incarnations(&self) {
         for slot in self.shared.directory.slots() {
             if let Some(signals) = slot.life().owner() {
-                self.faults.say_to_judge(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
+                self.faults.say(Statement::MovesIn { path: slot.path(), signals: Arc::downgrade(&signals) });
             }
         }
     }
 
     /// Returns the outcomes of calls until now.
     pub(super) fn outcomes(&self) -> Vec<(String, u64)> {
-        let outcomes = self.faults.outcomes_of_calls();
+        let outcomes = self.faults.outcomes();
         outcomes
             .iter()
             .flat_map(|outcomes| outcomes.counted())

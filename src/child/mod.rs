@@ -11,7 +11,7 @@ use regrow_supervisors::{ChildSpec, Restart};
 
 use crate::base::sweep::Kept;
 use crate::context::{Context, TaskContext};
-use crate::incarnation::maker::{Conceives, Maker};
+use crate::incarnation::maker::{Maker, Spawns};
 use crate::incarnation::thread::Inbox;
 use crate::incarnation::{self, OnKill, foreign, task, thread};
 use crate::mailbox::Reserved;
@@ -103,10 +103,10 @@ pub(crate) struct Leaf {
     pub(crate) is_given_in_vain: bool,
     /// Number of times that a message in hand is put back.
     pub(crate) redeliveries: u32,
-    pub(crate) spawn: Conceive,
+    pub(crate) spawn: Spawner,
 }
 
-pub(crate) type Conceive = Arc<dyn Conceives>;
+pub(crate) type Spawner = Arc<dyn Spawns>;
 
 impl Child {
     /// A service: `factory` builds its state for every incarnation. A restart is no more than that.
@@ -127,9 +127,9 @@ impl Child {
         F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<S>> + Send + 'static,
     {
-        let maker = Maker::new(factory, |maker, birth| {
-            let body = incarnation::service::live(birth.inner::<S::Msg>(), maker, birth.drain);
-            birth.live(OnKill::Drop, Box::pin(body))
+        let maker = Maker::new(factory, |maker, args| {
+            let body = incarnation::service::live(args.inner::<S::Msg>(), maker, args.drain);
+            args.live(OnKill::Drop, Box::pin(body))
         });
         ServiceChild::new(name, ChildKind::Service, maker).label(S::label)
     }
@@ -205,9 +205,9 @@ impl Child {
         F: Fn(TaskContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let maker = Maker::new(work, |maker, birth| {
-            let body = task::live(birth.inner::<NoMessages>(), maker);
-            birth.live(OnKill::Drop, Box::pin(body))
+        let maker = Maker::new(work, |maker, args| {
+            let body = task::live(args.inner::<NoMessages>(), maker);
+            args.live(OnKill::Drop, Box::pin(body))
         });
         let child = ServiceChild::new(name, ChildKind::Task, maker);
         TaskChild { child: child.restart_by_default(Restart::Transient) }
@@ -269,9 +269,9 @@ impl Child {
         M: Send + 'static,
         F: Fn(Inbox<M>) -> anyhow::Result<()> + Send + Sync + 'static,
     {
-        let maker = Maker::new(work, |maker, birth| {
-            let body = thread::live(birth.inner::<M>(), maker);
-            birth.live(OnKill::Tell, Box::pin(body))
+        let maker = Maker::new(work, |maker, args| {
+            let body = thread::live(args.inner::<M>(), maker);
+            args.live(OnKill::Tell, Box::pin(body))
         });
         ServiceChild::new(name, ChildKind::Thread, maker)
     }
@@ -315,9 +315,9 @@ impl Child {
         A: Actor,
         F: Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     {
-        let maker = Maker::new(build, |maker, birth| {
-            let body = foreign::live::<A, F>(birth.inner::<A::Msg>(), maker, birth.cell.clone());
-            birth.live(OnKill::Tell, Box::pin(body))
+        let maker = Maker::new(build, |maker, args| {
+            let body = foreign::live::<A, F>(args.inner::<A::Msg>(), maker, args.cell.clone());
+            args.live(OnKill::Tell, Box::pin(body))
         });
         ServiceChild::new(name, ChildKind::Actor, maker)
     }

@@ -46,7 +46,7 @@ pub(crate) fn run(Chaos { tree, command }: Chaos) -> ExitCode {
             } else {
                 soak_for(minutes, seed, &output)
             };
-            exit_code(soaked)
+            cli::exit_code(soaked)
         }
     }
 }
@@ -54,7 +54,10 @@ pub(crate) fn run(Chaos { tree, command }: Chaos) -> ExitCode {
 fn run_on(tree: Option<String>, command: cli::Command) -> ExitCode {
     let name: Arc<str> = tree.as_deref().unwrap_or("shop").into();
     if !demo::TREES.contains(&&*name) {
-        return exit_code(Err(anyhow::anyhow!("there is no demo tree `{name}`: use {}", demo::TREES.join(" or "))));
+        return cli::exit_code(Err(anyhow::anyhow!(
+            "there is no demo tree `{name}`: use {}",
+            demo::TREES.join(" or ")
+        )));
     }
     let program = tree.map_or("regrow chaos".to_owned(), |tree| format!("regrow chaos --tree {tree}"));
     command.run(&program, move |seed| {
@@ -78,18 +81,6 @@ fn soak_for(minutes: f64, seed: Option<u64>, output: &cli::Output) -> anyhow::Re
     let _ = writeln!(std::io::stdout(), "{soak}");
     output.save(&soak.report)?;
     Ok(soak.complaints().is_empty())
-}
-
-/// The same exit codes as those of the library's subcommands.
-fn exit_code(done: anyhow::Result<bool>) -> ExitCode {
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::from(2)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use crate::incarnation::redelivery::Redelivery;
 use crate::incarnation::{Life, SpawnArgs};
 
 /// Maker of the lives of a child, one after the other.
-pub(crate) trait Conceives: Send + Sync {
-    fn spawn(self: Arc<Self>, birth: SpawnArgs) -> Life;
+pub(crate) trait Spawns: Send + Sync {
+    fn spawn(self: Arc<Self>, args: SpawnArgs) -> Life;
 }
 
 /// Maker while the child is being described, when its type of message is known.
-pub(crate) trait Describes<M>: Conceives {
+pub(crate) trait Describes<M>: Spawns {
     fn redeliver(&mut self, redelivery: Redelivery<M>);
 }
 
@@ -40,9 +40,9 @@ impl<F: Send + 'static, M> Maker<F, M> {
     }
 }
 
-impl<F: Send + Sync + 'static, M> Conceives for Maker<F, M> {
-    fn spawn(self: Arc<Self>, birth: SpawnArgs) -> Life {
-        (self.live)(self, birth)
+impl<F: Send + Sync + 'static, M> Spawns for Maker<F, M> {
+    fn spawn(self: Arc<Self>, args: SpawnArgs) -> Life {
+        (self.live)(self, args)
     }
 }
 

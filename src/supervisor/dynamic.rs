@@ -10,7 +10,7 @@ use regrow_supervisors::Intensity;
 use crate::base::sweep::Kept;
 use crate::child::Child;
 use crate::error::start::StartError;
-use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::description::{Base, Description, Shape};
 use crate::tree::Tree;
 
 /// A supervisor with children that are added at run time, being described. OTP calls it `simple_one_for_one` (OTP rules
@@ -160,8 +160,6 @@ impl DynamicSupervisor {
         Tree::start(self.into()).await
     }
 }
-
-supervisor_settings!(DynamicSupervisor);
 
 impl From<DynamicSupervisor> for Description {
     fn from(supervisor: DynamicSupervisor) -> Self {

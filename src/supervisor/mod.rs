@@ -27,6 +27,7 @@ pub(crate) mod policy_needs;
 pub(crate) mod reconfigure;
 pub(crate) mod refusals;
 pub(crate) mod reports;
+pub(crate) mod settings;
 mod start;
 pub(crate) mod start_limits;
 pub(crate) mod start_many;
@@ -42,7 +43,7 @@ use regrow_supervisors::{AutoShutdown, Flags, StopOrder, Strategy};
 
 use crate::child::Child;
 use crate::error::start::StartError;
-use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::description::{Base, Description, Shape};
 use crate::tree::Tree;
 
 /// A supervisor, being described. It is a whole tree when it is [started](Supervisor::start), and a subtree when
@@ -174,8 +175,6 @@ impl Supervisor {
         Tree::start(self.into()).await
     }
 }
-
-supervisor_settings!(Supervisor);
 
 impl From<Supervisor> for Description {
     fn from(supervisor: Supervisor) -> Self {

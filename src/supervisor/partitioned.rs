@@ -19,7 +19,7 @@ use crate::child::{Child, ServiceChild};
 use crate::error::start::StartError;
 use crate::handle::Handle;
 use crate::mailbox::mailbox;
-use crate::supervisor::description::{Base, Description, Shape, supervisor_settings};
+use crate::supervisor::description::{Base, Description, Shape};
 use crate::tree::Tree;
 
 /// A supervisor of equal children that share the work by key, being described: Elixir's `PartitionSupervisor`,
@@ -46,7 +46,7 @@ use crate::tree::Tree;
 /// ```
 #[must_use = "a supervisor does nothing until it is started, or has been given to another one"]
 pub struct Partitioned<M: Send + 'static> {
-    base: Base,
+    pub(super) base: Base,
     partitions: usize,
     make: Make<M>,
 }
@@ -184,8 +184,6 @@ impl<M: Send + 'static> Partitioned<M> {
         }
     }
 }
-
-supervisor_settings!(Partitioned<M>, M: Send + 'static);
 
 impl<M: Send + 'static> From<Partitioned<M>> for Description {
     fn from(partitioned: Partitioned<M>) -> Self {

@@ -10,7 +10,7 @@ use regrow_supervisors::{ChildSpec, Intensity, Machine, Policy};
 
 use crate::base::name;
 use crate::base::name::PARTITIONS_MAX;
-use crate::child::{Child, Conceive, Factory, Leaf};
+use crate::child::{Child, Factory, Leaf, Spawner};
 use crate::error::start::StartError;
 use crate::incarnation::redelivery;
 use crate::mailbox::Reserved;
@@ -55,7 +55,7 @@ pub(crate) struct Planned {
 
 #[derive(Clone)]
 pub(crate) enum Make {
-    Life(Conceive),
+    Life(Spawner),
     Supervisor(Arc<SupervisorRecipe>),
 }
 

@@ -28,6 +28,22 @@ use regrow_supervisors::{ChildSpec, Restart};
 
 pub(crate) use script::Script;
 
+/// The models that are one deed away. With `hurries` also those in which the next deed happens before the machine is polled.
+pub(crate) fn one_deed_away<M: Clone, D: Copy>(
+    model: &M,
+    deeds: Vec<D>,
+    hurries: bool,
+    happen: impl Fn(&mut M, D, bool),
+) -> impl Iterator<Item = M> {
+    let paces: &[bool] = if hurries { &[false, true] } else { &[false] };
+    let all = deeds.into_iter().flat_map(|deed| paces.iter().map(move |&hurried| (deed, hurried)));
+    all.map(move |(deed, hurried)| {
+        let mut next = model.clone();
+        happen(&mut next, deed, hurried);
+        next
+    })
+}
+
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// What stands for a child in a list: a name (permanent, five seconds to stop), or a whole spec.

@@ -6,7 +6,7 @@
 //! 1. No order is left unanswered when the world has come to rest.
 //! 2. Under the ordered strategies at most one child is being started or stopped at a time. The supervisor's own end may
 //!    find one that was told by order: the others do not wait for it.
-//! 3. A child without a life rests, is to be started, or is to be tried again: at rest nobody is left behind, except by a
+//! 3. A child without a life rests, is to be started, or is to be tried again: at rest no child is left behind, except by a
 //!    group restart whose retry an order has cancelled (OTP rules 36, 61).
 //! 4. A child is put to rest, and forgotten, once.
 
@@ -15,6 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use regrow_supervisors::{Action, Answer, Attempt, ChildKey, ChildSpec, ChildState, Exit, Machine, Order, Report};
 
+use super::one_deed_away;
 use super::sim::{Sim, Stage, print_history, retold};
 
 /// One thing that may happen.
@@ -92,7 +93,7 @@ impl OrderModel {
         model
     }
 
-    /// Everybody comes up.
+    /// Every child comes up.
     pub(crate) fn boot(&mut self) {
         while let Some((attempt, Stage::Starting)) = self.sim.moving() {
             self.happen(Deed::Started(attempt), false);
@@ -140,14 +141,7 @@ impl OrderModel {
 
     /// The models that are one deed away.
     pub(crate) fn next(&self) -> impl Iterator<Item = Self> {
-        let paces: &[bool] = if self.menu.hurry && !self.is_hurried { &[false, true] } else { &[false] };
-        self.deeds().into_iter().flat_map(|deed| paces.iter().map(move |&hurried| (deed, hurried))).map(
-            |(deed, hurried)| {
-                let mut model = self.clone();
-                model.happen(deed, hurried);
-                model
-            },
-        )
+        one_deed_away(self, self.deeds(), self.menu.hurry && !self.is_hurried, Self::happen)
     }
 
     pub(crate) fn happen(&mut self, deed: Deed, hurried: bool) {
@@ -162,7 +156,7 @@ impl OrderModel {
         });
     }
 
-    /// Everybody answers at last, and so does the supervisor.
+    /// Every child answers at last, and so does the supervisor.
     pub(crate) fn settle(mut self) {
         self.told_on_panic(Self::poll);
         for _ in 0..200 {
@@ -193,7 +187,8 @@ impl OrderModel {
         });
     }
 
-    /// Nobody answers any more, and it is told to stop: it ends by the passing of time alone, and owes nobody an answer.
+    /// No child answers any more, and the supervisor is told to stop: it ends by the passing of time alone, and no order is
+    /// left without an answer.
     pub(crate) fn outlast(mut self) {
         self.happen(Deed::Stop, false);
         for _ in 0..200 {

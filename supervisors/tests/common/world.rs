@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildSpec, Exit, Flags, Intensity, Machine, Report, StopOrder, Strategy};
 
-use super::MS;
 use super::model::{Model, Phase, Told, asked, leaves};
 use super::sim::{Sim, print_history, retold};
+use super::{MS, one_deed_away};
 
 /// One thing that may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl World {
         world
     }
 
-    /// Everybody comes up.
+    /// Every child comes up.
     pub(crate) fn boot(&mut self) {
         while let Some((&attempt, _)) = self.model.lives.iter().find(|(_, life)| life.starting) {
             self.happen(Deed::Started(attempt), false);
@@ -158,14 +158,7 @@ impl World {
 
     /// The worlds that are one deed away.
     pub(crate) fn next(&self, menu: Menu) -> impl Iterator<Item = Self> {
-        let paces: &[bool] = if menu.hurry && !self.is_hurried { &[false, true] } else { &[false] };
-        self.deeds(menu).into_iter().flat_map(|deed| paces.iter().map(move |&hurried| (deed, hurried))).map(
-            |(deed, hurried)| {
-                let mut world = self.clone();
-                world.happen(deed, hurried);
-                world
-            },
-        )
+        one_deed_away(self, self.deeds(menu), menu.hurry && !self.is_hurried, Self::happen)
     }
 
     /// Lets it happen. `hurried`: the next deed happens before the machine is polled.
@@ -181,7 +174,7 @@ impl World {
         });
     }
 
-    /// Everybody answers at last: the world comes to rest (OTP rules 30 to 46 leave nobody behind).
+    /// Every child answers at last: the world comes to rest (OTP rules 30 to 46 leave no child behind).
     pub(crate) fn settle(mut self) {
         if self.is_hurried {
             self.told_on_panic(Self::poll);
@@ -201,7 +194,7 @@ impl World {
         });
     }
 
-    /// Nobody answers any more, and it is told to stop: it still ends, by the passing of time alone.
+    /// No child answers any more, and the supervisor is told to stop: it still ends, by the passing of time alone.
     pub(crate) fn outlast(mut self) {
         self.happen(Deed::Stop, false);
         for _ in 0..200 {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::common::order_model::{Deed, OrderModel, Orders, Verb};
 use crate::common::sim::Sim;
 use crate::common::{MS, permanent, temporary, transient};
+use crate::steps::{ALWAYS, Step, steps};
 use proptest::prelude::*;
-use proptest::strategy::Strategy as Generator;
 use regrow_supervisors::{Abandon, ChildSpec, Flags, Intensity, Shutdown, Strategy};
 
 const STRATEGIES: [Strategy; 3] = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
@@ -82,7 +82,7 @@ fn every_order_to_a_dynamic_supervisor_is_answered_once_in_every_small_world() {
     walk_dynamic(3, true);
 }
 
-/// In release: `cargo test --release --test every_order -- --ignored --nocapture`.
+/// In release: `cargo test --release --test walks -- every_order --ignored --nocapture`.
 #[test]
 #[ignore = "most of a million worlds, half a minute"]
 fn larger_worlds() {
@@ -92,35 +92,21 @@ fn larger_worlds() {
     walk_dynamic(5, true);
 }
 
-#[derive(Clone, Debug)]
-struct Step {
-    choice: prop::sample::Index,
-    hurried: bool,
-    whim: u8,
-}
-
-impl Step {
-    fn allows(&self, deed: Deed) -> bool {
-        match deed {
-            Deed::Stop | Deed::Kill | Deed::Abandon => self.whim < 1,
-            Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Delete, _) => self.whim < 60,
-            Deed::Ignored(_) | Deed::StartFailed(_) | Deed::Order(Verb::Read, _) => self.whim < 40,
-            Deed::Started(_) | Deed::Gone(..) | Deed::Due => true,
-        }
+/// Of 200 whims, those on which this deed may happen.
+fn share(deed: Deed) -> u8 {
+    match deed {
+        Deed::Stop | Deed::Kill | Deed::Abandon => 1,
+        Deed::Order(Verb::Start | Verb::Terminate | Verb::Restart | Verb::Delete, _) => 60,
+        Deed::Ignored(_) | Deed::StartFailed(_) | Deed::Order(Verb::Read, _) => 40,
+        Deed::Started(_) | Deed::Gone(..) | Deed::Due => ALWAYS,
     }
-}
-
-fn steps() -> impl Generator<Value = Vec<Step>> {
-    let step = (any::<prop::sample::Index>(), any::<bool>(), 0..200_u8);
-    prop::collection::vec(step.prop_map(|(choice, hurried, whim)| Step { choice, hurried, whim }), 50..300)
 }
 
 fn live(sim: Sim, menu: Orders, steps: &[Step]) {
     let mut model = OrderModel::new(sim, menu);
     for step in steps {
-        let deeds: Vec<_> = model.deeds().into_iter().filter(|&deed| step.allows(deed)).collect();
-        if !deeds.is_empty() {
-            model.happen(*step.choice.get(&deeds), step.hurried);
+        if let Some(deed) = step.pick(model.deeds(), share) {
+            model.happen(deed, step.hurried);
         }
     }
     model.clone().settle();
@@ -133,7 +119,7 @@ proptest! {
     #[test]
     fn every_order_is_answered_once_in_a_long_life(
         strategy in 0..3_usize, spec in 0..3_usize, restarts_max in 0..40_u32,
-        restarts in prop::collection::vec(0..3_usize, 0..4), steps in steps(),
+        restarts in prop::collection::vec(0..3_usize, 0..4), steps in steps(50..300),
     ) {
         let strategy = STRATEGIES[strategy];
         let specs = NAMES.iter().zip(restarts).map(|(name, restart)| RESTARTS[restart](name));
@@ -144,7 +130,7 @@ proptest! {
 
     #[test]
     fn every_order_to_a_dynamic_supervisor_is_answered_once_in_a_long_life(
-        spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(),
+        spec in 0..3_usize, restarts_max in 0..40_u32, children_max in 1..5_usize, steps in steps(50..300),
     ) {
         let menu = Orders { names: NAMES, orders_max: u64::MAX, spec: RESTARTS[spec], hurry: true, is_ordered: false };
         let machine = Sim::dynamic(intensity(restarts_max), Some(children_max));

@@ -7,3 +7,4 @@ mod every_order;
 mod exhaustive;
 mod policies;
 mod properties;
+mod steps;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::common::world::{Deed, Menu, World};
 use crate::common::{MS, permanent};
+use crate::steps::{ALWAYS, Step, steps};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use regrow_supervisors::{Abandon, ChildSpec, Restart, Shutdown, StopOrder, Strategy};
@@ -45,34 +46,15 @@ fn children() -> impl Generator<Value = Vec<ChildSpec>> {
     })
 }
 
-/// One of the deeds that may happen, and whether the next follows at once. What ends a life or takes much away from it
-/// happens only on a rare `whim`.
-#[derive(Clone, Debug)]
-struct Step {
-    choice: prop::sample::Index,
-    hurried: bool,
-    whim: u8,
-}
-
-impl Step {
-    fn allows(&self, deed: Deed) -> bool {
-        match deed {
-            Deed::Stop | Deed::Kill | Deed::Abandon => self.whim < 1,
-            Deed::Ignored(_) => self.whim < 5,
-            Deed::StartFailed(_) | Deed::Ended(_) | Deed::KillUnderWay(_) | Deed::Period => self.whim < 40,
-            Deed::Leaving(_) | Deed::Remains(_) => self.whim < 20,
-            Deed::Started(_) | Deed::Killed(_) | Deed::Stopped(_) | Deed::Due | Deed::Ghost(_) => true,
-        }
+/// Of 200 whims, those on which this deed may happen.
+fn share(deed: Deed) -> u8 {
+    match deed {
+        Deed::Stop | Deed::Kill | Deed::Abandon => 1,
+        Deed::Ignored(_) => 5,
+        Deed::StartFailed(_) | Deed::Ended(_) | Deed::KillUnderWay(_) | Deed::Period => 40,
+        Deed::Leaving(_) | Deed::Remains(_) => 20,
+        Deed::Started(_) | Deed::Killed(_) | Deed::Stopped(_) | Deed::Due | Deed::Ghost(_) => ALWAYS,
     }
-}
-
-fn steps() -> impl Generator<Value = Vec<Step>> {
-    let step = (any::<prop::sample::Index>(), any::<bool>(), 0..200_u8).prop_map(|(choice, hurried, whim)| Step {
-        choice,
-        hurried,
-        whim,
-    });
-    prop::collection::vec(step, 50..400)
 }
 
 /// A first whim decides whether all that may happen happens to its boot as well.
@@ -81,9 +63,8 @@ fn live(world: &mut World, steps: &[Step]) {
         world.boot();
     }
     for step in steps {
-        let deeds: Vec<_> = world.deeds(EVERYTHING).into_iter().filter(|&deed| step.allows(deed)).collect();
-        if !deeds.is_empty() {
-            world.happen(*step.choice.get(&deeds), step.hurried);
+        if let Some(deed) = step.pick(world.deeds(EVERYTHING), share) {
+            world.happen(deed, step.hurried);
         }
     }
 }
@@ -92,7 +73,7 @@ proptest! {
     #[test]
     fn no_promise_is_broken_in_a_long_life(
         strategy in strategies(), (stop_order, ties) in orders(), restarts_max in 0..40_u32,
-        children in children(), steps in steps(),
+        children in children(), steps in steps(50..400),
     ) {
         let there: Vec<_> = ties.into_iter().filter(|(a, b)| a.max(b) < &children.len()).collect();
         let mut world = World::stopping(stop_order, &there, strategy, restarts_max, children);
@@ -106,7 +87,7 @@ proptest! {
     // Scheduling belongs to the driver; the machine itself draws no lots and reads no clock.
     #[test]
     fn the_same_history_has_the_same_outcome(
-        strategy in strategies(), restarts_max in 0..40_u32, children in children(), steps in steps(),
+        strategy in strategies(), restarts_max in 0..40_u32, children in children(), steps in steps(50..400),
     ) {
         let mut worlds = [World::new(strategy, restarts_max, children.clone()), World::new(strategy, restarts_max, children)];
         for world in &mut worlds {

@@ -1,4 +1,4 @@
-//! Nothing runs unless somebody is watched, and nothing outlives the tree. One test: what it counts is the process's.
+//! Nothing runs unless a service is watched, and nothing outlives the tree. One test: what it counts is the process's.
 
 #[path = "common/mod.rs"]
 mod common;

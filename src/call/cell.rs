@@ -21,9 +21,8 @@ use crate::base::panics::{self, Orphan};
 use crate::base::sync::lock;
 use crate::call::fate::{Answer, Fate};
 use crate::error::{CallError, Returned};
-use crate::slot::Slot;
-use crate::slot::current;
 use crate::slot::signals::Signals;
+use crate::slot::{Slot, current};
 
 /// Right to answer one call. Sending consumes it; dropping it ends the call without an answer.
 ///

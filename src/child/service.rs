@@ -10,9 +10,8 @@ use crate::child::{Child, Factory, Leaf};
 use crate::incarnation::maker::Describes;
 use crate::incarnation::redelivery::Redelivery;
 use crate::mailbox::{Mailbox, Reserved};
-use crate::slot::NoMessages;
 use crate::slot::settings::{OnRestart, Overflow, Settings};
-use crate::slot::{Label, Slot};
+use crate::slot::{Label, NoMessages, Slot};
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
 

@@ -23,15 +23,13 @@ use std::time::Duration;
 
 use regrow_supervisors::{Abandon, Exit, Failure, Panic};
 
-use crate::base::panics;
-use crate::base::sweep;
+use crate::base::{panics, sweep};
 use crate::context::Inner;
 use crate::log::{line, one_line};
-use crate::slot::Slot;
-use crate::slot::current;
 use crate::slot::erased::AnySlot;
 use crate::slot::fact::Fact;
 use crate::slot::signals::{Signals, Waiting};
+use crate::slot::{Slot, current};
 use crate::tree::shared::Shared;
 
 /// End of a body.

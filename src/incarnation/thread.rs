@@ -12,8 +12,7 @@ use std::time::Duration;
 use regrow_supervisors::Exit;
 use tokio::sync::oneshot;
 
-use crate::base::name;
-use crate::base::panics;
+use crate::base::{name, panics};
 use crate::context::Inner;
 use crate::error::Interruption;
 use crate::handle::Handle;

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use crate::base::sync::lock;
 use crate::error::refusal::Refusal;
-use crate::slot::Slot;
-use crate::slot::current;
 use crate::slot::queue::{Back, Envelope, Front, Shed};
+use crate::slot::{Slot, current};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Bar {

@@ -11,15 +11,11 @@ use crate::base::sync::lock;
 use crate::event::Outage;
 use crate::slot::accounting::Accounting;
 use crate::slot::bar::Bar;
-use crate::slot::erased::Control;
-use crate::slot::erased::Faulty;
-use crate::slot::erased::SlotTree;
-use crate::slot::erased::{AnySlot, Ownership, Refused};
+use crate::slot::erased::{AnySlot, Control, Faulty, Ownership, Refused, SlotTree};
 use crate::slot::queue::Fall;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
-use crate::slot::status::Counts;
-use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 use crate::slot::{IfFull, Push, Slot};
 
 impl<M: Send + 'static> AnySlot for Slot<M> {

@@ -64,14 +64,12 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use crate::base::panics;
-use crate::base::sweep;
 use crate::base::sync::lock;
+use crate::base::{panics, sweep};
 use crate::call::fate::Fate;
 use crate::error::refusal::Refusal;
 use crate::slot::dead_letter::{DeadReason, Notice};
-use crate::slot::erased::AnySlot;
-use crate::slot::erased::SlotTree;
+use crate::slot::erased::{AnySlot, SlotTree};
 use crate::slot::settings::{Overflow, Settings};
 use in_hand::Tries;
 use queue::{Back, Envelope, Front, Shed};

@@ -18,8 +18,7 @@ use std::sync::{Arc, Weak};
 use regrow_supervisors::Completion;
 use tokio::time::Instant;
 
-use crate::base::sweep;
-use crate::base::thrift;
+use crate::base::{sweep, thrift};
 use crate::call::fate::Fate;
 use crate::slot::Slot;
 use crate::slot::bar::Bar;
@@ -29,8 +28,7 @@ use crate::slot::in_hand::{MessageCopy, Tries};
 use crate::slot::line::Line;
 use crate::slot::settings::Settings;
 use crate::slot::signals::Signals;
-use crate::slot::status::Counts;
-use crate::slot::status::{ServiceState, ServiceStatus};
+use crate::slot::status::{Counts, ServiceState, ServiceStatus};
 
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,

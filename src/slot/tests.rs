@@ -10,8 +10,7 @@ use crate::error::CallError;
 use crate::handle::Handle;
 use crate::slot::consumer::SignalMask;
 use crate::slot::limit::Limit;
-use crate::slot::signals::Origin;
-use crate::slot::signals::Signals;
+use crate::slot::signals::{Origin, Signals};
 use crate::testing::ProbeMsg;
 
 #[tokio::test]

@@ -5,8 +5,7 @@ use std::pin::pin;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use regrow_supervisors::Panic;
 
-use crate::base::background::caught;
-use crate::base::background::yield_once;
+use crate::base::background::{caught, yield_once};
 use crate::base::sweep;
 use crate::base::wake::Wake;
 use crate::log::{line, one_line};

@@ -16,9 +16,8 @@ use regrow_supervisors::{
 };
 use tokio::task::AbortHandle;
 
-use crate::base::background;
-use crate::base::thrift;
 use crate::base::wake::Wake;
+use crate::base::{background, thrift};
 use crate::error::gave_up::GaveUp;
 use crate::slot::erased::Supervision;
 use crate::slot::fact::Fact;
@@ -27,8 +26,7 @@ use crate::supervisor::actions::Performed;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
 use crate::supervisor::dependency_watch::{self, DependencyWatch};
-use crate::supervisor::manage::Ordered;
-use crate::supervisor::manage::Pending;
+use crate::supervisor::manage::{Ordered, Pending};
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
 use crate::supervisor::start_limits::Gates;

@@ -21,15 +21,14 @@ use crate::slot::erased::{AnySlot, Control};
 use crate::slot::fact::{AnyOrder, Fact};
 use crate::slot::inbox::Inbox;
 use crate::slot::status::ServiceState;
-use crate::supervisor::Supervisor;
 use crate::supervisor::description::{Description, Shape};
 use crate::supervisor::driver::Driver;
 use crate::supervisor::dynamic::Limits;
-use crate::supervisor::effect;
 use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
 use crate::supervisor::plan::{Known, Make, Plan, Planned};
 #[cfg(feature = "policy")]
 use crate::supervisor::reconfigure::Configuration;
+use crate::supervisor::{Supervisor, effect};
 use crate::tree::dependencies::Graph;
 use crate::tree::lookup::LookupError;
 use crate::tree::options::Options;

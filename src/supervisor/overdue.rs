@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use regrow_supervisors::{Attempt, ChildKey, Hang, Report};
 
-use crate::slot::erased::Control;
-use crate::slot::erased::SlotTree;
+use crate::slot::erased::{Control, SlotTree};
 use crate::slot::fact::{Fact, Overdue};
 use crate::supervisor::driver::Driver;
 use crate::tree::directory::ChildKind;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
-use crate::base::hook;
-use crate::base::panics;
-use crate::base::runtime;
+use crate::base::{hook, panics, runtime};
 use crate::error::start::StartError;
 use crate::incarnation::failure;
 use crate::service::Ignore;

@@ -238,7 +238,7 @@ async fn a_call_that_was_handed_on_ends_when_its_message_is_shed_also_while_lett
     let unanswered = answers.iter().filter(|answer| matches!(answer, Err(CallError::Unanswered { .. }))).count();
     assert_eq!((unanswered, letters.len()), (answers.iter().filter(|answer| answer.is_err()).count(), unanswered));
     assert!(unanswered > 0 && answers.iter().any(Result::is_ok), "{answers:?}");
-    // What is in a letter answers nobody.
+    // A reply port inside a letter answers no caller.
     assert!(!letters.try_next().unwrap().into_message::<Reply<u64>>().unwrap().send(2));
     tree.shutdown().await;
 }

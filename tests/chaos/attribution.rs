@@ -1,4 +1,5 @@
-//! A report says what happened: what is put down to a fault came of it, and nobody is forgotten who is gone.
+//! A report says what happened: an end is attributed to a fault only if the fault caused it, and a service that is gone is
+//! not left out.
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ fn copies_of_poison_do_not_become_ever_more() {
     assert_eq!((a.messages.accepted, a.messages.dead_lettered), (2, 2), "the poison and its copy: {report}");
 }
 
-// Whoever is started again at once, and never comes up, would be started for ever.
+// A service that is started again at once, and never comes up, would be started for ever.
 #[test]
 fn starts_that_fail_for_ever_take_their_time() {
     let simulation = Simulation::new(|seed| async move {

@@ -32,7 +32,7 @@ fn experiment() -> Experiment {
     Experiment::new("a test").target("**").fault(Fault::Kill, "app/a", When::At(vec![SEC]))
 }
 
-/// Plays lines on the tree, with somebody who sends a note to `a` each 100 ms.
+/// Plays lines on the tree, with a client that sends a note to `a` each 100 ms.
 fn play(lines: Vec<ScriptStep>) -> ExperimentReport {
     let simulation = Simulation::new(|seed| async move {
         let tree = tree(seed).await;

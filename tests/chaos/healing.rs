@@ -1,4 +1,4 @@
-//! What is healed is over: nobody suffers on from a fault that was healed, or whose run was dropped.
+//! What is healed is over: a fault has no effect after it was healed, or after its run was dropped.
 
 use crate::common::tree::{MS, SEC, probe, soon};
 use regrow::chaos::{Chaos, Experiment, Fault, Script, ScriptStep, SimulatedTree, Simulation, When};

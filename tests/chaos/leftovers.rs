@@ -161,7 +161,7 @@ async fn a_fault_has_been_recovered_from_when_all_that_it_hit_are_up() {
     tree.shutdown().await;
 }
 
-// A probe that takes its time is not left behind by a run that nobody waits for any more.
+// A slow probe does not outlive a run whose future was dropped.
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_is_being_asked_ends_with_the_run() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();
@@ -199,7 +199,7 @@ fn mail_is_held_though_it_is_being_delayed() {
     assert!((8.0..9.0).contains(&end), "it took the message at {end} s, and its mail was held until 8");
 }
 
-// What callers saw is in the report, though nobody told it.
+// What callers saw is in the report, although no test code recorded it.
 #[tokio::test(start_paused = true)]
 async fn a_report_counts_calls_by_what_became_of_them() {
     let app = Supervisor::one_for_one("app").budget(Intensity::unlimited());
@@ -228,7 +228,7 @@ async fn a_report_counts_calls_by_what_became_of_them() {
     tree.shutdown().await;
 }
 
-// What the user undoes is undone when the faults are over, and also when nobody waits for that.
+// The user's own undo runs when the faults are over, and also when the run's future was dropped.
 #[tokio::test(start_paused = true)]
 async fn rollbacks_run_once_however_the_run_ends() {
     let tree = Supervisor::one_for_one("app").child(Journal::new().probe("a")).start().await.unwrap();

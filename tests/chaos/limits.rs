@@ -1,5 +1,5 @@
-//! Faults keep to what they are: a jump of the clock hits nobody, a refusal to stop holds for everybody, and what cannot
-//! strike any more does not keep others from it.
+//! Faults keep to what they are: a jump of the clock ends no service, a refusal to stop holds for all services,
+//! and a fault that cannot strike any more does not keep others from striking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

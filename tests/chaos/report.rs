@@ -32,7 +32,7 @@ fn empty() -> Value {
     })
 }
 
-/// A shop of three, of which one is called what nobody should be called.
+/// A shop of three services, one of which has a name that needs escaping.
 fn small() -> Value {
     let life = |generation, from, to: Option<f64>, exit: Option<&str>| json!({ "generation": generation, "from": from, "to": to, "exit": exit });
     let service = |path: &str, lives: Value, spells: Value, down: f64, recoveries: Value| {

@@ -12,7 +12,7 @@ use regrow::{
     Supervisor,
 };
 
-/// A tree with something of everything, and somebody who works with it.
+/// A tree with a child of each kind, and a client that calls it.
 fn busy() -> Simulation {
     Simulation::new(|seed| async move {
         let journal = Journal::new();

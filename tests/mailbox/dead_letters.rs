@@ -1,4 +1,4 @@
-//! Dead letters: what was accepted and nobody will handle can be seen, and replayed.
+//! Dead letters: what was accepted and will not be handled can be seen, and replayed.
 
 use regrow::{
     CallError, DEFAULT_DEAD_LETTER_CAPACITY, DeadLetter, DeadReason, Handle, OnRestart, Overflow, Refusal,
@@ -110,7 +110,7 @@ async fn calls_with_a_caller_are_returned_and_others_are_letters() {
     held.then(panics());
     assert!(matches!(soon(call).await, Err(CallError::NeverRan(_))));
     let letter = soon(letters.next()).await.unwrap();
-    // Its reply answers nobody, and does no harm.
+    // Its reply answers no caller, and does no harm.
     letter.replay().unwrap();
     caught_up(&handle).await;
     assert!(letters.is_empty());

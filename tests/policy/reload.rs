@@ -74,7 +74,7 @@ async fn policies_are_applied_live_and_the_answer_says_what_and_when() {
 
     assert_eq!([down_for(&tree, "shop/db").await, down_for(&tree, "shop/web").await], [SEC, 3 * SEC]);
     assert_eq!(down_for(&tree, "shop/workers/w-1").await, SEC);
-    // Whoever comes later comes under them too, and so does a supervisor that is started again.
+    // They hold for a child that is started later too, and for a supervisor that is started again.
     add(&tree, "w-2").await;
     assert_eq!(down_for(&tree, "shop/workers/w-2").await, SEC);
     let web = probe(&tree, "shop/web");
@@ -212,7 +212,7 @@ async fn a_file_is_followed_through_good_and_bad_and_half_written_ones() {
     assert!(soon("the end", followed.next()).await.is_none());
 }
 
-// Whoever follows a file that nobody looks at for an hour hears at once that the tree is over.
+// Code that follows a file with an interval of an hour is told at once that the tree is over.
 #[tokio::test(start_paused = true)]
 async fn following_ends_with_the_tree() {
     let tree = shop().await;
@@ -225,7 +225,7 @@ async fn following_ends_with_the_tree() {
     assert!(soon("the end", followed.next()).await.is_none());
 }
 
-// A change that nobody waits for any more is not left half made.
+// A change whose future was dropped is not left half made.
 #[tokio::test(start_paused = true)]
 async fn a_change_that_has_begun_is_made_whole() {
     let tree = shop().await;

@@ -6,8 +6,10 @@ use std::sync::mpsc;
 
 use crate::common::tree::{Gate, Inert, MS, SEC, Starts, heard_to_the_end, hears, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Abandon, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, Shutdown};
-use regrow::{ServiceState, Supervisor};
+use regrow::{
+    Abandon, CallError, Child, Context, Exit, Handle, Intensity, Reply, Service, ServiceChild, ServiceState, Shutdown,
+    Supervisor,
+};
 
 /// Blocks its thread at a gate, and tells what it could still do behind it.
 struct Blocker {

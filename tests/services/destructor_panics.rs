@@ -1,5 +1,5 @@
 //! Panics on the way out: in the stop hook, in destructors of states, of locals and of messages. The culprit is told by
-//! name, and nobody else is hurt.
+//! name, and no other service is affected.
 
 use crate::common::log::Log;
 use crate::common::tree::{heard_to_the_end, in_hand, probe, soon, up};

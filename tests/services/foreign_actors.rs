@@ -7,9 +7,9 @@ use crate::common::tree::{Census, Gate, MS, Resident, heard, heard_to_the_end, h
 use regrow::ractor::{Actor, ActorProcessingErr, ActorRef};
 use regrow::testing::Journal;
 use regrow::{
-    Abandon, CallError, Child, Handle, Intensity, Reply, Restart, ServiceChild, ServiceState, Shutdown, Supervisor,
+    Abandon, CallError, Child, Handle, Intensity, Reply, Restart, ServiceChild, ServiceState, Shutdown, StartError,
+    Supervisor, Tree,
 };
-use regrow::{StartError, Tree};
 use tokio::time::Instant;
 
 struct Counter {

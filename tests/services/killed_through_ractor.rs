@@ -5,8 +5,7 @@
 //! tells of their deaths. Those that live in bare tasks it does not know: the supervisor kills them when ractor drops
 //! it.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::common::kinds::{HOMES, Home};
@@ -261,7 +260,7 @@ async fn a_service_that_ractor_kills_is_over_when_its_linked_task_is() {
     assert_eq!((census.alive(), census.alive_max()), (0, 2));
 }
 
-// Whoever is hit in whatever stage: in its factory, coming up, being replaced.
+// A kill in each stage: in the factory, while it starts, while it is replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_kills_mixes_up_no_two_lives() {
     for home in HOMES {

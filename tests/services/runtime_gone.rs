@@ -1,4 +1,4 @@
-//! The runtime goes away under a running tree: every slot closes, every call ends, and nobody is left who could wait.
+//! The runtime goes away under a running tree: every slot closes, every call ends, and no caller is left waiting.
 
 use std::sync::mpsc;
 
@@ -117,7 +117,7 @@ fn a_tree_can_be_dropped_after_its_runtime() {
     }
 }
 
-// Whoever holds the last handle may be anywhere.
+// The last handle may be dropped on any thread.
 #[test]
 fn a_tree_can_be_dropped_and_killed_outside_of_its_runtime() {
     for runtime in runtimes() {

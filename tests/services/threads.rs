@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::common::tree::{Census, Gate, MS, SEC, Starts, heard, hears, hears_of, probe, soon, stands, up};
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Reply, Restart, ServiceChild};
-use regrow::{ServiceState, Shutdown, Supervisor, Tree, mailbox};
+use regrow::{
+    Abandon, CallError, Child, Exit, Handle, Inbox, Intensity, Reply, Restart, ServiceChild, ServiceState, Shutdown,
+    Supervisor, Tree, mailbox,
+};
 
 enum Msg {
     Generation(Reply<u64>),

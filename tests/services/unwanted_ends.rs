@@ -125,7 +125,7 @@ async fn a_rule_that_escalates_is_named() {
     assert!(end.to_string().contains("(rule 1 escalates)") && !end.is_clean(), "{end}");
 }
 
-// A batch job of which nobody saw that it had failed.
+// A batch job whose failure went unnoticed.
 #[tokio::test]
 async fn a_tree_that_ends_with_a_significant_child_is_clean_if_that_did_its_work() {
     let job = |name: &'static str, result: Result<(), &'static str>| {

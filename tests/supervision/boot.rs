@@ -9,8 +9,8 @@ use crate::common::tree::{Census, Inert, MS, SEC, Starts, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
     AutoShutdown, Child, Context, Exit, Handle, Refusal, Restart, ServiceChild, ServiceState, StartError, Supervisor,
+    ignore, mailbox,
 };
-use regrow::{ignore, mailbox};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
@@ -126,7 +126,7 @@ fn any_runtime_with_a_timer_will_do() {
     std::thread::spawn(move || outside.block_on(lives())).join().unwrap();
 }
 
-// Nobody waits for what cannot come.
+// No call waits for what cannot come.
 #[tokio::test]
 async fn a_mailbox_given_to_a_tree_that_was_refused_is_gone() {
     let (inbox, handle) = mailbox::<ProbeMsg>();

@@ -195,7 +195,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-// The hook belongs to the process: in one where nobody else touches it.
+// The hook belongs to the process, so this test runs in a process of its own.
 #[test]
 fn a_users_panic_hook_is_still_called_and_hears_every_panic() {
     if let Some(printed) = again("a_users_panic_hook_is_still_called_and_hears_every_panic", "0") {

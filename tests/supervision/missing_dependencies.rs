@@ -1,4 +1,4 @@
-//! Starts wait for nobody who is not there: what a second look at policies found.
+//! A start does not wait for a child that does not exist: what a second look at policies found.
 
 use std::time::Duration;
 

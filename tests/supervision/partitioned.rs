@@ -88,7 +88,7 @@ async fn all_handles_stay_through_restarts_of_the_supervisor_and_of_those_above(
     let cache: Partitions<ProbeMsg> = tree.partitions("app/above/cache").unwrap();
     let handles = cache.handles();
     for (victim, generation) in [("app/above/cache", 2), ("app/above", 3)] {
-        // Nobody takes these before the end.
+        // These are not handled before the end.
         for handle in &handles {
             handle.cast(ProbeMsg::Hang).unwrap();
             handle.cast(ProbeMsg::Note(generation)).unwrap();

@@ -134,7 +134,7 @@ async fn whatever_is_asked_of_a_stopped_tree_is_answered_at_once() {
     assert_eq!(directory.entries().len(), 2);
 }
 
-// Nobody starts again what a shutdown has stopped: its callers are told at once, and not at the end.
+// What a shutdown has stopped is not started again: its callers are told at once, and not at the end.
 #[tokio::test(start_paused = true)]
 async fn a_call_to_one_that_was_stopped_earlier_in_the_shutdown_never_runs() {
     let journal = Journal::new();

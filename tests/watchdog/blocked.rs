@@ -1,4 +1,4 @@
-//! Code that blocks its thread: found by a thread of the watchdog's own, whoever else is starved by it.
+//! Code that blocks its thread: found by a thread of the watchdog's own, whichever other tasks are starved by it.
 //!
 //! Real threads and real time: a paused clock jumps ahead while a thread is blocked, as tokio does not see the thread.
 
@@ -54,7 +54,7 @@ async fn blocks(events: &mut Events) -> (Event, Duration) {
     }
 }
 
-// The sampler and the supervisor are starved with everybody else. What can be done is to say so.
+// The sampler and the supervisor are starved with all other tasks. What can be done is to say so.
 #[test]
 fn on_a_single_thread_it_is_told_while_nobody_else_can_run() {
     let (gate, starved) = (Gate::default(), Builder::new_current_thread().enable_all().build().unwrap());
@@ -77,7 +77,7 @@ fn on_a_single_thread_it_is_told_while_nobody_else_can_run() {
             Ok(())
         });
         soon("the answer", comes_back).await.unwrap();
-        // It has come back: nobody is killed for what is over.
+        // It has come back: no service is killed for what is over.
         soon("an answer", asks(&other, "quick", async |_| Ok(()))).await.unwrap();
         tokio::time::sleep(120 * MS).await;
         assert_eq!((clerk.generation(), other.generation()), (1, 1), "{:?}", heard(&mut tree.events()));

@@ -13,10 +13,9 @@ mod queue;
 mod replay;
 
 use std::any::Any;
-use std::fmt;
-use std::mem;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use tokio::time::Instant;
 

@@ -135,7 +135,7 @@ fn a_change_of_clocks_makes_no_unit_older_or_younger() {
     assert_eq!(left(&tree, "b"), (1, false));
 }
 
-// Found by reading: a retry that had paid, and then had to wait for somebody, paid again.
+// Found by reading: a retry that had paid, and then had to wait for another child, paid again.
 #[test]
 fn a_retry_that_has_to_wait_pays_once() {
     let policy = Policy::default().depends_on(["x"]);

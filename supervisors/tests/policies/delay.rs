@@ -166,7 +166,7 @@ fn a_hung_child_is_killed_and_restarted_for_it() {
     tree.hangs("db").expect(["kill db"]).after(5000).expect(["abandon db"]).after(200).starts(["db"]);
 }
 
-// Found by reading: who stopped it first made its exit a plain kill, and nobody was told of the hang.
+// Found by reading: stopping it first turned its exit into a plain kill, and the hang was not reported.
 #[test]
 fn a_hung_child_that_is_stopped_before_it_dies_ends_by_its_hang() {
     let mut tree = Script::new(OneForOne, [slow("db")]);

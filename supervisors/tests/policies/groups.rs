@@ -112,8 +112,8 @@ fn a_group_whose_holder_is_parked_is_started_without_it() {
     tree.expect(["park cache until 1s", "start web"]).started("web").stands("db", Some(ChildState::Up));
 }
 
-// Found by a long life (`walks/policies.rs`, one_for_all, seed 583): a start that was nobody's ordered work failed while the group
-// stopped, and the group did not wait for its delay.
+// Found by a random walk (`walks/policies.rs`, one_for_all, seed 583): a start that was not ordered failed while the group
+// stopped, and the group did not wait for the delay of that start.
 #[test]
 fn the_start_of_one_that_waited_is_ordered_work() {
     let spec = permanent("web").policy(Policy::default().backoff(Backoff::new(100 * MS)).depends_on(["x"]));

@@ -160,7 +160,7 @@ fn the_gate_caps_and_queues_what_it_refuses_in_order() {
     let mut gate = StartLimiter::new(2);
     let let_in: Vec<_> = (0..10).filter(|who| gate.acquire(*who)).collect();
     assert_eq!((let_in, gate.inside(), gate.waiting()), (vec![0, 1], 2, 8));
-    // Who gives up in line lets nobody in.
+    // A child that gives up in the queue lets no other child in.
     assert_eq!((gate.release(&5), gate.waiting()), (None, 7));
     let mut order = Vec::new();
     let mut inside = vec![0, 1];

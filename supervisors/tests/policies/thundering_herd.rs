@@ -121,7 +121,7 @@ fn a_hundred_children_whose_service_is_down_for_eight_seconds() {
     // Jitter spreads the herd.
     assert!(full.worst_late < 30 && decorrelated.worst_late < 30);
     assert!(full.failed < 1200 && decorrelated.failed < 1000);
-    // Nobody tries in vain, and nobody comes late.
+    // No child tries in vain, and none comes late.
     assert_eq!((wake.attempts, wake.failed), (100, 0));
     assert!(wake.last_up <= DOWN_FOR + 100 * START);
 }

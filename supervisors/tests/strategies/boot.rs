@@ -98,7 +98,7 @@ fn a_death_during_boot_costs_a_unit() {
     tree.expect(["start web"]).started("web").fails("web").expect(["up", "end shutdown"]);
 }
 
-// OTP rules 11, 52: the dead elder has nothing to stop, and nobody restarts it.
+// OTP rules 11, 52: the dead elder has nothing to stop, and is not restarted.
 #[test]
 fn a_death_during_a_boot_that_fails_is_consumed() {
     let mut tree = Script::unbooted(OneForOne, ["db", "cache", "web"]);

@@ -334,7 +334,7 @@ fn others_wait_for_an_ordered_stop_under_one_for_one_only_while_it_may_be_prompt
     tree.after(1).expect(["start db", "answer 2 done"]);
 }
 
-// OTP rule 69: whoever comes after a prompt stop sees the child down.
+// OTP rule 69: an order that comes after a prompt stop sees the child down.
 #[test]
 fn what_is_asked_behind_a_prompt_stop_is_answered_after_it() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);

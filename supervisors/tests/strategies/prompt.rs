@@ -1,4 +1,4 @@
-//! Patience: a prompt start gives OTP's order, and a hung one delays nobody for more than a millisecond.
+//! Patience: a prompt start gives OTP's order, and a hung one delays no other child for more than a millisecond.
 
 use crate::common::{Script, permanent, temporary};
 use regrow_supervisors::Strategy::{OneForAll, OneForOne, RestForOne};
@@ -58,7 +58,7 @@ fn when_the_slow_start_is_over_others_are_waited_for_again() {
     }
 }
 
-// A start that somebody has killed will not prove prompt.
+// A start that was killed will not prove prompt.
 #[test]
 fn a_start_that_is_killed_or_told_to_stop_is_not_waited_for() {
     let mut tree = Script::new(OneForOne, ["db", "web"]);

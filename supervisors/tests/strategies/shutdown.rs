@@ -50,7 +50,7 @@ fn a_child_to_be_waited_for_is_waited_for() {
     tree.after(1_000_000).stopped("db").expect(["end shutdown"]);
 }
 
-// Ours: in Erlang a kill always works. kameo waited for ever; of suture nobody could say what did not stop (#37).
+// Ours: in Erlang a kill always works. kameo waited for ever; suture could not tell which service did not stop (#37).
 #[test]
 fn a_killed_child_that_lingers_is_abandoned_and_named() {
     let limits = permanent("db").shutdown(Shutdown::After(100 * MS)).abandon(Abandon::After(50 * MS));
@@ -84,7 +84,7 @@ fn a_clock_that_is_set_back_takes_no_time_from_a_child() {
     tree.after(1).expect(["kill db"]).is_killed("db").expect(["end shutdown"]);
 }
 
-// An abandoned child no longer holds a group restart up, and its late end is nobody's.
+// An abandoned child no longer holds a group restart up, and its late end belongs to no child.
 #[test]
 fn a_group_restart_goes_on_without_an_abandoned_child() {
     let stuck = permanent("db").shutdown(Shutdown::Kill).abandon(Abandon::After(50 * MS));

@@ -168,7 +168,7 @@ fn a_supervisor_below_is_waited_for_without_a_limit() {
     tree.is_killed("sub").expect(["end killed"]);
 }
 
-// The last resort waits for nobody, not even for those that are never to be abandoned.
+// The last resort waits for no child, not even for those that are never to be abandoned.
 #[test]
 fn to_abandon_is_to_kill_all_and_wait_for_none() {
     let stuck = permanent("db").shutdown(Shutdown::Wait).abandon(Abandon::Never);
@@ -209,7 +209,7 @@ fn to_kill_at_once_waits_for_no_turn() {
     tree.tells(["abandoned web"]).waits_for_no_time();
 }
 
-// A kill in order is hurried on, and nobody is killed twice.
+// A kill in order is hurried on, and no child is killed twice.
 #[test]
 fn to_kill_at_once_overtakes_a_kill_in_order() {
     let mut tree = Script::new(OneForOne, ["db", "cache", "web"]);

@@ -1,9 +1,9 @@
 //! Long random lives under policies: delays, parks, dependencies, rules and orders in any order. Whatever happens:
 //!
-//! 1. No life goes on that nobody knows of, and the promises of the [simulator](crate::common::sim) hold.
-//! 2. No start before its delay is over, unless by an order about that child, or because somebody became ready.
-//! 3. It never goes silent: who is retrying or parked has a time, who waits has something missing, and who is down rests,
-//!    or belongs to a group whose start is still to come. None waits for a service that is gone.
+//! 1. No life goes on that the supervisor does not know of, and the promises of the [simulator](crate::common::sim) hold.
+//! 2. No start before its delay is over, unless by an order about that child, or because another child became ready.
+//! 3. It never goes silent: a child that is retrying or parked has a time, one that waits has something missing, and
+//!    one that is down rests, or belongs to a group whose start is still to come. None waits for a service that is gone.
 //! 4. It ends by the passing of time alone, and wants nothing afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +223,7 @@ impl Walk {
         self.sim.tell(|machine, now| machine.handle_ready(attempt, now));
     }
 
-    /// Whoever depends on it may be woken.
+    /// Each child that depends on it may be woken.
     fn became_ready(&mut self, attempt: Attempt) {
         if let Some(id) = self.sim.asked().spec(attempt.child()).map(|spec| spec.id().to_owned()) {
             self.wake(&id);
@@ -295,7 +295,7 @@ impl Walk {
         };
         let words = format!("{order:?}").chars().take(60).collect::<String>();
         let is_hasty = matches!(order, Order::RestartChild(_) | Order::Revive(_));
-        // One that depends on nobody any more is started.
+        // One that has no dependencies any more is started.
         let is_adjusted = matches!(order, Order::Adjust(_));
         let call = self.sim.order(order);
         self.hasty.extend(is_hasty.then_some((call, name)));
@@ -382,7 +382,7 @@ impl Walk {
         self.is_about_to_fail() || self.sim.asked().children().into_iter().any(|(key, spec, ..)| is_failing(key, spec))
     }
 
-    /// Whoever moves arrives, and nothing else happens.
+    /// Each child that is starting or stopping finishes that, and nothing else happens.
     fn settle(&mut self) {
         self.poll();
         for _ in 0..300 {
@@ -434,7 +434,7 @@ impl Walk {
         }
     }
 
-    /// Everything turns out well, and everybody who can be is up or rests.
+    /// Every start succeeds, and each child that can be is up or rests.
     fn recovers(&mut self) {
         for name in ["x", "y"] {
             let completion = Some(Completion { was_ready: true });
@@ -467,7 +467,7 @@ impl Walk {
         panic!("somebody is never started");
     }
 
-    /// Invariant 4: nobody answers any more.
+    /// Invariant 4: no child answers any more.
     fn ends_by_time(&mut self) {
         self.sim.stop(Exit::Shutdown);
         self.poll();

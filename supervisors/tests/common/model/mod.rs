@@ -2,15 +2,15 @@
 //!
 //! It knows the OTP rules as promises, not as a mechanism: it cannot say what comes next, only that what came was wrong.
 //!
-//! 1. Never two lives of one child; nobody is killed twice; a child is told to stop when all that depend on it are gone,
+//! 1. Never two lives of one child; no child is killed twice; a child is told to stop when all that depend on it are gone,
 //!    the youngest of those first and one at a time, or all of those at once.
-//! 2. A group stops before it starts, starts eldest first, and leaves nobody out (OTP rules 33 to 40).
+//! 2. A group stops before it starts, starts eldest first, and leaves no child out (OTP rules 33 to 40).
 //! 3. Exits, retries and the order to stop are taken in the order in which they came, and none during ordered work
 //!    (OTP rules 13, 31, 46, 56, 72).
 //! 4. One unit for each exit that calls for a restart and for each retry; the supervisor gives up when, and only when,
 //!    the window holds more than are forgiven (OTP rules 20 to 27).
-//! 5. Whoever is to end ends for the right reason, after the last child, and is silent for ever.
-//! 6. A supervisor that waits waits for somebody, and one that rests has left nobody behind.
+//! 5. A supervisor that is to end ends for the right reason, after its last child, and emits nothing after that.
+//! 6. A supervisor that waits waits for a child, and one that rests has left no child behind.
 //! 7. While a group stops or a supervisor ends, calls to every member without a life are refused, and to no child when
 //!    nothing is under way.
 //! 8. Under one_for_one a start that is less than a millisecond old holds back what is in the mailbox, unless another was
@@ -241,7 +241,7 @@ impl Model {
         }
     }
 
-    /// Whoever is killed by others already needs not to be told.
+    /// A child that was already killed from outside need not be told.
     fn on_silent_tell(&mut self, attempt: Attempt) {
         self.on_first_tell(attempt.child());
         self.lives.entry(attempt).and_modify(|life| life.told = Told::Killed);

@@ -18,7 +18,7 @@ macro_rules! every_builder {
 }
 pub(crate) use every_builder;
 
-every_builder! {
+self::every_builder! {
     /// Forgives `restarts_max` restarts in any `period`. With one more the supervisor gives up (OTP rules 20 to
     /// 28). A zero `period` is refused when the tree starts.
     pub fn intensity(self, restarts_max: u32, period: std::time::Duration) -> Self {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::call::{self, Call, Progress, Reply};
+use crate::error::not_running::NotRunning;
 use crate::error::refusal::Refusal;
 use crate::error::{CallError, SendError};
 use crate::slot::accounting::Accounting;
@@ -362,17 +363,3 @@ impl<M> fmt::Debug for Handle<M> {
         f.debug_tuple("Handle").field(&self.slot).finish()
     }
 }
-
-/// Error of a kill if the service has no incarnation: it is between two lives, not started yet, or over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotRunning {
-    pub(crate) path: Arc<str>,
-}
-
-impl fmt::Display for NotRunning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` has no running incarnation", self.path)
-    }
-}
-
-impl std::error::Error for NotRunning {}

@@ -274,11 +274,12 @@ pub use call::{Call, Reply};
 pub use error::refusal::Refusal;
 pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Returned, SendError};
-pub use handle::{Handle, NotRunning};
+pub use handle::Handle;
 pub use mailbox::{Mailbox, mailbox};
 
 // A tree that runs: to look up, to look at, to end.
 pub use error::gave_up::GaveUp;
+pub use error::not_running::NotRunning;
 pub use event::{Event, EventKind, Events, Lagged, Outage};
 pub use slot::accounting::Accounting;
 pub use slot::dead_letter::DeadReason;
@@ -293,9 +294,14 @@ pub use tree::why::Why;
 pub use tree::{Directory, KillError, Tree};
 
 // Supervisors that run: to manage.
+pub use error::manage::ManageError;
+pub use error::orders::{
+    DeleteChildError, ReconfigureError, RestartChildError, ReviveError, StartChildError, StopChildError,
+};
+pub use error::resize::ResizeError;
 pub use supervisor::dynamic_handle::{DynamicHandle, Template};
 pub use supervisor::manage::SupervisorHandle;
-pub use supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome, StartedChild};
+pub use supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 pub use supervisor::partitions::Partitions;
 
 #[cfg(feature = "policy")]

@@ -69,7 +69,7 @@ pub use service::{ServiceChild, TaskChild};
 /// 1. `kill` is a crash, for tests and emergencies. It does not remove a child: the supervisor starts it again, and the
 ///    restart counts against the budget.
 /// 2. `terminate_child` is for code outside of the child. From inside it is refused
-///    ([`ToItself`](crate::ManageError::ToItself)), for the child would wait for its own end.
+///    ([`ToItself`](crate::StopChildError::ToItself)), for the child would wait for its own end.
 /// 3. `stop` and `exit` return at once. The message in hand is finished first.
 /// 4. Every one of them but `kill` gives the child its [shutdown time](ServiceChild::shutdown). After that the child is
 ///    killed.

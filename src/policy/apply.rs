@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{Adjustment, Policy, Restart};
 
+use crate::error::orders::ReconfigureError;
 use crate::error::start::StartError;
 use crate::policy::{keywords, log, render};
 use crate::supervisor::dependency_watch::resolved;
@@ -236,7 +237,7 @@ impl Shared {
 
 impl SupervisorHandle {
     /// Puts the wanted configurations of the children, and of the supervisor itself, in force.
-    async fn adopt(&self, wanted: Vec<Wanted>) -> Result<(), crate::ManageError> {
+    async fn adopt(&self, wanted: Vec<Wanted>) -> Result<(), ReconfigureError> {
         let (own, children): (Vec<_>, Vec<_>) = wanted.iter().partition(|one| *one.path == *self.path());
         let own = own.first().and_then(|own| own.wanted.group);
         let adjustment = Adjustment {

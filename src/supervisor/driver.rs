@@ -26,7 +26,7 @@ use crate::supervisor::actions::Performed;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure;
 use crate::supervisor::dependency_watch::{self, DependencyWatch};
-use crate::supervisor::manage::{Ordered, Pending};
+use crate::supervisor::give_order::{Ordered, Pending};
 use crate::supervisor::parent::{Link, Parent};
 use crate::supervisor::plan::Plan;
 use crate::supervisor::start_limits::Gates;

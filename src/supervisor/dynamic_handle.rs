@@ -7,10 +7,12 @@ use std::sync::Arc;
 use regrow_supervisors::{ChildSpec, Exit};
 
 use crate::child::Child;
+use crate::error::not_running::NotRunning;
+use crate::error::orders::{ReconfigureError, ReviveError, StartChildError, StopChildError};
 use crate::handle::Handle;
 use crate::supervisor::dynamic::{Configuration, DynamicState, DynamicSupervisor, Limits, Made, Make};
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ChildCount, ChildInfo, ManageError, StartOutcome};
+use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome};
 use crate::tree::lookup::LookupError;
 
 /// A running dynamic supervisor. Like every handle, it is valid for ever and is about the present incarnation.
@@ -50,13 +52,13 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// * A description that makes no sense.
-    /// * A name that is in use: [`AlreadyStarted`](ManageError::AlreadyStarted), [`Stopping`](ManageError::Stopping).
-    /// * Too many children: [`MaxChildren`](ManageError::MaxChildren).
-    /// * A start that [`Failed`](ManageError::Failed).
+    /// * A name that is in use: [`AlreadyStarted`](StartChildError::AlreadyStarted), [`Stopping`](StartChildError::Stopping).
+    /// * Too many children: [`MaxChildren`](StartChildError::MaxChildren).
+    /// * A start that [`Failed`](StartChildError::Failed).
     /// * A supervisor that is not running.
     ///
     /// Nothing is kept of the child then.
-    pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, ManageError> {
+    pub async fn start_child(&self, child: impl Into<Child>) -> Result<StartOutcome, StartChildError> {
         self.handle.start_child(self.state.admit(child.into())).await
     }
 
@@ -78,7 +80,7 @@ impl DynamicHandle {
     ///
     /// ```
     /// use regrow::testing::Journal;
-    /// use regrow::{DynamicSupervisor, ManageError};
+    /// use regrow::{DynamicSupervisor, StartChildError};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
     /// let journal = Journal::new();
@@ -87,14 +89,14 @@ impl DynamicHandle {
     ///
     /// let started = sessions.start_children(["ada", "bob", "eve"].map(|user| journal.probe(user))).await;
     /// assert!(started[0].is_ok() && started[1].is_ok());
-    /// assert!(matches!(started[2], Err(ManageError::MaxChildren { .. })));
+    /// assert!(matches!(started[2], Err(StartChildError::MaxChildren { .. })));
     /// # tree.shutdown().await; Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
     /// For each child, those of [`start_child`](Self::start_child). If the supervisor ends meanwhile, children without
-    /// an answer get [`NotRunning`](ManageError::NotRunning). Such a child may have been up for a moment.
+    /// an answer get [`NotRunning`](StartChildError::NotRunning). Such a child may have been up for a moment.
     ///
     /// # Panics
     ///
@@ -103,7 +105,7 @@ impl DynamicHandle {
     pub async fn start_children<C: Into<Child>>(
         &self,
         children: impl IntoIterator<Item = C>,
-    ) -> Vec<Result<StartOutcome, ManageError>> {
+    ) -> Vec<Result<StartOutcome, StartChildError>> {
         self.handle.start_children(children.into_iter().map(|child| Ok(self.state.admit(child.into())))).await
     }
 
@@ -139,7 +141,7 @@ impl DynamicHandle {
     /// * A supervisor that is not running.
     ///
     /// Nothing is changed then.
-    pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ManageError> {
+    pub async fn reconfigure(&self, new: DynamicSupervisor) -> Result<(), ReconfigureError> {
         self.handle.check_reconfiguration(&new.base.terms).await?;
         let limits = Limits { intensity: new.base.intensity, children_max: new.children_max };
         let (state, template) = (self.state.clone(), new.state.template());
@@ -152,7 +154,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// Those of [`SupervisorHandle::revive`](crate::SupervisorHandle::revive).
-    pub async fn revive(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn revive(&self, name: &str) -> Result<(), ReviveError> {
         self.handle.revive(name).await
     }
 
@@ -160,12 +162,12 @@ impl DynamicHandle {
     ///
     /// # Errors
     ///
-    /// * [`NotFound`](ManageError::NotFound).
-    /// * [`ToItself`](ManageError::ToItself), if code of the child, or of one below it, waits for this.
+    /// * [`NotFound`](StopChildError::NotFound).
+    /// * [`ToItself`](StopChildError::ToItself), if code of the child, or of one below it, waits for this.
     /// * A supervisor that is not running.
     ///
     /// Nothing is stopped then.
-    pub async fn terminate_child(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn terminate_child(&self, name: &str) -> Result<(), StopChildError> {
         self.handle.terminate_child(name).await
     }
 
@@ -175,7 +177,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// A supervisor that is not running.
-    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, NotRunning> {
         self.handle.which_children().await
     }
 
@@ -185,16 +187,16 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// A supervisor that is not running.
-    pub async fn count_children(&self) -> Result<ChildCount, ManageError> {
+    pub async fn count_children(&self) -> Result<ChildCount, NotRunning> {
         self.handle.count_children().await
     }
 
-    /// The spec of a child (OTP rule 84).
+    /// The spec of a child (OTP rule 84); `None` if the supervisor has no child of this name.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ManageError::NotFound), or a supervisor that is not running.
-    pub async fn child_spec(&self, name: &str) -> Result<ChildSpec, ManageError> {
+    /// A supervisor that is not running.
+    pub async fn child_spec(&self, name: &str) -> Result<Option<ChildSpec>, NotRunning> {
         self.handle.child_spec(name).await
     }
 
@@ -204,7 +206,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// A supervisor that is not running.
-    pub fn stop(&self, exit: Exit) -> Result<(), ManageError> {
+    pub fn stop(&self, exit: Exit) -> Result<(), NotRunning> {
         self.handle.stop(exit)
     }
 }
@@ -226,13 +228,13 @@ impl<A: 'static> Template<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`DynamicHandle::start_child`], and [`WrongTemplate`](ManageError::WrongTemplate) if the template has
+    /// Those of [`DynamicHandle::start_child`], and [`WrongTemplate`](StartChildError::WrongTemplate) if the template has
     /// been [replaced](DynamicHandle::reconfigure) by one for other values.
     ///
     /// # Panics
     ///
     /// If the template panics, which runs in the caller's task. Nothing has been started then.
-    pub async fn start_child(&self, arguments: A) -> Result<StartOutcome, ManageError> {
+    pub async fn start_child(&self, arguments: A) -> Result<StartOutcome, StartChildError> {
         let child = self.make(arguments)?;
         self.supervisor.start_child(child).await
     }
@@ -251,19 +253,19 @@ impl<A: 'static> Template<A> {
     pub async fn start_children(
         &self,
         arguments: impl IntoIterator<Item = A>,
-    ) -> Vec<Result<StartOutcome, ManageError>> {
+    ) -> Vec<Result<StartOutcome, StartChildError>> {
         let supervisor = &self.supervisor;
         let made = arguments.into_iter().map(|arguments| Ok(supervisor.state.admit(self.make(arguments)?)));
         supervisor.handle.start_children(made).await
     }
 
-    fn make(&self, arguments: A) -> Result<Child, ManageError> {
+    fn make(&self, arguments: A) -> Result<Child, StartChildError> {
         let made = self.supervisor.state.template();
         match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
             Some(make) => Ok(make(arguments)),
             None => {
                 let (path, asked) = (self.supervisor.path().into(), std::any::type_name::<A>());
-                Err(ManageError::WrongTemplate { path, asked })
+                Err(StartChildError::WrongTemplate { path, asked })
             }
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::context::{Context, Inner, TaskContext};
+use crate::error::orders::ReviveError;
 use crate::service::Service;
 use crate::supervisor::description::PathKind;
 use crate::supervisor::dynamic_handle::DynamicHandle;
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::ManageError;
 use crate::supervisor::partitions::Partitions;
 use crate::tree::Tree;
 use crate::tree::directory::{ChildKind, Facet};
@@ -92,11 +92,11 @@ impl Tree {
     /// # Errors
     ///
     /// Those of [`SupervisorHandle::revive`].
-    pub async fn revive(&self, path: &str) -> Result<(), ManageError> {
+    pub async fn revive(&self, path: &str) -> Result<(), ReviveError> {
         let (scope, name) = path.rsplit_once('/').unwrap_or(("", path));
         match self.shared.supervisor_of(scope) {
             Some(supervisor) => supervisor.revive(name).await,
-            None => Err(ManageError::NotFound { path: path.into() }),
+            None => Err(ReviveError::NotFound { path: path.into() }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod actor;
+mod check_order;
 pub(crate) mod child_entry;
 pub(crate) mod configure;
 mod dependencies;
@@ -12,6 +13,7 @@ pub(crate) mod dynamic;
 pub(crate) mod dynamic_handle;
 pub(crate) mod effect;
 pub(crate) mod factory;
+pub(crate) mod give_order;
 mod lookup;
 pub(crate) mod manage;
 pub(crate) mod observer;

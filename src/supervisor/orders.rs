@@ -14,7 +14,7 @@ use crate::slot::status::ServiceState;
 use crate::supervisor::child_entry::ChildEntry;
 use crate::supervisor::configure::paths_of;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::manage::{Ordered, Pending};
+use crate::supervisor::give_order::{Ordered, Pending};
 use crate::supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 use crate::supervisor::plan::{Make, Planned};
 use crate::supervisor::testimony::Saying;

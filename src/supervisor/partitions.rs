@@ -7,11 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::base::name::PARTITIONS_MAX;
-use crate::error::start::StartError;
+use crate::error::not_running::NotRunning;
+use crate::error::orders::{DeleteChildError, StopChildError};
+use crate::error::resize::ResizeError;
 use crate::handle::Handle;
 use crate::supervisor::driver::Driver;
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ChildInfo, ManageError, StartOutcome};
+use crate::supervisor::outcome::{ChildInfo, StartOutcome};
 use crate::supervisor::partitioned::{PartitionTable, new_child};
 
 /// The partitions of a running [`Partitioned`](crate::Partitioned) supervisor.
@@ -69,7 +71,7 @@ impl<M: Send + 'static> Partitions<M> {
     /// # Errors
     ///
     /// A supervisor that is not running.
-    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ManageError> {
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, NotRunning> {
         self.handle.which_children().await
     }
 
@@ -88,21 +90,21 @@ impl<M: Send + 'static> Partitions<M> {
     /// # Errors
     ///
     /// * Zero partitions, or more than [`PARTITIONS_MAX`]. Nothing is changed.
-    /// * [`ToItself`](ManageError::ToItself): code of a partition that is to leave would wait for its own end. Nothing
+    /// * [`ToItself`](ResizeError::ToItself): code of a partition that is to leave would wait for its own end. Nothing
     ///   is changed.
     /// * A new partition that does not start, or is not wanted. The new partitions before it stay.
-    /// * [`NotRunning`](ManageError::NotRunning) if the supervisor does not run. [`len`](Self::len) tells how far the
+    /// * [`NotRunning`](ResizeError::NotRunning) if the supervisor does not run. [`len`](Self::len) tells how far the
     ///   change has come.
     ///
     /// # Panics
     ///
     /// If the function that makes the partitions panics, and outside of a tokio runtime.
-    pub async fn resize(&self, partitions: usize) -> Result<(), ManageError> {
+    pub async fn resize(&self, partitions: usize) -> Result<(), ResizeError> {
         if partitions == 0 {
-            return Err(ManageError::ZeroPartitions { path: self.path().into() });
+            return Err(ResizeError::ZeroPartitions { path: self.path().into() });
         }
         if partitions > PARTITIONS_MAX {
-            return Err(StartError::TooManyPartitions { path: self.path().into(), partitions }.into());
+            return Err(ResizeError::TooMany { path: self.path().into(), partitions });
         }
         self.refuse_own_end(partitions)?;
         let table = self.clone();
@@ -110,24 +112,24 @@ impl<M: Send + 'static> Partitions<M> {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(ManageError::NotRunning { path: self.path().into() }),
+                Err(_) => Err(ResizeError::NotRunning { path: self.path().into() }),
             },
         }
     }
 
     /// Refuses a call that waits for its own end: from code of a partition that is to leave, or already leaves because
     /// of another call.
-    fn refuse_own_end(&self, partitions: usize) -> Result<(), ManageError> {
+    fn refuse_own_end(&self, partitions: usize) -> Result<(), ResizeError> {
         let Some(caller) = self.handle.caller_within() else { return Ok(()) };
         let name = caller.strip_prefix(self.path()).and_then(|rest| rest.strip_prefix('/'));
         let number = name.and_then(|name| name.parse::<usize>().ok());
         if number.is_some_and(|number| number < partitions.min(self.len())) {
             return Ok(());
         }
-        Err(ManageError::ToItself { path: caller.clone(), caller })
+        Err(ResizeError::ToItself { path: caller.clone(), caller })
     }
 
-    async fn resize_to(&self, partitions: usize) -> Result<(), ManageError> {
+    async fn resize_to(&self, partitions: usize) -> Result<(), ResizeError> {
         let _one_at_a_time = self.table.resizing.lock().await;
         self.clear_away().await?;
         for index in self.len()..partitions {
@@ -152,7 +154,7 @@ impl<M: Send + 'static> Partitions<M> {
     }
 
     /// Ends partitions that no key is mapped to, left by an earlier resize that was refused or broken off half way.
-    async fn clear_away(&self) -> Result<(), ManageError> {
+    async fn clear_away(&self) -> Result<(), ResizeError> {
         let children = self.which_children().await?;
         let len = self.len();
         let is_left_over = |name: &str| name.parse::<usize>().is_ok_and(|index| index >= len);
@@ -162,7 +164,7 @@ impl<M: Send + 'static> Partitions<M> {
         Ok(())
     }
 
-    async fn add(&self, index: usize) -> Result<(), ManageError> {
+    async fn add(&self, index: usize) -> Result<(), ResizeError> {
         let make = self.table.read().make.clone();
         let (child, handle) = new_child(&make, index);
         let name = index.to_string();
@@ -174,20 +176,21 @@ impl<M: Send + 'static> Partitions<M> {
         };
         if let StartOutcome::Ignored = self.handle.start_child_and(child, join).await? {
             self.remove(&name).await?;
-            return Err(ManageError::NotWanted { path: format!("{}/{name}", self.path()).into() });
+            return Err(ResizeError::NotWanted { path: format!("{}/{name}", self.path()).into() });
         }
         Ok(())
     }
 
     /// Removes a partition, even if it has ended for good and its supervisor has forgotten it.
-    async fn remove(&self, name: &str) -> Result<(), ManageError> {
-        for removed in [self.handle.terminate_child(name).await, self.handle.delete_child(name).await] {
-            match removed {
-                Ok(()) | Err(ManageError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+    async fn remove(&self, name: &str) -> Result<(), ResizeError> {
+        match self.handle.terminate_child(name).await {
+            Ok(()) | Err(StopChildError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(())
+        match self.handle.delete_child(name).await {
+            Ok(()) | Err(DeleteChildError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -12,9 +12,11 @@ use tokio::sync::Notify;
 use crate::base::background::yield_once;
 use crate::base::sync::lock;
 use crate::child::Child;
+use crate::error::orders::StartChildError;
 use crate::slot::fact::Fact;
-use crate::supervisor::manage::{Finish, Ordered, SupervisorHandle};
-use crate::supervisor::outcome::{ManageError, StartOutcome};
+use crate::supervisor::give_order::{Finish, Ordered};
+use crate::supervisor::manage::SupervisorHandle;
+use crate::supervisor::outcome::StartOutcome;
 use crate::supervisor::plan::{Known, Planned};
 use crate::tree::overrides::Defaults;
 
@@ -25,10 +27,10 @@ const BATCH: usize = 128;
 const UNDER_WAY_MAX: usize = 2 * BATCH;
 
 /// A child, or the reason why there is none.
-type Made = Result<Child, ManageError>;
+type Made = Result<Child, StartChildError>;
 
 /// The outcome of a child.
-type Started = Result<StartOutcome, ManageError>;
+type Started = Result<StartOutcome, StartChildError>;
 
 impl SupervisorHandle {
     /// Starts the children in their order. Returns an outcome for each, in that order.
@@ -51,7 +53,7 @@ impl SupervisorHandle {
     }
 
     async fn hand_over(&self, batch: Vec<Made>, answers: &Arc<Answers>) {
-        let (may_wait, mut budget) = (self.refuse_own_boot(), None);
+        let (may_wait, mut budget) = (self.refuse_own_boot().map_err(StartChildError::of), None);
         let mut orders = Vec::with_capacity(batch.len());
         for made in batch {
             match self.planned(made, &may_wait, &mut budget).await {
@@ -70,9 +72,9 @@ impl SupervisorHandle {
     async fn planned(
         &self,
         made: Made,
-        may_wait: &Result<(), ManageError>,
+        may_wait: &Result<(), StartChildError>,
         budget: &mut Option<(Defaults, Intensity)>,
-    ) -> Result<Planned, ManageError> {
+    ) -> Result<Planned, StartChildError> {
         may_wait.clone()?;
         let planned = Planned::new(made?, &self.path, &Known::new())?;
         self.check_new(&planned, budget).await?;
@@ -86,7 +88,7 @@ impl SupervisorHandle {
             let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
             place.answer(match result {
                 Ok(answer) => Ok(driver.outcome(answer)),
-                Err(error) => Err(supervisor.error(error, name)),
+                Err(error) => Err(StartChildError::of(supervisor.error(error, name))),
             });
         });
         Fact::Order(Box::new(Ordered { order, planned: vec![planned], finish }))
@@ -95,7 +97,10 @@ impl SupervisorHandle {
     /// The outcomes of the children. Orders without an answer were dropped with the supervisor.
     fn taken(&self, answers: &Answers) -> Vec<Started> {
         let outcomes = std::mem::take(&mut lock(&answers.asked).outcomes);
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(self.over()))).collect()
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(|| Err(StartChildError::NotRunning { path: self.path.clone() })))
+            .collect()
     }
 }
 
@@ -123,7 +128,7 @@ impl Answers {
     }
 
     /// Notes that the next child is refused, and that no order is given for it.
-    fn refused(&self, error: ManageError) {
+    fn refused(&self, error: StartChildError) {
         lock(&self.asked).outcomes.push(Some(Err(error)));
     }
 

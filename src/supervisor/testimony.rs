@@ -13,7 +13,7 @@ use regrow_supervisors::{
 use crate::slot::fact::Fact;
 use crate::supervisor::description::Shape;
 use crate::supervisor::driver::Driver;
-use crate::supervisor::manage::Ordered;
+use crate::supervisor::give_order::Ordered;
 use crate::tree::statements::{Enrolled, Roll, Seen, Statement, Testimony, What};
 
 /// The statements that a driver has made so far.

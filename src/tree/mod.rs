@@ -32,8 +32,9 @@ use std::sync::Arc;
 use regrow_supervisors::Exit;
 use tokio::sync::watch;
 
+use crate::error::not_running::NotRunning;
 use crate::event::Events;
-use crate::handle::{Handle, NotRunning};
+use crate::handle::Handle;
 use crate::log::line;
 use crate::slot::fact::Fact;
 use crate::slot::inbox::Inbox;

@@ -58,7 +58,7 @@ pub(crate) enum Seen {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// A child that came by order.
+    /// A child that was started by order.
     Adopted(Box<ChildSpec>),
     Started(u64),
     Ready(u64),

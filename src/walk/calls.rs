@@ -8,7 +8,7 @@ use crate::policy::Policies;
 use crate::walk::actors::{Msg, SEC, Stage, actor};
 use crate::walk::events::Event;
 use crate::walk::trees::{SUP, Shape, handle, named};
-use crate::{DynamicSupervisor, Intensity, ManageError, Policy, StartOutcome, Tree};
+use crate::{DynamicSupervisor, Intensity, Policy, StartOutcome, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -213,7 +213,7 @@ impl Call {
 }
 
 /// Checks that a start that was answered with a generation was up with that one.
-fn started(tree: &Tree, stage: &Stage, name: &str, outcome: Result<StartOutcome, ManageError>) {
+fn started<E>(tree: &Tree, stage: &Stage, name: &str, outcome: Result<StartOutcome, E>) {
     let Ok(StartOutcome::Up(up)) = outcome else { return };
     let status = tree.directory().status(&format!("{SUP}/{name}"));
     if let Some(status) = status

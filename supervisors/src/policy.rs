@@ -159,9 +159,9 @@ impl GiveUp {
 #[non_exhaustive]
 #[must_use]
 pub struct NotReady {
-    /// Their budget.
+    /// The restart budget of these lives.
     pub budget: Option<Intensity>,
-    /// Their curve.
+    /// The curve of delays after these lives.
     pub backoff: Option<Backoff>,
 }
 

@@ -218,7 +218,7 @@ async fn a_kill_during_a_start_ends_the_attempt() {
 
 fn is_not_running(handle: &Handle<Job>) {
     let error: NotRunning = handle.kill().unwrap_err();
-    assert_eq!(error.to_string(), format!("`{}` has no running incarnation", handle.path()));
+    assert_eq!(error.to_string(), format!("`{}` is not running: try again if it comes back", handle.path()));
 }
 
 #[tokio::test]

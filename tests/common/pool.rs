@@ -2,7 +2,7 @@
 
 use regrow::testing::until;
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, ManageError, ServiceChild, ServiceState, StartOutcome,
+    Child, Context, DynamicHandle, DynamicSupervisor, ServiceChild, ServiceState, StartChildError, StartOutcome,
     Supervisor, Tree,
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn hung(name: &str) -> ServiceChild<()> {
 pub(crate) async fn hang(
     tree: &Tree,
     pool: &DynamicHandle,
-) -> tokio::task::JoinHandle<Result<StartOutcome, ManageError>> {
+) -> tokio::task::JoinHandle<Result<StartOutcome, StartChildError>> {
     let start = tokio::spawn({
         let pool = pool.clone();
         async move { pool.start_child(hung("hung")).await }

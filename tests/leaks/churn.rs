@@ -8,7 +8,7 @@ use regrow::chaos::{Chaos, Experiment, Fault, When};
 use regrow::policy::Policies;
 use regrow::{
     Abandon, Backoff, Child, Context, DeadLetters, DynamicHandle, DynamicSupervisor, GiveUp, Handle, Health, Inbox,
-    Intensity, ManageError, Overflow, Partitioned, Partitions, Policy, Readiness, Restart, ServiceState, Shutdown,
+    Intensity, Overflow, Partitioned, Partitions, Policy, Readiness, Restart, ServiceState, Shutdown, StopChildError,
     Supervisor, SupervisorHandle, Tree,
 };
 
@@ -131,7 +131,7 @@ impl Churn {
             }
             kept.await.unwrap_err();
             match self.pool.terminate_child(&name).await {
-                Ok(()) | Err(ManageError::NotFound { .. }) => {}
+                Ok(()) | Err(StopChildError::NotFound { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
             let _ = watch.wait_for(|status| status.state == ServiceState::Gone).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use regrow::testing::until;
 use regrow::{
-    Child, Context, DeadReason, DynamicSupervisor, Exit, GiveUp, Inbox, Intensity, ManageError, OnRestart, Policy,
-    Restart, Service, ServiceState, StartError, Supervisor,
+    Child, Context, DeadReason, DynamicSupervisor, Exit, GiveUp, Inbox, Intensity, OnRestart, Policy, Restart, Service,
+    ServiceState, StartChildError, StartError, Supervisor,
 };
 
 use crate::common::mail::{self, soon};
@@ -245,7 +245,7 @@ async fn a_child_that_is_added_later_is_refused_for_the_same_reason() {
     let pool = tree.dynamic("pool").unwrap();
     let error = soon(pool.start_child(clerk(&diary).redeliver(2))).await.unwrap_err();
     assert!(
-        matches!(error, ManageError::Refused(StartError::TooManyRedeliveries { restarts_max: 2, .. })),
+        matches!(error, StartChildError::Refused(StartError::TooManyRedeliveries { restarts_max: 2, .. })),
         "{error:?}"
     );
     assert!(soon(pool.start_child(clerk(&diary).redeliver(1))).await.is_ok());

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use regrow::{
-    Child, Context, Handle, Intensity, ManageError, OnRestart, Refusal, Reply, Service, ServiceState, Supervisor, Tree,
+    Child, Context, Handle, Intensity, OnRestart, Refusal, Reply, RestartChildError, Service, ServiceState, Supervisor,
+    Tree,
 };
 use tokio::task::JoinSet;
 
@@ -93,7 +94,7 @@ async fn trouble(
                 app.terminate_child("target").await.unwrap();
                 tokio::task::yield_now().await;
                 match app.restart_child("target").await {
-                    Ok(_) | Err(ManageError::Running { .. }) => {}
+                    Ok(_) | Err(RestartChildError::Running { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
                 is_terminated.store(false, Ordering::Relaxed);

@@ -3,7 +3,8 @@
 use crate::common::tree::{SEC, probe, up};
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Backoff, Child, Context, Intensity, ManageError, Policy, Readiness, Service, ServiceState, StartError, Supervisor,
+    Backoff, Child, Context, Intensity, Policy, Readiness, Service, ServiceState, StartChildError, StartError,
+    Supervisor,
 };
 use tokio::time::Instant;
 
@@ -93,7 +94,7 @@ async fn what_depends_on_nobody_or_on_itself_is_refused_before_anything_starts()
 
     let tree = Supervisor::one_for_one("app").child(journal.probe("a")).start().await.unwrap();
     let refused = tree.supervisor("app").unwrap().start_child(on("b", &["nobody"])).await.unwrap_err();
-    assert!(matches!(refused, ManageError::Refused(StartError::UnknownDependency { .. })));
+    assert!(matches!(refused, StartChildError::Refused(StartError::UnknownDependency { .. })));
     let bad = journal.probe("c").policy(Policy::default().backoff(Backoff::listed([])));
     let refused = tree.supervisor("app").unwrap().start_child(bad).await.unwrap_err();
     assert_eq!(refused.to_string(), "the restart policy of `app/c` is not valid: the list of delays is empty");

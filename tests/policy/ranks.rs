@@ -24,8 +24,8 @@ fn delay(first: std::time::Duration) -> Policy {
 async fn spec(tree: &Tree, path: &str) -> ChildSpec {
     let (supervisor, name) = path.rsplit_once('/').unwrap();
     match tree.supervisor(supervisor) {
-        Ok(supervisor) => supervisor.child_spec(name).await.unwrap(),
-        Err(_) => tree.dynamic(supervisor).unwrap().child_spec(name).await.unwrap(),
+        Ok(supervisor) => supervisor.child_spec(name).await.unwrap().unwrap(),
+        Err(_) => tree.dynamic(supervisor).unwrap().child_spec(name).await.unwrap().unwrap(),
     }
 }
 

@@ -256,8 +256,8 @@ async fn what_a_subtree_is_built_from_that_is_deleted() {
             let app = tree.supervisor("app").unwrap();
             app.start_child(sub).await.unwrap();
             tokio::spawn(async move {
-                app.terminate_child("sub").await?;
-                app.delete_child("sub").await
+                app.terminate_child("sub").await.unwrap();
+                app.delete_child("sub").await.unwrap();
             });
         };
         holds_up_nothing(|| doer("n").into(), case).await;

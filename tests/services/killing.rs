@@ -83,7 +83,7 @@ async fn a_kill_that_finds_nothing_to_kill_says_so() {
     let a = probe(&tree, "app/a");
     a.kill().unwrap();
     stands(&tree, "app/a", ServiceState::Restarting).await;
-    assert_eq!(a.kill().unwrap_err().to_string(), "`app/a` has no running incarnation");
+    assert_eq!(a.kill().unwrap_err().to_string(), "`app/a` is not running: try again if it comes back");
     up(&tree, "app/slow", 2).await;
     tree.shutdown().await;
     assert!(matches!(tree.kill("app/a"), Err(KillError::NotRunning(_))));

@@ -8,8 +8,8 @@ use crate::common::tree::{Inert, MS, SEC, probe, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, tables, until, until_event};
 use regrow::{
     AutoShutdown, Backoff, Child, Context, Dependency, DependencyGone, DynamicSupervisor, EventKind, ExitKind,
-    ExitRule, GiveUp, Ignore, Intensity, ManageError, Policy, Readiness, Refusal, Restart, RuleAction, Service,
-    ServiceChild, ServiceState, StartError, Supervisor, TaskChild, Tree,
+    ExitRule, GiveUp, Ignore, Intensity, Policy, Readiness, ReconfigureError, Refusal, Restart, RuleAction, Service,
+    ServiceChild, ServiceState, StartChildError, StartError, Supervisor, TaskChild, Tree,
 };
 use tokio::time::sleep;
 
@@ -290,7 +290,7 @@ async fn an_order_that_would_wait_for_the_dead_is_refused() {
     let web = || on(&journal, "web", Policy::default().depends_on(["db"]));
     let error = app.start_child(web()).await.unwrap_err();
     assert_eq!(error.to_string(), "`app/web` did not start: failed: `db`, which it depends on, is gone");
-    assert!(matches!(error, ManageError::Failed { .. }) && tree.lookup::<ProbeMsg>("app/web").is_err());
+    assert!(matches!(error, StartChildError::Failed { .. }) && tree.lookup::<ProbeMsg>("app/web").is_err());
     app.restart_child("db").await.unwrap();
     app.start_child(web()).await.unwrap();
     // One that rests takes messages again while it waits.
@@ -304,7 +304,8 @@ async fn an_order_that_would_wait_for_the_dead_is_refused() {
 async fn a_circle_is_refused_whatever_would_close_it() {
     let journal = Journal::new();
     let on_path = |name: &str, path: &str| on(&journal, name, Policy::default().depends_on([path]));
-    let is_circle = |error: ManageError| matches!(error, ManageError::Refused(StartError::DependencyCycle { .. }));
+    let is_circle =
+        |error: StartChildError| matches!(error, StartChildError::Refused(StartError::DependencyCycle { .. }));
     let tree = calm("app")
         .child(journal.probe("a"))
         .child(on_path("b", "a"))
@@ -326,9 +327,8 @@ async fn a_circle_is_refused_whatever_would_close_it() {
     app.delete_child("a").await.unwrap();
     // New descriptions: nothing of them is in force.
     let sub = tree.supervisor("app/sub").unwrap();
-    assert!(is_circle(
-        sub.reconfigure(calm("sub").child(on_path("c", "d")).child(on_path("d", "c"))).await.unwrap_err()
-    ));
+    let circle = sub.reconfigure(calm("sub").child(on_path("c", "d")).child(on_path("d", "c"))).await.unwrap_err();
+    assert!(matches!(circle, ReconfigureError::Refused(StartError::DependencyCycle { .. })), "{circle}");
     // A pool, and what was refused left nothing behind.
     app.start_child(journal.probe("a")).await.unwrap();
     let pool = tree.dynamic("app/pool").unwrap();
@@ -433,7 +433,7 @@ async fn a_start_is_over_when_all_are_up_whose_rules_let_them_be_tried_again_and
     assert_eq!(tree.directory().status("app/sub/a").unwrap().state, ServiceState::Up);
     // OTP rule 60.
     let error = tree.supervisor("app").unwrap().start_child(flaky("c", 1)).await.unwrap_err();
-    assert!(matches!(error, ManageError::Failed { .. }));
+    assert!(matches!(error, StartChildError::Failed { .. }));
     tree.shutdown().await;
     let budget = Supervisor::one_for_one("app").intensity(3, 60 * SEC).child(flaky("a", u32::MAX));
     let error = budget.start().await.unwrap_err();

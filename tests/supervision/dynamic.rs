@@ -9,8 +9,9 @@ use crate::common::pool::{self, paths, pool};
 use crate::common::tree::{Inert, MS, Starter, Starts, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
-    Child, ChildState, Context, DynamicHandle, DynamicSupervisor, Intensity, LookupError, ManageError, Refusal,
-    Restart, ServiceChild, ServiceState, StartError, StartOutcome, StartedChild, Supervisor, Tree, ignore, mailbox,
+    Child, ChildState, Context, DynamicHandle, DynamicSupervisor, Intensity, LookupError, Refusal, Restart,
+    ServiceChild, ServiceState, StartChildError, StartError, StartOutcome, StartedChild, StopChildError, Supervisor,
+    Tree, ignore, mailbox,
 };
 
 async fn app(pool: DynamicSupervisor) -> (Tree, DynamicHandle) {
@@ -39,15 +40,15 @@ async fn a_child_is_started_by_its_spec_and_is_gone_once_terminated() {
     assert_eq!((&*up.path, up.generation), ("app/pool/a", 1));
     let a = probe(&tree, "app/pool/a");
     a.call(ProbeMsg::Generation).await.unwrap();
-    assert_eq!(pool.child_spec("a").await.unwrap().id(), "a");
+    assert_eq!(pool.child_spec("a").await.unwrap().unwrap().id(), "a");
 
     pool.terminate_child("a").await.unwrap();
     assert_eq!(a.status().state, ServiceState::Gone);
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Gone);
     assert_empty(&tree, &pool).await;
-    for error in [pool.terminate_child("a").await.unwrap_err(), pool.child_spec("a").await.unwrap_err()] {
-        assert!(matches!(&error, ManageError::NotFound { path } if &**path == "app/pool/a"), "{error:?}");
-    }
+    let error = pool.terminate_child("a").await.unwrap_err();
+    assert!(matches!(&error, StopChildError::NotFound { path } if &**path == "app/pool/a"), "{error:?}");
+    assert!(pool.child_spec("a").await.unwrap().is_none());
     tree.shutdown().await;
 }
 
@@ -152,7 +153,7 @@ async fn a_name_in_use_is_refused_and_its_owner_is_untouched() {
     a.cast(ProbeMsg::Note(7)).unwrap();
     let (theirs, twin) = mailbox();
     let error = pool.start_child(journal.probe("a").mailbox(theirs)).await.unwrap_err();
-    assert!(matches!(&error, ManageError::AlreadyStarted { path } if &**path == "app/pool/a"), "{error:?}");
+    assert!(matches!(&error, StartChildError::AlreadyStarted { path } if &**path == "app/pool/a"), "{error:?}");
     assert_eq!(twin.status().state, ServiceState::Gone, "whoever holds a handle to the refused one is told");
     assert_eq!(a.call(ProbeMsg::Noted).await.unwrap(), [7]);
     assert_eq!((a.generation(), journal.lines()), (1, vec!["start a#1".to_owned()]));
@@ -177,7 +178,7 @@ async fn no_more_children_than_allowed_and_one_being_retried_counts() {
     pool.start_child(flaky).await.unwrap();
     let is_full = async || {
         let error = pool.start_child(journal.probe("b")).await.unwrap_err();
-        assert!(matches!(&error, ManageError::MaxChildren { path } if &**path == "app/pool"), "{error:?}");
+        assert!(matches!(&error, StartChildError::MaxChildren { path } if &**path == "app/pool"), "{error:?}");
         assert!(tree.lookup::<ProbeMsg>("app/pool/b").is_err());
     };
     is_full().await;
@@ -240,7 +241,7 @@ async fn what_fails_or_ignores_its_start_or_makes_no_sense_leaves_nothing_behind
         (journal.probe("c").restart(Restart::Transient).significant(), "`app/pool/c`"),
     ] {
         let error = pool.start_child(child).await.unwrap_err();
-        assert!(matches!(error, ManageError::Refused(_)) && error.to_string().contains(culprit), "{error:?}");
+        assert!(matches!(error, StartChildError::Refused(_)) && error.to_string().contains(culprit), "{error:?}");
     }
     assert_empty(&tree, &pool).await;
     tree.shutdown().await;

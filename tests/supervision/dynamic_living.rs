@@ -6,7 +6,8 @@ use crate::common::pool::{app, hang, paths, pool};
 use crate::common::tree::{MS, SEC, Slow, heard, probe, soon, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    ChildKind, DynamicSupervisor, Exit, Handle, ManageError, Partitioned, Restart, ServiceState, Shutdown, Supervisor,
+    ChildKind, DynamicSupervisor, Exit, Handle, ManageError, NotRunning, Partitioned, Restart, ServiceState, Shutdown,
+    StartChildError, Supervisor,
 };
 use tokio::time::Instant;
 
@@ -79,7 +80,7 @@ async fn a_pool_can_be_the_root() {
     b.kill().unwrap();
     assert!(matches!(soon("the end", tree.wait()).await.exit, Exit::Shutdown));
     gone(&b).await;
-    assert!(matches!(pool.start_child(journal.probe("c")).await, Err(ManageError::NotRunning { .. })));
+    assert!(matches!(pool.start_child(journal.probe("c")).await, Err(StartChildError::NotRunning { .. })));
 
     let tree = DynamicSupervisor::new("pool").start().await.unwrap();
     tree.dynamic("pool").unwrap().stop(Exit::ShutdownWith("enough".into())).unwrap();
@@ -116,7 +117,7 @@ async fn whole_subtrees_are_children_and_vanish_with_all_their_paths() {
     }
     assert_eq!(paths(&tree), ["app", "app/pool"]);
     assert!(handles.iter().all(|handle| handle.status().state == ServiceState::Gone));
-    assert!(matches!(inner.which_children().await, Err(ManageError::NotRunning { .. })));
+    assert!(matches!(inner.which_children().await, Err(NotRunning { .. })));
     tree.shutdown().await;
 }
 
@@ -131,20 +132,20 @@ async fn a_pool_that_is_stopping_or_stopped_answers_at_once() {
     pool.stop(Exit::Shutdown).unwrap();
     let is_over = async || {
         let begun = Instant::now();
-        let results = [
-            pool.start_child(journal.probe("b")).await.map(|_| ()),
-            pool.terminate_child("slow").await,
-            pool.which_children().await.map(|_| ()),
-            pool.count_children().await.map(|_| ()),
-            pool.child_spec("slow").await.map(|_| ()),
+        let errors: [ManageError; 5] = [
+            pool.start_child(journal.probe("b")).await.unwrap_err().into(),
+            pool.terminate_child("slow").await.unwrap_err().into(),
+            pool.which_children().await.unwrap_err().into(),
+            pool.count_children().await.unwrap_err().into(),
+            pool.child_spec("slow").await.unwrap_err().into(),
         ];
-        for result in results {
-            assert!(matches!(&result, Err(ManageError::NotRunning { path }) if &**path == "app/pool"), "{result:?}");
+        for error in errors {
+            assert!(matches!(&error, ManageError::NotRunning { path } if &**path == "app/pool"), "{error:?}");
         }
         assert_eq!(begun.elapsed(), Duration::ZERO);
     };
     is_over().await;
-    assert!(matches!(start.await.unwrap(), Err(ManageError::NotRunning { .. })));
+    assert!(matches!(start.await.unwrap(), Err(StartChildError::NotRunning { .. })));
     while tree.directory().status("app/pool").is_some() {
         tokio::time::sleep(100 * MS).await;
     }

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use regrow::testing::{Journal, ProbeMsg, until, until_event};
 use regrow::{
     Child, ChildState, Context, DynamicSupervisor, EventKind, Exit, Intensity, LookupError, ManageError, Restart,
-    ServiceState, StartOutcome, Supervisor,
+    ServiceState, StartChildError, StartOutcome, Supervisor,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ async fn terminating_a_child_cuts_its_hung_start_short() {
     pool.terminate_child("hung").await.unwrap();
     let error = start.await.unwrap().unwrap_err();
     assert!(
-        matches!(&error, ManageError::Failed { path, exit: Exit::Shutdown } if &**path == "app/pool/hung"),
+        matches!(&error, StartChildError::Failed { path, exit: Exit::Shutdown } if &**path == "app/pool/hung"),
         "{error:?}"
     );
     assert_eq!(paths(&tree), ["app", "app/pool"]);
@@ -128,10 +128,10 @@ async fn under_a_storm_of_orders_and_kills_nothing_is_left_over_and_the_books_ba
                 for _ in 0..200 {
                     let name = dice.random_range(0..6).to_string();
                     let path = format!("app/pool/{name}");
-                    let result = match dice.random_range(0..8) {
-                        0..3 => template.start_child(name).await.map(|_| ()),
-                        3 => pool.terminate_child(&name).await,
-                        4 => pool.which_children().await.map(|_| ()),
+                    let result: Result<(), ManageError> = match dice.random_range(0..8) {
+                        0..3 => template.start_child(name).await.map(|_| ()).map_err(Into::into),
+                        3 => pool.terminate_child(&name).await.map_err(Into::into),
+                        4 => pool.which_children().await.map(|_| ()).map_err(Into::into),
                         kind => {
                             if let Ok(handle) = tree.lookup::<ProbeMsg>(&path) {
                                 let _ = match kind {
@@ -242,10 +242,10 @@ async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
     let by_number = move |number: u64| journal.probe(&format!("n{number}"));
     pool.reconfigure(DynamicSupervisor::new("any").max_children(3).template(by_number)).await.unwrap();
     let refused = old.start_child("c".into()).await.unwrap_err();
-    assert!(matches!(refused, ManageError::WrongTemplate { .. }), "{refused}");
+    assert!(matches!(refused, StartChildError::WrongTemplate { .. }), "{refused}");
     let new = pool.template::<u64>().unwrap();
     new.start_child(1).await.unwrap();
-    assert!(matches!(new.start_child(2).await, Err(ManageError::MaxChildren { .. })));
+    assert!(matches!(new.start_child(2).await, Err(StartChildError::MaxChildren { .. })));
 
     // As it was made: by the old template.
     let a = pool.lookup::<ProbeMsg>("a").unwrap();
@@ -259,7 +259,7 @@ async fn it_takes_new_limits_and_a_new_template_and_keeps_who_is_there() {
     for number in 1..=3 {
         new.start_child(number).await.unwrap();
     }
-    assert!(matches!(new.start_child(4).await, Err(ManageError::MaxChildren { .. })));
+    assert!(matches!(new.start_child(4).await, Err(StartChildError::MaxChildren { .. })));
     tree.shutdown().await;
 }
 

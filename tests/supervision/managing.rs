@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    AutoShutdown, Child, ChildState, ManageError, Refusal, Restart, ServiceState, StartError, StartOutcome, Supervisor,
+    AutoShutdown, Child, ChildState, DeleteChildError, ManageError, NotRunning, ReconfigureError, Refusal, Restart,
+    RestartChildError, ServiceState, StartChildError, StartError, StartOutcome, StopChildError, Supervisor,
     SupervisorHandle, Tree,
 };
 
@@ -43,12 +44,15 @@ async fn the_answers_are_otps() -> anyhow::Result<()> {
     let path = |name: &str| format!("app/{name}").into();
 
     assert!(
-        matches!(app.start_child(journal.probe("a")).await, Err(ManageError::AlreadyStarted { path: p }) if p == path("a"))
+        matches!(app.start_child(journal.probe("a")).await, Err(StartChildError::AlreadyStarted { path: p }) if p == path("a"))
     );
-    assert!(matches!(app.restart_child("a").await, Err(ManageError::Running { .. })));
-    assert!(matches!(app.delete_child("a").await, Err(ManageError::Running { .. })));
-    for result in [app.terminate_child("no").await, app.delete_child("no").await] {
-        assert!(matches!(result, Err(ManageError::NotFound { path: p }) if p == path("no")));
+    assert!(matches!(app.restart_child("a").await, Err(RestartChildError::Running { .. })));
+    assert!(matches!(app.delete_child("a").await, Err(DeleteChildError::Running { .. })));
+    for error in [
+        ManageError::from(app.terminate_child("no").await.unwrap_err()),
+        app.delete_child("no").await.unwrap_err().into(),
+    ] {
+        assert!(matches!(error, ManageError::NotFound { path: p } if p == path("no")));
     }
 
     let a = tree.lookup::<ProbeMsg>("app/a")?;
@@ -56,7 +60,7 @@ async fn the_answers_are_otps() -> anyhow::Result<()> {
     app.terminate_child("a").await?;
     assert_eq!(standings(&app).await?, [("a".into(), ChildState::Down)]);
     assert_eq!(a.cast(ProbeMsg::Note(1)).map_err(|error| error.refusal()), Err(Refusal::Down));
-    assert!(matches!(app.start_child(journal.probe("a")).await, Err(ManageError::AlreadyPresent { .. })));
+    assert!(matches!(app.start_child(journal.probe("a")).await, Err(StartChildError::AlreadyPresent { .. })));
 
     assert!(matches!(app.restart_child("a").await?, StartOutcome::Up(_)));
     assert_eq!(a.status().generation, 2, "the handle from before is good for the child that came back");
@@ -99,7 +103,7 @@ async fn a_description_that_makes_no_sense_is_refused_and_changes_nothing() -> a
         (journal.probe("c").restart(Restart::Transient).significant(), "app/c"),
     ] {
         let error = app.start_child(child).await.expect_err(culprit);
-        assert!(matches!(error, ManageError::Refused(_)), "{error:?}");
+        assert!(matches!(error, StartChildError::Refused(_)), "{error:?}");
         assert!(error.to_string().contains(culprit), "{error}");
     }
     assert_eq!(standings(&app).await?, [("a".into(), ChildState::Up)]);
@@ -153,7 +157,7 @@ async fn reads_and_other_orders_are_served_while_a_start_hangs() -> anyhow::Resu
     app.start_child(journal.probe("b")).await?;
     app.terminate_child("a").await?;
     app.terminate_child("hung").await?;
-    assert!(matches!(hung.await?, Err(ManageError::Failed { .. })));
+    assert!(matches!(hung.await?, Err(StartChildError::Failed { .. })));
     tree.shutdown().await;
     Ok(())
 }
@@ -192,7 +196,7 @@ async fn new_flags_and_specs_come_into_force_and_running_children_are_kept() -> 
     assert_eq!(journal.take(), ["end a#1", "end b#1", "start a#2", "start c#1", "start b#2"]);
 
     let twins = Supervisor::one_for_one("app").child(journal.probe("z")).child(journal.probe("z"));
-    assert!(matches!(app.reconfigure(twins).await, Err(ManageError::Refused(StartError::DuplicateName { .. }))));
+    assert!(matches!(app.reconfigure(twins).await, Err(ReconfigureError::Refused(StartError::DuplicateName { .. }))));
     assert_eq!(standings(&app).await?.len(), 3);
     tree.shutdown().await;
     Ok(())
@@ -219,9 +223,9 @@ async fn a_supervisor_that_is_over_answers_at_once() -> anyhow::Result<()> {
     let journal = Journal::new();
     let (tree, app) = app(&journal, &["a"]).await?;
     tree.shutdown().await;
-    assert!(matches!(app.start_child(journal.probe("b")).await, Err(ManageError::NotRunning { .. })));
-    assert!(matches!(app.terminate_child("a").await, Err(ManageError::NotRunning { .. })));
-    assert!(matches!(app.which_children().await, Err(ManageError::NotRunning { .. })));
+    assert!(matches!(app.start_child(journal.probe("b")).await, Err(StartChildError::NotRunning { .. })));
+    assert!(matches!(app.terminate_child("a").await, Err(StopChildError::NotRunning { .. })));
+    assert!(matches!(app.which_children().await, Err(NotRunning { .. })));
     Ok(())
 }
 
@@ -274,14 +278,14 @@ async fn orders_about_a_child_that_is_stopping_say_so() -> anyhow::Result<()> {
         async move { tokio::join!(app.terminate_child("slow"), pool.terminate_child("slow")) }
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let refused = [
-        app.start_child(slow(&journal)).await.unwrap_err(),
-        app.restart_child("slow").await.unwrap_err(),
-        app.delete_child("slow").await.unwrap_err(),
-        app.revive("slow").await.unwrap_err(),
-        pool.start_child(slow(&journal)).await.unwrap_err(),
-        sessions.start_child(journal.clone()).await.unwrap_err(),
-        pool.revive("slow").await.unwrap_err(),
+    let refused: [ManageError; 7] = [
+        app.start_child(slow(&journal)).await.unwrap_err().into(),
+        app.restart_child("slow").await.unwrap_err().into(),
+        app.delete_child("slow").await.unwrap_err().into(),
+        app.revive("slow").await.unwrap_err().into(),
+        pool.start_child(slow(&journal)).await.unwrap_err().into(),
+        sessions.start_child(journal.clone()).await.unwrap_err().into(),
+        pool.revive("slow").await.unwrap_err().into(),
     ];
     for error in refused {
         assert!(matches!(error, ManageError::Stopping { .. }), "{error}");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use regrow::testing::{Journal, ProbeMsg};
-use regrow::{DynamicSupervisor, ManageError, NESTING_MAX, NameError, StartError, Supervisor, Tree};
+use regrow::{DynamicSupervisor, NESTING_MAX, NameError, StartChildError, StartError, Supervisor, Tree};
 
 /// Supervisors around a leaf; together they are so many names.
 fn nested(journal: &Journal, names: usize) -> Supervisor {
@@ -116,12 +116,12 @@ fn what_is_added_deep_below_counts_from_the_root() {
         let deepest = tree.supervisor(&path(NESTING_MAX - 1)).unwrap();
         deepest.start_child(journal.probe("beside")).await.unwrap();
         let error = deepest.start_child(nested(&journal, 2)).await.unwrap_err();
-        assert!(matches!(error, ManageError::Refused(StartError::TooDeep { .. })), "{error}");
+        assert!(matches!(error, StartChildError::Refused(StartError::TooDeep { .. })), "{error}");
         let near = tree.supervisor(&path(NESTING_MAX - 10)).unwrap();
         let add = Supervisor::one_for_one("t").child(nested(&journal, 9));
         near.start_child(add).await.unwrap();
         let error = near.start_child(Supervisor::one_for_one("u").child(nested(&journal, 10))).await.unwrap_err();
-        assert!(matches!(error, ManageError::Refused(StartError::TooDeep { .. })), "{error}");
+        assert!(matches!(error, StartChildError::Refused(StartError::TooDeep { .. })), "{error}");
         tokio::time::timeout(Duration::from_secs(60), tree.shutdown()).await.unwrap();
     });
 }
@@ -167,7 +167,7 @@ async fn a_name_that_breaks_a_line_is_refused_by_every_way_in() {
         pool.start_child(journal.probe(bad)).await.unwrap_err(),
         pool.template::<&'static str>().unwrap().start_child(bad).await.unwrap_err(),
     ] {
-        assert!(matches!(&error, ManageError::Refused(error) if is_refused(error)), "{error}");
+        assert!(matches!(&error, StartChildError::Refused(error) if is_refused(error)), "{error}");
     }
     assert!(journal.lines().is_empty());
     tree.shutdown().await;

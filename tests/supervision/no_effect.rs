@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::common::tree::SEC;
 use regrow::testing::{Journal, ProbeMsg};
 use regrow::{
-    Backoff, BackoffError, Child, DynamicSupervisor, Inbox, ManageError, Partitioned, Policy, PolicyError, Readiness,
-    Restart, Shutdown, StartError, Supervisor, TaskContext, mailbox, ractor,
+    Backoff, BackoffError, Child, DynamicSupervisor, Inbox, Partitioned, Policy, PolicyError, Readiness, Restart,
+    Shutdown, StartChildError, StartError, Supervisor, TaskContext, mailbox, ractor,
 };
 
 struct Idle;
@@ -129,7 +129,7 @@ async fn what_comes_later_is_looked_at_in_the_same_way() {
         pool.start_child(nested().error_type::<std::io::Error>("io")).await,
         app.start_child(nested().child(actor().redeliver(2))).await,
     ] {
-        let Err(ManageError::Refused(StartError::NoEffect { .. })) = refused else { panic!("{refused:?}") };
+        let Err(StartChildError::Refused(StartError::NoEffect { .. })) = refused else { panic!("{refused:?}") };
     }
     tree.shutdown().await;
 }

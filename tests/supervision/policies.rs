@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::common::tree::{Census, MS, SEC, hears, hears_of, in_hand, probe, soon, stands, up};
 use regrow::testing::{Journal, Probe, ProbeMsg, until};
 use regrow::{
-    Backoff, Child, Context, DynamicSupervisor, ExitKind, ExitRule, GiveUp, Intensity, ManageError, NotReady, Policy,
-    Readiness, Refusal, RuleAction, Service, ServiceChild, ServiceState, Supervisor, Tree,
+    Backoff, Child, Context, DynamicSupervisor, ExitKind, ExitRule, GiveUp, Intensity, NotReady, Policy, Readiness,
+    Refusal, RestartChildError, ReviveError, RuleAction, Service, ServiceChild, ServiceState, Supervisor, Tree,
 };
 use tokio::time::Instant;
 
@@ -75,15 +75,15 @@ async fn a_delay_is_seen_and_can_be_cut_short_or_called_off() {
 
     app.revive("a").await.unwrap();
     up(&tree, "app/a", 2).await;
-    assert!(matches!(app.revive("a").await, Err(ManageError::Running { .. })));
+    assert!(matches!(app.revive("a").await, Err(ReviveError::Running { .. })));
 
     a.cast(ProbeMsg::Fail("disk full")).unwrap();
     hears_of(&mut events, "app/a#2 is started again in 60").await;
-    assert!(matches!(app.restart_child("a").await, Err(ManageError::Restarting { .. })));
+    assert!(matches!(app.restart_child("a").await, Err(RestartChildError::Restarting { .. })));
     app.terminate_child("a").await.unwrap();
     assert_eq!(a.cast(ProbeMsg::Note(1)).unwrap_err().refusal(), Refusal::Down);
-    assert!(matches!(tree.revive("app/a").await, Err(ManageError::Down { .. })));
-    assert!(matches!(tree.revive("app/nobody").await, Err(ManageError::NotFound { .. })));
+    assert!(matches!(tree.revive("app/a").await, Err(ReviveError::Down { .. })));
+    assert!(matches!(tree.revive("app/nobody").await, Err(ReviveError::NotFound { .. })));
     tokio::time::sleep(120 * SEC).await;
     assert_eq!(a.generation(), 2);
     // A shutdown does not wait for a delay.

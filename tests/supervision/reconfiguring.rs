@@ -3,7 +3,7 @@
 use crate::common::tree::{probe, up};
 use regrow::testing::{Journal, ProbeMsg, until};
 use regrow::{
-    Child, Intensity, ManageError, Policy, ServiceChild, ServiceState, StartError, Supervisor, TaskContext, Tree,
+    Child, Intensity, Policy, ReconfigureError, ServiceChild, ServiceState, StartError, Supervisor, TaskContext, Tree,
 };
 
 fn calm(name: &str) -> Supervisor {
@@ -36,7 +36,7 @@ async fn a_new_child_depends_on_another_new_one_and_on_what_is_below_that() {
     let circle =
         sub.reconfigure(calm("sub").child(on(&journal, "db", "shop")).child(on(&journal, "shop", "web"))).await;
     assert!(
-        matches!(circle, Err(ManageError::Refused(StartError::DependencyCycle { .. }))),
+        matches!(circle, Err(ReconfigureError::Refused(StartError::DependencyCycle { .. }))),
         "`web` depends on `db`: {circle:?}"
     );
     sub.terminate_child("db").await.unwrap();
@@ -62,7 +62,7 @@ async fn a_dependency_that_nothing_is_named_is_refused_and_changes_nothing() {
         let refused = app.reconfigure(new).await.unwrap_err();
         let is_named = matches!(
             &refused,
-            ManageError::Refused(StartError::UnknownDependency { path, name }) if path.ends_with("web") && &**name == "dbb"
+            ReconfigureError::Refused(StartError::UnknownDependency { path, name }) if path.ends_with("web") && &**name == "dbb"
         );
         assert!(is_named, "{refused}");
     }

@@ -7,7 +7,7 @@ use crate::common::mail::{Gate, Job, Log, answers, gated, idle, is_waiting, unti
 use crate::common::partitions::{app, cache, cache_of, is_gone, names};
 use crate::common::tree::{SEC, Slow, in_hand, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{Call, CallError, Child, Context, Handle, ManageError, Partitions, Refusal, ServiceState};
+use regrow::{Call, CallError, Child, Context, Handle, Partitions, Refusal, ResizeError, ServiceState};
 
 async fn generation(handle: &Handle<ProbeMsg>) -> u64 {
     soon("an answer", handle.call(ProbeMsg::Generation)).await.unwrap()
@@ -91,7 +91,7 @@ async fn one_that_drains_handles_first_what_is_queued() {
 async fn to_no_partitions_is_refused_and_changes_nothing() {
     let (tree, cache) = app(cache(&Journal::new(), 2)).await;
     let error = cache.resize(0).await.unwrap_err();
-    assert!(matches!(error, ManageError::ZeroPartitions { .. }), "{error:?}");
+    assert!(matches!(error, ResizeError::ZeroPartitions { .. }), "{error:?}");
     assert_eq!(error.to_string(), "`app/cache` cannot be left without partitions: keep one at least");
     assert_eq!(cache.len(), 2);
     assert_eq!(generation(&cache.handle_for("key")).await, 1);
@@ -171,7 +171,7 @@ async fn a_growth_that_the_end_of_the_supervisor_interrupts_says_so_and_can_be_m
     assert!(is_waiting(&mut resize).await);
     tree.kill("app/cache").unwrap();
     let error = soon("the resize", resize).await.unwrap_err();
-    assert!(matches!(&error, ManageError::NotRunning { path } if &**path == "app/cache"), "{error:?}");
+    assert!(matches!(&error, ResizeError::NotRunning { path } if &**path == "app/cache"), "{error:?}");
     up(&tree, "app/cache", 2).await;
     assert_eq!((cache.len(), names(&tree).len()), (2, 2));
     gate.set_open(true);

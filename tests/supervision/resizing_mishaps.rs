@@ -8,7 +8,7 @@ use std::task::Poll;
 use crate::common::partitions::{app, cache, cache_of, is_gone, names};
 use crate::common::tree::{Gate, in_hand, soon, up};
 use regrow::testing::{Journal, Probe, ProbeMsg};
-use regrow::{Child, Context, ManageError, Partitions, Restart, ServiceState, ignore};
+use regrow::{Child, Context, Partitions, ResizeError, Restart, ServiceState, ignore};
 
 #[tokio::test]
 
@@ -79,7 +79,7 @@ async fn a_resize_that_a_restart_interrupts_leaves_no_dead_partition() {
     tree.kill("app/cache").unwrap();
     up(&tree, "app/cache", 2).await;
     let result = resize.await;
-    assert!(matches!(result, Ok(()) | Err(ManageError::NotRunning { .. })), "{result:?}");
+    assert!(matches!(result, Ok(()) | Err(ResizeError::NotRunning { .. })), "{result:?}");
     assert_eq!(names(&tree).len(), cache.len(), "as many as it says");
     assert!(!cache.handles().iter().any(is_gone));
     tree.shutdown().await;
@@ -103,7 +103,7 @@ async fn a_resize_while_the_supervisor_comes_back_leaves_no_partition_without_ke
     tree.kill("app/cache").unwrap();
     gate.reached().await;
     let refused = cache.resize(1).await;
-    assert!(matches!(refused, Err(ManageError::NotRunning { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(ResizeError::NotRunning { .. })), "{refused:?}");
     gate.open();
     up(&tree, "app/cache", 2).await;
     assert_eq!((cache.len(), names(&tree).len()), (3, 3));

@@ -4,8 +4,8 @@
 
 use regrow::testing::Journal;
 use regrow::{
-    Child, Context, DynamicSupervisor, Handle, Inbox, ManageError, Partitioned, ServiceState, ShutdownReport,
-    Supervisor, TaskContext, Tree,
+    Child, Context, DeleteChildError, DynamicSupervisor, Handle, Inbox, ManageError, Partitioned, ResizeError,
+    RestartChildError, ServiceState, ShutdownReport, StopChildError, Supervisor, TaskContext, Tree,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -28,9 +28,16 @@ where
     soon(tell).await.unwrap()
 }
 
-fn refused<T: std::fmt::Debug>(answer: Result<T, ManageError>) -> (String, String) {
-    match answer.unwrap_err() {
+fn refused<T: std::fmt::Debug, E: Into<ManageError> + std::fmt::Debug>(answer: Result<T, E>) -> (String, String) {
+    match answer.unwrap_err().into() {
         ManageError::ToItself { path, caller } => (path.to_string(), caller.to_string()),
+        error => panic!("{error}"),
+    }
+}
+
+fn refused_resize(answer: Result<(), ResizeError>) -> String {
+    match answer.unwrap_err() {
+        ResizeError::ToItself { path, .. } => path.to_string(),
         error => panic!("{error}"),
     }
 }
@@ -69,8 +76,11 @@ async fn a_service_cannot_wait_for_the_termination_of_itself_or_of_what_is_above
         (sub.delete_child("worker").await, sub.restart_child("worker").await, sub.terminate_child("work").await)
     });
     let (delete, restart, unknown) = answers.await;
-    assert!(matches!(delete, Err(ManageError::Running { .. })) && matches!(restart, Err(ManageError::Running { .. })));
-    assert!(matches!(unknown, Err(ManageError::NotFound { .. })), "a name that only begins like it");
+    assert!(
+        matches!(delete, Err(DeleteChildError::Running { .. }))
+            && matches!(restart, Err(RestartChildError::Running { .. }))
+    );
+    assert!(matches!(unknown, Err(StopChildError::NotFound { .. })), "a name that only begins like it");
     let (told, tell) = oneshot::channel();
     let by_another = async move {
         let _ = told.send(sub.terminate_child("worker").await);
@@ -143,14 +153,16 @@ async fn a_factory_cannot_wait_for_an_order_that_waits_for_its_own_boot() {
             said,
             "`app` boots, and waits for the factory of `app/factory`: give the order when `app/factory` is up, or from outside"
         );
-        for error in [start.unwrap_err(), restart.unwrap_err(), terminate.unwrap_err()] {
+        let errors: [ManageError; 3] =
+            [start.unwrap_err().into(), restart.unwrap_err().into(), terminate.unwrap_err().into()];
+        for error in errors {
             assert!(matches!(error, ManageError::Booting { .. }), "{error}");
         }
         // A later life of it may wait, when no other start does.
         if strategy == regrow::Strategy::OneForOne {
             tree.kill("app/factory").unwrap();
             let (start, restart, terminate) = soon(tell.recv()).await.unwrap();
-            assert!(start.is_ok() && matches!(restart, Err(ManageError::Running { .. })) && terminate.is_ok());
+            assert!(start.is_ok() && matches!(restart, Err(RestartChildError::Running { .. })) && terminate.is_ok());
         }
     }
 }
@@ -173,7 +185,7 @@ async fn a_partition_cannot_wait_for_a_resize_that_takes_it_away() {
     let (last, first) = (ring.handle(2).unwrap(), ring.handle(0).unwrap());
     let (here, there) = (ring.clone(), ring.clone());
     let answer = from_inside(&last, |_| async move { here.resize(1).await }).await;
-    assert_eq!((refused(answer).0, ring.len()), ("app/ring/2".into(), 3));
+    assert_eq!((refused_resize(answer), ring.len()), ("app/ring/2".into(), 3));
     from_inside(&first, |_| async move { there.resize(1).await }).await.unwrap();
     assert_eq!(ring.len(), 1);
 }
@@ -195,7 +207,7 @@ async fn a_partition_that_is_taken_away_cannot_wait_for_the_next_resize() {
         Ok(())
     }));
     soon(ring.resize(1)).await.unwrap();
-    assert_eq!((refused(soon(tell).await.unwrap()).0, ring.len()), ("app/ring/1".into(), 1));
+    assert_eq!((refused_resize(soon(tell).await.unwrap()), ring.len()), ("app/ring/1".into(), 1));
 }
 
 #[tokio::test]

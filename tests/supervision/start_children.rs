@@ -10,7 +10,7 @@ use crate::common::pool::{app, pool};
 use crate::common::tree::{Census, Inert, SEC, Starter, Starts, heard_to_the_end, probe, soon};
 use regrow::testing::{Journal, Probe, ProbeMsg};
 use regrow::{
-    Child, Context, DynamicHandle, DynamicSupervisor, Intensity, ManageError, Policy, Service, ServiceChild,
+    Child, Context, DynamicHandle, DynamicSupervisor, Intensity, Policy, Service, ServiceChild, StartChildError,
     StartError, StartOutcome, Supervisor, ignore,
 };
 use tokio::sync::Semaphore;
@@ -43,7 +43,7 @@ async fn is_active(pool: &DynamicHandle, children: usize) {
     assert_eq!(count().await, children);
 }
 
-fn said(outcome: &Result<StartOutcome, ManageError>) -> String {
+fn said(outcome: &Result<StartOutcome, StartChildError>) -> String {
     match outcome {
         Ok(StartOutcome::Up(up)) => format!("{} #{}", up.path, up.generation),
         Ok(StartOutcome::Ignored) => "ignored".into(),
@@ -70,14 +70,14 @@ async fn each_child_has_its_own_outcome_in_the_order_of_the_children() {
     let said: Vec<_> = outcomes.iter().map(said).collect();
     assert_eq!(said[0], "app/pool/a #1");
     assert_eq!(said[1], "`app/pool/f` did not start: failed: attempt 1 fails");
-    assert!(matches!(outcomes[2], Err(ManageError::Refused(StartError::InvalidName { .. }))), "{}", said[2]);
+    assert!(matches!(outcomes[2], Err(StartChildError::Refused(StartError::InvalidName { .. }))), "{}", said[2]);
     assert!(
-        matches!(&outcomes[3], Err(ManageError::AlreadyStarted { path }) if &**path == "app/pool/a"),
+        matches!(&outcomes[3], Err(StartChildError::AlreadyStarted { path }) if &**path == "app/pool/a"),
         "{}",
         said[3]
     );
     assert_eq!(said[4], "ignored");
-    assert!(matches!(outcomes[5], Err(ManageError::Refused(_))), "{}", said[5]);
+    assert!(matches!(outcomes[5], Err(StartChildError::Refused(_))), "{}", said[5]);
     assert!(said[5].contains("app/nothing"), "{}", said[5]);
     assert_eq!(said[6..], ["app/pool/sub #1", "app/pool/z #1"]);
     probe(&tree, "app/pool/sub/x").call(ProbeMsg::Generation).await.unwrap();
@@ -99,7 +99,7 @@ async fn those_beyond_max_children_are_refused_and_the_others_run() {
     let (tree, pool) = app(pool().max_children(300)).await;
     let outcomes = soon("all", pool.start_children((0..1000).map(|n| journal.probe(&n.to_string())))).await;
     assert!(outcomes[..300].iter().all(Result::is_ok));
-    assert!(outcomes[300..].iter().all(|outcome| matches!(outcome, Err(ManageError::MaxChildren { .. }))));
+    assert!(outcomes[300..].iter().all(|outcome| matches!(outcome, Err(StartChildError::MaxChildren { .. }))));
     assert_eq!(pool.count_children().await.unwrap().active, 300);
     assert!(tree.shutdown().await.is_clean());
 }
@@ -183,13 +183,15 @@ async fn a_supervisor_that_ends_meanwhile_answers_all_that_have_no_answer() {
     assert_eq!(outcomes.len(), 2000);
     assert!(outcomes[..10].iter().all(Result::is_ok));
     for outcome in &outcomes[10..] {
-        let is_over = matches!(outcome, Err(ManageError::NotRunning { .. } | ManageError::Failed { .. }));
+        let is_over = matches!(outcome, Err(StartChildError::NotRunning { .. } | StartChildError::Failed { .. }));
         assert!(is_over, "{}", said(outcome));
     }
     assert!(report.is_clean(), "{report}");
     // And those that come too late as well.
     let late = soon("late", pool.start_children((0..3000).map(|n| held(n, &permits)))).await;
-    assert!(late.len() == 3000 && late.iter().all(|outcome| matches!(outcome, Err(ManageError::NotRunning { .. }))));
+    assert!(
+        late.len() == 3000 && late.iter().all(|outcome| matches!(outcome, Err(StartChildError::NotRunning { .. })))
+    );
 }
 
 #[tokio::test]
@@ -203,7 +205,10 @@ async fn each_redelivery_is_compared_with_the_budget() {
         inert("c").redeliver(9).into(),
     ];
     let outcomes = soon("all", pool.start_children(children)).await;
-    assert!(matches!(&outcomes[0], Err(ManageError::Refused(StartError::TooManyRedeliveries { restarts_max: 2, .. }))));
+    assert!(matches!(
+        &outcomes[0],
+        Err(StartChildError::Refused(StartError::TooManyRedeliveries { restarts_max: 2, .. }))
+    ));
     assert_eq!([said(&outcomes[1]), said(&outcomes[2])], ["app/pool/b #1", "app/pool/c #1"]);
     assert!(tree.shutdown().await.is_clean());
 }
@@ -217,7 +222,7 @@ async fn a_template_that_is_replaced_meanwhile_makes_no_more_children() {
     pool.reconfigure(others).await.unwrap();
     let outcomes = soon("both", users.start_children(["a".into(), "b".into()])).await;
     for outcome in &outcomes {
-        assert!(matches!(outcome, Err(ManageError::WrongTemplate { .. })), "{}", said(outcome));
+        assert!(matches!(outcome, Err(StartChildError::WrongTemplate { .. })), "{}", said(outcome));
     }
     assert!(tree.shutdown().await.is_clean());
 }

@@ -123,7 +123,7 @@ async fn whatever_is_asked_of_a_stopped_tree_is_answered_at_once() {
         assert!(matches!(refused, Err(CallError::Refused(error)) if error.refusal() == Refusal::Gone));
         let refused = soon("call", handle.call_within(SEC, ProbeMsg::Generation)).await;
         assert!(matches!(refused, Err(CallError::Refused(_))));
-        assert_eq!(handle.kill().unwrap_err().to_string(), "`app/a` has no running incarnation");
+        assert_eq!(handle.kill().unwrap_err().to_string(), "`app/a` is not running: try again if it comes back");
         assert_eq!(handle.watch().borrow().state, ServiceState::Gone);
     }
     assert!(matches!(tree.kill("app/a"), Err(KillError::NotRunning(_))));

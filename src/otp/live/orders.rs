@@ -6,6 +6,9 @@ use regrow_supervisors::{ChildState, Exit};
 use tokio::time::Instant;
 
 use crate::base::sync::lock;
+use crate::error::manage::ManageError;
+use crate::error::not_running::NotRunning;
+use crate::error::orders::{ReconfigureError, StopChildError};
 use crate::error::start::StartError;
 use crate::otp::format::{self, Line};
 use crate::otp::live::recorder::{Process, Stage};
@@ -14,7 +17,7 @@ use crate::otp::scenario::{Body, Init, Op, base};
 use crate::supervisor::Supervisor;
 use crate::supervisor::dynamic_handle::Template;
 use crate::supervisor::manage::SupervisorHandle;
-use crate::supervisor::outcome::{ManageError, StartOutcome};
+use crate::supervisor::outcome::StartOutcome;
 
 /// An order that has been given and not answered.
 struct Order {
@@ -82,23 +85,23 @@ impl Order {
     async fn carry_out(&self, op: &Op) -> Result<String, ManageError> {
         let is_dynamic = self.template.is_some();
         match op {
-            Op::GenStop(_, exit) => self.gen_stop(exit).await,
+            Op::GenStop(_, exit) => Ok(self.gen_stop(exit).await?),
             Op::StartChild(_, x) => {
                 let outcome = match &self.template {
-                    Some(template) => template.start_child(self.number).await,
+                    Some(template) => template.start_child(self.number).await?,
                     None => {
                         let def = self.stage.scenario.def(x);
                         self.handle
                             .start_child(services::child(&self.stage, self.epoch, &self.process.path, def, x))
-                            .await
+                            .await?
                     }
                 };
-                outcome.map(|outcome| self.outcome(&outcome))
+                Ok(self.outcome(&outcome))
             }
             Op::TerminateChild(_, x) if is_dynamic => match self.meant(x).await? {
                 Meant::Child(name) => match self.handle.terminate_child(&name).await {
-                    Ok(()) | Err(ManageError::NotFound { .. }) => Ok("ok".into()),
-                    Err(error) => Err(error),
+                    Ok(()) | Err(StopChildError::NotFound { .. }) => Ok("ok".into()),
+                    Err(error) => Err(error.into()),
                 },
                 Meant::Dead => Ok("ok".into()),
                 Meant::Foreign => Ok("error(not_found)".into()),
@@ -108,9 +111,15 @@ impl Order {
                 self.turn().await?;
                 Ok("error(simple_one_for_one)".into())
             }
-            Op::TerminateChild(_, x) => self.handle.terminate_child(x).await.map(|()| "ok".into()),
-            Op::RestartChild(_, x) => self.handle.restart_child(x).await.map(|outcome| self.outcome(&outcome)),
-            Op::DeleteChild(_, x) => self.handle.delete_child(x).await.map(|()| "ok".into()),
+            Op::TerminateChild(_, x) => {
+                self.handle.terminate_child(x).await?;
+                Ok("ok".into())
+            }
+            Op::RestartChild(_, x) => Ok(self.outcome(&self.handle.restart_child(x).await?)),
+            Op::DeleteChild(_, x) => {
+                self.handle.delete_child(x).await?;
+                Ok("ok".into())
+            }
             Op::GetChildspec(s, x) if is_dynamic => {
                 let Body::Supervisor(sup) = &self.stage.scenario.def(base(s)).body else { return Ok("ok".into()) };
                 let id = &sup.kids[0];
@@ -123,18 +132,18 @@ impl Order {
                 Ok(format::spec(&def.spec(id), id, def.counts_as_supervisor()))
             }
             Op::GetChildspec(_, x) => {
-                let spec = self.handle.child_spec(x).await?;
+                let Some(spec) = self.handle.child_spec(x).await? else { return Ok("error(not_found)".into()) };
                 Ok(format::spec(&spec, x, self.stage.scenario.def(x).counts_as_supervisor()))
             }
-            Op::Which(_) => self.read(|_, lines| format::which(&lines)).await,
+            Op::Which(_) => Ok(self.read(|_, lines| format::which(&lines)).await?),
             Op::Count(_) => {
                 let count = move |stage: &Stage, lines: Vec<Line>| {
                     let record = stage.record();
                     format::count(&lines, is_dynamic, |label| record.alive(label).is_some())
                 };
-                self.read(count).await
+                Ok(self.read(count).await?)
             }
-            Op::Upgrade(_, new) => self.upgrade(new).await,
+            Op::Upgrade(_, new) => Ok(self.upgrade(new).await?),
             Op::Kill(_) | Op::Exit(..) | Op::Stop(_) | Op::Signal(_) => unreachable!("these are no calls"),
         }
     }
@@ -143,13 +152,13 @@ impl Order {
     async fn read(
         &self,
         show: impl FnOnce(&Stage, Vec<Line>) -> String + Send + 'static,
-    ) -> Result<String, ManageError> {
+    ) -> Result<String, NotRunning> {
         let (stage, id) = (self.stage.clone(), self.process.id.clone());
         self.handle.read_and(move |children| show(&stage, lines(&stage, &id, &children))).await
     }
 
     /// Waits until it is this call's turn.
-    async fn turn(&self) -> Result<(), ManageError> {
+    async fn turn(&self) -> Result<(), NotRunning> {
         self.handle.count_children().await.map(drop)
     }
 
@@ -165,13 +174,13 @@ impl Order {
     }
 
     /// Stops the supervisor. It succeeds if the supervisor ends with the given reason.
-    async fn gen_stop(&self, exit: &Exit) -> Result<String, ManageError> {
+    async fn gen_stop(&self, exit: &Exit) -> Result<String, NotRunning> {
         self.handle.stop(exit.clone())?;
         let (end, wanted) = (format::exit(&self.end().await), format::exit(exit));
         Ok(if end == wanted { "ok".into() } else { format!("call_exit({end})") })
     }
 
-    async fn upgrade(&self, new: &str) -> Result<String, ManageError> {
+    async fn upgrade(&self, new: &str) -> Result<String, ReconfigureError> {
         let def = self.stage.scenario.def(new);
         let Body::Supervisor(sup) = &def.body else { return Ok("ok".into()) };
         let nth = self.stage.record().count_attempt(new);
@@ -198,7 +207,7 @@ impl Order {
     }
 
     /// The meaning of the label `x` when it is this call's turn.
-    async fn meant(&self, x: &str) -> Result<Meant, ManageError> {
+    async fn meant(&self, x: &str) -> Result<Meant, NotRunning> {
         // The label of a live child of this supervisor keeps its meaning until the turn comes.
         if let Some((scope, name)) = self.stage.record().alive(x).and_then(|process| process.path.rsplit_once('/'))
             && (x.contains('#') && scope == self.process.path)

@@ -8,6 +8,7 @@
 //! | `world.rs` | one supervisor to which anything may happen |
 //! | `model/`, `mailbox.rs` | an independent idea of what it may do then |
 //! | `dice.rs` | chance from a seed |
+//! | `refusals.rs` | what each kind of order may be refused for |
 //! | `order_model.rs` | a supervisor of either kind, and orders to it at any moment |
 
 #![allow(dead_code, reason = "each test program uses a part of its own")]
@@ -18,6 +19,7 @@ mod mailbox;
 mod model;
 pub(crate) mod nested;
 pub(crate) mod order_model;
+mod refusals;
 mod script;
 pub(crate) mod sim;
 pub(crate) mod world;

@@ -4,7 +4,8 @@
 //! 1. Never two lives of one child, and the numbers of attempts rise.
 //! 2. No life is told twice to stop, or killed twice. One is abandoned only after that was reported.
 //! 3. Every order is answered exactly once, and before the supervisor has ended.
-//! 4. The supervisor ends once, after its last child, and then only refuses.
+//! 4. An order is refused only for reasons that its kind may have.
+//! 5. The supervisor ends once, after its last child, and then only refuses.
 //!
 //! Facts that change a life are methods here. All others are [told](Sim::tell) to the machine as they are.
 
@@ -17,6 +18,8 @@ use regrow_supervisors::{
     Action, Attempt, ChildKey, ChildSpec, ChildState, DynamicMachine, Exit, Flags, Intensity, Machine, Order,
     OrderError, OrderId, Report, StaticMachine,
 };
+
+use super::refusals::Verb;
 
 /// How far a life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub(crate) struct Sim {
     abandoned: BTreeMap<Attempt, Stage>,
     /// Reports that were polled with an action and not yet heard.
     reports: VecDeque<Report>,
-    unanswered: BTreeSet<OrderId>,
+    unanswered: BTreeMap<OrderId, Verb>,
     orders: u64,
     newest: u64,
     has_ended: bool,
@@ -68,7 +71,7 @@ impl Sim {
             leaving: BTreeSet::new(),
             abandoned: BTreeMap::new(),
             reports: VecDeque::new(),
-            unanswered: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             orders: 0,
             newest: 0,
             has_ended: false,
@@ -113,7 +116,7 @@ impl Sim {
         self.lives.iter().find(|(_, stage)| **stage != Stage::Up).map(|(&attempt, &stage)| (attempt, stage))
     }
 
-    pub(crate) fn unanswered(&self) -> &BTreeSet<OrderId> {
+    pub(crate) fn unanswered(&self) -> &BTreeMap<OrderId, Verb> {
         &self.unanswered
     }
 
@@ -203,7 +206,7 @@ impl Sim {
     pub(crate) fn order(&mut self, order: Order) -> OrderId {
         self.orders += 1;
         let call = OrderId(self.orders);
-        self.unanswered.insert(call);
+        self.unanswered.insert(call, Verb::of(&order));
         self.tell(|machine, now| machine.order(call, order, now));
         call
     }
@@ -305,10 +308,12 @@ impl Sim {
                 assert!(self.abandoned.remove(attempt).is_some(), "abandoned without a report");
                 self.leaving.remove(attempt);
             }
-            Action::Answer { call, .. } => {
-                assert!(self.unanswered.remove(call), "{call:?} is answered twice");
+            Action::Answer { call, result } => {
+                let verb = self.unanswered.remove(call);
+                let verb = verb.unwrap_or_else(|| panic!("{call:?} is answered twice"));
+                assert!(result.as_ref().err().is_none_or(|error| verb.may_be_refused(error)), "{verb:?}: {result:?}");
             }
-            Action::Adopt { call, .. } => assert!(self.unanswered.contains(call), "adopted for no order"),
+            Action::Adopt { call, .. } => assert!(self.unanswered.contains_key(call), "adopted for no order"),
             Action::Rest(key) | Action::Forget(key) | Action::Park { child: key, .. } | Action::Wait(key) => {
                 assert!(!self.is_live(*key), "{action:?}, and it lives");
             }

@@ -201,6 +201,9 @@ impl Begun {
         }
         // The machine's own checks, before any slot is touched.
         shape.check(children.iter().map(|child| &child.spec)).map_err(|error| StartError::from_spec(&path, error))?;
+        if let Some(Err(error)) = terms.defaults.as_ref().map(|defaults| defaults.check()) {
+            return Err(StartError::BadPolicy { path: format!("{path}/*").into(), error });
+        }
         // The slot of a former service is not used: it has a mailbox, in which messages would wait in vain.
         let slot = before.filter(|listed| listed.kind.is_supervisor()).map_or_else(
             || -> Arc<dyn AnySlot> { Slot::<NoMessages>::new(Settings::default()) },

@@ -12,6 +12,7 @@ mod dynamic_living;
 mod dynamic_managing;
 mod events;
 mod forgotten;
+mod give_up;
 mod init;
 mod managing;
 mod missing_dependencies;

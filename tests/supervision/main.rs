@@ -6,6 +6,7 @@ mod common;
 mod boot;
 mod bounded_shutdown;
 mod budget;
+mod budget_each;
 mod dependencies;
 mod dynamic;
 mod dynamic_living;

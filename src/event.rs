@@ -72,6 +72,12 @@ pub enum EventKind {
     },
     /// The child is not started yet, because services that it depends on are not ready, or jobs are not completed.
     Waiting,
+    /// The child is restarted, because a service that it depends on is ready again in a new life. Its policy asks for
+    /// that with [`Dependency::restart`](crate::Dependency::restart). No budget is charged.
+    Renewed {
+        /// Path of that service.
+        dependency: Arc<str>,
+    },
     /// A service that the child depends on was gone for good when the child was to start.
     DependencyGone {
         /// Path of that service.
@@ -132,6 +138,9 @@ impl fmt::Display for EventKind {
             Self::ShutdownError { exit } => write!(f, "did not stop as asked: {exit}"),
             Self::Abandoned => f.write_str("was abandoned"),
             Self::Delayed { delay } => write!(f, "is started again in {delay:.1?}"),
+            Self::Renewed { dependency } => {
+                write!(f, "is restarted with `{dependency}`, which is ready again in a new life")
+            }
             Self::Waiting => f.write_str("waits for services that it depends on"),
             Self::DependencyGone { dependency, then } => {
                 let then = match then {

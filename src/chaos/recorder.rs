@@ -205,6 +205,7 @@ impl Recorder {
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
             | EventKind::GivenUp { .. }
+            | EventKind::Renewed { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

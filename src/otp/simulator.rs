@@ -269,6 +269,7 @@ impl<'a> Simulator<'a> {
                 | Report::DependencyGone { .. }
                 | Report::Parked { .. }
                 | Report::GivenUp { .. }
+                | Report::Renewed { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. } => continue,
             };

@@ -142,12 +142,21 @@ impl Shared {
                 applied.not_running.push(supervisor.path().into());
                 continue;
             };
+            let mut specs = Vec::new();
             for Configuration { path, coded, .. } in configurations {
                 kinds.entry(path.clone()).or_insert(coded.own.kind);
                 match overrides.check(&path, &coded).and_then(|wanted| sensible(&path, wanted)) {
-                    Ok(wanted) => said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec)),
+                    Ok(wanted) => {
+                        if *path != *supervisor.path() {
+                            specs.push(resolved(self, supervisor.path(), wanted.spec.clone()));
+                        }
+                        said.push((Arc::<str>::from(supervisor.path()), path, wanted.spec));
+                    }
                     Err(found) => problems.extend(found),
                 }
+            }
+            if let Ok(Err(error)) = supervisor.check_specs(specs).await {
+                problems.push(StartError::from_spec(&supervisor.path().into(), error).to_string());
             }
         }
         let mut graph = Graph::default();

@@ -94,7 +94,7 @@
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }`, `"stop"`, `"end_tree"` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
-//! | `depends_on` | `["db", "/shop/cache", { completed = "migrate" }]` | nothing |
+//! | `depends_on` | `["db", { name = "/shop/cache", restart = true }, { completed = "migrate" }]` | nothing |
 //! | `on_dependency_gone` | `"park"`, `"fail"`, `"go_on"` | park |
 //! | `health` | `"required"`, `"optional"` | by its kind |
 //! | `rules` | `[{ on = ["failed"], text = "licence", then = "stop" }]` | the restart type decides |

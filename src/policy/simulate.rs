@@ -91,7 +91,7 @@ pub fn simulate(
             DependencyCondition::Ready => Prospect::Ready,
             DependencyCondition::Completed => Prospect::Gone,
         };
-        let outlook = Outlook { prospect, completion: Some(Completion { was_ready: true }) };
+        let outlook = Outlook { completion: Some(Completion { was_ready: true }), ..prospect.into() };
         machine.handle_outlook(&on.name, outlook, Duration::ZERO);
     }
     let Some(child) = machine.find(&name) else { unreachable!("the machine was made with this child") };
@@ -270,6 +270,7 @@ impl Model<'_> {
                 Report::Delayed { .. }
                 | Report::SignificantEnded { .. }
                 | Report::Waiting { .. }
+                | Report::Renewed { .. }
                 | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
                 | Report::Abandoned { .. } => {}

@@ -119,6 +119,9 @@ impl Driver {
                 services = names;
                 (child, EventKind::Waiting)
             }
+            Report::Renewed { child, name } => {
+                (child, EventKind::Renewed { dependency: path_of(&self.plan.path, &name) })
+            }
             Report::DependencyGone { child, name, then } => {
                 (child, EventKind::DependencyGone { dependency: path_of(&self.plan.path, &name), then })
             }

@@ -215,6 +215,7 @@ fn reported(report: &Report, now: Duration) -> Option<(ChildKey, What)> {
     Some(match report {
         Report::Delayed { child, until } => (*child, What::Delayed(until.saturating_sub(now))),
         Report::Waiting { child, .. } => (*child, What::Waits),
+        Report::Renewed { child, .. } => (*child, What::Renewed),
         Report::Parked { child, until, services } if services.is_empty() => {
             (*child, What::Parked(until.saturating_sub(now)))
         }

@@ -79,6 +79,9 @@ pub struct Why {
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
+    /// The service with which it was restarted last, because that was ready again in a new life, and the time since then.
+    /// See [`Dependency::restart`](crate::Dependency::restart).
+    pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether it is down because an order terminated it.
     pub was_terminated: bool,
     /// Whether it is parked, or on probation after that.
@@ -115,6 +118,7 @@ impl Why {
             senders_waiting: 0,
             waits_for: Vec::new(),
             lost: Vec::new(),
+            renewed: None,
             was_terminated: false,
             is_half_open: false,
             reset_after: None,
@@ -136,6 +140,7 @@ impl Why {
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
             lost: why.lost,
+            renewed: why.renewed.map(|(name, at)| (name, now.saturating_sub(at))),
             was_terminated: why.was_terminated,
             is_half_open: why.is_half_open,
             reset_after: why.reset_after,
@@ -235,6 +240,10 @@ impl fmt::Display for Why {
         }
         self.say_what_led_here(f)?;
         self.say_who_gave_up(f)?;
+        if let Some((name, ago)) = &self.renewed {
+            let name = name.trim_start_matches('/');
+            write!(f, " It was restarted {ago:.1?} ago, because `{name}` was ready again in a new life.")?;
+        }
         self.say_what_is_left(f)
     }
 }

@@ -135,6 +135,14 @@ pub enum Report {
         /// The services, as the child's spec names them.
         services: Vec<Arc<str>>,
     },
+    /// The child is restarted because a service that it depends on is ready again in a new life:
+    /// [`Dependency::restart`](crate::Dependency::restart).
+    Renewed {
+        /// The child.
+        child: ChildKey,
+        /// The service, as the child's spec names it.
+        name: Arc<str>,
+    },
     /// A service that the child depends on was gone for good when the child was to be started.
     DependencyGone {
         /// The child.

@@ -1,6 +1,7 @@
 //! A child in the table of its supervisor: its state, and the orders that wait for it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::Attempt;
@@ -49,6 +50,8 @@ pub(crate) struct Live {
     pub(crate) never_began: bool,
     /// The child is a supervisor, and ends because the whole tree is to end.
     pub(crate) ends_tree: bool,
+    /// The restart with a service that the child depends on.
+    pub(crate) renewal: Renewal,
     /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
@@ -74,6 +77,7 @@ impl Live {
             is_proven: false,
             never_began: false,
             ends_tree: false,
+            renewal: Renewal::None,
             cause: None,
         }
     }
@@ -93,6 +97,17 @@ impl Live {
         let lived = now.saturating_sub(self.since);
         Ended { exit, phase, lived, is_proven: self.is_proven, ends_tree: self.ends_tree }
     }
+}
+
+/// The restart of a child with a service that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Renewal {
+    #[default]
+    None,
+    /// This service became ready while the child was being started.
+    WhenUp(Arc<str>),
+    /// The child was told to stop for that, and is started again when it is gone.
+    UnderWay,
 }
 
 #[derive(Debug, Clone)]
@@ -299,7 +314,7 @@ impl Child {
             State::Down if self.is_at_rest => Prospect::Gone,
             State::Down => Prospect::MayCome,
         };
-        Outlook { prospect, completion: self.completion }
+        Outlook { prospect, completion: self.completion, life: self.attempt().map_or(0, Attempt::number) }
     }
 
     pub(crate) fn start_timeout(&self) -> Option<Duration> {

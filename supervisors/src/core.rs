@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Ending, Held, Hold, Live, Stage, StartCall, State};
+use crate::child::{Child, Ending, Held, Hold, Live, Renewal, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
 use crate::circles::{Tie, untie};
 use crate::dependency::{Outlook, Prospect};
@@ -250,6 +250,11 @@ impl Core {
         if let Some(StartCall { call, .. }) = self.take_start_call(key) {
             self.outbox.answer(call, Ok(Answer::Started(attempt)));
         }
+        if let Some(live) = self.children.live_mut(attempt)
+            && let Renewal::WhenUp(name) = std::mem::take(&mut live.renewal)
+        {
+            self.inbox.push(Event::Renew { attempt, name });
+        }
         if self.children.get(key).is_some_and(|child| child.readiness() == Readiness::WhenUp) {
             self.became_ready(attempt);
         }
@@ -280,7 +285,7 @@ impl Core {
         self.remember_only_what_is_named(child.spec.dependencies());
         let name = child.spec.id.clone();
         if self.children.has_dependents(&name) {
-            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion };
+            let outlook = Outlook { prospect: Prospect::Gone, completion: child.completion, life: 0 };
             self.services.note(name.clone(), outlook);
             self.reconsider_dependents(&name);
         }

@@ -123,6 +123,10 @@ impl<T: Kind + fmt::Debug> Machine for T {
         }
     }
 
+    fn check_specs(&self, specs: &[ChildSpec]) -> Result<(), SpecError> {
+        self.core().check_specs(specs)
+    }
+
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool {
         self.core().is_last_life(attempt, exit)
     }

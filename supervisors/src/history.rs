@@ -2,6 +2,7 @@
 //! parking, and the last end.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, Chance, NoChance, Steps};
@@ -55,6 +56,22 @@ pub(crate) struct History {
     pub(crate) is_half_open: bool,
     /// Set while the child is down because its policy ended it for good.
     pub(crate) given_up: Option<GiveUpReason>,
+    /// The service with which the child was restarted last, and the time.
+    pub(crate) renewed: Option<Renewed>,
+}
+
+/// A restart of a child with a service that it depends on.
+#[derive(Clone)]
+pub(crate) struct Renewed {
+    pub(crate) name: Arc<str>,
+    pub(crate) at: Duration,
+}
+
+/// Prints nothing, for no decision comes to depend on it.
+impl fmt::Debug for Renewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewed")
+    }
 }
 
 /// Steps on a delay curve, and a budget.

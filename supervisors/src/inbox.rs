@@ -3,6 +3,7 @@
 //! Invariant: events are taken one at a time, in the order of their arrival (OTP rule 72).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::children::{Attempt, ChildKey};
@@ -18,6 +19,8 @@ pub(crate) enum Event {
     Exit(Attempt),
     /// An automatic restart failed and is to be tried again (OTP rule 31).
     Retry(ChildKey),
+    /// A service that the child depends on is ready again in a new life, and the child is to be restarted with it.
+    Renew { attempt: Attempt, name: Arc<str> },
     /// An order of the parent that this supervisor ends.
     Stop { exit: Exit, given: Duration },
     /// A management order.

@@ -346,6 +346,13 @@ pub trait Machine: Closed + fmt::Debug {
     /// Returns what dependents of the child can count on.
     fn outlook(&self, child: ChildKey) -> Option<Outlook>;
 
+    /// Checks specs for children that are in the table, as [`Order::Adjust`] does, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of the specs, alone or together with the others in the table.
+    fn check_specs(&self, specs: &[ChildSpec]) -> Result<(), SpecError>;
+
     /// Whether the machine would not start the child again without an order, if this attempt, which is up, ended as
     /// `exit`. The attempt may still end with another exit. `false` for an attempt that is not up.
     fn is_last_life(&self, attempt: Attempt, exit: &Exit) -> bool;

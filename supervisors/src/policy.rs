@@ -82,7 +82,8 @@ pub struct Policy {
     /// given by its name, any other service by its full path behind a slash, as in `/shop/db`. Default: none.
     ///
     /// While one is missing the child waits, whatever its curve says, and nothing is charged for that. It is started as
-    /// soon as the last one is back. A service that is missing does not end children that are up.
+    /// soon as the last one is back. A service that is missing does not end children that are up. With
+    /// [`Dependency::restart`] they are restarted when it is back in a new life.
     ///
     /// Of children that are stopped in the same operation, this one is stopped before those that it depends on. Among
     /// supervisors the dependencies of all that is below them count, unless they go in a circle. Then the reverse of
@@ -351,6 +352,11 @@ impl Policy {
         for period in [self.budget, not_ready.budget].into_iter().flatten().filter_map(|budget| budget.limit) {
             span("the budget's period", Some(period.1))?;
         }
+        let dependencies = self.depends_on.as_deref().unwrap_or_default();
+        let is_job = |on: &&Dependency| on.restart && on.condition == DependencyCondition::Completed;
+        if let Some(job) = dependencies.iter().find(is_job) {
+            return Err(PolicyError::RestartWithJob(job.name.clone()));
+        }
         span("reset_after", self.reset_after)?;
         span("start_timeout", self.start_timeout)?;
         span("watchdog", self.watchdog)?;
@@ -379,6 +385,8 @@ pub enum PolicyError {
     Zero(&'static str),
     /// This setting is longer than [`LONGEST_TIME`].
     TooLong(&'static str),
+    /// The child is to be restarted with this job, which has to be completed: a job has no life that goes on.
+    RestartWithJob(Arc<str>),
 }
 
 impl fmt::Display for PolicyError {
@@ -387,6 +395,12 @@ impl fmt::Display for PolicyError {
             Self::Backoff(error) => error.fmt(f),
             Self::Zero(what) => write!(f, "{what} is zero"),
             Self::TooLong(what) => write!(f, "{what} is longer than a year"),
+            Self::RestartWithJob(job) => {
+                write!(
+                    f,
+                    "it is to be restarted with the job `{job}`, which has to be completed: leave out one of the two"
+                )
+            }
         }
     }
 }

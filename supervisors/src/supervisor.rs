@@ -183,6 +183,11 @@ impl Kind for StaticMachine {
         self.left_behind().into_iter().for_each(|key| self.rest(key));
     }
 
+    fn is_stopped_with_group(&self, key: ChildKey) -> bool {
+        let is_member = |sequence: &Sequence| sequence.goal == Goal::GroupRestart && sequence.stops.is_left(key);
+        self.sequence.as_ref().is_some_and(is_member)
+    }
+
     fn blocked_until(&self) -> Option<Duration> {
         match self.sequence {
             None if self.core.inbox.is_empty() => None,

@@ -1,14 +1,16 @@
 //! The course of a child, which both kinds of supervisor decide alike, and the few questions that each answers in its
 //! own way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
-use crate::child::{Held, StartCall};
+use crate::child::{Ending, Held, Renewal, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::dependency::Completion;
 use crate::exit::Exit;
+use crate::history::Renewed;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
@@ -52,6 +54,10 @@ pub(crate) trait Kind {
     fn start_left_behind(&mut self) {}
     /// Lets the rest of a group rest, because the child that was to be started with it was terminated.
     fn rest_left_behind(&mut self) {}
+    /// Whether a group restart that is under way stops this child, and starts it again.
+    fn is_stopped_with_group(&self, _: ChildKey) -> bool {
+        false
+    }
     /// Returns the time at which events stop waiting for a start or a stop.
     fn blocked_until(&self) -> Option<Duration> {
         if self.core().inbox.is_empty() { None } else { self.core().blocked_until() }
@@ -109,6 +115,7 @@ pub(crate) trait Transitions: Kind {
                     self.start_left_behind();
                 }
             }
+            Event::Renew { attempt, name } => self.renew(attempt, name),
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
         }
@@ -125,6 +132,25 @@ pub(crate) trait Transitions: Kind {
             }
             Decision::GiveUp(reason) => self.give_up(key, reason, false),
             Decision::EndTree(reason) => self.give_up(key, reason, true),
+        }
+    }
+
+    /// Restarts a child with a service that it depends on: stops it, and starts it again when it is gone. No budget is
+    /// charged. Dropped if that life is over or ending, or if the spec does not ask for it any more.
+    fn renew(&mut self, attempt: Attempt, name: Arc<str>) {
+        let (key, core) = (attempt.child(), self.core_mut());
+        let at = core.meter.now();
+        let Some(child) = core.children.get_mut(key).filter(|child| child.spec.is_renewed_with(&name)) else { return };
+        let State::Live(live) = &mut child.state else { return };
+        let is_up = matches!(live.stage, Stage::Up | Stage::Ready) && live.ending == Ending::NotTold;
+        if live.attempt != attempt || !is_up {
+            return;
+        }
+        live.renewal = Renewal::UnderWay;
+        child.history_mut().renewed = Some(Renewed { name: name.clone(), at });
+        core.outbox.report(Report::Renewed { child: key, name });
+        if self.stop_child(key, false) {
+            self.wait_in_order(key);
         }
     }
 
@@ -226,7 +252,13 @@ pub(crate) trait Transitions: Kind {
         }
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
-        self.has_gone(key, exit, stop_calls.is_some());
+        let is_renewed = live.renewal == Renewal::UnderWay && stop_calls.is_none() && !self.core().is_ending();
+        match is_renewed {
+            // A group that stops this child as well starts it too.
+            true if self.is_stopped_with_group(key) => {}
+            true => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
+            false => self.has_gone(key, exit, stop_calls.is_some()),
+        }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));
         }

@@ -40,6 +40,9 @@ pub struct Reasons {
     pub lost: Vec<Arc<str>>,
     /// The reason why the policy of the child ended it for good, while the child is down for that.
     pub given_up: Option<GiveUpReason>,
+    /// The service with which the child was restarted last, because that was ready again in a new life, and the time of
+    /// that restart.
+    pub renewed: Option<(Arc<str>, Duration)>,
     /// Whether the budget was used up and the child is parked for it, or on probation.
     pub is_half_open: bool,
     /// The time for which a life has to be ready for the curve to start again at its first delay.
@@ -110,6 +113,7 @@ impl Reasons {
             waits_for: if held.is_some() { core.missing(key).cloned().collect() } else { Vec::new() },
             lost: core.lost(key).cloned().collect(),
             given_up: child.given_up(),
+            renewed: history.renewed.map(|renewed| (renewed.name, renewed.at)),
             is_half_open,
             reset_after: policy.reset_time().or(core.meter.budget().period()),
         })

@@ -167,7 +167,11 @@ impl Draw {
                     Some(sibling) if !sibling.contains('/') => sibling.to_owned(),
                     Some(_) | None => format!("/{on}"),
                 };
-                let on = if self.one_in(4) { Dependency::completed(on) } else { Dependency::ready(on) };
+                let on = match self.random.u32(0..4) {
+                    0 => Dependency::completed(on),
+                    1 => Dependency::ready(on).restart(),
+                    _ => Dependency::ready(on),
+                };
                 policy = policy.depends_on([on]);
             }
             policy = policy.on_dependency_gone(self.one_of(&[

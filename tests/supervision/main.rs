@@ -25,6 +25,7 @@ mod policies;
 mod proportional;
 mod rebuilt_supervisors;
 mod reconfiguring;
+mod renewals;
 mod resizing;
 mod resizing_mishaps;
 mod self_management;

@@ -158,6 +158,7 @@ impl SupervisorView {
             What::Waits => self.waits(path, at, found),
             What::Parked(probe_in) => self.parked(path, probe_in, at, found),
             What::Blocked => self.blocked(path, at, found),
+            What::Renewed => self.renewed(path, at, found),
             What::Missed => self.missed(path, at, found),
             What::Rests => self.rests(path, at, found),
             What::Forgotten => {

@@ -239,6 +239,7 @@ impl Watch for Witness {
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::GivenUp { .. }
+            | Report::Renewed { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. } => return,
         };

@@ -532,6 +532,7 @@ impl Script {
             Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
             Report::Delayed { child, until } => format!("delayed {} until {until:?}", name(child)),
+            Report::Renewed { child, name: service } => format!("renewed {} with {service}", name(child)),
             Report::Waiting { child, .. } => format!("waiting {}", name(child)),
             Report::DependencyGone { child, name: gone, then } => {
                 format!("{} is without {gone}: {then:?}", name(child))

@@ -13,5 +13,6 @@ mod give_up;
 mod groups;
 mod park;
 mod ready;
+mod renewal;
 mod thundering_herd;
 mod waiting;

@@ -42,7 +42,7 @@ fn the_outlook_of_a_child_is_what_its_dependents_can_count_on() {
     assert_eq!(tree.asked().outlook(job), Some(Prospect::Ready.into()));
     tree.ends("job").expect(["rest job"]);
     let completion = Some(Completion { was_ready: true });
-    assert_eq!(tree.asked().outlook(job), Some(Outlook { prospect: Prospect::Gone, completion }));
+    assert_eq!(tree.asked().outlook(job), Some(Outlook { prospect: Prospect::Gone, completion, life: 0 }));
 }
 
 #[test]

@@ -23,6 +23,7 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 struct Walk {
     sim: Sim,
     dice: Dice,
+    has_groups: bool,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
     /// Orders that start a child whatever its delay.
@@ -43,7 +44,7 @@ fn budget(dice: &mut Dice) -> Intensity {
     dice.pick(&[Intensity::new(0, 1000 * MS), Intensity::new(2, 500 * MS), Intensity::new(9, 5000 * MS)])
 }
 
-fn policy(name: &str, dice: &mut Dice) -> Policy {
+fn policy(name: &str, has_groups: bool, dice: &mut Dice) -> Policy {
     let mut policy = Policy::default();
     if dice.one_in(2) {
         policy = policy.backoff(curve(dice));
@@ -76,6 +77,8 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         let names: Vec<_> = elders.chain(["x", "y"]).filter(|_| dice.one_in(3)).collect();
         let condition = |name: &str, dice: &mut Dice| match dice.one_in(3) {
             true => Dependency::completed(name),
+            // A group would close a circle among siblings.
+            false if dice.one_in(3) && (!has_groups || !NAMES.contains(&name)) => Dependency::ready(name).restart(),
             false => Dependency::ready(name),
         };
         policy = policy.depends_on(names.into_iter().map(|name| condition(name, dice)).collect::<Vec<_>>());
@@ -102,21 +105,22 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
     policy
 }
 
-fn spec(name: &str, dice: &mut Dice) -> ChildSpec {
+fn spec(name: &str, has_groups: bool, dice: &mut Dice) -> ChildSpec {
     let restart = dice.pick(&[Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary]);
     let shutdown = dice.pick(&[Shutdown::Kill, Shutdown::After(30 * MS), Shutdown::After(Duration::ZERO)]);
     let spec = ChildSpec::new(name).restart(restart).shutdown(shutdown).abandon(Abandon::After(15 * MS));
-    if dice.one_in(5) { spec } else { spec.policy(policy(name, dice)) }
+    if dice.one_in(5) { spec } else { spec.policy(policy(name, has_groups, dice)) }
 }
 
 impl Walk {
     fn new(strategy: Option<Strategy>, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
+        let has_groups = !matches!(strategy, None | Some(Strategy::OneForOne));
         let intensity = dice.pick(&[Intensity::unlimited(), Intensity::new(30, 500 * MS), Intensity::new(3, 100 * MS)]);
         let sim = match strategy {
             Some(strategy) => {
                 let names = &NAMES[..usize::try_from(dice.below(5)).expect("small")];
-                let specs: Vec<_> = names.iter().map(|name| spec(name, &mut dice)).collect();
+                let specs: Vec<_> = names.iter().map(|name| spec(name, has_groups, &mut dice)).collect();
                 Sim::new(Flags { strategy, intensity, ..Flags::default() }, specs)
             }
             None => Sim::dynamic(intensity, None),
@@ -124,6 +128,7 @@ impl Walk {
         let mut walk = Self {
             sim,
             dice,
+            has_groups,
             delays: BTreeMap::new(),
             resting: BTreeSet::new(),
             hasty: BTreeMap::new(),
@@ -258,7 +263,7 @@ impl Walk {
             self.dice.pick(&[None, Some(Completion { was_ready: true }), Some(Completion { was_ready: false })]);
         let completion = ended.filter(|_| prospect != Prospect::Ready);
         self.note(format!("{name}: {prospect:?} {completion:?}"));
-        self.outlook(name, Outlook { prospect, completion });
+        self.outlook(name, Outlook { prospect, completion, life: 0 });
     }
 
     fn outlook(&mut self, name: &str, outlook: Outlook) {
@@ -283,7 +288,7 @@ impl Walk {
     fn order(&mut self) {
         let name = self.dice.pick(&NAMES);
         let order = match self.dice.below(12) {
-            0..3 => Order::StartChild(spec(name, &mut self.dice)),
+            0..3 => Order::StartChild(spec(name, self.has_groups, &mut self.dice)),
             3..5 => Order::TerminateChild(name.into()),
             5..7 => Order::RestartChild(name.into()),
             7 => Order::DeleteChild(name.into()),
@@ -292,7 +297,7 @@ impl Walk {
             _ => {
                 let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
-                let specs = ids.iter().map(|id| spec(id, &mut self.dice)).collect();
+                let specs = ids.iter().map(|id| spec(id, self.has_groups, &mut self.dice)).collect();
                 let clock = self.dice.pick(&[None, Some(BudgetClock::All), Some(BudgetClock::WithoutStops)]);
                 Order::Adjust(Box::new(Adjustment { specs, intensity: None, budget_clock: clock }))
             }
@@ -325,6 +330,7 @@ impl Walk {
             self.note(format!("    {report:?}"));
             match report {
                 Report::Delayed { child, until } => drop(self.delays.insert(child, until)),
+                Report::Renewed { child, .. } => drop(self.delays.remove(&child)),
                 // It waited for a service that was parked, and that is gone now.
                 Report::DependencyGone { child, then: DependencyGone::GoOn, .. } => drop(self.delays.remove(&child)),
                 _ => {}
@@ -352,7 +358,10 @@ impl Walk {
             }
             Action::Park { child, until } => {
                 self.resting.remove(child);
-                self.delays.insert(*child, *until);
+                // What it waits for may be back since.
+                if self.sim.asked().standing(*child) == Some(ChildState::Parked) {
+                    self.delays.insert(*child, *until);
+                }
             }
             Action::Rest(child) => {
                 self.delays.remove(child);
@@ -445,7 +454,7 @@ impl Walk {
     fn recovers(&mut self) {
         for name in ["x", "y"] {
             let completion = Some(Completion { was_ready: true });
-            self.outlook(name, Outlook { prospect: Prospect::Ready, completion });
+            self.outlook(name, Outlook { prospect: Prospect::Ready, completion, life: 0 });
         }
         self.settle();
         for _ in 0..100 {

@@ -103,6 +103,7 @@ impl Model {
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
             | Report::GivenUp { .. }
+            | Report::Renewed { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

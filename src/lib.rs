@@ -258,8 +258,9 @@ pub use supervisor::partitioned::Partitioned;
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
 pub use regrow_supervisors::{
     Abandon, AutoShutdown, Backoff, BackoffError, BudgetClock, BudgetLeft, ChildSpec, ChildState, Dependency,
-    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, GiveUp, GiveUpReason, Hang, Health,
-    Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart, RuleAction, Shutdown, Strategy,
+    DependencyCondition, DependencyGone, Exit, ExitKind, ExitRule, Failure, FailureRate, FailuresSeen, GiveUp,
+    GiveUpReason, Hang, Health, Intensity, Jitter, NotReady, Panic, Policy, PolicyError, Readiness, Restart,
+    RuleAction, Shutdown, Strategy,
 };
 pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart, Overflow};
 

@@ -206,6 +206,7 @@ impl Recorder {
             | EventKind::Overran { .. }
             | EventKind::GivenUp { .. }
             | EventKind::Renewed { .. }
+            | EventKind::TooManyFailures { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

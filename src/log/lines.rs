@@ -27,6 +27,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Exited { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
+        | EventKind::TooManyFailures { .. }
         | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
         EventKind::Abandoned
@@ -43,6 +44,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
         | EventKind::GivenUp { .. }
+        | EventKind::TooManyFailures { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -68,6 +70,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Exited { exit }
         | EventKind::ShutdownError { exit }
         | EventKind::Overdue { exit }
+        | EventKind::TooManyFailures { exit, .. }
         | EventKind::Overran { exit } => Some(exit),
         EventKind::Started { .. }
         | EventKind::Ignored
@@ -156,6 +159,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                 WARN,
                 { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit) },
                 "child takes too long and is killed"
+            );
+        }
+        EventKind::TooManyFailures { failures, exit } => {
+            let (failed, messages, within_ms) = (failures.failed, failures.messages, millis(failures.within));
+            line!(
+                WARN,
+                { path = %path, generation, exit.kind = %exit.kind(), exit.text = %one_line(exit), failed, messages, within_ms },
+                "too many messages of the child failed"
             );
         }
         EventKind::Overran { exit } => {

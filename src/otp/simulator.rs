@@ -270,6 +270,7 @@ impl<'a> Simulator<'a> {
                 | Report::Parked { .. }
                 | Report::GivenUp { .. }
                 | Report::Renewed { .. }
+                | Report::TooManyFailures { .. }
                 | Report::Overdue { .. }
                 | Report::Overran { .. } => continue,
             };

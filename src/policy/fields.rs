@@ -7,6 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use toml::de::DeValue;
 
 use crate::policy::durations::{Delay, Delays, Limit, RoomWait, Span, Stop};
+use crate::policy::failure_rate::Rate;
 use crate::policy::field::{Field, Keyed, Leaf, group};
 use crate::policy::give_up::OnGiveUp;
 use crate::policy::keywords::OneOf;
@@ -56,6 +57,8 @@ group! {
         health: Field<OneOf<Health>>,
         /// A message in hand for longer than this means that it hangs.
         watchdog: Field<Limit>,
+        /// A budget by rate: how many of its messages may fail within a window.
+        failure_rate: Field<Rate>,
         /// What happens when the budget is gone.
         on_give_up: Field<OnGiveUp>,
         /// A budget and a curve for lives that never became ready.

@@ -91,6 +91,7 @@
 //! | `factor`, `max_delay`, `jitter` | `2.0`; `"30s"`; `"none"`, `"full"`, `"decorrelated"` | 2, 30 s, none |
 //! | `reset_after`, `reset_on_ready`, `reset_after_messages` | `"1m"`, `true`, `1000` | the longest delay |
 //! | `max_restarts`, `within` | `3` or `"unlimited"`; `"30s"` | no separate budget; 5 s |
+//! | `failure_rate` | `{ percent = 50, messages = 20, within = "10s" }`, `"off"` | failing messages end no life |
 //! | `on_give_up` | `"escalate"`, `"park"`, `{ park = { delay = "30s" } }`, `"stop"`, `"end_tree"` | escalate |
 //! | `not_ready` | a table with a budget and delays | as for other lives |
 //! | `ready`, `start_timeout` | `"when_up"`, `"when_said"`; `"10s"`, `"off"` | when it is up; no limit |
@@ -134,6 +135,7 @@ mod document;
 mod durations;
 mod environment;
 mod explain;
+mod failure_rate;
 mod field;
 mod fields;
 mod follow;

@@ -117,6 +117,7 @@ fn is_in_policy(policy: &Policy, field: &str) -> bool {
         "on_dependency_gone" => policy.on_dependency_gone.is_some(),
         "health" => policy.health.is_some(),
         "watchdog" => policy.watchdog.is_some(),
+        "failure_rate" => policy.failure_rate.is_some(),
         "on_give_up" => policy.on_give_up.is_some(),
         "not_ready" => policy.not_ready.is_some(),
         "rules" => policy.rules.is_some(),

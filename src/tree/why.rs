@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, RuleAction};
+use regrow_supervisors::{self as machine, BudgetLeft, ChildState, Exit, ExitKind, FailuresSeen, RuleAction};
 
 use crate::error::gave_up::GaveUp;
 use crate::handle::Handle;
@@ -79,6 +79,9 @@ pub struct Why {
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
     pub lost: Vec<Arc<str>>,
+    /// Failures among its messages, within the window of its policy, as of the latest one. Of a parked child: those for
+    /// which it is parked. See [`Policy::failure_rate`](field@crate::Policy::failure_rate).
+    pub failures: Option<FailuresSeen>,
     /// The service with which it was restarted last, because that was ready again in a new life, and the time since then.
     /// See [`Dependency::restart`](crate::Dependency::restart).
     pub renewed: Option<(Arc<str>, Duration)>,
@@ -118,6 +121,7 @@ impl Why {
             senders_waiting: 0,
             waits_for: Vec::new(),
             lost: Vec::new(),
+            failures: None,
             renewed: None,
             was_terminated: false,
             is_half_open: false,
@@ -140,6 +144,7 @@ impl Why {
             next_try: why.next_try.map(|at| at.saturating_sub(now)),
             waits_for: why.waits_for,
             lost: why.lost,
+            failures: why.failures,
             renewed: why.renewed.map(|(name, at)| (name, now.saturating_sub(at))),
             was_terminated: why.was_terminated,
             is_half_open: why.is_half_open,
@@ -357,7 +362,11 @@ impl Why {
             return Ok(());
         }
         let is_parked = self.standing == Some(ChildState::Parked);
-        let by_rule = matches!(self.rule, Some((_, RuleAction::Park)));
+        if let Some(failures) = self.failures {
+            let more = if is_parked { ", which is more than its policy allows" } else { "" };
+            write!(f, " Of its latest messages, {failures}{more}.")?;
+        }
+        let by_rule = self.failures.is_some() || matches!(self.rule, Some((_, RuleAction::Park)));
         match self.budget {
             // Its restarts are charged only when a life has lasted, so what is left of the budget says nothing.
             Some(BudgetLeft { restarts_max, within, is_own, .. }) if is_parked && !by_rule => {

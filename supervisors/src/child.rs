@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::history::{Ended, History};
 use crate::order::OrderId;
 use crate::policy::Readiness;
+use crate::restart::Decision;
 use crate::rule::ExitKind;
 use crate::spec::{ChildSpec, Restart, Strategy};
 use crate::why::GiveUpReason;
@@ -50,8 +51,8 @@ pub(crate) struct Live {
     pub(crate) never_began: bool,
     /// The child is a supervisor, and ends because the whole tree is to end.
     pub(crate) ends_tree: bool,
-    /// The restart with a service that the child depends on.
-    pub(crate) renewal: Renewal,
+    /// A task with this life, or after it, besides those that its end calls for. Few lives have one.
+    pub(crate) errand: Option<Box<Errand>>,
     /// The exit of an attempt that is killed without having been told to stop. While the attempt is leaving: the exit
     /// that it is about to have, which counts only if it takes too long.
     pub(crate) cause: Option<Box<Exit>>,
@@ -77,7 +78,7 @@ impl Live {
             is_proven: false,
             never_began: false,
             ends_tree: false,
-            renewal: Renewal::None,
+            errand: None,
             cause: None,
         }
     }
@@ -99,15 +100,15 @@ impl Live {
     }
 }
 
-/// The restart of a child with a service that it depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Renewal {
-    #[default]
-    None,
-    /// This service became ready while the child was being started.
-    WhenUp(Arc<str>),
-    /// The child was told to stop for that, and is started again when it is gone.
-    UnderWay,
+/// A task with a life, or after it, besides those that its end calls for.
+#[derive(Debug, Clone)]
+pub(crate) enum Errand {
+    /// Restart the child when it is up: this service, which it depends on, became ready in a new life meanwhile.
+    RenewWhenUp(Arc<str>),
+    /// Start the child again when it is gone. It was told to stop for a service that it depends on.
+    Renew,
+    /// Carry this out when the child is gone. It was told to stop because too many of its messages failed.
+    Then(Decision),
 }
 
 #[derive(Debug, Clone)]
@@ -327,7 +328,7 @@ impl Child {
 
     /// Returns the reason why the policy of the child has ended it for good, while the child is down for that.
     pub(crate) fn given_up(&self) -> Option<GiveUpReason> {
-        self.history.as_ref()?.given_up.filter(|_| matches!(self.state, State::Down))
+        self.history.as_ref()?.given_up.as_deref().copied().filter(|_| matches!(self.state, State::Down))
     }
 
     /// Whether a group restart passes the child over: it is parked, it has ended for good, or an order waits for its

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Ending, Held, Hold, Live, Renewal, Stage, StartCall, State};
+use crate::child::{Child, Ending, Errand, Held, Hold, Live, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey, Children};
 use crate::circles::{Tie, untie};
 use crate::dependency::{Outlook, Prospect};
@@ -251,7 +251,7 @@ impl Core {
             self.outbox.answer(call, Ok(Answer::Started(attempt)));
         }
         if let Some(live) = self.children.live_mut(attempt)
-            && let Renewal::WhenUp(name) = std::mem::take(&mut live.renewal)
+            && let Some(Errand::RenewWhenUp(name)) = live.errand.take().map(|errand| *errand)
         {
             self.inbox.push(Event::Renew { attempt, name });
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, BackoffError, LONGEST_TIME};
 use crate::dependency::{Dependency, DependencyCondition, DependencyGone, Health};
 use crate::intensity::Intensity;
+use crate::rate::FailureRate;
 use crate::rule::ExitRule;
 
 /// The reactions to the end of a child, beyond its [restart type](crate::Restart).
@@ -68,6 +69,12 @@ pub struct Policy {
     /// The child's own budget. Its restarts are charged to that budget and not to the one it shares with its siblings.
     /// Default: the shared one.
     pub budget: Option<Intensity>,
+    /// The part of its messages that may fail within a window: a budget by rate, besides the one that counts restarts.
+    /// When it is exceeded, [`on_give_up`](field@Self::on_give_up) says what happens, even if the child is up: it is
+    /// asked to stop, and then parked, for instance. Default: failures that end no life do not matter.
+    ///
+    /// Probes, probation and success are those of parking. The window begins empty with each probe.
+    pub failure_rate: Option<FailureRate>,
     /// The reaction when the budget, the own or the shared one, is used up. OTP: the supervisor gives up.
     pub on_give_up: Option<GiveUp>,
     /// A separate budget and curve for lives that ended before they were ready, failed starts among them. Default:
@@ -234,6 +241,20 @@ impl Policy {
         Self { budget: Some(budget), ..self }
     }
 
+    /// Sets the part of its messages that may fail within a window: see [`failure_rate`](field@Self::failure_rate).
+    ///
+    /// ```
+    /// # use regrow_supervisors::{FailureRate, GiveUp, Policy};
+    /// # use std::time::Duration;
+    /// # const SEC: Duration = Duration::from_secs(1);
+    /// // If more than half of at least 20 messages in 10 s fail, it is parked, and tried again after 30 s.
+    /// let policy = Policy::default().failure_rate(FailureRate::new(50, 20, 10 * SEC)).on_give_up(GiveUp::park(30 * SEC));
+    /// # assert!(policy.check().is_ok());
+    /// ```
+    pub fn failure_rate(self, rate: FailureRate) -> Self {
+        Self { failure_rate: Some(rate), ..self }
+    }
+
     /// Sets the reaction to a budget that is used up.
     pub fn on_give_up(self, then: GiveUp) -> Self {
         Self { on_give_up: Some(then), ..self }
@@ -313,6 +334,7 @@ impl Policy {
             reset_on_ready: self.reset_on_ready.or(outer.reset_on_ready),
             reset_after_messages: self.reset_after_messages.or(outer.reset_after_messages),
             budget: self.budget.or(outer.budget),
+            failure_rate: self.failure_rate.or(outer.failure_rate),
             on_give_up: self.on_give_up.or(outer.on_give_up),
             not_ready: self.not_ready.or(outer.not_ready),
             readiness: self.readiness.or(outer.readiness),
@@ -357,6 +379,15 @@ impl Policy {
         if let Some(job) = dependencies.iter().find(is_job) {
             return Err(PolicyError::RestartWithJob(job.name.clone()));
         }
+        if let Some(rate) = self.failure_rate {
+            span("the window of failure_rate", Some(rate.within))?;
+            if rate.messages_min == 0 {
+                return Err(PolicyError::Zero("the number of messages of failure_rate"));
+            }
+            if rate.percent >= 100 {
+                return Err(PolicyError::NeverExceeded(rate.percent));
+            }
+        }
         span("reset_after", self.reset_after)?;
         span("start_timeout", self.start_timeout)?;
         span("watchdog", self.watchdog)?;
@@ -385,6 +416,8 @@ pub enum PolicyError {
     Zero(&'static str),
     /// This setting is longer than [`LONGEST_TIME`].
     TooLong(&'static str),
+    /// No part of the messages is more than this percentage.
+    NeverExceeded(u8),
     /// The child is to be restarted with this job, which has to be completed: a job has no life that goes on.
     RestartWithJob(Arc<str>),
 }
@@ -395,6 +428,9 @@ impl fmt::Display for PolicyError {
             Self::Backoff(error) => error.fmt(f),
             Self::Zero(what) => write!(f, "{what} is zero"),
             Self::TooLong(what) => write!(f, "{what} is longer than a year"),
+            Self::NeverExceeded(percent) => {
+                write!(f, "a failure_rate of more than {percent} percent never happens: set it to 99 or less")
+            }
             Self::RestartWithJob(job) => {
                 write!(
                     f,
@@ -423,6 +459,7 @@ mod tests {
             reset_on_ready,
             reset_after_messages,
             budget: own,
+            failure_rate,
             on_give_up,
             not_ready,
             readiness,
@@ -438,6 +475,7 @@ mod tests {
             .reset_on_ready()
             .reset_after_messages(7)
             .budget(budget)
+            .failure_rate(FailureRate::new(50, 20, time))
             .on_give_up(GiveUp::park(time))
             .not_ready(NotReady::default().budget(budget).backoff(Backoff::new(time)))
             .readiness(Readiness::WhenSaid)
@@ -449,6 +487,7 @@ mod tests {
             .rule(ExitRule::new(RuleAction::Stop));
         assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
         assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
+        assert_eq!(failure_rate, Some(FailureRate::new(50, 20, time)));
         let NotReady { budget: own, backoff } = not_ready.unwrap();
         assert_eq!((own, backoff), (Some(budget), Some(Backoff::new(time))));
         assert_eq!((readiness, start_timeout), (Some(Readiness::WhenSaid), Some(time)));

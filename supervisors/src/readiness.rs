@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Report};
-use crate::child::{Child, Ending, Held, Hold, Live, Renewal, Stage, State};
+use crate::child::{Child, Ending, Errand, Held, Hold, Live, Stage, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::dependency::{Completion, Dependency, DependencyCondition, DependencyGone, Outlook, Prospect};
@@ -231,7 +231,8 @@ impl Core {
         if outlook.prospect == Prospect::Ready && before.prospect != Prospect::Ready {
             self.wake_dependents(name, DependencyCondition::Ready);
         }
-        if outlook.prospect != before.prospect {
+        // A child that waits for others may have counted on a completion that counts no more.
+        if outlook.prospect != before.prospect || (before.completion.is_some() && outlook.completion.is_none()) {
             self.reconsider_dependents(name);
         }
     }
@@ -341,7 +342,9 @@ impl Core {
             };
             let State::Live(live) = &mut child.state else { continue };
             match (&live.stage, live.ending) {
-                (Stage::Starting, Ending::NotTold) if !live.never_began => live.renewal = Renewal::WhenUp(name.into()),
+                (Stage::Starting, Ending::NotTold) if !live.never_began => {
+                    live.errand = Some(Box::new(Errand::RenewWhenUp(name.into())))
+                }
                 (Stage::Up | Stage::Ready, Ending::NotTold) => {
                     let attempt = live.attempt;
                     self.inbox.push(Event::Renew { attempt, name: name.into() });

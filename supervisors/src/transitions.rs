@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Report;
-use crate::child::{Ending, Held, Renewal, Stage, StartCall, State};
+use crate::child::{Ending, Errand, Held, Stage, StartCall, State};
 use crate::children::{Attempt, ChildKey};
 use crate::core::Core;
 use crate::dependency::Completion;
@@ -103,19 +103,16 @@ pub(crate) trait Transitions: Kind {
             }
             Event::Retry(key) => {
                 let Some(decision) = self.core_mut().take_turn(key) else { return };
-                let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
-                if decision.is_rest() && is_significant {
-                    self.core_mut().vacate(key);
-                    let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
-                    self.significant_ends(key, decision, exit);
-                } else {
-                    self.follow(key, decision);
+                match decision.is_rest() {
+                    true => self.rest_or_park(key, decision),
+                    false => self.follow(key, decision),
                 }
                 if (decision == Decision::Park || decision.is_rest()) && !self.core().is_ending() {
                     self.start_left_behind();
                 }
             }
             Event::Renew { attempt, name } => self.renew(attempt, name),
+            Event::Overrate(attempt) => self.fail_by_rate(attempt),
             Event::Stop { exit, .. } => self.end(exit, false),
             Event::Order { call, order, .. } => self.carry_out(call, order),
         }
@@ -146,9 +143,24 @@ pub(crate) trait Transitions: Kind {
         if live.attempt != attempt || !is_up {
             return;
         }
-        live.renewal = Renewal::UnderWay;
-        child.history_mut().renewed = Some(Renewed { name: name.clone(), at });
+        live.errand = Some(Box::new(Errand::Renew));
+        child.history_mut().renewed = Some(Box::new(Renewed { name: name.clone(), at }));
         core.outbox.report(Report::Renewed { child: key, name });
+        if self.stop_child(key, false) {
+            self.wait_in_order(key);
+        }
+    }
+
+    /// Acts on a life of which too many messages have failed. If the supervisor goes on, the child is told to stop first.
+    fn fail_by_rate(&mut self, attempt: Attempt) {
+        let key = attempt.child();
+        let Some(decision) = self.core_mut().take_overrate(attempt) else { return };
+        if !(decision.is_rest() || decision == Decision::Park) {
+            return self.follow(key, decision);
+        }
+        if let Some(live) = self.core_mut().children.live_mut(attempt) {
+            live.errand = Some(Box::new(Errand::Then(decision)));
+        }
         if self.stop_child(key, false) {
             self.wait_in_order(key);
         }
@@ -166,6 +178,18 @@ pub(crate) trait Transitions: Kind {
             self.fail_boot(key, exit);
         } else if is_last {
             self.end(Exit::Shutdown, false);
+        }
+    }
+
+    /// Lets a child without a process rest, or parks it.
+    fn rest_or_park(&mut self, key: ChildKey, decision: Decision) {
+        let is_significant = self.core().children.get(key).is_some_and(|child| child.spec.terms.significant);
+        if decision.is_rest() && is_significant {
+            self.core_mut().vacate(key);
+            let exit = self.core().latest_end(key).cloned().unwrap_or(Exit::Shutdown);
+            self.significant_ends(key, decision, exit);
+        } else {
+            self.follow(key, decision);
         }
     }
 
@@ -252,12 +276,13 @@ pub(crate) trait Transitions: Kind {
         }
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
-        let is_renewed = live.renewal == Renewal::UnderWay && stop_calls.is_none() && !self.core().is_ending();
-        match is_renewed {
+        let is_ordered = stop_calls.is_some() || self.core().is_ending();
+        match live.errand.filter(|_| !is_ordered).map(|errand| *errand) {
+            Some(Errand::Then(decision)) => self.rest_or_park(key, decision),
             // A group that stops this child as well starts it too.
-            true if self.is_stopped_with_group(key) => {}
-            true => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
-            false => self.has_gone(key, exit, stop_calls.is_some()),
+            Some(Errand::Renew) if self.is_stopped_with_group(key) => {}
+            Some(Errand::Renew) => self.core_mut().start_after(key, Duration::ZERO, Held::ALONE),
+            Some(Errand::RenewWhenUp(_)) | None => self.has_gone(key, exit, stop_calls.is_some()),
         }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));

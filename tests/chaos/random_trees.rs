@@ -9,8 +9,8 @@ use fastrand::Rng;
 use regrow::chaos::{Experiment, Fault, Scope, SimulatedTree, Simulation, Times, When};
 use regrow::{
     AutoShutdown, Backoff, BudgetClock, Child, ChildKind, Context, Dependency, DependencyGone, DynamicSupervisor,
-    ExitKind, ExitRule, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart, RuleAction,
-    Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
+    ExitKind, ExitRule, FailureRate, GiveUp, Intensity, Jitter, NotReady, Partitioned, Policy, Readiness, Restart,
+    RuleAction, Service, ServiceChild, Shutdown, Strategy, Supervisor, SupervisorHandle, ignore,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -160,6 +160,9 @@ impl Draw {
             stops_in: if self.one_in(3) { self.ms(150) } else { Duration::ZERO },
         };
         let mut policy = self.policy(says);
+        if self.one_in(6) {
+            policy = policy.failure_rate(FailureRate::new(40, 2, 2 * SEC));
+        }
         if self.one_in(3) && !self.known.is_empty() {
             for _ in 0..self.random.u32(1..3) {
                 let on = self.one_of(&self.known.clone());

@@ -12,6 +12,7 @@ mod dynamic;
 mod dynamic_living;
 mod dynamic_managing;
 mod events;
+mod failure_rate;
 mod forgotten;
 mod give_up;
 mod init;

@@ -240,6 +240,7 @@ impl Watch for Witness {
             | Report::Parked { .. }
             | Report::GivenUp { .. }
             | Report::Renewed { .. }
+            | Report::TooManyFailures { .. }
             | Report::Overdue { .. }
             | Report::Overran { .. } => return,
         };

@@ -12,6 +12,7 @@ mod exit_rules;
 mod give_up;
 mod groups;
 mod park;
+mod rate;
 mod ready;
 mod renewal;
 mod thundering_herd;

@@ -14,8 +14,8 @@ use crate::common::dice::Dice;
 use crate::common::sim::{Sim, Stage};
 use regrow_supervisors::{
     Abandon, Action, Adjustment, Attempt, Backoff, BudgetClock, ChildKey, ChildSpec, ChildState, Completion,
-    Dependency, DependencyGone, Exit, ExitKind, ExitRule, Flags, GiveUp, Hang, Intensity, Jitter, NotReady, Order,
-    OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
+    Dependency, DependencyGone, Exit, ExitKind, ExitRule, FailureRate, Flags, GiveUp, Hang, Intensity, Jitter,
+    NotReady, Order, OrderId, Outlook, Policy, Prospect, Readiness, Report, Restart, RuleAction, Shutdown, Strategy,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -58,6 +58,9 @@ fn policy(name: &str, has_groups: bool, dice: &mut Dice) -> Policy {
             1 if dice.one_in(4) => GiveUp::EndTree,
             _ => GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)),
         });
+    }
+    if dice.one_in(4) {
+        policy = policy.failure_rate(FailureRate::new(50, 4, 500 * MS));
     }
     if dice.one_in(4) {
         policy = policy.not_ready(NotReady::default().budget(budget(dice)).backoff(curve(dice)));
@@ -203,7 +206,7 @@ impl Walk {
             return;
         }
         let attempt = self.dice.pick(&up);
-        let what = self.dice.below(8);
+        let what = self.dice.below(9);
         self.note(format!("{attempt:?} lives {what}"));
         match what {
             0..3 => {
@@ -213,6 +216,12 @@ impl Walk {
                 self.sim.tell(|machine, now| machine.handle_hung(attempt, Hang::new(MS, "Msg"), now));
             }
             4 => self.sim.kill_under_way(attempt),
+            5 => {
+                let counts = (self.dice.below(5), self.dice.below(4));
+                let exit = Exit::failed("bad");
+                self.sim
+                    .tell(|machine, now| machine.handle_failures(attempt, counts.0.max(counts.1), counts.1, exit, now));
+            }
             _ => {
                 let exit = self.dice.pick(&[Exit::Normal, Exit::Killed, Exit::failed("boom"), Exit::Shutdown]);
                 self.ends(attempt, exit);
@@ -329,7 +338,13 @@ impl Walk {
         while let Some(report) = self.sim.hear() {
             self.note(format!("    {report:?}"));
             match report {
-                Report::Delayed { child, until } => drop(self.delays.insert(child, until)),
+                Report::Delayed { child, until } => {
+                    // What it depends on may be back since.
+                    let why = self.sim.asked().why(child, self.sim.now);
+                    if why.is_none_or(|why| why.next_try == Some(until)) {
+                        self.delays.insert(child, until);
+                    }
+                }
                 Report::Renewed { child, .. } => drop(self.delays.remove(&child)),
                 // It waited for a service that was parked, and that is gone now.
                 Report::DependencyGone { child, then: DependencyGone::GoOn, .. } => drop(self.delays.remove(&child)),

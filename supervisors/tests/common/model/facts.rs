@@ -104,6 +104,7 @@ impl Model {
             | Report::Parked { .. }
             | Report::GivenUp { .. }
             | Report::Renewed { .. }
+            | Report::TooManyFailures { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }

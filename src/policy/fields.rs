@@ -61,6 +61,8 @@ group! {
         failure_rate: Field<Rate>,
         /// What happens when the budget is gone.
         on_give_up: Field<OnGiveUp>,
+        /// Whether a first start that fails at the boot is tried again. Default: the boot fails.
+        retry_start: Field<bool>,
         /// A budget and a curve for lives that never became ready.
         not_ready: NotReadyFields,
         /// What to do about ends of certain kinds. The first rule that matches wins.

@@ -119,6 +119,7 @@ fn is_in_policy(policy: &Policy, field: &str) -> bool {
         "watchdog" => policy.watchdog.is_some(),
         "failure_rate" => policy.failure_rate.is_some(),
         "on_give_up" => policy.on_give_up.is_some(),
+        "retry_start" => policy.retry_start.is_some(),
         "not_ready" => policy.not_ready.is_some(),
         "rules" => policy.rules.is_some(),
         _ => false,

@@ -120,6 +120,7 @@ fn what_the_code_says_of_one_child_stands_above_every_default_in_each_field() {
         .reset_after_messages(7)
         .failure_rate(FailureRate::new(70, 7, 7 * SEC))
         .on_give_up(GiveUp::park(7 * SEC))
+        .retry_start()
         .not_ready(NotReady::default().budget(Intensity::new(7, 7 * SEC)).backoff(Backoff::new(7 * SEC)))
         .readiness(Readiness::WhenSaid)
         .start_timeout(7 * SEC)

@@ -50,9 +50,12 @@ use crate::rule::ExitRule;
 pub struct Policy {
     /// The delay before a restart: a curve that grows with each failure. OTP: no delay.
     ///
-    /// It covers restarts, and retries of a restart that failed. A first start that fails at the boot is tried again,
-    /// after such a delay, only if a [rule](field@Self::rules) for
-    /// [`ExitKind::StartFailed`](crate::ExitKind::StartFailed) says so. A start by order is never tried again.
+    /// It covers restarts, and retries of a restart that failed. It does **not** cover these starts:
+    ///
+    /// * A first start that fails at the boot ends the boot ([OTP rule 11](crate::rules)). It is tried again after such a
+    ///   delay only with [`retry_start`](field@Self::retry_start), or if a [rule](field@Self::rules) says so.
+    /// * A start by order is never tried again: the order is answered with the failure.
+    /// * A start that waits for services that the child depends on has no delay. It comes as soon as they are ready.
     ///
     /// Meanwhile messages wait, and callers with them. The mailbox takes as many as it has room for.
     pub backoff: Option<Backoff>,
@@ -77,6 +80,14 @@ pub struct Policy {
     pub failure_rate: Option<FailureRate>,
     /// The reaction when the budget, the own or the shared one, is used up. OTP: the supervisor gives up.
     pub on_give_up: Option<GiveUp>,
+    /// Whether a first start that fails at the boot is tried again, as a restart that fails is: after the delay of the
+    /// [`backoff`](field@Self::backoff), charged to the budget, with [`on_give_up`](field@Self::on_give_up) at its end.
+    /// The boot is complete when the child is up, or is parked or ended for good. OTP and default: the boot fails.
+    ///
+    /// It is short for a [rule](field@Self::rules) that restarts after
+    /// [`ExitKind::StartFailed`](crate::ExitKind::StartFailed). Rules that match go before it. As they do, it leaves out
+    /// temporary children and starts by order.
+    pub retry_start: Option<bool>,
     /// A separate budget and curve for lives that ended before they were ready, failed starts among them. Default:
     /// those of the other lives.
     pub not_ready: Option<NotReady>,
@@ -260,6 +271,25 @@ impl Policy {
         Self { on_give_up: Some(then), ..self }
     }
 
+    /// Retries a first start that fails at the boot: see [`retry_start`](field@Self::retry_start).
+    ///
+    /// ```
+    /// # use regrow_supervisors::{Backoff, Policy};
+    /// # use std::time::Duration;
+    /// // A database that is not there yet does not fail the boot of the program.
+    /// let policy = Policy::default().backoff(Backoff::new(Duration::from_millis(100))).retry_start();
+    /// # assert_eq!(policy.retry_start, Some(true));
+    /// ```
+    pub fn retry_start(self) -> Self {
+        Self { retry_start: Some(true), ..self }
+    }
+
+    /// Lets a first start that fails at the boot fail the boot, whatever the defaults say: the opposite of
+    /// [`retry_start`](Self::retry_start).
+    pub fn fail_start(self) -> Self {
+        Self { retry_start: Some(false), ..self }
+    }
+
     /// Sets a budget and a curve for lives that never became ready.
     pub fn not_ready(self, not_ready: NotReady) -> Self {
         Self { not_ready: Some(not_ready), ..self }
@@ -336,6 +366,7 @@ impl Policy {
             budget: self.budget.or(outer.budget),
             failure_rate: self.failure_rate.or(outer.failure_rate),
             on_give_up: self.on_give_up.or(outer.on_give_up),
+            retry_start: self.retry_start.or(outer.retry_start),
             not_ready: self.not_ready.or(outer.not_ready),
             readiness: self.readiness.or(outer.readiness),
             start_timeout: self.start_timeout.or(outer.start_timeout),
@@ -461,6 +492,7 @@ mod tests {
             budget: own,
             failure_rate,
             on_give_up,
+            retry_start,
             not_ready,
             readiness,
             start_timeout,
@@ -477,6 +509,7 @@ mod tests {
             .budget(budget)
             .failure_rate(FailureRate::new(50, 20, time))
             .on_give_up(GiveUp::park(time))
+            .retry_start()
             .not_ready(NotReady::default().budget(budget).backoff(Backoff::new(time)))
             .readiness(Readiness::WhenSaid)
             .start_timeout(time)
@@ -487,6 +520,7 @@ mod tests {
             .rule(ExitRule::new(RuleAction::Stop));
         assert_eq!((backoff, reset_after, reset_on_ready), (Some(Backoff::new(time)), Some(time), Some(true)));
         assert_eq!((reset_after_messages, own, on_give_up), (Some(7), Some(budget), Some(GiveUp::park(time))));
+        assert_eq!(retry_start, Some(true));
         assert_eq!(failure_rate, Some(FailureRate::new(50, 20, time)));
         let NotReady { budget: own, backoff } = not_ready.unwrap();
         assert_eq!((own, backoff), (Some(budget), Some(Backoff::new(time))));
@@ -500,5 +534,7 @@ mod tests {
     fn a_switch_that_is_on_further_out_can_be_turned_off() {
         let outer = Policy::default().reset_on_ready();
         assert_eq!(Policy::default().reset_only_after_time().or(&outer).reset_on_ready, Some(false));
+        let outer = Policy::default().retry_start();
+        assert_eq!(Policy::default().fail_start().or(&outer).retry_start, Some(false));
     }
 }

@@ -167,10 +167,13 @@ impl Core {
         Some(&self.children.get(key)?.history.as_ref()?.cause.as_ref()?.exit)
     }
 
-    /// Whether a rule decided about the latest end.
-    pub(crate) fn is_by_rule(&self, key: ChildKey) -> bool {
-        let history = self.children.get(key).and_then(|child| child.history.as_ref());
-        history.and_then(|history| history.cause.as_ref()).is_some_and(|cause| cause.rule.is_some())
+    /// Whether a first start of the child that failed just now is tried again: a rule has decided about it, or the policy
+    /// retries each.
+    pub(crate) fn is_start_retried(&self, key: ChildKey) -> bool {
+        let Some(child) = self.children.get(key) else { return false };
+        let cause = child.history.as_ref().and_then(|history| history.cause.as_ref());
+        let retries = child.spec.own_policy().is_some_and(|policy| policy.retry_start == Some(true));
+        cause.is_some_and(|cause| cause.rule.is_some()) || (retries && !child.is_temporary())
     }
 
     /// Charges one unit (invariant 2). Returns the decision to take instead of a restart if that was one too many.

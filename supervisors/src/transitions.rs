@@ -238,8 +238,10 @@ pub(crate) trait Transitions: Kind {
         }
         let decision = self.core_mut().decide(key, live.ended(exit.clone(), now));
         match decision {
-            // OTP rule 11, unless a rule decided about the end.
-            Decision::Restart(..) if self.is_booting(key) && !self.core().is_by_rule(key) => self.fail_boot(key, exit),
+            // OTP rule 11, unless the policy retries the start.
+            Decision::Restart(..) if self.is_booting(key) && !self.core().is_start_retried(key) => {
+                self.fail_boot(key, exit);
+            }
             Decision::Restart(held, delay) => self.try_again(key, delay, held),
             Decision::Rest | Decision::Park | Decision::Stop(_) | Decision::GiveUp(_) | Decision::EndTree(_) => {
                 self.follow(key, decision);

@@ -120,6 +120,9 @@ impl Draw {
         if self.one_in(4) {
             policy = policy.reset_after(self.ms(800) + MS);
         }
+        if self.one_in(6) {
+            policy = policy.retry_start();
+        }
         if self.one_in(8) {
             policy = policy.reset_on_ready();
         }

@@ -74,6 +74,9 @@ fn policy(name: &str, has_groups: bool, dice: &mut Dice) -> Policy {
     if dice.one_in(4) {
         policy = policy.reset_on_ready();
     }
+    if dice.one_in(4) {
+        policy = policy.retry_start();
+    }
     if dice.one_in(3) {
         // Elders only: a circle would wait for ever.
         let elders = NAMES.iter().copied().filter(|elder| *elder < name);

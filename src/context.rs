@@ -1,5 +1,7 @@
 //! The context of an incarnation: its handle, its peers, its timers and tasks.
 
+mod observe;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -93,10 +95,6 @@ impl<M: Send + 'static> Inner<M> {
 
     pub(crate) fn lookup<N: Send + 'static>(&self, name: &str) -> Result<Handle<N>, LookupError> {
         self.shared().directory.resolve(self.signals.scope(), name)
-    }
-
-    fn directory(&self) -> Directory {
-        Directory { shared: self.shared().clone() }
     }
 }
 

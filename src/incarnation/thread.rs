@@ -23,6 +23,7 @@ use crate::slot::blocking::block_on;
 use crate::slot::consumer::{Next, SignalMask};
 use crate::slot::current;
 use crate::slot::signals::Waiting;
+use crate::tree::Directory;
 use crate::tree::lookup::LookupError;
 
 /// Context of a thread service: an iterator over its messages, which ends when the thread must end.
@@ -61,6 +62,19 @@ impl<M: Send + 'static> Inbox<M> {
     /// Returns the exit of the life before this one; `None` for the first.
     pub fn last_exit(&self) -> Option<&Exit> {
         self.inner.last_exit()
+    }
+
+    /// Returns the number of incarnations that have had the message in hand, this one included: see
+    /// [`Context::delivery`](crate::Context::delivery). The message in hand is the one that the iterator returned last.
+    pub fn delivery(&self) -> u32 {
+        self.inner.delivery()
+    }
+
+    /// Returns the directory of the whole tree: see [`Context::directory`](crate::Context::directory). It has the
+    /// [events](Directory::events), the [dead letters](Directory::dead_letters) and the [reasons](Directory::why). The
+    /// last ones are async: in a thread, `tokio::runtime::Handle::current().block_on` waits for them.
+    pub fn directory(&self) -> Directory {
+        self.inner.directory()
     }
 
     /// Says that this incarnation is ready to work, as [`Context::ready`](crate::Context::ready) does.

@@ -5,6 +5,7 @@ mod common;
 
 mod abandon;
 mod as_actor;
+mod asking;
 mod chosen_ends;
 mod destructor_panics;
 mod destructors;

@@ -192,9 +192,9 @@
 //! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`: an incarnation that takes messages, and what becomes of the last one. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
 //! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`) |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
-//! | `handle.rs`, `mailbox.rs` | what peers hold; a mailbox that is made before its service |
+//! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
-//! | `context.rs`, `service.rs` | what an incarnation sees; the trait, and the contract page |
+//! | `context.rs`, `service.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
 //! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `partitions`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
@@ -229,6 +229,7 @@ mod mailbox;
 pub mod otp;
 #[cfg(feature = "policy")]
 pub mod policy;
+mod recipient;
 #[cfg(feature = "signal")]
 mod run;
 mod service;
@@ -276,6 +277,7 @@ pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Returned, SendError};
 pub use handle::Handle;
 pub use mailbox::{Mailbox, mailbox};
+pub use recipient::{Recipient, RecipientError};
 
 // A tree that runs: to look up, to look at, to end.
 pub use error::gave_up::GaveUp;

@@ -10,6 +10,7 @@ mod errors;
 mod fates;
 mod handles;
 mod lookups;
+mod recipients;
 mod redelivered_calls;
 mod replies;
 mod self_calls;

@@ -12,6 +12,7 @@ mod dynamic_living;
 mod dynamic_managing;
 mod events;
 mod forgotten;
+mod get_or_start;
 mod init;
 mod managing;
 mod missing_dependencies;

@@ -44,6 +44,8 @@ pub(crate) mod inject;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod linked_tasks;
+pub(crate) mod monitors;
+pub(crate) mod own_monitors;
 pub(crate) mod queue;
 pub(crate) mod room;
 pub(crate) mod rooms;
@@ -116,6 +118,8 @@ struct Notifiers {
     watch: Mutex<Option<watch::Sender<ServiceStatus>>>,
     /// Notified when an incarnation leaves the slot.
     vacant: Notify,
+    /// Told of the end of each incarnation. Made by the first monitor.
+    watchers: OnceLock<monitors::Watchers>,
 }
 
 /// Outcome of the attempt to put a message into the mailbox.
@@ -287,7 +291,12 @@ impl<M: Send + 'static> Slot<M> {
         self.publish();
         if state == ServiceState::Gone {
             // Followers have seen that it is gone. If the slot is listed again, they subscribe again.
-            let watch = self.notifiers.get().map(|notifiers| lock(&notifiers.watch).take());
+            let watch = self.notifiers.get().map(|notifiers| {
+                if let Some(watchers) = notifiers.watchers.get() {
+                    watchers.gone();
+                }
+                lock(&notifiers.watch).take()
+            });
             drop(watch);
         }
     }

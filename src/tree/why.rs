@@ -75,6 +75,8 @@ pub struct Why {
     pub capacity: Option<usize>,
     /// Number of senders that wait for room in its mailbox.
     pub senders_waiting: usize,
+    /// Number of [monitors](crate::Context::monitor) that are told of its ends.
+    pub monitors: usize,
     /// Services that it waits for before its start. A leading slash marks a full path.
     pub waits_for: Vec<Arc<str>>,
     /// Services that it depends on and that are gone for good. Its next start has to do without them.
@@ -112,6 +114,7 @@ impl Why {
             queued: 0,
             capacity: None,
             senders_waiting: 0,
+            monitors: 0,
             waits_for: Vec::new(),
             lost: Vec::new(),
             was_terminated: false,
@@ -155,6 +158,7 @@ impl Shared {
             queued: usize::try_from(slot.accounting().queued).unwrap_or(usize::MAX),
             capacity,
             senders_waiting: slot.waiting_for_room(),
+            monitors: slot.watchers(),
             ..known
         })
     }

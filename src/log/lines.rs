@@ -28,9 +28,11 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
-        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
-            Level::ERROR
-        }
+        EventKind::Abandoned
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
+        | EventKind::Parked { .. }
+        | EventKind::Blocks { .. } => Level::ERROR,
     }
 }
 
@@ -39,6 +41,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
     match kind {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -74,7 +77,8 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Blocks { .. }
         | EventKind::Down
         | EventKind::Gone
-        | EventKind::GaveUp { .. } => None,
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. } => None,
     }
 }
 
@@ -189,6 +193,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                     why = %one_line(why),
                 },
                 "supervisor gave up"
+            );
+        }
+        EventKind::GivenUp { why } => {
+            let (kind, text, said) = (why.exit.kind(), one_line(&why.exit), why.reason_text());
+            line!(
+                ERROR,
+                { path = %path, generation, exit.kind = %kind, exit.text = %text, why = %said },
+                "child ends for good"
             );
         }
     }

@@ -136,7 +136,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// * Limits that make no sense.
-    /// * `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// * `defaults`, `budget_each`, `budget_clock` or `max_starting` that differ from those in force
     ///   ([`NoEffect`](crate::StartError::NoEffect)).
     /// * A supervisor that is not running.
     ///

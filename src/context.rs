@@ -182,6 +182,40 @@ impl<S: crate::Service> Context<S> {
         self.inner.signals.leave(sweep::kept(exit));
     }
 
+    /// Ends this incarnation normally if no message waits in its mailbox. `true`: the mailbox takes no more messages,
+    /// and the end follows after the message in hand and the stop hook, as with [`stop`](Self::stop).
+    ///
+    /// The mailbox is found empty and closed in one step. A message that comes before that is handled, and one that
+    /// comes after it is refused ([`Stopping`](crate::Refusal::Stopping)). So no accepted message is lost, as it would
+    /// be with `stop`. The message in hand does not count, nor do timers and replies that the service still owes.
+    ///
+    /// `false`, and nothing changes:
+    ///
+    /// * if a message waits, or a sender waits for room,
+    /// * if the service would be started again after a normal end, as a permanent one is,
+    /// * in a factory.
+    ///
+    /// [`ServiceChild::idle_after`](crate::ServiceChild::idle_after) does this after some time without a message.
+    ///
+    /// ```
+    /// # use regrow::{Context, Service};
+    /// # struct Session; enum Msg { Work, Hangup }
+    /// impl Service for Session {
+    ///     type Msg = Msg;
+    ///     async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> anyhow::Result<()> {
+    ///         match msg {
+    ///             Msg::Work => {}
+    ///             // What was sent meanwhile is still handled. The next hangup comes from the client, or from a timer.
+    ///             Msg::Hangup => { ctx.stop_if_idle(); }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn stop_if_idle(&self) -> bool {
+        self.inner.slot.stop_if_idle(&self.inner.signals)
+    }
+
     /// Says that this incarnation is ready to work, if its policy is
     /// [`Readiness::WhenSaid`](crate::Readiness::WhenSaid). Services that [depend](crate::Policy::depends_on) on it are
     /// started then, and the time limit for its start is met. With another policy, and the second time, it changes

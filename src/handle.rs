@@ -319,6 +319,11 @@ impl<M: Send + 'static> Handle<M> {
         self.slot.refusal_of_waits()
     }
 
+    /// Returns the reason for which a cast is refused now, if there is one. A full mailbox is none.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.slot.refusal_of_casts()
+    }
+
     /// Returns the path of the service, `"(not in a tree)"` while it has none.
     pub fn path(&self) -> Arc<str> {
         self.slot.path()

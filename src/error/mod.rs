@@ -1,6 +1,7 @@
 //! Errors of sends and calls: the reason of a refusal, and the outcome of a call.
 
 pub(crate) mod gave_up;
+pub(crate) mod get_or_start;
 pub(crate) mod manage;
 pub(crate) mod not_running;
 pub(crate) mod orders;

@@ -64,6 +64,12 @@ impl<M: Send + 'static> Inbox<M> {
         self.inner.last_exit()
     }
 
+    /// Ends the iteration if no message waits in the mailbox, which takes no more messages then: see
+    /// [`Context::stop_if_idle`](crate::Context::stop_if_idle). The incarnation ends normally when the thread returns.
+    pub fn stop_if_idle(&self) -> bool {
+        self.inner.slot.stop_if_idle(&self.inner.signals)
+    }
+
     /// Returns the number of incarnations that have had the message in hand, this one included: see
     /// [`Context::delivery`](crate::Context::delivery). The message in hand is the one that the iterator returned last.
     pub fn delivery(&self) -> u32 {

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) on_restart: OnRestart,
     /// Time that senders wait for room. `None`: without limit.
     pub(crate) room_wait: Option<Duration>,
+    /// Time without a message after which an incarnation ends. `None`: never.
+    pub(crate) idle_after: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             overflow: Overflow::default(),
             on_restart: OnRestart::default(),
             room_wait: Some(DEFAULT_ROOM_WAIT),
+            idle_after: None,
         }
     }
 }

@@ -106,6 +106,10 @@ impl DynamicState {
         self.configuration().limits
     }
 
+    pub(super) fn is_numbered(&self) -> bool {
+        self.is_numbered.load(Ordering::Relaxed)
+    }
+
     /// Returns the child as it will be listed: with a number for a name, if the supervisor is numbered.
     pub(super) fn admit(&self, child: Child) -> Child {
         if self.is_numbered.load(Ordering::Relaxed) {

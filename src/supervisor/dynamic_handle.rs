@@ -31,6 +31,15 @@ impl DynamicHandle {
         Self { handle, state }
     }
 
+    pub(super) fn supervisor(&self) -> &SupervisorHandle {
+        &self.handle
+    }
+
+    /// Whether its children have numbers for names.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.state.is_numbered()
+    }
+
     /// The supervisor's full path.
     pub fn path(&self) -> &str {
         self.handle.path()
@@ -259,7 +268,7 @@ impl<A: 'static> Template<A> {
         supervisor.handle.start_children(made).await
     }
 
-    fn make(&self, arguments: A) -> Result<Child, StartChildError> {
+    pub(super) fn make(&self, arguments: A) -> Result<Child, StartChildError> {
         let made = self.supervisor.state.template();
         match made.as_ref().and_then(|made| made.make.downcast_ref::<Make<A>>()) {
             Some(make) => Ok(make(arguments)),

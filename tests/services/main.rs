@@ -14,6 +14,7 @@ mod extremes;
 mod factory;
 mod foreign_actors;
 mod functions;
+mod idle;
 mod killed_through_ractor;
 mod killing;
 mod leaving;

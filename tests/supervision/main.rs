@@ -14,6 +14,7 @@ mod dynamic_managing;
 mod events;
 mod forgotten;
 mod give_up;
+mod get_or_start;
 mod init;
 mod managing;
 mod missing_dependencies;

@@ -270,6 +270,7 @@ impl Model<'_> {
                 | Report::Waiting { .. }
                 | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
+                | Report::RestartOrdered { .. }
                 | Report::Abandoned { .. } => {}
             }
         }

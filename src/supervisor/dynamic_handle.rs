@@ -31,6 +31,10 @@ impl DynamicHandle {
         Self { handle, state }
     }
 
+    pub(super) fn supervisor(&self) -> &SupervisorHandle {
+        &self.handle
+    }
+
     /// The supervisor's full path.
     pub fn path(&self) -> &str {
         self.handle.path()

@@ -85,12 +85,26 @@ pub struct Why {
     pub is_half_open: bool,
     /// Time that a life has to be ready for its delays to begin with the first again.
     pub reset_after: Option<Duration>,
+    /// The reason of its last restart by [order](crate::Handle::restart) under its present supervisor, and the time
+    /// since.
+    pub restarted: Option<(Arc<str>, Duration)>,
     /// The supervisor, if it does not run. It has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
     /// The child on which this supervisor gave up at its last end, and why. `None` for other children and other ends.
     pub gave_up: Option<Arc<GaveUp>>,
     /// The reason why its supervisor gave up on this child and does not run.
     pub given_up: Option<Arc<GaveUp>>,
+}
+
+/// The reasons for the state of a child, as its supervisor knows them.
+pub(crate) struct Grounds {
+    pub(crate) reasons: machine::Reasons,
+    /// For a supervisor that gave up: the child on which it did.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
+    /// The reason of its last restart by order, and the time since.
+    pub(crate) restarted: Option<(Arc<str>, Duration)>,
+    /// The time at which all this holds.
+    pub(crate) now: Duration,
 }
 
 impl Why {
@@ -117,6 +131,7 @@ impl Why {
             was_terminated: false,
             is_half_open: false,
             reset_after: None,
+            restarted: None,
             supervisor: None,
             gave_up: None,
             given_up: None,
@@ -186,7 +201,9 @@ impl Shared {
         };
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
-            Ok(Some((why, gave_up, now))) => Why { gave_up, ..Why::known(path.into(), status, why, now) },
+            Ok(Some(Grounds { reasons, gave_up, restarted, now })) => {
+                Why { gave_up, restarted, ..Why::known(path.into(), status, reasons, now) }
+            }
             Ok(None) => Why::unknown(path.into(), status),
             Err(_) => {
                 let chain = self.last_give_up_above(scope).await;
@@ -203,7 +220,7 @@ impl Shared {
         let mut below = scope;
         while let Some((above, name)) = below.rsplit_once('/') {
             if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
-                return known.and_then(|(_, gave_up, _)| gave_up);
+                return known.and_then(|known| known.gave_up);
             }
             below = above;
         }
@@ -300,6 +317,9 @@ impl Why {
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((reason, ago)) = &self.restarted {
+            write!(f, " An order restarted it {ago:.1?} ago: {reason}.")?;
+        }
         let Some(exit) = &self.exit else {
             let is_untouched = self.standing.is_some() && !self.was_terminated;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };

@@ -197,7 +197,7 @@
 //! | `context.rs`, `service.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -299,13 +299,14 @@ pub use tree::{Directory, KillError, Tree};
 pub use error::get_or_start::GetOrStartError;
 pub use error::manage::ManageError;
 pub use error::orders::{
-    DeleteChildError, ReconfigureError, RestartChildError, ReviveError, StartChildError, StopChildError,
+    DeleteChildError, ReconfigureError, RestartChildError, RestartError, ReviveError, StartChildError, StopChildError,
 };
 pub use error::resize::ResizeError;
 pub use supervisor::dynamic_handle::{DynamicHandle, Template};
 pub use supervisor::manage::SupervisorHandle;
 pub use supervisor::outcome::{ChildCount, ChildInfo, StartOutcome, StartedChild};
 pub use supervisor::partitions::Partitions;
+pub use supervisor::rolling::{RollingCause, RollingError};
 
 #[cfg(feature = "policy")]
 pub use policy::apply::{Applied, ApplyError, PolicyChange};

@@ -21,6 +21,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Ignored
         | EventKind::Down
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
@@ -54,6 +55,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::Gone => false,
     }
@@ -71,6 +73,7 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Ignored
         | EventKind::Abandoned
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::DependencyGone { .. }
         | EventKind::Parked { .. }
@@ -132,6 +135,9 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
         }
         EventKind::Delayed { delay } => {
             line!(INFO, { path = %path, generation, delay_ms = millis(*delay) }, "child is restarted later");
+        }
+        EventKind::RestartOrdered { reason } => {
+            line!(INFO, { path = %path, generation, reason = %one_line(reason) }, "child is restarted by order");
         }
         EventKind::Waiting => {
             let services = aside.services().map(display);

@@ -272,6 +272,7 @@ impl Model<'_> {
                 | Report::Waiting { .. }
                 | Report::DependencyGone { .. }
                 | Report::ShutdownError { .. }
+                | Report::RestartOrdered { .. }
                 | Report::Abandoned { .. } => {}
             }
         }

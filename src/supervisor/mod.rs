@@ -30,6 +30,8 @@ pub(crate) mod policy_needs;
 pub(crate) mod reconfigure;
 pub(crate) mod refusals;
 pub(crate) mod reports;
+mod restart;
+pub(crate) mod rolling;
 pub(crate) mod settings;
 mod start;
 pub(crate) mod start_limits;

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::inbox::Event;
 use crate::management::{Done, Manage};
 use crate::order::{Answer, Order, OrderError, OrderId};
+use crate::renewal::Renew;
 use crate::restart::Decision;
 use crate::shutdown::Stop;
 use crate::spec::ChildSpec;
@@ -48,6 +49,10 @@ pub(crate) trait Kind {
     }
     /// Makes other events wait for what this child does, if the strategy orders them.
     fn wait_in_order(&mut self, _: ChildKey) {}
+    /// Whether an operation that stops a group is about to deal with this child.
+    fn is_in_group(&self, _: ChildKey) -> bool {
+        false
+    }
     /// Starts the rest of a group without the child that was to be started with it, and is parked.
     fn start_left_behind(&mut self) {}
     /// Lets the rest of a group rest, because the child that was to be started with it was terminated.
@@ -159,9 +164,10 @@ pub(crate) trait Transitions: Kind {
         let key = attempt.child();
         self.core_mut().vacate(key);
         let start = self.core_mut().take_start_call(key);
+        let renewals = self.core_mut().renewals.take(key);
         self.core_mut().complete(key, Completion { was_ready: false });
         self.rest(key);
-        if let Some(StartCall { call, .. }) = start {
+        for call in start.map(|start| start.call).into_iter().chain(renewals) {
             self.core_mut().outbox.answer(call, Ok(Answer::Ignored));
         }
     }
@@ -179,6 +185,7 @@ pub(crate) trait Transitions: Kind {
             }
             return;
         }
+        self.core_mut().answer_renewals(key, &Err(OrderError::Failed(exit.clone())));
         // A killed supervisor reports nothing.
         if !self.core().is_killing() {
             self.core_mut().outbox.report(Report::StartError { child: key, exit: exit.clone() });
@@ -226,7 +233,9 @@ pub(crate) trait Transitions: Kind {
         }
         let child = self.core_mut().children.get_mut(key);
         let stop_calls = child.and_then(|child| child.stop_calls.take());
-        self.has_gone(key, exit, stop_calls.is_some());
+        if stop_calls.is_some() || !self.begin_again(key) {
+            self.has_gone(key, exit, stop_calls.is_some());
+        }
         for call in stop_calls.into_iter().flat_map(|calls| *calls) {
             self.core_mut().outbox.answer(call, Ok(Answer::Done));
         }

@@ -271,8 +271,10 @@ pub use service::{Ignore, Service, ignore};
 pub use slot::NoMessages;
 
 // To send and to call.
+pub use call::request::Request;
 pub use call::{Call, Reply};
 pub use error::refusal::Refusal;
+pub use error::request::RequestError;
 pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Returned, SendError};
 pub use handle::Handle;

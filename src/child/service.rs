@@ -188,6 +188,35 @@ impl<M: Send + 'static> ServiceChild<M> {
         self
     }
 
+    /// Leaves out calls that no caller waits for any more when their turn comes. A caller has gone if its future was
+    /// dropped, or if its [time limit](crate::Handle::call_within) is over. Default: each accepted call runs, since it
+    /// may do more than answer.
+    ///
+    /// Under overload, a service that answers calls too late does work that no code needs, and is late again. With this
+    /// it catches up. A call that was left out is counted as dead-lettered
+    /// ([`CallerGone`](crate::DeadReason::CallerGone)) and not kept. A call that has begun runs to its end, also when it
+    /// is [redelivered](Self::redeliver). Long handlers ask [`Reply::is_wanted`](crate::Reply::is_wanted) meanwhile.
+    ///
+    /// ```
+    /// # use regrow::{Child, Context, Reply, Service, Supervisor};
+    /// # use std::time::Duration;
+    /// # struct Search; type Query = Reply<u32>;
+    /// # impl Service for Search { type Msg = Query; async fn handle(&mut self, query: Query, _: &mut Context<Self>) -> anyhow::Result<()> { query.send(1); Ok(()) } }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> anyhow::Result<()> {
+    /// let search = Child::service("search", |_| async { Ok(Search) }).skip_abandoned_calls();
+    /// let tree = Supervisor::one_for_one("app").child(search).start().await?;
+    /// let search = tree.lookup::<Query>("app/search")?;
+    ///
+    /// drop(search.call(|reply| reply)); // the caller changes its mind
+    /// assert_eq!(search.call(|reply| reply).await?, 1);
+    /// assert_eq!(search.accounting().dead_lettered, 1);
+    /// # tree.shutdown().await; Ok(()) }
+    /// ```
+    pub fn skip_abandoned_calls(mut self) -> Self {
+        self.settings.skips_abandoned = true;
+        self
+    }
+
     /// Sets what happens to queued messages when an incarnation ends. Default: they are kept for the next.
     pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
         self.settings.on_restart = on_restart;

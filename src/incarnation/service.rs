@@ -147,6 +147,10 @@ async fn pump<S: Service>(owned: &mut Owned<S>) -> Exit {
         let inner = ctx.inner();
         let message = match inner.slot.poll_next(&inner.signals, pump.mask, pump.is_last_look, &mut pump.freed) {
             Poll::Ready(Next::Message(message)) => message,
+            Poll::Ready(Next::Unwanted) => {
+                pump.in_a_row += 1;
+                continue;
+            }
             other => match pump.without_message(inner, other.is_ready(), drain) {
                 Step::Again => continue,
                 Step::Pause { is_busy } => {

@@ -113,13 +113,19 @@ impl<M: Send + 'static> Iterator for Inbox<M> {
         let Inner { slot, signals, .. } = &self.inner;
         let next = std::future::poll_fn(|cx| {
             signals.register(Waiting::Consumer, cx.waker());
-            slot.poll_next(signals, SignalMask::Everything, true, &mut slot.freed())
+            loop {
+                match slot.poll_next(signals, SignalMask::Everything, true, &mut slot.freed()) {
+                    Poll::Ready(Next::Unwanted) => {}
+                    next => return next,
+                }
+            }
         });
         match block_on(next) {
             Next::Message(message) => Some(match self.redelivery {
                 None => message,
                 Some(redelivery) => redelivery.prepare(&self.inner, message),
             }),
+            Next::Unwanted => unreachable!("such a message is passed over"),
             Next::Signal => {
                 self.inner.signals.set_told();
                 None
@@ -196,6 +202,8 @@ fn settle_last<M: Send + 'static>(inner: &Inner<M>) {
     inner.signals.leave(Exit::Normal);
     match inner.slot.poll_next(&inner.signals, SignalMask::Everything, true, &mut inner.slot.freed()) {
         Poll::Ready(Next::Signal) | Poll::Pending => {}
-        Poll::Ready(Next::Message(_)) => unreachable!("an incarnation that leaves is given no message"),
+        Poll::Ready(Next::Message(_) | Next::Unwanted) => {
+            unreachable!("an incarnation that leaves is given no message")
+        }
     }
 }

@@ -217,6 +217,8 @@ pub(super) fn level_of_letter(reason: &DeadReason, is_over: bool) -> Level {
     match reason {
         DeadReason::Poison { .. } | DeadReason::PeerUnavailable { .. } => Level::WARN,
         DeadReason::Gone => Level::DEBUG,
+        // Their own senders do not want them any more.
+        DeadReason::CallerGone | DeadReason::TimerOver | DeadReason::MonitorOver => Level::DEBUG,
         _ if is_over => Level::DEBUG,
         // Asked for by the code, each time that it happens.
         DeadReason::DroppedOnRestart | DeadReason::Chaos => Level::INFO,

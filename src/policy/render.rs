@@ -62,7 +62,9 @@ pub(crate) fn stop(shutdown: Shutdown) -> String {
     }
 }
 
-pub(crate) fn mailbox(Settings { capacity, overflow, on_restart, room_wait, idle_after }: Settings) -> String {
+pub(crate) fn mailbox(
+    Settings { capacity, overflow, on_restart, room_wait, idle_after, skips_abandoned: _ }: Settings,
+) -> String {
     let capacity = if capacity == usize::MAX { "unbounded".into() } else { capacity.to_string() };
     let room_wait = room_wait.map_or("unlimited".into(), time);
     let idle_after = idle_after.map(|limit| format!(", idle_after {}", time(limit))).unwrap_or_default();

@@ -56,6 +56,7 @@ mod tests;
 pub(crate) mod timekeeper;
 #[cfg(test)]
 pub(crate) mod turns;
+pub(crate) mod unwanted;
 pub(crate) mod wait;
 pub(crate) mod waits;
 
@@ -141,7 +142,7 @@ impl<M: Send + 'static> Slot<M> {
             tree: OnceLock::new(),
             notifiers: OnceLock::new(),
             label: OnceLock::new(),
-            front: Mutex::new(Front::new()),
+            front: Mutex::new(Front::new(settings.skips_abandoned)),
             back: Mutex::new(Back::new(settings)),
             front_len: AtomicUsize::new(0),
             can_repeat: Default::default(),
@@ -171,6 +172,7 @@ impl<M: Send + 'static> Slot<M> {
         // A service that sleeps begins to count its idle time, or counts to another limit.
         let sleeper = if back.settings().idle_after == settings.idle_after { None } else { back.control.clone() };
         back.configure(settings);
+        front.skips_abandoned = settings.skips_abandoned;
         // There may be more room than before.
         self.let_in(&mut front, &mut back, &mut freed);
         drop((front, back));

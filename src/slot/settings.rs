@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) room_wait: Option<Duration>,
     /// Time without a message after which an incarnation ends. `None`: never.
     pub(crate) idle_after: Option<Duration>,
+    /// Whether a call with a caller that waits no more is left out.
+    pub(crate) skips_abandoned: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             on_restart: OnRestart::default(),
             room_wait: Some(DEFAULT_ROOM_WAIT),
             idle_after: None,
+            skips_abandoned: false,
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod orders;
 pub(crate) mod refusal;
 pub(crate) mod resize;
 pub(crate) mod start;
+pub(crate) mod task;
 pub(crate) mod unavailable;
 
 use std::fmt;

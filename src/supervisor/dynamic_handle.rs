@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, Exit};
 
-use crate::child::Child;
+use crate::child::{Child, OnceChild};
 use crate::error::not_running::NotRunning;
 use crate::error::orders::{ReconfigureError, ReviveError, StartChildError, StopChildError};
 use crate::handle::Handle;
@@ -33,6 +33,11 @@ impl DynamicHandle {
 
     pub(super) fn supervisor(&self) -> &SupervisorHandle {
         &self.handle
+    }
+
+    /// Starts a task under a name of the supervisor's choice.
+    pub(super) async fn start_task(&self, task: OnceChild) -> Result<StartOutcome, StartChildError> {
+        self.handle.start_child(self.state.admit_task(task.into())).await
     }
 
     /// The supervisor's full path.

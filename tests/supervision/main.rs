@@ -34,3 +34,4 @@ mod stop_order;
 mod stopped_with_group;
 mod stopping;
 mod strategies;
+mod task_pool;

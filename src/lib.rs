@@ -194,10 +194,10 @@
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
-//! | `context.rs`, `service.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page |
+//! | `context.rs`, `service.rs`, `running_task.rs` | what an incarnation sees, and what it asks about its tree (`observe`); the trait, and the contract page; tasks that give a value |
 //! | `incarnation/` | one life of a child: a file for each kind, `actor` for a child that asks for a ractor actor, `redelivery` |
 //! | `child/` | how each kind of child is described |
-//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
+//! | `supervisor/` | the builders (`mod`, `dynamic`, `partitioned`, `tasks`) and the checked plan; the driver, a machine inside a ractor actor: facts in, actions out; the handles (`manage`, `dynamic_handle`, `get_or_start`, `partitions`); restarts by order (`restart`, `rolling`); starting a tree (`tree`) and looking up supervisors (`lookup`) |
 //! | `run/` | from a signal of the system to the exit status |
 //! | `policy/` | policy files: read, checked, laid over the code, explained, simulated, followed |
 //! | `chaos/` | experiments: faults, scripts, virtual time, shrinking, reports; the judge of supervision (`chaos/judge/`) |
@@ -232,6 +232,7 @@ pub mod policy;
 mod recipient;
 #[cfg(feature = "signal")]
 mod run;
+mod running_task;
 mod service;
 mod slot;
 mod supervisor;
@@ -249,11 +250,12 @@ struct Readme;
 pub use ractor;
 
 // To describe a tree.
-pub use child::{Child, ServiceChild, ServiceFn, TaskChild, TaskFn};
+pub use child::{Child, OnceChild, ServiceChild, ServiceFn, TaskChild, TaskFn};
 pub use error::start::StartError;
 pub use supervisor::Supervisor;
 pub use supervisor::dynamic::DynamicSupervisor;
 pub use supervisor::partitioned::Partitioned;
+pub use supervisor::tasks::{TaskSupervisor, Tasks};
 
 // The terms on which children live: data, and the rules of the decision crate.
 pub use base::name::{NAME_MAX, NESTING_MAX, NameError, PARTITIONS_MAX};
@@ -267,6 +269,7 @@ pub use slot::settings::{DEFAULT_MAILBOX_CAPACITY, DEFAULT_ROOM_WAIT, OnRestart,
 // To write a service, a task or a thread.
 pub use context::{Context, LinkedTask, TaskContext};
 pub use incarnation::thread::Inbox;
+pub use running_task::RunningTask;
 pub use service::{Ignore, Service, ignore};
 pub use slot::NoMessages;
 
@@ -275,6 +278,7 @@ pub use call::request::Request;
 pub use call::{Call, Reply};
 pub use error::refusal::Refusal;
 pub use error::request::RequestError;
+pub use error::task::TaskError;
 pub use error::unavailable::PeerUnavailable;
 pub use error::{CallError, Returned, SendError};
 pub use handle::Handle;

@@ -1,6 +1,7 @@
 //! The kinds of children and how each is described.
 
 mod function;
+mod once;
 mod service;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::supervisor::factory::SupervisorRecipe;
 use crate::tree::directory::ChildKind;
 use crate::tree::overrides::Named;
 pub use function::{ServiceFn, TaskFn};
+pub use once::OnceChild;
 pub use service::{ServiceChild, TaskChild};
 
 /// A child of a [`Supervisor`], of any kind. The functions here describe one, and [`Supervisor::child`] takes it.
@@ -33,6 +35,7 @@ pub use service::{ServiceChild, TaskChild};
 /// |---|---|---|---|
 /// | [`Child::service`] | a [`Service`] built by its factory | permanent | asked, 5 s |
 /// | [`Child::task`] | a future | transient | asked, 5 s |
+/// | [`Child::once`] | a future that runs once | temporary | asked, 5 s |
 /// | [`Child::thread`] | an OS thread that iterates its mailbox | permanent | asked, 5 s |
 /// | [`Child::actor`] | a `ractor::Actor` | permanent | asked, 5 s |
 /// | [`Supervisor`], [`Child::supervisor`] | a subtree | permanent | asked, no limit |

@@ -9,6 +9,7 @@ pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod resize;
 pub(crate) mod start;
+pub(crate) mod task;
 pub(crate) mod unavailable;
 
 use std::fmt;

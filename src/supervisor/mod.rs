@@ -37,6 +37,7 @@ mod start;
 pub(crate) mod start_limits;
 pub(crate) mod start_many;
 pub(crate) mod stop_order;
+pub(crate) mod tasks;
 pub(crate) mod testimony;
 mod tree;
 pub(crate) mod unwanted_ends;

@@ -21,6 +21,7 @@ mod leaving;
 mod linked_tasks;
 mod old_state_first;
 mod readiness;
+mod running_tasks;
 mod runtime_gone;
 mod stop_hook;
 mod tasks;

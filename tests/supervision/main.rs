@@ -37,3 +37,4 @@ mod stop_order;
 mod stopped_with_group;
 mod stopping;
 mod strategies;
+mod task_pool;

@@ -1,11 +1,12 @@
 //! The client: a newtype of the handle, with a method for each message.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
-use crate::expand::{Expansion, local, parameters};
+use crate::expand::{Expansion, at, local, parameters};
 use crate::method::Request;
 use crate::options::Options;
 
@@ -112,7 +113,8 @@ impl Expansion {
                 match &answer.flattened {
                     None => (quote!(#regrow::Call<#message_type, #ty>), quote!(self.0.call(#make))),
                     Some((ok, error)) => {
-                        (quote!(#regrow::Request<#message_type, #ok, #error>), quote!(self.0.call(#make).flatten()))
+                        let returned = quote!(#regrow::Request<#message_type, #ok, #error>);
+                        (returned, quote_spanned!(at(error.span())=> self.0.call(#make).flatten()))
                     }
                 }
             }

@@ -3,6 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Error, Generics, Ident, ItemImpl, Path, parse2};
 
 use crate::answer::Returns;
@@ -157,11 +158,13 @@ impl Expansion {
             let (cfgs, pattern, name) = (&request.cfgs, self.pattern(request), request.name.unraw().to_string());
             quote!(#(#cfgs)* #pattern => #name)
         });
+        // An error about its visibility is shown at the type of the service.
+        let msg_type = quote_spanned!(at(service.span())=> type Msg = #message_type;);
         let stopped = self.block.hooks.iter().map(|hook| self.stopped(hook));
         quote! {
             #(#attributes)*
             impl #implementation #regrow::Service for #service #clause {
-                type Msg = #message_type;
+                #msg_type
 
                 #deprecated
                 #cfgs
@@ -194,13 +197,13 @@ impl Expansion {
             Parameter::Context => ctx,
             Parameter::Reply => &reply,
         });
-        let wait = request.is_async.then(|| quote!(.await));
-        let done = quote!(Self::#name(self #(, #arguments)*) #wait);
+        let wait = request.is_async.then(|| quote_spanned!(at(name.span())=> .await));
+        let arguments = quote!(#(, #arguments)*);
         let done = match &request.kind {
-            Kind::Call { .. } => quote!({ #reply.send(#done); }),
+            Kind::Call { .. } => quote!({ #reply.send(Self::#name(self #arguments) #wait); }),
             Kind::Cast { returns } | Kind::Deferred { returns, .. } => match returns {
-                Returns::Nothing => quote!(#done,),
-                Returns::Fallible(span) => question(&done, *span),
+                Returns::Nothing => quote!(Self::#name(self #arguments) #wait,),
+                Returns::Fallible(span) => quote_spanned!(at(*span)=> Self::#name(self #arguments) #wait?,),
             },
         };
         quote!(#(#cfgs)* #message::#variant #parts => #done)
@@ -210,11 +213,10 @@ impl Expansion {
         let ctx = local(if hook.has_context { "ctx" } else { "_ctx" });
         let (name, cfgs, regrow) = (&hook.name, &hook.cfgs, self.regrow());
         let argument = hook.has_context.then(|| quote!(, #ctx));
-        let wait = hook.is_async.then(|| quote!(.await));
-        let done = quote!(Self::#name(self #argument) #wait);
+        let wait = hook.is_async.then(|| quote_spanned!(at(name.span())=> .await));
         let done = match hook.returns {
-            Returns::Nothing => quote!(#done;),
-            Returns::Fallible(span) => quote_spanned!(span=> #done?;),
+            Returns::Nothing => quote!(Self::#name(self #argument) #wait;),
+            Returns::Fallible(span) => quote_spanned!(at(span)=> Self::#name(self #argument) #wait?;),
         };
         quote! {
             #(#cfgs)*
@@ -237,8 +239,7 @@ pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// A statement with `?`, whose error about the type of the error is at what the method returns.
-fn question(done: &TokenStream, span: Span) -> TokenStream {
-    let question = quote_spanned!(span=> ?);
-    quote!(#done #question,)
+/// Place of the user's for code of our own: an error about its types is shown there.
+pub(crate) fn at(place: Span) -> Span {
+    place.resolved_at(Span::call_site())
 }

@@ -182,6 +182,56 @@ async fn a_cfg_of_a_method_is_that_of_its_message_and_the_rest_of_a_block_stays(
     assert_eq!(soon(mixed.get()).await.unwrap(), 5);
 }
 
+/// Services that a macro of the user's makes.
+macro_rules! counter {
+    ($name:ident, $number:ty, $step:expr) => {
+        struct $name($number);
+
+        #[regrow::service]
+        impl $name {
+            #[call]
+            async fn add(&mut self, by: $number, reply: Reply<$number>) -> anyhow::Result<()> {
+                self.0 += by * $step;
+                reply.send(self.0);
+                Ok(())
+            }
+
+            #[cast]
+            fn set(&mut self, ctx: &mut Context<Self>, to: $number) -> Result<(), std::num::ParseIntError> {
+                self.0 = to + <$number>::try_from(ctx.generation()).unwrap_or_default();
+                Ok(())
+            }
+
+            #[call(error = std::num::ParseIntError)]
+            fn parse(&self, text: String) -> Result<$number, std::num::ParseIntError> {
+                text.parse::<$number>()
+            }
+
+            #[stopped]
+            async fn end(&mut self) -> anyhow::Result<()> {
+                anyhow::ensure!(self.0 == 9);
+                Ok(())
+            }
+        }
+    };
+}
+
+counter!(Small, u8, 2);
+counter!(Large, u64, 3);
+
+#[tokio::test]
+async fn a_macro_can_make_services() {
+    let (tree, handle) = start(Child::service("it", |_| async { Ok(Small(0)) })).await;
+    let small = SmallClient::from(handle);
+    small.set(2).unwrap();
+    assert_eq!(soon(small.add(3)).await.unwrap(), 9);
+    assert_eq!(soon(small.parse("255".into())).await.unwrap(), 255);
+    assert!(soon(small.parse("256".into())).await.is_err());
+    assert!(soon(tree.shutdown()).await.is_clean());
+    let (_tree, handle) = start(Child::service("it", |_| async { Ok(Large(0)) })).await;
+    assert_eq!(soon(LargeClient::from(handle).add(3)).await.unwrap(), 9);
+}
+
 /// A service by hand below one of the attribute, in one tree.
 struct ByHand(MixedClient);
 

@@ -144,7 +144,8 @@
 //! None is on by default. `async-trait`: to be turned on where anything else in the program turns on ractor's feature of that
 //! name, which changes ractor's traits for all. `cluster`: the same for ractor's `cluster`. Other nodes see no ractor actor
 //! that regrow makes, of a supervisor or for [`as_actor`](ServiceChild::as_actor), and a [`Child::actor`] only if its message
-//! is serializable. `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
+//! is serializable. `macros`: `#[regrow::service]`, which makes messages and a typed client of the methods of a service.
+//! `signal`: `run_until_signal`. `policy`: restart policies in a file, and in a
 //! tree that runs. `chaos`: experiments, live and in virtual time. `cli`: the commands `regrow policy`, `regrow chaos` and
 //! `regrow trace`, and with them `policy`, `chaos` and `otp`. `otp`: the player of OTP's scenarios, on the bare machines and live;
 //! `trace` is its old name.
@@ -181,16 +182,19 @@
 //! # Layout
 //!
 //! The decisions are made in the package `regrow-supervisors` (`supervisors/`), plain state machines without a clock or
-//! a task. This one does what they decide. A room imports from those above it in this table, and never from those below; a
-//! check in `.ci/run` keeps that for `slot`, `call`, `tree` and `incarnation`, and no two rooms import each other in a loop but
-//! `slot` with `call`, and `child` with `supervisor`.
+//! a task. This one does what they decide. The attribute `service` is the package `regrow-macros` (`macros/`), and the code that
+//! it makes is what could be written by hand.
+//!
+//! A room imports from those above it in this table, and never from those below; a check in `.ci/run` keeps that for `slot`,
+//! `call`, `tree` and `incarnation`, and no two rooms import each other in a loop but `slot` with `call`, and `child` with
+//! `supervisor`.
 //!
 //! | room | idea |
 //! |---|---|
 //! | `base/` | what every room uses: locks that outlive a panic (`sync`), arithmetic on time, names, the message that wakes a ractor actor (`wake`), panics of the user's code and the panic hook, tasks of the runtime's own, destructors of the user's run elsewhere (`sweep`), parts made when first asked for (`on_demand`), tables that shrink (`thrift`) |
 //! | `log/`, `event.rs`, `error/` | the log lines and how many of them are written; what subscribers see; why a message was refused, a tree not started, a supervisor ended |
 //! | `slot/` | the slot: mailbox, status and counters under one roof. `queue`, `line`, `room/`: messages, and senders that wait for room. `consumer`, `in_hand`, `idle`: an incarnation that takes messages, what becomes of the last one, and an end for want of any. `signals`: how it is woken, stopped, killed, cut off. `erased`: a slot without its type, and its tree. `current`: which incarnation's code a thread runs. `fact`, `inbox`: what a supervisor is told |
-//! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`) |
+//! | `call/` | calls: the reply, the wait for it, what a mailbox knows of it (`fate`); `request`, a call with one error for its fate and the service's own |
 //! | `watchdog/` | services and tasks that hang, and services that wait for each other (`deadlock`): sampled, never per message |
 //! | `handle.rs`, `recipient.rs`, `mailbox.rs` | what peers hold, whole and for a part of a protocol; a mailbox that is made before its service |
 //! | `tree/` | a running tree: the directory and its paths, what all of a tree share (`shared`), dead letters and their replay, how it ends (`shutdown`, `ending`, `report`), readiness, dependencies, why a child stands where it does, what is in force (`options`, `overrides`, `in_force`), the seam for faults (`inject`) |
@@ -248,6 +252,18 @@ mod watchdog;
 struct Readme;
 
 pub use ractor;
+
+#[cfg(feature = "macros")]
+#[doc(inline)]
+#[doc = include_str!("requests.md")]
+pub use regrow_macros::service;
+
+/// Names for the code that [`macro@service`] makes. Other code should not use them.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __macros {
+    pub use anyhow::Result;
+}
 
 // To describe a tree.
 pub use child::{Child, OnceChild, ServiceChild, ServiceFn, TaskChild, TaskFn};

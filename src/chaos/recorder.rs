@@ -200,10 +200,12 @@ impl Recorder {
             }
             EventKind::ShutdownError { .. }
             | EventKind::Delayed { .. }
+            | EventKind::RestartOrdered { .. }
             | EventKind::Waiting
             | EventKind::DependencyGone { .. }
             | EventKind::Overdue { .. }
             | EventKind::Overran { .. }
+            | EventKind::GivenUp { .. }
             | EventKind::Blocks { .. } => {}
         }
     }

@@ -6,8 +6,10 @@ pub(crate) mod manage;
 pub(crate) mod not_running;
 pub(crate) mod orders;
 pub(crate) mod refusal;
+pub(crate) mod request;
 pub(crate) mod resize;
 pub(crate) mod start;
+pub(crate) mod task;
 pub(crate) mod unavailable;
 
 use std::fmt;

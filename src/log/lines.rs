@@ -21,6 +21,7 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Ignored
         | EventKind::Down
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting => Level::INFO,
         EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
@@ -28,9 +29,11 @@ pub(crate) fn level(kind: &EventKind) -> Level {
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
         | EventKind::ShutdownError { .. } => Level::WARN,
-        EventKind::Abandoned | EventKind::GaveUp { .. } | EventKind::Parked { .. } | EventKind::Blocks { .. } => {
-            Level::ERROR
-        }
+        EventKind::Abandoned
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
+        | EventKind::Parked { .. }
+        | EventKind::Blocks { .. } => Level::ERROR,
     }
 }
 
@@ -39,6 +42,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
     match kind {
         EventKind::Parked { .. }
         | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. }
         | EventKind::Overdue { .. }
         | EventKind::Overran { .. }
         | EventKind::DependencyGone { .. }
@@ -51,6 +55,7 @@ pub(super) fn is_urgent(kind: &EventKind) -> bool {
         | EventKind::StartFailed { .. }
         | EventKind::Exited { .. }
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::Gone => false,
     }
@@ -68,13 +73,15 @@ pub(super) fn exit(kind: &EventKind) -> Option<&Exit> {
         | EventKind::Ignored
         | EventKind::Abandoned
         | EventKind::Delayed { .. }
+        | EventKind::RestartOrdered { .. }
         | EventKind::Waiting
         | EventKind::DependencyGone { .. }
         | EventKind::Parked { .. }
         | EventKind::Blocks { .. }
         | EventKind::Down
         | EventKind::Gone
-        | EventKind::GaveUp { .. } => None,
+        | EventKind::GaveUp { .. }
+        | EventKind::GivenUp { .. } => None,
     }
 }
 
@@ -128,6 +135,9 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
         }
         EventKind::Delayed { delay } => {
             line!(INFO, { path = %path, generation, delay_ms = millis(*delay) }, "child is restarted later");
+        }
+        EventKind::RestartOrdered { reason } => {
+            line!(INFO, { path = %path, generation, reason = %one_line(reason) }, "child is restarted by order");
         }
         EventKind::Waiting => {
             let services = aside.services().map(display);
@@ -189,6 +199,14 @@ pub(super) fn write(event: &Event, level: Level, aside: &Aside, backtraces: &Bac
                     why = %one_line(why),
                 },
                 "supervisor gave up"
+            );
+        }
+        EventKind::GivenUp { why } => {
+            let (kind, text, said) = (why.exit.kind(), one_line(&why.exit), why.reason_text());
+            line!(
+                ERROR,
+                { path = %path, generation, exit.kind = %kind, exit.text = %text, why = %said },
+                "child ends for good"
             );
         }
     }

@@ -268,8 +268,10 @@ impl<'a> Simulator<'a> {
                 | Report::Waiting { .. }
                 | Report::DependencyGone { .. }
                 | Report::Parked { .. }
+                | Report::GivenUp { .. }
                 | Report::Overdue { .. }
-                | Report::Overran { .. } => continue,
+                | Report::Overran { .. }
+                | Report::RestartOrdered { .. } => continue,
             };
             let line = format!("report {name} {kind} {} {why}", running.def_id(child).unwrap_or("?"));
             // OTP rule 88.

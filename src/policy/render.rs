@@ -42,6 +42,10 @@ pub(crate) fn parting(then: &GiveUp) -> String {
     match then {
         GiveUp::Escalate => "escalate".into(),
         GiveUp::Park(probes) => format!("park: delay {}", curve(probes)),
+        GiveUp::Stop => "stop".into(),
+        GiveUp::EndTree => "end_tree".into(),
+        // The enum may grow.
+        other => format!("{other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regrow_supervisors::{ChildSpec, Exit};
 
-use crate::child::Child;
+use crate::child::{Child, OnceChild};
 use crate::error::not_running::NotRunning;
 use crate::error::orders::{ReconfigureError, ReviveError, StartChildError, StopChildError};
 use crate::handle::Handle;
@@ -38,6 +38,11 @@ impl DynamicHandle {
     /// Whether its children have numbers for names.
     pub(super) fn is_numbered(&self) -> bool {
         self.state.is_numbered()
+    }
+
+    /// Starts a task under a name of the supervisor's choice.
+    pub(super) async fn start_task(&self, task: OnceChild) -> Result<StartOutcome, StartChildError> {
+        self.handle.start_child(self.state.admit_task(task.into())).await
     }
 
     /// The supervisor's full path.
@@ -145,7 +150,7 @@ impl DynamicHandle {
     /// # Errors
     ///
     /// * Limits that make no sense.
-    /// * `defaults`, `budget_clock` or `max_starting` that differ from those in force
+    /// * `defaults`, `budget_each`, `budget_clock` or `max_starting` that differ from those in force
     ///   ([`NoEffect`](crate::StartError::NoEffect)).
     /// * A supervisor that is not running.
     ///

@@ -59,6 +59,7 @@ pub(crate) fn of_supervisor(description: &Description, is_root: bool) -> Option<
 pub(crate) fn of_reconfiguration(new: &Options, now: &Options) -> Option<Idle> {
     let said = [
         ("defaults", new.defaults.is_some() && new.defaults != now.defaults),
+        ("budget_each", new.each.is_some() && new.each != now.each),
         ("budget_clock", new.budget_clock != BudgetClock::default() && new.budget_clock != now.budget_clock),
         ("max_starting", new.starts_max.is_some() && new.starts_max != now.starts_max),
     ];

@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 #[cfg(feature = "policy")]
 use regrow_supervisors::Adjustment;
-use regrow_supervisors::{self as machine, ChildSpec, Exit, Order};
+use regrow_supervisors::{ChildSpec, Exit, Order};
 
 use crate::base::sweep;
 use crate::child::Child;
-use crate::error::gave_up::GaveUp;
 use crate::error::manage::ManageError;
 use crate::error::not_running::NotRunning;
 use crate::error::orders::{
@@ -30,6 +28,7 @@ use crate::supervisor::plan::{Known, Plan, Planned};
 use crate::supervisor::reconfigure::Configuration;
 use crate::tree::lookup::LookupError;
 use crate::tree::shared::Shared;
+use crate::tree::why::Grounds;
 
 /// A running supervisor, to be managed. Like every handle, it is valid for ever and is about the present incarnation.
 ///
@@ -113,7 +112,8 @@ impl SupervisorHandle {
         self.start(order, vec![planned], then).await.map_err(StartChildError::of)
     }
 
-    /// Starts a child now that is parked, or waits for a delay to pass or for services that it depends on. Its delays
+    /// Starts a child now that is parked, has ended for good ([`GiveUp::Stop`](crate::GiveUp::Stop)), or waits for a
+    /// delay to pass or for services that it depends on. Its delays
     /// begin with the first again, and its own budget is full again. Completes when the start has been ordered. The
     /// [status](Handle::watch) of the child tells whether the start succeeds.
     ///
@@ -130,10 +130,7 @@ impl SupervisorHandle {
     }
 
     /// Returns the reasons for the state of a child; `None` if this supervisor does not know it.
-    pub(crate) async fn why_child(
-        &self,
-        name: &str,
-    ) -> Result<Option<(machine::Reasons, Option<Arc<GaveUp>>, Duration)>, NotRunning> {
+    pub(crate) async fn why_child(&self, name: &str) -> Result<Option<Grounds>, NotRunning> {
         let name = name.to_owned();
         self.read_in(move |driver| driver.why(&name)).await
     }

@@ -29,6 +29,10 @@ impl<M: Send + 'static> Partitions<M> {
         Self { handle, table }
     }
 
+    pub(super) fn supervisor(&self) -> &SupervisorHandle {
+        &self.handle
+    }
+
     /// The supervisor's full path.
     pub fn path(&self) -> &str {
         self.handle.path()

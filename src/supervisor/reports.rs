@@ -40,6 +40,11 @@ impl Driver {
         };
         let Some(entry) = self.children.get_mut(&attempt.child()) else { return };
         let mut is_as_ordered = false;
+        let exit_of_restart = exit.and_then(|exit| entry.exit_of_restart(exit));
+        if let Some(exit) = &exit_of_restart {
+            kind = EventKind::Exited { exit: exit.clone() };
+        }
+        let exit = exit_of_restart.as_ref().or(exit);
         // The start is over, whatever its outcome.
         entry.set_ticket(None);
         entry.has_failed = false;
@@ -81,8 +86,8 @@ impl Driver {
         if let Report::SignificantEnded { child, exit, is_last } = report {
             return self.significant_ended(child, exit, is_last);
         }
-        if let Report::GaveUp { child, exit, reason } = &report
-            && let Some(why) = self.link(*child, exit.clone(), *reason)
+        if let Report::GaveUp { child, exit, reason, ends_tree } = &report
+            && let Some(why) = self.link(*child, exit.clone(), *reason, *ends_tree)
         {
             self.give_up(why);
         }
@@ -129,11 +134,27 @@ impl Driver {
                 }
                 (child, EventKind::Parked { probe_in: self.time_until(until) })
             }
+            Report::GivenUp { child, exit, reason } => {
+                let Some(why) = self.link(child, exit, reason, false) else { return };
+                self.note_given_up(child, why.clone());
+                (child, EventKind::GivenUp { why })
+            }
+            Report::RestartOrdered { child, reason } => {
+                self.take_back_dismissal(child);
+                if let Some(entry) = self.children.get_mut(&child) {
+                    entry.set_restarted(reason.clone(), self.now);
+                }
+                (child, EventKind::RestartOrdered { reason })
+            }
             Report::Overran { attempt, exit } => (attempt.child(), EventKind::Overran { exit }),
             Report::Overdue { attempt, exit } => (attempt.child(), EventKind::Overdue { exit }),
         };
         let Some(entry) = self.children.get_mut(&child) else { return };
-        entry.has_failed &= !matches!(kind, EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. });
+        // The line about such an event has said that the child failed.
+        entry.has_failed &= !matches!(
+            kind,
+            EventKind::Delayed { .. } | EventKind::Waiting | EventKind::Parked { .. } | EventKind::GivenUp { .. }
+        );
         // The fault to be mended is in the dependency, which has its own lines in the log.
         let is_for_others = matches!(kind, EventKind::Parked { .. }) && !services.is_empty();
         let level = if is_for_others { Level::WARN } else { log::level(&kind) };

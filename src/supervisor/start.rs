@@ -39,6 +39,7 @@ impl Driver {
         (entry.asked_at, entry.was_killed) = (None, false);
         entry.control = None;
         entry.set_blame(None);
+        entry.set_given_up(None);
         self.shared.directory.begins(&entry.path);
         entry.close_outdated();
         if std::mem::take(&mut entry.was_supervisor) {

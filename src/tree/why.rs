@@ -87,12 +87,27 @@ pub struct Why {
     pub is_half_open: bool,
     /// Time that a life has to be ready for its delays to begin with the first again.
     pub reset_after: Option<Duration>,
+    /// The reason of its last restart by [order](crate::Handle::restart) under its present supervisor, and the time
+    /// since.
+    pub restarted: Option<(Arc<str>, Duration)>,
     /// The supervisor, if it does not run. It has to be started first, or has ended with the tree.
     pub supervisor: Option<Arc<str>>,
     /// The child on which this supervisor gave up at its last end, and why. `None` for other children and other ends.
     pub gave_up: Option<Arc<GaveUp>>,
-    /// The reason why its supervisor gave up on this child and does not run.
+    /// The reason why its supervisor gave up on this child. The supervisor does not run, or it goes on and the child is
+    /// down for good ([`GiveUp::Stop`](crate::GiveUp::Stop)).
     pub given_up: Option<Arc<GaveUp>>,
+}
+
+/// The reasons for the state of a child, as its supervisor knows them.
+pub(crate) struct Grounds {
+    pub(crate) reasons: machine::Reasons,
+    /// For a supervisor that gave up: the child on which it did.
+    pub(crate) gave_up: Option<Arc<GaveUp>>,
+    /// The reason of its last restart by order, and the time since.
+    pub(crate) restarted: Option<(Arc<str>, Duration)>,
+    /// The time at which all this holds.
+    pub(crate) now: Duration,
 }
 
 impl Why {
@@ -120,6 +135,7 @@ impl Why {
             was_terminated: false,
             is_half_open: false,
             reset_after: None,
+            restarted: None,
             supervisor: None,
             gave_up: None,
             given_up: None,
@@ -190,7 +206,14 @@ impl Shared {
         };
         let supervisor = self.supervisor_of(scope).ok_or_else(not_found)?;
         Ok(match supervisor.why_child(name).await {
-            Ok(Some((why, gave_up, now))) => Why { gave_up, ..Why::known(path.into(), status, why, now) },
+            Ok(Some(Grounds { reasons, gave_up, restarted, now })) => {
+                let given_up = reasons.given_up.map(|reason| {
+                    let (supervisor, child, exit) =
+                        (scope.into(), path.into(), reasons.exit.clone().unwrap_or(Exit::Shutdown));
+                    Arc::new(GaveUp { supervisor, child, exit, reason, ends_tree: false, cause: gave_up.clone() })
+                });
+                Why { gave_up, given_up, restarted, ..Why::known(path.into(), status, reasons, now) }
+            }
             Ok(None) => Why::unknown(path.into(), status),
             Err(_) => {
                 let chain = self.last_give_up_above(scope).await;
@@ -207,7 +230,7 @@ impl Shared {
         let mut below = scope;
         while let Some((above, name)) = below.rsplit_once('/') {
             if let Ok(known) = self.supervisor_of(above)?.why_child(name).await {
-                return known.and_then(|(_, gave_up, _)| gave_up);
+                return known.and_then(|known| known.gave_up);
             }
             below = above;
         }
@@ -260,6 +283,9 @@ impl Why {
             (Some(ChildState::Down), _) if state == ServiceState::Restarting => {
                 f.write_str("is stopped, and is started again together with its group.")
             }
+            (Some(ChildState::Down), _) if self.given_up.is_some() => {
+                f.write_str("is down for good: only an order brings it back.")
+            }
             (Some(ChildState::Down), _) if self.was_terminated => {
                 f.write_str("is down: an order stopped it, and only an order or a restart of its group brings it back.")
             }
@@ -304,6 +330,9 @@ impl Why {
     }
 
     fn say_what_led_here(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((reason, ago)) = &self.restarted {
+            write!(f, " An order restarted it {ago:.1?} ago: {reason}.")?;
+        }
         let Some(exit) = &self.exit else {
             let is_untouched = self.standing.is_some() && !self.was_terminated;
             return if is_untouched { f.write_str(" Nothing has gone wrong with it yet.") } else { Ok(()) };
@@ -325,7 +354,10 @@ impl Why {
         if let Some(gave_up) = &self.gave_up {
             write!(f, " It {gave_up}.")?;
         }
-        if let Some(given_up) = &self.given_up {
+        if let Some(given_up) = self.given_up.as_ref().filter(|_| self.standing.is_some()) {
+            // The exit was told.
+            write!(f, " Its supervisor does not start it again: {}.", given_up.reason_text())?;
+        } else if let Some(given_up) = &self.given_up {
             write!(f, " That supervisor gave up on it: ")?;
             given_up.say_why(f)?;
             f.write_str(".")?;
@@ -334,7 +366,7 @@ impl Why {
     }
 
     fn say_what_is_left(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.standing.is_none() {
+        if self.standing.is_none() || self.given_up.is_some() {
             return Ok(());
         }
         let is_parked = self.standing == Some(ChildState::Parked);

@@ -97,6 +97,20 @@ pub enum Report {
         exit: Exit,
         /// The reason against one more restart.
         reason: GiveUpReason,
+        /// Whether the supervisors above are to give up too, so that the whole tree ends:
+        /// [`GiveUp::EndTree`](crate::GiveUp::EndTree). The driver hands that on to the supervisor above, with
+        /// [`handle_end_of_tree`](crate::Machine::handle_end_of_tree).
+        ends_tree: bool,
+    },
+    /// A child ends for good, because its budget is used up: [`GiveUp::Stop`](crate::GiveUp::Stop). It rests, or is
+    /// forgotten.
+    GivenUp {
+        /// The child.
+        child: ChildKey,
+        /// The exit that was one too many.
+        exit: Exit,
+        /// The reason against one more restart.
+        reason: GiveUpReason,
     },
     /// A significant child ended and is not restarted (OTP rules 74 to 76).
     SignificantEnded {
@@ -139,6 +153,13 @@ pub enum Report {
         until: Duration,
         /// The services that are gone or parked, as the child's spec names them. Empty if the budget is used up.
         services: Vec<Arc<str>>,
+    },
+    /// A child is told to stop by an order, and then started again.
+    RestartOrdered {
+        /// The child.
+        child: ChildKey,
+        /// The reason that came with the order.
+        reason: Arc<str>,
     },
     /// A child is killed because its start took too long, or because it hung.
     Overdue {

@@ -17,3 +17,4 @@ mod self_calls;
 mod states;
 mod time_limits;
 mod waits;
+mod ways;

@@ -238,8 +238,10 @@ impl Watch for Witness {
             | Report::Waiting { .. }
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
+            | Report::GivenUp { .. }
             | Report::Overdue { .. }
-            | Report::Overran { .. } => return,
+            | Report::Overran { .. }
+            | Report::RestartOrdered { .. } => return,
         };
         let id = template_of(self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name));
         let line = format!("report {id} {kind} {} {why}", template_of(child));

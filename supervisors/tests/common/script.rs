@@ -134,6 +134,13 @@ impl Script {
     }
 
     /// It begins to end by itself.
+    /// The supervisor of this name gave up for the whole tree, and is ending.
+    pub(crate) fn ends_tree_below(&mut self, name: &str) -> &mut Self {
+        let attempt = self.attempt(name);
+        self.sim.tell(|machine, now| machine.handle_end_of_tree(attempt, now));
+        self
+    }
+
     pub(crate) fn leaves(&mut self, name: &str, exit: Exit) -> &mut Self {
         self.sim.leaving(self.attempt(name), exit);
         self
@@ -294,6 +301,11 @@ impl Script {
         self.order(Order::RestartChild(name.into()))
     }
 
+    /// Orders that a running child is restarted.
+    pub(crate) fn renew(&mut self, name: &str) -> &mut Self {
+        self.order(Order::RenewChild { id: name.into(), reason: "why not".into() })
+    }
+
     pub(crate) fn delete(&mut self, name: &str) -> &mut Self {
         self.order(Order::DeleteChild(name.into()))
     }
@@ -452,7 +464,7 @@ impl Script {
             }
         }
         while let Some(report) = self.sim.hear() {
-            if let Report::GaveUp { child, exit, reason } = &report {
+            if let Report::GaveUp { child, exit, reason, .. } = &report {
                 self.gave_up = Some((self.names[child].clone(), exit.to_string(), *reason));
             }
             let words = self.report_words(&report);
@@ -502,6 +514,9 @@ impl Script {
                 OrderError::Running => format!("refuse {call} running"),
                 OrderError::Restarting => format!("refuse {call} restarting"),
                 OrderError::Stopping => format!("refuse {call} stopping"),
+                OrderError::Starting => format!("refuse {call} starting"),
+                OrderError::Parked => format!("refuse {call} parked"),
+                OrderError::Down => format!("refuse {call} down"),
                 OrderError::Failed(exit) => format!("refuse {call} {exit}"),
                 OrderError::Refused(error) => format!("refuse {call} {error}"),
                 OrderError::WrongKind => format!("refuse {call} dynamic"),
@@ -518,7 +533,9 @@ impl Script {
             Report::ChildTerminated { child, exit } => format!("child_terminated {} {exit}", name(child)),
             Report::StartError { child, exit } => format!("start_error {} {exit}", name(child)),
             Report::ShutdownError { child, exit } => format!("shutdown_error {} {exit}", name(child)),
+            Report::GaveUp { child, ends_tree: true, .. } => format!("ended_tree {}", name(child)),
             Report::GaveUp { child, .. } => format!("gave_up {}", name(child)),
+            Report::GivenUp { child, exit, .. } => format!("given_up {} {exit}", name(child)),
             Report::SignificantEnded { child, is_last: true, .. } => format!("last_significant_ended {}", name(child)),
             Report::SignificantEnded { child, .. } => format!("significant_ended {}", name(child)),
             Report::Abandoned { attempt } => format!("abandoned {}", name(&attempt.child())),
@@ -529,6 +546,7 @@ impl Script {
             }
             Report::Parked { child, until, .. } => format!("parked {} until {until:?}", name(child)),
             Report::Overran { attempt, exit } => format!("overran {} {exit}", name(&attempt.child())),
+            Report::RestartOrdered { child, reason } => format!("restart_ordered {} {reason}", name(child)),
             Report::Overdue { attempt, exit } => format!("overdue {} {exit}", name(&attempt.child())),
         }
     }

@@ -25,6 +25,8 @@ struct Walk {
     dice: Dice,
     delays: BTreeMap<ChildKey, Duration>,
     resting: BTreeSet<ChildKey>,
+    /// Children that are about to be parked for a service.
+    blocked: BTreeSet<ChildKey>,
     /// Orders that start a child whatever its delay.
     hasty: BTreeMap<OrderId, &'static str>,
     trail: Vec<String>,
@@ -52,7 +54,11 @@ fn policy(name: &str, dice: &mut Dice) -> Policy {
         policy = policy.budget(budget(dice));
     }
     if dice.one_in(2) {
-        policy = policy.on_give_up(GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)));
+        policy = policy.on_give_up(match dice.below(4) {
+            0 => GiveUp::Stop,
+            1 if dice.one_in(4) => GiveUp::EndTree,
+            _ => GiveUp::Park(Backoff::new(100 * MS).max_delay(700 * MS)),
+        });
     }
     if dice.one_in(4) {
         policy = policy.not_ready(NotReady::default().budget(budget(dice)).backoff(curve(dice)));
@@ -122,6 +128,7 @@ impl Walk {
             dice,
             delays: BTreeMap::new(),
             resting: BTreeSet::new(),
+            blocked: BTreeSet::new(),
             hasty: BTreeMap::new(),
             trail: Vec::new(),
         };
@@ -278,13 +285,14 @@ impl Walk {
 
     fn order(&mut self) {
         let name = self.dice.pick(&NAMES);
-        let order = match self.dice.below(12) {
+        let order = match self.dice.below(14) {
             0..3 => Order::StartChild(spec(name, &mut self.dice)),
             3..5 => Order::TerminateChild(name.into()),
             5..7 => Order::RestartChild(name.into()),
             7 => Order::DeleteChild(name.into()),
             8..10 => Order::Revive(name.into()),
             10 => Order::Read,
+            11..13 => Order::RenewChild { id: name.into(), reason: "".into() },
             _ => {
                 let specs = self.sim.asked().children();
                 let ids: Vec<_> = specs.iter().map(|(_, spec, ..)| spec.id().to_owned()).collect();
@@ -319,8 +327,10 @@ impl Walk {
     fn read_reports(&mut self) {
         while let Some(report) = self.sim.hear() {
             self.note(format!("    {report:?}"));
-            if let Report::Delayed { child, until } = report {
-                self.delays.insert(child, until);
+            match report {
+                Report::Delayed { child, until } => drop(self.delays.insert(child, until)),
+                Report::Parked { child, ref services, .. } if !services.is_empty() => drop(self.blocked.insert(child)),
+                _ => {}
             }
         }
     }
@@ -345,7 +355,10 @@ impl Walk {
             }
             Action::Park { child, until } => {
                 self.resting.remove(child);
-                self.delays.insert(*child, *until);
+                // One that is parked for a service is started when that is back, or is done without.
+                if !self.blocked.remove(child) {
+                    self.delays.insert(*child, *until);
+                }
             }
             Action::Rest(child) => {
                 self.delays.remove(child);

@@ -102,9 +102,11 @@ impl Model {
             | Report::Waiting { .. }
             | Report::DependencyGone { .. }
             | Report::Parked { .. }
+            | Report::GivenUp { .. }
             | Report::Overdue { .. } => {
                 panic!("no policy says so: {report:?}")
             }
+            Report::RestartOrdered { .. } => panic!("no order is given"),
             Report::Overran { attempt, exit } => {
                 assert_eq!(exit.to_string(), leaves().to_string(), "the exit stays what it was");
                 let life = self.lives.get_mut(attempt).expect("overran without a life");

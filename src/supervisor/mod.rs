@@ -14,6 +14,7 @@ pub(crate) mod dynamic_handle;
 pub(crate) mod effect;
 pub(crate) mod factory;
 pub(crate) mod give_order;
+mod handover;
 mod lookup;
 pub(crate) mod manage;
 pub(crate) mod observer;
